@@ -1,0 +1,83 @@
+//! Closed choices a caller makes, and the one macro that makes them.
+
+/// Makes an enum of fixed words: a plain `enum` of strings in the schema, checked by the same list.
+macro_rules! checked_choice {
+    (
+        $(#[$meta:meta])*
+        $name:ident, expected $expected:literal, example $example:literal,
+        $($variant:ident = $word:literal $(| $also:literal)*),+
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $(
+                #[doc = concat!("`", $word, "`")]
+                $variant,
+            )+
+        }
+
+        impl $name {
+            /// The word on the wire.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "enum": [$($word),+] })
+            }
+        }
+
+        impl $crate::domain::Argument for $name {
+            const EXPECTED: &'static str = $expected;
+            const EXAMPLE: &'static str = $example;
+
+            fn parse(value: &serde_json::Value) -> Result<Self, String> {
+                match value.as_str() {
+                    $(Some($word $(| $also)*) => Ok(Self::$variant),)+
+                    Some(_) => Err("it is none of the choices".to_owned()),
+                    None => Err(format!("it is {}, not a text", $crate::domain::argument::kind_of(value))),
+                }
+            }
+        }
+    };
+}
+pub(super) use checked_choice;
+
+checked_choice! {
+    /// The direction of calls that an assignment covers.
+    Direction, expected "inbound or outbound", example "inbound",
+    Inbound = "inbound", Outbound = "outbound"
+}
+
+impl Direction {
+    /// Both, in the order they are shown.
+    pub const BOTH: [Self; 2] = [Self::Inbound, Self::Outbound];
+}
+
+checked_choice! {
+    /// The kind of number to search for.
+    NumberType, expected "local, toll_free, mobile or national", example "local",
+    Local = "local", TollFree = "toll_free" | "toll-free", Mobile = "mobile", National = "national"
+}

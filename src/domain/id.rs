@@ -1,0 +1,59 @@
+//! Ids of numbers and agents, and the ways people refer to them: by number, by name.
+//!
+//! Source: contract §9 row 19: opaque, letters, digits, `-` and `_`, at most 64; so they are safe in a URL path.
+
+use super::E164;
+use super::text::{checked_text, within};
+
+fn id_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
+checked_text! {
+    /// The id of a phone number in Truedy.
+    NumberId,
+    pattern r"^[A-Za-z0-9_-]{1,64}$",
+    expected "the id of a number, from list_numbers",
+    example "d0845d54-d96d-4cb8-8cc3-eac55f94c2c0",
+    |text| within(text, 64, id_character)
+}
+
+checked_text! {
+    /// The id of an agent in Truedy.
+    AgentId,
+    pattern r"^[A-Za-z0-9_-]{1,64}$",
+    expected "the id of an agent, from list_agents",
+    example "1f4baf16-1540-4d91-9696-7f34b2f2cb77",
+    |text| within(text, 64, id_character)
+}
+
+checked_text! {
+    /// A number of the account as a caller names it: its id or the number itself.
+    NumberRef,
+    pattern r"^(\+[1-9][0-9]{1,14}|[A-Za-z0-9_-]{1,64})$",
+    expected "the number in E.164 (+ and 2 to 15 digits) or its id from list_numbers",
+    example "+14155550123",
+    |text| if text.starts_with('+') { E164::try_from(text).map(drop) } else { NumberId::try_from(text).map(drop) }
+}
+
+checked_text! {
+    /// An agent as a caller names it: its id or its exact name.
+    AgentRef,
+    pattern r"^[^\x00-\x1f\x7f-\x9f]{1,120}$",
+    expected "the agent's exact name or its id from list_agents: 1 to 120 characters, no control characters",
+    example "Front desk",
+    |text| within(text, 120, |c| !c.is_control())
+}
+
+impl AgentRef {
+    /// The id, if this can only be one: a UUID or a prefixed id such as `agt_f9447372`.
+    pub fn certain_id(&self) -> Option<AgentId> {
+        let text = self.as_str();
+        let prefixed = text
+            .strip_prefix("agt_")
+            .is_some_and(|rest| !rest.is_empty());
+        (prefixed || uuid::Uuid::try_parse(text).is_ok())
+            .then(|| AgentId::try_from(text).ok())
+            .flatten()
+    }
+}

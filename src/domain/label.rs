@@ -1,0 +1,21 @@
+//! Short texts a caller writes: places, names, statuses to filter by.
+
+use super::text::{checked_text, within};
+
+checked_text! {
+    /// One line of 1 to 64 characters: a city, a state, a name for a credential.
+    Label,
+    pattern r"^[^\x00-\x1f\x7f-\x9f]{1,64}$",
+    expected "one line of 1 to 64 characters, no control characters",
+    example "San Francisco",
+    |text| within(text, 64, |c| !c.is_control())
+}
+
+checked_text! {
+    /// A status to filter by; Truedy may know more than today's three.
+    StatusName,
+    pattern r"^[a-z_]{1,32}$",
+    expected "active, pending, inactive or another status that list_numbers shows, in small letters",
+    example "active",
+    |text| within(text, 32, |c| c.is_ascii_lowercase() || c == '_')
+}

@@ -1,0 +1,28 @@
+//! What things are: phone numbers, ids, agents, secrets, and the words a caller reads. Knows nobody.
+
+mod agent;
+mod argument;
+mod carrier;
+mod choice;
+mod id;
+mod label;
+mod number;
+mod page;
+mod phone;
+mod reading;
+mod secret;
+mod status;
+mod text;
+
+pub use agent::Agent;
+pub use argument::{Argument, Problem};
+pub use carrier::{AccountSid, ProviderType, SipServer, SipUsername};
+pub use choice::{Direction, NumberType};
+pub use id::{AgentId, AgentRef, NumberId, NumberRef};
+pub use label::{Label, StatusName};
+pub use number::{OwnedNumber, Slot};
+pub use page::{Limit, Offset, Page, PageSize};
+pub use phone::{AreaCode, CountryCode, E164};
+pub use reading::{clean, clean_to, text_at};
+pub use secret::{Redactor, Secret};
+pub use status::{Refusal, Status};

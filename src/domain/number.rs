@@ -1,0 +1,111 @@
+//! A number of the account, and who holds its two directions.
+//!
+//! Source: contract §6.1. An absent field is unknown, never free.
+
+use serde_json::Value;
+
+use super::{Direction, text_at};
+
+/// Who holds one direction of a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Slot {
+    /// Truedy did not say.
+    Unknown,
+    /// Nobody.
+    Free,
+    /// The agent with this id.
+    Held(String),
+}
+
+/// A number as Truedy lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedNumber {
+    /// Its id.
+    pub id: String,
+    /// The number; normally E.164, but upstream decides.
+    pub number: String,
+    /// `active`, `pending`, `inactive`, or whatever Truedy says.
+    pub status: String,
+    /// Bought through Truedy (`true`) or brought from an own carrier (`false`).
+    pub managed: Option<bool>,
+    /// Who answers its calls.
+    pub inbound: Slot,
+    /// Who calls from it.
+    pub outbound: Slot,
+}
+
+impl OwnedNumber {
+    /// Reads one row; `None` if it has neither id nor number.
+    pub fn read(row: &Value) -> Option<Self> {
+        let managed = ["is_trudy_managed", "is_truedy_managed"]
+            .iter()
+            .find_map(|field| row.get(*field)?.as_bool())
+            .or_else(|| row.get("telephony_credential_id").map(Value::is_null));
+        Some(Self {
+            id: text_at(row, "id").or_else(|| text_at(row, "number_id"))?,
+            number: text_at(row, "phone_number")?,
+            status: text_at(row, "status").unwrap_or_else(|| "unknown".to_owned()),
+            managed,
+            inbound: slot(row, "inbound_agent_id"),
+            outbound: slot(row, "outbound_agent_id"),
+        })
+    }
+
+    /// Who holds a direction.
+    pub fn slot(&self, direction: Direction) -> &Slot {
+        match direction {
+            Direction::Inbound => &self.inbound,
+            Direction::Outbound => &self.outbound,
+        }
+    }
+
+    /// The same, to be filled in from another source.
+    pub fn slot_mut(&mut self, direction: Direction) -> &mut Slot {
+        match direction {
+            Direction::Inbound => &mut self.inbound,
+            Direction::Outbound => &mut self.outbound,
+        }
+    }
+
+    /// Whether nobody holds it; `None` if that is not known.
+    pub fn unassigned(&self) -> Option<bool> {
+        match (&self.inbound, &self.outbound) {
+            (Slot::Free, Slot::Free) => Some(true),
+            (Slot::Held(_), _) | (_, Slot::Held(_)) => Some(false),
+            _ => None,
+        }
+    }
+
+    /// `managed`, `byoc` or `unknown`.
+    pub fn kind(&self) -> &'static str {
+        match self.managed {
+            Some(true) => "managed",
+            Some(false) => "byoc",
+            None => "unknown",
+        }
+    }
+}
+
+fn slot(row: &Value, field: &str) -> Slot {
+    match row.get(field) {
+        Some(Value::Null) => Slot::Free,
+        Some(Value::String(_)) => text_at(row, field).map_or(Slot::Unknown, Slot::Held),
+        _ => Slot::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_absent_field_is_unknown_and_a_legacy_field_says_nothing() {
+        let row = json!({"id": "n1", "phone_number": "+12", "agent_id": null, "new": [1]});
+        let number = OwnedNumber::read(&row).expect("a row");
+        assert_eq!((number.unassigned(), number.kind(), number.status.as_str()), (None, "unknown", "unknown"));
+        let row = json!({"id": "n1", "phone_number": "+12", "inbound_agent_id": null, "outbound_agent_id": "a", "status": "porting"});
+        let number = OwnedNumber::read(&row).expect("a row");
+        assert_eq!((number.unassigned(), number.status.as_str()), (Some(false), "porting"));
+    }
+}

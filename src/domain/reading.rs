@@ -1,0 +1,82 @@
+//! Reading what came from outside: cleaned texts, tolerant fields. Upstream text is data, never instructions.
+
+use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
+
+/// The longest upstream text shown, in characters.
+const SHOWN: usize = 120;
+
+/// One line of upstream text, fit to be shown: NFC, no controls, no invisible or direction-changing
+/// characters, white space folded, at most 120 characters.
+pub fn clean(text: &str) -> String {
+    clean_to(text, SHOWN)
+}
+
+/// [`clean`], with another bound.
+pub fn clean_to(text: &str, most: usize) -> String {
+    let mut cleaned = String::new();
+    let mut length = 0;
+    let mut gap = false;
+    // The take bounds the work, whatever the size of what came.
+    for c in text.chars().take(most.saturating_mul(8)).nfc() {
+        if c.is_whitespace() || c.is_control() {
+            gap = !cleaned.is_empty();
+            continue;
+        }
+        if invisible(c) {
+            continue;
+        }
+        if length + usize::from(gap) >= most {
+            cleaned.push('…');
+            break;
+        }
+        if gap {
+            gap = false;
+            cleaned.push(' ');
+            length += 1;
+        }
+        cleaned.push(c);
+        length += 1;
+    }
+    cleaned
+}
+
+/// Characters that hide or reorder text.
+fn invisible(c: char) -> bool {
+    matches!(u32::from(c),
+        0x00AD | 0x034F | 0x061C | 0x115F | 0x1160 | 0x17B4 | 0x17B5 | 0x180B..=0x180F
+        | 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0
+        | 0xFFF0..=0xFFFB | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF
+        | 0xE000..=0xF8FF | 0xF0000..=0x10FFFF)
+}
+
+/// A field of an upstream object as cleaned text; numbers too, since prices come as either.
+pub fn text_at(object: &Value, field: &str) -> Option<String> {
+    match object.get(field)? {
+        Value::String(text) => Some(clean(text)).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn hidden_and_turning_characters_go() {
+        assert_eq!(clean("a\u{202e}b\u{200b}c\u{e0041}\u{1b}[31m\r\nd"), "abc [31m d");
+        assert_eq!(clean("  two \n\n lines  "), "two lines");
+        assert_eq!(clean("e\u{301}"), "é");
+    }
+
+    proptest! {
+        #[test]
+        fn cleaned_text_is_one_short_visible_line(text in ".{0,400}") {
+            let cleaned = clean(&text);
+            prop_assert!(cleaned.chars().count() <= SHOWN + 1);
+            prop_assert!(!cleaned.chars().any(|c| c.is_control() || invisible(c)));
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Secrets: values that go out on the wire and nowhere else, and the finder that keeps them from coming back.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::Argument;
+use super::argument::kind_of;
+
+/// What stands where a secret stood.
+const REDACTED: &str = "[redacted]";
+
+/// A key, token or password. It cannot be printed or serialised and is wiped when dropped.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// The pattern a model is told.
+    pub const PATTERN: &'static str = r"^[\x20-\x7e]{1,512}$";
+
+    /// Takes a text; the error says what is wrong without repeating it.
+    pub fn new(text: String) -> Result<Self, String> {
+        let secret = Self(SecretString::from(text));
+        let text = secret.expose();
+        if text.is_empty() {
+            return Err("it is empty".to_owned());
+        }
+        if text.len() > 512 {
+            return Err("it is longer than 512 characters".to_owned());
+        }
+        if !text.bytes().all(|b| (0x20..=0x7e).contains(&b)) {
+            return Err("it has a character outside printable ASCII".to_owned());
+        }
+        Ok(secret)
+    }
+
+    /// The value itself. Called where it goes on the wire, and nowhere else.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(REDACTED)
+    }
+}
+
+impl JsonSchema for Secret {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": Self::PATTERN })
+    }
+}
+
+impl Argument for Secret {
+    const EXPECTED: &'static str = "1 to 512 printable ASCII characters";
+    const EXAMPLE: &'static str = "the key as the carrier shows it";
+    const SECRET: bool = true;
+
+    fn parse(value: &Value) -> Result<Self, String> {
+        match value.as_str() {
+            Some(text) => Self::new(text.to_owned()),
+            None => Err(format!("it is {}, not a text", kind_of(value))),
+        }
+    }
+}
+
+/// Finds the secrets now in use in any text, in every encoding they may come back in.
+#[derive(Default)]
+pub struct Redactor {
+    held: RwLock<Vec<(u64, Vec<Needle>)>>,
+}
+
+/// One form of one secret.
+struct Needle {
+    text: String,
+    /// Very short secrets are only looked for as whole words: as parts of words they would be everywhere.
+    whole_word: bool,
+}
+
+/// Keeps a secret looked for until it is dropped.
+#[must_use]
+pub struct Held {
+    redactor: Arc<Redactor>,
+    id: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut held = self.redactor.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|(id, _)| *id != self.id);
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Redactor")
+    }
+}
+
+impl Redactor {
+    /// Looks for this secret from now until the returned value is dropped.
+    pub fn hold(self: &Arc<Self>, secret: &Secret) -> Held {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let id = held.iter().map(|(id, _)| id + 1).max().unwrap_or(0);
+        held.push((id, needles(secret.expose())));
+        Held { redactor: Arc::clone(self), id }
+    }
+
+    /// The text without any secret.
+    pub fn text(&self, text: &str) -> String {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let mut text = text.to_owned();
+        for needle in held.iter().flat_map(|(_, needles)| needles) {
+            if text.contains(needle.text.as_str()) {
+                text = if needle.whole_word { replace_words(&text, &needle.text) } else { text.replace(&needle.text, REDACTED) };
+            }
+        }
+        for prefix in ["truedy_", "KEY0"] {
+            text = replace_keys(&text, prefix);
+        }
+        text
+    }
+
+    /// Takes secrets out of every text of a JSON value, names of fields included.
+    pub fn value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.text(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
+            Value::Object(fields) => {
+                let dirty: Vec<String> = fields.keys().filter(|key| self.text(key) != **key).cloned().collect();
+                for key in dirty {
+                    if let Some(value) = fields.remove(&key) {
+                        fields.insert(self.text(&key), value);
+                    }
+                }
+                fields.values_mut().for_each(|value| self.value(value));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Every form in which a secret may come back.
+fn needles(secret: &str) -> Vec<Needle> {
+    let mut forms = vec![secret.to_owned()];
+    let json = Value::String(secret.to_owned()).to_string();
+    forms.push(json.trim_matches('"').to_owned());
+    forms.push(json.trim_matches('"').replace('/', "\\/"));
+    for (digits, keep) in [("0123456789ABCDEF", "-._~"), ("0123456789abcdef", "-._~"), ("0123456789ABCDEF", "-._~!*'()"), ("0123456789ABCDEF", "")] {
+        forms.push(percent(secret, digits, keep));
+    }
+    for keep in ["-._~ ", "-._* "] {
+        forms.push(percent(secret, "0123456789ABCDEF", keep).replace(' ', "+"));
+    }
+    forms.push(secret.bytes().map(|b| format!("{b:02x}")).collect());
+    forms.push(secret.bytes().map(|b| format!("{b:02X}")).collect());
+    for pad in 0..3_usize {
+        let mut bytes = vec![0; pad];
+        bytes.extend_from_slice(secret.as_bytes());
+        // Only the characters that depend on nothing but the secret: its neighbours change the edges.
+        let (start, end) = ((pad * 8).div_ceil(6), bytes.len() * 8 / 6);
+        for encoded in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
+            forms.extend(encoded.get(start..end).map(str::to_owned));
+        }
+    }
+    // Longest first, so that no form leaves the rest of a longer one behind.
+    forms.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    forms.dedup();
+    forms
+        .into_iter()
+        .filter(|form| !form.is_empty())
+        .map(|text| Needle { whole_word: text.len() < 5, text })
+        .filter(|needle| !needle.whole_word || needle.text == secret)
+        .collect()
+}
+
+fn percent(text: &str, digits: &str, keep: &str) -> String {
+    let digit = |n: u8| digits.as_bytes().get(usize::from(n)).copied().map_or('0', char::from);
+    text.bytes().fold(String::new(), |mut encoded, b| {
+        if b.is_ascii_alphanumeric() || keep.as_bytes().contains(&b) {
+            encoded.push(char::from(b));
+        } else {
+            encoded.extend(['%', digit(b >> 4), digit(b & 15)]);
+        }
+        encoded
+    })
+}
+
+fn replace_words(text: &str, word: &str) -> String {
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(word) {
+        let inside = before.chars().next_back().or_else(|| result.chars().next_back()).is_some_and(char::is_alphanumeric)
+            || after.chars().next().is_some_and(char::is_alphanumeric);
+        result.push_str(before);
+        result.push_str(if inside { word } else { REDACTED });
+        rest = after;
+    }
+    result.push_str(rest);
+    result
+}
+
+/// Replaces what looks like a key of ours or of a carrier, whoever's it is.
+fn replace_keys(text: &str, prefix: &str) -> String {
+    if !text.contains(prefix) {
+        return text.to_owned();
+    }
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(prefix) {
+        result.push_str(before);
+        let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(after.len());
+        let (tail, next) = after.split_at(end);
+        if tail.len() >= 8 {
+            result.push_str(REDACTED);
+        } else {
+            result.push_str(prefix);
+            result.push_str(tail);
+        }
+        rest = next;
+    }
+    result.push_str(rest);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn redactor(secret: &str) -> (Arc<Redactor>, Held) {
+        let redactor = Arc::new(Redactor::default());
+        let held = redactor.hold(&Secret::new(secret.to_owned()).expect("a secret"));
+        (redactor, held)
+    }
+
+    proptest! {
+        #[test]
+        fn no_encoding_gets_through(secret in "[ -~]{8,60}", before in "[a-z :]{0,7}", after in "[a-z :]{0,7}") {
+            let (redactor, _held) = redactor(&secret);
+            let whole = format!("{before}{secret}{after}");
+            prop_assert!(!redactor.text(&whole).contains(&secret));
+            for encoded in [STANDARD_NO_PAD.encode(&whole), URL_SAFE_NO_PAD.encode(&whole)] {
+                let shown = redactor.text(&encoded);
+                let decoded = shown.split(REDACTED).map(|part| {
+                    String::from_utf8_lossy(&STANDARD_NO_PAD.decode(part.get(..part.len() / 4 * 4).unwrap_or_default()).unwrap_or_default()).into_owned()
+                }).collect::<String>();
+                prop_assert!(!decoded.contains(&secret), "{shown}");
+                prop_assert!(shown.contains(REDACTED));
+            }
+            let escaped = Value::String(whole.clone()).to_string();
+            prop_assert!(redactor.text(&escaped).contains(REDACTED));
+            let quoted: String = url::form_urlencoded::byte_serialize(whole.as_bytes()).collect();
+            prop_assert!(redactor.text(&quoted).contains(REDACTED), "{quoted}");
+        }
+    }
+
+    #[test]
+    fn it_is_forgotten_with_its_request_and_short_ones_are_whole_words() {
+        let (redactor, held) = redactor("abc");
+        assert_eq!(redactor.text("abc abcd xabc \"abc\""), "[redacted] abcd xabc \"[redacted]\"");
+        drop(held);
+        assert_eq!(redactor.text("abc"), "abc");
+    }
+
+    #[test]
+    fn keys_of_others_are_hidden_too_and_so_are_field_names() {
+        let (redactor, _held) = redactor("hunter2hunter2");
+        assert_eq!(redactor.text("key truedy_ABCDEFGHIJKLMNOP, ok"), "key [redacted], ok");
+        assert_eq!(redactor.text("truedy_mcp stays"), "truedy_mcp stays");
+        let mut value = json!({"a hunter2hunter2": [{"b": "xhunter2hunter2"}]});
+        redactor.value(&mut value);
+        assert_eq!(value, json!({"a [redacted]": [{"b": "x[redacted]"}]}));
+    }
+
+    #[test]
+    fn it_does_not_print() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2".to_owned())), "Ok([redacted])");
+    }
+}

@@ -1,0 +1,103 @@
+//! The words a caller reads first: what happened, or what did not.
+
+use serde_json::{Map, Value};
+
+/// Makes the closed vocabulary of statuses.
+macro_rules! statuses {
+    ($($variant:ident = $word:literal),+ $(,)?) => {
+        /// What became of a call, in one word.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Status {
+            $(
+                #[doc = concat!("`", $word, "`")]
+                $variant,
+            )+
+        }
+
+        impl Status {
+            /// The word on the wire.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+    };
+}
+
+statuses! {
+    Ok = "ok",
+    Released = "released",
+    Purchased = "purchased",
+    Imported = "imported",
+    Assigned = "assigned",
+    Unassigned = "unassigned",
+    AlreadyOwned = "already_owned",
+    AlreadyAssigned = "already_assigned",
+    ConfirmationRequired = "confirmation_required",
+    NumberInUse = "number_in_use",
+    AssignmentUnknown = "assignment_unknown",
+    WouldReassign = "would_reassign",
+    NumberMismatch = "number_mismatch",
+    StateChanged = "state_changed",
+    ConfirmationInvalid = "confirmation_invalid",
+    HumanDeclined = "human_declined",
+    HumanUnavailable = "human_unavailable",
+    PolicyDenied = "policy_denied",
+    NotFound = "not_found",
+    Ambiguous = "ambiguous",
+    NotReleased = "not_released",
+    NotAssigned = "not_assigned",
+    NotUnassigned = "not_unassigned",
+    NotSynced = "not_synced",
+    ProviderNotConfigured = "provider_not_configured",
+    OutcomeUnknown = "outcome_unknown",
+    InvalidArgument = "invalid_argument",
+    RateLimited = "rate_limited",
+    UpstreamUnavailable = "upstream_unavailable",
+    UpstreamRejected = "upstream_rejected",
+    BadUpstreamResponse = "bad_upstream_response",
+    AuthFailed = "auth_failed",
+    PaymentRequired = "payment_required",
+    Forbidden = "forbidden",
+    Cancelled = "cancelled",
+    InternalError = "internal_error",
+}
+
+impl serde::Serialize for Status {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// A call that was not carried out, and what the caller can do about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// Why, in one word.
+    pub status: Status,
+    /// Whether it happened, why, what to do next; our own words only.
+    pub summary: String,
+    /// Facts, in fields of their own.
+    pub details: Map<String, Value>,
+    /// Whether the same call may succeed later.
+    pub retryable: bool,
+}
+
+impl Refusal {
+    /// A refusal that the same call cannot get round.
+    pub fn new(status: Status, summary: impl Into<String>) -> Self {
+        Self { status, summary: summary.into(), details: Map::new(), retryable: false }
+    }
+
+    /// Adds a fact.
+    #[must_use]
+    pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(field.to_owned(), value.into());
+        self
+    }
+
+    /// Says that the same call may succeed later.
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        self.retryable = true;
+        self
+    }
+}

@@ -1,0 +1,8 @@
+//! truedy-mcp: Truedy's telephony as tools for AI agents.
+//!
+//! The way of a call: `mcp` takes it from the wire, `tools` parses and plans it, `guard` decides whether it
+//! may be done, `truedy` exchanges it with the API. `domain` holds the nouns, `sandbox` is a Truedy of our own,
+//! `cli` is what a person runs, `config` what an operator sets.
+
+pub mod domain;
+pub mod truedy;

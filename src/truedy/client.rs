@@ -1,0 +1,428 @@
+//! The client: base URL, key, deadline, the one send loop, the envelope.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
+use http::{HeaderValue, Method, StatusCode};
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use uuid::Uuid;
+
+use super::body::{Departure, WatchedBody};
+use super::error::{Error, NotSent, Saying, request_id};
+use super::limit::{Busy, Limiter, Rate, Share};
+use super::request::{Nature, Request};
+use super::{reset, retry};
+use crate::domain::{Redactor, Secret};
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// What repeats may cost before each success earns some back.
+const BUDGET: f64 = 50.0;
+
+/// How much time a call has, and whether it is still wanted.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// When the caller must have an answer.
+    pub deadline: Instant,
+    /// Cancelled when the caller no longer wants it. What was sent runs to its end all the same.
+    pub stop: CancellationToken,
+}
+
+impl Call {
+    /// The same call, with at most this much time from now.
+    #[must_use]
+    pub fn within(&self, time: Duration) -> Self {
+        Self { deadline: self.deadline.min(Instant::now() + time), stop: self.stop.clone() }
+    }
+
+    /// The same call, leaving this much of its time unused.
+    #[must_use]
+    pub fn leaving(&self, time: Duration) -> Self {
+        Self { deadline: self.deadline.checked_sub(time).unwrap_or(self.deadline), stop: self.stop.clone() }
+    }
+
+    /// The same call, which nothing stops any more: something was sent.
+    #[must_use]
+    pub fn unstoppable(&self) -> Self {
+        Self { deadline: self.deadline, stop: CancellationToken::new() }
+    }
+
+    /// Time left.
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// What Truedy answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// `data`, or the whole body where there is no envelope. `null` for an empty one.
+    pub data: Value,
+    /// `pagination`, if there was any.
+    pub pagination: Option<Value>,
+    /// Truedy's id of the exchange.
+    pub request_id: Option<String>,
+}
+
+/// What a client is made of.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Where the API is; https, or http on a literal loopback host.
+    pub base_url: Url,
+    /// The key of the organisation.
+    pub key: Secret,
+    /// How many requests a minute.
+    pub rate: Rate,
+    /// `None` for a direct connection, whatever the environment says.
+    pub proxy: Option<Proxy>,
+    /// A further root certificate, PEM.
+    pub ca_pem: Option<Vec<u8>>,
+}
+
+/// By which way requests go out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proxy {
+    /// As the environment says (`HTTPS_PROXY`, `NO_PROXY` …).
+    Environment,
+    /// Through this one.
+    Url(Url),
+}
+
+/// Why no client could be made.
+#[derive(Debug)]
+pub struct SetupError(String);
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SetupError {}
+
+/// A client of one organisation.
+pub struct Client {
+    setup: Setup,
+    authorization: HeaderValue,
+    redactor: Arc<Redactor>,
+    limiter: Limiter,
+    budget: Mutex<f64>,
+    // Made at the first request: loading the root certificates must not delay the start.
+    lines: OnceLock<Result<Lines, String>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Client").field("base_url", &self.setup.base_url.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// Two ways out: reads keep connections; a change gets a fresh one, so that a dead kept one cannot leave its outcome unknown.
+#[derive(Clone)]
+struct Lines {
+    read: reqwest::Client,
+    change: reqwest::Client,
+}
+
+/// The status line, headers of interest and body of one answer.
+struct Answer {
+    status: StatusCode,
+    location: Option<String>,
+    date: Option<String>,
+    retry_after: Option<String>,
+    request_id: Option<String>,
+    /// `Err` says why the body is no JSON.
+    body: Result<Value, String>,
+    empty: bool,
+}
+
+impl Client {
+    /// A client; nothing is connected yet.
+    pub fn new(setup: Setup, redactor: Arc<Redactor>) -> Result<Self, SetupError> {
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", setup.key.expose()))
+            .map_err(|_| SetupError("the API key has characters that no header can carry".to_owned()))?;
+        authorization.set_sensitive(true);
+        let limiter = Limiter::new(setup.rate);
+        Ok(Self { setup, authorization, redactor, limiter, budget: Mutex::new(BUDGET), lines: OnceLock::new() })
+    }
+
+    /// Where the API is.
+    pub fn base_url(&self) -> &Url {
+        &self.setup.base_url
+    }
+
+    /// Sends a request until it is settled: done, refused, not known, or out of time.
+    pub async fn send(&self, request: Request, call: &Call) -> Result<Reply, Error> {
+        let call = call.within(request.nature.patience());
+        let mut sent = 0;
+        loop {
+            let outcome = self.attempt(&request, &call).await;
+            sent += 1;
+            let error = match outcome {
+                Ok(reply) => {
+                    self.earn();
+                    return Ok(reply);
+                }
+                Err(error) => error,
+            };
+            if let Error::Limited(wait, _) = &error {
+                self.limiter.refused(*wait);
+            }
+            tracing::debug!(%error, sent, "a request to Truedy failed");
+            let Some(wait) = retry::wait(request.nature, &error, sent, call.left(), random()) else {
+                return Err(error);
+            };
+            if !self.spend(retry::cost(&error)) {
+                return Err(error);
+            }
+            tracing::warn!(%error, sent, ?wait, "sending again");
+            if stopped(&call, tokio::time::sleep(wait)).await.is_none() {
+                return Err(Error::NotSent(NotSent::Cancelled));
+            }
+        }
+    }
+
+    fn spend(&self, cost: f64) -> bool {
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let enough = *budget >= cost;
+        if enough {
+            *budget -= cost;
+        }
+        enough
+    }
+
+    fn earn(&self) {
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        *budget = BUDGET.min(*budget + 1.0);
+    }
+
+    /// One attempt, a redirect to the same path with a slash included.
+    async fn attempt(&self, request: &Request, call: &Call) -> Result<Reply, Error> {
+        let url = self.address(request)?;
+        let share = if request.nature.changes() || request.verifies { Share::Reserved } else { Share::General };
+        let answer = self.exchange(request, &url, share, call).await?;
+        if request.method == Method::GET && is_same_with_slash(&url, &answer) {
+            let mut with_slash = url.clone();
+            with_slash.set_path(&format!("{}/", url.path()));
+            let answer = self.exchange(request, &with_slash, share, call).await?;
+            return self.judge(request.nature, answer);
+        }
+        self.judge(request.nature, answer)
+    }
+
+    /// The address, checked to be what was meant: ids are safe by type, and this makes sure.
+    fn address(&self, request: &Request) -> Result<Url, Error> {
+        let bad = || Error::NotSent(NotSent::BadAddress);
+        let mut url = self.setup.base_url.clone();
+        url.path_segments_mut().map_err(|()| bad())?.pop_if_empty().extend(&request.path);
+        let expected = format!("{}/{}", self.setup.base_url.path().trim_end_matches('/'), request.path.join("/"));
+        if url.path() != expected || url.host() != self.setup.base_url.host() {
+            return Err(bad());
+        }
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(request.query.iter().map(|(name, value)| (*name, value.as_str())));
+        }
+        Ok(url)
+    }
+
+    async fn exchange(&self, request: &Request, url: &Url, share: Share, call: &Call) -> Result<Answer, Error> {
+        match stopped(call, self.limiter.place(share, call.deadline)).await {
+            None => return Err(Error::NotSent(NotSent::Cancelled)),
+            Some(Err(Busy(wait))) => return Err(Error::NotSent(NotSent::Queue(wait))),
+            Some(Ok(())) => {}
+        }
+        let lines = self.lines()?;
+        let changes = request.nature.changes();
+        let line = if changes { &lines.change } else { &lines.read };
+        let departure = Departure::default();
+        let mut builder = line.request(request.method.clone(), url.clone()).header(AUTHORIZATION, self.authorization.clone()).header(ACCEPT, "application/json");
+        if changes {
+            // Truedy ignores these today; nothing relies on them.
+            let id = Uuid::now_v7().to_string();
+            builder = builder.header("X-Request-Id", &id).header("Idempotency-Key", &id);
+        }
+        if let Some(body) = &request.body {
+            let bytes = Bytes::from(body.to_string());
+            builder = builder.header(CONTENT_TYPE, "application/json").body(reqwest::Body::wrap(WatchedBody::new(bytes, departure.clone())));
+        }
+        let left = call.left().min(request.nature.attempt_patience());
+        if left.is_zero() {
+            return Err(Error::NotSent(NotSent::Late));
+        }
+        let exchange = tokio::time::timeout(left, self.receive(builder, request.body_limit));
+        // Once a change may be on its way, nothing stops it.
+        let outcome = if changes { exchange.await } else { stopped(call, exchange).await.ok_or(Error::NotSent(NotSent::Cancelled))? };
+        let without_body = request.body.is_none();
+        match outcome {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) if error.is_connect() || (!without_body && !departure.happened()) => Err(Error::NotSent(NotSent::NoConnection(self.words(&error)))),
+            Ok(Err(error)) => Err(Error::NoVerdict(self.words(&error), Saying::default())),
+            Err(_) if !without_body && !departure.happened() => Err(Error::NotSent(NotSent::Late)),
+            Err(_) => Err(Error::NoVerdict(format!("no answer within {} s", left.as_secs()), Saying::default())),
+        }
+    }
+
+    async fn receive(&self, builder: reqwest::RequestBuilder, limit: usize) -> Result<Answer, reqwest::Error> {
+        let mut response = builder.send().await?;
+        let header = |name: http::HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut answer = Answer {
+            status: response.status(),
+            location: header(LOCATION),
+            date: header(DATE),
+            retry_after: header(RETRY_AFTER),
+            request_id: header(http::HeaderName::from_static("x-request-id")),
+            body: Ok(Value::Null),
+            empty: false,
+        };
+        let content_type = header(CONTENT_TYPE).unwrap_or_default();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if bytes.len() + chunk.len() > limit {
+                answer.body = Err(format!("the answer is larger than {} KiB", limit / 1024));
+                return Ok(answer);
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        answer.empty = bytes.is_empty();
+        answer.body = self.read_json(&content_type, &bytes, answer.status);
+        Ok(answer)
+    }
+
+    /// The body as JSON without any secret in it; the error says why it is none.
+    fn read_json(&self, content_type: &str, bytes: &[u8], status: StatusCode) -> Result<Value, String> {
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+        // A proxy's JSON under a wrong type is still read where it can only be an error.
+        if !is_json && status.is_success() {
+            return Err(if bytes.is_empty() { "the answer is empty".to_owned() } else { "the answer is not JSON by its type".to_owned() });
+        }
+        let mut value: Value = serde_json::from_slice(bytes).map_err(|_| "the answer is not JSON".to_owned())?;
+        self.redactor.value(&mut value);
+        Ok(value)
+    }
+
+    /// Did it happen? The answer decides, not the status alone.
+    fn judge(&self, nature: Nature, answer: Answer) -> Result<Reply, Error> {
+        let status = answer.status;
+        let saying = |body: Option<&Value>| Saying::read(status.as_u16(), body, answer.request_id.as_deref());
+        if status.is_success() {
+            return match answer.body {
+                Ok(body) => Ok(unwrap_envelope(body, answer.request_id)),
+                // A release may answer 204 or an empty 200: that is a yes.
+                Err(_) if answer.empty && nature == Nature::Delete => Ok(Reply { data: Value::Null, pagination: None, request_id: answer.request_id }),
+                Err(why) => Err(Error::Unreadable(why, saying(None))),
+            };
+        }
+        let json = answer.body.is_ok();
+        let said = saying(answer.body.as_ref().ok());
+        if said.is_rate_limit() || (status == StatusCode::TOO_MANY_REQUESTS && !matches!(nature, Nature::Create | Nature::Delete)) {
+            let wait = reset::wait(said.reset_at.as_ref(), answer.retry_after.as_deref(), answer.date.as_deref(), Timestamp::now());
+            return Err(Error::Limited(wait, said));
+        }
+        let definite = match status.as_u16() {
+            400 | 401 | 402 | 403 | 404 | 405 | 409 | 413 | 415 => json || !nature.changes(),
+            // Truedy turns everything that goes wrong while it makes something into 422, even after the order (contract §3.4);
+            // only the framework's own list of fields proves that no code ran.
+            422 if nature == Nature::Create => !said.fields.is_empty(),
+            422 => json || !nature.changes(),
+            _ => false,
+        };
+        if definite {
+            return Err(Error::Refused(said));
+        }
+        let why = match status.as_u16() {
+            300..=399 => "Truedy answered with a redirect, which is not followed".to_owned(),
+            code => format!("Truedy answered with status {code}"),
+        };
+        // A redirect or an odd status to a read says nothing that a repeat would change.
+        if !nature.changes() && !status.is_server_error() && !matches!(status.as_u16(), 408 | 425) {
+            return Err(Error::Unreadable(why, said));
+        }
+        Err(Error::NoVerdict(why, said))
+    }
+
+    fn lines(&self) -> Result<Lines, Error> {
+        let lines = self.lines.get_or_init(|| Lines::open(&self.setup).map_err(|error| self.words(&error)));
+        lines.clone().map_err(|why| Error::NotSent(NotSent::NoConnection(why)))
+    }
+
+    /// What went wrong with an exchange: the innermost cause, without address and secrets.
+    fn words(&self, error: &reqwest::Error) -> String {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        let text = if std::ptr::addr_eq(cause, error) { "the exchange failed".to_owned() } else { cause.to_string() };
+        crate::domain::clean(&self.redactor.text(&text))
+    }
+}
+
+impl Lines {
+    fn open(setup: &Setup) -> Result<Self, reqwest::Error> {
+        let builder = || {
+            let mut builder = reqwest::Client::builder()
+                .https_only(setup.base_url.scheme() == "https")
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .connect_timeout(CONNECT)
+                .tcp_keepalive(Duration::from_secs(30))
+                .pool_idle_timeout(Duration::from_secs(20))
+                .user_agent(concat!("truedy-mcp/", env!("CARGO_PKG_VERSION")));
+            match &setup.proxy {
+                None => builder = builder.no_proxy(),
+                Some(Proxy::Environment) => {}
+                Some(Proxy::Url(url)) => builder = builder.no_proxy().proxy(reqwest::Proxy::all(url.clone())?),
+            }
+            if let Some(pem) = &setup.ca_pem {
+                builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
+            }
+            Ok::<_, reqwest::Error>(builder)
+        };
+        Ok(Self { read: builder()?.pool_max_idle_per_host(4).build()?, change: builder()?.pool_max_idle_per_host(0).build()? })
+    }
+}
+
+/// Runs a future unless the call is no longer wanted; `None` if it is not.
+async fn stopped<F: Future>(call: &Call, future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        () = call.stop.cancelled() => None,
+        output = future => Some(output),
+    }
+}
+
+/// A number from 0 to 1, for jitter only.
+fn random() -> f64 {
+    let (high, _) = Uuid::new_v4().as_u64_pair();
+    f64::from(u32::try_from(high >> 40).unwrap_or_default()) / f64::from(1_u32 << 24)
+}
+
+/// `/agents` → `/agents/`: the one redirect that is followed, by us, and only for reads (contract §1).
+fn is_same_with_slash(url: &Url, answer: &Answer) -> bool {
+    let moved = matches!(answer.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+    let target = answer.location.as_deref().and_then(|location| url.join(location).ok());
+    moved
+        && target.is_some_and(|target| {
+            target.origin() == url.origin()
+                && target.username().is_empty()
+                && target.password().is_none()
+                && target.path().strip_suffix('/') == Some(url.path())
+                && (target.query().is_none() || target.query() == url.query())
+        })
+}
+
+fn unwrap_envelope(mut body: Value, header_id: Option<String>) -> Reply {
+    let request_id = request_id(&body).or(header_id);
+    let fields = body.as_object_mut();
+    let pagination = fields.as_ref().and_then(|fields| fields.get("pagination")).cloned();
+    let data = fields.and_then(|fields| fields.remove("data")).unwrap_or(body);
+    Reply { data, pagination, request_id }
+}

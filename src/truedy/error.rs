@@ -1,0 +1,182 @@
+//! What became of a request: did it happen, did it not, or is it not known?
+//!
+//! Source: contract §3 (every shape of an error body) and the outcome classes of the reliability design.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::domain::{clean, clean_to, text_at};
+
+/// The longest message of Truedy's that is passed on, in characters.
+const MESSAGE: usize = 300;
+
+/// Truedy's own words about a failure: cleaned, without secrets, never instructions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Saying {
+    /// HTTP status.
+    pub status: u16,
+    /// Machine-readable code, if there was one.
+    pub code: Option<String>,
+    /// The message, at most 300 characters.
+    pub message: Option<String>,
+    /// Fields found wrong by the framework, with its reason; never the value, which may be a secret.
+    pub fields: Vec<(String, String)>,
+    /// Truedy's id of the exchange, for its support.
+    pub request_id: Option<String>,
+    /// When a rate limit ends, in one of the forms `reset` reads.
+    pub(super) reset_at: Option<Value>,
+}
+
+impl Saying {
+    /// Reads an error body of any known shape (contract §3.2 A to I).
+    pub(super) fn read(status: u16, body: Option<&Value>, header_id: Option<&str>) -> Self {
+        let nothing = Value::Null;
+        let body = body.unwrap_or(&nothing);
+        let detail = body.get("detail");
+        let error = body
+            .get("error")
+            .or_else(|| detail.and_then(|detail| detail.get("error")))
+            .or_else(|| detail.filter(|detail| detail.is_object()))
+            .unwrap_or(body);
+        let details = error.get("details");
+        let message = text_long(error, "message")
+            .or_else(|| error.as_str().map(|text| clean_to(text, MESSAGE)))
+            .or_else(|| detail.and_then(Value::as_str).map(|text| clean_to(text, MESSAGE)));
+        let mut fields: Vec<(String, String)> = detail
+            .and_then(Value::as_array)
+            .map(|problems| problems.iter().take(20).map(framework_problem).collect())
+            .unwrap_or_default();
+        if let Some(field) = details.and_then(|details| text_at(details, "field")) {
+            let reason = details.and_then(|details| text_at(details, "reason")).unwrap_or_default();
+            fields.push((field, reason));
+        }
+        if let Some(listed) = details.and_then(|details| details.get("fields")).and_then(Value::as_object) {
+            fields.extend(listed.iter().take(20).map(|(field, reason)| (clean(field), clean(reason.as_str().unwrap_or_default()))));
+        }
+        Self {
+            status,
+            code: text_at(error, "code"),
+            message,
+            fields,
+            request_id: request_id(body).or_else(|| text_at(error, "request_id")).or_else(|| header_id.map(clean)),
+            reset_at: details.and_then(|details| details.get("reset_at")).or_else(|| error.get("reset_at")).cloned(),
+        }
+    }
+
+    /// Whether the rate limiter spoke, which it does before anything is done (contract §4).
+    pub(super) fn is_rate_limit(&self) -> bool {
+        self.code.as_deref() == Some("rate_limit_exceeded") || (self.status == 429 && self.reset_at.is_some())
+    }
+
+    /// Whether the text contains one of these, ignoring case.
+    pub fn mentions(&self, words: &[&str]) -> bool {
+        let message = self.message.as_deref().unwrap_or_default().to_lowercase();
+        words.iter().any(|word| message.contains(word))
+    }
+}
+
+fn text_long(object: &Value, field: &str) -> Option<String> {
+    object.get(field)?.as_str().map(|text| clean_to(text, MESSAGE)).filter(|text| !text.is_empty())
+}
+
+/// `input` and `ctx` are left where they are: they repeat what was sent, secrets included (contract §3.2).
+fn framework_problem(problem: &Value) -> (String, String) {
+    let place = problem.get("loc").and_then(Value::as_array).map_or_else(String::new, |parts| {
+        let parts: Vec<String> = parts.iter().filter_map(|part| part.as_str().map(clean)).filter(|part| part != "body" && part != "query").collect();
+        parts.join(".")
+    });
+    (place, text_at(problem, "msg").unwrap_or_default())
+}
+
+/// The id of an exchange, from an enveloped body.
+pub(super) fn request_id(body: &Value) -> Option<String> {
+    text_at(body.get("meta")?, "request_id")
+}
+
+/// Why a request certainly did not leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotSent {
+    /// No connection: refused, name not found, TLS refused, or none within five seconds.
+    NoConnection(String),
+    /// The caller cancelled, or the program is ending.
+    Cancelled,
+    /// Our own rate limit had no place in time.
+    Queue(Duration),
+    /// The time for the call was used up before it could be sent.
+    Late,
+    /// The address could not be built. A fault of ours.
+    BadAddress,
+}
+
+/// What became of a request that did not simply succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// Truedy said no. It did not happen.
+    Refused(Saying),
+    /// The rate limit said no, until then. It did not happen.
+    Limited(Duration, Saying),
+    /// It never left. It did not happen.
+    NotSent(NotSent),
+    /// It left, and the answer does not say what became of it. It may have happened.
+    NoVerdict(String, Saying),
+    /// Truedy said yes in a shape that cannot be read. If it was a change, it happened.
+    Unreadable(String, Saying),
+}
+
+impl Error {
+    /// Truedy's words, if it had any.
+    pub fn saying(&self) -> Option<&Saying> {
+        match self {
+            Self::Refused(saying) | Self::Limited(_, saying) | Self::NoVerdict(_, saying) | Self::Unreadable(_, saying) => Some(saying),
+            Self::NotSent(_) => None,
+        }
+    }
+
+    /// Whether a change may have happened all the same.
+    pub fn may_have_happened(&self) -> bool {
+        matches!(self, Self::NoVerdict(..) | Self::Unreadable(..))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(saying) => write!(formatter, "refused with status {}", saying.status),
+            Self::Limited(wait, _) => write!(formatter, "rate limited for {} s", wait.as_secs()),
+            Self::NotSent(why) => write!(formatter, "not sent: {why:?}"),
+            Self::NoVerdict(why, _) => write!(formatter, "no verdict: {why}"),
+            Self::Unreadable(why, _) => write!(formatter, "unreadable answer: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_known_shape_is_read() {
+        let a = json!({"error": {"code": "validation_error", "message": "Invalid", "details": {"field": "phone_number", "reason": "E.164"}}, "meta": {"request_id": "r1"}});
+        let saying = Saying::read(422, Some(&a), None);
+        assert_eq!((saying.code.as_deref(), saying.request_id.as_deref(), saying.fields.len()), (Some("validation_error"), Some("r1"), 1));
+        let b = json!({"error": {"code": "x", "message": "m", "details": {}, "request_id": "r2", "ts": null}});
+        assert_eq!(Saying::read(422, Some(&b), None).request_id.as_deref(), Some("r2"));
+        let c = json!({"detail": [{"type": "missing", "loc": ["body", "phone_number"], "msg": "Field required", "input": {"api_key": "s3cret"}}]});
+        let saying = Saying::read(422, Some(&c), Some("h"));
+        assert_eq!(saying.fields, [("phone_number".to_owned(), "Field required".to_owned())]);
+        assert!(!format!("{saying:?}").contains("s3cret"));
+        assert_eq!(Saying::read(404, Some(&json!({"detail": "Not Found"})), None).message.as_deref(), Some("Not Found"));
+        let e = json!({"detail": {"error": {"code": "rate_limit_exceeded", "message": "slow", "details": {"reset_at": "2026-03-03T12:01:00"}}}});
+        assert!(Saying::read(429, Some(&e), None).is_rate_limit());
+        assert!(Saying::read(500, Some(&e), None).is_rate_limit());
+        let g = json!({"error": {"code": "server_error", "message": "unreachable"}});
+        assert_eq!(Saying::read(500, Some(&g), None).code.as_deref(), Some("server_error"));
+        assert_eq!(Saying::read(502, None, Some("h")).request_id.as_deref(), Some("h"));
+        assert_eq!(Saying::read(500, Some(&json!({"error": "plain"})), None).message.as_deref(), Some("plain"));
+    }
+}

@@ -1,0 +1,14 @@
+//! How one exchange with the API goes. Knows HTTP and what may be sent again; knows no endpoint.
+
+mod body;
+mod client;
+mod error;
+mod limit;
+mod reset;
+mod request;
+mod retry;
+
+pub use client::{Call, Client, Proxy, Reply, Setup, SetupError};
+pub use error::{Error, NotSent, Saying};
+pub use limit::{Limiter, Rate};
+pub use request::{Nature, Request};

@@ -1,0 +1,95 @@
+//! When a request is sent again: only if that certainly cannot do a thing twice.
+
+use std::time::Duration;
+
+use super::error::{Error, NotSent};
+use super::request::Nature;
+
+const BASE: Duration = Duration::from_millis(250);
+const CAP: Duration = Duration::from_secs(4);
+/// With less than this left there is no use in another attempt.
+const WORTHWHILE: Duration = Duration::from_millis(1500);
+/// What is left of the time must cover a wait for the rate limit and still leave room for the request.
+const AFTER_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long to wait before sending again; `None` to stop. `sent` counts attempts, the failed one included.
+pub(super) fn wait(nature: Nature, error: &Error, sent: u32, left: Duration, random: f64) -> Option<Duration> {
+    if let Error::Limited(wait, _) = error {
+        // The limiter spoke before anything was done, so even a purchase may go again, once.
+        let wait = *wait + Duration::from_secs_f64(random);
+        return (sent <= nature.attempts() && wait + AFTER_LIMIT <= left).then_some(wait);
+    }
+    let again = match (nature, error) {
+        (Nature::Delete, _) => false,
+        (_, Error::NotSent(NotSent::NoConnection(_))) => true,
+        // A plain 500 to a search is the carrier's no more often than an accident.
+        (Nature::Search, Error::NoVerdict(_, saying)) => saying.status != 500,
+        (Nature::Read, Error::NoVerdict(..)) => true,
+        _ => false,
+    };
+    let backoff = CAP.min(BASE * 2_u32.saturating_pow(sent.saturating_sub(1))).mul_f64(random);
+    (again && sent < nature.attempts() && left >= WORTHWHILE + backoff).then_some(backoff)
+}
+
+/// What an attempt takes from the budget for repeats.
+pub(super) fn cost(error: &Error) -> f64 {
+    match error {
+        Error::NoVerdict(_, saying) if saying.status == 0 => 10.0,
+        Error::Limited(..) => 0.0,
+        _ => 5.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::Saying;
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn status(status: u16) -> Saying {
+        Saying { status, ..Saying::default() }
+    }
+
+    fn failures() -> Vec<Error> {
+        vec![
+            Error::Refused(status(422)),
+            Error::NotSent(NotSent::NoConnection("refused".to_owned())),
+            Error::NotSent(NotSent::Cancelled),
+            Error::NotSent(NotSent::Queue(LONG)),
+            Error::NoVerdict("reset".to_owned(), status(0)),
+            Error::NoVerdict("503".to_owned(), status(503)),
+            Error::NoVerdict("500".to_owned(), status(500)),
+            Error::Unreadable("html".to_owned(), status(200)),
+        ]
+    }
+
+    #[test]
+    fn what_may_have_happened_is_never_sent_again_unless_it_only_reads() {
+        for nature in [Nature::Set, Nature::Delete, Nature::Create] {
+            for error in failures().iter().filter(|error| error.may_have_happened()) {
+                assert_eq!(wait(nature, error, 1, LONG, 0.5), None, "{nature:?} {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn attempts_are_bounded() {
+        for nature in [Nature::Read, Nature::Search, Nature::Set, Nature::Delete, Nature::Create] {
+            for error in failures() {
+                assert_eq!(wait(nature, &error, nature.attempts(), LONG, 0.5), None, "{nature:?} {error}");
+            }
+        }
+        assert!(wait(Nature::Read, &Error::NoVerdict(String::new(), status(503)), 2, LONG, 0.5).is_some());
+        assert!(wait(Nature::Create, &Error::NotSent(NotSent::NoConnection(String::new())), 1, LONG, 0.5).is_some());
+        assert_eq!(wait(Nature::Search, &Error::NoVerdict(String::new(), status(500)), 1, LONG, 0.5), None);
+    }
+
+    #[test]
+    fn a_rate_limit_is_waited_for_only_if_it_fits() {
+        let limited = |seconds| Error::Limited(Duration::from_secs(seconds), status(429));
+        assert!(wait(Nature::Create, &limited(5), 1, LONG, 0.0).is_some());
+        assert_eq!(wait(Nature::Create, &limited(30), 1, LONG, 0.0), None);
+        assert_eq!(wait(Nature::Read, &Error::NoVerdict(String::new(), status(503)), 1, Duration::from_secs(1), 0.0), None);
+    }
+}
