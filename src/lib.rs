@@ -4,5 +4,11 @@
 //! may be done, `truedy` exchanges it with the API. `domain` holds the nouns, `sandbox` is a Truedy of our own,
 //! `cli` is what a person runs, `config` what an operator sets.
 
+pub mod cli;
+pub mod config;
 pub mod domain;
+pub mod guard;
+pub mod mcp;
+pub mod sandbox;
+pub mod tools;
 pub mod truedy;

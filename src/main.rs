@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! The program: reads the command line and runs one command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    truedy_mcp::cli::run()
+}

@@ -50,7 +50,8 @@ impl Problem {
 
     /// The problem as the caller reads it.
     pub fn to_json(&self) -> Value {
-        let mut object = json!({ "field": self.field, "reason": self.reason, "expected": self.expected, "example": self.example });
+        let mut object =
+            json!({ "field": self.field, "reason": self.reason, "expected": self.expected, "example": self.example });
         if let (Some(received), Some(map)) = (&self.received, object.as_object_mut()) {
             map.insert("received".to_owned(), Value::String(received.clone()));
         }
@@ -85,8 +86,6 @@ impl Argument for bool {
     const EXAMPLE: &'static str = "true";
 
     fn parse(value: &Value) -> Result<Self, String> {
-        value
-            .as_bool()
-            .ok_or_else(|| format!("it is {}, not a boolean", kind_of(value)))
+        value.as_bool().ok_or_else(|| format!("it is {}, not a boolean", kind_of(value)))
     }
 }

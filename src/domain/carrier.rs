@@ -55,10 +55,7 @@ checked_text! {
 impl SipServer {
     /// The host without brackets and port.
     pub fn host(&self) -> &str {
-        split_port(self.as_str())
-            .0
-            .trim_start_matches('[')
-            .trim_end_matches(']')
+        split_port(self.as_str()).0.trim_start_matches('[').trim_end_matches(']')
     }
 }
 

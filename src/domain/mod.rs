@@ -24,5 +24,5 @@ pub use number::{OwnedNumber, Slot};
 pub use page::{Limit, Offset, Page, PageSize};
 pub use phone::{AreaCode, CountryCode, E164};
 pub use reading::{clean, clean_to, text_at};
-pub use secret::{Redactor, Secret};
+pub use secret::{Held, Redactor, Secret};
 pub use status::{Refusal, Status};

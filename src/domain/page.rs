@@ -108,9 +108,21 @@ mod tests {
     #[test]
     fn bounds_are_enforced_on_both_sides() {
         for (value, right) in [
-            (json!(0), false), (json!(1), true), (json!(100), true), (json!(101), false), (json!(-1), false),
-            (json!(5.0), true), (json!(5.5), false), (json!("5"), true), (json!("٥"), false), (json!("-5"), false),
-            (json!(1e300), false), (json!(true), false), (json!([]), false), (json!(""), false), (json!(u64::MAX), false),
+            (json!(0), false),
+            (json!(1), true),
+            (json!(100), true),
+            (json!(101), false),
+            (json!(-1), false),
+            (json!(5.0), true),
+            (json!(5.5), false),
+            (json!("5"), true),
+            (json!("٥"), false),
+            (json!("-5"), false),
+            (json!(1e300), false),
+            (json!(true), false),
+            (json!([]), false),
+            (json!(""), false),
+            (json!(u64::MAX), false),
         ] {
             assert_eq!(Limit::parse(&value).is_ok(), right, "{value}");
         }

@@ -126,7 +126,11 @@ impl Redactor {
         let mut text = text.to_owned();
         for needle in held.iter().flat_map(|(_, needles)| needles) {
             if text.contains(needle.text.as_str()) {
-                text = if needle.whole_word { replace_words(&text, &needle.text) } else { text.replace(&needle.text, REDACTED) };
+                text = if needle.whole_word {
+                    replace_words(&text, &needle.text)
+                } else {
+                    text.replace(&needle.text, REDACTED)
+                };
             }
         }
         for prefix in ["truedy_", "KEY0"] {
@@ -160,7 +164,12 @@ fn needles(secret: &str) -> Vec<Needle> {
     let json = Value::String(secret.to_owned()).to_string();
     forms.push(json.trim_matches('"').to_owned());
     forms.push(json.trim_matches('"').replace('/', "\\/"));
-    for (digits, keep) in [("0123456789ABCDEF", "-._~"), ("0123456789abcdef", "-._~"), ("0123456789ABCDEF", "-._~!*'()"), ("0123456789ABCDEF", "")] {
+    for (digits, keep) in [
+        ("0123456789ABCDEF", "-._~"),
+        ("0123456789abcdef", "-._~"),
+        ("0123456789ABCDEF", "-._~!*'()"),
+        ("0123456789ABCDEF", ""),
+    ] {
         forms.push(percent(secret, digits, keep));
     }
     for keep in ["-._~ ", "-._* "] {
@@ -204,8 +213,9 @@ fn replace_words(text: &str, word: &str) -> String {
     let mut result = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(word) {
-        let inside = before.chars().next_back().or_else(|| result.chars().next_back()).is_some_and(char::is_alphanumeric)
-            || after.chars().next().is_some_and(char::is_alphanumeric);
+        let inside =
+            before.chars().next_back().or_else(|| result.chars().next_back()).is_some_and(char::is_alphanumeric)
+                || after.chars().next().is_some_and(char::is_alphanumeric);
         result.push_str(before);
         result.push_str(if inside { word } else { REDACTED });
         rest = after;

@@ -81,11 +81,7 @@ macro_rules! checked_text {
 pub(super) use checked_text;
 
 /// Checks length in characters and that every character is allowed.
-pub(super) fn within(
-    text: &str,
-    most: usize,
-    allowed: impl Fn(char) -> bool,
-) -> Result<(), String> {
+pub(super) fn within(text: &str, most: usize, allowed: impl Fn(char) -> bool) -> Result<(), String> {
     let length = text.chars().count();
     if length == 0 {
         return Err("it is empty".to_owned());
@@ -94,10 +90,7 @@ pub(super) fn within(
         return Err(format!("it has {length} characters, at most {most} are allowed"));
     }
     match text.chars().find(|c| !allowed(*c)) {
-        Some(c) if c.is_control() => Err(format!(
-            "it has a control character (U+{:04X})",
-            u32::from(c)
-        )),
+        Some(c) if c.is_control() => Err(format!("it has a control character (U+{:04X})", u32::from(c))),
         Some(c) => Err(format!("the character {c:?} is not allowed")),
         None => Ok(()),
     }
@@ -110,9 +103,7 @@ mod tests {
 
     /// Whether pattern and check of a type agree on a text.
     fn agree<T: for<'a> TryFrom<&'a str>>(pattern: &str, text: &str) {
-        let advertised = regex_lite::Regex::new(pattern)
-            .expect("own pattern")
-            .is_match(text);
+        let advertised = regex_lite::Regex::new(pattern).expect("own pattern").is_match(text);
         let enforced = T::try_from(text).is_ok();
         assert_eq!(advertised, enforced, "{pattern} and the check disagree on {text:?}");
     }
@@ -134,9 +125,41 @@ mod tests {
     #[test]
     fn pattern_and_check_agree_at_every_edge() {
         for text in [
-            "", "+", "+1", "+12", "+0123", "+123456789012345", "+1234567890123456", "12", "+1٤", "+14155550123\n",
-            " +14155550123", "US", "us", "USA", "U5", "212", "2", "12", "123456", "1234567", "٢١٢", "..", "../x", "a/b",
-            "a%2fb", "a b", "é", "a\u{0}", "a\u{7f}", "a\u{80}", "a\u{202e}b", "pending", "in_use", "-", "_",
+            "",
+            "+",
+            "+1",
+            "+12",
+            "+0123",
+            "+123456789012345",
+            "+1234567890123456",
+            "12",
+            "+1٤",
+            "+14155550123\n",
+            " +14155550123",
+            "US",
+            "us",
+            "USA",
+            "U5",
+            "212",
+            "2",
+            "12",
+            "123456",
+            "1234567",
+            "٢١٢",
+            "..",
+            "../x",
+            "a/b",
+            "a%2fb",
+            "a b",
+            "é",
+            "a\u{0}",
+            "a\u{7f}",
+            "a\u{80}",
+            "a\u{202e}b",
+            "pending",
+            "in_use",
+            "-",
+            "_",
         ] {
             all_agree(text);
         }

@@ -145,10 +145,7 @@ impl Account<'_> {
         };
         let mut statement = self.database.prepare_cached(&format!("{NUMBER} {held}"))?;
         statement
-            .query_map(
-                named_params! { ":now": self.now, ":organization": self.organization, ":agent": agent },
-                number,
-            )?
+            .query_map(named_params! { ":now": self.now, ":organization": self.organization, ":agent": agent }, number)?
             .collect()
     }
 
@@ -177,10 +174,8 @@ impl Account<'_> {
 
     /// Takes a number out of the organization.
     pub(super) fn remove_number(&self, id: &str) -> rusqlite::Result<()> {
-        self.database.execute(
-            "DELETE FROM numbers WHERE organization_id = ?1 AND id = ?2",
-            params![self.organization, id],
-        )?;
+        self.database
+            .execute("DELETE FROM numbers WHERE organization_id = ?1 AND id = ?2", params![self.organization, id])?;
         Ok(())
     }
 
@@ -208,8 +203,7 @@ impl Account<'_> {
         limit: u64,
         offset: u64,
     ) -> rusqlite::Result<(Vec<Agent>, u64)> {
-        let mut statement =
-            self.database.prepare_cached(&format!("{AGENT} ORDER BY created_at DESC, rowid DESC"))?;
+        let mut statement = self.database.prepare_cached(&format!("{AGENT} ORDER BY created_at DESC, rowid DESC"))?;
         let name = name.map(str::to_lowercase);
         let mut page = Vec::new();
         let mut total = 0_u64;

@@ -81,7 +81,8 @@ pub(super) struct Refusal {
     author: Author,
     code: &'static str,
     message: String,
-    details: Value,
+    /// Boxed to keep the type small enough to be returned everywhere.
+    details: Box<Value>,
     problems: Vec<Problem>,
     /// Shown in the framework's own list, whatever the errors are set to.
     listed: bool,
@@ -96,7 +97,7 @@ impl Refusal {
             author: Author::Application,
             code,
             message: message.into(),
-            details: json!({}),
+            details: Box::new(json!({})),
             problems: Vec::new(),
             listed: false,
         }
@@ -114,13 +115,13 @@ impl Refusal {
     /// The request does not fit the schema.
     pub(super) fn schema(problems: Vec<Problem>, listed: bool) -> Refusal {
         let details = problems.first().map_or_else(|| json!({}), Problem::details);
-        Refusal { details, problems, listed, ..Refusal::rule("Invalid request") }
+        Refusal { details: Box::new(details), problems, listed, ..Refusal::rule("Invalid request") }
     }
 
     /// The body is no JSON.
     pub(super) fn malformed(problem: Problem) -> Refusal {
         Refusal {
-            details: problem.details(),
+            details: Box::new(problem.details()),
             problems: vec![problem],
             ..Refusal::new(400, "bad_request", "Malformed JSON")
         }
@@ -163,7 +164,7 @@ impl Refusal {
     }
 
     pub(super) fn with_details(self, details: Value) -> Refusal {
-        Refusal { details, ..self }
+        Refusal { details: Box::new(details), ..self }
     }
 
     pub(super) fn with_header(mut self, name: &'static str, value: String) -> Refusal {
@@ -282,7 +283,7 @@ impl Manner<'_> {
 /// Members that no documentation knows, wherever an object stands near the top.
 fn add_unknown_fields(body: &mut Value) {
     let unknown = || json!({ "added_later": [1, "two", null], "beta": true });
-    let mut add = |value: Option<&mut Value>| {
+    let add = |value: Option<&mut Value>| {
         if let Some(Value::Object(object)) = value {
             object.insert("x_unknown".to_owned(), unknown());
         }

@@ -107,8 +107,7 @@ impl Faults {
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), FaultError> {
-        let switch =
-            CATALOGUE.iter().find(|switch| switch.name == name).ok_or_else(|| FaultError::name(name))?;
+        let switch = CATALOGUE.iter().find(|switch| switch.name == name).ok_or_else(|| FaultError::name(name))?;
         let wrong = || FaultError::value(switch, value);
         match switch.takes {
             Takes::Choice(choices) => {
@@ -153,13 +152,17 @@ impl Faults {
             None => {}
         }
         let listed = OTHER_SPELLINGS.iter().find(|(other, _)| *other == item).map_or(item, |(_, listed)| *listed);
-        let mut owners = CATALOGUE.iter().filter(|switch| match switch.takes {
-            Takes::Choice(choices) => choices.iter().any(|(value, fault)| *value == listed && fault.is_some()),
-            _ => false,
-        });
-        match (owners.next(), owners.next()) {
-            (Some(only), None) => self.set(only.name, listed),
-            _ => Err(FaultError::name(item)),
+        let owners: Vec<&FaultSwitch> = CATALOGUE
+            .iter()
+            .filter(|switch| match switch.takes {
+                Takes::Choice(choices) => choices.iter().any(|(value, fault)| *value == listed && fault.is_some()),
+                _ => false,
+            })
+            .collect();
+        match owners.as_slice() {
+            [only] => self.set(only.name, listed),
+            [] => Err(FaultError::name(item)),
+            several => Err(FaultError::unclear(item, several)),
         }
     }
 }
@@ -183,6 +186,11 @@ impl FaultError {
         FaultError {
             what: format!("there is no fault {name:?}; a fault is name=value, and the names are: {}", names.join(", ")),
         }
+    }
+
+    fn unclear(value: &str, owners: &[&FaultSwitch]) -> FaultError {
+        let names: Vec<String> = owners.iter().map(|switch| format!("{}={value}", switch.name)).collect();
+        FaultError { what: format!("the fault {value:?} is not clear; it may be {}", names.join(" or ")) }
     }
 
     fn value(switch: &FaultSwitch, value: &str) -> FaultError {
@@ -245,7 +253,8 @@ mod tests {
         assert!(parse(&["import_needs_provider"]).has(Fault::ImportNeedsProvider));
         assert!(parse(&["carrier_raw"]).has(Fault::SearchCarrierRaw));
         assert!(parse(&["drop_connection"]).strikes(Moment::Drop, Operation::Call));
-        assert!(Faults::parse(["ultravox_down"]).is_err(), "assign and unassign both have it");
+        let unclear = Faults::parse(["ultravox_down"]).unwrap_err().to_string();
+        assert!(unclear.contains("assign=ultravox_down or unassign=ultravox_down"), "{unclear}");
     }
 
     #[test]
@@ -262,7 +271,8 @@ mod tests {
 
     #[test]
     fn json_says_what_is_on_and_reads_back_the_same() {
-        let faults = parse(&["purchase=unavailable", "errors=B,C", "rate_limit=5", "hang=list", "provider_configured=false"]);
+        let faults =
+            parse(&["purchase=unavailable", "errors=B,C", "rate_limit=5", "hang=list", "provider_configured=false"]);
         let shown = faults.to_json();
         assert_eq!(
             shown,

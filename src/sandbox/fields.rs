@@ -118,7 +118,7 @@ impl Body {
     /// An identifier that must be there.
     pub(super) fn id(&mut self, name: &str) -> String {
         let id = self.required_text(name);
-        if self.problems.last().is_none_or(|problem| problem.field.as_deref() != Some(name)) && !is_id(&id) {
+        if self.fits(name) && !is_id(&id) {
             let problem = Problem::new("body", Some(name), "string_pattern_mismatch", "Must be an identifier");
             self.problems.push(problem.showing(&json!(id)));
         }
@@ -128,10 +128,34 @@ impl Body {
     /// A phone number that must be there.
     pub(super) fn phone(&mut self, name: &str) -> String {
         let number = self.required_text(name);
-        if self.problems.last().is_none_or(|problem| problem.field.as_deref() != Some(name)) {
+        if self.fits(name) {
             self.check_phone(name, &number);
         }
         number
+    }
+
+    /// A text that may be left out, but not be null.
+    pub(super) fn text_or(&mut self, name: &str, default: &str) -> String {
+        if self.has(name) { self.required_text(name) } else { default.to_owned() }
+    }
+
+    /// One of several words, which must be there.
+    pub(super) fn choice(&mut self, name: &str, words: &[&str]) -> String {
+        let word = self.required_text(name);
+        if self.fits(name) && !words.contains(&word.as_str()) {
+            self.complain(name, "enum", &format!("Input should be one of: {}", words.join(", ")));
+        }
+        word
+    }
+
+    /// Whether a field was sent at all.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
+    /// Whether nothing has been found wrong with a field yet.
+    pub(super) fn fits(&self, name: &str) -> bool {
+        self.problems.iter().all(|problem| problem.field.as_deref() != Some(name))
     }
 
     /// A phone number that may be left out or null.
@@ -143,7 +167,9 @@ impl Body {
 
     /// A whole number within bounds, or the default if it is left out.
     pub(super) fn whole(&mut self, name: &str, default: u64, least: u64, most: u64) -> u64 {
-        let Some(given) = self.fields.get(name) else { return default };
+        let Some(given) = self.fields.get(name) else {
+            return default;
+        };
         let problem = match given {
             Value::Number(number) => match whole_of(number) {
                 Some(whole) => match bounds(whole, least, most) {
@@ -170,7 +196,7 @@ impl Body {
     }
 
     /// Adds a problem with a field that is right for its type and wrong otherwise.
-    pub(super) fn object_to(&mut self, name: &str, kind: &'static str, message: &str) {
+    pub(super) fn complain(&mut self, name: &str, kind: &'static str, message: &str) {
         let problem = Problem::new("body", Some(name), kind, message);
         let problem = match self.fields.get(name) {
             Some(given) => problem.showing(given),
@@ -207,7 +233,9 @@ impl Query {
 
     /// A whole number within bounds, or the default if it is left out.
     pub(super) fn whole(&mut self, name: &str, default: u64, least: u64, most: u64) -> u64 {
-        let Some(given) = self.text(name) else { return default };
+        let Some(given) = self.text(name) else {
+            return default;
+        };
         let bounded = match whole_from_text(given) {
             Some(whole) => bounds(whole, least, most),
             None => {
@@ -233,17 +261,19 @@ impl Query {
 
 /// Everything secret in a body, whether or not it is of use.
 pub(super) fn secrets(body: &[u8]) -> Vec<String> {
-    let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return Vec::new() };
+    let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+        return Vec::new();
+    };
     let texts = fields.into_iter().filter(|(name, _)| SECRET.contains(&name.as_str()));
     texts.filter_map(|(_, value)| value.as_str().map(str::to_owned)).filter(|text| !text.is_empty()).collect()
 }
 
 /// Source: ITU-T E.164 §6; the pattern `^\+[1-9]\d{1,14}$` of the API.
 pub(super) fn is_e164(text: &str) -> bool {
-    let Some(digits) = text.strip_prefix('+') else { return false };
-    (2..=15).contains(&digits.len())
-        && !digits.starts_with('0')
-        && digits.bytes().all(|digit| digit.is_ascii_digit())
+    let Some(digits) = text.strip_prefix('+') else {
+        return false;
+    };
+    (2..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 fn is_id(text: &str) -> bool {

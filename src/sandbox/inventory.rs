@@ -70,7 +70,9 @@ impl Area {
     }
 
     fn has(&self, number: &str) -> bool {
-        let Some(line) = number.strip_prefix(self.prefix) else { return false };
+        let Some(line) = number.strip_prefix(self.prefix) else {
+            return false;
+        };
         line.len() == self.digits
             && line.bytes().all(|byte| byte.is_ascii_digit())
             && line.parse().is_ok_and(|line: u32| line.checked_sub(self.first).is_some_and(|nth| nth < self.count))
@@ -147,11 +149,8 @@ mod tests {
         let nowhere = Wanted { region: Some("CA".to_owned()), ..one_code };
         assert_eq!(numbers(&nowhere, &[], 0, 1).1, 0);
         assert_eq!(numbers(&wanted("IN"), &[], 0, 10).1, 0);
-        let toll_free = Wanted {
-            kind: Some("toll_free".to_owned()),
-            area_code: Some("415".to_owned()),
-            ..wanted("US")
-        };
+        let toll_free =
+            Wanted { kind: Some("toll_free".to_owned()), area_code: Some("415".to_owned()), ..wanted("US") };
         assert_eq!(numbers(&toll_free, &[], 0, 10).1, 0);
     }
 

@@ -98,12 +98,14 @@ pub(super) fn find(method: &Method, path: &str) -> Route {
                 "unassign" => Some(Operation::Unassign),
                 _ => None,
             };
-            let mut candidates = vec![(Method::DELETE, Operation::Release, *id)];
-            candidates.extend(named.map(|operation| (Method::POST, operation, "")));
+            let mut candidates: Vec<_> = named.map(|operation| (Method::POST, operation, "")).into_iter().collect();
+            candidates.push((Method::DELETE, Operation::Release, *id));
             candidates
         }
         ["telephony", "agents", id, "numbers"] => vec![(Method::GET, Operation::AgentNumbers, *id)],
-        ["telephony", "agents", id, "webhook-url"] => vec![(Method::GET, Operation::WebhookUrl, *id)],
+        ["telephony", "agents", id, "webhook-url"] => {
+            vec![(Method::GET, Operation::WebhookUrl, *id)]
+        }
         ["telephony", "credentials"] => vec![(Method::GET, Operation::Credentials, "")],
         ["agents"] if method == Method::GET => return Route::AgentsWithoutSlash,
         ["agents"] | ["agents", ""] => vec![(Method::GET, Operation::Agents, "")],
@@ -113,9 +115,9 @@ pub(super) fn find(method: &Method, path: &str) -> Route {
     };
     match candidates.iter().find(|(known, _, _)| known == method) {
         Some((_, operation, id)) => Route::To { operation: *operation, id: (*id).to_owned() },
+        // The framework names the methods of the first route that fits, not of all.
         None => {
-            let allow: Vec<&str> = candidates.iter().map(|(known, _, _)| known.as_str()).collect();
-            Route::NotAllowed { allow: allow.join(", ") }
+            Route::NotAllowed { allow: candidates.first().map(|(known, _, _)| known.to_string()).unwrap_or_default() }
         }
     }
 }
@@ -123,8 +125,8 @@ pub(super) fn find(method: &Method, path: &str) -> Route {
 /// A path segment with its percent escapes resolved; what is no UTF-8 is replaced.
 fn decode(segment: &str) -> String {
     let mut decoded = Vec::with_capacity(segment.len());
-    let mut rest = segment.bytes();
-    while let Some(byte) = rest.next() {
+    let mut rest = segment.as_bytes().iter();
+    while let Some(&byte) = rest.next() {
         let digits = rest.as_slice().get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
         match digits.filter(|digits| byte == b'%' && digits.bytes().all(|digit| digit.is_ascii_hexdigit())) {
             Some(digits) => {
@@ -161,7 +163,7 @@ mod tests {
             (Method::POST, "/calls", to(Operation::Call, "")),
             (Method::GET, "/calls/", Route::NotFound),
             (Method::GET, "", Route::NotFound),
-            (Method::PUT, "/telephony/numbers/search", Route::NotAllowed { allow: "DELETE, POST".to_owned() }),
+            (Method::PUT, "/telephony/numbers/search", Route::NotAllowed { allow: "POST".to_owned() }),
             (Method::DELETE, "/agents", Route::NotAllowed { allow: "GET".to_owned() }),
             (Method::DELETE, "/telephony/numbers/", Route::NotFound),
         ] {

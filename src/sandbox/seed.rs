@@ -169,7 +169,8 @@ pub(super) fn sow(database: &Connection) -> rusqlite::Result<()> {
         (REVOKED_KEY, FIRST_ORGANIZATION, true),
         (OTHER_ORGANIZATION_KEY, OTHER_ORGANIZATION, false),
     ] {
-        database.execute("INSERT INTO api_keys VALUES (?1, ?2, ?3)", params![fingerprint(key), organization, revoked])?;
+        database
+            .execute("INSERT INTO api_keys VALUES (?1, ?2, ?3)", params![fingerprint(key), organization, revoked])?;
     }
     for Agent(organization, id, name, description, status, ultravox, at) in AGENTS {
         let prompt = format!("You are \"{name}\". {description}. Be brief and friendly.");

@@ -146,20 +146,20 @@ pub(super) const OTHER_SPELLINGS: &[(&str, &str)] = &[
     ("ultravox_down", "ultravox_down_after_write"),
     ("carrier_raw", "carrier_raw_shapes"),
     ("import_needs_provider", "needs_provider"),
-    ("aged_back_to_free", "back_to_free"),
-    ("Z", "zulu"),
 ];
 
 /// Every switch there is, in the order of its documentation.
 pub(super) const CATALOGUE: &[FaultSwitch] = &[
     FaultSwitch {
         name: "provider_configured",
-        about: "false: no carrier account is set up, so search and purchase are refused unless they bring a carrier key.",
+        about: "false: no carrier account is set up, so search and purchase are refused unless they bring a \
+            carrier key.",
         takes: Takes::Flag { when: false, fault: Fault::ProviderNotConfigured },
     },
     FaultSwitch {
         name: "purchase",
-        about: "How a purchase goes wrong; the ones named after_commit or commit_then have bought the number, charged_then_422 has paid for it and left no row.",
+        about: "How a purchase goes wrong; the ones named after_commit or commit_then have bought the number, \
+            charged_then_422 has paid for it and left no row.",
         takes: Takes::Choice(&[
             ("unavailable", Some(Fault::PurchaseUnavailable)),
             ("timeout_after_commit", Some(Fault::PurchaseTimeoutAfterCommit)),
@@ -172,7 +172,8 @@ pub(super) const CATALOGUE: &[FaultSwitch] = &[
     },
     FaultSwitch {
         name: "pending",
-        about: "What becomes of a number bought from now on: active at once, after a delay, never, or inactive after the delay.",
+        about: "What becomes of a number bought from now on: active at once, after a delay, never, or inactive \
+            after the delay.",
         takes: Takes::Choice(&[
             ("instant", Some(Fault::PendingInstant)),
             ("delay", None),
@@ -187,7 +188,8 @@ pub(super) const CATALOGUE: &[FaultSwitch] = &[
     },
     FaultSwitch {
         name: "import",
-        about: "How an import goes wrong; echo_body_in_detail repeats the whole body, secrets and all, in a validation error.",
+        about: "How an import goes wrong; echo_body_in_detail repeats the whole body, secrets and all, in a \
+            validation error.",
         takes: Takes::Choice(&[
             ("duplicate_foreign", Some(Fault::ImportDuplicateForeign)),
             ("sip_refused", Some(Fault::ImportSipRefused)),
@@ -199,7 +201,8 @@ pub(super) const CATALOGUE: &[FaultSwitch] = &[
     },
     FaultSwitch {
         name: "assign",
-        about: "The voice engine fails after the assignment was written, or what is unknown is answered 404 and not 422.",
+        about: "The voice engine fails after the assignment was written, or what is unknown is answered 404 and \
+            not 422.",
         takes: Takes::Choice(&[
             ("ultravox_down_after_write", Some(Fault::AssignUltravoxDown)),
             ("not_found_404", Some(Fault::AssignNotFound404)),
@@ -216,7 +219,8 @@ pub(super) const CATALOGUE: &[FaultSwitch] = &[
     },
     FaultSwitch {
         name: "release",
-        about: "Releasing is refused (while assigned, or by the carrier), or answered in another documented way; back_to_free offers the number again after aging_ms.",
+        about: "Releasing is refused (while assigned, or by the carrier), or answered in another documented way; \
+            back_to_free offers the number again after aging_ms.",
         takes: Takes::Choice(&[
             ("refuse_assigned", Some(Fault::ReleaseRefuseAssigned)),
             ("carrier_refuses", Some(Fault::ReleaseCarrierRefuses)),
@@ -232,7 +236,8 @@ pub(super) const CATALOGUE: &[FaultSwitch] = &[
     },
     FaultSwitch {
         name: "list",
-        about: "The list leaves out who a number is assigned to, fills the dead agent_id column, or spells is_truedy_managed with its e.",
+        about: "The list leaves out who a number is assigned to, fills the dead agent_id column, or spells \
+            is_truedy_managed with its e.",
         takes: Takes::Choice(&[
             ("omit_assignment_fields", Some(Fault::ListOmitAssignmentFields)),
             ("legacy_agent_id", Some(Fault::ListLegacyAgentId)),
@@ -241,7 +246,8 @@ pub(super) const CATALOGUE: &[FaultSwitch] = &[
     },
     FaultSwitch {
         name: "search",
-        about: "Results in the carrier's own shape, at most 50 a page, a rival who buys what was just shown, or no toll-free with a hyphen.",
+        about: "Results in the carrier's own shape, at most 50 a page, a rival who buys what was just shown, or no \
+            toll-free with a hyphen.",
         takes: Takes::Choice(&[
             ("carrier_raw_shapes", Some(Fault::SearchCarrierRaw)),
             ("page_size_50", Some(Fault::SearchPageSize50)),
@@ -281,7 +287,8 @@ pub(super) const CATALOGUE: &[FaultSwitch] = &[
     },
     FaultSwitch {
         name: "errors",
-        about: "The shape of errors: A documented, B ids inside error, C the framework's list for schema errors, D a bare detail, E error inside detail, an HTML page, or nothing; C may be combined with another.",
+        about: "The shape of errors: A documented, B ids inside error, C the framework's list for schema errors, D \
+            a bare detail, E error inside detail, an HTML page, or nothing; C may be combined with another.",
         takes: Takes::Choice(&[
             ("A", None),
             ("B", Some(Fault::ErrorsB)),
@@ -294,7 +301,8 @@ pub(super) const CATALOGUE: &[FaultSwitch] = &[
     },
     FaultSwitch {
         name: "limits",
-        about: "Every request is answered as over the rate limit, in this form; together with rate_limit only those that are.",
+        about: "Every request is answered as over the rate limit, in this form; together with rate_limit only \
+            those that are.",
         takes: Takes::Choice(&[
             ("429", Some(Fault::Limits429)),
             ("429_with_headers", Some(Fault::Limits429WithHeaders)),
@@ -308,7 +316,8 @@ pub(super) const CATALOGUE: &[FaultSwitch] = &[
     },
     FaultSwitch {
         name: "reset_at",
-        about: "How details.reset_at of a 429 is written: with Z, without a zone, with +00:00, in seconds since 1970, a minute from now without a zone, an hour from now, left out, or nonsense.",
+        about: "How details.reset_at of a 429 is written: with Z, without a zone, with +00:00, in seconds since \
+            1970, a minute from now without a zone, an hour from now, left out, or nonsense.",
         takes: Takes::Choice(&[
             ("zulu", None),
             ("naive", Some(Fault::ResetAtNaive)),
@@ -322,7 +331,8 @@ pub(super) const CATALOGUE: &[FaultSwitch] = &[
     },
     FaultSwitch {
         name: "auth",
-        about: "Every key is refused, every address is off the allow-list, or the subscription does not pay for purchases and calls.",
+        about: "Every key is refused, every address is off the allow-list, or the subscription does not pay for \
+            purchases and calls.",
         takes: Takes::Choice(&[
             ("401", Some(Fault::Auth401)),
             ("403_ip", Some(Fault::Auth403Ip)),
@@ -374,7 +384,8 @@ pub(super) const CATALOGUE: &[FaultSwitch] = &[
     },
     FaultSwitch {
         name: "times",
-        about: "limits, drop_connection, drop_connection_before, hang, server_error and internal_error strike only this many times; 0 for always.",
+        about: "limits, drop_connection, drop_connection_before, hang, server_error and internal_error strike only \
+            this many times; 0 for always.",
         takes: Takes::Number(Amount::Times),
     },
     FaultSwitch {

@@ -69,6 +69,8 @@ pub struct Reply {
     pub pagination: Option<Value>,
     /// Truedy's id of the exchange.
     pub request_id: Option<String>,
+    /// Truedy's clock, as its `Date` header says.
+    pub date: Option<String>,
 }
 
 /// What a client is made of.
@@ -242,7 +244,10 @@ impl Client {
         let changes = request.nature.changes();
         let line = if changes { &lines.change } else { &lines.read };
         let departure = Departure::default();
-        let mut builder = line.request(request.method.clone(), url.clone()).header(AUTHORIZATION, self.authorization.clone()).header(ACCEPT, "application/json");
+        let mut builder = line
+            .request(request.method.clone(), url.clone())
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header(ACCEPT, "application/json");
         if changes {
             // Truedy ignores these today; nothing relies on them.
             let id = Uuid::now_v7().to_string();
@@ -250,7 +255,9 @@ impl Client {
         }
         if let Some(body) = &request.body {
             let bytes = Bytes::from(body.to_string());
-            builder = builder.header(CONTENT_TYPE, "application/json").body(reqwest::Body::wrap(WatchedBody::new(bytes, departure.clone())));
+            builder = builder
+                .header(CONTENT_TYPE, "application/json")
+                .body(reqwest::Body::wrap(WatchedBody::new(bytes, departure.clone())));
         }
         let left = call.left().min(request.nature.attempt_patience());
         if left.is_zero() {
@@ -258,11 +265,17 @@ impl Client {
         }
         let exchange = tokio::time::timeout(left, self.receive(builder, request.body_limit));
         // Once a change may be on its way, nothing stops it.
-        let outcome = if changes { exchange.await } else { stopped(call, exchange).await.ok_or(Error::NotSent(NotSent::Cancelled))? };
+        let outcome = if changes {
+            exchange.await
+        } else {
+            stopped(call, exchange).await.ok_or(Error::NotSent(NotSent::Cancelled))?
+        };
         let without_body = request.body.is_none();
         match outcome {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) if error.is_connect() || (!without_body && !departure.happened()) => Err(Error::NotSent(NotSent::NoConnection(self.words(&error)))),
+            Ok(Err(error)) if error.is_connect() || (!without_body && !departure.happened()) => {
+                Err(Error::NotSent(NotSent::NoConnection(self.words(&error))))
+            }
             Ok(Err(error)) => Err(Error::NoVerdict(self.words(&error), Saying::default())),
             Err(_) if !without_body && !departure.happened() => Err(Error::NotSent(NotSent::Late)),
             Err(_) => Err(Error::NoVerdict(format!("no answer within {} s", left.as_secs()), Saying::default())),
@@ -271,7 +284,9 @@ impl Client {
 
     async fn receive(&self, builder: reqwest::RequestBuilder, limit: usize) -> Result<Answer, reqwest::Error> {
         let mut response = builder.send().await?;
-        let header = |name: http::HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name: http::HeaderName| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
         let mut answer = Answer {
             status: response.status(),
             location: header(LOCATION),
@@ -298,10 +313,15 @@ impl Client {
     /// The body as JSON without any secret in it; the error says why it is none.
     fn read_json(&self, content_type: &str, bytes: &[u8], status: StatusCode) -> Result<Value, String> {
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+        let is_json =
+            essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
         // A proxy's JSON under a wrong type is still read where it can only be an error.
         if !is_json && status.is_success() {
-            return Err(if bytes.is_empty() { "the answer is empty".to_owned() } else { "the answer is not JSON by its type".to_owned() });
+            return Err(if bytes.is_empty() {
+                "the answer is empty".to_owned()
+            } else {
+                "the answer is not JSON by its type".to_owned()
+            });
         }
         let mut value: Value = serde_json::from_slice(bytes).map_err(|_| "the answer is not JSON".to_owned())?;
         self.redactor.value(&mut value);
@@ -314,16 +334,25 @@ impl Client {
         let saying = |body: Option<&Value>| Saying::read(status.as_u16(), body, answer.request_id.as_deref());
         if status.is_success() {
             return match answer.body {
-                Ok(body) => Ok(unwrap_envelope(body, answer.request_id)),
+                Ok(body) => Ok(unwrap_envelope(body, answer.request_id, answer.date)),
                 // A release may answer 204 or an empty 200: that is a yes.
-                Err(_) if answer.empty && nature == Nature::Delete => Ok(Reply { data: Value::Null, pagination: None, request_id: answer.request_id }),
+                Err(_) if answer.empty && nature == Nature::Delete => {
+                    Ok(Reply { data: Value::Null, pagination: None, request_id: answer.request_id, date: answer.date })
+                }
                 Err(why) => Err(Error::Unreadable(why, saying(None))),
             };
         }
         let json = answer.body.is_ok();
         let said = saying(answer.body.as_ref().ok());
-        if said.is_rate_limit() || (status == StatusCode::TOO_MANY_REQUESTS && !matches!(nature, Nature::Create | Nature::Delete)) {
-            let wait = reset::wait(said.reset_at.as_ref(), answer.retry_after.as_deref(), answer.date.as_deref(), Timestamp::now());
+        if said.is_rate_limit()
+            || (status == StatusCode::TOO_MANY_REQUESTS && !matches!(nature, Nature::Create | Nature::Delete))
+        {
+            let wait = reset::wait(
+                said.reset_at.as_ref(),
+                answer.retry_after.as_deref(),
+                answer.date.as_deref(),
+                Timestamp::now(),
+            );
             return Err(Error::Limited(wait, said));
         }
         let definite = match status.as_u16() {
@@ -386,7 +415,10 @@ impl Lines {
             }
             Ok::<_, reqwest::Error>(builder)
         };
-        Ok(Self { read: builder()?.pool_max_idle_per_host(4).build()?, change: builder()?.pool_max_idle_per_host(0).build()? })
+        Ok(Self {
+            read: builder()?.pool_max_idle_per_host(4).build()?,
+            change: builder()?.pool_max_idle_per_host(0).build()?,
+        })
     }
 }
 
@@ -419,10 +451,10 @@ fn is_same_with_slash(url: &Url, answer: &Answer) -> bool {
         })
 }
 
-fn unwrap_envelope(mut body: Value, header_id: Option<String>) -> Reply {
+fn unwrap_envelope(mut body: Value, header_id: Option<String>, date: Option<String>) -> Reply {
     let request_id = request_id(&body).or(header_id);
     let fields = body.as_object_mut();
     let pagination = fields.as_ref().and_then(|fields| fields.get("pagination")).cloned();
     let data = fields.and_then(|fields| fields.remove("data")).unwrap_or(body);
-    Reply { data, pagination, request_id }
+    Reply { data, pagination, request_id, date }
 }

@@ -53,7 +53,12 @@ impl Saying {
             fields.push((field, reason));
         }
         if let Some(listed) = details.and_then(|details| details.get("fields")).and_then(Value::as_object) {
-            fields.extend(listed.iter().take(20).map(|(field, reason)| (clean(field), clean(reason.as_str().unwrap_or_default()))));
+            fields.extend(
+                listed
+                    .iter()
+                    .take(20)
+                    .map(|(field, reason)| (clean(field), clean(reason.as_str().unwrap_or_default()))),
+            );
         }
         Self {
             status,
@@ -84,7 +89,11 @@ fn text_long(object: &Value, field: &str) -> Option<String> {
 /// `input` and `ctx` are left where they are: they repeat what was sent, secrets included (contract §3.2).
 fn framework_problem(problem: &Value) -> (String, String) {
     let place = problem.get("loc").and_then(Value::as_array).map_or_else(String::new, |parts| {
-        let parts: Vec<String> = parts.iter().filter_map(|part| part.as_str().map(clean)).filter(|part| part != "body" && part != "query").collect();
+        let parts: Vec<String> = parts
+            .iter()
+            .filter_map(|part| part.as_str().map(clean))
+            .filter(|part| part != "body" && part != "query")
+            .collect();
         parts.join(".")
     });
     (place, text_at(problem, "msg").unwrap_or_default())
@@ -129,7 +138,10 @@ impl Error {
     /// Truedy's words, if it had any.
     pub fn saying(&self) -> Option<&Saying> {
         match self {
-            Self::Refused(saying) | Self::Limited(_, saying) | Self::NoVerdict(_, saying) | Self::Unreadable(_, saying) => Some(saying),
+            Self::Refused(saying)
+            | Self::Limited(_, saying)
+            | Self::NoVerdict(_, saying)
+            | Self::Unreadable(_, saying) => Some(saying),
             Self::NotSent(_) => None,
         }
     }
@@ -163,14 +175,20 @@ mod tests {
     fn every_known_shape_is_read() {
         let a = json!({"error": {"code": "validation_error", "message": "Invalid", "details": {"field": "phone_number", "reason": "E.164"}}, "meta": {"request_id": "r1"}});
         let saying = Saying::read(422, Some(&a), None);
-        assert_eq!((saying.code.as_deref(), saying.request_id.as_deref(), saying.fields.len()), (Some("validation_error"), Some("r1"), 1));
+        assert_eq!(
+            (saying.code.as_deref(), saying.request_id.as_deref(), saying.fields.len()),
+            (Some("validation_error"), Some("r1"), 1)
+        );
         let b = json!({"error": {"code": "x", "message": "m", "details": {}, "request_id": "r2", "ts": null}});
         assert_eq!(Saying::read(422, Some(&b), None).request_id.as_deref(), Some("r2"));
         let c = json!({"detail": [{"type": "missing", "loc": ["body", "phone_number"], "msg": "Field required", "input": {"api_key": "s3cret"}}]});
         let saying = Saying::read(422, Some(&c), Some("h"));
         assert_eq!(saying.fields, [("phone_number".to_owned(), "Field required".to_owned())]);
         assert!(!format!("{saying:?}").contains("s3cret"));
-        assert_eq!(Saying::read(404, Some(&json!({"detail": "Not Found"})), None).message.as_deref(), Some("Not Found"));
+        assert_eq!(
+            Saying::read(404, Some(&json!({"detail": "Not Found"})), None).message.as_deref(),
+            Some("Not Found")
+        );
         let e = json!({"detail": {"error": {"code": "rate_limit_exceeded", "message": "slow", "details": {"reset_at": "2026-03-03T12:01:00"}}}});
         assert!(Saying::read(429, Some(&e), None).is_rate_limit());
         assert!(Saying::read(500, Some(&e), None).is_rate_limit());

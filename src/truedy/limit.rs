@@ -153,7 +153,8 @@ impl Window {
         let whole = most.max(1) as usize;
         let free_at = |sent: &VecDeque<(Instant, Share)>, cap: usize, counts: &dyn Fn(Share) -> bool| {
             let held = sent.iter().filter(|(_, share)| counts(*share)).count();
-            let (at, _) = sent.iter().filter(|(_, share)| counts(*share)).nth((held + 1).checked_sub(cap)?.checked_sub(1)?)?;
+            let (at, _) =
+                sent.iter().filter(|(_, share)| counts(*share)).nth((held + 1).checked_sub(cap)?.checked_sub(1)?)?;
             Some(*at + WINDOW)
         };
         let any = free_at(&self.sent, whole, &|_| true);

@@ -4,8 +4,8 @@ mod body;
 mod client;
 mod error;
 mod limit;
-mod reset;
 mod request;
+mod reset;
 mod retry;
 
 pub use client::{Call, Client, Proxy, Reply, Setup, SetupError};

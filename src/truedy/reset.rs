@@ -17,7 +17,12 @@ const PLAUSIBLE: i64 = 120;
 /// How long to wait: between 1 and 65 seconds.
 ///
 /// `date` is the `Date` header of the same answer: with it a wrong local clock does no harm.
-pub(super) fn wait(reset_at: Option<&Value>, retry_after: Option<&str>, date: Option<&str>, now: Timestamp) -> Duration {
+pub(super) fn wait(
+    reset_at: Option<&Value>,
+    retry_after: Option<&str>,
+    date: Option<&str>,
+    now: Timestamp,
+) -> Duration {
     let server_now = date.and_then(http_date).unwrap_or(now);
     let seconds_until = |then: Timestamp| then.as_second() - server_now.as_second();
     let from_body = reset_at.and_then(instant).map(seconds_until);
@@ -40,9 +45,7 @@ fn instant(value: &Value) -> Option<Timestamp> {
             if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
                 return epoch(text.parse().ok()?);
             }
-            text.parse::<Timestamp>()
-                .ok()
-                .or_else(|| TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok())
+            text.parse::<Timestamp>().ok().or_else(|| TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok())
         }
         _ => None,
     }

@@ -90,6 +90,9 @@ mod tests {
         let limited = |seconds| Error::Limited(Duration::from_secs(seconds), status(429));
         assert!(wait(Nature::Create, &limited(5), 1, LONG, 0.0).is_some());
         assert_eq!(wait(Nature::Create, &limited(30), 1, LONG, 0.0), None);
-        assert_eq!(wait(Nature::Read, &Error::NoVerdict(String::new(), status(503)), 1, Duration::from_secs(1), 0.0), None);
+        assert_eq!(
+            wait(Nature::Read, &Error::NoVerdict(String::new(), status(503)), 1, Duration::from_secs(1), 0.0),
+            None
+        );
     }
 }

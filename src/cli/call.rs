@@ -1,0 +1,128 @@
+//! `truedy-mcp call`: one tool, by the same path as over MCP.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use super::{Exit, complain, logging, open, print, signal};
+use crate::config::{ConfigError, Settings};
+use crate::domain::Redactor;
+use crate::mcp::{Asker, Entry, Reply};
+
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// The tool, for example list_numbers.
+    tool: String,
+    /// Arguments as name=value, for example area_code=415.
+    #[arg(value_name = "NAME=VALUE", conflicts_with = "json")]
+    arguments: Vec<String>,
+    /// All arguments as one JSON object, or `-` to read it from standard input; secrets only that way.
+    #[arg(long, value_name = "OBJECT|-")]
+    json: Option<String>,
+}
+
+pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigError> {
+    let redactor = Arc::new(Redactor::default());
+    logging::start(settings, &redactor);
+    let service = open::service(settings, &redactor)?;
+    let Some(entry) = service.catalog.get(&call.tool) else {
+        let names: Vec<&str> = service.catalog.entries().iter().map(Entry::name).collect();
+        return Err(ConfigError(format!("There is no tool {:?}; there are {}.", call.tool, names.join(", "))));
+    };
+    let arguments = match &call.json {
+        Some(text) => from_json(text, entry)?,
+        None => from_pairs(&call.arguments, entry)?,
+    };
+    let reply = open::runtime()?.block_on(async {
+        let unwanted = CancellationToken::new();
+        let stop = unwanted.clone();
+        tokio::spawn(async move {
+            signal::end().await;
+            stop.cancel();
+        });
+        service.call(entry, arguments, Asker::Nobody, unwanted).await
+    });
+    let exit = exit_of(&reply);
+    match reply {
+        Reply::Done(object, is_error) => {
+            print(&format!("{}\n", serde_json::to_string_pretty(&Value::Object(object.clone())).unwrap_or_default()));
+            if is_error {
+                complain(object.get("summary").and_then(Value::as_str).unwrap_or("the call failed"));
+            }
+        }
+        Reply::Ask(_) => complain("the tool asks a question that only an MCP client can put"),
+    }
+    Ok(exit)
+}
+
+/// What the status means for whoever started the program.
+fn exit_of(reply: &Reply) -> Exit {
+    match reply {
+        Reply::Done(_, false) => Exit::Fine,
+        _ => match reply.status() {
+            Some("invalid_argument") => Exit::Usage,
+            Some("auth_failed") => Exit::Key,
+            Some("upstream_unavailable" | "bad_upstream_response" | "rate_limited") => Exit::Upstream,
+            Some("policy_denied") => Exit::Policy,
+            _ => Exit::Failed,
+        },
+    }
+}
+
+fn from_json(text: &str, entry: &Entry) -> Result<Map<String, Value>, ConfigError> {
+    let given = if text == "-" {
+        let mut read = String::new();
+        std::io::stdin()
+            .lock()
+            .take(1024 * 1024)
+            .read_to_string(&mut read)
+            .map_err(|error| ConfigError(format!("Standard input could not be read: {error}.")))?;
+        read
+    } else {
+        text.to_owned()
+    };
+    let object = serde_json::from_str::<Map<String, Value>>(&given)
+        .map_err(|_| ConfigError("--json takes one JSON object, for example '{\"limit\": 5}'.".to_owned()))?;
+    if text != "-" {
+        refuse_secrets(object.keys().map(String::as_str), entry)?;
+    }
+    Ok(object)
+}
+
+fn from_pairs(pairs: &[String], entry: &Entry) -> Result<Map<String, Value>, ConfigError> {
+    let mut object = Map::new();
+    for pair in pairs {
+        let Some((name, text)) = pair.split_once('=') else {
+            return Err(ConfigError("Arguments are name=value, for example area_code=415.".to_owned()));
+        };
+        let kind = entry
+            .card
+            .input_schema
+            .get("properties")
+            .and_then(|properties| properties.get(name)?.get("type")?.as_str());
+        let value = match (kind, text) {
+            (Some("boolean"), "true") => Value::Bool(true),
+            (Some("boolean"), "false") => Value::Bool(false),
+            (Some("integer"), digits) => {
+                digits.parse::<i64>().map_or_else(|_| Value::String(digits.to_owned()), Value::from)
+            }
+            _ => Value::String(text.to_owned()),
+        };
+        object.insert(name.to_owned(), value);
+    }
+    refuse_secrets(object.keys().map(String::as_str), entry)?;
+    Ok(object)
+}
+
+/// Every process can read the arguments of another.
+fn refuse_secrets<'a>(mut names: impl Iterator<Item = &'a str>, entry: &Entry) -> Result<(), ConfigError> {
+    match names.find(|name| entry.secrets.iter().any(|secret| secret == name)) {
+        Some(name) => Err(ConfigError(format!(
+            "{name} is a secret and must not stand on the command line: give all arguments as JSON on standard input, with --json -."
+        ))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,105 @@
+//! `truedy-mcp config print`: what each client's configuration needs.
+//!
+//! Every snippet has an `env` entry: some clients strip inherited variables whose names speak of keys.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{Client, Exit, print};
+
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print the snippet for a client.
+    Print {
+        /// The client.
+        client: Client,
+    },
+}
+
+pub(super) fn run(arguments: &ConfigArgs) -> Exit {
+    let ConfigCommand::Print { client } = &arguments.command;
+    print(&snippet(*client));
+    Exit::Fine
+}
+
+/// The snippet, with a first line that says where it goes.
+pub(super) fn snippet(client: Client) -> String {
+    let pretty = |value: serde_json::Value| serde_json::to_string_pretty(&value).unwrap_or_default();
+    let entry = |key: &str| json!({ "command": "truedy-mcp", "args": ["stdio"], "env": { "TRUEDY_API_KEY": key } });
+    match client {
+        Client::ClaudeCode => format!(
+            "# Claude Code: run this once, or put the JSON below into .mcp.json of a project\n\
+             # claude mcp add truedy -e TRUEDY_API_KEY=\"$TRUEDY_API_KEY\" -- truedy-mcp stdio\n{}\n",
+            pretty(
+                json!({ "mcpServers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": ["stdio"], "env": { "TRUEDY_API_KEY": "${TRUEDY_API_KEY}" } } } })
+            )
+        ),
+        Client::ClaudeDesktop => format!(
+            "# Claude Desktop: claude_desktop_config.json (Settings > Developer > Edit Config)\n{}\n",
+            pretty(json!({ "mcpServers": { "truedy": entry("your key") } }))
+        ),
+        Client::Vscode => format!(
+            "# VS Code: .vscode/mcp.json; it asks for the key once and keeps it\n{}\n",
+            pretty(json!({
+                "inputs": [{ "type": "promptString", "id": "truedy-key", "description": "Truedy API key", "password": true }],
+                "servers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": ["stdio"], "env": { "TRUEDY_API_KEY": "${input:truedy-key}" } } }
+            }))
+        ),
+        Client::Cursor => format!(
+            "# Cursor: ~/.cursor/mcp.json or .cursor/mcp.json\n{}\n",
+            pretty(json!({ "mcpServers": { "truedy": entry("${env:TRUEDY_API_KEY}") } }))
+        ),
+        Client::Codex => "# Codex: ~/.codex/config.toml\n\
+             [mcp_servers.truedy]\n\
+             command = \"truedy-mcp\"\n\
+             args = [\"stdio\"]\n\
+             env = { TRUEDY_API_KEY = \"your key\" }\n"
+            .to_owned(),
+        Client::Gemini => format!(
+            "# Gemini CLI: ~/.gemini/settings.json\n{}\n",
+            pretty(json!({ "mcpServers": { "truedy": entry("$TRUEDY_API_KEY") } }))
+        ),
+        Client::Zed => format!(
+            "# Zed: settings.json\n{}\n",
+            pretty(
+                json!({ "context_servers": { "truedy": { "source": "custom", "command": "truedy-mcp", "args": ["stdio"], "env": { "TRUEDY_API_KEY": "your key" } } } })
+            )
+        ),
+        Client::Goose => "# Goose: ~/.config/goose/config.yaml\n\
+             extensions:\n  \
+             truedy:\n    \
+             name: Truedy\n    \
+             type: stdio\n    \
+             enabled: true\n    \
+             cmd: truedy-mcp\n    \
+             args: [stdio]\n    \
+             envs:\n      \
+             TRUEDY_API_KEY: your key\n    \
+             timeout: 60\n"
+            .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::ValueEnum;
+
+    #[test]
+    fn every_snippet_carries_the_key_in_its_own_environment() {
+        for client in Client::value_variants() {
+            let text = snippet(*client);
+            assert!(text.starts_with("# ") && text.contains("TRUEDY_API_KEY") && text.contains("stdio"), "{client:?}");
+            let json: String = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+            if json.starts_with('{') {
+                serde_json::from_str::<serde_json::Value>(&json).expect("valid JSON");
+            }
+        }
+    }
+}

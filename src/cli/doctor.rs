@@ -1,0 +1,319 @@
+//! `truedy-mcp doctor`: is everything in place? Each finding says what to do.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+use serde_json::json;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Exit, logging, open, print};
+use crate::config::{ConfigError, KEY_VARIABLE, Settings};
+use crate::domain::{Redactor, Secret};
+use crate::truedy::{Call, Client, Error, Reply, Request};
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Good,
+    Notice,
+    Bad,
+}
+
+impl Health {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Notice => "notice",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+struct Check {
+    name: &'static str,
+    health: Health,
+    found: String,
+    todo: Option<String>,
+}
+
+struct Report {
+    checks: Vec<Check>,
+    exit: Exit,
+}
+
+impl Report {
+    fn add(&mut self, name: &'static str, health: Health, found: impl Into<String>, todo: Option<&str>) {
+        self.checks.push(Check { name, health, found: found.into(), todo: todo.map(str::to_owned) });
+    }
+
+    fn fail(&mut self, exit: Exit) {
+        if self.exit == Exit::Fine {
+            self.exit = exit;
+        }
+    }
+}
+
+pub(super) fn run(settings: &Settings, arguments: &DoctorArgs) -> Result<Exit, ConfigError> {
+    let redactor = Arc::new(Redactor::default());
+    logging::start(settings, &redactor);
+    let report = open::runtime()?.block_on(examine(settings, &redactor));
+    let text = if arguments.json { as_json(settings, &report) } else { as_text(settings, &report) };
+    print(&redactor.text(&text));
+    Ok(report.exit)
+}
+
+async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> Report {
+    let mut report = Report { checks: Vec::new(), exit: Exit::Fine };
+    if settings.sandbox {
+        report.add("mode", Health::Good, "sandbox: no account is needed", None);
+    } else {
+        live(settings, redactor, &mut report).await;
+    }
+    proxy(settings, &mut report);
+    state_dir(settings, &mut report);
+    report.add("policy", Health::Good, policy(settings), None);
+    report
+}
+
+async fn live(settings: &Settings, redactor: &Arc<Redactor>, report: &mut Report) {
+    let base_url = match settings.base_url() {
+        Ok(url) => {
+            report.add("base_url", Health::Good, url.to_string(), None);
+            true
+        }
+        Err(error) => {
+            report.add(
+                "base_url",
+                Health::Bad,
+                error.to_string(),
+                Some("Correct --base-url or TRUEDY_BASE_URL, or leave it out."),
+            );
+            report.fail(Exit::Usage);
+            false
+        }
+    };
+    let key = match settings.key() {
+        Ok(Some(key)) => key,
+        Ok(None) => {
+            let todo = format!(
+                "Make a key in Truedy's dashboard (Settings > API Keys) and set {KEY_VARIABLE}, or try it all with --sandbox."
+            );
+            report.add("key", Health::Bad, "no API key is set", Some(&todo));
+            report.fail(Exit::Key);
+            return;
+        }
+        Err(error) => {
+            report.add(
+                "key",
+                Health::Bad,
+                error.to_string(),
+                Some("Give the key in a file of your own with mode 0600, or in TRUEDY_API_KEY."),
+            );
+            report.fail(Exit::Usage);
+            return;
+        }
+    };
+    if usual_form(&key) {
+        report.add("key", Health::Good, "an API key is set", None);
+    } else {
+        let todo = "Truedy's keys look like truedy_ and 32 letters and digits; check that all of it was copied, and that it is no carrier's key.";
+        report.add("key", Health::Notice, "an API key is set, of an unusual form", Some(todo));
+    }
+    std::mem::forget(redactor.hold(&key));
+    if !base_url {
+        return;
+    }
+    let client = settings
+        .setup(key)
+        .map_err(|error| error.to_string())
+        .and_then(|setup| Client::new(setup, Arc::clone(redactor)).map_err(|error| error.to_string()));
+    match client {
+        Ok(client) => accepted(&client, report).await,
+        Err(error) => {
+            report.add("truedy", Health::Bad, error, Some("Correct the setting that it names."));
+            report.fail(Exit::Usage);
+        }
+    }
+}
+
+/// One authenticated read shows address, certificate, key and clock at once.
+async fn accepted(client: &Client, report: &mut Report) {
+    let call = Call { deadline: Instant::now() + Duration::from_secs(20), stop: CancellationToken::new() };
+    let start = Instant::now();
+    match client.send(Request::get(["telephony", "numbers"]).query("limit", 1).list(), &call).await {
+        Ok(reply) => {
+            report.add(
+                "truedy",
+                Health::Good,
+                format!("the key is accepted; answered in {} ms", start.elapsed().as_millis()),
+                None,
+            );
+            clock(&reply, report);
+        }
+        Err(error) => {
+            let (exit, found, todo) = trouble(&error);
+            report.add("truedy", Health::Bad, found, Some(todo));
+            report.fail(exit);
+        }
+    }
+}
+
+fn trouble(error: &Error) -> (Exit, String, &'static str) {
+    match error {
+        Error::Refused(saying) if saying.status == 401 => (
+            Exit::Key,
+            "Truedy refuses the key".to_owned(),
+            "Make a new key in Truedy's dashboard (Settings > API Keys) and set it.",
+        ),
+        Error::Refused(saying) if saying.status == 402 => (
+            Exit::Failed,
+            "Truedy asks for payment".to_owned(),
+            "Settle trial, subscription or credits in Truedy's dashboard.",
+        ),
+        Error::Refused(saying) if saying.status == 403 => (
+            Exit::Key,
+            "Truedy does not allow this key from here".to_owned(),
+            "Check the key's list of allowed addresses in Truedy's dashboard.",
+        ),
+        Error::Refused(saying) => (
+            Exit::Upstream,
+            format!("Truedy answered with status {}", saying.status),
+            "Check --base-url: it may point at something else.",
+        ),
+        Error::Limited(wait, _) => (
+            Exit::Upstream,
+            format!("the organisation's rate limit is used up for {} s", wait.as_secs()),
+            "Wait, and look for other programs that use the same organisation.",
+        ),
+        Error::NotSent(why) => (
+            Exit::Upstream,
+            format!("no connection: {why:?}"),
+            "Check network, name resolution, firewall and, behind a company's proxy, --upstream-proxy and --ca-file.",
+        ),
+        Error::NoVerdict(why, _) | Error::Unreadable(why, _) => {
+            (Exit::Upstream, why.clone(), "Try again later; if it lasts, check --base-url and ask Truedy's support.")
+        }
+    }
+}
+
+fn clock(reply: &Reply, report: &mut Report) {
+    let Some(theirs) = reply.date.as_deref().and_then(|date| DateTimeParser::new().parse_timestamp(date).ok()) else {
+        return;
+    };
+    let off = Timestamp::now().as_second() - theirs.as_second();
+    if off.abs() <= 30 {
+        report.add("clock", Health::Good, format!("{off} s off Truedy's"), None);
+    } else {
+        report.add(
+            "clock",
+            Health::Notice,
+            format!("{off} s off Truedy's"),
+            Some("Set the clock of this machine; limits and confirmations go by it."),
+        );
+    }
+}
+
+fn proxy(settings: &Settings, report: &mut Report) {
+    let set: Vec<&str> = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+        .into_iter()
+        .filter(|name| std::env::var_os(name).is_some())
+        .collect();
+    match (&settings.upstream_proxy, set.is_empty()) {
+        (Some(_), _) => report.add("proxy", Health::Good, "requests go through the proxy of --upstream-proxy", None),
+        (None, true) => report.add("proxy", Health::Good, "none", None),
+        (None, false) => report.add(
+            "proxy",
+            Health::Notice,
+            format!("{} is set and not used", set.join(", ")),
+            Some("If Truedy is only reached through it, add --upstream-proxy env."),
+        ),
+    }
+}
+
+fn state_dir(settings: &Settings, report: &mut Report) {
+    let dir = match settings.state_dir() {
+        Ok(dir) => dir,
+        Err(error) => {
+            report.add("state_dir", Health::Bad, error.to_string(), Some("Set --state-dir."));
+            report.fail(Exit::Failed);
+            return;
+        }
+    };
+    // The nearest directory that exists tells whether it can be made; looking leaves nothing behind.
+    let existing = dir.ancestors().find(|path| path.exists()).unwrap_or(&dir);
+    let writable = existing.is_dir() && can_write(existing);
+    if writable {
+        report.add("state_dir", Health::Good, dir.display().to_string(), None);
+    } else {
+        report.add(
+            "state_dir",
+            Health::Bad,
+            format!("{} cannot be written", dir.display()),
+            Some("Make it writable for this user, or choose another with --state-dir."),
+        );
+        report.fail(Exit::Failed);
+    }
+}
+
+#[cfg(unix)]
+fn can_write(dir: &std::path::Path) -> bool {
+    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn can_write(dir: &std::path::Path) -> bool {
+    std::fs::metadata(dir).is_ok_and(|about| !about.permissions().readonly())
+}
+
+fn usual_form(key: &Secret) -> bool {
+    key.expose()
+        .strip_prefix("truedy_")
+        .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+fn policy(settings: &Settings) -> String {
+    let mut rules = Vec::new();
+    rules.extend(settings.read_only.then(|| "read-only".to_owned()));
+    rules.extend((!settings.tools.is_empty()).then(|| format!("only {}", settings.tools.join(", "))));
+    rules
+        .extend((!settings.exclude_tools.is_empty()).then(|| format!("without {}", settings.exclude_tools.join(", "))));
+    rules.extend((!settings.protect.is_empty()).then(|| format!("{} protected numbers", settings.protect.len())));
+    rules.extend(settings.release_in_use.then(|| "numbers in use may be released".to_owned()));
+    rules.extend((!settings.sip_hosts.is_empty()).then(|| "listed SIP hosts only".to_owned()));
+    rules.extend((settings.ask == crate::config::AskWhen::Off).then(|| "users are not asked".to_owned()));
+    if rules.is_empty() {
+        "the defaults: a release needs confirm: true and a number nobody uses; users are asked where the client can"
+            .to_owned()
+    } else {
+        rules.join("; ")
+    }
+}
+
+fn as_text(settings: &Settings, report: &Report) -> String {
+    let mut text = format!("truedy-mcp {} ({})\n", env!("CARGO_PKG_VERSION"), settings.mode());
+    for check in &report.checks {
+        let _ = writeln!(text, "{:<7} {:<10} {}", check.health.word(), check.name, check.found);
+        if let Some(todo) = &check.todo {
+            let _ = writeln!(text, "{:<18} → {todo}", "");
+        }
+    }
+    text
+}
+
+fn as_json(settings: &Settings, report: &Report) -> String {
+    let checks: Vec<_> = report.checks.iter().map(|check| json!({ "check": check.name, "health": check.health.word(), "found": check.found, "todo": check.todo })).collect();
+    let whole = json!({ "version": env!("CARGO_PKG_VERSION"), "mode": settings.mode(), "ok": report.exit == Exit::Fine, "exit_code": report.exit as u8, "checks": checks });
+    format!("{}\n", serde_json::to_string_pretty(&whole).unwrap_or_default())
+}

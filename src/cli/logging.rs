@@ -1,0 +1,69 @@
+//! Logs to standard error: text or JSON, never a secret, and nothing of other crates below a warning.
+
+use std::io::{self, IsTerminal, Write};
+use std::panic;
+use std::sync::Arc;
+
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+use crate::config::{LogFormat, Settings};
+use crate::domain::Redactor;
+
+/// Starts logging. Called once, by the commands that serve or call.
+pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) {
+    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let writer = Redacting(Arc::clone(redactor));
+    let json = match settings.log_format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !io::stderr().is_terminal(),
+    };
+    let layer = if json {
+        fmt::layer().json().with_writer(writer).boxed()
+    } else {
+        fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(writer).boxed()
+    };
+    // The cap stands outside RUST_LOG: below a warning rmcp writes whole requests, carrier keys included.
+    drop(
+        tracing_subscriber::registry().with(layer.with_filter(wanted).with_filter(filter_fn(ours_or_grave))).try_init(),
+    );
+    panic::set_hook(Box::new(|panic| {
+        // The payload may hold anything; the place is enough to find the fault.
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        tracing::error!(place, "a fault in this server was caught");
+    }));
+}
+
+fn ours_or_grave(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("truedy_mcp") || *metadata.level() <= Level::WARN
+}
+
+/// Standard error without secrets.
+#[derive(Clone)]
+struct Redacting(Arc<Redactor>);
+
+impl Write for Redacting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let clean = self.0.text(&String::from_utf8_lossy(bytes));
+        // Nobody reads it any more: that must not stop the work.
+        drop(io::stderr().lock().write_all(clean.as_bytes()));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Redacting {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}

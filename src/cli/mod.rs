@@ -1,0 +1,229 @@
+//! What a person runs: one file a command.
+
+mod bm25;
+mod call;
+mod client_config;
+mod doctor;
+mod logging;
+mod open;
+mod sandbox;
+mod signal;
+mod stdio;
+mod tools;
+mod tour;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::config::{ConfigError, Settings};
+
+pub use bm25::Index;
+
+/// How a command ended. Documented in README and in the help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Fine = 0,
+    /// It did not work.
+    Failed = 1,
+    /// Wrong arguments or settings.
+    Usage = 2,
+    /// The API key is missing or refused.
+    Key = 3,
+    /// Truedy cannot be reached or does not answer properly.
+    Upstream = 4,
+    /// The operator's policy refuses it.
+    Policy = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  truedy-mcp tour                                  see the whole of it, on a sandbox, without an account
+  truedy-mcp call list_numbers --sandbox           call one tool
+  TRUEDY_API_KEY=… truedy-mcp doctor               check key, address and clock
+  claude mcp add truedy -e TRUEDY_API_KEY=… -- truedy-mcp stdio
+
+The API key comes from the variable TRUEDY_API_KEY (or a file), never from an argument.
+Exit codes: 0 fine, 1 failed, 2 usage, 3 key missing or refused, 4 Truedy down, 5 refused by policy.";
+
+/// Truedy's phone numbers as tools for AI agents: an MCP server.
+#[derive(Debug, Parser)]
+#[command(name = "truedy-mcp", version, about, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Cli {
+    /// Settings of every command.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve one MCP client over standard input and output.
+    #[command(after_help = "Example: claude mcp add truedy -e TRUEDY_API_KEY=… -- truedy-mcp stdio")]
+    Stdio,
+    /// Run the sandbox on its own, so that other programs can use it.
+    #[command(after_help = "Example: truedy-mcp sandbox --listen 127.0.0.1:8787 --fault purchase=timeout_after_commit")]
+    Sandbox(sandbox::SandboxArgs),
+    /// Walk through a whole conversation on a fresh sandbox, as a real MCP client.
+    #[command(after_help = "Example: truedy-mcp tour")]
+    Tour,
+    /// Call one tool, as an agent would, and print its answer.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp call search_numbers area_code=415 page_size=3 --sandbox\n  echo '{\"phone_number\":\"+12125550143\",\"provider_type\":\"telnyx\",\"api_key\":\"…\"}' | truedy-mcp call import_number --json -"
+    )]
+    Call(call::CallArgs),
+    /// Show the tools as agents see them.
+    #[command(after_help = "Examples:\n  truedy-mcp tools --search \"get rid of a number\"\n  truedy-mcp tools --json")]
+    Tools(tools::ToolsArgs),
+    /// Check key, address, clock, proxy and state directory, each with what to do.
+    #[command(after_help = "Example: truedy-mcp doctor --json")]
+    Doctor(doctor::DoctorArgs),
+    /// Print what a client's configuration needs.
+    #[command(after_help = "Example: truedy-mcp config print vscode")]
+    Config(client_config::ConfigArgs),
+    /// Print shell completions.
+    #[command(after_help = "Example: truedy-mcp completions bash > /etc/bash_completion.d/truedy-mcp")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    #[command(after_help = "Example: truedy-mcp man > truedy-mcp.1")]
+    Man,
+}
+
+/// Reads the command line and runs one command.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Fine };
+            drop(error.print());
+            return code.into();
+        }
+    };
+    let settings = &cli.settings;
+    let outcome = match cli.command {
+        None if io::stdin().is_terminal() => Ok(welcome()),
+        None | Some(Command::Stdio) => stdio::run(settings),
+        Some(Command::Sandbox(arguments)) => sandbox::run(settings, &arguments),
+        Some(Command::Tour) => tour::run(settings),
+        Some(Command::Call(arguments)) => call::run(settings, &arguments),
+        Some(Command::Tools(arguments)) => tools::run(settings, &arguments),
+        Some(Command::Doctor(arguments)) => doctor::run(settings, &arguments),
+        Some(Command::Config(arguments)) => Ok(client_config::run(&arguments)),
+        Some(Command::Completions { shell }) => Ok(completions(shell)),
+        Some(Command::Man) => Ok(man()),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(ConfigError(sentence)) => {
+            complain(&sentence);
+            Exit::Usage.into()
+        }
+    }
+}
+
+/// Writes to standard output; a reader that has gone away is no failure of ours.
+fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Writes a sentence to standard error.
+fn complain(text: &str) {
+    drop(writeln!(io::stderr().lock(), "truedy-mcp: {text}"));
+}
+
+fn welcome() -> Exit {
+    print(&format!(
+        "truedy-mcp {}: Truedy's phone numbers as tools for AI agents.\n\n\
+         Try, without an account:\n  \
+         truedy-mcp tour\n  \
+         truedy-mcp call list_numbers --sandbox\n  \
+         truedy-mcp config print claude-code\n\n\
+         truedy-mcp --help shows everything.\n",
+        env!("CARGO_PKG_VERSION")
+    ));
+    Exit::Fine
+}
+
+fn completions(shell: clap_complete::Shell) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "truedy-mcp", &mut script);
+    print(&String::from_utf8_lossy(&script));
+    Exit::Fine
+}
+
+fn man() -> Exit {
+    let mut page = Vec::new();
+    let written = clap_mangen::Man::new(Cli::command()).render(&mut page);
+    print(&String::from_utf8_lossy(&page));
+    if written.is_ok() { Exit::Fine } else { Exit::Failed }
+}
+
+/// The settings as a Markdown table, for README.
+pub fn settings_table() -> String {
+    let mut table = String::from("| flag | variable | default | what it does |\n| --- | --- | --- | --- |\n");
+    table.push_str(
+        "| | `TRUEDY_API_KEY` | | The Truedy API key. There is no flag: every process can read arguments. |\n",
+    );
+    for argument in Cli::command().get_arguments() {
+        let (Some(flag), Some(variable)) = (argument.get_long(), argument.get_env()) else {
+            continue;
+        };
+        let value = argument
+            .get_value_names()
+            .filter(|_| argument.get_action().takes_values())
+            .map(|names| format!(" {}", names.join(" ")))
+            .unwrap_or_default();
+        let default: Vec<String> = argument
+            .get_default_values()
+            .iter()
+            .map(|value| format!("`{}`", value.to_string_lossy()))
+            .filter(|_| argument.get_action().takes_values())
+            .collect();
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        table.push_str(&format!(
+            "| `--{flag}{}` | `{}` | {} | {help} |\n",
+            value.replace('|', "\\|"),
+            variable.to_string_lossy(),
+            default.join(" ")
+        ));
+    }
+    table
+}
+
+/// The client whose configuration is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Client {
+    /// Claude Code
+    ClaudeCode,
+    /// Claude Desktop
+    ClaudeDesktop,
+    /// VS Code
+    #[value(alias = "vs-code")]
+    Vscode,
+    /// Cursor
+    Cursor,
+    /// Codex
+    Codex,
+    /// Gemini CLI
+    #[value(alias = "gemini-cli")]
+    Gemini,
+    /// Zed
+    Zed,
+    /// Goose
+    Goose,
+}

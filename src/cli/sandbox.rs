@@ -1,0 +1,90 @@
+//! `truedy-mcp sandbox`: a small Truedy of our own, for other programs.
+
+use std::net::SocketAddr;
+
+use clap::{Args, Subcommand};
+
+use super::{Exit, complain, open, print, signal};
+use crate::config::{ConfigError, Settings};
+use crate::sandbox::{Faults, KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY, Sandbox, reset};
+
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// Where to listen; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS", env = "TRUEDY_MCP_LISTEN", default_value = "127.0.0.1:8787")]
+    listen: SocketAddr,
+    #[command(subcommand)]
+    command: Option<SandboxCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum SandboxCommand {
+    /// Forget everything: the next start begins with the seed.
+    Reset,
+    /// List the faults that --fault takes.
+    Faults,
+}
+
+pub(super) fn run(settings: &Settings, arguments: &SandboxArgs) -> Result<Exit, ConfigError> {
+    match arguments.command {
+        Some(SandboxCommand::Reset) => forget(settings),
+        Some(SandboxCommand::Faults) => {
+            print(&faults());
+            Ok(Exit::Fine)
+        }
+        None => serve(settings, arguments.listen),
+    }
+}
+
+fn forget(settings: &Settings) -> Result<Exit, ConfigError> {
+    let dir = settings.state_dir()?;
+    match reset(&dir) {
+        Ok(there) => {
+            let what = if there { "is forgotten" } else { "had nothing to forget" };
+            print(&format!("The sandbox in {} {what}.\n", dir.display()));
+            Ok(Exit::Fine)
+        }
+        Err(error) => {
+            complain(&format!("the sandbox in {} could not be removed: {error}", dir.display()));
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+fn faults() -> String {
+    let mut text = String::new();
+    for fault in Faults::catalogue() {
+        text.push_str(&format!("{}={}\n    {}\n", fault.name, fault.values().join("|"), fault.about));
+    }
+    text
+}
+
+fn serve(settings: &Settings, listen: SocketAddr) -> Result<Exit, ConfigError> {
+    if !listen.ip().is_loopback() {
+        return Err(ConfigError(format!(
+            "The sandbox listens on loopback only, for example 127.0.0.1:8787; {listen} is not."
+        )));
+    }
+    let options = settings.sandbox(listen)?;
+    let runtime = open::runtime()?;
+    runtime.block_on(async {
+        let sandbox = match Sandbox::start(options).await {
+            Ok(sandbox) => sandbox,
+            Err(error) => {
+                complain(&error.to_string());
+                return Ok(Exit::Failed);
+            }
+        };
+        print(&format!(
+            "Sandbox of Truedy's API: made-up numbers, no money, nothing is dialled.\n\
+             export TRUEDY_BASE_URL={}\n\
+             export TRUEDY_API_KEY={KEY}\n\
+             Other keys: {SECOND_KEY} (same organisation), {OTHER_ORGANIZATION_KEY} (another organisation), {REVOKED_KEY} (revoked)\n\
+             Ctrl-C stops it.\n",
+            sandbox.base_url()
+        ));
+        signal::end().await;
+        sandbox.stop().await;
+        Ok(Exit::Fine)
+    })
+}

@@ -1,0 +1,115 @@
+//! `truedy-mcp tools`: the catalogue as agents see it.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::bm25::Index;
+use super::{Exit, print};
+use crate::config::{ConfigError, Settings};
+use crate::mcp::{Catalog, Entry};
+
+#[derive(Debug, Args)]
+pub struct ToolsArgs {
+    /// As JSON, as clients receive it.
+    #[arg(long)]
+    json: bool,
+    /// As a Markdown table.
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
+    /// Only tools that fit these words, best first, for example "buy a phone number".
+    #[arg(long, value_name = "WORDS")]
+    search: Option<String>,
+}
+
+pub(super) fn run(settings: &Settings, arguments: &ToolsArgs) -> Result<Exit, ConfigError> {
+    let catalog = Catalog::new();
+    let names: Vec<&str> = catalog.entries().iter().map(Entry::name).collect();
+    let policy = settings.policy(&names)?;
+    let mut entries: Vec<&Entry> = catalog.offered(&policy).collect();
+    if let Some(words) = &arguments.search {
+        let texts: Vec<String> = entries.iter().map(|entry| search_text(entry)).collect();
+        let hits = Index::new(texts.iter().map(String::as_str)).search(words);
+        entries = hits.iter().filter_map(|(index, _)| entries.get(*index).copied()).collect();
+    }
+    if arguments.json {
+        let cards: Vec<Value> = entries.iter().filter_map(|entry| serde_json::to_value(&entry.card).ok()).collect();
+        print(&format!("{}\n", serde_json::to_string_pretty(&json!({ "tools": cards })).unwrap_or_default()));
+    } else if arguments.markdown {
+        print(&table(&entries));
+    } else {
+        print(&plain(&entries));
+    }
+    Ok(if entries.is_empty() { Exit::Failed } else { Exit::Fine })
+}
+
+/// What clients search: name, title, description and the names of the arguments.
+pub(super) fn search_text(entry: &Entry) -> String {
+    let card = &entry.card;
+    let arguments: Vec<&str> = card
+        .input_schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    format!(
+        "{} {} {} {}",
+        card.name.replace('_', " "),
+        card.title.as_deref().unwrap_or_default(),
+        card.description.as_deref().unwrap_or_default(),
+        arguments.join(" ").replace('_', " ")
+    )
+}
+
+/// The tools as a Markdown table, for README.
+pub(super) fn table(entries: &[&Entry]) -> String {
+    let mut table = String::from("| tool | what it does | effect | tokens |\n| --- | --- | --- | --- |\n");
+    for entry in entries {
+        table.push_str(&format!(
+            "| `{}` | {} | {} | ~{} |\n",
+            entry.name(),
+            first_sentence(entry),
+            effect(entry),
+            tokens(entry)
+        ));
+    }
+    table
+}
+
+fn plain(entries: &[&Entry]) -> String {
+    let mut text = String::new();
+    for entry in entries {
+        text.push_str(&format!(
+            "{:<20} {:<9} ~{:>3} tokens  {}\n",
+            entry.name(),
+            effect(entry),
+            tokens(entry),
+            first_sentence(entry)
+        ));
+    }
+    let total: usize = entries.iter().map(|entry| tokens(entry)).sum();
+    text.push_str(&format!("{} tools, about {total} tokens in a model's context\n", entries.len()));
+    text
+}
+
+fn first_sentence(entry: &Entry) -> String {
+    let description = entry.card.description.as_deref().unwrap_or_default();
+    description.split_once(". ").map_or(description, |(first, _)| first).trim_end_matches('.').to_owned()
+}
+
+fn effect(entry: &Entry) -> &'static str {
+    match entry.effect {
+        crate::tools::Effect::Reads => "reads",
+        crate::tools::Effect::Spends => "spends",
+        crate::tools::Effect::Registers => "registers",
+        crate::tools::Effect::Changes => "changes",
+        crate::tools::Effect::Destroys => "destroys",
+    }
+}
+
+/// An estimate: a token is about four bytes of name, description and input schema, which is what a model is shown.
+fn tokens(entry: &Entry) -> usize {
+    let schema = Value::Object(entry.card.input_schema.as_ref().clone()).to_string().len();
+    (entry.card.name.len() + entry.card.description.as_deref().map_or(0, str::len) + schema).div_ceil(4)
+}

@@ -1,0 +1,189 @@
+//! `truedy-mcp tour`: a whole conversation on a fresh sandbox, each call and answer shown.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Exit, complain, open, print};
+use crate::config::{ConfigError, Settings};
+use crate::mcp::Guest;
+
+pub(super) fn run(_: &Settings) -> Result<Exit, ConfigError> {
+    let walked = open::runtime()?.block_on(walk());
+    match walked {
+        Ok(()) => Ok(Exit::Fine),
+        Err(why) => {
+            complain(&format!("the tour stopped: {why}"));
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+/// The guide: prints what happens and stops where it is not as expected.
+struct Guide {
+    guest: Guest,
+    step: u32,
+}
+
+impl Guide {
+    /// Calls a tool and expects this status.
+    async fn call(
+        &mut self,
+        says: &str,
+        tool: &'static str,
+        arguments: Value,
+        expected: &str,
+    ) -> Result<Value, String> {
+        self.step += 1;
+        print(&format!("\n{}. {says}\n   → {tool} {arguments}\n", self.step));
+        let (answer, is_error) = self.guest.call(tool, arguments).await?;
+        for asked in self.guest.asked() {
+            print(&format!("   ? the user is asked: {}\n   ! and answers: {}\n", asked.question, asked.answer));
+        }
+        let status = text(&answer, "status");
+        print(&format!("   ← {status}{}: {}\n", if is_error { " (refused)" } else { "" }, text(&answer, "summary")));
+        for line in highlights(&answer) {
+            print(&format!("     {line}\n"));
+        }
+        if status == expected {
+            Ok(answer)
+        } else {
+            Err(format!("step {} answered {status}, not {expected}", self.step))
+        }
+    }
+}
+
+async fn walk() -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let guest = Guest::start(program, &["stdio", "--sandbox", "--ephemeral"]).await?;
+    let tools = guest.tools().await?;
+    print(&format!(
+        "A tour of truedy-mcp, on a sandbox of its own: made-up numbers, no money, no account.\n\
+         The server runs as a child process and is spoken to over MCP, as Claude or another agent would.\n\
+         It offers {} tools: {}.\n",
+        tools.len(),
+        tools.join(", ")
+    ));
+    let mut guide = Guide { guest, step: 0 };
+    let agents =
+        guide.call("Which agent is \"Front desk\"?", "list_agents", json!({ "name": "front desk" }), "ok").await?;
+    let agent = first(&agents, "agents", "name")?;
+    let offers = guide
+        .call("Find a number in San Francisco.", "search_numbers", json!({ "area_code": "415", "page_size": 3 }), "ok")
+        .await?;
+    let number = first(&offers, "offers", "number")?;
+    guide
+        .call(
+            "Buy the first one. It costs money, so the user is asked.",
+            "purchase_number",
+            json!({ "phone_number": number }),
+            "purchased",
+        )
+        .await?;
+    wait_until_active(&mut guide, &number).await?;
+    for direction in ["inbound", "outbound"] {
+        let says = format!("Give its {direction} calls to the agent, by name and number: no ids needed.");
+        guide
+            .call(
+                &says,
+                "assign_number",
+                json!({ "number_id": number, "agent_id": agent, "assignment_type": direction }),
+                "assigned",
+            )
+            .await?;
+    }
+    guide.call("Read it back.", "get_agent_numbers", json!({ "agent_id": agent }), "ok").await?;
+    guide
+        .call(
+            "Release the number? Without confirm it is only a preview.",
+            "release_number",
+            json!({ "number_id": number }),
+            "confirmation_required",
+        )
+        .await?;
+    guide
+        .call(
+            "With confirm it is refused all the same: an agent uses it.",
+            "release_number",
+            json!({ "number_id": number, "confirm": true }),
+            "number_in_use",
+        )
+        .await?;
+    for direction in ["inbound", "outbound"] {
+        let says = format!("So the {direction} calls are taken from the agent first, which can be undone.");
+        guide
+            .call(&says, "unassign_number", json!({ "number_id": number, "assignment_type": direction }), "unassigned")
+            .await?;
+    }
+    guide
+        .call(
+            "Now release it. The user types the last four digits.",
+            "release_number",
+            json!({ "number_id": number, "confirm": true }),
+            "released",
+        )
+        .await?;
+    let left = guide.call("It is gone.", "list_numbers", json!({}), "ok").await?;
+    let still = left
+        .get("numbers")
+        .and_then(Value::as_array)
+        .is_some_and(|rows| rows.iter().any(|row| row.get("number") == Some(&json!(number))));
+    guide.guest.leave().await;
+    if still {
+        return Err(format!("{number} is still listed"));
+    }
+    print("\nThat is all of it. Connect it to your agent: truedy-mcp config print claude-code\n");
+    Ok(())
+}
+
+/// A bought number is pending until the carrier has set it up.
+async fn wait_until_active(guide: &mut Guide, number: &str) -> Result<(), String> {
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let (listed, _) = guide.guest.call("list_numbers", json!({ "status": "active" })).await?;
+        let active = listed
+            .get("numbers")
+            .and_then(Value::as_array)
+            .is_some_and(|rows| rows.iter().any(|row| row.get("number") == Some(&json!(number))));
+        if active {
+            guide.step += 1;
+            print(&format!(
+                "\n{}. Wait until it is active.\n   → list_numbers {{\"status\":\"active\"}}\n   ← {number} is active\n",
+                guide.step
+            ));
+            return Ok(());
+        }
+    }
+    Err(format!("{number} did not become active"))
+}
+
+fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+    object.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn first(answer: &Value, list: &str, field: &str) -> Result<String, String> {
+    let row = answer.get(list).and_then(|rows| rows.get(0)).ok_or_else(|| format!("there are no {list}"))?;
+    Ok(text(row, field).to_owned())
+}
+
+/// The facts of an answer, short enough for a screen.
+fn highlights(answer: &Value) -> Vec<String> {
+    let quiet =
+        ["status", "summary", "code", "retryable", "request_id", "next", "undo", "total", "next_offset", "next_page"];
+    let fields = answer.as_object().into_iter().flatten().filter(|(name, _)| !quiet.contains(&name.as_str()));
+    let mut lines = Vec::new();
+    for (name, value) in fields {
+        match value {
+            Value::Array(rows) => {
+                for row in rows.iter().take(4) {
+                    lines.push(format!("{name}: {row}"));
+                }
+                if rows.len() > 4 {
+                    lines.push(format!("{name}: … {} more", rows.len() - 4));
+                }
+            }
+            other => lines.push(format!("{name}: {other}")),
+        }
+    }
+    lines
+}

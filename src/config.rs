@@ -1,0 +1,410 @@
+//! What an operator sets: flags, environment, files; read once into typed values.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, ValueEnum};
+use url::{Host, Url};
+
+use crate::domain::{NumberRef, Secret};
+use crate::guard::{Ask, Policy};
+use crate::sandbox::{Faults, Options, Store};
+use crate::truedy::{Proxy, Rate, Setup};
+
+/// Where Truedy's API is. Source: contract §1.
+pub const BASE_URL: &str = "https://api.truedy.ai/api/public/v1";
+/// The variable that holds the key itself; there is no flag for it, since every process can read arguments.
+pub const KEY_VARIABLE: &str = "TRUEDY_API_KEY";
+
+/// Settings of every command; a flag wins over its variable.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// File that holds the Truedy API key: a regular file of yours, mode 0600. TRUEDY_API_KEY wins over it.
+    #[arg(long, value_name = "FILE", env = "TRUEDY_API_KEY_FILE", global = true, help_heading = "Truedy")]
+    pub api_key_file: Option<PathBuf>,
+
+    /// Where Truedy's API is: https, or http on a loopback host.
+    #[arg(long, value_name = "URL", env = "TRUEDY_BASE_URL", default_value = BASE_URL, global = true, help_heading = "Truedy")]
+    pub base_url: String,
+
+    /// Requests to Truedy in any 60 seconds, or `off`. The organisation's limit is shared with all its other programs.
+    #[arg(long, value_name = "N|off", env = "TRUEDY_MCP_UPSTREAM_RPM", default_value = "100", value_parser = rate, global = true, help_heading = "Truedy")]
+    pub upstream_rpm: Rate,
+
+    /// Proxy for requests to Truedy: a URL, or `env` to take it from HTTPS_PROXY. Without it the connection is direct.
+    #[arg(long, value_name = "URL|env", env = "TRUEDY_MCP_UPSTREAM_PROXY", value_parser = proxy, global = true, help_heading = "Truedy")]
+    pub upstream_proxy: Option<Proxy>,
+
+    /// PEM file with a further root certificate to trust, for example of a company's proxy.
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_CA_FILE", global = true, help_heading = "Truedy")]
+    pub ca_file: Option<PathBuf>,
+
+    /// Work on an embedded sandbox instead of Truedy: no account, no money, made-up numbers.
+    #[arg(long, env = "TRUEDY_MCP_SANDBOX", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new(), global = true, help_heading = "Sandbox")]
+    pub sandbox: bool,
+
+    /// Keep the sandbox in memory only.
+    #[arg(long, env = "TRUEDY_MCP_EPHEMERAL", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new(), global = true, help_heading = "Sandbox")]
+    pub ephemeral: bool,
+
+    /// Make the sandbox misbehave, for example `purchase=timeout_after_commit`; repeatable. `sandbox faults` lists them.
+    #[arg(
+        long,
+        value_name = "NAME=VALUE",
+        env = "TRUEDY_MCP_FAULT",
+        value_delimiter = ',',
+        global = true,
+        help_heading = "Sandbox"
+    )]
+    pub fault: Vec<String>,
+
+    /// Append a JSON line for every request the sandbox receives and every answer it gives.
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_LEDGER", global = true, help_heading = "Sandbox")]
+    pub ledger: Option<PathBuf>,
+
+    /// Offer only tools that read.
+    #[arg(long, env = "TRUEDY_MCP_READ_ONLY", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new(), global = true, help_heading = "Policy")]
+    pub read_only: bool,
+
+    /// Offer only these tools, for example `list_numbers,search_numbers`.
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        env = "TRUEDY_MCP_TOOLS",
+        value_delimiter = ',',
+        global = true,
+        help_heading = "Policy"
+    )]
+    pub tools: Vec<String>,
+
+    /// Do not offer these tools, for example `release_number`.
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        env = "TRUEDY_MCP_EXCLUDE_TOOLS",
+        value_delimiter = ',',
+        global = true,
+        help_heading = "Policy"
+    )]
+    pub exclude_tools: Vec<String>,
+
+    /// Numbers that must never be released, in E.164 or by id, for example `+14155550123`.
+    #[arg(
+        long,
+        value_name = "NUMBER,…",
+        env = "TRUEDY_MCP_PROTECT",
+        value_delimiter = ',',
+        global = true,
+        help_heading = "Policy"
+    )]
+    pub protect: Vec<String>,
+
+    /// Allow releasing a number that an agent still uses.
+    #[arg(long, env = "TRUEDY_MCP_RELEASE_IN_USE", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new(), global = true, help_heading = "Policy")]
+    pub release_in_use: bool,
+
+    /// Whether the client's user is asked before purchases, imports and releases where the client can ask.
+    #[arg(long, value_name = "auto|off", env = "TRUEDY_MCP_ASK", value_enum, default_value_t = AskWhen::Auto, global = true, help_heading = "Policy")]
+    pub ask: AskWhen,
+
+    /// The only SIP hosts that numbers may be imported from, for example `sip.example.com`; any public host without it.
+    #[arg(
+        long,
+        value_name = "HOST,…",
+        env = "TRUEDY_MCP_SIP_HOSTS",
+        value_delimiter = ',',
+        global = true,
+        help_heading = "Policy"
+    )]
+    pub sip_hosts: Vec<String>,
+
+    /// Where state is kept; $XDG_STATE_HOME/truedy-mcp or ~/.local/state/truedy-mcp without it.
+    #[arg(long, value_name = "DIR", env = "TRUEDY_MCP_STATE_DIR", global = true, help_heading = "Program")]
+    pub state_dir: Option<PathBuf>,
+
+    /// How logs on standard error look; `auto` is text on a terminal and JSON otherwise. RUST_LOG sets how much is logged.
+    #[arg(long, value_name = "auto|text|json", env = "TRUEDY_MCP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Auto, global = true, help_heading = "Program")]
+    pub log_format: LogFormat,
+}
+
+/// Whether a person is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AskWhen {
+    /// Whenever the client can.
+    Auto,
+    /// Never.
+    Off,
+}
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A setting that cannot be used: one sentence for the operator. The program ends with exit code 2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(pub String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    match (text, text.parse::<u32>()) {
+        ("off", _) => Ok(Rate::Off),
+        (_, Ok(n)) if (1..=100_000).contains(&n) => Ok(Rate::PerMinute(n)),
+        _ => Err("a whole number from 1, for example 100, or off".to_owned()),
+    }
+}
+
+fn proxy(text: &str) -> Result<Proxy, String> {
+    if text == "env" {
+        return Ok(Proxy::Environment);
+    }
+    let url = Url::from_str(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.map(Proxy::Url)
+        .ok_or_else(|| "the URL of a proxy, for example http://proxy.example.com:3128, or env".to_owned())
+}
+
+impl Settings {
+    /// The key, from the environment or the file; `None` if neither is set.
+    pub fn key(&self) -> Result<Option<Secret>, ConfigError> {
+        let from_variable =
+            std::env::var(KEY_VARIABLE).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let (text, source) = match (from_variable, &self.api_key_file) {
+            (Some(text), _) => (text, KEY_VARIABLE.to_owned()),
+            (None, Some(file)) => (read_private(file)?, file.display().to_string()),
+            (None, None) => return Ok(None),
+        };
+        Secret::new(text)
+            .map(Some)
+            .map_err(|reason| ConfigError(format!("The API key in {source} cannot be used: {reason}.")))
+    }
+
+    /// Where the API is.
+    pub fn base_url(&self) -> Result<Url, ConfigError> {
+        let bad = |why: &str| {
+            ConfigError(format!("--base-url (TRUEDY_BASE_URL) cannot be used: {why}, for example {BASE_URL}."))
+        };
+        let mut url = Url::parse(&self.base_url).map_err(|_| bad("it is not a URL"))?;
+        let loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => return Err(bad("it has no host")),
+        };
+        let link_local = match url.host() {
+            Some(Host::Ipv4(address)) => address.is_link_local() || address.is_unspecified(),
+            Some(Host::Ipv6(address)) => {
+                address.is_unspecified() || (address.segments().first().copied().unwrap_or_default() & 0xffc0) == 0xfe80
+            }
+            _ => false,
+        };
+        match url.scheme() {
+            "https" => {}
+            "http" if loopback => {}
+            "http" => {
+                return Err(bad(
+                    "http would send the key in clear; use https (http only for 127.0.0.1, [::1] or localhost)",
+                ));
+            }
+            _ => return Err(bad("only https works")),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(bad("it must not hold a user name or password"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(bad("it must not hold ? or #"));
+        }
+        if link_local {
+            return Err(bad("its host is a link-local or unspecified address"));
+        }
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        Ok(url)
+    }
+
+    /// What a client of Truedy is made of, with this key.
+    pub fn setup(&self, key: Secret) -> Result<Setup, ConfigError> {
+        let ca_pem = self
+            .ca_file
+            .as_deref()
+            .map(|file| fs::read(file).map_err(|error| ConfigError(format!("--ca-file {}: {error}.", file.display()))))
+            .transpose()?;
+        Ok(Setup {
+            base_url: self.base_url()?,
+            key,
+            rate: self.upstream_rpm,
+            proxy: self.upstream_proxy.clone(),
+            ca_pem,
+        })
+    }
+
+    /// What the operator allows. `tools` are the names that exist.
+    pub fn policy(&self, tools: &[&str]) -> Result<Policy, ConfigError> {
+        for (flag, names) in [("--tools", &self.tools), ("--exclude-tools", &self.exclude_tools)] {
+            if let Some(wrong) = names.iter().find(|name| !tools.contains(&name.as_str())) {
+                return Err(ConfigError(format!(
+                    "{flag}: there is no tool {wrong:?}; there are {}.",
+                    tools.join(", ")
+                )));
+            }
+        }
+        if let Some(wrong) = self.protect.iter().find(|name| NumberRef::try_from(name.as_str()).is_err()) {
+            return Err(ConfigError(format!(
+                "--protect: {wrong:?} is neither a number in E.164 nor an id, for example +14155550123."
+            )));
+        }
+        let set = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
+        Ok(Policy {
+            read_only: self.read_only,
+            only: (!self.tools.is_empty()).then(|| set(&self.tools)),
+            except: set(&self.exclude_tools),
+            protected: set(&self.protect),
+            release_in_use: self.release_in_use,
+            sip_hosts: (!self.sip_hosts.is_empty())
+                .then(|| self.sip_hosts.iter().map(|host| host.to_ascii_lowercase()).collect()),
+            ask: if self.ask == AskWhen::Off { Ask::Off } else { Ask::Auto },
+        })
+    }
+
+    /// Where state is kept.
+    pub fn state_dir(&self) -> Result<PathBuf, ConfigError> {
+        if let Some(dir) = &self.state_dir {
+            return Ok(dir.clone());
+        }
+        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        absolute("XDG_STATE_HOME")
+            .or_else(|| absolute("HOME").map(|home| home.join(".local").join("state")))
+            .or_else(|| absolute("LOCALAPPDATA"))
+            .map(|base| base.join("truedy-mcp"))
+            .ok_or_else(|| {
+                ConfigError(
+                    "There is no place for state: set --state-dir (TRUEDY_MCP_STATE_DIR), XDG_STATE_HOME or HOME."
+                        .to_owned(),
+                )
+            })
+    }
+
+    /// How the sandbox is to run.
+    pub fn sandbox(&self, listen: std::net::SocketAddr) -> Result<Options, ConfigError> {
+        let faults = Faults::parse(&self.fault).map_err(|error| ConfigError(format!("--fault: {error}")))?;
+        let store = if self.ephemeral { Store::Memory } else { Store::Directory(self.state_dir()?) };
+        Ok(Options { listen, store, faults, ledger: self.ledger.clone() })
+    }
+
+    /// Which Truedy the program works on, in a word.
+    pub fn mode(&self) -> &'static str {
+        if self.sandbox { "sandbox" } else { "live" }
+    }
+}
+
+/// Reads a file that holds a secret: refused if others can read it, or if it is no plain file.
+fn read_private(file: &Path) -> Result<String, ConfigError> {
+    let refuse = |why: &str| ConfigError(format!("The API key file {} cannot be used: {why}.", file.display()));
+    let about = fs::symlink_metadata(file).map_err(|error| refuse(&error.to_string()))?;
+    if !about.is_file() {
+        return Err(refuse("it is not a regular file"));
+    }
+    if about.len() > 4096 {
+        return Err(refuse("it is larger than a key"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        if about.mode() & 0o077 != 0 {
+            return Err(refuse("others can read it; chmod 600 mends that"));
+        }
+        if about.uid() != rustix::process::geteuid().as_raw() {
+            return Err(refuse("it belongs to another user"));
+        }
+    }
+    Ok(fs::read_to_string(file).map_err(|error| refuse(&error.to_string()))?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    fn with(arguments: &[&str]) -> Settings {
+        Alone::parse_from([&["x"], arguments].concat()).settings
+    }
+
+    #[test]
+    fn only_safe_base_urls_pass() {
+        for good in [
+            BASE_URL,
+            "https://api.example.com/v1/",
+            "http://127.0.0.1:8787/api",
+            "http://[::1]:1/x",
+            "http://localhost:9",
+        ] {
+            assert!(with(&["--base-url", good]).base_url().is_ok(), "{good}");
+        }
+        for bad in [
+            "http://api.truedy.ai/v1",
+            "http://10.0.0.1/",
+            "http://localhost.evil.com/",
+            "https://user:pass@api.truedy.ai/",
+            "https://api.truedy.ai/?a=b",
+            "https://api.truedy.ai/#x",
+            "https://169.254.169.254/latest",
+            "ftp://api.truedy.ai/",
+            "file:///etc/passwd",
+            "api.truedy.ai",
+            "",
+            "https://[fe80::1]/",
+            "https://0.0.0.0/",
+        ] {
+            assert!(with(&["--base-url", bad]).base_url().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_key_file_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("key");
+        fs::write(&file, "truedy_0123456789\n").expect("written");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("mode");
+            assert!(read_private(&file).is_err());
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("mode");
+            let link = dir.path().join("link");
+            std::os::unix::fs::symlink(&file, &link).expect("a link");
+            assert!(read_private(&link).is_err());
+        }
+        assert_eq!(read_private(&file), Ok("truedy_0123456789".to_owned()));
+        assert!(read_private(dir.path()).is_err());
+    }
+
+    #[test]
+    fn names_of_tools_and_numbers_are_checked() {
+        assert!(with(&["--tools", "list_numbers,nope"]).policy(&["list_numbers"]).is_err());
+        assert!(with(&["--protect", "not a number"]).policy(&[]).is_err());
+        let policy = with(&["--protect", "+14155550123,+12125550142"]).policy(&[]).expect("fine");
+        assert_eq!(policy.protected.len(), 2);
+    }
+}

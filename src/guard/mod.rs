@@ -1,0 +1,7 @@
+//! May it be done? The operator's policy is the wall, the gate asks for the owner's word. Knows no protocol.
+
+mod gate;
+mod policy;
+
+pub use gate::{Form, Object, Question, Stakes, Verdict, weigh};
+pub use policy::{Ask, Claims, Policy};

@@ -1,0 +1,179 @@
+//! Words for the caller when an exchange with Truedy fails: did it happen, what Truedy says, what to do next.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::domain::{Problem, Refusal, Status};
+use crate::tools::Effect;
+use crate::truedy::{Error, NotSent, Saying};
+
+/// Whether the exchange that failed was the change itself, or one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Only reading had been done.
+    Before,
+    /// The change was being made.
+    During,
+}
+
+/// What certainly did not happen.
+pub(super) fn nothing(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Reads => "Nothing could be read.",
+        Effect::Spends => "Nothing was bought.",
+        Effect::Registers => "Nothing was imported.",
+        Effect::Changes => "Nothing was changed.",
+        Effect::Destroys => "Nothing was released.",
+    }
+}
+
+fn unknown(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Reads => "The answer could not be read.",
+        Effect::Spends => "It is not known whether the number was bought.",
+        Effect::Registers => "It is not known whether the number was imported.",
+        Effect::Changes => "It is not known whether the change was made.",
+        Effect::Destroys => "It is not known whether the number was released.",
+    }
+}
+
+/// Puts a failed exchange into words.
+pub(super) fn on_failure(error: &Error, effect: Effect, stage: Stage) -> Refusal {
+    let no = nothing(effect);
+    let refusal = match error {
+        Error::Refused(saying) => refused(saying, no),
+        Error::Limited(wait, _) => limited(*wait, &format!("{no} Truedy's rate limit for this organisation is used up.")),
+        Error::NotSent(NotSent::Queue(wait)) => limited(*wait, &format!("{no} Too many requests: this server keeps within Truedy's rate limit.")),
+        Error::NotSent(NotSent::NoConnection(why)) => Refusal::new(
+            Status::UpstreamUnavailable,
+            format!("{no} Truedy could not be reached. Try again later; `truedy-mcp doctor` helps the operator to find the cause."),
+        )
+        .with("cause", why.as_str())
+        .retryable(),
+        Error::NotSent(NotSent::Late) => Refusal::new(Status::UpstreamUnavailable, format!("{no} There was no time left to send it; Truedy answered too slowly before.")).retryable(),
+        Error::NotSent(NotSent::Cancelled) => Refusal::new(Status::Cancelled, format!("{no} The call was cancelled before anything was sent.")).retryable(),
+        Error::NotSent(NotSent::BadAddress) => Refusal::new(Status::InternalError, format!("{no} The request could not be built; this is a fault of the server.")),
+        Error::NoVerdict(why, _) | Error::Unreadable(why, _) if stage == Stage::During && !effect.reads() => Refusal::new(
+            Status::OutcomeUnknown,
+            format!("{} Do not repeat the call: look with list_numbers first.", unknown(effect)),
+        )
+        .with("cause", why.as_str())
+        .with("next", json!({ "tool": "list_numbers", "arguments": {} })),
+        Error::NoVerdict(why, _) => Refusal::new(Status::UpstreamUnavailable, format!("{no} Truedy did not give a usable answer. Try again later.")).with("cause", why.as_str()).retryable(),
+        Error::Unreadable(why, _) => Refusal::new(
+            Status::BadUpstreamResponse,
+            format!("{no} Truedy's answer could not be read. If it happens again, its API may have changed, or a proxy is in between."),
+        )
+        .with("cause", why.as_str()),
+    };
+    error.saying().map_or(refusal.clone(), |saying| with_words(refusal, saying))
+}
+
+fn refused(saying: &Saying, no: &str) -> Refusal {
+    match saying.status {
+        401 => Refusal::new(
+            Status::AuthFailed,
+            format!(
+                "{no} Truedy refused the API key. The operator must set a valid one in TRUEDY_API_KEY (Truedy dashboard: Settings > API Keys) and restart; `truedy-mcp doctor` checks it."
+            ),
+        ),
+        402 => Refusal::new(
+            Status::PaymentRequired,
+            format!(
+                "{no} Truedy asks for payment: trial, subscription or credits. The owner can settle it in Truedy's dashboard."
+            ),
+        ),
+        403 => Refusal::new(
+            Status::Forbidden,
+            format!(
+                "{no} Truedy does not allow this with this API key, perhaps because of the address it is used from. The owner can change that in Truedy's dashboard."
+            ),
+        ),
+        404 => Refusal::new(
+            Status::NotFound,
+            format!("{no} Truedy knows nothing by that id. List again and take the id or the number from the result."),
+        ),
+        _ if saying.mentions(&["not configured"]) => Refusal::new(
+            Status::ProviderNotConfigured,
+            format!(
+                "{no} No telephony provider is configured for this organisation at Truedy. The owner can set one up in Truedy's dashboard or through its support, or give an own Telnyx key in api_key."
+            ),
+        ),
+        _ if saying.mentions(&["not found"]) => Refusal::new(
+            Status::NotFound,
+            format!("{no} Truedy knows nothing by that name or id. List again and take it from the result."),
+        ),
+        _ => Refusal::new(
+            Status::UpstreamRejected,
+            format!("{no} Truedy refused it; its reason, if it gave one, is in truedy_says."),
+        ),
+    }
+}
+
+fn limited(wait: Duration, why: &str) -> Refusal {
+    let seconds = wait.as_secs().max(1);
+    Refusal::new(Status::RateLimited, format!("{why} Try again in {seconds} s."))
+        .with("retry_after_seconds", seconds)
+        .retryable()
+}
+
+/// Truedy's own words go into fields of their own: they are data.
+fn with_words(mut refusal: Refusal, saying: &Saying) -> Refusal {
+    if let Some(message) = &saying.message {
+        refusal = refusal.with("truedy_says", message.as_str());
+    }
+    if !saying.fields.is_empty() {
+        let fields: Vec<_> =
+            saying.fields.iter().map(|(field, reason)| json!({ "field": field, "reason": reason })).collect();
+        refusal = refusal.with("truedy_fields", fields);
+    }
+    if let Some(id) = &saying.request_id {
+        refusal = refusal.with("request_id", id.as_str());
+    }
+    refusal
+}
+
+/// Everything wrong with the arguments.
+pub(super) fn on_problems(problems: &[Problem], effect: Effect) -> Refusal {
+    let told: Vec<String> = problems
+        .iter()
+        .take(32)
+        .map(|problem| {
+            let received =
+                problem.received.as_deref().map(|received| format!(" (received {received:?})")).unwrap_or_default();
+            format!(
+                "{}: {}{received}; expected {}, for example {}",
+                problem.field, problem.reason, problem.expected, problem.example
+            )
+        })
+        .collect();
+    let nothing = if effect.reads() { "Nothing was sent." } else { nothing(effect) };
+    let problems: Vec<_> = problems.iter().take(32).map(Problem::to_json).collect();
+    Refusal::new(Status::InvalidArgument, format!("{nothing} The arguments are not right. {}.", told.join(". ")))
+        .with("problems", problems)
+}
+
+/// No key is set: how to set one.
+pub(super) fn on_missing_key() -> Refusal {
+    Refusal::new(
+        Status::AuthFailed,
+        "Nothing was sent. No Truedy API key is set. The operator must set TRUEDY_API_KEY (or TRUEDY_API_KEY_FILE) in the env entry of this server in the client's configuration, with a key from Truedy's dashboard (Settings > API Keys), and restart; or start it with --sandbox to try it without an account.",
+    )
+}
+
+/// The server has as much to do as it takes on.
+pub(super) fn on_overload(effect: Effect) -> Refusal {
+    Refusal::new(
+        Status::RateLimited,
+        format!("{} This server has too many calls running. Try again in a moment.", nothing(effect)),
+    )
+    .with("retry_after_seconds", 2)
+    .retryable()
+}
+
+/// Something in this server went wrong; how far the call had come is not known.
+pub(super) fn on_fault(effect: Effect) -> Refusal {
+    let next = if effect.reads() { "" } else { " Look with list_numbers before repeating the call." };
+    Refusal::new(Status::InternalError, format!("{} A fault in this server ended the call.{next}", unknown(effect)))
+}

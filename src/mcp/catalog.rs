@@ -1,0 +1,103 @@
+//! The catalogue: every tool as clients see it, and the way to call it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use rmcp::model::{MetaObject, Tool as ToolCard, ToolAnnotations};
+use serde_json::{Map, Value, json};
+
+use super::route::{Guest, Reply, Service};
+use crate::guard::Policy;
+use crate::tools::{Change, Effect, Read, Tool, Visitor, description_of, input_schema, output_schema, visit};
+
+pub(super) type Caller = fn(Arc<Service>, Map<String, Value>, Guest) -> BoxFuture<'static, Reply>;
+
+/// One tool.
+pub struct Entry {
+    /// As clients see it.
+    pub card: ToolCard,
+    /// What calling it does.
+    pub effect: Effect,
+    /// The names of arguments that carry secrets.
+    pub secrets: Vec<String>,
+    pub(super) call: Caller,
+}
+
+impl Entry {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.card.name
+    }
+}
+
+/// Every tool, in the order in which clients see them.
+pub struct Catalog(Vec<Entry>);
+
+impl Catalog {
+    /// Derives the catalogue from the tools.
+    pub fn new() -> Self {
+        let mut collector = Collector(Vec::new());
+        visit(&mut collector);
+        Self(collector.0)
+    }
+
+    /// All of them.
+    pub fn entries(&self) -> &[Entry] {
+        &self.0
+    }
+
+    /// One of them.
+    pub fn get(&self, name: &str) -> Option<&Entry> {
+        self.0.iter().find(|entry| entry.name() == name)
+    }
+
+    /// Those the operator offers.
+    pub fn offered<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = &'a Entry> {
+        self.0.iter().filter(|entry| policy.offers(entry.name(), entry.effect.reads()))
+    }
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+struct Collector(Vec<Entry>);
+
+impl Visitor for Collector {
+    fn read<T: Read>(&mut self) {
+        self.0.push(entry::<T>(|service, arguments, guest| Box::pin(service.read::<T>(arguments, guest))));
+    }
+
+    fn change<T: Change>(&mut self) {
+        self.0.push(entry::<T>(|service, arguments, guest| Box::pin(service.change::<T>(arguments, guest))));
+    }
+}
+
+fn entry<T: Tool>(call: Caller) -> Entry {
+    let effect = T::EFFECT;
+    let annotations = ToolAnnotations::with_title(T::TITLE)
+        .read_only(effect.reads())
+        .destructive(!effect.reads())
+        .idempotent(effect.idempotent())
+        .open_world(true);
+    let input = input_schema::<T>();
+    let secret = crate::domain::Secret::PATTERN;
+    let secrets = input.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let secrets = secrets
+        .filter(|(_, schema)| schema.get("pattern").and_then(Value::as_str) == Some(secret))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let mut card = ToolCard::new(T::NAME, Cow::Owned(description_of::<T>()), input)
+        .with_title(T::TITLE)
+        .with_raw_output_schema(Arc::new(output_schema::<T::Output>()))
+        .with_annotations(annotations);
+    if effect.grave() {
+        let mut meta = MetaObject::default();
+        meta.0.insert("anthropic/requiresUserInteraction".to_owned(), json!(true));
+        card = card.with_meta(meta);
+    }
+    Entry { card, effect, secrets, call }
+}

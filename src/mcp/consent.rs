@@ -1,0 +1,335 @@
+//! The person's word, carried by elicitation: one question, two carriers.
+//!
+//! From 2026-07-28 on the question is an `InputRequiredResult` and the answer comes with a second call; before that it
+//! is a request of our own while the call is open. A decline, a failure, silence or a malformed answer refuses.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rmcp::model::{
+    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
+    InputRequests, InputRequiredResult, InputResponses, RequestStateCodec, SealOptions,
+};
+use rmcp::{Peer, RoleServer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::domain::{Refusal, Status};
+use crate::guard::{Form, Question};
+
+/// How long a person may think where the call waits.
+const THINKING: Duration = Duration::from_secs(120);
+/// How long an answer to a second call is good for.
+const STATE_LIFE: Duration = Duration::from_secs(600);
+/// The key of the one question of a call.
+const QUESTION: &str = "confirm";
+
+/// How a person can be asked during this call.
+#[derive(Clone)]
+pub enum Asker {
+    /// Not at all.
+    Nobody,
+    /// By a request to the client while the call is open (2025-06-18, 2025-11-25).
+    Open(Box<Peer<RoleServer>>),
+    /// By a second call (2026-07-28): what came with this one, if it is the second.
+    SecondCall {
+        /// The state we sealed.
+        state: Option<String>,
+        /// The answers.
+        responses: Option<InputResponses>,
+    },
+}
+
+impl Asker {
+    /// Whether a person can be asked.
+    pub fn can_ask(&self) -> bool {
+        !matches!(self, Self::Nobody)
+    }
+}
+
+/// What came of asking.
+pub(super) enum Word {
+    /// Yes, to what was seen then.
+    Yes {
+        /// What had been seen when the question was put, where that was another call.
+        seen: Option<String>,
+    },
+    /// The client carries the question and calls again.
+    Pending(Box<InputRequiredResult>),
+}
+
+/// Asks, and remembers which answers were used.
+pub(super) struct Consent {
+    codec: RequestStateCodec,
+    used: Mutex<HashMap<String, Instant>>,
+}
+
+/// What is sealed between two calls.
+#[derive(Serialize, Deserialize)]
+struct State {
+    nonce: String,
+    seen: String,
+}
+
+/// What a question is about: the answer is good for this and nothing else.
+pub(super) struct Subject<'a> {
+    pub(super) tool: &'a str,
+    pub(super) arguments: &'a Value,
+    pub(super) seen: &'a str,
+}
+
+impl Subject<'_> {
+    /// Purpose, tenant, principal, tool and arguments. Over stdio there is one tenant and one principal.
+    fn binding(&self) -> Vec<u8> {
+        // Maps are sorted by key, so equal arguments give equal texts.
+        format!("consent|default|local|{}|{}", self.tool, digest(&self.arguments.to_string())).into_bytes()
+    }
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+impl Consent {
+    /// With a key of this process's own.
+    pub(super) fn new() -> Self {
+        let key = [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes).concat();
+        Self { codec: RequestStateCodec::new_unchecked(key), used: Mutex::default() }
+    }
+
+    /// Asks a person, or reads the answer that came with this call.
+    pub(super) async fn ask(
+        &self,
+        asker: &Asker,
+        stop: &CancellationToken,
+        question: &Question,
+        subject: &Subject<'_>,
+    ) -> Result<Word, Refusal> {
+        let fault = || {
+            Refusal::new(
+                Status::HumanUnavailable,
+                format!("{} The question could not be put to the user.", question.declined),
+            )
+        };
+        let Some(schema) = schema(&question.form) else {
+            return Err(fault());
+        };
+        let form = ElicitRequestParams::FormElicitationParams {
+            meta: None,
+            message: question.message.clone(),
+            requested_schema: schema,
+        };
+        match asker {
+            Asker::Nobody => Err(fault()),
+            Asker::Open(peer) => {
+                let asked = peer.create_elicitation_with_timeout(form, Some(THINKING));
+                let answer = tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return Err(Refusal::new(Status::Cancelled, format!("{} The call was cancelled.", question.declined))),
+                    answer = asked => answer,
+                };
+                match answer {
+                    Ok(answer) => judge(&answer, question).map(|()| Word::Yes { seen: None }),
+                    Err(error) => {
+                        tracing::debug!(%error, "the client could not put the question");
+                        let summary = format!(
+                            "{} The client said that it can ask the user, but it did not bring back an answer.",
+                            question.declined
+                        );
+                        Err(Refusal::new(Status::HumanUnavailable, summary))
+                    }
+                }
+            }
+            Asker::SecondCall { state, responses } => {
+                let binding = subject.binding();
+                let opened =
+                    state.as_deref().and_then(|sealed| self.codec.open_json_with::<State>(sealed, &binding).ok());
+                let answer = responses.as_ref().and_then(|responses| responses.get(QUESTION));
+                // A forged, foreign or stale state, or no answer yet: the question is put (again), nothing is done.
+                let (Some(opened), Some(answer)) = (opened, answer) else {
+                    return self.put(form, subject, &binding).ok_or_else(fault);
+                };
+                if !self.first_use(&opened.nonce) {
+                    return self.put(form, subject, &binding).ok_or_else(fault);
+                }
+                let Ok(answer) = serde_json::from_value::<ElicitResult>(answer.clone()) else {
+                    return Err(Refusal::new(
+                        Status::HumanUnavailable,
+                        format!("{} The client's answer to the question could not be read.", question.declined),
+                    ));
+                };
+                judge(&answer, question).map(|()| Word::Yes { seen: Some(opened.seen) })
+            }
+        }
+    }
+
+    fn put(&self, form: ElicitRequestParams, subject: &Subject<'_>, binding: &[u8]) -> Option<Word> {
+        let state = State { nonce: Uuid::new_v4().simple().to_string(), seen: digest(subject.seen) };
+        let sealed =
+            self.codec.seal_json_with(&state, &SealOptions::new().associated_data(binding).ttl(STATE_LIFE)).ok()?;
+        let mut requests = InputRequests::new();
+        requests.insert(QUESTION.to_owned(), InputRequest::Elicitation(ElicitRequest::new(form)));
+        Some(Word::Pending(Box::new(InputRequiredResult::new(Some(requests), Some(sealed)))))
+    }
+
+    /// Whether a state answers its question for the first time.
+    fn first_use(&self, nonce: &str) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        used.retain(|_, until| *until > now);
+        used.insert(nonce.to_owned(), now + STATE_LIFE + Duration::from_secs(60)).is_none()
+    }
+}
+
+/// Whether what was seen when the question was put is what is seen now.
+pub(super) fn same(seen_then: &str, seen_now: &str) -> bool {
+    seen_then == digest(seen_now)
+}
+
+/// Only a complete yes is a yes.
+fn judge(answer: &ElicitResult, question: &Question) -> Result<(), Refusal> {
+    let declined = |why: &str| {
+        Err(Refusal::new(
+            Status::HumanDeclined,
+            format!("{} {why} Do not ask again unless the user wishes it.", question.declined),
+        ))
+    };
+    match answer.action {
+        ElicitationAction::Accept => {}
+        ElicitationAction::Decline => return declined("The client reported that the user declined."),
+        _ => return declined("The client reported that the question was dismissed."),
+    }
+    let content = answer.content.as_ref().unwrap_or(&Value::Null);
+    let ticked = |field: &str| content.get(field) == Some(&Value::Bool(true));
+    match &question.form {
+        Form::Yes { field } if ticked(field) => Ok(()),
+        Form::Last4 { field, digits } if ticked(field) => match content.get("last4").and_then(Value::as_str) {
+            Some(typed) if typed == digits => Ok(()),
+            _ => declined("The last four digits that were typed are not those of the number."),
+        },
+        _ => declined("The form came back without a yes."),
+    }
+}
+
+fn schema(form: &Form) -> Option<ElicitationSchema> {
+    let schema = match form {
+        Form::Yes { field } => json!({
+            "type": "object",
+            "properties": { *field: { "type": "boolean", "title": "Yes", "description": "Tick to go ahead." } },
+            "required": [field]
+        }),
+        Form::Last4 { field, .. } => json!({
+            "type": "object",
+            "properties": {
+                *field: { "type": "boolean", "title": "Yes, release it", "description": "Tick to give the number up for good.", "default": false },
+                "last4": { "type": "string", "title": "Last four digits", "description": "Type the last four digits of the number: 4 digits, 0 to 9.", "minLength": 4, "maxLength": 4 }
+            },
+            "required": [field, "last4"]
+        }),
+    };
+    serde_json::from_value(schema).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question() -> Question {
+        Question {
+            message: "Release +14155550123?".to_owned(),
+            form: Form::Last4 { field: "release", digits: "0123".to_owned() },
+            declined: "Nothing was released.".to_owned(),
+        }
+    }
+
+    fn second(state: Option<String>, answer: Option<Value>) -> Asker {
+        let responses = answer.map(|answer| InputResponses::from([(QUESTION.to_owned(), answer)]));
+        Asker::SecondCall { state, responses }
+    }
+
+    async fn put(consent: &Consent, subject: &Subject<'_>) -> String {
+        match consent.ask(&second(None, None), &CancellationToken::new(), &question(), subject).await {
+            Ok(Word::Pending(asked)) => asked.request_state.expect("a state"),
+            _ => panic!("not asked"),
+        }
+    }
+
+    fn yes() -> Value {
+        json!({ "action": "accept", "content": { "release": true, "last4": "0123" } })
+    }
+
+    #[tokio::test]
+    async fn only_a_whole_yes_is_a_yes() {
+        let consent = Consent::new();
+        let arguments = json!({ "number_id": "n" });
+        let subject = Subject { tool: "release_number", arguments: &arguments, seen: "s" };
+        for (answer, right) in [
+            (yes(), true),
+            (json!({ "action": "accept", "content": { "release": true, "last4": "9999" } }), false),
+            (json!({ "action": "accept", "content": { "release": false, "last4": "0123" } }), false),
+            (json!({ "action": "accept", "content": { "release": "true", "last4": "0123" } }), false),
+            (json!({ "action": "accept", "content": { "release": true } }), false),
+            (json!({ "action": "accept", "content": {} }), false),
+            (json!({ "action": "accept" }), false),
+            (json!({ "action": "decline" }), false),
+            (json!({ "action": "cancel" }), false),
+            (json!({ "action": "maybe" }), false),
+            (json!("yes"), false),
+        ] {
+            let state = put(&consent, &subject).await;
+            let word = consent
+                .ask(&second(Some(state), Some(answer.clone())), &CancellationToken::new(), &question(), &subject)
+                .await;
+            assert_eq!(matches!(word, Ok(Word::Yes { .. })), right, "{answer}");
+            assert_eq!(word.is_err(), !right, "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_yes_is_good_once_and_for_one_thing() {
+        let consent = Consent::new();
+        let (arguments, other) = (json!({ "number_id": "n" }), json!({ "number_id": "m" }));
+        let subject = Subject { tool: "release_number", arguments: &arguments, seen: "s" };
+        let state = put(&consent, &subject).await;
+        let asked_again = |word: Result<Word, Refusal>| matches!(word, Ok(Word::Pending(_)));
+        for wrong in [
+            Subject { tool: "release_number", arguments: &other, seen: "s" },
+            Subject { tool: "purchase_number", arguments: &arguments, seen: "s" },
+        ] {
+            assert!(asked_again(
+                consent
+                    .ask(&second(Some(state.clone()), Some(yes())), &CancellationToken::new(), &question(), &wrong)
+                    .await
+            ));
+        }
+        assert!(asked_again(
+            consent
+                .ask(&second(Some("forged".to_owned()), Some(yes())), &CancellationToken::new(), &question(), &subject)
+                .await
+        ));
+        assert!(asked_again(
+            consent.ask(&second(None, Some(yes())), &CancellationToken::new(), &question(), &subject).await
+        ));
+        let other_process = Consent::new();
+        assert!(asked_again(
+            other_process
+                .ask(&second(Some(state.clone()), Some(yes())), &CancellationToken::new(), &question(), &subject)
+                .await
+        ));
+        let word = consent
+            .ask(&second(Some(state.clone()), Some(yes())), &CancellationToken::new(), &question(), &subject)
+            .await;
+        assert!(matches!(word, Ok(Word::Yes { seen: Some(seen) }) if same(&seen, "s") && !same(&seen, "t")));
+        assert!(
+            asked_again(
+                consent.ask(&second(Some(state), Some(yes())), &CancellationToken::new(), &question(), &subject).await
+            ),
+            "used twice"
+        );
+    }
+}

@@ -1,0 +1,16 @@
+//! How a tool meets the protocol. The only room that knows MCP.
+
+mod advice;
+mod catalog;
+mod client;
+mod consent;
+mod route;
+mod server;
+mod stdio;
+
+pub use catalog::{Catalog, Entry};
+pub use client::{Asked, Guest};
+pub use consent::Asker;
+pub use route::{Reply, Service, Upstream};
+pub use server::Server;
+pub use stdio::serve_stdio;

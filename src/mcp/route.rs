@@ -1,0 +1,322 @@
+//! The one path of every call: parse, policy, plan, gate, consent, act.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use rmcp::model::InputRequiredResult;
+use serde_json::{Map, Value, json};
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::advice::{self, Stage};
+use super::catalog::{Catalog, Entry};
+use super::consent::{Asker, Consent, Subject, Word, same};
+use crate::domain::{Held, Redactor, Refusal, Status};
+use crate::guard::{Ask, Claims, Policy, Verdict, weigh};
+use crate::tools::{Answer, Change, Desk, Effect, Failure, Prices, Read, Step, Tool};
+use crate::truedy::{Call, Client};
+
+/// Every call answers within 25 s; this leaves time to put the answer together.
+const TIME: Duration = Duration::from_millis(24_500);
+/// How much of it may be spent on reading before a change.
+const PLANNING: Duration = Duration::from_secs(9);
+/// Calls that run at once; the rest wait.
+const RUNNING: usize = 64;
+/// Calls that may wait.
+const WAITING: usize = 512;
+/// Nesting and number of fields that arguments may have.
+const NESTING: usize = 32;
+const FIELDS: usize = 256;
+
+/// How long a call may wait for a place.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Who calls: how a person can be asked, and whether the call is still wanted.
+pub(super) struct Guest {
+    asker: Asker,
+    stop: CancellationToken,
+}
+
+/// One of the places for calls that run or wait.
+struct Place(Arc<Service>);
+
+impl Place {
+    fn take(service: &Arc<Service>) -> Option<Self> {
+        let taken = service.waiting.fetch_add(1, Ordering::AcqRel);
+        let place = Self(Arc::clone(service));
+        (taken < RUNNING + WAITING).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// How the API is reached, found out at the first call that needs it.
+pub enum Upstream {
+    /// No key is set.
+    NoKey,
+    /// Made when it is first needed.
+    Lazy(Box<dyn Fn() -> BoxFuture<'static, Result<Arc<Client>, Refusal>> + Send + Sync>, OnceCell<Arc<Client>>),
+}
+
+impl Upstream {
+    /// A client made when it is first needed.
+    pub fn lazy(make: impl Fn() -> BoxFuture<'static, Result<Arc<Client>, Refusal>> + Send + Sync + 'static) -> Self {
+        Self::Lazy(Box::new(make), OnceCell::new())
+    }
+
+    async fn client(&self) -> Result<Arc<Client>, Refusal> {
+        match self {
+            Self::NoKey => Err(advice::on_missing_key()),
+            Self::Lazy(make, made) => made.get_or_try_init(make).await.cloned(),
+        }
+    }
+}
+
+/// What every call shares.
+pub struct Service {
+    /// Every tool.
+    pub catalog: Catalog,
+    /// What the operator allows.
+    pub policy: Policy,
+    upstream: Upstream,
+    redactor: Arc<Redactor>,
+    prices: Arc<Prices>,
+    consent: Consent,
+    running: Semaphore,
+    waiting: AtomicUsize,
+    tasks: TaskTracker,
+    ending: CancellationToken,
+}
+
+/// What a call is answered with.
+#[derive(Debug)]
+pub enum Reply {
+    /// An answer or a refusal: the object the caller reads, and whether it is a refusal.
+    Done(Map<String, Value>, bool),
+    /// A person must be asked first; the client calls again.
+    Ask(Box<InputRequiredResult>),
+}
+
+impl Reply {
+    /// The status of a finished call.
+    pub fn status(&self) -> Option<&str> {
+        match self {
+            Self::Done(object, _) => object.get("status").and_then(Value::as_str),
+            Self::Ask(_) => None,
+        }
+    }
+}
+
+impl Service {
+    /// A service with nothing running.
+    pub fn new(policy: Policy, upstream: Upstream, redactor: Arc<Redactor>) -> Arc<Self> {
+        Arc::new(Self {
+            catalog: Catalog::new(),
+            policy,
+            upstream,
+            redactor,
+            prices: Arc::default(),
+            consent: Consent::new(),
+            running: Semaphore::new(RUNNING),
+            waiting: AtomicUsize::new(0),
+            tasks: TaskTracker::new(),
+            ending: CancellationToken::new(),
+        })
+    }
+
+    /// Runs one call to its answer. Neither a panic nor the caller's going away leaves it half done.
+    ///
+    /// `unwanted` is cancelled when the caller no longer wants it: what has sent nothing stops, the rest runs to its end.
+    pub async fn call(
+        self: &Arc<Self>,
+        entry: &Entry,
+        arguments: Map<String, Value>,
+        asker: Asker,
+        unwanted: CancellationToken,
+    ) -> Reply {
+        let effect = entry.effect;
+        let Some(place) = Place::take(self) else {
+            return refuse(advice::on_overload(effect));
+        };
+        let (service, call, stop) = (Arc::clone(self), entry.call, self.ending.child_token());
+        let guest = Guest { asker, stop: stop.clone() };
+        let mut task = self.tasks.spawn(async move {
+            let _place = place;
+            match tokio::time::timeout(PATIENCE, service.running.acquire()).await {
+                Ok(Ok(_permit)) => call(Arc::clone(&service), arguments, guest).await,
+                _ => refuse(advice::on_overload(effect)),
+            }
+        });
+        let finished = tokio::select! {
+            finished = &mut task => finished,
+            () = unwanted.cancelled() => {
+                stop.cancel();
+                task.await
+            }
+        };
+        let mut reply = finished.unwrap_or_else(|_| refuse(advice::on_fault(effect)));
+        if let Reply::Done(object, _) = &mut reply {
+            let mut value = Value::Object(std::mem::take(object));
+            self.redactor.value(&mut value);
+            if let Value::Object(clean) = value {
+                *object = clean;
+            }
+        }
+        reply
+    }
+
+    /// Waits until every call is answered: reads get `reads`, then all that has sent nothing is stopped, and changes get up
+    /// to `all`. `answered` resolves when nobody waits for an answer.
+    pub async fn finish(&self, answered: impl Future<Output = ()>, reads: Duration, all: Duration) {
+        self.tasks.close();
+        let start = Instant::now();
+        let finished = async {
+            answered.await;
+            self.tasks.wait().await;
+        };
+        tokio::pin!(finished);
+        if tokio::time::timeout(reads, &mut finished).await.is_err() {
+            self.ending.cancel();
+            let _ = tokio::time::timeout_at(start + all, finished).await;
+        }
+    }
+
+    /// A desk for one call, and what keeps its secrets out of everything that comes back.
+    async fn desk<T: Tool>(&self, tool: &T, guest: &Guest) -> Result<(Desk, Vec<Held>), Refusal> {
+        let held = tool.secrets().into_iter().map(|secret| self.redactor.hold(secret)).collect();
+        let truedy = self.upstream.client().await?;
+        let asks = guest.asker.can_ask() && self.policy.ask == Ask::Auto;
+        let call = Call { deadline: Instant::now() + TIME, stop: guest.stop.clone() };
+        Ok((Desk { truedy, call, asks, prices: Arc::clone(&self.prices) }, held))
+    }
+
+    /// Reads the arguments; everything wrong with them is told at once.
+    fn parse<T: Tool>(arguments: Map<String, Value>) -> Result<T, Refusal> {
+        if arguments.len() > FIELDS || arguments.values().any(|value| too_deep(value, NESTING)) {
+            let summary =
+                format!("{} The arguments have too many fields or are nested too deeply.", advice::nothing(T::EFFECT));
+            return Err(Refusal::new(Status::InvalidArgument, summary));
+        }
+        let tool = T::read(arguments).map_err(|problems| advice::on_problems(&problems, T::EFFECT))?;
+        let contradictions = tool.contradictions();
+        if contradictions.is_empty() { Ok(tool) } else { Err(advice::on_problems(&contradictions, T::EFFECT)) }
+    }
+
+    /// Answers a call that only reads.
+    pub(super) async fn read<T: Read>(self: Arc<Self>, arguments: Map<String, Value>, guest: Guest) -> Reply {
+        let outcome = async {
+            let tool = Self::parse::<T>(arguments)?;
+            self.policy.admit(T::NAME, true, &Claims::default())?;
+            let (desk, _held) = self.desk(&tool, &guest).await?;
+            let answer = tool.read(desk).await;
+            answer.map(|answer| done(&answer)).map_err(|failure| words(failure, T::EFFECT, Stage::Before))
+        };
+        outcome.await.unwrap_or_else(refuse)
+    }
+
+    /// Answers a call that changes something.
+    pub(super) async fn change<T: Change>(self: Arc<Self>, arguments: Map<String, Value>, guest: Guest) -> Reply {
+        self.change_or_refuse::<T>(arguments, guest).await.unwrap_or_else(refuse)
+    }
+
+    async fn change_or_refuse<T: Change>(&self, arguments: Map<String, Value>, guest: Guest) -> Result<Reply, Refusal> {
+        let given = Value::Object(arguments.clone());
+        let tool = Self::parse::<T>(arguments)?;
+        let claims = tool.claims();
+        self.policy.admit(T::NAME, false, &claims)?;
+        let (mut desk, _held) = self.desk(&tool, &guest).await?;
+        let before = |failure| words(failure, T::EFFECT, Stage::Before);
+        let (mut plan, stakes) = match tool.plan(&desk.with(desk.call.within(PLANNING))).await.map_err(before)? {
+            Step::Done(answer) => return Ok(done(&answer)),
+            Step::Ready(plan, stakes) => (plan, stakes),
+        };
+        match weigh(&stakes, claims.confirm, guest.asker.can_ask(), &self.policy) {
+            Verdict::Refuse(refusal) => return Err(refusal),
+            Verdict::Go => {}
+            Verdict::Ask(question) => {
+                let left = desk.call.left();
+                let subject = Subject { tool: T::NAME, arguments: &given, seen: &stakes.seen };
+                let seen_then = match self.consent.ask(&guest.asker, &guest.stop, &question, &subject).await? {
+                    Word::Pending(asked) => return Ok(Reply::Ask(asked)),
+                    Word::Yes { seen } => seen,
+                };
+                // A person's thinking does not count against the time of the call.
+                desk.call.deadline = Instant::now() + left;
+                let unchanged = match seen_then {
+                    Some(seen_then) => same(&seen_then, &stakes.seen),
+                    None => match tool.plan(&desk.with(desk.call.within(PLANNING))).await.map_err(before)? {
+                        Step::Done(answer) => return Ok(done(&answer)),
+                        Step::Ready(again, now) => {
+                            plan = again;
+                            // What became forbidden while the person thought stays forbidden.
+                            if let Verdict::Refuse(refusal) = weigh(&now, claims.confirm, false, &self.policy) {
+                                return Err(refusal);
+                            }
+                            now.seen == stakes.seen
+                        }
+                    },
+                };
+                if !unchanged {
+                    let summary = format!(
+                        "{} What the user was asked about has changed meanwhile. Look again, then ask again.",
+                        advice::nothing(T::EFFECT)
+                    );
+                    return Err(Refusal::new(Status::StateChanged, summary).retryable());
+                }
+            }
+        }
+        if desk.call.stop.is_cancelled() {
+            return Err(Refusal::new(
+                Status::Cancelled,
+                format!("{} The call was cancelled before anything was sent.", advice::nothing(T::EFFECT)),
+            ));
+        }
+        tracing::info!(tool = T::NAME, object = stakes.object.number, "changing");
+        let answer = tool.act(plan, desk).await;
+        if let Ok(answer) = &answer {
+            tracing::info!(tool = T::NAME, object = stakes.object.number, status = answer.status.as_str(), "changed");
+        }
+        answer.map(|answer| done(&answer)).map_err(|failure| words(failure, T::EFFECT, Stage::During))
+    }
+}
+
+fn words(failure: Failure, effect: Effect, stage: Stage) -> Refusal {
+    match failure {
+        Failure::Refused(refusal) => refusal,
+        Failure::Truedy(error) => {
+            tracing::warn!(%error, ?effect, "a call failed at Truedy");
+            advice::on_failure(&error, effect, stage)
+        }
+    }
+}
+
+fn done<T: serde::Serialize>(answer: &Answer<T>) -> Reply {
+    Reply::Done(answer.to_json(), false)
+}
+
+fn refuse(refusal: Refusal) -> Reply {
+    tracing::debug!(status = refusal.status.as_str(), "refused");
+    let mut object = refusal.details;
+    object.insert("status".to_owned(), json!(refusal.status));
+    object.insert("code".to_owned(), json!(refusal.status));
+    object.insert("summary".to_owned(), json!(refusal.summary));
+    object.insert("retryable".to_owned(), json!(refusal.retryable));
+    Reply::Done(object, true)
+}
+
+fn too_deep(value: &Value, left: usize) -> bool {
+    match value {
+        _ if left == 0 => true,
+        Value::Array(items) => items.iter().any(|item| too_deep(item, left - 1)),
+        Value::Object(fields) => fields.values().any(|field| too_deep(field, left - 1)),
+        _ => false,
+    }
+}

@@ -1,0 +1,105 @@
+//! Which agent answers a number and which dials from it: two slots that know nothing of each other.
+
+use serde_json::{Value, json};
+
+use super::super::account::{Direction, Number};
+use super::super::answer::{Done, Refusal};
+use super::super::switches::Fault;
+use super::Call;
+use super::agents::known;
+use super::ids::{Kind, asked, shown};
+
+/// `POST /telephony/numbers/assign`
+///
+/// Takes the slot from whoever has it. Neither the agent's nor the number's status matters.
+pub(super) fn assign(call: &Call<'_>) -> Result<Done, Refusal> {
+    let faults = call.faults;
+    let mut body = call.json()?;
+    let number_id = body.id("number_id");
+    let agent_id = body.id("agent_id");
+    let direction = body.required_text("assignment_type");
+    body.check(false)?;
+    let missing = |message: &str| {
+        if faults.has(Fault::AssignNotFound404) { Refusal::not_found(message) } else { Refusal::rule(message) }
+    };
+    let number = number(call, "assign number", &number_id)?.ok_or_else(|| missing("Phone number not found"))?;
+    let agent_id = asked(faults, "assign number", &agent_id)?;
+    let agent = call.account.agent(&agent_id)?.ok_or_else(|| missing("Agent not found"))?;
+    let direction = known_direction(&direction)?;
+    call.account.set_slot(&number.id, direction, Some(&agent.id))?;
+    if faults.has(Fault::AssignUltravoxDown) {
+        return Err(voice_engine_down("assign number"));
+    }
+    Ok(Done::with(json!({
+        "number_id": shown(faults, Kind::Number, &number.id),
+        "agent_id": shown(faults, Kind::Agent, &agent.id),
+        "assignment_type": direction.word(),
+    })))
+}
+
+/// `POST /telephony/numbers/unassign`
+///
+/// Clears the slot whoever has it, also if nobody does.
+pub(super) fn unassign(call: &Call<'_>) -> Result<Done, Refusal> {
+    let faults = call.faults;
+    let mut body = call.json()?;
+    if !body.has("number_id") || !body.has("assignment_type") {
+        return Err(Refusal::rule("number_id and assignment_type are required"));
+    }
+    let number_id = body.id("number_id");
+    let direction = body.required_text("assignment_type");
+    body.check(false)?;
+    let number = number(call, "unassign number", &number_id)?.ok_or_else(|| {
+        let message = "Phone number not found";
+        if faults.has(Fault::UnassignNotFound404) { Refusal::not_found(message) } else { Refusal::rule(message) }
+    })?;
+    let direction = known_direction(&direction)?;
+    call.account.set_slot(&number.id, direction, None)?;
+    if faults.has(Fault::UnassignUltravoxDown) {
+        return Err(voice_engine_down("unassign number"));
+    }
+    Ok(Done::with(if faults.has(Fault::UnassignGeneratedShape) {
+        json!({ "number": number.phone_number, "agent_id": null, "unassigned_at": call.account.now })
+    } else {
+        json!({
+            "number_id": shown(faults, Kind::Number, &number.id),
+            "assignment_type": direction.word(),
+            "unassigned": true,
+        })
+    }))
+}
+
+/// `GET /telephony/agents/{agent_id}/numbers`
+pub(super) fn agent_numbers(call: &Call<'_>) -> Result<Done, Refusal> {
+    let agent = known(call, "get agent numbers")?;
+    let held = |direction| -> rusqlite::Result<Value> {
+        let numbers = call.account.numbers_of(&agent.id, direction)?;
+        let rows = numbers.iter().map(|number| {
+            json!({
+                "id": shown(call.faults, Kind::Number, &number.id),
+                "phone_number": number.phone_number,
+                "status": number.status,
+                "is_trudy_managed": number.managed,
+            })
+        });
+        Ok(rows.collect())
+    };
+    Ok(Done::with(json!({ "inbound": held(Direction::Inbound)?, "outbound": held(Direction::Outbound)? })))
+}
+
+fn number(call: &Call<'_>, action: &str, id: &str) -> Result<Option<Number>, Refusal> {
+    Ok(call.account.number(&asked(call.faults, action, id)?)?)
+}
+
+fn known_direction(word: &str) -> Result<Direction, Refusal> {
+    match word {
+        "inbound" => Ok(Direction::Inbound),
+        "outbound" => Ok(Direction::Outbound),
+        _ => Err(Refusal::rule("assignment_type must be 'inbound' or 'outbound'")),
+    }
+}
+
+/// The database was written before the voice engine was told, and stays so.
+fn voice_engine_down(action: &str) -> Refusal {
+    Refusal::rule(format!("Failed to {action}: Ultravox API error: 503 - Service Unavailable")).after_the_fact()
+}

@@ -1,0 +1,112 @@
+//! `POST /calls`: queues a call that is never dialled.
+
+use http::HeaderName;
+use http::header::{AUTHORIZATION, HOST, USER_AGENT};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::super::account::Direction;
+use super::super::answer::{Done, Refusal};
+use super::super::moments;
+use super::super::seed;
+use super::super::switches::Fault;
+use super::Call;
+use super::ids::{self, Kind, asked, shown};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("x-idempotency-key");
+
+/// How long an answer is repeated for the same key.
+const REPLAY_DAYS: i64 = 7;
+
+pub(super) fn create(call: &Call<'_>) -> Result<Done, Refusal> {
+    let (account, faults) = (&call.account, call.faults);
+    let mut body = call.json()?;
+    let agent_id = body.id("agent_id");
+    let to = body.phone("phone_number");
+    let from = body.phone_or_none("from_number");
+    body.object_or_none("variables");
+    body.object_or_none("call_settings");
+    body.check(false)?;
+
+    // An empty key is no key.
+    let key = call.parts.headers.get(IDEMPOTENCY_KEY).filter(|key| !key.is_empty());
+    let key = key.map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
+    let request = key.as_ref().map(|_| fingerprint(call)).unwrap_or_default();
+    if let Some(key) = &key
+        && let Some(kept) = account.replay(key, &request, &moments::days_ago(REPLAY_DAYS))?
+        && let Ok(data) = serde_json::from_str(&kept)
+    {
+        // A replay is answered 201 where the first was 200.
+        return Ok(Done::Data { status: 201, data, pagination: None });
+    }
+
+    let agent = account.agent(&asked(faults, "create call", &agent_id)?)?;
+    let agent = agent.ok_or_else(|| Refusal::not_found(format!("agent not found: {agent_id}")))?;
+    if agent.status != "active" {
+        return Err(Refusal::rule(format!("Agent is not active (status: {})", agent.status)));
+    }
+    let held = account.numbers_of(&agent.id, Direction::Outbound)?;
+    let from = match from {
+        Some(from) if held.iter().any(|number| number.phone_number == from) => from,
+        Some(_) => {
+            return Err(Refusal::rule("from_number is not assigned to this agent for outbound calls"));
+        }
+        None => match held.into_iter().next() {
+            Some(oldest) => oldest.phone_number,
+            None => {
+                let status = if faults.has(Fault::CallsNoNumber400) { 400 } else { 422 };
+                let message = "No outbound phone number is assigned to this agent";
+                return Err(Refusal::new(status, "no_phone_number_configured", message));
+            }
+        },
+    };
+    let id = ids::fresh();
+    account.add_call(&id, &agent.id, &to, &from)?;
+    let mut data = json!({
+        "id": shown(faults, Kind::Call, &id),
+        "agent_id": shown(faults, Kind::Agent, &agent.id),
+        "direction": "outbound",
+        "status": "queued",
+        "from_number": from,
+        "created_at": account.now,
+    });
+    if let Value::Object(data) = &mut data {
+        let destination = if faults.has(Fault::CallsOlderShape) { "to_number" } else { "phone_number" };
+        data.insert(destination.to_owned(), json!(to));
+    }
+    if let Some(key) = &key {
+        account.keep_replay(key, &request, &data.to_string())?;
+    }
+    Ok(Done::made(data, faults))
+}
+
+/// What makes two requests the same: method, path, query, body, and nearly every header.
+fn fingerprint(call: &Call<'_>) -> String {
+    let ignored = [
+        IDEMPOTENCY_KEY,
+        AUTHORIZATION,
+        USER_AGENT,
+        HOST,
+        HeaderName::from_static("x-request-id"),
+        HeaderName::from_static("x-forwarded-for"),
+    ];
+    let mut headers: Vec<(&str, &[u8])> = call
+        .parts
+        .headers
+        .iter()
+        .filter(|(name, _)| !ignored.contains(name))
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect();
+    headers.sort_unstable();
+    let mut hash = Sha256::new();
+    hash.update(format!("{} {}\n", call.parts.method, call.parts.uri));
+    for (name, value) in headers {
+        hash.update(name);
+        hash.update(b"\0");
+        hash.update(value);
+        hash.update(b"\n");
+    }
+    hash.update(b"\n");
+    hash.update(call.body);
+    seed::hexadecimal(&hash.finalize())
+}

@@ -1,0 +1,89 @@
+//! Numbers of the owner's own carrier: brought in with credentials, which are listed without their secrets.
+
+use serde_json::json;
+
+use super::super::account::NewNumber;
+use super::super::answer::{Done, Refusal};
+use super::super::moments;
+use super::super::switches::Fault;
+use super::Call;
+use super::ids::{self, Kind, shown};
+
+/// `POST /telephony/numbers/import`
+///
+/// The secrets are looked at, never kept, and never tried at the carrier.
+pub(super) fn import(call: &Call<'_>) -> Result<Done, Refusal> {
+    let (account, faults) = (&call.account, call.faults);
+    let mut body = call.json()?;
+    let number = body.phone("phone_number");
+    let provider = body.choice("provider_type", &["telnyx", "twilio", "custom_sip"]);
+    let name = body.text("friendly_name");
+    let [api_key, account_sid, _, sip_username, sip_password, sip_server] =
+        ["api_key", "account_sid", "auth_token", "sip_username", "sip_password", "sip_server"]
+            .map(|field| body.text(field).filter(|text| !text.is_empty()));
+    body.check(faults.has(Fault::ImportEchoBody))?;
+
+    let unconfigured = faults.has(Fault::ProviderNotConfigured) || !account.provider_configured()?;
+    if unconfigured && faults.has(Fault::ImportNeedsProvider) {
+        return Err(Refusal::rule("Failed to import number: Provider is not configured"));
+    }
+    if provider == "custom_sip" {
+        if sip_username.is_none() || sip_password.is_none() || sip_server.is_none() {
+            return Err(Refusal::rule("SIP username, password, and server are required for custom_sip"));
+        }
+    } else if api_key.is_none() {
+        return Err(Refusal::rule(format!("API key is required for {provider}")));
+    } else if provider == "twilio" && account_sid.is_none() && !faults.has(Fault::ImportAccountSidOptional) {
+        return Err(Refusal::rule("Account SID is required for Twilio"));
+    }
+    if faults.has(Fault::ImportRejectBadCredentials) {
+        return Err(Refusal::rule(format!("Failed to import number: {provider} refused the credentials: 401")));
+    }
+
+    // The credential is written first and outlives what fails after it: there is no transaction upstream.
+    let credential = ids::fresh();
+    account.add_credential(&credential, &provider, name.as_deref())?;
+    if provider == "custom_sip" && faults.has(Fault::ImportSipRefused) {
+        let message = "Failed to import number: Ultravox API error: 400 - SIP registration was refused";
+        return Err(Refusal::rule(message).after_the_fact());
+    }
+    let id = ids::fresh();
+    let new = NewNumber {
+        id: &id,
+        phone_number: &number,
+        provider_id: None,
+        credential_id: Some(&credential),
+        status: "active",
+        settles: None,
+    };
+    if faults.has(Fault::ImportDuplicateForeign) || !account.add_number(&new)? {
+        return Err(Refusal::rule(format!(
+            "Failed to import number: {{'code': '23505', 'details': 'Key (phone_number)=({number}) already exists.', \
+             'hint': None, 'message': 'duplicate key value violates unique constraint \
+             \"phone_numbers_phone_number_key\"'}}"
+        ))
+        .after_the_fact());
+    }
+    let data = json!({
+        "number_id": shown(faults, Kind::Number, &id),
+        "credential_id": shown(faults, Kind::Credential, &credential),
+        "phone_number": number,
+    });
+    Ok(Done::made(data, faults))
+}
+
+/// `GET /telephony/credentials`
+pub(super) fn credentials(call: &Call<'_>) -> Result<Done, Refusal> {
+    let credentials = call.account.credentials()?;
+    let rows = credentials.iter().map(|credential| {
+        json!({
+            "id": shown(call.faults, Kind::Credential, &credential.id),
+            "organization_id": call.account.organization,
+            "provider_type": credential.provider_type,
+            "friendly_name": credential.friendly_name,
+            "created_at": moments::with_offset(&credential.created_at),
+            "updated_at": moments::with_offset(&credential.updated_at),
+        })
+    });
+    Ok(Done::with(rows.collect()))
+}

@@ -1,0 +1,116 @@
+//! `POST /telephony/numbers/purchase`: the one operation that spends money, and the many ways it can leave the buyer
+//! in the dark.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::account::NewNumber;
+use super::super::answer::{Done, Refusal};
+use super::super::inventory::{self, Magic};
+use super::super::moments;
+use super::super::switches::{Amount, Fault};
+use super::Call;
+use super::ids::{self, Kind, shown};
+use super::search::carrier;
+
+/// How long an order takes unless told otherwise.
+const PENDING: Duration = Duration::from_secs(2);
+
+pub(super) fn purchase(call: &Call<'_>) -> Result<Done, Refusal> {
+    let (account, faults) = (&call.account, call.faults);
+    let mut body = call.json()?;
+    let number = body.phone("phone_number");
+    let key = body.text("api_key");
+    body.check(false)?;
+    carrier(call, "purchase number", key.as_deref())?;
+
+    let unavailable = "The requested phone number is no longer available.";
+    let unavailable = || Refusal::rule(format!("Failed to purchase number: Telnyx API error: 422 - {unavailable}"));
+    let magic = Magic::of(&number);
+    let area = inventory::area_of(&number).ok_or_else(unavailable)?;
+    if magic == Some(Magic::Taken) || faults.has(Fault::PurchaseUnavailable) || account.is_gone(&number)? {
+        return Err(unavailable());
+    }
+
+    account.take_from_shelf(&number, None)?;
+    let lost = || Refusal::rule("Failed to purchase number: Telnyx API request failed: ReadTimeout").after_the_fact();
+    if faults.has(Fault::PurchaseChargedThen422) {
+        return Err(lost());
+    }
+    let (id, order) = (ids::fresh(), ids::fresh());
+    let regulatory = faults.has(Fault::PurchaseRegulatoryPending);
+    let delay = faults.amount(Amount::PendingMs).map_or(PENDING, Duration::from_millis);
+    let settles_at = moments::after(delay);
+    let (status, settles) = if regulatory || faults.has(Fault::PendingStuck) {
+        ("pending", None)
+    } else if faults.has(Fault::PendingInstant) {
+        ("active", None)
+    } else if faults.has(Fault::PendingFails) {
+        ("pending", Some((settles_at.as_str(), "inactive")))
+    } else {
+        ("pending", Some((settles_at.as_str(), "active")))
+    };
+    account.add_number(&NewNumber {
+        id: &id,
+        phone_number: &number,
+        provider_id: Some(&order),
+        credential_id: None,
+        status,
+        settles,
+    })?;
+
+    if magic == Some(Magic::BoughtThenError) || faults.has(Fault::Purchase500AfterCommit) {
+        return Err(Refusal::proxy().after_the_fact());
+    }
+    if magic == Some(Magic::BoughtThenSilence) || faults.has(Fault::PurchaseTimeoutAfterCommit) {
+        return Ok(Done::Silence);
+    }
+    if faults.has(Fault::PurchaseCommitThen422) {
+        return Err(lost());
+    }
+    let id = shown(faults, Kind::Number, &id);
+    let data = if faults.has(Fault::PurchaseNumberBody) {
+        let at = moments::with_offset(account.now);
+        json!({
+            "id": id, "phone_number": number, "provider_id": order, "status": status, "is_trudy_managed": true,
+            "organization_id": account.organization, "created_at": at, "updated_at": at,
+        })
+    } else {
+        let order = carrier_order(&order, &number, area, !regulatory, account.now);
+        json!({ "number_id": id, "phone_number": number, "purchase_response": { "data": order } })
+    };
+    Ok(Done::made(data, faults))
+}
+
+fn carrier_order(id: &str, number: &str, area: &super::super::areas::Area, met: bool, now: &str) -> Value {
+    let requirements = if met {
+        json!([])
+    } else {
+        json!([{ "record_type": "phone_number_regulatory_requirement", "field_type": "address", "status": "missing" }])
+    };
+    let at = moments::with_offset(now);
+    json!({
+        "id": id,
+        "record_type": "number_order",
+        "status": "pending",
+        "phone_numbers_count": 1,
+        "phone_numbers": [{
+            "id": ids::fresh(),
+            "record_type": "number_order_phone_number",
+            "phone_number": number,
+            "country_code": area.country,
+            "phone_number_type": area.kind,
+            "status": "pending",
+            "requirements_met": met,
+            "regulatory_requirements": requirements,
+        }],
+        "connection_id": null,
+        "messaging_profile_id": null,
+        "billing_group_id": null,
+        "customer_reference": null,
+        "requirements_met": met,
+        "created_at": at,
+        "updated_at": at,
+    })
+}

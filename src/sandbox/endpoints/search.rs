@@ -1,0 +1,113 @@
+//! `POST /telephony/numbers/search`: offers, none of which is a reservation.
+
+use serde_json::{Value, json};
+
+use super::super::answer::{Done, Refusal};
+use super::super::inventory::{self, Offer, Wanted};
+use super::super::switches::{Amount, Fault};
+use super::Call;
+
+pub(super) fn search(call: &Call<'_>) -> Result<Done, Refusal> {
+    let faults = call.faults;
+    let mut body = call.json()?;
+    let country = body.text_or("country_code", "US");
+    if body.fits("country_code") && (country.len() != 2 || !country.bytes().all(|letter| letter.is_ascii_uppercase())) {
+        body.complain("country_code", "string_pattern_mismatch", "Must be an ISO 3166-1 alpha-2 code");
+    }
+    let kind = body.text("phone_number_type");
+    if kind.as_deref() == Some("toll-free") && faults.has(Fault::SearchRejectHyphen) {
+        let known = "Input should be 'local', 'toll_free', 'mobile' or 'national'";
+        body.complain("phone_number_type", "enum", known);
+    }
+    let wanted = Wanted {
+        country,
+        kind: kind.map(|kind| kind.replace('-', "_")),
+        area_code: body.text("area_code"),
+        region: body.text("administrative_area"),
+        locality: body.text("locality"),
+    };
+    let key = body.text("api_key");
+    let page = body.whole("page", 1, 1, u64::MAX);
+    let largest = if faults.has(Fault::SearchPageSize50) { 50 } else { 100 };
+    let page_size = body.whole("page_size", 20, 1, largest);
+    body.check(false)?;
+    carrier(call, "search numbers", key.as_deref())?;
+
+    let skip = (page - 1).saturating_mul(page_size);
+    let (offers, total) = inventory::search(&wanted, &call.account.gone()?, skip, page_size);
+    if faults.has(Fault::SearchRace) {
+        let nth = faults.amount(Amount::RaceNth).unwrap_or(1).saturating_sub(1);
+        if let Some(offer) = usize::try_from(nth).ok().and_then(|nth| offers.get(nth)) {
+            call.account.take_from_shelf(&offer.number, None)?;
+        }
+    }
+    let raw = faults.has(Fault::SearchCarrierRaw);
+    let data = offers.iter().map(|offer| if raw { as_the_carrier(offer) } else { as_documented(offer) }).collect();
+    let pagination = json!({
+        "page": page,
+        "page_size": page_size,
+        "total_results": total,
+        "total_pages": total.div_ceil(page_size),
+        "has_more": skip.saturating_add(page_size) < total,
+    });
+    Ok(Done::page(data, pagination))
+}
+
+/// Refuses unless there is a carrier account to act with: the one set up, or the caller's.
+pub(super) fn carrier(call: &Call<'_>, action: &str, key: Option<&str>) -> Result<(), Refusal> {
+    match key.filter(|key| !key.is_empty()) {
+        // The likeliest mistake, a Truedy key where a carrier's belongs, and one that can be made on purpose.
+        Some(key) if key.starts_with("truedy_") || key.starts_with("bad") => {
+            Err(Refusal::rule(format!("Failed to {action}: Telnyx API error: 401 - Authentication failed")))
+        }
+        Some(_) => Ok(()),
+        None if call.faults.has(Fault::ProviderNotConfigured) || !call.account.provider_configured()? => {
+            Err(Refusal::rule(format!("Failed to {action}: Telnyx API key is not configured")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn as_documented(offer: &Offer) -> Value {
+    json!({
+        "phone_number": offer.number,
+        "range": null,
+        "phone_number_type": offer.area.kind,
+        "region_information": { "region_name": offer.area.region, "locality": offer.area.locality },
+        "features": features(offer),
+        "cost_information": cost(offer),
+    })
+}
+
+fn as_the_carrier(offer: &Offer) -> Value {
+    let mut regions = vec![json!({ "region_type": "country_code", "region_name": offer.area.country })];
+    regions.extend(offer.area.region.map(|region| json!({ "region_type": "state", "region_name": region })));
+    regions.extend(
+        offer.area.locality.map(|city| json!({ "region_type": "rate_center", "region_name": city.to_uppercase() })),
+    );
+    let features: Vec<Value> = features(offer).iter().map(|feature| json!({ "name": feature })).collect();
+    json!({
+        "phone_number": offer.number,
+        "range": null,
+        "region_information": regions,
+        "features": features,
+        "cost_information": cost(offer),
+    })
+}
+
+fn features(offer: &Offer) -> &'static [&'static str] {
+    match (offer.area.country, offer.area.kind) {
+        ("GB", "local" | "national" | "toll_free") => &["voice"],
+        _ => &["voice", "sms"],
+    }
+}
+
+/// Invented, and said to be: the real prices are published nowhere.
+fn cost(offer: &Offer) -> Value {
+    let price = match offer.area.kind {
+        "toll_free" => "2.00000",
+        "mobile" => "3.00000",
+        _ => "1.00000",
+    };
+    json!({ "upfront_cost": price, "monthly_cost": price, "currency": "USD", "note": "sandbox price" })
+}

@@ -1,0 +1,164 @@
+//! A record of every request, written before it is handled, and of every answer: what tests count purchases by.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::fields::SECRET;
+use super::moments;
+
+/// So many entries are remembered for whoever asks over HTTP; the file keeps them all.
+const REMEMBERED: usize = 20_000;
+
+const HIDDEN: &str = "[secret]";
+
+/// What is known of a request when it arrives.
+#[derive(Debug)]
+pub(super) struct Arrival<'a> {
+    pub(super) method: &'a str,
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
+    pub(super) organization: Option<&'a str>,
+    pub(super) body: &'a [u8],
+}
+
+/// The record of one sandbox.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    pages: Mutex<Pages>,
+}
+
+#[derive(Debug)]
+struct Pages {
+    next: u64,
+    file: Option<File>,
+    entries: VecDeque<Value>,
+}
+
+impl Ledger {
+    /// Opens the record, appending to the file if one is named.
+    pub(super) fn open(file: Option<&Path>) -> io::Result<Ledger> {
+        let file = file.map(append).transpose()?;
+        Ok(Ledger { pages: Mutex::new(Pages { next: 1, file, entries: VecDeque::new() }) })
+    }
+
+    /// Records a request and says its number.
+    pub(super) fn received(&self, arrival: &Arrival<'_>) -> u64 {
+        let body = match arrival.body {
+            [] => Value::Null,
+            bytes => serde_json::from_slice(bytes).map_or_else(|_| json!("[unreadable]"), hide),
+        };
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let seq = pages.next;
+        pages.next += 1;
+        pages.write(json!({
+            "seq": seq,
+            "ts": moments::now(),
+            "method": arrival.method,
+            "path": arrival.path,
+            "query": arrival.query,
+            "organization": arrival.organization,
+            "body": body,
+        }));
+        seq
+    }
+
+    /// Records the answer to a request; without a status there was none.
+    pub(super) fn answered(&self, seq: u64, status: Option<u16>) {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.write(json!({ "seq": seq, "status": status }));
+    }
+
+    /// Everything recorded, oldest first.
+    pub(super) fn entries(&self) -> Value {
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        Value::Array(pages.entries.iter().cloned().collect())
+    }
+}
+
+impl Pages {
+    fn write(&mut self, entry: Value) {
+        if let Some(file) = &mut self.file {
+            // One write a line, so that lines of several processes do not mix.
+            let line = format!("{entry}\n");
+            if let Err(error) = file.write_all(line.as_bytes()) {
+                tracing::error!(%error, "the sandbox could not write its ledger");
+            }
+        }
+        if self.entries.len() == REMEMBERED {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(entry);
+    }
+}
+
+fn append(file: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(file)
+}
+
+/// A body with the values of secret fields replaced, however deep they lie.
+fn hide(mut body: Value) -> Value {
+    match &mut body {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                *value = if SECRET.contains(&name.as_str()) { json!(HIDDEN) } else { hide(value.take()) };
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                *item = hide(item.take());
+            }
+        }
+        _ => {}
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_written_at_once_and_without_secrets() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("ledger.jsonl");
+        let ledger = Ledger::open(Some(&file)).unwrap();
+        let seq = ledger.received(&Arrival {
+            method: "POST",
+            path: "/x",
+            query: None,
+            organization: Some("org"),
+            body: br#"{"api_key":"Geheim","deep":[{"sip_password":1}],"phone_number":"+12"}"#,
+        });
+        ledger.answered(seq, Some(200));
+        ledger.answered(seq, None);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(ledger.entries(), Value::Array(lines.clone()));
+        assert_eq!(
+            lines[0]["body"],
+            json!({ "api_key": "[secret]", "deep": [{ "sip_password": "[secret]" }], "phone_number": "+12" })
+        );
+        assert_eq!(lines[1], json!({ "seq": 1, "status": 200 }));
+        assert_eq!(lines[2]["status"], Value::Null);
+        assert!(!text.contains("Geheim"));
+    }
+
+    #[test]
+    fn a_body_that_is_no_json_is_not_kept() {
+        let ledger = Ledger::open(None).unwrap();
+        ledger.received(&Arrival { method: "POST", path: "/", query: None, organization: None, body: b"{secret" });
+        assert_eq!(ledger.entries()[0]["body"], "[unreadable]");
+    }
+}

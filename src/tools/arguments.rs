@@ -1,0 +1,163 @@
+//! Arguments of a call, read field by field, so that all that is wrong is told at once.
+
+use serde_json::{Map, Value};
+
+use crate::domain::{Argument, Problem, clean_to};
+
+/// The arguments of a tool: described to models by schemars, read by [`Arguments::read`].
+pub trait Arguments: schemars::JsonSchema + Sized {
+    /// Their names.
+    const FIELDS: &'static [&'static str];
+
+    /// Reads them, or tells everything that is wrong.
+    fn read(object: Map<String, Value>) -> Result<Self, Vec<Problem>>;
+}
+
+/// Makes the argument type of a tool: rustdoc is what a model reads, fields are schema and check.
+macro_rules! arguments {
+    (
+        $(#[$meta:meta])*
+        $name:ident { $( $(#[$field_meta:meta])* $field:ident: $type:ty ),* $(,)? }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, schemars::JsonSchema)]
+        pub(super) struct $name {
+            $( $(#[$field_meta])* $field: $type, )*
+        }
+
+        impl $crate::tools::arguments::Arguments for $name {
+            const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            #[allow(irrefutable_let_patterns, unused_mut, unused_variables, reason = "a tool may have no arguments")]
+            fn read(mut object: serde_json::Map<String, serde_json::Value>) -> Result<Self, Vec<$crate::domain::Problem>> {
+                let mut problems = $crate::tools::arguments::unknown(&object, Self::FIELDS);
+                $( let $field = <$type as $crate::tools::arguments::Field>::take(stringify!($field), object.remove(stringify!($field)), &mut problems); )*
+                if let ($(Some($field),)*) = ($($field,)*) {
+                    if problems.is_empty() {
+                        return Ok(Self { $($field),* });
+                    }
+                }
+                Err(problems)
+            }
+        }
+    };
+}
+pub(super) use arguments;
+
+/// One field of an argument type.
+pub(super) trait Field: Sized {
+    /// Takes the value; `None` after adding a problem.
+    fn take(name: &str, value: Option<Value>, problems: &mut Vec<Problem>) -> Option<Self>;
+}
+
+impl<T: Argument> Field for T {
+    fn take(name: &str, value: Option<Value>, problems: &mut Vec<Problem>) -> Option<Self> {
+        let Some(value) = value.filter(|value| !value.is_null()) else {
+            problems.push(Problem::of::<T>(name, "it is missing".to_owned(), None));
+            return None;
+        };
+        T::parse(&value).map_err(|reason| problems.push(Problem::of::<T>(name, reason, Some(&value)))).ok()
+    }
+}
+
+impl<T: Argument> Field for Option<T> {
+    fn take(name: &str, value: Option<Value>, problems: &mut Vec<Problem>) -> Option<Self> {
+        let absent = match &value {
+            None | Some(Value::Null) => true,
+            Some(Value::String(text)) => text.is_empty() && T::EMPTY_IS_ABSENT,
+            Some(_) => false,
+        };
+        if absent { Some(None) } else { T::take(name, value, problems).map(Some) }
+    }
+}
+
+/// A problem for each argument that does not exist, with the nearest that does.
+pub(super) fn unknown(object: &Map<String, Value>, fields: &[&str]) -> Vec<Problem> {
+    let none = if fields.is_empty() { "no arguments at all".to_owned() } else { format!("only {}", fields.join(", ")) };
+    object
+        .keys()
+        .filter(|name| !fields.contains(&name.as_str()))
+        .take(32)
+        .map(|name| {
+            let shown = clean_to(name, 32);
+            let nearest = fields.iter().min_by_key(|field| distance(field, &shown)).copied().unwrap_or("{}");
+            Problem {
+                field: shown,
+                reason: "there is no argument of this name".to_owned(),
+                received: None,
+                expected: none.clone(),
+                example: nearest.to_owned(),
+            }
+        })
+        .collect()
+}
+
+/// How many letters must change to make one name into another (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut before = i;
+        let mut left = i + 1;
+        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
+            let above = *cell;
+            left = (before + usize::from(from != *to)).min(above + 1).min(left + 1);
+            before = above;
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{E164, Limit, Secret};
+    use serde_json::json;
+
+    arguments! {
+        /// Arguments for these tests.
+        Sample {
+            /// A number.
+            number: E164,
+            /// A limit.
+            limit: Option<Limit>,
+            /// A key.
+            api_key: Option<Secret>,
+            /// A flag.
+            confirm: Option<bool>,
+        }
+    }
+
+    fn read(value: Value) -> Result<Sample, Vec<Problem>> {
+        Sample::read(value.as_object().cloned().unwrap_or_default())
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once_and_no_secret_is_repeated() {
+        let problems = read(json!({"limit": 101, "api_key": ["s3cret-s3cret"], "confirm": "true", "nubmer": "+1"}))
+            .expect_err("all wrong");
+        let fields: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(fields, ["nubmer", "number", "limit", "api_key", "confirm"]);
+        assert_eq!(problems.first().map(|problem| problem.example.as_str()), Some("number"));
+        assert!(!format!("{problems:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn null_and_empty_mean_absent_and_a_flag_is_taken_literally() {
+        let sample = read(json!({"number": "+12", "limit": null, "api_key": "", "confirm": true})).expect("fine");
+        assert_eq!((sample.limit, sample.api_key.is_none(), sample.confirm), (None, true, Some(true)));
+        for confirm in [json!("true"), json!(1), json!([])] {
+            assert!(read(json!({"number": "+12", "confirm": confirm})).is_err());
+        }
+        assert!(read(json!({"number": ""})).is_err() && read(json!({"number": null})).is_err());
+    }
+
+    #[test]
+    fn distance_counts_letters() {
+        assert_eq!((distance("kitten", "sitting"), distance("", "ab"), distance("ab", "ab")), (3, 2, 0));
+    }
+}

@@ -1,0 +1,272 @@
+//! `POST /telephony/numbers/assign`: give one direction of a number to an agent.
+//!
+//! Source: <https://docs.truedy.ai/api-reference/telephony> (Assign Number); contract §6.5.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use super::answer::{Answer, Failure, Pointer, Undo};
+use super::arguments::arguments;
+use super::lookup::{self, Roster};
+use super::names;
+use super::outcome::said;
+use super::tool::{Change, Desk, Effect, Step, Tool};
+use crate::domain::{AgentId, AgentRef, Direction, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status};
+use crate::guard::{Claims, Object, Stakes};
+use crate::truedy::{Call, Error, Nature, Request};
+
+/// What is kept back of the call's time for reading back.
+const AFTERWARDS: Duration = Duration::from_secs(6);
+
+arguments! {
+    /// Assign (attach, connect) a phone number to an agent, for one direction: inbound answers its calls, outbound calls from it.
+    ///
+    /// For both directions call twice. Outbound calls need at least one outbound assignment. If another agent holds the
+    /// direction, nothing changes and the answer names that agent; call again with confirm: true to move it. The result
+    /// is read back. Takes numbers and agent names as well as ids. Undo: unassign_number.
+    AssignNumber {
+        /// The number in E.164, for example "+14155550123", or its id.
+        number_id: NumberRef,
+        /// The agent: exact name, for example "Front desk", or id.
+        agent_id: AgentRef,
+        /// inbound or outbound.
+        assignment_type: Direction,
+        /// true to take the direction away from another agent, after the user agreed.
+        confirm: Option<bool>,
+    }
+}
+
+/// An assignment.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Assigned {
+    number: String,
+    id: String,
+    agent: String,
+    agent_id: String,
+    direction: String,
+    /// Whether reading back showed it; absent where nothing had to be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<bool>,
+    /// The agent that no longer has the direction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    displaced: Option<String>,
+}
+
+/// What was found before assigning.
+#[derive(Debug)]
+pub(super) struct Plan {
+    number: OwnedNumber,
+    number_id: NumberId,
+    agent_id: AgentId,
+    roster: Roster,
+}
+
+impl Tool for AssignNumber {
+    const NAME: &'static str = names::ASSIGN_NUMBER;
+    const TITLE: &'static str = "Assign a number to an agent";
+    const EFFECT: Effect = Effect::Changes;
+    type Output = Assigned;
+}
+
+impl Change for AssignNumber {
+    type Plan = Plan;
+
+    fn claims(&self) -> Claims {
+        Claims { confirm: self.confirm == Some(true), ..Claims::default() }
+    }
+
+    async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Assigned>, Failure> {
+        let (number, number_id, roster) = lookup::number(desk, &self.number_id).await?;
+        let agent_id = match &roster.0 {
+            Some(agents) => lookup::agent_among(&self.agent_id, Ok(agents.clone()))?,
+            None => lookup::agent(desk, &self.agent_id).await?,
+        };
+        let direction = self.assignment_type;
+        let slot = number.slot(direction).clone();
+        let plan = Plan { number, number_id, agent_id, roster };
+        let facts = lookup::facts(&plan.number, &plan.roster);
+        let name = &plan.number.number;
+        let confirm = json!({ "tool": Self::NAME, "arguments": { "number_id": name, "agent_id": self.agent_id, "assignment_type": direction, "confirm": true } });
+        let mut without_flag = match &slot {
+            Slot::Free => None,
+            Slot::Held(holder) if holder == plan.agent_id.as_str() => {
+                let summary = format!("Nothing had to be changed: {name} is assigned to this agent for {direction} calls already.");
+                return Ok(Step::Done(Answer::new(Status::AlreadyAssigned, summary, self.assigned(&plan, None, None))));
+            }
+            Slot::Held(holder) => Some(
+                Refusal::new(
+                    Status::WouldReassign,
+                    format!("Nothing was assigned. Another agent, named in holder, has the {direction} calls of {name} and would lose them. Ask the user, then call {} again with confirm: true.", Self::NAME),
+                )
+                .with("holder", plan.roster.label(holder)),
+            ),
+            Slot::Unknown => Some(Refusal::new(
+                Status::AssignmentUnknown,
+                format!("Nothing was assigned. Truedy did not say whether an agent has the {direction} calls of {name} already; it would lose them. Ask the user, then call {} again with confirm: true.", Self::NAME),
+            )),
+        };
+        if let Some(refusal) = &mut without_flag {
+            refusal.details.extend(facts);
+            refusal.details.insert("next".to_owned(), confirm);
+        }
+        let object = Object { id: Some(plan.number.id.clone()), number: name.clone() };
+        let seen = format!("{slot:?}");
+        Ok(Step::Ready(plan, Stakes { object, without_flag, seen, ..Stakes::default() }))
+    }
+
+    async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Assigned>, Failure> {
+        let mut settled = self.post(&plan, &desk, AFTERWARDS).await;
+        if matches!(&settled, Err(error) if error.may_have_happened()) {
+            match self.holder(&plan, &desk).await {
+                Some(Slot::Held(holder)) if holder == plan.agent_id.as_str() => {
+                    return Ok(self.done(&plan, Some(true), None));
+                }
+                // Still as before: it was not applied, and once more cannot do harm.
+                Some(holder) if holder == *plan.number.slot(self.assignment_type) && desk.call.left() > AFTERWARDS => {
+                    settled = self
+                        .post(
+                            &plan,
+                            &desk.with(Call { stop: desk.call.unstoppable().stop, ..desk.call.clone() }),
+                            Duration::from_secs(3),
+                        )
+                        .await;
+                }
+                Some(_) => {
+                    let summary = format!(
+                        "The {} calls of {} are not with this agent: the assignment did not take effect, or somebody else changed it meanwhile. Look with {} before trying again.",
+                        self.assignment_type,
+                        plan.number.number,
+                        names::GET_AGENT_NUMBERS
+                    );
+                    return Err(Refusal::new(Status::NotAssigned, summary)
+                        .with("number", plan.number.number.as_str())
+                        .into());
+                }
+                None => {}
+            }
+        }
+        let verified = self.verify(&plan, &desk).await;
+        match settled {
+            Ok(id) => {
+                let mut answer = self.done(&plan, Some(verified == Some(true)), id);
+                if verified == Some(false) {
+                    answer.warn("Truedy confirmed the assignment, but reading back does not show it yet.");
+                }
+                Ok(answer)
+            }
+            // The engine may fail after the assignment was stored (contract §6.5).
+            Err(error) if verified == Some(true) => {
+                let mut answer =
+                    self.done(&plan, verified, error.saying().and_then(|saying| saying.request_id.clone()));
+                answer.warn("Truedy stored the assignment but reported a failure, so calls may not be routed yet. Make a test call.");
+                Ok(answer)
+            }
+            Err(Error::Refused(saying)) if saying.status == 422 => {
+                let summary = format!(
+                    "{} was not assigned: Truedy refused, in the words of truedy_says. Check number and agent, and try again.",
+                    plan.number.number
+                );
+                Err(said(Refusal::new(Status::NotAssigned, summary), &Error::Refused(saying)).into())
+            }
+            Err(error) if error.may_have_happened() && verified == Some(false) => {
+                let summary = format!(
+                    "{} was not assigned: reading back does not show it. It may be tried again.",
+                    plan.number.number
+                );
+                Err(said(Refusal::new(Status::NotAssigned, summary).retryable(), &error).into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AssignNumber {
+    async fn post(&self, plan: &Plan, desk: &Desk, leaving: Duration) -> Result<Option<String>, Error> {
+        let body =
+            json!({ "number_id": plan.number_id, "agent_id": plan.agent_id, "assignment_type": self.assignment_type });
+        let request = Request::post(["telephony", "numbers", "assign"], Nature::Set, body);
+        Ok(desk.truedy.send(request, &desk.call.leaving(leaving)).await?.request_id)
+    }
+
+    /// Whether the agent holds it now; `None` if that cannot be read.
+    async fn verify(&self, plan: &Plan, desk: &Desk) -> Option<bool> {
+        let desk = desk.with(desk.call.unstoppable());
+        let reply = lookup::agent_numbers(&desk, &plan.agent_id, true).await.ok()?;
+        lookup::holds(&reply, &plan.number.id, self.assignment_type)
+    }
+
+    /// Who holds it now, as far as the new and the old agent can tell.
+    async fn holder(&self, plan: &Plan, desk: &Desk) -> Option<Slot> {
+        if self.verify(plan, desk).await? {
+            return Some(Slot::Held(plan.agent_id.as_str().to_owned()));
+        }
+        let desk = desk.with(desk.call.unstoppable());
+        let mut rows = lookup::numbers_until(&desk, true, |row| row.id == plan.number.id).await.ok()?;
+        let index = rows.iter().position(|row| row.id == plan.number.id)?;
+        let mut row = rows.swap_remove(index);
+        if *row.slot(self.assignment_type) == Slot::Unknown {
+            Roster::read(&desk).await.fill(&mut row);
+        }
+        Some(row.slot(self.assignment_type).clone()).filter(|slot| *slot != Slot::Unknown)
+    }
+
+    fn assigned(&self, plan: &Plan, verified: Option<bool>, displaced: Option<String>) -> Assigned {
+        Assigned {
+            number: plan.number.number.clone(),
+            id: plan.number.id.clone(),
+            agent: plan.roster.label(plan.agent_id.as_str()),
+            agent_id: plan.agent_id.as_str().to_owned(),
+            direction: self.assignment_type.as_str().to_owned(),
+            verified,
+            displaced,
+        }
+    }
+
+    fn done(&self, plan: &Plan, verified: Option<bool>, request_id: Option<String>) -> Answer<Assigned> {
+        let (number, direction) = (&plan.number.number, self.assignment_type);
+        let displaced = match plan.number.slot(direction) {
+            Slot::Held(holder) => Some(plan.roster.label(holder)),
+            _ => None,
+        };
+        let lost = if displaced.is_some() {
+            format!(" The agent in displaced no longer has its {direction} calls.")
+        } else {
+            String::new()
+        };
+        let read_back = if verified == Some(true) { ", and read back" } else { "" };
+        let summary = format!("Assigned {number} to the agent for {direction} calls{read_back}.{lost}");
+        let before = match plan.number.slot(direction) {
+            Slot::Held(holder) => Pointer {
+                tool: Self::NAME,
+                arguments: json!({ "number_id": number, "agent_id": holder, "assignment_type": direction, "confirm": true }),
+            },
+            _ => Pointer {
+                tool: names::UNASSIGN_NUMBER,
+                arguments: json!({ "number_id": number, "assignment_type": direction }),
+            },
+        };
+        let mut answer = Answer::new(Status::Assigned, summary, self.assigned(plan, verified, displaced))
+            .undo(Undo::Call(before))
+            .request_id(request_id);
+        if plan.number.status != "active" {
+            answer.warn(format!(
+                "The number is not active yet (status in {}); calls start when it is.",
+                names::LIST_NUMBERS
+            ));
+        }
+        if plan.roster.agent(plan.agent_id.as_str()).is_some_and(|agent| agent.status != "active") {
+            answer.warn("The agent is not active, so it takes and makes no calls until it is.");
+        }
+        if direction == Direction::Inbound && plan.number.outbound == Slot::Free {
+            answer.warn("For outbound calls from this number, assign it for outbound too.");
+        }
+        if direction == Direction::Inbound && plan.number.managed == Some(false) {
+            answer.warn("The number is with an own carrier: point that carrier at this agent's webhook URL.");
+            answer = answer.next(names::GET_WEBHOOK_URL, json!({ "agent_id": plan.agent_id }));
+        }
+        answer
+    }
+}

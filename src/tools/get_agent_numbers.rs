@@ -1,0 +1,75 @@
+//! `GET /telephony/agents/{agent_id}/numbers`: what an agent answers and calls from.
+//!
+//! Source: <https://docs.truedy.ai/api-reference/telephony> (Get Agent Numbers); contract §6.8.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::answer::{Answer, Failure};
+use super::arguments::arguments;
+use super::lookup;
+use super::names;
+use super::tool::{Desk, Effect, Read, Tool};
+use crate::domain::{AgentRef, Direction, OwnedNumber, Status};
+use crate::truedy::{Error, Saying};
+
+arguments! {
+    /// Show the phone numbers of one agent: those it answers (inbound) and those it calls from (outbound).
+    ///
+    /// The surest place to check an assignment, fresh from Truedy. An agent without an outbound number cannot make
+    /// calls; one without an inbound number gets none. All agents with their numbers: list_agents. All numbers: list_numbers.
+    GetAgentNumbers {
+        /// The agent: exact name, for example "Front desk", or id.
+        agent_id: AgentRef,
+    }
+}
+
+/// The numbers of an agent.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct AgentNumbers {
+    agent_id: String,
+    inbound: Vec<Map<String, Value>>,
+    outbound: Vec<Map<String, Value>>,
+}
+
+impl Tool for GetAgentNumbers {
+    const NAME: &'static str = names::GET_AGENT_NUMBERS;
+    const TITLE: &'static str = "Show an agent's numbers";
+    const EFFECT: Effect = Effect::Reads;
+    type Output = AgentNumbers;
+}
+
+impl Read for GetAgentNumbers {
+    async fn read(self, desk: Desk) -> Result<Answer<AgentNumbers>, Failure> {
+        let agent = lookup::agent(&desk, &self.agent_id).await?;
+        let reply = lookup::agent_numbers(&desk, &agent, false).await?;
+        let rows = |direction: Direction| -> Result<Vec<Map<String, Value>>, Error> {
+            let rows = reply.data.get(direction.as_str()).and_then(Value::as_array);
+            let rows = rows.ok_or_else(|| {
+                Error::Unreadable(format!("the answer has no list of {direction} numbers"), Saying::default())
+            })?;
+            Ok(rows.iter().take(100).filter_map(OwnedNumber::read).map(|number| row(&number)).collect())
+        };
+        let (inbound, outbound) = (rows(Direction::Inbound)?, rows(Direction::Outbound)?);
+        let calls = if outbound.is_empty() {
+            format!(" It cannot make calls: {} one for outbound first.", names::ASSIGN_NUMBER)
+        } else {
+            String::new()
+        };
+        let answers = if inbound.is_empty() { " It answers no number." } else { "" };
+        let summary =
+            format!("The agent has {} inbound and {} outbound numbers.{answers}{calls}", inbound.len(), outbound.len());
+        let data = AgentNumbers { agent_id: agent.as_str().to_owned(), inbound, outbound };
+        Ok(Answer::new(Status::Ok, summary, data).request_id(reply.request_id))
+    }
+}
+
+fn row(number: &OwnedNumber) -> Map<String, Value> {
+    let mut row = Map::new();
+    row.insert("id".to_owned(), json!(number.id));
+    row.insert("number".to_owned(), json!(number.number));
+    row.insert("status".to_owned(), json!(number.status));
+    row.insert("kind".to_owned(), json!(number.kind()));
+    row
+}

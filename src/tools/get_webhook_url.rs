@@ -1,0 +1,98 @@
+//! `GET /telephony/agents/{agent_id}/webhook-url`: what to set at an own carrier.
+//!
+//! Source: <https://docs.truedy.ai/api-reference/telephony> (Get Webhook URL); contract §6.9.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use url::Url;
+
+use super::answer::{Answer, Failure};
+use super::arguments::arguments;
+use super::lookup;
+use super::names;
+use super::outcome::said;
+use super::tool::{Desk, Effect, Read, Tool};
+use crate::domain::{AgentRef, Refusal, Status};
+use crate::truedy::{Error, Request, Saying};
+
+arguments! {
+    /// Get the webhook URL of an agent, which an own carrier (BYOC: Twilio, Telnyx, SIP) must call for an imported number.
+    ///
+    /// Says where to paste it at each carrier. Only for imported numbers; numbers bought from Truedy need none. Each agent has
+    /// its own URL, which does not change. An agent that is not synced yet, such as a draft, has none.
+    GetWebhookUrl {
+        /// The agent: exact name, for example "Front desk", or id.
+        agent_id: AgentRef,
+    }
+}
+
+/// The URL and where it goes.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Webhook {
+    agent_id: String,
+    webhook_url: String,
+    twilio: &'static str,
+    telnyx: &'static str,
+    custom_sip: &'static str,
+    /// Truedy gave a URL on a host that is not known to be its voice engine's.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unexpected_host: bool,
+}
+
+impl Tool for GetWebhookUrl {
+    const NAME: &'static str = names::GET_WEBHOOK_URL;
+    const TITLE: &'static str = "Get an agent's webhook URL";
+    const EFFECT: Effect = Effect::Reads;
+    type Output = Webhook;
+}
+
+impl Read for GetWebhookUrl {
+    async fn read(self, desk: Desk) -> Result<Answer<Webhook>, Failure> {
+        let agent = lookup::agent(&desk, &self.agent_id).await?;
+        let request = Request::get(["telephony", "agents", agent.as_str(), "webhook-url"]);
+        let reply = match desk.truedy.send(request, &desk.call).await {
+            Ok(reply) => reply,
+            Err(Error::Refused(saying)) if saying.mentions(&["not synced"]) => {
+                return Err(not_synced(&Error::Refused(saying)).into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let unreadable = || Error::Unreadable("the answer has no https webhook URL".to_owned(), Saying::default());
+        // The whole text, not a shortened one: it is to be pasted.
+        let text = reply.data.get("webhook_url").and_then(serde_json::Value::as_str).ok_or_else(unreadable)?;
+        let url = Url::parse(text)
+            .ok()
+            .filter(|url| url.scheme() == "https" && url.username().is_empty() && url.as_str().len() <= 500)
+            .ok_or_else(unreadable)?;
+        let host = url.host_str().unwrap_or_default();
+        let unexpected_host = !["ultravox.ai", "truedy.ai"]
+            .iter()
+            .any(|known| host == *known || host.strip_suffix(known).is_some_and(|rest| rest.ends_with('.')));
+        let data = Webhook {
+            agent_id: agent.as_str().to_owned(),
+            webhook_url: url.to_string(),
+            twilio: "Phone Numbers > the number > Voice > A call comes in: Webhook, this URL, HTTP POST.",
+            telnyx: "Voice > the number's connection. Truedy's guide speaks of a SIP connection for Telnyx; where the connection is a TeXML application, this URL is its voice URL.",
+            custom_sip: "The trunk's or PBX's inbound route: the URL to fetch call instructions from, where it can; otherwise ask Truedy's support for its SIP address.",
+            unexpected_host,
+        };
+        let mut answer = Answer::new(
+            Status::Ok,
+            "The agent's webhook URL, and where to paste it. Set it at the carrier last, after import and assignment.",
+            data,
+        )
+        .request_id(reply.request_id);
+        if unexpected_host {
+            answer.warn("The URL is on a host that is not known to be Truedy's voice engine. Check with Truedy before using it.");
+        }
+        Ok(answer)
+    }
+}
+
+fn not_synced(error: &Error) -> Refusal {
+    let summary = format!(
+        "The agent has no webhook URL: it is not synced to the voice engine yet, as drafts are not. Finish and activate it in Truedy's dashboard, or take another agent from {}.",
+        names::LIST_AGENTS
+    );
+    said(Refusal::new(Status::NotSynced, summary), error)
+}

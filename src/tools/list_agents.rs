@@ -1,0 +1,101 @@
+//! `GET /agents`: the agents numbers can be given to.
+//!
+//! Source: contract §7.1.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::answer::{Answer, Failure};
+use super::arguments::arguments;
+use super::lookup;
+use super::names;
+use super::tool::{Desk, Effect, Read, Tool};
+use crate::domain::{Agent, AgentRef, Direction, Limit, Offset, Status, StatusName};
+use crate::truedy::Request;
+
+arguments! {
+    /// List the voice agents (assistants, bots) of this account with status and the numbers they answer and call from.
+    ///
+    /// Use it to find an agent by name before assign_number; every tool takes the name as well as the id. An agent needs an
+    /// outbound number to make calls, and only active agents take calls. Agents are made in Truedy's dashboard, not here.
+    ListAgents {
+        /// Only agents whose name contains this, ignoring case, for example "desk".
+        name: Option<AgentRef>,
+        /// Only agents with this status: active, draft, creating or failed.
+        status: Option<StatusName>,
+        /// How many to return, 1 to 100 (default 50).
+        limit: Option<Limit>,
+        /// How many to skip, for example the next_offset of the last answer (default 0).
+        offset: Option<Offset>,
+    }
+}
+
+/// A page of agents.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Agents {
+    agents: Vec<Map<String, Value>>,
+    /// How many there are in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    /// The offset of the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_offset: Option<u64>,
+}
+
+impl Tool for ListAgents {
+    const NAME: &'static str = names::LIST_AGENTS;
+    const TITLE: &'static str = "List agents";
+    const EFFECT: Effect = Effect::Reads;
+    type Output = Agents;
+}
+
+impl Read for ListAgents {
+    async fn read(self, desk: Desk) -> Result<Answer<Agents>, Failure> {
+        let (limit, offset) = (self.limit.unwrap_or_default(), self.offset.unwrap_or_default());
+        let mut request = Request::get(["agents"]).query("limit", limit.get()).query("offset", offset.get()).list();
+        if let Some(name) = &self.name {
+            request = request.query("name", name);
+        }
+        if let Some(status) = &self.status {
+            request = request.query("status", status);
+        }
+        let reply = desk.truedy.send(request, &desk.call).await?;
+        let rows = lookup::rows(&reply)?;
+        // An older API ignores the filters and returns everything: filtering again costs nothing.
+        let wanted = self.name.as_ref().map(|name| name.as_str().to_lowercase());
+        let agents: Vec<Map<String, Value>> = rows
+            .iter()
+            .filter_map(Agent::read)
+            .filter(|agent| wanted.as_ref().is_none_or(|wanted| agent.name.to_lowercase().contains(wanted)))
+            .filter(|agent| self.status.as_ref().is_none_or(|status| agent.status == status.as_str()))
+            .take(limit.index())
+            .map(|agent| row(&agent))
+            .collect();
+        let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
+        let total = told("total").as_ref().and_then(Value::as_u64);
+        let more = told("has_more").as_ref().and_then(Value::as_bool).unwrap_or(false);
+        let next_offset = more.then_some((offset.index() + rows.len()) as u64);
+        let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+        let summary = if agents.is_empty() {
+            "No agents fit.".to_owned()
+        } else {
+            format!("{}{of} agents. An agent without an outbound number cannot make calls.", agents.len())
+        };
+        Ok(Answer::new(Status::Ok, summary, Agents { agents, total, next_offset }).request_id(reply.request_id))
+    }
+}
+
+fn row(agent: &Agent) -> Map<String, Value> {
+    let mut row = Map::new();
+    row.insert("id".to_owned(), json!(agent.id));
+    row.insert("name".to_owned(), json!(agent.name));
+    row.insert("status".to_owned(), json!(agent.status));
+    for direction in Direction::BOTH {
+        let numbers = agent.held(direction).map(|held| {
+            held.iter().take(100).map(|(id, number)| if number.is_empty() { id } else { number }).collect::<Vec<_>>()
+        });
+        row.insert(direction.as_str().to_owned(), numbers.map_or_else(|| json!("unknown"), |numbers| json!(numbers)));
+    }
+    row
+}

@@ -1,0 +1,58 @@
+//! `GET /telephony/credentials`: which carrier credentials are stored. Never what they are.
+//!
+//! Source: <https://docs.truedy.ai/api-reference/telephony> (List Credentials); contract §6.10.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::answer::{Answer, Failure};
+use super::arguments::arguments;
+use super::lookup;
+use super::names;
+use super::tool::{Desk, Effect, Read, Tool};
+use crate::domain::{Status, text_at};
+use crate::truedy::Request;
+
+arguments! {
+    /// List the carrier credentials stored in this account for BYOC: which provider accounts (Telnyx, Twilio, SIP) are connected.
+    ///
+    /// Shows id, provider, name and date, never a key or password. A stored credential belongs to imported numbers and does
+    /// not make purchases work. Each import_number stores a new one; Truedy offers no way to delete them here.
+    ListCredentials {}
+}
+
+/// Stored credentials, without secrets.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Credentials {
+    credentials: Vec<Map<String, Value>>,
+}
+
+impl Tool for ListCredentials {
+    const NAME: &'static str = names::LIST_CREDENTIALS;
+    const TITLE: &'static str = "List carrier credentials";
+    const EFFECT: Effect = Effect::Reads;
+    type Output = Credentials;
+}
+
+impl Read for ListCredentials {
+    async fn read(self, desk: Desk) -> Result<Answer<Credentials>, Failure> {
+        let reply = desk.truedy.send(Request::get(["telephony", "credentials"]).list(), &desk.call).await?;
+        let credentials: Vec<Map<String, Value>> = lookup::rows(&reply)?.iter().filter_map(row).take(200).collect();
+        let summary =
+            format!("{} stored carrier credentials. Their secrets are not shown by anyone.", credentials.len());
+        Ok(Answer::new(Status::Ok, summary, Credentials { credentials }).request_id(reply.request_id))
+    }
+}
+
+/// Only these fields: whatever else Truedy may send, a secret among it, stays behind.
+fn row(credential: &Value) -> Option<Map<String, Value>> {
+    let mut row = Map::new();
+    row.insert("id".to_owned(), json!(text_at(credential, "id")?));
+    for (shown, field) in [("provider", "provider_type"), ("name", "friendly_name"), ("created", "created_at")] {
+        if let Some(text) = text_at(credential, field) {
+            row.insert(shown.to_owned(), json!(text));
+        }
+    }
+    Some(row)
+}

@@ -1,0 +1,181 @@
+//! `GET /telephony/numbers`: the numbers of the account and who holds them.
+//!
+//! Source: <https://docs.truedy.ai/api-reference/telephony> (List Numbers); contract §6.1.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::answer::{Answer, Failure};
+use super::arguments::arguments;
+use super::lookup::{self, Roster};
+use super::names;
+use super::tool::{Desk, Effect, Read, Tool};
+use crate::domain::{AgentRef, Limit, Offset, OwnedNumber, Slot, Status, StatusName};
+
+arguments! {
+    /// List the phone numbers this account owns: bought from Truedy (managed) or brought from an own carrier (byoc).
+    ///
+    /// Shows id, number, status and which agent answers (inbound) and calls from it (outbound); a direction that is not
+    /// shown has no agent, unknown means Truedy did not say. Use it to find unused numbers, a number's status, or
+    /// whether a purchase went through. Numbers for sale: search_numbers. Free, changes nothing.
+    ListNumbers {
+        /// Only numbers with this status: active, pending or inactive.
+        status: Option<StatusName>,
+        /// true: only numbers bought through Truedy; false: only imported ones (BYOC).
+        managed: Option<bool>,
+        /// true: only numbers that no agent uses; false: only numbers in use.
+        unassigned: Option<bool>,
+        /// Only numbers of this agent: exact name or id, for example "Front desk".
+        agent_id: Option<AgentRef>,
+        /// How many to return, 1 to 100 (default 50).
+        limit: Option<Limit>,
+        /// How many to skip, for example the next_offset of the last answer (default 0).
+        offset: Option<Offset>,
+    }
+}
+
+/// A page of numbers.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Numbers {
+    numbers: Vec<NumberRow>,
+    /// How many there are in all, after filtering.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    /// The offset of the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_offset: Option<u64>,
+}
+
+/// One number; a direction that is absent has no agent.
+#[derive(Debug, Clone, Serialize)]
+struct NumberRow {
+    id: String,
+    number: String,
+    status: String,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inbound: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbound: Option<String>,
+}
+
+/// The rows explain themselves; a long schema would cost every conversation.
+impl JsonSchema for NumberRow {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "NumberRow".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "object" })
+    }
+}
+
+impl Tool for ListNumbers {
+    const NAME: &'static str = names::LIST_NUMBERS;
+    const TITLE: &'static str = "List phone numbers";
+    const EFFECT: Effect = Effect::Reads;
+    type Output = Numbers;
+}
+
+impl ListNumbers {
+    fn filters(&self) -> bool {
+        self.status.is_some() || self.managed.is_some() || self.unassigned.is_some() || self.agent_id.is_some()
+    }
+
+    /// Whether a number passes the filters; `None` if that cannot be told.
+    fn fits(&self, number: &OwnedNumber, agent: Option<&str>) -> Option<bool> {
+        let known = |slot: &Slot| *slot != Slot::Unknown;
+        let by_agent = agent.map(|agent| {
+            let held = [&number.inbound, &number.outbound]
+                .into_iter()
+                .any(|slot| matches!(slot, Slot::Held(id) if id == agent));
+            (held || (known(&number.inbound) && known(&number.outbound))).then_some(held)
+        });
+        let mut parts = [
+            self.status.as_ref().map(|status| Some(number.status == status.as_str())),
+            self.managed.map(|managed| number.managed.map(|is| is == managed)),
+            self.unassigned.map(|wanted| number.unassigned().map(|is| is == wanted)),
+            by_agent,
+        ]
+        .into_iter()
+        .flatten();
+        parts.try_fold(true, |all, part| match part {
+            Some(part) => Some(all && part),
+            None if !all => Some(false),
+            None => None,
+        })
+    }
+}
+
+impl Read for ListNumbers {
+    async fn read(self, desk: Desk) -> Result<Answer<Numbers>, Failure> {
+        let (limit, offset) = (self.limit.unwrap_or_default().index(), self.offset.unwrap_or_default().index());
+        let mut unclear = 0;
+        let (page, total, next_offset, roster, request_id) = if self.filters() {
+            let (all, agents) = tokio::join!(lookup::numbers(&desk, false), lookup::agents(&desk));
+            let mut all = all?;
+            let roster = Roster(agents.as_ref().ok().cloned());
+            let agent = self.agent_id.as_ref().map(|named| lookup::agent_among(named, agents)).transpose()?;
+            all.iter_mut().for_each(|number| roster.fill(number));
+            all.retain(|number| {
+                let fits = self.fits(number, agent.as_ref().map(crate::domain::AgentId::as_str));
+                unclear += usize::from(fits.is_none());
+                fits == Some(true)
+            });
+            let total = all.len();
+            let page: Vec<OwnedNumber> = all.into_iter().skip(offset).take(limit).collect();
+            let next = offset + page.len();
+            (page, Some(total as u64), (next < total).then_some(next as u64), roster, None)
+        } else {
+            let (reply, roster) = tokio::join!(lookup::numbers_page(&desk, limit, offset, false), Roster::read(&desk));
+            let reply = reply?;
+            let rows = lookup::rows(&reply)?;
+            let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
+            let total = told("total").as_ref().and_then(Value::as_u64);
+            let more = told("has_more").as_ref().and_then(Value::as_bool).unwrap_or(rows.len() >= limit);
+            let next = (offset + rows.len()) as u64;
+            let mut page: Vec<OwnedNumber> = rows.iter().filter_map(OwnedNumber::read).collect();
+            page.iter_mut().for_each(|number| roster.fill(number));
+            (page, total, more.then_some(next), roster, reply.request_id.clone())
+        };
+        let rows: Vec<NumberRow> = page
+            .iter()
+            .map(|number| NumberRow {
+                id: number.id.clone(),
+                number: number.number.clone(),
+                status: number.status.clone(),
+                kind: number.kind(),
+                inbound: roster.slot(&number.inbound),
+                outbound: roster.slot(&number.outbound),
+            })
+            .collect();
+        let summary = summary(rows.len(), total, self.filters(), next_offset);
+        let mut answer =
+            Answer::new(Status::Ok, summary, Numbers { numbers: rows, total, next_offset }).request_id(request_id);
+        if unclear > 0 {
+            answer.warn(format!("{unclear} more numbers may fit: Truedy did not say enough about them to tell."));
+        }
+        if roster.0.is_none() {
+            answer.warn("Agents could not be read, so they are shown by id.");
+        }
+        Ok(answer)
+    }
+}
+
+fn summary(shown: usize, total: Option<u64>, filtered: bool, next_offset: Option<u64>) -> String {
+    let fitting = if filtered { "fitting " } else { "" };
+    let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+    let more = next_offset.map(|offset| format!(" More from offset {offset}.")).unwrap_or_default();
+    match shown {
+        0 => format!(
+            "No {fitting}numbers here{}.",
+            total.filter(|total| *total > 0).map(|total| format!("; there are {total} in all")).unwrap_or_default()
+        ),
+        _ => format!("{shown}{of} {fitting}numbers. A direction that is not shown has no agent.{more}"),
+    }
+}

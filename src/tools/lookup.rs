@@ -1,0 +1,306 @@
+//! Finding numbers and agents by what people call them, and who holds what.
+//!
+//! Source: contract §6.1, §6.8, §7.1. The API has no "get one number": list and filter.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value, json};
+
+use super::answer::Failure;
+use super::names;
+use super::tool::Desk;
+use crate::domain::{Agent, AgentId, AgentRef, Direction, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status};
+use crate::truedy::{Error, Reply, Request, Saying};
+
+/// Rows a page, the most the API gives.
+const PAGE: usize = 100;
+/// Pages that are read at most.
+const PAGES: usize = 50;
+/// Rows of one answer that are looked at at most.
+const ROWS: usize = 1_000;
+/// Agents whose numbers are asked for one by one at most.
+const ASKED: usize = 50;
+/// Candidates that are offered when a name fits none or several.
+const CANDIDATES: usize = 5;
+
+/// The rows of a list answer; an answer of another shape is not readable.
+pub(super) fn rows(reply: &Reply) -> Result<&[Value], Error> {
+    let rows = reply
+        .data
+        .as_array()
+        .ok_or_else(|| Error::Unreadable("the list is not an array".to_owned(), Saying::default()))?;
+    Ok(rows.get(..ROWS).unwrap_or(rows))
+}
+
+/// One page of the account's numbers.
+pub(super) async fn numbers_page(desk: &Desk, limit: usize, offset: usize, verifying: bool) -> Result<Reply, Error> {
+    let request = Request::get(["telephony", "numbers"])
+        .query("limit", limit)
+        .query("offset", offset)
+        .list()
+        .verifying(verifying);
+    desk.truedy.send(request, &desk.call).await
+}
+
+/// All numbers of the account, each once. `verifying` says that this finds out what a change did.
+pub(super) async fn numbers(desk: &Desk, verifying: bool) -> Result<Vec<OwnedNumber>, Error> {
+    numbers_until(desk, verifying, |_| false).await
+}
+
+/// Like [`numbers`], stopping after the page on which `enough` holds for some number.
+pub(super) async fn numbers_until(
+    desk: &Desk,
+    verifying: bool,
+    enough: impl Fn(&OwnedNumber) -> bool,
+) -> Result<Vec<OwnedNumber>, Error> {
+    let mut found: Vec<OwnedNumber> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut offset = 0;
+    for _ in 0..PAGES {
+        let reply = numbers_page(desk, PAGE, offset, verifying).await?;
+        let rows = rows(&reply)?;
+        let before = found.len();
+        found.extend(rows.iter().filter_map(OwnedNumber::read).filter(|number| seen.insert(number.id.clone())));
+        offset += rows.len();
+        let hit = found.iter().skip(before).any(&enough);
+        // A page that brings nothing new would repeat for ever.
+        if hit || found.len() == before || !has_more(&reply, rows.len()) {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// All agents of the account, each once.
+pub(super) async fn agents(desk: &Desk) -> Result<Vec<Agent>, Error> {
+    let mut found: Vec<Agent> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut offset = 0;
+    for _ in 0..PAGES {
+        let request = Request::get(["agents"]).query("limit", PAGE).query("offset", offset).list();
+        let reply = desk.truedy.send(request, &desk.call).await?;
+        let rows = rows(&reply)?;
+        let before = found.len();
+        found.extend(rows.iter().filter_map(Agent::read).filter(|agent| seen.insert(agent.id.clone())));
+        offset += rows.len();
+        if found.len() == before || !has_more(&reply, rows.len()) {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn has_more(reply: &Reply, rows: usize) -> bool {
+    let said = reply.pagination.as_ref().and_then(|pagination| pagination.get("has_more")).and_then(Value::as_bool);
+    said.unwrap_or(rows >= PAGE)
+}
+
+/// The numbers one agent holds in a direction: ids and rows.
+pub(super) async fn agent_numbers(desk: &Desk, agent: &AgentId, verifying: bool) -> Result<Reply, Error> {
+    let request = Request::get(["telephony", "agents", agent.as_str(), "numbers"]).list().verifying(verifying);
+    desk.truedy.send(request, &desk.call).await
+}
+
+/// Whether an agent holds a number in a direction; `None` if the answer does not say.
+pub(super) fn holds(reply: &Reply, number_id: &str, direction: Direction) -> Option<bool> {
+    let rows = reply.data.get(direction.as_str())?.as_array()?;
+    Some(rows.iter().any(|row| row.get("id").and_then(Value::as_str) == Some(number_id)))
+}
+
+/// The agents of the account, for their names. `None` where they cannot be read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Roster(pub(super) Option<Vec<Agent>>);
+
+impl Roster {
+    /// Reads them; a failure is no failure of the call.
+    pub(super) async fn read(desk: &Desk) -> Self {
+        Self(agents(desk).await.ok())
+    }
+
+    pub(super) fn agent(&self, id: &str) -> Option<&Agent> {
+        self.0.as_ref()?.iter().find(|agent| agent.id == id)
+    }
+
+    /// How an agent is shown: its name, with the id only where the name is not unique, by id alone where it is not known.
+    pub(super) fn label(&self, id: &str) -> String {
+        let Some(agent) = self.agent(id) else {
+            return id.to_owned();
+        };
+        let same = self.0.iter().flatten().filter(|other| other.name.eq_ignore_ascii_case(&agent.name)).count();
+        // These words mean something else in the same place.
+        let taken = ["unknown", "none"].iter().any(|word| agent.name.eq_ignore_ascii_case(word));
+        if same > 1 || taken { format!("{} ({id})", agent.name) } else { agent.name.clone() }
+    }
+
+    /// How a slot is shown: an agent, `unknown`, or nothing.
+    pub(super) fn slot(&self, slot: &Slot) -> Option<String> {
+        match slot {
+            Slot::Free => None,
+            Slot::Unknown => Some("unknown".to_owned()),
+            Slot::Held(id) => Some(self.label(id)),
+        }
+    }
+
+    /// Fills in assignments that the list did not carry, from the agents' own lists.
+    pub(super) fn fill(&self, number: &mut OwnedNumber) {
+        let Some(agents) = &self.0 else {
+            return;
+        };
+        for direction in Direction::BOTH {
+            if *number.slot(direction) != Slot::Unknown {
+                continue;
+            }
+            let holder =
+                agents.iter().find(|agent| agent.held(direction).into_iter().flatten().any(|(id, _)| *id == number.id));
+            if let Some(holder) = holder {
+                *number.slot_mut(direction) = Slot::Held(holder.id.clone());
+            } else if agents.iter().all(|agent| agent.held(direction).is_some()) {
+                *number.slot_mut(direction) = Slot::Free;
+            }
+        }
+    }
+
+    /// The last resort: asks for each agent's numbers. Leaves it unknown if any cannot be read.
+    pub(super) async fn fill_one_by_one(&self, desk: &Desk, number: &mut OwnedNumber) {
+        let Some(agents) = self.0.as_ref().filter(|agents| agents.len() <= ASKED) else {
+            return;
+        };
+        if number.inbound != Slot::Unknown && number.outbound != Slot::Unknown {
+            return;
+        }
+        let mut told = [true, true];
+        let mut holders = [None, None];
+        for agent in agents {
+            let reply = match AgentId::try_from(agent.id.as_str()) {
+                Ok(id) => agent_numbers(desk, &id, false).await.ok(),
+                Err(_) => None,
+            };
+            for ((direction, told), holder) in Direction::BOTH.into_iter().zip(&mut told).zip(&mut holders) {
+                match reply.as_ref().and_then(|reply| holds(reply, &number.id, direction)) {
+                    Some(true) => *holder = Some(agent.id.clone()),
+                    Some(false) => {}
+                    None => *told = false,
+                }
+            }
+        }
+        for ((direction, told), holder) in Direction::BOTH.into_iter().zip(told).zip(holders) {
+            if *number.slot(direction) == Slot::Unknown {
+                *number.slot_mut(direction) = match holder {
+                    Some(id) => Slot::Held(id),
+                    None if told => Slot::Free,
+                    None => Slot::Unknown,
+                };
+            }
+        }
+    }
+}
+
+/// A number the caller named, freshly read, with who holds it.
+pub(super) async fn number(desk: &Desk, named: &NumberRef) -> Result<(OwnedNumber, NumberId, Roster), Failure> {
+    let (numbers, roster) = tokio::join!(numbers(desk, false), Roster::read(desk));
+    let numbers = numbers?;
+    let name = named.as_str();
+    let mut fitting = numbers.iter().filter(|number| number.id == name || number.number == name);
+    let (Some(number), None) = (fitting.next(), fitting.next()) else {
+        return Err(no_such_number(named, &numbers).into());
+    };
+    let mut number = number.clone();
+    let Ok(id) = NumberId::try_from(number.id.as_str()) else {
+        return Err(Error::Unreadable("the number's id is none that can be used".to_owned(), Saying::default()).into());
+    };
+    roster.fill(&mut number);
+    roster.fill_one_by_one(desk, &mut number).await;
+    Ok((number, id, roster))
+}
+
+fn no_such_number(named: &NumberRef, numbers: &[OwnedNumber]) -> Refusal {
+    let name = named.as_str();
+    let fits = numbers.iter().filter(|number| number.id == name || number.number == name).count();
+    let tail = name.get(name.len().saturating_sub(4)..).unwrap_or(name);
+    let mut near: Vec<&OwnedNumber> = numbers.iter().collect();
+    near.sort_by_key(|number| !(number.number.ends_with(tail) || number.id == name || number.number == name));
+    let candidates: Vec<Value> =
+        near.iter().take(CANDIDATES).map(|number| json!({ "id": number.id, "number": number.number })).collect();
+    let (status, what) = if fits > 1 {
+        (Status::Ambiguous, "Several numbers of this account fit")
+    } else {
+        (Status::NotFound, "No number of this account has")
+    };
+    let summary = format!(
+        "Nothing was done. {what} the number or id given. {} shows them all; some are in candidates.",
+        names::LIST_NUMBERS
+    );
+    Refusal::new(status, summary)
+        .with("candidates", candidates)
+        .with("next", json!({ "tool": names::LIST_NUMBERS, "arguments": {} }))
+}
+
+/// An agent the caller named: its id, and what is known of it.
+pub(super) async fn agent(desk: &Desk, named: &AgentRef) -> Result<AgentId, Failure> {
+    if let Some(id) = named.certain_id() {
+        return Ok(id);
+    }
+    let listed = agents(desk).await;
+    agent_among(named, listed)
+}
+
+/// Picks the agent a caller named out of those listed.
+pub(super) fn agent_among(named: &AgentRef, listed: Result<Vec<Agent>, Error>) -> Result<AgentId, Failure> {
+    if let Some(id) = named.certain_id() {
+        return Ok(id);
+    }
+    let name = named.as_str().trim();
+    let agents = match (listed, AgentId::try_from(name)) {
+        (Ok(agents), _) => agents,
+        // Where agents may not be read, what may be an id is taken for one.
+        (Err(Error::Refused(saying)), Ok(id)) if saying.status == 403 => return Ok(id),
+        (Err(error), _) => return Err(error.into()),
+    };
+    let lower = name.to_lowercase();
+    let fitting: Vec<&Agent> = match agents.iter().find(|agent| agent.id == name) {
+        Some(agent) => vec![agent],
+        None => agents.iter().filter(|agent| agent.name.to_lowercase() == lower).collect(),
+    };
+    if let [agent] = fitting.as_slice() {
+        return AgentId::try_from(agent.id.as_str()).map_err(|_| {
+            Error::Unreadable("the agent's id is none that can be used".to_owned(), Saying::default()).into()
+        });
+    }
+    let several = !fitting.is_empty();
+    let mut near: Vec<&Agent> = if several { fitting } else { agents.iter().collect() };
+    near.sort_by_key(|agent| !lower.split_whitespace().any(|word| agent.name.to_lowercase().contains(word)));
+    let candidates: Vec<Value> = near
+        .iter()
+        .take(CANDIDATES)
+        .map(|agent| json!({ "id": agent.id, "name": agent.name, "status": agent.status }))
+        .collect();
+    let refusal = if several {
+        Refusal::new(
+            Status::Ambiguous,
+            "Nothing was done. Several agents have this name; call again with the id of the one that is meant, from candidates.",
+        )
+    } else {
+        Refusal::new(
+            Status::NotFound,
+            format!(
+                "Nothing was done. No agent has this name or id. {} shows them all; some are in candidates.",
+                names::LIST_AGENTS
+            ),
+        )
+        .with("next", json!({ "tool": names::LIST_AGENTS, "arguments": {} }))
+    };
+    Err(refusal.with("candidates", candidates).into())
+}
+
+/// A number and who holds it, as every answer shows them.
+pub(super) fn facts(number: &OwnedNumber, roster: &Roster) -> Map<String, Value> {
+    let mut facts = Map::new();
+    facts.insert("id".to_owned(), json!(number.id));
+    facts.insert("number".to_owned(), json!(number.number));
+    facts.insert("number_status".to_owned(), json!(number.status));
+    facts.insert("kind".to_owned(), json!(number.kind()));
+    for direction in Direction::BOTH {
+        facts.insert(direction.as_str().to_owned(), json!(roster.slot(number.slot(direction))));
+    }
+    facts
+}

@@ -1,0 +1,50 @@
+//! What an agent can do: one file a tool. This file is the list, and nothing but the list.
+
+mod answer;
+mod arguments;
+mod assign_number;
+mod get_agent_numbers;
+mod get_webhook_url;
+mod import_number;
+mod list_agents;
+mod list_credentials;
+mod list_numbers;
+mod lookup;
+mod names;
+mod outcome;
+mod prices;
+mod purchase_number;
+mod release_number;
+mod schema;
+mod search_numbers;
+mod tool;
+mod unassign_number;
+
+pub use answer::{Answer, Failure, Pointer, Undo};
+pub use arguments::Arguments;
+pub use prices::Prices;
+pub use schema::{description_of, input_schema, output_schema};
+pub use tool::{Change, Desk, Effect, Read, Step, Tool};
+
+/// Something that is shown every tool, once, in the order in which clients see them.
+pub trait Visitor {
+    /// A tool that only reads.
+    fn read<T: Read>(&mut self);
+    /// A tool that changes something.
+    fn change<T: Change>(&mut self);
+}
+
+/// Shows every tool to a visitor.
+pub fn visit(visitor: &mut impl Visitor) {
+    visitor.read::<list_numbers::ListNumbers>();
+    visitor.read::<search_numbers::SearchNumbers>();
+    visitor.change::<purchase_number::PurchaseNumber>();
+    visitor.change::<import_number::ImportNumber>();
+    visitor.change::<assign_number::AssignNumber>();
+    visitor.change::<unassign_number::UnassignNumber>();
+    visitor.change::<release_number::ReleaseNumber>();
+    visitor.read::<get_agent_numbers::GetAgentNumbers>();
+    visitor.read::<get_webhook_url::GetWebhookUrl>();
+    visitor.read::<list_credentials::ListCredentials>();
+    visitor.read::<list_agents::ListAgents>();
+}

@@ -1,0 +1,170 @@
+//! Finding out what became of a change whose answer was lost or says little.
+
+use std::time::Duration;
+
+use super::lookup::numbers_until;
+use super::tool::Desk;
+use crate::domain::{OwnedNumber, Refusal, Status};
+use crate::truedy::{Error, Saying};
+
+/// When the list is looked at after an outcome that is not known, in seconds after the first look.
+const LOOKS: [u64; 5] = [0, 2, 5, 10, 20];
+/// The same after a refusal that documents itself.
+const SHORT_LOOKS: [u64; 2] = [0, 2];
+/// What is kept back for putting the answer together.
+const SPARE: Duration = Duration::from_millis(400);
+
+/// What repeated looks at the list found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It is there.
+    Here(Box<OwnedNumber>),
+    /// It was not there whenever the list could be read.
+    Absent,
+    /// The list could not be read.
+    Unreadable,
+}
+
+/// Looks for a number in the list, again and again while there is time, until it `settles`.
+async fn look(
+    desk: &Desk,
+    times: &[u64],
+    fits: impl Fn(&OwnedNumber) -> bool,
+    settles: impl Fn(&Found) -> bool,
+) -> Found {
+    let start = tokio::time::Instant::now();
+    let desk = desk.with(desk.call.unstoppable().leaving(SPARE));
+    let mut last = Found::Unreadable;
+    for seconds in times {
+        let at = start + Duration::from_secs(*seconds);
+        if at >= desk.call.deadline {
+            break;
+        }
+        tokio::time::sleep_until(at).await;
+        match numbers_until(&desk, true, &fits).await {
+            Ok(numbers) => {
+                last = match numbers.into_iter().find(&fits) {
+                    Some(number) => Found::Here(Box::new(number)),
+                    None => Found::Absent,
+                };
+            }
+            Err(error) => tracing::debug!(%error, "could not look up what a change did"),
+        }
+        if settles(&last) {
+            break;
+        }
+    }
+    last
+}
+
+/// Waits for a number to appear in the list.
+pub(super) async fn appears(desk: &Desk, number: &str, documented: bool) -> Found {
+    let times: &[u64] = if documented { &SHORT_LOOKS } else { &LOOKS };
+    look(desk, times, |row| row.number == number, |found| matches!(found, Found::Here(_))).await
+}
+
+/// Waits for a number to leave the list.
+pub(super) async fn vanishes(desk: &Desk, id: &str, patient: bool) -> Found {
+    let times: &[u64] = if patient { LOOKS.get(..4).unwrap_or(&LOOKS) } else { &[0] };
+    look(desk, times, |row| row.id == id, |found| *found == Found::Absent).await
+}
+
+/// Why Truedy says it did not make something, where its words are of a kind that is known to come before the deed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Documented {
+    /// The provider is not configured for the organisation.
+    NotConfigured,
+    /// A field was missing.
+    MissingField,
+    /// The number exists in Truedy already, here or in another workspace.
+    Duplicate,
+    /// The carrier itself said no.
+    Carrier,
+}
+
+/// Reads a 422 to purchase or import (contract §3.4). Anything that speaks of a failed request or a time-out is not documented.
+pub(super) fn documented(error: &Error) -> Option<Documented> {
+    let Error::NoVerdict(_, saying) = error else {
+        return None;
+    };
+    if saying.status != 422 {
+        return None;
+    }
+    let unclear = ["timed out", "timeout", "time-out", "request failed", "connection", "unreachable", "disconnected"];
+    if saying.mentions(&["not configured"]) {
+        Some(Documented::NotConfigured)
+    } else if saying.mentions(&unclear) {
+        None
+    } else if saying.mentions(&["duplicate key", "23505", "already exists"]) {
+        Some(Documented::Duplicate)
+    } else if carrier_said_no(saying) {
+        Some(Documented::Carrier)
+    } else if saying.mentions(&["required"]) {
+        Some(Documented::MissingField)
+    } else {
+        None
+    }
+}
+
+/// `… API error: 4xx …`, but for the statuses by which a carrier says that it does not know either.
+fn carrier_said_no(saying: &Saying) -> bool {
+    let message = saying.message.as_deref().unwrap_or_default();
+    let Some((_, after)) = message.split_once("API error: ") else {
+        return false;
+    };
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    matches!(digits.parse::<u16>(), Ok(400..=499)) && !matches!(digits.as_str(), "408" | "409" | "425" | "429" | "499")
+}
+
+/// The provider is not configured: who can mend that.
+pub(super) fn not_configured(what: &str) -> Refusal {
+    let summary = format!(
+        "{what} No telephony provider is configured for this organisation at Truedy. The owner can set one up in Truedy's dashboard or through its support, or give an own Telnyx key in api_key."
+    );
+    Refusal::new(Status::ProviderNotConfigured, summary)
+}
+
+/// Adds Truedy's words, in a field of their own.
+pub(super) fn said(mut refusal: Refusal, error: &Error) -> Refusal {
+    if let Some(saying) = error.saying() {
+        if let Some(message) = &saying.message {
+            refusal = refusal.with("truedy_says", message.as_str());
+        }
+        if let Some(id) = &saying.request_id {
+            refusal = refusal.with("request_id", id.as_str());
+        }
+    }
+    refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(message: &str) -> Error {
+        Error::NoVerdict(String::new(), Saying { status: 422, message: Some(message.to_owned()), ..Saying::default() })
+    }
+
+    #[test]
+    fn only_known_refusals_are_taken_for_a_no() {
+        assert_eq!(
+            documented(&said("Failed to purchase number: Telnyx API key is not configured")),
+            Some(Documented::NotConfigured)
+        );
+        assert_eq!(
+            documented(&said("Failed to purchase number: Telnyx API error: 422 - no longer available.")),
+            Some(Documented::Carrier)
+        );
+        assert_eq!(documented(&said("Failed to import number: {'code': '23505'}")), Some(Documented::Duplicate));
+        assert_eq!(documented(&said("Account SID is required for Twilio")), Some(Documented::MissingField));
+        for unclear in [
+            "Failed to purchase number: Telnyx API request failed: timed out",
+            "Failed to purchase number: Telnyx API error: 503 - x",
+            "Failed to purchase number: Telnyx API error: 408 - x",
+            "Failed to purchase number: database error",
+            "",
+        ] {
+            assert_eq!(documented(&said(unclear)), None, "{unclear}");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! `DELETE /telephony/numbers/{number_id}`: give a number up for good.
+//!
+//! Source: <https://docs.truedy.ai/api-reference/telephony> (Delete (Release) Number); contract §6.7.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Failure, Undo};
+use super::arguments::arguments;
+use super::lookup::{self, Roster};
+use super::names;
+use super::outcome::{Found, said, vanishes};
+use super::tool::{Change, Desk, Effect, Step, Tool};
+use crate::domain::{Direction, E164, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status};
+use crate::guard::{Claims, Form, Object, Question, Stakes};
+use crate::truedy::{Error, Request};
+
+/// What is kept back of the call's time for finding out what became of it.
+const AFTERWARDS: Duration = Duration::from_secs(8);
+
+arguments! {
+    /// Release (cancel, delete, give up) a phone number for good. A bought number goes back to the carrier and is usually lost.
+    ///
+    /// Without confirm: true it is a preview: it releases nothing and says what would be lost and which agents fall
+    /// silent. A number that an agent uses is refused; unassign it first with unassign_number. An imported (BYOC) number is only
+    /// removed from Truedy, its carrier keeps and bills it. Cannot be undone.
+    ReleaseNumber {
+        /// The number in E.164, for example "+14155550123", or its id.
+        number_id: NumberRef,
+        /// true only after the user has agreed to lose this very number.
+        confirm: Option<bool>,
+        /// The number once more in E.164, for example "+14155550123", to make sure that an id means this number.
+        phone_number: Option<E164>,
+    }
+}
+
+/// A released number.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Released {
+    number: String,
+    id: String,
+    kind: String,
+    /// Whether the list no longer shows it.
+    verified: bool,
+}
+
+/// What was found before.
+#[derive(Debug)]
+pub(super) struct Plan {
+    number: OwnedNumber,
+    number_id: NumberId,
+}
+
+impl Tool for ReleaseNumber {
+    const NAME: &'static str = names::RELEASE_NUMBER;
+    const TITLE: &'static str = "Release a phone number for good";
+    const EFFECT: Effect = Effect::Destroys;
+    type Output = Released;
+}
+
+impl Change for ReleaseNumber {
+    type Plan = Plan;
+
+    fn claims(&self) -> Claims {
+        Claims { confirm: self.confirm == Some(true), ..Claims::default() }
+    }
+
+    async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Released>, Failure> {
+        let (number, number_id, roster) = lookup::number(desk, &self.number_id).await?;
+        let name = number.number.clone();
+        if self.phone_number.as_ref().is_some_and(|given| given.as_str() != name) {
+            let summary = format!(
+                "Nothing was released. number_id means {name}, phone_number names another number. Make sure which one is meant."
+            );
+            return Err(Refusal::new(Status::NumberMismatch, summary)
+                .with("number", name)
+                .with("id", number.id)
+                .into());
+        }
+        let holders = holders(&number, &roster);
+        let in_use = match number.unassigned() {
+            Some(true) => None,
+            Some(false) => {
+                let first =
+                    Direction::BOTH.into_iter().find(|direction| matches!(number.slot(*direction), Slot::Held(_)));
+                let summary = format!(
+                    "Nothing was released. {name} is in use by the agents in in_use_by, who would fall silent. First unassign it with {}, then release it.",
+                    names::UNASSIGN_NUMBER
+                );
+                Some(
+                    Refusal::new(Status::NumberInUse, summary)
+                        .with("in_use_by", holders.clone())
+                        .with("next", json!({ "tool": names::UNASSIGN_NUMBER, "arguments": { "number_id": name, "assignment_type": first } })),
+                )
+            }
+            // Id and number agree in the caller's own words: the owner knows which number it is.
+            None if self.phone_number.is_some() => None,
+            None => {
+                let summary = format!(
+                    "Nothing was released. Truedy did not say whether an agent uses {name}. If the user is sure, call {} with phone_number: \"{name}\" beside confirm: true.",
+                    Self::NAME
+                );
+                Some(Refusal::new(Status::AssignmentUnknown, summary))
+            }
+        };
+        let facts = lookup::facts(&number, &roster);
+        let in_use = in_use.map(|mut refusal| {
+            refusal.details.extend(facts.clone());
+            refusal
+        });
+        let mut preview = Refusal::new(Status::ConfirmationRequired, self.preview(&number, &holders));
+        preview.details.extend(facts);
+        preview = preview
+            .with("agents_that_fall_silent", holders.clone())
+            .with("undo", "cannot be undone")
+            .with("next", json!({ "tool": Self::NAME, "arguments": { "number_id": name, "confirm": true } }));
+        let fate = fate(&number);
+        let silent = match holders.len() {
+            0 => String::new(),
+            n => format!(" {n} assignment(s) of agents end with it."),
+        };
+        let question = Question {
+            message: format!("Release {name} for good? {fate}{silent} This cannot be undone."),
+            form: Form::Last4 { field: "release", digits: last4(&name).to_owned() },
+            declined: "Nothing was released.".to_owned(),
+        };
+        let stakes = Stakes {
+            object: Object { id: Some(number.id.clone()), number: name },
+            destroys: true,
+            without_flag: Some(preview),
+            in_use,
+            question: Some(question),
+            seen: format!("{number:?}"),
+        };
+        Ok(Step::Ready(Plan { number, number_id }, stakes))
+    }
+
+    async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Released>, Failure> {
+        let name = &plan.number.number;
+        let request = Request::delete(["telephony", "numbers", plan.number_id.as_str()]);
+        match desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await {
+            Ok(reply) => {
+                let found = vanishes(&desk, &plan.number.id, false).await;
+                let mut answer = plan.done(found == Found::Absent).request_id(reply.request_id);
+                if matches!(found, Found::Here(_)) {
+                    answer.warn(format!(
+                        "Truedy confirmed the release, but {} still shows the number. Look again in a minute.",
+                        names::LIST_NUMBERS
+                    ));
+                }
+                Ok(answer)
+            }
+            Err(error) if error.may_have_happened() => match vanishes(&desk, &plan.number.id, true).await {
+                Found::Absent => {
+                    let mut answer = plan.done(true);
+                    answer.warn("Truedy's answer was lost; the number is no longer in the account.");
+                    Ok(answer)
+                }
+                Found::Here(_) => {
+                    let summary = format!(
+                        "{name} was not released: Truedy gave no clear answer, and the number is still in the account. Look again with {} before trying once more.",
+                        names::LIST_NUMBERS
+                    );
+                    Err(said(Refusal::new(Status::NotReleased, summary).with("number", name.as_str()), &error).into())
+                }
+                Found::Unreadable => {
+                    let summary = format!(
+                        "It is not known whether {name} was released. Do not repeat the call: look for it with {} first.",
+                        names::LIST_NUMBERS
+                    );
+                    Err(said(Refusal::new(Status::OutcomeUnknown, summary).with("number", name.as_str()), &error)
+                        .into())
+                }
+            },
+            Err(Error::Refused(saying)) if saying.status == 404 => {
+                let summary = format!("This call released nothing: {name} is gone already, by somebody else's hand.");
+                Err(said(
+                    Refusal::new(Status::NotFound, summary).with("number", name.as_str()),
+                    &Error::Refused(saying),
+                )
+                .into())
+            }
+            Err(Error::Refused(saying)) if matches!(saying.status, 409 | 422) => {
+                let summary = format!(
+                    "{name} was not released: Truedy refused, in the words of truedy_says. The number is still in the account."
+                );
+                Err(said(
+                    Refusal::new(Status::NotReleased, summary).with("number", name.as_str()),
+                    &Error::Refused(saying),
+                )
+                .into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl ReleaseNumber {
+    fn preview(&self, number: &OwnedNumber, holders: &[Value]) -> String {
+        let name = &number.number;
+        let use_now = match (number.unassigned(), holders.len()) {
+            (Some(true), _) => "No agent uses it.".to_owned(),
+            (Some(false), n) => format!(
+                "{n} assignment(s) of agents, in agents_that_fall_silent, end first: unassign them with {}.",
+                names::UNASSIGN_NUMBER
+            ),
+            (None, _) => "Whether an agent uses it is not known.".to_owned(),
+        };
+        format!(
+            "Nothing was released; this is a preview for {name}. {} {use_now} If the user agrees, call {} again with confirm: true.",
+            fate(number),
+            Self::NAME
+        )
+    }
+}
+
+impl Plan {
+    fn done(&self, verified: bool) -> Answer<Released> {
+        let number = &self.number;
+        let summary = format!("Released {}. {}", number.number, fate(number));
+        Answer::new(
+            Status::Released,
+            summary,
+            Released { number: number.number.clone(), id: number.id.clone(), kind: number.kind().to_owned(), verified },
+        )
+        .undo(Undo::Never)
+    }
+}
+
+/// What releasing means for a number of this kind.
+fn fate(number: &OwnedNumber) -> &'static str {
+    match number.managed {
+        Some(true) => "It goes back to the carrier, its billing ends, and it can usually not be had again.",
+        Some(false) => {
+            "It is removed from Truedy only; its own carrier keeps it, bills it, and must be pointed elsewhere."
+        }
+        None => "Whether it was bought from Truedy or imported is not known; a bought number is usually lost for good.",
+    }
+}
+
+fn holders(number: &OwnedNumber, roster: &Roster) -> Vec<Value> {
+    Direction::BOTH
+        .into_iter()
+        .filter_map(|direction| match number.slot(direction) {
+            Slot::Held(id) => Some(json!({ "agent": roster.label(id), "direction": direction })),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The last four digits, or what there is of an odd number.
+fn last4(number: &str) -> &str {
+    number.get(number.len().saturating_sub(4)..).unwrap_or(number)
+}

@@ -1,0 +1,72 @@
+//! The schema dialect every client can read: flat objects, plain types, no references, no combinators.
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+/// The schema of a tool's arguments.
+pub fn input_schema<T: JsonSchema>() -> Map<String, Value> {
+    let mut schema = plain::<T>();
+    schema.remove("description");
+    schema.entry("properties").or_insert_with(|| json!({}));
+    schema
+}
+
+/// The schema of a tool's result: what every result has, and this tool's data. Only what a refusal has too is required.
+pub fn output_schema<T: JsonSchema>() -> Map<String, Value> {
+    let mut properties = json!({ "status": { "type": "string" }, "summary": { "type": "string" } });
+    if let (Some(all), Some(Value::Object(own))) = (properties.as_object_mut(), plain::<T>().remove("properties")) {
+        all.extend(own.into_iter().map(|(name, mut schema)| {
+            if let Some(schema) = schema.as_object_mut() {
+                schema.remove("description");
+            }
+            (name, schema)
+        }));
+    }
+    let schema = json!({ "type": "object", "properties": properties, "required": ["status", "summary"] });
+    schema.as_object().cloned().unwrap_or_default()
+}
+
+/// What the type says of itself: the description of the tool.
+pub fn description_of<T: JsonSchema>() -> String {
+    plain::<T>().get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn plain<T: JsonSchema>() -> Map<String, Value> {
+    let generator = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true).into_generator();
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
+    simplify(&mut schema);
+    match schema {
+        Value::Object(schema) => schema,
+        _ => Map::new(),
+    }
+}
+
+/// Takes out what some client cannot read. `Option` means "not required" here, never "or null".
+fn simplify(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else {
+        return;
+    };
+    for word in ["$schema", "$defs", "title", "format", "additionalProperties"] {
+        object.remove(word);
+    }
+    if object.get("default").is_some_and(Value::is_null) {
+        object.remove("default");
+    }
+    if let Some(Value::Array(types)) = object.get("type") {
+        let one = types.iter().find(|name| name.as_str() != Some("null")).cloned();
+        object.insert("type".to_owned(), one.unwrap_or_else(|| json!("string")));
+    }
+    if let Some(Value::Array(choices)) = object.get_mut("enum") {
+        choices.retain(|choice| !choice.is_null());
+    }
+    if let Some(Value::String(text)) = object.get_mut("description") {
+        *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+    if let Some(Value::Object(properties)) = object.get_mut("properties") {
+        properties.values_mut().for_each(simplify);
+    }
+    if let Some(items) = object.get_mut("items") {
+        simplify(items);
+    }
+}

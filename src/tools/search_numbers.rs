@@ -1,0 +1,187 @@
+//! `POST /telephony/numbers/search`: numbers for sale. Reads only, reserves nothing.
+//!
+//! Source: <https://docs.truedy.ai/api-reference/telephony> (Search Numbers); contract §6.2.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::answer::{Answer, Failure};
+use super::arguments::arguments;
+use super::lookup;
+use super::names;
+use super::prices::Price;
+use super::tool::{Desk, Effect, Read, Tool};
+use crate::domain::{AreaCode, CountryCode, Label, NumberType, Page, PageSize, Secret, Status, clean, text_at};
+use crate::truedy::{Error, Nature, Reply, Request};
+
+arguments! {
+    /// Search phone numbers that are available for sale, by country, city, state or area code, with price and features.
+    ///
+    /// Reserves nothing and costs nothing: an offer may be gone a moment later. Buy one with purchase_number, exactly as
+    /// shown. Numbers already owned: list_numbers. No offers found is an empty list, not a failure; widen the search.
+    SearchNumbers {
+        /// Country as two capital letters, ISO 3166-1 (default US; United Kingdom is GB).
+        country_code: Option<CountryCode>,
+        /// City or region, for example "San Francisco".
+        locality: Option<Label>,
+        /// Area code, United States and Canada only, for example "415".
+        area_code: Option<AreaCode>,
+        /// State or province, for example "CA".
+        administrative_area: Option<Label>,
+        /// local, toll_free (free for callers, 800 numbers), mobile or national; any when left out.
+        phone_number_type: Option<NumberType>,
+        /// Own Telnyx key, only to search in an own Telnyx account. Never the Truedy key.
+        api_key: Option<Secret>,
+        /// Page, from 1 (default 1).
+        page: Option<Page>,
+        /// Offers a page, 1 to 100 (default 20).
+        page_size: Option<PageSize>,
+    }
+}
+
+/// A page of offers.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Offers {
+    offers: Vec<Map<String, Value>>,
+    /// How many there are in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    /// The next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_page: Option<u64>,
+}
+
+impl Tool for SearchNumbers {
+    const NAME: &'static str = names::SEARCH_NUMBERS;
+    const TITLE: &'static str = "Search numbers for sale";
+    const EFFECT: Effect = Effect::Reads;
+    type Output = Offers;
+
+    fn secrets(&self) -> Vec<&Secret> {
+        self.api_key.iter().collect()
+    }
+}
+
+impl SearchNumbers {
+    fn body(&self, page_size: u32) -> Value {
+        let mut body = json!({ "country_code": self.country_code.clone().unwrap_or_default(), "page": self.page.unwrap_or_default().get(), "page_size": page_size });
+        if let Some(fields) = body.as_object_mut() {
+            let mut add =
+                |name: &str, value: Option<Value>| drop(value.map(|value| fields.insert(name.to_owned(), value)));
+            add("locality", self.locality.as_ref().map(|v| json!(v)));
+            add("area_code", self.area_code.as_ref().map(|v| json!(v)));
+            add("administrative_area", self.administrative_area.as_ref().map(|v| json!(v)));
+            add("phone_number_type", self.phone_number_type.map(|v| json!(v)));
+            add("api_key", self.api_key.as_ref().map(|v| json!(v.expose())));
+        }
+        body
+    }
+}
+
+impl Read for SearchNumbers {
+    async fn read(self, desk: Desk) -> Result<Answer<Offers>, Failure> {
+        let wanted = self.page_size.unwrap_or_default().get();
+        let mut narrowed = false;
+        let reply = match search(&desk, self.body(wanted)).await {
+            // The reference allows 100 a page, a guide only 50 (contract §9 row 1).
+            Err(Error::Refused(saying))
+                if wanted > 50
+                    && (saying.fields.iter().any(|(field, _)| field == "page_size")
+                        || saying.mentions(&["page_size"])) =>
+            {
+                narrowed = true;
+                search(&desk, self.body(50)).await?
+            }
+            other => other?,
+        };
+        let rows = lookup::rows(&reply)?;
+        let offers: Vec<Map<String, Value>> = rows.iter().filter_map(|row| offer(row, &desk)).collect();
+        let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
+        let total = told("total_results").as_ref().and_then(Value::as_u64);
+        let page = u64::from(self.page.unwrap_or_default().get());
+        let more = told("has_more").as_ref().and_then(Value::as_bool).unwrap_or(false);
+        let next_page = more.then_some(page + 1);
+        let summary = match offers.len() {
+            0 if page > 1 => "No more offers on this page.".to_owned(),
+            0 => "No numbers are offered for this search. Leave out the area code or the city, or try another type."
+                .to_owned(),
+            shown => format!(
+                "{shown}{} numbers offered. Nothing is reserved or bought.",
+                total.map(|total| format!(" of {total}")).unwrap_or_default()
+            ),
+        };
+        let mut answer =
+            Answer::new(Status::Ok, summary, Offers { offers, total, next_page }).request_id(reply.request_id.clone());
+        if narrowed {
+            answer.warn("Truedy allows 50 offers a page here; page numbers count pages of 50.");
+        }
+        Ok(answer)
+    }
+}
+
+/// One search.
+pub(super) async fn search(desk: &Desk, body: Value) -> Result<Reply, Error> {
+    desk.truedy.send(Request::post(["telephony", "numbers", "search"], Nature::Search, body).list(), &desk.call).await
+}
+
+/// One offer as it is shown; its price is remembered. Both shapes of the contract are read.
+pub(super) fn offer(row: &Value, desk: &Desk) -> Option<Map<String, Value>> {
+    let number = text_at(row, "phone_number")?;
+    let price = Price::read(row);
+    desk.prices.remember(&number, price.clone());
+    let mut shown = Map::new();
+    let mut add =
+        |name: &str, value: Option<String>| drop(value.map(|value| shown.insert(name.to_owned(), json!(value))));
+    add("number", Some(number));
+    add("type", text_at(row, "phone_number_type").map(|kind| kind.replace("toll-free", "toll_free")));
+    let region = row.get("region_information").unwrap_or(&Value::Null);
+    add(
+        "region",
+        region_of(region, &["state", "administrative_area", "country_code"]).or_else(|| text_at(region, "region_name")),
+    );
+    add("locality", text_at(region, "locality").or_else(|| region_of(region, &["locality", "city", "rate_center"])));
+    add("monthly", Some(price.monthly.unwrap_or_else(|| "unknown".to_owned())));
+    add("upfront", price.upfront);
+    add("currency", price.currency);
+    let features: Vec<String> = row
+        .get("features")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .take(12)
+        .filter_map(|feature| feature.as_str().map(clean).or_else(|| text_at(feature, "name")))
+        .collect();
+    if !features.is_empty() {
+        shown.insert("features".to_owned(), json!(features.join(" ")));
+    }
+    Some(shown)
+}
+
+/// The first of these kinds in the carrier's list of regions.
+fn region_of(regions: &Value, kinds: &[&str]) -> Option<String> {
+    let regions = regions.as_array()?;
+    kinds.iter().find_map(|kind| {
+        let region = regions.iter().find(|region| region.get("region_type").and_then(Value::as_str) == Some(kind))?;
+        text_at(region, "region_name")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Argument;
+
+    #[test]
+    fn toll_free_is_accepted_in_both_spellings_and_sent_in_one() {
+        let kind = NumberType::parse(&json!("toll-free")).expect("accepted");
+        assert_eq!(json!(kind), json!("toll_free"));
+    }
+
+    #[test]
+    fn both_shapes_of_regions_are_read() {
+        let carrier = json!([{"region_type": "country_code", "region_name": "US"}, {"region_type": "state", "region_name": "IL"}]);
+        assert_eq!(region_of(&carrier, &["state"]).as_deref(), Some("IL"));
+        assert_eq!(region_of(&json!({"region_name": "CA"}), &["state"]), None);
+    }
+}

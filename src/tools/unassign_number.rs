@@ -1,0 +1,175 @@
+//! `POST /telephony/numbers/unassign`: take one direction of a number from whichever agent holds it.
+//!
+//! Source: <https://docs.truedy.ai/api-reference/telephony> (Unassign Number); contract §6.6.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use super::answer::{Answer, Failure, Pointer, Undo};
+use super::arguments::arguments;
+use super::lookup::{self, Roster};
+use super::names;
+use super::outcome::said;
+use super::tool::{Change, Desk, Effect, Step, Tool};
+use crate::domain::{Direction, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status};
+use crate::guard::{Object, Stakes};
+use crate::truedy::{Error, Nature, Request};
+
+/// What is kept back of the call's time for reading back.
+const AFTERWARDS: Duration = Duration::from_secs(6);
+
+arguments! {
+    /// Unassign (detach, disconnect) a phone number from its agent, for one direction: its calls stop at once.
+    ///
+    /// The account keeps the number and goes on paying for it; the answer says which agent stopped getting calls. Takes
+    /// the number itself or its id. To give the number up for good use release_number. Undo: assign_number.
+    UnassignNumber {
+        /// The number in E.164, for example "+14155550123", or its id.
+        number_id: NumberRef,
+        /// inbound or outbound.
+        assignment_type: Direction,
+    }
+}
+
+/// What was taken away.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Unassigned {
+    number: String,
+    id: String,
+    direction: String,
+    /// The agent that no longer has the direction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<String>,
+    /// Whether reading back showed it; absent where nothing had to be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<bool>,
+}
+
+/// What was found before.
+#[derive(Debug)]
+pub(super) struct Plan {
+    number: OwnedNumber,
+    number_id: NumberId,
+    roster: Roster,
+}
+
+impl Tool for UnassignNumber {
+    const NAME: &'static str = names::UNASSIGN_NUMBER;
+    const TITLE: &'static str = "Unassign a number from its agent";
+    const EFFECT: Effect = Effect::Changes;
+    type Output = Unassigned;
+}
+
+impl Change for UnassignNumber {
+    type Plan = Plan;
+
+    async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Unassigned>, Failure> {
+        let (number, number_id, roster) = lookup::number(desk, &self.number_id).await?;
+        let plan = Plan { number, number_id, roster };
+        if *plan.number.slot(self.assignment_type) == Slot::Free {
+            let summary = format!(
+                "Nothing had to be changed: no agent has the {} calls of {}.",
+                self.assignment_type, plan.number.number
+            );
+            return Ok(Step::Done(Answer::new(Status::Unassigned, summary, self.unassigned(&plan, None))));
+        }
+        let object = Object { id: Some(plan.number.id.clone()), number: plan.number.number.clone() };
+        Ok(Step::Ready(plan, Stakes { object, ..Stakes::default() }))
+    }
+
+    async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Unassigned>, Failure> {
+        let body = json!({ "number_id": plan.number_id, "assignment_type": self.assignment_type });
+        let request = Request::post(["telephony", "numbers", "unassign"], Nature::Set, body);
+        let settled = desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await;
+        if matches!(&settled, Err(error) if !error.may_have_happened() && !matches!(error, Error::Refused(saying) if saying.status == 422))
+        {
+            return settled.map(|_| self.done(&plan, false, None)).map_err(Failure::from);
+        }
+        let after = self.read_back(&plan, &desk).await;
+        let free = after.as_ref() == Some(&Slot::Free);
+        match settled {
+            Ok(reply) => {
+                let mut answer = self.done(&plan, free, reply.request_id);
+                if matches!(after, Some(Slot::Held(_))) {
+                    answer.warn("Truedy confirmed it, but reading back still shows an agent.");
+                }
+                Ok(answer)
+            }
+            Err(error) if free => {
+                let mut answer = self.done(&plan, true, error.saying().and_then(|saying| saying.request_id.clone()));
+                answer.warn("Truedy reported a failure, but reading back shows that no agent has it now.");
+                Ok(answer)
+            }
+            Err(error) if after.is_some() || !error.may_have_happened() => {
+                let summary = format!(
+                    "{} was not unassigned: Truedy did not carry it out. It may be tried again.",
+                    plan.number.number
+                );
+                Err(said(Refusal::new(Status::NotUnassigned, summary).retryable(), &error).into())
+            }
+            Err(error) => Err(said(
+                Refusal::new(
+                    Status::OutcomeUnknown,
+                    format!(
+                        "It is not known whether {} was unassigned. Do not repeat the call: look at it with {} first.",
+                        plan.number.number,
+                        names::LIST_NUMBERS
+                    ),
+                ),
+                &error,
+            )
+            .into()),
+        }
+    }
+}
+
+impl UnassignNumber {
+    /// Who holds the direction now; `None` if that cannot be read.
+    async fn read_back(&self, plan: &Plan, desk: &Desk) -> Option<Slot> {
+        let desk = desk.with(desk.call.unstoppable());
+        let rows = lookup::numbers_until(&desk, true, |row| row.id == plan.number.id).await.ok()?;
+        let mut row = rows.into_iter().find(|row| row.id == plan.number.id)?;
+        if *row.slot(self.assignment_type) == Slot::Unknown {
+            let roster = Roster::read(&desk).await;
+            roster.fill(&mut row);
+            roster.fill_one_by_one(&desk, &mut row).await;
+        }
+        Some(row.slot(self.assignment_type).clone()).filter(|slot| *slot != Slot::Unknown)
+    }
+
+    fn unassigned(&self, plan: &Plan, verified: Option<bool>) -> Unassigned {
+        let held = *plan.number.slot(self.assignment_type) != Slot::Free;
+        Unassigned {
+            number: plan.number.number.clone(),
+            id: plan.number.id.clone(),
+            direction: self.assignment_type.as_str().to_owned(),
+            stopped: if held { plan.roster.slot(plan.number.slot(self.assignment_type)) } else { None },
+            verified,
+        }
+    }
+
+    fn done(&self, plan: &Plan, verified: bool, request_id: Option<String>) -> Answer<Unassigned> {
+        let (number, direction) = (&plan.number.number, self.assignment_type);
+        let what = match direction {
+            Direction::Inbound => "it no longer answers calls to this number",
+            Direction::Outbound => "it no longer calls from this number",
+        };
+        let read_back = if verified { ", and read back" } else { "" };
+        let summary = format!("Unassigned {number} for {direction} calls{read_back}. The agent in stopped: {what}.");
+        let mut answer =
+            Answer::new(Status::Unassigned, summary, self.unassigned(plan, Some(verified))).request_id(request_id);
+        if let Slot::Held(holder) = plan.number.slot(direction) {
+            answer = answer.undo(Undo::Call(Pointer {
+                tool: names::ASSIGN_NUMBER,
+                arguments: json!({ "number_id": number, "agent_id": holder, "assignment_type": direction }),
+            }));
+        }
+        if plan.number.managed == Some(false) && direction == Direction::Inbound {
+            answer.warn("The number is with an own carrier, which still sends its calls to the webhook URL set there.");
+        }
+        answer
+    }
+}
