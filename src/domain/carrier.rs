@@ -21,7 +21,7 @@ checked_text! {
 checked_text! {
     /// The user name of a SIP trunk.
     SipUsername,
-    pattern r"^[\x21-\x7e]{1,128}$",
+    pattern r"^\S{1,128}$",
     expected "the SIP user name: 1 to 128 ASCII characters, no spaces",
     example "truedy-trunk",
     |text| within(text, 128, |c| c.is_ascii_graphic())
@@ -30,7 +30,7 @@ checked_text! {
 checked_text! {
     /// The host of a SIP trunk, with a port where it is not the usual one.
     SipServer,
-    pattern r"^(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)(:[0-9]{1,5})?$",
+    pattern r"^[^\s/@]{1,260}$",
     expected "a host name or public IP address, with :port where needed; no sip: prefix, no user name",
     example "sip.example.com",
     |text| {

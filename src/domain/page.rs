@@ -41,7 +41,7 @@ macro_rules! bounded {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "integer", "minimum": $least, "maximum": $most, "default": $default })
+                json_schema!({ "type": "integer", "minimum": $least, "maximum": $most })
             }
         }
 

@@ -22,19 +22,18 @@ use crate::truedy::{Call, Error, Nature, Request};
 const AFTERWARDS: Duration = Duration::from_secs(6);
 
 arguments! {
-    /// Assign (attach, connect) a phone number to an agent, for one direction: inbound answers its calls, outbound calls from it.
+    /// Assign (attach, give) a phone number to an agent for one direction: inbound, it answers the calls; outbound, it calls from the number (caller ID).
     ///
-    /// For both directions call twice. Outbound calls need at least one outbound assignment. If another agent holds the
-    /// direction, nothing changes and the answer names that agent; call again with confirm: true to move it. The result
-    /// is read back. Takes numbers and agent names as well as ids. Undo: unassign_number.
+    /// Call twice for both. Outbound calls need an outbound assignment. If another agent has the direction, nothing changes and the
+    /// answer names it; confirm: true then moves the calls. The result is read back. Undo: unassign_number.
     AssignNumber {
-        /// The number in E.164, for example "+14155550123", or its id.
+        /// The number, "+14155550123", or its id.
         number_id: NumberRef,
-        /// The agent: exact name, for example "Front desk", or id.
+        /// The agent's exact name, "Front desk", or id.
         agent_id: AgentRef,
-        /// inbound or outbound.
+        /// Calls to the number, or from it.
         assignment_type: Direction,
-        /// true to take the direction away from another agent, after the user agreed.
+        /// true: take it from another agent, once the user agreed.
         confirm: Option<bool>,
     }
 }

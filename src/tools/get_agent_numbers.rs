@@ -15,12 +15,12 @@ use crate::domain::{AgentRef, Direction, OwnedNumber, Status};
 use crate::truedy::{Error, Saying};
 
 arguments! {
-    /// Show the phone numbers of one agent: those it answers (inbound) and those it calls from (outbound).
+    /// Show one agent's phone numbers: those it answers (inbound) and those it calls from (outbound), fresh from Truedy.
     ///
-    /// The surest place to check an assignment, fresh from Truedy. An agent without an outbound number cannot make
-    /// calls; one without an inbound number gets none. All agents with their numbers: list_agents. All numbers: list_numbers.
+    /// The surest check of an assignment. Without an outbound number an agent cannot call, without an inbound one nobody reaches it.
+    /// All agents: list_agents.
     GetAgentNumbers {
-        /// The agent: exact name, for example "Front desk", or id.
+        /// The agent's exact name, "Front desk", or id.
         agent_id: AgentRef,
     }
 }

@@ -16,12 +16,12 @@ use crate::domain::{AgentRef, Refusal, Status};
 use crate::truedy::{Error, Request, Saying};
 
 arguments! {
-    /// Get the webhook URL of an agent, which an own carrier (BYOC: Twilio, Telnyx, SIP) must call for an imported number.
+    /// Get the webhook URL of an agent, to set at an own carrier (BYOC: Twilio, Telnyx, SIP) so that it sends its calls to the agent.
     ///
-    /// Says where to paste it at each carrier. Only for imported numbers; numbers bought from Truedy need none. Each agent has
-    /// its own URL, which does not change. An agent that is not synced yet, such as a draft, has none.
+    /// Says where to paste it. Only imported numbers need it. Each agent has its own, which does not change; an agent that is not
+    /// synced, such as a draft, has none.
     GetWebhookUrl {
-        /// The agent: exact name, for example "Front desk", or id.
+        /// The agent's exact name, "Front desk", or id.
         agent_id: AgentRef,
     }
 }

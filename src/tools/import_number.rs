@@ -25,29 +25,28 @@ use crate::truedy::{Error, Nature, Request};
 const AFTERWARDS: Duration = Duration::from_secs(7);
 
 arguments! {
-    /// Import (bring, connect) a phone number held at an own carrier: BYOC with Telnyx, Twilio or a SIP trunk.
+    /// Import (bring, connect) an existing phone number from an own carrier, BYOC: Telnyx, Twilio or a SIP trunk. Live calls may move to Truedy.
     ///
-    /// The number stays with its carrier, which goes on billing it; this is not porting and not buying. Live calls may
-    /// move to Truedy. Truedy does not check the credentials and does not change the carrier: afterwards point the
-    /// carrier at the agent's URL from get_webhook_url. telnyx and twilio need api_key; custom_sip needs the three sip fields.
+    /// The number stays with its carrier, which goes on billing it: no porting, no purchase. Truedy does not check the credentials.
+    /// Afterwards assign an agent and set its get_webhook_url at the carrier. telnyx and twilio need api_key, custom_sip the three sip fields.
     ImportNumber {
-        /// The number in E.164: + and 2 to 15 digits, for example "+14155550123".
+        /// E.164: + and 2 to 15 digits, "+14155550123".
         phone_number: E164,
-        /// Who carries it: telnyx, twilio or custom_sip (any SIP trunk).
+        /// custom_sip: any SIP trunk.
         provider_type: ProviderType,
-        /// The carrier's API key (telnyx, twilio). A secret; never the Truedy key.
+        /// Secret: the carrier's API key (telnyx, twilio).
         api_key: Option<Secret>,
-        /// Twilio account SID, for example "AC0123…".
+        /// Twilio account SID, "AC0123".
         account_sid: Option<AccountSid>,
-        /// Twilio auth token. A secret.
+        /// Secret: Twilio auth token.
         auth_token: Option<Secret>,
-        /// SIP user name (custom_sip), for example "truedy-trunk".
+        /// SIP user name, "trunk-1".
         sip_username: Option<SipUsername>,
-        /// SIP password (custom_sip). A secret.
+        /// Secret: SIP password.
         sip_password: Option<Secret>,
-        /// Public SIP host (custom_sip), for example "sip.example.com" or "sip.example.com:5061".
+        /// Public SIP host, "sip.example.com:5061".
         sip_server: Option<SipServer>,
-        /// A name for the stored credential, at most 64 characters, for example "Main line".
+        /// Name for the stored credential, "Main line".
         friendly_name: Option<Label>,
     }
 }

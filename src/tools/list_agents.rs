@@ -15,18 +15,18 @@ use crate::domain::{Agent, AgentRef, Direction, Limit, Offset, Status, StatusNam
 use crate::truedy::Request;
 
 arguments! {
-    /// List the voice agents (assistants, bots) of this account with status and the numbers they answer and call from.
+    /// List the voice agents (assistants, bots) with status and the numbers they answer and call from. Finds an agent by name.
     ///
-    /// Use it to find an agent by name before assign_number; every tool takes the name as well as the id. An agent needs an
-    /// outbound number to make calls, and only active agents take calls. Agents are made in Truedy's dashboard, not here.
+    /// Every tool takes an agent's name as well as its id. Outbound calls need an outbound number; only active agents take calls.
+    /// Agents are made in Truedy's dashboard.
     ListAgents {
-        /// Only agents whose name contains this, ignoring case, for example "desk".
+        /// Only names that contain this, "desk".
         name: Option<AgentRef>,
-        /// Only agents with this status: active, draft, creating or failed.
+        /// Only this status: active, draft, creating or failed.
         status: Option<StatusName>,
-        /// How many to return, 1 to 100 (default 50).
+        /// Rows to return, 1 to 100, default 50.
         limit: Option<Limit>,
-        /// How many to skip, for example the next_offset of the last answer (default 0).
+        /// Rows to skip (next_offset of the last answer).
         offset: Option<Offset>,
     }
 }

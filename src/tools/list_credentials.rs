@@ -15,10 +15,9 @@ use crate::domain::{Status, text_at};
 use crate::truedy::Request;
 
 arguments! {
-    /// List the carrier credentials stored in this account for BYOC: which provider accounts (Telnyx, Twilio, SIP) are connected.
+    /// List the carrier credentials stored for BYOC: which provider accounts (Telnyx, Twilio, SIP) are connected. Never a key or password.
     ///
-    /// Shows id, provider, name and date, never a key or password. A stored credential belongs to imported numbers and does
-    /// not make purchases work. Each import_number stores a new one; Truedy offers no way to delete them here.
+    /// Shows id, provider, name and date. They belong to imported numbers and do not make purchases work. They cannot be deleted here.
     ListCredentials {}
 }
 

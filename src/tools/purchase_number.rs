@@ -26,15 +26,14 @@ const AFTERWARDS: Duration = Duration::from_secs(7);
 const PRICING: Duration = Duration::from_secs(6);
 
 arguments! {
-    /// Buy (purchase, order) one phone number for this account. Costs money every month until it is released.
+    /// Buy (purchase, order, get) a new phone number. Costs money every month until it is released.
     ///
-    /// Take the number from search_numbers, exactly as shown, and buy only what the user asked for. A bought number is
-    /// pending until the carrier has set it up, and no agent uses it until assign_number. A number held at an own
-    /// carrier is not bought but imported: import_number. If the outcome is unknown, do not buy again: look in list_numbers.
+    /// Take it from search_numbers and buy only what the user asked for. It is pending until the carrier has set it up, and unused until
+    /// assign_number. To bring a number from an own carrier use import_number. If the outcome is unknown do not buy again: look in list_numbers.
     PurchaseNumber {
-        /// The number to buy in E.164: + and 2 to 15 digits, for example "+14155550123".
+        /// E.164: + and 2 to 15 digits, as offered: "+14155550123".
         phone_number: E164,
-        /// Own Telnyx key, only to buy in an own Telnyx account. Never the Truedy key.
+        /// Secret: own Telnyx key, to buy in an own Telnyx account.
         api_key: Option<Secret>,
     }
 }

@@ -22,17 +22,16 @@ use crate::truedy::{Error, Request};
 const AFTERWARDS: Duration = Duration::from_secs(8);
 
 arguments! {
-    /// Release (cancel, delete, give up) a phone number for good. A bought number goes back to the carrier and is usually lost.
+    /// Release (cancel, delete, get rid of) a phone number for good. A bought number goes back to the carrier and is usually lost; billing ends.
     ///
-    /// Without confirm: true it is a preview: it releases nothing and says what would be lost and which agents fall
-    /// silent. A number that an agent uses is refused; unassign it first with unassign_number. An imported (BYOC) number is only
-    /// removed from Truedy, its carrier keeps and bills it. Cannot be undone.
+    /// Without confirm: true a preview: releases nothing, shows what is lost and which agents fall silent. A number in use is refused:
+    /// unassign_number first. An imported (BYOC) number only leaves Truedy. Cannot be undone.
     ReleaseNumber {
-        /// The number in E.164, for example "+14155550123", or its id.
+        /// The number, "+14155550123", or its id.
         number_id: NumberRef,
-        /// true only after the user has agreed to lose this very number.
+        /// true only after the user agreed to lose this number.
         confirm: Option<bool>,
-        /// The number once more in E.164, for example "+14155550123", to make sure that an id means this number.
+        /// The number again, E.164 "+14155550123", to check the id.
         phone_number: Option<E164>,
     }
 }

@@ -16,26 +16,26 @@ use crate::domain::{AreaCode, CountryCode, Label, NumberType, Page, PageSize, Se
 use crate::truedy::{Error, Nature, Reply, Request};
 
 arguments! {
-    /// Search phone numbers that are available for sale, by country, city, state or area code, with price and features.
+    /// Search phone numbers for sale: available numbers by country, city, state or area code, with monthly price (cost) and features.
     ///
-    /// Reserves nothing and costs nothing: an offer may be gone a moment later. Buy one with purchase_number, exactly as
-    /// shown. Numbers already owned: list_numbers. No offers found is an empty list, not a failure; widen the search.
+    /// Free, and reserves nothing: an offer may be gone a moment later. Buy one with purchase_number. An empty list is no failure:
+    /// search wider. Numbers already owned: list_numbers.
     SearchNumbers {
-        /// Country as two capital letters, ISO 3166-1 (default US; United Kingdom is GB).
+        /// Two capital letters, ISO 3166-1 (GB, CA); default US.
         country_code: Option<CountryCode>,
-        /// City or region, for example "San Francisco".
+        /// City, for example "San Francisco".
         locality: Option<Label>,
-        /// Area code, United States and Canada only, for example "415".
+        /// Area code, US and Canada only, for example "415".
         area_code: Option<AreaCode>,
         /// State or province, for example "CA".
         administrative_area: Option<Label>,
-        /// local, toll_free (free for callers, 800 numbers), mobile or national; any when left out.
+        /// toll_free: 800 numbers. Any type if left out.
         phone_number_type: Option<NumberType>,
-        /// Own Telnyx key, only to search in an own Telnyx account. Never the Truedy key.
+        /// Secret: own Telnyx key, to search an own Telnyx account.
         api_key: Option<Secret>,
-        /// Page, from 1 (default 1).
+        /// From 1.
         page: Option<Page>,
-        /// Offers a page, 1 to 100 (default 20).
+        /// 1 to 100, default 20.
         page_size: Option<PageSize>,
     }
 }

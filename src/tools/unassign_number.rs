@@ -22,14 +22,14 @@ use crate::truedy::{Error, Nature, Request};
 const AFTERWARDS: Duration = Duration::from_secs(6);
 
 arguments! {
-    /// Unassign (detach, disconnect) a phone number from its agent, for one direction: its calls stop at once.
+    /// Unassign (detach, disconnect) a phone number from its agent for one direction: that agent stops getting or making its calls at once.
     ///
-    /// The account keeps the number and goes on paying for it; the answer says which agent stopped getting calls. Takes
-    /// the number itself or its id. To give the number up for good use release_number. Undo: assign_number.
+    /// The account keeps the number and pays for it; the answer says which agent lost it. To give a number up for good use
+    /// release_number. Undo: assign_number.
     UnassignNumber {
-        /// The number in E.164, for example "+14155550123", or its id.
+        /// The number, "+14155550123", or its id.
         number_id: NumberRef,
-        /// inbound or outbound.
+        /// Calls to the number, or from it.
         assignment_type: Direction,
     }
 }

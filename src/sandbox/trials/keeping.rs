@@ -1,12 +1,11 @@
-//! What it keeps when it is stopped, shared or killed, and how it stops.
+//! What it keeps when it is stopped or shared, and how it stops.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use super::{Faults, KEY, LIST, Options, PURCHASE, Sandbox, Store, fresh, parsed, raw, reset, start};
+use super::{Faults, KEY, LIST, Options, Sandbox, Store, fresh, raw, reset, start};
 
 #[tokio::test]
 async fn what_was_answered_survives_a_restart() {
@@ -41,48 +40,6 @@ async fn two_on_one_file_agree_and_sell_each_number_once() {
         assert_eq!(statuses, [200, 422], "{number}");
         assert_eq!(one.row(&number).await, two.row(&number).await);
     }
-}
-
-/// Not a test of its own: the program that the next test kills.
-#[tokio::test]
-#[ignore = "runs until it is killed"]
-async fn to_be_killed() {
-    let Some(home) = std::env::var_os("SANDBOX_TO_BE_KILLED") else {
-        return;
-    };
-    let home = Path::new(&home);
-    let sandbox = start(Store::Directory(home.to_owned()), &[]).await;
-    std::fs::write(home.join("address.part"), sandbox.address().to_string()).unwrap();
-    std::fs::rename(home.join("address.part"), home.join("address")).unwrap();
-    tokio::time::sleep(Duration::from_secs(20)).await;
-}
-
-#[tokio::test]
-async fn what_was_answered_survives_a_kill() {
-    let home = tempfile::tempdir().unwrap();
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "sandbox::trials::keeping::to_be_killed"])
-        .env("SANDBOX_TO_BE_KILLED", home.path())
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let begun = Instant::now();
-    let address = loop {
-        match std::fs::read_to_string(home.path().join("address")) {
-            Ok(address) => break address.parse().unwrap(),
-            Err(_) => assert!(begun.elapsed() < Duration::from_secs(10)),
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
-    let head = format!(
-        "POST /api/public/v1{PURCHASE} HTTP/1.1\r\nAuthorization: Bearer {KEY}\r\nContent-Type: application/json"
-    );
-    let bought = raw(address, &head, r#"{"phone_number":"+12125550100"}"#).await;
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert_eq!(parsed(&bought).0, 200);
-    let sandbox = start(Store::Directory(home.path().to_owned()), &[]).await;
-    assert!(sandbox.row("+12125550100").await.is_some());
 }
 
 #[tokio::test]

@@ -1,0 +1,21 @@
+//! The built program against real clients, the sandbox and a faulty upstream. One crate: each further one would link everything again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what went wrong by stopping"
+)]
+
+mod agent;
+mod catalog;
+mod command_line;
+mod failures;
+mod gate;
+mod house;
+mod journeys;
+mod readme;
+mod secrets;
+mod transport;
+mod upstream;
+mod wire;
