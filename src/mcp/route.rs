@@ -164,11 +164,9 @@ impl Service {
         };
         let mut reply = finished.unwrap_or_else(|_| refuse(advice::on_fault(effect)));
         if let Reply::Done(object, _) = &mut reply {
-            let mut value = Value::Object(std::mem::take(object));
-            self.redactor.value(&mut value);
-            if let Value::Object(clean) = value {
-                *object = clean;
-            }
+            // The second line: what came from Truedy was cleaned when it was read. Our own vocabulary stays.
+            let ours = |name: &str| matches!(name, "status" | "code");
+            object.iter_mut().filter(|(name, _)| !ours(name)).for_each(|(_, value)| self.redactor.value(value));
         }
         reply
     }
@@ -318,5 +316,61 @@ fn too_deep(value: &Value, left: usize) -> bool {
         Value::Array(items) => items.iter().any(|item| too_deep(item, left - 1)),
         Value::Object(fields) => fields.values().any(|field| too_deep(field, left - 1)),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rmcp::model::Tool as ToolCard;
+
+    fn service() -> Arc<Service> {
+        Service::new(Policy::default(), Upstream::NoKey, Arc::default())
+    }
+
+    fn entry(effect: Effect, call: super::super::catalog::Caller) -> Entry {
+        Entry { card: ToolCard::new("trial", "", Map::new()), effect, secrets: Vec::new(), call }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_and_its_words_stay_inside() {
+        let entry = entry(Effect::Spends, |_, _, _| Box::pin(async { panic!("canary +14155550123") }));
+        let reply = service().call(&entry, Map::new(), Asker::Nobody, CancellationToken::new()).await;
+        assert_eq!(reply.status(), Some("internal_error"));
+        assert!(!format!("{reply:?}").contains("canary"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_most_64_run_at_once_and_the_queue_is_bounded() {
+        use std::sync::atomic::AtomicUsize;
+        static RUN: AtomicUsize = AtomicUsize::new(0);
+        static MOST: AtomicUsize = AtomicUsize::new(0);
+        let entry = entry(Effect::Reads, |_, _, _| {
+            Box::pin(async {
+                MOST.fetch_max(RUN.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                RUN.fetch_sub(1, Ordering::SeqCst);
+                Reply::Done(Map::new(), false)
+            })
+        });
+        let service = service();
+        let calls = (0..RUNNING + WAITING + 24)
+            .map(|_| service.call(&entry, Map::new(), Asker::Nobody, CancellationToken::new()));
+        let replies = futures::future::join_all(calls).await;
+        assert_eq!(MOST.load(Ordering::SeqCst), RUNNING);
+        assert_eq!(replies.iter().filter(|reply| reply.status() == Some("rate_limited")).count(), 24);
+        assert_eq!(service.waiting.load(Ordering::SeqCst), 0, "every place was given back");
+    }
+
+    #[tokio::test]
+    async fn arguments_that_would_cost_too_much_to_read_are_refused() {
+        let service = service();
+        let entry = service.catalog.get("list_numbers").expect("it exists");
+        let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
+        let wide: Map<String, Value> = (0..300).map(|n| (format!("f{n}"), json!(n))).collect();
+        for arguments in [Map::from_iter([("limit".to_owned(), deep)]), wide] {
+            let reply = service.call(entry, arguments, Asker::Nobody, CancellationToken::new()).await;
+            assert_eq!(reply.status(), Some("invalid_argument"));
+        }
     }
 }

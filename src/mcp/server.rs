@@ -155,7 +155,11 @@ impl ServerHandler for Server {
                 if let Ok(call) = serde_json::from_value::<CallToolRequestParams>(rest) {
                     let response = self.run(call, &context).await?;
                     let value = match response {
-                        CallToolResponse::Complete(result) => serde_json::to_value(result),
+                        CallToolResponse::Complete(mut result) => {
+                            // Older peers know no result type; rmcp takes it out of what it sends by itself.
+                            result.result_type = result.result_type.filter(|_| is_modern(&context));
+                            serde_json::to_value(result)
+                        }
                         CallToolResponse::InputRequired(asked) => serde_json::to_value(asked),
                         _ => Ok(Value::Null),
                     };

@@ -149,7 +149,10 @@ mod tests {
     #[test]
     fn null_and_empty_mean_absent_and_a_flag_is_taken_literally() {
         let sample = read(json!({"number": "+12", "limit": null, "api_key": "", "confirm": true})).expect("fine");
-        assert_eq!((sample.limit, sample.api_key.is_none(), sample.confirm), (None, true, Some(true)));
+        assert_eq!(
+            (sample.number.as_str(), sample.limit, sample.api_key.is_none(), sample.confirm),
+            ("+12", None, true, Some(true))
+        );
         for confirm in [json!("true"), json!(1), json!([])] {
             assert!(read(json!({"number": "+12", "confirm": confirm})).is_err());
         }

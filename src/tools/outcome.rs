@@ -99,7 +99,7 @@ pub(super) fn documented(error: &Error) -> Option<Documented> {
         Some(Documented::Duplicate)
     } else if carrier_said_no(saying) {
         Some(Documented::Carrier)
-    } else if saying.mentions(&["required"]) {
+    } else if !saying.fields.is_empty() || saying.mentions(&["required"]) {
         Some(Documented::MissingField)
     } else {
         None
@@ -142,7 +142,9 @@ mod tests {
     use super::*;
 
     fn said(message: &str) -> Error {
-        Error::NoVerdict(String::new(), Saying { status: 422, message: Some(message.to_owned()), ..Saying::default() })
+        let mut saying = Saying::default();
+        (saying.status, saying.message) = (422, Some(message.to_owned()));
+        Error::NoVerdict(String::new(), saying)
     }
 
     #[test]

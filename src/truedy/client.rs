@@ -225,7 +225,10 @@ impl Client {
         let mut url = self.setup.base_url.clone();
         url.path_segments_mut().map_err(|()| bad())?.pop_if_empty().extend(&request.path);
         let expected = format!("{}/{}", self.setup.base_url.path().trim_end_matches('/'), request.path.join("/"));
-        if url.path() != expected || url.host() != self.setup.base_url.host() {
+        if url.path() != expected
+            || url.host() != self.setup.base_url.host()
+            || request.path.iter().any(String::is_empty)
+        {
             return Err(bad());
         }
         if !request.query.is_empty() {
@@ -359,7 +362,7 @@ impl Client {
             400 | 401 | 402 | 403 | 404 | 405 | 409 | 413 | 415 => json || !nature.changes(),
             // Truedy turns everything that goes wrong while it makes something into 422, even after the order (contract §3.4);
             // only the framework's own list of fields proves that no code ran.
-            422 if nature == Nature::Create => !said.fields.is_empty(),
+            422 if nature == Nature::Create => said.unprocessed,
             422 => json || !nature.changes(),
             _ => false,
         };
@@ -457,4 +460,95 @@ fn unwrap_envelope(mut body: Value, header_id: Option<String>, date: Option<Stri
     let pagination = fields.as_ref().and_then(|fields| fields.get("pagination")).cloned();
     let data = fields.and_then(|fields| fields.remove("data")).unwrap_or(body);
     Reply { data, pagination, request_id, date }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{AgentId, NumberId};
+    use proptest::prelude::*;
+
+    fn client(base: &str) -> Client {
+        let setup = Setup {
+            base_url: Url::parse(base).expect("a URL"),
+            key: Secret::new("truedy_0123456789abcdef".to_owned()).expect("a key"),
+            rate: Rate::Off,
+            proxy: None,
+            ca_pem: None,
+        };
+        Client::new(setup, Arc::default()).expect("a client")
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_is_the_template_or_nothing(part in "\\PC{0,70}") {
+            let client = client("https://api.truedy.ai/api/public/v1");
+            let request = Request::delete(["telephony", "numbers", &part]);
+            if let Ok(url) = client.address(&request) {
+                prop_assert_eq!(url.path(), format!("/api/public/v1/telephony/numbers/{part}"));
+                prop_assert_eq!(url.host_str(), Some("api.truedy.ai"));
+                prop_assert!(!part.contains('/') || url.path_segments().is_some());
+            }
+        }
+
+        #[test]
+        fn every_id_gives_exactly_its_own_address(id in "[A-Za-z0-9_-]{1,64}") {
+            let client = client("http://127.0.0.1:1/api/public/v1/");
+            let (number, agent) = (NumberId::try_from(id.as_str()).expect("an id"), AgentId::try_from(id.as_str()).expect("an id"));
+            let url = client.address(&Request::delete(["telephony", "numbers", number.as_str()])).expect("an address");
+            prop_assert_eq!(url.as_str(), format!("http://127.0.0.1:1/api/public/v1/telephony/numbers/{id}"));
+            let url = client.address(&Request::get(["telephony", "agents", agent.as_str(), "numbers"]).query("limit", 1)).expect("an address");
+            prop_assert_eq!(url.as_str(), format!("http://127.0.0.1:1/api/public/v1/telephony/agents/{id}/numbers?limit=1"));
+        }
+    }
+
+    #[test]
+    fn climbing_and_splitting_give_no_address() {
+        let client = client("https://api.truedy.ai/v1");
+        for part in ["..", ".", "../x", "a/b", "%2e%2e", "a?b", "a#b", "", "a b", "é"] {
+            let address = client.address(&Request::delete(["telephony", "numbers", part]));
+            assert!(address.is_err(), "{part:?} gives {address:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_same_address_with_a_slash_is_followed() {
+        let url = Url::parse("https://api.truedy.ai/v1/agents?limit=1").expect("a URL");
+        let moved = |status: u16, location: &str| {
+            let answer = Answer {
+                status: StatusCode::from_u16(status).expect("a status"),
+                location: Some(location.to_owned()),
+                date: None,
+                retry_after: None,
+                request_id: None,
+                body: Ok(Value::Null),
+                empty: true,
+            };
+            is_same_with_slash(&url, &answer)
+        };
+        for location in ["/v1/agents/", "/v1/agents/?limit=1", "https://api.truedy.ai/v1/agents/"] {
+            assert!(moved(307, location) && moved(308, location), "{location}");
+        }
+        for location in [
+            "https://evil.example/v1/agents/",
+            "http://api.truedy.ai/v1/agents/",
+            "//evil.example/v1/agents/",
+            "/v1/agents",
+            "/v1/agents//",
+            "/agents/",
+            "https://x@api.truedy.ai/v1/agents/",
+            "https://api.truedy.ai:444/v1/agents/",
+            "/v1/agents/?limit=2",
+            "",
+        ] {
+            assert!(!moved(307, location), "{location}");
+        }
+        assert!(!moved(302, "/v1/agents/"));
+    }
+
+    #[test]
+    fn the_key_does_not_print() {
+        let client = client("https://api.truedy.ai/v1");
+        assert!(!format!("{client:?} {:?}", client.setup).contains("0123456789abcdef"));
+    }
 }

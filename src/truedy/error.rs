@@ -23,6 +23,8 @@ pub struct Saying {
     pub message: Option<String>,
     /// Fields found wrong by the framework, with its reason; never the value, which may be a secret.
     pub fields: Vec<(String, String)>,
+    /// The framework refused the request before any of Truedy's own code ran (shape C).
+    pub(super) unprocessed: bool,
     /// Truedy's id of the exchange, for its support.
     pub request_id: Option<String>,
     /// When a rate limit ends, in one of the forms `reset` reads.
@@ -64,6 +66,7 @@ impl Saying {
             status,
             code: text_at(error, "code"),
             message,
+            unprocessed: detail.is_some_and(Value::is_array),
             fields,
             request_id: request_id(body).or_else(|| text_at(error, "request_id")).or_else(|| header_id.map(clean)),
             reset_at: details.and_then(|details| details.get("reset_at")).or_else(|| error.get("reset_at")).cloned(),
