@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, complain, logging, open, print, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::Redactor;
-use crate::mcp::{Asker, Entry, Reply};
+use crate::mcp::{Asker, Catalog, Entry, Reply};
 
 #[derive(Debug, Args)]
 pub struct CallArgs {
     /// The tool, for example list_numbers.
     tool: String,
-    /// Arguments as name=value, for example area_code=415.
+    /// Arguments as name=value, for example `area_code=415`.
     #[arg(value_name = "NAME=VALUE", conflicts_with = "json")]
     arguments: Vec<String>,
     /// All arguments as one JSON object, or `-` to read it from standard input; secrets only that way.
@@ -28,8 +28,9 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
     let redactor = Arc::new(Redactor::default());
     logging::start(settings, &redactor);
     let service = open::service(settings, &redactor)?;
-    let Some(entry) = service.catalog.get(&call.tool) else {
-        let names: Vec<&str> = service.catalog.entries().iter().map(Entry::name).collect();
+    let catalog = Catalog::new();
+    let Some(entry) = catalog.get(&call.tool) else {
+        let names: Vec<&str> = catalog.entries().iter().map(Entry::name).collect();
         return Err(ConfigError(format!("There is no tool {:?}; there are {}.", call.tool, names.join(", "))));
     };
     let arguments = match &call.json {
@@ -43,7 +44,7 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
             signal::end().await;
             stop.cancel();
         });
-        service.call(entry, arguments, Asker::Nobody, unwanted).await
+        entry.call(&service, arguments, Asker::Nobody, unwanted).await
     });
     let exit = exit_of(&reply);
     match reply {

@@ -3,15 +3,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use rmcp::model::{MetaObject, Tool as ToolCard, ToolAnnotations};
 use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
 
-use super::route::{Guest, Reply, Service};
+use super::consent::Asker;
+use super::route::{Reply, Service, Way};
 use crate::guard::Policy;
 use crate::tools::{Change, Effect, Read, Tool, Visitor, description_of, input_schema, output_schema, visit};
-
-pub(super) type Caller = fn(Arc<Service>, Map<String, Value>, Guest) -> BoxFuture<'static, Reply>;
 
 /// One tool.
 pub struct Entry {
@@ -21,13 +20,24 @@ pub struct Entry {
     pub effect: Effect,
     /// The names of arguments that carry secrets.
     pub secrets: Vec<String>,
-    pub(super) call: Caller,
+    way: Way,
 }
 
 impl Entry {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.card.name
+    }
+
+    /// Calls it. `unwanted` is cancelled when the caller no longer wants it.
+    pub async fn call(
+        &self,
+        service: &Arc<Service>,
+        arguments: Map<String, Value>,
+        asker: Asker,
+        unwanted: CancellationToken,
+    ) -> Reply {
+        service.call(self.effect, self.way, arguments, asker, unwanted).await
     }
 }
 
@@ -76,7 +86,7 @@ impl Visitor for Collector {
     }
 }
 
-fn entry<T: Tool>(call: Caller) -> Entry {
+fn entry<T: Tool>(way: Way) -> Entry {
     let effect = T::EFFECT;
     let annotations = ToolAnnotations::with_title(T::TITLE)
         .read_only(effect.reads())
@@ -99,5 +109,5 @@ fn entry<T: Tool>(call: Caller) -> Entry {
         meta.0.insert("anthropic/requiresUserInteraction".to_owned(), json!(true));
         card = card.with_meta(meta);
     }
-    Entry { card, effect, secrets, call }
+    Entry { card, effect, secrets, way }
 }

@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::advice::{self, Stage};
-use super::catalog::{Catalog, Entry};
 use super::consent::{Asker, Consent, Subject, Word, same};
 use crate::domain::{Held, Redactor, Refusal, Status};
 use crate::guard::{Ask, Claims, Policy, Verdict, weigh};
@@ -80,10 +79,11 @@ impl Upstream {
     }
 }
 
+/// The way of one tool: from its arguments to its answer.
+pub(super) type Way = fn(Arc<Service>, Map<String, Value>, Guest) -> BoxFuture<'static, Reply>;
+
 /// What every call shares.
 pub struct Service {
-    /// Every tool.
-    pub catalog: Catalog,
     /// What the operator allows.
     pub policy: Policy,
     upstream: Upstream,
@@ -119,7 +119,6 @@ impl Service {
     /// A service with nothing running.
     pub fn new(policy: Policy, upstream: Upstream, redactor: Arc<Redactor>) -> Arc<Self> {
         Arc::new(Self {
-            catalog: Catalog::new(),
             policy,
             upstream,
             redactor,
@@ -135,23 +134,23 @@ impl Service {
     /// Runs one call to its answer. Neither a panic nor the caller's going away leaves it half done.
     ///
     /// `unwanted` is cancelled when the caller no longer wants it: what has sent nothing stops, the rest runs to its end.
-    pub async fn call(
+    pub(super) async fn call(
         self: &Arc<Self>,
-        entry: &Entry,
+        effect: Effect,
+        way: Way,
         arguments: Map<String, Value>,
         asker: Asker,
         unwanted: CancellationToken,
     ) -> Reply {
-        let effect = entry.effect;
         let Some(place) = Place::take(self) else {
             return refuse(advice::on_overload(effect));
         };
-        let (service, call, stop) = (Arc::clone(self), entry.call, self.ending.child_token());
+        let (service, stop) = (Arc::clone(self), self.ending.child_token());
         let guest = Guest { asker, stop: stop.clone() };
         let mut task = self.tasks.spawn(async move {
             let _place = place;
             match tokio::time::timeout(PATIENCE, service.running.acquire()).await {
-                Ok(Ok(_permit)) => call(Arc::clone(&service), arguments, guest).await,
+                Ok(Ok(_permit)) => way(Arc::clone(&service), arguments, guest).await,
                 _ => refuse(advice::on_overload(effect)),
             }
         });
@@ -322,55 +321,45 @@ fn too_deep(value: &Value, left: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rmcp::model::Tool as ToolCard;
 
     fn service() -> Arc<Service> {
         Service::new(Policy::default(), Upstream::NoKey, Arc::default())
     }
 
-    fn entry(effect: Effect, call: super::super::catalog::Caller) -> Entry {
-        Entry { card: ToolCard::new("trial", "", Map::new()), effect, secrets: Vec::new(), call }
+    async fn call(service: &Arc<Service>, effect: Effect, way: Way) -> Reply {
+        service.call(effect, way, Map::new(), Asker::Nobody, CancellationToken::new()).await
     }
 
     #[tokio::test]
     async fn a_panic_is_answered_and_its_words_stay_inside() {
-        let entry = entry(Effect::Spends, |_, _, _| Box::pin(async { panic!("canary +14155550123") }));
-        let reply = service().call(&entry, Map::new(), Asker::Nobody, CancellationToken::new()).await;
+        let reply = call(&service(), Effect::Spends, |_, _, _| Box::pin(async { panic!("canary +14155550123") })).await;
         assert_eq!(reply.status(), Some("internal_error"));
         assert!(!format!("{reply:?}").contains("canary"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn at_most_64_run_at_once_and_the_queue_is_bounded() {
-        use std::sync::atomic::AtomicUsize;
         static RUN: AtomicUsize = AtomicUsize::new(0);
         static MOST: AtomicUsize = AtomicUsize::new(0);
-        let entry = entry(Effect::Reads, |_, _, _| {
+        let way: Way = |_, _, _| {
             Box::pin(async {
                 MOST.fetch_max(RUN.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 RUN.fetch_sub(1, Ordering::SeqCst);
                 Reply::Done(Map::new(), false)
             })
-        });
+        };
         let service = service();
-        let calls = (0..RUNNING + WAITING + 24)
-            .map(|_| service.call(&entry, Map::new(), Asker::Nobody, CancellationToken::new()));
+        let calls = (0..RUNNING + WAITING + 24).map(|_| call(&service, Effect::Reads, way));
         let replies = futures::future::join_all(calls).await;
         assert_eq!(MOST.load(Ordering::SeqCst), RUNNING);
         assert_eq!(replies.iter().filter(|reply| reply.status() == Some("rate_limited")).count(), 24);
         assert_eq!(service.waiting.load(Ordering::SeqCst), 0, "every place was given back");
     }
 
-    #[tokio::test]
-    async fn arguments_that_would_cost_too_much_to_read_are_refused() {
-        let service = service();
-        let entry = service.catalog.get("list_numbers").expect("it exists");
+    #[test]
+    fn nesting_is_bounded() {
         let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
-        let wide: Map<String, Value> = (0..300).map(|n| (format!("f{n}"), json!(n))).collect();
-        for arguments in [Map::from_iter([("limit".to_owned(), deep)]), wide] {
-            let reply = service.call(entry, arguments, Asker::Nobody, CancellationToken::new()).await;
-            assert_eq!(reply.status(), Some("invalid_argument"));
-        }
+        assert!(too_deep(&deep, NESTING) && !too_deep(&json!({ "a": [1] }), NESTING));
     }
 }

@@ -11,6 +11,7 @@ use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 
+use super::catalog::Catalog;
 use super::consent::Asker;
 use super::route::{Reply, Service};
 use crate::domain::clean_to;
@@ -38,6 +39,7 @@ const KNOWN: [&str; 11] = [
 #[derive(Clone)]
 pub struct Server {
     service: Arc<Service>,
+    catalog: Arc<Catalog>,
     instructions: Arc<str>,
 }
 
@@ -45,7 +47,7 @@ impl Server {
     /// A server over a service. `mode` says which Truedy it works on, in a word: `live` or `sandbox`.
     pub fn new(service: Arc<Service>, mode: &str) -> Self {
         let instructions = instructions(mode, &service.policy).into();
-        Self { service, instructions }
+        Self { service, catalog: Arc::new(Catalog::new()), instructions }
     }
 
     /// What clients are told of the server.
@@ -55,7 +57,7 @@ impl Server {
 
     /// The tools that are offered, as clients see them.
     pub fn cards(&self) -> Vec<ToolCard> {
-        self.service.catalog.offered(&self.service.policy).map(|entry| entry.card.clone()).collect()
+        self.catalog.offered(&self.service.policy).map(|entry| entry.card.clone()).collect()
     }
 
     fn implementation() -> Implementation {
@@ -67,11 +69,11 @@ impl Server {
         params: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Some(entry) = self.service.catalog.get(&params.name) else {
+        let Some(entry) = self.catalog.get(&params.name) else {
             return Err(ErrorData::invalid_params(format!("Unknown tool: {}", clean_to(&params.name, 64)), None));
         };
         let asker = asker(context, &params);
-        let reply = self.service.call(entry, params.arguments.unwrap_or_default(), asker, context.ct.clone()).await;
+        let reply = entry.call(&self.service, params.arguments.unwrap_or_default(), asker, context.ct.clone()).await;
         let mut response = match reply {
             Reply::Done(object, is_error) => CallToolResponse::from(result(object, is_error)),
             Reply::Ask(asked) => CallToolResponse::InputRequired(*asked),
@@ -117,7 +119,7 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<ToolCard> {
-        self.service.catalog.get(name).map(|entry| entry.card.clone())
+        self.catalog.get(name).map(|entry| entry.card.clone())
     }
 
     async fn call_tool(
@@ -168,7 +170,7 @@ impl ServerHandler for Server {
                         .map_err(|_| ErrorData::internal_error("the result could not be written", None));
                 }
             }
-            if self.service.catalog.get(name).is_some()
+            if self.catalog.get(name).is_some()
                 && params.get("arguments").is_some_and(|arguments| !arguments.is_object() && !arguments.is_null())
             {
                 let text = "Nothing was done. arguments must be an object, for example {\"limit\": 5}.";

@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use super::faults::Faults;
-use super::fields::Problem;
 use super::moments;
+use super::problem::Problem;
 use super::switches::Fault;
 
 pub(super) const JSON: &str = "application/json";

@@ -4,8 +4,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::answer::Reply;
-use super::exchange::World;
 use super::faults::Faults;
+use super::world::World;
 
 /// Answers a request to `/sandbox/…`.
 pub(super) fn answer(world: &World, method: &Method, path: &str, body: &[u8]) -> Reply {

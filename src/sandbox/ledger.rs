@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::fields::SECRET;
 use super::moments;
+use super::problem::SECRET;
 
 /// So many entries are remembered for whoever asks over HTTP; the file keeps them all.
 const REMEMBERED: usize = 20_000;

@@ -21,6 +21,7 @@ mod fields;
 mod inventory;
 mod ledger;
 mod moments;
+mod problem;
 mod route;
 mod seed;
 mod server;
@@ -28,6 +29,7 @@ mod store;
 mod switches;
 #[cfg(test)]
 mod trials;
+mod world;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -13,9 +13,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Line, Lines};
-use super::exchange::{self, World};
+use super::exchange;
 use super::ledger::Ledger;
 use super::store::{self, StoreError};
+use super::world::World;
 use super::{Options, Store};
 
 /// How long running requests may take to finish when it stops.
