@@ -136,22 +136,18 @@ fn with_words(mut refusal: Refusal, saying: &Saying) -> Refusal {
 
 /// Everything wrong with the arguments.
 pub(super) fn on_problems(problems: &[Problem], effect: Effect) -> Refusal {
-    let told: Vec<String> = problems
-        .iter()
-        .take(32)
-        .map(|problem| {
-            let received =
-                problem.received.as_deref().map(|received| format!(" (received {received:?})")).unwrap_or_default();
-            format!(
-                "{}: {}{received}; expected {}, for example {}",
-                problem.field, problem.reason, problem.expected, problem.example
-            )
-        })
-        .collect();
+    let told: Vec<String> =
+        problems.iter().take(32).map(|problem| format!("{}: {}", problem.field, problem.reason)).collect();
     let nothing = if effect.reads() { "Nothing was sent." } else { nothing(effect) };
     let problems: Vec<_> = problems.iter().take(32).map(Problem::to_json).collect();
-    Refusal::new(Status::InvalidArgument, format!("{nothing} The arguments are not right. {}.", told.join(". ")))
-        .with("problems", problems)
+    Refusal::new(
+        Status::InvalidArgument,
+        format!(
+            "{nothing} The arguments are not right: {}. What is expected, with an example for each, is in problems.",
+            told.join("; ")
+        ),
+    )
+    .with("problems", problems)
 }
 
 /// No key is set: how to set one.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::catalog::Catalog;
 use super::consent::Asker;
 use super::route::{Reply, Service};
-use crate::domain::clean_to;
+use crate::domain::{Status, clean_to};
 use crate::guard::{Ask, Policy};
 
 /// How long a client may keep the catalogue: it changes only with the program.
@@ -142,47 +142,42 @@ impl ServerHandler for Server {
             return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "Method not found", None));
         }
         let params = request.params.unwrap_or_default();
-        if method == "tools/call"
-            && let Some(name) = params.get("name").and_then(Value::as_str)
-        {
-            let read = params
-                .get("arguments")
-                .and_then(Value::as_str)
-                .and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
-            if let Some(arguments) = read {
-                let mut rest = params.clone();
-                if let Some(fields) = rest.as_object_mut() {
-                    fields.insert("arguments".to_owned(), Value::Object(arguments));
-                }
-                if let Ok(call) = serde_json::from_value::<CallToolRequestParams>(rest) {
-                    let response = self.run(call, &context).await?;
-                    let value = match response {
-                        CallToolResponse::Complete(mut result) => {
-                            // Older peers know no result type; rmcp takes it out of what it sends by itself.
-                            result.result_type = result.result_type.filter(|_| is_modern(&context));
-                            serde_json::to_value(result)
-                        }
-                        CallToolResponse::InputRequired(asked) => serde_json::to_value(asked),
-                        _ => Ok(Value::Null),
-                    };
-                    return value
-                        .map(CustomResult::new)
-                        .map_err(|_| ErrorData::internal_error("the result could not be written", None));
-                }
-            }
-            if self.catalog.get(name).is_some()
-                && params.get("arguments").is_some_and(|arguments| !arguments.is_object() && !arguments.is_null())
-            {
-                let text = "Nothing was done. arguments must be an object, for example {\"limit\": 5}.";
-                let object = json!({ "status": "invalid_argument", "code": "invalid_argument", "summary": text, "retryable": false });
-                let result = result(object.as_object().cloned().unwrap_or_default(), true);
-                return serde_json::to_value(result)
-                    .map(CustomResult::new)
-                    .map_err(|_| ErrorData::internal_error("the result could not be written", None));
-            }
+        let malformed = || ErrorData::invalid_params(format!("Malformed parameters for {method}"), None);
+        let named = params.get("name").is_some_and(Value::is_string);
+        let odd_arguments = params.get("arguments").is_some_and(|given| !given.is_object() && !given.is_null());
+        if method != "tools/call" || !named || !odd_arguments {
+            return Err(malformed());
         }
-        Err(ErrorData::invalid_params(format!("Malformed parameters for {method}"), None))
+        let response = match with_read_arguments(params) {
+            Some(call) => self.run(call, &context).await?,
+            None => result(not_an_object(), true).into(),
+        };
+        let written = match response {
+            CallToolResponse::Complete(mut result) => {
+                // Older peers know no result type; rmcp takes it out of what it writes by itself.
+                result.result_type = result.result_type.filter(|_| is_modern(&context));
+                serde_json::to_value(result)
+            }
+            CallToolResponse::InputRequired(asked) => serde_json::to_value(asked),
+            _ => return Err(malformed()),
+        };
+        written.map(CustomResult::new).map_err(|_| ErrorData::internal_error("the result could not be written", None))
     }
+}
+
+/// A call whose arguments came as a JSON text; `None` if they are no object either way.
+fn with_read_arguments(mut params: Value) -> Option<CallToolRequestParams> {
+    let text = params.get("arguments")?.as_str()?;
+    let arguments: Map<String, Value> = serde_json::from_str(text).ok()?;
+    params.as_object_mut()?.insert("arguments".to_owned(), Value::Object(arguments));
+    serde_json::from_value(params).ok()
+}
+
+fn not_an_object() -> Map<String, Value> {
+    let summary = "Nothing was done. arguments must be an object, for example {\"limit\": 5}.";
+    let status = Status::InvalidArgument;
+    let object = json!({ "status": status, "code": status, "summary": summary, "retryable": false });
+    object.as_object().cloned().unwrap_or_default()
 }
 
 /// Text and structure each stand alone: some clients show the model only one of them.

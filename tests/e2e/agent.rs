@@ -360,6 +360,14 @@ impl Agent {
         }
     }
 
+    /// Calls a tool that only reads; both halves of its answer, as a model may be shown one of them: structure and text.
+    pub(crate) async fn halves(&self, tool: &str, arguments: Value) -> (String, String) {
+        let result = patiently(self.connection.call_tool(params(tool, arguments))).await.unwrap();
+        self.read(tool, &result).unwrap();
+        let text = serde_json::to_value(&result).unwrap()["content"][0]["text"].as_str().unwrap().to_owned();
+        (result.structured_content.unwrap().to_string(), text)
+    }
+
     /// Sends one message of a call, with whatever answer and state.
     pub(crate) async fn say(
         &self,
