@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, logging, open, print};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings};
 use crate::domain::{Redactor, Secret};
-use crate::truedy::{Call, Client, Error, Reply, Request};
+use crate::truedy::{Call, Client, Error, NotSent, Reply, Request};
 
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
@@ -197,11 +197,14 @@ fn trouble(error: &Error) -> (Exit, String, &'static str) {
             format!("the organisation's rate limit is used up for {} s", wait.as_secs()),
             "Wait, and look for other programs that use the same organisation.",
         ),
-        Error::NotSent(why) => (
-            Exit::Upstream,
-            format!("no connection: {why:?}"),
-            "Check network, name resolution, firewall and, behind a company's proxy, --upstream-proxy and --ca-file.",
-        ),
+        Error::NotSent(why) => {
+            let found = match why {
+                NotSent::NoConnection(why) => format!("no connection: {why}"),
+                _ => "the request could not be sent".to_owned(),
+            };
+            let todo = "Check network, name resolution, firewall and, behind a company's proxy, --upstream-proxy and --ca-file.";
+            (Exit::Upstream, found, todo)
+        }
         Error::NoVerdict(why, _) | Error::Unreadable(why, _) => {
             (Exit::Upstream, why.clone(), "Try again later; if it lasts, check --base-url and ask Truedy's support.")
         }
