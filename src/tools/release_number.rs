@@ -152,42 +152,15 @@ impl Change for ReleaseNumber {
                 }
                 Ok(answer)
             }
-            Err(error) if error.may_have_happened() => match vanishes(&desk, &plan.number.id, true).await {
-                Found::Absent => {
-                    let mut answer = plan.done(true);
-                    answer.warn("Truedy's answer was lost; the number is no longer in the account.");
-                    Ok(answer)
-                }
-                Found::Here(_) => {
-                    let summary = format!(
-                        "{name} was not released: Truedy gave no clear answer, and the number is still in the account. Look again with {} before trying once more.",
-                        names::LIST_NUMBERS
-                    );
-                    Err(said(Refusal::new(Status::NotReleased, summary).with("number", name.as_str()), &error).into())
-                }
-                Found::Unreadable => {
-                    let summary = format!(
-                        "It is not known whether {name} was released. Do not repeat the call: look for it with {} first.",
-                        names::LIST_NUMBERS
-                    );
-                    Err(said(Refusal::new(Status::OutcomeUnknown, summary).with("number", name.as_str()), &error)
-                        .into())
-                }
-            },
+            // Truedy turns whatever goes wrong into 422, also after the deed: a refusal is looked at like a lost answer.
+            Err(error) if error.may_have_happened() => plan.look(&error, true, &desk).await,
+            Err(Error::Refused(saying)) if matches!(saying.status, 409 | 422) => {
+                plan.look(&Error::Refused(saying), false, &desk).await
+            }
             Err(Error::Refused(saying)) if saying.status == 404 => {
                 let summary = format!("This call released nothing: {name} is gone already, by somebody else's hand.");
                 Err(said(
                     Refusal::new(Status::NotFound, summary).with("number", name.as_str()),
-                    &Error::Refused(saying),
-                )
-                .into())
-            }
-            Err(Error::Refused(saying)) if matches!(saying.status, 409 | 422) => {
-                let summary = format!(
-                    "{name} was not released: Truedy refused, in the words of truedy_says. The number is still in the account."
-                );
-                Err(said(
-                    Refusal::new(Status::NotReleased, summary).with("number", name.as_str()),
                     &Error::Refused(saying),
                 )
                 .into())
@@ -217,6 +190,41 @@ impl ReleaseNumber {
 }
 
 impl Plan {
+    /// Finds out in the list what a DELETE did whose answer was lost, or was a no that proves nothing.
+    async fn look(&self, error: &Error, lost: bool, desk: &Desk) -> Result<Answer<Released>, Failure> {
+        let name = &self.number.number;
+        let no = |status, summary: String| {
+            Err(said(Refusal::new(status, summary).with("number", name.as_str()), error).into())
+        };
+        match vanishes(desk, &self.number.id, lost).await {
+            Found::Absent => {
+                let mut answer = self.done(true);
+                answer.warn("Truedy's answer was lost or a refusal, but the number is no longer in the account.");
+                Ok(answer)
+            }
+            Found::Here(_) if lost => no(
+                Status::NotReleased,
+                format!(
+                    "{name} was not released: Truedy gave no clear answer, and the number is still in the account. Look again with {} before trying once more.",
+                    names::LIST_NUMBERS
+                ),
+            ),
+            Found::Here(_) => no(
+                Status::NotReleased,
+                format!(
+                    "{name} was not released: Truedy refused, in the words of truedy_says. The number is still in the account."
+                ),
+            ),
+            Found::Unreadable => no(
+                Status::OutcomeUnknown,
+                format!(
+                    "It is not known whether {name} was released. Do not repeat the call: look for it with {} first.",
+                    names::LIST_NUMBERS
+                ),
+            ),
+        }
+    }
+
     fn done(&self, verified: bool) -> Answer<Released> {
         let number = &self.number;
         let summary = format!("Released {}. {}", number.number, fate(number));

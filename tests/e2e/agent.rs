@@ -277,6 +277,41 @@ pub(crate) struct Agent {
     _home: TempDir,
 }
 
+/// Numbers as they were listed: each an object, in which a direction that nobody has is absent.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) rows: Vec<Value>,
+    pub(crate) total: Value,
+    pub(crate) next_offset: Value,
+}
+
+impl Listed {
+    /// Few numbers come as objects, many as a table.
+    pub(crate) fn of(answer: &Value) -> Self {
+        let table = |row: &Value| {
+            let cells = answer["columns"].as_array().unwrap().iter().zip(row.as_array().unwrap());
+            let given = cells.filter(|(_, cell)| **cell != "none");
+            Value::Object(given.map(|(name, cell)| (name.as_str().unwrap().to_owned(), cell.clone())).collect())
+        };
+        let rows = match (answer["numbers"].as_array(), answer["rows"].as_array()) {
+            (Some(rows), None) => rows.clone(),
+            (None, Some(rows)) => rows.iter().map(table).collect(),
+            _ => panic!("neither numbers nor a table: {answer}"),
+        };
+        Self { rows, total: answer["total"].clone(), next_offset: answer["next_offset"].clone() }
+    }
+
+    /// The numbers alone.
+    pub(crate) fn numbers(&self) -> Vec<&str> {
+        self.rows.iter().map(|row| row["number"].as_str().unwrap()).collect()
+    }
+
+    /// The row of a number.
+    pub(crate) fn row(&self, number: &str) -> &Value {
+        self.rows.iter().find(|row| row["number"] == number).unwrap_or_else(|| panic!("{number} is not listed"))
+    }
+}
+
 /// A call that was not carried out, as the agent reads it.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
@@ -358,6 +393,11 @@ impl Agent {
             }),
             Err(error) => panic!("{tool} was not answered: {error}"),
         }
+    }
+
+    /// The numbers of the account, or those that fit.
+    pub(crate) async fn numbers(&self, filters: Value) -> Listed {
+        Listed::of(&self.call("list_numbers", filters).await.unwrap_or_else(|refusal| panic!("{refusal:?}")))
     }
 
     /// Calls a tool that only reads; both halves of its answer, as a model may be shown one of them: structure and text.
