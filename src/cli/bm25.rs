@@ -47,14 +47,21 @@ impl Index {
     }
 }
 
-/// Lower-case words without the plural s, so that "numbers" finds "number".
+/// Words that say nothing about what is wanted; the indexes of clients leave them out too.
+const FILLERS: [&str; 48] = [
+    "a", "all", "an", "and", "any", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from", "has", "have",
+    "how", "i", "if", "in", "into", "is", "it", "its", "me", "my", "no", "not", "of", "on", "or", "our", "so", "that",
+    "the", "their", "them", "these", "this", "to", "us", "we", "what", "which", "who", "with", "you",
+];
+
+/// Lower-case words without fillers and endings, so that "porting our numbers" finds "port" and "number".
 fn words(text: &str) -> Vec<String> {
     text.to_lowercase()
         .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(|word| match word.strip_suffix('s') {
-            Some(stem) if stem.len() > 2 && !stem.ends_with('s') => stem.to_owned(),
-            _ => word.to_owned(),
+        .filter(|word| !word.is_empty() && !FILLERS.contains(word))
+        .map(|word| {
+            let stem = ["ing", "ed", "s"].iter().find_map(|end| word.strip_suffix(end)).filter(|stem| stem.len() > 2);
+            stem.filter(|stem| !stem.ends_with('s')).unwrap_or(word).to_owned()
         })
         .collect()
 }

@@ -125,12 +125,14 @@ impl Redactor {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let mut text = text.to_owned();
         for needle in held.iter().flat_map(|(_, needles)| needles) {
-            if text.contains(needle.text.as_str()) {
-                text = if needle.whole_word {
-                    replace_words(&text, &needle.text)
-                } else {
-                    text.replace(&needle.text, REDACTED)
-                };
+            if needle.whole_word {
+                if text.contains(&needle.text) {
+                    text = replace_words(&text, &needle.text);
+                }
+            } else if text.contains(['%', '\\', '+']) {
+                text = replace_escaped(&text, &needle.text);
+            } else if text.contains(&needle.text) {
+                text = text.replace(&needle.text, REDACTED);
             }
         }
         for prefix in ["truedy_", "KEY0"] {
@@ -151,23 +153,9 @@ impl Redactor {
     }
 }
 
-/// Every form in which a secret may come back.
+/// Every form in which a secret may come back; escapes of each are seen through by [`replace_escaped`].
 fn needles(secret: &str) -> Vec<Needle> {
     let mut forms = vec![secret.to_owned()];
-    let json = Value::String(secret.to_owned()).to_string();
-    forms.push(json.trim_matches('"').to_owned());
-    forms.push(json.trim_matches('"').replace('/', "\\/"));
-    for (digits, keep) in [
-        ("0123456789ABCDEF", "-._~"),
-        ("0123456789abcdef", "-._~"),
-        ("0123456789ABCDEF", "-._~!*'()"),
-        ("0123456789ABCDEF", ""),
-    ] {
-        forms.push(percent(secret, digits, keep));
-    }
-    for keep in ["-._~ ", "-._* "] {
-        forms.push(percent(secret, "0123456789ABCDEF", keep).replace(' ', "+"));
-    }
     forms.push(secret.bytes().map(|b| format!("{b:02x}")).collect());
     forms.push(secret.bytes().map(|b| format!("{b:02X}")).collect());
     for pad in 0..3_usize {
@@ -190,16 +178,71 @@ fn needles(secret: &str) -> Vec<Needle> {
         .collect()
 }
 
-fn percent(text: &str, digits: &str, keep: &str) -> String {
-    let digit = |n: u8| digits.as_bytes().get(usize::from(n)).copied().map_or('0', char::from);
-    text.bytes().fold(String::new(), |mut encoded, b| {
-        if b.is_ascii_alphanumeric() || keep.as_bytes().contains(&b) {
-            encoded.push(char::from(b));
-        } else {
-            encoded.extend(['%', digit(b >> 4), digit(b & 15)]);
+/// Replaces a form wherever it stands, whichever of its characters are escaped, for URLs or for JSON, once or several times.
+fn replace_escaped(text: &str, form: &str) -> String {
+    let (bytes, mut result, mut kept, mut at) = (text.as_bytes(), String::new(), 0, 0);
+    while at < bytes.len() {
+        match escaped_end(bytes, at, form.as_bytes(), &mut { STEPS }) {
+            Some(end) => {
+                result.push_str(text.get(kept..at).unwrap_or_default());
+                result.push_str(REDACTED);
+                (kept, at) = (end, end);
+            }
+            None => at += 1,
         }
-        encoded
-    })
+    }
+    result.push_str(text.get(kept..).unwrap_or_default());
+    result
+}
+
+/// Where the form ends that begins at `at`; `None` if none does.
+fn escaped_end(text: &[u8], at: usize, form: &[u8], steps: &mut u32) -> Option<usize> {
+    let Some((byte, rest)) = form.split_first() else {
+        return Some(at);
+    };
+    *steps = steps.checked_sub(1)?;
+    one_ends(text, at, *byte).into_iter().find_map(|end| escaped_end(text, end, rest, steps))
+}
+
+/// Backslashes can be read in many ways; a text made of them must not cost for ever.
+const STEPS: u32 = 20_000;
+
+/// The longest run of backslashes that is taken for one character, however often it was escaped.
+const RUN: usize = 8;
+
+/// Where one character may end that stands at `at`, in any of its escapes.
+fn one_ends(text: &[u8], at: usize, byte: u8) -> Vec<usize> {
+    let rest = text.get(at..).unwrap_or_default();
+    let is_hex = |digits: Option<&[u8]>| {
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()) == Some(u32::from(byte))
+    };
+    match rest {
+        [first, ..] if *first == byte && byte != b'\\' && byte != b'%' => vec![at + 1],
+        [b'+', ..] if byte == b' ' => vec![at + 1],
+        [b'%', rest @ ..] => {
+            // `%2541` is `%41` escaped once more.
+            let again = rest.chunks(2).take_while(|pair| *pair == b"25").count();
+            let bare = (byte == b'%').then_some(at + 1);
+            let escaped = (0..=again).map(|n| n * 2).filter(|n| is_hex(rest.get(*n..*n + 2))).map(|n| at + 3 + n);
+            escaped.chain(bare).collect()
+        }
+        [b'\\', ..] => {
+            let run = rest.iter().take_while(|b| **b == b'\\').count();
+            let after = rest.get(run..).unwrap_or_default();
+            let mut ends = Vec::new();
+            if after.first() == Some(&b'u') && is_hex(after.get(1..5)) {
+                ends.push(at + run + 5);
+            }
+            if byte == b'\\' {
+                ends.extend((1..=run.min(RUN)).rev().map(|taken| at + taken));
+            } else if after.first() == Some(&byte) {
+                ends.push(at + run + 1);
+            }
+            ends
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn replace_words(text: &str, word: &str) -> String {
@@ -271,6 +314,29 @@ mod tests {
             let quoted: String = url::form_urlencoded::byte_serialize(whole.as_bytes()).collect();
             prop_assert!(redactor.text(&quoted).contains(REDACTED), "{quoted}");
         }
+    }
+
+    #[test]
+    fn escapes_of_every_kind_are_seen_through() {
+        let (redactor, _held) = redactor("ab/c+d e=\"f\\g\\\\h&i%j");
+        let plain = "ab/c+d e=\"f\\g\\\\h&i%j";
+        let json = |text: &str| Value::String(text.to_owned()).to_string().trim_matches('"').to_owned();
+        let all = |text: &str| text.bytes().map(|b| format!("%{b:02x}")).collect::<String>();
+        for form in [
+            plain.to_owned(),
+            json(plain),
+            json(&json(plain)),
+            plain.bytes().map(|b| format!("\\u{b:04x}")).collect(),
+            json(plain).replace('&', "\\u0026").replace('/', "\\/"),
+            all(plain),
+            all(plain).replace('%', "%25"),
+            "ab/c%2Bd%20e%3D%22f%5Cg%5C%5Ch%26i%25j".to_owned(),
+            "ab%2Fc%2bd+e%3d%22f%5cg%5c%5ch%26i%25j".to_owned(),
+            "ab/c+d%20e=%22f%5Cg%5C%5Ch&i%25j".to_owned(),
+        ] {
+            assert_eq!(redactor.text(&format!("a {form}; b")), "a [redacted]; b", "{form}");
+        }
+        assert_eq!(redactor.text("100 % of \\ab/c+d e"), "100 % of \\ab/c+d e");
     }
 
     #[test]

@@ -170,6 +170,11 @@ impl Service {
         reply
     }
 
+    /// A text without any secret now in use.
+    pub(super) fn hide(&self, text: &str) -> String {
+        self.redactor.text(text)
+    }
+
     /// Waits until every call is answered: reads get `reads`, then all that has sent nothing is stopped, and changes get up
     /// to `all`. `answered` resolves when nobody waits for an answer.
     pub async fn finish(&self, answered: impl Future<Output = ()>, reads: Duration, all: Duration) {

@@ -70,7 +70,10 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let Some(entry) = self.catalog.get(&params.name) else {
-            return Err(ErrorData::invalid_params(format!("Unknown tool: {}", clean_to(&params.name, 64)), None));
+            return Err(ErrorData::invalid_params(
+                format!("Unknown tool: {}", clean_to(&self.service.hide(&params.name), 64)),
+                None,
+            ));
         };
         let asker = asker(context, &params);
         let reply = entry.call(&self.service, params.arguments.unwrap_or_default(), asker, context.ct.clone()).await;

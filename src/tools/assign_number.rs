@@ -22,10 +22,10 @@ use crate::truedy::{Call, Error, Nature, Request};
 const AFTERWARDS: Duration = Duration::from_secs(6);
 
 arguments! {
-    /// Assign (attach, give) a phone number to an agent for one direction: inbound, it answers the calls; outbound, it calls from the number (caller ID).
+    /// Assign (attach, give) a phone number to an agent for one direction: inbound, let it answer calls; outbound, let it call from there (caller ID).
     ///
-    /// Call twice for both. Outbound calls need an outbound assignment. If another agent has the direction, nothing changes and the
-    /// answer names it; confirm: true then moves the calls. The result is read back. Undo: unassign_number.
+    /// Call twice for both. Outbound calls need an outbound assignment. If another agent (bot) has the direction, nothing changes and the
+    /// result names it; confirm: true then moves the calls. The result is read back. Undo: unassign_number.
     AssignNumber {
         /// The number, "+14155550123", or its id.
         number_id: NumberRef,

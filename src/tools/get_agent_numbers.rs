@@ -15,9 +15,9 @@ use crate::domain::{AgentRef, Direction, OwnedNumber, Status};
 use crate::truedy::{Error, Saying};
 
 arguments! {
-    /// Show one agent's phone numbers: those it answers (inbound) and those it calls from (outbound), fresh from Truedy.
+    /// Show one agent's phone numbers: which it answers (inbound) and which it calls from (outbound), fresh from Truedy.
     ///
-    /// The surest check of an assignment. Without an outbound number an agent cannot call, without an inbound one nobody reaches it.
+    /// The surest check of an assignment. Without an outbound one an agent cannot call, without an inbound one it has nothing to answer.
     /// All agents: list_agents.
     GetAgentNumbers {
         /// The agent's exact name, "Front desk", or id.

@@ -15,10 +15,10 @@ use crate::domain::{Agent, AgentRef, Direction, Limit, Offset, Status, StatusNam
 use crate::truedy::Request;
 
 arguments! {
-    /// List the voice agents (assistants, bots) with status and the numbers they answer and call from. Finds an agent by name.
+    /// List the voice agents (assistants, bots) with status and numbers. Look one up by name.
     ///
     /// Every tool takes an agent's name as well as its id. Outbound calls need an outbound number; only active agents take calls.
-    /// Agents are made in Truedy's dashboard.
+    /// Agents are made in Truedy's dashboard, not here.
     ListAgents {
         /// Only names that contain this, "desk".
         name: Option<AgentRef>,

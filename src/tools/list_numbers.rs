@@ -14,10 +14,10 @@ use super::tool::{Desk, Effect, Read, Tool};
 use crate::domain::{AgentRef, Limit, Offset, OwnedNumber, Slot, Status, StatusName};
 
 arguments! {
-    /// List the phone numbers this account owns, bought (managed) or brought from an own carrier (byoc), and which agent answers them (inbound) or calls from them (outbound).
+    /// List our phone numbers: show each number this account has, who answers the number (agent, inbound), who calls from the number (outbound), numbers nobody uses (unused).
     ///
-    /// Shows id, number and status; no agent shown means none, unknown means Truedy did not say. Use it for unused numbers, or to see
-    /// whether a purchase went through. For numbers on sale use search_numbers.
+    /// Shows id, number, status (active, pending), managed (bought) or byoc (imported). unknown: Truedy did not say. Also shows whether a
+    /// purchase went through. Numbers for sale: search_numbers.
     ListNumbers {
         /// Only this status: active, pending or inactive.
         status: Option<StatusName>,

@@ -26,10 +26,10 @@ const AFTERWARDS: Duration = Duration::from_secs(7);
 const PRICING: Duration = Duration::from_secs(6);
 
 arguments! {
-    /// Buy (purchase, order, get) a new phone number. Costs money every month until it is released.
+    /// Buy (purchase, order, get) a new phone number. It is paid every month until released.
     ///
-    /// Take it from search_numbers and buy only what the user asked for. It is pending until the carrier has set it up, and unused until
-    /// assign_number. To bring a number from an own carrier use import_number. If the outcome is unknown do not buy again: look in list_numbers.
+    /// Take it from search_numbers and buy only what the user asked for. It is pending until the carrier has set it up, and then needs
+    /// assign_number. To bring one from an own carrier use import_number. If the outcome is unknown do not buy again: look in list_numbers.
     PurchaseNumber {
         /// E.164: + and 2 to 15 digits, as offered: "+14155550123".
         phone_number: E164,

@@ -16,10 +16,10 @@ use crate::domain::{AreaCode, CountryCode, Label, NumberType, Page, PageSize, Se
 use crate::truedy::{Error, Nature, Reply, Request};
 
 arguments! {
-    /// Search phone numbers for sale: available numbers by country, city, state or area code, with monthly price (cost) and features.
+    /// Search phone numbers for sale: find a number available in a country, city, state or area code, toll-free too, and what it costs (price, cost a month).
     ///
-    /// Free, and reserves nothing: an offer may be gone a moment later. Buy one with purchase_number. An empty list is no failure:
-    /// search wider. Numbers already owned: list_numbers.
+    /// Free, and reserves nothing: an offer may be gone a moment later. Buy it with purchase_number. An empty list is no failure:
+    /// search wider. Owned ones: list_numbers.
     SearchNumbers {
         /// Two capital letters, ISO 3166-1 (GB, CA); default US.
         country_code: Option<CountryCode>,

@@ -288,7 +288,7 @@ impl Client {
     async fn receive(&self, builder: reqwest::RequestBuilder, limit: usize) -> Result<Answer, reqwest::Error> {
         let mut response = builder.send().await?;
         let header = |name: http::HeaderName| {
-            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+            response.headers().get(name).and_then(|value| value.to_str().ok()).map(|text| self.redactor.text(text))
         };
         let mut answer = Answer {
             status: response.status(),

@@ -37,8 +37,6 @@ pub(crate) enum Era {
 }
 
 impl Era {
-    pub(crate) const BOTH: [Self; 2] = [Self::Old, Self::New];
-
     fn version(self) -> ProtocolVersion {
         match self {
             Self::Old => ProtocolVersion::V_2025_11_25,

@@ -434,7 +434,8 @@ fn blind_release() -> (Called, usize) {
 
 // --- All that takes long, at once --------------------------------------------------------------------------------
 
-struct Slow {
+pub(crate) struct Slow {
+    pub(crate) endings: Vec<super::transport::End>,
     purchases: Vec<Changes>,
     imports: Vec<Changes>,
     releases: Vec<Changes>,
@@ -443,12 +444,13 @@ struct Slow {
     blind_release: (Called, usize),
 }
 
-static SLOW: LazyLock<Slow> = LazyLock::new(|| {
+pub(crate) static SLOW: LazyLock<Slow> = LazyLock::new(|| {
     thread::scope(|scope| {
         let (purchases, imports, releases) = (scope.spawn(purchases), scope.spawn(imports), scope.spawn(releases));
         let (assignments, silences) = (scope.spawn(assignments), scope.spawn(silences));
-        let blind_release = scope.spawn(blind_release);
+        let (blind_release, endings) = (scope.spawn(blind_release), scope.spawn(super::transport::endings));
         Slow {
+            endings: endings.join().unwrap(),
             purchases: purchases.join().unwrap(),
             imports: imports.join().unwrap(),
             releases: releases.join().unwrap(),

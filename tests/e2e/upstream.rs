@@ -451,6 +451,7 @@ async fn accept(listener: std::net::TcpListener, shared: &Arc<Shared>) {
             () = shared.stop.cancelled() => return,
         };
         if let Ok((stream, _)) = accepted {
+            stream.set_nodelay(true).expect("a socket");
             shared.connections.fetch_add(1, Ordering::SeqCst);
             let shared = Arc::clone(shared);
             tokio::spawn(async move {
@@ -582,7 +583,6 @@ async fn act(stream: &mut TcpStream, mut play: Play, seen: &Seen, shared: &Share
     }
     match play {
         Play::Answer(reply) => {
-            // 204 and the like carry no body and no length of one.
             stream.write_all(&reply.head(Some(reply.body.len()))).await?;
             stream.write_all(&reply.body).await?;
             return Ok(true);

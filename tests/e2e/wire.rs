@@ -297,7 +297,8 @@ fn is_json_rpc(line: &str) -> bool {
         return false;
     };
     let has = |field: &str| message.contains_key(field);
-    let answers = has("id") && (has("result") != has("error")) && !has("method");
+    // An error about what could not be read has no id to answer to.
+    let answers = (has("id") && has("result") != has("error") || has("error") && !has("result")) && !has("method");
     let asks = message.get("method").is_some_and(Value::is_string) && !has("result") && !has("error");
     message.get("jsonrpc") == Some(&json!("2.0")) && (answers || asks)
 }
