@@ -162,12 +162,16 @@ impl Service {
             }
         };
         let mut reply = finished.unwrap_or_else(|_| refuse(advice::on_fault(effect)));
-        if let Reply::Done(object, _) = &mut reply {
-            // The second line: what came from Truedy was cleaned when it was read. Our own vocabulary stays.
+        self.cleanse(&mut reply);
+        reply
+    }
+
+    /// The second line against secrets: what came from Truedy was cleaned when it was read. Our own vocabulary stays.
+    fn cleanse(&self, reply: &mut Reply) {
+        if let Reply::Done(object, _) = reply {
             let ours = |name: &str| matches!(name, "status" | "code");
             object.iter_mut().filter(|(name, _)| !ours(name)).for_each(|(_, value)| self.redactor.value(value));
         }
-        reply
     }
 
     /// A text without any secret now in use.
@@ -191,13 +195,17 @@ impl Service {
         }
     }
 
-    /// A desk for one call, and what keeps its secrets out of everything that comes back.
-    async fn desk<T: Tool>(&self, tool: &T, guest: &Guest) -> Result<(Desk, Vec<Held>), Refusal> {
-        let held = tool.secrets().into_iter().map(|secret| self.redactor.hold(secret)).collect();
+    /// Looks for the secrets among the arguments, in all that comes back, until the call is over.
+    fn hold<T: Tool>(&self, tool: &T) -> Vec<Held> {
+        tool.secrets().into_iter().map(|secret| self.redactor.hold(secret)).collect()
+    }
+
+    /// A desk for one call.
+    async fn desk(&self, guest: &Guest) -> Result<Desk, Refusal> {
         let truedy = self.upstream.client().await?;
         let asks = guest.asker.can_ask() && self.policy.ask == Ask::Auto;
         let call = Call { deadline: Instant::now() + TIME, stop: guest.stop.clone() };
-        Ok((Desk { truedy, call, asks, prices: Arc::clone(&self.prices) }, held))
+        Ok(Desk { truedy, call, asks, prices: Arc::clone(&self.prices) })
     }
 
     /// Reads the arguments; everything wrong with them is told at once.
@@ -214,27 +222,38 @@ impl Service {
 
     /// Answers a call that only reads.
     pub(super) async fn read<T: Read>(self: Arc<Self>, arguments: Map<String, Value>, guest: Guest) -> Reply {
+        let tool = match Self::parse::<T>(arguments) {
+            Ok(tool) => tool,
+            Err(refusal) => return refuse(refusal),
+        };
+        let _held = self.hold(&tool);
         let outcome = async {
-            let tool = Self::parse::<T>(arguments)?;
             self.policy.admit(T::NAME, true, &Claims::default())?;
-            let (desk, _held) = self.desk(&tool, &guest).await?;
-            let answer = tool.read(desk).await;
+            let answer = tool.read(self.desk(&guest).await?).await;
             answer.map(|answer| done(&answer)).map_err(|failure| words(failure, T::EFFECT, Stage::Before))
         };
-        outcome.await.unwrap_or_else(refuse)
+        let mut reply = outcome.await.unwrap_or_else(refuse);
+        self.cleanse(&mut reply);
+        reply
     }
 
     /// Answers a call that changes something.
     pub(super) async fn change<T: Change>(self: Arc<Self>, arguments: Map<String, Value>, guest: Guest) -> Reply {
-        self.change_or_refuse::<T>(arguments, guest).await.unwrap_or_else(refuse)
+        let given = Value::Object(arguments.clone());
+        let tool = match Self::parse::<T>(arguments) {
+            Ok(tool) => tool,
+            Err(refusal) => return refuse(refusal),
+        };
+        let _held = self.hold(&tool);
+        let mut reply = self.weigh_and_act(tool, &given, guest).await.unwrap_or_else(refuse);
+        self.cleanse(&mut reply);
+        reply
     }
 
-    async fn change_or_refuse<T: Change>(&self, arguments: Map<String, Value>, guest: Guest) -> Result<Reply, Refusal> {
-        let given = Value::Object(arguments.clone());
-        let tool = Self::parse::<T>(arguments)?;
+    async fn weigh_and_act<T: Change>(&self, tool: T, given: &Value, guest: Guest) -> Result<Reply, Refusal> {
         let claims = tool.claims();
         self.policy.admit(T::NAME, false, &claims)?;
-        let (mut desk, _held) = self.desk(&tool, &guest).await?;
+        let mut desk = self.desk(&guest).await?;
         let before = |failure| words(failure, T::EFFECT, Stage::Before);
         let (mut plan, stakes) = match tool.plan(&desk.with(desk.call.within(PLANNING))).await.map_err(before)? {
             Step::Done(answer) => return Ok(done(&answer)),
@@ -245,7 +264,7 @@ impl Service {
             Verdict::Go => {}
             Verdict::Ask(question) => {
                 let left = desk.call.left();
-                let subject = Subject { tool: T::NAME, arguments: &given, seen: &stakes.seen };
+                let subject = Subject { tool: T::NAME, arguments: given, seen: &stakes.seen };
                 let seen_then = match self.consent.ask(&guest.asker, &guest.stop, &question, &subject).await? {
                     Word::Pending(asked) => return Ok(Reply::Ask(asked)),
                     Word::Yes { seen } => seen,

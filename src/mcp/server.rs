@@ -81,14 +81,20 @@ impl Server {
             Reply::Done(object, is_error) => CallToolResponse::from(result(object, is_error)),
             Reply::Ask(asked) => CallToolResponse::InputRequired(*asked),
         };
-        if is_modern(context) {
-            match &mut response {
-                CallToolResponse::Complete(result) => stamp(&mut result.meta),
-                CallToolResponse::InputRequired(asked) => stamp(&mut asked.meta),
-                _ => {}
-            }
-        }
+        sign(&mut response, context);
         Ok(response)
+    }
+}
+
+/// Says who answered, on every result of the newer era.
+fn sign(response: &mut CallToolResponse, context: &RequestContext<RoleServer>) {
+    if !is_modern(context) {
+        return;
+    }
+    match response {
+        CallToolResponse::Complete(result) => stamp(&mut result.meta),
+        CallToolResponse::InputRequired(asked) => stamp(&mut asked.meta),
+        _ => {}
     }
 }
 
@@ -153,7 +159,11 @@ impl ServerHandler for Server {
         }
         let response = match with_read_arguments(params) {
             Some(call) => self.run(call, &context).await?,
-            None => result(not_an_object(), true).into(),
+            None => {
+                let mut response = result(not_an_object(), true).into();
+                sign(&mut response, &context);
+                response
+            }
         };
         let written = match response {
             CallToolResponse::Complete(mut result) => {

@@ -9,12 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rmcp::ServiceExt;
-use rmcp::model::{ClientNotification, ClientRequest, JsonRpcMessage, RequestId};
+use rmcp::model::{
+    ClientNotification, ClientRequest, GetMeta, InitializeRequestParams, JsonRpcMessage, ProtocolVersion, RequestId,
+    RequestMetaObject,
+};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::route::Service;
@@ -36,25 +40,63 @@ pub async fn serve_stdio(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let lines = AsyncRwTransport::new_server(input, output).with_max_line_length(LINE);
-    let transport =
-        Line { lines, opened: false, ended: None, shutdown, service: Arc::clone(&service), open: Arc::default() };
+    let (ending, mut ends) = watch::channel(None);
+    let transport = Line {
+        lines,
+        opened: None,
+        handshake: None,
+        ending,
+        shutdown,
+        service: Arc::clone(&service),
+        open: Arc::default(),
+    };
     match server.serve(transport).await {
-        Ok(running) => drop(running.waiting().await),
+        Ok(running) => tokio::select! {
+            _ = running.waiting() => {}
+            // Nobody is waited for twice: this bound covers calls, changes and the writing of answers.
+            () = end_of(&mut ends) => return Ok(()),
+        },
         // Nobody asked for anything: a normal end.
         Err(ServerInitializeError::ConnectionClosed(_)) => {}
         Err(error) => return Err(io::Error::other(error.to_string())),
     }
-    service.finish(std::future::ready(()), Duration::ZERO, AT_SIGNAL.1).await;
+    let left = ends.borrow().map_or(AT_SIGNAL.1, |end: Instant| end.saturating_duration_since(Instant::now()));
+    service.finish(std::future::ready(()), Duration::ZERO, left).await;
     Ok(())
+}
+
+/// Resolves when the time for ending is up, once there is such a time.
+async fn end_of(ends: &mut watch::Receiver<Option<Instant>>) {
+    loop {
+        let end = *ends.borrow_and_update();
+        match end {
+            Some(end) => return tokio::time::sleep_until(end).await,
+            None if ends.changed().await.is_err() => return std::future::pending().await,
+            None => {}
+        }
+    }
 }
 
 struct Line<R: AsyncRead, W: AsyncWrite> {
     lines: AsyncRwTransport<RoleServer, R, W>,
-    opened: bool,
-    ended: Option<(Duration, Duration)>,
+    /// Which era the first request was of; a probe opens nothing.
+    opened: Option<Era>,
+    /// The handshake that came after requests of the newer era.
+    handshake: Option<InitializeRequestParams>,
+    /// When everything must have ended.
+    ending: watch::Sender<Option<Instant>>,
     shutdown: CancellationToken,
     service: Arc<Service>,
     open: Arc<Open>,
+}
+
+/// How a client speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Era {
+    /// By a handshake, then without metadata.
+    Handshake,
+    /// With metadata on every request.
+    Metadata,
 }
 
 /// The requests that still await an answer.
@@ -88,6 +130,52 @@ impl Open {
     }
 }
 
+impl<R: AsyncRead, W: AsyncWrite> Line<R, W> {
+    /// Keeps what must be known of a message: who awaits an answer, and in which era the client speaks.
+    fn note(&mut self, message: &mut RxJsonRpcMessage<RoleServer>) {
+        match message {
+            JsonRpcMessage::Request(request) => {
+                self.open.add(request.id.clone());
+                match &request.request {
+                    // A probe opens nothing: the handshake may still follow.
+                    ClientRequest::DiscoverRequest(_) | ClientRequest::PingRequest(_) => {}
+                    ClientRequest::InitializeRequest(handshake) => {
+                        if *self.opened.get_or_insert(Era::Handshake) == Era::Metadata {
+                            self.handshake = Some(handshake.params.clone());
+                        }
+                    }
+                    _ => drop(self.opened.get_or_insert(Era::Metadata)),
+                }
+                if let Some(handshake) = &self.handshake {
+                    as_agreed(request.request.get_meta_mut(), handshake);
+                }
+            }
+            // A cancelled request is not answered.
+            JsonRpcMessage::Notification(note) => {
+                if let ClientNotification::CancelledNotification(cancelled) = &note.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    self.open.remove(id);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A connection that opened with metadata on every request is held to it by rmcp; what a later handshake agreed on is
+/// written into the requests that follow it.
+fn as_agreed(meta: &mut RequestMetaObject, handshake: &InitializeRequestParams) {
+    if meta.protocol_version().is_some() {
+        return;
+    }
+    let asked = &handshake.protocol_version;
+    let known = ProtocolVersion::KNOWN_VERSIONS.contains(asked) && *asked < ProtocolVersion::V_2026_07_28;
+    meta.set_protocol_version(if known { asked.clone() } else { ProtocolVersion::V_2025_11_25 });
+    meta.set_client_capabilities(handshake.capabilities.clone());
+    meta.set_client_info(handshake.client_info.clone());
+}
+
 impl<R, W> Transport<RoleServer> for Line<R, W>
 where
     R: AsyncRead + Send + Unpin,
@@ -116,43 +204,29 @@ where
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        while self.ended.is_none() {
+        let mut at_end = AT_END;
+        while self.ending.borrow().is_none() {
             let message = tokio::select! {
                 message = self.lines.receive() => message,
                 () = self.shutdown.cancelled() => {
-                    self.ended = Some(AT_SIGNAL);
-                    break;
+                    at_end = AT_SIGNAL;
+                    None
                 }
             };
-            let Some(message) = message else {
-                self.ended = Some(AT_END);
+            let Some(mut message) = message else {
+                self.ending.send_replace(Some(Instant::now() + at_end.1));
                 break;
             };
-            match &message {
-                JsonRpcMessage::Request(request) => self.open.add(request.id.clone()),
-                // A cancelled request is not answered.
-                JsonRpcMessage::Notification(note) => {
-                    if let ClientNotification::CancelledNotification(cancelled) = &note.notification
-                        && let Some(id) = &cancelled.params.request_id
-                    {
-                        self.open.remove(id);
-                    }
-                }
-                _ => {}
-            }
-            if self.opened {
-                return Some(message);
-            }
-            if let JsonRpcMessage::Request(request) = &message {
-                // A probe opens nothing: the handshake may still follow.
-                self.opened =
-                    !matches!(request.request, ClientRequest::DiscoverRequest(_) | ClientRequest::PingRequest(_));
+            self.note(&mut message);
+            let is_request = matches!(message, JsonRpcMessage::Request(_));
+            // Before the first request anything else would end the connection.
+            if is_request || self.opened.is_some() {
                 return Some(message);
             }
         }
         // Answers of running calls still go out while this waits.
-        let (reads, changes) = self.ended.unwrap_or(AT_END);
-        self.service.finish(self.open.all_answered(), reads, changes).await;
+        let left = self.ending.borrow().map_or(at_end.1, |end| end.saturating_duration_since(Instant::now()));
+        self.service.finish(self.open.all_answered(), at_end.0.min(left), left).await;
         None
     }
 

@@ -73,6 +73,8 @@ type Meanwhile = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 pub(crate) enum Human {
     /// Cannot be asked: the client declares no elicitation.
     Absent,
+    /// Cannot be asked by form: the client only opens links.
+    OpensLinks,
     /// Ticks, and types the digits the question shows.
     Agrees,
     /// Ticks, and types other digits.
@@ -142,6 +144,7 @@ impl ClientHandler for Person {
     fn get_info(&self) -> ClientConfig {
         let capabilities = match self.human {
             Human::Absent => ClientCapabilities::default(),
+            Human::OpensLinks => serde_json::from_value(json!({ "elicitation": { "url": {} } })).unwrap(),
             _ => ClientCapabilities::builder().enable_elicitation().build(),
         };
         ClientConfig::new(capabilities, Implementation::new("e2e", "1")).with_protocol_version(self.version.clone())
@@ -158,7 +161,7 @@ impl ClientHandler for Person {
         let question = Question { message, form: serde_json::to_value(&requested_schema).unwrap() };
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(question.clone());
         let content = match &self.human {
-            Human::Absent => panic!("asked, although nobody can be: {question:?}"),
+            Human::Absent | Human::OpensLinks => panic!("asked, although nobody can be: {question:?}"),
             Human::Declines => return Ok(ElicitResult::new(ElicitationAction::Decline)),
             Human::Cancels => return Ok(ElicitResult::new(ElicitationAction::Cancel)),
             Human::CannotBeReached => return Err(ErrorData::internal_error("no window could be opened", None)),
@@ -543,10 +546,11 @@ pub(crate) struct Sent {
 pub(crate) struct Ledger(pub(crate) Vec<Sent>);
 
 impl Ledger {
-    /// Nothing is written before the first request; an answer has no method.
+    /// Nothing is written before the first request; a line may still be under way; an answer has no method.
     fn read(file: &Path) -> Self {
         let text = std::fs::read_to_string(file).unwrap_or_default();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a whole line"));
+        let written = text.rsplit_once('\n').map_or("", |(written, _)| written);
+        let lines = written.lines().map(|line| serde_json::from_str::<Value>(line).expect("a whole line"));
         Self(
             lines
                 .filter_map(|line| {

@@ -13,7 +13,7 @@ use super::upstream::{
     AGENT_NUMBERS, AGENTS, ASSIGN, CREDENTIALS, FRONT_DESK, FRONT_OFFICE, IMPORT, LIST, PURCHASE, Play, RELEASE, Reply,
     SEARCH, UNASSIGN, Upstream, WEBHOOK,
 };
-use super::wire::{Called, Era, KEY, Wire, server};
+use super::wire::{Called, Era, KEY, Wire, at_once, nobody, server, server_within};
 
 /// The bound every call keeps, a slow machine's share included.
 const BOUND: Duration = Duration::from_secs(26);
@@ -613,7 +613,7 @@ fn silence_after_a_change_was_sent_leaves_its_outcome_unknown() {
 
 #[test]
 fn a_change_that_finds_no_connection_says_that_nothing_was_sent() {
-    for (route, tool, arguments, words) in [
+    let cases = [
         (PURCHASE, "purchase_number", json!({ "phone_number": FREE }), "Nothing was bought"),
         (
             IMPORT,
@@ -628,7 +628,8 @@ fn a_change_that_finds_no_connection_says_that_nothing_was_sent() {
             json!({ "number_id": "+14155550124", "assignment_type": "inbound" }),
             "Nothing was changed",
         ),
-    ] {
+    ];
+    at_once(cases, |(route, tool, arguments, words)| {
         let upstream = busy();
         // From the last read before the change on, nobody listens.
         let deaf = upstream.refuser();
@@ -641,18 +642,16 @@ fn a_change_that_finds_no_connection_says_that_nothing_was_sent() {
         assert_eq!(called.status(), "upstream_unavailable", "{route}: {}", called.0);
         assert!(called.summary().contains(words), "{route}: {}", called.0);
         assert_eq!(upstream.changes(), 0);
-    }
+    });
 }
 
 #[test]
 fn nothing_listening_is_told_at_once_by_every_tool() {
-    let upstream = busy();
-    upstream.refuse();
-    let base_url = upstream.base_url();
-    drop(upstream);
+    let (_free, base_url) = nobody();
     let mut wire = Wire::open(server(&base_url), Era::Modern);
-    for (tool, arguments) in one_of_each() {
-        let called = wire.call(tool, arguments);
+    let calls = one_of_each().into_iter().map(|(tool, arguments)| (tool, wire.send_call(tool, arguments)));
+    for (tool, id) in calls.collect::<Vec<_>>() {
+        let called = wire.called(id);
         assert_eq!(called.status(), "upstream_unavailable", "{tool}: {}", called.0);
         assert!(called.summary().starts_with("Nothing "), "{tool}: {}", called.0);
         assert_eq!(called.object()["retryable"], json!(true), "{tool}");
@@ -748,14 +747,15 @@ fn probe(tool: &str, arguments: Value, route: &str, play: &Play) -> (Called, usi
 
 #[test]
 fn a_read_that_fails_is_tried_three_times_and_a_search_twice() {
-    for (name, play) in [
+    let cases = [
         ("reset", Play::Reset),
         ("closed", Play::Close),
         ("cut", Play::Cut(Reply::json(200, &json!({ "data": [] })))),
         ("500", Play::json(500, &error("internal_error", "oops"))),
         ("502", Play::Answer(Reply::text(502, "text/html", HTML))),
         ("503", Play::Answer(Reply::empty(503))),
-    ] {
+    ];
+    at_once(cases, |(name, play)| {
         let (called, times) = probe("list_credentials", json!({}), CREDENTIALS, &play);
         assert_eq!((called.status(), times), ("upstream_unavailable", 3), "{name}: {}", called.0);
         let (called, times) = probe("search_numbers", json!({}), SEARCH, &play);
@@ -766,16 +766,17 @@ fn a_read_that_fails_is_tried_three_times_and_a_search_twice() {
             "{name}: {}",
             called.0
         );
-    }
-    for (tool, arguments, route) in [
+    });
+    let cases = [
         ("list_numbers", json!({}), LIST),
         ("list_agents", json!({}), AGENTS),
         ("get_agent_numbers", json!({ "agent_id": FRONT_DESK }), AGENT_NUMBERS),
         ("get_webhook_url", json!({ "agent_id": FRONT_DESK }), WEBHOOK),
-    ] {
+    ];
+    at_once(cases, |(tool, arguments, route)| {
         let (called, times) = probe(tool, arguments, route, &Play::Answer(Reply::empty(503)));
         assert_eq!((called.status(), times), ("upstream_unavailable", 3), "{tool}: {}", called.0);
-    }
+    });
 }
 
 #[test]
@@ -832,7 +833,7 @@ fn every_shape_of_an_error_has_its_status() {
         { "type": "missing", "loc": ["body", "phone_number"], "msg": "Field required", "input": { "api_key": "KEYinput0123456789" } },
         { "type": "int_parsing", "loc": ["query", "limit"], "msg": "Input should be a valid integer", "input": "KEYinput0123456789", "ctx": {}, "url": "https://errors.example" }
     ] });
-    for (name, play, status, times) in [
+    let cases = [
         ("A 400", Play::json(400, &error("bad_request", "m")), "upstream_rejected", 1),
         ("A 401", Play::json(401, &error("unauthorized", "Invalid or missing API key")), "auth_failed", 1),
         ("A 402", Play::json(402, &error("payment_required", "m")), "payment_required", 1),
@@ -910,7 +911,8 @@ fn every_shape_of_an_error_has_its_status() {
             1,
         ),
         ("302", Play::Answer(Reply::redirect(302, "/login")), "bad_upstream_response", 1),
-    ] {
+    ];
+    at_once(cases, |(name, play, status, times)| {
         let (called, asked) = probe("list_credentials", json!({}), CREDENTIALS, &play);
         assert_eq!((called.status(), asked), (status, times), "{name}: {}", called.0);
         assert!(called.is_error() && called.summary().starts_with("Nothing could be read"), "{name}: {}", called.0);
@@ -929,7 +931,7 @@ fn every_shape_of_an_error_has_its_status() {
                 called.0
             );
         }
-    }
+    });
 }
 
 #[test]
@@ -1063,12 +1065,7 @@ fn a_purchase_that_meets_a_long_rate_limit_bought_nothing_and_says_when_to_come_
 
 /// A server that keeps within so many requests a minute.
 fn thrifty(upstream: &Upstream, rpm: &str) -> Wire {
-    let mut command = super::wire::program();
-    command
-        .args(["stdio", "--upstream-rpm", rpm])
-        .env("TRUEDY_BASE_URL", upstream.base_url())
-        .env("TRUEDY_API_KEY", KEY);
-    Wire::open(command, Era::Legacy)
+    Wire::open(server_within(&upstream.base_url(), rpm), Era::Legacy)
 }
 
 #[test]
@@ -1360,4 +1357,19 @@ fn every_request_carries_the_key_in_one_header_and_says_who_asks() {
         );
         assert_eq!(request.header("content-type").is_some(), request.method == "POST", "{request:?}");
     }
+}
+
+#[test]
+fn a_text_that_is_slow_to_look_through_does_not_hold_up_the_answer() {
+    let texts = ["\\", "%25", "%5C%5C", "\\u005c", "+", "%", "truedy_"];
+    at_once(texts, |part| {
+        let upstream = Upstream::start();
+        // Just under the limit of a list, as JSON.
+        let text = part.repeat(2_000_000 / json!(part).to_string().len().saturating_sub(2));
+        upstream.always(CREDENTIALS, Play::json(200, &json!({ "data": [{ "id": "c1", "friendly_name": text }] })));
+        let mut wire = Wire::open(server(&upstream.base_url()), Era::Legacy);
+        let id = wire.send_call("list_credentials", json!({}));
+        let answer = wire.answer_within(id, BOUND).unwrap_or_else(|| panic!("no answer to {part:?} in {BOUND:?}"));
+        assert_eq!(Called(answer).status(), "ok", "{part:?}");
+    });
 }

@@ -12,7 +12,7 @@ use super::upstream::{
     AGENT_NUMBERS, AGENTS, ASSIGN, CREDENTIALS, FRONT_DESK, FRONT_OFFICE, IMPORT, LIST, PURCHASE, Play, RELEASE, Reply,
     SEARCH, UNASSIGN, Upstream, WEBHOOK,
 };
-use super::wire::{Era, KEY, LONG, Wire, program, run, server};
+use super::wire::{Era, KEY, LONG, Wire, at_once, program, run, server};
 
 /// One secret for each place; every kind of character that some encoding changes is in it.
 const TRUEDY: &str = r#"Tr4edy/canary+one=two"three\four&five%20six"#;
@@ -307,33 +307,26 @@ fn no_secret_comes_back_in_logs_of_other_crates_that_are_asked_for() {
 
 #[test]
 fn a_lost_answer_that_repeats_a_secret_does_not_show_it() {
-    let upstream = Upstream::start();
-    let mut command = server(&upstream.base_url());
-    command.env("TRUEDY_API_KEY", TRUEDY).env("RUST_LOG", "trace");
-    let mut wire = Wire::open(command, Era::Modern);
-    let mut told = String::new();
-    for play in [
-        Play::json(
-            422,
-            &json!({ "error": { "code": "validation_error", "message": format!("Failed to import number: Telnyx API error: 422 - {API_KEY} {AUTH_TOKEN}") } }),
-        ),
-        Play::json(
-            422,
-            &json!({ "error": { "code": "validation_error", "message": format!("Failed to import number: {API_KEY} is not configured") } }),
-        ),
-    ] {
-        upstream.always(IMPORT, play);
-        let called = wire.call("import_number", json!({ "phone_number": PURCHASED, "provider_type": "twilio", "api_key": API_KEY, "auth_token": AUTH_TOKEN }));
-        assert!(
-            called.is_error()
-                && called.object()["truedy_says"].as_str().is_some_and(|said| said.contains("[redacted]")),
-            "{}",
-            called.0
+    let words = [
+        format!("Failed to import number: Telnyx API error: 422 - {API_KEY} {AUTH_TOKEN}"),
+        format!("Failed to import number: {API_KEY} is not configured"),
+    ];
+    at_once(words, |message| {
+        let upstream = Upstream::start();
+        upstream
+            .always(IMPORT, Play::json(422, &json!({ "error": { "code": "validation_error", "message": message } })));
+        let mut command = server(&upstream.base_url());
+        command.env("TRUEDY_API_KEY", TRUEDY).env("RUST_LOG", "trace");
+        let mut wire = Wire::open(command, Era::Modern);
+        let called = wire.call(
+            "import_number",
+            json!({ "phone_number": PURCHASED, "provider_type": "twilio", "api_key": API_KEY, "auth_token": AUTH_TOKEN }),
         );
-        told.push_str(&called.0.to_string());
-    }
-    nowhere("a result", &told, &ALL);
-    nowhere("standard error", &wire.running.stderr(), &ALL);
+        let said = called.object()["truedy_says"].as_str().unwrap_or_default();
+        assert!(called.is_error() && said.contains("[redacted]"), "{}", called.0);
+        nowhere("a result", &called.0.to_string(), &ALL);
+        nowhere("standard error", &wire.running.stderr(), &ALL);
+    });
 }
 
 #[test]

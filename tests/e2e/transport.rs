@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::failures::SLOW;
 use super::upstream::{CREDENTIALS, Gate, LIST, PURCHASE, Play, Upstream};
-use super::wire::{Called, Era, LEGACY, LONG, MODERN, Wire, program, server};
+use super::wire::{Called, Era, LEGACY, LONG, MODERN, Wire, at_once, program, server, server_within};
 
 const FREE: &str = "+14155550199";
 
@@ -83,21 +83,34 @@ fn a_handshake_in_an_unknown_version_is_answered_in_the_newest_that_has_one() {
     }
 }
 
-#[test]
-fn one_process_speaks_both_eras() {
-    let upstream = Upstream::start();
-    let mut wire = Wire::open(server(&upstream.base_url()), Era::Modern);
-    assert_eq!(wire.call("list_credentials", json!({})).status(), "ok");
-    wire.speak(Era::Legacy);
-    let answer = wire.begin();
-    assert_eq!(answer["result"]["protocolVersion"], json!(LEGACY), "{answer}");
-    for era in [Era::Legacy, Era::Modern, Era::Legacy, Era::Modern] {
+/// Calls in each era in turn; each answer is one of that era.
+fn take_turns(wire: &mut Wire) {
+    for era in [Era::Legacy, Era::Modern, Era::Modern, Era::Legacy, Era::Modern, Era::Legacy] {
         wire.speak(era);
         let called = wire.call("list_credentials", json!({}));
         assert_eq!(called.status(), "ok", "{era:?}");
         assert_eq!(called.0["result"].get("resultType").is_some(), era == Era::Modern, "{era:?}: {}", called.0);
     }
+}
+
+#[test]
+fn one_process_speaks_both_eras() {
+    let upstream = Upstream::start();
+    let mut wire = Wire::open(server(&upstream.base_url()), Era::Legacy);
+    take_turns(&mut wire);
+    wire.speak(Era::Modern);
     assert_eq!(wire.ask("server/discover", json!({}))["result"]["resultType"], json!("complete"));
+    take_turns(&mut wire);
+}
+
+#[test]
+fn a_handshake_after_modern_calls_is_kept() {
+    let upstream = Upstream::start();
+    let mut wire = Wire::open(server(&upstream.base_url()), Era::Modern);
+    assert_eq!(wire.call("list_credentials", json!({})).status(), "ok");
+    let answer = wire.handshake(LEGACY);
+    assert_eq!(answer["result"]["protocolVersion"], json!(LEGACY), "{answer}");
+    take_turns(&mut wire);
 }
 
 #[test]
@@ -251,7 +264,7 @@ fn line_of(length: usize, id: u64) -> Vec<u8> {
 #[test]
 fn a_line_of_more_than_a_mebibyte_is_skipped_and_the_connection_lives_on() {
     let mebibyte = 1 << 20;
-    for first in [true, false] {
+    at_once([true, false], |first| {
         let upstream = Upstream::start();
         let mut wire = Wire::start(server(&upstream.base_url()), Era::Legacy);
         if !first {
@@ -270,7 +283,7 @@ fn a_line_of_more_than_a_mebibyte_is_skipped_and_the_connection_lives_on() {
         assert_eq!(wire.called(901).status(), "invalid_argument");
         assert_eq!(wire.call("list_credentials", json!({})).status(), "ok");
         assert!(wire.answer_within(900, Duration::from_millis(50)).is_none(), "it was skipped");
-    }
+    });
 }
 
 #[test]
@@ -363,9 +376,7 @@ fn three_hundred_calls_at_once_are_all_answered_and_64_run() {
 fn a_flood_is_answered_to_the_last_call() {
     let upstream = Upstream::start();
     // As an operator runs it, with Truedy's limit kept.
-    let mut command = server(&upstream.base_url());
-    command.args(["--upstream-rpm", "100"]);
-    let mut wire = Wire::open(command, Era::Legacy);
+    let mut wire = Wire::open(server_within(&upstream.base_url(), "100"), Era::Legacy);
     let ids: Vec<u64> = (0..2_000).map(|_| wire.send_call("list_credentials", json!({}))).collect();
     let answers: Vec<Called> = ids.into_iter().map(|id| wire.called(id)).collect();
     let count = |status: &str| answers.iter().filter(|called| called.status() == status).count();
@@ -378,7 +389,7 @@ fn a_flood_is_answered_to_the_last_call() {
 
 #[test]
 fn a_call_that_is_taken_back_before_anything_was_sent_stops() {
-    for era in Era::BOTH {
+    at_once(Era::BOTH, |era| {
         let upstream = Upstream::start();
         let gate = Gate::new();
         upstream.always(LIST, Play::Behind(gate.clone(), Box::new(Play::Usual)));
@@ -391,12 +402,12 @@ fn a_call_that_is_taken_back_before_anything_was_sent_stops() {
         assert_eq!(wire.call("list_credentials", json!({})).status(), "ok");
         thread::sleep(A_WHILE);
         assert_eq!(upstream.changes(), 0, "{era:?}");
-    }
+    });
 }
 
 #[test]
 fn a_change_that_was_sent_runs_to_its_end_although_it_is_taken_back() {
-    for era in Era::BOTH {
+    at_once(Era::BOTH, |era| {
         let upstream = Upstream::start();
         let gate = Gate::new();
         upstream.always(PURCHASE, Play::Behind(gate.clone(), Box::new(Play::Usual)));
@@ -412,7 +423,7 @@ fn a_change_that_was_sent_runs_to_its_end_although_it_is_taken_back() {
         assert_eq!(upstream.count(PURCHASE), 1);
         assert!(upstream.account(|account| account.has(FREE)));
         assert_eq!(wire.call("purchase_number", buy()).status(), "already_owned", "{era:?}");
-    }
+    });
 }
 
 // --- The end -----------------------------------------------------------------------------------------------------
@@ -467,7 +478,7 @@ fn idle_it_ends_at_once() {
 
 #[test]
 fn running_work_is_finished_and_answered_before_the_end() {
-    for ending in Ending::BOTH {
+    at_once(Ending::BOTH, |ending| {
         let upstream = Upstream::start();
         upstream.always(CREDENTIALS, Play::After(Duration::from_secs(1), Box::new(Play::Usual)));
         upstream.always(PURCHASE, Play::After(Duration::from_secs(3), Box::new(Play::Usual)));
@@ -483,12 +494,12 @@ fn running_work_is_finished_and_answered_before_the_end() {
         }
         assert_eq!(wire.running.ended(LONG), Some(0), "{ending:?}");
         assert_eq!(upstream.count(PURCHASE), 1);
-    }
+    });
 }
 
 #[test]
 fn work_that_would_not_end_is_stopped_where_nothing_was_sent() {
-    for ending in Ending::BOTH {
+    at_once(Ending::BOTH, |ending| {
         let upstream = Upstream::start();
         upstream.always(LIST, Play::Never).always(CREDENTIALS, Play::Never);
         let mut wire = Wire::open(server(&upstream.base_url()), Era::Modern);
@@ -504,7 +515,7 @@ fn work_that_would_not_end_is_stopped_where_nothing_was_sent() {
         assert_eq!(wire.running.ended(LONG), Some(0), "{ending:?}");
         assert!(start.elapsed() < Duration::from_secs(8), "{ending:?}: {:?}", start.elapsed());
         assert_eq!(upstream.changes(), 0);
-    }
+    });
 }
 
 /// How it ended while a change was not answered.

@@ -374,12 +374,7 @@ impl Upstream {
         self
     }
 
-    /// From now on connections are refused.
-    pub(crate) fn refuse(&self) {
-        self.shared.deaf.cancel();
-    }
-
-    /// What does [`Self::refuse`], for use in a rule.
+    /// Once this is cancelled, connections are refused.
     pub(crate) fn refuser(&self) -> CancellationToken {
         self.shared.deaf.clone()
     }

@@ -31,9 +31,36 @@ pub(crate) fn program() -> Command {
 
 /// The server for a Truedy at this address, with a key, and no limit of its own.
 pub(crate) fn server(base_url: &str) -> Command {
+    server_within(base_url, "off")
+}
+
+/// The same, keeping within so many requests a minute.
+pub(crate) fn server_within(base_url: &str, rpm: &str) -> Command {
     let mut command = program();
-    command.args(["stdio", "--upstream-rpm", "off"]).env("TRUEDY_BASE_URL", base_url).env("TRUEDY_API_KEY", KEY);
+    command.args(["stdio", "--upstream-rpm", rpm]).env("TRUEDY_BASE_URL", base_url).env("TRUEDY_API_KEY", KEY);
     command
+}
+
+/// Runs the same test for several cases, eight at the same time.
+pub(crate) fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
+    let cases = Mutex::new(cases.into_iter().collect::<Vec<T>>().into_iter());
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some(case) = { cases.lock().unwrap().next() } {
+                    test(case);
+                }
+            });
+        }
+    });
+}
+
+/// An address where nobody listens, as long as the first value lives.
+pub(crate) fn nobody() -> (tokio::net::TcpSocket, String) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().unwrap()).expect("a free port");
+    let address = socket.local_addr().expect("an address");
+    (socket, format!("http://{address}/api/public/v1"))
 }
 
 /// A child process, all it says, and its end. It does not outlive this value.
