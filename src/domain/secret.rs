@@ -129,7 +129,7 @@ impl Redactor {
                 if text.contains(&needle.text) {
                     text = replace_words(&text, &needle.text);
                 }
-            } else if text.contains(['%', '\\', '+']) {
+            } else if text.contains(['%', '\\']) || (text.contains('+') && needle.text.contains(' ')) {
                 text = replace_escaped(&text, &needle.text);
             } else if text.contains(&needle.text) {
                 text = text.replace(&needle.text, REDACTED);
@@ -181,8 +181,9 @@ fn needles(secret: &str) -> Vec<Needle> {
 /// Replaces a form wherever it stands, whichever of its characters are escaped, for URLs or for JSON, once or several times.
 fn replace_escaped(text: &str, form: &str) -> String {
     let (bytes, mut result, mut kept, mut at) = (text.as_bytes(), String::new(), 0, 0);
+    let mut steps = bytes.len().saturating_mul(8).saturating_add(STEPS);
     while at < bytes.len() {
-        match escaped_end(bytes, at, form.as_bytes(), &mut { STEPS }) {
+        match escaped_end(bytes, at, form.as_bytes(), &mut steps) {
             Some(end) => {
                 result.push_str(text.get(kept..at).unwrap_or_default());
                 result.push_str(REDACTED);
@@ -190,13 +191,20 @@ fn replace_escaped(text: &str, form: &str) -> String {
             }
             None => at += 1,
         }
+        if steps == 0 {
+            // What cannot be looked through in bounds is not shown at all.
+            return REDACTED.to_owned();
+        }
     }
     result.push_str(text.get(kept..).unwrap_or_default());
     result
 }
 
+/// Backslashes can be read in many ways; a text made of them must not cost for ever. Steps beside those for its length.
+const STEPS: usize = 100_000;
+
 /// Where the form ends that begins at `at`; `None` if none does.
-fn escaped_end(text: &[u8], at: usize, form: &[u8], steps: &mut u32) -> Option<usize> {
+fn escaped_end(text: &[u8], at: usize, form: &[u8], steps: &mut usize) -> Option<usize> {
     let Some((byte, rest)) = form.split_first() else {
         return Some(at);
     };
@@ -204,11 +212,10 @@ fn escaped_end(text: &[u8], at: usize, form: &[u8], steps: &mut u32) -> Option<u
     one_ends(text, at, *byte).into_iter().find_map(|end| escaped_end(text, end, rest, steps))
 }
 
-/// Backslashes can be read in many ways; a text made of them must not cost for ever.
-const STEPS: u32 = 20_000;
-
 /// The longest run of backslashes that is taken for one character, however often it was escaped.
 const RUN: usize = 8;
+/// How far a run is followed to what comes after it.
+const LOOK: usize = 32;
 
 /// Where one character may end that stands at `at`, in any of its escapes.
 fn one_ends(text: &[u8], at: usize, byte: u8) -> Vec<usize> {
@@ -228,7 +235,7 @@ fn one_ends(text: &[u8], at: usize, byte: u8) -> Vec<usize> {
             escaped.chain(bare).collect()
         }
         [b'\\', ..] => {
-            let run = rest.iter().take_while(|b| **b == b'\\').count();
+            let run = rest.iter().take(LOOK).take_while(|b| **b == b'\\').count();
             let after = rest.get(run..).unwrap_or_default();
             let mut ends = Vec::new();
             if after.first() == Some(&b'u') && is_hex(after.get(1..5)) {
@@ -336,6 +343,8 @@ mod tests {
         ] {
             assert_eq!(redactor.text(&format!("a {form}; b")), "a [redacted]; b", "{form}");
         }
+        let backslashes = "\\".repeat(300_000);
+        assert!(redactor.text(&backslashes).len() <= backslashes.len());
         assert_eq!(redactor.text("100 % of \\ab/c+d e"), "100 % of \\ab/c+d e");
     }
 

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::failures::SLOW;
@@ -432,16 +433,18 @@ fn a_change_that_was_sent_runs_to_its_end_although_it_is_taken_back() {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     Input,
-    Signal,
+    Terminate,
+    Interrupt,
 }
 
 impl Ending {
-    const BOTH: [Self; 2] = [Self::Input, Self::Signal];
+    const ALL: [Self; 3] = [Self::Input, Self::Terminate, Self::Interrupt];
 
     fn bring(self, wire: &mut Wire) {
         match self {
             Self::Input => wire.running.close(),
-            Self::Signal => wire.running.terminate(),
+            Self::Terminate => wire.running.signal(Signal::TERM),
+            Self::Interrupt => wire.running.signal(Signal::INT),
         }
     }
 }
@@ -465,7 +468,7 @@ fn an_end_before_any_request_is_a_normal_one() {
 
 #[test]
 fn idle_it_ends_at_once() {
-    for ending in Ending::BOTH {
+    for ending in Ending::ALL {
         for era in Era::BOTH {
             let upstream = Upstream::start();
             let mut wire = Wire::open(server(&upstream.base_url()), era);
@@ -478,7 +481,7 @@ fn idle_it_ends_at_once() {
 
 #[test]
 fn running_work_is_finished_and_answered_before_the_end() {
-    at_once(Ending::BOTH, |ending| {
+    at_once(Ending::ALL, |ending| {
         let upstream = Upstream::start();
         upstream.always(CREDENTIALS, Play::After(Duration::from_secs(1), Box::new(Play::Usual)));
         upstream.always(PURCHASE, Play::After(Duration::from_secs(3), Box::new(Play::Usual)));
@@ -499,7 +502,7 @@ fn running_work_is_finished_and_answered_before_the_end() {
 
 #[test]
 fn work_that_would_not_end_is_stopped_where_nothing_was_sent() {
-    at_once(Ending::BOTH, |ending| {
+    at_once(Ending::ALL, |ending| {
         let upstream = Upstream::start();
         upstream.always(LIST, Play::Never).always(CREDENTIALS, Play::Never);
         let mut wire = Wire::open(server(&upstream.base_url()), Era::Modern);
@@ -529,7 +532,7 @@ pub(crate) struct End {
 /// Ends the server in each way while the answer to a change does not come. Takes as long as it may take.
 pub(crate) fn endings() -> Vec<End> {
     thread::scope(|scope| {
-        let ends = Ending::BOTH.map(|ending| {
+        let ends = Ending::ALL.map(|ending| {
             scope.spawn(move || {
                 let upstream = Upstream::start();
                 upstream.always(PURCHASE, Play::Never);
@@ -564,10 +567,10 @@ fn a_second_signal_ends_it_at_once() {
     let mut wire = Wire::open(server(&upstream.base_url()), Era::Legacy);
     wire.send_call("purchase_number", buy());
     upstream.wait_for(PURCHASE, 1);
-    wire.running.terminate();
+    wire.running.signal(Signal::TERM);
     thread::sleep(A_WHILE);
     let start = Instant::now();
-    wire.running.terminate();
+    wire.running.signal(Signal::TERM);
     assert_eq!(wire.running.ended(LONG), Some(1));
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }

@@ -123,8 +123,8 @@ impl Running {
         self.lines.recv_timeout(within).ok()
     }
 
-    pub(crate) fn terminate(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
     pub(crate) fn kill(&mut self) {
@@ -198,6 +198,7 @@ impl Era {
 pub(crate) struct Wire {
     pub(crate) running: Running,
     era: Era,
+    handshaken: bool,
     last: u64,
     answers: HashMap<String, Value>,
 }
@@ -205,7 +206,7 @@ pub(crate) struct Wire {
 impl Wire {
     /// Starts the program; nothing is said yet.
     pub(crate) fn start(command: Command, era: Era) -> Self {
-        Self { running: Running::start(command), era, last: 0, answers: HashMap::new() }
+        Self { running: Running::start(command), era, handshaken: false, last: 0, answers: HashMap::new() }
     }
 
     /// Starts the program and does what its era begins with.
@@ -226,6 +227,7 @@ impl Wire {
     /// The handshake in one of the older versions; the answer.
     pub(crate) fn handshake(&mut self, version: &str) -> Value {
         self.era = Era::Legacy;
+        self.handshaken = true;
         let client = json!({ "name": "wire", "version": "1" });
         let answer =
             self.ask("initialize", json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": client }));
@@ -313,6 +315,11 @@ impl Drop for Wire {
         if !thread::panicking() {
             for line in self.running.stdout().split_inclusive('\n').filter(|line| line.ends_with('\n')) {
                 assert!(is_json_rpc(line), "standard output held something else: {line:?}");
+                let asks = line.contains("\"method\":\"elicitation/create\"");
+                assert!(
+                    self.handshaken || !asks,
+                    "a request of the server to a client that never shook hands: {line:?}"
+                );
             }
         }
     }
