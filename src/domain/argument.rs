@@ -84,6 +84,8 @@ pub(super) fn kind_of(value: &Value) -> &'static str {
 impl Argument for bool {
     const EXPECTED: &'static str = "true or false, without quotes";
     const EXAMPLE: &'static str = "true";
+    // A flag decides about numbers and money: nothing is read into it.
+    const EMPTY_IS_ABSENT: bool = false;
 
     fn parse(value: &Value) -> Result<Self, String> {
         value.as_bool().ok_or_else(|| format!("it is {}, not a boolean", kind_of(value)))

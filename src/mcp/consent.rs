@@ -8,9 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rmcp::model::{
-    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
-    InputRequests, InputRequiredResult, InputResponses, RequestStateCodec, SealOptions,
+    ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
+    InputRequests, InputRequiredResult, InputResponses, RequestStateCodec, SealOptions, ServerRequest,
 };
+use rmcp::service::PeerRequestOptions;
 use rmcp::{Peer, RoleServer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -126,25 +127,16 @@ impl Consent {
         };
         match asker {
             Asker::Nobody => Err(fault()),
-            Asker::Open(peer) => {
-                let asked = peer.create_elicitation_with_timeout(form, Some(THINKING));
-                let answer = tokio::select! {
-                    biased;
-                    () = stop.cancelled() => return Err(Refusal::new(Status::Cancelled, format!("{} The call was cancelled.", question.declined))),
-                    answer = asked => answer,
-                };
-                match answer {
-                    Ok(answer) => judge(&answer, question).map(|()| Word::Yes { seen: None }),
-                    Err(error) => {
-                        tracing::debug!(%error, "the client could not put the question");
-                        let summary = format!(
-                            "{} The client said that it can ask the user, but it did not bring back an answer.",
-                            question.declined
-                        );
-                        Err(Refusal::new(Status::HumanUnavailable, summary))
-                    }
+            Asker::Open(peer) => match open_question(peer, stop, form).await {
+                Answered::Yes(answer) => judge(&answer, question).map(|()| Word::Yes { seen: None }),
+                Answered::Unwanted => {
+                    Err(Refusal::new(Status::Cancelled, format!("{} The call was cancelled.", question.declined)))
                 }
-            }
+                Answered::No => {
+                    let why = "The client said that it can ask the user, but it did not bring back an answer.";
+                    Err(Refusal::new(Status::HumanUnavailable, format!("{} {why}", question.declined)))
+                }
+            },
             Asker::SecondCall { state, responses } => {
                 let binding = subject.binding();
                 let opened =
@@ -184,6 +176,35 @@ impl Consent {
         used.retain(|_, until| *until > now);
         used.insert(nonce.to_owned(), now + STATE_LIFE + Duration::from_secs(60)).is_none()
     }
+}
+
+/// What came back from a question that was put while the call is open.
+enum Answered {
+    /// An answer, whatever it says.
+    Yes(ElicitResult),
+    /// Nothing in time, or a failure.
+    No,
+    /// The call is no longer wanted.
+    Unwanted,
+}
+
+/// Puts a question and waits. A question that nobody waits for any more is taken back, so that no dialog stays open.
+async fn open_question(peer: &Peer<RoleServer>, stop: &CancellationToken, form: ElicitRequestParams) -> Answered {
+    let request = ServerRequest::ElicitRequest(ElicitRequest::new(form));
+    let Ok(mut asked) = peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await else {
+        return Answered::No;
+    };
+    let outcome = tokio::select! {
+        biased;
+        () = stop.cancelled() => Answered::Unwanted,
+        answer = tokio::time::timeout(THINKING, &mut asked.rx) => match answer {
+            Ok(Ok(Ok(ClientResult::ElicitResult(answer)))) => return Answered::Yes(answer),
+            Ok(_) => return Answered::No,
+            Err(_) => Answered::No,
+        },
+    };
+    drop(asked.cancel(Some("the question is no longer open".to_owned())).await);
+    outcome
 }
 
 /// Whether what was seen when the question was put is what is seen now.

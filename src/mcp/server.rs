@@ -256,7 +256,7 @@ fn instructions(mode: &str, policy: &Policy) -> String {
         rules.push("some tools are switched off".to_owned());
     }
     if !policy.protected.is_empty() {
-        rules.push(format!("{} numbers are protected against release", policy.protected.len()));
+        rules.push(format!("protected against release: {}", policy.protected.len()));
     }
     if policy.release_in_use {
         rules.push("numbers in use may be released".to_owned());

@@ -25,7 +25,7 @@ arguments! {
     /// Assign (attach, give) a phone number to an agent for one direction: inbound, let it answer calls; outbound, let it call from there (caller ID).
     ///
     /// Call twice for both. Outbound calls need an outbound assignment. If another agent (bot) has the direction, nothing changes and the
-    /// result names it; confirm: true then moves the calls. The result is read back. Undo: unassign_number.
+    /// result names it; confirm: true then moves the calls. Returns what was read back. Undo: unassign_number.
     AssignNumber {
         /// The number, "+14155550123", or its id.
         number_id: NumberRef,

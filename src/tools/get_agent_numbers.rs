@@ -15,7 +15,7 @@ use crate::domain::{AgentRef, Direction, OwnedNumber, Status};
 use crate::truedy::{Error, Saying};
 
 arguments! {
-    /// Show one agent's phone numbers: which it answers (inbound) and which it calls from (outbound), fresh from Truedy.
+    /// Show (returns) one agent's phone numbers: which it answers (inbound) and which it calls from (outbound), fresh from Truedy.
     ///
     /// The surest check of an assignment. Without an outbound one an agent cannot call, without an inbound one it has nothing to answer.
     /// All agents: list_agents.

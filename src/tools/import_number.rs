@@ -28,7 +28,7 @@ arguments! {
     /// Import (bring, connect) an existing phone number from an own carrier, BYOC: Telnyx, Twilio or a SIP trunk. Live calls may move to Truedy.
     ///
     /// The number stays with its carrier, which goes on billing it: no porting, no purchase. Truedy does not check the credentials.
-    /// Afterwards assign an agent and set its get_webhook_url at the carrier. telnyx and twilio need api_key, custom_sip the three sip fields.
+    /// Returns the id. Afterwards assign an agent and set its get_webhook_url at the carrier. telnyx and twilio need api_key, custom_sip the three sip fields.
     ImportNumber {
         /// E.164: + and 2 to 15 digits, "+14155550123".
         phone_number: E164,

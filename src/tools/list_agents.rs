@@ -26,7 +26,7 @@ arguments! {
         status: Option<StatusName>,
         /// Rows to return, 1 to 100, default 50.
         limit: Option<Limit>,
-        /// Rows to skip (next_offset of the last answer).
+        /// Rows to skip, 0 to 1000000: next_offset of the last answer.
         offset: Option<Offset>,
     }
 }

@@ -17,7 +17,7 @@ arguments! {
     /// List our phone numbers: show each number this account has, who answers the number (agent, inbound), who calls from the number (outbound), numbers nobody uses (unused).
     ///
     /// Shows id, number, status (active, pending), managed (bought) or byoc (imported). unknown: Truedy did not say. Also shows whether a
-    /// purchase went through. Numbers for sale: search_numbers.
+    /// purchase went through. Over 20 rows come as a table (columns, rows). Numbers for sale: search_numbers.
     ListNumbers {
         /// Only this status: active, pending or inactive.
         status: Option<StatusName>,
@@ -29,7 +29,7 @@ arguments! {
         agent_id: Option<AgentRef>,
         /// Rows to return, 1 to 100, default 50.
         limit: Option<Limit>,
-        /// Rows to skip (next_offset of the last answer).
+        /// Rows to skip, 0 to 1000000: next_offset of the last answer.
         offset: Option<Offset>,
     }
 }

@@ -26,7 +26,7 @@ const AFTERWARDS: Duration = Duration::from_secs(7);
 const PRICING: Duration = Duration::from_secs(6);
 
 arguments! {
-    /// Buy (purchase, order, get) a new phone number. It is paid every month until released.
+    /// Buy (purchase, order, get) a new phone number. Paid every month until released. Returns id and status.
     ///
     /// Take it from search_numbers and buy only what the user asked for. It is pending until the carrier has set it up, and then needs
     /// assign_number. To bring one from an own carrier use import_number. If the outcome is unknown do not buy again: look in list_numbers.

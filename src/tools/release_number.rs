@@ -24,7 +24,7 @@ const AFTERWARDS: Duration = Duration::from_secs(8);
 arguments! {
     /// Release (cancel, delete, get rid of) a phone number for good. A bought number goes back to the carrier and is usually lost; billing ends.
     ///
-    /// Without confirm: true a preview: releases nothing, shows what is lost and which agents fall silent. A number in use is refused:
+    /// Without confirm: true a preview: releases nothing, returns what is lost and which agents fall silent. A number in use is refused:
     /// unassign_number first. An imported (BYOC) number only leaves Truedy. Cannot be undone.
     ReleaseNumber {
         /// The number, "+14155550123", or its id.

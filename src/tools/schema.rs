@@ -9,6 +9,8 @@ pub fn input_schema<T: JsonSchema>() -> Map<String, Value> {
     let mut schema = plain::<T>();
     schema.remove("description");
     schema.entry("properties").or_insert_with(|| json!({}));
+    // Said even where it is empty: some clients guess otherwise.
+    schema.entry("required").or_insert_with(|| json!([]));
     schema
 }
 

@@ -33,7 +33,7 @@ arguments! {
         phone_number_type: Option<NumberType>,
         /// Secret: own Telnyx key, to search an own Telnyx account.
         api_key: Option<Secret>,
-        /// From 1.
+        /// 1 to 10000.
         page: Option<Page>,
         /// 1 to 100, default 20.
         page_size: Option<PageSize>,

@@ -24,7 +24,7 @@ const AFTERWARDS: Duration = Duration::from_secs(6);
 arguments! {
     /// Unassign (detach, disconnect) a phone number from its agent for one direction: that agent stops getting or making its calls at once.
     ///
-    /// The account keeps it and pays for it; the result says which agent lost it. To give it up for good use release_number.
+    /// The account keeps it and pays for it; returns which agent lost it. To give it up for good use release_number.
     /// Undo: assign_number.
     UnassignNumber {
         /// The number, "+14155550123", or its id.

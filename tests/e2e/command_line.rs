@@ -6,13 +6,14 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use truedy_mcp::sandbox::{KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY};
 
-use super::upstream::{LIST, Play, Upstream};
+use super::upstream::{LIST, PURCHASE, Play, Upstream};
 use super::wire::{Era, LONG, Ran, Running, Wire, at_once, nobody, program, run};
 
 /// Each command as it is typed, the shortest way.
@@ -467,6 +468,24 @@ fn call_takes_arguments_as_pairs_as_json_and_from_standard_input() {
     let told: Value = serde_json::from_str(&refused.stdout).unwrap();
     assert_eq!(told["status"], json!("number_in_use"));
     assert!(refused.stderr.contains(told["summary"].as_str().unwrap()), "{}", refused.stderr);
+}
+
+#[test]
+fn a_call_that_is_interrupted_finishes_what_was_sent_and_sends_nothing_else() {
+    for (route, status, code) in [(PURCHASE, "purchased", 0), (LIST, "cancelled", 1)] {
+        let upstream = Upstream::start();
+        upstream.always(route, Play::After(Duration::from_secs(1), Box::new(Play::Usual)));
+        let mut command = program();
+        command.args(["call", "purchase_number", "phone_number=+14155550199"]);
+        command.env("TRUEDY_BASE_URL", upstream.base_url()).env("TRUEDY_API_KEY", KEY);
+        let mut running = Running::start(command);
+        upstream.wait_for(route, 1);
+        running.signal(Signal::INT);
+        assert_eq!(running.ended(LONG), Some(code), "{route}: {}", running.stdout());
+        let told: Value = serde_json::from_str(&running.stdout()).unwrap();
+        assert_eq!(told["status"], json!(status), "{route}: {told}");
+        assert_eq!(upstream.changes(), usize::from(route == PURCHASE), "{route}");
+    }
 }
 
 #[test]

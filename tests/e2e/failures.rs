@@ -51,6 +51,7 @@ fn unclear(elsewhere: &str) -> Vec<Fault> {
         fault("endless chunks", |_| Play::Endless),
         fault("one byte a second", Play::Drip),
         fault("cut", Play::Cut),
+        fault("longer than announced", Play::Overrun),
         says("500", 500, error("internal_error", "An internal error occurred")),
         fault("500 of a proxy", move |_| Play::Answer(Reply::text(500, "text/plain", nginx.to_string()))),
         fault("502 HTML", |_| Play::Answer(Reply::text(502, "text/html", HTML))),
@@ -101,6 +102,17 @@ fn wrapped() -> Vec<Fault> {
             "422 carrier unsure",
             422,
             error("validation_error", "Failed to purchase number: Telnyx API error: 503 - down"),
+        ),
+        // Words of a refusal beside words of a failure on the way: the failure counts.
+        says(
+            "422 carrier or not",
+            422,
+            error("validation_error", "Failed to purchase number: Telnyx API error: 400 - request failed"),
+        ),
+        says(
+            "422 required or not",
+            422,
+            error("validation_error", "Telnyx API request failed: connection required a restart"),
         ),
         fault("422 empty", |_| Play::Answer(Reply::empty(422))),
         fault("422 HTML", |_| Play::Answer(Reply::text(422, "text/html", HTML))),
@@ -800,6 +812,17 @@ fn a_read_whose_connection_is_closed_before_it_is_read_is_tried_again() {
 }
 
 #[test]
+fn connections_that_truedy_closes_after_each_answer_cost_no_call() {
+    let upstream = Upstream::start();
+    upstream.on(CREDENTIALS, |seen, account| Play::Last(account.usual(seen)));
+    let mut wire = Wire::open(server(&upstream.base_url()), Era::Legacy);
+    for turn in 0..60 {
+        let called = wire.call("list_credentials", json!({}));
+        assert_eq!(called.status(), "ok", "{turn}: {}", called.0);
+    }
+}
+
+#[test]
 fn a_purchase_is_not_planned_on_a_list_that_cannot_be_read() {
     for play in
         [Play::Reset, Play::json(200, &json!({ "data": "?" })), Play::Answer(Reply::text(200, "text/html", HTML))]
@@ -887,6 +910,12 @@ fn every_shape_of_an_error_has_its_status() {
         ("I 204", Play::Answer(Reply::empty(204)), "bad_upstream_response", 1),
         ("200 as text", text(200, "text/plain", r#"{"data":[]}"#), "bad_upstream_response", 1),
         ("200 not JSON", text(200, "application/json", "{\"data\":"), "bad_upstream_response", 1),
+        (
+            "200 longer than announced",
+            Play::Overrun(Reply::json(200, &json!({ "data": [] }))),
+            "bad_upstream_response",
+            1,
+        ),
         ("200 no list", Play::json(200, &json!({ "data": { "rows": [] } })), "bad_upstream_response", 1),
         ("200 of 3 MiB", Play::json(200, &json!({ "data": ["x".repeat(3 << 20)] })), "bad_upstream_response", 1),
         (
@@ -1372,4 +1401,27 @@ fn a_text_that_is_slow_to_look_through_does_not_hold_up_the_answer() {
         let answer = wire.answer_within(id, BOUND).unwrap_or_else(|| panic!("no answer to {part:?} in {BOUND:?}"));
         assert_eq!(Called(answer).status(), "ok", "{part:?}");
     });
+}
+
+#[test]
+fn a_webhook_url_is_passed_on_only_if_it_is_one() {
+    let upstream = Upstream::start();
+    let mut wire = Wire::open(server(&upstream.base_url()), Era::Modern);
+    let long = format!("https://api.ultravox.ai/{}", "x".repeat(600));
+    for (url, status, flagged) in [
+        ("https://api.ultravox.ai/api/agents/1/telephony_xml", "ok", false),
+        ("https://hooks.truedy.ai/x", "ok", false),
+        ("https://ultravox.ai.example.com/x", "ok", true),
+        ("https://notultravox.ai/x", "ok", true),
+        ("http://api.ultravox.ai/x", "bad_upstream_response", false),
+        ("https://user@api.ultravox.ai/x", "bad_upstream_response", false),
+        ("javascript:alert(1)", "bad_upstream_response", false),
+        ("", "bad_upstream_response", false),
+        (&long, "bad_upstream_response", false),
+    ] {
+        upstream.always(WEBHOOK, Play::json(200, &json!({ "data": { "webhook_url": url } })));
+        let called = wire.call("get_webhook_url", json!({ "agent_id": FRONT_DESK }));
+        assert_eq!(called.status(), status, "{url}: {}", called.0);
+        assert_eq!(called.object()["unexpected_host"] == json!(true), flagged, "{url}: {}", called.0);
+    }
 }

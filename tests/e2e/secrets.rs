@@ -169,7 +169,7 @@ fn created(echo: &str, number: &Value) -> Value {
 const PURCHASED: &str = "+14155550111";
 
 /// Calls every tool that carries a secret of its own, while Truedy repeats it; the answers, one a line.
-fn with_own_secrets(wire: &mut Wire, upstream: &Upstream) -> Vec<String> {
+fn with_own_secrets(wire: &mut Wire, upstream: &Upstream, every: usize) -> Vec<String> {
     let mut told = Vec::new();
     let sip = json!({
         "phone_number": "+14155550112", "provider_type": "custom_sip", "sip_username": "trunk",
@@ -187,7 +187,7 @@ fn with_own_secrets(wire: &mut Wire, upstream: &Upstream) -> Vec<String> {
         ("import_number", twilio, IMPORT, AUTH_TOKEN),
     ] {
         upstream.always(LIST, Play::json(200, &json!({ "data": [] })));
-        for (turn, (name, echo)) in written(secret).into_iter().chain(packed(secret)).enumerate() {
+        for (turn, (name, echo)) in written(secret).into_iter().chain(packed(secret)).enumerate().step_by(every) {
             let bodies = errors(&echo);
             upstream.always(route, reply(400, &bodies[turn % bodies.len()], &echo));
             let called = wire.call(tool, arguments.clone());
@@ -216,7 +216,7 @@ fn with_own_secrets(wire: &mut Wire, upstream: &Upstream) -> Vec<String> {
 }
 
 /// Calls every tool while Truedy repeats its own key, in failures and in names; the answers, one a line.
-fn with_truedys_key(wire: &mut Wire, upstream: &Upstream) -> Vec<String> {
+fn with_truedys_key(wire: &mut Wire, upstream: &Upstream, every: usize) -> Vec<String> {
     let mut told = Vec::new();
     let friendly = |echo: &str| {
         for route in [LIST, SEARCH, CREDENTIALS, AGENTS] {
@@ -232,12 +232,13 @@ fn with_truedys_key(wire: &mut Wire, upstream: &Upstream) -> Vec<String> {
         }
     };
     let import = json!({ "phone_number": PURCHASED, "provider_type": "telnyx", "api_key": "KEYx" });
-    for (turn, (_, echo)) in written(TRUEDY).into_iter().chain(packed(TRUEDY)).enumerate() {
+    for (turn, (_, echo)) in written(TRUEDY).into_iter().chain(packed(TRUEDY)).enumerate().step_by(every) {
         let bodies = errors(&echo);
         let failure = reply([400, 401, 404][turn % 3], &bodies[turn % bodies.len()], &echo);
         upstream.always(CREDENTIALS, failure.clone());
         told.push(wire.call("list_credentials", json!({})).0.to_string());
-        if turn % 6 != 0 {
+        // Each list holds every form, so that two turns with all tools say enough.
+        if turn % 12 != 0 {
             continue;
         }
         for (tool, arguments, route) in [
@@ -270,12 +271,13 @@ fn with_truedys_key(wire: &mut Wire, upstream: &Upstream) -> Vec<String> {
 }
 
 /// Lets Truedy repeat every secret it is sent to a program of this loudness, and finds none of them anywhere.
-fn no_echo_gets_through(rust_log: &str, format: &str) {
+/// `every` says how many of the forms are tried one by one.
+fn no_echo_gets_through(rust_log: &str, format: &str, every: usize) {
     let upstream = Upstream::start();
     let mut command = server(&upstream.base_url());
     command.env("TRUEDY_API_KEY", TRUEDY).env("RUST_LOG", rust_log).args(["--log-format", format]);
     let mut wire = Wire::open(command, Era::Legacy);
-    let told = [with_own_secrets(&mut wire, &upstream), with_truedys_key(&mut wire, &upstream)].concat();
+    let told = [with_own_secrets(&mut wire, &upstream, every), with_truedys_key(&mut wire, &upstream, every)].concat();
     wire.running.close();
     assert_eq!(wire.running.ended(LONG), Some(0));
     let redacted = told.iter().filter(|answer| answer.contains("[redacted]")).count();
@@ -297,12 +299,16 @@ const ALL: [&str; 4] = [TRUEDY, API_KEY, AUTH_TOKEN, SIP_PASSWORD];
 
 #[test]
 fn no_secret_comes_back_in_results_or_logs_at_the_loudest() {
-    no_echo_gets_through("trace", "json");
+    no_echo_gets_through("trace", "json", 1);
 }
 
 #[test]
 fn no_secret_comes_back_in_logs_of_other_crates_that_are_asked_for() {
-    no_echo_gets_through("rmcp=trace,hyper=trace,hyper_util=trace,reqwest=trace,rustls=trace,truedy_mcp=debug", "text");
+    no_echo_gets_through(
+        "rmcp=trace,hyper=trace,hyper_util=trace,reqwest=trace,rustls=trace,truedy_mcp=debug",
+        "text",
+        4,
+    );
 }
 
 #[test]
@@ -327,6 +333,60 @@ fn a_lost_answer_that_repeats_a_secret_does_not_show_it() {
         nowhere("a result", &called.0.to_string(), &ALL);
         nowhere("standard error", &wire.running.stderr(), &ALL);
     });
+}
+
+#[test]
+fn secrets_that_truedy_should_not_send_are_not_passed_on() {
+    // Of nobody who called: whatever stands in a field that no tool shows stays behind.
+    let foreign = "Fc4nary-of-somebody-else-8421";
+    let upstream = Upstream::start();
+    upstream.account(|account| {
+        let hidden = json!({
+            "api_key": foreign, "auth_token": foreign, "sip_password": foreign, "crm_webhook_secret": foreign,
+            "system_prompt": foreign, "credentials": { "api_key": [foreign] }, "token": { "value": foreign }
+        });
+        account.add("+14155550100", true);
+        account.credentials.push(json!({ "id": "c1", "provider_type": "telnyx", "friendly_name": "Main line" }));
+        account.offers.push(json!({ "phone_number": "+14155550101" }));
+        let rows = [&mut account.numbers, &mut account.credentials, &mut account.offers, &mut account.agents];
+        for row in rows.into_iter().flatten() {
+            row.as_object_mut().unwrap().extend(hidden.as_object().unwrap().clone());
+        }
+    });
+    let data = json!({ "number_id": "n9", "credential_id": "c9", "api_key": foreign, "purchase_response": { "data": { "status": "pending", "secret": foreign } } });
+    upstream.always(PURCHASE, Play::json(200, &json!({ "data": data, "api_key": foreign })));
+    upstream.always(IMPORT, Play::json(200, &json!({ "data": data, "meta": { "api_key": foreign } })));
+    let mut command = server(&upstream.base_url());
+    command.env("RUST_LOG", "trace");
+    let mut wire = Wire::open(command, Era::Modern);
+    for (tool, arguments, status) in [
+        ("list_numbers", json!({}), "ok"),
+        ("search_numbers", json!({}), "ok"),
+        ("list_agents", json!({}), "ok"),
+        ("list_credentials", json!({}), "ok"),
+        ("get_agent_numbers", json!({ "agent_id": "Front desk" }), "ok"),
+        ("get_webhook_url", json!({ "agent_id": "Front desk" }), "ok"),
+        (
+            "assign_number",
+            json!({ "number_id": "+14155550100", "agent_id": "Front desk", "assignment_type": "inbound" }),
+            "assigned",
+        ),
+        ("unassign_number", json!({ "number_id": "+14155550100", "assignment_type": "inbound" }), "unassigned"),
+        ("release_number", json!({ "number_id": "+14155550100" }), "confirmation_required"),
+    ] {
+        let called = wire.call(tool, arguments);
+        assert_eq!(called.status(), status, "{tool}: {}", called.0);
+    }
+    let ids = [
+        wire.send_call("purchase_number", json!({ "phone_number": PURCHASED })),
+        wire.send_call(
+            "import_number",
+            json!({ "phone_number": "+14155550112", "provider_type": "telnyx", "api_key": "KEYx" }),
+        ),
+    ];
+    assert_eq!(ids.map(|id| wire.called(id).status().to_owned()), ["purchased", "imported"]);
+    nowhere("standard output", &wire.running.stdout(), &[foreign]);
+    nowhere("standard error", &wire.running.stderr(), &[foreign]);
 }
 
 #[test]
@@ -577,24 +637,25 @@ fn call_takes_secrets_from_standard_input_alone() {
 
 #[test]
 fn call_and_doctor_do_not_print_what_truedy_repeats() {
-    let upstream = Upstream::start();
-    for (_, echo) in written(TRUEDY).into_iter().chain(packed(TRUEDY).into_iter().take(3)) {
-        for (status, body) in
-            [(401, errors(&echo)[0].clone()), (422, errors(&echo)[2].clone()), (200, list(rows(TRUEDY), &echo))]
-        {
-            upstream.always(LIST, reply(status, &body, &echo));
-            let ran = call(&upstream, &["list_numbers"], "");
-            nowhere("call", &(ran.stdout + &ran.stderr), &[TRUEDY]);
-            let mut command = program();
-            command
-                .arg("doctor")
-                .env("TRUEDY_BASE_URL", upstream.base_url())
-                .env("TRUEDY_API_KEY", TRUEDY)
-                .env("HOME", "/tmp")
-                .env("RUST_LOG", "trace");
-            let ran = run(command, "");
-            assert!(ran.stdout.contains("truedy "), "{}", ran.stdout);
-            nowhere("doctor", &(ran.stdout + &ran.stderr), &[TRUEDY]);
-        }
-    }
+    let answers = written(TRUEDY).into_iter().chain(packed(TRUEDY)).step_by(3).enumerate().map(|(turn, (_, echo))| {
+        let (status, body) = match turn % 3 {
+            0 => (401, errors(&echo)[0].clone()),
+            1 => (422, errors(&echo)[2].clone()),
+            _ => (200, list(json!([row("n1", &echo)]), &echo)),
+        };
+        reply(status, &body, &echo)
+    });
+    at_once(answers, |answer| {
+        let upstream = Upstream::start();
+        upstream.always(LIST, answer.clone()).always(AGENTS, answer);
+        let ran = call(&upstream, &["list_numbers"], "");
+        assert!(ran.stdout.contains("[redacted]"), "{}", ran.stdout);
+        nowhere("call", &(ran.stdout + &ran.stderr), &[TRUEDY]);
+        let mut command = program();
+        command.arg("doctor").env("TRUEDY_BASE_URL", upstream.base_url()).env("TRUEDY_API_KEY", TRUEDY);
+        command.env("HOME", std::env::temp_dir()).env("RUST_LOG", "trace");
+        let ran = run(command, "");
+        assert!(ran.stdout.contains("truedy "), "{}", ran.stdout);
+        nowhere("doctor", &(ran.stdout + &ran.stderr), &[TRUEDY]);
+    });
 }

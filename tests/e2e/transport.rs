@@ -1,12 +1,16 @@
 //! Standard input and output as a transport: both eras, whatever nonsense a client sends, many calls at once, calls taken
 //! back, and every way in which it all may end.
 
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::failures::SLOW;
@@ -425,6 +429,67 @@ fn a_change_that_was_sent_runs_to_its_end_although_it_is_taken_back() {
         assert!(upstream.account(|account| account.has(FREE)));
         assert_eq!(wire.call("purchase_number", buy()).status(), "already_owned", "{era:?}");
     });
+}
+
+// --- Not a pipe --------------------------------------------------------------------------------------------------
+
+/// A handshake and a call, as lines.
+fn script() -> String {
+    let client = json!({ "name": "script", "version": "1" });
+    let params = json!({ "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client });
+    let messages = [
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": { "name": "list_credentials" } }),
+    ];
+    messages.iter().map(|message| format!("{message}\n")).collect()
+}
+
+/// The statuses of the calls that were answered in these lines.
+fn statuses(lines: &str) -> Vec<Value> {
+    let messages = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("a message"));
+    messages.map(|message| message["result"]["structuredContent"]["status"].clone()).collect()
+}
+
+#[test]
+fn files_serve_as_well_as_pipes() {
+    let (upstream, dir) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let (input, output) = (dir.path().join("in"), dir.path().join("out"));
+    fs::write(&input, script()).unwrap();
+    let status = server(&upstream.base_url())
+        .stdin(File::open(&input).unwrap())
+        .stdout(File::create(&output).unwrap())
+        .stderr(Stdio::null())
+        .status()
+        .expect("the program runs");
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(statuses(&fs::read_to_string(&output).unwrap()), [Value::Null, json!("ok")]);
+}
+
+#[test]
+fn a_socket_serves_as_well_as_pipes() {
+    for half in [true, false] {
+        let upstream = Upstream::start();
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_read_timeout(Some(LONG)).unwrap();
+        let mut child = server(&upstream.base_url())
+            .stdin(OwnedFd::from(theirs.try_clone().unwrap()))
+            .stdout(OwnedFd::from(theirs))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        ours.write_all(script().as_bytes()).unwrap();
+        let mut lines = BufReader::new(ours.try_clone().unwrap()).lines();
+        let said: Vec<String> = lines.by_ref().take(2).map(|line| line.expect("a line") + "\n").collect();
+        assert_eq!(statuses(&said.concat()), [Value::Null, json!("ok")]);
+        if half {
+            ours.shutdown(Shutdown::Write).unwrap();
+        } else {
+            kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        }
+        assert!(lines.next().is_none(), "it ends, and says no more");
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
 }
 
 // --- The end -----------------------------------------------------------------------------------------------------

@@ -136,6 +136,10 @@ pub(crate) enum Play {
     Reset,
     /// Half of the body that was announced, then the end.
     Cut(Reply),
+    /// Twice the body that was announced.
+    Overrun(Reply),
+    /// A right answer, after which the connection is closed without notice.
+    Last(Reply),
     /// A body in chunks that never ends.
     Endless,
     /// One byte of the body a second.
@@ -585,6 +589,14 @@ async fn act(stream: &mut TcpStream, mut play: Play, seen: &Seen, shared: &Share
         Play::Cut(reply) => {
             stream.write_all(&reply.head(Some(reply.body.len() + 64))).await?;
             stream.write_all(&reply.body[..reply.body.len() / 2]).await?;
+        }
+        Play::Overrun(reply) => {
+            stream.write_all(&reply.head(Some(reply.body.len() / 2))).await?;
+            stream.write_all(&reply.body).await?;
+        }
+        Play::Last(reply) => {
+            stream.write_all(&reply.head(Some(reply.body.len()))).await?;
+            stream.write_all(&reply.body).await?;
         }
         Play::Endless => {
             stream.write_all(&Reply::json(200, &json!(null)).head(None)).await?;
