@@ -1,0 +1,118 @@
+//! A server as a child process, spoken to line by line.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::Measured;
+
+/// The longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How to start a server.
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    pub(crate) arguments: &'static [&'static str],
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+impl Program {
+    /// Starts it; nothing is said yet.
+    pub(crate) fn start(&self) -> Measured<Server> {
+        let mut command = Command::new(&self.path);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("TRUEDY_") || name == "RUST_LOG" {
+                command.env_remove(name);
+            }
+        }
+        command.args(self.arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let input = child.stdin.take().ok_or("the server has no standard input")?;
+        let output = child.stdout.take().ok_or("the server has no standard output")?;
+        Ok(Server { child, input, output: BufReader::new(output), line: String::new() })
+    }
+
+    /// Starts it and shakes hands.
+    pub(crate) async fn connect(&self) -> Measured<Server> {
+        let mut server = self.start()?;
+        server.ask(&initialize()).await?;
+        server.tell(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string()).await?;
+        Ok(server)
+    }
+}
+
+/// A running server; dropping it kills it.
+pub(crate) struct Server {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    line: String,
+}
+
+impl Server {
+    /// Sends one line.
+    pub(crate) async fn tell(&mut self, line: &str) -> Measured<()> {
+        Ok(self.input.write_all(format!("{line}\n").as_bytes()).await?)
+    }
+
+    /// Sends one line and waits for the next.
+    pub(crate) async fn ask(&mut self, line: &str) -> Measured<&str> {
+        self.tell(line).await?;
+        self.line.clear();
+        let read = tokio::time::timeout(PATIENCE, self.output.read_line(&mut self.line));
+        if read.await.map_err(|_| "the server does not answer")?? == 0 {
+            return Err("the server ended".into());
+        }
+        Ok(&self.line)
+    }
+
+    /// Sends one request and reads its result, which must be one.
+    pub(crate) async fn result(&mut self, line: &str) -> Measured<Value> {
+        let answer = self.ask(line).await?;
+        let mut message: Value = serde_json::from_str(answer)?;
+        match message.pointer_mut("/result").map(Value::take) {
+            Some(result) if result.get("isError") != Some(&Value::Bool(true)) => Ok(result),
+            _ => Err(format!("not the expected result: {answer}").into()),
+        }
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> Measured<u32> {
+        self.child.id().ok_or_else(|| "the server ended".into())
+    }
+
+    /// Ends it, and waits until it is gone.
+    pub(crate) async fn end(mut self) -> Measured<()> {
+        Ok(self.child.kill().await?)
+    }
+}
+
+/// A request in the dialect of the handshake.
+pub(crate) fn request(method: &str, params: &Value) -> String {
+    json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string()
+}
+
+/// A call without arguments.
+pub(crate) fn call(tool: &str) -> String {
+    request("tools/call", &json!({ "name": tool, "arguments": {} }))
+}
+
+/// The handshake of 2025-11-25.
+pub(crate) fn initialize() -> String {
+    let client = json!({ "name": "measure", "version": "0" });
+    request("initialize", &json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client }))
+}
+
+/// The first request of 2026-07-28.
+pub(crate) fn discover() -> String {
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "measure", "version": "0" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    request("server/discover", &json!({ "_meta": meta }))
+}
