@@ -200,8 +200,7 @@ impl Settings {
         let bad = |why: &str| {
             ConfigError(format!("--base-url (TRUEDY_BASE_URL) cannot be used: {why}, for example {BASE_URL}."))
         };
-        let text = if self.base_url.is_empty() { BASE_URL } else { &self.base_url };
-        let mut url = Url::parse(text).map_err(|_| bad("it is not a URL"))?;
+        let mut url = Url::parse(&self.base_url).map_err(|_| bad("it is not a URL"))?;
         let loopback = match url.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),

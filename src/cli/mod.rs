@@ -15,7 +15,7 @@ mod tour;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::{ConfigError, Settings};
 
@@ -103,9 +103,17 @@ pub enum Command {
     Man,
 }
 
+/// Reads the command line. An empty variable counts as none: some clients pass every variable they know, empty or not.
+fn parse() -> Result<Cli, clap::Error> {
+    let empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let without_empty = |arg: clap::Arg| if empty(&arg) { arg.env(clap::builder::Resettable::Reset) } else { arg };
+    let command = Cli::command().mut_args(without_empty).mut_subcommands(|command| command.mut_args(without_empty));
+    Cli::from_arg_matches(&command.try_get_matches()?)
+}
+
 /// Reads the command line and runs one command.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { Exit::Usage } else { Exit::Fine };

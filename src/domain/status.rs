@@ -44,6 +44,7 @@ statuses! {
     PolicyDenied = "policy_denied",
     NotFound = "not_found",
     Ambiguous = "ambiguous",
+    DuplicateInFlight = "duplicate_in_flight",
     NotReleased = "not_released",
     NotAssigned = "not_assigned",
     NotUnassigned = "not_unassigned",

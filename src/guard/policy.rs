@@ -41,6 +41,8 @@ pub struct Claims {
     pub confirm: bool,
     /// Truedy would be told to connect to this host.
     pub sip_server: Option<SipServer>,
+    /// The number that the call makes ours. Nothing at Truedy tells two such calls apart, so only one may run at a time.
+    pub makes: Option<String>,
 }
 
 impl Policy {

@@ -1,7 +1,8 @@
 //! The one path of every call: parse, policy, plan, gate, consent, act.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -57,6 +58,18 @@ impl Drop for Place {
     }
 }
 
+/// A number that a running call makes ours.
+struct Flight<'a> {
+    flying: &'a Mutex<HashSet<String>>,
+    number: String,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.flying.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+    }
+}
+
 /// How the API is reached, found out at the first call that needs it.
 pub enum Upstream {
     /// No key is set.
@@ -90,6 +103,7 @@ pub struct Service {
     redactor: Arc<Redactor>,
     prices: Arc<Prices>,
     consent: Consent,
+    flying: Mutex<HashSet<String>>,
     running: Semaphore,
     waiting: AtomicUsize,
     tasks: TaskTracker,
@@ -124,6 +138,7 @@ impl Service {
             redactor,
             prices: Arc::default(),
             consent: Consent::new(),
+            flying: Mutex::default(),
             running: Semaphore::new(RUNNING),
             waiting: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
@@ -172,6 +187,19 @@ impl Service {
             let ours = |name: &str| matches!(name, "status" | "code");
             object.iter_mut().filter(|(name, _)| !ours(name)).for_each(|(_, value)| self.redactor.value(value));
         }
+    }
+
+    /// Lets one call at a time make a number ours.
+    fn take_off(&self, number: &str, effect: Effect) -> Result<Flight<'_>, Refusal> {
+        let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
+        if flying.insert(number.to_owned()) {
+            return Ok(Flight { flying: &self.flying, number: number.to_owned() });
+        }
+        let summary = format!(
+            "{} Another call for {number} is running; wait for its answer, or look with list_numbers.",
+            advice::nothing(effect)
+        );
+        Err(Refusal::new(Status::DuplicateInFlight, summary).with("number", number).retryable())
     }
 
     /// A text without any secret now in use.
@@ -253,6 +281,7 @@ impl Service {
     async fn weigh_and_act<T: Change>(&self, tool: T, given: &Value, guest: Guest) -> Result<Reply, Refusal> {
         let claims = tool.claims();
         self.policy.admit(T::NAME, false, &claims)?;
+        let _flight = claims.makes.as_ref().map(|number| self.take_off(number, T::EFFECT)).transpose()?;
         let mut desk = self.desk(&guest).await?;
         let before = |failure| words(failure, T::EFFECT, Stage::Before);
         let (mut plan, stakes) = match tool.plan(&desk.with(desk.call.within(PLANNING))).await.map_err(before)? {

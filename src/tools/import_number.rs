@@ -130,7 +130,11 @@ impl Change for ImportNumber {
     type Plan = ();
 
     fn claims(&self) -> Claims {
-        Claims { sip_server: self.sip_server.clone(), ..Claims::default() }
+        Claims {
+            sip_server: self.sip_server.clone(),
+            makes: Some(self.phone_number.as_str().to_owned()),
+            ..Claims::default()
+        }
     }
 
     async fn plan(&self, desk: &Desk) -> Result<Step<(), Imported>, Failure> {

@@ -17,7 +17,7 @@ use super::prices::Price;
 use super::search_numbers::{offer, search};
 use super::tool::{Change, Desk, Effect, Step, Tool};
 use crate::domain::{E164, OwnedNumber, Refusal, Secret, Status, text_at};
-use crate::guard::{Form, Object, Question, Stakes};
+use crate::guard::{Claims, Form, Object, Question, Stakes};
 use crate::truedy::{Error, Nature, Request};
 
 /// What is kept back of the call's time for finding out what became of it.
@@ -62,6 +62,10 @@ impl Tool for PurchaseNumber {
 
 impl Change for PurchaseNumber {
     type Plan = ();
+
+    fn claims(&self) -> Claims {
+        Claims { makes: Some(self.phone_number.as_str().to_owned()), ..Claims::default() }
+    }
 
     async fn plan(&self, desk: &Desk) -> Result<Step<(), Purchased>, Failure> {
         let number = self.phone_number.as_str();

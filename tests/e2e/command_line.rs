@@ -808,3 +808,13 @@ fn the_tour_goes_through_to_its_end_whatever_is_set_where_it_is_run() {
         }
     });
 }
+
+#[test]
+fn an_empty_variable_counts_as_none() {
+    let empty: Vec<(&str, &str)> =
+        SETTINGS.iter().map(|(_, variable, _)| (*variable, "")).chain([("TRUEDY_API_KEY", "")]).collect();
+    let listed = truedy_with(&["tools", "--json"], &empty, "").fine();
+    assert_eq!(listed, truedy(&["tools", "--json"]).fine());
+    let import = r#"{"phone_number":"+12125550143","provider_type":"custom_sip","sip_username":"u","sip_password":"secret-word","sip_server":"sip.example.com"}"#;
+    truedy_with(&["call", "import_number", "--sandbox", "--ephemeral", "--json", "-"], &empty, import).fine();
+}

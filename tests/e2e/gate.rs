@@ -1103,3 +1103,18 @@ fn whatever_the_order_of_calls_only_what_may_be_done_is_done() {
         })
         .unwrap();
 }
+
+in_both_eras!(two_purchases_of_one_number_at_once_are_one_purchase);
+async fn two_purchases_of_one_number_at_once_are_one_purchase(era: Era) {
+    let agent = Agent::alone(era).fault("latency_ms=150").start().await;
+    let buy = || agent.call("purchase_number", json!({ "phone_number": "+14155550105" }));
+    let (first, second) = tokio::join!(buy(), buy());
+    let statuses: BTreeSet<String> = [first, second]
+        .into_iter()
+        .map(|outcome| {
+            outcome.map_or_else(|refusal| refusal.status, |answer| answer["status"].as_str().unwrap().into())
+        })
+        .collect();
+    assert_eq!(statuses, BTreeSet::from(["duplicate_in_flight".to_owned(), "purchased".to_owned()]));
+    assert_eq!(agent.leave().await.purchases(), 1);
+}
