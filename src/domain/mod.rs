@@ -14,7 +14,7 @@ mod secret;
 mod status;
 mod text;
 
-pub use agent::Agent;
+pub use agent::{Agent, HeldNumber};
 pub use argument::{Argument, Problem};
 pub use carrier::{AccountSid, ProviderType, SipServer, SipUsername};
 pub use choice::{Direction, NumberType};

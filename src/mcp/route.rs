@@ -32,13 +32,17 @@ const WAITING: usize = 512;
 const NESTING: usize = 32;
 const FIELDS: usize = 256;
 
-/// How long a call may wait for a place.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a call may wait for a place: what is left of its time must do for its work.
+fn patience(effect: Effect) -> Duration {
+    Duration::from_secs(if effect.reads() { 18 } else { 10 })
+}
 
 /// Who calls: how a person can be asked, and whether the call is still wanted.
 pub(super) struct Guest {
     asker: Asker,
     stop: CancellationToken,
+    /// When there must be an answer, whatever was waited for before.
+    deadline: Instant,
 }
 
 /// One of the places for calls that run or wait.
@@ -161,10 +165,10 @@ impl Service {
             return refuse(advice::on_overload(effect));
         };
         let (service, stop) = (Arc::clone(self), self.ending.child_token());
-        let guest = Guest { asker, stop: stop.clone() };
+        let guest = Guest { asker, stop: stop.clone(), deadline: Instant::now() + TIME };
         let mut task = self.tasks.spawn(async move {
             let _place = place;
-            match tokio::time::timeout(PATIENCE, service.running.acquire()).await {
+            match tokio::time::timeout(patience(effect), service.running.acquire()).await {
                 Ok(Ok(_permit)) => way(Arc::clone(&service), arguments, guest).await,
                 _ => refuse(advice::on_overload(effect)),
             }
@@ -232,7 +236,7 @@ impl Service {
     async fn desk(&self, guest: &Guest) -> Result<Desk, Refusal> {
         let truedy = self.upstream.client().await?;
         let asks = guest.asker.can_ask() && self.policy.ask == Ask::Auto;
-        let call = Call { deadline: Instant::now() + TIME, stop: guest.stop.clone() };
+        let call = Call { deadline: guest.deadline, stop: guest.stop.clone() };
         Ok(Desk { truedy, call, asks, prices: Arc::clone(&self.prices) })
     }
 

@@ -80,7 +80,7 @@ impl Change for AssignNumber {
     async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Assigned>, Failure> {
         let (number, number_id, roster) = lookup::number(desk, &self.number_id).await?;
         let agent_id = match &roster.0 {
-            Some(agents) => lookup::agent_among(&self.agent_id, Ok(agents.clone()))?,
+            Some(agents) => lookup::agent_among(&self.agent_id, Ok(agents.rows.clone()))?,
             None => lookup::agent(desk, &self.agent_id).await?,
         };
         let direction = self.assignment_type;
@@ -194,7 +194,7 @@ impl AssignNumber {
     async fn verify(&self, plan: &Plan, desk: &Desk) -> Option<bool> {
         let desk = desk.with(desk.call.unstoppable());
         let reply = lookup::agent_numbers(&desk, &plan.agent_id, true).await.ok()?;
-        lookup::holds(&reply, &plan.number.id, self.assignment_type)
+        lookup::holds(&reply, &plan.number, self.assignment_type)
     }
 
     /// Who holds it now, as far as the new and the old agent can tell.
@@ -203,7 +203,7 @@ impl AssignNumber {
             return Some(Slot::Held(plan.agent_id.as_str().to_owned()));
         }
         let desk = desk.with(desk.call.unstoppable());
-        let mut rows = lookup::numbers_until(&desk, true, |row| row.id == plan.number.id).await.ok()?;
+        let mut rows = lookup::numbers_until(&desk, true, |row| row.id == plan.number.id).await.ok()?.rows;
         let index = rows.iter().position(|row| row.id == plan.number.id)?;
         let mut row = rows.swap_remove(index);
         if *row.slot(self.assignment_type) == Slot::Unknown {

@@ -140,7 +140,7 @@ impl Change for ImportNumber {
     async fn plan(&self, desk: &Desk) -> Result<Step<(), Imported>, Failure> {
         let number = self.phone_number.as_str();
         let owned = lookup::numbers_until(desk, false, |row| row.number == number).await?;
-        if let Some(row) = owned.into_iter().find(|row| row.number == number) {
+        if let Some(row) = owned.rows.into_iter().find(|row| row.number == number) {
             let summary = format!("Nothing was imported: {number} belongs to this account already.");
             return Ok(Step::Done(Answer::new(
                 Status::AlreadyOwned,

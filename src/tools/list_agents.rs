@@ -93,7 +93,7 @@ fn row(agent: &Agent) -> Map<String, Value> {
     row.insert("status".to_owned(), json!(agent.status));
     for direction in Direction::BOTH {
         let numbers = agent.held(direction).map(|held| {
-            held.iter().take(100).map(|(id, number)| if number.is_empty() { id } else { number }).collect::<Vec<_>>()
+            held.iter().take(100).filter_map(|held| held.number.as_ref().or(held.id.as_ref())).collect::<Vec<_>>()
         });
         row.insert(direction.as_str().to_owned(), numbers.map_or_else(|| json!("unknown"), |numbers| json!(numbers)));
     }

@@ -156,9 +156,13 @@ impl Read for ListNumbers {
         let mut unclear = 0;
         let (page, total, next_offset, roster, request_id) = if self.filters() {
             let (all, agents) = tokio::join!(lookup::numbers(&desk, false), lookup::agents(&desk));
-            let mut all = all?;
+            let mut all = all?.rows;
             let roster = Roster(agents.as_ref().ok().cloned());
-            let agent = self.agent_id.as_ref().map(|named| lookup::agent_among(named, agents)).transpose()?;
+            let agent = self
+                .agent_id
+                .as_ref()
+                .map(|named| lookup::agent_among(named, agents.map(|agents| agents.rows)))
+                .transpose()?;
             all.iter_mut().for_each(|number| roster.fill(number));
             all.retain(|number| {
                 let fits = self.fits(number, agent.as_ref().map(crate::domain::AgentId::as_str));

@@ -2,22 +2,22 @@
 //!
 //! Source: contract §6.1, §6.8, §7.1. The API has no "get one number": list and filter.
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value, json};
 
 use super::answer::Failure;
 use super::names;
 use super::tool::Desk;
-use crate::domain::{Agent, AgentId, AgentRef, Direction, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status};
+use crate::domain::{
+    Agent, AgentId, AgentRef, Direction, HeldNumber, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status,
+};
 use crate::truedy::{Error, Reply, Request, Saying};
 
 /// Rows a page, the most the API gives.
 const PAGE: usize = 100;
 /// Pages that are read at most.
 const PAGES: usize = 50;
-/// Rows of one answer that are looked at at most.
-const ROWS: usize = 1_000;
+/// Rows of one answer that are looked at at most: an older API answers with all agents at once.
+const ROWS: usize = 5_000;
 /// Agents whose numbers are asked for one by one at most.
 const ASKED: usize = 50;
 /// Candidates that are offered when a name fits none or several.
@@ -42,8 +42,49 @@ pub(super) async fn numbers_page(desk: &Desk, limit: usize, offset: usize, verif
     desk.truedy.send(request, &desk.call).await
 }
 
+/// What a list held, and whether that was all of it. From a part of a list nothing follows about what it does not show.
+#[derive(Debug, Clone)]
+pub(super) struct Listing<T> {
+    pub(super) rows: Vec<T>,
+    pub(super) complete: bool,
+}
+
+impl<T> Listing<T> {
+    fn new() -> Self {
+        Self { rows: Vec::new(), complete: true }
+    }
+
+    /// Adds a page, each thing once. Says whether another page is worth asking for.
+    fn add(
+        &mut self,
+        reply: &Reply,
+        offset: usize,
+        read: impl Fn(&Value) -> Option<T>,
+        id: impl Fn(&T) -> &str,
+    ) -> Result<bool, Error> {
+        let shown = rows(reply)?;
+        let before = self.rows.len();
+        for row in shown {
+            match read(row) {
+                Some(thing) if !self.rows.iter().any(|known| id(known) == id(&thing)) => self.rows.push(thing),
+                Some(_) => {}
+                None => self.complete = false,
+            }
+        }
+        self.complete &= reply.data.as_array().map(Vec::len) == Some(shown.len());
+        let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field));
+        let total = told("total").and_then(Value::as_u64).and_then(|total| usize::try_from(total).ok());
+        let more = told("has_more").and_then(Value::as_bool).unwrap_or(shown.len() >= PAGE)
+            || total.is_some_and(|total| offset + shown.len() < total);
+        // A page that brings nothing new would repeat for ever.
+        let stuck = more && self.rows.len() == before;
+        self.complete &= !stuck;
+        Ok(more && !stuck)
+    }
+}
+
 /// All numbers of the account, each once. `verifying` says that this finds out what a change did.
-pub(super) async fn numbers(desk: &Desk, verifying: bool) -> Result<Vec<OwnedNumber>, Error> {
+pub(super) async fn numbers(desk: &Desk, verifying: bool) -> Result<Listing<OwnedNumber>, Error> {
     numbers_until(desk, verifying, |_| false).await
 }
 
@@ -52,47 +93,39 @@ pub(super) async fn numbers_until(
     desk: &Desk,
     verifying: bool,
     enough: impl Fn(&OwnedNumber) -> bool,
-) -> Result<Vec<OwnedNumber>, Error> {
-    let mut found: Vec<OwnedNumber> = Vec::new();
-    let mut seen = HashSet::new();
+) -> Result<Listing<OwnedNumber>, Error> {
+    let mut listing = Listing::new();
     let mut offset = 0;
     for _ in 0..PAGES {
         let reply = numbers_page(desk, PAGE, offset, verifying).await?;
-        let rows = rows(&reply)?;
-        let before = found.len();
-        found.extend(rows.iter().filter_map(OwnedNumber::read).filter(|number| seen.insert(number.id.clone())));
-        offset += rows.len();
-        let hit = found.iter().skip(before).any(&enough);
-        // A page that brings nothing new would repeat for ever.
-        if hit || found.len() == before || !has_more(&reply, rows.len()) {
+        let more = listing.add(&reply, offset, OwnedNumber::read, |number| &number.id)?;
+        offset += rows(&reply)?.len();
+        if !more {
+            return Ok(listing);
+        }
+        if listing.rows.iter().any(&enough) {
             break;
         }
     }
-    Ok(found)
+    listing.complete = false;
+    Ok(listing)
 }
 
 /// All agents of the account, each once.
-pub(super) async fn agents(desk: &Desk) -> Result<Vec<Agent>, Error> {
-    let mut found: Vec<Agent> = Vec::new();
-    let mut seen = HashSet::new();
+pub(super) async fn agents(desk: &Desk) -> Result<Listing<Agent>, Error> {
+    let mut listing = Listing::new();
     let mut offset = 0;
     for _ in 0..PAGES {
         let request = Request::get(["agents"]).query("limit", PAGE).query("offset", offset).list();
         let reply = desk.truedy.send(request, &desk.call).await?;
-        let rows = rows(&reply)?;
-        let before = found.len();
-        found.extend(rows.iter().filter_map(Agent::read).filter(|agent| seen.insert(agent.id.clone())));
-        offset += rows.len();
-        if found.len() == before || !has_more(&reply, rows.len()) {
-            break;
+        let more = listing.add(&reply, offset, Agent::read, |agent| &agent.id)?;
+        offset += rows(&reply)?.len();
+        if !more {
+            return Ok(listing);
         }
     }
-    Ok(found)
-}
-
-fn has_more(reply: &Reply, rows: usize) -> bool {
-    let said = reply.pagination.as_ref().and_then(|pagination| pagination.get("has_more")).and_then(Value::as_bool);
-    said.unwrap_or(rows >= PAGE)
+    listing.complete = false;
+    Ok(listing)
 }
 
 /// The numbers one agent holds in a direction: ids and rows.
@@ -102,14 +135,14 @@ pub(super) async fn agent_numbers(desk: &Desk, agent: &AgentId, verifying: bool)
 }
 
 /// Whether an agent holds a number in a direction; `None` if the answer does not say.
-pub(super) fn holds(reply: &Reply, number_id: &str, direction: Direction) -> Option<bool> {
-    let rows = reply.data.get(direction.as_str())?.as_array()?;
-    Some(rows.iter().any(|row| row.get("id").and_then(Value::as_str) == Some(number_id)))
+pub(super) fn holds(reply: &Reply, number: &OwnedNumber, direction: Direction) -> Option<bool> {
+    let held = HeldNumber::read_all(reply.data.get(direction.as_str())?)?;
+    Some(held.iter().any(|held| held.is(number)))
 }
 
-/// The agents of the account, for their names. `None` where they cannot be read.
+/// The agents of the account, for their names and what they hold. `None` where they cannot be read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Roster(pub(super) Option<Vec<Agent>>);
+pub(super) struct Roster(pub(super) Option<Listing<Agent>>);
 
 impl Roster {
     /// Reads them; a failure is no failure of the call.
@@ -118,7 +151,7 @@ impl Roster {
     }
 
     pub(super) fn agent(&self, id: &str) -> Option<&Agent> {
-        self.0.as_ref()?.iter().find(|agent| agent.id == id)
+        self.0.as_ref()?.rows.iter().find(|agent| agent.id == id)
     }
 
     /// How an agent is shown: its name, with the id only where the name is not unique, by id alone where it is not known.
@@ -126,7 +159,12 @@ impl Roster {
         let Some(agent) = self.agent(id) else {
             return id.to_owned();
         };
-        let same = self.0.iter().flatten().filter(|other| other.name.eq_ignore_ascii_case(&agent.name)).count();
+        let same = self
+            .0
+            .iter()
+            .flat_map(|agents| &agents.rows)
+            .filter(|other| other.name.eq_ignore_ascii_case(&agent.name))
+            .count();
         // These words mean something else in the same place.
         let taken = ["unknown", "none"].iter().any(|word| agent.name.eq_ignore_ascii_case(word));
         if same > 1 || taken { format!("{} ({id})", agent.name) } else { agent.name.clone() }
@@ -150,11 +188,10 @@ impl Roster {
             if *number.slot(direction) != Slot::Unknown {
                 continue;
             }
-            let holder =
-                agents.iter().find(|agent| agent.held(direction).into_iter().flatten().any(|(id, _)| *id == number.id));
-            if let Some(holder) = holder {
+            let holds = |agent: &&Agent| agent.held(direction).into_iter().flatten().any(|held| held.is(number));
+            if let Some(holder) = agents.rows.iter().find(holds) {
                 *number.slot_mut(direction) = Slot::Held(holder.id.clone());
-            } else if agents.iter().all(|agent| agent.held(direction).is_some()) {
+            } else if agents.complete && agents.rows.iter().all(|agent| agent.held(direction).is_some()) {
                 *number.slot_mut(direction) = Slot::Free;
             }
         }
@@ -162,21 +199,21 @@ impl Roster {
 
     /// The last resort: asks for each agent's numbers. Leaves it unknown if any cannot be read.
     pub(super) async fn fill_one_by_one(&self, desk: &Desk, number: &mut OwnedNumber) {
-        let Some(agents) = self.0.as_ref().filter(|agents| agents.len() <= ASKED) else {
+        let Some(agents) = self.0.as_ref().filter(|agents| agents.rows.len() <= ASKED) else {
             return;
         };
         if number.inbound != Slot::Unknown && number.outbound != Slot::Unknown {
             return;
         }
-        let mut told = [true, true];
+        let mut told = [agents.complete; 2];
         let mut holders = [None, None];
-        for agent in agents {
+        for agent in &agents.rows {
             let reply = match AgentId::try_from(agent.id.as_str()) {
                 Ok(id) => agent_numbers(desk, &id, false).await.ok(),
                 Err(_) => None,
             };
             for ((direction, told), holder) in Direction::BOTH.into_iter().zip(&mut told).zip(&mut holders) {
-                match reply.as_ref().and_then(|reply| holds(reply, &number.id, direction)) {
+                match reply.as_ref().and_then(|reply| holds(reply, number, direction)) {
                     Some(true) => *holder = Some(agent.id.clone()),
                     Some(false) => {}
                     None => *told = false,
@@ -198,7 +235,7 @@ impl Roster {
 /// A number the caller named, freshly read, with who holds it.
 pub(super) async fn number(desk: &Desk, named: &NumberRef) -> Result<(OwnedNumber, NumberId, Roster), Failure> {
     let (numbers, roster) = tokio::join!(numbers(desk, false), Roster::read(desk));
-    let numbers = numbers?;
+    let numbers = numbers?.rows;
     let name = named.as_str();
     let mut fitting = numbers.iter().filter(|number| number.id == name || number.number == name);
     let (Some(number), None) = (fitting.next(), fitting.next()) else {
@@ -240,7 +277,7 @@ pub(super) async fn agent(desk: &Desk, named: &AgentRef) -> Result<AgentId, Fail
     if let Some(id) = named.certain_id() {
         return Ok(id);
     }
-    let listed = agents(desk).await;
+    let listed = agents(desk).await.map(|agents| agents.rows);
     agent_among(named, listed)
 }
 

@@ -43,9 +43,10 @@ async fn look(
         tokio::time::sleep_until(at).await;
         match numbers_until(&desk, true, &fits).await {
             Ok(numbers) => {
-                last = match numbers.into_iter().find(&fits) {
+                last = match numbers.rows.into_iter().find(&fits) {
                     Some(number) => Found::Here(Box::new(number)),
-                    None => Found::Absent,
+                    None if numbers.complete => Found::Absent,
+                    None => Found::Unreadable,
                 };
             }
             Err(error) => tracing::debug!(%error, "could not look up what a change did"),

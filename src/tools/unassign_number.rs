@@ -131,7 +131,7 @@ impl UnassignNumber {
     async fn read_back(&self, plan: &Plan, desk: &Desk) -> Option<Slot> {
         let desk = desk.with(desk.call.unstoppable());
         let rows = lookup::numbers_until(&desk, true, |row| row.id == plan.number.id).await.ok()?;
-        let mut row = rows.into_iter().find(|row| row.id == plan.number.id)?;
+        let mut row = rows.rows.into_iter().find(|row| row.id == plan.number.id)?;
         if *row.slot(self.assignment_type) == Slot::Unknown {
             let roster = Roster::read(&desk).await;
             roster.fill(&mut row);
