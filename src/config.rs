@@ -10,7 +10,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use url::{Host, Url};
 
-use crate::domain::{NumberRef, Secret};
+use crate::domain::{NumberRef, Secret, SipServer};
 use crate::guard::{Ask, Policy};
 use crate::sandbox::{Faults, Options, Store};
 use crate::truedy::{Proxy, Rate, Setup};
@@ -190,6 +190,10 @@ impl Settings {
             (None, Some(file)) => (read_private(file)?, file.display().to_string()),
             (None, None) => return Ok(None),
         };
+        // What a client did not fill in, or somebody copied from an example, is no key.
+        if text.starts_with(['$', '{']) || text == "your key" {
+            return Ok(None);
+        }
         Secret::new(text)
             .map(Some)
             .map_err(|reason| ConfigError(format!("The API key in {source} cannot be used: {reason}.")))
@@ -264,7 +268,24 @@ impl Settings {
                 )));
             }
         }
-        if let Some(wrong) = self.protect.iter().find(|name| NumberRef::try_from(name.as_str()).is_err()) {
+        let tidy = |names: &[String]| -> BTreeSet<String> {
+            names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+        };
+        let protected = tidy(&self.protect);
+        // Digits alone are a number whose + was lost: they would protect nothing.
+        let only_digits = |name: &&String| name.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+        if let Some(wrong) = protected.iter().find(only_digits) {
+            return Err(ConfigError(format!(
+                "--protect: {wrong:?} protects nothing; a number begins with +, for example +14155550123."
+            )));
+        }
+        let sip_hosts: BTreeSet<String> = tidy(&self.sip_hosts).iter().map(|host| host.to_ascii_lowercase()).collect();
+        let no_host =
+            |name: &&String| SipServer::try_from(name.as_str()).map_or(true, |server| server.host() != name.as_str());
+        if let Some(wrong) = sip_hosts.iter().find(no_host) {
+            return Err(ConfigError(format!("--sip-hosts: {wrong:?} is no host name, for example sip.example.com.")));
+        }
+        if let Some(wrong) = protected.iter().find(|name| NumberRef::try_from(name.as_str()).is_err()) {
             return Err(ConfigError(format!(
                 "--protect: {wrong:?} is neither a number in E.164 nor an id, for example +14155550123."
             )));
@@ -274,10 +295,9 @@ impl Settings {
             read_only: self.read_only,
             only: (!self.tools.is_empty()).then(|| set(&self.tools)),
             except: set(&self.exclude_tools),
-            protected: set(&self.protect),
+            protected,
             release_in_use: self.release_in_use,
-            sip_hosts: (!self.sip_hosts.is_empty())
-                .then(|| self.sip_hosts.iter().map(|host| host.to_ascii_lowercase()).collect()),
+            sip_hosts: (!sip_hosts.is_empty()).then_some(sip_hosts),
             ask: if self.ask == AskWhen::Off { Ask::Off } else { Ask::Auto },
         })
     }
@@ -403,7 +423,11 @@ mod tests {
     fn names_of_tools_and_numbers_are_checked() {
         assert!(with(&["--tools", "list_numbers,nope"]).policy(&["list_numbers"]).is_err());
         assert!(with(&["--protect", "not a number"]).policy(&[]).is_err());
-        let policy = with(&["--protect", "+14155550123,+12125550142"]).policy(&[]).expect("fine");
+        for lost in ["14155550123", "1-415-555-0123"] {
+            assert!(with(&["--protect", lost]).policy(&[]).is_err(), "{lost}");
+        }
+        assert!(with(&["--sip-hosts", "http://sip.example.com"]).policy(&[]).is_err());
+        let policy = with(&["--protect", "+14155550123, +12125550142"]).policy(&[]).expect("fine");
         assert_eq!(policy.protected.len(), 2);
     }
 }

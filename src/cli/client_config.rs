@@ -35,7 +35,7 @@ pub(super) fn snippet(client: Client) -> String {
     match client {
         Client::ClaudeCode => format!(
             "# Claude Code: run this once, or put the JSON below into .mcp.json of a project\n\
-             # claude mcp add truedy -e TRUEDY_API_KEY=\"$TRUEDY_API_KEY\" -- truedy-mcp stdio\n{}\n",
+             # claude mcp add truedy -e 'TRUEDY_API_KEY=${{TRUEDY_API_KEY}}' -- truedy-mcp stdio\n{}\n",
             pretty(
                 json!({ "mcpServers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": ["stdio"], "env": { "TRUEDY_API_KEY": "${TRUEDY_API_KEY}" } } } })
             )
@@ -81,7 +81,7 @@ pub(super) fn snippet(client: Client) -> String {
              args: [stdio]\n    \
              envs:\n      \
              TRUEDY_API_KEY: your key\n    \
-             timeout: 60\n"
+             timeout: 300\n"
             .to_owned(),
     }
 }

@@ -80,7 +80,7 @@ pub enum Command {
     Tour,
     /// Call one tool, as an agent would, and print its answer.
     #[command(
-        after_help = "Examples:\n  truedy-mcp call search_numbers area_code=415 page_size=3 --sandbox\n  echo '{\"phone_number\":\"+12125550143\",\"provider_type\":\"telnyx\",\"api_key\":\"…\"}' | truedy-mcp call import_number --json -"
+        after_help = "Examples:\n  truedy-mcp call search_numbers area_code=415 page_size=3 --sandbox\n  truedy-mcp call import_number --json - < import.json"
     )]
     Call(call::CallArgs),
     /// Show the tools as agents see them.

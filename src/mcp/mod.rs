@@ -4,6 +4,7 @@ mod advice;
 mod catalog;
 mod client;
 mod consent;
+mod lines;
 mod route;
 mod server;
 mod stdio;

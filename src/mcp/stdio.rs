@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use rmcp::ServiceExt;
 use rmcp::model::{
-    ClientNotification, ClientRequest, GetMeta, InitializeRequestParams, JsonRpcMessage, ProtocolVersion, RequestId,
-    RequestMetaObject,
+    ClientNotification, ClientRequest, ErrorData, GetMeta, InitializeRequestParams, JsonRpcMessage, ProtocolVersion,
+    RequestId, RequestMetaObject,
 };
 use rmcp::service::{RoleServer, RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -21,11 +21,14 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::lines::{UNREADABLE, mend};
 use super::route::Service;
 use super::server::Server;
 
 /// The longest line that is read; a longer one is skipped.
 const LINE: usize = 1024 * 1024;
+/// What is kept between the client's lines and their reader.
+const BUFFER: usize = 64 * 1024;
 /// After the end of input, reads get this long, changes the second.
 const AT_END: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(20));
 /// The same after a signal.
@@ -39,7 +42,9 @@ pub async fn serve_stdio(
     output: impl AsyncWrite + Send + Unpin + 'static,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let lines = AsyncRwTransport::new_server(input, output).with_max_line_length(LINE);
+    let (fit, mended) = tokio::io::duplex(BUFFER);
+    tokio::spawn(mend(input, fit, LINE));
+    let lines = AsyncRwTransport::new_server(mended, output).with_max_line_length(LINE + BUFFER);
     let (ending, mut ends) = watch::channel(None);
     let transport = Line {
         lines,
@@ -163,6 +168,17 @@ impl<R: AsyncRead, W: AsyncWrite> Line<R, W> {
     }
 }
 
+/// The id of a request that could not be read.
+fn unreadable(message: &RxJsonRpcMessage<RoleServer>) -> Option<RequestId> {
+    match message {
+        JsonRpcMessage::Request(request) => match &request.request {
+            ClientRequest::CustomRequest(custom) if custom.method == UNREADABLE => Some(request.id.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// A connection that opened with metadata on every request is held to it by rmcp; what a later handshake agreed on is
 /// written into the requests that follow it.
 fn as_agreed(meta: &mut RequestMetaObject, handshake: &InitializeRequestParams) {
@@ -217,6 +233,13 @@ where
                 self.ending.send_replace(Some(Instant::now() + at_end.1));
                 break;
             };
+            if let Some(id) = unreadable(&message) {
+                let text = "Parse error: the request is not JSON that can be read (nesting above 128, a number out of range, or broken text)";
+                let answer = TxJsonRpcMessage::<RoleServer>::error(ErrorData::parse_error(text, None), Some(id));
+                // On a task of its own: this may be dropped at any await.
+                tokio::spawn(self.lines.send(answer));
+                continue;
+            }
             self.note(&mut message);
             let is_request = matches!(message, JsonRpcMessage::Request(_));
             // Before the first request anything else would end the connection.

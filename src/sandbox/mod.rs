@@ -72,7 +72,7 @@ pub enum Store {
     Directory(PathBuf),
 }
 
-/// Removes the kept account, so that the next start begins with the seed; true if there was one.
+/// Forgets the kept account, also under a running sandbox, so that it begins with the seed again; true if there was one.
 pub fn reset(state_dir: &Path) -> std::io::Result<bool> {
-    store::remove(state_dir)
+    store::forget(state_dir)
 }

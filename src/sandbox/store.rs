@@ -153,8 +153,35 @@ pub(super) fn in_directory(directory: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Forgets the account; true if there was one. A file that can be used is sown anew in place, since a running sandbox may
+/// have it open; one that cannot be used is removed.
+pub(super) fn forget(directory: &Path) -> io::Result<bool> {
+    if !directory.join(FILE).exists() {
+        return remove(directory);
+    }
+    match in_directory(directory) {
+        Ok(mut connection) => sow_anew(&mut connection).map(|()| true).map_err(io::Error::other),
+        Err(_) => remove(directory),
+    }
+}
+
+/// Empties every table and sows the seed again, all or nothing.
+fn sow_anew(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA foreign_keys = OFF")?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tables: Vec<String> = transaction
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for table in tables {
+        transaction.execute(&format!("DELETE FROM \"{table}\""), [])?;
+    }
+    seed::sow(&transaction)?;
+    transaction.commit()
+}
+
 /// Removes the file and what belongs to it; true if there was one.
-pub(super) fn remove(directory: &Path) -> io::Result<bool> {
+fn remove(directory: &Path) -> io::Result<bool> {
     let mut found = false;
     for name in [FILE, "sandbox.sqlite-wal", "sandbox.sqlite-shm"] {
         match fs::remove_file(directory.join(name)) {

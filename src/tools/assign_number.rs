@@ -231,7 +231,7 @@ impl AssignNumber {
             _ => None,
         };
         let lost = if displaced.is_some() {
-            format!(" The agent in displaced no longer has its {direction} calls.")
+            format!(" The agent named in displaced no longer has its {direction} calls.")
         } else {
             String::new()
         };

@@ -168,6 +168,13 @@ impl Change for ImportNumber {
         let reply = match desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await {
             Ok(reply) => reply,
             Err(error) if error.may_have_happened() => return self.look_up(error, &desk).await,
+            // A conflict with what? Perhaps with this very number being ours already.
+            Err(Error::Refused(saying)) if saying.status == 409 => {
+                return match appears(&desk, number, true).await {
+                    Found::Here(row) => Ok(self.done(imported(&row))),
+                    Found::Absent | Found::Unreadable => Err(Error::Refused(saying).into()),
+                };
+            }
             Err(error) => return Err(error.into()),
         };
         let listed = appears(&desk.with(desk.call.within(Duration::from_secs(4))), number, true).await;
@@ -241,7 +248,6 @@ impl ImportNumber {
             "Imported {number}. It stays with its carrier, and Truedy has not checked the credentials. Assign an agent, then point the carrier at that agent's URL, last of all."
         );
         let mut answer = Answer::new(Status::Imported, summary, facts)
-            .next(names::GET_WEBHOOK_URL, json!({}))
             .undo(Undo::Call(Pointer { tool: names::RELEASE_NUMBER, arguments: json!({ "number_id": number }) }));
         if self.provider_type == ProviderType::Twilio && self.account_sid.is_none() {
             answer.warn("No account_sid was given; Truedy may need it for Twilio.");

@@ -341,3 +341,65 @@ pub(super) fn facts(number: &OwnedNumber, roster: &Roster) -> Map<String, Value>
     }
     facts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(rows: Vec<Value>, pagination: Option<Value>) -> Reply {
+        Reply { data: Value::Array(rows), pagination, request_id: None, date: None }
+    }
+
+    fn row(n: usize) -> Value {
+        json!({ "id": format!("n{n}"), "phone_number": format!("+1415555{n:04}") })
+    }
+
+    /// Adds pages to a listing; whether another is worth asking for, and whether all is known.
+    fn after(pages: &[Reply]) -> (bool, bool) {
+        let (mut listing, mut offset, mut more) = (Listing::new(), 0, true);
+        for reply in pages {
+            more = listing.add(reply, offset, OwnedNumber::read, |number| &number.id).expect("a list");
+            offset += rows(reply).expect("a list").len();
+        }
+        (more, listing.complete)
+    }
+
+    #[test]
+    fn a_list_is_complete_only_if_everything_in_it_was_read() {
+        let all = || (0..3).map(row).collect::<Vec<_>>();
+        let told = |total: usize, more: bool| Some(json!({ "total": total, "has_more": more }));
+        assert_eq!(after(&[page(all(), told(3, false))]), (false, true));
+        assert_eq!(after(&[page(all(), None)]), (false, true));
+        assert_eq!(after(&[page(all(), told(9, false))]), (true, true), "the total says that there is more");
+        assert_eq!(
+            after(&[page(all(), Some(json!({ "total": 9 })))]),
+            (true, true),
+            "a page may be shorter than asked for"
+        );
+        let same = || page(all(), told(9, true));
+        assert_eq!(after(&[same(), same()]), (false, false), "a page that repeats ends it, incomplete");
+        let mut odd = all();
+        odd.push(json!({ "id": [] }));
+        assert_eq!(after(&[page(odd, None)]), (false, false), "a row that cannot be read might be the one");
+        let many = (0..ROWS + 1).map(row).collect();
+        assert!(!after(&[page(many, told(ROWS + 1, false))]).1, "cut");
+    }
+
+    #[test]
+    fn nobody_is_only_said_where_every_agent_was_heard() {
+        let number = || OwnedNumber::read(&row(1)).expect("a number");
+        let agent = |held: Value| {
+            Agent::read(&json!({ "id": "a", "inbound_phone_numbers": held, "outbound_phone_numbers": [] }))
+        };
+        let slot = |held: Value, complete: bool| {
+            let rows = agent(held).into_iter().collect();
+            let mut number = number();
+            Roster(Some(Listing { rows, complete })).fill(&mut number);
+            number.inbound
+        };
+        assert_eq!(slot(json!([]), true), Slot::Free);
+        assert_eq!(slot(json!([]), false), Slot::Unknown);
+        assert_eq!(slot(json!([{ "other": 1 }]), true), Slot::Unknown);
+        assert_eq!(slot(json!(["+14155550001"]), false), Slot::Held("a".to_owned()));
+    }
+}

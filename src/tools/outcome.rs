@@ -83,7 +83,20 @@ pub(super) enum Documented {
     Carrier,
 }
 
-/// Reads a 422 to purchase or import (contract §3.4). Anything that speaks of a failed request or a time-out is not documented.
+/// Reads a 422 to a purchase (contract §3.4, §6.3). The order comes first and the database after it, so only words that are
+/// said before the order (a field of the request, no provider), or by the carrier instead of one, prove anything.
+pub(super) fn documented_purchase(error: &Error) -> Option<Documented> {
+    let fields = error.saying().map(|saying| saying.fields.as_slice()).unwrap_or_default();
+    let ours =
+        !fields.is_empty() && fields.iter().all(|(field, _)| matches!(field.as_str(), "phone_number" | "api_key"));
+    documented(error).filter(|why| match why {
+        Documented::NotConfigured | Documented::Carrier => true,
+        Documented::MissingField => ours,
+        Documented::Duplicate => false,
+    })
+}
+
+/// Reads a 422 to an import (contract §3.4, §6.4). What speaks of a failed request or a time-out is not documented.
 pub(super) fn documented(error: &Error) -> Option<Documented> {
     let Error::NoVerdict(_, saying) = error else {
         return None;
@@ -160,6 +173,11 @@ mod tests {
         );
         assert_eq!(documented(&said("Failed to import number: {'code': '23505'}")), Some(Documented::Duplicate));
         assert_eq!(documented(&said("Account SID is required for Twilio")), Some(Documented::MissingField));
+        for after_the_order in ["{'code': '23505', 'message': 'duplicate key'}", "organization_id is required"] {
+            assert_eq!(documented_purchase(&said(after_the_order)), None, "{after_the_order}");
+        }
+        let carrier = said("Failed to purchase number: Telnyx API error: 422 - no longer available.");
+        assert_eq!(documented_purchase(&carrier), Some(Documented::Carrier));
         for unclear in [
             "Failed to purchase number: Telnyx API request failed: timed out",
             "Failed to purchase number: Telnyx API error: 503 - x",

@@ -36,13 +36,22 @@ impl Price {
     /// In words made of digits and a currency only, fit for a question to a person.
     pub(super) fn words(&self) -> String {
         let currency = self.currency.as_deref().unwrap_or("(currency unknown)");
-        match (&self.monthly, &self.upfront) {
+        match (self.monthly.as_deref().map(to_cents), self.upfront.as_deref().map(to_cents)) {
             (Some(monthly), Some(upfront)) => format!("{monthly} {currency} a month and {upfront} {currency} once"),
             (Some(monthly), None) => format!("{monthly} {currency} a month"),
             (None, Some(upfront)) => format!("{upfront} {currency} once and an unknown amount a month"),
             (None, None) => "a price that is not known".to_owned(),
         }
     }
+}
+
+/// The amount without zeros beyond two decimals: `1.00000` is `1.00`.
+fn to_cents(amount: &str) -> &str {
+    let Some((_, decimals)) = amount.split_once('.') else {
+        return amount;
+    };
+    let kept = decimals.trim_end_matches('0').len().max(decimals.len().min(2));
+    amount.get(..amount.len() - (decimals.len() - kept)).unwrap_or(amount)
 }
 
 /// Prices seen in searches of this process.
@@ -64,5 +73,19 @@ impl Prices {
     pub(super) fn recall(&self, number: &str) -> Option<Price> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.get(number).filter(|(_, at)| at.elapsed() < FRESH).map(|(price, _)| price.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_shown_as_people_write_them() {
+        for (given, shown) in
+            [("1.00000", "1.00"), ("1.5", "1.5"), ("2", "2"), ("0.12500", "0.125"), ("10.", "10."), ("1.10", "1.10")]
+        {
+            assert_eq!(to_cents(given), shown);
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::answer::{Answer, Failure, Pointer, Undo};
 use super::arguments::arguments;
 use super::lookup;
 use super::names;
-use super::outcome::{Documented, Found, appears, documented, not_configured, said};
+use super::outcome::{Documented, Found, appears, documented_purchase, not_configured, said};
 use super::prices::Price;
 use super::search_numbers::{offer, search};
 use super::tool::{Change, Desk, Effect, Step, Tool};
@@ -105,6 +105,13 @@ impl Change for PurchaseNumber {
         let reply = match desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await {
             Ok(reply) => reply,
             Err(error) if error.may_have_happened() => return self.look_up(error, &desk).await,
+            // A conflict with what? Perhaps with this very number being ours already.
+            Err(Error::Refused(saying)) if saying.status == 409 => {
+                return match appears(&desk, number, true).await {
+                    Found::Here(row) => Ok(self.done(bought(&row))),
+                    Found::Absent | Found::Unreadable => Err(Error::Refused(saying).into()),
+                };
+            }
             Err(error) => return Err(error.into()),
         };
         let listed = appears(&desk.with(desk.call.within(Duration::from_secs(4))), number, true).await;
@@ -141,7 +148,7 @@ impl PurchaseNumber {
     /// The answer may have been lost on the way: the list knows.
     async fn look_up(&self, error: Error, desk: &Desk) -> Result<Answer<Purchased>, Failure> {
         let number = self.phone_number.as_str();
-        let documented = documented(&error);
+        let documented = documented_purchase(&error);
         let found = appears(desk, number, documented.is_some()).await;
         if let Found::Here(row) = found {
             let mut answer = self.done(bought(&row));
@@ -176,9 +183,13 @@ impl PurchaseNumber {
             Some("pending") => "It is pending: the carrier is still setting it up.",
             _ => "Its status is in number_status; only active numbers carry calls.",
         };
-        Answer::new(Status::Purchased, format!("Bought {number}. {state} No agent uses it yet."), purchased)
-            .next(names::ASSIGN_NUMBER, json!({ "number_id": number, "assignment_type": "inbound" }))
-            .undo(Undo::Call(Pointer { tool: names::RELEASE_NUMBER, arguments: json!({ "number_id": number }) }))
+        let active = purchased.number_status.as_deref() == Some("active");
+        let next =
+            format!("Assign it with {}{}.", names::ASSIGN_NUMBER, if active { "" } else { " once it is active" });
+        let summary = format!("Bought {number}. {state} No agent uses it yet. {next}");
+        let answer = Answer::new(Status::Purchased, summary, purchased)
+            .undo(Undo::Call(Pointer { tool: names::RELEASE_NUMBER, arguments: json!({ "number_id": number }) }));
+        if active { answer } else { answer.next(names::LIST_NUMBERS, json!({ "status": "active" })) }
     }
 
     /// What it costs: as searched lately, or searched for now. Only a person needs it.

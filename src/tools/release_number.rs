@@ -110,12 +110,16 @@ impl Change for ReleaseNumber {
             refusal.details.extend(facts.clone());
             refusal
         });
+        // The call that can succeed next: a number in use must be unassigned first.
+        let next = in_use.as_ref().and_then(|refusal| refusal.details.get("next").cloned());
+        let next =
+            next.unwrap_or_else(|| json!({ "tool": Self::NAME, "arguments": { "number_id": name, "confirm": true } }));
         let mut preview = Refusal::new(Status::ConfirmationRequired, self.preview(&number, &holders));
         preview.details.extend(facts);
         preview = preview
             .with("agents_that_fall_silent", holders.clone())
             .with("undo", "cannot be undone")
-            .with("next", json!({ "tool": Self::NAME, "arguments": { "number_id": name, "confirm": true } }));
+            .with("next", next);
         let fate = fate(&number);
         let silent = match holders.len() {
             0 => String::new(),

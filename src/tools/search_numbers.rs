@@ -12,7 +12,9 @@ use super::lookup;
 use super::names;
 use super::prices::Price;
 use super::tool::{Desk, Effect, Read, Tool};
-use crate::domain::{AreaCode, CountryCode, Label, NumberType, Page, PageSize, Secret, Status, clean, text_at};
+use crate::domain::{
+    AreaCode, CountryCode, Label, NumberType, Page, PageSize, Problem, Secret, Status, clean, text_at,
+};
 use crate::truedy::{Error, Nature, Reply, Request};
 
 arguments! {
@@ -61,9 +63,38 @@ impl Tool for SearchNumbers {
     fn secrets(&self) -> Vec<&Secret> {
         self.api_key.iter().collect()
     }
+
+    fn contradictions(&self) -> Vec<Problem> {
+        let country = self.country_code.clone().unwrap_or_default();
+        let elsewhere = self.area_code.is_some() && !matches!(country.as_str(), "US" | "CA");
+        let problem = Problem {
+            field: "area_code".to_owned(),
+            reason: format!("there are none in {country}"),
+            received: None,
+            expected: "country_code US or CA beside it; elsewhere locality or administrative_area".to_owned(),
+            example: "locality: \"London\"".to_owned(),
+        };
+        if elsewhere { vec![problem] } else { Vec::new() }
+    }
 }
 
 impl SearchNumbers {
+    /// How to search wider than this.
+    fn wider(&self) -> String {
+        let given = [
+            ("locality", self.locality.is_some()),
+            ("area_code", self.area_code.is_some()),
+            ("administrative_area", self.administrative_area.is_some()),
+            ("phone_number_type", self.phone_number_type.is_some()),
+        ];
+        let given: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+        if given.is_empty() {
+            "Perhaps none are sold in this country; try another.".to_owned()
+        } else {
+            format!("Leave out or change {}.", given.join(" or "))
+        }
+    }
+
     fn body(&self, page_size: u32) -> Value {
         let mut body = json!({ "country_code": self.country_code.clone().unwrap_or_default(), "page": self.page.unwrap_or_default().get(), "page_size": page_size });
         if let Some(fields) = body.as_object_mut() {
@@ -104,8 +135,7 @@ impl Read for SearchNumbers {
         let next_page = more.then_some(page + 1);
         let summary = match offers.len() {
             0 if page > 1 => "No more offers on this page.".to_owned(),
-            0 => "No numbers are offered for this search. Leave out the area code or the city, or try another type."
-                .to_owned(),
+            0 => format!("No numbers are offered for this search. {}", self.wider()),
             shown => format!(
                 "{shown}{} numbers offered. Nothing is reserved or bought.",
                 total.map(|total| format!(" of {total}")).unwrap_or_default()

@@ -158,7 +158,8 @@ impl UnassignNumber {
             Direction::Outbound => "it no longer calls from this number",
         };
         let read_back = if verified { ", and read back" } else { "" };
-        let summary = format!("Unassigned {number} for {direction} calls{read_back}. The agent in stopped: {what}.");
+        let summary =
+            format!("Unassigned {number} for {direction} calls{read_back}. The agent named in stopped: {what}.");
         let mut answer =
             Answer::new(Status::Unassigned, summary, self.unassigned(plan, Some(verified))).request_id(request_id);
         if let Slot::Held(holder) = plan.number.slot(direction) {

@@ -347,9 +347,8 @@ impl Client {
         }
         let json = answer.body.is_ok();
         let said = saying(answer.body.as_ref().ok());
-        if said.is_rate_limit()
-            || (status == StatusCode::TOO_MANY_REQUESTS && !matches!(nature, Nature::Create | Nature::Delete))
-        {
+        let certain = matches!(nature, Nature::Create | Nature::Delete);
+        if said.is_rate_limit(certain) || (status == StatusCode::TOO_MANY_REQUESTS && !certain) {
             let wait = reset::wait(
                 said.reset_at.as_ref(),
                 answer.retry_after.as_deref(),

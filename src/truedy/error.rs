@@ -66,16 +66,18 @@ impl Saying {
             status,
             code: text_at(error, "code"),
             message,
-            unprocessed: detail.is_some_and(Value::is_array),
+            unprocessed: detail.and_then(Value::as_array).is_some_and(|problems| framework_spoke(problems)),
             fields,
             request_id: request_id(body).or_else(|| text_at(error, "request_id")).or_else(|| header_id.map(clean)),
             reset_at: details.and_then(|details| details.get("reset_at")).or_else(|| error.get("reset_at")).cloned(),
         }
     }
 
-    /// Whether the rate limiter spoke, which it does before anything is done (contract §4).
-    pub(super) fn is_rate_limit(&self) -> bool {
-        self.code.as_deref() == Some("rate_limit_exceeded") || (self.status == 429 && self.reset_at.is_some())
+    /// Whether the rate limiter spoke, which it does before anything is done (contract §4). Where that must be certain, its code
+    /// under another status is not enough: who wrote it is not known.
+    pub(super) fn is_rate_limit(&self, certain: bool) -> bool {
+        let coded = self.code.as_deref() == Some("rate_limit_exceeded");
+        (coded && !certain) || (self.status == 429 && (coded || self.reset_at.is_some()))
     }
 
     /// Whether the text contains one of these, ignoring case.
@@ -87,6 +89,15 @@ impl Saying {
 
 fn text_long(object: &Value, field: &str) -> Option<String> {
     object.get(field)?.as_str().map(|text| clean_to(text, MESSAGE)).filter(|text| !text.is_empty())
+}
+
+/// Whether these are the framework's own findings about a request, made before any of Truedy's code ran.
+fn framework_spoke(problems: &[Value]) -> bool {
+    let about_the_request = |problem: &Value| {
+        let place = problem.get("loc").and_then(|loc| loc.get(0)).and_then(Value::as_str);
+        place.is_some_and(|place| matches!(place, "body" | "query" | "path" | "header"))
+    };
+    !problems.is_empty() && problems.iter().all(about_the_request)
 }
 
 /// `input` and `ctx` are left where they are: they repeat what was sent, secrets included (contract §3.2).
@@ -193,8 +204,9 @@ mod tests {
             Some("Not Found")
         );
         let e = json!({"detail": {"error": {"code": "rate_limit_exceeded", "message": "slow", "details": {"reset_at": "2026-03-03T12:01:00"}}}});
-        assert!(Saying::read(429, Some(&e), None).is_rate_limit());
-        assert!(Saying::read(500, Some(&e), None).is_rate_limit());
+        assert!(Saying::read(429, Some(&e), None).is_rate_limit(true));
+        assert!(Saying::read(500, Some(&e), None).is_rate_limit(false));
+        assert!(!Saying::read(500, Some(&e), None).is_rate_limit(true));
         let g = json!({"error": {"code": "server_error", "message": "unreachable"}});
         assert_eq!(Saying::read(500, Some(&g), None).code.as_deref(), Some("server_error"));
         assert_eq!(Saying::read(502, None, Some("h")).request_id.as_deref(), Some("h"));

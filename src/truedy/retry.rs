@@ -17,7 +17,8 @@ pub(super) fn wait(nature: Nature, error: &Error, sent: u32, left: Duration, ran
     if let Error::Limited(wait, _) = error {
         // The limiter spoke before anything was done, so even a purchase may go again, once.
         let wait = *wait + Duration::from_secs_f64(random);
-        return (sent <= nature.attempts() && wait + AFTER_LIMIT <= left).then_some(wait);
+        let most = if nature == Nature::Create { 1 } else { nature.attempts() };
+        return (sent <= most && wait + AFTER_LIMIT <= left).then_some(wait);
     }
     let again = match (nature, error) {
         (Nature::Delete, _) => false,

@@ -77,7 +77,7 @@ async fn a_number_is_found_bought_put_to_work_and_given_back(era: Era) {
 
     let bought = talk.done("purchase_number", json!({ "phone_number": number }), "purchased").await;
     assert_eq!((&bought["purchased"], &bought["number"]), (&json!(true), &json!(number)));
-    assert_eq!(bought["next"]["tool"], "assign_number");
+    assert_eq!(bought["next"], json!({ "tool": "list_numbers", "arguments": { "status": "active" } }));
     assert_eq!(bought["undo"], json!({ "tool": "release_number", "arguments": { "number_id": number } }));
     assert_eq!(talk.agent.asked().len(), 1);
 
@@ -106,7 +106,8 @@ async fn a_number_is_found_bought_put_to_work_and_given_back(era: Era) {
     let preview = talk.refused("release_number", json!({ "number_id": number }), "confirmation_required").await;
     assert_eq!(preview.body["agents_that_fall_silent"].as_array().map(Vec::len), Some(2));
     let release = json!({ "number_id": number, "confirm": true });
-    assert_eq!(preview.body["next"], json!({ "tool": "release_number", "arguments": release }));
+    let unassign = json!({ "number_id": number, "assignment_type": "inbound" });
+    assert_eq!(preview.body["next"], json!({ "tool": "unassign_number", "arguments": unassign }));
     talk.refused("release_number", release.clone(), "number_in_use").await;
     for direction in ["inbound", "outbound"] {
         let arguments = json!({ "number_id": number, "assignment_type": direction });
@@ -318,9 +319,8 @@ async fn what_is_bought_can_be_given_back_as_its_answer_says(era: Era) {
     let bought = agent.call("purchase_number", json!({ "phone_number": "+14155550150" })).await.unwrap();
     assert_eq!(bought["number_status"], "pending", "pending is not called active");
     assert!(bought["summary"].as_str().unwrap().contains("pending"));
-    let mut assign = bought["next"]["arguments"].clone();
-    assign["agent_id"] = json!("Front desk");
-    let assigned = agent.call(bought["next"]["tool"].as_str().unwrap(), assign).await.unwrap();
+    let assign = json!({ "number_id": "+14155550150", "agent_id": "Front desk", "assignment_type": "inbound" });
+    let assigned = agent.call("assign_number", assign).await.unwrap();
     let warnings = assigned["warnings"].to_string();
     assert!(warnings.contains("not active") && warnings.contains("outbound"), "{warnings}");
     let undo = &assigned["undo"];

@@ -21,9 +21,21 @@ async fn what_was_answered_survives_a_restart() {
     assert_eq!(sandbox.row("+12125550100").await.unwrap()["status"], "active");
     sandbox.stop().await;
     assert!(reset(home.path()).unwrap());
-    assert!(!reset(home.path()).unwrap());
     let sandbox = start(kept(), &[]).await;
     assert!(sandbox.row("+12125550100").await.is_none());
+}
+
+#[tokio::test]
+async fn a_reset_under_a_running_one_forgets_and_loses_nothing_later() {
+    let home = tempfile::tempdir().unwrap();
+    assert!(!reset(home.path()).unwrap());
+    let running = start(Store::Directory(home.path().to_owned()), &[]).await;
+    assert_eq!(running.buy("+12125550100").await.0, 200);
+    assert!(reset(home.path()).unwrap());
+    assert!(running.row("+12125550100").await.is_none());
+    assert_eq!(running.buy("+12125550101").await.0, 200);
+    let other = start(Store::Directory(home.path().to_owned()), &[]).await;
+    assert!(other.row("+12125550101").await.is_some() && other.row("+12125550100").await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
