@@ -120,7 +120,7 @@ fn from_pairs(pairs: &[String], entry: &Entry) -> Result<Map<String, Value>, Con
 
 /// Every process can read the arguments of another.
 fn refuse_secrets<'a>(mut names: impl Iterator<Item = &'a str>, entry: &Entry) -> Result<(), ConfigError> {
-    match names.find(|name| entry.secrets.iter().any(|secret| secret == name)) {
+    match names.find(|name| entry.secrets.contains(name)) {
         Some(name) => Err(ConfigError(format!(
             "{name} is a secret and must not stand on the command line: give all arguments as JSON on standard input, with --json -."
         ))),

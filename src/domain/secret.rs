@@ -87,6 +87,8 @@ pub struct Redactor {
 /// One form of one secret.
 struct Needle {
     text: String,
+    /// Base64 may be broken into lines.
+    broken: bool,
     /// Very short secrets are only looked for as whole words: as parts of words they would be everywhere.
     whole_word: bool,
 }
@@ -129,8 +131,11 @@ impl Redactor {
                 if text.contains(&needle.text) {
                     text = replace_words(&text, &needle.text);
                 }
-            } else if text.contains(['%', '\\']) || (text.contains('+') && needle.text.contains(' ')) {
-                text = replace_escaped(&text, &needle.text);
+            } else if text.contains(['%', '\\'])
+                || (text.contains('+') && needle.text.contains(' '))
+                || (needle.broken && text.contains(char::is_whitespace))
+            {
+                text = replace_escaped(&text, needle);
             } else if text.contains(&needle.text) {
                 text = text.replace(&needle.text, REDACTED);
             }
@@ -155,35 +160,35 @@ impl Redactor {
 
 /// Every form in which a secret may come back; escapes of each are seen through by [`replace_escaped`].
 fn needles(secret: &str) -> Vec<Needle> {
-    let mut forms = vec![secret.to_owned()];
-    forms.push(secret.bytes().map(|b| format!("{b:02x}")).collect());
-    forms.push(secret.bytes().map(|b| format!("{b:02X}")).collect());
+    let mut forms = vec![(secret.to_owned(), false)];
+    forms.push((secret.bytes().map(|b| format!("{b:02x}")).collect(), false));
+    forms.push((secret.bytes().map(|b| format!("{b:02X}")).collect(), false));
     for pad in 0..3_usize {
         let mut bytes = vec![0; pad];
         bytes.extend_from_slice(secret.as_bytes());
         // Only the characters that depend on nothing but the secret: its neighbours change the edges.
         let (start, end) = ((pad * 8).div_ceil(6), bytes.len() * 8 / 6);
         for encoded in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
-            forms.extend(encoded.get(start..end).map(str::to_owned));
+            forms.extend(encoded.get(start..end).map(|form| (form.to_owned(), true)));
         }
     }
     // Longest first, so that no form leaves the rest of a longer one behind.
-    forms.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    forms.sort_unstable_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     forms.dedup();
     forms
         .into_iter()
-        .filter(|form| !form.is_empty())
-        .map(|text| Needle { whole_word: text.len() < 5, text })
+        .filter(|(form, _)| !form.is_empty())
+        .map(|(text, broken)| Needle { whole_word: text.len() < 5, broken, text })
         .filter(|needle| !needle.whole_word || needle.text == secret)
         .collect()
 }
 
 /// Replaces a form wherever it stands, whichever of its characters are escaped, for URLs or for JSON, once or several times.
-fn replace_escaped(text: &str, form: &str) -> String {
+fn replace_escaped(text: &str, needle: &Needle) -> String {
     let (bytes, mut result, mut kept, mut at) = (text.as_bytes(), String::new(), 0, 0);
     let mut steps = bytes.len().saturating_mul(8).saturating_add(STEPS);
     while at < bytes.len() {
-        match escaped_end(bytes, at, form.as_bytes(), &mut steps) {
+        match escaped_end(bytes, at, needle.text.as_bytes(), needle.broken, &mut steps) {
             Some(end) => {
                 result.push_str(text.get(kept..at).unwrap_or_default());
                 result.push_str(REDACTED);
@@ -204,12 +209,17 @@ fn replace_escaped(text: &str, form: &str) -> String {
 const STEPS: usize = 100_000;
 
 /// Where the form ends that begins at `at`; `None` if none does.
-fn escaped_end(text: &[u8], at: usize, form: &[u8], steps: &mut usize) -> Option<usize> {
+fn escaped_end(text: &[u8], at: usize, form: &[u8], broken: bool, steps: &mut usize) -> Option<usize> {
     let Some((byte, rest)) = form.split_first() else {
         return Some(at);
     };
     *steps = steps.checked_sub(1)?;
-    one_ends(text, at, *byte).into_iter().find_map(|end| escaped_end(text, end, rest, steps))
+    let gap = |end: usize| text.iter().skip(end).take(4).take_while(|b| broken && b.is_ascii_whitespace()).count();
+    one_ends(text, at, *byte).into_iter().find_map(|end| {
+        // White space after the last character belongs to what follows.
+        let gap = if rest.is_empty() { 0 } else { gap(end) };
+        escaped_end(text, end + gap, rest, broken, steps)
+    })
 }
 
 /// The longest run of backslashes that is taken for one character, however often it was escaped.
@@ -343,6 +353,10 @@ mod tests {
         ] {
             assert_eq!(redactor.text(&format!("a {form}; b")), "a [redacted]; b", "{form}");
         }
+        let encoded = STANDARD_NO_PAD.encode(plain);
+        let lines: Vec<&str> =
+            (0..encoded.len()).step_by(10).filter_map(|at| encoded.get(at..(at + 10).min(encoded.len()))).collect();
+        assert!(!redactor.text(&lines.join("\r\n")).contains(lines[1]));
         let backslashes = "\\".repeat(300_000);
         assert!(redactor.text(&backslashes).len() <= backslashes.len());
         assert_eq!(redactor.text("100 % of \\ab/c+d e"), "100 % of \\ab/c+d e");

@@ -19,7 +19,7 @@ pub struct Entry {
     /// What calling it does.
     pub effect: Effect,
     /// The names of arguments that carry secrets.
-    pub secrets: Vec<String>,
+    pub secrets: Vec<&'static str>,
     way: Way,
 }
 
@@ -94,12 +94,7 @@ fn entry<T: Tool>(way: Way) -> Entry {
         .idempotent(effect.idempotent())
         .open_world(true);
     let input = input_schema::<T>();
-    let secret = crate::domain::Secret::PATTERN;
-    let secrets = input.get("properties").and_then(Value::as_object).into_iter().flatten();
-    let secrets = secrets
-        .filter(|(_, schema)| schema.get("pattern").and_then(Value::as_str) == Some(secret))
-        .map(|(name, _)| name.clone())
-        .collect();
+    let secrets = T::secrets();
     let mut card = ToolCard::new(T::NAME, Cow::Owned(description_of::<T>()), input)
         .with_title(T::TITLE)
         .with_raw_output_schema(Arc::new(output_schema::<T::Output>()))

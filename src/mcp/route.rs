@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::advice::{self, Stage};
 use super::consent::{Asker, Consent, Subject, Word, same};
-use crate::domain::{Held, Redactor, Refusal, Status};
+use crate::domain::{Held, Redactor, Refusal, Secret, Status};
 use crate::guard::{Ask, Claims, Policy, Verdict, weigh};
 use crate::tools::{Answer, Change, Desk, Effect, Failure, Prices, Read, Step, Tool};
 use crate::truedy::{Call, Client};
@@ -227,9 +227,12 @@ impl Service {
         }
     }
 
-    /// Looks for the secrets among the arguments, in all that comes back, until the call is over.
-    fn hold<T: Tool>(&self, tool: &T) -> Vec<Held> {
-        tool.secrets().into_iter().map(|secret| self.redactor.hold(secret)).collect()
+    /// Looks for the secrets among the arguments, in all that comes back, until the call is over: also where one stands in
+    /// another argument by mistake, and is repeated as wrong.
+    fn hold<T: Tool>(&self, arguments: &Map<String, Value>) -> Vec<Held> {
+        let given = T::secrets().into_iter().filter_map(|name| arguments.get(name)?.as_str());
+        let secrets = given.filter_map(|text| Secret::new(text.to_owned()).ok());
+        secrets.map(|secret| self.redactor.hold(&secret)).collect()
     }
 
     /// A desk for one call.
@@ -254,12 +257,9 @@ impl Service {
 
     /// Answers a call that only reads.
     pub(super) async fn read<T: Read>(self: Arc<Self>, arguments: Map<String, Value>, guest: Guest) -> Reply {
-        let tool = match Self::parse::<T>(arguments) {
-            Ok(tool) => tool,
-            Err(refusal) => return refuse(refusal),
-        };
-        let _held = self.hold(&tool);
+        let _held = self.hold::<T>(&arguments);
         let outcome = async {
+            let tool = Self::parse::<T>(arguments)?;
             self.policy.admit(T::NAME, true, &Claims::default())?;
             let answer = tool.read(self.desk(&guest).await?).await;
             answer.map(|answer| done(&answer)).map_err(|failure| words(failure, T::EFFECT, Stage::Before))
@@ -272,12 +272,11 @@ impl Service {
     /// Answers a call that changes something.
     pub(super) async fn change<T: Change>(self: Arc<Self>, arguments: Map<String, Value>, guest: Guest) -> Reply {
         let given = Value::Object(arguments.clone());
-        let tool = match Self::parse::<T>(arguments) {
-            Ok(tool) => tool,
-            Err(refusal) => return refuse(refusal),
+        let _held = self.hold::<T>(&arguments);
+        let mut reply = match Self::parse::<T>(arguments) {
+            Ok(tool) => self.weigh_and_act(tool, &given, guest).await.unwrap_or_else(refuse),
+            Err(refusal) => refuse(refusal),
         };
-        let _held = self.hold(&tool);
-        let mut reply = self.weigh_and_act(tool, &given, guest).await.unwrap_or_else(refuse);
         self.cleanse(&mut reply);
         reply
     }

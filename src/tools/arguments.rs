@@ -9,6 +9,9 @@ pub trait Arguments: schemars::JsonSchema + Sized {
     /// Their names.
     const FIELDS: &'static [&'static str];
 
+    /// The names of those that are secrets.
+    fn secrets() -> Vec<&'static str>;
+
     /// Reads them, or tells everything that is wrong.
     fn read(object: Map<String, Value>) -> Result<Self, Vec<Problem>>;
 }
@@ -28,6 +31,12 @@ macro_rules! arguments {
         impl $crate::tools::arguments::Arguments for $name {
             const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
 
+            fn secrets() -> Vec<&'static str> {
+                let all: &[(&'static str, bool)] =
+                    &[$((stringify!($field), <$type as $crate::tools::arguments::Field>::SECRET)),*];
+                all.iter().filter(|(_, secret)| *secret).map(|(name, _)| *name).collect()
+            }
+
             #[allow(irrefutable_let_patterns, unused_mut, unused_variables, reason = "a tool may have no arguments")]
             fn read(mut object: serde_json::Map<String, serde_json::Value>) -> Result<Self, Vec<$crate::domain::Problem>> {
                 let mut problems = $crate::tools::arguments::unknown(&object, Self::FIELDS);
@@ -46,11 +55,16 @@ pub(super) use arguments;
 
 /// One field of an argument type.
 pub(super) trait Field: Sized {
+    /// Whether its value is a secret.
+    const SECRET: bool;
+
     /// Takes the value; `None` after adding a problem.
     fn take(name: &str, value: Option<Value>, problems: &mut Vec<Problem>) -> Option<Self>;
 }
 
 impl<T: Argument> Field for T {
+    const SECRET: bool = <T as Argument>::SECRET;
+
     fn take(name: &str, value: Option<Value>, problems: &mut Vec<Problem>) -> Option<Self> {
         let Some(value) = value.filter(|value| !value.is_null()) else {
             problems.push(Problem::of::<T>(name, "it is missing".to_owned(), None));
@@ -61,6 +75,8 @@ impl<T: Argument> Field for T {
 }
 
 impl<T: Argument> Field for Option<T> {
+    const SECRET: bool = <T as Argument>::SECRET;
+
     fn take(name: &str, value: Option<Value>, problems: &mut Vec<Problem>) -> Option<Self> {
         let absent = match &value {
             None | Some(Value::Null) => true,

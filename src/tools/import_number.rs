@@ -70,10 +70,6 @@ impl Tool for ImportNumber {
     const EFFECT: Effect = Effect::Registers;
     type Output = Imported;
 
-    fn secrets(&self) -> Vec<&Secret> {
-        [&self.api_key, &self.auth_token, &self.sip_password].into_iter().flatten().collect()
-    }
-
     fn contradictions(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let provider = self.provider_type.as_str();

@@ -54,10 +54,6 @@ impl Tool for PurchaseNumber {
     const TITLE: &'static str = "Buy a phone number";
     const EFFECT: Effect = Effect::Spends;
     type Output = Purchased;
-
-    fn secrets(&self) -> Vec<&Secret> {
-        self.api_key.iter().collect()
-    }
 }
 
 impl Change for PurchaseNumber {

@@ -60,10 +60,6 @@ impl Tool for SearchNumbers {
     const EFFECT: Effect = Effect::Reads;
     type Output = Offers;
 
-    fn secrets(&self) -> Vec<&Secret> {
-        self.api_key.iter().collect()
-    }
-
     fn contradictions(&self) -> Vec<Problem> {
         let country = self.country_code.clone().unwrap_or_default();
         let elsewhere = self.area_code.is_some() && !matches!(country.as_str(), "US" | "CA");

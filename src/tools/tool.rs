@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::answer::{Answer, Failure};
 use super::arguments::Arguments;
 use super::prices::Prices;
-use crate::domain::{Problem, Secret};
+use crate::domain::Problem;
 use crate::guard::{Claims, Stakes};
 use crate::truedy::{Call, Client};
 
@@ -78,11 +78,6 @@ pub trait Tool: Arguments + Clone + Send + Sync + 'static {
 
     /// What is wrong between arguments that are each right.
     fn contradictions(&self) -> Vec<Problem> {
-        Vec::new()
-    }
-
-    /// The secrets among the arguments, to be kept out of everything that comes back.
-    fn secrets(&self) -> Vec<&Secret> {
         Vec::new()
     }
 }
