@@ -11,9 +11,7 @@ use crate::truedy::{Client, Setup};
 
 /// A service on Truedy or on the embedded sandbox. Nothing is connected, opened or started yet.
 pub(super) fn service(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Arc<Service>, ConfigError> {
-    let catalog = Catalog::new();
-    let names: Vec<&str> = catalog.entries().iter().map(crate::mcp::Entry::name).collect();
-    let policy = settings.policy(&names)?;
+    let policy = settings.policy(&Catalog::names())?;
     Ok(Service::new(policy, upstream(settings, redactor)?, Arc::clone(redactor)))
 }
 

@@ -14,6 +14,10 @@ pub fn clean(text: &str) -> String {
 
 /// [`clean`], with another bound.
 pub fn clean_to(text: &str, most: usize) -> String {
+    // Most of what comes is plain already; normalising it takes far longer than seeing that.
+    if text.len() <= most && is_plain(text) {
+        return text.to_owned();
+    }
     let mut cleaned = String::new();
     let mut length = 0;
     let mut gap = false;
@@ -39,6 +43,14 @@ pub fn clean_to(text: &str, most: usize) -> String {
         length += 1;
     }
     cleaned
+}
+
+/// Whether cleaning would change nothing: visible ASCII, with single spaces inside only.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+        && !text.starts_with(' ')
+        && !text.ends_with(' ')
+        && !text.contains("  ")
 }
 
 /// Characters that hide or reorder text.

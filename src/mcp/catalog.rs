@@ -52,6 +52,13 @@ impl Catalog {
         Self(collector.0)
     }
 
+    /// Their names alone, for which no schema is derived.
+    pub fn names() -> Vec<&'static str> {
+        let mut names = Names(Vec::new());
+        visit(&mut names);
+        names.0
+    }
+
     /// All of them.
     pub fn entries(&self) -> &[Entry] {
         &self.0
@@ -71,6 +78,18 @@ impl Catalog {
 impl Default for Catalog {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+struct Names(Vec<&'static str>);
+
+impl Visitor for Names {
+    fn read<T: Read>(&mut self) {
+        self.0.push(T::NAME);
+    }
+
+    fn change<T: Change>(&mut self) {
+        self.0.push(T::NAME);
     }
 }
 

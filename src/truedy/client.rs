@@ -117,20 +117,14 @@ pub struct Client {
     limiter: Limiter,
     budget: Mutex<f64>,
     // Made at the first request: loading the root certificates must not delay the start.
-    lines: OnceLock<Result<Lines, String>>,
+    reads: OnceLock<Result<reqwest::Client, String>>,
+    changes: OnceLock<Result<reqwest::Client, String>>,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Client").field("base_url", &self.setup.base_url.as_str()).finish_non_exhaustive()
     }
-}
-
-/// Two ways out: reads keep connections; a change gets a fresh one, so that a dead kept one cannot leave its outcome unknown.
-#[derive(Clone)]
-struct Lines {
-    read: reqwest::Client,
-    change: reqwest::Client,
 }
 
 /// The status line, headers of interest and body of one answer.
@@ -152,7 +146,15 @@ impl Client {
             .map_err(|_| SetupError("the API key has characters that no header can carry".to_owned()))?;
         authorization.set_sensitive(true);
         let limiter = Limiter::new(setup.rate);
-        Ok(Self { setup, authorization, redactor, limiter, budget: Mutex::new(BUDGET), lines: OnceLock::new() })
+        Ok(Self {
+            setup,
+            authorization,
+            redactor,
+            limiter,
+            budget: Mutex::new(BUDGET),
+            reads: OnceLock::new(),
+            changes: OnceLock::new(),
+        })
     }
 
     /// Where the API is.
@@ -243,9 +245,8 @@ impl Client {
             Some(Err(Busy(wait))) => return Err(Error::NotSent(NotSent::Queue(wait))),
             Some(Ok(())) => {}
         }
-        let lines = self.lines()?;
         let changes = request.nature.changes();
-        let line = if changes { &lines.change } else { &lines.read };
+        let line = self.line(changes)?;
         let departure = Departure::default();
         let mut builder = line
             .request(request.method.clone(), url.clone())
@@ -379,9 +380,12 @@ impl Client {
         Err(Error::NoVerdict(why, said))
     }
 
-    fn lines(&self) -> Result<Lines, Error> {
-        let lines = self.lines.get_or_init(|| Lines::open(&self.setup).map_err(|error| self.words(&error)));
-        lines.clone().map_err(|why| Error::NotSent(NotSent::NoConnection(why)))
+    /// The way out, made when it is first needed. A change gets a fresh connection, so that a dead kept one cannot leave its
+    /// outcome unknown; reads keep theirs.
+    fn line(&self, changes: bool) -> Result<&reqwest::Client, Error> {
+        let (line, idle) = if changes { (&self.changes, 0) } else { (&self.reads, 4) };
+        let line = line.get_or_init(|| open(&self.setup, idle).map_err(|error| self.words(&error)));
+        line.as_ref().map_err(|why| Error::NotSent(NotSent::NoConnection(why.clone())))
     }
 
     /// What went wrong with an exchange: the innermost cause, without address and secrets.
@@ -395,36 +399,28 @@ impl Client {
     }
 }
 
-impl Lines {
-    fn open(setup: &Setup) -> Result<Self, reqwest::Error> {
-        let builder = || {
-            let mut builder = reqwest::Client::builder()
-                .https_only(setup.base_url.scheme() == "https")
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .connect_timeout(CONNECT)
-                .tcp_keepalive(Duration::from_secs(30))
-                .pool_idle_timeout(Duration::from_secs(20))
-                .user_agent(concat!("truedy-mcp/", env!("CARGO_PKG_VERSION")));
-            match &setup.proxy {
-                None => builder = builder.no_proxy(),
-                Some(Proxy::Environment) => {}
-                Some(Proxy::Url(url)) => builder = builder.no_proxy().proxy(reqwest::Proxy::all(url.clone())?),
-            }
-            // Plain http goes to a loopback host only: it needs no root certificates, which take time to load.
-            builder = match &setup.ca_pem {
-                _ if setup.base_url.scheme() == "http" => builder.tls_certs_only([]),
-                Some(pem) => builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?),
-                None => builder,
-            };
-            Ok::<_, reqwest::Error>(builder)
-        };
-        Ok(Self {
-            read: builder()?.pool_max_idle_per_host(4).build()?,
-            change: builder()?.pool_max_idle_per_host(0).build()?,
-        })
+fn open(setup: &Setup, idle: usize) -> Result<reqwest::Client, reqwest::Error> {
+    let mut builder = reqwest::Client::builder()
+        .https_only(setup.base_url.scheme() == "https")
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(CONNECT)
+        .tcp_keepalive(Duration::from_secs(30))
+        .pool_idle_timeout(Duration::from_secs(20))
+        .user_agent(concat!("truedy-mcp/", env!("CARGO_PKG_VERSION")));
+    match &setup.proxy {
+        None => builder = builder.no_proxy(),
+        Some(Proxy::Environment) => {}
+        Some(Proxy::Url(url)) => builder = builder.no_proxy().proxy(reqwest::Proxy::all(url.clone())?),
     }
+    // Plain http goes to a loopback host only: it needs no root certificates, which take time to load.
+    builder = match &setup.ca_pem {
+        _ if setup.base_url.scheme() == "http" => builder.tls_certs_only([]),
+        Some(pem) => builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?),
+        None => builder,
+    };
+    builder.pool_max_idle_per_host(idle).build()
 }
 
 /// Runs a future unless the call is no longer wanted; `None` if it is not.
