@@ -1,15 +1,16 @@
 //! The signals that ask the program to end.
 
-/// Waits for SIGTERM or Ctrl-C.
+/// Waits for SIGTERM, SIGHUP (the terminal was closed) or Ctrl-C.
 #[cfg(unix)]
 pub(super) async fn end() {
     use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
+    match (signal(SignalKind::terminate()), signal(SignalKind::hangup())) {
+        (Ok(mut terminate), Ok(mut hangup)) => tokio::select! {
             _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         },
-        Err(_) => drop(tokio::signal::ctrl_c().await),
+        _ => drop(tokio::signal::ctrl_c().await),
     }
 }
 

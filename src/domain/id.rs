@@ -49,7 +49,9 @@ impl AgentRef {
     /// The id, if this can only be one: a UUID or a prefixed id such as `agt_f9447372`.
     pub fn certain_id(&self) -> Option<AgentId> {
         let text = self.as_str();
-        let prefixed = text.strip_prefix("agt_").is_some_and(|rest| !rest.is_empty());
-        (prefixed || uuid::Uuid::try_parse(text).is_ok()).then(|| AgentId::try_from(text).ok()).flatten()
+        // Truedy writes UUIDs in small letters.
+        let uuid = uuid::Uuid::try_parse(text).is_ok().then(|| text.to_ascii_lowercase());
+        let prefixed = text.strip_prefix("agt_").filter(|rest| !rest.is_empty()).map(|_| text.to_owned());
+        AgentId::try_from(uuid.or(prefixed)?.as_str()).ok()
     }
 }

@@ -105,8 +105,15 @@ impl Policy {
 
     /// Whether a number is protected against release.
     pub fn protects(&self, id: Option<&str>, number: Option<&str>) -> bool {
-        [id, number].into_iter().flatten().any(|name| self.protected.contains(name))
+        let named: Vec<String> = [id, number].into_iter().flatten().map(as_protected).collect();
+        self.protected.iter().any(|name| named.contains(&as_protected(name)))
     }
+}
+
+/// A name as it is compared: a number by its digits, an id without regard to case. Protecting too much is the safe side.
+fn as_protected(name: &str) -> String {
+    let is_number = name.chars().all(|c| c.is_ascii_digit() || "+-. ()".contains(c));
+    if is_number { name.chars().filter(char::is_ascii_digit).collect() } else { name.to_ascii_lowercase() }
 }
 
 /// A refusal by policy.

@@ -159,15 +159,17 @@ impl Roster {
         let Some(agent) = self.agent(id) else {
             return id.to_owned();
         };
-        let same = self
-            .0
-            .iter()
-            .flat_map(|agents| &agents.rows)
-            .filter(|other| other.name.eq_ignore_ascii_case(&agent.name))
-            .count();
-        // These words mean something else in the same place.
-        let taken = ["unknown", "none"].iter().any(|word| agent.name.eq_ignore_ascii_case(word));
-        if same > 1 || taken { format!("{} ({id})", agent.name) } else { agent.name.clone() }
+        let lower = agent.name.to_lowercase();
+        let agents = || self.0.iter().flat_map(|agents| &agents.rows);
+        let same = agents().filter(|other| other.name.to_lowercase() == lower).count();
+        // These words mean something else in the same place; a name that reads as an id would lead to another agent.
+        let taken = ["unknown", "none"].contains(&lower.as_str());
+        let as_id = AgentRef::try_from(agent.name.as_str()).is_ok_and(|named| named.certain_id().is_some());
+        if same > 1 || taken || as_id || agents().any(|other| other.id == agent.name) {
+            format!("{} ({id})", agent.name)
+        } else {
+            agent.name.clone()
+        }
     }
 
     /// How a slot is shown: an agent, `unknown`, or nothing.

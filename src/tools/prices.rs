@@ -24,7 +24,7 @@ impl Price {
     /// Reads `cost_information` (contract §6.2).
     pub(super) fn read(offer: &Value) -> Self {
         let cost = offer.get("cost_information").unwrap_or(&Value::Null);
-        let amount = |field| text_at(cost, field).filter(|text| text.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
+        let amount = |field| text_at(cost, field).filter(|text| is_amount(text));
         Self {
             monthly: amount("monthly_cost"),
             upfront: amount("upfront_cost"),
@@ -43,6 +43,13 @@ impl Price {
             (None, None) => "a price that is not known".to_owned(),
         }
     }
+}
+
+/// Digits, with a point between them where there are decimals.
+fn is_amount(text: &str) -> bool {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| (1..=12).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    digits(whole) && digits(decimals)
 }
 
 /// The amount without zeros beyond two decimals: `1.00000` is `1.00`.
@@ -82,10 +89,12 @@ mod tests {
 
     #[test]
     fn amounts_are_shown_as_people_write_them() {
-        for (given, shown) in
-            [("1.00000", "1.00"), ("1.5", "1.5"), ("2", "2"), ("0.12500", "0.125"), ("10.", "10."), ("1.10", "1.10")]
+        for (given, shown) in [("1.00000", "1.00"), ("1.5", "1.5"), ("2", "2"), ("0.12500", "0.125"), ("1.10", "1.10")]
         {
             assert_eq!(to_cents(given), shown);
+        }
+        for odd in [".", "1.", ".5", "1.2.3", "-1", "1e5", "", "free"] {
+            assert!(!is_amount(odd), "{odd}");
         }
     }
 }

@@ -338,6 +338,11 @@ impl Client {
         let saying = |body: Option<&Value>| Saying::read(status.as_u16(), body, answer.request_id.as_deref());
         if status.is_success() {
             return match answer.body {
+                // A yes with an error inside is no yes to rely on.
+                Ok(body) if body.get("data").is_none() && body.get("error").is_some_and(|error| !error.is_null()) => {
+                    let said = saying(Some(&body));
+                    Err(Error::Unreadable("the answer says yes and holds an error".to_owned(), said))
+                }
                 Ok(body) => Ok(unwrap_envelope(body, answer.request_id, answer.date)),
                 // A release may answer 204 or an empty 200: that is a yes.
                 Err(_) if answer.empty && nature == Nature::Delete => {
