@@ -38,7 +38,6 @@ statuses! {
     WouldReassign = "would_reassign",
     NumberMismatch = "number_mismatch",
     StateChanged = "state_changed",
-    ConfirmationInvalid = "confirmation_invalid",
     HumanDeclined = "human_declined",
     HumanUnavailable = "human_unavailable",
     PolicyDenied = "policy_denied",

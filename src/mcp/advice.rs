@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::domain::{Problem, Refusal, Status};
-use crate::tools::Effect;
+use crate::tools::{Effect, not_configured, said};
 use crate::truedy::{Error, NotSent, Saying};
 
 /// Whether the exchange that failed was the change itself, or one before it.
@@ -67,7 +67,8 @@ pub(super) fn on_failure(error: &Error, effect: Effect, stage: Stage) -> Refusal
         )
         .with("cause", why.as_str()),
     };
-    error.saying().map_or(refusal.clone(), |saying| with_words(refusal, saying))
+    let fields = error.saying().map(|saying| saying.fields.as_slice()).unwrap_or_default();
+    with_fields(said(refusal, error), fields)
 }
 
 fn refused(saying: &Saying, no: &str) -> Refusal {
@@ -94,12 +95,7 @@ fn refused(saying: &Saying, no: &str) -> Refusal {
             Status::NotFound,
             format!("{no} Truedy knows nothing by that id. List again and take the id or the number from the result."),
         ),
-        _ if saying.mentions(&["not configured"]) => Refusal::new(
-            Status::ProviderNotConfigured,
-            format!(
-                "{no} No telephony provider is configured for this organisation at Truedy. The owner can set one up in Truedy's dashboard or through its support, or give an own Telnyx key in api_key."
-            ),
-        ),
+        _ if saying.mentions(&["not configured"]) => not_configured(no),
         _ if saying.mentions(&["not found"]) => Refusal::new(
             Status::NotFound,
             format!("{no} Truedy knows nothing by that name or id. List again and take it from the result."),
@@ -118,20 +114,13 @@ fn limited(wait: Duration, why: &str) -> Refusal {
         .retryable()
 }
 
-/// Truedy's own words go into fields of their own: they are data.
-fn with_words(mut refusal: Refusal, saying: &Saying) -> Refusal {
-    if let Some(message) = &saying.message {
-        refusal = refusal.with("truedy_says", message.as_str());
+/// What the framework found wrong with a request, in a field of its own: it is data.
+fn with_fields(refusal: Refusal, fields: &[(String, String)]) -> Refusal {
+    if fields.is_empty() {
+        return refusal;
     }
-    if !saying.fields.is_empty() {
-        let fields: Vec<_> =
-            saying.fields.iter().map(|(field, reason)| json!({ "field": field, "reason": reason })).collect();
-        refusal = refusal.with("truedy_fields", fields);
-    }
-    if let Some(id) = &saying.request_id {
-        refusal = refusal.with("request_id", id.as_str());
-    }
-    refusal
+    let fields: Vec<_> = fields.iter().map(|(field, reason)| json!({ "field": field, "reason": reason })).collect();
+    refusal.with("truedy_fields", fields)
 }
 
 /// Everything wrong with the arguments.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::consent::Asker;
 use super::route::{Reply, Service, Way};
 use crate::guard::Policy;
-use crate::tools::{Change, Effect, Read, Tool, Visitor, description_of, input_schema, output_schema, visit};
+use crate::tools::{Change, Effect, Read, Tool, Visitor, input_schema, output_schema, visit};
 
 /// One tool.
 pub struct Entry {
@@ -112,9 +112,9 @@ fn entry<T: Tool>(way: Way) -> Entry {
         .destructive(!effect.reads())
         .idempotent(effect.idempotent())
         .open_world(true);
-    let input = input_schema::<T>();
+    let (description, input) = input_schema::<T>();
     let secrets = T::secrets();
-    let mut card = ToolCard::new(T::NAME, Cow::Owned(description_of::<T>()), input)
+    let mut card = ToolCard::new(T::NAME, Cow::Owned(description), input)
         .with_title(T::TITLE)
         .with_raw_output_schema(Arc::new(output_schema::<T::Output>()))
         .with_annotations(annotations);

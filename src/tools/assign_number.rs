@@ -16,7 +16,7 @@ use super::outcome::said;
 use super::tool::{Change, Desk, Effect, Step, Tool};
 use crate::domain::{AgentId, AgentRef, Direction, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status};
 use crate::guard::{Claims, Object, Stakes};
-use crate::truedy::{Call, Error, Nature, Request};
+use crate::truedy::{Error, Nature, Request};
 
 /// What is kept back of the call's time for reading back.
 const AFTERWARDS: Duration = Duration::from_secs(6);
@@ -125,13 +125,7 @@ impl Change for AssignNumber {
                 }
                 // Still as before: it was not applied, and once more cannot do harm.
                 Some(holder) if holder == *plan.number.slot(self.assignment_type) && desk.call.left() > AFTERWARDS => {
-                    settled = self
-                        .post(
-                            &plan,
-                            &desk.with(Call { stop: desk.call.unstoppable().stop, ..desk.call.clone() }),
-                            Duration::from_secs(3),
-                        )
-                        .await;
+                    settled = self.post(&plan, &desk.with(desk.call.unstoppable()), Duration::from_secs(3)).await;
                 }
                 Some(_) => {
                     let summary = format!(

@@ -22,8 +22,9 @@ mod unassign_number;
 
 pub use answer::{Answer, Failure, Pointer, Undo};
 pub use arguments::Arguments;
+pub use outcome::{not_configured, said};
 pub use prices::Prices;
-pub use schema::{description_of, input_schema, output_schema};
+pub use schema::{input_schema, output_schema};
 pub use tool::{Change, Desk, Effect, Read, Step, Tool};
 
 /// Something that is shown every tool, once, in the order in which clients see them.

@@ -131,7 +131,7 @@ fn carrier_said_no(saying: &Saying) -> bool {
 }
 
 /// The provider is not configured: who can mend that.
-pub(super) fn not_configured(what: &str) -> Refusal {
+pub fn not_configured(what: &str) -> Refusal {
     let summary = format!(
         "{what} No telephony provider is configured for this organisation at Truedy. The owner can set one up in Truedy's dashboard or through its support, or give an own Telnyx key in api_key."
     );
@@ -139,7 +139,7 @@ pub(super) fn not_configured(what: &str) -> Refusal {
 }
 
 /// Adds Truedy's words, in a field of their own.
-pub(super) fn said(mut refusal: Refusal, error: &Error) -> Refusal {
+pub fn said(mut refusal: Refusal, error: &Error) -> Refusal {
     if let Some(saying) = error.saying() {
         if let Some(message) = &saying.message {
             refusal = refusal.with("truedy_says", message.as_str());

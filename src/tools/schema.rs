@@ -4,14 +4,17 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-/// The schema of a tool's arguments.
-pub fn input_schema<T: JsonSchema>() -> Map<String, Value> {
+/// What a tool's arguments are: the description their type gives of the tool, and their schema.
+pub fn input_schema<T: JsonSchema>() -> (String, Map<String, Value>) {
     let mut schema = plain::<T>();
-    schema.remove("description");
+    let description = match schema.remove("description") {
+        Some(Value::String(description)) => description,
+        _ => String::new(),
+    };
     schema.entry("properties").or_insert_with(|| json!({}));
     // Said even where it is empty: some clients guess otherwise.
     schema.entry("required").or_insert_with(|| json!([]));
-    schema
+    (description, schema)
 }
 
 /// The schema of a tool's result: what every result has, and this tool's data. Only what a refusal has too is required.
@@ -27,11 +30,6 @@ pub fn output_schema<T: JsonSchema>() -> Map<String, Value> {
     }
     let schema = json!({ "type": "object", "properties": properties, "required": ["status", "summary"] });
     schema.as_object().cloned().unwrap_or_default()
-}
-
-/// What the type says of itself: the description of the tool.
-pub fn description_of<T: JsonSchema>() -> String {
-    plain::<T>().get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn plain<T: JsonSchema>() -> Map<String, Value> {
