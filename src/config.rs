@@ -299,6 +299,7 @@ impl Settings {
             release_in_use: self.release_in_use,
             sip_hosts: (!sip_hosts.is_empty()).then_some(sip_hosts),
             ask: if self.ask == AskWhen::Off { Ask::Off } else { Ask::Auto },
+            ..Policy::default()
         })
     }
 

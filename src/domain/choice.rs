@@ -8,7 +8,7 @@ macro_rules! checked_choice {
         $($variant:ident = $word:literal $(| $also:literal)*),+
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $name {
             $(
                 #[doc = concat!("`", $word, "`")]

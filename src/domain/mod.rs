@@ -2,10 +2,12 @@
 
 mod agent;
 mod argument;
+mod caller;
 mod carrier;
 mod choice;
 mod id;
 mod label;
+mod money;
 mod number;
 mod page;
 mod phone;
@@ -16,10 +18,12 @@ mod text;
 
 pub use agent::{Agent, HeldNumber};
 pub use argument::{Argument, Problem};
+pub use caller::Caller;
 pub use carrier::{AccountSid, ProviderType, SipServer, SipUsername};
 pub use choice::{Direction, NumberType};
 pub use id::{AgentId, AgentRef, NumberId, NumberRef};
 pub use label::{Label, StatusName};
+pub use money::Money;
 pub use number::{OwnedNumber, Slot};
 pub use page::{Limit, Offset, Page, PageSize};
 pub use phone::{AreaCode, CountryCode, E164};

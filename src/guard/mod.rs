@@ -4,4 +4,4 @@ mod gate;
 mod policy;
 
 pub use gate::{Form, Object, Question, Stakes, Verdict, weigh};
-pub use policy::{Ask, Claims, Policy};
+pub use policy::{Ask, Cap, Caps, Claims, Level, Policy};

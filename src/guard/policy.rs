@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::domain::{Refusal, SipServer, Status};
+use crate::domain::{CountryCode, Money, NumberType, Refusal, SipServer, Status};
 
 /// Whether a person is asked where the client can carry the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,9 +15,59 @@ pub enum Ask {
     Off,
 }
 
+/// What a release and a purchase need beside the flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Level {
+    /// Nothing: a release needs `confirm: true`, a purchase not even that.
+    #[default]
+    Flag,
+    /// `confirm: true` and the token of a preview.
+    Token,
+    /// The same, and a person who was asked and accepted.
+    Human,
+}
+
+/// How often something may be done in 24 hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cap {
+    /// At most so often; 0 is never.
+    Most(u32),
+    /// As often as one likes.
+    Unlimited,
+}
+
+/// What may be done in any 24 hours, by tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caps {
+    /// Purchases.
+    pub purchases: Cap,
+    /// Releases.
+    pub releases: Cap,
+    /// Imports.
+    pub imports: Cap,
+    /// What the purchases may cost in all: the first month and what is paid once.
+    pub spend: Option<Money>,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { purchases: Cap::Most(10), releases: Cap::Most(10), imports: Cap::Most(50), spend: None }
+    }
+}
+
 /// What the operator allows.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
+    /// What a release and a purchase need.
+    pub level: Level,
+    /// What may be done in 24 hours.
+    pub caps: Caps,
+    /// What a number may cost at most a month.
+    pub max_monthly: Option<Money>,
+    /// The only countries numbers may be bought in; `None` for all.
+    pub countries: Option<BTreeSet<CountryCode>>,
+    /// The only types of numbers that may be bought; `None` for all.
+    pub number_types: Option<BTreeSet<NumberType>>,
     /// Only tools that read.
     pub read_only: bool,
     /// Only these tools; `None` for all.

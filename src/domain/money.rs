@@ -1,0 +1,105 @@
+//! Amounts of money: whole millionths of a currency, never floats.
+
+use std::fmt;
+
+/// Decimals that are kept: Truedy's prices have five.
+const DECIMALS: usize = 6;
+const ONE: i64 = 1_000_000;
+
+/// An amount in one currency, in millionths; never negative.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Money {
+    micros: i64,
+    currency: String,
+}
+
+impl Money {
+    /// An amount as Truedy writes it (`1.00000`) and an ISO 4217 code (`USD`). `None` if either is not of this form.
+    ///
+    /// What is smaller than a millionth counts as a whole one: a limit must not be passed by rounding.
+    pub fn of(amount: &str, currency: &str) -> Option<Self> {
+        if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
+            return None;
+        }
+        let (whole, decimals) = match amount.split_once('.') {
+            Some((whole, decimals)) if !decimals.is_empty() => (whole, decimals),
+            Some(_) => return None,
+            None => (amount, ""),
+        };
+        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() || whole.len() > 9 || decimals.len() > 12 || !digits(whole) || !digits(decimals) {
+            return None;
+        }
+        let (kept, rest) = decimals.split_at(decimals.len().min(DECIMALS));
+        let mut micros = whole.parse::<i64>().ok()? * ONE + format!("{kept:0<DECIMALS$}").parse::<i64>().ok()?;
+        if rest.bytes().any(|b| b != b'0') {
+            micros += 1;
+        }
+        Some(Self { micros, currency: currency.to_owned() })
+    }
+
+    /// An amount as a person writes it, with its currency: `2.50 USD`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (amount, currency) = text.trim().split_once(' ')?;
+        Self::of(amount, currency.trim())
+    }
+
+    /// An amount that was kept as millionths.
+    pub fn from_micros(micros: i64, currency: impl Into<String>) -> Self {
+        Self { micros: micros.max(0), currency: currency.into() }
+    }
+
+    /// Millionths.
+    pub fn micros(&self) -> i64 {
+        self.micros
+    }
+
+    /// ISO 4217 code.
+    pub fn currency(&self) -> &str {
+        &self.currency
+    }
+
+    /// The sum, where both are of one currency.
+    pub fn plus(&self, other: &Self) -> Option<Self> {
+        let micros = self.micros.checked_add(other.micros)?;
+        (self.currency == other.currency).then(|| Self { micros, currency: self.currency.clone() })
+    }
+}
+
+/// `2.50 USD`: two decimals, more only where they are not zero.
+impl fmt::Display for Money {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decimals = format!("{:06}", self.micros % ONE);
+        let kept = decimals.trim_end_matches('0').len().max(2);
+        write!(formatter, "{}.{} {}", self.micros / ONE, decimals.get(..kept).unwrap_or(&decimals), self.currency)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_exactly_and_rounded_up_only() {
+        for (given, micros, shown) in [
+            ("1.00000 USD", 1_000_000, "1.00 USD"),
+            ("2 EUR", 2_000_000, "2.00 EUR"),
+            ("0.125 USD", 125_000, "0.125 USD"),
+            ("0.0000001 USD", 1, "0.000001 USD"),
+            ("999999999.999999 USD", 999_999_999_999_999, "999999999.999999 USD"),
+        ] {
+            let money = Money::parse(given).expect(given);
+            assert_eq!((money.micros(), money.to_string().as_str()), (micros, shown));
+        }
+        for odd in ["1", "USD", "1 usd", "1 US", "-1 USD", "1. USD", ".5 USD", "1e3 USD", "1,5 USD", "1000000000 USD", ""] {
+            assert_eq!(Money::parse(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn only_one_currency_adds_up() {
+        let one = Money::parse("1.10 USD").expect("money");
+        assert_eq!(one.plus(&one).map(|sum| sum.to_string()).as_deref(), Some("2.20 USD"));
+        assert_eq!(one.plus(&Money::parse("1 EUR").expect("money")), None);
+    }
+}
