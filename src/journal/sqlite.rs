@@ -1,0 +1,361 @@
+//! The journal in a file of its own, shared safely by every process of one user on one machine.
+//!
+//! Each process holds a lock on a small file beside it for as long as it lives; the kernel lets go of it whatever ends the
+//! process, so that the others see at once which operations nobody waits for any more.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+use jiff::Timestamp;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+use uuid::Uuid;
+
+use super::layout;
+use super::store::{Outcome, Row, Store, Transaction, Unavailable, Value, Work};
+
+const FILE: &str = "journal.sqlite";
+/// How long one process waits for another that is writing.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A journal in a directory, or in memory.
+pub(super) struct Sqlite {
+    place: Option<PathBuf>,
+    owner: i64,
+    opened: Arc<Mutex<Option<Opened>>>,
+}
+
+struct Opened {
+    connection: Connection,
+    /// The file this connection is to; another in its place is another journal.
+    identity: Option<(u64, u64)>,
+    life: Option<Life>,
+}
+
+/// The proof that this process lives.
+struct Life {
+    path: PathBuf,
+    _locked: File,
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.path));
+    }
+}
+
+impl Sqlite {
+    /// In this directory, which is made when it is first needed.
+    pub(super) fn in_directory(directory: PathBuf) -> Self {
+        Self::new(Some(directory))
+    }
+
+    /// Gone with the process.
+    pub(super) fn in_memory() -> Self {
+        Self::new(None)
+    }
+
+    fn new(place: Option<PathBuf>) -> Self {
+        // Positive and random: the number stands in a file name.
+        let owner = i64::from_be_bytes(first_eight(Uuid::new_v4().as_bytes())) & i64::MAX;
+        Self { place, owner, opened: Arc::default() }
+    }
+}
+
+fn first_eight(bytes: &[u8; 16]) -> [u8; 8] {
+    let [a, b, c, d, e, f, g, h, ..] = *bytes;
+    [a, b, c, d, e, f, g, h]
+}
+
+impl Store for Sqlite {
+    fn kind(&self) -> &'static str {
+        if self.place.is_some() { "sqlite" } else { "memory" }
+    }
+
+    fn owner(&self) -> i64 {
+        self.owner
+    }
+
+    fn transact(&self, work: Work) -> BoxFuture<'_, Outcome<()>> {
+        let (place, owner, opened) = (self.place.clone(), self.owner, Arc::clone(&self.opened));
+        Box::pin(async move {
+            let blocking = tokio::task::spawn_blocking(move || {
+                let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
+                transact(&mut opened, place.as_deref(), owner, work)
+            });
+            blocking.await.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())))
+        })
+    }
+}
+
+fn transact(opened: &mut Option<Opened>, place: Option<&Path>, owner: i64, work: Work) -> Outcome<()> {
+    if opened.as_ref().is_some_and(|opened| opened.identity != place.and_then(identity)) {
+        *opened = None;
+    }
+    let current = match opened {
+        Some(opened) => opened,
+        None => opened.insert(open(place, owner)?),
+    };
+    let outcome = in_transaction(&mut current.connection, place, work);
+    // A file that turned out damaged is looked at anew the next time, perhaps mended by then.
+    if outcome.is_err() && place.is_some() && !current.connection.is_autocommit() {
+        *opened = None;
+    }
+    outcome
+}
+
+fn in_transaction(connection: &mut Connection, place: Option<&Path>, work: Work) -> Outcome<()> {
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| explain(&error))?;
+    let mut transaction = Open { connection, place };
+    // Everything is at hand when it is asked for: the future never waits.
+    let done = work(&mut transaction).now_or_never();
+    let outcome = match done.unwrap_or_else(|| Err(Unavailable("its work did not end".to_owned()))) {
+        Ok(()) => connection.execute_batch("COMMIT").map_err(|error| explain(&error)),
+        Err(error) => Err(error),
+    };
+    if outcome.is_err() && !connection.is_autocommit() {
+        drop(connection.execute_batch("ROLLBACK"));
+    }
+    outcome
+}
+
+struct Open<'c> {
+    connection: &'c mut Connection,
+    place: Option<&'c Path>,
+}
+
+impl Open<'_> {
+    fn rows(&mut self, sql: &str, values: &[Value]) -> rusqlite::Result<Vec<Row>> {
+        let mut statement = self.connection.prepare_cached(&sql.replace('$', "?"))?;
+        let width = statement.column_count();
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut read = Vec::new();
+        while let Some(row) = rows.next()? {
+            let cell = |at| {
+                Ok(match row.get_ref(at)? {
+                    ValueRef::Integer(value) => Value::Int(value),
+                    ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+                    _ => Value::Null,
+                })
+            };
+            read.push((0..width).map(cell).collect::<rusqlite::Result<Row>>()?);
+        }
+        Ok(read)
+    }
+
+    fn change(&mut self, sql: &str, values: &[Value]) -> rusqlite::Result<u64> {
+        let changed = self.connection.prepare_cached(&sql.replace('$', "?"))?.execute(params_from_iter(values))?;
+        Ok(changed as u64)
+    }
+}
+
+impl rusqlite::ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Null => rusqlite::types::Null.into(),
+            Self::Int(value) => (*value).into(),
+            Self::Text(text) => text.as_str().into(),
+        })
+    }
+}
+
+impl Transaction for Open<'_> {
+    fn query<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<Vec<Row>>> {
+        ready(self.rows(sql, values).map_err(|error| explain(&error))).boxed()
+    }
+
+    fn execute<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<u64>> {
+        ready(self.change(sql, values).map_err(|error| explain(&error))).boxed()
+    }
+
+    fn now(&mut self) -> BoxFuture<'_, Outcome<i64>> {
+        ready(Ok(Timestamp::now().as_millisecond())).boxed()
+    }
+
+    fn lives(&mut self, owner: i64) -> BoxFuture<'_, Outcome<bool>> {
+        ready(Ok(self.place.is_some_and(|place| lives(place, owner)))).boxed()
+    }
+}
+
+fn open(place: Option<&Path>, owner: i64) -> Outcome<Opened> {
+    let Some(directory) = place else {
+        let connection = Connection::open_in_memory().map_err(|error| explain(&error))?;
+        return prepare(Opened { connection, identity: None, life: None });
+    };
+    let unusable = |error: io::Error| Unavailable(format!("{} cannot be used: {error}", directory.display()));
+    private_directory(directory).map_err(unusable)?;
+    // SQLite follows no link in the whole path when told so; a link above the directory is the user's own affair.
+    let directory = fs::canonicalize(directory).map_err(unusable)?;
+    let file = directory.join(FILE);
+    private_file(&file).map_err(|error| Unavailable(format!("{} cannot be used: {error}", file.display())))?;
+    let life = Some(live(&directory, owner).map_err(unusable)?);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(&file, flags).map_err(|error| explain(&error))?;
+    connection.busy_timeout(PATIENCE).map_err(|error| explain(&error))?;
+    write_ahead(&connection).map_err(|error| explain(&error))?;
+    let verdict: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| explain(&error))?;
+    if verdict != "ok" {
+        return Err(Unavailable(format!("{} is damaged", file.display())));
+    }
+    prepare(Opened { connection, identity: identity(&directory), life })
+}
+
+/// Every commit reaches the disk before it counts; the layout is brought up to date, once, whoever comes first.
+fn prepare(mut opened: Opened) -> Outcome<Opened> {
+    opened.connection.execute_batch("PRAGMA synchronous = FULL").map_err(|error| explain(&error))?;
+    in_transaction(&mut opened.connection, None, Box::new(|transaction| layout::migrate(transaction).boxed()))?;
+    Ok(opened)
+}
+
+/// Turns write-ahead logging on. `SQLite` does not wait for others here by itself.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)) {
+            Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            other => return other.map(drop),
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+fn explain(error: &rusqlite::Error) -> Unavailable {
+    let why = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "the disk is full",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program holds it",
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "its file is damaged or is none of ours",
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "it cannot be written",
+        Some(ErrorCode::CannotOpen) => "its file cannot be opened",
+        Some(ErrorCode::SystemIoFailure) => "its file cannot be read or written",
+        _ => "the store reported a fault",
+    };
+    tracing::debug!(%error, "the journal");
+    Unavailable(why.to_owned())
+}
+
+/// Makes the directory for us alone, or makes sure that nobody else writes to it.
+fn private_directory(directory: &Path) -> io::Result<()> {
+    make_directory(directory)?;
+    let about = fs::metadata(directory)?;
+    if !about.is_dir() {
+        return Err(io::Error::other("it is no directory"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        if about.uid() != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::other("it belongs to another user"));
+        }
+        // The superuser could write all the same, but was told not to.
+        if about.mode() & 0o200 == 0 {
+            return Err(io::Error::other("it is read-only"));
+        }
+        if about.mode() & 0o022 != 0 {
+            return Err(io::Error::other("others can write to it; chmod 700 mends that"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn make_directory(directory: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+#[cfg(not(unix))]
+fn make_directory(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)
+}
+
+/// Makes the file before `SQLite` would, for us alone; refuses one that is not ours or no plain file. An existing one is
+/// not opened here: to close it again would let go of the locks of a connection to it.
+fn private_file(path: &Path) -> io::Result<()> {
+    let Ok(about) = fs::symlink_metadata(path) else {
+        return match make_file(path) {
+            // Another process was quicker.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => private_file(path),
+            made => made.map(drop),
+        };
+    };
+    if !about.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        if about.uid() != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::other("it belongs to another user"));
+        }
+        if about.mode() & 0o200 == 0 {
+            return Err(io::Error::other("it is read-only"));
+        }
+        if about.mode() & 0o077 != 0 {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a file that was not there, for us alone.
+fn make_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create_new(true).read(true).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
+
+#[cfg(unix)]
+fn identity(directory: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(directory.join(FILE)).ok().map(|about| (about.dev(), about.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(directory: &Path) -> Option<(u64, u64)> {
+    fs::metadata(directory.join(FILE)).ok().map(|_| (0, 0))
+}
+
+fn life_of(directory: &Path, owner: i64) -> PathBuf {
+    directory.join(format!("journal.owner-{owner:016x}"))
+}
+
+/// Shows the others that this process lives.
+fn live(directory: &Path, owner: i64) -> io::Result<Life> {
+    let path = life_of(directory, owner);
+    // Left from an opening before this one, of the same process.
+    drop(fs::remove_file(&path));
+    let locked = make_file(&path)?;
+    locked.try_lock().map_err(io::Error::other)?;
+    Ok(Life { path, _locked: locked })
+}
+
+/// Whether a process lives: its lock cannot be had. What cannot be told is taken for life.
+fn lives(directory: &Path, owner: i64) -> bool {
+    let path = life_of(directory, owner);
+    match File::open(&path) {
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+        Ok(file) => match file.try_lock() {
+            Ok(()) => {
+                drop(fs::remove_file(&path));
+                false
+            }
+            Err(_) => true,
+        },
+    }
+}

@@ -1,0 +1,103 @@
+//! What a journal is kept in: transactions, one at a time, over one dialect of SQL.
+
+use std::fmt;
+
+use futures::future::BoxFuture;
+
+/// Why nothing could be read or written, in words for an operator. Nothing is sent without the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable(pub String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+/// A value as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    Null,
+    Int(i64),
+    Text(String),
+}
+
+impl Value {
+    pub(super) fn int(&self) -> Option<i64> {
+        match self {
+            Self::Int(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    pub(super) fn text(&self) -> Option<String> {
+        match self {
+            Self::Text(value) => Some(value.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<&String> for Value {
+    fn from(value: &String) -> Self {
+        Self::Text(value.clone())
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+pub(super) type Row = Vec<Value>;
+pub(super) type Outcome<T> = Result<T, Unavailable>;
+
+/// One transaction. Parameters are `$1`, `$2` … in SQL that both stores understand.
+pub(super) trait Transaction: Send {
+    fn query<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<Vec<Row>>>;
+
+    /// How many rows were changed.
+    fn execute<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<u64>>;
+
+    /// The time that all who share the store go by, in milliseconds since 1970.
+    fn now(&mut self) -> BoxFuture<'_, Outcome<i64>>;
+
+    /// Whether the process that has this number still runs.
+    fn lives(&mut self, owner: i64) -> BoxFuture<'_, Outcome<bool>>;
+}
+
+/// What is done in a transaction; an error takes all of it back.
+pub(super) type Work = Box<dyn for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<()>> + Send>;
+
+/// A store. Opened when first used; one that could not be opened is tried again the next time.
+pub(super) trait Store: Send + Sync {
+    /// What it is, in a word for people.
+    fn kind(&self) -> &'static str;
+
+    /// The number of this process, under which it is known to be alive.
+    fn owner(&self) -> i64;
+
+    /// Runs a transaction. No two run at the same time, in this or any other process.
+    fn transact(&self, work: Work) -> BoxFuture<'_, Outcome<()>>;
+}
