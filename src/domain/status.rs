@@ -38,12 +38,18 @@ statuses! {
     WouldReassign = "would_reassign",
     NumberMismatch = "number_mismatch",
     StateChanged = "state_changed",
+    ConfirmationInvalid = "confirmation_invalid",
+    ConfirmationExpired = "confirmation_expired",
+    ConfirmationUsed = "confirmation_used",
     HumanDeclined = "human_declined",
     HumanUnavailable = "human_unavailable",
     PolicyDenied = "policy_denied",
     NotFound = "not_found",
     Ambiguous = "ambiguous",
     DuplicateInFlight = "duplicate_in_flight",
+    OperationUnresolved = "operation_unresolved",
+    JournalUnavailable = "journal_unavailable",
+    InProgress = "in_progress",
     NotReleased = "not_released",
     NotAssigned = "not_assigned",
     NotUnassigned = "not_unassigned",
@@ -60,6 +66,29 @@ statuses! {
     Forbidden = "forbidden",
     Cancelled = "cancelled",
     InternalError = "internal_error",
+}
+
+impl Status {
+    /// Whether policy or gate refused with it.
+    pub fn is_of_the_gate(self) -> bool {
+        matches!(
+            self,
+            Self::ConfirmationRequired
+                | Self::ConfirmationInvalid
+                | Self::ConfirmationExpired
+                | Self::ConfirmationUsed
+                | Self::NumberInUse
+                | Self::AssignmentUnknown
+                | Self::WouldReassign
+                | Self::NumberMismatch
+                | Self::StateChanged
+                | Self::HumanDeclined
+                | Self::HumanUnavailable
+                | Self::PolicyDenied
+                | Self::DuplicateInFlight
+                | Self::OperationUnresolved
+        )
+    }
 }
 
 impl serde::Serialize for Status {

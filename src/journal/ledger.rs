@@ -1,8 +1,8 @@
 //! What is asked of the journal, each in one transaction, the same over every store.
 
-use super::operation::{Ending, Evidence, Intent, KnownBy, Object, Operation, Query, Refused, Standing, State, Stop};
+use super::operation::{Ending, Evidence, Intent, KnownBy, Operation, Query, Refused, Standing, State, Stop};
 use super::store::{Outcome, Row, Transaction, Unavailable, Value};
-use crate::domain::{Caller, Money};
+use crate::domain::{Caller, Money, Object};
 
 /// The sliding day of the caps, in milliseconds.
 const DAY: i64 = 24 * 60 * 60 * 1000;

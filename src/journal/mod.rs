@@ -10,6 +10,6 @@ mod store;
 
 pub use book::{Journal, Place};
 pub use operation::{
-    Ending, Evidence, Intent, KnownBy, Object, Operation, Query, Refused, Standing, State, Stop, moment,
+    Ending, Evidence, Intent, KnownBy, Operation, Query, Refused, Standing, State, Stop, moment,
 };
 pub use store::Unavailable;

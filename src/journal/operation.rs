@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::domain::{Caller, Money};
+use crate::domain::{Caller, Money, Object};
 
 /// How far an operation has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,23 +66,6 @@ impl Evidence {
         let given = [("flag", self.flag), ("token", self.token), ("person", self.person)];
         given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect::<Vec<_>>().join(",")
     }
-}
-
-/// What a change is about, in identifiers alone.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Object {
-    /// The number in E.164, where it is known.
-    pub number: Option<String>,
-    /// Truedy's id of the number, where it has one.
-    pub number_id: Option<String>,
-    /// The direction of an assignment.
-    pub direction: Option<String>,
-    /// The agent of an assignment.
-    pub agent_id: Option<String>,
-    /// The carrier of an import.
-    pub provider: Option<String>,
-    /// The credentials that were stored before an import, by id.
-    pub credentials_before: Vec<String>,
 }
 
 /// A change about to be made.

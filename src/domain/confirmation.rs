@@ -1,0 +1,109 @@
+//! What a caller hands back: the token of a preview, the ids of operations it knows of, a limit of its own.
+
+use serde_json::Value;
+
+use super::Money;
+use super::argument::{Argument, kind_of};
+use super::text::{checked_text, within};
+
+checked_text! {
+    /// The token of a preview, opaque.
+    ConfirmationToken,
+    pattern r"^[!-~]{1,512}$",
+    expected "the confirmation_token of a preview, unchanged: 1 to 512 characters",
+    example "rs2.a1b2.c3d4.e5f6",
+    |text| within(text, 512, |c| c.is_ascii_graphic())
+}
+
+checked_text! {
+    /// The id of an operation.
+    OperationId,
+    pattern r"^[A-Za-z0-9-]{1,64}$",
+    expected "the id of an operation, from list_operations",
+    example "0199d0ab-7c1e-7d4b-9a55-2f0e6b1c8d90",
+    |text| within(text, 64, |c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+checked_text! {
+    /// A moment in UTC or with a zone, RFC 3339.
+    Moment,
+    pattern r"^[0-9TZtz:.+ -]{20,35}$",
+    expected "a moment in RFC 3339 with its zone",
+    example "2026-11-25T08:00:00Z",
+    |text| {
+        within(text, 35, |c| c.is_ascii())?;
+        text.parse::<jiff::Timestamp>().map(drop).map_err(|_| "it is no moment in RFC 3339".to_owned())
+    }
+}
+
+impl Moment {
+    /// Milliseconds since 1970.
+    pub fn as_millisecond(&self) -> i64 {
+        self.as_str().parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond)
+    }
+}
+
+checked_text! {
+    /// An amount, with or without its currency.
+    Ceiling,
+    pattern r"^[0-9]{1,9}(\.[0-9]{1,6})?( [A-Z]{3})?$",
+    expected "an amount with or without its ISO 4217 currency",
+    example "1.50 USD",
+    |text| {
+        let (amount, currency) = text.split_once(' ').unwrap_or((text, "USD"));
+        let decimals = amount.split_once('.').map_or(1, |(_, decimals)| decimals.len());
+        match Money::of(amount, currency) {
+            Some(_) if decimals <= 6 => Ok(()),
+            _ => Err("it is no amount".to_owned()),
+        }
+    }
+}
+
+impl Ceiling {
+    /// The amount, in its own currency or, where it names none, in this.
+    pub fn money(&self, currency: &str) -> Option<Money> {
+        Money::parse(self.as_str()).or_else(|| Money::of(self.as_str(), currency))
+    }
+}
+
+/// Ids of operations: at most 50.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OperationIds(Vec<OperationId>);
+
+impl OperationIds {
+    /// How many there may be.
+    const MOST: usize = 50;
+
+    /// The ids.
+    pub fn to_strings(&self) -> Vec<String> {
+        self.0.iter().map(|id| id.as_str().to_ascii_lowercase()).collect()
+    }
+}
+
+impl Argument for OperationIds {
+    const EXPECTED: &'static str = "an array of at most 50 operation ids, from operation_unresolved or list_operations";
+    const EXAMPLE: &'static str = "[\"0199d0ab-7c1e-7d4b-9a55-2f0e6b1c8d90\"]";
+    const EMPTY_IS_ABSENT: bool = false;
+
+    fn parse(value: &Value) -> Result<Self, String> {
+        let items = value.as_array().ok_or_else(|| format!("it is {}, not an array", kind_of(value)))?;
+        if items.len() > Self::MOST {
+            return Err(format!("it has {} items, at most {} are allowed", items.len(), Self::MOST));
+        }
+        items.iter().map(OperationId::parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl schemars::JsonSchema for OperationIds {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OperationIds".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "array", "items": { "type": "string" }, "maxItems": Self::MOST })
+    }
+}
