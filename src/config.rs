@@ -122,6 +122,10 @@ pub struct Settings {
     )]
     pub sip_hosts: Vec<String>,
 
+    /// File that holds the key for confirmations, at least 32 bytes, so that they outlast a restart and hold on every replica; a regular file of yours, mode 0600. A second line holds the key before, while one replaces the other. Without it each process makes its own.
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_STATE_KEY_FILE", global = true, help_heading = "Policy")]
+    pub state_key_file: Option<PathBuf>,
+
     /// Where state is kept; $XDG_STATE_HOME/truedy-mcp or ~/.local/state/truedy-mcp without it.
     #[arg(long, value_name = "DIR", env = "TRUEDY_MCP_STATE_DIR", global = true, help_heading = "Program")]
     pub state_dir: Option<PathBuf>,
@@ -303,6 +307,28 @@ impl Settings {
         })
     }
 
+    /// The keys for confirmations, the one that seals first; `None` if each process makes its own.
+    pub fn state_keys(&self) -> Result<Option<Vec<Vec<u8>>>, ConfigError> {
+        let Some(file) = &self.state_key_file else { return Ok(None) };
+        let refuse = |why: &str| ConfigError(format!("--state-key-file {} cannot be used: {why}.", file.display()));
+        let bytes = private_bytes(file).map_err(|why| refuse(&why))?;
+        // Lines of text are keys of their own; anything else is one key.
+        let keys = match std::str::from_utf8(&bytes) {
+            Ok(text) => text
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+                .map(|line| line.as_bytes().to_vec())
+                .collect(),
+            Err(_) => vec![bytes],
+        };
+        match keys.len() {
+            1 | 2 if keys.iter().all(|key| key.len() >= 32) => Ok(Some(keys)),
+            1 | 2 => Err(refuse("a key has at least 32 bytes, for example from `openssl rand -hex 32`")),
+            _ => Err(refuse("it holds one key, or two on two lines, for example from `openssl rand -hex 32`")),
+        }
+    }
+
     /// Where state is kept.
     pub fn state_dir(&self) -> Result<PathBuf, ConfigError> {
         if let Some(dir) = &self.state_dir {
@@ -334,27 +360,34 @@ impl Settings {
     }
 }
 
-/// Reads a file that holds a secret: refused if others can read it, or if it is no plain file.
+/// Reads a file that holds the API key.
 fn read_private(file: &Path) -> Result<String, ConfigError> {
     let refuse = |why: &str| ConfigError(format!("The API key file {} cannot be used: {why}.", file.display()));
-    let about = fs::symlink_metadata(file).map_err(|error| refuse(&error.to_string()))?;
+    let bytes = private_bytes(file).map_err(|why| refuse(&why))?;
+    let text = String::from_utf8(bytes).map_err(|_| refuse("it is no text"))?;
+    Ok(text.trim().to_owned())
+}
+
+/// Reads a file that holds a secret: refused if others can read it, or if it is no plain file.
+fn private_bytes(file: &Path) -> Result<Vec<u8>, String> {
+    let about = fs::symlink_metadata(file).map_err(|error| error.to_string())?;
     if !about.is_file() {
-        return Err(refuse("it is not a regular file"));
+        return Err("it is not a regular file".to_owned());
     }
     if about.len() > 4096 {
-        return Err(refuse("it is larger than a key"));
+        return Err("it is larger than a key".to_owned());
     }
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
         if about.mode() & 0o077 != 0 {
-            return Err(refuse("others can read it; chmod 600 mends that"));
+            return Err("others can read it; chmod 600 mends that".to_owned());
         }
         if about.uid() != rustix::process::geteuid().as_raw() {
-            return Err(refuse("it belongs to another user"));
+            return Err("it belongs to another user".to_owned());
         }
     }
-    Ok(fs::read_to_string(file).map_err(|error| refuse(&error.to_string()))?.trim().to_owned())
+    fs::read(file).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ async fn live(settings: &Settings, redactor: &Arc<Redactor>, report: &mut Report
 
 /// One authenticated read shows address, certificate, key and clock at once.
 async fn accepted(client: &Client, report: &mut Report) {
-    let call = Call { deadline: Instant::now() + Duration::from_secs(20), stop: CancellationToken::new() };
+    let call = Call::reading(Instant::now() + Duration::from_secs(20), CancellationToken::new());
     let start = Instant::now();
     match client.send(Request::get(["telephony", "numbers"]).query("limit", 1).list(), &call).await {
         Ok(reply) => {

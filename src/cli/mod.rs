@@ -6,6 +6,7 @@ mod client_config;
 mod doctor;
 mod logging;
 mod open;
+mod operations;
 mod sandbox;
 mod signal;
 mod stdio;
@@ -89,6 +90,11 @@ pub enum Command {
     /// Check key, address, clock, proxy and state directory, each with what to do.
     #[command(after_help = "Example: truedy-mcp doctor --json")]
     Doctor(doctor::DoctorArgs),
+    /// Show what was bought, imported, assigned, released or refused, and what is not known; unresolved first.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp operations --state unknown\n  truedy-mcp operations --json --follow\n  truedy-mcp operations resolve 0199d0ab-7c1e-7d4b-9a55-2f0e6b1c8d90 --as not-bought --note \"not in the dashboard\""
+    )]
+    Operations(operations::OperationsArgs),
     /// Print what a client's configuration needs.
     #[command(after_help = "Example: truedy-mcp config print vscode")]
     Config(client_config::ConfigArgs),
@@ -130,6 +136,7 @@ pub fn run() -> ExitCode {
         Some(Command::Call(arguments)) => call::run(settings, &arguments),
         Some(Command::Tools(arguments)) => tools::run(settings, &arguments),
         Some(Command::Doctor(arguments)) => doctor::run(settings, &arguments),
+        Some(Command::Operations(arguments)) => operations::run(settings, &arguments),
         Some(Command::Config(arguments)) => Ok(client_config::run(&arguments)),
         Some(Command::Completions { shell }) => Ok(completions(shell)),
         Some(Command::Man) => Ok(man()),

@@ -3,16 +3,41 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::complain;
 use crate::config::{ConfigError, Settings};
 use crate::domain::{Redactor, Refusal, Secret, Status};
-use crate::mcp::{Catalog, Service, Upstream};
+use crate::journal::Journal;
+use crate::mcp::{Catalog, Keys, Parts, Service, Upstream};
 use crate::sandbox::{KEY, Sandbox};
 use crate::truedy::{Client, Setup};
 
 /// A service on Truedy or on the embedded sandbox. Nothing is connected, opened or started yet.
 pub(super) fn service(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Arc<Service>, ConfigError> {
     let policy = settings.policy(&Catalog::names())?;
-    Ok(Service::new(policy, upstream(settings, redactor)?, Arc::clone(redactor)))
+    let keys = match settings.state_keys()? {
+        Some(keys) => {
+            Keys::new(keys).ok_or_else(|| ConfigError("--state-key-file: a key has at least 32 bytes.".to_owned()))?
+        }
+        None => Keys::of_this_process(),
+    };
+    let journal = journal(settings)?;
+    if journal.kind() == "memory" && !settings.sandbox {
+        complain(
+            "the journal is in memory: caps begin anew with every start, and what is not known is forgotten at the end.",
+        );
+    }
+    let upstream = upstream(settings, redactor)?;
+    Ok(Service::new(Parts { policy, upstream, journal, keys, redactor: Arc::clone(redactor) }))
+}
+
+/// The journal of the account that the settings name. Nothing is opened yet.
+pub(super) fn journal(settings: &Settings) -> Result<Arc<Journal>, ConfigError> {
+    let place = settings.journal_place()?;
+    let account = match settings.key()? {
+        Some(key) if !settings.sandbox => settings.account(&key),
+        _ => settings.mode().to_owned(),
+    };
+    Ok(Journal::new(place, account))
 }
 
 fn upstream(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Upstream, ConfigError> {

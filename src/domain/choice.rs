@@ -81,3 +81,17 @@ checked_choice! {
     NumberType, expected "local, toll_free, mobile or national", example "local",
     Local = "local", TollFree = "toll_free" | "toll-free", Mobile = "mobile", National = "national"
 }
+
+checked_choice! {
+    /// How far an operation has come.
+    OperationState, expected "begun, sent, done, refused or unknown", example "unknown",
+    Begun = "begun", Sent = "sent", Done = "done", Refused = "refused", Unknown = "unknown"
+}
+
+checked_choice! {
+    /// A tool that changes something.
+    OperationTool,
+    expected "purchase_number, import_number, assign_number, unassign_number or release_number", example "purchase_number",
+    Purchase = "purchase_number", Import = "import_number", Assign = "assign_number", Unassign = "unassign_number",
+    Release = "release_number"
+}

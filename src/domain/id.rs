@@ -2,8 +2,8 @@
 //!
 //! Source: contract §9 row 19: opaque, letters, digits, `-` and `_`, at most 64; so they are safe in a URL path.
 
-use super::E164;
 use super::text::{checked_text, within};
+use super::{E164, Object};
 
 fn id_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
@@ -34,6 +34,14 @@ checked_text! {
     expected "the number in E.164 (+ and 2 to 15 digits) or its id from list_numbers",
     example "+14155550123",
     |text| if text.starts_with('+') { E164::try_from(text).map(drop) } else { NumberId::try_from(text).map(drop) }
+}
+
+impl NumberRef {
+    /// What it names, for a record.
+    pub fn object(&self) -> Object {
+        let text = self.as_str().to_owned();
+        if text.starts_with('+') { Object::number(text) } else { Object { number_id: Some(text), ..Object::default() } }
+    }
 }
 
 checked_text! {

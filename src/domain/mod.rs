@@ -22,7 +22,7 @@ pub use agent::{Agent, HeldNumber};
 pub use argument::{Argument, Problem};
 pub use caller::Caller;
 pub use carrier::{AccountSid, ProviderType, SipServer, SipUsername};
-pub use choice::{Direction, NumberType};
+pub use choice::{Direction, NumberType, OperationState, OperationTool};
 pub use confirmation::{Ceiling, ConfirmationToken, Moment, OperationId, OperationIds};
 pub use id::{AgentId, AgentRef, NumberId, NumberRef};
 pub use label::{Label, StatusName};

@@ -13,8 +13,8 @@ pub struct Object {
     pub agent_id: Option<String>,
     /// The carrier of an import.
     pub provider: Option<String>,
-    /// The credentials that were stored before an import, by id.
-    pub credentials_before: Vec<String>,
+    /// The credentials that were stored before an import, by id; `None` where they could not be read.
+    pub credentials_before: Option<Vec<String>>,
 }
 
 impl Object {

@@ -1,19 +1,10 @@
 //! The gate: what a change puts at stake, and what it takes to pass.
 //!
-//! Order: protected, flag, interlock, person. The policy has been passed before anything was read.
+//! Order: protected, flag, interlock, token, person. The policy has been passed before anything was read.
 
-use crate::domain::Refusal;
+use crate::domain::{Money, Object, Refusal, Status};
 
-use super::policy::{Ask, Policy, denied};
-
-/// What a change is about.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Object {
-    /// Truedy's id of the number, where it has one yet.
-    pub id: Option<String>,
-    /// The number in E.164.
-    pub number: String,
-}
+use super::policy::{Ask, Level, Policy, denied};
 
 /// A question for a person. Its words are constants, checked numbers, prices and counts: never upstream text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,14 +41,44 @@ pub struct Stakes {
     pub object: Object,
     /// Whether it destroys the object, so that protection applies.
     pub destroys: bool,
+    /// Whether the level applies: it is a release or a purchase.
+    pub grave: bool,
     /// What is answered unless `confirm: true` is given; `None` where no flag is needed.
     pub without_flag: Option<Refusal>,
+    /// The level from which the flag is needed.
+    pub flag_from: Level,
     /// What is answered because something uses the object, whatever the flag says; only the operator relaxes it.
     pub in_use: Option<Refusal>,
     /// What a person is asked, where one can be.
     pub question: Option<Question>,
-    /// What was seen, to be compared after a person has thought.
+    /// What was seen, to be compared after a person has thought, and when a token comes back.
     pub seen: String,
+    /// While an operation with this key is open, no other may begin.
+    pub flight: Option<String>,
+    /// What it costs: the first month and what is paid once.
+    pub price: Option<Money>,
+}
+
+/// What came of the token that a call brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Token {
+    /// It brought none.
+    Absent,
+    /// It holds, for this and what is seen now.
+    Holds,
+    /// It does not, for this reason.
+    Fails(Status),
+}
+
+/// What a call brings to the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Given {
+    /// `confirm: true`.
+    pub confirm: bool,
+    /// The token of a preview.
+    pub token: Token,
+    /// Whether the client can carry a question to a person.
+    pub can_ask: bool,
 }
 
 /// What the gate says.
@@ -65,31 +86,68 @@ pub struct Stakes {
 pub enum Verdict {
     /// It is not done.
     Refuse(Refusal),
+    /// It is not done; this shows what would be. A token goes with it.
+    Preview(Refusal),
     /// A person is asked first.
     Ask(Question),
     /// It is done.
     Go,
 }
 
-/// Weighs a change. `can_ask` says whether the client can carry a question to a person.
-pub fn weigh(stakes: &Stakes, confirm: bool, can_ask: bool, policy: &Policy) -> Verdict {
-    if stakes.destroys && policy.protects(stakes.object.id.as_deref(), Some(&stakes.object.number)) {
-        let summary = format!(
-            "Nothing was released. {} is protected by the operator of this server (rule protect).",
-            stakes.object.number
-        );
-        return Verdict::Refuse(denied("protect", &summary).with("number", stakes.object.number.as_str()));
+/// Weighs a change: protected, flag, interlock, person at hand, token, person's word.
+pub fn weigh(stakes: &Stakes, given: Given, policy: &Policy) -> Verdict {
+    if stakes.destroys && policy.protects(stakes.object.number_id.as_deref(), stakes.object.number.as_deref()) {
+        let name = stakes.object.name();
+        let summary =
+            format!("Nothing was released. {name} is protected by the operator of this server (rule protect).");
+        return Verdict::Refuse(denied("protect", &summary).with("number", name));
     }
-    if let (Some(preview), false) = (&stakes.without_flag, confirm) {
-        return Verdict::Refuse(preview.clone());
+    let preview = |refusal: &Refusal| {
+        if stakes.grave { Verdict::Preview(refusal.clone()) } else { Verdict::Refuse(refusal.clone()) }
+    };
+    let flag_needed = policy.level >= stakes.flag_from;
+    if let (Some(refusal), true, false) = (&stakes.without_flag, flag_needed, given.confirm) {
+        return preview(refusal);
     }
     if let (Some(refusal), false) = (&stakes.in_use, policy.release_in_use) {
         return Verdict::Refuse(refusal.clone());
     }
+    let asks = given.can_ask && policy.ask == Ask::Auto;
+    if stakes.grave && policy.level == Level::Human && !asks {
+        return Verdict::Refuse(no_human(stakes));
+    }
+    if let (Some(shown), true) = (&stakes.without_flag, stakes.grave) {
+        match given.token {
+            Token::Fails(status) => return preview(&again(shown, status)),
+            Token::Absent if policy.level >= Level::Token => return preview(shown),
+            Token::Absent | Token::Holds => {}
+        }
+    }
     match &stakes.question {
-        Some(question) if can_ask && policy.ask == Ask::Auto => Verdict::Ask(question.clone()),
+        Some(question) if asks => Verdict::Ask(question.clone()),
         _ => Verdict::Go,
     }
+}
+
+fn no_human(stakes: &Stakes) -> Refusal {
+    let nothing = stakes.question.as_ref().map_or("Nothing was done.", |question| question.declined.as_str());
+    let summary = format!(
+        "{nothing} The operator of this server wants a person to be asked, and this client cannot put a question to its user. Use a client that supports MCP elicitation."
+    );
+    Refusal::new(Status::HumanUnavailable, summary)
+}
+
+/// A preview that also says why the token does not do.
+fn again(shown: &Refusal, status: Status) -> Refusal {
+    let why = match status {
+        Status::ConfirmationExpired => "The confirmation_token has expired; it is good for five minutes.",
+        Status::ConfirmationUsed => "The confirmation_token was used already.",
+        Status::StateChanged => "What the confirmation_token was given for has changed meanwhile.",
+        _ => "The confirmation_token is not one for this call.",
+    };
+    // A preview begins with what did not happen, up to its first stop.
+    let (nothing, shows) = shown.summary.split_once(['.', ';']).unwrap_or((&shown.summary, ""));
+    Refusal { status, summary: format!("{nothing}. {why} A fresh one:{shows}"), ..shown.clone() }
 }
 
 #[cfg(test)]
@@ -99,8 +157,9 @@ mod tests {
 
     fn stakes(in_use: bool) -> Stakes {
         Stakes {
-            object: Object { id: Some("n1".to_owned()), number: "+14155550123".to_owned() },
+            object: Object { number_id: Some("n1".to_owned()), ..Object::number("+14155550123") },
             destroys: true,
+            grave: true,
             without_flag: Some(Refusal::new(Status::ConfirmationRequired, "preview")),
             in_use: in_use.then(|| Refusal::new(Status::NumberInUse, "in use")),
             question: Some(Question {
@@ -108,13 +167,17 @@ mod tests {
                 form: Form::Yes { field: "release" },
                 declined: String::new(),
             }),
-            seen: String::new(),
+            ..Stakes::default()
         }
+    }
+
+    fn given(confirm: bool, token: Token, can_ask: bool) -> Given {
+        Given { confirm, token, can_ask }
     }
 
     fn refused(verdict: &Verdict) -> Option<Status> {
         match verdict {
-            Verdict::Refuse(refusal) => Some(refusal.status),
+            Verdict::Refuse(refusal) | Verdict::Preview(refusal) => Some(refusal.status),
             _ => None,
         }
     }
@@ -122,20 +185,58 @@ mod tests {
     #[test]
     fn each_step_refuses_in_its_turn() {
         let open = Policy::default();
-        assert_eq!(refused(&weigh(&stakes(false), false, true, &open)), Some(Status::ConfirmationRequired));
-        assert_eq!(refused(&weigh(&stakes(true), false, true, &open)), Some(Status::ConfirmationRequired));
-        assert_eq!(refused(&weigh(&stakes(true), true, true, &open)), Some(Status::NumberInUse));
-        assert!(matches!(weigh(&stakes(false), true, true, &open), Verdict::Ask(_)));
-        assert_eq!(weigh(&stakes(false), true, false, &open), Verdict::Go);
+        let weigh = |in_use, confirm, token, can_ask, policy: &Policy| {
+            super::weigh(&stakes(in_use), given(confirm, token, can_ask), policy)
+        };
+        let none = Token::Absent;
+        assert_eq!(refused(&weigh(false, false, none, true, &open)), Some(Status::ConfirmationRequired));
+        assert_eq!(refused(&weigh(true, false, none, true, &open)), Some(Status::ConfirmationRequired));
+        assert_eq!(refused(&weigh(true, true, none, true, &open)), Some(Status::NumberInUse));
+        assert!(matches!(weigh(false, true, none, true, &open), Verdict::Ask(_)));
+        assert_eq!(weigh(false, true, none, false, &open), Verdict::Go);
         let quiet = Policy { ask: Ask::Off, release_in_use: true, ..Policy::default() };
-        assert_eq!(weigh(&stakes(true), true, true, &quiet), Verdict::Go);
+        assert_eq!(weigh(true, true, none, true, &quiet), Verdict::Go);
+    }
+
+    #[test]
+    fn a_level_asks_for_what_it_is_named_after() {
+        let at = |level| Policy { level, ..Policy::default() };
+        let weigh = |token, can_ask, level| super::weigh(&stakes(false), given(true, token, can_ask), &at(level));
+        for level in [Level::Token, Level::Human] {
+            assert!(matches!(weigh(Token::Absent, true, level), Verdict::Preview(_)), "{level:?}");
+            for status in [Status::ConfirmationInvalid, Status::ConfirmationExpired, Status::StateChanged] {
+                assert_eq!(refused(&weigh(Token::Fails(status), true, level)), Some(status), "{level:?}");
+            }
+            assert!(matches!(weigh(Token::Holds, true, level), Verdict::Ask(_)), "{level:?}");
+        }
+        assert_eq!(weigh(Token::Holds, false, Level::Token), Verdict::Go);
+        assert_eq!(refused(&weigh(Token::Holds, false, Level::Human)), Some(Status::HumanUnavailable));
+        // A token that does not hold is no token, even where none is needed.
+        let status = Status::ConfirmationInvalid;
+        assert_eq!(refused(&weigh(Token::Fails(status), false, Level::Flag)), Some(status));
+        // Nor does any token do for a number in use.
+        let used = super::weigh(&stakes(true), given(true, Token::Holds, true), &at(Level::Token));
+        assert_eq!(refused(&used), Some(Status::NumberInUse));
+    }
+
+    #[test]
+    fn a_purchase_needs_no_flag_below_the_level_that_asks_for_it() {
+        let purchase = Stakes { flag_from: Level::Token, destroys: false, ..stakes(false) };
+        let weigh = |confirm, token, level| {
+            super::weigh(&purchase, given(confirm, token, false), &Policy { level, ..Policy::default() })
+        };
+        assert_eq!(weigh(false, Token::Absent, Level::Flag), Verdict::Go);
+        assert!(matches!(weigh(false, Token::Holds, Level::Token), Verdict::Preview(_)));
+        assert!(matches!(weigh(true, Token::Absent, Level::Token), Verdict::Preview(_)));
+        assert_eq!(weigh(true, Token::Holds, Level::Token), Verdict::Go);
     }
 
     #[test]
     fn protection_comes_first_by_id_or_number() {
         for name in ["n1", "+14155550123"] {
             let policy = Policy { protected: [name.to_owned()].into(), release_in_use: true, ..Policy::default() };
-            assert_eq!(refused(&weigh(&stakes(false), true, false, &policy)), Some(Status::PolicyDenied));
+            let verdict = weigh(&stakes(false), given(true, Token::Absent, false), &policy);
+            assert_eq!(refused(&verdict), Some(Status::PolicyDenied));
         }
     }
 }

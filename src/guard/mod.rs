@@ -3,5 +3,5 @@
 mod gate;
 mod policy;
 
-pub use gate::{Form, Object, Question, Stakes, Verdict, weigh};
+pub use gate::{Form, Given, Question, Stakes, Token, Verdict, weigh};
 pub use policy::{Ask, Cap, Caps, Claims, Level, Policy};

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::domain::{CountryCode, Money, NumberType, Refusal, SipServer, Status};
+use crate::domain::{
+    ConfirmationToken, CountryCode, Money, NumberType, Object, OperationIds, Refusal, SipServer, Status,
+};
 
 /// Whether a person is asked where the client can carry the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -93,6 +95,12 @@ pub struct Claims {
     pub sip_server: Option<SipServer>,
     /// The number that the call makes ours. Nothing at Truedy tells two such calls apart, so only one may run at a time.
     pub makes: Option<String>,
+    /// What the call is about, as far as it says so itself.
+    pub about: Object,
+    /// The token of a preview.
+    pub token: Option<ConfirmationToken>,
+    /// Unresolved operations that the caller says it knows of.
+    pub acknowledged: OperationIds,
 }
 
 impl Policy {

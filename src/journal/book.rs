@@ -237,10 +237,15 @@ impl Journal {
         self.run(|transaction| ledger::prune(transaction).boxed()).await
     }
 
-    /// The unresolved operations that this number, seen in the account, resolves. Costs nothing where there are none.
+    /// Whether any number that is seen in the account could resolve something.
+    pub fn awaits_any(&self) -> bool {
+        !self.awaited.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// The unresolved operations that this number, seen in the account, resolves.
     pub fn awaiting(&self, number: &str) -> Vec<Awaited> {
         let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        if awaited.is_empty() { Vec::new() } else { awaited.get(number).cloned().unwrap_or_default() }
+        awaited.get(number).cloned().unwrap_or_default()
     }
 
     fn await_number(&self, number: String, one: Awaited) {

@@ -39,8 +39,7 @@ fn read(row: &Row) -> Outcome<Operation> {
             agent_id: text(9),
             provider: text(10),
             credentials_before: text(11)
-                .map(|ids| ids.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect())
-                .unwrap_or_default(),
+                .map(|ids| ids.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect()),
         },
         state: State::read(&needed(12)?).ok_or_else(broken)?,
         outcome: text(13),
@@ -251,7 +250,7 @@ impl NewRow<'_> {
              $16, $17, $18, $19, $20, $21, $22, $23, $24, {NEXT_REV})"
         );
         let object = self.object;
-        let before = object.credentials_before.join(",");
+        let before = object.credentials_before.as_ref().map(|ids| ids.join(","));
         let values = [
             self.id.into(),
             self.own.into(),

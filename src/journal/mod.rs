@@ -9,7 +9,5 @@ mod sqlite;
 mod store;
 
 pub use book::{Journal, Place};
-pub use operation::{
-    Ending, Evidence, Intent, KnownBy, Operation, Query, Refused, Standing, State, Stop, moment,
-};
+pub use operation::{Ending, Evidence, Intent, KnownBy, Operation, Query, Refused, Standing, State, Stop, moment};
 pub use store::Unavailable;

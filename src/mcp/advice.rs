@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::domain::{Problem, Refusal, Status};
+use crate::journal::{Operation, State};
 use crate::tools::{Effect, not_configured, said};
 use crate::truedy::{Error, NotSent, Saying};
 
@@ -53,6 +54,7 @@ pub(super) fn on_failure(error: &Error, effect: Effect, stage: Stage) -> Refusal
         .retryable(),
         Error::NotSent(NotSent::Late) => Refusal::new(Status::UpstreamUnavailable, format!("{no} There was no time left to send it; Truedy answered too slowly before.")).retryable(),
         Error::NotSent(NotSent::Cancelled) => Refusal::new(Status::Cancelled, format!("{no} The call was cancelled before anything was sent.")).retryable(),
+        Error::NotSent(NotSent::NotCleared(why)) => on_journal(why, effect),
         Error::NotSent(NotSent::BadAddress) => Refusal::new(Status::InternalError, format!("{no} The request could not be built; this is a fault of the server.")),
         Error::NoVerdict(why, _) | Error::Unreadable(why, _) if stage == Stage::During && !effect.reads() => Refusal::new(
             Status::OutcomeUnknown,
@@ -145,6 +147,79 @@ pub(super) fn on_missing_key() -> Refusal {
         Status::AuthFailed,
         "Nothing was sent. No Truedy API key is set. The operator must set TRUEDY_API_KEY (or TRUEDY_API_KEY_FILE) in the env entry of this server in the client's configuration, with a key from Truedy's dashboard (Settings > API Keys), and restart; or start it with --sandbox to try it without an account.",
     )
+}
+
+/// The journal cannot be written: without it nothing is sent.
+pub(super) fn on_journal(why: &str, effect: Effect) -> Refusal {
+    let summary = format!(
+        "{} The journal of this server, without which nothing is changed, cannot be used: {why}. Reading goes on. The operator can find the cause with `truedy-mcp doctor`.",
+        nothing(effect)
+    );
+    Refusal::new(Status::JournalUnavailable, summary).retryable()
+}
+
+/// Another call that makes the same number ours is running here.
+pub(super) fn on_flight(number: &str, effect: Effect) -> Refusal {
+    let summary = format!(
+        "{} Another call for {number} is running; wait for its answer, or look with list_operations.",
+        nothing(effect)
+    );
+    Refusal::new(Status::DuplicateInFlight, summary).with("number", number).retryable()
+}
+
+/// An operation about the same number stands in the way.
+pub(super) fn on_duplicate(other: &Operation, effect: Effect) -> Refusal {
+    let name = other.object.name();
+    let why = match other.state {
+        State::Unknown => format!(
+            "It is not known whether an operation of before did the same with {name}; it may have. It is looked for; list_operations tells when it is known. If it stays unknown, the owner looks in Truedy's dashboard, and the operator resolves it with `truedy-mcp operations resolve`."
+        ),
+        State::Done => {
+            format!("An operation of a moment ago did the same with {name}, although the account does not show it yet.")
+        }
+        _ => {
+            format!("Another operation does the same with {name} right now; wait for it, or look with list_operations.")
+        }
+    };
+    Refusal::new(Status::DuplicateInFlight, format!("{} {why}", nothing(effect)))
+        .with("number", name)
+        .with("operation_id", other.id.as_str())
+        .with("next", json!({ "tool": "list_operations", "arguments": { "id": other.id } }))
+        .retryable()
+}
+
+/// Earlier operations of the same principal may have happened: doing another thing instead may be one too many.
+pub(super) fn on_unresolved(open: &[Operation], given: &Value, tool: &str, effect: Effect) -> Refusal {
+    let ids: Vec<&str> = open.iter().map(|operation| operation.id.as_str()).collect();
+    let names: Vec<&str> = open.iter().map(|operation| operation.object.name()).collect();
+    let mut arguments = given.clone();
+    if let Some(fields) = arguments.as_object_mut() {
+        fields.insert("acknowledge_unresolved".to_owned(), json!(ids));
+    }
+    let summary = format!(
+        "{} It is not known whether {} was bought: it may have been, and would be paid for. Tell the user. To buy this one all the same, call again with acknowledge_unresolved; list_operations tells what is known.",
+        nothing(effect),
+        names.join(", ")
+    );
+    let open: Vec<Value> = open.iter().map(Operation::to_json).collect();
+    Refusal::new(Status::OperationUnresolved, summary)
+        .with("unresolved", open)
+        .with("acknowledge_unresolved", ids)
+        .with("next", json!({ "tool": tool, "arguments": arguments }))
+}
+
+/// The change goes on although the caller must be answered now.
+pub(super) fn in_progress(effect: Effect, id: &str) -> Refusal {
+    let summary = format!(
+        "{} The call is still running and goes on by itself, for three minutes at most. Do not repeat it: list_operations tells when it is done.",
+        unknown(effect).replace("not known whether", "not known yet whether")
+    );
+    Refusal::new(Status::InProgress, summary).with("next", look_up(id))
+}
+
+/// The call that tells what became of an operation.
+pub(super) fn look_up(id: &str) -> Value {
+    json!({ "tool": "list_operations", "arguments": { "id": id } })
 }
 
 /// The server has as much to do as it takes on.

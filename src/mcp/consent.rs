@@ -20,7 +20,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::domain::{Refusal, Status};
+use super::seal::{Keys, hex};
+use crate::domain::{Caller, Refusal, Status};
 use crate::guard::{Form, Question};
 
 /// How long a person may think where the call waits.
@@ -57,11 +58,19 @@ impl Asker {
 pub(super) enum Word {
     /// Yes, to what was seen then.
     Yes {
-        /// What had been seen when the question was put, where that was another call.
-        seen: Option<String>,
+        /// What had been seen when the question was put, and the nonce of the state, where that was another call.
+        then: Option<Then>,
     },
     /// The client carries the question and calls again.
     Pending(Box<InputRequiredResult>),
+}
+
+/// The call in which a question was put.
+pub(super) struct Then {
+    /// A digest of what had been seen.
+    pub(super) seen: String,
+    /// Good for one answer.
+    pub(super) nonce: String,
 }
 
 /// Asks, and remembers which answers were used.
@@ -78,29 +87,45 @@ struct State {
 }
 
 /// What a question is about: the answer is good for this and nothing else.
+#[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
+    pub(super) caller: &'a Caller,
     pub(super) tool: &'a str,
     pub(super) arguments: &'a Value,
     pub(super) seen: &'a str,
 }
 
 impl Subject<'_> {
-    /// Purpose, tenant, principal, tool and arguments. Over stdio there is one tenant and one principal.
+    /// Tenant, principal, tool and arguments.
     fn binding(&self) -> Vec<u8> {
         // Maps are sorted by key, so equal arguments give equal texts.
-        format!("consent|default|local|{}|{}", self.tool, digest(&self.arguments.to_string())).into_bytes()
+        let arguments = digest(&self.arguments.to_string());
+        json!([self.caller.tenant, self.caller.principal, self.tool, arguments]).to_string().into_bytes()
     }
 }
 
 fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 impl Consent {
-    /// With a key of this process's own.
-    pub(super) fn new() -> Self {
-        let key = [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes).concat();
-        Self { codec: RequestStateCodec::new_unchecked(key), used: Mutex::default() }
+    pub(super) fn new(keys: &Keys) -> Self {
+        Self { codec: keys.codec("truedy-mcp question"), used: Mutex::default() }
+    }
+
+    /// Whether this call brings an answer to a question of ours about this very subject.
+    pub(super) fn is_answered(&self, asker: &Asker, subject: &Subject<'_>) -> bool {
+        match asker {
+            Asker::SecondCall { state, responses } => {
+                let opened = state.as_deref().and_then(|sealed| self.open(sealed, &subject.binding()));
+                opened.is_some() && responses.as_ref().is_some_and(|responses| responses.contains_key(QUESTION))
+            }
+            Asker::Nobody | Asker::Open(_) => false,
+        }
+    }
+
+    fn open(&self, sealed: &str, binding: &[u8]) -> Option<State> {
+        self.codec.open_json_with::<State>(sealed, binding).ok()
     }
 
     /// Asks a person, or reads the answer that came with this call.
@@ -128,7 +153,7 @@ impl Consent {
         match asker {
             Asker::Nobody => Err(fault()),
             Asker::Open(peer) => match open_question(peer, stop, form).await {
-                Answered::Yes(answer) => judge(&answer, question).map(|()| Word::Yes { seen: None }),
+                Answered::Yes(answer) => judge(&answer, question).map(|()| Word::Yes { then: None }),
                 Answered::Unwanted => {
                     Err(Refusal::new(Status::Cancelled, format!("{} The call was cancelled.", question.declined)))
                 }
@@ -139,8 +164,7 @@ impl Consent {
             },
             Asker::SecondCall { state, responses } => {
                 let binding = subject.binding();
-                let opened =
-                    state.as_deref().and_then(|sealed| self.codec.open_json_with::<State>(sealed, &binding).ok());
+                let opened = state.as_deref().and_then(|sealed| self.open(sealed, &binding));
                 let answer = responses.as_ref().and_then(|responses| responses.get(QUESTION));
                 // A forged, foreign or stale state, or no answer yet: the question is put (again), nothing is done.
                 let (Some(opened), Some(answer)) = (opened, answer) else {
@@ -155,7 +179,8 @@ impl Consent {
                         format!("{} The client's answer to the question could not be read.", question.declined),
                     ));
                 };
-                judge(&answer, question).map(|()| Word::Yes { seen: Some(opened.seen) })
+                let then = Then { seen: opened.seen, nonce: opened.nonce };
+                judge(&answer, question).map(|()| Word::Yes { then: Some(then) })
             }
         }
     }
@@ -273,6 +298,10 @@ mod tests {
         Asker::SecondCall { state, responses }
     }
 
+    fn new() -> Consent {
+        Consent::new(&Keys::of_this_process())
+    }
+
     async fn put(consent: &Consent, subject: &Subject<'_>) -> String {
         match consent.ask(&second(None, None), &CancellationToken::new(), &question(), subject).await {
             Ok(Word::Pending(asked)) => asked.request_state.expect("a state"),
@@ -286,9 +315,10 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_whole_yes_is_a_yes() {
-        let consent = Consent::new();
+        let consent = new();
         let arguments = json!({ "number_id": "n" });
-        let subject = Subject { tool: "release_number", arguments: &arguments, seen: "s" };
+        let caller = Caller::local();
+        let subject = Subject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
         for (answer, right) in [
             (yes(), true),
             (json!({ "action": "accept", "content": { "release": true, "last4": "9999" } }), false),
@@ -313,14 +343,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_yes_is_good_once_and_for_one_thing() {
-        let consent = Consent::new();
+        let consent = new();
         let (arguments, other) = (json!({ "number_id": "n" }), json!({ "number_id": "m" }));
-        let subject = Subject { tool: "release_number", arguments: &arguments, seen: "s" };
+        let caller = Caller::local();
+        let subject = Subject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
         let state = put(&consent, &subject).await;
         let asked_again = |word: Result<Word, Refusal>| matches!(word, Ok(Word::Pending(_)));
         for wrong in [
-            Subject { tool: "release_number", arguments: &other, seen: "s" },
-            Subject { tool: "purchase_number", arguments: &arguments, seen: "s" },
+            Subject { arguments: &other, ..subject },
+            Subject { tool: "purchase_number", ..subject },
+            Subject { caller: &Caller { principal: "other".to_owned(), ..Caller::local() }, ..subject },
+            Subject { caller: &Caller { tenant: "other".to_owned(), ..Caller::local() }, ..subject },
         ] {
             assert!(asked_again(
                 consent
@@ -336,7 +369,7 @@ mod tests {
         assert!(asked_again(
             consent.ask(&second(None, Some(yes())), &CancellationToken::new(), &question(), &subject).await
         ));
-        let other_process = Consent::new();
+        let other_process = new();
         assert!(asked_again(
             other_process
                 .ask(&second(Some(state.clone()), Some(yes())), &CancellationToken::new(), &question(), &subject)
@@ -345,7 +378,7 @@ mod tests {
         let word = consent
             .ask(&second(Some(state.clone()), Some(yes())), &CancellationToken::new(), &question(), &subject)
             .await;
-        assert!(matches!(word, Ok(Word::Yes { seen: Some(seen) }) if same(&seen, "s") && !same(&seen, "t")));
+        assert!(matches!(word, Ok(Word::Yes { then: Some(then) }) if same(&then.seen, "s") && !same(&then.seen, "t")));
         assert!(
             asked_again(
                 consent.ask(&second(Some(state), Some(yes())), &CancellationToken::new(), &question(), &subject).await

@@ -2,16 +2,19 @@
 
 mod advice;
 mod catalog;
+mod change;
 mod client;
 mod consent;
 mod lines;
 mod route;
+mod seal;
 mod server;
 mod stdio;
 
 pub use catalog::{Catalog, Entry};
 pub use client::{Asked, Guest};
 pub use consent::Asker;
-pub use route::{Reply, Service, Upstream};
+pub use route::{Parts, Reply, Service, Upstream};
+pub use seal::Keys;
 pub use server::Server;
 pub use stdio::serve_stdio;

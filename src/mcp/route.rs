@@ -1,4 +1,4 @@
-//! The one path of every call: parse, policy, plan, gate, consent, act.
+//! The one path of every call: parse, policy, plan, gate, consent, journal, act.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,20 +14,25 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::advice::{self, Stage};
-use super::consent::{Asker, Consent, Subject, Word, same};
-use crate::domain::{Held, Redactor, Refusal, Secret, Status};
-use crate::guard::{Ask, Claims, Policy, Verdict, weigh};
-use crate::tools::{Answer, Change, Desk, Effect, Failure, Prices, Read, Step, Tool};
+use super::consent::{Asker, Consent};
+use super::seal::{Keys, Tokens};
+use crate::domain::{Caller, Held, Redactor, Refusal, Secret, Status};
+use crate::guard::{Ask, Claims, Level, Policy};
+use crate::journal::Journal;
+use crate::tools::{Answer, Desk, Effect, Failure, Prices, Read, Tool, reconcile};
 use crate::truedy::{Call, Client};
 
 /// Every call answers within 25 s; this leaves time to put the answer together.
 const TIME: Duration = Duration::from_millis(24_500);
-/// How much of it may be spent on reading before a change.
-const PLANNING: Duration = Duration::from_secs(9);
 /// Calls that run at once; the rest wait.
 const RUNNING: usize = 64;
 /// Calls that may wait.
 const WAITING: usize = 512;
+/// When what an earlier process left open is looked for, in seconds after the start, and how often after that.
+const SWEEPS: [u64; 8] = [0, 2, 5, 10, 20, 40, 80, 150];
+const SWEEP: Duration = Duration::from_secs(60);
+/// For how long an operation is looked for each minute; later only what is read anyway can resolve it.
+const SOUGHT_MS: i64 = 60 * 60 * 1000;
 /// Nesting and number of fields that arguments may have.
 const NESTING: usize = 32;
 const FIELDS: usize = 256;
@@ -39,10 +44,11 @@ fn patience(effect: Effect) -> Duration {
 
 /// Who calls: how a person can be asked, and whether the call is still wanted.
 pub(super) struct Guest {
-    asker: Asker,
-    stop: CancellationToken,
+    pub(super) caller: Caller,
+    pub(super) asker: Asker,
+    pub(super) stop: CancellationToken,
     /// When there must be an answer, whatever was waited for before.
-    deadline: Instant,
+    pub(super) deadline: Instant,
 }
 
 /// One of the places for calls that run or wait.
@@ -63,7 +69,7 @@ impl Drop for Place {
 }
 
 /// A number that a running call makes ours.
-struct Flight<'a> {
+pub(super) struct Flight<'a> {
     flying: &'a Mutex<HashSet<String>>,
     number: String,
 }
@@ -99,18 +105,34 @@ impl Upstream {
 /// The way of one tool: from its arguments to its answer.
 pub(super) type Way = fn(Arc<Service>, Map<String, Value>, Guest) -> BoxFuture<'static, Reply>;
 
+/// What a service is made of.
+pub struct Parts {
+    /// What the operator allows.
+    pub policy: Policy,
+    /// How Truedy is reached.
+    pub upstream: Upstream,
+    /// What was done.
+    pub journal: Arc<Journal>,
+    /// What seals questions and tokens.
+    pub keys: Keys,
+    /// What takes secrets out of texts.
+    pub redactor: Arc<Redactor>,
+}
+
 /// What every call shares.
 pub struct Service {
     /// What the operator allows.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     upstream: Upstream,
+    pub(super) journal: Arc<Journal>,
     redactor: Arc<Redactor>,
     prices: Arc<Prices>,
-    consent: Consent,
+    pub(super) consent: Consent,
+    pub(super) tokens: Tokens,
     flying: Mutex<HashSet<String>>,
     running: Semaphore,
     waiting: AtomicUsize,
-    tasks: TaskTracker,
+    pub(super) tasks: TaskTracker,
     ending: CancellationToken,
 }
 
@@ -135,13 +157,15 @@ impl Reply {
 
 impl Service {
     /// A service with nothing running.
-    pub fn new(policy: Policy, upstream: Upstream, redactor: Arc<Redactor>) -> Arc<Self> {
+    pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
-            policy,
-            upstream,
-            redactor,
+            policy: Arc::new(parts.policy),
+            upstream: parts.upstream,
+            journal: parts.journal,
+            redactor: parts.redactor,
             prices: Arc::default(),
-            consent: Consent::new(),
+            consent: Consent::new(&parts.keys),
+            tokens: Tokens::new(&parts.keys),
             flying: Mutex::default(),
             running: Semaphore::new(RUNNING),
             waiting: AtomicUsize::new(0),
@@ -165,7 +189,7 @@ impl Service {
             return refuse(advice::on_overload(effect));
         };
         let (service, stop) = (Arc::clone(self), self.ending.child_token());
-        let guest = Guest { asker, stop: stop.clone(), deadline: Instant::now() + TIME };
+        let guest = Guest { caller: Caller::local(), asker, stop: stop.clone(), deadline: Instant::now() + TIME };
         let mut task = self.tasks.spawn(async move {
             let _place = place;
             match tokio::time::timeout(patience(effect), service.running.acquire()).await {
@@ -186,29 +210,71 @@ impl Service {
     }
 
     /// The second line against secrets: what came from Truedy was cleaned when it was read. Our own vocabulary stays.
-    fn cleanse(&self, reply: &mut Reply) {
+    pub(super) fn cleanse(&self, reply: &mut Reply) {
         if let Reply::Done(object, _) = reply {
             let ours = |name: &str| matches!(name, "status" | "code");
             object.iter_mut().filter(|(name, _)| !ours(name)).for_each(|(_, value)| self.redactor.value(value));
         }
     }
 
-    /// Lets one call at a time make a number ours.
-    fn take_off(&self, number: &str, effect: Effect) -> Result<Flight<'_>, Refusal> {
+    /// Lets one call at a time make a number ours: the journal knows of a change only when it begins.
+    pub(super) fn take_off(&self, number: &str, caller: &Caller, effect: Effect) -> Result<Flight<'_>, Refusal> {
+        let key = format!("{} {number}", caller.tenant);
         let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
-        if flying.insert(number.to_owned()) {
-            return Ok(Flight { flying: &self.flying, number: number.to_owned() });
+        if flying.insert(key.clone()) {
+            return Ok(Flight { flying: &self.flying, number: key });
         }
-        let summary = format!(
-            "{} Another call for {number} is running; wait for its answer, or look with list_numbers.",
-            advice::nothing(effect)
-        );
-        Err(Refusal::new(Status::DuplicateInFlight, summary).with("number", number).retryable())
+        Err(advice::on_flight(number, effect))
     }
 
     /// A text without any secret now in use.
     pub(super) fn hide(&self, text: &str) -> String {
         self.redactor.text(text)
+    }
+
+    /// Finds out, again and again, what became of operations whose answer was lost: those of processes that are gone, and
+    /// those of this one. Ends with the service.
+    pub async fn tend(&self) {
+        let tending = async {
+            let start = Instant::now();
+            for at in SWEEPS {
+                tokio::time::sleep_until(start + Duration::from_secs(at)).await;
+                if self.sweep().await == 0 {
+                    break;
+                }
+            }
+            if let Err(error) = self.journal.prune().await {
+                tracing::warn!(%error, "what is old could not be taken out of the journal");
+            }
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                self.sweep().await;
+            }
+        };
+        tokio::select! {
+            () = tending => {}
+            () = self.ending.cancelled() => {}
+        }
+    }
+
+    /// Looks once for what is not known; says of how much that is worth another look soon.
+    async fn sweep(&self) -> usize {
+        let Ok(mut open) = self.journal.unresolved().await else { return 0 };
+        let now = jiff::Timestamp::now().as_millisecond();
+        open.retain(|operation| now.saturating_sub(operation.lost_at.unwrap_or(now)) < SOUGHT_MS);
+        if open.is_empty() {
+            return 0;
+        }
+        let guest = Guest {
+            caller: Caller::local(),
+            asker: Asker::Nobody,
+            stop: self.ending.child_token(),
+            deadline: Instant::now() + TIME,
+        };
+        if let Ok(desk) = self.desk(&guest).await {
+            reconcile(&desk, &open).await;
+        }
+        open.len()
     }
 
     /// Waits until every call is answered: reads get `reads`, then all that has sent nothing is stopped, and changes get up
@@ -229,22 +295,31 @@ impl Service {
 
     /// Looks for the secrets among the arguments, in all that comes back, until the call is over: also where one stands in
     /// another argument by mistake, and is repeated as wrong.
-    fn hold<T: Tool>(&self, arguments: &Map<String, Value>) -> Vec<Held> {
+    pub(super) fn hold<T: Tool>(&self, arguments: &Map<String, Value>) -> Vec<Held> {
         let given = T::secrets().into_iter().filter_map(|name| arguments.get(name)?.as_str());
         let secrets = given.filter_map(|text| Secret::new(text.to_owned()).ok());
         secrets.map(|secret| self.redactor.hold(&secret)).collect()
     }
 
     /// A desk for one call.
-    async fn desk(&self, guest: &Guest) -> Result<Desk, Refusal> {
+    pub(super) async fn desk(&self, guest: &Guest) -> Result<Desk, Refusal> {
         let truedy = self.upstream.client().await?;
         let asks = guest.asker.can_ask() && self.policy.ask == Ask::Auto;
-        let call = Call { deadline: guest.deadline, stop: guest.stop.clone() };
-        Ok(Desk { truedy, call, asks, prices: Arc::clone(&self.prices) })
+        Ok(Desk {
+            truedy,
+            call: Call::reading(guest.deadline, guest.stop.clone()),
+            wants_price: asks || self.policy.needs_price() || self.policy.level >= Level::Token,
+            prices: Arc::clone(&self.prices),
+            policy: Arc::clone(&self.policy),
+            used: 0,
+            journal: Arc::clone(&self.journal),
+            caller: guest.caller.clone(),
+            record: None,
+        })
     }
 
     /// Reads the arguments; everything wrong with them is told at once.
-    fn parse<T: Tool>(arguments: Map<String, Value>) -> Result<T, Refusal> {
+    pub(super) fn parse<T: Tool>(arguments: Map<String, Value>) -> Result<T, Refusal> {
         if arguments.len() > FIELDS || arguments.values().any(|value| too_deep(value, NESTING)) {
             let summary =
                 format!("{} The arguments have too many fields or are nested too deeply.", advice::nothing(T::EFFECT));
@@ -268,80 +343,9 @@ impl Service {
         self.cleanse(&mut reply);
         reply
     }
-
-    /// Answers a call that changes something.
-    pub(super) async fn change<T: Change>(self: Arc<Self>, arguments: Map<String, Value>, guest: Guest) -> Reply {
-        let given = Value::Object(arguments.clone());
-        let _held = self.hold::<T>(&arguments);
-        let mut reply = match Self::parse::<T>(arguments) {
-            Ok(tool) => self.weigh_and_act(tool, &given, guest).await.unwrap_or_else(refuse),
-            Err(refusal) => refuse(refusal),
-        };
-        self.cleanse(&mut reply);
-        reply
-    }
-
-    async fn weigh_and_act<T: Change>(&self, tool: T, given: &Value, guest: Guest) -> Result<Reply, Refusal> {
-        let claims = tool.claims();
-        self.policy.admit(T::NAME, false, &claims)?;
-        let _flight = claims.makes.as_ref().map(|number| self.take_off(number, T::EFFECT)).transpose()?;
-        let mut desk = self.desk(&guest).await?;
-        let before = |failure| words(failure, T::EFFECT, Stage::Before);
-        let (mut plan, stakes) = match tool.plan(&desk.with(desk.call.within(PLANNING))).await.map_err(before)? {
-            Step::Done(answer) => return Ok(done(&answer)),
-            Step::Ready(plan, stakes) => (plan, stakes),
-        };
-        match weigh(&stakes, claims.confirm, guest.asker.can_ask(), &self.policy) {
-            Verdict::Refuse(refusal) => return Err(refusal),
-            Verdict::Go => {}
-            Verdict::Ask(question) => {
-                let left = desk.call.left();
-                let subject = Subject { tool: T::NAME, arguments: given, seen: &stakes.seen };
-                let seen_then = match self.consent.ask(&guest.asker, &guest.stop, &question, &subject).await? {
-                    Word::Pending(asked) => return Ok(Reply::Ask(asked)),
-                    Word::Yes { seen } => seen,
-                };
-                // A person's thinking does not count against the time of the call.
-                desk.call.deadline = Instant::now() + left;
-                let unchanged = match seen_then {
-                    Some(seen_then) => same(&seen_then, &stakes.seen),
-                    None => match tool.plan(&desk.with(desk.call.within(PLANNING))).await.map_err(before)? {
-                        Step::Done(answer) => return Ok(done(&answer)),
-                        Step::Ready(again, now) => {
-                            plan = again;
-                            // What became forbidden while the person thought stays forbidden.
-                            if let Verdict::Refuse(refusal) = weigh(&now, claims.confirm, false, &self.policy) {
-                                return Err(refusal);
-                            }
-                            now.seen == stakes.seen
-                        }
-                    },
-                };
-                if !unchanged {
-                    let summary = format!(
-                        "{} What the user was asked about has changed meanwhile. Look again, then ask again.",
-                        advice::nothing(T::EFFECT)
-                    );
-                    return Err(Refusal::new(Status::StateChanged, summary).retryable());
-                }
-            }
-        }
-        if desk.call.stop.is_cancelled() {
-            return Err(Refusal::new(
-                Status::Cancelled,
-                format!("{} The call was cancelled before anything was sent.", advice::nothing(T::EFFECT)),
-            ));
-        }
-        tracing::info!(tool = T::NAME, object = stakes.object.number, "changing");
-        let answer = tool.act(plan, desk).await;
-        if let Ok(answer) = &answer {
-            tracing::info!(tool = T::NAME, object = stakes.object.number, status = answer.status.as_str(), "changed");
-        }
-        answer.map(|answer| done(&answer)).map_err(|failure| words(failure, T::EFFECT, Stage::During))
-    }
 }
 
-fn words(failure: Failure, effect: Effect, stage: Stage) -> Refusal {
+pub(super) fn words(failure: Failure, effect: Effect, stage: Stage) -> Refusal {
     match failure {
         Failure::Refused(refusal) => refusal,
         Failure::Truedy(error) => {
@@ -351,11 +355,11 @@ fn words(failure: Failure, effect: Effect, stage: Stage) -> Refusal {
     }
 }
 
-fn done<T: serde::Serialize>(answer: &Answer<T>) -> Reply {
+pub(super) fn done<T: serde::Serialize>(answer: &Answer<T>) -> Reply {
     Reply::Done(answer.to_json(), false)
 }
 
-fn refuse(refusal: Refusal) -> Reply {
+pub(super) fn refuse(refusal: Refusal) -> Reply {
     tracing::debug!(status = refusal.status.as_str(), "refused");
     let mut object = refusal.details;
     object.insert("status".to_owned(), json!(refusal.status));
@@ -377,9 +381,16 @@ fn too_deep(value: &Value, left: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::Place;
 
     fn service() -> Arc<Service> {
-        Service::new(Policy::default(), Upstream::NoKey, Arc::default())
+        Service::new(Parts {
+            policy: Policy::default(),
+            upstream: Upstream::NoKey,
+            journal: Journal::new(Place::Memory, String::new()),
+            keys: Keys::of_this_process(),
+            redactor: Arc::default(),
+        })
     }
 
     async fn call(service: &Arc<Service>, effect: Effect, way: Way) -> Reply {

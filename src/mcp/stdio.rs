@@ -46,8 +46,16 @@ pub async fn serve_stdio(
     tokio::spawn(mend(input, fit, LINE));
     let lines = AsyncRwTransport::new_server(mended, output).with_max_line_length(LINE + BUFFER);
     let (ending, mut ends) = watch::channel(None);
+    let answered = Arc::new(Notify::new());
+    let (first, tended) = (Arc::clone(&answered), Arc::clone(&service));
+    // Nothing is looked for before the client has its first answer.
+    tokio::spawn(async move {
+        first.notified().await;
+        tended.tend().await;
+    });
     let transport = Line {
         lines,
+        answered,
         opened: None,
         handshake: None,
         ending,
@@ -84,6 +92,8 @@ async fn end_of(ends: &mut watch::Receiver<Option<Instant>>) {
 
 struct Line<R: AsyncRead, W: AsyncWrite> {
     lines: AsyncRwTransport<RoleServer, R, W>,
+    /// Told of each answer that was written.
+    answered: Arc<Notify>,
     /// Which era the first request was of; a probe opens nothing.
     opened: Option<Era>,
     /// The handshake that came after requests of the newer era.
@@ -206,10 +216,12 @@ where
             _ => None,
         };
         let (sent, shutdown, open) = (self.lines.send(item), self.shutdown.clone(), Arc::clone(&self.open));
+        let told = Arc::clone(&self.answered);
         async move {
             let sent = sent.await;
             if let Some(id) = answered {
                 open.remove(&id);
+                told.notify_one();
             }
             if sent.is_err() {
                 // Nobody reads any more: the same as the end of input.

@@ -14,8 +14,8 @@ use super::lookup::{self, Roster};
 use super::names;
 use super::outcome::said;
 use super::tool::{Change, Desk, Effect, Step, Tool};
-use crate::domain::{AgentId, AgentRef, Direction, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status};
-use crate::guard::{Claims, Object, Stakes};
+use crate::domain::{AgentId, AgentRef, Direction, NumberId, NumberRef, Object, OwnedNumber, Refusal, Slot, Status};
+use crate::guard::{Claims, Stakes};
 use crate::truedy::{Error, Nature, Request};
 
 /// What is kept back of the call's time for reading back.
@@ -74,7 +74,9 @@ impl Change for AssignNumber {
     type Plan = Plan;
 
     fn claims(&self) -> Claims {
-        Claims { confirm: self.confirm == Some(true), ..Claims::default() }
+        let direction = Some(self.assignment_type.as_str().to_owned());
+        let about = Object { direction, ..self.number_id.object() };
+        Claims { confirm: self.confirm == Some(true), about, ..Claims::default() }
     }
 
     async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Assigned>, Failure> {
@@ -111,14 +113,22 @@ impl Change for AssignNumber {
             refusal.details.extend(facts);
             refusal.details.insert("next".to_owned(), confirm);
         }
-        let object = Object { id: Some(plan.number.id.clone()), number: name.clone() };
+        let object = Object {
+            number_id: Some(plan.number.id.clone()),
+            direction: Some(direction.as_str().to_owned()),
+            agent_id: Some(plan.agent_id.as_str().to_owned()),
+            ..Object::number(name.clone())
+        };
         let seen = format!("{slot:?}");
         Ok(Step::Ready(plan, Stakes { object, without_flag, seen, ..Stakes::default() }))
     }
 
     async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Assigned>, Failure> {
         let mut settled = self.post(&plan, &desk, AFTERWARDS).await;
-        if matches!(&settled, Err(error) if error.may_have_happened()) {
+        if let Err(error) = &settled
+            && error.may_have_happened()
+        {
+            desk.lost(error).await;
             match self.holder(&plan, &desk).await {
                 Some(Slot::Held(holder)) if holder == plan.agent_id.as_str() => {
                     return Ok(self.done(&plan, Some(true), None));
@@ -173,6 +183,15 @@ impl Change for AssignNumber {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn unknown(&self) -> Refusal {
+        let name = &self.number_id;
+        let summary = format!(
+            "It is not known whether {name} was assigned. Look with {} before trying again.",
+            names::GET_AGENT_NUMBERS
+        );
+        Refusal::new(Status::OutcomeUnknown, summary).with("number", name.as_str())
     }
 }
 

@@ -2,27 +2,23 @@
 //!
 //! Source: <https://docs.truedy.ai/api-reference/telephony> (Import Number); contract §6.4.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Failure, Pointer, Undo};
 use super::arguments::arguments;
+use super::creation::{Made, flight, make};
 use super::lookup;
 use super::names;
-use super::outcome::{Documented, Found, appears, documented, not_configured, said};
+use super::outcome::{Documented, Found, documented, not_configured, said};
 use super::tool::{Change, Desk, Effect, Step, Tool};
 use crate::domain::{
-    AccountSid, E164, Label, OwnedNumber, Problem, ProviderType, Refusal, Secret, SipServer, SipUsername, Status,
-    text_at,
+    AccountSid, E164, Label, Object, OwnedNumber, Problem, ProviderType, Refusal, Secret, SipServer, SipUsername,
+    Status, text_at,
 };
-use crate::guard::{Claims, Form, Object, Question, Stakes};
-use crate::truedy::{Error, Nature, Request};
-
-/// What is kept back of the call's time for finding out what became of it.
-const AFTERWARDS: Duration = Duration::from_secs(7);
+use crate::guard::{Claims, Form, Question, Stakes};
+use crate::truedy::{Nature, Request};
 
 arguments! {
     /// Import (bring, connect) an existing phone number from an own carrier, BYOC: Telnyx, Twilio or a SIP trunk. Live calls may move to Truedy.
@@ -123,17 +119,19 @@ fn problem(field: &str, reason: String, expected: &str) -> Problem {
 }
 
 impl Change for ImportNumber {
-    type Plan = ();
+    /// The credentials that were stored before.
+    type Plan = Option<Vec<String>>;
 
     fn claims(&self) -> Claims {
         Claims {
             sip_server: self.sip_server.clone(),
             makes: Some(self.phone_number.as_str().to_owned()),
+            about: self.object(None),
             ..Claims::default()
         }
     }
 
-    async fn plan(&self, desk: &Desk) -> Result<Step<(), Imported>, Failure> {
+    async fn plan(&self, desk: &Desk) -> Result<Step<Self::Plan, Imported>, Failure> {
         let number = self.phone_number.as_str();
         let owned = lookup::numbers_until(desk, false, |row| row.number == number).await?;
         if let Some(row) = owned.rows.into_iter().find(|row| row.number == number) {
@@ -144,10 +142,13 @@ impl Change for ImportNumber {
                 Imported { imported: false, ..imported(&row) },
             )));
         }
+        // Only to tell afterwards whether the credential was stored although the number was not: not knowing is no failure.
+        let before = lookup::credential_ids(desk).await.ok();
         Ok(Step::Ready(
-            (),
+            before.clone(),
             Stakes {
-                object: Object { id: None, number: number.to_owned() },
+                object: self.object(before),
+                flight: Some(flight(number)),
                 question: Some(Question {
                     message: format!("Import {number}? Importing may move live calls of {number} to Truedy."),
                     form: Form::Yes { field: "import" },
@@ -158,34 +159,49 @@ impl Change for ImportNumber {
         ))
     }
 
-    async fn act(self, (): (), desk: Desk) -> Result<Answer<Imported>, Failure> {
+    async fn act(self, before: Self::Plan, desk: Desk) -> Result<Answer<Imported>, Failure> {
         let number = self.phone_number.as_str();
         let request = Request::post(["telephony", "numbers", "import"], Nature::Create, self.body());
-        let reply = match desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await {
-            Ok(reply) => reply,
-            Err(error) if error.may_have_happened() => return self.look_up(error, &desk).await,
-            // A conflict with what? Perhaps with this very number being ours already.
-            Err(Error::Refused(saying)) if saying.status == 409 => {
-                return match appears(&desk, number, true).await {
-                    Found::Here(row) => Ok(self.done(imported(&row))),
-                    Found::Absent | Found::Unreadable => Err(Error::Refused(saying).into()),
+        match make(&desk, number, request, documented).await? {
+            Made::Confirmed(reply, listed) => {
+                let mut facts = match &listed {
+                    Found::Here(row) => imported(row),
+                    Found::Absent | Found::Unreadable => Imported {
+                        imported: true,
+                        number: number.to_owned(),
+                        id: text_at(&reply.data, "number_id").or_else(|| text_at(&reply.data, "id")),
+                        number_status: None,
+                        credential_id: None,
+                    },
                 };
+                facts.credential_id = text_at(&reply.data, "credential_id");
+                Ok(self.done(facts).request_id(reply.request_id))
             }
-            Err(error) => return Err(error.into()),
-        };
-        let listed = appears(&desk.with(desk.call.within(Duration::from_secs(4))), number, true).await;
-        let mut facts = match &listed {
-            Found::Here(row) => imported(row),
-            Found::Absent | Found::Unreadable => Imported {
-                imported: true,
-                number: number.to_owned(),
-                id: text_at(&reply.data, "number_id").or_else(|| text_at(&reply.data, "id")),
-                number_status: None,
-                credential_id: None,
-            },
-        };
-        facts.credential_id = text_at(&reply.data, "credential_id");
-        Ok(self.done(facts).request_id(reply.request_id))
+            Made::Seen(row) => {
+                let mut answer = self.done(imported(&row));
+                answer.warn(
+                    "Truedy's answer to the import was lost or unclear; the number was found in the account afterwards.",
+                );
+                Ok(answer)
+            }
+            Made::Refused(why, error) => {
+                let stored = self.stored(before.as_deref(), &desk).await;
+                Err(said(self.refused(why, stored.as_deref()), &error).into())
+            }
+            Made::Unknown(error) => {
+                let stored = self.stored(before.as_deref(), &desk).await;
+                Err(said(with_credential(self.unknown(), stored.as_deref()), &error).into())
+            }
+        }
+    }
+
+    fn unknown(&self) -> Refusal {
+        let number = &self.phone_number;
+        let summary = format!(
+            "It is not known whether {number} was imported. Do not repeat the call: a repeat stores the credential a second time. It is looked for in the account; {} tells what is known.",
+            names::LIST_OPERATIONS
+        );
+        Refusal::new(Status::OutcomeUnknown, summary).with("number", number.as_str())
     }
 }
 
@@ -206,36 +222,43 @@ impl ImportNumber {
         Value::Object(body)
     }
 
-    async fn look_up(&self, error: Error, desk: &Desk) -> Result<Answer<Imported>, Failure> {
-        let number = self.phone_number.as_str();
-        let documented = documented(&error);
-        let found = appears(desk, number, documented.is_some()).await;
-        if let Found::Here(row) = found {
-            let mut answer = self.done(imported(&row));
-            answer.warn(
-                "Truedy's answer to the import was lost or unclear; the number was found in the account afterwards.",
-            );
-            return Ok(answer);
-        }
-        let again =
-            format!("A repeat stores the credential a second time; {} shows what is stored.", names::LIST_CREDENTIALS);
-        let refusal = match (documented, found) {
-            (Some(Documented::NotConfigured), Found::Absent) => not_configured("The number was not imported."),
-            (Some(Documented::Duplicate), Found::Absent) => Refusal::new(
+    /// What the import is about, for the record.
+    fn object(&self, credentials_before: Option<Vec<String>>) -> Object {
+        let provider = Some(self.provider_type.as_str().to_owned());
+        Object { provider, credentials_before, ..Object::number(self.phone_number.as_str()) }
+    }
+
+    /// The credential that the import stored although the number is not there, if there is exactly one that can be it.
+    async fn stored(&self, before: Option<&[String]>, desk: &Desk) -> Option<String> {
+        let desk = desk.with(desk.call.unstoppable());
+        lookup::new_credential(&desk, before?, self.provider_type.as_str()).await
+    }
+
+    fn refused(&self, why: Documented, stored: Option<&str>) -> Refusal {
+        let number = &self.phone_number;
+        let refusal = match why {
+            Documented::NotConfigured => not_configured("The number was not imported."),
+            Documented::Duplicate => Refusal::new(
                 Status::UpstreamRejected,
-                format!("{number} was not imported: Truedy has it already, and as it is not in this account, another workspace holds it. {again}"),
-            ),
-            (Some(_), Found::Absent) => Refusal::new(
-                Status::UpstreamRejected,
-                format!("{number} was not imported: Truedy refused, in the words of truedy_says. Correct what they name. {again}"),
+                format!(
+                    "{number} was not imported: Truedy has it already, and as it is not in this account, another workspace holds it."
+                ),
             ),
             _ => Refusal::new(
-                Status::OutcomeUnknown,
-                format!("It is not known whether {number} was imported. Do not repeat the call. Look for it with {} in a minute. {again}", names::LIST_NUMBERS),
-            )
-            .with("next", json!({ "tool": names::LIST_NUMBERS, "arguments": {} })),
+                Status::UpstreamRejected,
+                format!(
+                    "{number} was not imported: Truedy refused, in the words of truedy_says. Correct what they name."
+                ),
+            ),
         };
-        Err(said(refusal.with("number", number), &error).into())
+        let mut refusal = with_credential(refusal, stored).with("number", number.as_str());
+        if stored.is_none() {
+            refusal.summary.push_str(&format!(
+                " A repeat may store the credential a second time; {} shows what is stored.",
+                names::LIST_CREDENTIALS
+            ));
+        }
+        refusal
     }
 
     fn done(&self, facts: Imported) -> Answer<Imported> {
@@ -253,6 +276,15 @@ impl ImportNumber {
         }
         answer
     }
+}
+
+/// Says that the credential was stored although the number does not show.
+fn with_credential(mut refusal: Refusal, stored: Option<&str>) -> Refusal {
+    let Some(id) = stored else { return refusal };
+    refusal.summary.push_str(
+        " The credential was stored, in credential_id, though the number does not show; a repeat stores another one.",
+    );
+    refusal.with("credential_id", id)
 }
 
 fn imported(row: &OwnedNumber) -> Imported {

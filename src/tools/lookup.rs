@@ -8,7 +8,7 @@ use super::answer::Failure;
 use super::names;
 use super::tool::Desk;
 use crate::domain::{
-    Agent, AgentId, AgentRef, Direction, HeldNumber, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status,
+    Agent, AgentId, AgentRef, Direction, HeldNumber, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status, text_at,
 };
 use crate::truedy::{Error, Reply, Request, Saying};
 
@@ -39,7 +39,13 @@ pub(super) async fn numbers_page(desk: &Desk, limit: usize, offset: usize, verif
         .query("offset", offset)
         .list()
         .verifying(verifying);
-    desk.truedy.send(request, &desk.call).await
+    let reply = desk.truedy.send(request, &desk.call).await?;
+    if desk.journal.awaits_any() {
+        for row in rows(&reply)?.iter().filter_map(OwnedNumber::read) {
+            desk.sighted(&row).await;
+        }
+    }
+    Ok(reply)
 }
 
 /// What a list held, and whether that was all of it. From a part of a list nothing follows about what it does not show.
@@ -138,6 +144,27 @@ pub(super) async fn agent_numbers(desk: &Desk, agent: &AgentId, verifying: bool)
 pub(super) fn holds(reply: &Reply, number: &OwnedNumber, direction: Direction) -> Option<bool> {
     let held = HeldNumber::read_all(reply.data.get(direction.as_str())?)?;
     Some(held.iter().any(|held| held.is(number)))
+}
+
+/// The credentials that are stored: their rows.
+async fn credentials(desk: &Desk, verifying: bool) -> Result<Vec<Value>, Error> {
+    let request = Request::get(["telephony", "credentials"]).list().verifying(verifying);
+    let reply = desk.truedy.send(request, &desk.call).await?;
+    Ok(rows(&reply)?.to_vec())
+}
+
+/// The ids of the credentials that are stored.
+pub(super) async fn credential_ids(desk: &Desk) -> Result<Vec<String>, Error> {
+    Ok(credentials(desk, false).await?.iter().filter_map(|row| text_at(row, "id")).collect())
+}
+
+/// The one credential of a carrier that was not there before; `None` if there is none, or more than one.
+pub(super) async fn new_credential(desk: &Desk, before: &[String], provider: &str) -> Option<String> {
+    let rows = credentials(desk, true).await.ok()?;
+    let is_new = |row: &&Value| text_at(row, "provider_type").as_deref() == Some(provider);
+    let mut ids = rows.iter().filter(is_new).filter_map(|row| text_at(row, "id")).filter(|id| !before.contains(id));
+    let first = ids.next()?;
+    ids.next().is_none().then_some(first)
 }
 
 /// The agents of the account, for their names and what they hold. `None` where they cannot be read.

@@ -3,17 +3,21 @@
 mod answer;
 mod arguments;
 mod assign_number;
+mod creation;
 mod get_agent_numbers;
 mod get_webhook_url;
 mod import_number;
 mod list_agents;
 mod list_credentials;
 mod list_numbers;
+mod list_operations;
 mod lookup;
 mod names;
 mod outcome;
 mod prices;
 mod purchase_number;
+mod reconcile;
+mod record;
 mod release_number;
 mod schema;
 mod search_numbers;
@@ -22,8 +26,11 @@ mod unassign_number;
 
 pub use answer::{Answer, Failure, Pointer, Undo};
 pub use arguments::Arguments;
+pub use creation::flight;
 pub use outcome::{not_configured, said};
 pub use prices::Prices;
+pub use reconcile::reconcile;
+pub use record::Record;
 pub use schema::{input_schema, output_schema};
 pub use tool::{Change, Desk, Effect, Read, Step, Tool};
 
@@ -48,4 +55,5 @@ pub fn visit(visitor: &mut impl Visitor) {
     visitor.read::<get_webhook_url::GetWebhookUrl>();
     visitor.read::<list_credentials::ListCredentials>();
     visitor.read::<list_agents::ListAgents>();
+    visitor.read::<list_operations::ListOperations>();
 }

@@ -11,3 +11,4 @@ pub(super) const GET_AGENT_NUMBERS: &str = "get_agent_numbers";
 pub(super) const GET_WEBHOOK_URL: &str = "get_webhook_url";
 pub(super) const LIST_CREDENTIALS: &str = "list_credentials";
 pub(super) const LIST_AGENTS: &str = "list_agents";
+pub(super) const LIST_OPERATIONS: &str = "list_operations";

@@ -8,7 +8,7 @@ use crate::domain::{OwnedNumber, Refusal, Status};
 use crate::truedy::{Error, Saying};
 
 /// When the list is looked at after an outcome that is not known, in seconds after the first look.
-const LOOKS: [u64; 5] = [0, 2, 5, 10, 20];
+pub(super) const LOOKS: [u64; 8] = [0, 2, 5, 10, 20, 40, 80, 150];
 /// The same after a refusal that documents itself.
 const SHORT_LOOKS: [u64; 2] = [0, 2];
 /// What is kept back for putting the answer together.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::domain::text_at;
+use crate::domain::{Money, text_at};
 
 const FRESH: Duration = Duration::from_secs(15 * 60);
 const MOST: usize = 2_000;
@@ -31,6 +31,16 @@ impl Price {
             currency: text_at(cost, "currency")
                 .filter(|text| text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())),
         }
+    }
+
+    /// What it costs a month; `None` if amount or currency is not known.
+    pub(super) fn monthly_money(&self) -> Option<Money> {
+        Money::of(self.monthly.as_deref()?, self.currency.as_deref()?)
+    }
+
+    /// What is paid once; `None` if amount or currency is not known.
+    pub(super) fn upfront_money(&self) -> Option<Money> {
+        Money::of(self.upfront.as_deref()?, self.currency.as_deref()?)
     }
 
     /// In words made of digits and a currency only, fit for a question to a person.
@@ -75,6 +85,10 @@ impl Prices {
         if seen.len() < MOST {
             seen.insert(number.to_owned(), (price, now));
         }
+    }
+
+    pub(super) fn forget(&self, number: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(number);
     }
 
     pub(super) fn recall(&self, number: &str) -> Option<Price> {

@@ -10,18 +10,19 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, Pointer, Undo};
 use super::arguments::arguments;
+use super::creation::{Made, flight, make};
 use super::lookup;
 use super::names;
-use super::outcome::{Documented, Found, appears, documented_purchase, not_configured, said};
+use super::outcome::{Documented, Found, documented_purchase, not_configured, said};
 use super::prices::Price;
 use super::search_numbers::{offer, search};
 use super::tool::{Change, Desk, Effect, Step, Tool};
-use crate::domain::{E164, OwnedNumber, Refusal, Secret, Status, text_at};
-use crate::guard::{Claims, Form, Object, Question, Stakes};
-use crate::truedy::{Error, Nature, Request};
+use crate::domain::{
+    Ceiling, ConfirmationToken, E164, Object, OperationIds, OwnedNumber, Refusal, Secret, Status, text_at,
+};
+use crate::guard::{Claims, Form, Level, Question, Stakes};
+use crate::truedy::{Nature, Reply, Request};
 
-/// What is kept back of the call's time for finding out what became of it.
-const AFTERWARDS: Duration = Duration::from_secs(7);
 /// How long looking for the price may take.
 const PRICING: Duration = Duration::from_secs(6);
 
@@ -35,6 +36,14 @@ arguments! {
         phone_number: E164,
         /// Secret: own Telnyx key, to buy in an own Telnyx account.
         api_key: Option<Secret>,
+        /// Buy only if it costs no more a month: "1.50".
+        max_monthly_cost: Option<Ceiling>,
+        /// true once the user agreed to the preview.
+        confirm: Option<bool>,
+        /// From the preview.
+        confirmation_token: Option<ConfirmationToken>,
+        /// Ids from operation_unresolved, once the user knows that these may have been bought.
+        acknowledge_unresolved: Option<OperationIds>,
     }
 }
 
@@ -60,7 +69,14 @@ impl Change for PurchaseNumber {
     type Plan = ();
 
     fn claims(&self) -> Claims {
-        Claims { makes: Some(self.phone_number.as_str().to_owned()), ..Claims::default() }
+        Claims {
+            confirm: self.confirm == Some(true),
+            makes: Some(self.phone_number.as_str().to_owned()),
+            about: Object::number(self.phone_number.as_str()),
+            token: self.confirmation_token.clone(),
+            acknowledged: self.acknowledge_unresolved.clone().unwrap_or_default(),
+            ..Claims::default()
+        }
     }
 
     async fn plan(&self, desk: &Desk) -> Result<Step<(), Purchased>, Failure> {
@@ -74,18 +90,38 @@ impl Change for PurchaseNumber {
                 Purchased { purchased: false, ..bought(&row) },
             )));
         }
-        let price = if desk.asks { Some(self.price(desk).await) } else { None };
+        let wanted = desk.wants_price || self.max_monthly_cost.is_some();
+        let price = if wanted { Some(self.price(desk).await) } else { None };
+        if let (Some(ceiling), Some(price)) = (&self.max_monthly_cost, &price) {
+            self.within(ceiling, price)?;
+        }
+        let reserved = desk.admit_price(price.as_ref())?;
         let words = price.as_ref().map_or_else(String::new, Price::words);
+        let preview = Refusal::new(
+            Status::ConfirmationRequired,
+            format!("Nothing was bought; this is a preview for {number}, at {words}. It is billed every month until it is released. If the user agrees, call {} again with confirm: true and this confirmation_token, within five minutes.", Self::NAME),
+        )
+        .with("number", number)
+        .with("price", words.as_str())
+        .with("next", json!({ "tool": Self::NAME, "arguments": { "phone_number": number, "confirm": true } }));
         Ok(Step::Ready(
             (),
             Stakes {
-                object: Object { id: None, number: number.to_owned() },
+                object: Object::number(number),
+                grave: true,
+                without_flag: Some(preview),
+                flag_from: Level::Token,
                 question: Some(Question {
-                    message: format!("Buy {number} for {words}? It is billed every month until it is released."),
+                    message: format!(
+                        "Buy {number} for {words}? It is billed every month until it is released.{}",
+                        desk.counted("Bought")
+                    ),
                     form: Form::Yes { field: "buy" },
                     declined: "Nothing was bought.".to_owned(),
                 }),
                 seen: words,
+                flight: Some(flight(number)),
+                price: reserved,
                 ..Stakes::default()
             },
         ))
@@ -98,26 +134,50 @@ impl Change for PurchaseNumber {
             fields.insert("api_key".to_owned(), json!(key.expose()));
         }
         let request = Request::post(["telephony", "numbers", "purchase"], Nature::Create, body);
-        let reply = match desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await {
-            Ok(reply) => reply,
-            Err(error) if error.may_have_happened() => return self.look_up(error, &desk).await,
-            // A conflict with what? Perhaps with this very number being ours already.
-            Err(Error::Refused(saying)) if saying.status == 409 => {
-                return match appears(&desk, number, true).await {
-                    Found::Here(row) => Ok(self.done(bought(&row))),
-                    Found::Absent | Found::Unreadable => Err(Error::Refused(saying).into()),
-                };
+        match make(&desk, number, request, documented_purchase).await? {
+            Made::Confirmed(reply, listed) => Ok(self.confirmed(&reply, &listed)),
+            Made::Seen(row) => {
+                let mut answer = self.done(bought(&row));
+                answer.warn(
+                    "Truedy's answer to the purchase was lost or unclear; the number was found in the account afterwards.",
+                );
+                Ok(answer)
             }
-            Err(error) => return Err(error.into()),
-        };
-        let listed = appears(&desk.with(desk.call.within(Duration::from_secs(4))), number, true).await;
+            Made::Refused(why, error) => {
+                let refusal = match why {
+                    Documented::NotConfigured => not_configured("Nothing was bought."),
+                    _ => Refusal::new(
+                        Status::UpstreamRejected,
+                        format!("Nothing was bought: {number} cannot be had, in the words of truedy_says, and it is not in the account. Search again for another one."),
+                    )
+                    .with("next", json!({ "tool": names::SEARCH_NUMBERS, "arguments": {} })),
+                };
+                Err(said(refusal.with("number", number), &error).into())
+            }
+            Made::Unknown(error) => Err(said(self.unknown(), &error).into()),
+        }
+    }
+
+    fn unknown(&self) -> Refusal {
+        let number = &self.phone_number;
+        let summary = format!(
+            "It is not known whether {number} was bought. Do not repeat the call and do not buy another number instead. It is looked for in the account; {} tells what is known. If it does not show up, ask Truedy's dashboard or support before anything else.",
+            names::LIST_OPERATIONS
+        );
+        Refusal::new(Status::OutcomeUnknown, summary).with("number", number.as_str())
+    }
+}
+
+impl PurchaseNumber {
+    /// Truedy says that it was bought.
+    fn confirmed(&self, reply: &Reply, listed: &Found) -> Answer<Purchased> {
         let mut purchased = Purchased {
             purchased: true,
-            number: number.to_owned(),
+            number: self.phone_number.as_str().to_owned(),
             id: text_at(&reply.data, "number_id").or_else(|| text_at(&reply.data, "id")),
             number_status: None,
         };
-        match &listed {
+        match listed {
             Found::Here(row) => purchased = bought(row),
             Found::Absent | Found::Unreadable => {
                 let order =
@@ -126,8 +186,8 @@ impl Change for PurchaseNumber {
                     Some(order.and_then(|order| text_at(order, "status")).unwrap_or_else(|| "unknown".to_owned()));
             }
         }
-        let mut answer = self.done(purchased).request_id(reply.request_id);
-        if listed == Found::Absent {
+        let mut answer = self.done(purchased).request_id(reply.request_id.clone());
+        if *listed == Found::Absent {
             answer.warn(format!(
                 "Truedy confirmed the purchase, but {} does not show the number yet.",
                 names::LIST_NUMBERS
@@ -136,40 +196,32 @@ impl Change for PurchaseNumber {
         if requirements_open(&reply.data) {
             answer.warn("The carrier asks for documents before it sets the number up; until then it stays pending. See the Truedy dashboard.");
         }
-        Ok(answer)
+        answer
     }
-}
 
-impl PurchaseNumber {
-    /// The answer may have been lost on the way: the list knows.
-    async fn look_up(&self, error: Error, desk: &Desk) -> Result<Answer<Purchased>, Failure> {
-        let number = self.phone_number.as_str();
-        let documented = documented_purchase(&error);
-        let found = appears(desk, number, documented.is_some()).await;
-        if let Found::Here(row) = found {
-            let mut answer = self.done(bought(&row));
-            answer.warn(
-                "Truedy's answer to the purchase was lost or unclear; the number was found in the account afterwards.",
-            );
-            return Ok(answer);
-        }
-        let refusal = match (documented, found) {
-            (Some(Documented::NotConfigured), Found::Absent) => not_configured("Nothing was bought."),
-            (Some(_), Found::Absent) => Refusal::new(
-                Status::UpstreamRejected,
-                format!("Nothing was bought: {number} cannot be had, in the words of truedy_says, and it is not in the account. Search again for another one."),
-            )
-            .with("next", json!({ "tool": names::SEARCH_NUMBERS, "arguments": {} })),
-            _ => Refusal::new(
-                Status::OutcomeUnknown,
-                format!(
-                    "It is not known whether {number} was bought. Do not repeat the call and do not buy another number instead. Look for it with {} in a minute; if it does not show up, ask Truedy's dashboard or support before anything else.",
-                    names::LIST_NUMBERS
-                ),
-            )
-            .with("next", json!({ "tool": names::LIST_NUMBERS, "arguments": {} })),
+    /// The caller's own limit, beside the operator's.
+    fn within(&self, ceiling: &Ceiling, price: &Price) -> Result<(), Refusal> {
+        let no = |rule: &str, why: String| {
+            Err(Refusal::new(Status::PolicyDenied, format!("Nothing was bought. {why}"))
+                .with("rule", rule)
+                .with("number", self.phone_number.as_str()))
         };
-        Err(said(refusal.with("number", number), &error).into())
+        let Some(monthly) = price.monthly_money() else {
+            return no(
+                "price_unknown",
+                "What the number costs is not known, so max_monthly_cost cannot be kept.".to_owned(),
+            );
+        };
+        match ceiling.money(monthly.currency()) {
+            Some(most) if most.currency() != monthly.currency() => no(
+                "price_unknown",
+                format!("It costs {monthly} a month, and max_monthly_cost is in {}.", most.currency()),
+            ),
+            Some(most) if monthly.micros() > most.micros() => {
+                no("max_monthly_cost", format!("It costs {monthly} a month, more than the {most} of max_monthly_cost."))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn done(&self, purchased: Purchased) -> Answer<Purchased> {
@@ -188,12 +240,14 @@ impl PurchaseNumber {
         if active { answer } else { answer.next(names::LIST_NUMBERS, json!({ "status": "active" })) }
     }
 
-    /// What it costs: as searched lately, or searched for now. Only a person needs it.
+    /// What it costs: as searched lately, or searched for now.
     async fn price(&self, desk: &Desk) -> Price {
         let number = self.phone_number.as_str();
-        if let Some(price) = desk.prices.recall(number) {
+        // A token is bound to the price: what was found for the preview does not prove what it costs now.
+        if let Some(price) = desk.prices.recall(number).filter(|_| self.confirmation_token.is_none()) {
             return price;
         }
+        desk.prices.forget(number);
         let desk = desk.with(desk.call.within(PRICING));
         for (country, area) in self.phone_number.regions() {
             let mut body = json!({ "country_code": country, "page": 1, "page_size": 100 });

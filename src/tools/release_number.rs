@@ -14,8 +14,10 @@ use super::lookup::{self, Roster};
 use super::names;
 use super::outcome::{Found, said, vanishes};
 use super::tool::{Change, Desk, Effect, Step, Tool};
-use crate::domain::{Direction, E164, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status};
-use crate::guard::{Claims, Form, Object, Question, Stakes};
+use crate::domain::{
+    ConfirmationToken, Direction, E164, NumberId, NumberRef, Object, OwnedNumber, Refusal, Slot, Status,
+};
+use crate::guard::{Claims, Form, Question, Stakes};
 use crate::truedy::{Error, Request};
 
 /// What is kept back of the call's time for finding out what became of it.
@@ -33,6 +35,8 @@ arguments! {
         confirm: Option<bool>,
         /// The number again, E.164 "+14155550123", to check the id.
         phone_number: Option<E164>,
+        /// From the preview.
+        confirmation_token: Option<ConfirmationToken>,
     }
 }
 
@@ -64,7 +68,12 @@ impl Change for ReleaseNumber {
     type Plan = Plan;
 
     fn claims(&self) -> Claims {
-        Claims { confirm: self.confirm == Some(true), ..Claims::default() }
+        Claims {
+            confirm: self.confirm == Some(true),
+            about: self.number_id.object(),
+            token: self.confirmation_token.clone(),
+            ..Claims::default()
+        }
     }
 
     async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Released>, Failure> {
@@ -131,12 +140,15 @@ impl Change for ReleaseNumber {
             declined: "Nothing was released.".to_owned(),
         };
         let stakes = Stakes {
-            object: Object { id: Some(number.id.clone()), number: name },
+            object: Object { number_id: Some(number.id.clone()), ..Object::number(name) },
             destroys: true,
+            grave: true,
+            flight: Some(format!("release:{}", number.id)),
             without_flag: Some(preview),
             in_use,
             question: Some(question),
             seen: format!("{number:?}"),
+            ..Stakes::default()
         };
         Ok(Step::Ready(Plan { number, number_id }, stakes))
     }
@@ -172,6 +184,18 @@ impl Change for ReleaseNumber {
             Err(error) => Err(error.into()),
         }
     }
+
+    fn unknown(&self) -> Refusal {
+        let name = &self.number_id;
+        Refusal::new(Status::OutcomeUnknown, unknown(name.as_str())).with("number", name.as_str())
+    }
+}
+
+fn unknown(name: &str) -> String {
+    format!(
+        "It is not known whether {name} was released. Do not repeat the call: look for it with {} first.",
+        names::LIST_NUMBERS
+    )
 }
 
 impl ReleaseNumber {
@@ -197,6 +221,9 @@ impl Plan {
     /// Finds out in the list what a DELETE did whose answer was lost, or was a no that proves nothing.
     async fn look(&self, error: &Error, lost: bool, desk: &Desk) -> Result<Answer<Released>, Failure> {
         let name = &self.number.number;
+        if lost {
+            desk.lost(error).await;
+        }
         let no = |status, summary: String| {
             Err(said(Refusal::new(status, summary).with("number", name.as_str()), error).into())
         };
@@ -219,13 +246,7 @@ impl Plan {
                     "{name} was not released: Truedy refused, in the words of truedy_says. The number is still in the account."
                 ),
             ),
-            Found::Unreadable => no(
-                Status::OutcomeUnknown,
-                format!(
-                    "It is not known whether {name} was released. Do not repeat the call: look for it with {} first.",
-                    names::LIST_NUMBERS
-                ),
-            ),
+            Found::Unreadable => no(Status::OutcomeUnknown, unknown(name)),
         }
     }
 

@@ -8,10 +8,13 @@ use serde::Serialize;
 
 use super::answer::{Answer, Failure};
 use super::arguments::Arguments;
-use super::prices::Prices;
-use crate::domain::Problem;
-use crate::guard::{Claims, Stakes};
-use crate::truedy::{Call, Client};
+use super::names;
+use super::prices::{Price, Prices};
+use super::record::Record;
+use crate::domain::{Caller, Money, OwnedNumber, Problem, Refusal, Status};
+use crate::guard::{Cap, Claims, Policy, Stakes};
+use crate::journal::{Ending, Journal, KnownBy};
+use crate::truedy::{Call, Client, Error};
 
 /// What calling a tool does, which decides its hints and its words when it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,16 +55,56 @@ pub struct Desk {
     pub truedy: Arc<Client>,
     /// Time, and whether the call is still wanted.
     pub call: Call,
-    /// Whether a person can be asked: then it is worth finding out a price.
-    pub asks: bool,
+    /// Whether a price is worth finding out: a person is asked, a limit is set, or a token is bound to it.
+    pub wants_price: bool,
     /// Prices seen lately.
     pub prices: Arc<Prices>,
+    /// What the operator allows.
+    pub policy: Arc<Policy>,
+    /// How many changes of this tool were made in 24 hours.
+    pub used: u32,
+    /// What was done, by whom, and what is not known.
+    pub journal: Arc<Journal>,
+    /// Whose operations are read.
+    pub caller: Caller,
+    /// The record of the change that is being made.
+    pub record: Option<Arc<Record>>,
 }
 
 impl Desk {
     /// The same desk with another share of the time.
     pub fn with(&self, call: Call) -> Self {
         Self { call, ..self.clone() }
+    }
+
+    /// What a purchase reserves of the operator's limits, or why it may not be made.
+    pub(super) fn admit_price(&self, price: Option<&Price>) -> Result<Option<Money>, Refusal> {
+        let (monthly, upfront) = price.map_or((None, None), |price| (price.monthly_money(), price.upfront_money()));
+        self.policy.admit_price(monthly.as_ref(), upfront.as_ref())
+    }
+
+    /// How much of a cap is used up, for a person who decides.
+    pub(super) fn counted(&self, done: &str) -> String {
+        match self.policy.caps.purchases {
+            Cap::Most(most) => format!(" {done} in 24 hours: {} of {most}.", self.used),
+            Cap::Unlimited => String::new(),
+        }
+    }
+
+    /// The answer to the change was lost.
+    pub(super) async fn lost(&self, error: &Error) {
+        if let Some(record) = &self.record {
+            record.lost(error).await;
+        }
+    }
+
+    /// A number was seen in the account: what was not known of it is known now.
+    pub(super) async fn sighted(&self, row: &OwnedNumber) {
+        for awaited in self.journal.awaiting(&row.number) {
+            let outcome = if awaited.tool == names::IMPORT_NUMBER { Status::Imported } else { Status::Purchased };
+            let ending = Ending::new(true, outcome.as_str(), KnownBy::Look);
+            self.journal.settle(&awaited.id, Ending { number_id: Some(row.id.clone()), ..ending }).await;
+        }
     }
 }
 
@@ -109,6 +152,9 @@ pub trait Change: Tool {
 
     /// Reads what there is to know. Changes nothing.
     fn plan(&self, desk: &Desk) -> impl Future<Output = Result<Step<Self::Plan, Self::Output>, Failure>> + Send;
+
+    /// What is said of an answer that was lost; of a change that is not known, told as it is known so far.
+    fn unknown(&self) -> Refusal;
 
     /// Makes the one change and finds out what became of it.
     fn act(self, plan: Self::Plan, desk: Desk) -> impl Future<Output = Result<Answer<Self::Output>, Failure>> + Send;

@@ -14,8 +14,8 @@ use super::lookup::{self, Roster};
 use super::names;
 use super::outcome::said;
 use super::tool::{Change, Desk, Effect, Step, Tool};
-use crate::domain::{Direction, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status};
-use crate::guard::{Object, Stakes};
+use crate::domain::{Direction, NumberId, NumberRef, Object, OwnedNumber, Refusal, Slot, Status};
+use crate::guard::{Claims, Stakes};
 use crate::truedy::{Error, Nature, Request};
 
 /// What is kept back of the call's time for reading back.
@@ -66,6 +66,11 @@ impl Tool for UnassignNumber {
 impl Change for UnassignNumber {
     type Plan = Plan;
 
+    fn claims(&self) -> Claims {
+        let direction = Some(self.assignment_type.as_str().to_owned());
+        Claims { about: Object { direction, ..self.number_id.object() }, ..Claims::default() }
+    }
+
     async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Unassigned>, Failure> {
         let (number, number_id, roster) = lookup::number(desk, &self.number_id).await?;
         let plan = Plan { number, number_id, roster };
@@ -76,7 +81,11 @@ impl Change for UnassignNumber {
             );
             return Ok(Step::Done(Answer::new(Status::Unassigned, summary, self.unassigned(&plan, None))));
         }
-        let object = Object { id: Some(plan.number.id.clone()), number: plan.number.number.clone() };
+        let object = Object {
+            number_id: Some(plan.number.id.clone()),
+            direction: Some(self.assignment_type.as_str().to_owned()),
+            ..Object::number(plan.number.number.clone())
+        };
         Ok(Step::Ready(plan, Stakes { object, ..Stakes::default() }))
     }
 
@@ -87,6 +96,11 @@ impl Change for UnassignNumber {
         if matches!(&settled, Err(error) if !error.may_have_happened() && !matches!(error, Error::Refused(saying) if saying.status == 422))
         {
             return settled.map(|_| self.done(&plan, false, None)).map_err(Failure::from);
+        }
+        if let Err(error) = &settled
+            && error.may_have_happened()
+        {
+            desk.lost(error).await;
         }
         let after = self.read_back(&plan, &desk).await;
         let free = after.as_ref() == Some(&Slot::Free);
@@ -110,19 +124,17 @@ impl Change for UnassignNumber {
                 );
                 Err(said(Refusal::new(Status::NotUnassigned, summary).retryable(), &error).into())
             }
-            Err(error) => Err(said(
-                Refusal::new(
-                    Status::OutcomeUnknown,
-                    format!(
-                        "It is not known whether {} was unassigned. Do not repeat the call: look at it with {} first.",
-                        plan.number.number,
-                        names::LIST_NUMBERS
-                    ),
-                ),
-                &error,
-            )
-            .into()),
+            Err(error) => Err(said(self.unknown(), &error).into()),
         }
+    }
+
+    fn unknown(&self) -> Refusal {
+        let name = &self.number_id;
+        let summary = format!(
+            "It is not known whether {name} was unassigned. Do not repeat the call: look at it with {} first.",
+            names::LIST_NUMBERS
+        );
+        Refusal::new(Status::OutcomeUnknown, summary).with("number", name.as_str())
     }
 }
 

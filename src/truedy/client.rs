@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
@@ -13,7 +14,6 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
-use uuid::Uuid;
 
 use super::body::{Departure, WatchedBody};
 use super::error::{Error, NotSent, Saying, request_id};
@@ -23,35 +23,62 @@ use super::{reset, retry};
 use crate::domain::{Redactor, Secret};
 
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long a rate limit may last to be waited out.
+const WAITED_OUT: Duration = Duration::from_secs(16);
 /// What repeats may cost before each success earns some back.
 const BUDGET: f64 = 50.0;
 
-/// How much time a call has, and whether it is still wanted.
-#[derive(Debug, Clone)]
+/// Leave for one change to go out. Without it none does: the client itself sees to that.
+pub trait Clearance: Send + Sync {
+    /// The id under which the change is recorded.
+    fn id(&self) -> String;
+
+    /// Asked right before the first byte, each time one is about to leave. An error keeps it here and says why.
+    fn clear(&self) -> BoxFuture<'_, Result<(), String>>;
+
+    /// Truedy answered the change with this status.
+    fn answered(&self, status: u16);
+}
+
+/// How much time a call has, whether it is still wanted, and whether it may change anything.
+#[derive(Clone)]
 pub struct Call {
     /// When the caller must have an answer.
     pub deadline: Instant,
     /// Cancelled when the caller no longer wants it. What was sent runs to its end all the same.
     pub stop: CancellationToken,
+    /// Leave for the change that the call is for; a call without it can only read.
+    pub clearance: Option<Arc<dyn Clearance>>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Call").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
 }
 
 impl Call {
-    /// The same call, with at most this much time from now.
+    /// A call that can only read.
+    pub fn reading(deadline: Instant, stop: CancellationToken) -> Self {
+        Self { deadline, stop, clearance: None }
+    }
+
+    /// The same call with at most this much time.
     #[must_use]
     pub fn within(&self, time: Duration) -> Self {
-        Self { deadline: self.deadline.min(Instant::now() + time), stop: self.stop.clone() }
+        Self { deadline: self.deadline.min(Instant::now() + time), ..self.clone() }
     }
 
     /// The same call, leaving this much of its time unused.
     #[must_use]
     pub fn leaving(&self, time: Duration) -> Self {
-        Self { deadline: self.deadline.checked_sub(time).unwrap_or(self.deadline), stop: self.stop.clone() }
+        Self { deadline: self.deadline.checked_sub(time).unwrap_or(self.deadline), ..self.clone() }
     }
 
     /// The same call, which nothing stops any more: something was sent.
     #[must_use]
     pub fn unstoppable(&self) -> Self {
-        Self { deadline: self.deadline, stop: CancellationToken::new() }
+        Self { stop: CancellationToken::new(), ..self.clone() }
     }
 
     /// Time left.
@@ -165,6 +192,7 @@ impl Client {
     /// Sends a request until it is settled: done, refused, not known, or out of time.
     pub async fn send(&self, request: Request, call: &Call) -> Result<Reply, Error> {
         let call = call.within(request.nature.patience());
+        let begun = Instant::now();
         let mut sent = 0;
         loop {
             let outcome = self.attempt(&request, &call).await;
@@ -180,7 +208,12 @@ impl Client {
                 self.limiter.refused(*wait);
             }
             tracing::debug!(%error, sent, "a request to Truedy failed");
-            let Some(wait) = retry::wait(request.nature, &error, sent, call.left(), random()) else {
+            // A change may await its answer for long, but nobody is kept waiting for a rate limit to end.
+            let left = match &error {
+                Error::Limited(..) => call.left().min(WAITED_OUT.saturating_sub(begun.elapsed())),
+                _ => call.left(),
+            };
+            let Some(wait) = retry::wait(request.nature, &error, sent, left, random()) else {
                 return Err(error);
             };
             if !self.spend(retry::cost(&error)) {
@@ -247,14 +280,21 @@ impl Client {
         }
         let changes = request.nature.changes();
         let line = self.line(changes)?;
+        if changes {
+            if call.stop.is_cancelled() {
+                return Err(Error::NotSent(NotSent::Cancelled));
+            }
+            let clearance = call.clearance.as_ref().ok_or(Error::NotSent(NotSent::NotCleared(String::new())))?;
+            clearance.clear().await.map_err(|why| Error::NotSent(NotSent::NotCleared(why)))?;
+        }
         let departure = Departure::default();
         let mut builder = line
             .request(request.method.clone(), url.clone())
             .header(AUTHORIZATION, self.authorization.clone())
             .header(ACCEPT, "application/json");
-        if changes {
+        if let Some(clearance) = call.clearance.as_ref().filter(|_| changes) {
             // Truedy ignores these today; nothing relies on them.
-            let id = Uuid::now_v7().to_string();
+            let id = clearance.id();
             builder = builder.header("X-Request-Id", &id).header("Idempotency-Key", &id);
         }
         if let Some(body) = &request.body {
@@ -276,7 +316,12 @@ impl Client {
         };
         let without_body = request.body.is_none();
         match outcome {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(answer)) => {
+                if let Some(clearance) = call.clearance.as_ref().filter(|_| changes) {
+                    clearance.answered(answer.status.as_u16());
+                }
+                Ok(answer)
+            }
             Ok(Err(error)) if error.is_connect() || (!without_body && !departure.happened()) => {
                 Err(Error::NotSent(NotSent::NoConnection(self.words(&error))))
             }
@@ -439,7 +484,7 @@ async fn stopped<F: Future>(call: &Call, future: F) -> Option<F::Output> {
 
 /// A number from 0 to 1, for jitter only.
 fn random() -> f64 {
-    let (high, _) = Uuid::new_v4().as_u64_pair();
+    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
     f64::from(u32::try_from(high >> 40).unwrap_or_default()) / f64::from(1_u32 << 24)
 }
 

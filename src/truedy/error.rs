@@ -129,6 +129,8 @@ pub enum NotSent {
     Queue(Duration),
     /// The time for the call was used up before it could be sent.
     Late,
+    /// It was not allowed to leave, for this reason.
+    NotCleared(String),
     /// The address could not be built. A fault of ours.
     BadAddress,
 }

@@ -8,7 +8,7 @@ mod request;
 mod reset;
 mod retry;
 
-pub use client::{Call, Client, Proxy, Reply, Setup, SetupError};
+pub use client::{Call, Clearance, Client, Proxy, Reply, Setup, SetupError};
 pub use error::{Error, NotSent, Saying};
 pub use limit::{Limiter, Rate};
 pub use request::{Nature, Request};

@@ -37,12 +37,17 @@ impl Nature {
 
     /// How long all its attempts together may take.
     pub(super) fn patience(self) -> Duration {
-        Duration::from_secs(if self == Self::Read { 15 } else { 25 })
+        Duration::from_secs(match self {
+            Self::Read => 15,
+            Self::Search | Self::Set | Self::Delete => 25,
+            // Truedy may take 165 s: five tries of its own, 30 s each, and the waits between them (contract §1).
+            Self::Create => 170,
+        })
     }
 
     /// How long one attempt may take.
     pub(super) fn attempt_patience(self) -> Duration {
-        Duration::from_secs(if self == Self::Read { 10 } else { 25 })
+        if self == Self::Read { Duration::from_secs(10) } else { self.patience() }
     }
 }
 

@@ -1,0 +1,246 @@
+//! `truedy-mcp operations`: what was done, and what an operator found out about what is not known.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{Exit, complain, logging, open, print};
+use crate::config::{ConfigError, Settings};
+use crate::domain::{Argument, Moment, NumberRef, OperationState, OperationTool, Redactor, Status, clean_to};
+use crate::journal::{Ending, Journal, KnownBy, Operation, Query, State, Unavailable, moment};
+
+/// How often new changes are looked for.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long a note may be, in characters.
+const NOTE: usize = 200;
+
+#[derive(Debug, Args)]
+pub struct OperationsArgs {
+    /// As JSON: an array, or one object a line with --follow.
+    #[arg(long)]
+    json: bool,
+    /// Go on and show every change as it comes.
+    #[arg(long)]
+    follow: bool,
+    /// Only this operation.
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Only in this state; unknown are the unresolved ones.
+    #[arg(long, value_name = "begun|sent|done|refused|unknown", value_parser = parsed::<OperationState>)]
+    state: Option<OperationState>,
+    /// Only of this tool, for example `purchase_number`.
+    #[arg(long, value_name = "NAME", value_parser = parsed::<OperationTool>)]
+    tool: Option<OperationTool>,
+    /// Only about this number, in E.164 or by id.
+    #[arg(long, value_name = "NUMBER", value_parser = parsed::<NumberRef>)]
+    object: Option<NumberRef>,
+    /// Only those begun since then, for example `2026-11-25T08:00:00Z`.
+    #[arg(long, value_name = "MOMENT", value_parser = parsed::<Moment>)]
+    since: Option<Moment>,
+    /// At most so many.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+    #[command(subcommand)]
+    command: Option<OperationsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum OperationsCommand {
+    /// Say what became of an unresolved operation, after a look in Truedy's dashboard.
+    #[command(
+        after_help = "Example: truedy-mcp operations resolve 0199d0ab-7c1e-7d4b-9a55-2f0e6b1c8d90 --as not-bought --note \"not in the dashboard\""
+    )]
+    Resolve(ResolveArgs),
+}
+
+#[derive(Debug, Args)]
+struct ResolveArgs {
+    /// Its id.
+    id: String,
+    /// Whether it happened: bought (or imported, released, assigned, unassigned), or not.
+    #[arg(long = "as", value_enum)]
+    verdict: Verdict,
+    /// Where that was seen, in at most 200 characters; kept with it.
+    #[arg(long, value_name = "TEXT")]
+    note: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Verdict {
+    /// It happened.
+    #[value(aliases = ["done", "imported", "released", "assigned", "unassigned"])]
+    Bought,
+    /// It did not happen.
+    #[value(aliases = ["not-done", "not-imported", "not-released", "not-assigned", "not-unassigned"])]
+    NotBought,
+}
+
+/// Reads an argument as a tool would.
+fn parsed<T: Argument>(text: &str) -> Result<T, String> {
+    T::parse(&json!(text)).map_err(|why| format!("{why}; expected is {}, for example {}", T::EXPECTED, T::EXAMPLE))
+}
+
+pub(super) fn run(settings: &Settings, arguments: &OperationsArgs) -> Result<Exit, ConfigError> {
+    let redactor = std::sync::Arc::new(Redactor::default());
+    logging::start(settings, &redactor);
+    let journal = open::journal(settings)?;
+    if journal.kind() == "memory" {
+        return Err(ConfigError("A journal in memory is gone with its process; there is nothing to show.".to_owned()));
+    }
+    let outcome = open::runtime()?.block_on(async {
+        match &arguments.command {
+            Some(OperationsCommand::Resolve(what)) => resolve(&journal, what, &redactor).await,
+            None if arguments.follow => follow(&journal, arguments).await,
+            None => show(&journal, arguments).await,
+        }
+    });
+    Ok(outcome.unwrap_or_else(|why| {
+        complain(&format!("the journal cannot be used: {why}. `truedy-mcp doctor` helps to find the cause."));
+        Exit::Failed
+    }))
+}
+
+fn query(arguments: &OperationsArgs) -> Query {
+    Query {
+        tenant: None,
+        id: arguments.id.as_ref().map(|id| id.to_ascii_lowercase()),
+        state: arguments.state.and_then(|state| State::read(state.as_str())),
+        tool: arguments.tool.map(|tool| tool.as_str().to_owned()),
+        object: arguments.object.as_ref().map(|object| object.as_str().to_owned()),
+        since: arguments.since.as_ref().map(Moment::as_millisecond),
+        after_rev: None,
+        limit: arguments.limit,
+    }
+}
+
+async fn show(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, Unavailable> {
+    let found = journal.find(query(arguments)).await?;
+    if arguments.json {
+        let rows: Vec<Value> = found.iter().map(whole).collect();
+        print(&format!("{}\n", serde_json::to_string_pretty(&rows).unwrap_or_default()));
+        return Ok(Exit::Fine);
+    }
+    let mut text = String::new();
+    for operation in &found {
+        text.push_str(&line(operation));
+    }
+    let unresolved = found.iter().filter(|operation| operation.is_unresolved()).count();
+    match (found.len(), unresolved) {
+        (0, _) => text.push_str("No operations.\n"),
+        (_, 0) => {}
+        (_, n) => {
+            let _ = writeln!(
+                text,
+                "\nOf {n} it is not known whether they happened. Look in Truedy's dashboard, then say so:\n  truedy-mcp operations resolve ID --as bought|not-bought --note \"…\""
+            );
+        }
+    }
+    print(&text);
+    Ok(Exit::Fine)
+}
+
+/// Shows what there is, then every change, until it is ended.
+async fn follow(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, Unavailable> {
+    let told = |operation: &Operation| {
+        print(&if arguments.json { format!("{}\n", whole(operation)) } else { line(operation) });
+    };
+    let mut shown = journal.find(query(arguments)).await?;
+    shown.sort_by_key(|operation| operation.rev);
+    shown.iter().for_each(told);
+    let mut rev = shown.last().map_or(0, |operation| operation.rev);
+    let end = super::signal::end();
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            () = &mut end => return Ok(Exit::Fine),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        for operation in journal.find(Query { after_rev: Some(rev), ..query(arguments) }).await? {
+            rev = rev.max(operation.rev);
+            told(&operation);
+        }
+    }
+}
+
+/// One operation with all that is kept of it.
+fn whole(operation: &Operation) -> Value {
+    let mut row = operation.to_json();
+    if let Some(fields) = row.as_object_mut() {
+        fields.insert("tenant".to_owned(), json!(operation.tenant));
+        fields.insert("principal".to_owned(), json!(operation.principal));
+        fields.insert("evidence".to_owned(), json!(operation.evidence));
+        fields.insert("unresolved".to_owned(), json!(operation.is_unresolved()));
+        if let Some(status) = operation.upstream_status {
+            fields.insert("upstream_status".to_owned(), json!(status));
+        }
+        if let Some(note) = &operation.note {
+            fields.insert("note".to_owned(), json!(note));
+        }
+    }
+    row
+}
+
+fn line(operation: &Operation) -> String {
+    let what = operation.outcome.as_deref().unwrap_or("-");
+    let rule = operation.rule.as_ref().map(|rule| format!(" ({rule})")).unwrap_or_default();
+    let direction = operation.object.direction.as_ref().map(|way| format!(" {way}")).unwrap_or_default();
+    format!(
+        "{}  {:<7}  {:<15}  {}{direction}  {what}{rule}  {}\n",
+        moment(operation.begun_at),
+        operation.state,
+        operation.tool,
+        operation.object.name(),
+        operation.id
+    )
+}
+
+async fn resolve(journal: &Journal, what: &ResolveArgs, redactor: &Redactor) -> Result<Exit, Unavailable> {
+    let note = clean_to(&what.note, NOTE);
+    if note.is_empty() {
+        complain("--note must say where it was seen, for example \"not in the dashboard\".");
+        return Ok(Exit::Usage);
+    }
+    if redactor.text(&note) != note {
+        complain("--note holds something that looks like a key; say it without.");
+        return Ok(Exit::Usage);
+    }
+    let id = what.id.to_ascii_lowercase();
+    let known = journal.find(Query { id: Some(id.clone()), limit: 1, ..Query::default() }).await?.pop();
+    let Some(operation) = known else {
+        complain(&format!("there is no operation {}; `truedy-mcp operations` shows them.", clean_to(&what.id, 64)));
+        return Ok(Exit::Failed);
+    };
+    let happened = what.verdict == Verdict::Bought;
+    let outcome = outcome(&operation.tool, happened);
+    let ending = Ending::new(happened, outcome, KnownBy::Operator);
+    match journal.resolve(id, ending, note).await? {
+        Some((operation, true)) => {
+            print(&line(&operation));
+            Ok(Exit::Fine)
+        }
+        Some((operation, false)) => {
+            let why = match operation.state {
+                State::Begun | State::Sent => "it is still running",
+                _ => "its outcome is known",
+            };
+            complain(&format!("nothing was changed: the operation is not unresolved, {why}."));
+            print(&line(&operation));
+            Ok(Exit::Failed)
+        }
+        None => Ok(Exit::Failed),
+    }
+}
+
+/// The word for what an operator found out.
+fn outcome(tool: &str, happened: bool) -> &'static str {
+    let (yes, no) = match tool {
+        "import_number" => (Status::Imported, "not_imported"),
+        "release_number" => (Status::Released, Status::NotReleased.as_str()),
+        "assign_number" => (Status::Assigned, Status::NotAssigned.as_str()),
+        "unassign_number" => (Status::Unassigned, Status::NotUnassigned.as_str()),
+        _ => (Status::Purchased, "not_bought"),
+    };
+    if happened { yes.as_str() } else { no }
+}

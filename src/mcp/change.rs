@@ -1,0 +1,424 @@
+//! The way of a change: policy, journal, plan, gate, consent, intent, act, outcome. The one door to money and numbers.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::advice::{self, Stage};
+use super::consent::{Subject, Word, same};
+use super::route::{Guest, Reply, Service, done, refuse, words};
+use super::seal::{Binding, hex};
+use crate::domain::{Object, Refusal, Status};
+use crate::guard::{Cap, Claims, Given, Level, Stakes, Token, Verdict, weigh};
+use crate::journal::{Ending, Evidence, Intent, KnownBy, Operation, Refused, State, Stop};
+use crate::tools::{Answer, Change, Desk, Effect, Failure, Record, Step, Tool, flight};
+use crate::truedy::{Error, NotSent, Saying};
+
+/// How much of the time of a call may be spent on reading before a change.
+const PLANNING: Duration = Duration::from_secs(9);
+/// How long a change that makes something may go on after its caller was answered: Truedy may take 165 s.
+const BACKGROUND: Duration = Duration::from_secs(180);
+
+/// A call on its way through the gate.
+struct Passage {
+    guest: Guest,
+    /// The arguments as they came.
+    given: Value,
+    /// SHA-256 of the arguments that are no secrets.
+    digest: String,
+    object: Object,
+    evidence: Evidence,
+    /// Whether it is in the journal as an operation.
+    begun: bool,
+}
+
+impl Passage {
+    fn refused(&self, tool: &'static str, refusal: &Refusal) -> Refused {
+        Refused {
+            caller: self.guest.caller.clone(),
+            tool,
+            object: self.object.clone(),
+            digest: self.digest.clone(),
+            outcome: refusal.status.as_str(),
+            rule: refusal.details.get("rule").and_then(Value::as_str).map(str::to_owned),
+            evidence: self.evidence,
+        }
+    }
+}
+
+/// What a plan came to: an answer, or the reason why there is none.
+enum Halt {
+    Answered(Reply),
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What let a change pass.
+struct Pass<P> {
+    plan: P,
+    stakes: Stakes,
+    nonce: Option<String>,
+}
+
+impl Service {
+    /// Answers a call that changes something. What policy and gate refuse is recorded, too.
+    pub(super) async fn change<T: Change>(self: Arc<Self>, arguments: Map<String, Value>, guest: Guest) -> Reply {
+        let _held = self.hold::<T>(&arguments);
+        let given = Value::Object(arguments.clone());
+        let mut reply = match Self::parse::<T>(arguments) {
+            Ok(tool) => {
+                let claims = tool.claims();
+                let mut passage = Passage {
+                    digest: digest::<T>(&given),
+                    given,
+                    object: claims.about.clone(),
+                    evidence: Evidence { flag: claims.confirm, ..Evidence::default() },
+                    begun: false,
+                    guest,
+                };
+                match self.pass_and_act(tool, &claims, &mut passage).await {
+                    Ok(reply) | Err(Halt::Answered(reply)) => reply,
+                    Err(Halt::Refused(refusal)) => {
+                        if !passage.begun && refusal.status.is_of_the_gate() {
+                            self.journal.refuse(passage.refused(T::NAME, &refusal)).await;
+                        }
+                        refuse(refusal)
+                    }
+                }
+            }
+            Err(refusal) => refuse(refusal),
+        };
+        self.cleanse(&mut reply);
+        reply
+    }
+
+    async fn pass_and_act<T: Change>(
+        self: &Arc<Self>,
+        tool: T,
+        claims: &Claims,
+        passage: &mut Passage,
+    ) -> Result<Reply, Halt> {
+        self.policy.admit(T::NAME, false, claims)?;
+        let caller = passage.guest.caller.clone();
+        let _flight = claims.makes.as_ref().map(|number| self.take_off(number, &caller, T::EFFECT)).transpose()?;
+        let used = self.room::<T>(claims, passage).await?;
+        let mut desk = self.desk(&passage.guest).await?;
+        desk.used = used;
+        let pass = self.pass(&tool, claims, passage, &mut desk).await?;
+        if desk.call.stop.is_cancelled() {
+            let summary = format!("{} The call was cancelled before anything was sent.", advice::nothing(T::EFFECT));
+            return Err(Refusal::new(Status::Cancelled, summary).into());
+        }
+        let id = match self.begin::<T>(claims, passage, &pass).await? {
+            Ok(id) => id,
+            Err(other) => {
+                // Done by somebody else since the account was read: by now it shows there, or the journal alone knows it.
+                plan(&tool, &desk).await?;
+                return Err(advice::on_duplicate(&other, T::EFFECT).into());
+            }
+        };
+        tracing::info!(tool = T::NAME, object = pass.stakes.object.name(), %id, "changing");
+        self.act(tool, pass.plan, claims, id, desk).await.map_err(Halt::from)
+    }
+
+    /// Whether there is room for one more, as far as the journal knows; nothing is read from Truedy for what there is not.
+    async fn room<T: Change>(&self, claims: &Claims, passage: &Passage) -> Result<u32, Refusal> {
+        let cap = self.policy.caps.of(T::NAME);
+        if cap.is_none() && claims.makes.is_none() {
+            return Ok(0);
+        }
+        let key = claims.makes.as_deref().map(flight);
+        let standing = self.journal.standing(&passage.guest.caller, T::NAME, key, None).await;
+        let standing = standing.map_err(|why| advice::on_journal(&why.0, T::EFFECT))?;
+        if let Some((_, Cap::Most(most))) = cap
+            && standing.used >= most
+        {
+            return Err(self.policy.cap_reached(T::NAME, standing.used));
+        }
+        match standing.flying {
+            // One that is not known may be found by reading the account.
+            Some(other) if other.state != State::Unknown => Err(advice::on_duplicate(&other, T::EFFECT)),
+            _ => Ok(standing.used),
+        }
+    }
+
+    /// Reads what there is to know and asks all who must agree.
+    async fn pass<T: Change>(
+        &self,
+        tool: &T,
+        claims: &Claims,
+        passage: &mut Passage,
+        desk: &mut Desk,
+    ) -> Result<Pass<T::Plan>, Halt> {
+        let (mut found, mut stakes) = plan(tool, desk).await?;
+        passage.object = stakes.object.clone();
+        let can_ask = passage.guest.asker.can_ask();
+        let mut nonce = None;
+        let mut token = Token::Absent;
+        if let Some(given) = claims.token.as_ref().filter(|_| stakes.grave) {
+            let caller = &passage.guest.caller;
+            let binding = Binding { caller, tool: T::NAME, object: &stakes.object };
+            let subject = Subject { caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
+            let thinking = self.consent.is_answered(&passage.guest.asker, &subject);
+            token = match self.tokens.check(given.as_str(), &binding, &stakes.seen, thinking) {
+                Ok(held) => {
+                    passage.evidence.token = true;
+                    nonce = Some(held);
+                    Token::Holds
+                }
+                Err(status) => Token::Fails(status),
+            };
+        }
+        if nonce.is_some() || stakes.flag_from > Level::Flag {
+            let standing = self.journal.standing(&passage.guest.caller, T::NAME, stakes.flight.clone(), nonce.clone());
+            let standing = standing.await.map_err(|why| advice::on_journal(&why.0, T::EFFECT))?;
+            if let Some(other) = standing.flying {
+                return Err(advice::on_duplicate(&other, T::EFFECT).into());
+            }
+            let known = claims.acknowledged.to_strings();
+            let left: Vec<_> = standing.unresolved.into_iter().filter(|one| !known.contains(&one.id)).collect();
+            if stopped_by_unresolved::<T>() && !left.is_empty() {
+                return Err(advice::on_unresolved(&left, &passage.given, T::NAME, T::EFFECT).into());
+            }
+            if standing.nonce_used {
+                (token, passage.evidence.token) = (Token::Fails(Status::ConfirmationUsed), false);
+            }
+        }
+        let given = Given { confirm: claims.confirm, token, can_ask };
+        match weigh(&stakes, given, &self.policy) {
+            Verdict::Refuse(refusal) => return Err(refusal.into()),
+            Verdict::Preview(shown) => return Err(self.with_token(shown, T::NAME, &stakes, passage).into()),
+            Verdict::Go => {}
+            Verdict::Ask(question) => {
+                let left = desk.call.left();
+                let guest = &passage.guest;
+                let subject =
+                    Subject { caller: &guest.caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
+                let then = match self.consent.ask(&guest.asker, &guest.stop, &question, &subject).await? {
+                    Word::Pending(asked) => return Err(Halt::Answered(Reply::Ask(asked))),
+                    Word::Yes { then } => then,
+                };
+                passage.evidence.person = true;
+                // A person's thinking does not count against the time of the call.
+                desk.call.deadline = Instant::now() + left;
+                let unchanged = match then {
+                    Some(then) => {
+                        nonce = nonce.or(Some(then.nonce));
+                        same(&then.seen, &stakes.seen)
+                    }
+                    None => {
+                        let (again, now) = plan(tool, desk).await?;
+                        // What became forbidden while the person thought stays forbidden.
+                        if let Verdict::Refuse(refusal) | Verdict::Preview(refusal) = weigh(&now, given, &self.policy) {
+                            return Err(refusal.into());
+                        }
+                        let unchanged = now.seen == stakes.seen;
+                        (found, stakes) = (again, now);
+                        unchanged
+                    }
+                };
+                if !unchanged {
+                    let summary = format!(
+                        "{} What the user was asked about has changed meanwhile. Look again, then ask again.",
+                        advice::nothing(T::EFFECT)
+                    );
+                    return Err(Refusal::new(Status::StateChanged, summary).retryable().into());
+                }
+            }
+        }
+        Ok(Pass { plan: found, stakes, nonce })
+    }
+
+    /// A preview with the token that shows it was seen.
+    fn with_token(&self, mut shown: Refusal, tool: &str, stakes: &Stakes, passage: &Passage) -> Refusal {
+        let binding = Binding { caller: &passage.guest.caller, tool, object: &stakes.object };
+        let token = self.tokens.issue(&binding, &stakes.seen);
+        // The call that comes next is whole where it would be refused without the token.
+        if self.policy.level >= Level::Token
+            && let Some(Value::Object(arguments)) =
+                shown.details.get_mut("next").and_then(|next| next.get_mut("arguments"))
+            && arguments.get("confirm") == Some(&Value::Bool(true))
+        {
+            arguments.insert("confirmation_token".to_owned(), json!(token));
+        }
+        shown.with("confirmation_token", token)
+    }
+
+    /// Records the intent; nothing is sent without it. The operation that did the same a moment ago, if there is one.
+    async fn begin<T: Change>(
+        &self,
+        claims: &Claims,
+        passage: &mut Passage,
+        pass: &Pass<T::Plan>,
+    ) -> Result<Result<Uuid, Box<Operation>>, Halt> {
+        let intent = Intent {
+            id: Uuid::now_v7(),
+            caller: passage.guest.caller.clone(),
+            tool: T::NAME,
+            object: pass.stakes.object.clone(),
+            flight: pass.stakes.flight.clone(),
+            digest: passage.digest.clone(),
+            nonce: pass.nonce.clone(),
+            price: pass.stakes.price.clone(),
+            evidence: passage.evidence,
+            acknowledged: claims.acknowledged.to_strings(),
+            stopped_by_unresolved: stopped_by_unresolved::<T>(),
+            most: self.policy.caps.of(T::NAME).and_then(|(_, cap)| cap.most()),
+            spend: self.policy.caps.spend.clone(),
+        };
+        let id = intent.id;
+        let begun = self.journal.begin(intent).await.map_err(|why| advice::on_journal(&why.0, T::EFFECT))?;
+        let refusal = match begun {
+            None => {
+                passage.begun = true;
+                return Ok(Ok(id));
+            }
+            Some(Stop::JustDone(other)) => return Ok(Err(other)),
+            Some(Stop::Flying(other)) => advice::on_duplicate(&other, T::EFFECT),
+            Some(Stop::NonceUsed) => {
+                let summary = format!("{} The confirmation was used already.", advice::nothing(T::EFFECT));
+                Refusal::new(Status::ConfirmationUsed, summary)
+            }
+            Some(Stop::Unresolved(open)) => advice::on_unresolved(&open, &passage.given, T::NAME, T::EFFECT),
+            Some(Stop::Cap(used)) => self.policy.cap_reached(T::NAME, used),
+            Some(Stop::Spend(spent)) => match &pass.stakes.price {
+                Some(price) => self.policy.spend_reached(&spent, price),
+                None => self.policy.cap_reached(T::NAME, 0),
+            },
+        };
+        Err(refusal.into())
+    }
+
+    /// Makes the change in a task of its own, which nothing but its end stops once it was sent. The caller waits for it as
+    /// long as a caller may.
+    async fn act<T: Change>(
+        self: &Arc<Self>,
+        tool: T,
+        plan: T::Plan,
+        claims: &Claims,
+        id: Uuid,
+        mut desk: Desk,
+    ) -> Result<Reply, Refusal> {
+        let answer_by = desk.call.deadline;
+        if matches!(T::EFFECT, Effect::Spends | Effect::Registers) {
+            desk.call.deadline = Instant::now() + BACKGROUND;
+        }
+        let makes = claims.makes.clone().map(|number| (number, T::NAME));
+        let record = Record::new(Arc::clone(&self.journal), id, makes);
+        desk.call.clearance = Some(Arc::clone(&record) as _);
+        desk.record = Some(Arc::clone(&record));
+        let unknown = tool.unknown();
+        let (service, kept) = (Arc::clone(self), Arc::clone(&record));
+        let acting = self.tasks.spawn(async move {
+            let acted = AssertUnwindSafe(tool.act(plan, desk)).catch_unwind().await;
+            service.settle::<T>(acted.ok(), id, &kept).await
+        });
+        match tokio::time::timeout_at(answer_by, acting).await {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(_)) => Err(with_operation(advice::on_fault(T::EFFECT), id)),
+            Err(_) if record.is_lost() => Err(with_operation(unknown, id)),
+            Err(_) => Err(with_operation(advice::in_progress(T::EFFECT, &id.to_string()), id)),
+        }
+    }
+
+    /// Records what became of a change, and says it. `None`: a fault ended it.
+    async fn settle<T: Change>(
+        &self,
+        acted: Option<Result<Answer<T::Output>, Failure>>,
+        id: Uuid,
+        record: &Record,
+    ) -> Result<Reply, Refusal> {
+        let known_by = if record.is_lost() { KnownBy::Look } else { KnownBy::Answer };
+        let ended = |happened, outcome: &str, facts: &Map<String, Value>| {
+            let text = |field: &str| facts.get(field).and_then(Value::as_str).map(str::to_owned);
+            Ending {
+                upstream_status: record.status(),
+                request_id: text("request_id"),
+                number_id: text("id"),
+                credential_id: text("credential_id"),
+                ..Ending::new(happened, outcome, known_by)
+            }
+        };
+        let failure = match acted {
+            Some(Ok(answer)) => {
+                let Reply::Done(mut object, is_error) = done(&answer) else {
+                    return Err(advice::on_fault(T::EFFECT));
+                };
+                let status = answer.status.as_str();
+                tracing::info!(tool = T::NAME, %id, status, "changed");
+                self.journal.settle(&id.to_string(), ended(true, status, &object)).await;
+                object.insert("operation_id".to_owned(), json!(id.to_string()));
+                return Ok(Reply::Done(object, is_error));
+            }
+            Some(Err(failure)) => failure,
+            None => {
+                record.lost(&Error::NoVerdict("a fault of this server".to_owned(), Saying::default())).await;
+                return Err(with_operation(advice::on_fault(T::EFFECT), id));
+            }
+        };
+        let sent = !matches!(&failure, Failure::Truedy(Error::NotSent(_)));
+        let lost = match &failure {
+            Failure::Truedy(error) if error.may_have_happened() => Some(error.clone()),
+            Failure::Refused(refusal) if refusal.status == Status::OutcomeUnknown => {
+                Some(Error::NoVerdict(String::new(), Saying::default()))
+            }
+            _ => None,
+        };
+        if let Some(error) = &lost {
+            record.lost(error).await;
+        }
+        // A journal that fails between intent and sending has a word of its own.
+        let kept_here = matches!(&failure, Failure::Truedy(Error::NotSent(NotSent::NotCleared(_))));
+        let refusal = words(failure, T::EFFECT, Stage::During);
+        if lost.is_none() {
+            let outcome = if kept_here { Status::Cancelled } else { refusal.status };
+            let ending = ended(false, outcome.as_str(), &refusal.details);
+            self.journal.settle(&id.to_string(), Ending { sent, ..ending }).await;
+        }
+        Err(with_operation(refusal, id))
+    }
+}
+
+/// Reads what there is to know.
+async fn plan<T: Change>(tool: &T, desk: &Desk) -> Result<(T::Plan, Stakes), Halt> {
+    match tool.plan(&desk.with(desk.call.within(PLANNING))).await {
+        Ok(Step::Ready(plan, stakes)) => Ok((plan, stakes)),
+        Ok(Step::Done(answer)) => Err(Halt::Answered(done(&answer))),
+        Err(failure) => Err(words(failure, T::EFFECT, Stage::Before).into()),
+    }
+}
+
+/// Whether "the first one failed, I buy another" must be ruled out.
+fn stopped_by_unresolved<T: Tool>() -> bool {
+    T::EFFECT == Effect::Spends
+}
+
+/// Says under which id it is found, and how to look it up where that is what comes next.
+fn with_operation(refusal: Refusal, id: Uuid) -> Refusal {
+    let id = id.to_string();
+    let refusal = match refusal.status {
+        Status::OutcomeUnknown | Status::InternalError => refusal.with("next", advice::look_up(&id)),
+        _ => refusal,
+    };
+    refusal.with("operation_id", id)
+}
+
+/// SHA-256 of the arguments; secrets are left out, since a short one could be found from its digest.
+fn digest<T: Tool>(given: &Value) -> String {
+    let mut given = given.clone();
+    if let Some(fields) = given.as_object_mut() {
+        T::secrets().into_iter().for_each(|name| drop(fields.remove(name)));
+    }
+    hex(&Sha256::digest(given.to_string().as_bytes()))
+}

@@ -1,0 +1,67 @@
+//! Sending the one request that makes a number ours, and finding out what became of it.
+//!
+//! Source: contract §10: never repeated; what is not known is looked up.
+
+use std::time::Duration;
+
+use super::outcome::{Documented, Found, appears};
+use super::tool::Desk;
+use crate::domain::OwnedNumber;
+use crate::truedy::{Error, Reply, Request};
+
+/// What is kept back of the time of a change for finding out what became of it.
+const AFTERWARDS: Duration = Duration::from_secs(10);
+/// How long a number that was confirmed is looked for in the list.
+const CONFIRMING: Duration = Duration::from_secs(4);
+
+/// What became of it.
+pub(super) enum Made {
+    /// Truedy says so; what the list shows of it.
+    Confirmed(Reply, Found),
+    /// The answer was lost or unclear; the list shows it.
+    Seen(Box<OwnedNumber>),
+    /// It was refused in words that are known to come before the deed, and the list does not show it.
+    Refused(Documented, Error),
+    /// It is not known.
+    Unknown(Error),
+}
+
+/// The key under which only one operation that makes this number ours may be open.
+pub fn flight(number: &str) -> String {
+    format!("make:{number}")
+}
+
+/// Sends `request` once and finds out what became of `number`. An error says that it certainly did not happen.
+pub(super) async fn make(
+    desk: &Desk,
+    number: &str,
+    request: Request,
+    documented: impl Fn(&Error) -> Option<Documented>,
+) -> Result<Made, Error> {
+    match desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await {
+        Ok(reply) => {
+            let found = appears(&desk.with(desk.call.within(CONFIRMING)), number, true).await;
+            Ok(Made::Confirmed(reply, found))
+        }
+        Err(error) if error.may_have_happened() => {
+            let why = documented(&error);
+            if why.is_none() {
+                desk.lost(&error).await;
+            }
+            match (appears(desk, number, why.is_some()).await, why) {
+                (Found::Here(row), _) => Ok(Made::Seen(row)),
+                (Found::Absent, Some(why)) => Ok(Made::Refused(why, error)),
+                _ => {
+                    desk.lost(&error).await;
+                    Ok(Made::Unknown(error))
+                }
+            }
+        }
+        // A conflict with what? Perhaps with this very number being ours already.
+        Err(Error::Refused(saying)) if saying.status == 409 => match appears(desk, number, true).await {
+            Found::Here(row) => Ok(Made::Seen(row)),
+            Found::Absent | Found::Unreadable => Err(Error::Refused(saying)),
+        },
+        Err(error) => Err(error),
+    }
+}

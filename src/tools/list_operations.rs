@@ -1,0 +1,126 @@
+//! The journal, as a caller reads it: what was bought, imported, assigned, released, and what is not known.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::answer::{Answer, Failure};
+use super::arguments::arguments;
+use super::names;
+use super::reconcile::reconcile;
+use super::tool::{Desk, Effect, Read, Tool};
+use crate::domain::{Moment, NumberRef, OperationId, OperationState, OperationTool, Refusal, Status};
+use crate::journal::{Operation, Query, State};
+
+/// How long unresolved operations are looked for before the answer.
+const LOOKING: std::time::Duration = std::time::Duration::from_secs(6);
+/// How many are shown.
+const SHOWN: u32 = 20;
+
+arguments! {
+    /// List operations, the journal (history, audit log) of changes: what was bought, imported, assigned, unassigned, released or refused, and what is still unresolved.
+    ///
+    /// Unresolved ones (state unknown) come first: it is not known whether they happened; they are looked for. Returns the newest 20 that fit.
+    ListOperations {
+        /// One operation: its operation_id.
+        id: Option<OperationId>,
+        /// unknown: unresolved. begun and sent: running.
+        state: Option<OperationState>,
+        /// Only this tool's.
+        tool: Option<OperationTool>,
+        /// The number, "+14155550123", or its id.
+        object: Option<NumberRef>,
+        /// From then on, "2026-11-25T08:00:00Z".
+        since: Option<Moment>,
+    }
+}
+
+/// Operations.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Operations {
+    operations: Vec<Value>,
+    unresolved: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<&'static str>,
+}
+
+impl Tool for ListOperations {
+    const NAME: &'static str = names::LIST_OPERATIONS;
+    const TITLE: &'static str = "List operations";
+    const EFFECT: Effect = Effect::Reads;
+    type Output = Operations;
+}
+
+impl Read for ListOperations {
+    async fn read(self, desk: Desk) -> Result<Answer<Operations>, Failure> {
+        let unavailable = |why: crate::journal::Unavailable| {
+            let summary = format!("Nothing could be read. The journal of this server cannot be used: {why}.");
+            Refusal::new(Status::JournalUnavailable, summary).retryable()
+        };
+        // The account may know by now what the journal does not.
+        let open = desk.journal.unresolved().await.map_err(unavailable)?;
+        if !open.is_empty() {
+            reconcile(&desk.with(desk.call.within(LOOKING)), &open).await;
+        }
+        let found = desk.journal.find(self.query(&desk)).await.map_err(unavailable)?;
+        let unresolved = found.iter().filter(|operation| operation.is_unresolved()).count();
+        let mut summary = match found.len() {
+            0 => "No operations fit.".to_owned(),
+            n if n == SHOWN as usize => format!("The first {n} operations."),
+            n => format!("{n} operations."),
+        };
+        summary.push_str(&match unresolved {
+            0 => " None of them is unresolved.".to_owned(),
+            n => format!(
+                " Of {n} it is not known whether they happened: they may have. Do not repeat them; if one does not settle, look in Truedy's dashboard."
+            ),
+        });
+        if let [only] = found.as_slice() {
+            summary = format!("{} {}", told(only), summary);
+        }
+        let memory = desk.journal.kind() == "memory";
+        let operations = found.iter().map(Operation::to_json).collect();
+        let mut answer = Answer::new(
+            Status::Ok,
+            summary,
+            Operations { operations, unresolved, journal: memory.then_some("memory") },
+        );
+        if memory {
+            answer.warn("The journal is in memory: what was done before this server started is not in it, and caps begin anew with each start.");
+        }
+        Ok(answer)
+    }
+}
+
+impl ListOperations {
+    fn query(&self, desk: &Desk) -> Query {
+        Query {
+            tenant: Some(desk.caller.tenant.clone()),
+            id: self.id.as_ref().map(|id| id.as_str().to_ascii_lowercase()),
+            state: self.state.and_then(|state| State::read(state.as_str())),
+            tool: self.tool.map(|tool| tool.as_str().to_owned()),
+            object: self.object.as_ref().map(|object| object.as_str().to_owned()),
+            since: self.since.as_ref().map(Moment::as_millisecond),
+            after_rev: None,
+            limit: SHOWN,
+        }
+    }
+}
+
+/// One operation in a sentence.
+fn told(operation: &Operation) -> String {
+    let name = operation.object.name();
+    let (did, not) = match operation.tool.as_str() {
+        names::PURCHASE_NUMBER => ("was bought", "bought"),
+        names::IMPORT_NUMBER => ("was imported", "imported"),
+        names::RELEASE_NUMBER => ("was released", "released"),
+        names::UNASSIGN_NUMBER => ("was unassigned", "unassigned"),
+        _ => ("was assigned", "assigned"),
+    };
+    match operation.state {
+        State::Done => format!("{name} {did}."),
+        State::Refused => format!("{name} was not {not}."),
+        State::Begun | State::Sent => format!("{name} is still being {not}."),
+        State::Unknown => format!("It is not known whether {name} {did}."),
+    }
+}

@@ -1,0 +1,101 @@
+//! Finding out, from the account as it is now, what became of operations whose answer was lost.
+//!
+//! What is found happened. What is not found stays unknown: Truedy may have bought a number that it does not list. Only of
+//! what the account itself shows the opposite of, long after, a "no" is written down.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::lookup::{self, Listing, Roster};
+use super::names;
+use super::tool::Desk;
+use crate::domain::{Direction, OwnedNumber, Slot, Status};
+use crate::journal::{Ending, KnownBy, Operation};
+
+/// After so long nobody's own attempt to find out is still going on, and no request is still under way.
+const LATE: Duration = Duration::from_secs(200);
+
+/// Looks once for what became of these operations.
+pub async fn reconcile(desk: &Desk, operations: &[Operation]) {
+    let desk = desk.with(desk.call.unstoppable());
+    let numbers = match lookup::numbers(&desk, true).await {
+        Ok(numbers) => numbers,
+        Err(error) => {
+            tracing::debug!(%error, "what was lost could not be looked for");
+            return;
+        }
+    };
+    let mut roster = None;
+    for operation in operations {
+        let ending = match operation.tool.as_str() {
+            names::PURCHASE_NUMBER => made(operation, &numbers, Status::Purchased),
+            names::IMPORT_NUMBER => match made(operation, &numbers, Status::Imported) {
+                None if numbers.complete && is_late(operation) => credential_only(&desk, operation).await,
+                ending => ending,
+            },
+            names::RELEASE_NUMBER => released(operation, &numbers),
+            names::ASSIGN_NUMBER | names::UNASSIGN_NUMBER => {
+                if roster.is_none() {
+                    roster = Some(Roster::read(&desk).await);
+                }
+                roster.as_ref().and_then(|roster| assigned(operation, &numbers, roster))
+            }
+            _ => None,
+        };
+        if let Some(ending) = ending
+            && desk.journal.settle(&operation.id, ending.clone()).await
+        {
+            tracing::info!(id = operation.id, tool = operation.tool, outcome = ending.outcome, "resolved");
+        }
+    }
+}
+
+fn is_late(operation: &Operation) -> bool {
+    let late = i64::try_from(LATE.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::now().as_millisecond().saturating_sub(operation.lost_at.unwrap_or(i64::MAX)) > late
+}
+
+fn looked(happened: bool, status: Status) -> Ending {
+    Ending::new(happened, status.as_str(), KnownBy::Look)
+}
+
+/// A number that a purchase or import made ours is in the list.
+fn made(operation: &Operation, numbers: &Listing<OwnedNumber>, status: Status) -> Option<Ending> {
+    let number = operation.object.number.as_deref()?;
+    let row = numbers.rows.iter().find(|row| row.number == number)?;
+    Some(Ending { number_id: Some(row.id.clone()), ..looked(true, status) })
+}
+
+/// The number of an import is not there, and exactly one credential that can be its own is new.
+async fn credential_only(desk: &Desk, operation: &Operation) -> Option<Ending> {
+    let provider = operation.object.provider.as_deref()?;
+    let before = operation.object.credentials_before.as_deref()?;
+    let id = lookup::new_credential(desk, before, provider).await?;
+    Some(Ending { credential_id: Some(id), ..Ending::new(false, "credential_only", KnownBy::Look) })
+}
+
+fn released(operation: &Operation, numbers: &Listing<OwnedNumber>) -> Option<Ending> {
+    let id = operation.object.number_id.as_deref()?;
+    if numbers.rows.iter().any(|row| row.id == id) {
+        return is_late(operation).then(|| looked(false, Status::NotReleased));
+    }
+    numbers.complete.then(|| looked(true, Status::Released))
+}
+
+fn assigned(operation: &Operation, numbers: &Listing<OwnedNumber>, roster: &Roster) -> Option<Ending> {
+    let object = &operation.object;
+    let direction = Direction::BOTH.into_iter().find(|way| Some(way.as_str()) == object.direction.as_deref())?;
+    let mut row = numbers.rows.iter().find(|row| Some(row.id.as_str()) == object.number_id.as_deref())?.clone();
+    roster.fill(&mut row);
+    let (happened, yes, no) = match (object.agent_id.as_deref(), row.slot(direction)) {
+        (_, Slot::Unknown) => return None,
+        (Some(agent), Slot::Held(holder)) => (holder == agent, Status::Assigned, Status::NotAssigned),
+        (Some(_), Slot::Free) => (false, Status::Assigned, Status::NotAssigned),
+        (None, slot) => (*slot == Slot::Free, Status::Unassigned, Status::NotUnassigned),
+    };
+    match happened {
+        true => Some(looked(true, yes)),
+        false => is_late(operation).then(|| looked(false, no)),
+    }
+}
