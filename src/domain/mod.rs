@@ -5,6 +5,7 @@ mod argument;
 mod caller;
 mod carrier;
 mod choice;
+mod country;
 mod id;
 mod label;
 mod money;

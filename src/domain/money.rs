@@ -91,7 +91,9 @@ mod tests {
             let money = Money::parse(given).expect(given);
             assert_eq!((money.micros(), money.to_string().as_str()), (micros, shown));
         }
-        for odd in ["1", "USD", "1 usd", "1 US", "-1 USD", "1. USD", ".5 USD", "1e3 USD", "1,5 USD", "1000000000 USD", ""] {
+        for odd in
+            ["1", "USD", "1 usd", "1 US", "-1 USD", "1. USD", ".5 USD", "1e3 USD", "1,5 USD", "1000000000 USD", ""]
+        {
             assert_eq!(Money::parse(odd), None, "{odd}");
         }
     }
