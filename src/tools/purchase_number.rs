@@ -60,7 +60,8 @@ impl Change for PurchaseNumber {
     type Plan = ();
 
     fn claims(&self) -> Claims {
-        Claims { makes: Some(self.phone_number.as_str().to_owned()), ..Claims::default() }
+        let number = &self.phone_number;
+        Claims { buys: Some(number.clone()), makes: Some(number.as_str().to_owned()), ..Claims::default() }
     }
 
     async fn plan(&self, desk: &Desk) -> Result<Step<(), Purchased>, Failure> {
