@@ -8,10 +8,12 @@ use std::str::FromStr;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
+use serde_json::json;
 use url::{Host, Url};
 
-use crate::domain::{NumberRef, Secret, SipServer};
-use crate::guard::{Ask, Policy};
+use crate::domain::{Argument, CountryCode, Money, NumberRef, NumberType, Secret, SipServer};
+use crate::guard::{Ask, Cap, Caps, Level, Policy};
+use crate::journal::Place;
 use crate::sandbox::{Faults, Options, Store};
 use crate::truedy::{Proxy, Rate, Setup};
 
@@ -111,6 +113,38 @@ pub struct Settings {
     #[arg(long, value_name = "auto|off", env = "TRUEDY_MCP_ASK", value_enum, default_value_t = AskWhen::Auto, global = true, help_heading = "Policy")]
     pub ask: AskWhen,
 
+    /// What is needed: `flag`, for a release `confirm: true`; `token`, for a purchase too, and the token of a preview; `human`, also a person who agrees.
+    #[arg(long, value_name = "flag|token|human", env = "TRUEDY_MCP_GATE", value_enum, default_value_t = Gate::Flag, global = true, help_heading = "Policy")]
+    pub gate: Gate,
+
+    /// Purchases in any 24 hours; 0 allows none.
+    #[arg(long, value_name = "N|unlimited", env = "TRUEDY_MCP_PURCHASES_PER_DAY", default_value = "10", value_parser = cap, allow_negative_numbers = true, global = true, help_heading = "Policy")]
+    pub purchases_per_day: Cap,
+
+    /// Releases in any 24 hours; 0 allows none.
+    #[arg(long, value_name = "N|unlimited", env = "TRUEDY_MCP_RELEASES_PER_DAY", default_value = "10", value_parser = cap, allow_negative_numbers = true, global = true, help_heading = "Policy")]
+    pub releases_per_day: Cap,
+
+    /// Imports in any 24 hours; 0 allows none.
+    #[arg(long, value_name = "N|unlimited", env = "TRUEDY_MCP_IMPORTS_PER_DAY", default_value = "50", value_parser = cap, allow_negative_numbers = true, global = true, help_heading = "Policy")]
+    pub imports_per_day: Cap,
+
+    /// What purchases may cost in any 24 hours, first month and setup, for example `50 USD`; an unknown price is then refused.
+    #[arg(long, value_name = "AMOUNT CUR", env = "TRUEDY_MCP_SPEND_PER_DAY", value_parser = money, allow_hyphen_values = true, global = true, help_heading = "Policy")]
+    pub spend_per_day: Option<Money>,
+
+    /// What a number may cost a month, for example `2.50 USD`; an unknown price is then refused.
+    #[arg(long, value_name = "AMOUNT CUR", env = "TRUEDY_MCP_MAX_MONTHLY_COST", value_parser = money, allow_hyphen_values = true, global = true, help_heading = "Policy")]
+    pub max_monthly_cost: Option<Money>,
+
+    /// The only countries numbers may be bought in, for example `US,CA`.
+    #[arg(long, value_name = "COUNTRY,…", env = "TRUEDY_MCP_COUNTRIES", value_delimiter = ',', value_parser = country, global = true, help_heading = "Policy")]
+    pub countries: Vec<CountryCode>,
+
+    /// The only types of numbers that may be bought, for example `local,toll_free`.
+    #[arg(long, value_name = "TYPE,…", env = "TRUEDY_MCP_NUMBER_TYPES", value_delimiter = ',', value_parser = number_type, global = true, help_heading = "Policy")]
+    pub number_types: Vec<NumberType>,
+
     /// The only SIP hosts that numbers may be imported from, for example `sip.example.com`; any public host without it.
     #[arg(
         long,
@@ -144,6 +178,17 @@ pub enum AskWhen {
     Off,
 }
 
+/// What a purchase and a release need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Gate {
+    /// A release: `confirm: true`. A purchase: nothing.
+    Flag,
+    /// `confirm: true` and the token of a preview.
+    Token,
+    /// The same, and a person who was asked and agreed.
+    Human,
+}
+
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -173,6 +218,32 @@ fn rate(text: &str) -> Result<Rate, String> {
         (_, Ok(n)) if (1..=100_000).contains(&n) => Ok(Rate::PerMinute(n)),
         _ => Err("a whole number from 1, for example 100, or off".to_owned()),
     }
+}
+
+fn cap(text: &str) -> Result<Cap, String> {
+    let text = text.trim();
+    let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    match (text, number) {
+        ("unlimited", _) => Ok(Cap::Unlimited),
+        (_, Some(most)) => Ok(Cap::Most(most)),
+        _ => Err("a whole number from 0, for example 10, or unlimited".to_owned()),
+    }
+}
+
+fn money(text: &str) -> Result<Money, String> {
+    Money::parse(text)
+        .ok_or_else(|| "an amount and the currency as three capital letters, for example \"50 USD\"".to_owned())
+}
+
+fn country(text: &str) -> Result<CountryCode, String> {
+    CountryCode::try_from(text.trim()).ok().filter(CountryCode::has_numbers).ok_or_else(|| {
+        "a country with numbers of its own, as two capital letters (the United Kingdom is GB), for example US,CA"
+            .to_owned()
+    })
+}
+
+fn number_type(text: &str) -> Result<NumberType, String> {
+    NumberType::parse(&json!(text.trim())).map_err(|_| format!("{}, for example local,toll_free", NumberType::EXPECTED))
 }
 
 fn proxy(text: &str) -> Result<Proxy, String> {
@@ -294,8 +365,28 @@ impl Settings {
                 "--protect: {wrong:?} is neither a number in E.164 nor an id, for example +14155550123."
             )));
         }
+        if self.gate == Gate::Human && self.ask == AskWhen::Off {
+            return Err(ConfigError(
+                "--gate human asks a person before every purchase and release, and --ask off forbids asking: set one of them only, for example --gate token --ask off."
+                    .to_owned(),
+            ));
+        }
         let set = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
         Ok(Policy {
+            level: match self.gate {
+                Gate::Flag => Level::Flag,
+                Gate::Token => Level::Token,
+                Gate::Human => Level::Human,
+            },
+            caps: Caps {
+                purchases: self.purchases_per_day,
+                releases: self.releases_per_day,
+                imports: self.imports_per_day,
+                spend: self.spend_per_day.clone(),
+            },
+            max_monthly: self.max_monthly_cost.clone(),
+            countries: (!self.countries.is_empty()).then(|| self.countries.iter().cloned().collect()),
+            number_types: (!self.number_types.is_empty()).then(|| self.number_types.iter().copied().collect()),
             read_only: self.read_only,
             only: (!self.tools.is_empty()).then(|| set(&self.tools)),
             except: set(&self.exclude_tools),
@@ -303,7 +394,6 @@ impl Settings {
             release_in_use: self.release_in_use,
             sip_hosts: (!sip_hosts.is_empty()).then_some(sip_hosts),
             ask: if self.ask == AskWhen::Off { Ask::Off } else { Ask::Auto },
-            ..Policy::default()
         })
     }
 
@@ -345,6 +435,22 @@ impl Settings {
                         .to_owned(),
                 )
             })
+    }
+
+    /// Where the journal is kept.
+    pub fn journal_place(&self) -> Result<Place, ConfigError> {
+        if self.sandbox && self.ephemeral {
+            return Ok(Place::Memory);
+        }
+        let dir = self.state_dir()?;
+        Ok(Place::Directory(if self.sandbox { dir.join("sandbox-journal") } else { dir }))
+    }
+
+    /// Which account of Truedy's a key belongs to, as far as can be told: a digest of it.
+    pub fn account(&self, key: &Secret) -> String {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(format!("truedy-mcp account {}", key.expose()).as_bytes());
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// How the sandbox is to run.
@@ -463,5 +569,54 @@ mod tests {
         assert!(with(&["--sip-hosts", "http://sip.example.com"]).policy(&[]).is_err());
         let policy = with(&["--protect", "+14155550123, +12125550142"]).policy(&[]).expect("fine");
         assert_eq!(policy.protected.len(), 2);
+    }
+    #[test]
+    fn limits_are_read_or_refused_with_an_example() {
+        let read = |arguments: &[&str]| {
+            Alone::try_parse_from([&["x"], arguments].concat()).map(|alone| alone.settings.policy(&[]).expect("fine"))
+        };
+        let policy = read(&[]).expect("the defaults");
+        assert_eq!((policy.level, policy.caps, policy.max_monthly), (Level::Flag, Caps::default(), None));
+        assert_eq!((policy.countries, policy.number_types), (None, None));
+        for (text, cap) in [("0", Cap::Most(0)), (" 7 ", Cap::Most(7)), ("unlimited", Cap::Unlimited)] {
+            let caps = read(&["--purchases-per-day", text, "--releases-per-day", "3"]).expect(text).caps;
+            assert_eq!((caps.purchases, caps.releases, caps.imports), (cap, Cap::Most(3), Cap::Most(50)));
+        }
+        let policy = read(&[
+            "--spend-per-day=50 USD",
+            "--max-monthly-cost=2.5 EUR",
+            "--countries=US, CA",
+            "--number-types=toll-free,local",
+            "--gate=human",
+        ])
+        .expect("fine");
+        assert_eq!((policy.caps.spend, policy.max_monthly), (Money::parse("50 USD"), Money::parse("2.5 EUR")));
+        assert_eq!(policy.countries.map(|set| set.len()), Some(2));
+        assert_eq!(policy.number_types, Some([NumberType::Local, NumberType::TollFree].into()));
+        assert_eq!(policy.level, Level::Human);
+        for bad in [
+            ["--purchases-per-day", "-1"],
+            ["--releases-per-day", "+1"],
+            ["--imports-per-day", "4294967296"],
+            ["--imports-per-day", ""],
+            ["--purchases-per-day", "Unlimited"],
+            ["--spend-per-day", "50"],
+            ["--spend-per-day", "-50 USD"],
+            ["--spend-per-day", "USD 50"],
+            ["--max-monthly-cost", "2,50 EUR"],
+            ["--max-monthly-cost", "2 usd"],
+            ["--countries", "US,,CA"],
+            ["--countries", ""],
+            ["--countries", "UK"],
+            ["--countries", "us"],
+            ["--number-types", "local,satellite"],
+            ["--number-types", ""],
+        ] {
+            let said = read(&bad).map(drop).expect_err(bad[1]).to_string();
+            assert!(said.contains("for example"), "{bad:?}: {said}");
+        }
+        let nobody = with(&["--gate", "human", "--ask", "off"]).policy(&[]).expect_err("nobody to ask");
+        assert!(nobody.0.contains("--gate human") && nobody.0.contains("--ask off"), "{nobody}");
+        assert!(with(&["--gate", "token", "--ask", "off"]).policy(&[]).is_ok());
     }
 }

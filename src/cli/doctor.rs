@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, logging, open, print};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings};
 use crate::domain::{Redactor, Secret};
+use crate::mcp::Catalog;
 use crate::truedy::{Call, Client, Error, NotSent, Reply, Request};
 
 #[derive(Debug, Args)]
@@ -83,7 +84,7 @@ async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> Report {
     }
     proxy(settings, &mut report);
     state_dir(settings, &mut report);
-    report.add("policy", Health::Good, policy(settings), None);
+    policy(settings, &mut report);
     report
 }
 
@@ -286,21 +287,13 @@ fn usual_form(key: &Secret) -> bool {
         .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
-fn policy(settings: &Settings) -> String {
-    let mut rules = Vec::new();
-    rules.extend(settings.read_only.then(|| "read-only".to_owned()));
-    rules.extend((!settings.tools.is_empty()).then(|| format!("only {}", settings.tools.join(", "))));
-    rules
-        .extend((!settings.exclude_tools.is_empty()).then(|| format!("without {}", settings.exclude_tools.join(", "))));
-    rules.extend((!settings.protect.is_empty()).then(|| format!("{} protected numbers", settings.protect.len())));
-    rules.extend(settings.release_in_use.then(|| "numbers in use may be released".to_owned()));
-    rules.extend((!settings.sip_hosts.is_empty()).then(|| "listed SIP hosts only".to_owned()));
-    rules.extend((settings.ask == crate::config::AskWhen::Off).then(|| "users are not asked".to_owned()));
-    if rules.is_empty() {
-        "the defaults: a release needs confirm: true and a number nobody uses; users are asked where the client can"
-            .to_owned()
-    } else {
-        rules.join("; ")
+fn policy(settings: &Settings, report: &mut Report) {
+    match settings.policy(&Catalog::names()) {
+        Ok(policy) => report.add("policy", Health::Good, policy.summary().join("; "), None),
+        Err(error) => {
+            report.add("policy", Health::Bad, error.to_string(), Some("Correct the setting that it names."));
+            report.fail(Exit::Usage);
+        }
     }
 }
 

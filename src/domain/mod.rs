@@ -6,6 +6,7 @@ mod caller;
 mod carrier;
 mod choice;
 mod confirmation;
+mod country;
 mod id;
 mod label;
 mod money;

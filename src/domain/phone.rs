@@ -33,72 +33,7 @@ impl E164 {
         let text = self.as_str();
         text.get(text.len().saturating_sub(4)..).unwrap_or(text)
     }
-
-    /// Where to look for this number among those for sale: country and area code, at most two places.
-    pub fn regions(&self) -> Vec<(&'static str, Option<&str>)> {
-        let digits = self.as_str().trim_start_matches('+');
-        if let Some(national) = digits.strip_prefix('1') {
-            let area = national.get(..3);
-            let toll_free = area.is_some_and(Self::is_toll_free);
-            return if toll_free { vec![("US", area)] } else { vec![("US", area), ("CA", area)] };
-        }
-        COUNTRIES
-            .iter()
-            .filter(|(prefix, _)| digits.starts_with(prefix))
-            .max_by_key(|(prefix, _)| prefix.len())
-            .map(|(_, country)| vec![(*country, None)])
-            .unwrap_or_default()
-    }
-
-    /// Whether an area code of the North American plan is free for the caller.
-    pub fn is_toll_free(area: &str) -> bool {
-        matches!(area, "800" | "833" | "844" | "855" | "866" | "877" | "888")
-    }
 }
-
-/// Country codes outside North America for which numbers are commonly sold. Source: ITU-T E.164 assignments.
-const COUNTRIES: [(&str, &str); 40] = [
-    ("27", "ZA"),
-    ("30", "GR"),
-    ("31", "NL"),
-    ("32", "BE"),
-    ("33", "FR"),
-    ("34", "ES"),
-    ("36", "HU"),
-    ("39", "IT"),
-    ("40", "RO"),
-    ("41", "CH"),
-    ("43", "AT"),
-    ("44", "GB"),
-    ("45", "DK"),
-    ("46", "SE"),
-    ("47", "NO"),
-    ("48", "PL"),
-    ("49", "DE"),
-    ("52", "MX"),
-    ("54", "AR"),
-    ("55", "BR"),
-    ("56", "CL"),
-    ("57", "CO"),
-    ("60", "MY"),
-    ("61", "AU"),
-    ("62", "ID"),
-    ("63", "PH"),
-    ("64", "NZ"),
-    ("65", "SG"),
-    ("66", "TH"),
-    ("81", "JP"),
-    ("82", "KR"),
-    ("90", "TR"),
-    ("91", "IN"),
-    ("351", "PT"),
-    ("353", "IE"),
-    ("358", "FI"),
-    ("420", "CZ"),
-    ("852", "HK"),
-    ("971", "AE"),
-    ("972", "IL"),
-];
 
 checked_text! {
     /// An area code, as used in the United States and Canada.

@@ -186,7 +186,7 @@ mod tests {
     fn each_step_refuses_in_its_turn() {
         let open = Policy::default();
         let weigh = |in_use, confirm, token, can_ask, policy: &Policy| {
-            super::weigh(&stakes(in_use), given(confirm, token, can_ask), policy)
+            weigh(&stakes(in_use), given(confirm, token, can_ask), policy)
         };
         let none = Token::Absent;
         assert_eq!(refused(&weigh(false, false, none, true, &open)), Some(Status::ConfirmationRequired));
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn a_level_asks_for_what_it_is_named_after() {
         let at = |level| Policy { level, ..Policy::default() };
-        let weigh = |token, can_ask, level| super::weigh(&stakes(false), given(true, token, can_ask), &at(level));
+        let weigh = |token, can_ask, level| weigh(&stakes(false), given(true, token, can_ask), &at(level));
         for level in [Level::Token, Level::Human] {
             assert!(matches!(weigh(Token::Absent, true, level), Verdict::Preview(_)), "{level:?}");
             for status in [Status::ConfirmationInvalid, Status::ConfirmationExpired, Status::StateChanged] {
@@ -215,7 +215,7 @@ mod tests {
         let status = Status::ConfirmationInvalid;
         assert_eq!(refused(&weigh(Token::Fails(status), false, Level::Flag)), Some(status));
         // Nor does any token do for a number in use.
-        let used = super::weigh(&stakes(true), given(true, Token::Holds, true), &at(Level::Token));
+        let used = weigh(&stakes(true), given(true, Token::Holds, true), &at(Level::Token));
         assert_eq!(refused(&used), Some(Status::NumberInUse));
     }
 
@@ -223,7 +223,7 @@ mod tests {
     fn a_purchase_needs_no_flag_below_the_level_that_asks_for_it() {
         let purchase = Stakes { flag_from: Level::Token, destroys: false, ..stakes(false) };
         let weigh = |confirm, token, level| {
-            super::weigh(&purchase, given(confirm, token, false), &Policy { level, ..Policy::default() })
+            weigh(&purchase, given(confirm, token, false), &Policy { level, ..Policy::default() })
         };
         assert_eq!(weigh(false, Token::Absent, Level::Flag), Verdict::Go);
         assert!(matches!(weigh(false, Token::Holds, Level::Token), Verdict::Preview(_)));

@@ -2,6 +2,7 @@
 
 mod gate;
 mod policy;
+mod summary;
 
 pub use gate::{Form, Given, Question, Stakes, Token, Verdict, weigh};
 pub use policy::{Ask, Cap, Caps, Claims, Level, Policy};

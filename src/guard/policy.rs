@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::domain::{
-    ConfirmationToken, CountryCode, Money, NumberType, Object, OperationIds, Refusal, SipServer, Status,
+    ConfirmationToken, CountryCode, E164, Money, NumberType, Object, OperationIds, Refusal, SipServer, Status,
 };
 
 /// Whether a person is asked where the client can carry the question.
@@ -38,6 +38,16 @@ pub enum Cap {
     Unlimited,
 }
 
+impl Cap {
+    /// How often at most; `None` for as often as one likes.
+    pub fn most(&self) -> Option<u32> {
+        match self {
+            Self::Most(most) => Some(*most),
+            Self::Unlimited => None,
+        }
+    }
+}
+
 /// What may be done in any 24 hours, by tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caps {
@@ -54,6 +64,18 @@ pub struct Caps {
 impl Default for Caps {
     fn default() -> Self {
         Self { purchases: Cap::Most(10), releases: Cap::Most(10), imports: Cap::Most(50), spend: None }
+    }
+}
+
+impl Caps {
+    /// How often a tool may succeed in 24 hours, with the name of the rule; `None` for a tool that is not counted.
+    pub fn of(&self, tool: &str) -> Option<(&'static str, Cap)> {
+        match tool {
+            "purchase_number" => Some(("purchases_per_day", self.purchases)),
+            "release_number" => Some(("releases_per_day", self.releases)),
+            "import_number" => Some(("imports_per_day", self.imports)),
+            _ => None,
+        }
     }
 }
 
@@ -93,6 +115,8 @@ pub struct Claims {
     pub confirm: bool,
     /// Truedy would be told to connect to this host.
     pub sip_server: Option<SipServer>,
+    /// The number that the call buys.
+    pub buys: Option<E164>,
     /// The number that the call makes ours. Nothing at Truedy tells two such calls apart, so only one may run at a time.
     pub makes: Option<String>,
     /// What the call is about, as far as it says so itself.
@@ -130,10 +154,104 @@ impl Policy {
                 ),
             ));
         }
+        // Where none is allowed nothing need be counted.
+        if self.caps.of(tool).is_some_and(|(_, cap)| cap.most() == Some(0)) {
+            return Err(self.cap_reached(tool, 0));
+        }
         if let Some(server) = &claims.sip_server {
             self.admit_sip(server)?;
         }
+        // Nothing is known of the number yet but its digits.
+        claims.buys.as_ref().map_or(Ok(()), |number| self.admit_purchase(number, None))
+    }
+
+    /// Whether a number may be bought, by its country and type. `kind` is what the carrier says of it: it counts where the
+    /// digits show no type.
+    pub fn admit_purchase(&self, number: &E164, kind: Option<NumberType>) -> Result<(), Refusal> {
+        let shown = number.number_type();
+        if let Some(allowed) = &self.countries {
+            let countries = number.countries();
+            let is_allowed = |country: &&str| allowed.iter().any(|one| one.as_str() == *country);
+            // A toll-free number serves every country of its plan: one of them is enough. Any other belongs to one country,
+            // and where it is not known to which, it must be allowed whichever it is.
+            let passes = match shown {
+                Some(NumberType::TollFree) => countries.iter().any(is_allowed),
+                _ => !countries.is_empty() && countries.iter().all(is_allowed),
+            };
+            if !passes {
+                let belongs = match countries.as_slice() {
+                    [] => "It is not known which country it belongs to".to_owned(),
+                    [country] => format!("It belongs to {country}"),
+                    several => format!("It may belong to {}", several.join(" or ")),
+                };
+                return Err(not_bought("countries", number, &belongs, &words(allowed)));
+            }
+        }
+        if let Some(allowed) = &self.number_types {
+            let kind = shown.or(kind);
+            if kind.is_none_or(|kind| !allowed.contains(&kind)) {
+                let is = kind.map_or_else(|| "Its type is not known".to_owned(), |kind| format!("Its type is {kind}"));
+                return Err(not_bought("number_types", number, &is, &words(allowed)));
+            }
+        }
         Ok(())
+    }
+
+    /// Whether a purchase needs to know its price: there is a limit to it.
+    pub fn needs_price(&self) -> bool {
+        self.max_monthly.is_some() || self.caps.spend.is_some()
+    }
+
+    /// Whether a number may be bought at its price: each month, and what is paid once, where something is.
+    ///
+    /// Returns what it costs now, the first month and what is paid once; `None` where that is not known and no limit asks for it.
+    pub fn admit_price(&self, monthly: Option<&Money>, upfront: Option<&Money>) -> Result<Option<Money>, Refusal> {
+        let now = monthly.and_then(|monthly| upfront.map_or_else(|| Some(monthly.clone()), |once| monthly.plus(once)));
+        let limits = [(&self.max_monthly, monthly), (&self.caps.spend, now.as_ref())];
+        for (limit, price) in limits.into_iter().filter_map(|(limit, price)| limit.as_ref().map(|limit| (limit, price)))
+        {
+            if price.is_none_or(|price| price.currency() != limit.currency()) {
+                return Err(price_unknown(limit, monthly, upfront));
+            }
+        }
+        if let (Some(most), Some(monthly)) = (&self.max_monthly, monthly) {
+            if monthly.micros() > most.micros() {
+                let summary = format!(
+                    "Nothing was bought. The number costs {monthly} a month, and the operator of this server allows at most {most} (rule max_monthly_cost)."
+                );
+                let refusal = denied("max_monthly_cost", &summary);
+                return Err(refusal.with("monthly", monthly.to_string()).with("limit", most.to_string()));
+            }
+        }
+        Ok(now)
+    }
+
+    /// What is answered where a tool has succeeded as often as it may in 24 hours.
+    pub fn cap_reached(&self, tool: &str, used: u32) -> Refusal {
+        let (rule, cap) = self.caps.of(tool).unwrap_or(("caps", Cap::Most(used)));
+        let limit = cap.most().unwrap_or(used);
+        let (done, what) = match rule {
+            "purchases_per_day" => ("bought", "purchases"),
+            "releases_per_day" => ("released", "releases"),
+            "imports_per_day" => ("imported", "imports"),
+            _ => ("done", "calls"),
+        };
+        let why = if limit == 0 {
+            format!("The operator of this server allows no {what}")
+        } else {
+            format!("{used} of {limit} {what} allowed in 24 hours are used up")
+        };
+        denied(rule, &format!("Nothing was {done}. {why} (rule {rule}).")).with("used", used).with("limit", limit)
+    }
+
+    /// What is answered where a purchase at this price would pass what may be spent in 24 hours.
+    pub fn spend_reached(&self, spent: &Money, price: &Money) -> Refusal {
+        let limit = self.caps.spend.as_ref().unwrap_or(spent);
+        let summary = format!(
+            "Nothing was bought. The number costs {price} now, and {spent} of the {limit} that purchases may cost in 24 hours are used up (rule spend_per_day)."
+        );
+        let refusal = denied("spend_per_day", &summary).with("price", price.to_string());
+        refusal.with("spent", spent.to_string()).with("limit", limit.to_string())
     }
 
     /// Truedy connects to this host with the password: never one inside a network (threat T29).
@@ -177,6 +295,33 @@ fn as_protected(name: &str) -> String {
 /// A refusal by policy.
 pub(super) fn denied(rule: &str, summary: &str) -> Refusal {
     Refusal::new(Status::PolicyDenied, format!("{summary} No argument changes this.")).with("rule", rule)
+}
+
+/// A refusal of a purchase because of the number itself.
+fn not_bought(rule: &str, number: &E164, why: &str, allowed: &str) -> Refusal {
+    let summary =
+        format!("Nothing was bought. {why}, and the operator of this server allows only {allowed} (rule {rule}).");
+    denied(rule, &summary).with("number", number.as_str())
+}
+
+/// A refusal of a purchase because its price cannot be held against a limit.
+fn price_unknown(limit: &Money, monthly: Option<&Money>, upfront: Option<&Money>) -> Refusal {
+    let mut currencies: Vec<&str> = [monthly, upfront].into_iter().flatten().map(Money::currency).collect();
+    currencies.dedup();
+    let why = if monthly.is_none() {
+        "What the number costs a month is not known".to_owned()
+    } else {
+        format!("The price is in {}, the limit in {}", currencies.join(" and "), limit.currency())
+    };
+    let summary = format!(
+        "Nothing was bought. {why}, and the operator of this server has set a limit of {limit} (rule price_unknown)."
+    );
+    denied("price_unknown", &summary).with("limit", limit.to_string())
+}
+
+/// What is allowed, in words.
+fn words<T: ToString>(allowed: &BTreeSet<T>) -> String {
+    allowed.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn is_public_name(host: &str) -> bool {
@@ -287,5 +432,138 @@ mod tests {
         let claims =
             Claims { sip_server: Some(SipServer::try_from("sip.other.com").expect("syntax")), ..Claims::default() };
         assert!(policy.admit("import_number", false, &claims).is_err());
+    }
+    fn number(text: &str) -> E164 {
+        E164::try_from(text).expect(text)
+    }
+
+    fn money(text: &str) -> Money {
+        Money::parse(text).expect(text)
+    }
+
+    /// The rule that refused, after checking that the refusal says whether it happened.
+    fn rule<T: std::fmt::Debug>(outcome: Result<T, Refusal>) -> String {
+        let refusal = outcome.expect_err("refused");
+        assert_eq!((refusal.status, refusal.retryable), (Status::PolicyDenied, false), "{refusal:?}");
+        assert!(refusal.summary.starts_with("Nothing was "), "{refusal:?}");
+        let rule = refusal.details["rule"].as_str().expect("a rule").to_owned();
+        assert!(refusal.summary.contains(&format!("(rule {rule}).")), "{refusal:?}");
+        rule
+    }
+
+    #[test]
+    fn only_numbers_of_allowed_countries_are_bought() {
+        let only = |countries: &[&str]| Policy {
+            countries: Some(countries.iter().map(|code| CountryCode::try_from(*code).expect("a country")).collect()),
+            ..Policy::default()
+        };
+        for (countries, text, passes) in [
+            (&["US"][..], "+14155550123", true),
+            (&["CA"], "+14155550123", false),
+            (&["US"], "+14165550123", false),
+            (&["US"], "+17875550123", false),
+            (&["US"], "+18005550123", true),
+            (&["CA"], "+18005550123", true),
+            (&["GB"], "+18005550123", false),
+            (&["GB"], "+441534612345", false),
+            (&["GB", "JE"], "+441534612345", true),
+            (&["GP"], "+590590123456", false),
+            (&["GP", "BL", "MF"], "+590590123456", true),
+            (&["US"], "+80012345678", false),
+            (&["US"], "+15005550006", false),
+        ] {
+            let outcome = only(countries).admit_purchase(&number(text), None);
+            assert_eq!(outcome.is_ok(), passes, "{countries:?} {text}: {outcome:?}");
+            if !passes {
+                assert_eq!(rule(outcome), "countries");
+            }
+        }
+        let unknown = only(&["US", "CA"]).admit_purchase(&number("+80012345678"), None).expect_err("refused");
+        assert!(unknown.summary.contains("not known") && unknown.summary.contains("CA, US"), "{unknown:?}");
+        // The wall refuses before anything is read.
+        let claims = Claims { buys: Some(number("+442079460123")), ..Claims::default() };
+        assert_eq!(rule(only(&["US"]).admit("purchase_number", false, &claims)), "countries");
+        assert!(only(&["GB"]).admit("purchase_number", false, &claims).is_ok());
+        assert!(Policy::default().admit_purchase(&number("+80012345678"), None).is_ok());
+    }
+
+    #[test]
+    fn only_numbers_of_allowed_types_are_bought() {
+        let policy = Policy { number_types: Some([NumberType::Local].into()), ..Policy::default() };
+        assert!(policy.admit_purchase(&number("+14155550123"), None).is_ok());
+        assert_eq!(rule(policy.admit_purchase(&number("+18005550123"), None)), "number_types");
+        // The digits are believed before the carrier is; where they show nothing, the carrier's word is taken.
+        assert!(policy.admit_purchase(&number("+18005550123"), Some(NumberType::Local)).is_err());
+        assert!(policy.admit_purchase(&number("+4930123456"), Some(NumberType::Local)).is_ok());
+        assert!(policy.admit_purchase(&number("+4930123456"), Some(NumberType::National)).is_err());
+        let unknown = policy.admit_purchase(&number("+4930123456"), None).expect_err("refused");
+        assert!(unknown.summary.contains("not known"), "{unknown:?}");
+        assert_eq!(unknown.details["number"], "+4930123456");
+        let claims = Claims { buys: Some(number("+18005550123")), ..Claims::default() };
+        assert_eq!(rule(policy.admit("purchase_number", false, &claims)), "number_types");
+    }
+
+    #[test]
+    fn a_price_is_held_against_every_limit() {
+        let (one, three, euros) = (money("1 USD"), money("3.000001 USD"), money("1 EUR"));
+        let open = Policy::default();
+        assert!(!open.needs_price());
+        assert_eq!(open.admit_price(None, Some(&one)), Ok(None));
+        assert_eq!(open.admit_price(Some(&one), Some(&euros)), Ok(None), "no sum of two currencies");
+        assert_eq!(open.admit_price(Some(&one), None), Ok(Some(one.clone())));
+        assert_eq!(open.admit_price(Some(&one), Some(&three)), Ok(Some(money("4.000001 USD"))));
+        let ceiling = Policy { max_monthly: Some(money("3 USD")), ..Policy::default() };
+        let spend = Caps { spend: Some(money("3 USD")), ..Caps::default() };
+        let budget = Policy { caps: spend, ..Policy::default() };
+        for policy in [&ceiling, &budget] {
+            assert!(policy.needs_price());
+            assert_eq!(rule(policy.admit_price(None, None)), "price_unknown");
+            assert_eq!(rule(policy.admit_price(None, Some(&one))), "price_unknown");
+            let other = policy.admit_price(Some(&euros), None).expect_err("another currency");
+            assert!(other.summary.contains("in EUR, the limit in USD"), "{other:?}");
+            assert_eq!(rule(Err::<(), _>(other)), "price_unknown");
+            assert_eq!(policy.admit_price(Some(&one), Some(&one)), Ok(Some(money("2 USD"))));
+        }
+        assert_eq!(rule(budget.admit_price(Some(&one), Some(&euros))), "price_unknown");
+        assert_eq!(ceiling.admit_price(Some(&money("3 USD")), None), Ok(Some(money("3 USD"))));
+        let dear = ceiling.admit_price(Some(&three), None).expect_err("a millionth too dear");
+        assert!(dear.summary.contains("3.000001 USD") && dear.summary.contains("at most 3.00 USD"), "{dear:?}");
+        assert_eq!((&dear.details["monthly"], &dear.details["limit"]), (&"3.000001 USD".into(), &"3.00 USD".into()));
+        assert_eq!(rule(Err::<(), _>(dear)), "max_monthly_cost");
+    }
+
+    #[test]
+    fn a_cap_that_is_reached_says_how_far() {
+        let policy = Policy {
+            caps: Caps { releases: Cap::Most(0), imports: Cap::Unlimited, ..Caps::default() },
+            ..Policy::default()
+        };
+        assert_eq!(policy.caps.of("purchase_number"), Some(("purchases_per_day", Cap::Most(10))));
+        assert_eq!(policy.caps.of("import_number"), Some(("imports_per_day", Cap::Unlimited)));
+        assert_eq!(policy.caps.of("assign_number"), None);
+        assert_eq!((Cap::Most(0).most(), Cap::Unlimited.most()), (Some(0), None));
+        let reached = policy.cap_reached("purchase_number", 10);
+        assert!(reached.summary.starts_with("Nothing was bought. 10 of 10 purchases allowed in 24 hours are used up"));
+        assert_eq!((&reached.details["used"], &reached.details["limit"]), (&10.into(), &10.into()));
+        assert_eq!(rule(Err::<(), _>(reached)), "purchases_per_day");
+        // None allowed is refused by the wall, without counting.
+        let none = policy.admit("release_number", false, &Claims::default());
+        assert!(none.as_ref().is_err_and(|refusal| refusal.summary.contains("allows no releases")), "{none:?}");
+        assert_eq!(rule(none), "releases_per_day");
+        assert!(policy.admit("import_number", false, &Claims::default()).is_ok());
+        assert!(policy.admit("purchase_number", false, &Claims::default()).is_ok());
+    }
+
+    #[test]
+    fn a_spent_budget_says_what_is_spent_and_what_is_asked() {
+        let caps = Caps { spend: Some(money("20 USD")), ..Caps::default() };
+        let refusal = Policy { caps, ..Policy::default() }.spend_reached(&money("19.50 USD"), &money("1 USD"));
+        for part in ["costs 1.00 USD now", "19.50 USD of the 20.00 USD"] {
+            assert!(refusal.summary.contains(part), "{refusal:?}");
+        }
+        for (field, value) in [("price", "1.00 USD"), ("spent", "19.50 USD"), ("limit", "20.00 USD")] {
+            assert_eq!(refusal.details[field], value);
+        }
+        assert_eq!(rule(Err::<(), _>(refusal)), "spend_per_day");
     }
 }

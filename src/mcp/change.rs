@@ -120,7 +120,7 @@ impl Service {
             let summary = format!("{} The call was cancelled before anything was sent.", advice::nothing(T::EFFECT));
             return Err(Refusal::new(Status::Cancelled, summary).into());
         }
-        let id = match self.begin::<T>(claims, passage, &pass).await? {
+        let id = match self.begin::<T>(claims, passage, &pass.stakes, pass.nonce).await? {
             Ok(id) => id,
             Err(other) => {
                 // Done by somebody else since the account was read: by now it shows there, or the journal alone knows it.
@@ -260,17 +260,18 @@ impl Service {
         &self,
         claims: &Claims,
         passage: &mut Passage,
-        pass: &Pass<T::Plan>,
+        stakes: &Stakes,
+        nonce: Option<String>,
     ) -> Result<Result<Uuid, Box<Operation>>, Halt> {
         let intent = Intent {
             id: Uuid::now_v7(),
             caller: passage.guest.caller.clone(),
             tool: T::NAME,
-            object: pass.stakes.object.clone(),
-            flight: pass.stakes.flight.clone(),
+            object: stakes.object.clone(),
+            flight: stakes.flight.clone(),
             digest: passage.digest.clone(),
-            nonce: pass.nonce.clone(),
-            price: pass.stakes.price.clone(),
+            nonce,
+            price: stakes.price.clone(),
             evidence: passage.evidence,
             acknowledged: claims.acknowledged.to_strings(),
             stopped_by_unresolved: stopped_by_unresolved::<T>(),
@@ -292,7 +293,7 @@ impl Service {
             }
             Some(Stop::Unresolved(open)) => advice::on_unresolved(&open, &passage.given, T::NAME, T::EFFECT),
             Some(Stop::Cap(used)) => self.policy.cap_reached(T::NAME, used),
-            Some(Stop::Spend(spent)) => match &pass.stakes.price {
+            Some(Stop::Spend(spent)) => match &stakes.price {
                 Some(price) => self.policy.spend_reached(&spent, price),
                 None => self.policy.cap_reached(T::NAME, 0),
             },

@@ -69,10 +69,12 @@ impl Change for PurchaseNumber {
     type Plan = ();
 
     fn claims(&self) -> Claims {
+        let number = &self.phone_number;
         Claims {
             confirm: self.confirm == Some(true),
-            makes: Some(self.phone_number.as_str().to_owned()),
-            about: Object::number(self.phone_number.as_str()),
+            buys: Some(number.clone()),
+            makes: Some(number.as_str().to_owned()),
+            about: Object::number(number.as_str()),
             token: self.confirmation_token.clone(),
             acknowledged: self.acknowledge_unresolved.clone().unwrap_or_default(),
             ..Claims::default()

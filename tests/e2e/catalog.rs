@@ -58,19 +58,41 @@ async fn the_instructions_are_what_was_agreed() {
     let sandbox = Agent::alone(Era::New).start().await.instructions();
     let elsewhere = Sandbox::start().await;
     let live = Agent::alone(Era::New).on(&elsewhere).start().await.instructions();
-    let flags = ["--ask", "off", "--protect", "+14155550123", "--exclude-tools", "list_agents", "--release-in-use"];
-    let policy = Agent::alone(Era::New).flags(&flags).start().await.instructions();
+    let named = TOOLS.map(|(name, _)| name).join(",");
+    let flags = [
+        ["--ask", "off"],
+        ["--gate", "token"],
+        ["--protect", "+14155550123"],
+        ["--tools", &named],
+        ["--exclude-tools", &named],
+        ["--spend-per-day", "999999999.999999 USD"],
+        ["--max-monthly-cost", "999999999.999999 USD"],
+        ["--purchases-per-day", "4294967295"],
+        ["--releases-per-day", "4294967295"],
+        ["--imports-per-day", "unlimited"],
+        ["--countries", "US,CA,GB,FR,DE,ES,IT,PT"],
+        ["--number-types", "local,toll_free,mobile,national"],
+        ["--sip-hosts", "sip.example.com"],
+    ];
+    let flags = [&flags.concat()[..], &["--release-in-use", "--read-only"]].concat();
+    let policy = Agent::alone(Era::New).on(&elsewhere).flags(&flags).start().await.instructions();
     for (which, text) in [("sandbox", &sandbox), ("live", &live), ("policy", &policy)] {
         assert!(text.len() <= 1_800, "{which}: {} bytes", text.len());
         // The first sentence is what a directory of servers shows.
         let first = text.split(". ").next().unwrap();
         assert!(first.contains("phone numbers") && first.len() < 250, "{which}: {first}");
+        // The level and the caps are told in every mode.
+        let rules = text.lines().last().unwrap();
+        assert!(rules.starts_with("The operator's policy, which no argument changes: gate "), "{which}: {rules}");
+        assert!(rules.contains(" purchases, ") && rules.contains(" in 24 hours"), "{which}: {rules}");
     }
     assert!(sandbox.contains("sandbox") && !live.contains("sandbox"));
     assert!(live.contains("money"));
-    assert!(
-        ["protect", "switched off", "in use may be released", "not asked"].iter().all(|rule| policy.contains(rule))
-    );
+    for rule in
+        ["protect", "switched off", "in use may be released", "not asked", "read-only", "a month", "4 more only"]
+    {
+        assert!(policy.contains(rule), "{rule}: {policy}");
+    }
     insta::assert_snapshot!("instructions", format!("{sandbox}\n\n---\n\n{live}\n\n---\n\n{policy}"));
 }
 

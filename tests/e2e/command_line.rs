@@ -33,7 +33,7 @@ const COMMANDS: [&[&str]; 12] = [
 ];
 
 /// Every setting: its flag, its variable, and a value that is right.
-const SETTINGS: [(&str, &str, Option<&str>); 17] = [
+const SETTINGS: [(&str, &str, Option<&str>); 25] = [
     ("--api-key-file", "TRUEDY_API_KEY_FILE", Some("/dev/null")),
     ("--base-url", "TRUEDY_BASE_URL", Some("http://127.0.0.1:9")),
     ("--upstream-rpm", "TRUEDY_MCP_UPSTREAM_RPM", Some("7")),
@@ -49,6 +49,14 @@ const SETTINGS: [(&str, &str, Option<&str>); 17] = [
     ("--protect", "TRUEDY_MCP_PROTECT", Some("+14155550123")),
     ("--release-in-use", "TRUEDY_MCP_RELEASE_IN_USE", None),
     ("--ask", "TRUEDY_MCP_ASK", Some("off")),
+    ("--gate", "TRUEDY_MCP_GATE", Some("token")),
+    ("--purchases-per-day", "TRUEDY_MCP_PURCHASES_PER_DAY", Some("3")),
+    ("--releases-per-day", "TRUEDY_MCP_RELEASES_PER_DAY", Some("0")),
+    ("--imports-per-day", "TRUEDY_MCP_IMPORTS_PER_DAY", Some("unlimited")),
+    ("--spend-per-day", "TRUEDY_MCP_SPEND_PER_DAY", Some("50 USD")),
+    ("--max-monthly-cost", "TRUEDY_MCP_MAX_MONTHLY_COST", Some("2.50 USD")),
+    ("--countries", "TRUEDY_MCP_COUNTRIES", Some("US,CA")),
+    ("--number-types", "TRUEDY_MCP_NUMBER_TYPES", Some("local,toll_free")),
     ("--sip-hosts", "TRUEDY_MCP_SIP_HOSTS", Some("sip.example.com")),
     ("--log-format", "TRUEDY_MCP_LOG_FORMAT", Some("text")),
 ];
@@ -195,6 +203,7 @@ fn each_setting_does_the_same_by_flag_and_by_variable() {
     let release = ["call", "release_number", "number_id=+442079460123", "confirm=true"];
     let in_use = ["call", "release_number", "number_id=+14155550123", "confirm=true"];
     let sip = ["call", "import_number", "--json", "-"];
+    let buy = ["call", "purchase_number", "phone_number=+14155550150"];
     let trunk = json!({ "phone_number": "+12125550177", "provider_type": "custom_sip", "sip_username": "t", "sip_password": "p", "sip_server": "sip.example.org" }).to_string();
     let sandbox = ("TRUEDY_MCP_SANDBOX", "yes");
     let memory = ("TRUEDY_MCP_EPHEMERAL", "true");
@@ -202,6 +211,11 @@ fn each_setting_does_the_same_by_flag_and_by_variable() {
         (&release[..], "", [("--protect", "TRUEDY_MCP_PROTECT", Some("+442079460123"))], 0, 5),
         (&in_use, "", [("--release-in-use", "TRUEDY_MCP_RELEASE_IN_USE", None)], 1, 0),
         (&sip, trunk.as_str(), [("--sip-hosts", "TRUEDY_MCP_SIP_HOSTS", Some("sip.example.com"))], 0, 5),
+        (&sip, trunk.as_str(), [("--imports-per-day", "TRUEDY_MCP_IMPORTS_PER_DAY", Some("0"))], 0, 5),
+        (&release, "", [("--releases-per-day", "TRUEDY_MCP_RELEASES_PER_DAY", Some("0"))], 0, 5),
+        (&buy, "", [("--purchases-per-day", "TRUEDY_MCP_PURCHASES_PER_DAY", Some("0"))], 0, 5),
+        (&buy, "", [("--countries", "TRUEDY_MCP_COUNTRIES", Some("CA,GB"))], 0, 5),
+        (&buy, "", [("--number-types", "TRUEDY_MCP_NUMBER_TYPES", Some("mobile"))], 0, 5),
         (&["call", "list_numbers"], "", [("--fault", "TRUEDY_MCP_FAULT", Some("auth=401"))], 0, 3),
     ] {
         let ran = truedy_with(arguments, &[sandbox, memory], input);
@@ -214,6 +228,43 @@ fn each_setting_does_the_same_by_flag_and_by_variable() {
             assert_eq!(ran.code, Some(with), "{variable}: {}{}", ran.stdout, ran.stderr);
         }
     }
+}
+
+/// What doctor says of the policy.
+fn policy(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let report = truedy_with(&[&["doctor", "--json", "--sandbox"], arguments].concat(), variables, "").json();
+    let checks = report["checks"].as_array().cloned().unwrap_or_default();
+    let told = checks.into_iter().find(|check| check["check"] == json!("policy")).expect("the policy is told");
+    told["found"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_policy_in_force_is_told_whatever_set_it() {
+    let defaults = policy(&[], &[]);
+    for rule in ["gate flag", "at most 10 purchases, 10 releases and 50 imports in 24 hours"] {
+        assert!(defaults.contains(rule), "{rule}: {defaults}");
+    }
+    for (flag, variable, value, rule) in [
+        ("--gate", "TRUEDY_MCP_GATE", "token", "gate token"),
+        ("--gate", "TRUEDY_MCP_GATE", "human", "gate human"),
+        ("--purchases-per-day", "TRUEDY_MCP_PURCHASES_PER_DAY", "3", "3 purchases"),
+        ("--releases-per-day", "TRUEDY_MCP_RELEASES_PER_DAY", "0", ", 0 releases"),
+        ("--imports-per-day", "TRUEDY_MCP_IMPORTS_PER_DAY", "unlimited", "unlimited imports"),
+        ("--spend-per-day", "TRUEDY_MCP_SPEND_PER_DAY", "50 USD", "50.00 USD for purchases in 24 hours"),
+        ("--max-monthly-cost", "TRUEDY_MCP_MAX_MONTHLY_COST", "2.5 EUR", "2.50 EUR a month"),
+        ("--countries", "TRUEDY_MCP_COUNTRIES", "US,CA", "CA, US only"),
+        ("--number-types", "TRUEDY_MCP_NUMBER_TYPES", "toll-free,local", "local, toll_free numbers only"),
+        ("--tools", "TRUEDY_MCP_TOOLS", "list_numbers", "list_numbers only"),
+        ("--exclude-tools", "TRUEDY_MCP_EXCLUDE_TOOLS", "list_agents", "switched off: list_agents"),
+    ] {
+        assert!(!defaults.contains(rule), "{rule}: {defaults}");
+        for told in [policy(&[flag, value], &[]), policy(&[], &[(variable, value)])] {
+            assert!(told.contains(rule), "{flag}: {told}");
+        }
+    }
+    // A flag wins, a rule for the whole is told beside it.
+    let told = policy(&["--purchases-per-day", "4"], &[("TRUEDY_MCP_PURCHASES_PER_DAY", "3")]);
+    assert!(told.contains("gate flag") && told.contains("4 purchases"), "{told}");
 }
 
 #[test]
@@ -337,6 +388,7 @@ fn bad_settings_end_with_code_2_and_one_sentence() {
         (&["--protect", "not a number"], "not a number"),
         (&["--protect", "+1415555012٣"], "--protect"),
         (&["--ca-file", "/nowhere/ca.pem"], "/nowhere/ca.pem"),
+        (&["--gate", "human", "--ask", "off"], "--ask off"),
         (&["--sandbox", "--fault", "nope=1"], "nope"),
         (&["--sandbox", "--fault", "pending=forever"], "forever"),
     ] {
@@ -359,6 +411,16 @@ fn wrong_arguments_end_with_code_2_and_say_what_is_right() {
         (&["tools", "--upstream-rpm", "many"], "100"),
         (&["tools", "--upstream-proxy", "nowhere"], "env"),
         (&["tools", "--ask", "perhaps"], "auto"),
+        (&["tools", "--gate", "door"], "human"),
+        (&["tools", "--purchases-per-day", "-1"], "for example 10"),
+        (&["tools", "--releases-per-day", "many"], "unlimited"),
+        (&["tools", "--imports-per-day", "1.5"], "for example 10"),
+        (&["tools", "--spend-per-day", "50"], "50 USD"),
+        (&["tools", "--spend-per-day", "-1 USD"], "50 USD"),
+        (&["tools", "--max-monthly-cost", "2 dollars"], "50 USD"),
+        (&["tools", "--countries", "UK"], "GB"),
+        (&["tools", "--countries", "US,Canada"], "US,CA"),
+        (&["tools", "--number-types", "satellite"], "local,toll_free"),
         (&["tools", "--log-format", "xml"], "json"),
         (&["tools", "--json", "--markdown"], "--markdown"),
         (&["config", "print", "emacs"], "vscode"),
@@ -385,6 +447,14 @@ fn wrong_arguments_end_with_code_2_and_say_what_is_right() {
         ("TRUEDY_MCP_EPHEMERAL", "x"),
         ("TRUEDY_MCP_RELEASE_IN_USE", "x"),
         ("TRUEDY_MCP_UPSTREAM_PROXY", "x"),
+        ("TRUEDY_MCP_GATE", "x"),
+        ("TRUEDY_MCP_PURCHASES_PER_DAY", "-1"),
+        ("TRUEDY_MCP_RELEASES_PER_DAY", "x"),
+        ("TRUEDY_MCP_IMPORTS_PER_DAY", "x"),
+        ("TRUEDY_MCP_SPEND_PER_DAY", "1"),
+        ("TRUEDY_MCP_MAX_MONTHLY_COST", "x"),
+        ("TRUEDY_MCP_COUNTRIES", "x"),
+        ("TRUEDY_MCP_NUMBER_TYPES", "x"),
     ] {
         let ran = truedy_with(&["tools"], &[(variable, value)], "");
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{variable}: {}", ran.stderr);
@@ -433,6 +503,7 @@ fn every_exit_code_is_reached() {
         &["--exclude-tools", "release_number"],
         &["--tools", "list_numbers"],
         &["--protect", "+442079460123"],
+        &["--releases-per-day", "0"],
     ] {
         let arguments =
             [&["call", "release_number", "number_id=+442079460123", "confirm=true"], policy, &sandbox].concat();
@@ -705,6 +776,7 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
         (vec![("TRUEDY_BASE_URL", &html), ("TRUEDY_API_KEY", KEY)], 4, "truedy"),
         (vec![("TRUEDY_BASE_URL", "http://example.com/"), ("TRUEDY_API_KEY", KEY)], 2, "base_url"),
         (vec![("TRUEDY_BASE_URL", base), ("TRUEDY_API_KEY_FILE", "/nowhere")], 2, "key"),
+        (vec![("TRUEDY_BASE_URL", base), ("TRUEDY_API_KEY", KEY), ("TRUEDY_MCP_TOOLS", "nope")], 2, "policy"),
         (
             vec![("TRUEDY_BASE_URL", base), ("TRUEDY_API_KEY", KEY), ("TRUEDY_MCP_STATE_DIR", "/dev/null/nowhere")],
             1,

@@ -543,6 +543,22 @@ fn denied(outcome: Result<Value, Refusal>, rule: &str) {
     assert_eq!(refusal.body["retryable"], false);
 }
 
+in_both_eras!(what_may_not_be_bought_is_refused_without_a_question_or_a_request);
+async fn what_may_not_be_bought_is_refused_without_a_question_or_a_request(era: Era) {
+    for (flags, number, rule) in [
+        (["--countries", "US"], "+442079460150", "countries"),
+        (["--countries", "US"], "+80012345678", "countries"),
+        (["--number-types", "local"], "+18005550150", "number_types"),
+        (["--number-types", "local"], "+4930123456", "number_types"),
+        (["--purchases-per-day", "0"], "+14155550150", "purchases_per_day"),
+    ] {
+        let agent = Agent::with(Human::Agrees).in_era(era).flags(&flags).start().await;
+        denied(agent.call("purchase_number", json!({ "phone_number": number })).await, rule);
+        assert!(agent.asked().is_empty());
+        assert_eq!(agent.sent().len(), 0, "nothing is even read for it");
+    }
+}
+
 in_both_eras!(a_server_for_reading_only_changes_nothing);
 async fn a_server_for_reading_only_changes_nothing(era: Era) {
     let agent = Agent::with(Human::Agrees).in_era(era).flags(&["--read-only"]).start().await;

@@ -1,0 +1,102 @@
+//! The policy in words: the same for the agents that work under it and for the operator who set it.
+
+use std::collections::BTreeSet;
+
+use super::policy::{Ask, Cap, Level, Policy};
+
+/// How many members of a list are named; the rest are counted.
+const NAMED: usize = 4;
+
+impl Policy {
+    /// What is in force, a rule a text. The level and the caps are always among them; no list makes it long.
+    pub fn summary(&self) -> Vec<String> {
+        let mut rules = vec![level(self.level).to_owned(), self.caps_in_words()];
+        let mut add = |rule: Option<String>| rules.extend(rule);
+        add(self.caps.spend.as_ref().map(|most| format!("at most {most} for purchases in 24 hours")));
+        add(self.max_monthly.as_ref().map(|most| format!("at most {most} a month for a number")));
+        add(self.countries.as_ref().map(|countries| format!("numbers of {} only", few(countries))));
+        add(self.number_types.as_ref().map(|types| format!("{} numbers only", few(types))));
+        add(self.read_only.then(|| "read-only".to_owned()));
+        add(self.only.as_ref().map(|only| format!("the tools {} only, others are switched off", few(only))));
+        add((!self.except.is_empty()).then(|| format!("switched off: {}", few(&self.except))));
+        add((!self.protected.is_empty()).then(|| format!("protected against release: {}", self.protected.len())));
+        add(self.release_in_use.then(|| "numbers in use may be released".to_owned()));
+        add(self.sip_hosts.is_some().then(|| "SIP imports from listed hosts only".to_owned()));
+        add((self.ask == Ask::Off).then(|| "the user is not asked by form".to_owned()));
+        rules
+    }
+
+    fn caps_in_words(&self) -> String {
+        let most = |cap: Cap| cap.most().map_or_else(|| "unlimited".to_owned(), |most| most.to_string());
+        let caps = &self.caps;
+        let (purchases, releases, imports) = (most(caps.purchases), most(caps.releases), most(caps.imports));
+        format!("at most {purchases} purchases, {releases} releases and {imports} imports in 24 hours")
+    }
+}
+
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::Flag => "gate flag: a release needs confirm: true",
+        Level::Token => "gate token: a purchase or release needs confirm: true and the token of its preview",
+        Level::Human => {
+            "gate human: a purchase or release needs confirm: true, the token of its preview and a person who agrees"
+        }
+    }
+}
+
+/// The first members of a list by name, and how many more there are.
+fn few<T: ToString>(members: &BTreeSet<T>) -> String {
+    let named = members.iter().take(NAMED).map(T::to_string).collect::<Vec<_>>().join(", ");
+    match members.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{CountryCode, Money, NumberType};
+    use crate::guard::Caps;
+
+    #[test]
+    fn the_level_and_the_caps_are_always_told() {
+        assert_eq!(
+            Policy::default().summary(),
+            [
+                "gate flag: a release needs confirm: true",
+                "at most 10 purchases, 10 releases and 50 imports in 24 hours"
+            ]
+        );
+        let caps = Caps {
+            purchases: Cap::Most(0),
+            releases: Cap::Unlimited,
+            imports: Cap::Most(1),
+            spend: Money::parse("50 USD"),
+        };
+        let policy = Policy { level: Level::Human, caps, max_monthly: Money::parse("2 USD"), ..Policy::default() };
+        let told = policy.summary().join("; ");
+        for part in [
+            "gate human",
+            "at most 0 purchases, unlimited releases and 1 imports in 24 hours",
+            "50.00 USD for purchases",
+            "2.00 USD a month",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+
+    #[test]
+    fn long_lists_are_counted() {
+        let country = |code: &str| CountryCode::try_from(code).expect("a country");
+        let many: BTreeSet<_> = ('A'..='Z').map(|c| country(&format!("A{c}"))).collect();
+        let policy = Policy {
+            countries: Some(many),
+            number_types: Some([NumberType::Local, NumberType::TollFree].into()),
+            ..Policy::default()
+        };
+        let told = policy.summary();
+        assert!(told.contains(&"numbers of AA, AB, AC, AD and 22 more only".to_owned()), "{told:?}");
+        assert!(told.contains(&"local, toll_free numbers only".to_owned()), "{told:?}");
+    }
+}
