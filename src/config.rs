@@ -426,7 +426,10 @@ impl Settings {
         }
         let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         absolute("XDG_STATE_HOME")
-            .or_else(|| absolute("HOME").map(|home| home.join(".local").join("state")))
+            // Without HOME, the home that the system has on record.
+            .or_else(|| {
+                std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(".local").join("state"))
+            })
             .or_else(|| absolute("LOCALAPPDATA"))
             .map(|base| base.join("truedy-mcp"))
             .ok_or_else(|| {

@@ -55,7 +55,11 @@ impl Clearance for Record {
     fn clear(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             match self.journal.clear(self.id).await {
-                Ok(true) => Ok(()),
+                Ok(true) => {
+                    // What leaves once more awaits its answer once more.
+                    self.lost.store(false, Ordering::Release);
+                    Ok(())
+                }
                 Ok(false) => Err("another process took over what was recorded".to_owned()),
                 Err(unavailable) => Err(unavailable.0),
             }

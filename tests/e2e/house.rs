@@ -5,13 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may know. `lib` names the rooms, `main` runs the first of them.
-const MAY_KNOW: [(&str, &[&str]); 10] = [
+const MAY_KNOW: [(&str, &[&str]); 11] = [
     ("lib", &[]),
     ("main", &["cli"]),
-    ("cli", &["config", "mcp", "guard", "tools", "truedy", "domain", "sandbox"]),
-    ("config", &["guard", "truedy", "domain", "sandbox"]),
-    ("mcp", &["guard", "tools", "truedy", "domain"]),
-    ("tools", &["guard", "truedy", "domain"]),
+    ("cli", &["config", "mcp", "guard", "journal", "tools", "truedy", "domain", "sandbox"]),
+    ("config", &["guard", "journal", "truedy", "domain", "sandbox"]),
+    ("mcp", &["guard", "journal", "tools", "truedy", "domain"]),
+    ("tools", &["guard", "journal", "truedy", "domain"]),
+    ("journal", &["domain"]),
     ("guard", &["domain"]),
     ("truedy", &["domain"]),
     ("domain", &[]),
@@ -24,7 +25,7 @@ const HOMES: [(&str, &[&str]); 5] = [
     ("reqwest", &["truedy"]),
     ("axum", &["sandbox"]),
     ("clap", &["cli", "config"]),
-    ("rusqlite", &["sandbox"]),
+    ("rusqlite", &["journal", "sandbox"]),
 ];
 
 /// A source file: its place below `src` without `.rs`, and its text.
