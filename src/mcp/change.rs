@@ -67,7 +67,7 @@ impl From<Refusal> for Halt {
 /// What let a change pass.
 struct Pass<P> {
     plan: P,
-    stakes: Stakes,
+    stakes: Box<Stakes>,
     nonce: Option<String>,
 }
 
@@ -393,7 +393,7 @@ impl Service {
 }
 
 /// Reads what there is to know.
-async fn plan<T: Change>(tool: &T, desk: &Desk) -> Result<(T::Plan, Stakes), Halt> {
+async fn plan<T: Change>(tool: &T, desk: &Desk) -> Result<(T::Plan, Box<Stakes>), Halt> {
     match tool.plan(&desk.with(desk.call.within(PLANNING))).await {
         Ok(Step::Ready(plan, stakes)) => Ok((plan, stakes)),
         Ok(Step::Done(answer)) => Err(Halt::Answered(done(&answer))),

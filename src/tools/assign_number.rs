@@ -120,7 +120,7 @@ impl Change for AssignNumber {
             ..Object::number(name.clone())
         };
         let seen = format!("{slot:?}");
-        Ok(Step::Ready(plan, Stakes { object, without_flag, seen, ..Stakes::default() }))
+        Ok(Step::Ready(plan, Box::new(Stakes { object, without_flag, seen, ..Stakes::default() })))
     }
 
     async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Assigned>, Failure> {

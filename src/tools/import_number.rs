@@ -146,7 +146,7 @@ impl Change for ImportNumber {
         let before = lookup::credential_ids(desk).await.ok();
         Ok(Step::Ready(
             before.clone(),
-            Stakes {
+            Box::new(Stakes {
                 object: self.object(before),
                 flight: Some(flight(number)),
                 question: Some(Question {
@@ -155,7 +155,7 @@ impl Change for ImportNumber {
                     declined: "Nothing was imported.".to_owned(),
                 }),
                 ..Stakes::default()
-            },
+            }),
         ))
     }
 

@@ -107,7 +107,7 @@ impl Change for PurchaseNumber {
         .with("next", json!({ "tool": Self::NAME, "arguments": { "phone_number": number, "confirm": true } }));
         Ok(Step::Ready(
             (),
-            Stakes {
+            Box::new(Stakes {
                 object: Object::number(number),
                 grave: true,
                 without_flag: Some(preview),
@@ -124,7 +124,7 @@ impl Change for PurchaseNumber {
                 flight: Some(flight(number)),
                 price: reserved,
                 ..Stakes::default()
-            },
+            }),
         ))
     }
 

@@ -150,7 +150,7 @@ impl Change for ReleaseNumber {
             seen: format!("{number:?}"),
             ..Stakes::default()
         };
-        Ok(Step::Ready(Plan { number, number_id }, stakes))
+        Ok(Step::Ready(Plan { number, number_id }, Box::new(stakes)))
     }
 
     async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Released>, Failure> {

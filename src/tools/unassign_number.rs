@@ -85,7 +85,7 @@ impl Change for UnassignNumber {
             direction: Some(self.assignment_type.as_str().to_owned()),
             ..Object::number(plan.number.number.clone())
         };
-        Ok(Step::Ready(plan, Stakes { object, ..Stakes::default() }))
+        Ok(Step::Ready(plan, Box::new(Stakes { object, ..Stakes::default() })))
     }
 
     async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Unassigned>, Failure> {
