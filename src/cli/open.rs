@@ -21,11 +21,6 @@ pub(super) fn service(settings: &Settings, redactor: &Arc<Redactor>) -> Result<A
         None => Keys::of_this_process(),
     };
     let journal = journal(settings)?;
-    if journal.kind() == "memory" && !settings.sandbox {
-        complain(
-            "the journal is in memory: caps begin anew with every start, and what is not known is forgotten at the end.",
-        );
-    }
     let upstream = upstream(settings, redactor)?;
     Ok(Service::new(Parts { policy, upstream, journal, keys, redactor: Arc::clone(redactor) }))
 }
@@ -33,9 +28,12 @@ pub(super) fn service(settings: &Settings, redactor: &Arc<Redactor>) -> Result<A
 /// The journal of the account that the settings name. Nothing is opened yet.
 pub(super) fn journal(settings: &Settings) -> Result<Arc<Journal>, ConfigError> {
     let place = settings.journal_place()?;
+    if let Some(warning) = settings.journal_warning(&place) {
+        complain(warning);
+    }
     let account = match settings.key()? {
-        Some(key) if !settings.sandbox => settings.account(&key),
-        _ => settings.mode().to_owned(),
+        Some(key) => settings.account(&key),
+        None => settings.mode().to_owned(),
     };
     Ok(Journal::new(place, account))
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use futures::future::BoxFuture;
+use uuid::Uuid;
 
 /// Why nothing could be read or written, in words for an operator. Nothing is sent without the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +71,12 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
+/// A number for a process, by which it is known to live: random, and never negative.
+pub(super) fn new_owner() -> i64 {
+    let (random, _) = Uuid::new_v4().as_u64_pair();
+    i64::try_from(random >> 1).unwrap_or(i64::MAX)
+}
+
 pub(super) type Row = Vec<Value>;
 pub(super) type Outcome<T> = Result<T, Unavailable>;
 
@@ -83,7 +90,8 @@ pub(super) trait Transaction: Send {
     /// The time that all who share the store go by, in milliseconds since 1970.
     fn now(&mut self) -> BoxFuture<'_, Outcome<i64>>;
 
-    /// Whether the process that has this number still runs.
+    /// Whether the process that has this number still runs. What cannot be told is taken for life: a mistake either way
+    /// stops something, but never lets anything be sent twice.
     fn lives(&mut self, owner: i64) -> BoxFuture<'_, Outcome<bool>>;
 }
 
