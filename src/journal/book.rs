@@ -15,7 +15,7 @@ use super::operation::{Ending, Intent, Operation, Query, Refused, Standing, Stop
 use super::point::{Point, reach};
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
-use super::store::{Outcome, Store, Transaction, Unavailable};
+use super::store::{Lasting, Outcome, Store, Transaction, Unavailable, Work};
 use crate::domain::Caller;
 
 /// Where a journal is kept.
@@ -100,18 +100,20 @@ impl Journal {
     /// its end failed.
     async fn attempt<T: Send + 'static>(
         &self,
+        lasting: Lasting,
         work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<T>> + Send + 'static,
     ) -> (Outcome<T>, bool) {
         let kept = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&kept);
-        let done = self.store.transact(Box::new(move |transaction| {
+        let work: Work = Box::new(move |transaction| {
             async move {
                 let value = work(transaction).await?;
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
                 Ok(())
             }
             .boxed()
-        }));
+        });
+        let done = self.store.transact(work, lasting);
         let done = done.await;
         let value = kept.lock().unwrap_or_else(PoisonError::into_inner).take();
         let in_doubt = done.is_err() && value.is_some();
@@ -124,18 +126,19 @@ impl Journal {
         &self,
         work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<T>> + Send + 'static,
     ) -> Outcome<T> {
-        self.attempt(work).await.0
+        self.attempt(Lasting::Soon, work).await.0
     }
 
     /// Runs a transaction in which the journal is as it should be: with what was late, and without what processes that
     /// are gone left open.
     async fn decide<T: Send + 'static>(
         &self,
+        lasting: Lasting,
         work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<T>> + Send + 'static,
     ) -> (Outcome<T>, bool) {
         let (own, late) = (self.store.owner(), self.late.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let written = late.clone();
-        let decided = self.attempt(move |transaction| {
+        let decided = self.attempt(lasting, move |transaction| {
             async move {
                 for one in &late {
                     ledger::write_late(transaction, one).await?;
@@ -161,7 +164,7 @@ impl Journal {
         nonce: Option<String>,
     ) -> Outcome<Standing> {
         let caller = caller.clone();
-        let standing = self.decide(move |transaction| {
+        let standing = self.decide(Lasting::Soon, move |transaction| {
             async move { ledger::standing(transaction, &caller, tool, flight.as_deref(), nonce.as_deref()).await }
                 .boxed()
         });
@@ -173,7 +176,7 @@ impl Journal {
         reach(Point::Planned);
         let (account, own, id) = (self.account.clone(), self.store.owner(), intent.id.to_string());
         let (begun, in_doubt) = self
-            .decide(move |transaction| async move { ledger::begin(transaction, &intent, &account, own).await }.boxed())
+            .decide(Lasting::Soon, move |transaction| async move { ledger::begin(transaction, &intent, &account, own).await }.boxed())
             .await;
         if begun == Ok(None) {
             reach(Point::Begun);
@@ -185,12 +188,15 @@ impl Journal {
         begun
     }
 
-    /// The last step before a change leaves. False, or an error: it must not leave.
+    /// The last step before a change leaves: after it, intent and leave are on the disk. False, or an error: it must not leave.
     pub async fn clear(&self, id: Uuid) -> Outcome<bool> {
         let own = self.store.owner();
         let cleared = self
-            .run(move |transaction| async move { ledger::clear(transaction, &id.to_string(), own).await }.boxed())
-            .await;
+            .attempt(Lasting::OnDisk, move |transaction| {
+                async move { ledger::clear(transaction, &id.to_string(), own).await }.boxed()
+            })
+            .await
+            .0;
         if cleared == Ok(true) {
             reach(Point::Cleared);
         }
@@ -248,7 +254,7 @@ impl Journal {
 
     /// Operations, unresolved ones first.
     pub async fn find(&self, query: Query) -> Outcome<Vec<Operation>> {
-        self.decide(move |transaction| async move { ledger::find(transaction, &query).await }.boxed()).await.0
+        self.decide(Lasting::Soon, move |transaction| async move { ledger::find(transaction, &query).await }.boxed()).await.0
     }
 
     /// The unresolved operations of this account, those of processes that are gone included. Numbers they would have made
@@ -257,7 +263,7 @@ impl Journal {
         let account = self.account.clone();
         let before = self.awaited.lock().unwrap_or_else(PoisonError::into_inner).added;
         let lost =
-            self.decide(move |transaction| async move { ledger::lost(transaction, &account).await }.boxed()).await.0?;
+            self.decide(Lasting::Soon, move |transaction| async move { ledger::lost(transaction, &account).await }.boxed()).await.0?;
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         // What was lost while the store was read may not have been in it.
         let newer = std::mem::take(&mut awaited.numbers).into_iter();
@@ -281,7 +287,7 @@ impl Journal {
     pub async fn resolve(&self, id: String, ending: Ending, note: String) -> Outcome<Option<(Operation, bool)>> {
         let key = id.clone();
         let resolved = self
-            .decide(move |transaction| async move { ledger::resolve(transaction, &key, &ending, &note).await }.boxed());
+            .decide(Lasting::OnDisk, move |transaction| async move { ledger::resolve(transaction, &key, &ending, &note).await }.boxed());
         let resolved = resolved.await.0?;
         if resolved.as_ref().is_some_and(|(operation, _)| !operation.is_unresolved()) {
             self.no_longer_awaited(&id);
@@ -292,6 +298,11 @@ impl Journal {
     /// Forgets what is old and settled.
     pub async fn prune(&self) -> Outcome<u64> {
         self.run(|transaction| ledger::prune(transaction).boxed()).await
+    }
+
+    /// Forgets everything, what is unresolved too: only for the journal of a sandbox.
+    pub async fn forget(&self) -> Outcome<u64> {
+        self.run(|transaction| ledger::forget(transaction).boxed()).await
     }
 
     /// Whether it can be written, found out by writing.

@@ -484,3 +484,8 @@ pub(super) async fn prune(transaction: &mut dyn Transaction) -> Outcome<u64> {
 pub(super) async fn probe(transaction: &mut dyn Transaction) -> Outcome<()> {
     transaction.execute("UPDATE journal_version SET version = version", &[]).await.map(drop)
 }
+
+/// Forgets everything, what is unresolved too: only for play.
+pub(super) async fn forget(transaction: &mut dyn Transaction) -> Outcome<u64> {
+    transaction.execute("DELETE FROM operations", &[]).await
+}

@@ -24,7 +24,7 @@ use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 use super::address::{PostgresPlace, Secured};
 use super::layout;
 use super::passfile::{self, Wanted};
-use super::store::{Outcome, Row, Store, Transaction, Unavailable, Value, Work, new_owner};
+use super::store::{Lasting, Outcome, Row, Store, Transaction, Unavailable, Value, Work, new_owner};
 use super::tls::Tls;
 
 /// How long the making of a connection may take, and whatever is waited for on the way to one.
@@ -106,7 +106,7 @@ impl Store for Postgres {
         self.0.owner
     }
 
-    fn transact(&self, work: Work) -> BoxFuture<'_, Outcome<()>> {
+    fn transact(&self, work: Work, _: Lasting) -> BoxFuture<'_, Outcome<()>> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
             // A task of its own: once begun it runs to its end, whoever stops waiting for it.

@@ -16,7 +16,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 
 use super::layout;
-use super::store::{Outcome, Row, Store, Transaction, Unavailable, Value, Work, new_owner};
+use super::store::{Lasting, Outcome, Row, Store, Transaction, Unavailable, Value, Work, new_owner};
 
 const FILE: &str = "journal.sqlite";
 const LIFE: &str = "journal.owner-";
@@ -105,20 +105,20 @@ impl Store for Sqlite {
         self.owner
     }
 
-    fn transact(&self, work: Work) -> BoxFuture<'_, Outcome<()>> {
+    fn transact(&self, work: Work, lasting: Lasting) -> BoxFuture<'_, Outcome<()>> {
         let (place, owner, kept) = (self.place.clone(), self.owner, Arc::clone(&self.kept));
         Box::pin(async move {
             // Others of this process may wait for a file that another process holds: not one after the other, each its time.
             let Ok(mut kept) = tokio::time::timeout(PATIENCE, kept.lock_owned()).await else {
                 return Err(Unavailable("others are waiting for it already".to_owned()));
             };
-            let blocking = tokio::task::spawn_blocking(move || transact(&mut kept, place.as_deref(), owner, work));
+            let blocking = tokio::task::spawn_blocking(move || transact(&mut kept, place.as_deref(), owner, work, lasting));
             blocking.await.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())))
         })
     }
 }
 
-fn transact(kept: &mut Kept, place: Option<&Path>, owner: i64, work: Work) -> Outcome<()> {
+fn transact(kept: &mut Kept, place: Option<&Path>, owner: i64, work: Work, lasting: Lasting) -> Outcome<()> {
     if kept.life.as_ref().is_some_and(|life| !life.shows()) {
         kept.life = None;
         kept.opened = None;
@@ -136,7 +136,11 @@ fn transact(kept: &mut Kept, place: Option<&Path>, owner: i64, work: Work) -> Ou
             kept.opened.insert(fresh)
         }
     };
-    let mut broken = false;
+    let synchronous = match lasting {
+        Lasting::OnDisk => "PRAGMA synchronous = FULL",
+        Lasting::Soon => "PRAGMA synchronous = NORMAL",
+    };
+    let mut broken = opened.connection.execute_batch(synchronous).is_err();
     let outcome = in_transaction(&mut opened.connection, place, work, &mut broken);
     // A file that turned out damaged is looked at anew the next time, perhaps mended by then. What is in memory is all there is.
     if broken && place.is_some() {

@@ -98,6 +98,16 @@ pub(super) trait Transaction: Send {
 /// What is done in a transaction; an error takes all of it back.
 pub(super) type Work = Box<dyn for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<()>> + Send>;
 
+/// When what is written must be on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lasting {
+    /// Before the transaction counts, with all that was written before it: what must not be forgotten whatever happens.
+    OnDisk,
+    /// With the next transaction that must, or by itself. Every process sees it at once, and only the loss of the whole
+    /// machine can take it back: then what was under way counts as not known, and is looked for.
+    Soon,
+}
+
 /// A store. Opened when first used; one that could not be opened is tried again the next time.
 pub(super) trait Store: Send + Sync {
     /// What it is, in a word for people.
@@ -107,5 +117,5 @@ pub(super) trait Store: Send + Sync {
     fn owner(&self) -> i64;
 
     /// Runs a transaction. No two run at the same time, in this or any other process.
-    fn transact(&self, work: Work) -> BoxFuture<'_, Outcome<()>>;
+    fn transact(&self, work: Work, lasting: Lasting) -> BoxFuture<'_, Outcome<()>>;
 }

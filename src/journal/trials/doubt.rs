@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use futures::future::BoxFuture;
 
 use super::super::sqlite::Sqlite;
-use super::super::store::{Outcome, Work};
+use super::super::store::{Lasting, Outcome, Work};
 use super::*;
 
 /// When the next transactions fail.
@@ -32,11 +32,11 @@ impl Store for Flaky {
         self.store.owner()
     }
 
-    fn transact(&self, work: Work) -> BoxFuture<'_, Outcome<()>> {
+    fn transact(&self, work: Work, lasting: Lasting) -> BoxFuture<'_, Outcome<()>> {
         let fails = *self.fails.lock().unwrap();
         Box::pin(async move {
             if fails != Fails::Before {
-                self.store.transact(work).await?;
+                self.store.transact(work, lasting).await?;
             }
             if fails == Fails::Never { Ok(()) } else { Err(Unavailable("a trial".to_owned())) }
         })
