@@ -22,6 +22,8 @@ use super::store::{Outcome, Row, Store, Transaction, Unavailable, Value, Work};
 const FILE: &str = "journal.sqlite";
 /// How long one process waits for another that is writing.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same for what has waited that long already, behind others of its own process: otherwise all would wait in turn.
+const LAST_TRY: Duration = Duration::from_millis(50);
 
 /// A journal in a directory, or in memory.
 pub(super) struct Sqlite {
@@ -83,24 +85,33 @@ impl Store for Sqlite {
 
     fn transact(&self, work: Work) -> BoxFuture<'_, Outcome<()>> {
         let (place, owner, opened) = (self.place.clone(), self.owner, Arc::clone(&self.opened));
+        let asked = Instant::now();
         Box::pin(async move {
             let blocking = tokio::task::spawn_blocking(move || {
                 let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
-                transact(&mut opened, place.as_deref(), owner, work)
+                let patience = PATIENCE.saturating_sub(asked.elapsed()).max(LAST_TRY);
+                transact(&mut opened, place.as_deref(), owner, patience, work)
             });
             blocking.await.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())))
         })
     }
 }
 
-fn transact(opened: &mut Option<Opened>, place: Option<&Path>, owner: i64, work: Work) -> Outcome<()> {
+fn transact(
+    opened: &mut Option<Opened>,
+    place: Option<&Path>,
+    owner: i64,
+    patience: Duration,
+    work: Work,
+) -> Outcome<()> {
     if opened.as_ref().is_some_and(|opened| opened.identity != place.and_then(identity)) {
         *opened = None;
     }
     let current = match opened {
         Some(opened) => opened,
-        None => opened.insert(open(place, owner)?),
+        None => opened.insert(open(place, owner, patience)?),
     };
+    current.connection.busy_timeout(patience).map_err(|error| explain(&error))?;
     let outcome = in_transaction(&mut current.connection, place, work);
     // A file that turned out damaged is looked at anew the next time, perhaps mended by then.
     if outcome.is_err() && place.is_some() && !current.connection.is_autocommit() {
@@ -182,7 +193,7 @@ impl Transaction for Open<'_> {
     }
 }
 
-fn open(place: Option<&Path>, owner: i64) -> Outcome<Opened> {
+fn open(place: Option<&Path>, owner: i64, patience: Duration) -> Outcome<Opened> {
     let Some(directory) = place else {
         let connection = Connection::open_in_memory().map_err(|error| explain(&error))?;
         return prepare(Opened { connection, identity: None, life: None });
@@ -196,8 +207,8 @@ fn open(place: Option<&Path>, owner: i64) -> Outcome<Opened> {
     let life = Some(live(&directory, owner).map_err(unusable)?);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(&file, flags).map_err(|error| explain(&error))?;
-    connection.busy_timeout(PATIENCE).map_err(|error| explain(&error))?;
-    write_ahead(&connection).map_err(|error| explain(&error))?;
+    connection.busy_timeout(patience).map_err(|error| explain(&error))?;
+    write_ahead(&connection, patience).map_err(|error| explain(&error))?;
     let verdict: String =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| explain(&error))?;
     if verdict != "ok" {
@@ -214,11 +225,11 @@ fn prepare(mut opened: Opened) -> Outcome<Opened> {
 }
 
 /// Turns write-ahead logging on. `SQLite` does not wait for others here by itself.
-fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+fn write_ahead(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
     let begun = Instant::now();
     loop {
         match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)) {
-            Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => {
+            Err(error) if is_busy(&error) && begun.elapsed() < patience => {
                 std::thread::sleep(Duration::from_millis(5));
             }
             other => return other.map(drop),
