@@ -120,11 +120,13 @@ impl Journal {
         begun
     }
 
-    /// The last step before a change leaves. False, or an error: it must not leave.
-    pub async fn clear(&self, id: Uuid) -> Outcome<bool> {
+    /// The last step before a change leaves. False, or an error: it must not leave. `again`: its answer was lost before.
+    pub async fn clear(&self, id: Uuid, again: bool) -> Outcome<bool> {
         let own = self.store.owner();
         let cleared = self
-            .run(move |transaction| async move { ledger::clear(transaction, &id.to_string(), own).await }.boxed())
+            .run(move |transaction| {
+                async move { ledger::clear(transaction, &id.to_string(), own, again).await }.boxed()
+            })
             .await;
         if cleared == Ok(true) {
             reach(Point::Cleared);

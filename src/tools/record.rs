@@ -54,7 +54,7 @@ impl Clearance for Record {
 
     fn clear(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
-            match self.journal.clear(self.id).await {
+            match self.journal.clear(self.id, self.is_lost()).await {
                 Ok(true) => Ok(()),
                 Ok(false) => Err("another process took over what was recorded".to_owned()),
                 Err(unavailable) => Err(unavailable.0),
