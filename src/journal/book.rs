@@ -176,7 +176,9 @@ impl Journal {
         reach(Point::Planned);
         let (account, own, id) = (self.account.clone(), self.store.owner(), intent.id.to_string());
         let (begun, in_doubt) = self
-            .decide(Lasting::Soon, move |transaction| async move { ledger::begin(transaction, &intent, &account, own).await }.boxed())
+            .decide(Lasting::Soon, move |transaction| {
+                async move { ledger::begin(transaction, &intent, &account, own).await }.boxed()
+            })
             .await;
         if begun == Ok(None) {
             reach(Point::Begun);
@@ -190,10 +192,19 @@ impl Journal {
 
     /// The last step before a change leaves: after it, intent and leave are on the disk. False, or an error: it must not leave.
     pub async fn clear(&self, id: Uuid) -> Outcome<bool> {
+        self.leave(id, false).await
+    }
+
+    /// The same for one whose answer was lost, and which sets once more what it set; it stays unknown meanwhile.
+    pub async fn clear_again(&self, id: Uuid) -> Outcome<bool> {
+        self.leave(id, true).await
+    }
+
+    async fn leave(&self, id: Uuid, again: bool) -> Outcome<bool> {
         let own = self.store.owner();
         let cleared = self
             .attempt(Lasting::OnDisk, move |transaction| {
-                async move { ledger::clear(transaction, &id.to_string(), own).await }.boxed()
+                async move { ledger::clear(transaction, &id.to_string(), own, again).await }.boxed()
             })
             .await
             .0;
@@ -254,7 +265,9 @@ impl Journal {
 
     /// Operations, unresolved ones first.
     pub async fn find(&self, query: Query) -> Outcome<Vec<Operation>> {
-        self.decide(Lasting::Soon, move |transaction| async move { ledger::find(transaction, &query).await }.boxed()).await.0
+        self.decide(Lasting::Soon, move |transaction| async move { ledger::find(transaction, &query).await }.boxed())
+            .await
+            .0
     }
 
     /// The unresolved operations of this account, those of processes that are gone included. Numbers they would have made
@@ -262,8 +275,10 @@ impl Journal {
     pub async fn unresolved(&self) -> Outcome<Vec<Operation>> {
         let account = self.account.clone();
         let before = self.awaited.lock().unwrap_or_else(PoisonError::into_inner).added;
-        let lost =
-            self.decide(Lasting::Soon, move |transaction| async move { ledger::lost(transaction, &account).await }.boxed()).await.0?;
+        let lost = self
+            .decide(Lasting::Soon, move |transaction| async move { ledger::lost(transaction, &account).await }.boxed())
+            .await
+            .0?;
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         // What was lost while the store was read may not have been in it.
         let newer = std::mem::take(&mut awaited.numbers).into_iter();
@@ -286,8 +301,9 @@ impl Journal {
     /// What an operator found out elsewhere. `None`: there is no such operation; `false`: it was not unresolved.
     pub async fn resolve(&self, id: String, ending: Ending, note: String) -> Outcome<Option<(Operation, bool)>> {
         let key = id.clone();
-        let resolved = self
-            .decide(Lasting::OnDisk, move |transaction| async move { ledger::resolve(transaction, &key, &ending, &note).await }.boxed());
+        let resolved = self.decide(Lasting::OnDisk, move |transaction| {
+            async move { ledger::resolve(transaction, &key, &ending, &note).await }.boxed()
+        });
         let resolved = resolved.await.0?;
         if resolved.as_ref().is_some_and(|(operation, _)| !operation.is_unresolved()) {
             self.no_longer_awaited(&id);

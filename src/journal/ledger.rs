@@ -345,14 +345,15 @@ pub(super) async fn refuse(
     row.insert(transaction, State::Refused, Some(refused.outcome), refused.rule.as_deref()).await
 }
 
-/// The last step before a change leaves. False if it may not: it is not as it was begun. Only what sets a named state may leave
-/// again after its answer was lost; its tool has found that it did not happen.
-pub(super) async fn clear(transaction: &mut dyn Transaction, id: &str, own: i64) -> Outcome<bool> {
+/// The last step before a change leaves. False if it may not: it is not as it was begun. `again`: its answer was lost, and
+/// what it sets is set once more; it stays unknown meanwhile.
+pub(super) async fn clear(transaction: &mut dyn Transaction, id: &str, own: i64, again: bool) -> Outcome<bool> {
     let now = transaction.now().await?;
+    // What was not lost by its own process and is unknown all the same, another process has taken for lost.
+    let states = if again { "('sent', 'unknown')" } else { "('begun', 'sent')" };
     let sent = format!(
-        "UPDATE operations SET state = 'sent', sent_at = $1, rev = {NEXT_REV} \
-         WHERE id = $2 AND owner = $3 AND (state IN ('begun', 'sent') \
-         OR (state = 'unknown' AND tool IN ('assign_number', 'unassign_number')))"
+        "UPDATE operations SET state = CASE state WHEN 'unknown' THEN 'unknown' ELSE 'sent' END, sent_at = $1, \
+         rev = {NEXT_REV} WHERE id = $2 AND owner = $3 AND state IN {states}"
     );
     Ok(transaction.execute(&sent, &[now.into(), id.into(), own.into()]).await? == 1)
 }

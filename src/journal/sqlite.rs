@@ -112,7 +112,8 @@ impl Store for Sqlite {
             let Ok(mut kept) = tokio::time::timeout(PATIENCE, kept.lock_owned()).await else {
                 return Err(Unavailable("others are waiting for it already".to_owned()));
             };
-            let blocking = tokio::task::spawn_blocking(move || transact(&mut kept, place.as_deref(), owner, work, lasting));
+            let blocking =
+                tokio::task::spawn_blocking(move || transact(&mut kept, place.as_deref(), owner, work, lasting));
             blocking.await.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())))
         })
     }

@@ -17,7 +17,7 @@ use super::seal::{Binding, hex};
 use crate::domain::{Object, Refusal, Status};
 use crate::guard::{Cap, Claims, Given, Level, Stakes, Token, Verdict, weigh};
 use crate::journal::{Ending, Evidence, Intent, KnownBy, Operation, Refused, State, Stop};
-use crate::tools::{Answer, Change, Desk, Effect, Failure, Record, Step, Tool, flight};
+use crate::tools::{Answer, Change, Desk, Effect, Failure, Record, Step, Tool, flight, said};
 use crate::truedy::{Error, NotSent, Saying};
 
 /// How much of the time of a call may be spent on reading before a change.
@@ -321,10 +321,10 @@ impl Service {
         desk.call.clearance = Some(Arc::clone(&record) as _);
         desk.record = Some(Arc::clone(&record));
         let unknown = tool.unknown();
-        let (service, kept) = (Arc::clone(self), Arc::clone(&record));
+        let (service, kept, if_lost) = (Arc::clone(self), Arc::clone(&record), unknown.clone());
         let acting = self.tasks.spawn(async move {
             let acted = AssertUnwindSafe(tool.act(plan, desk)).catch_unwind().await;
-            service.settle::<T>(acted.ok(), id, &kept).await
+            service.settle::<T>(acted.ok(), id, &kept, if_lost).await
         });
         match tokio::time::timeout_at(answer_by, acting).await {
             Ok(Ok(answered)) => answered,
@@ -334,12 +334,13 @@ impl Service {
         }
     }
 
-    /// Records what became of a change, and says it. `None`: a fault ended it.
+    /// Records what became of a change, and says it. `None`: a fault ended it. `unknown` is what is said if that is not known.
     async fn settle<T: Change>(
         &self,
         acted: Option<Result<Answer<T::Output>, Failure>>,
         id: Uuid,
         record: &Record,
+        unknown: Refusal,
     ) -> Result<Reply, Refusal> {
         let known_by = if record.is_lost() { KnownBy::Look } else { KnownBy::Answer };
         let ended = |happened, outcome: &str, facts: &Map<String, Value>| {
@@ -368,6 +369,11 @@ impl Service {
                 record.lost(&Error::NoVerdict("a fault of this server".to_owned(), Saying::default())).await;
                 return Err(with_operation(advice::on_fault(T::EFFECT), id));
             }
+        };
+        let failure = match failure {
+            // What became of a second attempt says nothing of the first, whose answer was lost.
+            Failure::Truedy(error) if record.is_lost() && !error.may_have_happened() => said(unknown, &error).into(),
+            failure => failure,
         };
         let sent = !matches!(&failure, Failure::Truedy(Error::NotSent(_)));
         let lost = match &failure {

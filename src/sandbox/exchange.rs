@@ -57,6 +57,7 @@ pub(super) async fn handle(
         path,
         query: parts.uri.query(),
         organization: world.door.organization(&parts.headers),
+        idempotency_key: parts.headers.get("idempotency-key").and_then(|key| key.to_str().ok()),
         body: body.as_deref().unwrap_or_default(),
     });
     if let Some(latency) = faults.amount(Amount::LatencyMs) {

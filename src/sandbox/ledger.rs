@@ -23,6 +23,8 @@ pub(super) struct Arrival<'a> {
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
     pub(super) organization: Option<&'a str>,
+    /// What the sender calls the change it asks for.
+    pub(super) idempotency_key: Option<&'a str>,
     pub(super) body: &'a [u8],
 }
 
@@ -62,6 +64,7 @@ impl Ledger {
             "path": arrival.path,
             "query": arrival.query,
             "organization": arrival.organization,
+            "idempotency_key": arrival.idempotency_key,
             "body": body,
         }));
         seq
@@ -139,6 +142,7 @@ mod tests {
             path: "/x",
             query: None,
             organization: Some("org"),
+            idempotency_key: Some("op-1"),
             body: br#"{"api_key":"Geheim","deep":[{"sip_password":1}],"phone_number":"+12"}"#,
         });
         ledger.answered(seq, Some(200));
@@ -150,6 +154,7 @@ mod tests {
             lines[0]["body"],
             json!({ "api_key": "[secret]", "deep": [{ "sip_password": "[secret]" }], "phone_number": "+12" })
         );
+        assert_eq!(lines[0]["idempotency_key"], "op-1");
         assert_eq!(lines[1], json!({ "seq": 1, "status": 200 }));
         assert_eq!(lines[2]["status"], Value::Null);
         assert!(!text.contains("Geheim"));
@@ -158,7 +163,15 @@ mod tests {
     #[test]
     fn a_body_that_is_no_json_is_not_kept() {
         let ledger = Ledger::open(None).unwrap();
-        ledger.received(&Arrival { method: "POST", path: "/", query: None, organization: None, body: b"{secret" });
+        let arrival = Arrival {
+            method: "POST",
+            path: "/",
+            query: None,
+            organization: None,
+            idempotency_key: None,
+            body: b"{secret",
+        };
+        ledger.received(&arrival);
         assert_eq!(ledger.entries()[0]["body"], "[unreadable]");
     }
 }

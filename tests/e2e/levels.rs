@@ -75,10 +75,9 @@ async fn a_release_needs_the_flag_and_the_token_of_a_preview(era: Era) {
 in_both_eras!(the_call_that_a_preview_points_to_is_the_one_that_succeeds);
 async fn the_call_that_a_preview_points_to_is_the_one_that_succeeds(era: Era) {
     let agent = at("token", era).start().await;
-    for (tool, arguments) in [
-        ("release_number", json!({ "number_id": IDLE })),
-        ("purchase_number", json!({ "phone_number": FOR_SALE })),
-    ] {
+    for (tool, arguments) in
+        [("release_number", json!({ "number_id": IDLE })), ("purchase_number", json!({ "phone_number": FOR_SALE }))]
+    {
         let preview = refused(agent.call(tool, arguments).await);
         assert_eq!(preview.body["next"]["tool"], tool);
         agent.call(tool, preview.body["next"]["arguments"].clone()).await.unwrap_or_else(|no| panic!("{no:?}"));

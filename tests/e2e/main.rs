@@ -8,6 +8,7 @@
 )]
 
 mod agent;
+mod campaign;
 mod catalog;
 mod command_line;
 mod failures;

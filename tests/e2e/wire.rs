@@ -150,6 +150,11 @@ impl Running {
         drop(self.child.wait());
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it can be waited for").is_some()
+    }
+
     /// Waits for its end: the exit code, or `None` if a signal ended it. Afterwards all it said is there.
     pub(crate) fn ended(&mut self, within: Duration) -> Option<i32> {
         let start = Instant::now();
