@@ -126,6 +126,39 @@ async fn a_damaged_file_is_refused_left_alone_and_used_again_once_mended() {
 }
 
 #[tokio::test]
+async fn damage_is_found_in_whichever_page_it_is() {
+    let fixture = Fixture::sqlite();
+    let first = fixture.journal();
+    for at in 0..100 {
+        first.begins(purchase(&number(at))).await;
+    }
+    drop(first);
+    let whole = fs::read(file(&fixture)).unwrap();
+    assert!(whole.len() >= 10 * 4096, "{}", whole.len());
+    for page in 0..whole.len() / 4096 {
+        let mut damaged = whole.clone();
+        damaged[page * 4096..(page + 1) * 4096].fill(b'x');
+        fs::write(file(&fixture), damaged).unwrap();
+        let words = why(&fixture.journal()).await;
+        assert!(words.contains("damaged"), "page {page}: {words}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_fails_is_made_anew() {
+    let fixture = Fixture::sqlite();
+    let journal = fixture.journal();
+    let id = journal.sends(purchase(&number(1))).await;
+    let spoiled =
+        journal.run(|transaction| Box::pin(async move { transaction.query("PRAGMA query_only = ON", &[]).await }));
+    spoiled.await.unwrap();
+    assert_eq!(why(&journal).await, "it cannot be written");
+    journal.begins(release(&number(2))).await;
+    // While it was made anew its process lived on.
+    assert_eq!(fixture.journal().state(id).await, State::Sent);
+}
+
+#[tokio::test]
 async fn a_file_damaged_while_open_is_noticed_and_used_again_once_mended() {
     let fixture = Fixture::sqlite();
     let first = fixture.journal();
@@ -234,13 +267,13 @@ fn many_may_open_a_fresh_one_at_once_and_one_of_them_buys() {
                     let journal = Journal::new(place, "account".to_owned());
                     barrier.wait();
                     let begun = runtime.block_on(journal.begin(purchase(&number(1)))).unwrap().is_none();
-                    barrier.wait();
-                    begun
+                    // It lives until all of them have tried: what a dead one has not sent is free again.
+                    (begun, journal)
                 })
             })
             .collect();
-        let begun = threads.into_iter().map(|thread| thread.join().unwrap()).filter(|begun| *begun);
-        assert_eq!(begun.count(), 1);
+        let all: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(all.iter().filter(|(begun, _)| *begun).count(), 1);
     }
 }
 
