@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::scene::{NUMBER, buy, is, journal, leave, only, open};
-use crate::upstream::{PURCHASE, Upstream};
+use crate::upstream::{LIST, PURCHASE, Play, Upstream};
 use crate::wire::Wire;
 
 /// The statuses of these calls, and how often each came.
@@ -40,6 +41,9 @@ fn number(nth: usize) -> String {
 
 fn fifty_identical_purchases_are_one(processes: usize) {
     let (upstream, home) = (Upstream::start(), tempfile::tempdir().unwrap());
+    // So slow that every process has looked and found nothing before the first one begins, and begins before it is done.
+    upstream.always(LIST, Play::After(Duration::from_millis(500), Box::new(Play::Usual)));
+    upstream.always(PURCHASE, Play::After(Duration::from_millis(1500), Box::new(Play::Usual)));
     let mut servers = servers(processes, &upstream, home.path(), &[]);
     let counted = crowd(&mut servers, &vec![NUMBER.to_owned(); 50]);
     assert_eq!(counted.get("purchased"), Some(&1), "{counted:?}");
