@@ -428,6 +428,7 @@ impl Fight {
             thread::sleep(Duration::from_millis(500));
         };
         assert!(wrong.is_empty(), "{}:\n{}", self.name, wrong.join("\n"));
+        self.store.was_used();
         for operation in &journal {
             *self.tally.states.entry(operation["state"].as_str().unwrap().to_owned()).or_default() += 1;
         }
