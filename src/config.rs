@@ -9,11 +9,12 @@ use std::str::FromStr;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
 use crate::domain::{Argument, CountryCode, Money, NumberRef, NumberType, Secret, SipServer};
 use crate::guard::{Ask, Cap, Caps, Level, Policy};
-use crate::journal::Place;
+use crate::journal::{Place, PostgresPlace};
 use crate::sandbox::{Faults, Options, Store};
 use crate::truedy::{Proxy, Rate, Setup};
 
@@ -21,6 +22,9 @@ use crate::truedy::{Proxy, Rate, Setup};
 pub const BASE_URL: &str = "https://api.truedy.ai/api/public/v1";
 /// The variable that holds the key itself; there is no flag for it, since every process can read arguments.
 pub const KEY_VARIABLE: &str = "TRUEDY_API_KEY";
+
+/// What is said at the start when a live account is worked on and the journal forgets.
+pub const FORGETFUL: &str = "the journal is in memory: what was bought and what is not known is forgotten when this program ends, and other programs do not see it";
 
 /// Settings of every command; a flag wins over its variable.
 #[derive(Debug, Clone, Args)]
@@ -160,6 +164,10 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_STATE_KEY_FILE", global = true, help_heading = "Policy")]
     pub state_key_file: Option<PathBuf>,
 
+    /// Where changes are recorded before they are sent: `sqlite` (in the state directory), `memory`, or the URL of a PostgreSQL database that several servers share. A password goes into the variable or the file of PGPASSFILE.
+    #[arg(long, value_name = "sqlite|memory|URL", env = "TRUEDY_MCP_JOURNAL", default_value = "sqlite", hide_env_values = true, value_parser = JournalText::any, global = true, help_heading = "Journal")]
+    pub journal: JournalText,
+
     /// Where state is kept; $XDG_STATE_HOME/truedy-mcp or ~/.local/state/truedy-mcp without it.
     #[arg(long, value_name = "DIR", env = "TRUEDY_MCP_STATE_DIR", global = true, help_heading = "Program")]
     pub state_dir: Option<PathBuf>,
@@ -167,6 +175,23 @@ pub struct Settings {
     /// How logs on standard error look; `auto` is text on a terminal and JSON otherwise. RUST_LOG sets how much is logged.
     #[arg(long, value_name = "auto|text|json", env = "TRUEDY_MCP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Auto, global = true, help_heading = "Program")]
     pub log_format: LogFormat,
+}
+
+/// What was said of the journal. It may hold a password, and therefore does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct JournalText(String);
+
+impl JournalText {
+    /// Takes anything: whoever reads the command line repeats what it refuses.
+    fn any(text: &str) -> Result<Self, std::convert::Infallible> {
+        Ok(Self(text.trim().to_owned()))
+    }
+}
+
+impl fmt::Debug for JournalText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if matches!(self.0.as_str(), "sqlite" | "memory") { &self.0 } else { "[a database]" })
+    }
 }
 
 /// Whether a person is asked.
@@ -319,18 +344,20 @@ impl Settings {
 
     /// What a client of Truedy is made of, with this key.
     pub fn setup(&self, key: Secret) -> Result<Setup, ConfigError> {
-        let ca_pem = self
-            .ca_file
-            .as_deref()
-            .map(|file| fs::read(file).map_err(|error| ConfigError(format!("--ca-file {}: {error}.", file.display()))))
-            .transpose()?;
         Ok(Setup {
             base_url: self.base_url()?,
             key,
             rate: self.upstream_rpm,
             proxy: self.upstream_proxy.clone(),
-            ca_pem,
+            ca_pem: self.ca_pem()?,
         })
+    }
+
+    fn ca_pem(&self) -> Result<Option<Vec<u8>>, ConfigError> {
+        let read = |file: &Path| {
+            fs::read(file).map_err(|error| ConfigError(format!("--ca-file {}: {error}.", file.display())))
+        };
+        self.ca_file.as_deref().map(read).transpose()
     }
 
     /// What the operator allows. `tools` are the names that exist.
@@ -426,7 +453,10 @@ impl Settings {
         }
         let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         absolute("XDG_STATE_HOME")
-            .or_else(|| absolute("HOME").map(|home| home.join(".local").join("state")))
+            // Without HOME, the home that the system has on record.
+            .or_else(|| {
+                std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(".local").join("state"))
+            })
             .or_else(|| absolute("LOCALAPPDATA"))
             .map(|base| base.join("truedy-mcp"))
             .ok_or_else(|| {
@@ -437,27 +467,71 @@ impl Settings {
             })
     }
 
-    /// Where the journal is kept.
-    pub fn journal_place(&self) -> Result<Place, ConfigError> {
-        if self.sandbox && self.ephemeral {
-            return Ok(Place::Memory);
-        }
-        let dir = self.state_dir()?;
-        Ok(Place::Directory(if self.sandbox { dir.join("sandbox-journal") } else { dir }))
-    }
-
-    /// Which account of Truedy's a key belongs to, as far as can be told: a digest of it.
-    pub fn account(&self, key: &Secret) -> String {
-        use sha2::{Digest, Sha256};
-        let digest = Sha256::digest(format!("truedy-mcp account {}", key.expose()).as_bytes());
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-    }
-
     /// How the sandbox is to run.
     pub fn sandbox(&self, listen: std::net::SocketAddr) -> Result<Options, ConfigError> {
         let faults = Faults::parse(&self.fault).map_err(|error| ConfigError(format!("--fault: {error}")))?;
         let store = if self.ephemeral { Store::Memory } else { Store::Directory(self.state_dir()?) };
         Ok(Options { listen, store, faults, ledger: self.ledger.clone() })
+    }
+
+    /// Where the journal is kept. Play on the sandbox never counts against the account.
+    pub fn journal_place(&self) -> Result<Place, ConfigError> {
+        let bad = |why: &str| ConfigError(format!("--journal (TRUEDY_MCP_JOURNAL) cannot be used: {why}."));
+        let place = match self.journal.0.as_str() {
+            "memory" => Place::Memory,
+            "sqlite" => Place::Directory(self.state_dir()?),
+            url if PostgresPlace::is_url(url) => Place::Postgres(self.postgres(url)?),
+            _ => {
+                return Err(bad(
+                    "it must be sqlite, memory or the URL of a PostgreSQL database, for example postgres://user@db.example.com/truedy",
+                ));
+            }
+        };
+        match place {
+            _ if self.sandbox && self.ephemeral => Ok(Place::Memory),
+            Place::Directory(_) | Place::Postgres(_) if self.sandbox => {
+                Ok(Place::Directory(self.state_dir()?.join("sandbox-journal")))
+            }
+            place => Ok(place),
+        }
+    }
+
+    fn postgres(&self, url: &str) -> Result<PostgresPlace, ConfigError> {
+        let bad = |why: String| ConfigError(format!("--journal (TRUEDY_MCP_JOURNAL) cannot be used: {why}."));
+        let mut place = PostgresPlace::parse(url).map_err(bad)?;
+        if let Some((file, pem)) = self.ca_file.as_deref().zip(self.ca_pem()?) {
+            let bad = |why: String| ConfigError(format!("--ca-file {}: {why}.", file.display()));
+            place = place.trusting(&pem).map_err(bad)?;
+        }
+        let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Ok(match (path("PGPASSFILE"), path("HOME")) {
+            (Some(file), _) => place.with_password_file(file, true),
+            (None, Some(home)) => place.with_password_file(home.join(".pgpass"), false),
+            (None, None) => place,
+        })
+    }
+
+    /// Refuses a password in what was said of the journal. For a flag: every process can read arguments.
+    pub fn no_password_in_journal(&self) -> Result<(), ConfigError> {
+        if PostgresPlace::shows_password(&self.journal.0) {
+            let sentence = "--journal must not hold a password, which every process could read: put the URL into TRUEDY_MCP_JOURNAL, or the password into the file of PGPASSFILE.";
+            return Err(ConfigError(sentence.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// What is to be said at the start about where the journal is kept.
+    pub fn journal_warning(&self, place: &Place) -> Option<&'static str> {
+        (!self.sandbox && *place == Place::Memory).then_some(FORGETFUL)
+    }
+
+    /// What the journal tells accounts apart by: a digest of the key.
+    pub fn account(&self, key: &Secret) -> String {
+        if self.sandbox {
+            return "sandbox".to_owned();
+        }
+        let digest = Sha256::new().chain_update("truedy-mcp account\n").chain_update(key.expose()).finalize();
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Which Truedy the program works on, in a word.
@@ -618,5 +692,51 @@ mod tests {
         let nobody = with(&["--gate", "human", "--ask", "off"]).policy(&[]).expect_err("nobody to ask");
         assert!(nobody.0.contains("--gate human") && nobody.0.contains("--ask off"), "{nobody}");
         assert!(with(&["--gate", "token", "--ask", "off"]).policy(&[]).is_ok());
+    }
+
+    #[test]
+    fn play_never_counts_against_the_account() {
+        let place = |arguments: &[&str]| with(&[&["--state-dir", "/s"], arguments].concat()).journal_place();
+        let directory = |path: &str| Ok(Place::Directory(path.into()));
+        assert_eq!(place(&[]), directory("/s"));
+        assert_eq!(place(&["--journal", "memory"]), Ok(Place::Memory));
+        let url = "postgres://u@db.example.com/d";
+        assert!(matches!(place(&["--journal", url]), Ok(Place::Postgres(_))));
+        for journal in ["sqlite", url] {
+            assert_eq!(place(&["--sandbox", "--journal", journal]), directory("/s/sandbox-journal"));
+            assert_eq!(place(&["--sandbox", "--ephemeral", "--journal", journal]), Ok(Place::Memory));
+        }
+        assert_eq!(place(&["--sandbox", "--journal", "memory"]), Ok(Place::Memory));
+        let said = |arguments: &[&str]| with(arguments).journal_warning(&Place::Memory);
+        assert_eq!((said(&[]), said(&["--sandbox"])), (Some(FORGETFUL), None));
+    }
+
+    #[test]
+    fn a_wrong_journal_is_told_without_repeating_it() {
+        for wrong in [
+            "",
+            "mysql",
+            "hunter2",
+            "postgres://hunter2",
+            "postgres://u:hunter2@",
+            "postgres://u:hunter2@a/d?x=hunter2",
+        ] {
+            let error = with(&["--journal", wrong]).journal_place().expect_err(wrong).to_string();
+            assert!(error.starts_with("--journal (TRUEDY_MCP_JOURNAL)") && error.ends_with('.'), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let settings = with(&["--journal", "postgres://u:hunter2@db.example.com/d"]);
+        let error = settings.no_password_in_journal().expect_err("refused").to_string();
+        assert!(!format!("{settings:?}{error}{:?}", settings.journal_place()).contains("hunter2"));
+        assert_eq!(with(&["--journal", "postgres://u@db.example.com/d"]).no_password_in_journal(), Ok(()));
+    }
+
+    #[test]
+    fn accounts_are_told_apart_without_showing_the_key() {
+        let key = |text: &str| Secret::new(text.to_owned()).expect("a key");
+        let (one, other) = (with(&[]).account(&key("truedy_1")), with(&[]).account(&key("truedy_2")));
+        assert!(one != other && one.len() == 16 && one.bytes().all(|b| b.is_ascii_hexdigit()), "{one}");
+        assert_eq!(with(&[]).account(&key("truedy_1")), one);
+        assert_eq!(with(&["--sandbox"]).account(&key("truedy_1")), "sandbox");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Map, Value};
@@ -11,6 +12,9 @@ use super::{Exit, complain, logging, open, print, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::Redactor;
 use crate::mcp::{Asker, Catalog, Entry, Reply};
+
+/// How long the end of a change is waited for after its answer.
+const WAITING: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Args)]
 pub struct CallArgs {
@@ -44,7 +48,13 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
             signal::end().await;
             stop.cancel();
         });
-        entry.call(&service, arguments, Asker::Nobody, unwanted).await
+        let reply = entry.call(&service, arguments, Asker::Nobody, unwanted).await;
+        if reply.status() == Some("in_progress") {
+            complain("the change goes on; its end is waited for, for a while.");
+        }
+        // What still runs gets as long as it would at the end of a connection; the journal knows of it either way.
+        service.finish(std::future::ready(()), WAITING, WAITING).await;
+        reply
     });
     let exit = exit_of(&reply);
     match reply {

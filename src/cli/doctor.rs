@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, logging, open, print};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings};
 use crate::domain::{Redactor, Secret};
+use crate::journal::{Journal, Place};
 use crate::mcp::Catalog;
 use crate::truedy::{Call, Client, Error, NotSent, Reply, Request};
 
@@ -84,6 +85,7 @@ async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> Report {
     }
     proxy(settings, &mut report);
     state_dir(settings, &mut report);
+    journal(settings, redactor, &mut report).await;
     policy(settings, &mut report);
     report
 }
@@ -268,6 +270,54 @@ fn state_dir(settings: &Settings, report: &mut Report) {
             Some("Make it writable for this user, or choose another with --state-dir."),
         );
         report.fail(Exit::Failed);
+    }
+}
+
+/// The journal is opened, read and written: without it nothing is changed.
+async fn journal(settings: &Settings, redactor: &Arc<Redactor>, report: &mut Report) {
+    let place = match settings.journal_place() {
+        Ok(place) => place,
+        Err(error) => {
+            report.add("journal", Health::Bad, error.to_string(), Some("Correct --journal or TRUEDY_MCP_JOURNAL."));
+            report.fail(Exit::Usage);
+            return;
+        }
+    };
+    if let Place::Postgres(place) = &place
+        && let Some(password) = place.password().and_then(|password| Secret::new(password).ok())
+    {
+        std::mem::forget(redactor.hold(&password));
+    }
+    let (found, forgetful) = (place.to_string(), settings.journal_warning(&place).is_some());
+    let todo = match &place {
+        Place::Postgres(_) => {
+            "Check address, login, certificate and rights of the database; RUST_LOG=truedy_mcp=debug says more."
+        }
+        _ => "Make the directory writable for this user alone, or choose another with --state-dir.",
+    };
+    // Without a key there is no account, and nothing unresolved in it.
+    let key = settings.key().ok().flatten();
+    let journal = Journal::new(place, key.map(|key| settings.account(&key)).unwrap_or_default());
+    let written = journal.probe().await;
+    match written.and(journal.unresolved().await) {
+        Ok(open) if !open.is_empty() => {
+            let found = format!("{found}; {} unresolved", open.len());
+            report.add(
+                "journal",
+                Health::Notice,
+                found,
+                Some("Look at them with truedy-mcp operations, and resolve them."),
+            );
+        }
+        Ok(_) if forgetful => {
+            let todo = "Leave out --journal memory to keep what was bought, and what is not known, beyond the end of the program.";
+            report.add("journal", Health::Notice, found, Some(todo));
+        }
+        Ok(_) => report.add("journal", Health::Good, format!("{found}; nothing unresolved"), None),
+        Err(error) => {
+            report.add("journal", Health::Bad, format!("{found}: {error}"), Some(todo));
+            report.fail(Exit::Failed);
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod tour;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::{ConfigError, Settings};
@@ -87,7 +88,7 @@ pub enum Command {
     /// Show the tools as agents see them.
     #[command(after_help = "Examples:\n  truedy-mcp tools --search \"get rid of a number\"\n  truedy-mcp tools --json")]
     Tools(tools::ToolsArgs),
-    /// Check key, address, clock, proxy and state directory, each with what to do.
+    /// Check key, address, clock, proxy, state directory and journal, each with what to do.
     #[command(after_help = "Example: truedy-mcp doctor --json")]
     Doctor(doctor::DoctorArgs),
     /// Show what was bought, imported, assigned, released or refused, and what is not known; unresolved first.
@@ -109,18 +110,21 @@ pub enum Command {
     Man,
 }
 
-/// Reads the command line. An empty variable counts as none: some clients pass every variable they know, empty or not.
-fn parse() -> Result<Cli, clap::Error> {
+/// Reads the command line, and tells as well whether the journal was named by its flag. An empty variable counts as none:
+/// some clients pass every variable they know, empty or not.
+fn parse() -> Result<(Cli, bool), clap::Error> {
     let empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     let without_empty = |arg: clap::Arg| if empty(&arg) { arg.env(clap::builder::Resettable::Reset) } else { arg };
     let command = Cli::command().mut_args(without_empty).mut_subcommands(|command| command.mut_args(without_empty));
-    Cli::from_arg_matches(&command.try_get_matches()?)
+    let matches = command.try_get_matches()?;
+    let by_flag = matches.value_source("journal") == Some(ValueSource::CommandLine);
+    Ok((Cli::from_arg_matches(&matches)?, by_flag))
 }
 
 /// Reads the command line and runs one command.
 pub fn run() -> ExitCode {
-    let cli = match parse() {
-        Ok(cli) => cli,
+    let (cli, journal_by_flag) = match parse() {
+        Ok(parsed) => parsed,
         Err(error) => {
             let code = if error.use_stderr() { Exit::Usage } else { Exit::Fine };
             drop(error.print());
@@ -128,6 +132,10 @@ pub fn run() -> ExitCode {
         }
     };
     let settings = &cli.settings;
+    if let (true, Err(ConfigError(sentence))) = (journal_by_flag, settings.no_password_in_journal()) {
+        complain(&sentence);
+        return Exit::Usage.into();
+    }
     let outcome = match cli.command {
         None if io::stdin().is_terminal() => Ok(welcome()),
         None | Some(Command::Stdio) => stdio::run(settings),

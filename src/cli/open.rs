@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::complain;
 use crate::config::{ConfigError, Settings};
 use crate::domain::{Redactor, Refusal, Secret, Status};
-use crate::journal::Journal;
+use crate::journal::{Journal, Place};
 use crate::mcp::{Catalog, Keys, Parts, Service, Upstream};
 use crate::sandbox::{KEY, Sandbox};
 use crate::truedy::{Client, Setup};
@@ -20,23 +20,24 @@ pub(super) fn service(settings: &Settings, redactor: &Arc<Redactor>) -> Result<A
         }
         None => Keys::of_this_process(),
     };
-    let journal = journal(settings)?;
-    if journal.kind() == "memory" && !settings.sandbox {
-        complain(
-            "the journal is in memory: caps begin anew with every start, and what is not known is forgotten at the end.",
-        );
-    }
+    let journal = journal(settings, redactor)?;
     let upstream = upstream(settings, redactor)?;
     Ok(Service::new(Parts { policy, upstream, journal, keys, redactor: Arc::clone(redactor) }))
 }
 
 /// The journal of the account that the settings name. Nothing is opened yet.
-pub(super) fn journal(settings: &Settings) -> Result<Arc<Journal>, ConfigError> {
+pub(super) fn journal(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Arc<Journal>, ConfigError> {
     let place = settings.journal_place()?;
-    let account = match settings.key()? {
-        Some(key) if !settings.sandbox => settings.account(&key),
-        _ => settings.mode().to_owned(),
-    };
+    if let Some(warning) = settings.journal_warning(&place) {
+        complain(warning);
+    }
+    if let Place::Postgres(place) = &place
+        && let Some(password) = place.password().and_then(|password| Secret::new(password).ok())
+    {
+        std::mem::forget(redactor.hold(&password));
+    }
+    let key = if settings.sandbox { None } else { settings.key()? };
+    let account = key.map_or_else(|| settings.mode().to_owned(), |key| settings.account(&key));
     Ok(Journal::new(place, account))
 }
 

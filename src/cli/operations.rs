@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Exit, complain, logging, open, print};
 use crate::config::{ConfigError, Settings};
-use crate::domain::{Argument, Moment, NumberRef, OperationState, OperationTool, Redactor, Status, clean_to};
+use crate::domain::{Argument, ChangeName, Moment, NumberRef, OperationState, Redactor, Status, clean_to};
 use crate::journal::{Ending, Journal, KnownBy, Operation, Query, State, Unavailable, moment};
 
 /// How often new changes are looked for.
@@ -31,8 +31,8 @@ pub struct OperationsArgs {
     #[arg(long, value_name = "begun|sent|done|refused|unknown", value_parser = parsed::<OperationState>)]
     state: Option<OperationState>,
     /// Only of this tool, for example `purchase_number`.
-    #[arg(long, value_name = "NAME", value_parser = parsed::<OperationTool>)]
-    tool: Option<OperationTool>,
+    #[arg(long, value_name = "NAME", value_parser = parsed::<ChangeName>)]
+    tool: Option<ChangeName>,
     /// Only about this number, in E.164 or by id.
     #[arg(long, value_name = "NUMBER", value_parser = parsed::<NumberRef>)]
     object: Option<NumberRef>,
@@ -85,7 +85,7 @@ fn parsed<T: Argument>(text: &str) -> Result<T, String> {
 pub(super) fn run(settings: &Settings, arguments: &OperationsArgs) -> Result<Exit, ConfigError> {
     let redactor = std::sync::Arc::new(Redactor::default());
     logging::start(settings, &redactor);
-    let journal = open::journal(settings)?;
+    let journal = open::journal(settings, &redactor)?;
     if journal.kind() == "memory" {
         return Err(ConfigError("A journal in memory is gone with its process; there is nothing to show.".to_owned()));
     }
@@ -107,7 +107,7 @@ fn query(arguments: &OperationsArgs) -> Query {
         tenant: None,
         id: arguments.id.as_ref().map(|id| id.to_ascii_lowercase()),
         state: arguments.state.and_then(|state| State::read(state.as_str())),
-        tool: arguments.tool.map(|tool| tool.as_str().to_owned()),
+        tool: arguments.tool.as_ref().map(|tool| tool.as_str().to_owned()),
         object: arguments.object.as_ref().map(|object| object.as_str().to_owned()),
         since: arguments.since.as_ref().map(Moment::as_millisecond),
         after_rev: None,
@@ -167,19 +167,17 @@ async fn follow(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, U
 /// One operation with all that is kept of it.
 fn whole(operation: &Operation) -> Value {
     let mut row = operation.to_json();
-    if let Some(fields) = row.as_object_mut() {
-        fields.insert("tenant".to_owned(), json!(operation.tenant));
-        fields.insert("principal".to_owned(), json!(operation.principal));
-        fields.insert("evidence".to_owned(), json!(operation.evidence));
-        fields.insert("unresolved".to_owned(), json!(operation.is_unresolved()));
-        if let Some(status) = operation.upstream_status {
-            fields.insert("upstream_status".to_owned(), json!(status));
-        }
-        if let Some(note) = &operation.note {
-            fields.insert("note".to_owned(), json!(note));
-        }
+    row.insert("tenant".to_owned(), json!(operation.tenant));
+    row.insert("principal".to_owned(), json!(operation.principal));
+    row.insert("evidence".to_owned(), json!(operation.evidence));
+    row.insert("unresolved".to_owned(), json!(operation.is_unresolved()));
+    if let Some(status) = operation.upstream_status {
+        row.insert("upstream_status".to_owned(), json!(status));
     }
-    row
+    if let Some(note) = &operation.note {
+        row.insert("note".to_owned(), json!(note));
+    }
+    Value::Object(row)
 }
 
 fn line(operation: &Operation) -> String {

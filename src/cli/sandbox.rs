@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::{Exit, complain, open, print, signal};
 use crate::config::{ConfigError, Settings};
+use crate::journal::{Journal, Place};
 use crate::sandbox::{Faults, KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY, Sandbox, reset};
 
 #[derive(Debug, Args)]
@@ -38,6 +39,7 @@ pub(super) fn run(settings: &Settings, arguments: &SandboxArgs) -> Result<Exit, 
 
 fn forget(settings: &Settings) -> Result<Exit, ConfigError> {
     let dir = settings.state_dir()?;
+    forget_journal(settings)?;
     match reset(&dir) {
         Ok(there) => {
             let what = if there { "is forgotten" } else { "had nothing to forget" };
@@ -49,6 +51,22 @@ fn forget(settings: &Settings) -> Result<Exit, ConfigError> {
             Ok(Exit::Failed)
         }
     }
+}
+
+/// What was bought in the sandbox that is forgotten must not count in the next one. One that cannot be used is removed.
+fn forget_journal(settings: &Settings) -> Result<(), ConfigError> {
+    let play = Settings { sandbox: true, ephemeral: false, ..settings.clone() };
+    let Place::Directory(directory) = play.journal_place()? else { return Ok(()) };
+    if !directory.exists() {
+        return Ok(());
+    }
+    let journal = Journal::new(Place::Directory(directory.clone()), play.mode().to_owned());
+    if open::runtime()?.block_on(journal.forget()).is_err()
+        && let Err(error) = std::fs::remove_dir_all(&directory)
+    {
+        complain(&format!("the journal in {} could not be removed: {error}", directory.display()));
+    }
+    Ok(())
 }
 
 fn faults() -> String {

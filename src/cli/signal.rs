@@ -18,3 +18,19 @@ pub(super) async fn end() {
 pub(super) async fn end() {
     drop(tokio::signal::ctrl_c().await);
 }
+
+/// From now on a write beyond the limit for files fails like one to a full disk, instead of ending the program: the
+/// journal says so, and reading goes on. Runs for the life of the runtime.
+#[cfg(unix)]
+pub(super) async fn outlive_file_limit() {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// SIGXFSZ, the same on Linux, macOS and the BSDs.
+    const BEYOND_FILE_LIMIT: i32 = 25;
+    if let Ok(mut beyond) = signal(SignalKind::from_raw(BEYOND_FILE_LIMIT)) {
+        while beyond.recv().await.is_some() {}
+    }
+}
+
+/// There is no such limit.
+#[cfg(not(unix))]
+pub(super) async fn outlive_file_limit() {}

@@ -87,11 +87,3 @@ checked_choice! {
     OperationState, expected "begun, sent, done, refused or unknown", example "unknown",
     Begun = "begun", Sent = "sent", Done = "done", Refused = "refused", Unknown = "unknown"
 }
-
-checked_choice! {
-    /// A tool that changes something.
-    OperationTool,
-    expected "purchase_number, import_number, assign_number, unassign_number or release_number", example "purchase_number",
-    Purchase = "purchase_number", Import = "import_number", Assign = "assign_number", Unassign = "unassign_number",
-    Release = "release_number"
-}

@@ -9,7 +9,7 @@ use super::text::{checked_text, within};
 checked_text! {
     /// The token of a preview, opaque.
     ConfirmationToken,
-    pattern r"^[!-~]{1,512}$",
+    pattern r"^.{1,512}$",
     expected "the confirmation_token of a preview, unchanged: 1 to 512 characters",
     example "rs2.a1b2.c3d4.e5f6",
     |text| within(text, 512, |c| c.is_ascii_graphic())
@@ -18,7 +18,7 @@ checked_text! {
 checked_text! {
     /// The id of an operation.
     OperationId,
-    pattern r"^[A-Za-z0-9-]{1,64}$",
+    pattern r"^.{1,64}$",
     expected "the id of an operation, from list_operations",
     example "0199d0ab-7c1e-7d4b-9a55-2f0e6b1c8d90",
     |text| within(text, 64, |c| c.is_ascii_alphanumeric() || c == '-')
@@ -27,11 +27,11 @@ checked_text! {
 checked_text! {
     /// A moment in UTC or with a zone, RFC 3339.
     Moment,
-    pattern r"^[0-9TZtz:.+ -]{20,35}$",
+    pattern r"^.{20,35}$",
     expected "a moment in RFC 3339 with its zone",
     example "2026-11-25T08:00:00Z",
     |text| {
-        within(text, 35, |c| c.is_ascii())?;
+        within(text, 35, |c| c.is_ascii_digit() || "TZ:.+-".contains(c))?;
         text.parse::<jiff::Timestamp>().map(drop).map_err(|_| "it is no moment in RFC 3339".to_owned())
     }
 }
@@ -46,7 +46,7 @@ impl Moment {
 checked_text! {
     /// An amount, with or without its currency.
     Ceiling,
-    pattern r"^[0-9]{1,9}(\.[0-9]{1,6})?( [A-Z]{3})?$",
+    pattern r"^.{1,20}$",
     expected "an amount with or without its ISO 4217 currency",
     example "1.50 USD",
     |text| {
@@ -104,6 +104,6 @@ impl schemars::JsonSchema for OperationIds {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "array", "items": { "type": "string" }, "maxItems": Self::MOST })
+        schemars::json_schema!({ "type": "array", "items": { "type": "string", "pattern": OperationId::PATTERN } })
     }
 }

@@ -12,7 +12,7 @@ fn id_character(c: char) -> bool {
 checked_text! {
     /// The id of a phone number in Truedy.
     NumberId,
-    pattern r"^[A-Za-z0-9_-]{1,64}$",
+    pattern r"^[\w-]{1,64}$",
     expected "the id of a number, from list_numbers",
     example "d0845d54-d96d-4cb8-8cc3-eac55f94c2c0",
     |text| within(text, 64, id_character)
@@ -21,7 +21,7 @@ checked_text! {
 checked_text! {
     /// The id of an agent in Truedy.
     AgentId,
-    pattern r"^[A-Za-z0-9_-]{1,64}$",
+    pattern r"^[\w-]{1,64}$",
     expected "the id of an agent, from list_agents",
     example "1f4baf16-1540-4d91-9696-7f34b2f2cb77",
     |text| within(text, 64, id_character)
@@ -30,7 +30,7 @@ checked_text! {
 checked_text! {
     /// A number of the account as a caller names it: its id or the number itself.
     NumberRef,
-    pattern r"^\+?[A-Za-z0-9_-]{1,64}$",
+    pattern r"^.{1,65}$",
     expected "the number in E.164 (+ and 2 to 15 digits) or its id from list_numbers",
     example "+14155550123",
     |text| if text.starts_with('+') { E164::try_from(text).map(drop) } else { NumberId::try_from(text).map(drop) }

@@ -19,3 +19,15 @@ checked_text! {
     example "active",
     |text| within(text, 32, |c| c.is_ascii_lowercase() || c == '_')
 }
+
+checked_text! {
+    /// The name of a tool that changes something.
+    ChangeName,
+    pattern r"^[a-z_]{1,40}$",
+    expected "purchase_number, import_number, assign_number, unassign_number or release_number",
+    example "purchase_number",
+    |text| match text {
+        "purchase_number" | "import_number" | "assign_number" | "unassign_number" | "release_number" => Ok(()),
+        _ => Err("no tool of this name changes anything".to_owned()),
+    }
+}

@@ -125,15 +125,18 @@ mod tests {
         agree::<StatusName>(StatusName::PATTERN, text);
         agree::<NumberId>(NumberId::PATTERN, text);
         agree::<AgentId>(AgentId::PATTERN, text);
-        agree::<AccountSid>(AccountSid::PATTERN, text);
         let control = |text: &str| text.chars().any(char::is_control);
         within_pattern::<Label>(Label::PATTERN, text, control);
         within_pattern::<AgentRef>(AgentRef::PATTERN, text, control);
         within_pattern::<SipUsername>(SipUsername::PATTERN, text, |text| !text.is_ascii() || control(text));
         within_pattern::<SipServer>(SipServer::PATTERN, text, |_| true);
-        within_pattern::<NumberRef>(NumberRef::PATTERN, text, |text| {
-            text.starts_with('+') && E164::try_from(text).is_err()
-        });
+        within_pattern::<NumberRef>(NumberRef::PATTERN, text, |_| true);
+        within_pattern::<AccountSid>(AccountSid::PATTERN, text, |_| true);
+        within_pattern::<ConfirmationToken>(ConfirmationToken::PATTERN, text, |_| true);
+        within_pattern::<OperationId>(OperationId::PATTERN, text, |_| true);
+        within_pattern::<Moment>(Moment::PATTERN, text, |_| true);
+        within_pattern::<Ceiling>(Ceiling::PATTERN, text, |_| true);
+        within_pattern::<ChangeName>(ChangeName::PATTERN, text, |_| true);
     }
 
     #[test]

@@ -201,19 +201,19 @@ mod tests {
     #[test]
     fn a_level_asks_for_what_it_is_named_after() {
         let at = |level| Policy { level, ..Policy::default() };
-        let weigh = |token, can_ask, level| weigh(&stakes(false), given(true, token, can_ask), &at(level));
+        let weigh_at = |token, can_ask, level| weigh(&stakes(false), given(true, token, can_ask), &at(level));
         for level in [Level::Token, Level::Human] {
-            assert!(matches!(weigh(Token::Absent, true, level), Verdict::Preview(_)), "{level:?}");
+            assert!(matches!(weigh_at(Token::Absent, true, level), Verdict::Preview(_)), "{level:?}");
             for status in [Status::ConfirmationInvalid, Status::ConfirmationExpired, Status::StateChanged] {
-                assert_eq!(refused(&weigh(Token::Fails(status), true, level)), Some(status), "{level:?}");
+                assert_eq!(refused(&weigh_at(Token::Fails(status), true, level)), Some(status), "{level:?}");
             }
-            assert!(matches!(weigh(Token::Holds, true, level), Verdict::Ask(_)), "{level:?}");
+            assert!(matches!(weigh_at(Token::Holds, true, level), Verdict::Ask(_)), "{level:?}");
         }
-        assert_eq!(weigh(Token::Holds, false, Level::Token), Verdict::Go);
-        assert_eq!(refused(&weigh(Token::Holds, false, Level::Human)), Some(Status::HumanUnavailable));
+        assert_eq!(weigh_at(Token::Holds, false, Level::Token), Verdict::Go);
+        assert_eq!(refused(&weigh_at(Token::Holds, false, Level::Human)), Some(Status::HumanUnavailable));
         // A token that does not hold is no token, even where none is needed.
         let status = Status::ConfirmationInvalid;
-        assert_eq!(refused(&weigh(Token::Fails(status), false, Level::Flag)), Some(status));
+        assert_eq!(refused(&weigh_at(Token::Fails(status), false, Level::Flag)), Some(status));
         // Nor does any token do for a number in use.
         let used = weigh(&stakes(true), given(true, Token::Holds, true), &at(Level::Token));
         assert_eq!(refused(&used), Some(Status::NumberInUse));

@@ -214,14 +214,14 @@ impl Policy {
                 return Err(price_unknown(limit, monthly, upfront));
             }
         }
-        if let (Some(most), Some(monthly)) = (&self.max_monthly, monthly) {
-            if monthly.micros() > most.micros() {
-                let summary = format!(
-                    "Nothing was bought. The number costs {monthly} a month, and the operator of this server allows at most {most} (rule max_monthly_cost)."
-                );
-                let refusal = denied("max_monthly_cost", &summary);
-                return Err(refusal.with("monthly", monthly.to_string()).with("limit", most.to_string()));
-            }
+        if let (Some(most), Some(monthly)) = (&self.max_monthly, monthly)
+            && monthly.micros() > most.micros()
+        {
+            let summary = format!(
+                "Nothing was bought. The number costs {monthly} a month, and the operator of this server allows at most {most} (rule max_monthly_cost)."
+            );
+            let refusal = denied("max_monthly_cost", &summary);
+            return Err(refusal.with("monthly", monthly.to_string()).with("limit", most.to_string()));
         }
         Ok(now)
     }

@@ -1,6 +1,7 @@
 //! The journal as the rest of the program uses it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,11 +9,13 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use super::ledger;
-use super::operation::{Ending, Intent, KnownBy, Operation, Query, Refused, Standing, Stop};
+use super::address::PostgresPlace;
+use super::ledger::{self, Late};
+use super::operation::{Ending, Intent, Operation, Query, Refused, Standing, Stop};
 use super::point::{Point, reach};
+use super::postgres::Postgres;
 use super::sqlite::Sqlite;
-use super::store::{Outcome, Store, Transaction};
+use super::store::{Lasting, Outcome, Store, Transaction, Unavailable, Work};
 use crate::domain::Caller;
 
 /// Where a journal is kept.
@@ -22,16 +25,46 @@ pub enum Place {
     Memory,
     /// In a directory of this machine.
     Directory(PathBuf),
+    /// In a PostgreSQL database, which any number of machines share.
+    Postgres(PostgresPlace),
+}
+
+/// Where it is, for people; never a password.
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => formatter.write_str("in memory"),
+            Self::Directory(directory) => write!(formatter, "sqlite, in {}", directory.display()),
+            Self::Postgres(place) => write!(formatter, "postgres, {place}"),
+        }
+    }
 }
 
 /// The journal of one account.
 pub struct Journal {
-    store: Box<dyn Store>,
+    pub(super) store: Box<dyn Store>,
     account: String,
-    /// Numbers that unresolved operations of this account would have made ours, with the ids of the operations.
-    awaited: Mutex<BTreeMap<String, Vec<Awaited>>>,
-    /// Outcomes that could not be written when they were known.
-    unwritten: Mutex<Vec<(String, Ending)>>,
+    awaited: Mutex<Awaiting>,
+    /// What could not be written when it was known: written first in the next transaction that anything is decided in.
+    late: Mutex<Vec<Late>>,
+}
+
+/// Numbers that unresolved operations of this account would have made ours.
+#[derive(Debug, Default)]
+struct Awaiting {
+    numbers: BTreeMap<String, Vec<(u64, Awaited)>>,
+    /// How many were added, by which those that came after a look into the store are told from those before.
+    added: u64,
+}
+
+impl Awaiting {
+    fn add(&mut self, number: String, one: Awaited) {
+        let all = self.numbers.entry(number).or_default();
+        if all.iter().all(|(_, other)| other.id != one.id) {
+            all.push((self.added, one));
+            self.added += 1;
+        }
+    }
 }
 
 /// An unresolved operation that a number in the account would resolve.
@@ -49,8 +82,13 @@ impl Journal {
         let store: Box<dyn Store> = match place {
             Place::Memory => Box::new(Sqlite::in_memory()),
             Place::Directory(directory) => Box::new(Sqlite::in_directory(directory)),
+            Place::Postgres(place) => Box::new(Postgres::new(place)),
         };
-        Arc::new(Self { store, account, awaited: Mutex::default(), unwritten: Mutex::default() })
+        Self::over(store, account)
+    }
+
+    pub(super) fn over(store: Box<dyn Store>, account: String) -> Arc<Self> {
+        Arc::new(Self { store, account, awaited: Mutex::default(), late: Mutex::default() })
     }
 
     /// What it is kept in: `sqlite`, `postgres` or `memory`.
@@ -58,24 +96,63 @@ impl Journal {
         self.store.kind()
     }
 
-    /// Runs a transaction; an error takes all of it back.
-    async fn run<T: Send + 'static>(
+    /// Runs a transaction; an error takes all of it back. Tells as well whether it may stand in spite of its error: only
+    /// its end failed.
+    async fn attempt<T: Send + 'static>(
         &self,
+        lasting: Lasting,
         work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<T>> + Send + 'static,
-    ) -> Outcome<T> {
+    ) -> (Outcome<T>, bool) {
         let kept = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&kept);
-        let done = self.store.transact(Box::new(move |transaction| {
+        let work: Work = Box::new(move |transaction| {
             async move {
                 let value = work(transaction).await?;
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
                 Ok(())
             }
             .boxed()
-        }));
-        done.await?;
+        });
+        let done = self.store.transact(work, lasting);
+        let done = done.await;
         let value = kept.lock().unwrap_or_else(PoisonError::into_inner).take();
-        value.ok_or_else(|| super::store::Unavailable("its work gave nothing".to_owned()))
+        let in_doubt = done.is_err() && value.is_some();
+        let nothing = || Unavailable("its work gave nothing".to_owned());
+        (done.and_then(|()| value.ok_or_else(nothing)), in_doubt)
+    }
+
+    /// Runs a transaction; an error takes all of it back.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<T>> + Send + 'static,
+    ) -> Outcome<T> {
+        self.attempt(Lasting::Soon, work).await.0
+    }
+
+    /// Runs a transaction in which the journal is as it should be: with what was late, and without what processes that
+    /// are gone left open.
+    async fn decide<T: Send + 'static>(
+        &self,
+        lasting: Lasting,
+        work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<T>> + Send + 'static,
+    ) -> (Outcome<T>, bool) {
+        let (own, late) = (self.store.owner(), self.late.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let written = late.clone();
+        let decided = self.attempt(lasting, move |transaction| {
+            async move {
+                for one in &late {
+                    ledger::write_late(transaction, one).await?;
+                }
+                ledger::recover(transaction, own).await?;
+                work(transaction).await
+            }
+            .boxed()
+        });
+        let (value, in_doubt) = decided.await;
+        if value.is_ok() {
+            self.late.lock().unwrap_or_else(PoisonError::into_inner).retain(|one| !written.contains(one));
+        }
+        (value, in_doubt)
     }
 
     /// What stands in the way of a change, before anything is read from Truedy.
@@ -86,48 +163,51 @@ impl Journal {
         flight: Option<String>,
         nonce: Option<String>,
     ) -> Outcome<Standing> {
-        self.write_late().await;
-        let (caller, own) = (caller.clone(), self.store.owner());
-        self.run(move |transaction| {
-            async move {
-                ledger::recover(transaction, own).await?;
-                ledger::standing(transaction, &caller, tool, flight.as_deref(), nonce.as_deref()).await
-            }
-            .boxed()
-        })
-        .await
+        let caller = caller.clone();
+        let standing = self.decide(Lasting::Soon, move |transaction| {
+            async move { ledger::standing(transaction, &caller, tool, flight.as_deref(), nonce.as_deref()).await }
+                .boxed()
+        });
+        standing.await.0
     }
 
     /// Begins an operation, or says what stops it.
     pub async fn begin(&self, intent: Intent) -> Outcome<Option<Stop>> {
         reach(Point::Planned);
         let (account, own, id) = (self.account.clone(), self.store.owner(), intent.id.to_string());
-        let begun = self
-            .run(move |transaction| {
-                async move {
-                    ledger::recover(transaction, own).await?;
-                    ledger::begin(transaction, &intent, &account, own).await
-                }
-                .boxed()
+        let (begun, in_doubt) = self
+            .decide(Lasting::Soon, move |transaction| {
+                async move { ledger::begin(transaction, &intent, &account, own).await }.boxed()
             })
             .await;
-        match begun {
-            Ok(None) => reach(Point::Begun),
-            Ok(Some(_)) => {}
+        if begun == Ok(None) {
+            reach(Point::Begun);
+        }
+        if in_doubt {
             // Whether it was written is not known; it certainly is not sent.
-            Err(_) => self.remember(id, Ending { sent: false, ..Ending::new(false, "cancelled", KnownBy::Answer) }),
+            self.remember(Late::Withdrawn(id));
         }
         begun
     }
 
-    /// The last step before a change leaves. False, or an error: it must not leave. `again`: its answer was lost before.
-    pub async fn clear(&self, id: Uuid, again: bool) -> Outcome<bool> {
+    /// The last step before a change leaves: after it, intent and leave are on the disk. False, or an error: it must not leave.
+    pub async fn clear(&self, id: Uuid) -> Outcome<bool> {
+        self.leave(id, false).await
+    }
+
+    /// The same for one whose answer was lost, and which sets once more what it set; it stays unknown meanwhile.
+    pub async fn clear_again(&self, id: Uuid) -> Outcome<bool> {
+        self.leave(id, true).await
+    }
+
+    async fn leave(&self, id: Uuid, again: bool) -> Outcome<bool> {
         let own = self.store.owner();
         let cleared = self
-            .run(move |transaction| {
+            .attempt(Lasting::OnDisk, move |transaction| {
                 async move { ledger::clear(transaction, &id.to_string(), own, again).await }.boxed()
             })
-            .await;
+            .await
+            .0;
         if cleared == Ok(true) {
             reach(Point::Cleared);
         }
@@ -146,12 +226,13 @@ impl Journal {
         if let Some((number, tool)) = awaited {
             self.await_number(number, Awaited { id: id.to_string(), tool: tool.to_owned() });
         }
-        let lost = self.run(move |transaction| {
-            async move { ledger::lose(transaction, &id.to_string(), status, request_id.as_deref()).await }.boxed()
-        });
+        let late = Late::Lost { id: id.to_string(), upstream_status: status, request_id };
+        let written = late.clone();
+        let lost = self.run(move |transaction| async move { ledger::write_late(transaction, &written).await }.boxed());
         if let Err(error) = lost.await {
-            // It stays as sent, and counts as lost when this process ends.
-            tracing::error!(%error, %id, "a lost answer could not be recorded");
+            // Until then it stays as sent, and counts as lost when this process ends.
+            tracing::error!(%error, %id, "a lost answer could not be recorded; it is tried again");
+            self.remember(late);
         }
         reach(Point::Lost);
     }
@@ -166,7 +247,7 @@ impl Journal {
         reach(Point::Settled);
         settled.unwrap_or_else(|error| {
             tracing::error!(%error, id, "an outcome could not be recorded; it is tried again");
-            self.remember(id.to_owned(), ending);
+            self.remember(Late::Ended(id.to_owned(), ending));
             false
         })
     }
@@ -184,54 +265,50 @@ impl Journal {
 
     /// Operations, unresolved ones first.
     pub async fn find(&self, query: Query) -> Outcome<Vec<Operation>> {
-        self.write_late().await;
-        let own = self.store.owner();
-        self.run(move |transaction| {
-            async move {
-                ledger::recover(transaction, own).await?;
-                ledger::find(transaction, &query).await
-            }
-            .boxed()
-        })
-        .await
+        self.decide(Lasting::Soon, move |transaction| async move { ledger::find(transaction, &query).await }.boxed())
+            .await
+            .0
     }
 
     /// The unresolved operations of this account, those of processes that are gone included. Numbers they would have made
     /// ours are looked out for from now on.
     pub async fn unresolved(&self) -> Outcome<Vec<Operation>> {
-        self.write_late().await;
-        let (account, own) = (self.account.clone(), self.store.owner());
+        let account = self.account.clone();
+        let before = self.awaited.lock().unwrap_or_else(PoisonError::into_inner).added;
         let lost = self
-            .run(move |transaction| {
-                async move {
-                    ledger::recover(transaction, own).await?;
-                    ledger::lost(transaction, &account).await
-                }
-                .boxed()
-            })
-            .await?;
-        let mut awaited: BTreeMap<String, Vec<Awaited>> = BTreeMap::new();
+            .decide(Lasting::Soon, move |transaction| async move { ledger::lost(transaction, &account).await }.boxed())
+            .await
+            .0?;
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was lost while the store was read may not have been in it.
+        let newer = std::mem::take(&mut awaited.numbers).into_iter();
+        let newer: Vec<_> =
+            newer.flat_map(|(number, all)| all.into_iter().map(move |one| (number.clone(), one))).collect();
         for operation in lost.iter().filter(|operation| makes_ours(&operation.tool)) {
             if let Some(number) = &operation.object.number {
-                let one = Awaited { id: operation.id.clone(), tool: operation.tool.clone() };
-                awaited.entry(number.clone()).or_default().push(one);
+                awaited.add(number.clone(), Awaited { id: operation.id.clone(), tool: operation.tool.clone() });
             }
         }
-        *self.awaited.lock().unwrap_or_else(PoisonError::into_inner) = awaited;
+        for (number, (added, one)) in newer {
+            if added >= before {
+                awaited.add(number, one);
+            }
+        }
+        drop(awaited);
         Ok(lost)
     }
 
     /// What an operator found out elsewhere. `None`: there is no such operation; `false`: it was not unresolved.
     pub async fn resolve(&self, id: String, ending: Ending, note: String) -> Outcome<Option<(Operation, bool)>> {
-        let own = self.store.owner();
-        self.run(move |transaction| {
-            async move {
-                ledger::recover(transaction, own).await?;
-                ledger::resolve(transaction, &id, &ending, &note).await
-            }
-            .boxed()
-        })
-        .await
+        let key = id.clone();
+        let resolved = self.decide(Lasting::OnDisk, move |transaction| {
+            async move { ledger::resolve(transaction, &key, &ending, &note).await }.boxed()
+        });
+        let resolved = resolved.await.0?;
+        if resolved.as_ref().is_some_and(|(operation, _)| !operation.is_unresolved()) {
+            self.no_longer_awaited(&id);
+        }
+        Ok(resolved)
     }
 
     /// Forgets what is old and settled.
@@ -239,45 +316,47 @@ impl Journal {
         self.run(|transaction| ledger::prune(transaction).boxed()).await
     }
 
+    /// Forgets everything, what is unresolved too: only for the journal of a sandbox.
+    pub async fn forget(&self) -> Outcome<u64> {
+        self.run(|transaction| ledger::forget(transaction).boxed()).await
+    }
+
+    /// Whether it can be written, found out by writing.
+    pub async fn probe(&self) -> Outcome<()> {
+        self.run(|transaction| ledger::probe(transaction).boxed()).await
+    }
+
     /// Whether any number that is seen in the account could resolve something.
     pub fn awaits_any(&self) -> bool {
-        !self.awaited.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        !self.awaited.lock().unwrap_or_else(PoisonError::into_inner).numbers.is_empty()
     }
 
     /// The unresolved operations that this number, seen in the account, resolves.
     pub fn awaiting(&self, number: &str) -> Vec<Awaited> {
         let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        awaited.get(number).cloned().unwrap_or_default()
+        awaited.numbers.get(number).into_iter().flatten().map(|(_, one)| one.clone()).collect()
     }
 
     fn await_number(&self, number: String, one: Awaited) {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).entry(number).or_default().push(one);
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).add(number, one);
     }
 
     fn no_longer_awaited(&self, id: &str) {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        awaited.retain(|_, all| {
-            all.retain(|one| one.id != id);
+        awaited.numbers.retain(|_, all| {
+            all.retain(|(_, one)| one.id != id);
             !all.is_empty()
         });
     }
 
-    fn remember(&self, id: String, ending: Ending) {
-        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).push((id, ending));
+    /// How much is still to be written.
+    #[cfg(test)]
+    pub(super) fn late(&self) -> usize {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Writes what could not be written when it was known.
-    async fn write_late(&self) {
-        let late = std::mem::take(&mut *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner));
-        for (id, ending) in late {
-            let (key, kept) = (id.clone(), ending.clone());
-            let written = self
-                .run(move |transaction| async move { ledger::settle(transaction, &key, &kept).await }.boxed())
-                .await;
-            if written.is_err() {
-                self.remember(id, ending);
-            }
-        }
+    fn remember(&self, late: Late) {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner).push(late);
     }
 }
 

@@ -18,6 +18,30 @@ const COLUMNS: &str = "id, rev, tenant, account, principal, tool, number, number
     credential_id, known_by, note, begun_at, lost_at, ended_at, acknowledged_at";
 const NEXT_REV: &str = "(SELECT COALESCE(MAX(rev), 0) + 1 FROM operations)";
 const OPEN: &str = "state IN ('begun', 'sent', 'unknown')";
+/// How many unresolved operations are shown at once.
+const SHOWN: usize = 50;
+
+/// What could not be written when it was known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Late {
+    /// An operation may have begun without its caller learning of it: it was not sent.
+    Withdrawn(String),
+    /// Its answer was lost.
+    Lost { id: String, upstream_status: Option<u16>, request_id: Option<String> },
+    /// It ended.
+    Ended(String, Ending),
+}
+
+/// Writes what is late. Done twice, it does nothing the second time.
+pub(super) async fn write_late(transaction: &mut dyn Transaction, late: &Late) -> Outcome<()> {
+    match late {
+        Late::Withdrawn(id) => never_sent(transaction, id).await,
+        Late::Lost { id, upstream_status, request_id } => {
+            lose(transaction, id, *upstream_status, request_id.as_deref()).await
+        }
+        Late::Ended(id, ending) => settle(transaction, id, ending).await.map(drop),
+    }
+}
 
 fn read(row: &Row) -> Outcome<Operation> {
     let broken = || Unavailable("a row of it cannot be read".to_owned());
@@ -76,19 +100,27 @@ pub(super) async fn recover(transaction: &mut dyn Transaction, own: i64) -> Outc
         if transaction.lives(owner).await? {
             continue;
         }
-        let now = transaction.now().await?;
-        let never_sent = format!(
-            "UPDATE operations SET state = 'refused', outcome = 'cancelled', known_by = 'answer', reserved = 0, nonce = NULL, \
-             ended_at = $1, rev = {NEXT_REV} WHERE owner = $2 AND state = 'begun'"
-        );
-        transaction.execute(&never_sent, &[now.into(), owner.into()]).await?;
-        let lost = format!(
-            "UPDATE operations SET state = 'unknown', outcome = 'outcome_unknown', lost_at = $1, rev = {NEXT_REV} \
-             WHERE owner = $2 AND state = 'sent'"
-        );
-        transaction.execute(&lost, &[now.into(), owner.into()]).await?;
+        // One at a time: each has a revision of its own, so that no page of changes ends between two with the same.
+        let left = "SELECT id, state FROM operations WHERE owner = $1 AND state IN ('begun', 'sent') ORDER BY rev";
+        for row in transaction.query(left, &[owner.into()]).await? {
+            let text = |at: usize| row.get(at).and_then(Value::text).unwrap_or_default();
+            match State::read(&text(1)) {
+                Some(State::Begun) => never_sent(transaction, &text(0)).await?,
+                _ => lose(transaction, &text(0), None, None).await?,
+            }
+        }
     }
     Ok(())
+}
+
+/// An operation that had begun and will not be sent any more.
+async fn never_sent(transaction: &mut dyn Transaction, id: &str) -> Outcome<()> {
+    let now = transaction.now().await?;
+    let withdrawn = format!(
+        "UPDATE operations SET state = 'refused', outcome = 'cancelled', known_by = 'answer', reserved = 0, nonce = NULL, \
+         ended_at = $1, rev = {NEXT_REV} WHERE id = $2 AND state = 'begun'"
+    );
+    transaction.execute(&withdrawn, &[now.into(), id.into()]).await.map(drop)
 }
 
 /// What stands in the way of a change, as far as the journal knows before anything is read.
@@ -107,7 +139,7 @@ pub(super) async fn standing(
     Ok(Standing {
         used: used(transaction, caller, tool, now).await?,
         flying: flying.map(Box::new),
-        unresolved: unresolved(transaction, caller, tool).await?,
+        unresolved: shown(unresolved(transaction, caller, tool).await?),
         nonce_used: match nonce {
             Some(nonce) => nonce_used(transaction, caller, nonce).await?,
             None => false,
@@ -128,7 +160,8 @@ async fn just_done(
     now: i64,
 ) -> Outcome<Option<Operation>> {
     let tenant = Value::from(&intent.caller.tenant);
-    let done = "tenant = $1 AND flight = $2 AND state = 'done' AND ended_at > $3 ORDER BY ended_at DESC LIMIT 1";
+    let done = "tenant = $1 AND flight = $2 AND state = 'done' AND ended_at > $3 \
+        AND tool IN ('purchase_number', 'import_number') ORDER BY ended_at DESC LIMIT 1";
     let done = select(transaction, done, &[tenant.clone(), flight.into(), (now - JUST_DONE).into()]).await?.pop();
     let Some(done) = done else { return Ok(None) };
     let given_up = "SELECT count(*) FROM operations WHERE tenant = $1 AND tool = 'release_number' AND number = $2 \
@@ -145,8 +178,13 @@ async fn used(transaction: &mut dyn Transaction, caller: &Caller, tool: &str, no
 
 async fn unresolved(transaction: &mut dyn Transaction, caller: &Caller, tool: &str) -> Outcome<Vec<Operation>> {
     let open = "tenant = $1 AND principal = $2 AND tool = $3 AND state = 'unknown' AND acknowledged_at IS NULL \
-        ORDER BY begun_at LIMIT 50";
+        ORDER BY begun_at, id";
     select(transaction, open, &[(&caller.tenant).into(), (&caller.principal).into(), tool.into()]).await
+}
+
+fn shown(mut operations: Vec<Operation>) -> Vec<Operation> {
+    operations.truncate(SHOWN);
+    operations
 }
 
 async fn nonce_used(transaction: &mut dyn Transaction, caller: &Caller, nonce: &str) -> Outcome<bool> {
@@ -179,7 +217,7 @@ pub(super) async fn begin(
         let open = unresolved(transaction, &intent.caller, intent.tool).await?;
         let (known, left): (Vec<_>, Vec<_>) = open.into_iter().partition(|one| intent.acknowledged.contains(&one.id));
         if !left.is_empty() {
-            return Ok(Some(Stop::Unresolved(left)));
+            return Ok(Some(Stop::Unresolved(shown(left))));
         }
         for one in known {
             let known = format!("UPDATE operations SET acknowledged_at = $1, rev = {NEXT_REV} WHERE id = $2");
@@ -328,25 +366,34 @@ pub(super) async fn lose(
     request_id: Option<&str>,
 ) -> Outcome<()> {
     let now = transaction.now().await?;
+    // One that others took for lost already, because its process seemed to be gone, only learns what Truedy said.
     let lost = format!(
-        "UPDATE operations SET state = 'unknown', outcome = 'outcome_unknown', lost_at = $1, upstream_status = $2, \
-         request_id = $3, rev = {NEXT_REV} WHERE id = $4 AND state IN ('begun', 'sent')"
+        "UPDATE operations SET state = 'unknown', outcome = 'outcome_unknown', lost_at = COALESCE(lost_at, $1), \
+         upstream_status = COALESCE($2, upstream_status), request_id = COALESCE($3, request_id), rev = {NEXT_REV} \
+         WHERE id = $4 AND {OPEN}"
     );
     let values = [now.into(), upstream_status.map(i64::from).into(), request_id.into(), id.into()];
     transaction.execute(&lost, &values).await.map(drop)
 }
 
-/// Writes how it ended. That it happened is written even over a "no": the truth wins, whoever finds it.
+/// Writes how it ended. That it happened is written even over a "no": the truth wins, whoever finds it. But a number that
+/// is only seen in the account says nothing of an older "no" once a later operation may have brought it there.
 pub(super) async fn settle(transaction: &mut dyn Transaction, id: &str, ending: &Ending) -> Outcome<bool> {
     let now = transaction.now().await?;
-    let (state, open) = if ending.happened { ("done", "state <> 'done'") } else { ("refused", OPEN) };
+    let no_later = "NOT EXISTS (SELECT 1 FROM operations AS later WHERE later.tenant = operations.tenant \
+        AND later.flight = operations.flight AND later.rev > operations.rev AND later.state <> 'refused')";
+    let (state, from) = match (ending.happened, ending.known_by) {
+        (false, _) => ("refused", OPEN.to_owned()),
+        (true, KnownBy::Look) => ("done", format!("({OPEN} OR (state = 'refused' AND {no_later}))")),
+        (true, _) => ("done", "state <> 'done'".to_owned()),
+    };
     let given_back = if ending.happened { "reserved = 1" } else { "reserved = 0" };
     let nonce = if ending.sent { "" } else { "nonce = NULL, " };
     let settled = format!(
         "UPDATE operations SET state = '{state}', {given_back}, {nonce}outcome = $1, known_by = $2, \
          upstream_status = COALESCE($3, upstream_status), request_id = COALESCE($4, request_id), \
          number_id = COALESCE($5, number_id), credential_id = COALESCE($6, credential_id), ended_at = $7, \
-         rev = {NEXT_REV} WHERE id = $8 AND {open}"
+         rev = {NEXT_REV} WHERE id = $8 AND {from}"
     );
     let values = [
         (&ending.outcome).into(),
@@ -422,13 +469,24 @@ pub(super) async fn resolve(
     Ok(resolved.map(|operation| (operation, true)))
 }
 
-/// Forgets what is old, and refusals beyond a number; never what is unresolved.
+/// Forgets what is old, and refusals beyond a number; never what is unresolved, nor the newest change: revisions only grow.
 pub(super) async fn prune(transaction: &mut dyn Transaction) -> Outcome<u64> {
     let now = transaction.now().await?;
-    let old = "DELETE FROM operations WHERE ended_at < $1 AND state IN ('done', 'refused')";
+    let old = "DELETE FROM operations WHERE ended_at < $1 AND state IN ('done', 'refused') \
+        AND rev < (SELECT MAX(rev) FROM operations)";
     let mut gone = transaction.execute(old, &[(now - KEPT).into()]).await?;
     let many = "DELETE FROM operations WHERE state = 'refused' AND sent_at IS NULL AND rev <= (SELECT COALESCE(MIN(rev), 0) \
         FROM (SELECT rev FROM operations WHERE state = 'refused' AND sent_at IS NULL ORDER BY rev DESC LIMIT $1) AS newest) - 1";
     gone += transaction.execute(many, &[REFUSALS.into()]).await?;
     Ok(gone)
+}
+
+/// Writes something, and changes nothing by it.
+pub(super) async fn probe(transaction: &mut dyn Transaction) -> Outcome<()> {
+    transaction.execute("UPDATE journal_version SET version = version", &[]).await.map(drop)
+}
+
+/// Forgets everything, what is unresolved too: only for play.
+pub(super) async fn forget(transaction: &mut dyn Transaction) -> Outcome<u64> {
+    transaction.execute("DELETE FROM operations", &[]).await
 }

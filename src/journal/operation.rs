@@ -248,7 +248,7 @@ impl Operation {
     }
 
     /// As a caller reads it: identifiers, words of our own and times, nothing else.
-    pub fn to_json(&self) -> Value {
+    pub fn to_json(&self) -> Map<String, Value> {
         let mut row = Map::new();
         row.insert("id".to_owned(), json!(self.id));
         row.insert("tool".to_owned(), json!(self.tool));
@@ -267,7 +267,7 @@ impl Operation {
         add("request_id", self.request_id.clone());
         add("begun_at", Some(moment(self.begun_at)));
         add("ended_at", self.ended_at.map(moment));
-        row.into()
+        row
     }
 }
 

@@ -14,64 +14,86 @@ use futures::future::{BoxFuture, ready};
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
-use uuid::Uuid;
 
 use super::layout;
-use super::store::{Outcome, Row, Store, Transaction, Unavailable, Value, Work};
+use super::store::{Lasting, Outcome, Row, Store, Transaction, Unavailable, Value, Work, new_owner};
 
 const FILE: &str = "journal.sqlite";
+const LIFE: &str = "journal.owner-";
 /// How long one process waits for another that is writing.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The same for what has waited that long already, behind others of its own process: otherwise all would wait in turn.
-const LAST_TRY: Duration = Duration::from_millis(50);
+/// How old the mark of a process must be before anybody else tidies it away.
+const LEFT: Duration = Duration::from_secs(60);
+
+/// Held while a connection is opened. To close any descriptor of a file lets go of all locks this process holds on it:
+/// one journal must not make the file and close it while another of the same process has it open already.
+static OPENING: Mutex<()> = Mutex::new(());
 
 /// A journal in a directory, or in memory.
 pub(super) struct Sqlite {
     place: Option<PathBuf>,
     owner: i64,
-    opened: Arc<Mutex<Option<Opened>>>,
+    kept: Arc<tokio::sync::Mutex<Kept>>,
+}
+
+/// What is kept between transactions. The proof of life outlasts a connection: while one is opened anew, what this
+/// process has under way must not look as if nobody waited for it.
+#[derive(Default)]
+struct Kept {
+    life: Option<Life>,
+    opened: Option<Opened>,
 }
 
 struct Opened {
     connection: Connection,
     /// The file this connection is to; another in its place is another journal.
     identity: Option<(u64, u64)>,
-    life: Option<Life>,
 }
 
-/// The proof that this process lives.
+/// The proof that this process lives: a locked file.
 struct Life {
     path: PathBuf,
-    _locked: File,
+    locked: File,
+}
+
+impl Life {
+    /// Shows the others that this process lives. The file is locked before it has its name: whoever finds one unlocked
+    /// may take its process for dead.
+    fn show(directory: &Path, owner: i64) -> io::Result<Self> {
+        let path = life_of(directory, owner);
+        let fresh = directory.join(format!("{LIFE}{owner:016x}.new"));
+        drop(fs::remove_file(&fresh));
+        let locked = make_file(&fresh)?;
+        locked.try_lock().map_err(io::Error::other)?;
+        fs::rename(&fresh, &path)?;
+        Ok(Self { path, locked })
+    }
+
+    /// Whether the others still see it.
+    fn shows(&self) -> bool {
+        let (held, seen) = (self.locked.metadata(), fs::symlink_metadata(&self.path));
+        held.is_ok_and(|held| seen.is_ok_and(|seen| is_same(&held, &seen)))
+    }
 }
 
 impl Drop for Life {
     fn drop(&mut self) {
-        drop(fs::remove_file(&self.path));
+        if self.shows() {
+            drop(fs::remove_file(&self.path));
+        }
     }
 }
 
 impl Sqlite {
     /// In this directory, which is made when it is first needed.
     pub(super) fn in_directory(directory: PathBuf) -> Self {
-        Self::new(Some(directory))
+        Self { place: Some(directory), owner: new_owner(), kept: Arc::default() }
     }
 
     /// Gone with the process.
     pub(super) fn in_memory() -> Self {
-        Self::new(None)
+        Self { place: None, owner: new_owner(), kept: Arc::default() }
     }
-
-    fn new(place: Option<PathBuf>) -> Self {
-        // Positive and random: the number stands in a file name.
-        let owner = i64::from_be_bytes(first_eight(Uuid::new_v4().as_bytes())) & i64::MAX;
-        Self { place, owner, opened: Arc::default() }
-    }
-}
-
-fn first_eight(bytes: &[u8; 16]) -> [u8; 8] {
-    let [a, b, c, d, e, f, g, h, ..] = *bytes;
-    [a, b, c, d, e, f, g, h]
 }
 
 impl Store for Sqlite {
@@ -83,54 +105,70 @@ impl Store for Sqlite {
         self.owner
     }
 
-    fn transact(&self, work: Work) -> BoxFuture<'_, Outcome<()>> {
-        let (place, owner, opened) = (self.place.clone(), self.owner, Arc::clone(&self.opened));
-        let asked = Instant::now();
+    fn transact(&self, work: Work, lasting: Lasting) -> BoxFuture<'_, Outcome<()>> {
+        let (place, owner, kept) = (self.place.clone(), self.owner, Arc::clone(&self.kept));
         Box::pin(async move {
-            let blocking = tokio::task::spawn_blocking(move || {
-                let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
-                let patience = PATIENCE.saturating_sub(asked.elapsed()).max(LAST_TRY);
-                transact(&mut opened, place.as_deref(), owner, patience, work)
-            });
+            // Others of this process may wait for a file that another process holds: not one after the other, each its time.
+            let Ok(mut kept) = tokio::time::timeout(PATIENCE, kept.lock_owned()).await else {
+                return Err(Unavailable("others are waiting for it already".to_owned()));
+            };
+            let blocking =
+                tokio::task::spawn_blocking(move || transact(&mut kept, place.as_deref(), owner, work, lasting));
             blocking.await.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())))
         })
     }
 }
 
-fn transact(
-    opened: &mut Option<Opened>,
-    place: Option<&Path>,
-    owner: i64,
-    patience: Duration,
-    work: Work,
-) -> Outcome<()> {
-    if opened.as_ref().is_some_and(|opened| opened.identity != place.and_then(identity)) {
-        *opened = None;
+fn transact(kept: &mut Kept, place: Option<&Path>, owner: i64, work: Work, lasting: Lasting) -> Outcome<()> {
+    if kept.life.as_ref().is_some_and(|life| !life.shows()) {
+        kept.life = None;
+        kept.opened = None;
     }
-    let current = match opened {
+    if kept.opened.as_ref().is_some_and(|opened| opened.identity != place.and_then(identity)) {
+        kept.opened = None;
+    }
+    let opened = match &mut kept.opened {
         Some(opened) => opened,
-        None => opened.insert(open(place, owner, patience)?),
+        None => {
+            let fresh = match place {
+                Some(directory) => open(directory, owner, &mut kept.life)?,
+                None => in_memory()?,
+            };
+            kept.opened.insert(fresh)
+        }
     };
-    current.connection.busy_timeout(patience).map_err(|error| explain(&error))?;
-    let outcome = in_transaction(&mut current.connection, place, work);
-    // A file that turned out damaged is looked at anew the next time, perhaps mended by then.
-    if outcome.is_err() && place.is_some() && !current.connection.is_autocommit() {
-        *opened = None;
+    let synchronous = match lasting {
+        Lasting::OnDisk => "PRAGMA synchronous = FULL",
+        Lasting::Soon => "PRAGMA synchronous = NORMAL",
+    };
+    let mut broken = opened.connection.execute_batch(synchronous).is_err();
+    let outcome = in_transaction(&mut opened.connection, place, work, &mut broken);
+    // A file that turned out damaged is looked at anew the next time, perhaps mended by then. What is in memory is all there is.
+    if broken && place.is_some() {
+        kept.opened = None;
     }
     outcome
 }
 
-fn in_transaction(connection: &mut Connection, place: Option<&Path>, work: Work) -> Outcome<()> {
-    connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| explain(&error))?;
-    let mut transaction = Open { connection, place };
+fn in_transaction(connection: &mut Connection, place: Option<&Path>, work: Work, broken: &mut bool) -> Outcome<()> {
+    // Left open by a fault in the work before.
+    if !connection.is_autocommit() {
+        drop(connection.execute_batch("ROLLBACK"));
+    }
+    let mut failed = |error: &rusqlite::Error| {
+        *broken |= is_broken(error);
+        explain(error)
+    };
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| failed(&error))?;
+    let mut transaction = Open { connection, place, failed: &mut failed };
     // Everything is at hand when it is asked for: the future never waits.
     let done = work(&mut transaction).now_or_never();
     let outcome = match done.unwrap_or_else(|| Err(Unavailable("its work did not end".to_owned()))) {
-        Ok(()) => connection.execute_batch("COMMIT").map_err(|error| explain(&error)),
+        Ok(()) => connection.execute_batch("COMMIT").map_err(|error| failed(&error)),
         Err(error) => Err(error),
     };
-    if outcome.is_err() && !connection.is_autocommit() {
-        drop(connection.execute_batch("ROLLBACK"));
+    if outcome.is_err() && !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
+        *broken = true;
     }
     outcome
 }
@@ -138,6 +176,8 @@ fn in_transaction(connection: &mut Connection, place: Option<&Path>, work: Work)
 struct Open<'c> {
     connection: &'c mut Connection,
     place: Option<&'c Path>,
+    /// Puts a failure into words, and remembers it.
+    failed: &'c mut (dyn FnMut(&rusqlite::Error) -> Unavailable + Send),
 }
 
 impl Open<'_> {
@@ -177,11 +217,11 @@ impl rusqlite::ToSql for Value {
 
 impl Transaction for Open<'_> {
     fn query<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<Vec<Row>>> {
-        ready(self.rows(sql, values).map_err(|error| explain(&error))).boxed()
+        ready(self.rows(sql, values).map_err(|error| (self.failed)(&error))).boxed()
     }
 
     fn execute<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<u64>> {
-        ready(self.change(sql, values).map_err(|error| explain(&error))).boxed()
+        ready(self.change(sql, values).map_err(|error| (self.failed)(&error))).boxed()
     }
 
     fn now(&mut self) -> BoxFuture<'_, Outcome<i64>> {
@@ -193,43 +233,52 @@ impl Transaction for Open<'_> {
     }
 }
 
-fn open(place: Option<&Path>, owner: i64, patience: Duration) -> Outcome<Opened> {
-    let Some(directory) = place else {
-        let connection = Connection::open_in_memory().map_err(|error| explain(&error))?;
-        return prepare(Opened { connection, identity: None, life: None });
-    };
+fn in_memory() -> Outcome<Opened> {
+    let connection = Connection::open_in_memory().map_err(|error| explain(&error))?;
+    prepare(Opened { connection, identity: None })
+}
+
+fn open(directory: &Path, owner: i64, life: &mut Option<Life>) -> Outcome<Opened> {
     let unusable = |error: io::Error| Unavailable(format!("{} cannot be used: {error}", directory.display()));
     private_directory(directory).map_err(unusable)?;
     // SQLite follows no link in the whole path when told so; a link above the directory is the user's own affair.
     let directory = fs::canonicalize(directory).map_err(unusable)?;
     let file = directory.join(FILE);
+    let _alone = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
     private_file(&file).map_err(|error| Unavailable(format!("{} cannot be used: {error}", file.display())))?;
-    let life = Some(live(&directory, owner).map_err(unusable)?);
+    if life.is_none() {
+        tidy(&directory);
+        *life = Some(Life::show(&directory, owner).map_err(unusable)?);
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(&file, flags).map_err(|error| explain(&error))?;
-    connection.busy_timeout(patience).map_err(|error| explain(&error))?;
-    write_ahead(&connection, patience).map_err(|error| explain(&error))?;
+    connection.busy_timeout(PATIENCE).map_err(|error| explain(&error))?;
+    write_ahead(&connection).map_err(|error| explain(&error))?;
     let verdict: String =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| explain(&error))?;
     if verdict != "ok" {
         return Err(Unavailable(format!("{} is damaged", file.display())));
     }
-    prepare(Opened { connection, identity: identity(&directory), life })
+    prepare(Opened { connection, identity: identity(&directory) })
 }
 
 /// Every commit reaches the disk before it counts; the layout is brought up to date, once, whoever comes first.
 fn prepare(mut opened: Opened) -> Outcome<Opened> {
-    opened.connection.execute_batch("PRAGMA synchronous = FULL").map_err(|error| explain(&error))?;
-    in_transaction(&mut opened.connection, None, Box::new(|transaction| layout::migrate(transaction).boxed()))?;
+    // The second is for macOS, where a plain sync stops at the drive's cache.
+    let durable = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON";
+    opened.connection.execute_batch(durable).map_err(|error| explain(&error))?;
+    opened.connection.set_prepared_statement_cache_capacity(64);
+    let work: Work = Box::new(|transaction| layout::migrate(transaction).boxed());
+    in_transaction(&mut opened.connection, None, work, &mut false)?;
     Ok(opened)
 }
 
 /// Turns write-ahead logging on. `SQLite` does not wait for others here by itself.
-fn write_ahead(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
     let begun = Instant::now();
     loop {
         match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)) {
-            Err(error) if is_busy(&error) && begun.elapsed() < patience => {
+            Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => {
                 std::thread::sleep(Duration::from_millis(5));
             }
             other => return other.map(drop),
@@ -239,6 +288,14 @@ fn write_ahead(connection: &Connection, patience: Duration) -> rusqlite::Result<
 
 fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// Whether another connection may fare better. Not where the file is only busy or the disk full, nor where a row broke
+/// a rule.
+fn is_broken(error: &rusqlite::Error) -> bool {
+    let passing = Some(ErrorCode::DiskFull) == error.sqlite_error_code()
+        || Some(ErrorCode::ConstraintViolation) == error.sqlite_error_code();
+    !passing && !is_busy(error)
 }
 
 fn explain(error: &rusqlite::Error) -> Unavailable {
@@ -342,18 +399,19 @@ fn identity(directory: &Path) -> Option<(u64, u64)> {
     fs::metadata(directory.join(FILE)).ok().map(|_| (0, 0))
 }
 
-fn life_of(directory: &Path, owner: i64) -> PathBuf {
-    directory.join(format!("journal.owner-{owner:016x}"))
+#[cfg(unix)]
+fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-/// Shows the others that this process lives.
-fn live(directory: &Path, owner: i64) -> io::Result<Life> {
-    let path = life_of(directory, owner);
-    // Left from an opening before this one, of the same process.
-    drop(fs::remove_file(&path));
-    let locked = make_file(&path)?;
-    locked.try_lock().map_err(io::Error::other)?;
-    Ok(Life { path, _locked: locked })
+#[cfg(not(unix))]
+fn is_same(_: &fs::Metadata, _: &fs::Metadata) -> bool {
+    true
+}
+
+fn life_of(directory: &Path, owner: i64) -> PathBuf {
+    directory.join(format!("{LIFE}{owner:016x}"))
 }
 
 /// Whether a process lives: its lock cannot be had. What cannot be told is taken for life.
@@ -368,5 +426,21 @@ fn lives(directory: &Path, owner: i64) -> bool {
             }
             Err(_) => true,
         },
+    }
+}
+
+/// Removes the marks of processes that were ended by force; nobody may ever ask for them.
+fn tidy(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let is_old = || {
+            entry.metadata().and_then(|about| about.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LEFT))
+        };
+        if entry.file_name().to_string_lossy().starts_with(LIFE)
+            && is_old()
+            && File::open(entry.path())
+                .is_ok_and(|file| file.try_lock().is_ok() && fs::remove_file(entry.path()).is_ok())
+        {
+            tracing::debug!("the mark of a process that is gone was removed");
+        }
     }
 }

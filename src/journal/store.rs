@@ -3,6 +3,7 @@
 use std::fmt;
 
 use futures::future::BoxFuture;
+use uuid::Uuid;
 
 /// Why nothing could be read or written, in words for an operator. Nothing is sent without the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +71,12 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
+/// A number for a process, by which it is known to live: random, and never negative.
+pub(super) fn new_owner() -> i64 {
+    let (random, _) = Uuid::new_v4().as_u64_pair();
+    i64::try_from(random >> 1).unwrap_or(i64::MAX)
+}
+
 pub(super) type Row = Vec<Value>;
 pub(super) type Outcome<T> = Result<T, Unavailable>;
 
@@ -83,12 +90,23 @@ pub(super) trait Transaction: Send {
     /// The time that all who share the store go by, in milliseconds since 1970.
     fn now(&mut self) -> BoxFuture<'_, Outcome<i64>>;
 
-    /// Whether the process that has this number still runs.
+    /// Whether the process that has this number still runs. What cannot be told is taken for life: a mistake either way
+    /// stops something, but never lets anything be sent twice.
     fn lives(&mut self, owner: i64) -> BoxFuture<'_, Outcome<bool>>;
 }
 
 /// What is done in a transaction; an error takes all of it back.
 pub(super) type Work = Box<dyn for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<()>> + Send>;
+
+/// When what is written must be on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lasting {
+    /// Before the transaction counts, with all that was written before it: what must not be forgotten whatever happens.
+    OnDisk,
+    /// With the next transaction that must, or by itself. Every process sees it at once, and only the loss of the whole
+    /// machine can take it back: then what was under way counts as not known, and is looked for.
+    Soon,
+}
 
 /// A store. Opened when first used; one that could not be opened is tried again the next time.
 pub(super) trait Store: Send + Sync {
@@ -99,5 +117,5 @@ pub(super) trait Store: Send + Sync {
     fn owner(&self) -> i64;
 
     /// Runs a transaction. No two run at the same time, in this or any other process.
-    fn transact(&self, work: Work) -> BoxFuture<'_, Outcome<()>>;
+    fn transact(&self, work: Work, lasting: Lasting) -> BoxFuture<'_, Outcome<()>>;
 }

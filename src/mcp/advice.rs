@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::{Problem, Refusal, Status};
+use crate::domain::{Object, Problem, Refusal, Status};
 use crate::journal::{Operation, State};
 use crate::tools::{Effect, not_configured, said};
 use crate::truedy::{Error, NotSent, Saying};
@@ -201,7 +201,7 @@ pub(super) fn on_unresolved(open: &[Operation], given: &Value, tool: &str, effec
         nothing(effect),
         names.join(", ")
     );
-    let open: Vec<Value> = open.iter().map(Operation::to_json).collect();
+    let open: Vec<Value> = open.iter().map(|operation| Value::Object(operation.to_json())).collect();
     Refusal::new(Status::OperationUnresolved, summary)
         .with("unresolved", open)
         .with("acknowledge_unresolved", ids)
@@ -209,12 +209,12 @@ pub(super) fn on_unresolved(open: &[Operation], given: &Value, tool: &str, effec
 }
 
 /// The change goes on although the caller must be answered now.
-pub(super) fn in_progress(effect: Effect, id: &str) -> Refusal {
+pub(super) fn in_progress(effect: Effect, object: &Object, id: &str) -> Refusal {
     let summary = format!(
         "{} The call is still running and goes on by itself, for three minutes at most. Do not repeat it: list_operations tells when it is done.",
         unknown(effect).replace("not known whether", "not known yet whether")
     );
-    Refusal::new(Status::InProgress, summary).with("next", look_up(id))
+    Refusal::new(Status::InProgress, summary).with("number", object.name()).with("next", look_up(id))
 }
 
 /// The call that tells what became of an operation.

@@ -116,7 +116,7 @@ fn entry<T: Tool>(way: Way) -> Entry {
     let secrets = T::secrets();
     let mut card = ToolCard::new(T::NAME, Cow::Owned(description), input)
         .with_title(T::TITLE)
-        .with_raw_output_schema(Arc::new(output_schema::<T::Output>()))
+        .with_raw_output_schema(Arc::new(output_schema::<T::Output>(effect.reads())))
         .with_annotations(annotations);
     if effect.grave() {
         let mut meta = MetaObject::default();

@@ -67,7 +67,7 @@ impl From<Refusal> for Halt {
 /// What let a change pass.
 struct Pass<P> {
     plan: P,
-    stakes: Stakes,
+    stakes: Box<Stakes>,
     nonce: Option<String>,
 }
 
@@ -129,7 +129,7 @@ impl Service {
             }
         };
         tracing::info!(tool = T::NAME, object = pass.stakes.object.name(), %id, "changing");
-        self.act(tool, pass.plan, claims, id, desk).await.map_err(Halt::from)
+        self.act(tool, pass.plan, claims, &pass.stakes.object, id, desk).await.map_err(Halt::from)
     }
 
     /// Whether there is room for one more, as far as the journal knows; nothing is read from Truedy for what there is not.
@@ -308,6 +308,7 @@ impl Service {
         tool: T,
         plan: T::Plan,
         claims: &Claims,
+        object: &Object,
         id: Uuid,
         mut desk: Desk,
     ) -> Result<Reply, Refusal> {
@@ -329,7 +330,7 @@ impl Service {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) => Err(with_operation(advice::on_fault(T::EFFECT), id)),
             Err(_) if record.is_lost() => Err(with_operation(unknown, id)),
-            Err(_) => Err(with_operation(advice::in_progress(T::EFFECT, &id.to_string()), id)),
+            Err(_) => Err(with_operation(advice::in_progress(T::EFFECT, object, &id.to_string()), id)),
         }
     }
 
@@ -398,7 +399,7 @@ impl Service {
 }
 
 /// Reads what there is to know.
-async fn plan<T: Change>(tool: &T, desk: &Desk) -> Result<(T::Plan, Stakes), Halt> {
+async fn plan<T: Change>(tool: &T, desk: &Desk) -> Result<(T::Plan, Box<Stakes>), Halt> {
     match tool.plan(&desk.with(desk.call.within(PLANNING))).await {
         Ok(Step::Ready(plan, stakes)) => Ok((plan, stakes)),
         Ok(Step::Done(answer)) => Err(Halt::Answered(done(&answer))),

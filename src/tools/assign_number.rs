@@ -24,14 +24,14 @@ const AFTERWARDS: Duration = Duration::from_secs(6);
 arguments! {
     /// Assign (attach, give) a phone number to an agent for one direction: inbound, let it answer calls; outbound, let it call from there (caller ID).
     ///
-    /// Call twice for both. Outbound calls need an outbound assignment. If another agent (bot) has the direction, nothing changes and the
-    /// result names it; confirm: true then moves the calls. Returns what was read back. Undo: unassign_number.
+    /// Call twice for both. If another agent (bot) has the direction, nothing changes and the
+    /// result names it; confirm: true then moves the calls. Returns what was read back.
     AssignNumber {
         /// The number, "+14155550123", or its id.
         number_id: NumberRef,
         /// The agent's exact name, "Front desk", or id.
         agent_id: AgentRef,
-        /// Calls to the number, or from it.
+        /// inbound: calls to it.
         assignment_type: Direction,
         /// true: take it from another agent, once the user agreed.
         confirm: Option<bool>,
@@ -120,7 +120,7 @@ impl Change for AssignNumber {
             ..Object::number(name.clone())
         };
         let seen = format!("{slot:?}");
-        Ok(Step::Ready(plan, Stakes { object, without_flag, seen, ..Stakes::default() }))
+        Ok(Step::Ready(plan, Box::new(Stakes { object, without_flag, seen, ..Stakes::default() })))
     }
 
     async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Assigned>, Failure> {
@@ -188,8 +188,9 @@ impl Change for AssignNumber {
     fn unknown(&self) -> Refusal {
         let name = &self.number_id;
         let summary = format!(
-            "It is not known whether {name} was assigned. Look with {} before trying again.",
-            names::GET_AGENT_NUMBERS
+            "It is not known whether {name} was assigned. Look with {} or {} before trying again.",
+            names::GET_AGENT_NUMBERS,
+            names::LIST_OPERATIONS
         );
         Refusal::new(Status::OutcomeUnknown, summary).with("number", name.as_str())
     }

@@ -4,13 +4,15 @@
 
 use std::time::Duration;
 
-use super::outcome::{Documented, Found, appears};
+use super::outcome::{Documented, Found, appears, shows};
 use super::tool::Desk;
 use crate::domain::OwnedNumber;
 use crate::truedy::{Error, Reply, Request};
 
 /// What is kept back of the time of a change for finding out what became of it.
 const AFTERWARDS: Duration = Duration::from_secs(10);
+/// How long nothing is heard before the list is looked at all the same, and again each time. The caller still waits then.
+const SILENCE: Duration = Duration::from_secs(13);
 /// How long a number that was confirmed is looked for in the list.
 const CONFIRMING: Duration = Duration::from_secs(4);
 
@@ -38,7 +40,13 @@ pub(super) async fn make(
     request: Request,
     documented: impl Fn(&Error) -> Option<Documented>,
 ) -> Result<Made, Error> {
-    match desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await {
+    let call = desk.call.leaving(AFTERWARDS);
+    let sent = tokio::select! {
+        biased;
+        sent = desk.truedy.send(request, &call) => sent,
+        row = shows_meanwhile(desk, number) => return Ok(Made::Seen(row)),
+    };
+    match sent {
         Ok(reply) => {
             let found = appears(&desk.with(desk.call.within(CONFIRMING)), number, true).await;
             Ok(Made::Confirmed(reply, found))
@@ -63,5 +71,16 @@ pub(super) async fn make(
             Found::Absent | Found::Unreadable => Err(Error::Refused(saying)),
         },
         Err(error) => Err(error),
+    }
+}
+
+/// Waits until the list shows the number although Truedy has not answered. For ever, if it does not.
+async fn shows_meanwhile(desk: &Desk, number: &str) -> Box<OwnedNumber> {
+    tokio::time::sleep(SILENCE).await;
+    loop {
+        if let Some(row) = shows(desk, number).await {
+            return row;
+        }
+        tokio::time::sleep(SILENCE).await;
     }
 }

@@ -17,8 +17,7 @@ use crate::truedy::{Error, Saying};
 arguments! {
     /// Show (returns) one agent's phone numbers: which it answers (inbound) and which it calls from (outbound), fresh from Truedy.
     ///
-    /// The surest check of an assignment. Without an outbound one an agent cannot call, without an inbound one it has nothing to answer.
-    /// All agents: list_agents.
+    /// The surest check of an assignment. Without an outbound one it cannot call.
     GetAgentNumbers {
         /// The agent's exact name, "Front desk", or id.
         agent_id: AgentRef,

@@ -18,8 +18,7 @@ use crate::truedy::{Error, Request, Saying};
 arguments! {
     /// Get the webhook URL of an agent, to set at an own carrier (BYOC: Twilio, Telnyx, SIP) so that it sends its calls to the agent.
     ///
-    /// Returns it and where to paste it. Only imported numbers need it. Each agent has its own, which does not change; an agent that is not
-    /// synced, such as a draft, has none.
+    /// Returns it and where to paste it. A draft agent has none.
     GetWebhookUrl {
         /// The agent's exact name, "Front desk", or id.
         agent_id: AgentRef,

@@ -23,7 +23,7 @@ use crate::truedy::{Nature, Request};
 arguments! {
     /// Import (bring, connect) an existing phone number from an own carrier, BYOC: Telnyx, Twilio or a SIP trunk. Live calls may move to Truedy.
     ///
-    /// The number stays with its carrier, which goes on billing it: no porting, no purchase. Truedy does not check the credentials.
+    /// It stays with its carrier, which bills it: no porting, no purchase.
     /// Returns the id. Afterwards assign an agent and set its get_webhook_url at the carrier. telnyx and twilio need api_key, custom_sip the three sip fields.
     ImportNumber {
         /// E.164: + and 2 to 15 digits, "+14155550123".
@@ -42,7 +42,7 @@ arguments! {
         sip_password: Option<Secret>,
         /// Public SIP host, "sip.example.com:5061".
         sip_server: Option<SipServer>,
-        /// Name for the stored credential, "Main line".
+        /// A name for it, "Main line".
         friendly_name: Option<Label>,
     }
 }
@@ -146,7 +146,7 @@ impl Change for ImportNumber {
         let before = lookup::credential_ids(desk).await.ok();
         Ok(Step::Ready(
             before.clone(),
-            Stakes {
+            Box::new(Stakes {
                 object: self.object(before),
                 flight: Some(flight(number)),
                 question: Some(Question {
@@ -155,7 +155,7 @@ impl Change for ImportNumber {
                     declined: "Nothing was imported.".to_owned(),
                 }),
                 ..Stakes::default()
-            },
+            }),
         ))
     }
 
@@ -198,8 +198,9 @@ impl Change for ImportNumber {
     fn unknown(&self) -> Refusal {
         let number = &self.phone_number;
         let summary = format!(
-            "It is not known whether {number} was imported. Do not repeat the call: a repeat stores the credential a second time. It is looked for in the account; {} tells what is known.",
-            names::LIST_OPERATIONS
+            "It is not known whether {number} was imported. Do not repeat the call: a repeat stores the credential a second time. It is looked for in the account; {} tells what is known, and {} shows it once it is there.",
+            names::LIST_OPERATIONS,
+            names::LIST_NUMBERS
         );
         Refusal::new(Status::OutcomeUnknown, summary).with("number", number.as_str())
     }

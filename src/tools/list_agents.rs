@@ -15,18 +15,16 @@ use crate::domain::{Agent, AgentRef, Direction, Limit, Offset, Status, StatusNam
 use crate::truedy::Request;
 
 arguments! {
-    /// List the voice agents (assistants, bots) with status and numbers. Look one up by name.
-    ///
-    /// Every tool takes an agent's name as well as its id. Outbound calls need an outbound number; only active agents take calls.
-    /// Agents are made in Truedy's dashboard, not here.
+    /// List the voice agents (assistants, bots) with status and numbers. Look one up by its name, or part of it.
+    /// Only active agents take calls.
     ListAgents {
         /// Only names that contain this, "desk".
         name: Option<AgentRef>,
         /// Only this status: active, draft, creating or failed.
         status: Option<StatusName>,
-        /// Rows to return, 1 to 100, default 50.
+        /// 1 to 100, default 50.
         limit: Option<Limit>,
-        /// Rows to skip, 0 to 1000000: next_offset of the last answer.
+        /// 0 to 1000000, from next_offset.
         offset: Option<Offset>,
     }
 }

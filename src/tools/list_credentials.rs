@@ -17,7 +17,7 @@ use crate::truedy::Request;
 arguments! {
     /// List the carrier credentials stored for BYOC: which provider accounts (Telnyx, Twilio, SIP) are connected. Never a key or password.
     ///
-    /// Shows id, provider, name and date. They belong to imported numbers and do not make purchases work. They cannot be deleted here.
+    /// Shows id, provider, name and date. They do not make purchases work.
     ListCredentials {}
 }
 

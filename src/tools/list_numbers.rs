@@ -16,20 +16,19 @@ use crate::domain::{AgentRef, Limit, Offset, OwnedNumber, Slot, Status, StatusNa
 arguments! {
     /// List our phone numbers: show each number this account has, who answers the number (agent, inbound), who calls from the number (outbound), numbers nobody uses (unused).
     ///
-    /// Shows id, number, status (active, pending), managed (bought) or byoc (imported). unknown: Truedy did not say. Also shows whether a
-    /// purchase went through. Over 20 rows come as a table (columns, rows). Numbers for sale: search_numbers.
+    /// Shows id, number, status (active, pending), managed (bought) or byoc (imported).
     ListNumbers {
         /// Only this status: active, pending or inactive.
         status: Option<StatusName>,
-        /// true: only bought ones; false: only imported ones.
+        /// true: only bought; false: only imported.
         managed: Option<bool>,
-        /// true: only those no agent uses; false: only those in use.
+        /// true: only unused; false: only used.
         unassigned: Option<bool>,
-        /// Only those of this agent: exact name ("Front desk") or id.
+        /// The agent's exact name, "Front desk", or id.
         agent_id: Option<AgentRef>,
-        /// Rows to return, 1 to 100, default 50.
+        /// 1 to 100, default 50.
         limit: Option<Limit>,
-        /// Rows to skip, 0 to 1000000: next_offset of the last answer.
+        /// 0 to 1000000, from next_offset.
         offset: Option<Offset>,
     }
 }

@@ -2,14 +2,14 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::answer::{Answer, Failure};
 use super::arguments::arguments;
 use super::names;
 use super::reconcile::reconcile;
 use super::tool::{Desk, Effect, Read, Tool};
-use crate::domain::{Moment, NumberRef, OperationId, OperationState, OperationTool, Refusal, Status};
+use crate::domain::{ChangeName, Moment, NumberRef, OperationId, OperationState, Refusal, Status};
 use crate::journal::{Operation, Query, State};
 
 /// How long unresolved operations are looked for before the answer.
@@ -18,16 +18,17 @@ const LOOKING: std::time::Duration = std::time::Duration::from_secs(6);
 const SHOWN: u32 = 20;
 
 arguments! {
-    /// List operations, the journal (history, audit log) of changes: what was bought, imported, assigned, unassigned, released or refused, and what is still unresolved.
+    /// List operations (journal, history, audit log): what was bought, imported, assigned, released or refused, and what is unresolved.
     ///
-    /// Unresolved ones (state unknown) come first: it is not known whether they happened; they are looked for. Returns the newest 20 that fit.
+    /// Unresolved ones (state unknown) come first: whether they happened is not known; they are
+    /// looked for. Then the newest 20.
     ListOperations {
         /// One operation: its operation_id.
         id: Option<OperationId>,
-        /// unknown: unresolved. begun and sent: running.
+        /// unknown: unresolved; sent: running.
         state: Option<OperationState>,
-        /// Only this tool's.
-        tool: Option<OperationTool>,
+        /// Only this tool's, "purchase_number".
+        tool: Option<ChangeName>,
         /// The number, "+14155550123", or its id.
         object: Option<NumberRef>,
         /// From then on, "2026-11-25T08:00:00Z".
@@ -38,7 +39,7 @@ arguments! {
 /// Operations.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct Operations {
-    operations: Vec<Value>,
+    operations: Vec<Map<String, Value>>,
     unresolved: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<&'static str>,
@@ -98,7 +99,7 @@ impl ListOperations {
             tenant: Some(desk.caller.tenant.clone()),
             id: self.id.as_ref().map(|id| id.as_str().to_ascii_lowercase()),
             state: self.state.and_then(|state| State::read(state.as_str())),
-            tool: self.tool.map(|tool| tool.as_str().to_owned()),
+            tool: self.tool.as_ref().map(|tool| tool.as_str().to_owned()),
             object: self.object.as_ref().map(|object| object.as_str().to_owned()),
             since: self.since.as_ref().map(Moment::as_millisecond),
             after_rev: None,

@@ -8,7 +8,7 @@ use crate::domain::{OwnedNumber, Refusal, Status};
 use crate::truedy::{Error, Saying};
 
 /// When the list is looked at after an outcome that is not known, in seconds after the first look.
-pub(super) const LOOKS: [u64; 8] = [0, 2, 5, 10, 20, 40, 80, 150];
+const LOOKS: [u64; 8] = [0, 2, 5, 10, 20, 40, 80, 150];
 /// The same after a refusal that documents itself.
 const SHORT_LOOKS: [u64; 2] = [0, 2];
 /// What is kept back for putting the answer together.
@@ -56,6 +56,13 @@ async fn look(
         }
     }
     last
+}
+
+/// Looks once whether the list shows a number.
+pub(super) async fn shows(desk: &Desk, number: &str) -> Option<Box<OwnedNumber>> {
+    let desk = desk.with(desk.call.unstoppable());
+    let numbers = numbers_until(&desk, true, |row| row.number == number).await.ok()?;
+    numbers.rows.into_iter().find(|row| row.number == number).map(Box::new)
 }
 
 /// Waits for a number to appear in the list.

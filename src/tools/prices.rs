@@ -25,9 +25,12 @@ impl Price {
     pub(super) fn read(offer: &Value) -> Self {
         let cost = offer.get("cost_information").unwrap_or(&Value::Null);
         let amount = |field| text_at(cost, field).filter(|text| is_amount(text));
+        let upfront = amount("upfront_cost");
+        // What is paid once and cannot be read is not nothing: then the whole price is not known.
+        let readable = upfront.is_some() || cost.get("upfront_cost").is_none_or(Value::is_null);
         Self {
-            monthly: amount("monthly_cost"),
-            upfront: amount("upfront_cost"),
+            monthly: amount("monthly_cost").filter(|_| readable),
+            upfront,
             currency: text_at(cost, "currency")
                 .filter(|text| text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())),
         }

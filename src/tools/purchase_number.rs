@@ -29,20 +29,19 @@ const PRICING: Duration = Duration::from_secs(6);
 arguments! {
     /// Buy (purchase, order, get) a new phone number. Paid every month until released. Returns id and status.
     ///
-    /// Take it from search_numbers and buy only what the user asked for. It is pending until the carrier has set it up, and then needs
-    /// assign_number. To bring one from an own carrier use import_number. If the outcome is unknown do not buy again: look in list_numbers.
+    /// Take it from search_numbers and buy only what the user asked for. Pending until the carrier has set it up; then assign_number. To bring one from an own carrier use import_number. If the outcome is unknown do not buy again: see list_operations.
     PurchaseNumber {
-        /// E.164: + and 2 to 15 digits, as offered: "+14155550123".
+        /// E.164: + and 2 to 15 digits, "+14155550123".
         phone_number: E164,
-        /// Secret: own Telnyx key, to buy in an own Telnyx account.
+        /// Secret: own Telnyx key.
         api_key: Option<Secret>,
-        /// Buy only if it costs no more a month: "1.50".
+        /// At most this a month, "1.50".
         max_monthly_cost: Option<Ceiling>,
         /// true once the user agreed to the preview.
         confirm: Option<bool>,
         /// From the preview.
         confirmation_token: Option<ConfirmationToken>,
-        /// Ids from operation_unresolved, once the user knows that these may have been bought.
+        /// At most 50 ids the user knows may be bought.
         acknowledge_unresolved: Option<OperationIds>,
     }
 }
@@ -108,7 +107,7 @@ impl Change for PurchaseNumber {
         .with("next", json!({ "tool": Self::NAME, "arguments": { "phone_number": number, "confirm": true } }));
         Ok(Step::Ready(
             (),
-            Stakes {
+            Box::new(Stakes {
                 object: Object::number(number),
                 grave: true,
                 without_flag: Some(preview),
@@ -125,7 +124,7 @@ impl Change for PurchaseNumber {
                 flight: Some(flight(number)),
                 price: reserved,
                 ..Stakes::default()
-            },
+            }),
         ))
     }
 
@@ -163,8 +162,9 @@ impl Change for PurchaseNumber {
     fn unknown(&self) -> Refusal {
         let number = &self.phone_number;
         let summary = format!(
-            "It is not known whether {number} was bought. Do not repeat the call and do not buy another number instead. It is looked for in the account; {} tells what is known. If it does not show up, ask Truedy's dashboard or support before anything else.",
-            names::LIST_OPERATIONS
+            "It is not known whether {number} was bought. Do not repeat the call and do not buy another number instead. It is looked for in the account; {} tells what is known, and {} shows it once it is there. If it does not show up, ask Truedy's dashboard or support before anything else.",
+            names::LIST_OPERATIONS,
+            names::LIST_NUMBERS
         );
         Refusal::new(Status::OutcomeUnknown, summary).with("number", number.as_str())
     }

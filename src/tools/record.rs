@@ -54,7 +54,12 @@ impl Clearance for Record {
 
     fn clear(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
-            match self.journal.clear(self.id, self.is_lost()).await {
+            let cleared = if self.is_lost() {
+                self.journal.clear_again(self.id).await
+            } else {
+                self.journal.clear(self.id).await
+            };
+            match cleared {
                 Ok(true) => Ok(()),
                 Ok(false) => Err("another process took over what was recorded".to_owned()),
                 Err(unavailable) => Err(unavailable.0),

@@ -33,7 +33,7 @@ arguments! {
         number_id: NumberRef,
         /// true only after the user agreed to lose this number.
         confirm: Option<bool>,
-        /// The number again, E.164 "+14155550123", to check the id.
+        /// The number again, "+14155550123", to check the id.
         phone_number: Option<E164>,
         /// From the preview.
         confirmation_token: Option<ConfirmationToken>,
@@ -150,7 +150,7 @@ impl Change for ReleaseNumber {
             seen: format!("{number:?}"),
             ..Stakes::default()
         };
-        Ok(Step::Ready(Plan { number, number_id }, stakes))
+        Ok(Step::Ready(Plan { number, number_id }, Box::new(stakes)))
     }
 
     async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Released>, Failure> {
@@ -193,8 +193,9 @@ impl Change for ReleaseNumber {
 
 fn unknown(name: &str) -> String {
     format!(
-        "It is not known whether {name} was released. Do not repeat the call: look for it with {} first.",
-        names::LIST_NUMBERS
+        "It is not known whether {name} was released. Do not repeat the call: look for it with {} or {} first.",
+        names::LIST_NUMBERS,
+        names::LIST_OPERATIONS
     )
 }
 

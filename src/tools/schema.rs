@@ -18,8 +18,12 @@ pub fn input_schema<T: JsonSchema>() -> (String, Map<String, Value>) {
 }
 
 /// The schema of a tool's result: what every result has, and this tool's data. Only what a refusal has too is required.
-pub fn output_schema<T: JsonSchema>() -> Map<String, Value> {
+/// A change is also told under which id it is found in the journal.
+pub fn output_schema<T: JsonSchema>(reads: bool) -> Map<String, Value> {
     let mut properties = json!({ "status": { "type": "string" }, "summary": { "type": "string" } });
+    if let Some(all) = properties.as_object_mut().filter(|_| !reads) {
+        all.insert("operation_id".to_owned(), json!({ "type": "string" }));
+    }
     if let (Some(all), Some(Value::Object(own))) = (properties.as_object_mut(), plain::<T>().remove("properties")) {
         all.extend(own.into_iter().map(|(name, mut schema)| {
             if let Some(schema) = schema.as_object_mut() {

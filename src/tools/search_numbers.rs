@@ -19,21 +19,19 @@ use crate::truedy::{Error, Nature, Reply, Request};
 
 arguments! {
     /// Search phone numbers for sale: find a number available in a country, city, state or area code, toll-free too, and what it costs (price, cost a month).
-    ///
-    /// Free, and reserves nothing: an offer may be gone a moment later. Buy it with purchase_number. An empty list is no failure:
-    /// search wider. Owned ones: list_numbers.
+    /// Free, and reserves nothing. Buy it with purchase_number.
     SearchNumbers {
-        /// Two capital letters, ISO 3166-1 (GB, CA); default US.
+        /// ISO 3166-1, "GB"; default US.
         country_code: Option<CountryCode>,
-        /// City, for example "San Francisco".
+        /// City, "San Francisco".
         locality: Option<Label>,
-        /// Area code, US and Canada only, for example "415".
+        /// US and Canada only, "415".
         area_code: Option<AreaCode>,
-        /// State or province, for example "CA".
+        /// State or province, "CA".
         administrative_area: Option<Label>,
-        /// toll_free: 800 numbers. Any type if left out.
+        /// toll_free: 800 numbers.
         phone_number_type: Option<NumberType>,
-        /// Secret: own Telnyx key, to search an own Telnyx account.
+        /// Secret: own Telnyx key.
         api_key: Option<Secret>,
         /// 1 to 10000.
         page: Option<Page>,

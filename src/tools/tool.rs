@@ -137,7 +137,7 @@ pub enum Step<P, T> {
     /// Nothing to change.
     Done(Answer<T>),
     /// This would be changed, with this at stake.
-    Ready(P, Stakes),
+    Ready(P, Box<Stakes>),
 }
 
 /// A tool that changes something: it reads and plans first, and acts only when the gate lets it.

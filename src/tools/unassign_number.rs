@@ -25,11 +25,10 @@ arguments! {
     /// Unassign (detach, disconnect) a phone number from its agent for one direction: that agent stops getting or making its calls at once.
     ///
     /// The account keeps it and pays for it; returns which agent lost it. To give it up for good use release_number.
-    /// Undo: assign_number.
     UnassignNumber {
         /// The number, "+14155550123", or its id.
         number_id: NumberRef,
-        /// Calls to the number, or from it.
+        /// inbound: calls to it.
         assignment_type: Direction,
     }
 }
@@ -86,7 +85,7 @@ impl Change for UnassignNumber {
             direction: Some(self.assignment_type.as_str().to_owned()),
             ..Object::number(plan.number.number.clone())
         };
-        Ok(Step::Ready(plan, Stakes { object, ..Stakes::default() }))
+        Ok(Step::Ready(plan, Box::new(Stakes { object, ..Stakes::default() })))
     }
 
     async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Unassigned>, Failure> {
@@ -131,8 +130,9 @@ impl Change for UnassignNumber {
     fn unknown(&self) -> Refusal {
         let name = &self.number_id;
         let summary = format!(
-            "It is not known whether {name} was unassigned. Do not repeat the call: look at it with {} first.",
-            names::LIST_NUMBERS
+            "It is not known whether {name} was unassigned. Do not repeat the call: look at it with {} or {} first.",
+            names::LIST_NUMBERS,
+            names::LIST_OPERATIONS
         );
         Refusal::new(Status::OutcomeUnknown, summary).with("number", name.as_str())
     }

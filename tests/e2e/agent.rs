@@ -529,7 +529,7 @@ pub(crate) fn program() -> Command {
             command.env_remove(name);
         }
     }
-    command.env_remove("RUST_LOG").kill_on_drop(true);
+    command.env_remove("RUST_LOG").env("HOME", crate::wire::home()).env_remove("XDG_STATE_HOME").kill_on_drop(true);
     command
 }
 

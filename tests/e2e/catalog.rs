@@ -11,7 +11,7 @@ use tiktoken_rs::{CoreBPE, o200k_base};
 use crate::agent::{Agent, Era, Human, Listed, Sandbox, in_both_eras, program};
 
 /// The order in which clients see them; read-only, destructive, idempotent, open-world.
-const TOOLS: [(&str, [bool; 4]); 11] = [
+const TOOLS: [(&str, [bool; 4]); 12] = [
     ("list_numbers", READS),
     ("search_numbers", READS),
     ("purchase_number", [false, true, false, true]),
@@ -23,6 +23,7 @@ const TOOLS: [(&str, [bool; 4]); 11] = [
     ("get_webhook_url", READS),
     ("list_credentials", READS),
     ("list_agents", READS),
+    ("list_operations", READS),
 ];
 const READS: [bool; 4] = [true, false, true, true];
 
@@ -157,7 +158,9 @@ async fn descriptions_are_of_a_readable_length_and_do_not_shout() {
         for order in ["IMPORTANT", "MUST", "WARNING", "NEVER", "ALWAYS"] {
             assert!(!tool.to_string().contains(order), "{}: {order}", name(&tool));
         }
-        for other in Regex::new("[a-z]+(_[a-z]+)*_(numbers?|url|credentials|agents)\\b").unwrap().find_iter(description)
+        for other in Regex::new("[a-z]+(_[a-z]+)*_(numbers?|url|credentials|agents|operations)\\b")
+            .unwrap()
+            .find_iter(description)
         {
             assert!(TOOLS.iter().any(|(name, _)| *name == other.as_str()), "{} names {}", name(&tool), other.as_str());
         }
@@ -225,6 +228,7 @@ async fn every_argument_is_described_and_bounded() {
             let at = format!("{} {argument}", name(&tool));
             let description = schema["description"].as_str().unwrap_or_default();
             assert!((5..=200).contains(&description.len()), "{at}: {description:?}");
+            let schema = if schema["type"] == "array" { &schema["items"] } else { schema };
             let bounded = schema.get("enum").is_some()
                 || schema.get("pattern").is_some()
                 || (schema["minimum"].is_i64() && schema["maximum"].is_i64());
@@ -329,6 +333,7 @@ async fn answers_and_refusals_of_every_tool_keep_to_its_schema(era: Era) {
         ("get_webhook_url", json!({ "agent_id": "Front desk" }), json!({ "agent_id": "Night line" })),
         ("list_credentials", json!({}), json!({ "all": true })),
         ("list_agents", json!({}), json!({ "limit": 0 })),
+        ("list_operations", json!({}), json!({ "state": "open" })),
     ] {
         let answer = agent.call(tool, good).await.unwrap_or_else(|refusal| panic!("{tool}: {refusal:?}"));
         let schema = agent.tools().iter().find(|known| known.name == tool).unwrap().output_schema.clone().unwrap();
@@ -342,7 +347,7 @@ async fn answers_and_refusals_of_every_tool_keep_to_its_schema(era: Era) {
 }
 
 /// What people say, and the tool they need.
-const SAID: [(&str, &str); 40] = [
+const SAID: [(&str, &str); 43] = [
     ("which numbers do we have", "list_numbers"),
     ("show all our phone numbers", "list_numbers"),
     ("numbers nobody uses", "list_numbers"),
@@ -383,6 +388,9 @@ const SAID: [(&str, &str); 40] = [
     ("which bots do we have", "list_agents"),
     ("list the agents", "list_agents"),
     ("find the assistant called Front desk", "list_agents"),
+    ("what was bought today", "list_operations"),
+    ("is anything still unresolved", "list_operations"),
+    ("show the history of changes", "list_operations"),
 ];
 
 /// Clients search the tools by their words and show a model only the best.

@@ -33,7 +33,7 @@ const COMMANDS: [&[&str]; 12] = [
 ];
 
 /// Every setting: its flag, its variable, and a value that is right.
-const SETTINGS: [(&str, &str, Option<&str>); 25] = [
+const SETTINGS: [(&str, &str, Option<&str>); 26] = [
     ("--api-key-file", "TRUEDY_API_KEY_FILE", Some("/dev/null")),
     ("--base-url", "TRUEDY_BASE_URL", Some("http://127.0.0.1:9")),
     ("--upstream-rpm", "TRUEDY_MCP_UPSTREAM_RPM", Some("7")),
@@ -58,6 +58,7 @@ const SETTINGS: [(&str, &str, Option<&str>); 25] = [
     ("--countries", "TRUEDY_MCP_COUNTRIES", Some("US,CA")),
     ("--number-types", "TRUEDY_MCP_NUMBER_TYPES", Some("local,toll_free")),
     ("--sip-hosts", "TRUEDY_MCP_SIP_HOSTS", Some("sip.example.com")),
+    ("--journal", "TRUEDY_MCP_JOURNAL", Some("memory")),
     ("--log-format", "TRUEDY_MCP_LOG_FORMAT", Some("text")),
 ];
 
@@ -105,7 +106,7 @@ fn the_help_shows_variables_examples_and_exit_codes() {
         // Without the breaks of lines.
         let help = truedy(arguments).fine().split_whitespace().collect::<Vec<_>>().join(" ");
         for (flag, variable, _) in SETTINGS {
-            assert!(help.contains(flag) && help.contains(&format!("[env: {variable}=")), "{arguments:?}: {flag}");
+            assert!(help.contains(flag) && help.contains(&format!("[env: {variable}")), "{arguments:?}: {flag}");
         }
         for word in ["Examples:", "truedy-mcp tour", "TRUEDY_API_KEY", "Exit codes:"] {
             assert!(help.contains(word), "{arguments:?}: {word}");
@@ -143,10 +144,12 @@ fn every_setting_has_a_variable_named_after_its_flag() {
             "base-url" => "TRUEDY_BASE_URL".to_owned(),
             other => format!("TRUEDY_MCP_{}", other.replace('-', "_").to_uppercase()),
         };
-        assert!(help.contains(&format!("[env: {variable}=]")), "{flag}");
+        // What may hold a password does not show what it holds.
+        let shown = if *flag == "journal" { format!("[env: {variable}]") } else { format!("[env: {variable}=]") };
+        assert!(help.contains(&shown), "{flag}");
     }
     // And the table of these tests has them all.
-    for flag in flags.iter().filter(|flag| !own.contains(flag) && **flag != "state-dir") {
+    for flag in flags.iter().filter(|flag| !own.contains(flag) && !["state-dir", "state-key-file"].contains(*flag)) {
         assert!(SETTINGS.iter().any(|(known, ..)| known.trim_start_matches("--") == *flag), "{flag}");
     }
     assert!(flags.len() > SETTINGS.len());
@@ -183,16 +186,23 @@ fn offered(arguments: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
 
 #[test]
 fn each_setting_does_the_same_by_flag_and_by_variable() {
-    let reads =
-        ["list_numbers", "search_numbers", "get_agent_numbers", "get_webhook_url", "list_credentials", "list_agents"];
+    let reads = [
+        "list_numbers",
+        "search_numbers",
+        "get_agent_numbers",
+        "get_webhook_url",
+        "list_credentials",
+        "list_agents",
+        "list_operations",
+    ];
     assert_eq!(offered(&["--read-only"], &[]), reads);
     assert_eq!(offered(&[], &[("TRUEDY_MCP_READ_ONLY", "true")]), reads);
     assert_eq!(offered(&[], &[("TRUEDY_MCP_READ_ONLY", "1")]), reads);
-    assert_eq!(offered(&[], &[("TRUEDY_MCP_READ_ONLY", "false")]).len(), 11);
+    assert_eq!(offered(&[], &[("TRUEDY_MCP_READ_ONLY", "false")]).len(), 12);
     assert_eq!(offered(&["--tools", "list_agents,list_numbers"], &[]), ["list_numbers", "list_agents"]);
     assert_eq!(offered(&[], &[("TRUEDY_MCP_TOOLS", "list_agents,list_numbers")]), ["list_numbers", "list_agents"]);
-    assert_eq!(offered(&["--exclude-tools", "release_number"], &[]).len(), 10);
-    assert_eq!(offered(&[], &[("TRUEDY_MCP_EXCLUDE_TOOLS", "release_number,list_agents")]).len(), 9);
+    assert_eq!(offered(&["--exclude-tools", "release_number"], &[]).len(), 11);
+    assert_eq!(offered(&[], &[("TRUEDY_MCP_EXCLUDE_TOOLS", "release_number,list_agents")]).len(), 10);
     assert_eq!(
         offered(&["--tools", "list_agents"], &[("TRUEDY_MCP_TOOLS", "list_numbers")]),
         ["list_agents"],
@@ -466,14 +476,14 @@ fn wrong_arguments_end_with_code_2_and_say_what_is_right() {
 #[test]
 fn without_a_command_and_a_terminal_it_serves() {
     let mut wire = Wire::open(program(), Era::Legacy);
-    assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(11));
+    assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(12));
     wire.running.close();
     assert_eq!(wire.running.ended(LONG), Some(0));
     // Settings are taken without a command too.
     let mut command = program();
     command.args(["--read-only"]);
     let mut wire = Wire::open(command, Era::Modern);
-    assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(6));
+    assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(7));
 }
 
 #[test]
@@ -567,9 +577,9 @@ fn tools_shows_what_clients_are_shown() {
     assert_eq!(listed["tools"], over_mcp["result"]["tools"]);
     let tools: Vec<&str> =
         listed["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert_eq!(tools.len(), 11);
+    assert_eq!(tools.len(), 12);
     let (plain, table) = (truedy(&["tools"]).fine(), truedy(&["tools", "--markdown"]).fine());
-    assert_eq!(table.lines().count(), 13);
+    assert_eq!(table.lines().count(), 14);
     assert!(table.lines().all(|line| line.starts_with('|') && line.ends_with('|')), "{table}");
     for tool in tools {
         assert!(plain.lines().any(|line| line.starts_with(tool) && line.contains("tokens")), "{plain}");
@@ -751,13 +761,67 @@ fn doctor_finds_everything_in_order_on_a_sandbox() {
         "{report}"
     );
     let checks = report["checks"].as_array().unwrap();
-    for name in ["base_url", "key", "truedy", "clock", "proxy", "state_dir", "policy"] {
+    for name in ["base_url", "key", "truedy", "clock", "proxy", "state_dir", "journal", "policy"] {
         let check =
             checks.iter().find(|check| check["check"] == json!(name)).unwrap_or_else(|| panic!("{name}: {report}"));
         assert_eq!(check["health"], json!("ok"), "{check}");
         assert!(text.contains(name), "{text}");
     }
     assert_eq!(truedy(&["doctor", "--json", "--sandbox"]).json()["mode"], json!("sandbox"));
+}
+
+/// Where nobody answers, with a password.
+const DATABASE: &str = "postgres://app:hunter2@127.0.0.1:1/truedy";
+
+#[test]
+fn a_password_of_the_journal_comes_by_its_variable_alone_and_shows_nowhere() {
+    for url in [DATABASE, "postgres://db.example.com/d?user=u&password=hunter2", "x://a:hunter2@b"] {
+        for arguments in [
+            vec!["--journal", url, "tools"],
+            vec!["tools", "--journal", url],
+            vec!["config", "print", "codex", "--journal", url],
+            vec!["sandbox", "--journal", url, "faults"],
+            vec!["--journal", "sqlite", "tools", "--journal", url],
+        ] {
+            let said = truedy(&arguments).refused(2);
+            assert!(said.contains("TRUEDY_MCP_JOURNAL") && said.contains("PGPASSFILE"), "{said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+        // The flag wins over the variable, which may hold one.
+        let variables = [("TRUEDY_MCP_JOURNAL", url), ("RUST_LOG", "trace")];
+        truedy_with(&["tools"], &variables, "").fine();
+        truedy_with(&["tools", "--journal", "memory"], &variables, "").fine();
+        let help = truedy_with(&["--help"], &variables, "").fine();
+        assert!(!help.contains("hunter2"), "{help}");
+    }
+    let variables = [("TRUEDY_MCP_JOURNAL", DATABASE), ("RUST_LOG", "trace")];
+    let ran = truedy_with(&["doctor"], &variables, "");
+    assert!(ran.stdout.contains("postgres, app@127.0.0.1:1/truedy: the database cannot be reached"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("the journal"), "detail is logged: {}", ran.stderr);
+    assert!(!(ran.stdout + &ran.stderr).contains("hunter2"));
+}
+
+#[test]
+fn doctor_opens_and_writes_the_journal_where_it_is() {
+    let home = TempDir::new().unwrap();
+    let state = home.path().join("state");
+    let check = |variables: &[(&str, &str)]| {
+        let common = [("TRUEDY_MCP_STATE_DIR", state.to_str().unwrap()), ("TRUEDY_MCP_SANDBOX", "1")];
+        let ran = truedy_with(&["doctor", "--json"], &[&common[..], variables].concat(), "");
+        let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+        report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "journal").unwrap().clone()
+    };
+    let kept = check(&[]);
+    assert_eq!(kept["health"], json!("ok"), "{kept}");
+    let file = state.join("sandbox-journal").join("journal.sqlite");
+    assert!(kept["found"].as_str().unwrap().contains("sandbox-journal") && file.is_file(), "{kept}");
+    assert_eq!(check(&[("TRUEDY_MCP_EPHEMERAL", "1")])["found"], json!("in memory; nothing unresolved"));
+    fs::write(&file, "no database").unwrap();
+    let damaged = check(&[]);
+    assert_eq!(damaged["health"], json!("bad"), "{damaged}");
+    assert!(damaged["found"].as_str().unwrap().contains("damaged"), "{damaged}");
+    let live = truedy_with(&["doctor"], &[("TRUEDY_MCP_JOURNAL", "memory")], "").stdout;
+    assert!(live.contains("notice  journal    in memory"), "{live}");
 }
 
 #[test]
@@ -782,6 +846,8 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
             1,
             "state_dir",
         ),
+        (vec![("TRUEDY_BASE_URL", base), ("TRUEDY_API_KEY", KEY), ("TRUEDY_MCP_JOURNAL", "mysql")], 2, "journal"),
+        (vec![("TRUEDY_BASE_URL", base), ("TRUEDY_API_KEY", KEY), ("TRUEDY_MCP_JOURNAL", DATABASE)], 1, "journal"),
     ] {
         let ran = truedy_with(&["doctor", "--json"], &variables, "");
         assert_eq!(ran.code, Some(code), "{variables:?}: {}", ran.stdout);
@@ -792,6 +858,7 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
         assert!(check["todo"].as_str().is_some_and(|todo| todo.len() > 10), "{check}");
         let text = truedy_with(&["doctor"], &variables, "");
         assert_eq!(text.code, Some(code));
+        assert!(![&ran.stdout, &ran.stderr, &text.stdout, &text.stderr].iter().any(|said| said.contains("hunter2")));
         assert!(text.stdout.contains(check["todo"].as_str().unwrap()), "{}", text.stdout);
     }
 }

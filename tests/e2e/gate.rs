@@ -565,7 +565,15 @@ async fn a_server_for_reading_only_changes_nothing(era: Era) {
     let offered: Vec<&str> = agent.tools().iter().map(|tool| tool.name.as_ref()).collect();
     assert_eq!(
         offered,
-        ["list_numbers", "search_numbers", "get_agent_numbers", "get_webhook_url", "list_credentials", "list_agents"]
+        [
+            "list_numbers",
+            "search_numbers",
+            "get_agent_numbers",
+            "get_webhook_url",
+            "list_credentials",
+            "list_agents",
+            "list_operations"
+        ]
     );
     assert!(agent.instructions().contains("read-only"));
     for (tool, arguments) in changes() {
@@ -581,7 +589,7 @@ in_both_eras!(a_tool_that_is_switched_off_is_neither_shown_nor_run);
 async fn a_tool_that_is_switched_off_is_neither_shown_nor_run(era: Era) {
     let without = Agent::with(Human::Agrees).in_era(era).flags(&["--exclude-tools", "release_number,list_agents"]);
     let without = without.start().await;
-    assert_eq!(without.tools().len(), 9);
+    assert_eq!(without.tools().len(), 10);
     assert!(without.tools().iter().all(|tool| tool.name != "release_number" && tool.name != "list_agents"));
     denied(without.call("release_number", release(IDLE)).await, "exclude_tools");
     denied(without.call("release_number", json!({ "number_id": IDLE })).await, "exclude_tools");
@@ -801,6 +809,19 @@ fn right(tool: &str) -> Value {
 /// Values that are wrong for an argument, told by its schema and its name.
 fn wrong(name: &str, schema: &Value) -> Vec<Value> {
     let long = "9".repeat(100_000);
+    if schema["type"] == "array" {
+        let ids = json!(vec!["0199d0ab"; 51]);
+        return vec![
+            json!("0199d0ab"),
+            json!({}),
+            json!(true),
+            json!([1]),
+            json!(["a b"]),
+            json!([long]),
+            json!([[]]),
+            ids,
+        ];
+    }
     let mut wrong = vec![json!([]), json!(["+14155550123"]), json!({}), json!({ "$ne": null })];
     match schema["type"].as_str() {
         Some("boolean") => wrong.extend([json!("true"), json!("false"), json!(0), json!(1), json!("yes")]),

@@ -15,6 +15,7 @@ mod failures;
 mod gate;
 mod house;
 mod journeys;
+mod levels;
 mod readme;
 mod secrets;
 mod transport;

@@ -4,9 +4,11 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -22,12 +24,27 @@ pub(crate) const MODERN: &str = "2026-07-28";
 /// The newest one that begins with a handshake.
 pub(crate) const LEGACY: &str = "2025-11-25";
 
+/// A home of one server's own: what it keeps, nobody else sees.
+pub(crate) fn home() -> PathBuf {
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("homes");
+        drop(std::fs::remove_dir_all(&root));
+        root
+    });
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    ROOT.join(NEXT.fetch_add(1, Ordering::Relaxed).to_string())
+}
+
 /// The program with an environment of its own: nothing of the tester's reaches it.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_truedy-mcp"));
-    command.env_clear();
+    command.env_clear().env("HOME", home());
     command
 }
+
+/// As many changes as one likes.
+pub(crate) const UNCAPPED: [&str; 6] =
+    ["--purchases-per-day", "unlimited", "--releases-per-day", "unlimited", "--imports-per-day", "unlimited"];
 
 /// The server for a Truedy at this address, with a key, and no limit of its own.
 pub(crate) fn server(base_url: &str) -> Command {
@@ -37,7 +54,8 @@ pub(crate) fn server(base_url: &str) -> Command {
 /// The same, keeping within so many requests a minute.
 pub(crate) fn server_within(base_url: &str, rpm: &str) -> Command {
     let mut command = program();
-    command.args(["stdio", "--upstream-rpm", rpm]).env("TRUEDY_BASE_URL", base_url).env("TRUEDY_API_KEY", KEY);
+    command.args(["stdio", "--upstream-rpm", rpm]).args(UNCAPPED);
+    command.env("TRUEDY_BASE_URL", base_url).env("TRUEDY_API_KEY", KEY);
     command
 }
 

@@ -17,7 +17,7 @@ from mcp.types import ElicitResult
 PROGRAM, SCRATCH = sys.argv[1], Path(sys.argv[2])
 STEPS = json.loads((Path(__file__).parent.parent / "conversation.json").read_text())
 NUMBER = "+14155550100"
-TOOLS = 11
+TOOLS = 12
 CHANGES = ["POST /api/public/v1/telephony/numbers/purchase", "DELETE /api/public/v1/telephony/numbers/<id>"]
 
 outcomes: list[bool] = []

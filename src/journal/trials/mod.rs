@@ -1,0 +1,146 @@
+//! The journal as its users meet it, over every store; and what each store must stand on its own.
+
+mod cases;
+mod doubt;
+mod files;
+mod model;
+mod server;
+mod stores;
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::operation::{Ending, Evidence, Intent, KnownBy, Operation, Query, State, Stop};
+use super::store::Store;
+use super::{Journal, Place, PostgresPlace, Unavailable};
+use crate::domain::{Caller, Money, Object};
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+
+/// A place for journals: each of them is another process.
+struct Fixture {
+    place: Place,
+    home: Option<TempDir>,
+}
+
+impl Fixture {
+    fn sqlite() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        Self { place: Place::Directory(home.path().join("state")), home: Some(home) }
+    }
+
+    fn journal(&self) -> Arc<Journal> {
+        Journal::new(self.place.clone(), "account".to_owned())
+    }
+
+    /// Ends a process, and comes back when the others can see it.
+    async fn crash(&self, journal: Arc<Journal>) {
+        let owner = journal.store.owner();
+        drop(Arc::into_inner(journal).expect("nobody else has it"));
+        if let Place::Postgres(place) = &self.place {
+            server::until_gone(place, owner).await;
+        }
+    }
+}
+
+fn number(last: u32) -> String {
+    format!("+1212555{last:04}")
+}
+
+/// A purchase of this number that nothing limits.
+fn purchase(number: &str) -> Intent {
+    Intent {
+        id: Uuid::now_v7(),
+        caller: Caller::local(),
+        tool: "purchase_number",
+        object: Object { number: Some(number.to_owned()), ..Object::default() },
+        flight: Some(format!("make:{number}")),
+        digest: "digest".to_owned(),
+        nonce: None,
+        price: None,
+        evidence: Evidence { flag: true, ..Evidence::default() },
+        acknowledged: Vec::new(),
+        stopped_by_unresolved: true,
+        most: None,
+        spend: None,
+    }
+}
+
+fn release(number: &str) -> Intent {
+    let flight = Some(format!("release:{number}"));
+    Intent { tool: "release_number", flight, stopped_by_unresolved: false, ..purchase(number) }
+}
+
+fn done() -> Ending {
+    Ending::new(true, "purchased", KnownBy::Answer)
+}
+
+fn refused() -> Ending {
+    Ending::new(false, "upstream_rejected", KnownBy::Answer)
+}
+
+fn money(text: &str) -> Option<Money> {
+    Some(Money::parse(text).unwrap())
+}
+
+/// Steps that must go well.
+impl Journal {
+    async fn begins(&self, intent: Intent) -> Uuid {
+        let id = intent.id;
+        assert_eq!(self.begin(intent).await, Ok(None));
+        id
+    }
+
+    async fn stops(&self, intent: Intent) -> Stop {
+        self.begin(intent).await.unwrap().expect("it is stopped")
+    }
+
+    async fn sends(&self, intent: Intent) -> Uuid {
+        let id = self.begins(intent).await;
+        assert_eq!(self.clear(id).await, Ok(true));
+        id
+    }
+
+    async fn ends(&self, id: Uuid, ending: Ending) {
+        assert!(self.settle(&id.to_string(), ending).await, "{id} was open");
+    }
+
+    async fn loses(&self, intent: Intent) -> Uuid {
+        let (number, tool) = (intent.object.number.clone().unwrap(), intent.tool);
+        let id = self.sends(intent).await;
+        self.lose(id, Some((number, tool)), Some(502), Some("req_1".to_owned())).await;
+        id
+    }
+
+    async fn all(&self) -> Vec<Operation> {
+        self.find(Query { limit: 100_000, ..Query::default() }).await.unwrap()
+    }
+
+    async fn one(&self, id: Uuid) -> Operation {
+        let id = Some(id.to_string());
+        self.find(Query { id, limit: 2, ..Query::default() }).await.unwrap().pop().expect("it is there")
+    }
+
+    async fn state(&self, id: Uuid) -> State {
+        self.one(id).await.state
+    }
+
+    async fn used(&self) -> u32 {
+        self.standing(&Caller::local(), "purchase_number", None, None).await.unwrap().used
+    }
+
+    /// Runs one statement behind the journal's back.
+    async fn sql(&self, sql: String) -> u64 {
+        self.run(move |transaction| Box::pin(async move { transaction.execute(&sql, &[]).await })).await.unwrap()
+    }
+
+    /// Lets time pass for all that is kept.
+    async fn wait(&self, ms: i64) {
+        let columns = ["begun_at", "sent_at", "lost_at", "ended_at", "acknowledged_at"];
+        let set: Vec<String> = columns.iter().map(|column| format!("{column} = {column} - {ms}")).collect();
+        self.sql(format!("UPDATE operations SET {}", set.join(", "))).await;
+    }
+}

@@ -1,0 +1,398 @@
+//! Any sequence of steps, by two processes of which each may die at any time, against a model that is easy to believe.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use super::*;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Begin {
+        who: usize,
+        number: u32,
+        principal: usize,
+        nonce: Option<u8>,
+        most: Option<u32>,
+        spend: Option<i64>,
+        knows: bool,
+        release: bool,
+    },
+    Clear {
+        who: usize,
+        which: usize,
+    },
+    Lose {
+        who: usize,
+        which: usize,
+    },
+    Settle {
+        who: usize,
+        which: usize,
+        happened: bool,
+        look: bool,
+        sent: bool,
+    },
+    Resolve {
+        who: usize,
+        which: usize,
+        happened: bool,
+    },
+    Standing {
+        who: usize,
+        number: u32,
+        principal: usize,
+        nonce: u8,
+    },
+    Crash {
+        who: usize,
+    },
+    Wait {
+        minutes: i64,
+    },
+    Prune {
+        who: usize,
+    },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let who = || 0..2_usize;
+    let which = || 0..64_usize;
+    let step = prop_oneof![
+        8 => (who(), 0..3_u32, 0..2_usize, proptest::option::weighted(0.3, 0..3_u8), proptest::option::weighted(0.5, 0..4_u32), proptest::option::weighted(0.3, 0..4_i64), any::<bool>(), proptest::bool::weighted(0.2))
+            .prop_map(|(who, number, principal, nonce, most, spend, knows, release)| Step::Begin { who, number, principal, nonce, most, spend, knows, release }),
+        6 => (who(), which()).prop_map(|(who, which)| Step::Clear { who, which }),
+        3 => (who(), which()).prop_map(|(who, which)| Step::Lose { who, which }),
+        5 => (who(), which(), any::<bool>(), any::<bool>(), any::<bool>())
+            .prop_map(|(who, which, happened, look, sent)| Step::Settle { who, which, happened, look, sent }),
+        2 => (who(), which(), any::<bool>()).prop_map(|(who, which, happened)| Step::Resolve { who, which, happened }),
+        2 => (who(), 0..3_u32, 0..2_usize, 0..3_u8).prop_map(|(who, number, principal, nonce)| Step::Standing { who, number, principal, nonce }),
+        2 => who().prop_map(|who| Step::Crash { who }),
+        2 => prop_oneof![Just(1), Just(16), Just(25 * 60), Just(91 * 24 * 60)].prop_map(|minutes| Step::Wait { minutes }),
+        1 => who().prop_map(|who| Step::Prune { who }),
+    ];
+    proptest::collection::vec(step, 1..40)
+}
+
+/// An operation as the model knows it.
+#[derive(Debug, Clone)]
+struct Known {
+    id: Uuid,
+    owner: u64,
+    number: u32,
+    principal: usize,
+    release: bool,
+    nonce: Option<u8>,
+    state: State,
+    reserved: bool,
+    price: i64,
+    acknowledged: bool,
+    /// In minutes of the model.
+    begun: i64,
+    ended: i64,
+    /// Grows with every change, as the store's own.
+    changed: u64,
+}
+
+impl Known {
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Begun | State::Sent | State::Unknown)
+    }
+}
+
+#[derive(Default)]
+struct Model {
+    known: Vec<Known>,
+    /// All that ever began, forgotten ones as well, so that a step can mean any of them.
+    ever: Vec<Uuid>,
+    now: i64,
+    changes: u64,
+}
+
+#[derive(Debug, PartialEq)]
+enum Says {
+    Begins,
+    Flying(Uuid),
+    JustDone(Uuid),
+    NonceUsed,
+    Unresolved(Vec<Uuid>),
+    Cap(u32),
+    Spend(i64),
+}
+
+impl Model {
+    fn change(&mut self, at: usize, how: impl FnOnce(&mut Known)) {
+        self.changes += 1;
+        let one = &mut self.known[at];
+        how(one);
+        one.changed = self.changes;
+    }
+
+    fn used(&self, release: bool) -> u32 {
+        let today =
+            self.known.iter().filter(|one| one.release == release && one.reserved && self.now - one.begun < 24 * 60);
+        u32::try_from(today.count()).unwrap()
+    }
+
+    fn spent(&self, release: bool) -> i64 {
+        let today =
+            self.known.iter().filter(|one| one.release == release && one.reserved && self.now - one.begun < 24 * 60);
+        today.map(|one| one.price).sum()
+    }
+
+    fn flying(&self, number: u32, release: bool) -> Option<Uuid> {
+        self.known.iter().find(|one| one.number == number && one.release == release && one.is_open()).map(|one| one.id)
+    }
+
+    fn just_done(&self, number: u32) -> Option<Uuid> {
+        let done = |one: &&Known| one.number == number && one.state == State::Done;
+        let made = self.known.iter().filter(done).filter(|one| !one.release && self.now - one.ended < 15);
+        let last = made.max_by_key(|one| (one.ended, one.changed))?;
+        let given_up = self.known.iter().filter(done).any(|one| one.release && one.changed > last.changed);
+        (!given_up).then_some(last.id)
+    }
+
+    fn unresolved(&self, principal: usize) -> Vec<Uuid> {
+        let open = |one: &&Known| {
+            one.state == State::Unknown && one.principal == principal && !one.acknowledged && !one.release
+        };
+        self.known.iter().filter(open).map(|one| one.id).collect()
+    }
+
+    fn nonce_used(&self, nonce: u8) -> bool {
+        self.known.iter().any(|one| one.nonce == Some(nonce))
+    }
+
+    fn begin(&mut self, id: Uuid, owner: u64, step: &Step) -> Says {
+        let &Step::Begin { number, principal, nonce, most, spend, knows, release, .. } = step else { unreachable!() };
+        if let Some(open) = self.flying(number, release) {
+            return Says::Flying(open);
+        }
+        if let Some(done) = self.just_done(number).filter(|_| !release) {
+            return Says::JustDone(done);
+        }
+        if nonce.is_some_and(|nonce| self.nonce_used(nonce)) {
+            return Says::NonceUsed;
+        }
+        if !release {
+            let open = self.unresolved(principal);
+            if !open.is_empty() && !knows {
+                return Says::Unresolved(open);
+            }
+            for id in open {
+                let at = self.known.iter().position(|one| one.id == id).unwrap();
+                self.change(at, |one| one.acknowledged = true);
+            }
+        }
+        if most.is_some_and(|most| self.used(release) >= most) {
+            return Says::Cap(self.used(release));
+        }
+        if spend.is_some_and(|spend| self.spent(release) + 1 > spend) {
+            return Says::Spend(self.spent(release));
+        }
+        self.changes += 1;
+        let (begun, changed) = (self.now, self.changes);
+        let price = i64::from(spend.is_some());
+        self.known.push(Known {
+            id,
+            owner,
+            number,
+            principal,
+            release,
+            nonce,
+            state: State::Begun,
+            reserved: true,
+            price,
+            acknowledged: false,
+            begun,
+            ended: 0,
+            changed,
+        });
+        self.ever.push(id);
+        Says::Begins
+    }
+
+    /// What an operation's end makes of it; whether it changed.
+    fn settle(&mut self, at: usize, happened: bool, look: bool, sent: bool) -> bool {
+        let one = &self.known[at];
+        let later = self.known.iter().any(|other| {
+            other.number == one.number
+                && other.release == one.release
+                && other.changed > one.changed
+                && other.state != State::Refused
+        });
+        let may = match one.state {
+            State::Done => false,
+            State::Refused => happened && !(look && later),
+            _ => true,
+        };
+        if may {
+            let now = self.now;
+            self.change(at, |one| {
+                one.state = if happened { State::Done } else { State::Refused };
+                one.reserved = happened;
+                one.ended = now;
+                one.nonce = one.nonce.filter(|_| sent);
+            });
+        }
+        may
+    }
+
+    fn die(&mut self, owner: u64) {
+        for at in 0..self.known.len() {
+            match (self.known[at].owner == owner, self.known[at].state) {
+                (true, State::Begun) => drop(self.settle(at, false, false, false)),
+                (true, State::Sent) => self.change(at, |one| one.state = State::Unknown),
+                _ => {}
+            }
+        }
+    }
+
+    fn prune(&mut self) -> u64 {
+        let newest = self.known.iter().map(|one| one.changed).max().unwrap_or(0);
+        let (before, now) = (self.known.len(), self.now);
+        self.known.retain(|one| one.is_open() || now - one.ended < 90 * 24 * 60 || one.changed == newest);
+        (before - self.known.len()) as u64
+    }
+}
+
+fn principal(at: usize) -> Caller {
+    Caller { principal: format!("p{at}"), ..Caller::local() }
+}
+
+fn intent(step: &Step, model: &Model) -> Intent {
+    let &Step::Begin { number: at, principal: who, nonce, most, spend, knows, release: gives_up, .. } = step else {
+        unreachable!()
+    };
+    let plain = if gives_up { release(&number(at)) } else { purchase(&number(at)) };
+    Intent {
+        caller: principal(who),
+        nonce: nonce.map(|nonce| format!("n{nonce}")),
+        most,
+        price: spend.and_then(|_| money("1.00 USD")),
+        spend: spend.map(|spend| Money::from_micros(spend * 1_000_000, "USD")),
+        acknowledged: if knows { model.unresolved(who).iter().map(Uuid::to_string).collect() } else { Vec::new() },
+        ..plain
+    }
+}
+
+fn said(stop: Option<Stop>) -> Says {
+    let id = |one: &Operation| one.id.parse().unwrap();
+    match stop {
+        None => Says::Begins,
+        Some(Stop::Flying(one)) => Says::Flying(id(&one)),
+        Some(Stop::JustDone(one)) => Says::JustDone(id(&one)),
+        Some(Stop::NonceUsed) => Says::NonceUsed,
+        Some(Stop::Unresolved(all)) => Says::Unresolved(all.iter().map(id).collect()),
+        Some(Stop::Cap(used)) => Says::Cap(used),
+        Some(Stop::Spend(spent)) => Says::Spend(spent.micros() / 1_000_000),
+    }
+}
+
+async fn play(fixture: &Fixture, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let mut model = Model::default();
+    let mut journals = [(0_u64, fixture.journal()), (1, fixture.journal())];
+    let mut born = 2;
+    for step in steps {
+        let pick = |which: usize| (!model.ever.is_empty()).then(|| model.ever[which % model.ever.len()]);
+        let at = |id: Uuid| model.known.iter().position(|one| one.id == id);
+        match step {
+            Step::Begin { who, .. } => {
+                let (owner, journal) = &journals[who];
+                let intent = intent(&step, &model);
+                let id = intent.id;
+                let answer = said(journal.begin(intent).await.unwrap());
+                prop_assert_eq!(answer, model.begin(id, *owner, &step), "{:?}", step);
+            }
+            Step::Clear { who, which } => {
+                let Some(id) = pick(which) else { continue };
+                let (owner, journal) = &journals[who];
+                let may = |one: &Known| one.owner == *owner && matches!(one.state, State::Begun | State::Sent);
+                let wanted = at(id).filter(|at| may(&model.known[*at]));
+                prop_assert_eq!(journal.clear(id).await, Ok(wanted.is_some()));
+                if let Some(at) = wanted {
+                    model.change(at, |one| one.state = State::Sent);
+                }
+            }
+            Step::Lose { who, which } => {
+                let Some(id) = pick(which) else { continue };
+                journals[who].1.lose(id, None, None, None).await;
+                if let Some(at) = at(id).filter(|at| model.known[*at].is_open()) {
+                    model.change(at, |one| one.state = State::Unknown);
+                }
+            }
+            Step::Settle { who, which, happened, look, sent } => {
+                let Some(id) = pick(which) else { continue };
+                let known_by = if look { KnownBy::Look } else { KnownBy::Answer };
+                let ending = Ending { sent, ..Ending::new(happened, "word", known_by) };
+                let wanted = at(id).is_some_and(|at| model.settle(at, happened, look, sent));
+                prop_assert_eq!(journals[who].1.settle(&id.to_string(), ending).await, wanted);
+            }
+            Step::Resolve { who, which, happened } => {
+                let Some(id) = pick(which) else { continue };
+                let ending = Ending::new(happened, "word", KnownBy::Operator);
+                let answer = journals[who].1.resolve(id.to_string(), ending, String::new()).await.unwrap();
+                let wanted = at(id).map(|at| {
+                    let unknown = model.known[at].state == State::Unknown;
+                    unknown && model.settle(at, happened, false, true)
+                });
+                prop_assert_eq!(answer.map(|(_, changed)| changed), wanted);
+            }
+            Step::Standing { who, number: at, principal: by, nonce } => {
+                let flight = Some(format!("make:{}", number(at)));
+                let nonce_text = Some(format!("n{nonce}"));
+                let standing =
+                    journals[who].1.standing(&principal(by), "purchase_number", flight, nonce_text).await.unwrap();
+                prop_assert_eq!(standing.used, model.used(false));
+                prop_assert_eq!(standing.flying.map(|one| one.id), model.flying(at, false).map(|id| id.to_string()));
+                prop_assert_eq!(
+                    standing.unresolved.iter().map(|one| one.id.parse().unwrap()).collect::<Vec<Uuid>>(),
+                    model.unresolved(by)
+                );
+                prop_assert_eq!(standing.nonce_used, model.nonce_used(nonce));
+            }
+            Step::Crash { who } => {
+                let (owner, journal) = std::mem::replace(&mut journals[who], (born, fixture.journal()));
+                born += 1;
+                fixture.crash(journal).await;
+                model.die(owner);
+            }
+            Step::Wait { minutes } => {
+                journals[0].1.wait(minutes * MINUTE).await;
+                model.now += minutes;
+            }
+            Step::Prune { who } => prop_assert_eq!(journals[who].1.prune().await, Ok(model.prune())),
+        }
+        // Whatever happened, everybody sees the same, and it is what the model says.
+        let rows = journals[1].1.all().await;
+        let seen: BTreeSet<_> = rows.iter().map(|row| (row.id.clone(), row.state.as_str(), row.acknowledged)).collect();
+        let wanted = model.known.iter().map(|one| (one.id.to_string(), one.state.as_str(), one.acknowledged)).collect();
+        prop_assert_eq!(seen, wanted);
+        let open = |state| matches!(state, State::Begun | State::Sent | State::Unknown);
+        let numbers: Vec<_> =
+            rows.iter().filter(|row| open(row.state)).map(|row| (&row.tool, &row.object.number)).collect();
+        prop_assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len(), "two open with one key");
+        let revisions: BTreeSet<i64> = rows.iter().map(|row| row.rev).collect();
+        prop_assert_eq!(revisions.len(), rows.len(), "two changes with one revision");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_answer_is_as_in_the_model() {
+    let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runner.run(&steps(), |steps| runtime.block_on(play(&Fixture::sqlite(), steps))).unwrap();
+}
+
+#[test]
+fn every_answer_over_postgres_is_as_in_the_model() {
+    let Some(server) = server::Server::find() else { return };
+    let config = Config { cases: 12, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let play = |steps| runtime.block_on(async { play(&server.fixture().await, steps).await });
+    runner.run(&steps(), play).unwrap();
+}

@@ -1,0 +1,79 @@
+//! Every case over every store.
+
+use super::{Fixture, cases, server};
+
+macro_rules! over_every_store {
+    ($($case:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::cases::$case(super::Fixture::sqlite()).await;
+            })*
+        }
+
+        /// One test: where there is no server, it is one that says so, and not many that seem to have passed.
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn over_postgres_where_there_is_a_server() {
+            let Some(server) = server::Server::find() else { return };
+            $({
+                let fixture = server.fixture().await;
+                let case = tokio::spawn(cases::$case(fixture));
+                case.await.unwrap_or_else(|_| panic!("over PostgreSQL: {}", stringify!($case)));
+            })*
+        }
+    };
+}
+
+over_every_store!(
+    an_operation_is_followed_from_its_intent_to_its_outcome,
+    a_lost_answer_stays_unknown_until_something_is_known,
+    one_number_is_made_ours_by_one_operation_at_a_time,
+    the_same_number_is_bought_once_however_many_try_at_once,
+    what_a_dead_process_left_is_given_back_or_not_known,
+    a_cap_is_reached_and_never_passed,
+    a_limit_of_money_is_kept_to_the_last_millionth,
+    only_what_did_not_happen_is_given_back,
+    a_token_is_good_for_one_operation_and_for_another_if_nothing_was_sent,
+    what_is_not_known_stops_its_principal_until_acknowledged,
+    more_that_is_not_known_than_is_shown_still_stops,
+    a_number_just_made_ours_is_not_made_ours_again,
+    that_it_happened_wins,
+    an_operator_resolves_what_is_not_known_and_nothing_else,
+    operations_are_found_by_what_they_are,
+    what_is_old_is_forgotten_but_never_what_is_not_known,
+    refusals_are_kept_up_to_a_number,
+    rows_survive,
+    every_older_layout_is_brought_up_to_date,
+    a_newer_layout_is_refused_and_left_alone,
+    an_error_takes_all_of_it_back,
+);
+
+/// Those that need one process only.
+mod memory {
+    use super::super::{Fixture, Place};
+
+    fn memory() -> Fixture {
+        Fixture { place: Place::Memory, home: None }
+    }
+
+    macro_rules! alone {
+        ($($case:ident),* $(,)?) => {
+            $(#[tokio::test]
+            async fn $case() {
+                super::cases::$case(memory()).await;
+            })*
+        };
+    }
+
+    alone!(
+        an_operation_is_followed_from_its_intent_to_its_outcome,
+        a_lost_answer_stays_unknown_until_something_is_known,
+        only_what_did_not_happen_is_given_back,
+        more_that_is_not_known_than_is_shown_still_stops,
+        that_it_happened_wins,
+        operations_are_found_by_what_they_are,
+        what_is_old_is_forgotten_but_never_what_is_not_known,
+        refusals_are_kept_up_to_a_number,
+        an_error_takes_all_of_it_back,
+    );
+}
