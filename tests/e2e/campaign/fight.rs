@@ -224,8 +224,8 @@ impl Fight {
                 _ => json!({ "purchase": self.chance.pick(&purchase) }),
             },
         };
-        if self.chance.one_in(3) {
-            faults["latency_ms"] = json!(5 + self.chance.below(80));
+        if self.chance.one_in(2) {
+            faults["latency_ms"] = json!(5 + self.chance.below(120));
         }
         faults
     }
@@ -285,9 +285,13 @@ impl Fight {
         for _ in 0..at_least + self.chance.below(4) {
             let tool = if self.chance.one_in(4) { "import_number" } else { "purchase_number" };
             let number = self.fresh(tool);
-            // The same again, to whoever gets it.
-            for _ in 0..1 + self.chance.below(3) {
-                orders.push((tool, json!({ "phone_number": number })));
+            // The same again, to whoever gets it; or to everybody at the same moment.
+            if self.chance.one_in(2) {
+                (0..self.servers.len()).for_each(|at| self.ask(at, tool, json!({ "phone_number": number })));
+            } else {
+                for _ in 0..1 + self.chance.below(3) {
+                    orders.push((tool, json!({ "phone_number": number })));
+                }
             }
         }
         let known: Vec<_> = self.wanted.iter().filter(|(_, number)| !self.given_up.contains(number)).cloned().collect();
@@ -309,18 +313,23 @@ impl Fight {
             }
         }
         while !orders.is_empty() {
-            let (tool, mut arguments) = orders.swap_remove(self.chance.below(orders.len()));
-            match tool {
-                "purchase_number" => self.know(&mut arguments),
-                "import_number" => {
-                    arguments["provider_type"] = json!("telnyx");
-                    arguments["api_key"] = json!("KEY0123456789");
-                }
-                _ => {}
-            }
+            let (tool, arguments) = orders.swap_remove(self.chance.below(orders.len()));
             let at = self.chance.below(self.servers.len());
-            self.servers[at].ask(tool, arguments);
+            self.ask(at, tool, arguments);
         }
+    }
+
+    /// Asks one server for one thing.
+    fn ask(&mut self, at: usize, tool: &str, mut arguments: Value) {
+        match tool {
+            "purchase_number" => self.know(&mut arguments),
+            "import_number" => {
+                arguments["provider_type"] = json!("telnyx");
+                arguments["api_key"] = json!("KEY0123456789");
+            }
+            _ => {}
+        }
+        self.servers[at].ask(tool, arguments);
     }
 
     /// Says in a purchase what is known not to be known.
@@ -419,6 +428,7 @@ impl Fight {
             thread::sleep(Duration::from_millis(500));
         };
         assert!(wrong.is_empty(), "{}:\n{}", self.name, wrong.join("\n"));
+        self.store.was_used();
         for operation in &journal {
             *self.tally.states.entry(operation["state"].as_str().unwrap().to_owned()).or_default() += 1;
         }

@@ -1,6 +1,6 @@
 //! Where the servers of a campaign keep their journal.
 
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
@@ -34,10 +34,17 @@ impl Store {
     /// Runs a statement about our own database; whether it succeeded, `None` if there is nothing to run it with.
     fn say(&self, statement: &str) -> Option<bool> {
         let (server, own) = self.shared.as_ref()?;
-        let statement = format!("{statement} {}", own.path().trim_start_matches('/'));
-        let ran =
-            Command::new("psql").args([server.as_str(), "-q", "-v", "ON_ERROR_STOP=1", "-c", &statement]).output();
-        ran.ok().map(|ran| ran.status.success())
+        let ran = psql(server, &format!("{statement} {}", own.path().trim_start_matches('/')))?;
+        Some(ran.status.success())
+    }
+
+    /// Makes sure that it is this store that was written to.
+    pub(super) fn was_used(&self) {
+        let Some((_, own)) = &self.shared else { return };
+        let tables = "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";
+        let ran = psql(own.as_str(), tables).expect("psql can be run");
+        let count = String::from_utf8_lossy(&ran.stdout).trim().parse::<u32>();
+        assert!(count.is_ok_and(|count| count > 0), "nothing was written to the database: {ran:?}");
     }
 
     /// Gives a command of the program this store.
@@ -47,6 +54,11 @@ impl Store {
             command.env("TRUEDY_MCP_JOURNAL", own.as_str());
         }
     }
+}
+
+/// Has a server carry out a statement; `None` if psql is not there.
+fn psql(server: &str, statement: &str) -> Option<Output> {
+    Command::new("psql").args([server, "-qtA", "-v", "ON_ERROR_STOP=1", "-c", statement]).output().ok()
 }
 
 impl Drop for Store {
