@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::super::store::Lasting;
 use super::*;
 
 fn directory(fixture: &Fixture) -> &Path {
@@ -52,14 +53,17 @@ async fn the_file_and_its_directory_are_private() {
     fixture.journal().used().await;
     assert_eq!(mode(&file(&fixture)), 0o600);
     let journal = fixture.journal();
-    let synchronous = journal.run(|transaction| {
-        Box::pin(async move {
-            let full = transaction.query("PRAGMA synchronous", &[]).await?;
-            let wal = transaction.query("PRAGMA journal_mode", &[]).await?;
-            Ok((full[0][0].int(), wal[0][0].text()))
-        })
-    });
-    assert_eq!(synchronous.await.unwrap(), (Some(2), Some("wal".to_owned())));
+    // What must not be forgotten reaches the disk before it counts; the rest goes with it.
+    for (lasting, synchronous) in [(Lasting::OnDisk, 2), (Lasting::Soon, 1)] {
+        let settings = journal.attempt(lasting, |transaction| {
+            Box::pin(async move {
+                let synchronous = transaction.query("PRAGMA synchronous", &[]).await?;
+                let wal = transaction.query("PRAGMA journal_mode", &[]).await?;
+                Ok((synchronous[0][0].int(), wal[0][0].text()))
+            })
+        });
+        assert_eq!(settings.await.0.unwrap(), (Some(synchronous), Some("wal".to_owned())));
+    }
 }
 
 #[tokio::test]
