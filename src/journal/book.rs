@@ -98,7 +98,7 @@ impl Journal {
 
     /// Runs a transaction; an error takes all of it back. Tells as well whether it may stand in spite of its error: only
     /// its end failed.
-    async fn attempt<T: Send + 'static>(
+    pub(super) async fn attempt<T: Send + 'static>(
         &self,
         lasting: Lasting,
         work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<T>> + Send + 'static,

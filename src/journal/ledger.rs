@@ -13,6 +13,7 @@ const KEPT: i64 = 90 * DAY;
 /// How many refusals by policy and gate are kept: a looping caller must not fill the disk.
 const REFUSALS: i64 = 5_000;
 
+const RELEASE: &str = "release_number";
 const COLUMNS: &str = "id, rev, tenant, account, principal, tool, number, number_id, direction, agent_id, provider, \
     credentials_before, state, outcome, rule, evidence, amount_micros, currency, upstream_status, request_id, \
     credential_id, known_by, note, begun_at, lost_at, ended_at, acknowledged_at";
@@ -201,6 +202,12 @@ pub(super) async fn begin(
 ) -> Outcome<Option<Stop>> {
     let now = transaction.now().await?;
     if let Some(flight) = &intent.flight {
+        if intent.tool == RELEASE {
+            // Its number was read a moment ago and is still there: an earlier release whose answer was lost did not happen
+            // so far, and to give a number up twice ends the same.
+            let aside = "UPDATE operations SET flight = NULL WHERE tenant = $1 AND flight = $2 AND state = 'unknown'";
+            transaction.execute(aside, &[(&intent.caller.tenant).into(), flight.into()]).await?;
+        }
         if let Some(open) = flying(transaction, &intent.caller, flight).await? {
             return Ok(Some(Stop::Flying(Box::new(open))));
         }

@@ -11,8 +11,10 @@ use crate::truedy::{Error, Reply, Request};
 
 /// What is kept back of the time of a change for finding out what became of it.
 const AFTERWARDS: Duration = Duration::from_secs(10);
-/// How long nothing is heard before the list is looked at all the same, and again each time. The caller still waits then.
-const SILENCE: Duration = Duration::from_secs(13);
+/// How long nothing is heard before the list is looked at all the same: the caller has its answer by then.
+const SILENCE: Duration = Duration::from_secs(26);
+/// How often after that.
+const AGAIN: Duration = Duration::from_secs(15);
 /// How long a number that was confirmed is looked for in the list.
 const CONFIRMING: Duration = Duration::from_secs(4);
 
@@ -81,6 +83,6 @@ async fn shows_meanwhile(desk: &Desk, number: &str) -> Box<OwnedNumber> {
         if let Some(row) = shows(desk, number).await {
             return row;
         }
-        tokio::time::sleep(SILENCE).await;
+        tokio::time::sleep(AGAIN).await;
     }
 }

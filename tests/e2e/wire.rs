@@ -42,10 +42,6 @@ pub(crate) fn program() -> Command {
     command
 }
 
-/// As many changes as one likes.
-pub(crate) const UNCAPPED: [&str; 6] =
-    ["--purchases-per-day", "unlimited", "--releases-per-day", "unlimited", "--imports-per-day", "unlimited"];
-
 /// The server for a Truedy at this address, with a key, and no limit of its own.
 pub(crate) fn server(base_url: &str) -> Command {
     server_within(base_url, "off")
@@ -54,8 +50,7 @@ pub(crate) fn server(base_url: &str) -> Command {
 /// The same, keeping within so many requests a minute.
 pub(crate) fn server_within(base_url: &str, rpm: &str) -> Command {
     let mut command = program();
-    command.args(["stdio", "--upstream-rpm", rpm]).args(UNCAPPED);
-    command.env("TRUEDY_BASE_URL", base_url).env("TRUEDY_API_KEY", KEY);
+    command.args(["stdio", "--upstream-rpm", rpm]).env("TRUEDY_BASE_URL", base_url).env("TRUEDY_API_KEY", KEY);
     command
 }
 

@@ -471,7 +471,7 @@ pub(super) async fn an_error_takes_all_of_it_back(fixture: Fixture) {
         })
     });
     assert_eq!(halfway.await, Err(Unavailable("no".to_owned())));
-    // A statement that fails spoils the whole, whether its failure is looked at or not.
+    // So does a statement that fails.
     let wrong = journal.run(|transaction| {
         Box::pin(async move {
             transaction.execute("DELETE FROM operations", &[]).await?;

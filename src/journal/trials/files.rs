@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::super::store::Lasting;
 use super::*;
 
 fn directory(fixture: &Fixture) -> &Path {
@@ -52,14 +53,17 @@ async fn the_file_and_its_directory_are_private() {
     fixture.journal().used().await;
     assert_eq!(mode(&file(&fixture)), 0o600);
     let journal = fixture.journal();
-    let synchronous = journal.run(|transaction| {
-        Box::pin(async move {
-            let full = transaction.query("PRAGMA synchronous", &[]).await?;
-            let wal = transaction.query("PRAGMA journal_mode", &[]).await?;
-            Ok((full[0][0].int(), wal[0][0].text()))
-        })
-    });
-    assert_eq!(synchronous.await.unwrap(), (Some(2), Some("wal".to_owned())));
+    // What must not be forgotten reaches the disk before it counts; the rest goes with it.
+    for (lasting, synchronous) in [(Lasting::OnDisk, 2), (Lasting::Soon, 1)] {
+        let settings = journal.attempt(lasting, |transaction| {
+            Box::pin(async move {
+                let synchronous = transaction.query("PRAGMA synchronous", &[]).await?;
+                let wal = transaction.query("PRAGMA journal_mode", &[]).await?;
+                Ok((synchronous[0][0].int(), wal[0][0].text()))
+            })
+        });
+        assert_eq!(settings.await.0.unwrap(), (Some(synchronous), Some("wal".to_owned())));
+    }
 }
 
 #[tokio::test]
@@ -123,6 +127,39 @@ async fn a_damaged_file_is_refused_left_alone_and_used_again_once_mended() {
         fs::write(file(&fixture), &whole).unwrap();
         assert_eq!(journal.all().await.len(), 200);
     }
+}
+
+#[tokio::test]
+async fn damage_is_found_in_whichever_page_it_is() {
+    let fixture = Fixture::sqlite();
+    let first = fixture.journal();
+    for at in 0..100 {
+        first.begins(purchase(&number(at))).await;
+    }
+    drop(first);
+    let whole = fs::read(file(&fixture)).unwrap();
+    assert!(whole.len() >= 10 * 4096, "{}", whole.len());
+    for page in 0..whole.len() / 4096 {
+        let mut damaged = whole.clone();
+        damaged[page * 4096..(page + 1) * 4096].fill(b'x');
+        fs::write(file(&fixture), damaged).unwrap();
+        let words = why(&fixture.journal()).await;
+        assert!(words.contains("damaged"), "page {page}: {words}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_fails_is_made_anew() {
+    let fixture = Fixture::sqlite();
+    let journal = fixture.journal();
+    let id = journal.sends(purchase(&number(1))).await;
+    let spoiled =
+        journal.run(|transaction| Box::pin(async move { transaction.query("PRAGMA query_only = ON", &[]).await }));
+    spoiled.await.unwrap();
+    assert_eq!(why(&journal).await, "it cannot be written");
+    journal.begins(release(&number(2))).await;
+    // While it was made anew its process lived on.
+    assert_eq!(fixture.journal().state(id).await, State::Sent);
 }
 
 #[tokio::test]
@@ -234,13 +271,13 @@ fn many_may_open_a_fresh_one_at_once_and_one_of_them_buys() {
                     let journal = Journal::new(place, "account".to_owned());
                     barrier.wait();
                     let begun = runtime.block_on(journal.begin(purchase(&number(1)))).unwrap().is_none();
-                    barrier.wait();
-                    begun
+                    // It lives until all of them have tried: what a dead one has not sent is free again.
+                    (begun, journal)
                 })
             })
             .collect();
-        let begun = threads.into_iter().map(|thread| thread.join().unwrap()).filter(|begun| *begun);
-        assert_eq!(begun.count(), 1);
+        let all: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(all.iter().filter(|(begun, _)| *begun).count(), 1);
     }
 }
 

@@ -4,6 +4,9 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Connect as _;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_postgres::Client;
 
 use super::super::postgres::prepare;
@@ -119,6 +122,54 @@ async fn broken_sessions_are_made_anew_and_life_shows_on() {
     assert_eq!(two.state(id).await, State::Done);
 }
 
+/// Goes between: the first connection through it can be made to go dead, with neither end being told.
+async fn go_between(port: u16) -> (u16, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = listener.local_addr().unwrap().port();
+    let (dead, is_dead) = watch::channel(false);
+    tokio::spawn(async move {
+        let mut first = Some(is_dead);
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut far = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let first = first.take();
+            tokio::spawn(async move {
+                let dies = async {
+                    match first {
+                        Some(mut is_dead) => drop(is_dead.wait_for(|dead| *dead).await),
+                        None => std::future::pending().await,
+                    }
+                };
+                let ended = tokio::select! {
+                    _ = copy_bidirectional(&mut near, &mut far) => true,
+                    () = dies => false,
+                };
+                if !ended {
+                    std::future::pending::<()>().await;
+                }
+            });
+        }
+    });
+    (own, dead)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_died_without_a_word_is_noticed_before_anything_is_done() {
+    let Some(server) = Server::find() else { return };
+    let fixture = server.fixture().await;
+    let direct = place_of(&fixture);
+    let (port, dead) = go_between(direct.port()).await;
+    let url = server.url(direct.config.get_dbname().unwrap());
+    let (credentials, _) = url.rsplit_once('@').unwrap();
+    let through = format!("{credentials}@127.0.0.1:{port}/{}?sslmode=disable", direct.config.get_dbname().unwrap());
+    let (one, two) = (Journal::new(Place::Postgres(server.place(&through)), "account".to_owned()), fixture.journal());
+    let id = one.sends(purchase(&number(1))).await;
+    dead.send(true).unwrap();
+    let ended = format!("query = 'SELECT pg_advisory_lock({})'", one.store.owner());
+    assert_eq!(end_sessions(&connect(direct).await, &ended).await, 1);
+    let begun = one.begins(release(&number(2))).await;
+    assert_eq!((two.state(id).await, two.state(begun).await), (State::Sent, State::Begun));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_holds_the_lock_for_too_long_is_not_waited_for() {
     let Some(server) = Server::find() else { return };
@@ -163,6 +214,22 @@ async fn defaults_of_the_server_do_not_weaken_it() {
         assert_eq!(shown.await.unwrap()[0][0].text().as_deref(), Some(wanted), "{setting}");
     }
     cases::a_cap_is_reached_and_never_passed(fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_that_nobody_looks_at_is_no_success() {
+    let Some(server) = Server::find() else { return };
+    let journal = server.fixture().await.journal();
+    journal.begins(purchase(&number(1))).await;
+    let careless = journal.run(|transaction| {
+        Box::pin(async move {
+            transaction.execute("DELETE FROM operations", &[]).await?;
+            drop(transaction.execute("DELETE FROM nowhere", &[]).await);
+            Ok(())
+        })
+    });
+    assert!(careless.await.is_err(), "the server says yes to the commit of a failed transaction");
+    assert_eq!(journal.all().await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
