@@ -189,10 +189,9 @@ pub(super) fn on_duplicate(other: &Operation, effect: Effect) -> Refusal {
 }
 
 /// Earlier operations of the same principal may have happened: doing another thing instead may be one too many.
-pub(super) fn on_unresolved(open: &[Operation], given: &Value, tool: &str, effect: Effect) -> Refusal {
+pub(super) fn on_unresolved(open: &[Operation], mut arguments: Value, tool: &str, effect: Effect) -> Refusal {
     let ids: Vec<&str> = open.iter().map(|operation| operation.id.as_str()).collect();
     let names: Vec<&str> = open.iter().map(|operation| operation.object.name()).collect();
-    let mut arguments = given.clone();
     if let Some(fields) = arguments.as_object_mut() {
         fields.insert("acknowledge_unresolved".to_owned(), json!(ids));
     }

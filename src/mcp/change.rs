@@ -189,7 +189,7 @@ impl Service {
             let known = claims.acknowledged.to_strings();
             let left: Vec<_> = standing.unresolved.into_iter().filter(|one| !known.contains(&one.id)).collect();
             if stopped_by_unresolved::<T>() && !left.is_empty() {
-                return Err(advice::on_unresolved(&left, &passage.given, T::NAME, T::EFFECT).into());
+                return Err(advice::on_unresolved(&left, without_secrets::<T>(&passage.given), T::NAME, T::EFFECT).into());
             }
             if standing.nonce_used {
                 (token, passage.evidence.token) = (Token::Fails(Status::ConfirmationUsed), false);
@@ -291,7 +291,7 @@ impl Service {
                 let summary = format!("{} The confirmation was used already.", advice::nothing(T::EFFECT));
                 Refusal::new(Status::ConfirmationUsed, summary)
             }
-            Some(Stop::Unresolved(open)) => advice::on_unresolved(&open, &passage.given, T::NAME, T::EFFECT),
+            Some(Stop::Unresolved(open)) => advice::on_unresolved(&open, without_secrets::<T>(&passage.given), T::NAME, T::EFFECT),
             Some(Stop::Cap(used)) => self.policy.cap_reached(T::NAME, used),
             Some(Stop::Spend(spent)) => match &stakes.price {
                 Some(price) => self.policy.spend_reached(&spent, price),
@@ -424,9 +424,14 @@ fn with_operation(refusal: Refusal, id: Uuid) -> Refusal {
 
 /// SHA-256 of the arguments; secrets are left out, since a short one could be found from its digest.
 fn digest<T: Tool>(given: &Value) -> String {
+    hex(&Sha256::digest(without_secrets::<T>(given).to_string().as_bytes()))
+}
+
+/// The arguments that may be kept and repeated.
+fn without_secrets<T: Tool>(given: &Value) -> Value {
     let mut given = given.clone();
     if let Some(fields) = given.as_object_mut() {
         T::secrets().into_iter().for_each(|name| drop(fields.remove(name)));
     }
-    hex(&Sha256::digest(given.to_string().as_bytes()))
+    given
 }

@@ -341,3 +341,29 @@ async fn what_policy_and_gate_refuse_is_recorded(era: Era) {
     assert_eq!(rows[1]["rule"], "protect");
     assert!(agent.leave().await.changes() == 0);
 }
+
+#[test]
+fn neither_the_journal_nor_what_stands_in_the_way_holds_a_secret() {
+    const CARRIER_KEY: &str = "KEYlevels0123456789_canary";
+    let (upstream, home) = (Upstream::start(), tempfile::tempdir().unwrap());
+    upstream.always(PURCHASE, Play::Close);
+    let mut command = server(&upstream.base_url());
+    command.arg("--state-dir").arg(home.path());
+    let mut wire = Wire::open(command, WireEra::Modern);
+    let buy = |number: &str| json!({ "phone_number": number, "api_key": CARRIER_KEY });
+    assert_eq!(wire.call("purchase_number", buy(FOR_SALE)).status(), "outcome_unknown");
+    let second = wire.call("purchase_number", buy(ALSO_FOR_SALE));
+    assert_eq!(second.status(), "operation_unresolved", "{}", second.0);
+    assert!(!second.0.to_string().contains("canary"), "{}", second.0);
+    let next = &second.object()["next"]["arguments"];
+    assert_eq!(next["phone_number"], ALSO_FOR_SALE);
+    assert_eq!(next["acknowledge_unresolved"], second.object()["acknowledge_unresolved"]);
+    assert!(next.get("api_key").is_none(), "the caller knows it, and adds it");
+    wire.running.close();
+    let files: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.iter().any(|file| file.ends_with("journal.sqlite")), "{files:?}");
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(!bytes.windows(6).any(|part| part == b"canary"), "{}", file.display());
+    }
+}
