@@ -158,7 +158,7 @@ impl Fight {
         // Every third round ends at a point, the next one as soon as one was reached. Each part begins with another.
         let reached: usize = self.tally.points.values().sum();
         let next = POINTS[(self.first / PART * 3 + reached) % POINTS.len()];
-        let point = (self.rounds % 3 == 0).then_some(next);
+        let point = self.rounds.is_multiple_of(3).then_some(next);
         self.rounds += 1;
         self.truedy.misbehave(&json!({}));
         let owned = self.truedy.numbers();
@@ -366,11 +366,11 @@ impl Fight {
     /// Ends a server, if it did not end by itself, and keeps what it said.
     fn end(&mut self, at: usize) {
         let mut server = self.servers.remove(at);
-        if let Some(point) = server.point {
-            if server.wire.running.has_ended() {
-                assert_eq!(server.wire.running.ended(LONG), None, "{}: {}", self.name, server.wire.running.stderr());
-                *self.tally.points.entry(point).or_default() += 1;
-            }
+        if let Some(point) = server.point
+            && server.wire.running.has_ended()
+        {
+            assert_eq!(server.wire.running.ended(LONG), None, "{}: {}", self.name, server.wire.running.stderr());
+            *self.tally.points.entry(point).or_default() += 1;
         }
         server.wire.running.kill();
         self.tally.kills += 1;
