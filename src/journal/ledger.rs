@@ -149,7 +149,8 @@ pub(super) async fn standing(
 }
 
 async fn flying(transaction: &mut dyn Transaction, caller: &Caller, flight: &str) -> Outcome<Option<Operation>> {
-    let open = format!("tenant = $1 AND flight = $2 AND {OPEN}");
+    // A release that was lost is no longer running: its number is read anew before another.
+    let open = format!("tenant = $1 AND flight = $2 AND {OPEN} AND NOT (state = 'unknown' AND tool = '{RELEASE}')");
     Ok(select(transaction, &open, &[(&caller.tenant).into(), flight.into()]).await?.pop())
 }
 
