@@ -2,7 +2,7 @@
 //! Whatever happens, nothing is bought twice and nothing is lost track of.
 //!
 //! `TRUEDY_CAMPAIGN_SEED` repeats the choices of a campaign, `TRUEDY_CAMPAIGN_KILLS` says how many kills it has. With
-//! `TRUEDY_TEST_POSTGRES`, the address of a server on which databases may be made, it is also led on a shared journal.
+//! `TRUEDY_TEST_POSTGRES`, the address of a server on which databases may be made, it is also led on a shared journal; `TRUEDY_TEST_POSTGRES_CA` names the certificate it is trusted by.
 
 mod across;
 mod again;

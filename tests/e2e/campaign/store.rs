@@ -52,6 +52,9 @@ impl Store {
         command.arg("--state-dir").arg(self.home.path().join("state"));
         if let Some((_, own)) = &self.shared {
             command.env("TRUEDY_MCP_JOURNAL", own.as_str());
+            if let Some(authority) = std::env::var_os("TRUEDY_TEST_POSTGRES_CA") {
+                command.env("TRUEDY_MCP_CA_FILE", authority);
+            }
         }
     }
 }

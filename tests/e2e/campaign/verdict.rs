@@ -80,6 +80,24 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Vec<String> {
     wrong
 }
 
+impl Evidence<'_> {
+    /// Whether anybody asked to release the number an operation is about.
+    fn was_released(&self, operation: &Value) -> bool {
+        let about = |request: &&Request| request.number_id() == operation["number_id"].as_str();
+        self.changes.iter().filter(about).any(|request| request.method == "DELETE")
+    }
+
+    /// All that is known of the number an operation is about.
+    fn story(&self, operation: &Value) -> String {
+        let (number, id) = (&operation["number"], &operation["number_id"]);
+        let about = |other: &&Value| other["number"] == *number && other.get("known_by").is_some();
+        let operations: Vec<&Value> = self.journal.iter().filter(about).collect();
+        let sent = |request: &&Request| request.body["phone_number"] == *number || request.number_id() == id.as_str();
+        let requests: Vec<&Request> = self.changes.iter().filter(sent).collect();
+        format!("{operation}\n  of {operations:#?}\n  by {requests:#?}")
+    }
+}
+
 /// No number was bought or imported by two requests.
 fn once_each(evidence: &Evidence<'_>, wrong: &mut Vec<String>) {
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
@@ -124,8 +142,10 @@ fn every_operation_is_true(evidence: &Evidence<'_>, wrong: &mut Vec<String>) {
         let gone = !evidence.shows_id(&operation["number_id"]);
         let releases = *tool == json!("release_number");
         match operation["state"].as_str().unwrap_or_default() {
+            // A release that is not known gives way to another of the same number; when that one is gone, both are done.
+            "done" if sent.is_empty() && releases && evidence.was_released(operation) => {}
             "done" if sent.is_empty() && (makes_ours(tool) || releases) => {
-                wrong.push(format!("done, and nothing was sent: {operation}"));
+                wrong.push(format!("done, and nothing was sent: {}", evidence.story(operation)));
             }
             "done" if makes_ours(tool) && !evidence.became_ours(&operation["number"]) => {
                 wrong.push(format!("done, and the account does not show it: {operation}"));
