@@ -189,7 +189,9 @@ impl Service {
             let known = claims.acknowledged.to_strings();
             let left: Vec<_> = standing.unresolved.into_iter().filter(|one| !known.contains(&one.id)).collect();
             if stopped_by_unresolved::<T>() && !left.is_empty() {
-                return Err(advice::on_unresolved(&left, without_secrets::<T>(&passage.given), T::NAME, T::EFFECT).into());
+                return Err(
+                    advice::on_unresolved(&left, without_secrets::<T>(&passage.given), T::NAME, T::EFFECT).into()
+                );
             }
             if standing.nonce_used {
                 (token, passage.evidence.token) = (Token::Fails(Status::ConfirmationUsed), false);
@@ -291,7 +293,9 @@ impl Service {
                 let summary = format!("{} The confirmation was used already.", advice::nothing(T::EFFECT));
                 Refusal::new(Status::ConfirmationUsed, summary)
             }
-            Some(Stop::Unresolved(open)) => advice::on_unresolved(&open, without_secrets::<T>(&passage.given), T::NAME, T::EFFECT),
+            Some(Stop::Unresolved(open)) => {
+                advice::on_unresolved(&open, without_secrets::<T>(&passage.given), T::NAME, T::EFFECT)
+            }
             Some(Stop::Cap(used)) => self.policy.cap_reached(T::NAME, used),
             Some(Stop::Spend(spent)) => match &stakes.price {
                 Some(price) => self.policy.spend_reached(&spent, price),
