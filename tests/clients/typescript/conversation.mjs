@@ -9,7 +9,7 @@ import { join } from "node:path";
 const [PROGRAM, SCRATCH] = process.argv.slice(2);
 const STEPS = JSON.parse(readFileSync(new URL("../conversation.json", import.meta.url), "utf8"));
 const NUMBER = "+14155550100";
-const TOOLS = 11;
+const TOOLS = 12;
 const CHANGES = ["POST /api/public/v1/telephony/numbers/purchase", "DELETE /api/public/v1/telephony/numbers/<id>"];
 
 export const INFO = { name: "truedy-mcp-clients", version: "1.0.0" };
