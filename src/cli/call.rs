@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, complain, logging, open, print, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::Redactor;
+use crate::journal::State;
 use crate::mcp::{Asker, Catalog, Entry, Reply};
 
 /// How long the end of a change is waited for after its answer.
@@ -41,7 +42,7 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
         Some(text) => from_json(text, entry)?,
         None => from_pairs(&call.arguments, entry)?,
     };
-    let reply = open::runtime()?.block_on(async {
+    let (reply, ended) = open::runtime()?.block_on(async {
         let unwanted = CancellationToken::new();
         let stop = unwanted.clone();
         tokio::spawn(async move {
@@ -54,9 +55,16 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
         }
         // What still runs gets as long as it would at the end of a connection; the journal knows of it either way.
         service.finish(std::future::ready(()), WAITING, WAITING).await;
-        reply
+        let ended = match &reply {
+            Reply::Done(object, _) if exit_of(&reply) == Exit::Unknown => {
+                let id = object.get("operation_id").and_then(Value::as_str).unwrap_or_default();
+                service.operation(id).await
+            }
+            _ => None,
+        };
+        (reply, ended)
     });
-    let exit = exit_of(&reply);
+    let mut exit = exit_of(&reply);
     match reply {
         Reply::Done(object, is_error) => {
             print(&format!("{}\n", serde_json::to_string_pretty(&Value::Object(object.clone())).unwrap_or_default()));
@@ -65,6 +73,14 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
             }
         }
         Reply::Ask(_) => complain("the tool asks a question that only an MCP client can put"),
+    }
+    if let Some(ended) = ended.filter(|operation| !operation.is_unresolved()) {
+        complain(&format!("meanwhile it is {}: {}", ended.state, ended.outcome.as_deref().unwrap_or("still running")));
+        exit = match ended.state {
+            State::Done => Exit::Fine,
+            State::Refused => Exit::Failed,
+            State::Begun | State::Sent | State::Unknown => exit,
+        };
     }
     Ok(exit)
 }
@@ -78,6 +94,7 @@ fn exit_of(reply: &Reply) -> Exit {
             Some("auth_failed") => Exit::Key,
             Some("upstream_unavailable" | "bad_upstream_response" | "rate_limited") => Exit::Upstream,
             Some("policy_denied") => Exit::Policy,
+            Some("outcome_unknown" | "in_progress") => Exit::Unknown,
             _ => Exit::Failed,
         },
     }
@@ -120,6 +137,7 @@ fn from_pairs(pairs: &[String], entry: &Entry) -> Result<Map<String, Value>, Con
             (Some("integer"), digits) => {
                 digits.parse::<i64>().map_or_else(|_| Value::String(digits.to_owned()), Value::from)
             }
+            (Some("array"), several) => several.split(',').map(str::trim).collect(),
             _ => Value::String(text.to_owned()),
         };
         object.insert(name.to_owned(), value);

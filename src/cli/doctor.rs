@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, logging, open, print};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings};
 use crate::domain::{Redactor, Secret};
-use crate::journal::{Journal, Place};
+use crate::journal::{Journal, Place, Query, State};
 use crate::mcp::Catalog;
 use crate::truedy::{Call, Client, Error, NotSent, Reply, Request};
 
@@ -86,6 +86,7 @@ async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> Report {
     proxy(settings, &mut report);
     state_dir(settings, &mut report);
     journal(settings, redactor, &mut report).await;
+    state_key(settings, &mut report);
     policy(settings, &mut report);
     report
 }
@@ -258,7 +259,9 @@ fn state_dir(settings: &Settings, report: &mut Report) {
         }
     };
     // The nearest directory that exists tells whether it can be made; looking leaves nothing behind.
-    let existing = dir.ancestors().find(|path| path.exists()).unwrap_or(&dir);
+    let here = std::path::Path::new(".");
+    let existing = dir.ancestors().map(|path| if path.as_os_str().is_empty() { here } else { path });
+    let existing = existing.into_iter().find(|path| path.exists()).unwrap_or(&dir);
     let writable = existing.is_dir() && can_write(existing);
     if writable {
         report.add("state_dir", Health::Good, dir.display().to_string(), None);
@@ -293,13 +296,15 @@ async fn journal(settings: &Settings, redactor: &Arc<Redactor>, report: &mut Rep
         Place::Postgres(_) => {
             "Check address, login, certificate and rights of the database; RUST_LOG=truedy_mcp=debug says more."
         }
-        _ => "Make the directory writable for this user alone, or choose another with --state-dir.",
+        _ => {
+            "Make the directory writable for this user alone, or end the program that holds the file. A damaged file: move it aside and keep it; limits begin anew, and what is not known is looked up in Truedy's dashboard."
+        }
     };
-    // Without a key there is no account, and nothing unresolved in it.
-    let key = settings.key().ok().flatten();
-    let journal = Journal::new(place, key.map(|key| settings.account(&key)).unwrap_or_default());
+    // Whatever account they are of: a key may have been replaced since.
+    let journal = Journal::new(place, String::new());
     let written = journal.probe().await;
-    match written.and(journal.unresolved().await) {
+    let open = Query { state: Some(State::Unknown), limit: 1_000, ..Query::default() };
+    match written.and(journal.find(open).await) {
         Ok(open) if !open.is_empty() => {
             let found = format!("{found}; {} unresolved", open.len());
             report.add(
@@ -317,6 +322,19 @@ async fn journal(settings: &Settings, redactor: &Arc<Redactor>, report: &mut Rep
         Err(error) => {
             report.add("journal", Health::Bad, format!("{found}: {error}"), Some(todo));
             report.fail(Exit::Failed);
+        }
+    }
+}
+
+fn state_key(settings: &Settings, report: &mut Report) {
+    match settings.state_keys() {
+        Ok(None) => {}
+        Ok(Some(keys)) => {
+            report.add("state_key", Health::Good, format!("{} key(s) for confirmations", keys.len()), None)
+        }
+        Err(error) => {
+            report.add("state_key", Health::Bad, error.to_string(), Some("Correct --state-key-file or its file."));
+            report.fail(Exit::Usage);
         }
     }
 }

@@ -38,6 +38,8 @@ pub enum Exit {
     Upstream = 4,
     /// The operator's policy refuses it.
     Policy = 5,
+    /// It is not known, or not yet, whether it happened: do not repeat it.
+    Unknown = 6,
 }
 
 impl From<Exit> for ExitCode {
@@ -54,7 +56,8 @@ Examples:
   claude mcp add truedy -e TRUEDY_API_KEY=… -- truedy-mcp stdio
 
 The API key comes from the variable TRUEDY_API_KEY (or a file), never from an argument.
-Exit codes: 0 fine, 1 failed, 2 usage, 3 key missing or refused, 4 Truedy down, 5 refused by policy.";
+Exit codes: 0 fine, 1 failed, 2 usage, 3 key missing or refused, 4 Truedy down, 5 refused by policy,
+6 not known whether it happened: do not repeat it, see `truedy-mcp operations`.";
 
 /// Truedy's phone numbers as tools for AI agents: an MCP server.
 #[derive(Debug, Parser)]

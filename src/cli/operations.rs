@@ -59,7 +59,7 @@ enum OperationsCommand {
 struct ResolveArgs {
     /// Its id.
     id: String,
-    /// Whether it happened: bought (or imported, released, assigned, unassigned), or not.
+    /// Whether it happened; for an import, release or assignment, too: bought stands for yes, not-bought for no.
     #[arg(long = "as", value_enum)]
     verdict: Verdict,
     /// Where that was seen, in at most 200 characters; kept with it.
@@ -70,10 +70,10 @@ struct ResolveArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Verdict {
     /// It happened.
-    #[value(aliases = ["done", "imported", "released", "assigned", "unassigned"])]
+    #[value(alias = "done")]
     Bought,
     /// It did not happen.
-    #[value(aliases = ["not-done", "not-imported", "not-released", "not-assigned", "not-unassigned"])]
+    #[value(alias = "not-done")]
     NotBought,
 }
 
@@ -123,6 +123,9 @@ async fn show(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, Una
         return Ok(Exit::Fine);
     }
     let mut text = String::new();
+    if found.len() >= arguments.limit as usize {
+        let _ = writeln!(text, "The first {} (--limit shows more):", found.len());
+    }
     for operation in &found {
         text.push_str(&line(operation));
     }
@@ -133,7 +136,7 @@ async fn show(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, Una
         (_, n) => {
             let _ = writeln!(
                 text,
-                "\nOf {n} it is not known whether they happened. Look in Truedy's dashboard, then say so:\n  truedy-mcp operations resolve ID --as bought|not-bought --note \"…\""
+                "\nUnresolved: {n}, of which it is not known whether they happened. Look in Truedy's dashboard, then say so:\n  truedy-mcp operations resolve ID --as bought|not-bought --note \"…\""
             );
         }
     }
@@ -173,6 +176,10 @@ fn whole(operation: &Operation) -> Value {
     row.insert("unresolved".to_owned(), json!(operation.is_unresolved()));
     if let Some(status) = operation.upstream_status {
         row.insert("upstream_status".to_owned(), json!(status));
+    }
+    row.insert("account".to_owned(), json!(operation.account));
+    if operation.acknowledged {
+        row.insert("acknowledged".to_owned(), json!(true));
     }
     if let Some(note) = &operation.note {
         row.insert("note".to_owned(), json!(note));

@@ -143,7 +143,7 @@ fn again(shown: &Refusal, status: Status) -> Refusal {
         Status::ConfirmationExpired => "The confirmation_token has expired; it is good for five minutes.",
         Status::ConfirmationUsed => "The confirmation_token was used already.",
         Status::StateChanged => "What the confirmation_token was given for has changed meanwhile.",
-        _ => "The confirmation_token is not one for this call.",
+        _ => "The confirmation_token is not one for this call, or the server that gave it has ended.",
     };
     // A preview begins with what did not happen, up to its first stop.
     let (nothing, shows) = shown.summary.split_once(['.', ';']).unwrap_or((&shown.summary, ""));

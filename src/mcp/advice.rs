@@ -172,20 +172,20 @@ pub(super) fn on_duplicate(other: &Operation, effect: Effect) -> Refusal {
     let name = other.object.name();
     let why = match other.state {
         State::Unknown => format!(
-            "It is not known whether an operation of before did the same with {name}; it may have. It is looked for; list_operations tells when it is known. If it stays unknown, the owner looks in Truedy's dashboard, and the operator resolves it with `truedy-mcp operations resolve`."
+            "It is not known whether an earlier operation made {name} yours; it may have. It is looked for; list_operations tells when it is known. If it stays unknown, the owner looks in Truedy's dashboard, and the operator resolves it with `truedy-mcp operations resolve`."
         ),
         State::Done => {
-            format!("An operation of a moment ago did the same with {name}, although the account does not show it yet.")
+            format!("An operation of a moment ago made {name} yours, although the account does not show it yet.")
         }
         _ => {
-            format!("Another operation does the same with {name} right now; wait for it, or look with list_operations.")
+            format!("Another operation with {name} is running; wait for it, or look with list_operations.")
         }
     };
-    Refusal::new(Status::DuplicateInFlight, format!("{} {why}", nothing(effect)))
+    let refusal = Refusal::new(Status::DuplicateInFlight, format!("{} {why}", nothing(effect)))
         .with("number", name)
         .with("operation_id", other.id.as_str())
-        .with("next", json!({ "tool": "list_operations", "arguments": { "id": other.id } }))
-        .retryable()
+        .with("next", look_up(&other.id));
+    if other.is_unresolved() { refusal } else { refusal.retryable() }
 }
 
 /// Earlier operations of the same principal may have happened: doing another thing instead may be one too many.
@@ -210,7 +210,7 @@ pub(super) fn on_unresolved(open: &[Operation], mut arguments: Value, tool: &str
 /// The change goes on although the caller must be answered now.
 pub(super) fn in_progress(effect: Effect, object: &Object, id: &str) -> Refusal {
     let summary = format!(
-        "{} The call is still running and goes on by itself, for three minutes at most. Do not repeat it: list_operations tells when it is done.",
+        "{} The call is still running and goes on by itself, for three minutes at most. Do not repeat it, and do not do another instead: list_operations tells when it is done.",
         unknown(effect).replace("not known whether", "not known yet whether")
     );
     Refusal::new(Status::InProgress, summary).with("number", object.name()).with("next", look_up(id))

@@ -346,7 +346,7 @@ impl Service {
         record: &Record,
         unknown: Refusal,
     ) -> Result<Reply, Refusal> {
-        let known_by = if record.is_lost() { KnownBy::Look } else { KnownBy::Answer };
+        let known_by = if record.was_looked_up() { KnownBy::Look } else { KnownBy::Answer };
         let ended = |happened, outcome: &str, facts: &Map<String, Value>| {
             let text = |field: &str| facts.get(field).and_then(Value::as_str).map(str::to_owned);
             Ending {

@@ -18,7 +18,7 @@ use super::consent::{Asker, Consent};
 use super::seal::{Keys, Tokens};
 use crate::domain::{Caller, Held, Redactor, Refusal, Secret, Status};
 use crate::guard::{Ask, Claims, Level, Policy};
-use crate::journal::Journal;
+use crate::journal::{Journal, Operation, Query};
 use crate::tools::{Answer, Desk, Effect, Failure, Prices, Read, Tool, reconcile};
 use crate::truedy::{Call, Client};
 
@@ -275,6 +275,12 @@ impl Service {
             reconcile(&desk, &open).await;
         }
         open.len()
+    }
+
+    /// An operation as the journal knows it now.
+    pub async fn operation(&self, id: &str) -> Option<Operation> {
+        let query = Query { id: Some(id.to_owned()), limit: 1, ..Query::default() };
+        self.journal.find(query).await.ok()?.pop()
     }
 
     /// Waits until every call is answered: reads get `reads`, then all that has sent nothing is stopped, and changes get up

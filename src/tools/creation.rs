@@ -46,7 +46,7 @@ pub(super) async fn make(
     let sent = tokio::select! {
         biased;
         sent = desk.truedy.send(request, &call) => sent,
-        row = shows_meanwhile(desk, number) => return Ok(Made::Seen(row)),
+        row = shows_meanwhile(desk, number) => return Ok(seen(desk, row)),
     };
     match sent {
         Ok(reply) => {
@@ -59,7 +59,7 @@ pub(super) async fn make(
                 desk.lost(&error).await;
             }
             match (appears(desk, number, why.is_some()).await, why) {
-                (Found::Here(row), _) => Ok(Made::Seen(row)),
+                (Found::Here(row), _) => Ok(seen(desk, row)),
                 (Found::Absent, Some(why)) => Ok(Made::Refused(why, error)),
                 _ => {
                     desk.lost(&error).await;
@@ -69,11 +69,18 @@ pub(super) async fn make(
         }
         // A conflict with what? Perhaps with this very number being ours already.
         Err(Error::Refused(saying)) if saying.status == 409 => match appears(desk, number, true).await {
-            Found::Here(row) => Ok(Made::Seen(row)),
+            Found::Here(row) => Ok(seen(desk, row)),
             Found::Absent | Found::Unreadable => Err(Error::Refused(saying)),
         },
         Err(error) => Err(error),
     }
+}
+
+fn seen(desk: &Desk, row: Box<OwnedNumber>) -> Made {
+    if let Some(record) = &desk.record {
+        record.seen();
+    }
+    Made::Seen(row)
 }
 
 /// Waits until the list shows the number although Truedy has not answered. For ever, if it does not.

@@ -63,22 +63,34 @@ impl Read for ListOperations {
         if !open.is_empty() {
             reconcile(&desk.with(desk.call.within(LOOKING)), &open).await;
         }
-        let found = desk.journal.find(self.query(&desk)).await.map_err(unavailable)?;
-        let unresolved = found.iter().filter(|operation| operation.is_unresolved()).count();
+        let mut found = desk.journal.find(self.query(&desk, SHOWN + 1)).await.map_err(unavailable)?;
+        let more = found.len() > SHOWN as usize;
+        found.truncate(SHOWN as usize);
+        // What is not known is told whatever was asked for: a filter that fits nothing must not read as an all-clear.
+        let tenant = Some(desk.caller.tenant.clone());
+        let open = Query { tenant, state: Some(State::Unknown), limit: 1_000, ..Query::default() };
+        let unresolved = desk.journal.find(open).await.map_err(unavailable)?.len();
+        let running = found.iter().filter(|operation| matches!(operation.state, State::Begun | State::Sent)).count();
         let mut summary = match found.len() {
             0 => "No operations fit.".to_owned(),
-            n if n == SHOWN as usize => format!("The first {n} operations."),
+            1 => "1 operation.".to_owned(),
+            n if more => {
+                format!("The first {n} operations; narrow it with since, object, tool or state to see others.")
+            }
             n => format!("{n} operations."),
         };
+        if let [only] = found.as_slice() {
+            summary = told(only);
+        } else if running > 0 {
+            summary.push_str(&format!(" {running} still running: do not repeat them or do anything else instead."));
+        }
         summary.push_str(&match unresolved {
-            0 => " None of them is unresolved.".to_owned(),
+            0 => " Nothing is unresolved.".to_owned(),
+            1 => " Of 1 operation in all it is not known whether it happened: it may have. Do not repeat it; if it does not settle, look in Truedy's dashboard.".to_owned(),
             n => format!(
-                " Of {n} it is not known whether they happened: they may have. Do not repeat them; if one does not settle, look in Truedy's dashboard."
+                " Of {n} operations in all it is not known whether they happened: they may have. Do not repeat them; if one does not settle, look in Truedy's dashboard."
             ),
         });
-        if let [only] = found.as_slice() {
-            summary = format!("{} {}", told(only), summary);
-        }
         let memory = desk.journal.kind() == "memory";
         let operations = found.iter().map(Operation::to_json).collect();
         let mut answer = Answer::new(
@@ -94,7 +106,7 @@ impl Read for ListOperations {
 }
 
 impl ListOperations {
-    fn query(&self, desk: &Desk) -> Query {
+    fn query(&self, desk: &Desk, limit: u32) -> Query {
         Query {
             tenant: Some(desk.caller.tenant.clone()),
             id: self.id.as_ref().map(|id| id.as_str().to_ascii_lowercase()),
@@ -103,7 +115,7 @@ impl ListOperations {
             object: self.object.as_ref().map(|object| object.as_str().to_owned()),
             since: self.since.as_ref().map(Moment::as_millisecond),
             after_rev: None,
-            limit: SHOWN,
+            limit,
         }
     }
 }

@@ -92,7 +92,8 @@ impl Change for PurchaseNumber {
             )));
         }
         let wanted = desk.wants_price || self.max_monthly_cost.is_some();
-        let price = if wanted { Some(self.price(desk).await) } else { None };
+        // One that was seen lately costs nothing to record.
+        let price = if wanted { Some(self.price(desk).await) } else { desk.prices.recall(number) };
         if let (Some(ceiling), Some(price)) = (&self.max_monthly_cost, &price) {
             self.within(ceiling, price)?;
         }

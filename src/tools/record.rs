@@ -16,6 +16,8 @@ pub struct Record {
     /// The number that would show in the account if the change made it ours, and the tool that makes it so.
     makes: Option<(String, &'static str)>,
     lost: AtomicBool,
+    /// Whether it was seen in the account before Truedy answered.
+    seen: AtomicBool,
     /// 0: none so far.
     status: AtomicU16,
 }
@@ -23,7 +25,14 @@ pub struct Record {
 impl Record {
     /// Of an operation that has begun.
     pub fn new(journal: Arc<Journal>, id: Uuid, makes: Option<(String, &'static str)>) -> Arc<Self> {
-        Arc::new(Self { journal, id, makes, lost: AtomicBool::new(false), status: AtomicU16::new(0) })
+        Arc::new(Self {
+            journal,
+            id,
+            makes,
+            lost: AtomicBool::new(false),
+            seen: AtomicBool::new(false),
+            status: AtomicU16::new(0),
+        })
     }
 
     /// Its answer was lost: whether it happened is not known from now on.
@@ -39,6 +48,16 @@ impl Record {
     /// Truedy's HTTP status, if it answered.
     pub fn status(&self) -> Option<u16> {
         Some(self.status.load(Ordering::Acquire)).filter(|status| *status != 0)
+    }
+
+    /// It was seen in the account, whatever the answer says.
+    pub(super) fn seen(&self) {
+        self.seen.store(true, Ordering::Release);
+    }
+
+    /// Whether its outcome is known from the account and not from Truedy's answer.
+    pub fn was_looked_up(&self) -> bool {
+        self.seen.load(Ordering::Acquire) || self.is_lost()
     }
 
     /// Whether its answer was lost.

@@ -17,7 +17,7 @@ use super::tool::{Change, Desk, Effect, Step, Tool};
 use crate::domain::{
     ConfirmationToken, Direction, E164, NumberId, NumberRef, Object, OwnedNumber, Refusal, Slot, Status,
 };
-use crate::guard::{Claims, Form, Question, Stakes};
+use crate::guard::{Claims, Form, Level, Question, Stakes};
 use crate::truedy::{Error, Request};
 
 /// What is kept back of the call's time for finding out what became of it.
@@ -123,7 +123,8 @@ impl Change for ReleaseNumber {
         let next = in_use.as_ref().and_then(|refusal| refusal.details.get("next").cloned());
         let next =
             next.unwrap_or_else(|| json!({ "tool": Self::NAME, "arguments": { "number_id": name, "confirm": true } }));
-        let mut preview = Refusal::new(Status::ConfirmationRequired, self.preview(&number, &holders));
+        let mut preview =
+            Refusal::new(Status::ConfirmationRequired, self.preview(&number, &holders, desk.policy.level));
         preview.details.extend(facts);
         preview = preview
             .with("agents_that_fall_silent", holders.clone())
@@ -200,8 +201,9 @@ fn unknown(name: &str) -> String {
 }
 
 impl ReleaseNumber {
-    fn preview(&self, number: &OwnedNumber, holders: &[Value]) -> String {
+    fn preview(&self, number: &OwnedNumber, holders: &[Value], level: Level) -> String {
         let name = &number.number;
+        let token = if level >= Level::Token { " and this confirmation_token, within five minutes" } else { "" };
         let use_now = match (number.unassigned(), holders.len()) {
             (Some(true), _) => "No agent uses it.".to_owned(),
             (Some(false), n) => format!(
@@ -211,7 +213,7 @@ impl ReleaseNumber {
             (None, _) => "Whether an agent uses it is not known.".to_owned(),
         };
         format!(
-            "Nothing was released; this is a preview for {name}. {} {use_now} If the user agrees, call {} again with confirm: true.",
+            "Nothing was released; this is a preview for {name}. {} {use_now} If the user agrees, call {} again with confirm: true{token}.",
             fate(number),
             Self::NAME
         )
