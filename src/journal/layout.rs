@@ -7,6 +7,7 @@ pub(super) const VERSIONS: [&[&str]; 1] = [&[
     "CREATE TABLE operations (
         id TEXT PRIMARY KEY,
         rev BIGINT NOT NULL,
+        begun_rev BIGINT NOT NULL DEFAULT 0,
         owner BIGINT NOT NULL,
         tenant TEXT NOT NULL,
         account TEXT NOT NULL,

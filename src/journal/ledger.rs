@@ -7,7 +7,9 @@ use crate::domain::{Caller, Money, Object};
 /// The sliding day of the caps, in milliseconds.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 /// For so long a number that was just made ours is not made ours again, whatever a list that lags behind shows.
-const JUST_DONE: i64 = 15 * 60 * 1000;
+const JUST_IMPORTED: i64 = 15 * 60 * 1000;
+/// A purchase costs money each time: the same for a day.
+const JUST_BOUGHT: i64 = DAY;
 /// How long what is settled is kept.
 const KEPT: i64 = 90 * DAY;
 /// How many refusals by policy and gate are kept: a looping caller must not fill the disk.
@@ -154,6 +156,10 @@ async fn flying(transaction: &mut dyn Transaction, caller: &Caller, flight: &str
     Ok(select(transaction, &open, &[(&caller.tenant).into(), flight.into()]).await?.pop())
 }
 
+fn just_done_for(tool: &str) -> i64 {
+    if tool == "purchase_number" { JUST_BOUGHT } else { JUST_IMPORTED }
+}
+
 /// The same number made ours a moment ago, and not given up since.
 async fn just_done(
     transaction: &mut dyn Transaction,
@@ -164,10 +170,12 @@ async fn just_done(
     let tenant = Value::from(&intent.caller.tenant);
     let done = "tenant = $1 AND flight = $2 AND state = 'done' AND ended_at > $3 \
         AND tool IN ('purchase_number', 'import_number') ORDER BY ended_at DESC LIMIT 1";
-    let done = select(transaction, done, &[tenant.clone(), flight.into(), (now - JUST_DONE).into()]).await?.pop();
+    let done = select(transaction, done, &[tenant.clone(), flight.into(), (now - just_done_for(intent.tool)).into()])
+        .await?
+        .pop();
     let Some(done) = done else { return Ok(None) };
     let given_up = "SELECT count(*) FROM operations WHERE tenant = $1 AND tool = 'release_number' AND number = $2 \
-        AND state = 'done' AND rev > $3";
+        AND state = 'done' AND begun_rev > $3";
     let values = [tenant, done.object.number.clone().into(), done.rev.into()];
     Ok((number(transaction, given_up, &values).await? == 0).then_some(done))
 }
@@ -292,8 +300,8 @@ impl NewRow<'_> {
         let insert = format!(
             "INSERT INTO operations (id, owner, tenant, account, principal, tool, number, number_id, direction, agent_id, \
              provider, credentials_before, flight, digest, nonce, reserved, amount_micros, currency, state, outcome, rule, \
-             evidence, begun_at, ended_at, rev) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
-             $16, $17, $18, $19, $20, $21, $22, $23, $24, {NEXT_REV})"
+             evidence, begun_at, ended_at, rev, begun_rev) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+             $16, $17, $18, $19, $20, $21, $22, $23, $24, {NEXT_REV}, {NEXT_REV})"
         );
         let object = self.object;
         let before = object.credentials_before.as_ref().map(|ids| ids.join(","));

@@ -114,8 +114,26 @@ impl Store for Sqlite {
             };
             let blocking =
                 tokio::task::spawn_blocking(move || transact(&mut kept, place.as_deref(), owner, work, lasting));
-            blocking.await.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())))
+            let outcome = blocking.await.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())));
+            if lasting == Lasting::OnDisk && outcome.is_ok() && self.place.is_some() {
+                // Not waited for: while Truedy works, what was written moves from the file beside it into the journal itself.
+                let kept = Arc::clone(&self.kept);
+                tokio::spawn(async move {
+                    let kept = kept.lock_owned().await;
+                    drop(tokio::task::spawn_blocking(move || gather(&kept)).await);
+                });
+            }
+            outcome
         })
+    }
+}
+
+/// Moves what stands in the file beside the journal into the journal: the loss of that file loses little then.
+fn gather(kept: &Kept) {
+    if let Some(opened) = &kept.opened
+        && let Err(error) = opened.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+    {
+        tracing::debug!(%error, "the journal");
     }
 }
 
@@ -159,7 +177,8 @@ fn in_transaction(connection: &mut Connection, place: Option<&Path>, work: Work,
         *broken |= is_broken(error);
         explain(error)
     };
-    connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| failed(&error))?;
+    // Read anew from the file, not from what is remembered of it: damage shows before anything is sent.
+    connection.execute_batch("PRAGMA shrink_memory; BEGIN IMMEDIATE").map_err(|error| failed(&error))?;
     let mut transaction = Open { connection, place, failed: &mut failed };
     // Everything is at hand when it is asked for: the future never waits.
     let done = work(&mut transaction).now_or_never();

@@ -14,7 +14,7 @@ use super::advice::{self, Stage};
 use super::consent::{Subject, Word, same};
 use super::route::{Guest, Reply, Service, done, refuse, words};
 use super::seal::{Binding, hex};
-use crate::domain::{Object, Refusal, Status};
+use crate::domain::{Held, Object, Refusal, Status};
 use crate::guard::{Cap, Claims, Given, Level, Stakes, Token, Verdict, weigh};
 use crate::journal::{Ending, Evidence, Intent, KnownBy, Operation, Refused, State, Stop};
 use crate::tools::{Answer, Change, Desk, Effect, Failure, Record, Step, Tool, flight, said};
@@ -22,6 +22,8 @@ use crate::truedy::{Error, NotSent, Saying};
 
 /// How much of the time of a call may be spent on reading before a change.
 const PLANNING: Duration = Duration::from_secs(9);
+/// What must be left of the time of a call when its change begins.
+const TO_BEGIN: Duration = Duration::from_secs(4);
 /// How long a change that makes something may go on after its caller was answered: Truedy may take 165 s.
 const BACKGROUND: Duration = Duration::from_secs(180);
 
@@ -36,6 +38,8 @@ struct Passage {
     evidence: Evidence,
     /// Whether it is in the journal as an operation.
     begun: bool,
+    /// The secrets among the arguments are looked for as long as any of the call goes on.
+    held: Arc<Vec<Held>>,
 }
 
 impl Passage {
@@ -74,7 +78,7 @@ struct Pass<P> {
 impl Service {
     /// Answers a call that changes something. What policy and gate refuse is recorded, too.
     pub(super) async fn change<T: Change>(self: Arc<Self>, arguments: Map<String, Value>, guest: Guest) -> Reply {
-        let _held = self.hold::<T>(&arguments);
+        let held = Arc::new(self.hold::<T>(&arguments));
         let given = Value::Object(arguments.clone());
         let mut reply = match Self::parse::<T>(arguments) {
             Ok(tool) => {
@@ -85,6 +89,7 @@ impl Service {
                     object: claims.about.clone(),
                     evidence: Evidence { flag: claims.confirm, ..Evidence::default() },
                     begun: false,
+                    held: Arc::clone(&held),
                     guest,
                 };
                 match self.pass_and_act(tool, &claims, &mut passage).await {
@@ -120,6 +125,9 @@ impl Service {
             let summary = format!("{} The call was cancelled before anything was sent.", advice::nothing(T::EFFECT));
             return Err(Refusal::new(Status::Cancelled, summary).into());
         }
+        if desk.call.left() < TO_BEGIN {
+            return Err(words(Error::NotSent(NotSent::Late).into(), T::EFFECT, Stage::Before).into());
+        }
         let id = match self.begin::<T>(claims, passage, &pass.stakes, pass.nonce).await? {
             Ok(id) => id,
             Err(other) => {
@@ -129,7 +137,9 @@ impl Service {
             }
         };
         tracing::info!(tool = T::NAME, object = pass.stakes.object.name(), %id, "changing");
-        self.act(tool, pass.plan, claims, &pass.stakes.object, id, desk).await.map_err(Halt::from)
+        self.act(tool, pass.plan, claims, (&pass.stakes.object, Arc::clone(&passage.held)), id, desk)
+            .await
+            .map_err(Halt::from)
     }
 
     /// Whether there is room for one more, as far as the journal knows; nothing is read from Truedy for what there is not.
@@ -312,10 +322,11 @@ impl Service {
         tool: T,
         plan: T::Plan,
         claims: &Claims,
-        object: &Object,
+        passage: (&Object, Arc<Vec<Held>>),
         id: Uuid,
         mut desk: Desk,
     ) -> Result<Reply, Refusal> {
+        let (object, held) = passage;
         let answer_by = desk.call.deadline;
         if matches!(T::EFFECT, Effect::Spends | Effect::Registers) {
             desk.call.deadline = Instant::now() + BACKGROUND;
@@ -328,7 +339,9 @@ impl Service {
         let (service, kept, if_lost) = (Arc::clone(self), Arc::clone(&record), unknown.clone());
         let acting = self.tasks.spawn(async move {
             let acted = AssertUnwindSafe(tool.act(plan, desk)).catch_unwind().await;
-            service.settle::<T>(acted.ok(), id, &kept, if_lost).await
+            let answered = service.settle::<T>(acted.ok(), id, &kept, if_lost).await;
+            drop(held);
+            answered
         });
         match tokio::time::timeout_at(answer_by, acting).await {
             Ok(Ok(answered)) => answered,
@@ -348,7 +361,8 @@ impl Service {
     ) -> Result<Reply, Refusal> {
         let known_by = if record.was_looked_up() { KnownBy::Look } else { KnownBy::Answer };
         let ended = |happened, outcome: &str, facts: &Map<String, Value>| {
-            let text = |field: &str| facts.get(field).and_then(Value::as_str).map(str::to_owned);
+            // Only what looks like an id: Truedy could send anything in its place.
+            let text = |field: &str| facts.get(field).and_then(Value::as_str).filter(|id| is_id(id)).map(str::to_owned);
             Ending {
                 upstream_status: record.status(),
                 request_id: text("request_id"),
@@ -393,7 +407,11 @@ impl Service {
         // A journal that fails between intent and sending has a word of its own.
         let kept_here = matches!(&failure, Failure::Truedy(Error::NotSent(NotSent::NotCleared(_))));
         let refusal = words(failure, T::EFFECT, Stage::During);
-        if lost.is_none() {
+        // "Not so far" is no "no": what was lost may still take place, and stays unknown until the account says otherwise
+        // long after.
+        let not_so_far = record.is_lost()
+            && matches!(refusal.status, Status::NotReleased | Status::NotAssigned | Status::NotUnassigned);
+        if lost.is_none() && !not_so_far {
             let outcome = if kept_here { Status::Cancelled } else { refusal.status };
             let ending = ended(false, outcome.as_str(), &refusal.details);
             self.journal.settle(&id.to_string(), Ending { sent, ..ending }).await;
@@ -424,6 +442,11 @@ fn with_operation(refusal: Refusal, id: Uuid) -> Refusal {
         _ => refusal,
     };
     refusal.with("operation_id", id)
+}
+
+/// Whether a text can be an id of Truedy's and nothing else.
+fn is_id(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
 }
 
 /// SHA-256 of the arguments; secrets are left out, since a short one could be found from its digest.

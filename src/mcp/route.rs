@@ -243,17 +243,22 @@ impl Service {
                     break;
                 }
             }
-            if let Err(error) = self.journal.prune().await {
-                tracing::warn!(%error, "what is old could not be taken out of the journal");
-            }
+            self.prune().await;
             loop {
                 tokio::time::sleep(SWEEP).await;
                 self.sweep().await;
+                self.prune().await;
             }
         };
         tokio::select! {
             () = tending => {}
             () = self.ending.cancelled() => {}
+        }
+    }
+
+    async fn prune(&self) {
+        if let Err(error) = self.journal.prune().await {
+            tracing::debug!(%error, "what is old could not be taken out of the journal");
         }
     }
 

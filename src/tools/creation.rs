@@ -70,7 +70,12 @@ pub(super) async fn make(
         // A conflict with what? Perhaps with this very number being ours already.
         Err(Error::Refused(saying)) if saying.status == 409 => match appears(desk, number, true).await {
             Found::Here(row) => Ok(seen(desk, row)),
-            Found::Absent | Found::Unreadable => Err(Error::Refused(saying)),
+            Found::Absent => Err(Error::Refused(saying)),
+            Found::Unreadable => {
+                let error = Error::NoVerdict("Truedy answered with status 409".to_owned(), saying);
+                desk.lost(&error).await;
+                Ok(Made::Unknown(error))
+            }
         },
         Err(error) => Err(error),
     }

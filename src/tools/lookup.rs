@@ -41,9 +41,7 @@ pub(super) async fn numbers_page(desk: &Desk, limit: usize, offset: usize, verif
         .verifying(verifying);
     let reply = desk.truedy.send(request, &desk.call).await?;
     if desk.journal.awaits_any() {
-        for row in rows(&reply)?.iter().filter_map(OwnedNumber::read) {
-            desk.sighted(&row).await;
-        }
+        desk.sighted(rows(&reply)?.iter().filter_map(OwnedNumber::read)).await;
     }
     Ok(reply)
 }

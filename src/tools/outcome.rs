@@ -112,7 +112,7 @@ pub(super) fn documented(error: &Error) -> Option<Documented> {
         return None;
     }
     let unclear = ["timed out", "timeout", "time-out", "request failed", "connection", "unreachable", "disconnected"];
-    if saying.mentions(&["not configured"]) {
+    if saying.mentions(&["key is not configured", "provider is not configured", "provider not configured"]) {
         Some(Documented::NotConfigured)
     } else if saying.mentions(&unclear) {
         None

@@ -41,7 +41,9 @@ impl Record {
             return;
         }
         let saying = error.saying();
-        let request_id = saying.and_then(|saying| saying.request_id.clone());
+        let is_id =
+            |id: &String| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+        let request_id = saying.and_then(|saying| saying.request_id.clone()).filter(is_id);
         self.journal.lose(self.id, self.makes.clone(), self.status(), request_id).await;
     }
 

@@ -239,7 +239,7 @@ impl Plan {
             Found::Here(_) if lost => no(
                 Status::NotReleased,
                 format!(
-                    "{name} was not released: Truedy gave no clear answer, and the number is still in the account. Look again with {} before trying once more.",
+                    "{name} was not released so far: Truedy gave no clear answer, and the number is still in the account. It may still go: look again with {} before trying once more.",
                     names::LIST_NUMBERS
                 ),
             ),

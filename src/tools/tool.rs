@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,6 +16,9 @@ use crate::domain::{Caller, Money, OwnedNumber, Problem, Refusal, Status};
 use crate::guard::{Cap, Claims, Policy, Stakes};
 use crate::journal::{Ending, Journal, KnownBy};
 use crate::truedy::{Call, Client, Error};
+
+/// How long a reading waits for what it found out to be recorded.
+const SETTLING: Duration = Duration::from_secs(1);
 
 /// What calling a tool does, which decides its hints and its words when it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,13 +102,27 @@ impl Desk {
         }
     }
 
-    /// A number was seen in the account: what was not known of it is known now.
-    pub(super) async fn sighted(&self, row: &OwnedNumber) {
-        for awaited in self.journal.awaiting(&row.number) {
-            let outcome = if awaited.tool == names::IMPORT_NUMBER { Status::Imported } else { Status::Purchased };
-            let ending = Ending::new(true, outcome.as_str(), KnownBy::Look);
-            self.journal.settle(&awaited.id, Ending { number_id: Some(row.id.clone()), ..ending }).await;
+    /// Numbers were seen in the account: what was not known of them is known now. A journal that is slow to take it does not
+    /// hold up the reading.
+    pub(super) async fn sighted(&self, rows: impl Iterator<Item = OwnedNumber>) {
+        let mut found = Vec::new();
+        for row in rows {
+            for awaited in self.journal.awaiting(&row.number) {
+                let outcome = if awaited.tool == names::IMPORT_NUMBER { Status::Imported } else { Status::Purchased };
+                let ending = Ending::new(true, outcome.as_str(), KnownBy::Look);
+                found.push((awaited.id, Ending { number_id: Some(row.id.clone()), ..ending }));
+            }
         }
+        if found.is_empty() {
+            return;
+        }
+        let journal = Arc::clone(&self.journal);
+        let settling = tokio::spawn(async move {
+            for (id, ending) in found {
+                journal.settle(&id, ending).await;
+            }
+        });
+        drop(tokio::time::timeout(SETTLING, settling).await);
     }
 }
 

@@ -384,7 +384,10 @@ impl Client {
         if status.is_success() {
             return match answer.body {
                 // A yes with an error inside is no yes to rely on.
-                Ok(body) if body.get("data").is_none() && body.get("error").is_some_and(|error| !error.is_null()) => {
+                Ok(body)
+                    if body.get("data").is_none_or(Value::is_null)
+                        && body.get("error").is_some_and(|error| !error.is_null()) =>
+                {
                     let said = saying(Some(&body));
                     Err(Error::Unreadable("the answer says yes and holds an error".to_owned(), said))
                 }

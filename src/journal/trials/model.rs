@@ -93,6 +93,8 @@ struct Known {
     ended: i64,
     /// Grows with every change, as the store's own.
     changed: u64,
+    /// The change it began with.
+    born: u64,
 }
 
 impl Known {
@@ -150,9 +152,9 @@ impl Model {
 
     fn just_done(&self, number: u32) -> Option<Uuid> {
         let done = |one: &&Known| one.number == number && one.state == State::Done;
-        let made = self.known.iter().filter(done).filter(|one| !one.release && self.now - one.ended < 15);
+        let made = self.known.iter().filter(done).filter(|one| !one.release && self.now - one.ended < 24 * 60);
         let last = made.max_by_key(|one| (one.ended, one.changed))?;
-        let given_up = self.known.iter().filter(done).any(|one| one.release && one.changed > last.changed);
+        let given_up = self.known.iter().filter(done).any(|one| one.release && one.born > last.changed);
         (!given_up).then_some(last.id)
     }
 
@@ -211,6 +213,7 @@ impl Model {
             begun,
             ended: 0,
             changed,
+            born: changed,
         });
         self.ever.push(id);
         Says::Begins
