@@ -346,7 +346,7 @@ impl Service {
         match tokio::time::timeout_at(answer_by, acting).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) => Err(with_operation(advice::on_fault(T::EFFECT), id)),
-            Err(_) if record.is_lost() => Err(with_operation(unknown, id)),
+            Err(_) if record.is_lost() => Err(with_operation(record.with_last_words(unknown), id)),
             Err(_) => Err(with_operation(advice::in_progress(T::EFFECT, object, &id.to_string()), id)),
         }
     }
@@ -407,10 +407,9 @@ impl Service {
         // A journal that fails between intent and sending has a word of its own.
         let kept_here = matches!(&failure, Failure::Truedy(Error::NotSent(NotSent::NotCleared(_))));
         let refusal = words(failure, T::EFFECT, Stage::During);
-        // "Not so far" is no "no": what was lost may still take place, and stays unknown until the account says otherwise
-        // long after.
-        let not_so_far = record.is_lost()
-            && matches!(refusal.status, Status::NotReleased | Status::NotAssigned | Status::NotUnassigned);
+        // "Not so far" is no "no": a release that was lost may still take place, and keeps its place in the cap until the
+        // account says otherwise long after.
+        let not_so_far = record.is_lost() && refusal.status == Status::NotReleased;
         if lost.is_none() && !not_so_far {
             let outcome = if kept_here { Status::Cancelled } else { refusal.status };
             let ending = ended(false, outcome.as_str(), &refusal.details);

@@ -90,6 +90,9 @@ pub(super) enum Documented {
     Carrier,
 }
 
+/// How a provider that is not configured is spoken of.
+const NO_PROVIDER: [&str; 3] = ["key is not configured", "provider is not configured", "provider not configured"];
+
 /// Reads a 422 to a purchase (contract §3.4, §6.3). The order comes first and the database after it, so only words that are
 /// said before the order (a field of the request, no provider), or by the carrier instead of one, prove anything.
 pub(super) fn documented_purchase(error: &Error) -> Option<Documented> {
@@ -97,7 +100,9 @@ pub(super) fn documented_purchase(error: &Error) -> Option<Documented> {
     let ours =
         !fields.is_empty() && fields.iter().all(|(field, _)| matches!(field.as_str(), "phone_number" | "api_key"));
     documented(error).filter(|why| match why {
-        Documented::NotConfigured | Documented::Carrier => true,
+        // Other things may turn out not to be configured after the order.
+        Documented::NotConfigured => error.saying().is_some_and(|saying| saying.mentions(&NO_PROVIDER)),
+        Documented::Carrier => true,
         Documented::MissingField => ours,
         Documented::Duplicate => false,
     })
@@ -112,7 +117,7 @@ pub(super) fn documented(error: &Error) -> Option<Documented> {
         return None;
     }
     let unclear = ["timed out", "timeout", "time-out", "request failed", "connection", "unreachable", "disconnected"];
-    if saying.mentions(&["key is not configured", "provider is not configured", "provider not configured"]) {
+    if saying.mentions(&["not configured"]) {
         Some(Documented::NotConfigured)
     } else if saying.mentions(&unclear) {
         None
@@ -183,6 +188,10 @@ mod tests {
         for after_the_order in ["{'code': '23505', 'message': 'duplicate key'}", "organization_id is required"] {
             assert_eq!(documented_purchase(&said(after_the_order)), None, "{after_the_order}");
         }
+        let configured =
+            |what: &str| documented_purchase(&said(&format!("Failed to purchase number: {what} not configured")));
+        assert_eq!(configured("Telnyx API key is"), Some(Documented::NotConfigured));
+        assert_eq!(configured("messaging profile"), None);
         let carrier = said("Failed to purchase number: Telnyx API error: 422 - no longer available.");
         assert_eq!(documented_purchase(&carrier), Some(Documented::Carrier));
         for unclear in [

@@ -1,11 +1,13 @@
 //! The record of the change that is being made: it gives leave to send, and is told when an answer is lost.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
+use super::outcome::said;
+use crate::domain::Refusal;
 use crate::journal::Journal;
 use crate::truedy::{Clearance, Error};
 
@@ -18,6 +20,8 @@ pub struct Record {
     lost: AtomicBool,
     /// Whether it was seen in the account before Truedy answered.
     seen: AtomicBool,
+    /// What Truedy said when its answer was lost.
+    last_words: Mutex<Option<Error>>,
     /// 0: none so far.
     status: AtomicU16,
 }
@@ -31,6 +35,7 @@ impl Record {
             makes,
             lost: AtomicBool::new(false),
             seen: AtomicBool::new(false),
+            last_words: Mutex::default(),
             status: AtomicU16::new(0),
         })
     }
@@ -40,11 +45,20 @@ impl Record {
         if self.lost.swap(true, Ordering::AcqRel) {
             return;
         }
+        *self.last_words.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
         let saying = error.saying();
         let is_id =
             |id: &String| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
         let request_id = saying.and_then(|saying| saying.request_id.clone()).filter(is_id);
         self.journal.lose(self.id, self.makes.clone(), self.status(), request_id).await;
+    }
+
+    /// A refusal with what Truedy said when its answer was lost, in a field of its own.
+    pub fn with_last_words(&self, refusal: Refusal) -> Refusal {
+        match &*self.last_words.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => said(refusal, error),
+            None => refusal,
+        }
     }
 
     /// Truedy's HTTP status, if it answered.

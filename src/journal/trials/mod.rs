@@ -40,8 +40,15 @@ impl Fixture {
     async fn crash(&self, journal: Arc<Journal>) {
         let owner = journal.store.owner();
         drop(Arc::into_inner(journal).expect("nobody else has it"));
-        if let Place::Postgres(place) = &self.place {
-            server::until_gone(place, owner).await;
+        match &self.place {
+            Place::Postgres(place) => server::until_gone(place, owner).await,
+            // What it still had to do behind its last transaction ends first.
+            Place::Directory(directory) => {
+                while directory.join(format!("journal.owner-{owner:016x}")).exists() {
+                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                }
+            }
+            Place::Memory => {}
         }
     }
 }
