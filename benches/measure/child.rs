@@ -1,6 +1,7 @@
 //! A server as a child process, spoken to line by line.
 
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -17,10 +18,23 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Program {
     pub(crate) path: PathBuf,
     pub(crate) arguments: &'static [&'static str],
-    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) environment: Vec<(&'static str, OsString)>,
+    /// Whether nobody reads its standard error.
+    pub(crate) quiet: bool,
 }
 
 impl Program {
+    /// With these arguments, and no settings from the environment.
+    pub(crate) fn new(path: &Path, arguments: &'static [&'static str]) -> Self {
+        Self { path: path.to_owned(), arguments, environment: Vec::new(), quiet: false }
+    }
+
+    /// With this variable set besides.
+    pub(crate) fn with(mut self, name: &'static str, value: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name, value.as_ref().to_owned()));
+        self
+    }
+
     /// Starts it; nothing is said yet.
     pub(crate) fn start(&self) -> Measured<Server> {
         let mut command = Command::new(&self.path);
@@ -30,6 +44,9 @@ impl Program {
             }
         }
         command.args(self.arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if self.quiet {
+            command.stderr(Stdio::null());
+        }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let input = child.stdin.take().ok_or("the server has no standard input")?;
         let output = child.stdout.take().ok_or("the server has no standard output")?;
@@ -62,6 +79,11 @@ impl Server {
     /// Sends one line and waits for the next.
     pub(crate) async fn ask(&mut self, line: &str) -> Measured<&str> {
         self.tell(line).await?;
+        self.hear().await
+    }
+
+    /// Waits for the next line.
+    pub(crate) async fn hear(&mut self) -> Measured<&str> {
         self.line.clear();
         let read = tokio::time::timeout(PATIENCE, self.output.read_line(&mut self.line));
         if read.await.map_err(|_| "the server does not answer")?? == 0 {
@@ -85,6 +107,14 @@ impl Server {
         self.child.id().ok_or_else(|| "the server ended".into())
     }
 
+    /// Ends its input, and waits until it is gone by itself.
+    pub(crate) async fn leave(self) -> Measured<()> {
+        let Self { mut child, input, output: _output, .. } = self;
+        drop(input);
+        let ended = tokio::time::timeout(PATIENCE, child.wait()).await.map_err(|_| "the server does not end")??;
+        if ended.success() { Ok(()) } else { Err(format!("the server failed: {ended}").into()) }
+    }
+
     /// Ends it, and waits until it is gone.
     pub(crate) async fn end(mut self) -> Measured<()> {
         Ok(self.child.kill().await?)
@@ -98,7 +128,17 @@ pub(crate) fn request(method: &str, params: &Value) -> String {
 
 /// A call without arguments.
 pub(crate) fn call(tool: &str) -> String {
-    request("tools/call", &json!({ "name": tool, "arguments": {} }))
+    call_with(tool, &json!({}))
+}
+
+/// A call with arguments.
+pub(crate) fn call_with(tool: &str, arguments: &Value) -> String {
+    request("tools/call", &json!({ "name": tool, "arguments": arguments }))
+}
+
+/// The same in the dialect of 2026-07-28, which needs nothing to come before it.
+pub(crate) fn call_alone(tool: &str, arguments: &Value) -> String {
+    request("tools/call", &json!({ "name": tool, "arguments": arguments, "_meta": metadata() }))
 }
 
 /// The handshake of 2025-11-25.
@@ -109,10 +149,14 @@ pub(crate) fn initialize() -> String {
 
 /// The first request of 2026-07-28.
 pub(crate) fn discover() -> String {
-    let meta = json!({
+    request("server/discover", &json!({ "_meta": metadata() }))
+}
+
+/// What every request of 2026-07-28 says of its client.
+fn metadata() -> Value {
+    json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": { "name": "measure", "version": "0" },
         "io.modelcontextprotocol/clientCapabilities": {},
-    });
-    request("server/discover", &json!({ "_meta": meta }))
+    })
 }

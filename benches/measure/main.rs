@@ -8,6 +8,7 @@ mod calls;
 mod child;
 mod figures;
 mod floor;
+mod journal;
 mod sizes;
 mod start;
 mod upstream;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 
 use child::Program;
 use figures::Row;
+use tempfile::TempDir;
 use upstream::Upstream;
 
 /// What a measurement gives, or why it gives nothing.
@@ -42,15 +44,23 @@ async fn main() -> ExitCode {
 /// Takes every measurement and prints it; `false` if one of them could not be taken.
 async fn measure() -> Measured<bool> {
     let upstream = Upstream::start()?;
-    let floor = Program { path: floor::build()?, arguments: &["serve"], environment: Vec::new() };
-    let ours = ours(&upstream);
+    let (home, program) = (home()?, Path::new(env!("CARGO_BIN_EXE_truedy-mcp")));
+    let floor = Program::new(&floor::build()?, &["serve"]);
+    // As a client starts it, on the local upstream and with no limit of its own.
+    let ours = Program::new(program, &["stdio"])
+        .with("TRUEDY_API_KEY", upstream::KEY)
+        .with("TRUEDY_BASE_URL", upstream.base_url())
+        .with("TRUEDY_MCP_UPSTREAM_RPM", "off")
+        .with("TRUEDY_MCP_STATE_DIR", home.path());
     println!(
-        "Floor: a bare rmcp server with one tool, or reqwest. Median (10th to 90th percentile) on this machine.\n"
+        "Floor: a bare rmcp server with one tool, or reqwest; for the journal this server, as the row says. \
+         Median (10th to 90th percentile) on this machine.\n"
     );
     let taken = [
         ("first answer", start::first_answers(&floor, &ours).await),
         ("memory", start::memory(&floor, &ours).await),
         ("calls", calls::measure(&floor, &ours, &upstream).await),
+        ("journal", journal::measure(program).await),
         ("sizes", sizes::measure(&ours).await),
     ];
     let mut rows = vec![Row::heading()];
@@ -68,12 +78,8 @@ async fn measure() -> Measured<bool> {
     Ok(complete)
 }
 
-/// Our server as a client starts it, on the local upstream and with no limit of its own.
-fn ours(upstream: &Upstream) -> Program {
-    let environment = vec![
-        ("TRUEDY_API_KEY".to_owned(), upstream::KEY.to_owned()),
-        ("TRUEDY_BASE_URL".to_owned(), upstream.base_url()),
-        ("TRUEDY_MCP_UPSTREAM_RPM".to_owned(), "off".to_owned()),
-    ];
-    Program { path: Path::new(env!("CARGO_BIN_EXE_truedy-mcp")).to_owned(), arguments: &["stdio"], environment }
+/// A fresh state directory: nothing here may touch the user's own. Beside what was built, since the temporary directory
+/// of a system may be in memory, where to wait for the disk costs nothing.
+fn home() -> Measured<TempDir> {
+    Ok(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
