@@ -44,7 +44,10 @@ pub(super) const VERSIONS: [&[&str]; 1] = [&[
     "CREATE UNIQUE INDEX operations_flight ON operations (tenant, flight)
         WHERE flight IS NOT NULL AND state IN ('begun', 'sent', 'unknown')",
     "CREATE UNIQUE INDEX operations_nonce ON operations (tenant, nonce) WHERE nonce IS NOT NULL",
-    "CREATE INDEX operations_open ON operations (tenant) WHERE state IN ('begun', 'sent', 'unknown')",
+    // What is asked before every change is found without looking through what is long settled.
+    "CREATE INDEX operations_running ON operations (owner) WHERE state IN ('begun', 'sent')",
+    "CREATE INDEX operations_lost ON operations (tenant, principal) WHERE state = 'unknown'",
+    "CREATE INDEX operations_same ON operations (tenant, flight)",
     "CREATE INDEX operations_used ON operations (tenant, tool, begun_at)",
     "CREATE INDEX operations_rev ON operations (rev)",
     "CREATE INDEX operations_ended ON operations (ended_at)",

@@ -346,7 +346,10 @@ impl Service {
         match tokio::time::timeout_at(answer_by, acting).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) => Err(with_operation(advice::on_fault(T::EFFECT), id)),
-            Err(_) if record.is_lost() => Err(with_operation(record.with_last_words(unknown), id)),
+            Err(_) if record.is_lost() => {
+                let unknown = record.last_words().map_or(unknown.clone(), |error| said(unknown, &error));
+                Err(with_operation(unknown, id))
+            }
             Err(_) => Err(with_operation(advice::in_progress(T::EFFECT, object, &id.to_string()), id)),
         }
     }

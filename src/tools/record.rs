@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use super::outcome::said;
-use crate::domain::Refusal;
 use crate::journal::Journal;
 use crate::truedy::{Clearance, Error};
 
@@ -53,12 +51,9 @@ impl Record {
         self.journal.lose(self.id, self.makes.clone(), self.status(), request_id).await;
     }
 
-    /// A refusal with what Truedy said when its answer was lost, in a field of its own.
-    pub fn with_last_words(&self, refusal: Refusal) -> Refusal {
-        match &*self.last_words.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => said(refusal, error),
-            None => refusal,
-        }
+    /// What Truedy said when its answer was lost.
+    pub fn last_words(&self) -> Option<Error> {
+        self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Truedy's HTTP status, if it answered.
