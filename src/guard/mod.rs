@@ -2,7 +2,9 @@
 
 mod gate;
 mod policy;
+mod rights;
 mod summary;
 
 pub use gate::{Form, Given, Question, Stakes, Token, Verdict, weigh};
 pub use policy::{Ask, Cap, Caps, Claims, Level, Policy};
+pub use rights::{Rights, Scope};
