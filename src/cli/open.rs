@@ -7,7 +7,7 @@ use super::complain;
 use crate::config::{ConfigError, Settings};
 use crate::domain::{Redactor, Refusal, Secret, Status};
 use crate::journal::{Journal, Place};
-use crate::mcp::{Catalog, Keys, Parts, Service, Upstream};
+use crate::mcp::{Bounds, Catalog, Crowd, Keys, Parts, Service, Upstream};
 use crate::sandbox::{KEY, Sandbox};
 use crate::truedy::{Client, Setup};
 
@@ -22,7 +22,14 @@ pub(super) fn service(settings: &Settings, redactor: &Arc<Redactor>) -> Result<A
     };
     let journal = journal(settings, redactor)?;
     let upstream = upstream(settings, redactor)?;
-    Ok(Service::new(Parts { policy, upstream, journal, keys, redactor: Arc::clone(redactor) }))
+    Ok(Service::new(Parts {
+        policy,
+        upstream,
+        journal,
+        keys,
+        redactor: Arc::clone(redactor),
+        crowd: Crowd::new(Bounds::ALONE),
+    }))
 }
 
 /// The journal of the account that the settings name. Nothing is opened yet.

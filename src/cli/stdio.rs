@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, complain, logging, open, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::Redactor;
-use crate::mcp::{Server, serve_stdio};
+use crate::mcp::{Principal, Server, serve_stdio};
 
 pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
     logging::start(settings, &redactor);
     let service = open::service(settings, &redactor)?;
-    let server = Server::new(Arc::clone(&service), settings.mode());
+    let server = Server::new(Principal::local(Arc::clone(&service), settings.mode()));
     let runtime = open::runtime()?;
     let served = runtime.block_on(async {
         let shutdown = CancellationToken::new();

@@ -9,6 +9,11 @@ fn id_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
+/// Whether a text that came from outside can be an id of anything, and nothing else: a record keeps no other text.
+pub fn may_be_id(text: &str) -> bool {
+    text.len() <= 64 && text.chars().all(|c| id_character(c) || c == '.' || c == ':')
+}
+
 checked_text! {
     /// The id of a phone number in Truedy.
     NumberId,

@@ -25,7 +25,7 @@ pub use caller::Caller;
 pub use carrier::{AccountSid, ProviderType, SipServer, SipUsername};
 pub use choice::{Direction, NumberType, OperationState};
 pub use confirmation::{Ceiling, ConfirmationToken, Moment, OperationId, OperationIds};
-pub use id::{AgentId, AgentRef, NumberId, NumberRef};
+pub use id::{AgentId, AgentRef, NumberId, NumberRef, may_be_id};
 pub use label::{ChangeName, Label, StatusName};
 pub use money::Money;
 pub use number::{OwnedNumber, Slot};

@@ -42,7 +42,7 @@ impl fmt::Display for Place {
 
 /// The journal of one account.
 pub struct Journal {
-    pub(super) store: Box<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     account: String,
     awaited: Mutex<Awaiting>,
     /// What could not be written when it was known: written first in the next transaction that anything is decided in.
@@ -79,15 +79,20 @@ pub struct Awaited {
 impl Journal {
     /// A journal; nothing is opened yet. `account` tells Truedy accounts apart: a digest of the key.
     pub fn new(place: Place, account: String) -> Arc<Self> {
-        let store: Box<dyn Store> = match place {
-            Place::Memory => Box::new(Sqlite::in_memory()),
-            Place::Directory(directory) => Box::new(Sqlite::in_directory(directory)),
-            Place::Postgres(place) => Box::new(Postgres::new(place)),
+        let store: Arc<dyn Store> = match place {
+            Place::Memory => Arc::new(Sqlite::in_memory()),
+            Place::Directory(directory) => Arc::new(Sqlite::in_directory(directory)),
+            Place::Postgres(place) => Arc::new(Postgres::new(place)),
         };
         Self::over(store, account)
     }
 
-    pub(super) fn over(store: Box<dyn Store>, account: String) -> Arc<Self> {
+    /// The journal of another account, kept in the same place by the same connections.
+    pub fn of(&self, account: String) -> Arc<Self> {
+        Self::over(Arc::clone(&self.store), account)
+    }
+
+    pub(super) fn over(store: Arc<dyn Store>, account: String) -> Arc<Self> {
         Arc::new(Self { store, account, awaited: Mutex::default(), late: Mutex::default() })
     }
 

@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::consent::Asker;
-use super::route::{Reply, Service, Way};
-use crate::guard::Policy;
+use super::principal::Principal;
+use super::route::{Reply, Way};
+use crate::guard::{Policy, Scope};
 use crate::tools::{Change, Effect, Read, Tool, Visitor, input_schema, output_schema, visit};
 
 /// One tool.
@@ -18,6 +19,8 @@ pub struct Entry {
     pub card: ToolCard,
     /// What calling it does.
     pub effect: Effect,
+    /// What a caller must have been given to call it.
+    pub scope: Scope,
     /// The names of arguments that carry secrets.
     pub secrets: Vec<&'static str>,
     way: Way,
@@ -32,12 +35,20 @@ impl Entry {
     /// Calls it. `unwanted` is cancelled when the caller no longer wants it.
     pub async fn call(
         &self,
-        service: &Arc<Service>,
         arguments: Map<String, Value>,
+        principal: &Principal,
         asker: Asker,
         unwanted: CancellationToken,
     ) -> Reply {
-        service.call(self.effect, self.way, arguments, asker, unwanted).await
+        let Principal { tenant, caller, rights } = principal;
+        tenant.service.call(self.effect, self.way, arguments, (caller, rights), asker, unwanted).await
+    }
+
+    /// Whether it is offered to a caller: the operator and the caller's rights must both allow it.
+    pub(super) fn is_offered(&self, principal: &Principal) -> bool {
+        let reads = self.effect.reads();
+        principal.tenant.service.policy.offers(self.name(), reads)
+            && principal.rights.offers(self.name(), self.scope, reads)
     }
 }
 
@@ -123,5 +134,5 @@ fn entry<T: Tool>(way: Way) -> Entry {
         meta.0.insert("anthropic/requiresUserInteraction".to_owned(), json!(true));
         card = card.with_meta(meta);
     }
-    Entry { card, effect, secrets, way }
+    Entry { card, effect, scope: T::SCOPE, secrets, way }
 }

@@ -14,7 +14,7 @@ use super::advice::{self, Stage};
 use super::consent::{Subject, Word, same};
 use super::route::{Guest, Reply, Service, done, refuse, words};
 use super::seal::{Binding, hex};
-use crate::domain::{Held, Object, Refusal, Status};
+use crate::domain::{Held, Object, Refusal, Status, may_be_id};
 use crate::guard::{Cap, Claims, Given, Level, Stakes, Token, Verdict, weigh};
 use crate::journal::{Ending, Evidence, Intent, KnownBy, Operation, Refused, State, Stop};
 use crate::tools::{Answer, Change, Desk, Effect, Failure, Record, Step, Tool, flight, said};
@@ -114,6 +114,7 @@ impl Service {
         claims: &Claims,
         passage: &mut Passage,
     ) -> Result<Reply, Halt> {
+        passage.guest.rights.admit(T::NAME, T::SCOPE, false)?;
         self.policy.admit(T::NAME, false, claims)?;
         let caller = passage.guest.caller.clone();
         let _flight = claims.makes.as_ref().map(|number| self.take_off(number, &caller, T::EFFECT)).transpose()?;
@@ -365,7 +366,8 @@ impl Service {
         let known_by = if record.was_looked_up() { KnownBy::Look } else { KnownBy::Answer };
         let ended = |happened, outcome: &str, facts: &Map<String, Value>| {
             // Only what looks like an id: Truedy could send anything in its place.
-            let text = |field: &str| facts.get(field).and_then(Value::as_str).filter(|id| is_id(id)).map(str::to_owned);
+            let text =
+                |field: &str| facts.get(field).and_then(Value::as_str).filter(|id| may_be_id(id)).map(str::to_owned);
             Ending {
                 upstream_status: record.status(),
                 request_id: text("request_id"),
@@ -444,11 +446,6 @@ fn with_operation(refusal: Refusal, id: Uuid) -> Refusal {
         _ => refusal,
     };
     refusal.with("operation_id", id)
-}
-
-/// Whether a text can be an id of Truedy's and nothing else.
-fn is_id(text: &str) -> bool {
-    text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
 }
 
 /// SHA-256 of the arguments; secrets are left out, since a short one could be found from its digest.

@@ -1,33 +1,29 @@
 //! The one path of every call: parse, policy, plan, gate, consent, journal, act.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use rmcp::model::InputRequiredResult;
 use serde_json::{Map, Value, json};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::advice::{self, Stage};
 use super::consent::{Asker, Consent};
+use super::crowd::Crowd;
 use super::seal::{Keys, Tokens};
 use crate::domain::{Caller, Held, Redactor, Refusal, Secret, Status};
-use crate::guard::{Ask, Claims, Level, Policy};
+use crate::guard::{Ask, Claims, Level, Policy, Rights};
 use crate::journal::{Journal, Operation, Query};
 use crate::tools::{Answer, Desk, Effect, Failure, Prices, Read, Tool, reconcile};
 use crate::truedy::{Call, Client};
 
 /// Every call answers within 25 s; this leaves time to put the answer together.
 const TIME: Duration = Duration::from_millis(24_500);
-/// Calls that run at once; the rest wait.
-const RUNNING: usize = 64;
-/// Calls that may wait.
-const WAITING: usize = 512;
 /// When what an earlier process left open is looked for, in seconds after the start, and how often after that.
 const SWEEPS: [u64; 8] = [0, 2, 5, 10, 20, 40, 80, 150];
 const SWEEP: Duration = Duration::from_secs(60);
@@ -42,30 +38,14 @@ fn patience(effect: Effect) -> Duration {
     Duration::from_secs(if effect.reads() { 18 } else { 10 })
 }
 
-/// Who calls: how a person can be asked, and whether the call is still wanted.
+/// Who calls and what they may do, how a person can be asked, and whether the call is still wanted.
 pub(super) struct Guest {
     pub(super) caller: Caller,
+    pub(super) rights: Arc<Rights>,
     pub(super) asker: Asker,
     pub(super) stop: CancellationToken,
     /// When there must be an answer, whatever was waited for before.
     pub(super) deadline: Instant,
-}
-
-/// One of the places for calls that run or wait.
-struct Place(Arc<Service>);
-
-impl Place {
-    fn take(service: &Arc<Service>) -> Option<Self> {
-        let taken = service.waiting.fetch_add(1, Ordering::AcqRel);
-        let place = Self(Arc::clone(service));
-        (taken < RUNNING + WAITING).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// A number that a running call makes ours.
@@ -117,6 +97,8 @@ pub struct Parts {
     pub keys: Keys,
     /// What takes secrets out of texts.
     pub redactor: Arc<Redactor>,
+    /// Whose calls run and wait; shared by all that one server serves.
+    pub crowd: Arc<Crowd>,
 }
 
 /// What every call shares.
@@ -130,8 +112,7 @@ pub struct Service {
     pub(super) consent: Consent,
     pub(super) tokens: Tokens,
     flying: Mutex<HashSet<String>>,
-    running: Semaphore,
-    waiting: AtomicUsize,
+    crowd: Arc<Crowd>,
     pub(super) tasks: TaskTracker,
     ending: CancellationToken,
 }
@@ -167,8 +148,7 @@ impl Service {
             consent: Consent::new(&parts.keys),
             tokens: Tokens::new(&parts.keys),
             flying: Mutex::default(),
-            running: Semaphore::new(RUNNING),
-            waiting: AtomicUsize::new(0),
+            crowd: parts.crowd,
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
         })
@@ -182,19 +162,25 @@ impl Service {
         effect: Effect,
         way: Way,
         arguments: Map<String, Value>,
+        (caller, rights): (&Caller, &Arc<Rights>),
         asker: Asker,
         unwanted: CancellationToken,
     ) -> Reply {
-        let Some(place) = Place::take(self) else {
+        let Some(place) = self.crowd.enter(caller) else {
             return refuse(advice::on_overload(effect));
         };
         let (service, stop) = (Arc::clone(self), self.ending.child_token());
-        let guest = Guest { caller: Caller::local(), asker, stop: stop.clone(), deadline: Instant::now() + TIME };
+        let guest = Guest {
+            caller: caller.clone(),
+            rights: Arc::clone(rights),
+            asker,
+            stop: stop.clone(),
+            deadline: Instant::now() + TIME,
+        };
         let mut task = self.tasks.spawn(async move {
-            let _place = place;
-            match tokio::time::timeout(patience(effect), service.running.acquire()).await {
-                Ok(Ok(_permit)) => way(Arc::clone(&service), arguments, guest).await,
-                _ => refuse(advice::on_overload(effect)),
+            match place.turn(patience(effect)).await {
+                Some(_running) => way(service, arguments, guest).await,
+                None => refuse(advice::on_overload(effect)),
             }
         });
         let finished = tokio::select! {
@@ -272,6 +258,7 @@ impl Service {
         }
         let guest = Guest {
             caller: Caller::local(),
+            rights: Arc::default(),
             asker: Asker::Nobody,
             stop: self.ending.child_token(),
             deadline: Instant::now() + TIME,
@@ -346,6 +333,7 @@ impl Service {
         let _held = self.hold::<T>(&arguments);
         let outcome = async {
             let tool = Self::parse::<T>(arguments)?;
+            guest.rights.admit(T::NAME, T::SCOPE, true)?;
             self.policy.admit(T::NAME, true, &Claims::default())?;
             let answer = tool.read(self.desk(&guest).await?).await;
             answer.map(|answer| done(&answer)).map_err(|failure| words(failure, T::EFFECT, Stage::Before))
@@ -391,6 +379,9 @@ fn too_deep(value: &Value, left: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::crowd::Bounds;
     use super::*;
     use crate::journal::Place;
 
@@ -401,11 +392,13 @@ mod tests {
             journal: Journal::new(Place::Memory, String::new()),
             keys: Keys::of_this_process(),
             redactor: Arc::default(),
+            crowd: Crowd::new(Bounds::ALONE),
         })
     }
 
     async fn call(service: &Arc<Service>, effect: Effect, way: Way) -> Reply {
-        service.call(effect, way, Map::new(), Asker::Nobody, CancellationToken::new()).await
+        let (caller, rights) = (Caller::local(), Arc::default());
+        service.call(effect, way, Map::new(), (&caller, &rights), Asker::Nobody, CancellationToken::new()).await
     }
 
     #[tokio::test]
@@ -428,11 +421,12 @@ mod tests {
             })
         };
         let service = service();
-        let calls = (0..RUNNING + WAITING + 24).map(|_| call(&service, Effect::Reads, way));
+        let Bounds { running, waiting_each, .. } = Bounds::ALONE;
+        let calls = (0..running + waiting_each + 24).map(|_| call(&service, Effect::Reads, way));
         let replies = futures::future::join_all(calls).await;
-        assert_eq!(MOST.load(Ordering::SeqCst), RUNNING);
+        assert_eq!(MOST.load(Ordering::SeqCst), running);
         assert_eq!(replies.iter().filter(|reply| reply.status() == Some("rate_limited")).count(), 24);
-        assert_eq!(service.waiting.load(Ordering::SeqCst), 0, "every place was given back");
+        assert_eq!(service.crowd.running(), 0, "every place was given back");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::names;
 use super::outcome::said;
 use super::tool::{Change, Desk, Effect, Step, Tool};
 use crate::domain::{AgentId, AgentRef, Direction, NumberId, NumberRef, Object, OwnedNumber, Refusal, Slot, Status};
-use crate::guard::{Claims, Stakes};
+use crate::guard::{Claims, Scope, Stakes};
 use crate::truedy::{Error, Nature, Request};
 
 /// What is kept back of the call's time for reading back.
@@ -67,6 +67,7 @@ impl Tool for AssignNumber {
     const NAME: &'static str = names::ASSIGN_NUMBER;
     const TITLE: &'static str = "Assign a number to an agent";
     const EFFECT: Effect = Effect::Changes;
+    const SCOPE: Scope = Scope::NumbersAssign;
     type Output = Assigned;
 }
 

@@ -12,6 +12,7 @@ use super::lookup;
 use super::names;
 use super::tool::{Desk, Effect, Read, Tool};
 use crate::domain::{AgentRef, Direction, OwnedNumber, Status};
+use crate::guard::Scope;
 use crate::truedy::{Error, Saying};
 
 arguments! {
@@ -36,6 +37,7 @@ impl Tool for GetAgentNumbers {
     const NAME: &'static str = names::GET_AGENT_NUMBERS;
     const TITLE: &'static str = "Show an agent's numbers";
     const EFFECT: Effect = Effect::Reads;
+    const SCOPE: Scope = Scope::NumbersRead;
     type Output = AgentNumbers;
 }
 

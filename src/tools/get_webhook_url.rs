@@ -13,6 +13,7 @@ use super::names;
 use super::outcome::said;
 use super::tool::{Desk, Effect, Read, Tool};
 use crate::domain::{AgentRef, Refusal, Status};
+use crate::guard::Scope;
 use crate::truedy::{Error, Request, Saying};
 
 arguments! {
@@ -42,6 +43,7 @@ impl Tool for GetWebhookUrl {
     const NAME: &'static str = names::GET_WEBHOOK_URL;
     const TITLE: &'static str = "Get an agent's webhook URL";
     const EFFECT: Effect = Effect::Reads;
+    const SCOPE: Scope = Scope::NumbersRead;
     type Output = Webhook;
 }
 

@@ -17,7 +17,7 @@ use crate::domain::{
     AccountSid, E164, Label, Object, OwnedNumber, Problem, ProviderType, Refusal, Secret, SipServer, SipUsername,
     Status, text_at,
 };
-use crate::guard::{Claims, Form, Question, Stakes};
+use crate::guard::{Claims, Form, Question, Scope, Stakes};
 use crate::truedy::{Nature, Request};
 
 arguments! {
@@ -64,6 +64,7 @@ impl Tool for ImportNumber {
     const NAME: &'static str = names::IMPORT_NUMBER;
     const TITLE: &'static str = "Import a number from an own carrier";
     const EFFECT: Effect = Effect::Registers;
+    const SCOPE: Scope = Scope::NumbersImport;
     type Output = Imported;
 
     fn contradictions(&self) -> Vec<Problem> {

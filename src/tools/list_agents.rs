@@ -12,6 +12,7 @@ use super::lookup;
 use super::names;
 use super::tool::{Desk, Effect, Read, Tool};
 use crate::domain::{Agent, AgentRef, Direction, Limit, Offset, Status, StatusName};
+use crate::guard::Scope;
 use crate::truedy::Request;
 
 arguments! {
@@ -45,6 +46,7 @@ impl Tool for ListAgents {
     const NAME: &'static str = names::LIST_AGENTS;
     const TITLE: &'static str = "List agents";
     const EFFECT: Effect = Effect::Reads;
+    const SCOPE: Scope = Scope::NumbersRead;
     type Output = Agents;
 }
 

@@ -12,6 +12,7 @@ use super::lookup;
 use super::names;
 use super::tool::{Desk, Effect, Read, Tool};
 use crate::domain::{Status, text_at};
+use crate::guard::Scope;
 use crate::truedy::Request;
 
 arguments! {
@@ -31,6 +32,7 @@ impl Tool for ListCredentials {
     const NAME: &'static str = names::LIST_CREDENTIALS;
     const TITLE: &'static str = "List carrier credentials";
     const EFFECT: Effect = Effect::Reads;
+    const SCOPE: Scope = Scope::CredentialsRead;
     type Output = Credentials;
 }
 

@@ -12,6 +12,7 @@ use super::lookup::{self, Roster};
 use super::names;
 use super::tool::{Desk, Effect, Read, Tool};
 use crate::domain::{AgentRef, Limit, Offset, OwnedNumber, Slot, Status, StatusName};
+use crate::guard::Scope;
 
 arguments! {
     /// List our phone numbers: show each number this account has, who answers the number (agent, inbound), who calls from the number (outbound), numbers nobody uses (unused).
@@ -116,6 +117,7 @@ impl Tool for ListNumbers {
     const NAME: &'static str = names::LIST_NUMBERS;
     const TITLE: &'static str = "List phone numbers";
     const EFFECT: Effect = Effect::Reads;
+    const SCOPE: Scope = Scope::NumbersRead;
     type Output = Numbers;
 }
 

@@ -10,6 +10,7 @@ use super::names;
 use super::reconcile::reconcile;
 use super::tool::{Desk, Effect, Read, Tool};
 use crate::domain::{ChangeName, Moment, NumberRef, OperationId, OperationState, Refusal, Status};
+use crate::guard::Scope;
 use crate::journal::{Operation, Query, State};
 
 /// How long unresolved operations are looked for before the answer.
@@ -49,6 +50,7 @@ impl Tool for ListOperations {
     const NAME: &'static str = names::LIST_OPERATIONS;
     const TITLE: &'static str = "List operations";
     const EFFECT: Effect = Effect::Reads;
+    const SCOPE: Scope = Scope::NumbersRead;
     type Output = Operations;
 }
 

@@ -20,7 +20,7 @@ use super::tool::{Change, Desk, Effect, Step, Tool};
 use crate::domain::{
     Ceiling, ConfirmationToken, E164, Object, OperationIds, OwnedNumber, Refusal, Secret, Status, text_at,
 };
-use crate::guard::{Claims, Form, Level, Question, Stakes};
+use crate::guard::{Claims, Form, Level, Question, Scope, Stakes};
 use crate::truedy::{Nature, Reply, Request};
 
 /// How long looking for the price may take.
@@ -61,6 +61,7 @@ impl Tool for PurchaseNumber {
     const NAME: &'static str = names::PURCHASE_NUMBER;
     const TITLE: &'static str = "Buy a phone number";
     const EFFECT: Effect = Effect::Spends;
+    const SCOPE: Scope = Scope::NumbersPurchase;
     type Output = Purchased;
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
+use crate::domain::may_be_id;
 use crate::journal::Journal;
 use crate::truedy::{Clearance, Error};
 
@@ -45,9 +46,7 @@ impl Record {
         }
         *self.last_words.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
         let saying = error.saying();
-        let is_id =
-            |id: &String| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
-        let request_id = saying.and_then(|saying| saying.request_id.clone()).filter(is_id);
+        let request_id = saying.and_then(|saying| saying.request_id.clone()).filter(|id| may_be_id(id));
         self.journal.lose(self.id, self.makes.clone(), self.status(), request_id).await;
     }
 

@@ -17,7 +17,7 @@ use super::tool::{Change, Desk, Effect, Step, Tool};
 use crate::domain::{
     ConfirmationToken, Direction, E164, NumberId, NumberRef, Object, OwnedNumber, Refusal, Slot, Status,
 };
-use crate::guard::{Claims, Form, Level, Question, Stakes};
+use crate::guard::{Claims, Form, Level, Question, Scope, Stakes};
 use crate::truedy::{Error, Request};
 
 /// What is kept back of the call's time for finding out what became of it.
@@ -61,6 +61,7 @@ impl Tool for ReleaseNumber {
     const NAME: &'static str = names::RELEASE_NUMBER;
     const TITLE: &'static str = "Release a phone number for good";
     const EFFECT: Effect = Effect::Destroys;
+    const SCOPE: Scope = Scope::NumbersRelease;
     type Output = Released;
 }
 

@@ -15,6 +15,7 @@ use super::tool::{Desk, Effect, Read, Tool};
 use crate::domain::{
     AreaCode, CountryCode, Label, NumberType, Page, PageSize, Problem, Secret, Status, clean, text_at,
 };
+use crate::guard::Scope;
 use crate::truedy::{Error, Nature, Reply, Request};
 
 arguments! {
@@ -56,6 +57,7 @@ impl Tool for SearchNumbers {
     const NAME: &'static str = names::SEARCH_NUMBERS;
     const TITLE: &'static str = "Search numbers for sale";
     const EFFECT: Effect = Effect::Reads;
+    const SCOPE: Scope = Scope::NumbersRead;
     type Output = Offers;
 
     fn contradictions(&self) -> Vec<Problem> {

@@ -13,7 +13,7 @@ use super::names;
 use super::prices::{Price, Prices};
 use super::record::Record;
 use crate::domain::{Caller, Money, OwnedNumber, Problem, Refusal, Status};
-use crate::guard::{Cap, Claims, Policy, Stakes};
+use crate::guard::{Cap, Claims, Policy, Scope, Stakes};
 use crate::journal::{Ending, Journal, KnownBy};
 use crate::truedy::{Call, Client, Error};
 
@@ -134,6 +134,8 @@ pub trait Tool: Arguments + Clone + Send + Sync + 'static {
     const TITLE: &'static str;
     /// What calling it does.
     const EFFECT: Effect;
+    /// What a caller must have been given to call it.
+    const SCOPE: Scope;
     /// The facts of its answer.
     type Output: Serialize + JsonSchema + Send + 'static;
 

@@ -47,7 +47,7 @@ fn flaky() -> (Arc<Journal>, impl Fn(Fails)) {
     let fails = Arc::new(Mutex::new(Fails::Never));
     let store = Flaky { store: Sqlite::in_memory(), fails: Arc::clone(&fails) };
     let set = move |now| *fails.lock().unwrap() = now;
-    (Journal::over(Box::new(store), "account".to_owned()), set)
+    (Journal::over(Arc::new(store), "account".to_owned()), set)
 }
 
 #[tokio::test]
