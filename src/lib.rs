@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod guard;
+pub mod http;
 pub mod journal;
 pub mod mcp;
 pub mod sandbox;

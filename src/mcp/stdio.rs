@@ -3,14 +3,13 @@
 //! rmcp's line transport, with three things added: messages before the first request do no harm, the end of input or a
 //! signal lets running calls finish and be answered, and the protocol has an output of its own that no stray print reaches.
 
-use std::collections::HashSet;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::ServiceExt;
 use rmcp::model::{
-    ClientNotification, ClientRequest, ErrorData, GetMeta, InitializeRequestParams, JsonRpcMessage, ProtocolVersion,
+    ClientRequest, ErrorData, GetMeta, InitializeRequestParams, JsonRpcMessage, ProtocolVersion,
     RequestId, RequestMetaObject,
 };
 use rmcp::service::{RoleServer, RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
@@ -22,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::lines::{UNREADABLE, mend};
+use super::pending::{Pending, answers};
 use super::route::Service;
 use super::server::Server;
 
@@ -102,7 +102,7 @@ struct Line<R: AsyncRead, W: AsyncWrite> {
     ending: watch::Sender<Option<Instant>>,
     shutdown: CancellationToken,
     service: Arc<Service>,
-    open: Arc<Open>,
+    open: Arc<Pending>,
 }
 
 /// How a client speaks.
@@ -114,43 +114,12 @@ enum Era {
     Metadata,
 }
 
-/// The requests that still await an answer.
-#[derive(Default)]
-struct Open {
-    ids: Mutex<HashSet<RequestId>>,
-    emptied: Notify,
-}
-
-impl Open {
-    fn add(&self, id: RequestId) {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-    }
-
-    fn remove(&self, id: &RequestId) {
-        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        ids.remove(id);
-        if ids.is_empty() {
-            self.emptied.notify_waiters();
-        }
-    }
-
-    async fn all_answered(&self) {
-        loop {
-            let emptied = self.emptied.notified();
-            if self.ids.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
-                return;
-            }
-            emptied.await;
-        }
-    }
-}
-
 impl<R: AsyncRead, W: AsyncWrite> Line<R, W> {
     /// Keeps what must be known of a message: who awaits an answer, and in which era the client speaks.
     fn note(&mut self, message: &mut RxJsonRpcMessage<RoleServer>) {
+        self.open.came(message);
         match message {
             JsonRpcMessage::Request(request) => {
-                self.open.add(request.id.clone());
                 match &request.request {
                     // A probe opens nothing: the handshake may still follow.
                     ClientRequest::DiscoverRequest(_) | ClientRequest::PingRequest(_) => {}
@@ -163,14 +132,6 @@ impl<R: AsyncRead, W: AsyncWrite> Line<R, W> {
                 }
                 if let Some(handshake) = &self.handshake {
                     as_agreed(request.request.get_meta_mut(), handshake);
-                }
-            }
-            // A cancelled request is not answered.
-            JsonRpcMessage::Notification(note) => {
-                if let ClientNotification::CancelledNotification(cancelled) = &note.notification
-                    && let Some(id) = &cancelled.params.request_id
-                {
-                    self.open.remove(id);
                 }
             }
             _ => {}
@@ -210,17 +171,13 @@ where
     type Error = io::Error;
 
     fn send(&mut self, item: TxJsonRpcMessage<RoleServer>) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        let answered = match &item {
-            JsonRpcMessage::Response(response) => Some(response.id.clone()),
-            JsonRpcMessage::Error(error) => error.id.clone(),
-            _ => None,
-        };
+        let answered = answers(&item);
         let (sent, shutdown, open) = (self.lines.send(item), self.shutdown.clone(), Arc::clone(&self.open));
         let told = Arc::clone(&self.answered);
         async move {
             let sent = sent.await;
             if let Some(id) = answered {
-                open.remove(&id);
+                open.answered(&id);
                 told.notify_one();
             }
             if sent.is_err() {

@@ -1,0 +1,118 @@
+//! Reading a request's body: bounded in size, in time as a whole, and together with all others in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// The longest body.
+pub(super) const LIMIT: usize = 256 * 1024;
+/// The whole of a body must have come after this time; a time-out between frames would let it drip for ever.
+const TIME: Duration = Duration::from_secs(10);
+/// What all bodies that are being read may take together: thousands of connections must not fill the memory.
+const TOGETHER: usize = 64 * 1024 * 1024;
+/// The unit in which that is shared out.
+const SHARE: usize = 1024;
+
+/// Why a body was not read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unread {
+    pub(super) status: StatusCode,
+    pub(super) why: &'static str,
+}
+
+/// Reads bodies.
+pub(super) struct Bodies {
+    room: Arc<Semaphore>,
+    time: Duration,
+}
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self { room: Arc::new(Semaphore::new(TOGETHER / SHARE)), time: TIME }
+    }
+}
+
+impl Bodies {
+    /// The whole body.
+    pub(super) async fn read<B>(&self, headers: &HeaderMap, mut body: B) -> Result<Bytes, Unread>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
+        let too_large = Unread { status: StatusCode::PAYLOAD_TOO_LARGE, why: "the body is larger than 256 KiB" };
+        let told = headers.get(CONTENT_LENGTH).map(|value| value.to_str().ok().and_then(|text| text.parse::<usize>().ok()));
+        let most = match told {
+            // Nobody sends on what is refused anyway.
+            Some(Some(length)) if length > LIMIT => return Err(too_large),
+            Some(Some(length)) => length,
+            _ => LIMIT,
+        };
+        let late = Unread { status: StatusCode::REQUEST_TIMEOUT, why: "the body did not come within 10 s" };
+        let deadline = Instant::now() + self.time;
+        let shares = u32::try_from(most.div_ceil(SHARE)).unwrap_or(u32::MAX);
+        let full = || Unread { status: StatusCode::SERVICE_UNAVAILABLE, why: "too many bodies are being read" };
+        let room = tokio::time::timeout_at(deadline, self.room.acquire_many(shares)).await;
+        let _room = room.map_err(|_| full())?.map_err(|_| full())?;
+        let reading = async {
+            let mut whole = BytesMut::new();
+            while let Some(frame) = body.frame().await {
+                let broken = Unread { status: StatusCode::BAD_REQUEST, why: "the body broke off" };
+                let Ok(data) = frame.map_err(|_| broken)?.into_data() else { continue };
+                if whole.len() + data.len() > LIMIT {
+                    return Err(too_large);
+                }
+                whole.extend_from_slice(&data);
+            }
+            Ok(whole.freeze())
+        };
+        tokio::time::timeout_at(deadline, reading).await.unwrap_or(Err(late))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{Full, StreamBody};
+    use http_body::Frame;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_has_a_limit_whatever_it_says_of_itself() {
+        let bodies = Bodies::default();
+        let whole = |length: usize| Full::new(Bytes::from(vec![b' '; length]));
+        let none = HeaderMap::new();
+        assert_eq!(bodies.read(&none, whole(LIMIT)).await.unwrap().len(), LIMIT);
+        assert_eq!(bodies.read(&none, whole(LIMIT + 1)).await.unwrap_err().status, StatusCode::PAYLOAD_TOO_LARGE);
+        let mut told = HeaderMap::new();
+        told.insert(CONTENT_LENGTH, (LIMIT + 1).into());
+        assert_eq!(bodies.read(&told, whole(1)).await.unwrap_err().status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(bodies.room.available_permits(), TOGETHER / SHARE, "all room was given back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_ends_as_a_whole() {
+        let drips = futures::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from_static(b" "))), ()))
+        });
+        let body = StreamBody::new(Box::pin(drips));
+        let (bodies, begun) = (Bodies::default(), Instant::now());
+        assert_eq!(bodies.read(&HeaderMap::new(), body).await.unwrap_err().status, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(begun.elapsed(), TIME);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_share_the_memory() {
+        let bodies = Bodies::default();
+        let held = bodies.room.acquire_many(u32::try_from(TOGETHER / SHARE).unwrap()).await.unwrap();
+        let body = || Full::new(Bytes::from_static(b"{}"));
+        assert_eq!(bodies.read(&HeaderMap::new(), body()).await.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE);
+        drop(held);
+        assert!(bodies.read(&HeaderMap::new(), body()).await.is_ok());
+    }
+}

@@ -1,0 +1,248 @@
+//! Connections: accepted up to a number, each with deadlines for its head, its handshake and its writes, and drained at the end.
+//!
+//! `axum::serve` 0.8 sets no deadlines, so this is hyper's own connection with a timer.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, Sleep};
+use tokio_util::task::TaskTracker;
+
+use super::life::{Life, Phase};
+use super::listen::{Listener, Stream};
+use super::tls::Tls;
+use crate::mcp::wire::Body;
+
+/// A head must have come after this time; an idle connection is closed after it, too.
+const HEAD: Duration = Duration::from_secs(10);
+/// A TLS handshake must be done after this time.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A client that reads nothing of its answer for so long is given up.
+const WRITE: Duration = Duration::from_secs(30);
+const MAX_HEADERS: usize = 64;
+/// What a connection buffers of a head or of what is pipelined behind it.
+const BUFFER: usize = 32 * 1024;
+/// Connections beyond the limit that are told so at the same time; more are closed without a word.
+const TURNED_AWAY: usize = 64;
+/// How long telling that may take.
+const TELLING: Duration = Duration::from_millis(500);
+/// After an error of accepting, such as too many open files, this long nothing is accepted.
+const BREATH: Duration = Duration::from_millis(50);
+
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\ncontent-length: 78\r\nconnection: close\r\n\r\n{\"jsonrpc\":\"2.0\",\"error\":{\"code\":503,\"message\":\"Too many connections are open\"}}";
+
+/// What answers the requests of a connection.
+pub(super) trait Answers: Send + Sync + 'static {
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// One address with its connections.
+pub(super) struct Edge<A> {
+    pub(super) listener: Listener,
+    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) answers: Arc<A>,
+    pub(super) life: Arc<Life>,
+    pub(super) max_connections: usize,
+}
+
+impl<A: Answers> Edge<A> {
+    /// Serves until its life is over and every connection has ended. The caller bounds that time.
+    pub(super) async fn serve(mut self) {
+        let (places, away) = (Arc::new(Semaphore::new(self.max_connections)), Arc::new(Semaphore::new(TURNED_AWAY)));
+        let connections = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = self.life.reached(Phase::Shut) => break,
+            };
+            let stream = match accepted {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(BREATH).await;
+                    continue;
+                }
+            };
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                metrics::counter!("http_connections_refused_total").increment(1);
+                if let Ok(telling) = Arc::clone(&away).try_acquire_owned() {
+                    let tls = self.tls.is_some();
+                    tokio::spawn(async move {
+                        turn_away(stream, tls).await;
+                        drop(telling);
+                    });
+                }
+                continue;
+            };
+            let (answers, life, tls) = (Arc::clone(&self.answers), Arc::clone(&self.life), self.tls.clone());
+            connections.spawn(async move {
+                let open = Open::count();
+                match tls {
+                    None => converse(stream, answers, life).await,
+                    Some(tls) => {
+                        if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
+                            converse(stream, answers, life).await;
+                        }
+                    }
+                }
+                drop(open);
+                drop(place);
+            });
+        }
+        // The address is free for the next process from here on.
+        drop(self.listener);
+        connections.close();
+        connections.wait().await;
+    }
+}
+
+/// Serves one connection to its end.
+async fn converse<A: Answers>(stream: impl AsyncRead + AsyncWrite + Unpin, answers: Arc<A>, life: Arc<Life>) {
+    let heard = Arc::clone(&life);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (answers, life) = (Arc::clone(&answers), Arc::clone(&heard));
+        async move {
+            let mut answer = answers.answer(request).await;
+            if !life.is_open() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(Patient::new(stream)), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        // How it ended is the client's affair.
+        ended = connection.as_mut() => return drop(ended),
+        () = life.reached(Phase::Shut) => connection.as_mut().graceful_shutdown(),
+    }
+    drop(connection.await);
+}
+
+/// Says that there is no room, without having read anything. Over TLS nothing can be said before a handshake.
+async fn turn_away(mut stream: Stream, tls: bool) {
+    let telling = async {
+        if !tls {
+            stream.write_all(FULL).await?;
+        }
+        stream.shutdown().await
+    };
+    drop(tokio::time::timeout(TELLING, telling).await);
+}
+
+/// Counts a connection as long as it is open.
+struct Open;
+
+impl Open {
+    fn count() -> Self {
+        metrics::gauge!("http_connections").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::gauge!("http_connections").decrement(1.0);
+    }
+}
+
+/// A stream whose writes do not wait for ever: somebody who reads nothing must not hold an answer in memory.
+struct Patient<S> {
+    stream: S,
+    since: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Patient<S> {
+    fn new(stream: S) -> Self {
+        Self { stream, since: None }
+    }
+
+    /// What a write came to, or the end of patience.
+    fn judge<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.since = None;
+            return written;
+        }
+        let since = self.since.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + WRITE)));
+        match since.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.judge(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.judge(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.judge(context, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.judge(context, shut)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_is_as_long_as_it_says() {
+        let text = std::str::from_utf8(FULL).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+        serde_json::from_str::<serde_json::Value>(body).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_reads_nothing_is_given_up() {
+        let (ours, theirs) = tokio::io::duplex(16);
+        let mut patient = Patient::new(ours);
+        let begun = Instant::now();
+        let error = patient.write_all(&[0; 64]).await.unwrap_err();
+        assert_eq!((error.kind(), begun.elapsed()), (io::ErrorKind::TimedOut, WRITE));
+        drop(theirs);
+    }
+}

@@ -1,0 +1,27 @@
+//! The edge: how the server is reached over a network, and who gets in. What is let through goes to `mcp`.
+
+mod admin;
+mod body;
+mod door;
+mod edge;
+mod envelope;
+mod host;
+mod jwks;
+mod landing;
+mod life;
+mod listen;
+mod oauth;
+mod server;
+mod site;
+mod tls;
+mod tokens;
+mod watch;
+
+pub use admin::Check;
+pub use door::{Door, Verifiers};
+pub use host::{AllowedHost, AllowedOrigin};
+pub use listen::Listen;
+pub use oauth::{OAuth, OAuthOptions};
+pub use server::{AdminSetup, HttpServer, Setup};
+pub use tls::{Certificates, Tls};
+pub use tokens::{FILE_LIMIT, Holder, Reader, Tokens, add, fresh, name, scopes};

@@ -1,0 +1,287 @@
+//! The whole of a server: its address, its admin address, what is watched, and an orderly end.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, join_all};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::admin::{Admin, Check};
+use super::door::Door;
+use super::edge::{Answers, Edge};
+use super::host::{AllowedHost, AllowedOrigin};
+use super::landing::Landing;
+use super::life::{Life, Phase};
+use super::listen::{Listen, Listener};
+use super::site::Site;
+use super::tls::Tls;
+use super::watch::watch;
+use crate::guard::Scope;
+use crate::mcp::wire::Body;
+use crate::mcp::{LegacySse, Streamable, Tenant};
+
+/// What was asked before the end is answered for so long; a call takes no longer than 25 s.
+const ANSWERS: Duration = Duration::from_secs(30);
+/// Changes that go on without a caller get so long after that; what has not ended then is in the journal.
+const CHANGES: Duration = Duration::from_secs(30);
+/// Connections on which nothing is said any more get so long to be closed.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// Probes come by at any time, but not in crowds.
+const ADMIN_CONNECTIONS: usize = 32;
+/// How often histograms are brought into their final form.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// What a server is made of.
+pub struct Setup {
+    /// Where it listens.
+    pub listen: Listen,
+    /// The certificate it shows; without, it speaks HTTP.
+    pub tls: Option<Tls>,
+    /// Whether clients reach it by https, by its own certificate or a proxy's.
+    pub https: bool,
+    /// By which names it is reached.
+    pub hosts: Vec<AllowedHost>,
+    /// Whose pages may call.
+    pub origins: Vec<AllowedOrigin>,
+    /// Who may come in.
+    pub door: Door,
+    /// The endpoint.
+    pub streamable: Streamable,
+    /// The endpoints of 2024-11-05.
+    pub legacy_sse: Option<LegacySse>,
+    /// Ends the streams of both.
+    pub streams: CancellationToken,
+    /// What each tool needs of its caller.
+    pub scopes: HashMap<&'static str, Scope>,
+    /// Everybody who is served.
+    pub tenants: Vec<Arc<Tenant>>,
+    /// The most connections at a time.
+    pub max_connections: usize,
+    /// How long it still serves after it was asked to end, so that whoever shares out the load can notice.
+    pub drain: Duration,
+    /// The admin endpoints.
+    pub admin: Option<AdminSetup>,
+}
+
+/// What the admin endpoints are made of.
+pub struct AdminSetup {
+    /// Where they are: on loopback.
+    pub listen: SocketAddr,
+    /// What was counted.
+    pub metrics: PrometheusHandle,
+    /// What must work for the server to be ready.
+    pub checks: Vec<(&'static str, Check)>,
+}
+
+/// A server that listens and does not serve yet.
+pub struct HttpServer {
+    at: Listen,
+    admin_at: Option<SocketAddr>,
+    edge: Edge<Site>,
+    admin: Option<Edge<Admin>>,
+    site: Arc<Site>,
+    life: Arc<Life>,
+    tls: Option<Arc<Tls>>,
+    tenants: Vec<Arc<Tenant>>,
+    streams: CancellationToken,
+    drain: Duration,
+    metrics: Option<PrometheusHandle>,
+}
+
+impl HttpServer {
+    /// Listens; an error names the address.
+    pub async fn bind(setup: Setup) -> Result<Self, String> {
+        raise_file_limit(setup.max_connections);
+        let told = |address: &dyn std::fmt::Display, error: io::Error| format!("{address} cannot be listened on: {error}.");
+        let listener = Listener::bind(&setup.listen).await.map_err(|error| told(&setup.listen, error))?;
+        let at = listener.at(&setup.listen);
+        let life = Arc::new(Life::default());
+        let site = Arc::new(Site {
+            door: setup.door,
+            hosts: setup.hosts,
+            origins: setup.origins,
+            streamable: setup.streamable,
+            legacy_sse: setup.legacy_sse,
+            scopes: setup.scopes,
+            landing: Landing::new(setup.https),
+            life: Arc::clone(&life),
+            bodies: Default::default(),
+            calls: Default::default(),
+        });
+        let (mut admin, mut admin_at, mut metrics) = (None, None, None);
+        if let Some(wanted) = setup.admin {
+            let listen = Listen::Tcp(wanted.listen);
+            let listener = Listener::bind(&listen).await.map_err(|error| told(&listen, error))?;
+            if let Listen::Tcp(address) = listener.at(&listen) {
+                admin_at = Some(address);
+            }
+            metrics = Some(wanted.metrics.clone());
+            let answers = Admin::new(Arc::clone(&life), wanted.checks, wanted.metrics, measured(Arc::clone(&site)));
+            admin = Some(Edge {
+                listener,
+                tls: None,
+                answers: Arc::new(answers),
+                // It answers until the very end: whoever probes must see that there is an end.
+                life: Arc::default(),
+                max_connections: ADMIN_CONNECTIONS,
+            });
+        }
+        let tls = setup.tls.map(Arc::new);
+        let edge = Edge {
+            listener,
+            tls: tls.clone(),
+            answers: Arc::clone(&site),
+            life: Arc::clone(&life),
+            max_connections: setup.max_connections,
+        };
+        let (tenants, streams, drain) = (setup.tenants, setup.streams, setup.drain);
+        Ok(Self { at, admin_at, edge, admin, site, life, tls, tenants, streams, drain, metrics })
+    }
+
+    /// Where it listens, with the port that was taken.
+    pub fn at(&self) -> &Listen {
+        &self.at
+    }
+
+    /// Where its admin endpoints are.
+    pub fn admin_at(&self) -> Option<SocketAddr> {
+        self.admin_at
+    }
+
+    /// Serves until `shutdown`, then drains: not ready at once, still serving for a while, then what was asked is answered and
+    /// what is under way is finished.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let Self { edge, admin, site, life, tls, tenants, streams, drain, metrics, .. } = self;
+        let mut edge = tokio::spawn(edge.serve());
+        let background = [
+            admin.map(|admin| tokio::spawn(admin.serve())),
+            Some(tokio::spawn(watched(site.door.tokens().cloned(), tls))),
+            metrics.map(|metrics| tokio::spawn(upkeep(metrics))),
+        ];
+        let tending = tenants.iter().map(|tenant| {
+            let service = Arc::clone(&tenant.service);
+            tokio::spawn(async move { service.tend().await })
+        });
+        let tending: Vec<_> = tending.collect();
+        shutdown.await;
+        tracing::info!("ending: no longer ready");
+        life.go_on_to(Phase::Draining);
+        tokio::time::sleep(drain).await;
+        life.go_on_to(Phase::Shut);
+        let answered = async {
+            site.calls.close();
+            site.calls.wait().await;
+            if let Some(sse) = &site.legacy_sse {
+                sse.all_answered().await;
+            }
+        };
+        if tokio::time::timeout(ANSWERS, answered).await.is_err() {
+            tracing::warn!("not everybody was answered in time");
+        }
+        // What streams are left have nothing to say any more.
+        streams.cancel();
+        if tokio::time::timeout(GOODBYE, &mut edge).await.is_err() {
+            edge.abort();
+        }
+        let until = Instant::now() + CHANGES;
+        let finishing = tenants.iter().map(|tenant| {
+            let left = until.saturating_duration_since(Instant::now());
+            tenant.service.finish(std::future::ready(()), Duration::ZERO, left)
+        });
+        join_all(finishing).await;
+        tending.iter().for_each(tokio::task::JoinHandle::abort);
+        background.iter().flatten().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+impl Answers for Site {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        Self::answer(self, request).await
+    }
+}
+
+/// Reads again what changes: tokens and certificates.
+async fn watched(tokens: Option<Arc<super::tokens::Tokens>>, tls: Option<Arc<Tls>>) {
+    let reload_tokens = async {
+        let Some(tokens) = tokens else { return };
+        watch(vec![tokens.file().to_owned()], || match tokens.reload() {
+            Ok(count) => tracing::info!(count, "the tokens were read"),
+            Err(why) => tracing::error!(why, "the file of tokens cannot be used: nobody comes in until it can"),
+        })
+        .await;
+    };
+    let reload_certificates = async {
+        let Some(tls) = tls else { return };
+        watch(tls.files(), || match tls.reload() {
+            Ok(()) => tracing::info!("the certificate was read"),
+            Err(why) => tracing::error!(why, "the new certificate cannot be used: the one before stays"),
+        })
+        .await;
+    };
+    tokio::join!(reload_tokens, reload_certificates);
+}
+
+async fn upkeep(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        metrics.run_upkeep();
+    }
+}
+
+/// Sets what is measured only when somebody looks.
+fn measured(site: Arc<Site>) -> Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync> {
+    #[expect(clippy::cast_precision_loss, reason = "these counts are far below 2^52")]
+    let number = |count: u64| count as f64;
+    Box::new(move || {
+        let site = Arc::clone(&site);
+        Box::pin(async move {
+            let sessions = site.streamable.sessions().await + site.legacy_sse.as_ref().map_or(0, LegacySse::clients);
+            metrics::gauge!("http_sessions").set(number(u64::try_from(sessions).unwrap_or(0)));
+            if let Some(bytes) = resident() {
+                metrics::gauge!("process_resident_memory_bytes").set(number(bytes));
+            }
+            if let Some(open) = descriptors() {
+                metrics::gauge!("process_open_fds").set(number(open));
+            }
+        })
+    })
+}
+
+/// Memory in use, in bytes, where the system tells.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+fn descriptors() -> Option<u64> {
+    u64::try_from(std::fs::read_dir(PathBuf::from("/proc/self/fd")).ok()?.count()).ok()
+}
+
+/// A connection is an open file, and many systems allow a program no more than 1,024 of them unless it asks.
+fn raise_file_limit(connections: usize) {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        // Beside connections of clients: those to Truedy, the journal, files.
+        let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(512);
+        let now = getrlimit(Resource::Nofile);
+        if now.current.is_some_and(|current| current < wanted) {
+            let most = now.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+            if setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: now.maximum }).is_err() || most < wanted {
+                tracing::warn!(most, wanted, "fewer files may be open than connections are allowed");
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = connections;
+}

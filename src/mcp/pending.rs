@@ -1,0 +1,63 @@
+//! The requests of one connection that still await an answer: its end waits for them.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId};
+use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
+use tokio::sync::Notify;
+
+/// The requests that still await an answer.
+#[derive(Default)]
+pub(super) struct Pending {
+    ids: Mutex<HashSet<RequestId>>,
+    emptied: Notify,
+}
+
+impl Pending {
+    /// A message came: a request awaits an answer, one that is cancelled no longer does.
+    pub(super) fn came(&self, message: &RxJsonRpcMessage<RoleServer>) {
+        match message {
+            JsonRpcMessage::Request(request) => {
+                self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(request.id.clone());
+            }
+            JsonRpcMessage::Notification(note) => {
+                if let ClientNotification::CancelledNotification(cancelled) = &note.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    self.answered(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Nobody waits for this any more.
+    pub(super) fn answered(&self, id: &RequestId) {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.remove(id);
+        if ids.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Resolves when nothing awaits an answer.
+    pub(super) async fn all_answered(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.ids.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+}
+
+/// The request that a message answers.
+pub(super) fn answers(message: &TxJsonRpcMessage<RoleServer>) -> Option<RequestId> {
+    match message {
+        JsonRpcMessage::Response(response) => Some(response.id.clone()),
+        JsonRpcMessage::Error(error) => error.id.clone(),
+        _ => None,
+    }
+}

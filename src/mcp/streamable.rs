@@ -1,0 +1,238 @@
+//! Streamable HTTP in every revision, on rmcp's service: without sessions, or with sessions that belong to their caller.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use rmcp::ServerHandler;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::wire::{Body, INVALID_REQUEST, busy, empty, error, refusal};
+use crate::domain::Caller;
+
+/// Sessions of one principal.
+pub const SESSIONS_EACH: usize = 16;
+/// Sessions of all.
+pub const SESSIONS: usize = 1024;
+/// How long a session may be silent.
+const IDLE: Duration = Duration::from_secs(300);
+/// A comment goes out this often on a stream on which nothing happens.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// When somebody who has too many sessions may try again, in seconds.
+const LATER: u32 = 5;
+/// The longest text of rmcp's that is read, to be told in our form.
+const TEXT: usize = 4096;
+/// The largest body; the edge reads no larger one, and this is rmcp's own limit behind it.
+const BODY: usize = 256 * 1024;
+
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// The first revision without sessions. Revisions are dates, and sort as texts.
+const SESSIONLESS: &str = "2026-07-28";
+
+type Answering = dyn Fn(Request<Full<Bytes>>) -> BoxFuture<'static, Response<Body>> + Send + Sync;
+
+/// The endpoint.
+pub struct Streamable {
+    answering: Box<Answering>,
+    sessions: Option<Arc<Sessions>>,
+}
+
+/// The sessions that there are, and whose.
+struct Sessions {
+    manager: Arc<LocalSessionManager>,
+    owners: Mutex<Owners>,
+}
+
+#[derive(Default)]
+struct Owners {
+    open: HashMap<String, Caller>,
+    opening: HashMap<Caller, usize>,
+}
+
+impl Owners {
+    fn of(&self, caller: &Caller) -> usize {
+        let open = self.open.values().filter(|owner| *owner == caller).count();
+        open + self.opening.get(caller).copied().unwrap_or(0)
+    }
+
+    fn all(&self) -> usize {
+        self.open.len() + self.opening.values().sum::<usize>()
+    }
+}
+
+/// A session on its way: it counts from before it exists.
+struct Opening {
+    sessions: Arc<Sessions>,
+    caller: Caller,
+}
+
+impl Opening {
+    /// The session exists under this id.
+    fn done(self, id: &str) {
+        let mut owners = self.sessions.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        owners.open.insert(id.to_owned(), self.caller.clone());
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        let mut owners = self.sessions.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = owners.opening.get_mut(&self.caller) {
+            *count -= 1;
+            if *count == 0 {
+                owners.opening.remove(&self.caller);
+            }
+        }
+    }
+}
+
+impl Sessions {
+    /// Takes a place for one more session, or says which limit stands in the way.
+    async fn open(self: &Arc<Self>, caller: &Caller) -> Result<Opening, Response<Body>> {
+        let living: HashSet<String> = self.manager.sessions.read().await.keys().map(ToString::to_string).collect();
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        owners.open.retain(|id, _| living.contains(id));
+        if owners.of(caller) >= SESSIONS_EACH {
+            let why = "Too many sessions: a caller has at most 16. Close one with DELETE, or let one rest for 5 minutes.";
+            return Err(busy(StatusCode::TOO_MANY_REQUESTS, LATER, why));
+        }
+        if owners.all() >= SESSIONS {
+            return Err(busy(StatusCode::SERVICE_UNAVAILABLE, LATER, "Too many sessions are open."));
+        }
+        *owners.opening.entry(caller.clone()).or_default() += 1;
+        drop(owners);
+        Ok(Opening { sessions: Arc::clone(self), caller: caller.clone() })
+    }
+
+    fn belongs(&self, id: &str, caller: &Caller) -> bool {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).open.get(id) == Some(caller)
+    }
+}
+
+impl Streamable {
+    /// An endpoint for this server. `ended` ends what streams there are. With `sessions` callers of older revisions get one,
+    /// so that they can be asked while a call is open.
+    pub fn new<S: ServerHandler + Clone>(server: S, sessions: bool, ended: CancellationToken) -> Self {
+        let mut manager = LocalSessionManager::default();
+        manager.session_config.keep_alive = Some(IDLE);
+        // An event without data: older clients take it for a broken message.
+        manager.session_config.sse_retry = None;
+        let manager = Arc::new(manager);
+        let config = StreamableHttpServerConfig::default()
+            .with_legacy_session_mode(sessions)
+            .with_json_response(true)
+            .with_sse_keep_alive(Some(KEEP_ALIVE))
+            .with_sse_retry(None)
+            .with_max_request_body_bytes(BODY)
+            // The edge has checked both, more strictly.
+            .disable_allowed_hosts()
+            .disable_allowed_origins()
+            .with_cancellation_token(ended);
+        let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::clone(&manager), config);
+        let service = Arc::new(service);
+        let answering = move |request: Request<Full<Bytes>>| -> BoxFuture<'static, Response<Body>> {
+            let service = Arc::clone(&service);
+            Box::pin(async move { service.handle(request).await })
+        };
+        let sessions = sessions.then(|| Arc::new(Sessions { manager, owners: Mutex::default() }));
+        Self { answering: Box::new(answering), sessions }
+    }
+
+    /// How many sessions are open.
+    pub async fn sessions(&self) -> usize {
+        match &self.sessions {
+            Some(sessions) => sessions.manager.sessions.read().await.len(),
+            None => 0,
+        }
+    }
+
+    /// Answers a request of this caller. `method` and `id` are those of its message, where it has one.
+    pub async fn answer(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        caller: &Caller,
+        method: Option<&str>,
+        id: Option<Value>,
+    ) -> Response<Body> {
+        accept_all(request.headers_mut());
+        let mut opening = None;
+        if let Some(sessions) = self.sessions.as_ref().filter(|_| has_sessions(request.headers())) {
+            match request.headers().get(SESSION_ID).map(|value| value.to_str().unwrap_or_default()) {
+                // To somebody else it looks as if it did not exist.
+                Some(session) if !sessions.belongs(session, caller) => {
+                    return error(StatusCode::NOT_FOUND, INVALID_REQUEST, "There is no such session.", id);
+                }
+                Some(_) => {}
+                None if method == Some("initialize") => match sessions.open(caller).await {
+                    Ok(place) => opening = Some(place),
+                    Err(full) => return full,
+                },
+                None => {}
+            }
+        }
+        let deletes = *request.method() == Method::DELETE;
+        let answer = (self.answering)(request).await;
+        if let (Some(opening), Some(session)) = (opening, answer.headers().get(SESSION_ID))
+            && let Ok(session) = session.to_str()
+        {
+            opening.done(session);
+        }
+        tidy(answer, deletes, id).await
+    }
+}
+
+/// Whether a request is of a revision that knows sessions.
+fn has_sessions(headers: &HeaderMap) -> bool {
+    let version = headers.get(VERSION).and_then(|value| value.to_str().ok());
+    version.is_none_or(|version| version < SESSIONLESS)
+}
+
+/// Whoever accepts everything accepts both forms of answer, which rmcp wants to see named.
+fn accept_all(headers: &mut HeaderMap) {
+    if headers.get(ACCEPT).is_some_and(|value| value.as_bytes().trim_ascii() == b"*/*") {
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    }
+}
+
+/// rmcp's refusals in plain text become JSON-RPC errors, and its streams are marked as such for proxies.
+async fn tidy(mut answer: Response<Body>, deletes: bool, id: Option<Value>) -> Response<Body> {
+    let status = answer.status();
+    if deletes && status == StatusCode::ACCEPTED {
+        // Python clients take 202 for a failure.
+        return empty(StatusCode::NO_CONTENT);
+    }
+    let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if content_type.starts_with("text/event-stream") {
+        answer.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+        return answer;
+    }
+    if !(status.is_client_error() || status.is_server_error()) || content_type.starts_with("application/json") {
+        return answer;
+    }
+    let allow = answer.headers().get(ALLOW).cloned();
+    let said = Limited::new(answer.into_body(), TEXT).collect().await.map(http_body_util::Collected::to_bytes);
+    let said = said.ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let mut told = match status {
+        // The body was JSON, as the edge has seen; it is no message of the protocol.
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            error(StatusCode::BAD_REQUEST, INVALID_REQUEST, "Invalid Request: this is no JSON-RPC message of MCP", id)
+        }
+        // What went wrong inside is nobody's business outside.
+        status if status.is_server_error() => refusal(status, "Internal error"),
+        status => error(status, INVALID_REQUEST, &said, id),
+    };
+    if let Some(allow) = allow {
+        told.headers_mut().insert(ALLOW, allow);
+    }
+    told
+}

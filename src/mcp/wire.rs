@@ -1,0 +1,67 @@
+//! HTTP answers that are no protocol's: JSON-RPC errors, since clients tell the era of a server by the body of a refusal.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+use serde_json::{Value, json};
+
+/// What an answer's body is, whether it is whole or a stream.
+pub type Body = BoxBody<Bytes, Infallible>;
+
+/// JSON-RPC: what came is no JSON.
+pub const PARSE_ERROR: i64 = -32700;
+/// JSON-RPC: what came is no request.
+pub const INVALID_REQUEST: i64 = -32600;
+
+/// A refusal; the code of one that JSON-RPC has no code for is its status.
+pub fn refusal(status: StatusCode, message: &str) -> Response<Body> {
+    error(status, i64::from(status.as_u16()), message, None)
+}
+
+/// A JSON-RPC error under an HTTP status. `id` is that of the request, where it could be read.
+pub fn error(status: StatusCode, code: i64, message: &str, id: Option<Value>) -> Response<Body> {
+    let mut body = json!({ "jsonrpc": "2.0", "error": { "code": code, "message": message } });
+    if let (Some(id), Some(object)) = (id, body.as_object_mut()) {
+        object.insert("id".to_owned(), id);
+    }
+    json_answer(status, &body)
+}
+
+/// JSON that nobody keeps.
+pub fn json_answer(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut answer = text(status, "application/json", body.to_string());
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// A whole text.
+pub fn text(status: StatusCode, content_type: &'static str, text: impl Into<Bytes>) -> Response<Body> {
+    let mut answer = Response::new(Full::new(text.into()).boxed());
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+/// Nothing but a status.
+pub fn empty(status: StatusCode) -> Response<Body> {
+    let mut answer = Response::new(Empty::new().boxed());
+    *answer.status_mut() = status;
+    answer
+}
+
+/// The same answer with a header; a value that no header can carry is left out.
+pub fn with(mut answer: Response<Body>, name: HeaderName, value: &str) -> Response<Body> {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        answer.headers_mut().insert(name, value);
+    }
+    answer
+}
+
+/// There is no room now: when to come again.
+pub fn busy(status: StatusCode, seconds: u32, message: &str) -> Response<Body> {
+    with(refusal(status, message), RETRY_AFTER, &seconds.to_string())
+}
