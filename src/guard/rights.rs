@@ -89,13 +89,17 @@ impl Rights {
     /// Whether the caller may call a tool.
     pub fn admit(&self, tool: &str, scope: Scope, reads: bool) -> Result<(), Refusal> {
         let refuse = |rule: &str, why: String| {
-            Err(Refusal::new(Status::PolicyDenied, format!("Nothing was done. {why} (rule {rule}).")).with("rule", rule))
+            Err(Refusal::new(Status::PolicyDenied, format!("Nothing was done. {why} (rule {rule})."))
+                .with("rule", rule))
         };
         if !self.scopes.contains(&scope) {
             return refuse("scope", format!("{tool} needs the scope {scope}, which this caller does not have"));
         }
         if self.read_only && !reads {
-            return refuse("x_mcp_readonly", "The client's own header X-MCP-Readonly allows only tools that read".to_owned());
+            return refuse(
+                "x_mcp_readonly",
+                "The client's own header X-MCP-Readonly allows only tools that read".to_owned(),
+            );
         }
         if self.only.as_ref().is_some_and(|only| !only.contains(tool)) {
             return refuse("x_mcp_tools", format!("The client's own header X-MCP-Tools leaves out {tool}"));
