@@ -437,7 +437,7 @@ mod tests {
             issuer.answer(Answer::Text(bad.clone()));
             assert_eq!(look(&source(&issuer), "key-0").await, Err(NoKey::Unavailable), "{:.40}", bad);
         }
-        for status in [204, 404, 500] {
+        for status in [203, 301, 404, 500] {
             issuer.answer(Answer::Status(status, Duration::ZERO));
             assert_eq!(look(&source(&issuer), "key-0").await, Err(NoKey::Unavailable), "{status}");
         }

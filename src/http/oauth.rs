@@ -538,6 +538,8 @@ mod tests {
             (json!({ "scope": "", "scp": "numbers:purchase" }), &[]),
             (json!({ "scope": null }), &[]),
             (json!({ "scope": "NUMBERS:READ\tnumbers:read" }), &[]),
+            (json!({ "scope": ["numbers:read"], "scp": null }), &[]),
+            (json!({ "scope": ["numbers:purchase"], "scp": "numbers:read" }), &both[..1]),
             (json!({ "scope": 7, "scp": { "numbers:read": true } }), &[]),
         ] {
             assert_eq!(scopes_of(&server, &issuer.token(claims.clone())).await, expected, "{claims}");

@@ -137,7 +137,7 @@ pub(crate) enum Answer {
     Late(Duration),
     /// Nothing, for ever.
     Never,
-    /// A status without keys, after a while.
+    /// The keys under another status, after a while.
     Status(u16, Duration),
     /// A redirect to where the keys are.
     Elsewhere,
@@ -286,9 +286,9 @@ async fn serve(shelf: Arc<Shelf>) -> Response {
         Answer::Never => std::future::pending().await,
         Answer::Status(status, time) => {
             tokio::time::sleep(time).await;
-            StatusCode::from_u16(status).unwrap().into_response()
+            (StatusCode::from_u16(status).unwrap(), document(&shelf)).into_response()
         }
-        Answer::Elsewhere => (StatusCode::FOUND, [(LOCATION, "/elsewhere")]).into_response(),
+        Answer::Elsewhere => (StatusCode::FOUND, [(LOCATION, "/elsewhere")], document(&shelf)).into_response(),
         Answer::Text(text) => text.into_response(),
     }
 }
