@@ -2,7 +2,7 @@
 //!
 //! The way of a call: `mcp` takes it from the wire, `tools` parses and plans it, `guard` decides whether it
 //! may be done, `truedy` exchanges it with the API. `domain` holds the nouns, `sandbox` is a Truedy of our own,
-//! `cli` is what a person runs, `config` what an operator sets.
+//! `http` makes sure of who calls from elsewhere, `cli` is what a person runs, `config` what an operator sets.
 
 pub mod cli;
 pub mod config;

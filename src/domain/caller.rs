@@ -1,5 +1,8 @@
 //! Who calls: the tenant whose account is worked on, and the principal who asks for it.
 
+/// The longest name of a principal or tenant.
+const NAME: usize = 64;
+
 /// A caller, as the way in made sure of it; never as the caller says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Caller {
@@ -13,5 +16,15 @@ impl Caller {
     /// The one caller of a server that one person started.
     pub fn local() -> Self {
         Self { tenant: "default".to_owned(), principal: "local".to_owned() }
+    }
+
+    /// Checks the name of a principal or a tenant, which goes into records, keys and messages.
+    pub fn check_name(what: &str, text: &str) -> Result<(), String> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._@-".contains(c);
+        if (1..=NAME).contains(&text.len()) && text.chars().all(fits) {
+            return Ok(());
+        }
+        let expected = "letters, digits, or any of . _ @ -, for example ana@example.com";
+        Err(format!("the {what} {text:?} is not 1 to {NAME} {expected}"))
     }
 }

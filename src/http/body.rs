@@ -45,7 +45,8 @@ impl Bodies {
         B: http_body::Body<Data = Bytes> + Unpin,
     {
         let too_large = Unread { status: StatusCode::PAYLOAD_TOO_LARGE, why: "the body is larger than 256 KiB" };
-        let told = headers.get(CONTENT_LENGTH).map(|value| value.to_str().ok().and_then(|text| text.parse::<usize>().ok()));
+        let told =
+            headers.get(CONTENT_LENGTH).map(|value| value.to_str().ok().and_then(|text| text.parse::<usize>().ok()));
         let most = match told {
             // Nobody sends on what is refused anyway.
             Some(Some(length)) if length > LIMIT => return Err(too_large),
@@ -76,8 +77,8 @@ impl Bodies {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::{Full, StreamBody};
     use http_body::Frame;
+    use http_body_util::{Full, StreamBody};
 
     use super::*;
 

@@ -105,7 +105,8 @@ impl Door {
             parts.push(format!("resource_metadata=\"{}\"", oauth.metadata_url()));
         }
         if self.oauth().is_some() || error == Some("insufficient_scope") {
-            parts.push(format!("scope=\"{}\"", scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")));
+            parts
+                .push(format!("scope=\"{}\"", scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")));
         }
         format!("Bearer {}", parts.join(", "))
     }
@@ -148,7 +149,8 @@ impl Verifiers {
         name: String,
         scopes: impl IntoIterator<Item = Scope>,
     ) -> Result<Principal, Outside> {
-        let tenant = self.tenants.get(tenant).ok_or_else(|| Outside::Wrong("its tenant is not known here".to_owned()))?;
+        let tenant =
+            self.tenants.get(tenant).ok_or_else(|| Outside::Wrong("its tenant is not known here".to_owned()))?;
         Ok(Principal::new(Arc::clone(tenant), name, Rights::of(scopes)))
     }
 }

@@ -150,9 +150,18 @@ mod tests {
     #[test]
     fn the_tool_is_read_from_the_body_alone() {
         for (text, expected) in [
-            (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_numbers","arguments":{}}}"#, Some("list_numbers")),
-            (r#"{"method":"tools/call","params":{"arguments":{"name":"x"},"_meta":{"a":[{}]},"name":"release_number"}}"#, Some("release_number")),
-            (r#"{"params":{"n\u0061me":"release_\u006eumber"},"method":"tools\/call","id":"a"}"#, Some("release_number")),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_numbers","arguments":{}}}"#,
+                Some("list_numbers"),
+            ),
+            (
+                r#"{"method":"tools/call","params":{"arguments":{"name":"x"},"_meta":{"a":[{}]},"name":"release_number"}}"#,
+                Some("release_number"),
+            ),
+            (
+                r#"{"params":{"n\u0061me":"release_\u006eumber"},"method":"tools\/call","id":"a"}"#,
+                Some("release_number"),
+            ),
             (r#"{"method":"tools/call","params":{"name":7}}"#, Some("")),
             (r#"{"method":"tools/list","params":{"name":"release_number"}}"#, None),
             (r#"{"method":"tools/call","params":["release_number"]}"#, None),

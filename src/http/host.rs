@@ -63,9 +63,11 @@ impl fmt::Display for AllowedHost {
 impl AllowedOrigin {
     /// An origin as an operator writes it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let expected = "an origin: scheme, host and, unless it is the usual one, port, for example https://app.example.com";
+        let expected =
+            "an origin: scheme, host and, unless it is the usual one, port, for example https://app.example.com";
         let url = Url::parse(text).map_err(|_| expected.to_owned())?;
-        let bare = matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text.trim_end_matches('/');
+        let bare = matches!(url.scheme(), "http" | "https")
+            && url.origin().ascii_serialization() == text.trim_end_matches('/');
         if bare { Ok(Self::Exact(url.origin().ascii_serialization())) } else { Err(expected.to_owned()) }
     }
 
@@ -95,7 +97,11 @@ pub(super) fn check_host(headers: &HeaderMap, uri: &Uri, allowed: &[AllowedHost]
     let told = host.to_str().is_ok_and(fits);
     // A request in absolute form names a host of its own, which counts as much.
     let named = uri.authority().is_none_or(|authority| fits(authority.as_str()));
-    if told && named { Ok(()) } else { Err(NotLetIn("this Host is not allowed; the operator names it with --allow-host")) }
+    if told && named {
+        Ok(())
+    } else {
+        Err(NotLetIn("this Host is not allowed; the operator names it with --allow-host"))
+    }
 }
 
 /// The origin of the page that sends the request, if there is one and it may.
@@ -149,7 +155,8 @@ mod tests {
     #[test]
     fn only_the_servers_own_names_pass() {
         let allowed = AllowedHost::loopback();
-        for good in ["localhost", "localhost:8080", "LOCALHOST:1", "127.0.0.1:8080", "127.0.0.1", "[::1]:8080", "[::1]"] {
+        for good in ["localhost", "localhost:8080", "LOCALHOST:1", "127.0.0.1:8080", "127.0.0.1", "[::1]:8080", "[::1]"]
+        {
             assert!(host(&[good], "/mcp", &allowed), "{good}");
         }
         for bad in [
@@ -181,8 +188,10 @@ mod tests {
 
     #[test]
     fn an_operator_names_hosts_exactly() {
-        let allowed: Vec<AllowedHost> =
-            ["mcp.example.com", "Other.example.com:8443"].iter().map(|text| AllowedHost::parse(text).unwrap()).collect();
+        let allowed: Vec<AllowedHost> = ["mcp.example.com", "Other.example.com:8443"]
+            .iter()
+            .map(|text| AllowedHost::parse(text).unwrap())
+            .collect();
         for (name, passes) in [
             ("mcp.example.com", true),
             ("MCP.example.com:443", true),
@@ -194,7 +203,16 @@ mod tests {
         ] {
             assert_eq!(host(&[name], "/mcp", &allowed), passes, "{name}");
         }
-        for bad in ["", "*", "*.example.com", "https://mcp.example.com", "mcp.example.com/mcp", "a b", "x@y", "mcp.example.com."] {
+        for bad in [
+            "",
+            "*",
+            "*.example.com",
+            "https://mcp.example.com",
+            "mcp.example.com/mcp",
+            "a b",
+            "x@y",
+            "mcp.example.com.",
+        ] {
             assert!(AllowedHost::parse(bad).is_err(), "{bad}");
         }
     }
@@ -205,7 +223,14 @@ mod tests {
         for good in ["http://localhost", "http://localhost:6274", "https://127.0.0.1:1", "http://[::1]:3000"] {
             assert!(origin(good, &loopback) && !origin(good, &[]), "{good}");
         }
-        for bad in ["null", "http://evil.example", "http://localhost.evil.example", "file://", "http://evil@localhost", "localhost"] {
+        for bad in [
+            "null",
+            "http://evil.example",
+            "http://localhost.evil.example",
+            "file://",
+            "http://evil@localhost",
+            "localhost",
+        ] {
             assert!(!origin(bad, &loopback), "{bad}");
         }
         let exact = [AllowedOrigin::parse("https://app.example.com").unwrap()];
@@ -218,7 +243,9 @@ mod tests {
         ] {
             assert_eq!(origin(text, &exact), passes, "{text}");
         }
-        for bad in ["*", "null", "app.example.com", "https://app.example.com/path", "ftp://app.example.com", "https://a@b.c"] {
+        for bad in
+            ["*", "null", "app.example.com", "https://app.example.com/path", "ftp://app.example.com", "https://a@b.c"]
+        {
             assert!(AllowedOrigin::parse(bad).is_err(), "{bad}");
         }
     }

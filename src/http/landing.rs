@@ -15,7 +15,7 @@ use crate::mcp::wire::{Body, text, with};
 const PAGE: &str = include_str!("landing.html");
 
 /// The page.
-pub struct Landing {
+pub(super) struct Landing {
     /// Whether clients reach it by https, by a certificate of its own or a proxy's.
     https: bool,
     policy: String,
@@ -23,7 +23,7 @@ pub struct Landing {
 
 impl Landing {
     /// The page of a server that clients reach by https or not.
-    pub fn new(https: bool) -> Self {
+    pub(super) fn new(https: bool) -> Self {
         // The one style is known by its digest, so that no other one works, nor any script.
         let style = between(PAGE, "<style>", "</style>").unwrap_or_default();
         let digest = STANDARD.encode(Sha256::digest(style.as_bytes()));

@@ -14,7 +14,7 @@ pub(super) enum Phase {
 }
 
 /// The phase, for all to see.
-pub struct Life(watch::Sender<Phase>);
+pub(super) struct Life(watch::Sender<Phase>);
 
 impl Default for Life {
     fn default() -> Self {
@@ -24,7 +24,7 @@ impl Default for Life {
 
 impl Life {
     /// Whether it is ready for more.
-    pub fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         *self.0.borrow() == Phase::Open
     }
 

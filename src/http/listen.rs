@@ -41,7 +41,11 @@ impl FromStr for Listen {
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = PathBuf::from(path);
-            return if path.is_absolute() { Ok(Self::Unix(path)) } else { Err("unix: needs an absolute path".to_owned()) };
+            return if path.is_absolute() {
+                Ok(Self::Unix(path))
+            } else {
+                Err("unix: needs an absolute path".to_owned())
+            };
         }
         let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
         let address = named.as_deref().unwrap_or(text).parse();
@@ -65,7 +69,7 @@ impl fmt::Display for Listen {
 pub(super) enum Listener {
     Tcp(TcpListener),
     #[cfg(unix)]
-    Unix(UnixListener, Removed),
+    Unix(UnixListener, #[expect(dead_code, reason = "kept for its end")] Removed),
 }
 
 /// A socket file that goes with its listener.

@@ -6,6 +6,9 @@ mod door;
 mod edge;
 mod envelope;
 mod host;
+#[cfg(test)]
+#[path = "../../tests/e2e/issuer.rs"]
+mod issuer;
 mod jwks;
 mod landing;
 mod life;
@@ -24,4 +27,4 @@ pub use listen::Listen;
 pub use oauth::{OAuth, OAuthOptions};
 pub use server::{AdminSetup, HttpServer, Setup};
 pub use tls::{Certificates, Tls};
-pub use tokens::{FILE_LIMIT, Holder, Reader, Tokens, add, fresh, name, scopes};
+pub use tokens::{FILE_LIMIT, Holder, Reader, Tokens, add, fresh, scopes};

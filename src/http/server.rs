@@ -24,6 +24,7 @@ use super::life::{Life, Phase};
 use super::listen::{Listen, Listener};
 use super::site::Site;
 use super::tls::Tls;
+use super::tokens::Tokens;
 use super::watch::watch;
 use crate::guard::Scope;
 use crate::mcp::wire::Body;
@@ -101,7 +102,8 @@ impl HttpServer {
     /// Listens; an error names the address.
     pub async fn bind(setup: Setup) -> Result<Self, String> {
         raise_file_limit(setup.max_connections);
-        let told = |address: &dyn std::fmt::Display, error: io::Error| format!("{address} cannot be listened on: {error}.");
+        let told =
+            |address: &dyn std::fmt::Display, error: io::Error| format!("{address} cannot be listened on: {error}.");
         let listener = Listener::bind(&setup.listen).await.map_err(|error| told(&setup.listen, error))?;
         let at = listener.at(&setup.listen);
         let life = Arc::new(Life::default());
@@ -125,7 +127,9 @@ impl HttpServer {
                 admin_at = Some(address);
             }
             metrics = Some(wanted.metrics.clone());
-            let answers = Admin::new(Arc::clone(&life), wanted.checks, wanted.metrics, measured(Arc::clone(&site)));
+            let mut checks = wanted.checks;
+            checks.extend(site.door.tokens().cloned().map(tokens_check));
+            let answers = Admin::new(Arc::clone(&life), checks, wanted.metrics, measured(Arc::clone(&site)));
             admin = Some(Edge {
                 listener,
                 tls: None,
@@ -209,8 +213,17 @@ impl Answers for Site {
     }
 }
 
+/// A file of tokens that cannot be used lets nobody in.
+fn tokens_check(tokens: Arc<Tokens>) -> (&'static str, Check) {
+    let check = move || -> BoxFuture<'static, Option<String>> {
+        let wrong = (!tokens.is_readable()).then(|| "the file of tokens cannot be used".to_owned());
+        Box::pin(std::future::ready(wrong))
+    };
+    ("tokens", Box::new(check))
+}
+
 /// Reads again what changes: tokens and certificates.
-async fn watched(tokens: Option<Arc<super::tokens::Tokens>>, tls: Option<Arc<Tls>>) {
+async fn watched(tokens: Option<Arc<Tokens>>, tls: Option<Arc<Tls>>) {
     let reload_tokens = async {
         let Some(tokens) = tokens else { return };
         watch(vec![tokens.file().to_owned()], || match tokens.reload() {
@@ -277,7 +290,9 @@ fn raise_file_limit(connections: usize) {
         let now = getrlimit(Resource::Nofile);
         if now.current.is_some_and(|current| current < wanted) {
             let most = now.maximum.map_or(wanted, |maximum| maximum.min(wanted));
-            if setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: now.maximum }).is_err() || most < wanted {
+            if setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: now.maximum }).is_err()
+                || most < wanted
+            {
                 tracing::warn!(most, wanted, "fewer files may be open than connections are allowed");
             }
         }

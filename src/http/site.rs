@@ -80,7 +80,8 @@ impl Site {
         let place = place(head.uri.path());
         let answer = match self.check(&head) {
             Ok(origin) => {
-                let origin = origin.filter(|origin| origin.is_configured()).and_then(|_| head.headers.get(ORIGIN).cloned());
+                let origin =
+                    origin.filter(|origin| origin.is_configured()).and_then(|_| head.headers.get(ORIGIN).cloned());
                 let answer = self.answer_checked(head, body, origin.is_some()).await;
                 match origin {
                     Some(origin) => readable_by(answer, origin),
@@ -127,9 +128,10 @@ impl Site {
         };
         match path.as_str() {
             MCP => self.call(head, body, principal).await,
-            SSE | MESSAGES if self.legacy_sse.is_none() => {
-                refusal(StatusCode::NOT_FOUND, "The transport of 2024-11-05 is off; use /mcp, or start the server with --legacy-sse.")
-            }
+            SSE | MESSAGES if self.legacy_sse.is_none() => refusal(
+                StatusCode::NOT_FOUND,
+                "The transport of 2024-11-05 is off; use /mcp, or start the server with --legacy-sse.",
+            ),
             SSE | MESSAGES => self.legacy(head, body, principal).await,
             _ => refusal(StatusCode::NOT_FOUND, "There is nothing here; the MCP endpoint is /mcp."),
         }
@@ -175,10 +177,13 @@ impl Site {
         let request = Request::from_parts(head, Full::new(body));
         let running = self.calls.token();
         let answer = self.streamable.answer(request, &caller, method.as_deref(), id).await;
-        answer.map(|body| body.map_frame(move |frame| {
-            let _until_the_last_byte = &running;
-            frame
-        }).boxed())
+        answer.map(|body| {
+            body.map_frame(move |frame| {
+                let _until_the_last_byte = &running;
+                frame
+            })
+            .boxed()
+        })
     }
 
     /// A request to the endpoints of 2024-11-05.
@@ -257,7 +262,8 @@ fn narrowed(mut principal: Principal, headers: &HeaderMap) -> Principal {
     };
     let (read_only, tools) = (texts(&READ_ONLY), texts(&TOOLS));
     // Whatever is not a clear "no" is taken for the narrower "yes".
-    let read_only = read_only.iter().any(|text| !matches!(text.to_ascii_lowercase().as_str(), "" | "false" | "0" | "no"));
+    let read_only =
+        read_only.iter().any(|text| !matches!(text.to_ascii_lowercase().as_str(), "" | "false" | "0" | "no"));
     if !read_only && tools.is_empty() {
         return principal;
     }

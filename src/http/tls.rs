@@ -69,7 +69,8 @@ fn load(files: &Certificates) -> Result<Arc<ServerConfig>, String> {
         return Err(told(&files.chain, "it holds no certificate".to_owned()));
     }
     let key = read_key(&files.key).map_err(|why| told(&files.key, why))?;
-    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|_| told(&files.key, "it holds no private key".to_owned()))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(&key).map_err(|_| told(&files.key, "it holds no private key".to_owned()))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?

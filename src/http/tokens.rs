@@ -14,12 +14,11 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use crate::domain::Caller;
 use crate::guard::Scope;
 
 /// What our tokens begin with, so that people and secret scanners know one when they see it.
 const PREFIX: &str = "tmcp_";
-/// The longest name of a principal or tenant.
-const NAME: usize = 64;
 /// A file of tokens is not larger than this.
 pub const FILE_LIMIT: u64 = 1024 * 1024;
 
@@ -125,7 +124,7 @@ fn parse(bytes: &[u8], tenants: &BTreeSet<String>) -> Result<Entries, String> {
     for (at, entry) in written.token.into_iter().enumerate() {
         let bad = |why: String| format!("token {}: {why}", at + 1);
         let digest = from_hex(&entry.sha256).ok_or_else(|| bad("sha256 is not 64 hexadecimal digits".to_owned()))?;
-        name("principal", &entry.principal).map_err(bad)?;
+        Caller::check_name("principal", &entry.principal).map_err(bad)?;
         if !tenants.contains(&entry.tenant) {
             let known = tenants.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             return Err(bad(format!("there is no tenant {:?}; there are: {known}", entry.tenant)));
@@ -145,16 +144,9 @@ fn parse(bytes: &[u8], tenants: &BTreeSet<String>) -> Result<Entries, String> {
 /// Scopes by their names.
 pub fn scopes<'a>(names: impl Iterator<Item = &'a str>) -> Result<BTreeSet<Scope>, String> {
     let all = || Scope::ALL.map(Scope::as_str).join(", ");
-    names.map(|name| Scope::parse(name).ok_or_else(|| format!("there is no scope {name:?}; there are: {}", all()))).collect()
-}
-
-/// Checks the name of a principal or tenant.
-pub fn name(what: &str, text: &str) -> Result<(), String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "._@-".contains(c);
-    if (1..=NAME).contains(&text.len()) && text.chars().all(fits) {
-        return Ok(());
-    }
-    Err(format!("the {what} {text:?} is not 1 to {NAME} letters, digits, or any of . _ @ -, for example ana@example.com"))
+    names
+        .map(|name| Scope::parse(name).ok_or_else(|| format!("there is no scope {name:?}; there are: {}", all())))
+        .collect()
 }
 
 fn from_hex(text: &str) -> Option<[u8; 32]> {
@@ -231,7 +223,9 @@ mod tests {
         assert_eq!((tokens.holder(&first), tokens.holder(&second)), (Some(ana), Some(ben)));
         let (mut other, last) = (first.clone(), if first.ends_with('A') { 'B' } else { 'A' });
         other.pop();
-        for wrong in ["", PREFIX, other.as_str(), &format!("{other}{last}"), &format!("{first} "), &first.to_lowercase()] {
+        for wrong in
+            ["", PREFIX, other.as_str(), &format!("{other}{last}"), &format!("{first} "), &first.to_lowercase()]
+        {
             assert_eq!(tokens.holder(wrong), None, "{wrong}");
         }
         #[cfg(unix)]

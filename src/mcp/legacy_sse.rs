@@ -13,8 +13,8 @@ use futures::{SinkExt, Stream, StreamExt};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::{BodyExt, StreamBody};
 use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use rmcp::model::{GetExtensions, JsonRpcMessage};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::{ServerHandler, ServiceExt};
@@ -41,7 +41,8 @@ const LATER: u32 = 5;
 
 type In = RxJsonRpcMessage<RoleServer>;
 type Out = TxJsonRpcMessage<RoleServer>;
-type Serving = dyn Fn(outbox::Sender<Out>, BoxStream<'static, In>, CancellationToken) -> BoxFuture<'static, ()> + Send + Sync;
+type Serving =
+    dyn Fn(outbox::Sender<Out>, BoxStream<'static, In>, CancellationToken) -> BoxFuture<'static, ()> + Send + Sync;
 
 /// The two endpoints.
 pub struct LegacySse {
@@ -126,7 +127,8 @@ impl LegacySse {
             // A client whose service has ended must not think that it is still heard.
             done.cancel();
         });
-        let connected = Connected { clients: Arc::clone(&self.clients), id: id.clone(), _stop: stop.clone().drop_guard() };
+        let connected =
+            Connected { clients: Arc::clone(&self.clients), id: id.clone(), _stop: stop.clone().drop_guard() };
         let events = events(format!("{path}?sessionId={id}"), answers_out, pending);
         let events = events.take_until(stop.cancelled_owned()).map(move |event| {
             let _as_long_as_the_stream_lives = &connected;
@@ -141,13 +143,23 @@ impl LegacySse {
     }
 
     /// Takes a message of this caller for the stream of this id. `head` carries who calls to whoever serves it.
-    pub async fn message(&self, caller: &Caller, id: Option<&str>, head: Parts, body: &[u8], request: Option<Value>) -> Response<Body> {
+    pub async fn message(
+        &self,
+        caller: &Caller,
+        id: Option<&str>,
+        head: Parts,
+        body: &[u8],
+        request: Option<Value>,
+    ) -> Response<Body> {
         let client = {
             let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-            id.and_then(|id| clients.get(id)).filter(|client| client.owner == *caller).map(|client| (client.inbox.clone(), Arc::clone(&client.pending)))
+            id.and_then(|id| clients.get(id))
+                .filter(|client| client.owner == *caller)
+                .map(|client| (client.inbox.clone(), Arc::clone(&client.pending)))
         };
         let Some((inbox, pending)) = client else {
-            let why = "There is no such stream: open one with GET /sse and post to the path that its first event gives.";
+            let why =
+                "There is no such stream: open one with GET /sse and post to the path that its first event gives.";
             return error(StatusCode::NOT_FOUND, INVALID_REQUEST, why, request);
         };
         let Ok(mut message) = serde_json::from_slice::<In>(body) else {
@@ -167,7 +179,9 @@ impl LegacySse {
             failed => {
                 waiting.iter().for_each(|id| pending.answered(id));
                 match failed {
-                    Err(_) => busy(StatusCode::SERVICE_UNAVAILABLE, LATER, "The stream's messages are not read fast enough."),
+                    Err(_) => {
+                        busy(StatusCode::SERVICE_UNAVAILABLE, LATER, "The stream's messages are not read fast enough.")
+                    }
                     Ok(_) => error(StatusCode::NOT_FOUND, INVALID_REQUEST, "The stream has ended.", request),
                 }
             }
@@ -176,7 +190,11 @@ impl LegacySse {
 }
 
 /// What goes out on a stream: where to post, then the messages, with comments in between.
-fn events(endpoint: String, messages: outbox::Receiver<Out>, pending: Arc<Pending>) -> impl Stream<Item = String> + Send {
+fn events(
+    endpoint: String,
+    messages: outbox::Receiver<Out>,
+    pending: Arc<Pending>,
+) -> impl Stream<Item = String> + Send {
     let first = format!("event: endpoint\ndata: {endpoint}\n\n");
     let messages = messages.map(move |message| {
         if let Some(id) = answers(&message) {
@@ -195,7 +213,9 @@ fn events(endpoint: String, messages: outbox::Receiver<Out>, pending: Arc<Pendin
 /// Both streams together, until the first of them ends.
 fn until_first_ends<T>(first: impl Stream<Item = T>, second: impl Stream<Item = T>) -> impl Stream<Item = T> {
     let first = first.map(Some).chain(futures::stream::once(std::future::ready(None)));
-    futures::stream::select(first, second.map(Some)).take_while(|item| std::future::ready(item.is_some())).filter_map(std::future::ready)
+    futures::stream::select(first, second.map(Some))
+        .take_while(|item| std::future::ready(item.is_some()))
+        .filter_map(std::future::ready)
 }
 
 /// An id that nobody can guess.

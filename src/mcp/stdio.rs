@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rmcp::ServiceExt;
 use rmcp::model::{
-    ClientRequest, ErrorData, GetMeta, InitializeRequestParams, JsonRpcMessage, ProtocolVersion,
-    RequestId, RequestMetaObject,
+    ClientRequest, ErrorData, GetMeta, InitializeRequestParams, JsonRpcMessage, ProtocolVersion, RequestId,
+    RequestMetaObject,
 };
 use rmcp::service::{RoleServer, RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
 use rmcp::transport::Transport;

@@ -19,9 +19,9 @@ use super::wire::{Body, INVALID_REQUEST, busy, empty, error, refusal};
 use crate::domain::Caller;
 
 /// Sessions of one principal.
-pub const SESSIONS_EACH: usize = 16;
+pub(super) const SESSIONS_EACH: usize = 16;
 /// Sessions of all.
-pub const SESSIONS: usize = 1024;
+pub(super) const SESSIONS: usize = 1024;
 /// How long a session may be silent.
 const IDLE: Duration = Duration::from_secs(300);
 /// A comment goes out this often on a stream on which nothing happens.
@@ -102,7 +102,8 @@ impl Sessions {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         owners.open.retain(|id, _| living.contains(id));
         if owners.of(caller) >= SESSIONS_EACH {
-            let why = "Too many sessions: a caller has at most 16. Close one with DELETE, or let one rest for 5 minutes.";
+            let why =
+                "Too many sessions: a caller has at most 16. Close one with DELETE, or let one rest for 5 minutes.";
             return Err(busy(StatusCode::TOO_MANY_REQUESTS, LATER, why));
         }
         if owners.all() >= SESSIONS {

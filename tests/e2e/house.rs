@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may know. `lib` names the rooms, `main` runs the first of them.
-const MAY_KNOW: [(&str, &[&str]); 11] = [
+const MAY_KNOW: [(&str, &[&str]); 12] = [
     ("lib", &[]),
     ("main", &["cli"]),
     ("cli", &["config", "mcp", "guard", "tools", "truedy", "journal", "domain", "sandbox"]),
     ("config", &["guard", "truedy", "journal", "domain", "sandbox"]),
+    ("http", &["mcp", "guard", "journal", "domain"]),
     ("mcp", &["guard", "tools", "truedy", "journal", "domain"]),
     ("tools", &["guard", "truedy", "journal", "domain"]),
     ("guard", &["domain"]),
@@ -20,9 +21,10 @@ const MAY_KNOW: [(&str, &[&str]); 11] = [
 ];
 
 /// Where each outside crate lives.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 9] = [
     ("rmcp", &["mcp"]),
-    ("reqwest", &["truedy"]),
+    ("reqwest", &["truedy", "http"]),
+    ("jsonwebtoken", &["http"]),
     ("axum", &["sandbox"]),
     ("clap", &["cli", "config"]),
     ("rusqlite", &["journal", "sandbox"]),

@@ -1,5 +1,8 @@
 //! What an operator sets: flags, environment, files; read once into typed values.
 
+mod private;
+mod tenants;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
@@ -18,10 +21,16 @@ use crate::journal::{Place, PostgresPlace};
 use crate::sandbox::{Faults, Options, Store};
 use crate::truedy::{Proxy, Rate, Setup};
 
+pub use private::{key_file, private_bytes, public_bytes};
+pub use tenants::{KeySource, TenantSettings};
+
 /// Where Truedy's API is. Source: contract §1.
 pub const BASE_URL: &str = "https://api.truedy.ai/api/public/v1";
 /// The variable that holds the key itself; there is no flag for it, since every process can read arguments.
 pub const KEY_VARIABLE: &str = "TRUEDY_API_KEY";
+
+/// A file that holds a key is not larger than this.
+const KEY_LIMIT: u64 = 4096;
 
 /// What is said at the start when a live account is worked on and the journal forgets.
 pub const FORGETFUL: &str = "the journal is in memory: what was bought and what is not known is forgotten when this program ends, and other programs do not see it";
@@ -172,6 +181,10 @@ pub struct Settings {
     #[arg(long, value_name = "DIR", env = "TRUEDY_MCP_STATE_DIR", global = true, help_heading = "Program")]
     pub state_dir: Option<PathBuf>,
 
+    /// TOML file with the tenants of `http`, each with a Truedy key of its own: see "Tenants" in README.
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_CONFIG", global = true, help_heading = "Program")]
+    pub config: Option<PathBuf>,
+
     /// How logs on standard error look; `auto` is text on a terminal and JSON otherwise. RUST_LOG sets how much is logged.
     #[arg(long, value_name = "auto|text|json", env = "TRUEDY_MCP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Auto, global = true, help_heading = "Program")]
     pub log_format: LogFormat,
@@ -192,6 +205,11 @@ impl fmt::Debug for JournalText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(if matches!(self.0.as_str(), "sqlite" | "memory") { &self.0 } else { "[a database]" })
     }
+}
+
+/// A key that came from this source.
+fn as_key(text: String, source: &str) -> Result<Secret, ConfigError> {
+    Secret::new(text).map_err(|reason| ConfigError(format!("The API key in {source} cannot be used: {reason}.")))
 }
 
 /// Whether a person is asked.
@@ -287,16 +305,14 @@ impl Settings {
             std::env::var(KEY_VARIABLE).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let (text, source) = match (from_variable, &self.api_key_file) {
             (Some(text), _) => (text, KEY_VARIABLE.to_owned()),
-            (None, Some(file)) => (read_private(file)?, file.display().to_string()),
+            (None, Some(file)) => (key_file(file)?, file.display().to_string()),
             (None, None) => return Ok(None),
         };
         // What a client did not fill in, or somebody copied from an example, is no key.
         if text.starts_with(['$', '{']) || text == "your key" {
             return Ok(None);
         }
-        Secret::new(text)
-            .map(Some)
-            .map_err(|reason| ConfigError(format!("The API key in {source} cannot be used: {reason}.")))
+        as_key(text, &source).map(Some)
     }
 
     /// Where the API is.
@@ -353,7 +369,8 @@ impl Settings {
         })
     }
 
-    fn ca_pem(&self) -> Result<Option<Vec<u8>>, ConfigError> {
+    /// A further root certificate to trust, PEM.
+    pub fn ca_pem(&self) -> Result<Option<Vec<u8>>, ConfigError> {
         let read = |file: &Path| {
             fs::read(file).map_err(|error| ConfigError(format!("--ca-file {}: {error}.", file.display())))
         };
@@ -428,7 +445,7 @@ impl Settings {
     pub fn state_keys(&self) -> Result<Option<Vec<Vec<u8>>>, ConfigError> {
         let Some(file) = &self.state_key_file else { return Ok(None) };
         let refuse = |why: &str| ConfigError(format!("--state-key-file {} cannot be used: {why}.", file.display()));
-        let bytes = private_bytes(file).map_err(|why| refuse(&why))?;
+        let bytes = private_bytes(file, KEY_LIMIT).map_err(|why| refuse(&why))?;
         // Lines of text are keys of their own; anything else is one key.
         let keys = match std::str::from_utf8(&bytes) {
             Ok(text) => text
@@ -540,36 +557,6 @@ impl Settings {
     }
 }
 
-/// Reads a file that holds the API key.
-fn read_private(file: &Path) -> Result<String, ConfigError> {
-    let refuse = |why: &str| ConfigError(format!("The API key file {} cannot be used: {why}.", file.display()));
-    let bytes = private_bytes(file).map_err(|why| refuse(&why))?;
-    let text = String::from_utf8(bytes).map_err(|_| refuse("it is no text"))?;
-    Ok(text.trim().to_owned())
-}
-
-/// Reads a file that holds a secret: refused if others can read it, or if it is no plain file.
-fn private_bytes(file: &Path) -> Result<Vec<u8>, String> {
-    let about = fs::symlink_metadata(file).map_err(|error| error.to_string())?;
-    if !about.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    if about.len() > 4096 {
-        return Err("it is larger than a key".to_owned());
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        if about.mode() & 0o077 != 0 {
-            return Err("others can read it; chmod 600 mends that".to_owned());
-        }
-        if about.uid() != rustix::process::geteuid().as_raw() {
-            return Err("it belongs to another user".to_owned());
-        }
-    }
-    fs::read(file).map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -581,7 +568,7 @@ mod tests {
         settings: Settings,
     }
 
-    fn with(arguments: &[&str]) -> Settings {
+    pub(super) fn with(arguments: &[&str]) -> Settings {
         Alone::parse_from([&["x"], arguments].concat()).settings
     }
 
@@ -612,25 +599,6 @@ mod tests {
         ] {
             assert!(with(&["--base-url", bad]).base_url().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_key_file_that_others_can_read_is_refused() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let file = dir.path().join("key");
-        fs::write(&file, "truedy_0123456789\n").expect("written");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("mode");
-            assert!(read_private(&file).is_err());
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("mode");
-            let link = dir.path().join("link");
-            std::os::unix::fs::symlink(&file, &link).expect("a link");
-            assert!(read_private(&link).is_err());
-        }
-        assert_eq!(read_private(&file), Ok("truedy_0123456789".to_owned()));
-        assert!(read_private(dir.path()).is_err());
     }
 
     #[test]

@@ -1,0 +1,347 @@
+//! The tenants of a server: each with a Truedy key of its own, and what is set otherwise for it than for all.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use super::{
+    AskWhen, ConfigError, Gate, KEY_LIMIT, Settings, as_key, cap, country, key_file, money, number_type, public_bytes,
+    rate,
+};
+use crate::domain::{Caller, Secret};
+
+/// The largest configuration file.
+const FILE_LIMIT: u64 = 1024 * 1024;
+/// How long a command may take to tell a key.
+const COMMAND: Duration = Duration::from_secs(10);
+
+/// One tenant.
+#[derive(Debug, Clone)]
+pub struct TenantSettings {
+    /// Its name.
+    pub name: String,
+    /// What is set for it.
+    pub settings: Settings,
+    /// Where its key comes from.
+    pub key: KeySource,
+}
+
+/// Where a Truedy key comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// From where the settings say: `TRUEDY_API_KEY` or `--api-key-file`.
+    Settings,
+    /// From this variable.
+    Variable(String),
+    /// From this file, of the user's alone.
+    File(PathBuf),
+    /// From what this command prints: the program and its arguments, no shell.
+    Command(Vec<String>),
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    tenants: BTreeMap<String, Section>,
+}
+
+/// What may be set for one tenant. What is not is as it is set for all.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Section {
+    api_key_env: Option<String>,
+    api_key_file: Option<PathBuf>,
+    api_key_command: Option<Vec<String>>,
+    base_url: Option<String>,
+    upstream_rpm: Option<Number>,
+    read_only: Option<bool>,
+    tools: Option<Vec<String>>,
+    exclude_tools: Option<Vec<String>>,
+    protect: Option<Vec<String>>,
+    release_in_use: Option<bool>,
+    ask: Option<String>,
+    gate: Option<String>,
+    purchases_per_day: Option<Number>,
+    releases_per_day: Option<Number>,
+    imports_per_day: Option<Number>,
+    spend_per_day: Option<String>,
+    max_monthly_cost: Option<String>,
+    countries: Option<Vec<String>>,
+    number_types: Option<Vec<String>>,
+    sip_hosts: Option<Vec<String>>,
+}
+
+/// A number, or a word in its place.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Number(i64),
+    Word(String),
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(formatter),
+            Self::Word(word) => word.fmt(formatter),
+        }
+    }
+}
+
+impl Settings {
+    /// The tenants that the configuration file names; without any, the one of the settings.
+    pub fn tenants(&self) -> Result<Vec<TenantSettings>, ConfigError> {
+        let mut tenants = match &self.config {
+            Some(file) => self.tenants_of(file)?,
+            None => Vec::new(),
+        };
+        if tenants.is_empty() {
+            let name = Caller::local().tenant;
+            tenants.push(TenantSettings { name, settings: self.clone(), key: KeySource::Settings });
+        }
+        Ok(tenants)
+    }
+
+    fn tenants_of(&self, file: &Path) -> Result<Vec<TenantSettings>, ConfigError> {
+        let refuse = |why: &str| ConfigError(format!("--config {} cannot be used: {why}.", file.display()));
+        let bytes = public_bytes(file, FILE_LIMIT).map_err(|why| refuse(&why))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| refuse("it is no text"))?;
+        let written: Written = toml::from_str(text).map_err(|error| {
+            let line =
+                error.span().map_or(1, |span| 1 + text.get(..span.start).unwrap_or_default().matches('\n').count());
+            refuse(&format!("line {line}: {}", error.message()))
+        })?;
+        let mut tenants = Vec::new();
+        for (name, section) in written.tenants {
+            let bad = |why: String| refuse(&format!("[tenants.{name}]: {why}"));
+            Caller::check_name("tenant", &name).map_err(bad)?;
+            let key = section.key(self.sandbox).map_err(bad)?;
+            let settings = section.over(self).map_err(bad)?;
+            tenants.push(TenantSettings { name, settings, key });
+        }
+        Ok(tenants)
+    }
+}
+
+impl Section {
+    fn key(&self, sandbox: bool) -> Result<KeySource, String> {
+        let sources = [
+            self.api_key_env.clone().map(KeySource::Variable),
+            self.api_key_file.clone().map(KeySource::File),
+            self.api_key_command.clone().map(KeySource::Command),
+        ];
+        let mut given = sources.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(_), Some(_)) => Err("it has more than one of api_key_env, api_key_file and api_key_command".to_owned()),
+            (Some(KeySource::Command(argv)), None) if argv.is_empty() => {
+                Err("api_key_command is empty; it is a program and its arguments, for example [\"pass\", \"truedy/acme\"]".to_owned())
+            }
+            (Some(source), None) => Ok(source),
+            (None, _) if sandbox => Ok(KeySource::Settings),
+            (None, _) => {
+                Err("it has no key: set api_key_env, api_key_file or api_key_command, for example api_key_env = \"ACME_TRUEDY_KEY\"".to_owned())
+            }
+        }
+    }
+
+    /// The settings of all with what is set here instead.
+    fn over(self, all: &Settings) -> Result<Settings, String> {
+        fn read<T>(
+            name: &str,
+            text: Option<&str>,
+            parse: impl Fn(&str) -> Result<T, String>,
+        ) -> Result<Option<T>, String> {
+            text.map(|text| parse(text).map_err(|expected| format!("{name} = {text:?}: expected {expected}")))
+                .transpose()
+        }
+        fn each<T>(
+            name: &str,
+            texts: Option<Vec<String>>,
+            parse: impl Fn(&str) -> Result<T, String>,
+        ) -> Result<Option<Vec<T>>, String> {
+            let all = |texts: Vec<String>| {
+                texts
+                    .iter()
+                    .map(|text| parse(text).map_err(|expected| format!("{name}: {text:?}: expected {expected}")))
+                    .collect()
+            };
+            texts.map(all).transpose()
+        }
+        let number = |number: &Option<Number>| number.as_ref().map(ToString::to_string);
+        let mut settings = all.clone();
+        macro_rules! set {
+            ($($field:ident = $value:expr;)*) => { $(if let Some(value) = $value { settings.$field = value; })* };
+        }
+        set! {
+            base_url = self.base_url;
+            upstream_rpm = read("upstream_rpm", number(&self.upstream_rpm).as_deref(), rate)?;
+            read_only = self.read_only;
+            tools = self.tools;
+            exclude_tools = self.exclude_tools;
+            protect = self.protect;
+            release_in_use = self.release_in_use;
+            ask = read("ask", self.ask.as_deref(), |text| AskWhen::from_str(text, false).map_err(|_| "auto or off".to_owned()))?;
+            gate = read("gate", self.gate.as_deref(), |text| Gate::from_str(text, false).map_err(|_| "flag, token or human".to_owned()))?;
+            purchases_per_day = read("purchases_per_day", number(&self.purchases_per_day).as_deref(), cap)?;
+            releases_per_day = read("releases_per_day", number(&self.releases_per_day).as_deref(), cap)?;
+            imports_per_day = read("imports_per_day", number(&self.imports_per_day).as_deref(), cap)?;
+            countries = each("countries", self.countries, country)?;
+            number_types = each("number_types", self.number_types, number_type)?;
+            sip_hosts = self.sip_hosts;
+        }
+        if let Some(most) = read("spend_per_day", self.spend_per_day.as_deref(), money)? {
+            settings.spend_per_day = Some(most);
+        }
+        if let Some(most) = read("max_monthly_cost", self.max_monthly_cost.as_deref(), money)? {
+            settings.max_monthly_cost = Some(most);
+        }
+        Ok(settings)
+    }
+}
+
+impl TenantSettings {
+    /// Its key; `None` if the settings of all hold none.
+    pub fn key(&self) -> Result<Option<Secret>, ConfigError> {
+        let refuse = |source: &str, why: &str| {
+            ConfigError(format!("The API key of the tenant {} in {source} cannot be used: {why}.", self.name))
+        };
+        match &self.key {
+            KeySource::Settings => self.settings.key(),
+            KeySource::Variable(name) => {
+                let text = std::env::var(name).unwrap_or_default().trim().to_owned();
+                if text.is_empty() {
+                    return Err(refuse(name, "the variable is not set"));
+                }
+                as_key(text, name).map(Some)
+            }
+            KeySource::File(file) => as_key(key_file(file)?, &file.display().to_string()).map(Some),
+            KeySource::Command(argv) => {
+                let text = printed_by(argv).map_err(|why| refuse("api_key_command", &why))?;
+                as_key(text, "what api_key_command prints").map(Some)
+            }
+        }
+    }
+}
+
+/// What a command prints. What it says on standard error goes to ours.
+fn printed_by(argv: &[String]) -> Result<String, String> {
+    let (program, arguments) = argv.split_first().ok_or("it is empty")?;
+    let mut command = Command::new(program);
+    let mut child = command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{program} could not be started: {error}"))?;
+    let output = child.stdout.take();
+    let reading = std::thread::spawn(move || {
+        let mut text = String::new();
+        let read = output.map(|output| output.take(KEY_LIMIT).read_to_string(&mut text));
+        read.is_some_and(|read| read.is_ok()).then_some(text)
+    });
+    let begun = Instant::now();
+    let ended = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if begun.elapsed() < COMMAND => std::thread::sleep(Duration::from_millis(10)),
+            _ => {
+                drop(child.kill());
+                drop(child.wait());
+                return Err(format!("{program} did not end within {} s", COMMAND.as_secs()));
+            }
+        }
+    };
+    if !ended.success() {
+        return Err(format!("{program} failed: {ended}"));
+    }
+    let text = reading.join().ok().flatten().unwrap_or_default();
+    let text = text.trim();
+    if text.is_empty() { Err(format!("{program} printed nothing")) } else { Ok(text.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::with;
+    use super::*;
+    use crate::guard::Cap;
+
+    fn tenants(text: &str, arguments: &[&str]) -> Result<Vec<TenantSettings>, ConfigError> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, text).expect("written");
+        let path = file.display().to_string();
+        with(&[&["--config", path.as_str()], arguments].concat()).tenants()
+    }
+
+    #[test]
+    fn without_any_there_is_one() {
+        for all in [with(&[]).tenants().expect("one"), tenants("", &[]).expect("one")] {
+            assert_eq!(all.len(), 1);
+            assert_eq!((all[0].name.as_str(), &all[0].key), ("default", &KeySource::Settings));
+        }
+    }
+
+    #[test]
+    fn a_tenant_has_what_is_set_for_it_and_else_what_is_set_for_all() {
+        let text = "[tenants.acme]\napi_key_env = \"ACME\"\nbase_url = \"https://acme.example.com/v1\"\npurchases_per_day = 2\n\
+                    releases_per_day = \"unlimited\"\nmax_monthly_cost = \"2.50 USD\"\ngate = \"token\"\ncountries = [\"US\"]\n\
+                    [tenants.beta]\napi_key_command = [\"printf\", \"truedy_0123456789\"]\n";
+        let all = tenants(text, &["--imports-per-day", "7", "--read-only"]).expect("two");
+        let policy = |at: usize| all[at].settings.policy(&[]).expect("fine");
+        assert_eq!((all[0].name.as_str(), all[1].name.as_str()), ("acme", "beta"));
+        assert_eq!(all[0].settings.base_url, "https://acme.example.com/v1");
+        assert_eq!((policy(0).caps.purchases, policy(0).caps.releases), (Cap::Most(2), Cap::Unlimited));
+        assert_eq!((policy(0).caps.imports, policy(0).read_only), (Cap::Most(7), true));
+        assert_eq!((policy(1).caps.purchases, policy(1).max_monthly), (Cap::Most(10), None));
+        assert!(policy(0).max_monthly.is_some() && policy(0).countries.is_some());
+        assert_eq!(
+            all[1].key().expect("printed").map(|key| key.expose().to_owned()).as_deref(),
+            Some("truedy_0123456789")
+        );
+        assert!(all[0].key().expect_err("not set").0.contains("ACME"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_and_says_where() {
+        for (text, part) in [
+            ("[tenants.acme]\napi_key = \"truedy_x\"\n", "line 2: unknown field `api_key`"),
+            ("[tenant.acme]\n", "unknown field `tenant`"),
+            ("[tenants.acme]\n", "api_key_env, api_key_file or api_key_command"),
+            ("[tenants.acme]\napi_key_env = \"A\"\napi_key_file = \"/b\"\n", "more than one"),
+            ("[tenants.acme]\napi_key_command = []\n", "api_key_command is empty"),
+            ("[tenants.\"a b\"]\napi_key_env = \"A\"\n", "the tenant \"a b\""),
+            (
+                "[tenants.acme]\napi_key_env = \"A\"\npurchases_per_day = -1\n",
+                "purchases_per_day = \"-1\": expected a whole number",
+            ),
+            (
+                "[tenants.acme]\napi_key_env = \"A\"\ngate = \"none\"\n",
+                "gate = \"none\": expected flag, token or human",
+            ),
+            ("[tenants.acme]\napi_key_env = \"A\"\ncountries = [\"UK\"]\n", "countries: \"UK\""),
+            ("nonsense", "line 1"),
+        ] {
+            let error = tenants(text, &[]).expect_err(text).0;
+            assert!(error.contains(part) && !error.contains("truedy_x"), "{error}");
+        }
+        assert!(with(&["--config", "/nowhere"]).tenants().is_err());
+        assert!(tenants("[tenants.acme]\n", &["--sandbox"]).is_ok());
+    }
+
+    #[test]
+    fn a_command_that_fails_gives_no_key() {
+        let argv = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        for words in [&["false"][..], &["true"], &["/no/such/program"], &["sh", "-c", "printf x; exit 3"]] {
+            assert!(printed_by(&argv(words)).is_err(), "{words:?}");
+        }
+        assert_eq!(printed_by(&argv(&["printf", "a key\n"])), Ok("a key".to_owned()));
+    }
+}
