@@ -43,7 +43,7 @@ for (const { scenario, checks } of ours) {
     const name = `${scenario}:${id}`;
     if (status === "SUCCESS") passed += 1;
     if ((status === "FAILURE" || status === "WARNING") && !reasons.has(name)) {
-      reasons.set(name, (errorMessage ?? "").replace(/\s+/g, " ").slice(0, 300));
+      reasons.set(name, (errorMessage ?? "").replace(/\s+/g, " ").slice(0, 110));
     }
   }
 }
@@ -65,7 +65,7 @@ if (mode === "list") {
   for (const problem of problems) console.log(`FAILED  ${problem}`);
   for (const { scenarios, why } of LEFT_OUT) {
     const left = all.filter(({ scenario }) => scenarios.test(scenario)).length;
-    if (left) console.log(`        ${left} scenarios left out: ${why}`);
+    if (left) console.log(`        left out (${left}): ${why}`);
   }
   if (excused.length) console.log(`        ${excused.length} kinds of check cannot pass without a fixture`);
   console.log(`${passed} passed, ${problems.length} failed`);
