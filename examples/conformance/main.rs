@@ -1,6 +1,6 @@
-//! A server with the fixtures that the official conformance suite asks for, for `.ci/conformance`; no part of the product.
+//! A server with the fixtures that the official conformance suite asks for; no part of the product.
 //!
-//! `conformance ADDRESS` serves them at `http://ADDRESS/mcp`.
+//! `conformance ADDRESS` serves them at `http://ADDRESS/mcp`; `.ci/conformance` runs it.
 
 #![expect(deprecated, reason = "the suite also tests sampling, roots and logging, which 2026-07-28 deprecates")]
 
