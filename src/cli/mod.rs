@@ -4,12 +4,15 @@ mod bm25;
 mod call;
 mod client_config;
 mod doctor;
+mod http;
 mod logging;
 mod open;
 mod operations;
+mod probe;
 mod sandbox;
 mod signal;
 mod stdio;
+mod token;
 mod tools;
 mod tour;
 
@@ -77,6 +80,16 @@ pub enum Command {
     /// Serve one MCP client over standard input and output.
     #[command(after_help = "Example: claude mcp add truedy -e TRUEDY_API_KEY=… -- truedy-mcp stdio")]
     Stdio,
+    /// Serve many MCP clients over HTTP: Streamable HTTP at /mcp.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp http                                      on this machine, with a token made for this run\n  truedy-mcp token new --tokens tokens.toml --principal ana && truedy-mcp http --tokens tokens.toml\n  truedy-mcp http --listen 0.0.0.0:8080 --behind-tls-proxy --allow-host mcp.example.com --tokens tokens.toml"
+    )]
+    Http(Box<http::HttpArgs>),
+    /// Make bearer tokens for `http --tokens`.
+    Token(token::TokenArgs),
+    /// Ask a server on this machine, at its admin endpoints, whether it lives or is ready.
+    #[command(after_help = "Example: truedy-mcp probe ready")]
+    Probe(probe::ProbeArgs),
     /// Run the sandbox on its own, so that other programs can use it.
     #[command(after_help = "Example: truedy-mcp sandbox --listen 127.0.0.1:8787 --fault purchase=timeout_after_commit")]
     Sandbox(sandbox::SandboxArgs),
@@ -142,6 +155,9 @@ pub fn run() -> ExitCode {
     let outcome = match cli.command {
         None if io::stdin().is_terminal() => Ok(welcome()),
         None | Some(Command::Stdio) => stdio::run(settings),
+        Some(Command::Http(arguments)) => http::run(settings, &arguments),
+        Some(Command::Token(arguments)) => token::run(&arguments),
+        Some(Command::Probe(arguments)) => probe::run(&arguments),
         Some(Command::Sandbox(arguments)) => sandbox::run(settings, &arguments),
         Some(Command::Tour) => tour::run(settings),
         Some(Command::Call(arguments)) => call::run(settings, &arguments),

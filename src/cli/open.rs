@@ -4,36 +4,61 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::complain;
-use crate::config::{ConfigError, Settings};
-use crate::domain::{Redactor, Refusal, Secret, Status};
+use crate::config::{ConfigError, Settings, TenantSettings};
+use crate::domain::{Caller, Redactor, Refusal, Secret, Status};
 use crate::journal::{Journal, Place};
-use crate::mcp::{Bounds, Catalog, Crowd, Keys, Parts, Service, Upstream};
+use crate::mcp::{Bounds, Catalog, Crowd, Keys, Parts, Service, Tenant, Upstream};
 use crate::sandbox::{KEY, Sandbox};
 use crate::truedy::{Client, Setup};
 
-/// A service on Truedy or on the embedded sandbox. Nothing is connected, opened or started yet.
+/// A service on Truedy or on the embedded sandbox, for the one who started the program. Nothing is connected, opened or
+/// started yet.
 pub(super) fn service(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Arc<Service>, ConfigError> {
     let policy = settings.policy(&Catalog::names())?;
-    let keys = match settings.state_keys()? {
-        Some(keys) => {
-            Keys::new(keys).ok_or_else(|| ConfigError("--state-key-file: a key has at least 32 bytes.".to_owned()))?
+    let (journal, upstream) = (journal(settings, redactor)?, upstream(settings, settings.key()?, redactor)?);
+    let (keys, crowd) = (keys(settings)?, Crowd::new(Bounds::ALONE));
+    Ok(Service::new(Parts { policy, upstream, journal, keys, redactor: Arc::clone(redactor), crowd }))
+}
+
+/// The tenants of a server for many, on one journal, under the same keys and in one crowd.
+pub(super) fn tenants(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Vec<Arc<Tenant>>, ConfigError> {
+    let (keys, crowd, names) = (keys(settings)?, Crowd::new(Bounds::SHARED), Catalog::names());
+    let mut place = None;
+    let mut tenants = Vec::new();
+    for source in settings.tenants()? {
+        let key = if settings.sandbox { None } else { source.key()? };
+        let TenantSettings { name, settings: mut own, .. } = source;
+        let account = match &key {
+            Some(key) => own.account(key),
+            // Each plays with a sandbox of its own, as each works on an account of its own.
+            None if name == Caller::local().tenant => own.mode().to_owned(),
+            None => format!("{} {name}", own.mode()),
+        };
+        let shared: &Arc<Journal> = match &place {
+            Some(shared) => shared,
+            None => place.insert(open_journal(settings, redactor, String::new())?),
+        };
+        let journal = shared.of(account);
+        if name != Caller::local().tenant && !own.ephemeral && own.sandbox {
+            own.state_dir = Some(own.state_dir()?.join("tenants").join(&name));
         }
-        None => Keys::of_this_process(),
-    };
-    let journal = journal(settings, redactor)?;
-    let upstream = upstream(settings, redactor)?;
-    Ok(Service::new(Parts {
-        policy,
-        upstream,
-        journal,
-        keys,
-        redactor: Arc::clone(redactor),
-        crowd: Crowd::new(Bounds::ALONE),
-    }))
+        let policy = own.policy(&names)?;
+        let upstream = upstream(&own, key, redactor)?;
+        let (keys, redactor, crowd) = (keys.clone(), Arc::clone(redactor), Arc::clone(&crowd));
+        let service = Service::new(Parts { policy, upstream, journal, keys, redactor, crowd });
+        tenants.push(Tenant::new(name, service, own.mode()));
+    }
+    Ok(tenants)
 }
 
 /// The journal of the account that the settings name. Nothing is opened yet.
 pub(super) fn journal(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Arc<Journal>, ConfigError> {
+    let key = if settings.sandbox { None } else { settings.key()? };
+    let account = key.map_or_else(|| settings.mode().to_owned(), |key| settings.account(&key));
+    open_journal(settings, redactor, account)
+}
+
+fn open_journal(settings: &Settings, redactor: &Arc<Redactor>, account: String) -> Result<Arc<Journal>, ConfigError> {
     let place = settings.journal_place()?;
     if let Some(warning) = settings.journal_warning(&place) {
         complain(warning);
@@ -43,12 +68,18 @@ pub(super) fn journal(settings: &Settings, redactor: &Arc<Redactor>) -> Result<A
     {
         std::mem::forget(redactor.hold(&password));
     }
-    let key = if settings.sandbox { None } else { settings.key()? };
-    let account = key.map_or_else(|| settings.mode().to_owned(), |key| settings.account(&key));
     Ok(Journal::new(place, account))
 }
 
-fn upstream(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Upstream, ConfigError> {
+fn keys(settings: &Settings) -> Result<Keys, ConfigError> {
+    let short = || ConfigError("--state-key-file: a key has at least 32 bytes.".to_owned());
+    match settings.state_keys()? {
+        Some(keys) => Keys::new(keys).ok_or_else(short),
+        None => Ok(Keys::of_this_process()),
+    }
+}
+
+fn upstream(settings: &Settings, key: Option<Secret>, redactor: &Arc<Redactor>) -> Result<Upstream, ConfigError> {
     if settings.sandbox {
         return sandboxed(settings, redactor);
     }
@@ -58,7 +89,7 @@ fn upstream(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Upstream, C
     }
     // A wrong address or a key file that others can read is told at the start, not at the first call.
     settings.base_url()?;
-    let Some(key) = settings.key()? else {
+    let Some(key) = key else {
         return Ok(Upstream::NoKey);
     };
     // Held for the life of the program: whatever comes back, the key does not show.

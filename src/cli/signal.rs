@@ -1,5 +1,7 @@
 //! The signals that ask the program to end.
 
+use tokio_util::sync::CancellationToken;
+
 /// Waits for SIGTERM, SIGHUP (the terminal was closed) or Ctrl-C.
 #[cfg(unix)]
 pub(super) async fn end() {
@@ -17,6 +19,14 @@ pub(super) async fn end() {
 #[cfg(not(unix))]
 pub(super) async fn end() {
     drop(tokio::signal::ctrl_c().await);
+}
+
+/// The first signal lets running work finish, the second ends at once.
+pub(super) async fn twice(shutdown: CancellationToken) {
+    end().await;
+    shutdown.cancel();
+    end().await;
+    std::process::exit(1);
 }
 
 /// From now on a write beyond the limit for files fails like one to a full disk, instead of ending the program: the

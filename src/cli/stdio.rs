@@ -19,7 +19,7 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
     let runtime = open::runtime()?;
     let served = runtime.block_on(async {
         let shutdown = CancellationToken::new();
-        tokio::spawn(on_signal(shutdown.clone()));
+        tokio::spawn(signal::twice(shutdown.clone()));
         tokio::spawn(signal::outlive_file_limit());
         let output = own_output().map_err(|error| ConfigError(format!("Standard output cannot be used: {error}.")))?;
         Ok::<_, ConfigError>(serve_stdio(server, service, own_input(), output, shutdown).await)
@@ -33,14 +33,6 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
             Ok(Exit::Failed)
         }
     }
-}
-
-/// The first signal lets running work finish, the second ends at once.
-async fn on_signal(shutdown: CancellationToken) {
-    signal::end().await;
-    shutdown.cancel();
-    signal::end().await;
-    std::process::exit(1);
 }
 
 /// Standard input; a pipe without a thread in between.

@@ -188,8 +188,7 @@ mod tests {
         ] {
             assert_eq!(Envelope::read(text.as_bytes()).map(|_| ()), Err(Unreadable::NoMessage), "{text}");
         }
-        let deep = format!(r#"{{"method":"x","params":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
-        for text in ["", "{", "nonsense", "{} x", deep.as_str(), "{\"method\":\"\u{1}\"}"] {
+        for text in ["", "{", "nonsense", "{} x", "{\"method\":\"\u{1}\"}"] {
             assert_eq!(Envelope::read(text.as_bytes()).map(|_| ()), Err(Unreadable::NotJson), "{text}");
         }
         assert_eq!(Envelope::read(b"{\"method\":\"\xff\"}").map(|_| ()), Err(Unreadable::NotJson));

@@ -2,6 +2,7 @@
 
 mod admin;
 mod body;
+mod counted;
 mod door;
 mod edge;
 mod envelope;

@@ -11,10 +11,11 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use tokio_util::task::TaskTracker;
 
 use super::body::Bodies;
+use super::counted::counted;
 use super::door::Door;
 use super::envelope::{Envelope, Unreadable};
 use super::host::{AllowedHost, AllowedOrigin, NotLetIn, check_host, check_origin};
@@ -177,13 +178,7 @@ impl Site {
         let request = Request::from_parts(head, Full::new(body));
         let running = self.calls.token();
         let answer = self.streamable.answer(request, &caller, method.as_deref(), id).await;
-        answer.map(|body| {
-            body.map_frame(move |frame| {
-                let _until_the_last_byte = &running;
-                frame
-            })
-            .boxed()
-        })
+        answer.map(|body| counted(body, running))
     }
 
     /// A request to the endpoints of 2024-11-05.

@@ -1,6 +1,7 @@
 //! The catalogue: every tool as clients see it, and the way to call it.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rmcp::model::{MetaObject, Tool as ToolCard, ToolAnnotations};
@@ -70,6 +71,13 @@ impl Catalog {
         names.0
     }
 
+    /// What each needs of its caller, by name; no schema is derived either.
+    pub fn scopes() -> HashMap<&'static str, Scope> {
+        let mut scopes = Scopes(HashMap::new());
+        visit(&mut scopes);
+        scopes.0
+    }
+
     /// All of them.
     pub fn entries(&self) -> &[Entry] {
         &self.0
@@ -101,6 +109,18 @@ impl Visitor for Names {
 
     fn change<T: Change>(&mut self) {
         self.0.push(T::NAME);
+    }
+}
+
+struct Scopes(HashMap<&'static str, Scope>);
+
+impl Visitor for Scopes {
+    fn read<T: Read>(&mut self) {
+        self.0.insert(T::NAME, T::SCOPE);
+    }
+
+    fn change<T: Change>(&mut self) {
+        self.0.insert(T::NAME, T::SCOPE);
     }
 }
 

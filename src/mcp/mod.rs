@@ -28,4 +28,4 @@ pub use route::{Parts, Reply, Service, Upstream};
 pub use seal::Keys;
 pub use server::Server;
 pub use stdio::serve_stdio;
-pub use streamable::Streamable;
+pub use streamable::{SessionMode, Streamable};

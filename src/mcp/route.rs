@@ -269,6 +269,11 @@ impl Service {
         open.len()
     }
 
+    /// Whether the journal can be written, found out by writing.
+    pub async fn probe_journal(&self) -> Result<(), String> {
+        self.journal.probe().await.map_err(|unavailable| unavailable.0)
+    }
+
     /// An operation as the journal knows it now.
     pub async fn operation(&self, id: &str) -> Option<Operation> {
         let query = Query { id: Some(id.to_owned()), limit: 1, ..Query::default() };

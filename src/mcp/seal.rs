@@ -24,6 +24,7 @@ const SEEN: usize = 16;
 const NONCE: usize = 16;
 
 /// The keys that seal: the first seals, all of them open. Two while one is replaced by another.
+#[derive(Clone)]
 pub struct Keys(Vec<Vec<u8>>);
 
 impl fmt::Debug for Keys {

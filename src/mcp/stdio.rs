@@ -118,23 +118,20 @@ impl<R: AsyncRead, W: AsyncWrite> Line<R, W> {
     /// Keeps what must be known of a message: who awaits an answer, and in which era the client speaks.
     fn note(&mut self, message: &mut RxJsonRpcMessage<RoleServer>) {
         self.open.came(message);
-        match message {
-            JsonRpcMessage::Request(request) => {
-                match &request.request {
-                    // A probe opens nothing: the handshake may still follow.
-                    ClientRequest::DiscoverRequest(_) | ClientRequest::PingRequest(_) => {}
-                    ClientRequest::InitializeRequest(handshake) => {
-                        if *self.opened.get_or_insert(Era::Handshake) == Era::Metadata {
-                            self.handshake = Some(handshake.params.clone());
-                        }
+        if let JsonRpcMessage::Request(request) = message {
+            match &request.request {
+                // A probe opens nothing: the handshake may still follow.
+                ClientRequest::DiscoverRequest(_) | ClientRequest::PingRequest(_) => {}
+                ClientRequest::InitializeRequest(handshake) => {
+                    if *self.opened.get_or_insert(Era::Handshake) == Era::Metadata {
+                        self.handshake = Some(handshake.params.clone());
                     }
-                    _ => drop(self.opened.get_or_insert(Era::Metadata)),
                 }
-                if let Some(handshake) = &self.handshake {
-                    as_agreed(request.request.get_meta_mut(), handshake);
-                }
+                _ => drop(self.opened.get_or_insert(Era::Metadata)),
             }
-            _ => {}
+            if let Some(handshake) = &self.handshake {
+                as_agreed(request.request.get_meta_mut(), handshake);
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::wire::{Body, INVALID_REQUEST, busy, empty, error, refusal};
 use crate::domain::Caller;
 
-/// Sessions of one principal.
+/// Sessions of one principal, unless it is set otherwise.
 pub(super) const SESSIONS_EACH: usize = 16;
 /// Sessions of all.
 pub(super) const SESSIONS: usize = 1024;
@@ -46,8 +46,26 @@ pub struct Streamable {
     sessions: Option<Arc<Sessions>>,
 }
 
+/// Whether callers of older revisions get sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionMode {
+    /// No: each request stands alone.
+    Off,
+    /// Yes, so that they can be asked while a call is open; at most so many for one caller.
+    On {
+        /// The most sessions of one caller.
+        each: usize,
+    },
+}
+
+impl SessionMode {
+    /// As a server for many gives them.
+    pub const ON: Self = Self::On { each: SESSIONS_EACH };
+}
+
 /// The sessions that there are, and whose.
 struct Sessions {
+    each: usize,
     manager: Arc<LocalSessionManager>,
     owners: Mutex<Owners>,
 }
@@ -101,7 +119,7 @@ impl Sessions {
         let living: HashSet<String> = self.manager.sessions.read().await.keys().map(ToString::to_string).collect();
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         owners.open.retain(|id, _| living.contains(id));
-        if owners.of(caller) >= SESSIONS_EACH {
+        if owners.of(caller) >= self.each {
             let why =
                 "Too many sessions: a caller has at most 16. Close one with DELETE, or let one rest for 5 minutes.";
             return Err(busy(StatusCode::TOO_MANY_REQUESTS, LATER, why));
@@ -120,16 +138,15 @@ impl Sessions {
 }
 
 impl Streamable {
-    /// An endpoint for this server. `ended` ends what streams there are. With `sessions` callers of older revisions get one,
-    /// so that they can be asked while a call is open.
-    pub fn new<S: ServerHandler + Clone>(server: S, sessions: bool, ended: CancellationToken) -> Self {
+    /// An endpoint for this server. `ended` ends what streams there are.
+    pub fn new<S: ServerHandler + Clone>(server: S, sessions: SessionMode, ended: CancellationToken) -> Self {
         let mut manager = LocalSessionManager::default();
         manager.session_config.keep_alive = Some(IDLE);
         // An event without data: older clients take it for a broken message.
         manager.session_config.sse_retry = None;
         let manager = Arc::new(manager);
         let config = StreamableHttpServerConfig::default()
-            .with_legacy_session_mode(sessions)
+            .with_legacy_session_mode(sessions != SessionMode::Off)
             .with_json_response(true)
             .with_sse_keep_alive(Some(KEEP_ALIVE))
             .with_sse_retry(None)
@@ -144,7 +161,10 @@ impl Streamable {
             let service = Arc::clone(&service);
             Box::pin(async move { service.handle(request).await })
         };
-        let sessions = sessions.then(|| Arc::new(Sessions { manager, owners: Mutex::default() }));
+        let sessions = match sessions {
+            SessionMode::Off => None,
+            SessionMode::On { each } => Some(Arc::new(Sessions { each, manager, owners: Mutex::default() })),
+        };
         Self { answering: Box::new(answering), sessions }
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MAY_KNOW: [(&str, &[&str]); 12] = [
     ("lib", &[]),
     ("main", &["cli"]),
-    ("cli", &["config", "mcp", "guard", "tools", "truedy", "journal", "domain", "sandbox"]),
+    ("cli", &["config", "http", "mcp", "guard", "tools", "truedy", "journal", "domain", "sandbox"]),
     ("config", &["guard", "truedy", "journal", "domain", "sandbox"]),
     ("http", &["mcp", "guard", "journal", "domain"]),
     ("mcp", &["guard", "tools", "truedy", "journal", "domain"]),
@@ -21,7 +21,7 @@ const MAY_KNOW: [(&str, &[&str]); 12] = [
 ];
 
 /// Where each outside crate lives.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 10] = [
     ("rmcp", &["mcp"]),
     ("reqwest", &["truedy", "http"]),
     ("jsonwebtoken", &["http"]),
@@ -30,7 +30,8 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("rusqlite", &["journal", "sandbox"]),
     ("tokio_postgres", &["journal"]),
     ("deadpool_postgres", &["journal"]),
-    ("rustls", &["journal"]),
+    ("rustls", &["http", "journal"]),
+    ("hyper", &["http"]),
 ];
 
 /// A source file: its place below `src` without `.rs`, and its text.
@@ -183,9 +184,10 @@ fn shown(files: &[File]) -> BTreeMap<Vec<String>, Vec<String>> {
     for file in files.iter().filter(|file| file.place.last().is_some_and(|name| name == "mod")) {
         let folder = &file.place[..file.place.len() - 1];
         let code = file.code();
-        for line in code.split(';').filter_map(|line| line.split_once("use ").map(|(_, rest)| rest)) {
+        let used = |line: &'_ str| line.trim_start().trim_start_matches("pub ").strip_prefix("use ").map(str::to_owned);
+        for line in code.split(';').filter_map(used) {
             let mut members = Vec::new();
-            branches(line, &mut Vec::new(), &mut members);
+            branches(&line, &mut Vec::new(), &mut members);
             for member in members {
                 let name = [folder, &member[member.len() - 1..]].concat();
                 shown.insert(name, [folder, &member[..1]].concat());

@@ -1,0 +1,358 @@
+//! `truedy-mcp http`: the server as a service, reached by URL.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{Exit, complain, logging, open, signal};
+use crate::config::{ConfigError, Settings, private_bytes, public_bytes};
+use crate::domain::{Redactor, Secret};
+use crate::guard::Rights;
+use crate::http::{
+    AdminSetup, AllowedHost, AllowedOrigin, Certificates, Check, Door, FILE_LIMIT, HttpServer, Listen, OAuth,
+    OAuthOptions, Reader, Setup, Tls, Tokens, Verifiers, fresh,
+};
+use crate::journal::Place;
+use crate::mcp::{Catalog, LegacySse, Principal, Server, SessionMode, Streamable, Tenant};
+use crate::truedy::Rate;
+
+/// How long a server on an open network still serves after it was asked to end; a proxy needs so long to notice.
+const DRAIN: u64 = 5;
+/// The same on this machine alone.
+const DRAIN_LOCAL: u64 = 1;
+/// How long the journal may take to say that it can be written.
+const PROBE: Duration = Duration::from_secs(2);
+/// The bounds of the times that are counted, in seconds.
+const TIMES: [f64; 12] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 25.0];
+
+#[derive(Debug, Args)]
+pub struct HttpArgs {
+    /// Where to listen: an address and port (0 takes any free one), or `unix:` and the path of a socket.
+    #[arg(long, value_name = "ADDR|unix:PATH", env = "TRUEDY_MCP_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: Listen,
+
+    /// A name by which clients reach this server, exactly, with or without a port, for example `mcp.example.com`. The names of this machine always pass where it listens on this machine alone.
+    #[arg(long, value_name = "HOST,…", env = "TRUEDY_MCP_ALLOW_HOST", value_delimiter = ',', value_parser = AllowedHost::parse)]
+    pub allow_host: Vec<AllowedHost>,
+
+    /// An origin whose web pages may call and read answers (CORS), for example `https://app.example.com`. Pages of this machine may call a server that listens on this machine alone.
+    #[arg(long, value_name = "ORIGIN,…", env = "TRUEDY_MCP_ALLOW_ORIGIN", value_delimiter = ',', value_parser = AllowedOrigin::parse)]
+    pub allow_origin: Vec<AllowedOrigin>,
+
+    /// A proxy in front of this server speaks TLS with its clients; what it says of them in headers is not believed.
+    #[arg(long, env = "TRUEDY_MCP_BEHIND_TLS_PROXY", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub behind_tls_proxy: bool,
+
+    /// Certificate chain in PEM; this server then speaks TLS itself. Read again when it changes.
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_TLS_CERT", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Private key of the certificate in PEM, mode 0600.
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_TLS_KEY", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// File with the bearer tokens that open the door, made by `truedy-mcp token new`. Read again when it changes.
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_TOKENS")]
+    pub tokens: Option<PathBuf>,
+
+    /// Let in whoever reaches this server, without a token: only where it listens on this machine alone.
+    #[arg(long, env = "TRUEDY_MCP_NO_AUTH_LOOPBACK", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub no_auth_loopback: bool,
+
+    /// Issuer whose access tokens (JWT) open the door: `iss`, exactly, for example `https://login.example.com`.
+    #[arg(long, value_name = "URL", env = "TRUEDY_MCP_OAUTH_ISSUER", requires_all = ["oauth_audience", "oauth_jwks_url"])]
+    pub oauth_issuer: Option<String>,
+
+    /// This server as access tokens name it: `aud`, for example `https://mcp.example.com/mcp`.
+    #[arg(long, value_name = "URL", env = "TRUEDY_MCP_OAUTH_AUDIENCE", requires = "oauth_issuer")]
+    pub oauth_audience: Option<Url>,
+
+    /// Where the issuer's keys are, for example `https://login.example.com/.well-known/jwks.json`.
+    #[arg(long, value_name = "URL", env = "TRUEDY_MCP_OAUTH_JWKS_URL", requires = "oauth_issuer")]
+    pub oauth_jwks_url: Option<Url>,
+
+    /// Claim that names the tenant; without it everybody is of the tenant `default`.
+    #[arg(long, value_name = "CLAIM", env = "TRUEDY_MCP_OAUTH_TENANT_CLAIM", requires = "oauth_issuer")]
+    pub oauth_tenant_claim: Option<String>,
+
+    /// Which value of that claim stands for which tenant, for example `acme-inc=acme`; without any, the value is the tenant's name.
+    #[arg(long, value_name = "VALUE=TENANT,…", env = "TRUEDY_MCP_OAUTH_TENANT", value_delimiter = ',', value_parser = mapping, requires = "oauth_tenant_claim")]
+    pub oauth_tenant: Vec<(String, String)>,
+
+    /// Give clients of 2025-11-25 and before a session, so that their users can be asked while a call is open. Sessions live in this process: a proxy in front must send each to the same one.
+    #[arg(long, env = "TRUEDY_MCP_SESSIONS", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub sessions: bool,
+
+    /// Serve the transport of 2024-11-05 as well (GET /sse, POST /messages). Deprecated: for clients that know nothing newer.
+    #[arg(long, env = "TRUEDY_MCP_LEGACY_SSE", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    pub legacy_sse: bool,
+
+    /// Connections at a time; beyond that 503.
+    #[arg(long, value_name = "N", env = "TRUEDY_MCP_MAX_CONNECTIONS", default_value = "2048", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_connections: u32,
+
+    /// Where /livez, /readyz and /metrics are served: an address of this machine alone, for example `127.0.0.1:9464`. Off without it.
+    #[arg(long, value_name = "ADDR", env = "TRUEDY_MCP_ADMIN_LISTEN", value_parser = local_address)]
+    pub admin_listen: Option<SocketAddr>,
+
+    /// How many servers share this account. More than one need `--journal postgres://…` and `--state-key-file`; each takes its share of `--upstream-rpm`.
+    #[arg(long, value_name = "N", env = "TRUEDY_MCP_REPLICAS", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub replicas: u32,
+
+    /// Seconds it still serves after it was asked to end, though not ready any more; 5 without it, 1 on this machine alone.
+    #[arg(long, value_name = "SECONDS", env = "TRUEDY_MCP_DRAIN_SECONDS", value_parser = clap::value_parser!(u64).range(0..=300))]
+    pub drain_seconds: Option<u64>,
+}
+
+fn mapping(text: &str) -> Result<(String, String), String> {
+    let pair = text.trim().split_once('=').filter(|(value, tenant)| !value.is_empty() && !tenant.is_empty());
+    pair.map(|(value, tenant)| (value.to_owned(), tenant.to_owned()))
+        .ok_or_else(|| "a value and a tenant, for example acme-inc=acme".to_owned())
+}
+
+fn local_address(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<Listen>() {
+        Ok(Listen::Tcp(address)) if address.ip().is_loopback() => Ok(address),
+        _ => Err("an address of this machine alone and a port, for example 127.0.0.1:9464".to_owned()),
+    }
+}
+
+pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, ConfigError> {
+    let redactor = Arc::new(Redactor::default());
+    logging::start(settings, &redactor);
+    arguments.refuse_what_is_unsafe(settings)?;
+    let settings = &arguments.shared_out(settings);
+    let tenants = open::tenants(settings, &redactor)?;
+    let (door, shown) = arguments.door(settings, &tenants, &redactor)?;
+    let tls = arguments.tls()?;
+    let metrics = arguments.admin_listen.map(|listen| Ok::<_, ConfigError>((listen, recorder()?))).transpose()?;
+    let runtime = open::runtime()?;
+    let served = runtime.block_on(async {
+        let streams = CancellationToken::new();
+        let server = Server::shared();
+        let sessions = if arguments.sessions { SessionMode::ON } else { SessionMode::Off };
+        let https = tls.is_some() || arguments.behind_tls_proxy;
+        let setup = Setup {
+            listen: arguments.listen.clone(),
+            tls,
+            https,
+            hosts: arguments.hosts(),
+            origins: arguments.origins(),
+            door,
+            streamable: Streamable::new(server.clone(), sessions, streams.clone()),
+            legacy_sse: arguments.legacy_sse.then(|| LegacySse::new(server, streams.clone())),
+            streams,
+            scopes: Catalog::scopes(),
+            max_connections: usize::try_from(arguments.max_connections).unwrap_or(usize::MAX),
+            drain: Duration::from_secs(arguments.drain_seconds.unwrap_or_else(|| arguments.usual_drain())),
+            admin: metrics.map(|(listen, metrics)| AdminSetup { listen, metrics, checks: checks(&tenants) }),
+            tenants,
+        };
+        let server = HttpServer::bind(setup).await.map_err(ConfigError)?;
+        arguments.announce(&server, https, shown.as_deref());
+        let shutdown = CancellationToken::new();
+        tokio::spawn(signal::twice(shutdown.clone()));
+        tokio::spawn(signal::outlive_file_limit());
+        server.serve(shutdown.cancelled_owned()).await;
+        Ok(Exit::Fine)
+    });
+    runtime.shutdown_background();
+    served
+}
+
+impl HttpArgs {
+    /// What must not be started: each with the one sentence that says what is missing.
+    fn refuse_what_is_unsafe(&self, settings: &Settings) -> Result<(), ConfigError> {
+        let refuse = |sentence: String| Err(ConfigError(sentence));
+        let (local, at) = (self.listen.is_local(), &self.listen);
+        let authenticated = self.tokens.is_some() || self.oauth_issuer.is_some();
+        if self.no_auth_loopback && !local {
+            return refuse(format!(
+                "--no-auth-loopback is for this machine alone, and {at} is reached from elsewhere: use --tokens FILE or --oauth-issuer URL."
+            ));
+        }
+        if self.no_auth_loopback && authenticated {
+            return refuse(
+                "--no-auth-loopback lets everybody in, and --tokens and --oauth-issuer do not: set one of them only."
+                    .to_owned(),
+            );
+        }
+        if !local && !authenticated {
+            return refuse(format!(
+                "{at} is reached from elsewhere, and nothing tells who calls: use --tokens FILE (truedy-mcp token new makes one) or --oauth-issuer URL."
+            ));
+        }
+        if !local && self.tls_cert.is_none() && !self.behind_tls_proxy {
+            return refuse(format!(
+                "{at} is reached from elsewhere, and tokens would travel in clear: use --tls-cert and --tls-key, or --behind-tls-proxy if a proxy in front speaks TLS."
+            ));
+        }
+        if !local && self.allow_host.is_empty() {
+            return refuse(format!(
+                "{at} is reached from elsewhere, and no name of it is known: use --allow-host, for example --allow-host mcp.example.com."
+            ));
+        }
+        if self.replicas > 1 && !matches!(settings.journal_place()?, Place::Postgres(_)) {
+            return refuse("More than one replica needs a journal that all of them share, or the same number could be bought twice: use --journal postgres://… (and no --sandbox).".to_owned());
+        }
+        if self.replicas > 1 && settings.state_key_file.is_none() {
+            return refuse("More than one replica needs the same key for confirmations, or one would not know what another asked: use --state-key-file FILE.".to_owned());
+        }
+        if self.replicas > 1 && self.sessions {
+            return refuse("--sessions keeps sessions in one process, and a request may reach any replica: leave it out, or run one replica.".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The settings with this replica's share of the requests to Truedy: less than an equal share, since their windows overlap.
+    fn shared_out(&self, settings: &Settings) -> Settings {
+        let upstream_rpm = match settings.upstream_rpm {
+            Rate::PerMinute(all) if self.replicas > 1 => Rate::PerMinute((all * 4 / 5 / self.replicas).max(1)),
+            rate => rate,
+        };
+        Settings { upstream_rpm, ..settings.clone() }
+    }
+
+    fn hosts(&self) -> Vec<AllowedHost> {
+        let own = if self.listen.is_local() { AllowedHost::loopback() } else { Vec::new() };
+        self.allow_host.iter().cloned().chain(own).collect()
+    }
+
+    fn origins(&self) -> Vec<AllowedOrigin> {
+        let own = self.listen.is_local().then_some(AllowedOrigin::Loopback);
+        self.allow_origin.iter().cloned().chain(own).collect()
+    }
+
+    fn usual_drain(&self) -> u64 {
+        if self.listen.is_local() { DRAIN_LOCAL } else { DRAIN }
+    }
+
+    /// Who may come in, and the token that is shown, if there is one.
+    fn door(
+        &self,
+        settings: &Settings,
+        tenants: &[Arc<Tenant>],
+        redactor: &Arc<Redactor>,
+    ) -> Result<(Door, Option<String>), ConfigError> {
+        let by_name: BTreeMap<String, Arc<Tenant>> =
+            tenants.iter().map(|tenant| (tenant.name.clone(), Arc::clone(tenant))).collect();
+        if self.tokens.is_none() && self.oauth_issuer.is_none() {
+            let [tenant] = tenants else {
+                let sentence = "There is more than one tenant, and nothing tells whose a call is: use --tokens FILE or --oauth-issuer URL.";
+                return Err(ConfigError(sentence.to_owned()));
+            };
+            let principal = Principal::new(Arc::clone(tenant), "local".to_owned(), Rights::default());
+            if self.no_auth_loopback {
+                return Ok((Door::Open(principal), None));
+            }
+            let token = fresh();
+            std::mem::forget(redactor.hold(&Secret::new(token.clone()).map_err(ConfigError)?));
+            return Ok((Door::own(&token, principal), Some(token)));
+        }
+        let tokens = self.tokens.as_ref().map(|file| {
+            let names: BTreeSet<String> = by_name.keys().cloned().collect();
+            let reader: Arc<Reader> = Arc::new(|file| private_bytes(file, FILE_LIMIT));
+            Tokens::open(file.clone(), names, reader).map(Arc::new).map_err(|why| {
+                let make = if file.exists() { "" } else { "; truedy-mcp token new makes it" };
+                ConfigError(format!("--tokens {} cannot be used: {why}{make}.", file.display()))
+            })
+        });
+        let tokens = tokens.transpose()?;
+        let oauth = self.oauth(settings)?;
+        if let Some((_, wrong)) = self.oauth_tenant.iter().find(|(_, tenant)| !by_name.contains_key(tenant)) {
+            let names = by_name.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Err(ConfigError(format!("--oauth-tenant: there is no tenant {wrong:?}; there are: {names}.")));
+        }
+        Ok((Door::Verified(Verifiers { tokens, oauth, tenants: by_name }), None))
+    }
+
+    fn oauth(&self, settings: &Settings) -> Result<Option<OAuth>, ConfigError> {
+        let (Some(issuer), Some(audience), Some(jwks_url)) =
+            (&self.oauth_issuer, &self.oauth_audience, &self.oauth_jwks_url)
+        else {
+            return Ok(None);
+        };
+        let options = OAuthOptions {
+            issuer: issuer.clone(),
+            audience: audience.clone(),
+            jwks_url: jwks_url.clone(),
+            tenant_claim: self.oauth_tenant_claim.clone(),
+            tenants: self.oauth_tenant.iter().cloned().collect(),
+            ca_pem: settings.ca_pem()?,
+        };
+        OAuth::new(options).map(Some).map_err(ConfigError)
+    }
+
+    fn tls(&self) -> Result<Option<Tls>, ConfigError> {
+        let (Some(chain), Some(key)) = (self.tls_cert.clone(), self.tls_key.clone()) else { return Ok(None) };
+        let readers: (Arc<Reader>, Arc<Reader>) =
+            (Arc::new(|file| public_bytes(file, FILE_LIMIT)), Arc::new(|file| private_bytes(file, FILE_LIMIT)));
+        let opened = Tls::open(Certificates { chain, key, readers });
+        opened.map(Some).map_err(|why| ConfigError(format!("--tls-cert and --tls-key cannot be used: {why}.")))
+    }
+
+    /// Says where it is reached, on standard error, and with which token where it made one.
+    fn announce(&self, server: &HttpServer, https: bool, token: Option<&str>) {
+        let scheme = if https { "https" } else { "http" };
+        let url = match server.at() {
+            Listen::Tcp(address) => format!("{scheme}://{address}/mcp"),
+            Listen::Unix(path) => format!("unix:{}, path /mcp", path.display()),
+        };
+        complain(&format!("listening on {url}"));
+        if let Some(address) = server.admin_at() {
+            complain(&format!("admin endpoints on http://{address}: /livez, /readyz, /metrics"));
+        }
+        if self.legacy_sse {
+            complain("the transport of 2024-11-05 is served at /sse; it is deprecated");
+        }
+        if self.no_auth_loopback {
+            complain("no token is needed (--no-auth-loopback): every program on this machine can call");
+            tracing::warn!("no token is needed: --no-auth-loopback");
+        }
+        if let Some(token) = token {
+            complain(&format!(
+                "the token of this run (use --tokens for one that lasts): {token}\n  \
+                 claude mcp add --transport http truedy {url} --header 'Authorization: Bearer {token}'"
+            ));
+        }
+    }
+}
+
+/// Counts from now on, to be shown at `/metrics`.
+fn recorder() -> Result<PrometheusHandle, ConfigError> {
+    let fault = |error: &dyn std::fmt::Display| ConfigError(format!("The metrics could not be set up: {error}."));
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("seconds".to_owned()), &TIMES)
+        .map_err(|error| fault(&error))?
+        .install_recorder()
+        .map_err(|error| fault(&error))
+}
+
+/// What must work for the server to be ready: a change needs the journal.
+fn checks(tenants: &[Arc<Tenant>]) -> Vec<(&'static str, Check)> {
+    // All tenants keep theirs in the same place.
+    let first = tenants.first().map(|tenant| Arc::clone(&tenant.service));
+    first
+        .into_iter()
+        .map(|service| -> (&'static str, Check) {
+            let check = move || -> futures::future::BoxFuture<'static, Option<String>> {
+                let service = Arc::clone(&service);
+                Box::pin(async move {
+                    match tokio::time::timeout(PROBE, service.probe_journal()).await {
+                        Ok(found) => found.err(),
+                        Err(_) => Some("the journal does not answer in time".to_owned()),
+                    }
+                })
+            };
+            ("journal", Box::new(check))
+        })
+        .collect()
+}

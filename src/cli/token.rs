@@ -1,0 +1,70 @@
+//! `truedy-mcp token`: the bearer tokens of `http --tokens`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Exit, complain, print};
+use crate::config::{ConfigError, private_bytes};
+use crate::domain::Caller;
+use crate::guard::Scope;
+use crate::http::{FILE_LIMIT, Holder, add, scopes};
+
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    #[command(subcommand)]
+    command: TokenCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a token: its digest goes into the file, the token itself is printed, once.
+    #[command(
+        after_help = "Example: truedy-mcp token new --tokens tokens.toml --principal ana --scopes numbers:read,numbers:assign\nTo take a token back, delete its entry from the file; a running server notices within a second."
+    )]
+    New(NewArgs),
+}
+
+#[derive(Debug, Args)]
+struct NewArgs {
+    /// The file; it is made, for you alone, if it is missing.
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_TOKENS")]
+    tokens: PathBuf,
+    /// Who comes in with it: 1 to 64 letters, digits, or any of . _ @ -
+    #[arg(long, value_name = "NAME")]
+    principal: String,
+    /// Whose account it works on.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    tenant: String,
+    /// What it is good for; all six without it: numbers:read, numbers:purchase, numbers:import, numbers:assign, numbers:release, credentials:read.
+    #[arg(long, value_name = "SCOPE,…", value_delimiter = ',')]
+    scopes: Option<Vec<String>>,
+}
+
+pub(super) fn run(arguments: &TokenArgs) -> Result<Exit, ConfigError> {
+    let TokenCommand::New(new) = &arguments.command;
+    let wrong = |flag: &str, why: String| ConfigError(format!("{flag}: {why}."));
+    Caller::check_name("principal", &new.principal).map_err(|why| wrong("--principal", why))?;
+    Caller::check_name("tenant", &new.tenant).map_err(|why| wrong("--tenant", why))?;
+    let scopes = match &new.scopes {
+        None => Scope::ALL.into(),
+        Some(names) => scopes(names.iter().map(|name| name.trim())).map_err(|why| wrong("--scopes", why))?,
+    };
+    // What stands there already must stay of use.
+    if new.tokens.exists() {
+        private_bytes(&new.tokens, FILE_LIMIT)
+            .map_err(|why| ConfigError(format!("--tokens {} cannot be used: {why}.", new.tokens.display())))?;
+    }
+    let holder = Holder { principal: new.principal.clone(), tenant: new.tenant.clone(), scopes };
+    match add(&new.tokens, &holder, &jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()) {
+        Ok(token) => {
+            print(&format!("{token}\n"));
+            complain("this is the only time that the token is shown; the file holds its digest");
+            Ok(Exit::Fine)
+        }
+        Err(error) => {
+            complain(&format!("{} could not be written: {error}", new.tokens.display()));
+            Ok(Exit::Failed)
+        }
+    }
+}
