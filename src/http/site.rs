@@ -141,14 +141,14 @@ impl Site {
     /// What needs no token: nothing of it is anybody's.
     fn open_to_all(&self, head: &Parts, path: &str) -> Option<Response<Body>> {
         let reads = matches!(head.method, Method::GET | Method::HEAD);
-        let metadata = self.door.oauth().filter(|oauth| path == METADATA || oauth.metadata_url().ends_with(path));
+        let metadata = self.door.oauth().filter(|oauth| path == METADATA || path == oauth.metadata_path());
         match (path, metadata) {
             ("/" | "/favicon.ico", _) | (_, Some(_)) if !reads => {
                 Some(with(refusal(StatusCode::METHOD_NOT_ALLOWED, "Only GET works here."), ALLOW, "GET, HEAD"))
             }
             ("/", _) => Some(self.landing.answer(&head.headers, self.life.is_open(), self.legacy_sse.is_some())),
             ("/favicon.ico", _) => Some(empty(StatusCode::NO_CONTENT)),
-            (_, Some(oauth)) if path.starts_with(METADATA) => Some(json_answer(StatusCode::OK, &oauth.metadata())),
+            (_, Some(oauth)) => Some(json_answer(StatusCode::OK, &oauth.metadata())),
             _ => None,
         }
     }
