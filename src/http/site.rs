@@ -21,7 +21,7 @@ use super::envelope::{Envelope, Unreadable};
 use super::host::{AllowedHost, AllowedOrigin, NotLetIn, check_host, check_origin};
 use super::landing::Landing;
 use super::life::Life;
-use crate::guard::{Rights, Scope};
+use crate::guard::Scope;
 use crate::mcp::wire::{Body, INVALID_REQUEST, PARSE_ERROR, empty, error, json_answer, refusal, with};
 use crate::mcp::{LegacySse, Principal, Streamable};
 
@@ -269,8 +269,14 @@ fn narrowed(mut principal: Principal, headers: &HeaderMap) -> Principal {
         return principal;
     }
     let named = tools.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|name| !name.is_empty());
-    let only = (!tools.is_empty()).then(|| named.map(str::to_owned).collect());
-    principal.rights = Arc::new(Rights { read_only, only, scopes: principal.rights.scopes.clone() });
+    let rights = Arc::make_mut(&mut principal.rights);
+    // What was narrow before stays so.
+    rights.read_only |= read_only;
+    if !tools.is_empty() {
+        let before = rights.only.take();
+        let within = |name: &&str| before.as_ref().is_none_or(|before| before.contains(*name));
+        rights.only = Some(named.filter(within).map(str::to_owned).collect());
+    }
     principal
 }
 
