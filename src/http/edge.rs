@@ -45,6 +45,9 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncont
 
 /// What answers the requests of a connection.
 pub(super) trait Answers: Send + Sync + 'static {
+    /// Whether its connections are counted as those of clients.
+    const HAS_CLIENTS: bool;
+
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
 }
 
@@ -88,7 +91,7 @@ impl<A: Answers> Edge<A> {
             };
             let (answers, life, tls) = (Arc::clone(&self.answers), Arc::clone(&self.life), self.tls.clone());
             connections.spawn(async move {
-                let open = Open::count();
+                let open = A::HAS_CLIENTS.then(Open::count);
                 match tls {
                     None => converse(stream, answers, life).await,
                     Some(tls) => {

@@ -208,6 +208,8 @@ impl HttpServer {
 }
 
 impl Answers for Site {
+    const HAS_CLIENTS: bool = true;
+
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         Self::answer(self, request).await
     }
