@@ -10,6 +10,7 @@
 mod agent;
 mod campaign;
 mod catalog;
+mod certificate;
 mod command_line;
 mod failures;
 mod gate;

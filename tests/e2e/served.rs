@@ -41,7 +41,8 @@ impl Served {
     /// A server that must not start: its exit code and all it says.
     pub(crate) async fn refused(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
         let mut begun = Self::begin(arguments, environment);
-        let code = begun.wait().await;
+        let ended = tokio::time::timeout(LONG, begun.wait()).await;
+        let code = ended.unwrap_or_else(|_| panic!("it started, with {arguments:?}: {}", begun.stderr()));
         (code, begun.stderr())
     }
 
@@ -219,7 +220,7 @@ impl Drop for Served {
 fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = program();
     command.arg("http");
-    if !arguments.contains(&"--listen") {
+    if !arguments.contains(&"--listen") && !environment.iter().any(|(name, _)| *name == "TRUEDY_MCP_LISTEN") {
         command.args(["--listen", "127.0.0.1:0"]);
     }
     if !arguments.contains(&"--upstream-rpm") {

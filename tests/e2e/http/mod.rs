@@ -1,6 +1,12 @@
 //! The edge from outside: the built program over a network, met by good clients, odd ones and hostile ones.
 
+mod bodies;
 mod door;
 mod host;
+mod landing;
 mod oauth;
+mod refusals;
+mod slow;
+mod socket;
+mod tls;
 mod tokens;
