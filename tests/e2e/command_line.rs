@@ -17,7 +17,10 @@ use super::upstream::{LIST, PURCHASE, Play, Upstream};
 use super::wire::{Era, LONG, Ran, Running, Wire, at_once, nobody, program, run};
 
 /// Each command as it is typed, the shortest way.
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 15] = [
+    &["http"],
+    &["token", "new"],
+    &["probe", "ready"],
     &["stdio"],
     &["sandbox"],
     &["sandbox", "reset"],
@@ -33,7 +36,8 @@ const COMMANDS: [&[&str]; 12] = [
 ];
 
 /// Every setting: its flag, its variable, and a value that is right.
-const SETTINGS: [(&str, &str, Option<&str>); 26] = [
+const SETTINGS: [(&str, &str, Option<&str>); 27] = [
+    ("--config", "TRUEDY_MCP_CONFIG", Some("/dev/null")),
     ("--api-key-file", "TRUEDY_API_KEY_FILE", Some("/dev/null")),
     ("--base-url", "TRUEDY_BASE_URL", Some("http://127.0.0.1:9")),
     ("--upstream-rpm", "TRUEDY_MCP_UPSTREAM_RPM", Some("7")),
@@ -119,7 +123,20 @@ fn the_help_shows_variables_examples_and_exit_codes() {
 
 #[test]
 fn the_help_of_every_command_shows_an_example_of_it() {
-    for command in ["stdio", "sandbox", "tour", "call", "tools", "doctor", "config", "completions", "man"] {
+    for command in [
+        "stdio",
+        "http",
+        "token",
+        "probe",
+        "sandbox",
+        "tour",
+        "call",
+        "tools",
+        "doctor",
+        "config",
+        "completions",
+        "man",
+    ] {
         for arguments in [[command, "--help"], ["help", command]] {
             let help = truedy(&arguments).fine();
             let (_, examples) = help.split_once("Example").unwrap_or_else(|| panic!("{command}: {help}"));
