@@ -20,7 +20,7 @@ enum ConfigCommand {
     Print {
         /// The client.
         client: Client,
-        /// For a server that is reached by URL (`truedy-mcp http`), with the token in TRUEDY_MCP_TOKEN where the client takes it from there.
+        /// For a server that is reached by URL (`truedy-mcp http`), with the token in `TRUEDY_MCP_TOKEN` where the client takes it from there.
         #[arg(long)]
         http: bool,
         /// Where that server is.

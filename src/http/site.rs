@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::Full;
 use tokio_util::task::TaskTracker;
 
+use super::batch;
 use super::body::Bodies;
 use super::counted::counted;
 use super::door::Door;
@@ -168,6 +169,9 @@ impl Site {
             Ok(body) => body,
             Err(answer) => return answer,
         };
+        if batch::is_batch(&head.headers, &body) {
+            return self.batch(&head, &body, &principal).await;
+        }
         let envelope = match self.admit(&body, &principal) {
             Ok(envelope) => envelope,
             Err(answer) => return answer,
@@ -178,6 +182,22 @@ impl Site {
         let request = Request::from_parts(head, Full::new(body));
         let running = self.calls.token();
         let answer = self.streamable.answer(request, &caller, method.as_deref(), id).await;
+        answer.map(|body| counted(body, running))
+    }
+
+    /// Several messages in one body. One that the caller has no right to stops them all.
+    async fn batch(&self, head: &Parts, body: &[u8], principal: &Principal) -> Response<Body> {
+        let messages = match batch::messages(body) {
+            Ok(messages) => messages,
+            Err(answer) => return answer,
+        };
+        for message in &messages {
+            if let Err(answer) = self.admit(message, principal) {
+                return answer;
+            }
+        }
+        let running = self.calls.token();
+        let answer = batch::answer(&self.streamable, head, messages, principal).await;
         answer.map(|body| counted(body, running))
     }
 
