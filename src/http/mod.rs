@@ -3,7 +3,6 @@
 mod admin;
 mod batch;
 mod body;
-mod counted;
 mod door;
 mod edge;
 mod envelope;
