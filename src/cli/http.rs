@@ -179,6 +179,12 @@ impl HttpArgs {
                 "--no-auth-loopback is for this machine alone, and {at} is reached from elsewhere: use --tokens FILE or --oauth-issuer URL."
             ));
         }
+        if self.no_auth_loopback && self.behind_tls_proxy {
+            return refuse(
+                "--no-auth-loopback is for this machine alone, and through the proxy of --behind-tls-proxy others come in: use --tokens FILE or --oauth-issuer URL."
+                    .to_owned(),
+            );
+        }
         if self.no_auth_loopback && authenticated {
             return refuse(
                 "--no-auth-loopback lets everybody in, and --tokens and --oauth-issuer do not: set one of them only."

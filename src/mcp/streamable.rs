@@ -216,7 +216,11 @@ impl Streamable {
     ) -> Response<Body> {
         accept_all(request.headers_mut());
         let (mut opening, mut listening) = (None, None);
-        if let Some(sessions) = self.sessions.as_ref().filter(|_| has_sessions(request.headers())) {
+        if let Some(sessions) = &self.sessions {
+            // A revision without sessions has nothing to say about one. A handshake is one whatever revision it names.
+            if !has_sessions(request.headers()) {
+                request.headers_mut().remove(SESSION_ID);
+            }
             match request.headers().get(SESSION_ID).map(|value| value.to_str().unwrap_or_default()) {
                 // To somebody else it looks as if it did not exist.
                 Some(session) if !sessions.belongs(session, caller) => {
