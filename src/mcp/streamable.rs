@@ -137,9 +137,11 @@ impl Sessions {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         owners.open.retain(|id, _| living.contains(id));
         if owners.of(caller) >= self.each {
-            let why =
-                "Too many sessions: a caller has at most 16. Close one with DELETE, or let one rest for 5 minutes.";
-            return Err(busy(StatusCode::TOO_MANY_REQUESTS, LATER, why));
+            let why = format!(
+                "Too many sessions: a caller has at most {}. Close one with DELETE, or let one rest for 5 minutes.",
+                self.each
+            );
+            return Err(busy(StatusCode::TOO_MANY_REQUESTS, LATER, &why));
         }
         if owners.all() >= SESSIONS {
             return Err(busy(StatusCode::SERVICE_UNAVAILABLE, LATER, "Too many sessions are open."));
