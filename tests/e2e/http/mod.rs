@@ -1,3 +1,4 @@
 //! The edge from outside: the built program over a network, met by good clients, odd ones and hostile ones.
 
 mod door;
+mod messages;
