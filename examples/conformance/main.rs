@@ -1,6 +1,7 @@
 //! A server with the fixtures that the official conformance suite asks for; no part of the product.
 //!
-//! `conformance ADDRESS` serves them at `http://ADDRESS/mcp`; `.ci/conformance` runs it.
+//! `conformance ADDRESS` serves them at `http://ADDRESS/mcp`, at the product's own edge and through its own transport;
+//! `.ci/conformance` runs it.
 
 #![expect(deprecated, reason = "the suite also tests sampling, roots and logging, which 2026-07-28 deprecates")]
 
@@ -8,37 +9,62 @@ mod rounds;
 mod server;
 mod table;
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
-use axum::serve::ListenerExt;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use truedy_mcp::domain::Redactor;
+use truedy_mcp::guard::Policy;
+use truedy_mcp::http::{AllowedHost, AllowedOrigin, Door, HttpServer, Setup};
+use truedy_mcp::journal::{Journal, Place};
+use truedy_mcp::mcp::{Bounds, Crowd, Keys, Parts, Principal, Service, SessionMode, Streamable, Upstream};
 
 use server::Server;
 use table::Table;
 
+/// The suite opens more than a server for many gives to one caller.
+const SESSIONS: SessionMode = SessionMode::On { each: 64 };
+const CONNECTIONS: usize = 256;
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8931".to_owned());
-    serve(Server::new(Table::read()?)?, &address).await
+    let keys = Keys::of_this_process();
+    let handler = Server::new(Table::read()?, &keys);
+    let streams = CancellationToken::new();
+    let setup = Setup {
+        listen: address.parse()?,
+        tls: None,
+        https: false,
+        hosts: AllowedHost::loopback(),
+        origins: vec![AllowedOrigin::Loopback],
+        door: Door::Open(somebody(keys)),
+        streamable: Streamable::new(handler, SESSIONS, streams.clone()),
+        legacy_sse: None,
+        streams,
+        scopes: HashMap::new(),
+        tenants: Vec::new(),
+        max_connections: CONNECTIONS,
+        drain: Duration::ZERO,
+        admin: None,
+    };
+    HttpServer::bind(setup).await?.serve(std::future::pending()).await;
+    Ok(())
 }
 
-/// Serves a handler over Streamable HTTP, old clients with sessions and new ones without.
-async fn serve(handler: Server, address: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let mut sessions = LocalSessionManager::default();
-    // No priming event, in neither place: clients of the first revisions cannot read an event without data.
-    sessions.session_config.sse_retry = None;
-    let config = StreamableHttpServerConfig::default()
-        .with_sse_retry(None)
-        .with_json_response(true)
-        .with_allowed_origins(["http://localhost:*", "http://127.0.0.1:*"]);
-    let service = StreamableHttpService::new(move || Ok(handler.clone()), Arc::new(sessions), config);
-    let listener = TcpListener::bind(address).await?.tap_io(|stream| {
-        // Without it, every event waits for the acknowledgement of the one before.
-        _ = stream.set_nodelay(true);
-    });
-    Ok(axum::serve(listener, Router::new().nest_service("/mcp", service)).await?)
+/// Whoever calls: the edge lets nobody in who is nobody, though no fixture asks who it is.
+fn somebody(keys: Keys) -> Principal {
+    Principal::local(
+        Service::new(Parts {
+            policy: Policy::default(),
+            upstream: Upstream::NoKey,
+            journal: Journal::new(Place::Memory, "conformance".to_owned()),
+            keys,
+            redactor: Arc::new(Redactor::default()),
+            crowd: Crowd::new(Bounds::ALONE),
+        }),
+        "conformance",
+    )
 }

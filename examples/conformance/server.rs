@@ -9,14 +9,14 @@ use rmcp::model::{
     InputRequest, InputResponses, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
     LoggingLevel, LoggingMessageNotificationParam, PaginatedRequestParams, ProgressNotificationParam, PromptMessage,
     ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Reference, RequestStateCodec,
-    RequestStateError, ResourceContents, Role, ServerCapabilities, ServerConfig, SetLevelRequestParams,
-    SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+    ResourceContents, Role, ServerCapabilities, ServerConfig, SetLevelRequestParams, SubscribeRequestParams,
+    SubscriptionFilter, Tool, UnsubscribeRequestParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
-use uuid::Uuid;
+use truedy_mcp::mcp::Keys;
 
 use crate::rounds::{Call, ask_now, lacks};
 use crate::table::{Change, Table, ToolFixture, Words, blocks, failure, filled};
@@ -32,15 +32,11 @@ pub(crate) struct Server {
     changes: broadcast::Sender<Change>,
 }
 
-/// What seals the states of questions, with a key of this process's own.
-fn codec() -> Result<RequestStateCodec, RequestStateError> {
-    let key = [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes).concat();
-    RequestStateCodec::new_with_keyring("only", [("only", key)])
-}
-
 impl Server {
-    pub(crate) fn new(table: Table) -> Result<Self, RequestStateError> {
-        Ok(Self { table: Arc::new(table), codec: Arc::new(codec()?), changes: broadcast::channel(16).0 })
+    /// The states of questions are sealed as the product seals its own.
+    pub(crate) fn new(table: Table, keys: &Keys) -> Self {
+        let codec = Arc::new(keys.codec("truedy-mcp conformance fixtures"));
+        Self { table: Arc::new(table), codec, changes: broadcast::channel(16).0 }
     }
 
     /// What happens in a tool before it answers, message by message.

@@ -145,7 +145,9 @@ async fn turn_away(mut stream: Stream, tls: bool) {
         if !tls {
             stream.write_all(FULL).await?;
         }
-        stream.shutdown().await
+        stream.shutdown().await?;
+        // What was sent already is read, or the system would call the connection broken before this was heard.
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
     };
     drop(tokio::time::timeout(TELLING, telling).await);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{
@@ -14,15 +15,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::Full;
 use tokio_util::task::TaskTracker;
 
+use super::batch;
 use super::body::Bodies;
-use super::counted::counted;
 use super::door::Door;
 use super::envelope::{Envelope, Unreadable};
 use super::host::{AllowedHost, AllowedOrigin, NotLetIn, check_host, check_origin};
 use super::landing::Landing;
 use super::life::Life;
 use crate::guard::Scope;
-use crate::mcp::wire::{Body, INVALID_REQUEST, PARSE_ERROR, empty, error, json_answer, refusal, with};
+use crate::mcp::wire::{Body, INVALID_REQUEST, PARSE_ERROR, empty, error, json_answer, keeping, refusal, with};
 use crate::mcp::{LegacySse, Principal, Streamable};
 
 const MCP: &str = "/mcp";
@@ -78,7 +79,7 @@ impl Site {
         B: http_body::Body<Data = Bytes> + Unpin,
     {
         let (head, body) = request.into_parts();
-        let place = place(head.uri.path());
+        let (place, method, begun) = (place(head.uri.path()), head.method.clone(), Instant::now());
         let answer = match self.check(&head) {
             Ok(origin) => {
                 let origin =
@@ -91,6 +92,7 @@ impl Site {
             }
             Err(answer) => answer,
         };
+        tracing::debug!(%method, place, status = answer.status().as_u16(), time = ?begun.elapsed(), "answered");
         metrics::counter!("http_requests_total", "place" => place, "code" => code(answer.status())).increment(1);
         answer
     }
@@ -174,6 +176,9 @@ impl Site {
             Ok(body) => body,
             Err(answer) => return answer,
         };
+        if batch::is_batch(&head.headers, &body) {
+            return self.batch(&head, &body, &principal).await;
+        }
         let envelope = match self.admit(&body, &principal) {
             Ok(envelope) => envelope,
             Err(answer) => return answer,
@@ -184,7 +189,23 @@ impl Site {
         let request = Request::from_parts(head, Full::new(body));
         let running = self.calls.token();
         let answer = self.streamable.answer(request, &caller, method.as_deref(), id).await;
-        answer.map(|body| counted(body, running))
+        keeping(answer, running)
+    }
+
+    /// Several messages in one body. One that the caller has no right to stops them all.
+    async fn batch(&self, head: &Parts, body: &[u8], principal: &Principal) -> Response<Body> {
+        let messages = match batch::messages(body) {
+            Ok(messages) => messages,
+            Err(answer) => return answer,
+        };
+        for message in &messages {
+            if let Err(answer) = self.admit(message, principal) {
+                return answer;
+            }
+        }
+        let running = self.calls.token();
+        let answer = batch::answer(&self.streamable, head, messages, principal).await;
+        keeping(answer, running)
     }
 
     /// A request to the endpoints of 2024-11-05.

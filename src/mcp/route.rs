@@ -269,6 +269,11 @@ impl Service {
         open.len()
     }
 
+    /// How many operations of this account are not known; `None` if that cannot be told now.
+    pub async fn unresolved(&self) -> Option<usize> {
+        self.journal.unresolved().await.ok().map(|operations| operations.len())
+    }
+
     /// Whether the journal can be written, found out by writing.
     pub async fn probe_journal(&self) -> Result<(), String> {
         self.journal.probe().await.map_err(|unavailable| unavailable.0)

@@ -46,7 +46,7 @@ impl Keys {
     }
 
     /// A codec for one purpose; what it seals, none for another purpose opens.
-    pub(super) fn codec(&self, purpose: &str) -> RequestStateCodec {
+    pub fn codec(&self, purpose: &str) -> RequestStateCodec {
         let derived = self.0.iter().map(|key| {
             let mut derived = [0_u8; 32];
             // Fails only for lengths far beyond this one.

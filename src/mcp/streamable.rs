@@ -15,7 +15,7 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::wire::{Body, INVALID_REQUEST, busy, empty, error, refusal};
+use super::wire::{Body, INVALID_REQUEST, busy, empty, error, keeping, refusal};
 use crate::domain::Caller;
 
 /// Sessions of one principal, unless it is set otherwise.
@@ -74,6 +74,7 @@ struct Sessions {
 struct Owners {
     open: HashMap<String, Caller>,
     opening: HashMap<Caller, usize>,
+    streams: HashMap<Caller, usize>,
 }
 
 impl Owners {
@@ -84,6 +85,28 @@ impl Owners {
 
     fn all(&self) -> usize {
         self.open.len() + self.opening.values().sum::<usize>()
+    }
+}
+
+/// One less of what a caller is counted by.
+fn less(counts: &mut HashMap<Caller, usize>, caller: &Caller) {
+    if let Some(count) = counts.get_mut(caller) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(caller);
+        }
+    }
+}
+
+/// A stream on which nothing is asked for: it lasts as long as its client likes, and takes a connection.
+struct Listening {
+    sessions: Arc<Sessions>,
+    caller: Caller,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        less(&mut self.sessions.owners.lock().unwrap_or_else(PoisonError::into_inner).streams, &self.caller);
     }
 }
 
@@ -103,13 +126,7 @@ impl Opening {
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        let mut owners = self.sessions.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = owners.opening.get_mut(&self.caller) {
-            *count -= 1;
-            if *count == 0 {
-                owners.opening.remove(&self.caller);
-            }
-        }
+        less(&mut self.sessions.owners.lock().unwrap_or_else(PoisonError::into_inner).opening, &self.caller);
     }
 }
 
@@ -120,9 +137,11 @@ impl Sessions {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         owners.open.retain(|id, _| living.contains(id));
         if owners.of(caller) >= self.each {
-            let why =
-                "Too many sessions: a caller has at most 16. Close one with DELETE, or let one rest for 5 minutes.";
-            return Err(busy(StatusCode::TOO_MANY_REQUESTS, LATER, why));
+            let why = format!(
+                "Too many sessions: a caller has at most {}. Close one with DELETE, or let one rest for 5 minutes.",
+                self.each
+            );
+            return Err(busy(StatusCode::TOO_MANY_REQUESTS, LATER, &why));
         }
         if owners.all() >= SESSIONS {
             return Err(busy(StatusCode::SERVICE_UNAVAILABLE, LATER, "Too many sessions are open."));
@@ -130,6 +149,19 @@ impl Sessions {
         *owners.opening.entry(caller.clone()).or_default() += 1;
         drop(owners);
         Ok(Opening { sessions: Arc::clone(self), caller: caller.clone() })
+    }
+
+    /// Takes a place for one more stream of this caller, of which there may be as many as sessions.
+    fn listen(self: &Arc<Self>, caller: &Caller) -> Result<Listening, Response<Body>> {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = owners.streams.entry(caller.clone()).or_default();
+        if *count >= self.each {
+            let why = format!("Too many streams: a caller has at most {}.", self.each);
+            return Err(busy(StatusCode::TOO_MANY_REQUESTS, LATER, &why));
+        }
+        *count += 1;
+        drop(owners);
+        Ok(Listening { sessions: Arc::clone(self), caller: caller.clone() })
     }
 
     fn belongs(&self, id: &str, caller: &Caller) -> bool {
@@ -185,7 +217,7 @@ impl Streamable {
         id: Option<Value>,
     ) -> Response<Body> {
         accept_all(request.headers_mut());
-        let mut opening = None;
+        let (mut opening, mut listening) = (None, None);
         if let Some(sessions) = &self.sessions {
             // A revision without sessions has nothing to say about one. A handshake is one whatever revision it names.
             if !has_sessions(request.headers()) {
@@ -196,6 +228,10 @@ impl Streamable {
                 Some(session) if !sessions.belongs(session, caller) => {
                     return error(StatusCode::NOT_FOUND, INVALID_REQUEST, "There is no such session.", id);
                 }
+                Some(_) if *request.method() == Method::GET => match sessions.listen(caller) {
+                    Ok(place) => listening = Some(place),
+                    Err(full) => return full,
+                },
                 Some(_) => {}
                 None if method == Some("initialize") => match sessions.open(caller).await {
                     Ok(place) => opening = Some(place),
@@ -211,7 +247,11 @@ impl Streamable {
         {
             opening.done(session);
         }
-        tidy(answer, deletes, id).await
+        let answer = tidy(answer, deletes, id).await;
+        match listening {
+            Some(place) => keeping(answer, place),
+            None => answer,
+        }
     }
 }
 

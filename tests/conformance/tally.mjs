@@ -39,11 +39,11 @@ let passed = 0;
 /** The checks that did not pass, with the first reason for it. */
 const reasons = new Map();
 for (const { scenario, checks } of ours) {
-  for (const { id, status, errorMessage } of checks) {
+  for (const { id, status, errorMessage, details } of checks) {
     const name = `${scenario}:${id}`;
     if (status === "SUCCESS") passed += 1;
     if ((status === "FAILURE" || status === "WARNING") && !reasons.has(name)) {
-      reasons.set(name, (errorMessage ?? "").replace(/\s+/g, " ").slice(0, 110));
+      reasons.set(name, (errorMessage ?? details?.message ?? "").replace(/\s+/g, " ").slice(0, 110));
     }
   }
 }

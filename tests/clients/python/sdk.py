@@ -1,26 +1,57 @@
 """The Python client of `mcp` 2: by `initialize`, and by `server/discover` with questions in a second call.
 
 Holds the conversation of ../conversation.json and prints one line a check.
+
+usage: sdk.py PROGRAM FOLDER [stdio|http|sse]
 """
 
 import asyncio
 import json
 import re
 import shutil
+import subprocess
 import sys
+import time
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from mcp import Client, StdioServerParameters
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp.types import ElicitResult
 
 PROGRAM, SCRATCH = sys.argv[1], Path(sys.argv[2])
+TRANSPORT = sys.argv[3] if len(sys.argv) > 3 else "stdio"
 STEPS = json.loads((Path(__file__).parent.parent / "conversation.json").read_text())
 NUMBER = "+14155550100"
 TOOLS = 12
 CHANGES = ["POST /api/public/v1/telephony/numbers/purchase", "DELETE /api/public/v1/telephony/numbers/<id>"]
 
+PATIENCE = 30  # seconds for a server to start and to end
+
 outcomes: list[bool] = []
+
+
+@dataclass
+class Way:
+    """How the server is reached. Without sessions it can ask nobody while a call of the older eras is open."""
+
+    name: str
+    options: tuple[str, ...] = ()
+    asks: Callable[[str], bool] = lambda version: True
+
+
+WAYS = {
+    "stdio": [Way("stdio")],
+    "http": [
+        Way("Streamable HTTP", asks=lambda version: version >= "2026-07-28"),
+        Way("Streamable HTTP with sessions", ("--sessions",)),
+    ],
+    "sse": [Way("SSE", ("--legacy-sse",))],
+}[TRANSPORT]
 
 
 def check(what: str, holds: bool, seen: object) -> None:
@@ -50,28 +81,104 @@ class Person:
         )
 
 
-async def converse(mode: str, version: str, asks: bool) -> None:
+async def converse(mode: str, version: str, asks: bool, way: Way) -> None:
     """The whole conversation with one server; `asks` says whether the client carries questions to its user."""
-    title = f"Python SDK 2, {version}, {'with' if asks else 'without'} elicitation"
+    title = f"Python SDK 2, {version}, {way.name}, {'with' if asks else 'without'} elicitation"
     print(title, flush=True)
     scratch = SCRATCH / re.sub("[^A-Za-z0-9.]+", "-", title)
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     ledger = scratch / "ledger.jsonl"
     person = Person() if asks else None
-    server = StdioServerParameters(command=PROGRAM, args=["stdio", "--sandbox", "--ephemeral", "--ledger", str(ledger)])
+    asked = asks and way.asks(version)
+    options = ["--sandbox", "--ephemeral", "--ledger", str(ledger)]
     try:
-        async with Client(server, mode=mode, elicitation_callback=person.fill if person else None) as client:
-            check("negotiates the version", client.protocol_version == version, client.protocol_version)
-            tools = (await client.list_tools()).tools
-            check(f"lists {TOOLS} tools", len(tools) == TOOLS, tools)
-            for step in STEPS:
-                if asks or "answer" not in step or step.get("also_without_asking"):
-                    await take(step, client, person)
+        if TRANSPORT == "stdio":
+            await talk(StdioServerParameters(command=PROGRAM, args=["stdio", *options]), mode, version, person, asked)
+        else:
+            with served(scratch, [*options, *way.options]) as (url, headers):
+                await refused(url, mode)
+                await talk(transport(url, headers), mode, version, person, asked)
         changes = changes_in(ledger)
         check("Truedy saw one purchase and one release", changes == CHANGES, changes)
     except Exception:
         check("gets through the conversation", False, traceback.format_exc())
+
+
+@contextmanager
+def served(scratch: Path, options: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """A server that is started for this and must end as it should, and the header that opens its door."""
+    tokens, log = scratch / "tokens.toml", scratch / "server.log"
+    new = [PROGRAM, "token", "new", "--tokens", str(tokens), "--principal", "client"]
+    token = subprocess.run(new, capture_output=True, text=True, check=True).stdout.strip()
+    fixed = ["http", "--listen", "127.0.0.1:0", "--tokens", str(tokens), "--drain-seconds", "0", "--log-format", "json"]
+    with log.open("w") as file:
+        server = subprocess.Popen([PROGRAM, *fixed, *options], stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+    try:
+        yield address(server, log), {"Authorization": f"Bearer {token}"}
+    finally:
+        server.terminate()
+        try:
+            ended = server.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            ended = "late"
+        said = log.read_text()
+        check("the server ends in order", ended == 0, (ended, said))
+        check("and logged neither trouble nor the token", not re.search('"(WARN|ERROR)"', said) and token not in said, said)
+
+
+def address(server: subprocess.Popen, log: Path) -> str:
+    """Where the server says that it is reached."""
+    for _ in range(PATIENCE * 20):
+        found = re.search(r"listening on (\S+)/mcp\n", log.read_text())
+        if found:
+            return found[1]
+        if server.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise RuntimeError(f"the server did not start: {log.read_text()}")
+
+
+def transport(url: str, headers: dict[str, str], statuses: list[int] | None = None):
+    """The transport, which notes the status of each answer in `statuses`."""
+
+    async def note(response) -> None:
+        if statuses is not None:
+            statuses.append(response.status_code)
+
+    def http_client(headers=None, timeout=None, auth=None):
+        client = create_mcp_http_client(headers=headers, timeout=timeout, auth=auth)
+        client.event_hooks = {"request": [], "response": [note]}
+        return client
+
+    if TRANSPORT == "sse":
+        return sse_client(f"{url}/sse", headers=headers, httpx_client_factory=http_client)
+    return streamable_http_client(f"{url}/mcp", http_client=http_client(headers))
+
+
+async def refused(url: str, mode: str) -> None:
+    """Nobody comes in without a token."""
+    statuses: list[int] = []
+    try:
+        async with Client(transport(url, {}, statuses), mode=mode) as client:
+            await client.list_tools()
+        let_in = True
+    except Exception:  # a group of errors, too, of which some clients keep what it was
+        let_in = False
+    check("gets nowhere without the token", not let_in and set(statuses) == {401}, (let_in, statuses))
+
+
+async def talk(server, mode: str, version: str, person: Person | None, asked: bool) -> None:
+    """`asked` says whether questions reach the user."""
+    async with Client(server, mode=mode, elicitation_callback=person.fill if person else None) as client:
+        check("negotiates the version", client.protocol_version == version, client.protocol_version)
+        tools = (await client.list_tools()).tools
+        check(f"lists {TOOLS} tools", len(tools) == TOOLS, tools)
+        for step in STEPS:
+            if asked or "answer" not in step or step.get("also_without_asking"):
+                unasked = {key: value for key, value in step.items() if key != "answer"}
+                await take(step if asked else unasked, client, person)
 
 
 async def take(step: dict, client: Client, person: Person | None) -> None:
@@ -106,7 +213,8 @@ def changes_in(ledger: Path) -> list[str]:
 async def main() -> None:
     for mode, version in [("legacy", "2025-11-25"), ("auto", "2026-07-28")]:
         for asks in [False, True]:
-            await converse(mode, version, asks)
+            for way in WAYS:
+                await converse(mode, version, asks, way)
 
 
 asyncio.run(main())

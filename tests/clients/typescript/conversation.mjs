@@ -1,12 +1,25 @@
 // Holds the conversation of ../conversation.json through any client, and prints one line a check.
 //
-// A client is a function `connect(server, person)`, where `server` is `{ command, args }` and `person`, if there is one,
-// answers forms. It gives `{ version, tools, call, close }`.
+//   node SCRIPT PROGRAM FOLDER [stdio|http|sse]
+//
+// A client is a function `connect(server, person)`, where `server` is `{ command, args }` for stdio and
+// `{ url, headers, sse }` otherwise, and `person`, if there is one, answers forms. It gives `{ version, tools, call, close }`.
 
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
-const [PROGRAM, SCRATCH] = process.argv.slice(2);
+import { serveHttp } from "./server.mjs";
+
+const [PROGRAM, SCRATCH, TRANSPORT = "stdio"] = process.argv.slice(2);
+/** How the server is reached. Without sessions it can ask nobody while a call of the older eras is open. */
+export const WAYS = {
+  stdio: [{ way: "stdio", asks: () => true }],
+  http: [
+    { way: "Streamable HTTP", path: "/mcp", options: [], asks: (version) => version >= "2026-07-28" },
+    { way: "Streamable HTTP with sessions", path: "/mcp", options: ["--sessions"], asks: () => true },
+  ],
+  sse: [{ way: "SSE", path: "/sse", sse: true, options: ["--legacy-sse"], asks: () => true }],
+}[TRANSPORT];
 const STEPS = JSON.parse(readFileSync(new URL("../conversation.json", import.meta.url), "utf8"));
 const NUMBER = "+14155550100";
 const TOOLS = 12;
@@ -60,28 +73,59 @@ class Person {
   }
 }
 
-/** The whole conversation with one server; `asks` says whether the client carries questions to its user. */
-export async function converse(name, { version, asks, state = "--ephemeral", connect }) {
-  const title = `${name}, ${version}, ${asks ? "with" : "without"} elicitation`;
-  console.log(title);
-  const scratch = folder(title);
-  const ledger = join(scratch, "ledger.jsonl");
-  const person = asks ? new Person() : undefined;
-  try {
-    const kept = state === "--ephemeral" ? [state] : [state, scratch];
-    const client = await connect(serve(...kept, "--ledger", ledger), person);
-    check("negotiates the version", client.version === version, client.version);
-    const tools = await client.tools();
-    check(`lists ${TOOLS} tools`, tools.length === TOOLS, tools);
-    for (const step of STEPS.filter((step) => asks || !step.answer || step.also_without_asking)) {
-      await take(step, client, person);
+/**
+ * The whole conversation in each of the ways; `asks` says whether the client carries questions to its user, `kept` whether
+ * the sandbox of stdio must outlast a process.
+ */
+export async function converse(name, { version, asks, kept = false, connect }) {
+  for (const how of WAYS) {
+    const title = `${name}, ${version}, ${how.way}, ${asks ? "with" : "without"} elicitation`;
+    console.log(title);
+    const scratch = folder(title);
+    const ledger = join(scratch, "ledger.jsonl");
+    try {
+      if (TRANSPORT === "stdio") {
+        const state = kept ? ["--state-dir", scratch] : ["--ephemeral"];
+        await talk(serve(...state, "--ledger", ledger), { version, asks, asked: asks, connect });
+      } else {
+        await talkOverHttp(how, scratch, ledger, { version, asks, asked: asks && how.asks(version), connect });
+      }
+      const changes = changesIn(ledger);
+      check("Truedy saw one purchase and one release", `${changes}` === `${CHANGES}`, changes);
+    } catch (error) {
+      check("gets through the conversation", false, String(error?.stack ?? error));
     }
-    await client.close();
-    const changes = changesIn(ledger);
-    check("Truedy saw one purchase and one release", `${changes}` === `${CHANGES}`, changes);
-  } catch (error) {
-    check("gets through the conversation", false, String(error?.stack ?? error));
   }
+}
+
+/** The same with a server that is started for it and must end as it should. */
+async function talkOverHttp({ path, options, sse }, scratch, ledger, conversation) {
+  const args = ["--sandbox", "--ephemeral", "--ledger", ledger, ...options];
+  const running = await serveHttp(PROGRAM, scratch, args);
+  const server = { url: new URL(path, running.url), headers: running.headers, sse };
+  try {
+    const refused = await conversation.connect({ ...server, headers: {} }).then(() => "let in", String);
+    check("gets nowhere without the token", /401|unauthorized|auth_required/i.test(refused), refused);
+    await talk(server, conversation);
+  } finally {
+    const ended = await running.stop();
+    const said = running.said();
+    check("the server ends in order", ended === 0, { ended, said });
+    check("and logged neither trouble nor the token", !/"(WARN|ERROR)"/.test(said) && !said.includes(running.token), said);
+  }
+}
+
+/** `asked` says whether questions reach the user. */
+async function talk(server, { version, asks, asked, connect }) {
+  const person = asks ? new Person() : undefined;
+  const client = await connect(server, person);
+  check("negotiates the version", client.version === version, client.version);
+  const tools = await client.tools();
+  check(`lists ${TOOLS} tools`, tools.length === TOOLS, tools);
+  for (const step of STEPS.filter((step) => asked || !step.answer || step.also_without_asking)) {
+    await take(asked ? step : { ...step, answer: undefined }, client, person);
+  }
+  await client.close();
 }
 
 async function take(step, client, person) {

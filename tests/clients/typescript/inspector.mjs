@@ -1,4 +1,5 @@
-// MCP Inspector's command line: a process a call, so the sandbox keeps its state in a folder. It carries no questions.
+// MCP Inspector's command line: a process a call, so over stdio the sandbox keeps its state in a folder. It carries no
+// questions.
 // With `--strict` it fails on tool schemas that some client cannot read.
 
 import { spawnSync } from "node:child_process";
@@ -10,9 +11,11 @@ const INSPECTOR = fileURLToPath(new URL("node_modules/.bin/mcp-inspector", impor
 const TOOL_IS_ERROR = 5;
 
 function connectIn(era) {
-  return async ({ command, args }) => {
+  return async ({ command, args, url, headers, sse }) => {
+    const server = url ? ["--server-url", url.href, "--transport", sse ? "sse" : "http"] : ["--", command, ...args];
+    for (const [name, value] of Object.entries(headers ?? {})) server.unshift("--header", `${name}: ${value}`);
     const inspect = (...options) => {
-      const line = [INSPECTOR, "--cli", "--protocol-era", era, "--format", "json", ...options, "--", command, ...args];
+      const line = [INSPECTOR, "--cli", "--protocol-era", era, "--format", "json", ...options, ...server];
       return spawnSync(process.execPath, line, { encoding: "utf8" });
     };
     const result = ({ stdout, stderr }) => {
@@ -40,6 +43,6 @@ function connectIn(era) {
 }
 
 for (const [era, version] of [["legacy", "2025-11-25"], ["modern", "2026-07-28"]]) {
-  await converse("Inspector", { version, asks: false, state: "--state-dir", connect: connectIn(era) });
+  await converse("Inspector", { version, asks: false, kept: true, connect: connectIn(era) });
 }
 finish();

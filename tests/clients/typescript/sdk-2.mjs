@@ -1,9 +1,15 @@
 // The TypeScript client of SDK 2: by `initialize`, and by `server/discover` with questions in a second call.
 
-import { Client } from "@modelcontextprotocol/client";
+import { Client, SSEClientTransport, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
 import { INFO, converse, finish } from "./conversation.mjs";
+
+function transportTo({ url, headers, sse, ...command }) {
+  if (!url) return new StdioClientTransport(command);
+  const Transport = sse ? SSEClientTransport : StreamableHTTPClientTransport;
+  return new Transport(url, { requestInit: { headers } });
+}
 
 function connectWith(mode) {
   return async (server, person) => {
@@ -12,12 +18,16 @@ function connectWith(mode) {
       versionNegotiation: { mode },
     });
     if (person) client.setRequestHandler("elicitation/create", ({ params }) => person.fill(params));
-    await client.connect(new StdioClientTransport(server));
+    const transport = transportTo(server);
+    await client.connect(transport);
     return {
       version: client.getNegotiatedProtocolVersion(),
       tools: async () => (await client.listTools()).tools,
       call: (name, args) => client.callTool({ name, arguments: args }),
-      close: () => client.close(),
+      close: async () => {
+        if (transport.sessionId) await transport.terminateSession();
+        await client.close();
+      },
     };
   };
 }

@@ -396,7 +396,13 @@ async fn what_one_reader_could_take_for_another_tool_is_not_passed_on() {
             400,
         ),
         (format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{}},"params":{{{release}}}}}"#), 400),
-        (format!(r#"[{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{{release}}}}}]"#), 400),
+        (format!(r#"[{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{{release}}}}}]"#), 403),
+        (
+            format!(
+                r#"[{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"list_numbers","arguments":{{}}}}}},{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{{release}}}}}]"#
+            ),
+            403,
+        ),
         (format!(r#"{{"jsonrpc":"2.0","id":1,"m\u0065thod":"tools\/call","params":{{{release}}}}}"#), 403),
         (format!(r#"  {{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{{release}}}}}  "#), 403),
     ] {

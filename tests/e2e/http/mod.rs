@@ -4,6 +4,7 @@ mod bodies;
 mod door;
 mod host;
 mod landing;
+mod messages;
 mod oauth;
 mod refusals;
 mod slow;
