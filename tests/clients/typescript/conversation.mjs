@@ -20,10 +20,10 @@ export const WAYS = {
   ],
   sse: [{ way: "SSE", path: "/sse", sse: true, options: ["--legacy-sse"], asks: () => true }],
 }[TRANSPORT];
-const STEPS = JSON.parse(readFileSync(new URL("../conversation.json", import.meta.url), "utf8"));
+export const STEPS = JSON.parse(readFileSync(new URL("../conversation.json", import.meta.url), "utf8"));
 const NUMBER = "+14155550100";
-const TOOLS = 12;
-const CHANGES = ["POST /api/public/v1/telephony/numbers/purchase", "DELETE /api/public/v1/telephony/numbers/<id>"];
+export const TOOLS = 12;
+export const CHANGES = ["POST /api/public/v1/telephony/numbers/purchase", "DELETE /api/public/v1/telephony/numbers/<id>"];
 
 export const INFO = { name: "truedy-mcp-clients", version: "1.0.0" };
 
@@ -100,7 +100,7 @@ export async function converse(name, { version, asks, kept = false, connect }) {
 
 /** The same with a server that is started for it and must end as it should. */
 async function talkOverHttp({ path, options, sse }, scratch, ledger, conversation) {
-  const args = ["--sandbox", "--ephemeral", "--ledger", ledger, ...options];
+  const args = ["--sandbox", "--ephemeral", "--ledger", ledger, "--drain-seconds", "0", ...options];
   const running = await serveHttp(PROGRAM, scratch, args);
   const server = { url: new URL(path, running.url), headers: running.headers, sse };
   try {
@@ -116,13 +116,13 @@ async function talkOverHttp({ path, options, sse }, scratch, ledger, conversatio
 }
 
 /** `asked` says whether questions reach the user. */
-async function talk(server, { version, asks, asked, connect }) {
+export async function talk(server, { version, asks, asked, steps = STEPS, connect }) {
   const person = asks ? new Person() : undefined;
   const client = await connect(server, person);
   check("negotiates the version", client.version === version, client.version);
   const tools = await client.tools();
   check(`lists ${TOOLS} tools`, tools.length === TOOLS, tools);
-  for (const step of STEPS.filter((step) => asked || !step.answer || step.also_without_asking)) {
+  for (const step of steps.filter((step) => asked || !step.answer || step.also_without_asking)) {
     await take(asked ? step : { ...step, answer: undefined }, client, person);
   }
   await client.close();
@@ -146,7 +146,7 @@ async function take(step, client, person) {
 }
 
 /** What changed something upstream, in order. */
-function changesIn(ledger) {
+export function changesIn(ledger) {
   return readFileSync(ledger, "utf8")
     .split("\n")
     .filter(Boolean)

@@ -55,12 +55,11 @@ export function token(program, folder, principal) {
   return { file, token: made.stdout.trim() };
 }
 
-/** `truedy-mcp http` in this folder with these further arguments. */
-export async function serveHttp(program, folder, args) {
-  const { file, token: secret } = token(program, folder, "client");
-  const log = join(folder, "server.log");
-  const fixed = ["http", "--listen", "127.0.0.1:0", "--tokens", file, "--drain-seconds", "0", "--log-format", "json"];
-  const server = await start(program, [...fixed, ...args], log);
+/** `truedy-mcp http` in this folder with these further arguments, opened by a token of its own or by that of others. */
+export async function serveHttp(program, folder, args, { port = 0, env, log = "server.log", opened } = {}) {
+  const { file, token: secret } = opened ?? token(program, folder, "client");
+  const fixed = ["http", "--listen", `127.0.0.1:${port}`, "--tokens", file, "--log-format", "json"];
+  const server = await start(program, [...fixed, ...args], join(folder, log), env);
   const url = new URL(await server.says(/listening on (\S+)\/mcp\n/));
   return { ...server, url, token: secret, headers: { Authorization: `Bearer ${secret}` } };
 }
