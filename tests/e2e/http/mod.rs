@@ -1,0 +1,3 @@
+//! The edge from outside: the built program over a network, met by good clients, odd ones and hostile ones.
+
+mod door;
