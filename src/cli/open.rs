@@ -48,8 +48,13 @@ pub(super) fn tenants(
         }
         own.upstream_rpm = share(own.upstream_rpm, replicas);
         let policy = own.policy(&names)?;
-        let upstream = upstream(&own, key, redactor)?;
-        let (keys, redactor, crowd) = (keys.clone(), Arc::clone(redactor), Arc::clone(&crowd));
+        if let Some(key) = &key {
+            // The key of one must show to nobody.
+            std::mem::forget(redactor.hold(key));
+        }
+        let redactor = redactor.apart();
+        let upstream = upstream(&own, key, &redactor)?;
+        let (keys, crowd) = (keys.clone(), Arc::clone(&crowd));
         let service = Service::new(Parts { policy, upstream, journal, keys, redactor, crowd });
         tenants.push(Tenant::new(name, service, own.mode()));
     }
