@@ -188,15 +188,18 @@ impl HttpServer {
         life.go_on_to(Phase::Draining);
         tokio::time::sleep(drain).await;
         life.go_on_to(Phase::Shut);
-        let answered = async {
+        let answered = async || {
             site.calls.close();
             site.calls.wait().await;
             if let Some(sse) = &site.legacy_sse {
                 sse.all_answered().await;
             }
         };
-        if tokio::time::timeout(ANSWERS, answered).await.is_err() {
+        if tokio::time::timeout(ANSWERS, answered()).await.is_err() {
             tracing::warn!("not everybody was answered in time");
+            // Whoever still waits for a person hears at least that nothing was done.
+            tenants.iter().for_each(|tenant| tenant.service.stop());
+            drop(tokio::time::timeout(GOODBYE, answered()).await);
         }
         // What streams are left have nothing to say any more.
         streams.cancel();

@@ -14,6 +14,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::batch;
 use super::body::Bodies;
@@ -23,7 +24,7 @@ use super::host::{AllowedHost, AllowedOrigin, NotLetIn, check_host, check_origin
 use super::landing::Landing;
 use super::life::Life;
 use crate::guard::Scope;
-use crate::mcp::wire::{Body, INVALID_REQUEST, PARSE_ERROR, empty, error, json_answer, keeping, refusal, with};
+use crate::mcp::wire::{Body, INVALID_REQUEST, PARSE_ERROR, busy, empty, error, json_answer, keeping, refusal, with};
 use crate::mcp::{LegacySse, Principal, Streamable};
 
 const MCP: &str = "/mcp";
@@ -31,6 +32,9 @@ const SSE: &str = "/sse";
 const MESSAGES: &str = "/messages";
 /// RFC 9728 §3: with the path of the endpoint behind it, or alone.
 const METADATA: &str = "/.well-known/oauth-protected-resource";
+
+/// When somebody for whose body there is no room may try again, in seconds.
+const LATER: u32 = 1;
 
 const READ_ONLY: HeaderName = HeaderName::from_static("x-mcp-readonly");
 const TOOLS: HeaderName = HeaderName::from_static("x-mcp-tools");
@@ -131,12 +135,14 @@ impl Site {
         if let Some(answer) = self.open_to_all(&head, &path) {
             return answer;
         }
+        // Heard: whoever asks from here on is waited for at the end, however slowly the rest of it comes.
+        let heard = self.calls.token();
         let principal = match self.door.enter(&head.headers).await {
             Ok(principal) => narrowed(principal, &head.headers),
             Err(outside) => return outside,
         };
         match path.as_str() {
-            MCP => self.call(head, body, principal).await,
+            MCP => self.call(head, body, principal, heard).await,
             SSE | MESSAGES if self.legacy_sse.is_none() => refusal(
                 StatusCode::NOT_FOUND,
                 "The transport of 2024-11-05 is off; use /mcp, or start the server with --legacy-sse.",
@@ -162,7 +168,7 @@ impl Site {
     }
 
     /// A request to the endpoint.
-    async fn call<B>(&self, mut head: Parts, body: B, principal: Principal) -> Response<Body>
+    async fn call<B>(&self, mut head: Parts, body: B, principal: Principal, heard: TaskTrackerToken) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
@@ -177,7 +183,7 @@ impl Site {
             Err(answer) => return answer,
         };
         if batch::is_batch(&head.headers, &body) {
-            return self.batch(&head, &body, &principal).await;
+            return self.batch(&head, &body, &principal, heard).await;
         }
         let envelope = match self.admit(&body, &principal) {
             Ok(envelope) => envelope,
@@ -187,13 +193,12 @@ impl Site {
         let method = envelope.method.as_deref().map(str::to_owned);
         head.extensions.insert(principal);
         let request = Request::from_parts(head, Full::new(body));
-        let running = self.calls.token();
         let answer = self.streamable.answer(request, &caller, method.as_deref(), id).await;
-        keeping(answer, running)
+        keeping(answer, heard)
     }
 
     /// Several messages in one body. One that the caller has no right to stops them all.
-    async fn batch(&self, head: &Parts, body: &[u8], principal: &Principal) -> Response<Body> {
+    async fn batch(&self, head: &Parts, body: &[u8], principal: &Principal, heard: TaskTrackerToken) -> Response<Body> {
         let messages = match batch::messages(body) {
             Ok(messages) => messages,
             Err(answer) => return answer,
@@ -203,9 +208,8 @@ impl Site {
                 return answer;
             }
         }
-        let running = self.calls.token();
         let answer = batch::answer(&self.streamable, head, messages, principal).await;
-        keeping(answer, running)
+        keeping(answer, heard)
     }
 
     /// A request to the endpoints of 2024-11-05.
@@ -251,7 +255,10 @@ impl Site {
         if !essence.eq_ignore_ascii_case("application/json") {
             return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"));
         }
-        self.bodies.read(&head.headers, body).await.map_err(|unread| refusal(unread.status, unread.why))
+        self.bodies.read(&head.headers, body).await.map_err(|unread| match unread.status {
+            StatusCode::SERVICE_UNAVAILABLE => busy(unread.status, LATER, unread.why),
+            status => refusal(status, unread.why),
+        })
     }
 
     /// Whether the caller's scopes reach for what the message asks. The body alone decides, never a header.

@@ -285,6 +285,11 @@ impl Service {
         self.journal.find(query).await.ok()?.pop()
     }
 
+    /// Stops all that has sent nothing; it is answered at once.
+    pub fn stop(&self) {
+        self.ending.cancel();
+    }
+
     /// Waits until every call is answered: reads get `reads`, then all that has sent nothing is stopped, and changes get up
     /// to `all`. `answered` resolves when nobody waits for an answer.
     pub async fn finish(&self, answered: impl Future<Output = ()>, reads: Duration, all: Duration) {
@@ -296,7 +301,7 @@ impl Service {
         };
         tokio::pin!(finished);
         if tokio::time::timeout(reads, &mut finished).await.is_err() {
-            self.ending.cancel();
+            self.stop();
             let _ = tokio::time::timeout_at(start + all, finished).await;
         }
     }

@@ -285,7 +285,7 @@ fn asker(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -
             Asker::SecondCall { state: params.request_state.clone(), responses: params.input_responses.clone() }
         }
         Some(version) if form && version >= ProtocolVersion::V_2025_06_18 => {
-            Asker::Open(Box::new(context.peer.clone()))
+            Asker::Open { peer: Box::new(context.peer.clone()), call: context.id.clone() }
         }
         _ => Asker::Nobody,
     }

@@ -1,6 +1,6 @@
 //! Streamable HTTP in every revision, on rmcp's service: without sessions, or with sessions that belong to their caller.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -133,9 +133,8 @@ impl Drop for Opening {
 impl Sessions {
     /// Takes a place for one more session, or says which limit stands in the way.
     async fn open(self: &Arc<Self>, caller: &Caller) -> Result<Opening, Response<Body>> {
-        let living: HashSet<String> = self.manager.sessions.read().await.keys().map(ToString::to_string).collect();
+        self.forget_ended().await;
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        owners.open.retain(|id, _| living.contains(id));
         if owners.of(caller) >= self.each {
             let why = format!(
                 "Too many sessions: a caller has at most {}. Close one with DELETE, or let one rest for 5 minutes.",
@@ -162,6 +161,19 @@ impl Sessions {
         *count += 1;
         drop(owners);
         Ok(Listening { sessions: Arc::clone(self), caller: caller.clone() })
+    }
+
+    /// Forgets whose the sessions were that have ended. What began while this looks is not looked at: it would seem to
+    /// have ended before it was.
+    async fn forget_ended(&self) {
+        let known: Vec<String> =
+            self.owners.lock().unwrap_or_else(PoisonError::into_inner).open.keys().cloned().collect();
+        let ended: Vec<String> = {
+            let living = self.manager.sessions.read().await;
+            known.into_iter().filter(|id| !living.contains_key(id.as_str())).collect()
+        };
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.iter().for_each(|id| drop(owners.open.remove(id)));
     }
 
     fn belongs(&self, id: &str, caller: &Caller) -> bool {
@@ -218,11 +230,11 @@ impl Streamable {
     ) -> Response<Body> {
         accept_all(request.headers_mut());
         let (mut opening, mut listening) = (None, None);
-        if let Some(sessions) = &self.sessions {
-            // A revision without sessions has nothing to say about one. A handshake is one whatever revision it names.
-            if !has_sessions(request.headers()) {
-                request.headers_mut().remove(SESSION_ID);
-            }
+        // A handshake is of the older revisions whatever it calls itself: rmcp opens a session for each.
+        let shakes_hands = method == Some("initialize");
+        if !shakes_hands && !has_sessions(request.headers()) {
+            request.headers_mut().remove(SESSION_ID);
+        } else if let Some(sessions) = &self.sessions {
             match request.headers().get(SESSION_ID).map(|value| value.to_str().unwrap_or_default()) {
                 // To somebody else it looks as if it did not exist.
                 Some(session) if !sessions.belongs(session, caller) => {
@@ -233,7 +245,7 @@ impl Streamable {
                     Err(full) => return full,
                 },
                 Some(_) => {}
-                None if method == Some("initialize") => match sessions.open(caller).await {
+                None if shakes_hands => match sessions.open(caller).await {
                     Ok(place) => opening = Some(place),
                     Err(full) => return full,
                 },
@@ -241,18 +253,30 @@ impl Streamable {
             }
         }
         let deletes = *request.method() == Method::DELETE;
-        let answer = (self.answering)(request).await;
-        if let (Some(opening), Some(session)) = (opening, answer.headers().get(SESSION_ID))
-            && let Ok(session) = session.to_str()
-        {
-            opening.done(session);
-        }
+        let answering = (self.answering)(request);
+        let answer = match opening {
+            None => answering.await,
+            // Not to be dropped half way, when its client goes: the session would be there and counted for nobody.
+            Some(opening) => match tokio::spawn(opened(answering, opening)).await {
+                Ok(answer) => answer,
+                Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
+            },
+        };
         let answer = tidy(answer, deletes, id).await;
         match listening {
             Some(place) => keeping(answer, place),
             None => answer,
         }
     }
+}
+
+/// Answers a handshake and counts the session that came of it.
+async fn opened(answering: BoxFuture<'static, Response<Body>>, opening: Opening) -> Response<Body> {
+    let answer = answering.await;
+    if let Some(Ok(session)) = answer.headers().get(SESSION_ID).map(HeaderValue::to_str) {
+        opening.done(session);
+    }
+    answer
 }
 
 /// Whether a request is of a revision that knows sessions.

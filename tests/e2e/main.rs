@@ -16,6 +16,7 @@ mod failures;
 mod gate;
 mod house;
 mod http;
+mod http_many;
 #[allow(dead_code, reason = "the library's own tests are the first to use it")]
 mod issuer;
 mod journeys;
