@@ -15,8 +15,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 use tokio_util::task::TaskTracker;
 
@@ -38,6 +38,8 @@ const BUFFER: usize = 32 * 1024;
 const TURNED_AWAY: usize = 64;
 /// How long telling that may take.
 const TELLING: Duration = Duration::from_millis(500);
+/// How long whoever was told so may go on sending before the connection is closed.
+const LISTENING: Duration = Duration::from_millis(100);
 /// After an error of accepting, such as too many open files, this long nothing is accepted.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -82,10 +84,7 @@ impl<A: Answers> Edge<A> {
                 metrics::counter!("http_connections_refused_total").increment(1);
                 if let Ok(telling) = Arc::clone(&away).try_acquire_owned() {
                     let tls = self.tls.is_some();
-                    tokio::spawn(async move {
-                        turn_away(stream, tls).await;
-                        drop(telling);
-                    });
+                    tokio::spawn(turn_away(stream, tls, telling));
                 }
                 continue;
             };
@@ -140,16 +139,21 @@ async fn converse<A: Answers>(stream: impl AsyncRead + AsyncWrite + Unpin, answe
 }
 
 /// Says that there is no room, without having read anything. Over TLS nothing can be said before a handshake.
-async fn turn_away(mut stream: Stream, tls: bool) {
+async fn turn_away(mut stream: Stream, tls: bool, place: OwnedSemaphorePermit) {
     let telling = async {
         if !tls {
             stream.write_all(FULL).await?;
         }
-        stream.shutdown().await?;
-        // What was sent already is read, or the system would call the connection broken before this was heard.
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+        stream.shutdown().await
     };
-    drop(tokio::time::timeout(TELLING, telling).await);
+    if !matches!(tokio::time::timeout(TELLING, telling).await, Ok(Ok(()))) {
+        return;
+    }
+    drop(place);
+    // What was sent already is read, or the system would call the connection broken before this was heard.
+    let mut rest = [0; 1024];
+    let listening = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
+    drop(tokio::time::timeout(LISTENING, listening).await);
 }
 
 /// Counts a connection as long as it is open.
@@ -238,8 +242,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
-
     use super::*;
 
     #[test]

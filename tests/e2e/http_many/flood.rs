@@ -75,7 +75,8 @@ async fn ten_thousand_calls_at_once_are_answered_or_refused_and_the_next_is_as_u
     for crowd in [&people[..1], &people[..]] {
         let counted = ten_thousand(&served, crowd).await;
         assert_eq!(counted.values().sum::<usize>(), 10_000);
-        let known = ["ok", "rate_limited"];
+        // Many at once may be too many for Truedy, too: that is said, and nothing is lost by it.
+        let known = ["ok", "rate_limited", "upstream_unavailable"];
         assert!(counted.keys().all(|word| known.contains(&word.as_str())), "{counted:?}");
         assert!(counted["ok"] > 0);
         let next = Instant::now();

@@ -102,7 +102,7 @@ async fn the_body_says_what_is_called_and_no_header_says_otherwise() {
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call","params":{"name":"release_number"}}"#,
         r#"[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"release_number"}}]"#,
     ] {
-        let written = line.written("POST", "/mcp", &[], body);
+        let written = line.written("POST", "/mcp", &[("mcp-protocol-version", LEGACY)], body);
         line.send(written).await;
         assert_eq!(line.answer().await.expect("an answer").status, 400, "{body}");
     }
