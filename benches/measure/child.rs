@@ -1,6 +1,7 @@
 //! A server as a child process, spoken to line by line.
 
 use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::Measured;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How to start a server.
+#[derive(Clone)]
 pub(crate) struct Program {
     pub(crate) path: PathBuf,
     pub(crate) arguments: &'static [&'static str],
@@ -35,8 +37,8 @@ impl Program {
         self
     }
 
-    /// Starts it; nothing is said yet.
-    pub(crate) fn start(&self) -> Measured<Server> {
+    /// With its arguments and variables, and nothing of whoever runs this.
+    fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TRUEDY_") || name == "RUST_LOG" {
@@ -44,10 +46,35 @@ impl Program {
             }
         }
         command.args(self.arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.kill_on_drop(true);
+        command
+    }
+
+    /// Starts it as a server on a network, and waits until it says where it listens.
+    pub(crate) async fn listen(&self) -> Measured<Listening> {
+        let mut child = self.command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut lines = BufReader::new(child.stderr.take().ok_or("the server has no standard error")?).lines();
+        let told = async {
+            while let Some(line) = lines.next_line().await? {
+                if let Some(at) = line.split("listening on http://").nth(1).and_then(|url| url.strip_suffix("/mcp")) {
+                    return Ok(at.parse()?);
+                }
+            }
+            Err("the server ended before it listened".into())
+        };
+        let at: Measured<SocketAddr> = tokio::time::timeout(PATIENCE, told).await.map_err(|_| "nothing listens")?;
+        // Nobody may have to wait until what it says is read.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok(Listening { at: at?, child })
+    }
+
+    /// Starts it; nothing is said yet.
+    pub(crate) fn start(&self) -> Measured<Server> {
+        let mut command = self.command();
         if self.quiet {
             command.stderr(Stdio::null());
         }
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().ok_or("the server has no standard input")?;
         let output = child.stdout.take().ok_or("the server has no standard output")?;
         Ok(Server { child, input, output: BufReader::new(output), line: String::new() })
@@ -59,6 +86,19 @@ impl Program {
         server.ask(&initialize()).await?;
         server.tell(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string()).await?;
         Ok(server)
+    }
+}
+
+/// A server on a network; dropping it kills it.
+pub(crate) struct Listening {
+    pub(crate) at: SocketAddr,
+    child: Child,
+}
+
+impl Listening {
+    /// Its process id.
+    pub(crate) fn id(&self) -> Measured<u32> {
+        self.child.id().ok_or_else(|| "the server ended".into())
     }
 }
 
@@ -139,6 +179,11 @@ pub(crate) fn call_with(tool: &str, arguments: &Value) -> String {
 /// The same in the dialect of 2026-07-28, which needs nothing to come before it.
 pub(crate) fn call_alone(tool: &str, arguments: &Value) -> String {
     request("tools/call", &json!({ "name": tool, "arguments": arguments, "_meta": metadata() }))
+}
+
+/// The list of tools in it.
+pub(crate) fn list_alone() -> String {
+    request("tools/list", &json!({ "_meta": metadata() }))
 }
 
 /// The handshake of 2025-11-25.

@@ -47,6 +47,8 @@ pub(crate) enum Target {
     Above(f64),
     /// At most so many times the floor.
     Times(f64),
+    /// At least so many times the floor.
+    AtLeast(f64),
     /// Nothing is asked; the difference is shown.
     Difference,
     /// Nothing is asked; the ratio is shown.
@@ -68,6 +70,7 @@ impl Row {
         let (compared, asked, met) = match target {
             Target::Above(most) => (signed(difference), format!("<= +{most}"), Some(difference <= most)),
             Target::Times(most) => (format!("x {ratio:.2}"), format!("<= x {most}"), Some(ratio <= most)),
+            Target::AtLeast(least) => (format!("x {ratio:.2}"), format!(">= x {least}"), Some(ratio >= least)),
             Target::Difference => (signed(difference), String::new(), None),
             Target::Ratio => (format!("x {ratio:.2}"), String::new(), None),
         };

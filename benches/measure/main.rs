@@ -1,4 +1,5 @@
-//! Measures this server against the least one rmcp allows, in one run, and prints a table. Run it with `cargo bench`.
+//! Measures this server against the least one rmcp allows, in one run, and prints a table. Run it with `cargo bench`, or
+//! with `cargo bench -- http` for one part of it.
 //!
 //! A missed target fails nothing: the figures depend on the machine. Exit code 1 means that something could not be measured.
 
@@ -8,13 +9,16 @@ mod calls;
 mod child;
 mod figures;
 mod floor;
+mod http;
 mod journal;
+mod load;
 mod sizes;
 mod start;
 mod upstream;
 
 use std::error::Error;
 use std::path::Path;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use child::Program;
@@ -45,7 +49,8 @@ async fn main() -> ExitCode {
 async fn measure() -> Measured<bool> {
     let upstream = Upstream::start()?;
     let (home, program) = (home()?, Path::new(env!("CARGO_BIN_EXE_truedy-mcp")));
-    let floor = Program::new(&floor::build()?, &["serve"]);
+    let bare = floor::build()?;
+    let floor = Program::new(&bare, &["serve"]);
     // As a client starts it, on the local upstream and with no limit of its own.
     let ours = Program::new(program, &["stdio"])
         .with("TRUEDY_API_KEY", upstream::KEY)
@@ -56,17 +61,22 @@ async fn measure() -> Measured<bool> {
         "Floor: a bare rmcp server with one tool, or reqwest; for the journal this server, as the row says. \
          Median (10th to 90th percentile) on this machine.\n"
     );
-    let taken = [
-        ("first answer", start::first_answers(&floor, &ours).await),
-        ("memory", start::memory(&floor, &ours).await),
-        ("calls", calls::measure(&floor, &ours, &upstream).await),
-        ("journal", journal::measure(program).await),
-        ("sizes", sizes::measure(&ours).await),
+    let taken: [(&str, Pin<Box<dyn Future<Output = Measured<Vec<Row>>> + '_>>); 6] = [
+        ("start", Box::pin(start::first_answers(&floor, &ours))),
+        ("memory", Box::pin(start::memory(&floor, &ours))),
+        ("calls", Box::pin(calls::measure(&floor, &ours, &upstream))),
+        ("journal", Box::pin(journal::measure(program))),
+        ("sizes", Box::pin(sizes::measure(&ours))),
+        ("http", Box::pin(http::measure(&bare, program, &upstream))),
     ];
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let mut rows = vec![Row::heading()];
     let mut complete = true;
-    for (what, taken) in taken {
-        match taken {
+    for (what, taking) in taken {
+        if !wanted.is_empty() && !wanted.iter().any(|part| part == what) {
+            continue;
+        }
+        match taking.await {
             Ok(more) => rows.extend(more),
             Err(error) => {
                 println!("Not measured: {what}: {error}");

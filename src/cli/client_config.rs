@@ -4,6 +4,7 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use url::Url;
 
 use super::{Client, Exit, print};
 
@@ -19,13 +20,76 @@ enum ConfigCommand {
     Print {
         /// The client.
         client: Client,
+        /// For a server that is reached by URL (`truedy-mcp http`), with the token in `TRUEDY_MCP_TOKEN` where the client takes it from there.
+        #[arg(long)]
+        http: bool,
+        /// Where that server is.
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/mcp", requires = "http")]
+        url: Url,
     },
 }
 
 pub(super) fn run(arguments: &ConfigArgs) -> Exit {
-    let ConfigCommand::Print { client } = &arguments.command;
-    print(&snippet(*client));
+    let ConfigCommand::Print { client, http, url } = &arguments.command;
+    print(&if *http { http_snippet(*client, url.as_str()) } else { snippet(*client) });
     Exit::Fine
+}
+
+/// The snippet for a server that is reached by URL.
+fn http_snippet(client: Client, url: &str) -> String {
+    let pretty = |value: serde_json::Value| serde_json::to_string_pretty(&value).unwrap_or_default();
+    let bearer = |token: &str| json!({ "Authorization": format!("Bearer {token}") });
+    match client {
+        Client::ClaudeCode => format!(
+            "# Claude Code: run this once (in single quotes the variable itself is kept, not the token), or put the JSON below into .mcp.json of a project\n\
+             # claude mcp add --transport http truedy {url} --header 'Authorization: Bearer ${{TRUEDY_MCP_TOKEN}}'\n{}\n",
+            pretty(
+                json!({ "mcpServers": { "truedy": { "type": "http", "url": url, "headers": bearer("${TRUEDY_MCP_TOKEN}") } } })
+            )
+        ),
+        Client::ClaudeDesktop => format!(
+            "# Claude Desktop: with OAuth as a connector (Settings > Connectors); with a token by a bridge, in claude_desktop_config.json, which reads no variables: keep it to yourself\n{}\n",
+            pretty(json!({ "mcpServers": { "truedy": {
+                "command": "npx",
+                "args": ["-y", "mcp-remote", url, "--transport", "http-only", "--header", "Authorization:${TRUEDY_AUTH}"],
+                "env": { "TRUEDY_AUTH": "Bearer your token" }
+            } } }))
+        ),
+        Client::Vscode => format!(
+            "# VS Code: .vscode/mcp.json; it asks for the token once and keeps it\n{}\n",
+            pretty(json!({
+                "inputs": [{ "type": "promptString", "id": "truedy-token", "description": "Truedy MCP token", "password": true }],
+                "servers": { "truedy": { "type": "http", "url": url, "headers": bearer("${input:truedy-token}") } }
+            }))
+        ),
+        Client::Cursor => format!(
+            "# Cursor: ~/.cursor/mcp.json or .cursor/mcp.json\n{}\n",
+            pretty(json!({ "mcpServers": { "truedy": { "url": url, "headers": bearer("${env:TRUEDY_MCP_TOKEN}") } } }))
+        ),
+        Client::Codex => format!(
+            "# Codex: ~/.codex/config.toml\n[mcp_servers.truedy]\nurl = \"{url}\"\nbearer_token_env_var = \"TRUEDY_MCP_TOKEN\"\n"
+        ),
+        Client::Gemini => format!(
+            "# Gemini CLI: ~/.gemini/settings.json\n{}\n",
+            pretty(json!({ "mcpServers": { "truedy": { "httpUrl": url, "headers": bearer("$TRUEDY_MCP_TOKEN") } } }))
+        ),
+        Client::Zed => format!(
+            "# Zed: settings.json; keep it to yourself\n{}\n",
+            pretty(json!({ "context_servers": { "truedy": { "url": url, "headers": bearer("your token") } } }))
+        ),
+        Client::Goose => format!(
+            "# Goose: ~/.config/goose/config.yaml; keep it to yourself\n\
+             extensions:\n  \
+             truedy:\n    \
+             name: Truedy\n    \
+             type: streamable_http\n    \
+             enabled: true\n    \
+             uri: {url}\n    \
+             headers:\n      \
+             Authorization: Bearer your token\n    \
+             timeout: 300\n"
+        ),
+    }
 }
 
 /// The snippet, with a first line that says where it goes.
@@ -90,6 +154,19 @@ pub(super) fn snippet(client: Client) -> String {
 mod tests {
     use super::*;
     use clap::ValueEnum;
+
+    #[test]
+    fn every_snippet_for_a_url_names_it_and_holds_no_token() {
+        for client in Client::value_variants() {
+            let text = http_snippet(*client, "https://mcp.example.com/mcp");
+            assert!(text.starts_with("# ") && text.contains("https://mcp.example.com/mcp"), "{client:?}");
+            assert!(text.contains("Bearer") || text.contains("bearer"), "{client:?}");
+            let json: String = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+            if json.starts_with('{') {
+                serde_json::from_str::<serde_json::Value>(&json).expect("valid JSON");
+            }
+        }
+    }
 
     #[test]
     fn every_snippet_carries_the_key_in_its_own_environment() {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, logging, open, print};
-use crate::config::{ConfigError, KEY_VARIABLE, Settings};
+use crate::config::{ConfigError, KEY_VARIABLE, Settings, TenantSettings};
 use crate::domain::{Redactor, Secret};
 use crate::journal::{Journal, Place, Query, State};
 use crate::mcp::Catalog;
@@ -44,6 +44,8 @@ impl Health {
 }
 
 struct Check {
+    /// Whose, where there are tenants.
+    tenant: Option<String>,
     name: &'static str,
     health: Health,
     found: String,
@@ -51,13 +53,16 @@ struct Check {
 }
 
 struct Report {
+    /// Whose account is being examined, where there are tenants.
+    tenant: Option<String>,
     checks: Vec<Check>,
     exit: Exit,
 }
 
 impl Report {
     fn add(&mut self, name: &'static str, health: Health, found: impl Into<String>, todo: Option<&str>) {
-        self.checks.push(Check { name, health, found: found.into(), todo: todo.map(str::to_owned) });
+        let tenant = self.tenant.clone();
+        self.checks.push(Check { tenant, name, health, found: found.into(), todo: todo.map(str::to_owned) });
     }
 
     fn fail(&mut self, exit: Exit) {
@@ -77,21 +82,39 @@ pub(super) fn run(settings: &Settings, arguments: &DoctorArgs) -> Result<Exit, C
 }
 
 async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> Report {
-    let mut report = Report { checks: Vec::new(), exit: Exit::Fine };
-    if settings.sandbox {
-        report.add("mode", Health::Good, "sandbox: no account is needed", None);
-    } else {
-        live(settings, redactor, &mut report).await;
+    let mut report = Report { tenant: None, checks: Vec::new(), exit: Exit::Fine };
+    match settings.tenants() {
+        Ok(tenants) => {
+            for tenant in tenants {
+                report.tenant = settings.config.is_some().then(|| tenant.name.clone());
+                account(&tenant, redactor, &mut report).await;
+            }
+            report.tenant = None;
+        }
+        Err(error) => {
+            report.add("config", Health::Bad, error.to_string(), Some("Correct the file of --config."));
+            report.fail(Exit::Usage);
+        }
     }
     proxy(settings, &mut report);
     state_dir(settings, &mut report);
     journal(settings, redactor, &mut report).await;
     state_key(settings, &mut report);
-    policy(settings, &mut report);
     report
 }
 
-async fn live(settings: &Settings, redactor: &Arc<Redactor>, report: &mut Report) {
+/// What there is to one account: its address, key and policy.
+async fn account(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut Report) {
+    if tenant.settings.sandbox {
+        report.add("mode", Health::Good, "sandbox: no account is needed", None);
+    } else {
+        live(tenant, redactor, report).await;
+    }
+    policy(&tenant.settings, report);
+}
+
+async fn live(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut Report) {
+    let settings = &tenant.settings;
     let base_url = match settings.base_url() {
         Ok(url) => {
             report.add("base_url", Health::Good, url.to_string(), None);
@@ -108,7 +131,7 @@ async fn live(settings: &Settings, redactor: &Arc<Redactor>, report: &mut Report
             false
         }
     };
-    let key = match settings.key() {
+    let key = match tenant.key() {
         Ok(Some(key)) => key,
         Ok(None) => {
             let todo = format!(
@@ -368,7 +391,8 @@ fn policy(settings: &Settings, report: &mut Report) {
 fn as_text(settings: &Settings, report: &Report) -> String {
     let mut text = format!("truedy-mcp {} ({})\n", env!("CARGO_PKG_VERSION"), settings.mode());
     for check in &report.checks {
-        let _ = writeln!(text, "{:<7} {:<10} {}", check.health.word(), check.name, check.found);
+        let whose = check.tenant.as_ref().map(|tenant| format!("{tenant}: ")).unwrap_or_default();
+        let _ = writeln!(text, "{:<7} {:<10} {whose}{}", check.health.word(), check.name, check.found);
         if let Some(todo) = &check.todo {
             let _ = writeln!(text, "{:<18} → {todo}", "");
         }
@@ -377,7 +401,7 @@ fn as_text(settings: &Settings, report: &Report) -> String {
 }
 
 fn as_json(settings: &Settings, report: &Report) -> String {
-    let checks: Vec<_> = report.checks.iter().map(|check| json!({ "check": check.name, "health": check.health.word(), "found": check.found, "todo": check.todo })).collect();
+    let checks: Vec<_> = report.checks.iter().map(|check| json!({ "tenant": check.tenant, "check": check.name, "health": check.health.word(), "found": check.found, "todo": check.todo })).collect();
     let whole = json!({ "version": env!("CARGO_PKG_VERSION"), "mode": settings.mode(), "ok": report.exit == Exit::Fine, "exit_code": report.exit as u8, "checks": checks });
     format!("{}\n", serde_json::to_string_pretty(&whole).unwrap_or_default())
 }

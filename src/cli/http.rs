@@ -22,7 +22,6 @@ use crate::http::{
 };
 use crate::journal::Place;
 use crate::mcp::{Catalog, LegacySse, Principal, Server, SessionMode, Streamable, Tenant};
-use crate::truedy::Rate;
 
 /// How long a server on an open network still serves after it was asked to end; a proxy needs so long to notice.
 const DRAIN: u64 = 5;
@@ -129,8 +128,7 @@ pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
     let redactor = Arc::new(Redactor::default());
     logging::start(settings, &redactor);
     arguments.refuse_what_is_unsafe(settings)?;
-    let settings = &arguments.shared_out(settings);
-    let tenants = open::tenants(settings, &redactor)?;
+    let tenants = open::tenants(settings, arguments.replicas, &redactor)?;
     let (door, shown) = arguments.door(settings, &tenants, &redactor)?;
     let tls = arguments.tls()?;
     let metrics = arguments.admin_listen.map(|listen| Ok::<_, ConfigError>((listen, recorder()?))).transpose()?;
@@ -179,6 +177,12 @@ impl HttpArgs {
                 "--no-auth-loopback is for this machine alone, and {at} is reached from elsewhere: use --tokens FILE or --oauth-issuer URL."
             ));
         }
+        if self.no_auth_loopback && self.behind_tls_proxy {
+            return refuse(
+                "--no-auth-loopback is for this machine alone, and through the proxy of --behind-tls-proxy others come in: use --tokens FILE or --oauth-issuer URL."
+                    .to_owned(),
+            );
+        }
         if self.no_auth_loopback && authenticated {
             return refuse(
                 "--no-auth-loopback lets everybody in, and --tokens and --oauth-issuer do not: set one of them only."
@@ -210,15 +214,6 @@ impl HttpArgs {
             return refuse("--sessions keeps sessions in one process, and a request may reach any replica: leave it out, or run one replica.".to_owned());
         }
         Ok(())
-    }
-
-    /// The settings with this replica's share of the requests to Truedy: less than an equal share, since their windows overlap.
-    fn shared_out(&self, settings: &Settings) -> Settings {
-        let upstream_rpm = match settings.upstream_rpm {
-            Rate::PerMinute(all) if self.replicas > 1 => Rate::PerMinute((all * 4 / 5 / self.replicas).max(1)),
-            rate => rate,
-        };
-        Settings { upstream_rpm, ..settings.clone() }
     }
 
     fn hosts(&self) -> Vec<AllowedHost> {

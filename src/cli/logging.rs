@@ -35,6 +35,7 @@ pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) {
     panic::set_hook(Box::new(|panic| {
         // The payload may hold anything; the place is enough to find the fault.
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        metrics::counter!("panics_total").increment(1);
         tracing::error!(place, "a fault in this server was caught");
     }));
 }

@@ -86,6 +86,7 @@ pub enum Command {
     )]
     Http(Box<http::HttpArgs>),
     /// Make bearer tokens for `http --tokens`.
+    #[command(after_help = "Example: truedy-mcp token new --tokens tokens.toml --principal ana")]
     Token(token::TokenArgs),
     /// Ask a server on this machine, at its admin endpoints, whether it lives or is ready.
     #[command(after_help = "Example: truedy-mcp probe ready")]
@@ -113,7 +114,9 @@ pub enum Command {
     )]
     Operations(operations::OperationsArgs),
     /// Print what a client's configuration needs.
-    #[command(after_help = "Example: truedy-mcp config print vscode")]
+    #[command(
+        after_help = "Examples:\n  truedy-mcp config print vscode\n  truedy-mcp config print claude-code --http --url https://mcp.example.com/mcp"
+    )]
     Config(client_config::ConfigArgs),
     /// Print shell completions.
     #[command(after_help = "Example: truedy-mcp completions bash > /etc/bash_completion.d/truedy-mcp")]
@@ -215,13 +218,20 @@ fn man() -> Exit {
     if written.is_ok() { Exit::Fine } else { Exit::Failed }
 }
 
-/// The settings as a Markdown table, for README.
+/// The settings of every command as a Markdown table, for README.
 pub fn settings_table() -> String {
-    let mut table = String::from("| flag | variable | default | what it does |\n| --- | --- | --- | --- |\n");
-    table.push_str(
-        "| | `TRUEDY_API_KEY` | | The Truedy API key. There is no flag: every process can read arguments. |\n",
-    );
-    for argument in Cli::command().get_arguments() {
+    let key = "| | `TRUEDY_API_KEY` | | The Truedy API key. There is no flag: every process can read arguments. |\n";
+    table(&Cli::command(), key)
+}
+
+/// The settings of `http` alone, likewise.
+pub fn http_table() -> String {
+    Cli::command().find_subcommand("http").map(|command| table(command, "")).unwrap_or_default()
+}
+
+fn table(command: &clap::Command, first: &str) -> String {
+    let mut table = format!("| flag | variable | default | what it does |\n| --- | --- | --- | --- |\n{first}");
+    for argument in command.get_arguments() {
         let (Some(flag), Some(variable)) = (argument.get_long(), argument.get_env()) else {
             continue;
         };

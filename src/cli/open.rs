@@ -9,7 +9,7 @@ use crate::domain::{Caller, Redactor, Refusal, Secret, Status};
 use crate::journal::{Journal, Place};
 use crate::mcp::{Bounds, Catalog, Crowd, Keys, Parts, Service, Tenant, Upstream};
 use crate::sandbox::{KEY, Sandbox};
-use crate::truedy::{Client, Setup};
+use crate::truedy::{Client, Rate, Setup};
 
 /// A service on Truedy or on the embedded sandbox, for the one who started the program. Nothing is connected, opened or
 /// started yet.
@@ -20,8 +20,12 @@ pub(super) fn service(settings: &Settings, redactor: &Arc<Redactor>) -> Result<A
     Ok(Service::new(Parts { policy, upstream, journal, keys, redactor: Arc::clone(redactor), crowd }))
 }
 
-/// The tenants of a server for many, on one journal, under the same keys and in one crowd.
-pub(super) fn tenants(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Vec<Arc<Tenant>>, ConfigError> {
+/// The tenants of a server for many, on one journal, under the same keys and in one crowd. There are so many servers.
+pub(super) fn tenants(
+    settings: &Settings,
+    replicas: u32,
+    redactor: &Arc<Redactor>,
+) -> Result<Vec<Arc<Tenant>>, ConfigError> {
     let (keys, crowd, names) = (keys(settings)?, Crowd::new(Bounds::SHARED), Catalog::names());
     let mut place = None;
     let mut tenants = Vec::new();
@@ -42,13 +46,30 @@ pub(super) fn tenants(settings: &Settings, redactor: &Arc<Redactor>) -> Result<V
         if name != Caller::local().tenant && !own.ephemeral && own.sandbox {
             own.state_dir = Some(own.state_dir()?.join("tenants").join(&name));
         }
+        own.upstream_rpm = share(own.upstream_rpm, replicas);
         let policy = own.policy(&names)?;
-        let upstream = upstream(&own, key, redactor)?;
-        let (keys, redactor, crowd) = (keys.clone(), Arc::clone(redactor), Arc::clone(&crowd));
+        if let Some(key) = &key {
+            // The key of one must show to nobody.
+            std::mem::forget(redactor.hold(key));
+        }
+        let redactor = redactor.apart();
+        let upstream = upstream(&own, key, &redactor)?;
+        let (keys, crowd) = (keys.clone(), Arc::clone(&crowd));
         let service = Service::new(Parts { policy, upstream, journal, keys, redactor, crowd });
         tenants.push(Tenant::new(name, service, own.mode()));
     }
     Ok(tenants)
+}
+
+/// What one replica may ask of Truedy: less than an equal share, since their windows overlap.
+fn share(rate: Rate, replicas: u32) -> Rate {
+    match rate {
+        Rate::PerMinute(all) if replicas > 1 => {
+            let most = u64::from(all) * 4 / 5 / u64::from(replicas);
+            Rate::PerMinute(u32::try_from(most).unwrap_or(u32::MAX).max(1))
+        }
+        rate => rate,
+    }
 }
 
 /// The journal of the account that the settings name. Nothing is opened yet.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
@@ -82,7 +83,17 @@ impl Argument for Secret {
 /// Finds the secrets now in use in any text, in every encoding they may come back in.
 #[derive(Default)]
 pub struct Redactor {
-    held: RwLock<Vec<(u64, Vec<Needle>)>>,
+    held: Arc<RwLock<Vec<Hidden>>>,
+    /// Whose secrets are looked for besides those of nobody in particular; `None` for everybody's.
+    only: Option<u64>,
+}
+
+/// A secret that is looked for.
+struct Hidden {
+    id: u64,
+    /// Whose it is; `None` for nobody's in particular.
+    of: Option<u64>,
+    needles: Vec<Needle>,
 }
 
 /// One form of one secret.
@@ -104,7 +115,7 @@ pub struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let mut held = self.redactor.held.write().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|(id, _)| *id != self.id);
+        held.retain(|hidden| hidden.id != self.id);
     }
 }
 
@@ -118,9 +129,16 @@ impl Redactor {
     /// Looks for this secret from now until the returned value is dropped.
     pub fn hold(self: &Arc<Self>, secret: &Secret) -> Held {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        let id = held.iter().map(|(id, _)| id + 1).max().unwrap_or(0);
-        held.push((id, needles(secret.expose())));
+        let id = held.iter().map(|hidden| hidden.id + 1).max().unwrap_or(0);
+        held.push(Hidden { id, of: self.only, needles: needles(secret.expose()) });
         Held { redactor: Arc::clone(self), id }
+    }
+
+    /// One for somebody who shares nothing with others: what is held there is taken out of what is read there, and not of
+    /// what others read, who could tell by that what it is. This one finds it all the same.
+    pub fn apart(&self) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Arc::new(Self { held: Arc::clone(&self.held), only: Some(NEXT.fetch_add(1, Ordering::Relaxed)) })
     }
 
     /// The text without any secret.
@@ -133,7 +151,9 @@ impl Redactor {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let mut clean = Cow::Borrowed(text);
         // No escape is shorter than what it stands for: a shorter text cannot hold the form.
-        for needle in held.iter().flat_map(|(_, needles)| needles).filter(|needle| needle.text.len() <= text.len()) {
+        let ours = |hidden: &&Hidden| self.only.is_none() || hidden.of.is_none() || hidden.of == self.only;
+        let needles = held.iter().filter(ours).flat_map(|hidden| &hidden.needles);
+        for needle in needles.filter(|needle| needle.text.len() <= text.len()) {
             if needle.whole_word {
                 if clean.contains(&needle.text) {
                     clean = Cow::Owned(replace_words(&clean, &needle.text));
@@ -326,6 +346,21 @@ mod tests {
         let redactor = Arc::new(Redactor::default());
         let held = redactor.hold(&Secret::new(secret.to_owned()).expect("a secret"));
         (redactor, held)
+    }
+
+    #[test]
+    fn what_is_held_for_one_is_not_taken_out_of_what_another_reads() {
+        let secret = |text: &str| Secret::new(text.to_owned()).expect("a secret");
+        let all = Arc::new(Redactor::default());
+        let (one, other) = (all.apart(), all.apart());
+        let (_nobodys, held) = (all.hold(&secret("of-nobody")), one.hold(&secret("of-one")));
+        let text = "of-nobody of-one";
+        for redactor in [&all, &one] {
+            assert_eq!(redactor.text(text), "[redacted] [redacted]");
+        }
+        assert_eq!(other.text(text), "[redacted] of-one");
+        drop(held);
+        assert_eq!(all.text(text), "[redacted] of-one");
     }
 
     proptest! {

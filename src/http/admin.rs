@@ -85,6 +85,8 @@ impl Admin {
 }
 
 impl Answers for Admin {
+    const HAS_CLIENTS: bool = false;
+
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         // A page that rebinds its name to this machine learns nothing here either.
         if check_host(request.headers(), request.uri(), &AllowedHost::loopback()).is_err() {

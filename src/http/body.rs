@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 /// The longest body.
@@ -47,31 +47,48 @@ impl Bodies {
         let too_large = Unread { status: StatusCode::PAYLOAD_TOO_LARGE, why: "the body is larger than 256 KiB" };
         let told =
             headers.get(CONTENT_LENGTH).map(|value| value.to_str().ok().and_then(|text| text.parse::<usize>().ok()));
-        let most = match told {
-            // Nobody sends on what is refused anyway.
-            Some(Some(length)) if length > LIMIT => return Err(too_large),
-            Some(Some(length)) => length,
-            _ => LIMIT,
-        };
+        // Nobody sends on what is refused anyway.
+        if told.flatten().is_some_and(|length| length > LIMIT) {
+            return Err(too_large);
+        }
         let late = Unread { status: StatusCode::REQUEST_TIMEOUT, why: "the body did not come within 10 s" };
         let deadline = Instant::now() + self.time;
-        let shares = u32::try_from(most.div_ceil(SHARE)).unwrap_or(u32::MAX);
-        let full = || Unread { status: StatusCode::SERVICE_UNAVAILABLE, why: "too many bodies are being read" };
-        let room = tokio::time::timeout_at(deadline, self.room.acquire_many(shares)).await;
-        let _room = room.map_err(|_| full())?.map_err(|_| full())?;
         let reading = async {
             let mut whole = BytesMut::new();
+            // Room for what has come, not for what is announced: announcing costs nothing, and few could keep out all others.
+            let mut room = None;
             while let Some(frame) = body.frame().await {
                 let broken = Unread { status: StatusCode::BAD_REQUEST, why: "the body broke off" };
                 let Ok(data) = frame.map_err(|_| broken)?.into_data() else { continue };
                 if whole.len() + data.len() > LIMIT {
                     return Err(too_large);
                 }
+                self.make_room(&mut room, whole.len() + data.len(), deadline).await?;
                 whole.extend_from_slice(&data);
             }
             Ok(whole.freeze())
         };
         tokio::time::timeout_at(deadline, reading).await.unwrap_or(Err(late))
+    }
+
+    /// Enlarges the room that a body takes to this length.
+    async fn make_room<'a>(
+        &'a self,
+        room: &mut Option<SemaphorePermit<'a>>,
+        length: usize,
+        deadline: Instant,
+    ) -> Result<(), Unread> {
+        let full = Unread { status: StatusCode::SERVICE_UNAVAILABLE, why: "too many bodies are being read" };
+        let held = room.as_ref().map_or(0, SemaphorePermit::num_permits);
+        let missing = u32::try_from(length.div_ceil(SHARE).saturating_sub(held)).unwrap_or(u32::MAX);
+        match tokio::time::timeout_at(deadline, self.room.acquire_many(missing)).await {
+            Ok(Ok(more)) => match room {
+                Some(room) => room.merge(more),
+                None => *room = Some(more),
+            },
+            _ => return Err(full),
+        }
+        Ok(())
     }
 }
 
@@ -115,5 +132,24 @@ mod tests {
         assert_eq!(bodies.read(&HeaderMap::new(), body()).await.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE);
         drop(held);
         assert!(bodies.read(&HeaderMap::new(), body()).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_announced_and_does_not_come_takes_no_room() {
+        let bodies = Arc::new(Bodies::default());
+        let mut told = HeaderMap::new();
+        told.insert(CONTENT_LENGTH, LIMIT.into());
+        for headers in [HeaderMap::new(), told] {
+            for _ in 0..TOGETHER / LIMIT {
+                let (bodies, headers) = (Arc::clone(&bodies), headers.clone());
+                let silent =
+                    StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, std::convert::Infallible>>());
+                tokio::spawn(async move { bodies.read(&headers, silent).await });
+            }
+        }
+        tokio::task::yield_now().await;
+        let begun = Instant::now();
+        assert!(bodies.read(&HeaderMap::new(), Full::new(Bytes::from_static(b"{}"))).await.is_ok());
+        assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 }

@@ -29,8 +29,8 @@ use crate::mcp::wire::Body;
 const HEAD: Duration = Duration::from_secs(10);
 /// A TLS handshake must be done after this time.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// A client that reads nothing of its answer for so long is given up.
-const WRITE: Duration = Duration::from_secs(30);
+/// What waits to be written must have gone out after this time; whoever reads a little now and then does not hold it longer.
+const WRITE: Duration = Duration::from_secs(10);
 const MAX_HEADERS: usize = 64;
 /// What a connection buffers of a head or of what is pipelined behind it.
 const BUFFER: usize = 32 * 1024;
@@ -45,6 +45,9 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncont
 
 /// What answers the requests of a connection.
 pub(super) trait Answers: Send + Sync + 'static {
+    /// Whether its connections are counted as those of clients.
+    const HAS_CLIENTS: bool;
+
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
 }
 
@@ -88,7 +91,7 @@ impl<A: Answers> Edge<A> {
             };
             let (answers, life, tls) = (Arc::clone(&self.answers), Arc::clone(&self.life), self.tls.clone());
             connections.spawn(async move {
-                let open = Open::count();
+                let open = A::HAS_CLIENTS.then(Open::count);
                 match tls {
                     None => converse(stream, answers, life).await,
                     Some(tls) => {
@@ -142,7 +145,9 @@ async fn turn_away(mut stream: Stream, tls: bool) {
         if !tls {
             stream.write_all(FULL).await?;
         }
-        stream.shutdown().await
+        stream.shutdown().await?;
+        // What was sent already is read, or the system would call the connection broken before this was heard.
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
     };
     drop(tokio::time::timeout(TELLING, telling).await);
 }
@@ -174,10 +179,10 @@ impl<S> Patient<S> {
         Self { stream, since: None }
     }
 
-    /// What a write came to, or the end of patience.
+    /// What a write came to, or the end of patience. Patience is new when all is out, which is when hyper flushes, and not
+    /// with each part that a client lets through.
     fn judge<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.since = None;
             return written;
         }
         let since = self.since.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + WRITE)));
@@ -219,6 +224,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        if flushed.is_ready() {
+            self.since = None;
+        }
         self.judge(context, flushed)
     }
 
@@ -230,6 +238,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt;
+
     use super::*;
 
     #[test]
@@ -248,5 +258,27 @@ mod tests {
         let error = patient.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!((error.kind(), begun.elapsed()), (io::ErrorKind::TimedOut, WRITE));
         drop(theirs);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_reads_a_byte_a_second_is_given_up_and_one_that_reads_all_is_not() {
+        let (ours, mut theirs) = tokio::io::duplex(16);
+        let mut patient = Patient::new(ours);
+        let reader = tokio::spawn(async move {
+            for _ in 0..16 + 64 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                theirs.read_exact(&mut [0]).await.unwrap();
+            }
+        });
+        for _ in 0..8 {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            // Four seconds of waiting each, thirty-two in all.
+            patient.write_all(&[0; 4]).await.unwrap();
+            patient.flush().await.unwrap();
+        }
+        let begun = Instant::now();
+        let error = patient.write_all(&[0; 64]).await.unwrap_err();
+        assert_eq!((error.kind(), begun.elapsed()), (io::ErrorKind::TimedOut, WRITE));
+        reader.abort();
     }
 }

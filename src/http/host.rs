@@ -66,7 +66,9 @@ impl AllowedOrigin {
         let expected =
             "an origin: scheme, host and, unless it is the usual one, port, for example https://app.example.com";
         let url = Url::parse(text).map_err(|_| expected.to_owned())?;
+        // A wildcard would be taken for a name that no page ever has.
         let bare = matches!(url.scheme(), "http" | "https")
+            && !text.contains('*')
             && url.origin().ascii_serialization() == text.trim_end_matches('/');
         if bare { Ok(Self::Exact(url.origin().ascii_serialization())) } else { Err(expected.to_owned()) }
     }
@@ -243,9 +245,15 @@ mod tests {
         ] {
             assert_eq!(origin(text, &exact), passes, "{text}");
         }
-        for bad in
-            ["*", "null", "app.example.com", "https://app.example.com/path", "ftp://app.example.com", "https://a@b.c"]
-        {
+        for bad in [
+            "*",
+            "null",
+            "app.example.com",
+            "https://app.example.com/path",
+            "ftp://app.example.com",
+            "https://a@b.c",
+            "https://*.b.c",
+        ] {
             assert!(AllowedOrigin::parse(bad).is_err(), "{bad}");
         }
     }

@@ -1,8 +1,8 @@
 //! The edge: how the server is reached over a network, and who gets in. What is let through goes to `mcp`.
 
 mod admin;
+mod batch;
 mod body;
-mod counted;
 mod door;
 mod edge;
 mod envelope;

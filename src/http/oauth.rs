@@ -79,6 +79,7 @@ pub struct OAuth {
     issuer: String,
     /// What `aud` may say: ourselves, and for an address without a path the same with a slash.
     audiences: Vec<String>,
+    metadata_path: String,
     metadata_url: String,
     tenant_claim: Option<String>,
     tenants: BTreeMap<String, String>,
@@ -108,13 +109,15 @@ impl OAuth {
             Some(bare) if audience.path() == "/" => (vec![bare.to_owned(), audience.as_str().to_owned()], ""),
             _ => (vec![audience.as_str().to_owned()], audience.path()),
         };
-        let metadata_url = format!("{}{WELL_KNOWN}{path}", audience.origin().ascii_serialization());
+        let metadata_path = format!("{WELL_KNOWN}{path}");
+        let metadata_url = format!("{}{metadata_path}", audience.origin().ascii_serialization());
         let keys = KeySource::new(options.jwks_url, options.ca_pem.as_deref()).map_err(|why| {
             format!("The keys of {ISSUER} cannot be fetched with the certificates of --ca-file: {why}.")
         })?;
         Ok(Self {
             issuer: options.issuer,
             audiences,
+            metadata_path,
             metadata_url,
             tenant_claim: options.tenant_claim,
             tenants: options.tenants,
@@ -143,6 +146,11 @@ impl OAuth {
     /// Where clients find that description.
     pub fn metadata_url(&self) -> &str {
         &self.metadata_url
+    }
+
+    /// The path of that address.
+    pub(super) fn metadata_path(&self) -> &str {
+        &self.metadata_path
     }
 
     /// Whom verified claims stand for, if they are for us.

@@ -38,6 +38,8 @@ const CHANGES: Duration = Duration::from_secs(30);
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Probes come by at any time, but not in crowds.
 const ADMIN_CONNECTIONS: usize = 32;
+/// How long whoever looks at the metrics waits for the journal.
+const JOURNAL: Duration = Duration::from_secs(1);
 /// How often histograms are brought into their final form.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -129,7 +131,12 @@ impl HttpServer {
             metrics = Some(wanted.metrics.clone());
             let mut checks = wanted.checks;
             checks.extend(site.door.tokens().cloned().map(tokens_check));
-            let answers = Admin::new(Arc::clone(&life), checks, wanted.metrics, measured(Arc::clone(&site)));
+            let answers = Admin::new(
+                Arc::clone(&life),
+                checks,
+                wanted.metrics,
+                measured(Arc::clone(&site), setup.tenants.clone()),
+            );
             admin = Some(Edge {
                 listener,
                 tls: None,
@@ -181,15 +188,18 @@ impl HttpServer {
         life.go_on_to(Phase::Draining);
         tokio::time::sleep(drain).await;
         life.go_on_to(Phase::Shut);
-        let answered = async {
+        let answered = async || {
             site.calls.close();
             site.calls.wait().await;
             if let Some(sse) = &site.legacy_sse {
                 sse.all_answered().await;
             }
         };
-        if tokio::time::timeout(ANSWERS, answered).await.is_err() {
+        if tokio::time::timeout(ANSWERS, answered()).await.is_err() {
             tracing::warn!("not everybody was answered in time");
+            // Whoever still waits for a person hears at least that nothing was done.
+            tenants.iter().for_each(|tenant| tenant.service.stop());
+            drop(tokio::time::timeout(GOODBYE, answered()).await);
         }
         // What streams are left have nothing to say any more.
         streams.cancel();
@@ -208,6 +218,8 @@ impl HttpServer {
 }
 
 impl Answers for Site {
+    const HAS_CLIENTS: bool = true;
+
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         Self::answer(self, request).await
     }
@@ -251,12 +263,19 @@ async fn upkeep(metrics: PrometheusHandle) {
 }
 
 /// Sets what is measured only when somebody looks.
-fn measured(site: Arc<Site>) -> Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync> {
+fn measured(site: Arc<Site>, tenants: Vec<Arc<Tenant>>) -> Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync> {
     #[expect(clippy::cast_precision_loss, reason = "these counts are far below 2^52")]
     let number = |count: u64| count as f64;
     Box::new(move || {
-        let site = Arc::clone(&site);
+        let (site, tenants) = (Arc::clone(&site), tenants.clone());
         Box::pin(async move {
+            let unresolved = join_all(tenants.iter().map(|tenant| tenant.service.unresolved()));
+            // A journal that does not answer leaves the figure as it was.
+            if let Ok(counts) = tokio::time::timeout(JOURNAL, unresolved).await
+                && let Some(all) = counts.into_iter().sum::<Option<usize>>()
+            {
+                metrics::gauge!("operations_unresolved").set(number(u64::try_from(all).unwrap_or(0)));
+            }
             let sessions = site.streamable.sessions().await + site.legacy_sse.as_ref().map_or(0, LegacySse::clients);
             metrics::gauge!("http_sessions").set(number(u64::try_from(sessions).unwrap_or(0)));
             if let Some(bytes) = resident() {

@@ -2,27 +2,29 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST,
-    ORIGIN, VARY,
+    ORIGIN, TRANSFER_ENCODING, VARY,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::batch;
 use super::body::Bodies;
-use super::counted::counted;
 use super::door::Door;
 use super::envelope::{Envelope, Unreadable};
 use super::host::{AllowedHost, AllowedOrigin, NotLetIn, check_host, check_origin};
 use super::landing::Landing;
 use super::life::Life;
-use crate::guard::{Rights, Scope};
-use crate::mcp::wire::{Body, INVALID_REQUEST, PARSE_ERROR, empty, error, json_answer, refusal, with};
+use crate::guard::Scope;
+use crate::mcp::wire::{Body, INVALID_REQUEST, PARSE_ERROR, busy, empty, error, json_answer, keeping, refusal, with};
 use crate::mcp::{LegacySse, Principal, Streamable};
 
 const MCP: &str = "/mcp";
@@ -30,6 +32,9 @@ const SSE: &str = "/sse";
 const MESSAGES: &str = "/messages";
 /// RFC 9728 §3: with the path of the endpoint behind it, or alone.
 const METADATA: &str = "/.well-known/oauth-protected-resource";
+
+/// When somebody for whose body there is no room may try again, in seconds.
+const LATER: u32 = 1;
 
 const READ_ONLY: HeaderName = HeaderName::from_static("x-mcp-readonly");
 const TOOLS: HeaderName = HeaderName::from_static("x-mcp-tools");
@@ -78,7 +83,7 @@ impl Site {
         B: http_body::Body<Data = Bytes> + Unpin,
     {
         let (head, body) = request.into_parts();
-        let place = place(head.uri.path());
+        let (place, method, begun) = (place(head.uri.path()), head.method.clone(), Instant::now());
         let answer = match self.check(&head) {
             Ok(origin) => {
                 let origin =
@@ -91,6 +96,7 @@ impl Site {
             }
             Err(answer) => answer,
         };
+        tracing::debug!(%method, place, status = answer.status().as_u16(), time = ?begun.elapsed(), "answered");
         metrics::counter!("http_requests_total", "place" => place, "code" => code(answer.status())).increment(1);
         answer
     }
@@ -104,6 +110,12 @@ impl Site {
         let forbidden = |NotLetIn(why): NotLetIn| refusal(StatusCode::FORBIDDEN, why);
         check_host(&head.headers, &head.uri, &self.hosts).map_err(forbidden)?;
         let origin = check_origin(&head.headers, &self.origins).map_err(forbidden)?;
+        // hyper reads the end of the body by the last coding alone; a proxy in front may know the others, or not.
+        let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+        let chunked = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+        if !chunked || codings.next().is_some() {
+            return Err(refusal(StatusCode::NOT_IMPLEMENTED, "Transfer-Encoding must be chunked, and nothing else"));
+        }
         // Two tokens open nothing, as the door says in its own words.
         let twice = |name: &HeaderName| *name != AUTHORIZATION && head.headers.get_all(name).iter().nth(1).is_some();
         if let Some(name) = once().into_iter().find(twice) {
@@ -123,12 +135,14 @@ impl Site {
         if let Some(answer) = self.open_to_all(&head, &path) {
             return answer;
         }
+        // Heard: whoever asks from here on is waited for at the end, however slowly the rest of it comes.
+        let heard = self.calls.token();
         let principal = match self.door.enter(&head.headers).await {
             Ok(principal) => narrowed(principal, &head.headers),
             Err(outside) => return outside,
         };
         match path.as_str() {
-            MCP => self.call(head, body, principal).await,
+            MCP => self.call(head, body, principal, heard).await,
             SSE | MESSAGES if self.legacy_sse.is_none() => refusal(
                 StatusCode::NOT_FOUND,
                 "The transport of 2024-11-05 is off; use /mcp, or start the server with --legacy-sse.",
@@ -141,20 +155,20 @@ impl Site {
     /// What needs no token: nothing of it is anybody's.
     fn open_to_all(&self, head: &Parts, path: &str) -> Option<Response<Body>> {
         let reads = matches!(head.method, Method::GET | Method::HEAD);
-        let metadata = self.door.oauth().filter(|oauth| path == METADATA || oauth.metadata_url().ends_with(path));
+        let metadata = self.door.oauth().filter(|oauth| path == METADATA || path == oauth.metadata_path());
         match (path, metadata) {
             ("/" | "/favicon.ico", _) | (_, Some(_)) if !reads => {
                 Some(with(refusal(StatusCode::METHOD_NOT_ALLOWED, "Only GET works here."), ALLOW, "GET, HEAD"))
             }
             ("/", _) => Some(self.landing.answer(&head.headers, self.life.is_open(), self.legacy_sse.is_some())),
             ("/favicon.ico", _) => Some(empty(StatusCode::NO_CONTENT)),
-            (_, Some(oauth)) if path.starts_with(METADATA) => Some(json_answer(StatusCode::OK, &oauth.metadata())),
+            (_, Some(oauth)) => Some(json_answer(StatusCode::OK, &oauth.metadata())),
             _ => None,
         }
     }
 
     /// A request to the endpoint.
-    async fn call<B>(&self, mut head: Parts, body: B, principal: Principal) -> Response<Body>
+    async fn call<B>(&self, mut head: Parts, body: B, principal: Principal, heard: TaskTrackerToken) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
@@ -168,6 +182,9 @@ impl Site {
             Ok(body) => body,
             Err(answer) => return answer,
         };
+        if batch::is_batch(&head.headers, &body) {
+            return self.batch(&head, &body, &principal, heard).await;
+        }
         let envelope = match self.admit(&body, &principal) {
             Ok(envelope) => envelope,
             Err(answer) => return answer,
@@ -176,9 +193,23 @@ impl Site {
         let method = envelope.method.as_deref().map(str::to_owned);
         head.extensions.insert(principal);
         let request = Request::from_parts(head, Full::new(body));
-        let running = self.calls.token();
         let answer = self.streamable.answer(request, &caller, method.as_deref(), id).await;
-        answer.map(|body| counted(body, running))
+        keeping(answer, heard)
+    }
+
+    /// Several messages in one body. One that the caller has no right to stops them all.
+    async fn batch(&self, head: &Parts, body: &[u8], principal: &Principal, heard: TaskTrackerToken) -> Response<Body> {
+        let messages = match batch::messages(body) {
+            Ok(messages) => messages,
+            Err(answer) => return answer,
+        };
+        for message in &messages {
+            if let Err(answer) = self.admit(message, principal) {
+                return answer;
+            }
+        }
+        let answer = batch::answer(&self.streamable, head, messages, principal).await;
+        keeping(answer, heard)
     }
 
     /// A request to the endpoints of 2024-11-05.
@@ -224,7 +255,10 @@ impl Site {
         if !essence.eq_ignore_ascii_case("application/json") {
             return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"));
         }
-        self.bodies.read(&head.headers, body).await.map_err(|unread| refusal(unread.status, unread.why))
+        self.bodies.read(&head.headers, body).await.map_err(|unread| match unread.status {
+            StatusCode::SERVICE_UNAVAILABLE => busy(unread.status, LATER, unread.why),
+            status => refusal(status, unread.why),
+        })
     }
 
     /// Whether the caller's scopes reach for what the message asks. The body alone decides, never a header.
@@ -263,8 +297,14 @@ fn narrowed(mut principal: Principal, headers: &HeaderMap) -> Principal {
         return principal;
     }
     let named = tools.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|name| !name.is_empty());
-    let only = (!tools.is_empty()).then(|| named.map(str::to_owned).collect());
-    principal.rights = Arc::new(Rights { read_only, only, scopes: principal.rights.scopes.clone() });
+    let rights = Arc::make_mut(&mut principal.rights);
+    // What was narrow before stays so.
+    rights.read_only |= read_only;
+    if !tools.is_empty() {
+        let before = rights.only.take();
+        let within = |name: &&str| before.as_ref().is_none_or(|before| before.contains(*name));
+        rights.only = Some(named.filter(within).map(str::to_owned).collect());
+    }
     principal
 }
 

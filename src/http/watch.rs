@@ -7,21 +7,26 @@ use std::time::{Duration, SystemTime};
 /// Changes take effect within a second.
 const EVERY: Duration = Duration::from_millis(400);
 
-/// What changes with the content of a file. A file that others replace has another inode, though its time may be the same.
+/// What changes with a file: its content, or who may read it. A file that others replace has another inode, though its time
+/// may be the same; whoever sets back the time of a change, or changes rights alone, cannot set back the system's own.
 #[derive(Debug, PartialEq, Eq, Clone)]
 struct Look {
     modified: Option<SystemTime>,
     length: u64,
     inode: u64,
+    touched: (i64, i64),
 }
 
 fn look(file: &Path) -> Option<Look> {
     let about = fs::metadata(file).ok()?;
     #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(&about);
+    let (inode, touched) = {
+        use std::os::unix::fs::MetadataExt;
+        (about.ino(), (about.ctime(), about.ctime_nsec()))
+    };
     #[cfg(not(unix))]
-    let inode = 0;
-    Some(Look { modified: about.modified().ok(), length: about.len(), inode })
+    let (inode, touched) = (0, (0, 0));
+    Some(Look { modified: about.modified().ok(), length: about.len(), inode, touched })
 }
 
 /// Calls `changed` each time one of the files is not what it was, and once at first: it may have changed since it was

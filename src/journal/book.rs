@@ -122,6 +122,9 @@ impl Journal {
         let done = done.await;
         let value = kept.lock().unwrap_or_else(PoisonError::into_inner).take();
         let in_doubt = done.is_err() && value.is_some();
+        if done.is_err() {
+            metrics::counter!("journal_errors_total").increment(1);
+        }
         let nothing = || Unavailable("its work gave nothing".to_owned());
         (done.and_then(|()| value.ok_or_else(nothing)), in_doubt)
     }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use rmcp::model::{MetaObject, Tool as ToolCard, ToolAnnotations};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::consent::Asker;
 use super::principal::Principal;
 use super::route::{Reply, Way};
+use super::tally;
 use crate::guard::{Policy, Scope};
 use crate::tools::{Change, Effect, Read, Tool, Visitor, input_schema, output_schema, visit};
 
@@ -24,6 +26,7 @@ pub struct Entry {
     pub scope: Scope,
     /// The names of arguments that carry secrets.
     pub secrets: Vec<&'static str>,
+    tool: &'static str,
     way: Way,
 }
 
@@ -42,7 +45,10 @@ impl Entry {
         unwanted: CancellationToken,
     ) -> Reply {
         let Principal { tenant, caller, rights } = principal;
-        tenant.service.call(self.effect, self.way, arguments, (caller, rights), asker, unwanted).await
+        let begun = Instant::now();
+        let reply = tenant.service.call(self.effect, self.way, arguments, (caller, rights), asker, unwanted).await;
+        tally::call(self.tool, &reply, begun.elapsed());
+        reply
     }
 
     /// Whether it is offered to a caller: the operator and the caller's rights must both allow it.
@@ -154,5 +160,5 @@ fn entry<T: Tool>(way: Way) -> Entry {
         meta.0.insert("anthropic/requiresUserInteraction".to_owned(), json!(true));
         card = card.with_meta(meta);
     }
-    Entry { card, effect, scope: T::SCOPE, secrets, way }
+    Entry { card, effect, scope: T::SCOPE, secrets, tool: T::NAME, way }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use rmcp::model::{
     ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
-    InputRequests, InputRequiredResult, InputResponses, RequestStateCodec, SealOptions, ServerRequest,
+    InputRequests, InputRequiredResult, InputResponses, RequestId, RequestStateCodec, SealOptions, ServerRequest,
 };
-use rmcp::service::PeerRequestOptions;
+use rmcp::service::{OriginatingRequestId, PeerRequestOptions};
 use rmcp::{Peer, RoleServer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -37,7 +37,12 @@ pub enum Asker {
     /// Not at all.
     Nobody,
     /// By a request to the client while the call is open (2025-06-18, 2025-11-25).
-    Open(Box<Peer<RoleServer>>),
+    Open {
+        /// The client.
+        peer: Box<Peer<RoleServer>>,
+        /// The id of the call: the question goes out on its stream, where a transport has several.
+        call: RequestId,
+    },
     /// By a second call (2026-07-28): what came with this one, if it is the second.
     SecondCall {
         /// The state we sealed.
@@ -120,7 +125,7 @@ impl Consent {
                 let opened = state.as_deref().and_then(|sealed| self.open(sealed, &subject.binding()));
                 opened.is_some() && responses.as_ref().is_some_and(|responses| responses.contains_key(QUESTION))
             }
-            Asker::Nobody | Asker::Open(_) => false,
+            Asker::Nobody | Asker::Open { .. } => false,
         }
     }
 
@@ -152,7 +157,7 @@ impl Consent {
         };
         match asker {
             Asker::Nobody => Err(fault()),
-            Asker::Open(peer) => match open_question(peer, stop, form).await {
+            Asker::Open { peer, call } => match open_question(peer, call, stop, form).await {
                 Answered::Yes(answer) => judge(&answer, question).map(|()| Word::Yes { then: None }),
                 Answered::Unwanted => {
                     Err(Refusal::new(Status::Cancelled, format!("{} The call was cancelled.", question.declined)))
@@ -214,8 +219,16 @@ enum Answered {
 }
 
 /// Puts a question and waits. A question that nobody waits for any more is taken back, so that no dialog stays open.
-async fn open_question(peer: &Peer<RoleServer>, stop: &CancellationToken, form: ElicitRequestParams) -> Answered {
-    let request = ServerRequest::ElicitRequest(ElicitRequest::new(form));
+async fn open_question(
+    peer: &Peer<RoleServer>,
+    call: &RequestId,
+    stop: &CancellationToken,
+    form: ElicitRequestParams,
+) -> Answered {
+    let mut request = ElicitRequest::new(form);
+    // rmcp knows by itself only in the task in which it called us, and a call runs in one of its own.
+    request.extensions.insert(OriginatingRequestId(call.clone()));
+    let request = ServerRequest::ElicitRequest(request);
     let Ok(mut asked) = peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await else {
         return Answered::No;
     };

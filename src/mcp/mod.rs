@@ -16,6 +16,7 @@ mod seal;
 mod server;
 mod stdio;
 mod streamable;
+mod tally;
 pub mod wire;
 
 pub use catalog::{Catalog, Entry};

@@ -269,6 +269,11 @@ impl Service {
         open.len()
     }
 
+    /// How many operations of this account are not known; `None` if that cannot be told now.
+    pub async fn unresolved(&self) -> Option<usize> {
+        self.journal.unresolved().await.ok().map(|operations| operations.len())
+    }
+
     /// Whether the journal can be written, found out by writing.
     pub async fn probe_journal(&self) -> Result<(), String> {
         self.journal.probe().await.map_err(|unavailable| unavailable.0)
@@ -278,6 +283,11 @@ impl Service {
     pub async fn operation(&self, id: &str) -> Option<Operation> {
         let query = Query { id: Some(id.to_owned()), limit: 1, ..Query::default() };
         self.journal.find(query).await.ok()?.pop()
+    }
+
+    /// Stops all that has sent nothing; it is answered at once.
+    pub fn stop(&self) {
+        self.ending.cancel();
     }
 
     /// Waits until every call is answered: reads get `reads`, then all that has sent nothing is stopped, and changes get up
@@ -291,7 +301,7 @@ impl Service {
         };
         tokio::pin!(finished);
         if tokio::time::timeout(reads, &mut finished).await.is_err() {
-            self.ending.cancel();
+            self.stop();
             let _ = tokio::time::timeout_at(start + all, finished).await;
         }
     }

@@ -1,16 +1,19 @@
 //! What a client sees when it connects: who we are, the tools, and the way to call them, in both eras of the protocol.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest, CustomResult,
     DiscoverResult, ErrorCode, ErrorData, Implementation, InitializeRequestParams, InitializeResult, ListToolsResult,
-    MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool as ToolCard,
+    MetaObject, PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion, ServerCapabilities, ServerConfig,
+    Tool as ToolCard,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::catalog::Catalog;
 use super::consent::Asker;
@@ -22,6 +25,9 @@ use crate::domain::{Status, clean_to};
 const FRESH_MS: u64 = 3_600_000;
 /// The same where it depends on what the caller may do, which the operator may change.
 const FRESH_SHARED_MS: u64 = 60_000;
+
+/// How often a client that asked for it is told that a call still runs.
+const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Methods rmcp knows: if one arrives here, its parameters could not be read.
 const KNOWN: [&str; 11] = [
@@ -84,13 +90,35 @@ impl Server {
             return Err(ErrorData::invalid_params(format!("Unknown tool: {name}"), None));
         };
         let asker = asker(context, &params);
-        let reply = entry.call(params.arguments.unwrap_or_default(), principal, asker, context.ct.clone()).await;
+        let call = entry.call(params.arguments.unwrap_or_default(), principal, asker, context.ct.clone());
+        let reply = reporting(call, context).await;
         let mut response = match reply {
             Reply::Done(object, is_error) => CallToolResponse::from(result(object, is_error)),
             Reply::Ask(asked) => CallToolResponse::InputRequired(*asked),
         };
         sign(&mut response, context);
         Ok(response)
+    }
+}
+
+/// Waits for a call, and tells a client that wants to know that it still runs. Quick calls say nothing: over HTTP their
+/// answer stays one piece of JSON.
+async fn reporting(call: impl Future<Output = Reply>, context: &RequestContext<RoleServer>) -> Reply {
+    let Some(token) = context.meta.get_progress_token() else {
+        return call.await;
+    };
+    tokio::pin!(call);
+    let begun = Instant::now();
+    loop {
+        tokio::select! {
+            reply = &mut call => return reply,
+            () = tokio::time::sleep(PROGRESS) => {
+                let seconds = begun.elapsed().as_secs_f64().round();
+                let progress = ProgressNotificationParam::new(token.clone(), seconds).with_message("waiting for Truedy");
+                // Who has gone away does not want to know.
+                drop(context.peer.notify_progress(progress).await);
+            }
+        }
     }
 }
 
@@ -257,7 +285,7 @@ fn asker(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -
             Asker::SecondCall { state: params.request_state.clone(), responses: params.input_responses.clone() }
         }
         Some(version) if form && version >= ProtocolVersion::V_2025_06_18 => {
-            Asker::Open(Box::new(context.peer.clone()))
+            Asker::Open { peer: Box::new(context.peer.clone()), call: context.id.clone() }
         }
         _ => Asker::Nobody,
     }

@@ -1,6 +1,6 @@
 //! Streamable HTTP in every revision, on rmcp's service: without sessions, or with sessions that belong to their caller.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::wire::{Body, INVALID_REQUEST, busy, empty, error, refusal};
+use super::wire::{Body, INVALID_REQUEST, busy, empty, error, keeping, refusal};
 use crate::domain::Caller;
 
 /// Sessions of one principal, unless it is set otherwise.
@@ -74,6 +74,7 @@ struct Sessions {
 struct Owners {
     open: HashMap<String, Caller>,
     opening: HashMap<Caller, usize>,
+    streams: HashMap<Caller, usize>,
 }
 
 impl Owners {
@@ -84,6 +85,28 @@ impl Owners {
 
     fn all(&self) -> usize {
         self.open.len() + self.opening.values().sum::<usize>()
+    }
+}
+
+/// One less of what a caller is counted by.
+fn less(counts: &mut HashMap<Caller, usize>, caller: &Caller) {
+    if let Some(count) = counts.get_mut(caller) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(caller);
+        }
+    }
+}
+
+/// A stream on which nothing is asked for: it lasts as long as its client likes, and takes a connection.
+struct Listening {
+    sessions: Arc<Sessions>,
+    caller: Caller,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        less(&mut self.sessions.owners.lock().unwrap_or_else(PoisonError::into_inner).streams, &self.caller);
     }
 }
 
@@ -103,22 +126,15 @@ impl Opening {
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        let mut owners = self.sessions.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = owners.opening.get_mut(&self.caller) {
-            *count -= 1;
-            if *count == 0 {
-                owners.opening.remove(&self.caller);
-            }
-        }
+        less(&mut self.sessions.owners.lock().unwrap_or_else(PoisonError::into_inner).opening, &self.caller);
     }
 }
 
 impl Sessions {
     /// Takes a place for one more session, or says which limit stands in the way.
     async fn open(self: &Arc<Self>, caller: &Caller) -> Result<Opening, Response<Body>> {
-        let living: HashSet<String> = self.manager.sessions.read().await.keys().map(ToString::to_string).collect();
+        self.forget_ended().await;
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        owners.open.retain(|id, _| living.contains(id));
         if owners.of(caller) >= self.each {
             let why = format!(
                 "Too many sessions: a caller has at most {}. Close one with DELETE, or let one rest for 5 minutes.",
@@ -132,6 +148,32 @@ impl Sessions {
         *owners.opening.entry(caller.clone()).or_default() += 1;
         drop(owners);
         Ok(Opening { sessions: Arc::clone(self), caller: caller.clone() })
+    }
+
+    /// Takes a place for one more stream of this caller, of which there may be as many as sessions.
+    fn listen(self: &Arc<Self>, caller: &Caller) -> Result<Listening, Response<Body>> {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = owners.streams.entry(caller.clone()).or_default();
+        if *count >= self.each {
+            let why = format!("Too many streams: a caller has at most {}.", self.each);
+            return Err(busy(StatusCode::TOO_MANY_REQUESTS, LATER, &why));
+        }
+        *count += 1;
+        drop(owners);
+        Ok(Listening { sessions: Arc::clone(self), caller: caller.clone() })
+    }
+
+    /// Forgets whose the sessions were that have ended. What began while this looks is not looked at: it would seem to
+    /// have ended before it was.
+    async fn forget_ended(&self) {
+        let known: Vec<String> =
+            self.owners.lock().unwrap_or_else(PoisonError::into_inner).open.keys().cloned().collect();
+        let ended: Vec<String> = {
+            let living = self.manager.sessions.read().await;
+            known.into_iter().filter(|id| !living.contains_key(id.as_str())).collect()
+        };
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.iter().for_each(|id| drop(owners.open.remove(id)));
     }
 
     fn belongs(&self, id: &str, caller: &Caller) -> bool {
@@ -187,15 +229,23 @@ impl Streamable {
         id: Option<Value>,
     ) -> Response<Body> {
         accept_all(request.headers_mut());
-        let mut opening = None;
-        if let Some(sessions) = self.sessions.as_ref().filter(|_| has_sessions(request.headers())) {
+        let (mut opening, mut listening) = (None, None);
+        // A handshake is of the older revisions whatever it calls itself: rmcp opens a session for each.
+        let shakes_hands = method == Some("initialize");
+        if !shakes_hands && !has_sessions(request.headers()) {
+            request.headers_mut().remove(SESSION_ID);
+        } else if let Some(sessions) = &self.sessions {
             match request.headers().get(SESSION_ID).map(|value| value.to_str().unwrap_or_default()) {
                 // To somebody else it looks as if it did not exist.
                 Some(session) if !sessions.belongs(session, caller) => {
                     return error(StatusCode::NOT_FOUND, INVALID_REQUEST, "There is no such session.", id);
                 }
+                Some(_) if *request.method() == Method::GET => match sessions.listen(caller) {
+                    Ok(place) => listening = Some(place),
+                    Err(full) => return full,
+                },
                 Some(_) => {}
-                None if method == Some("initialize") => match sessions.open(caller).await {
+                None if shakes_hands => match sessions.open(caller).await {
                     Ok(place) => opening = Some(place),
                     Err(full) => return full,
                 },
@@ -203,14 +253,30 @@ impl Streamable {
             }
         }
         let deletes = *request.method() == Method::DELETE;
-        let answer = (self.answering)(request).await;
-        if let (Some(opening), Some(session)) = (opening, answer.headers().get(SESSION_ID))
-            && let Ok(session) = session.to_str()
-        {
-            opening.done(session);
+        let answering = (self.answering)(request);
+        let answer = match opening {
+            None => answering.await,
+            // Not to be dropped half way, when its client goes: the session would be there and counted for nobody.
+            Some(opening) => match tokio::spawn(opened(answering, opening)).await {
+                Ok(answer) => answer,
+                Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
+            },
+        };
+        let answer = tidy(answer, deletes, id).await;
+        match listening {
+            Some(place) => keeping(answer, place),
+            None => answer,
         }
-        tidy(answer, deletes, id).await
     }
+}
+
+/// Answers a handshake and counts the session that came of it.
+async fn opened(answering: BoxFuture<'static, Response<Body>>, opening: Opening) -> Response<Body> {
+    let answer = answering.await;
+    if let Some(Ok(session)) = answer.headers().get(SESSION_ID).map(HeaderValue::to_str) {
+        opening.done(session);
+    }
+    answer
 }
 
 /// Whether a request is of a revision that knows sessions.

@@ -1,10 +1,13 @@
 //! HTTP answers that are no protocol's: JSON-RPC errors, since clients tell the era of a server by the body of a refusal.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
+use http_body::{Frame, SizeHint};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use serde_json::{Value, json};
@@ -64,4 +67,35 @@ pub fn with(mut answer: Response<Body>, name: HeaderName, value: &str) -> Respon
 /// There is no room now: when to come again.
 pub fn busy(status: StatusCode, seconds: u32, message: &str) -> Response<Body> {
     with(refusal(status, message), RETRY_AFTER, &seconds.to_string())
+}
+
+/// The same answer, which keeps something until its last byte has gone out or nobody wants it any more.
+pub fn keeping<T: Send + Sync + Unpin + 'static>(answer: Response<Body>, kept: T) -> Response<Body> {
+    answer.map(|body| Keeping { body, _kept: kept }.boxed())
+}
+
+/// A body that keeps something. What is known of its length stays known.
+struct Keeping<T> {
+    body: Body,
+    _kept: T,
+}
+
+impl<T: Unpin> http_body::Body for Keeping<T> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

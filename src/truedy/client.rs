@@ -195,8 +195,10 @@ impl Client {
         let begun = Instant::now();
         let mut sent = 0;
         loop {
+            let at = Instant::now();
             let outcome = self.attempt(&request, &call).await;
             sent += 1;
+            tally(request.nature, &outcome, at.elapsed());
             let error = match outcome {
                 Ok(reply) => {
                     self.earn();
@@ -273,7 +275,10 @@ impl Client {
     }
 
     async fn exchange(&self, request: &Request, url: &Url, share: Share, call: &Call) -> Result<Answer, Error> {
-        match stopped(call, self.limiter.place(share, call.deadline)).await {
+        let asked = Instant::now();
+        let place = stopped(call, self.limiter.place(share, call.deadline)).await;
+        metrics::histogram!("upstream_queue_seconds").record(asked.elapsed().as_secs_f64());
+        match place {
             None => return Err(Error::NotSent(NotSent::Cancelled)),
             Some(Err(Busy(wait))) => return Err(Error::NotSent(NotSent::Queue(wait))),
             Some(Ok(())) => {}
@@ -511,6 +516,13 @@ fn unwrap_envelope(mut body: Value, header_id: Option<String>, date: Option<Stri
     let pagination = fields.as_ref().and_then(|fields| fields.get("pagination")).cloned();
     let data = fields.and_then(|fields| fields.remove("data")).unwrap_or(body);
     Reply { data, pagination, request_id, date }
+}
+
+/// Counts an exchange by what it does and how it came out: closed sets, no path and no text.
+fn tally(nature: Nature, outcome: &Result<Reply, Error>, time: Duration) {
+    let (request, class) = (nature.name(), outcome.as_ref().map_or_else(Error::class, |_| "done"));
+    metrics::counter!("upstream_requests_total", "request" => request, "class" => class).increment(1);
+    metrics::histogram!("upstream_seconds", "request" => request).record(time.as_secs_f64());
 }
 
 #[cfg(test)]

@@ -162,6 +162,17 @@ impl Error {
         }
     }
 
+    /// In a word, for counting.
+    pub(super) fn class(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Limited(..) => "rate_limited",
+            Self::NotSent(_) => "not_sent",
+            Self::NoVerdict(..) => "no_verdict",
+            Self::Unreadable(..) => "unreadable",
+        }
+    }
+
     /// Whether a change may have happened all the same.
     pub fn may_have_happened(&self) -> bool {
         matches!(self, Self::NoVerdict(..) | Self::Unreadable(..))

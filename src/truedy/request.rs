@@ -26,6 +26,17 @@ impl Nature {
         !matches!(self, Self::Read | Self::Search)
     }
 
+    /// In a word, for counting.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Search => "search",
+            Self::Set => "set",
+            Self::Delete => "delete",
+            Self::Create => "create",
+        }
+    }
+
     /// How often it may go out at most, the first time included, where the table of `retry` allows it at all.
     pub(super) fn attempts(self) -> u32 {
         match self {

@@ -17,7 +17,10 @@ use super::upstream::{LIST, PURCHASE, Play, Upstream};
 use super::wire::{Era, LONG, Ran, Running, Wire, at_once, nobody, program, run};
 
 /// Each command as it is typed, the shortest way.
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 15] = [
+    &["http"],
+    &["token", "new"],
+    &["probe", "ready"],
     &["stdio"],
     &["sandbox"],
     &["sandbox", "reset"],
@@ -33,7 +36,8 @@ const COMMANDS: [&[&str]; 12] = [
 ];
 
 /// Every setting: its flag, its variable, and a value that is right.
-const SETTINGS: [(&str, &str, Option<&str>); 26] = [
+const SETTINGS: [(&str, &str, Option<&str>); 27] = [
+    ("--config", "TRUEDY_MCP_CONFIG", Some("/dev/null")),
     ("--api-key-file", "TRUEDY_API_KEY_FILE", Some("/dev/null")),
     ("--base-url", "TRUEDY_BASE_URL", Some("http://127.0.0.1:9")),
     ("--upstream-rpm", "TRUEDY_MCP_UPSTREAM_RPM", Some("7")),
@@ -119,7 +123,20 @@ fn the_help_shows_variables_examples_and_exit_codes() {
 
 #[test]
 fn the_help_of_every_command_shows_an_example_of_it() {
-    for command in ["stdio", "sandbox", "tour", "call", "tools", "doctor", "config", "completions", "man"] {
+    for command in [
+        "stdio",
+        "http",
+        "token",
+        "probe",
+        "sandbox",
+        "tour",
+        "call",
+        "tools",
+        "doctor",
+        "config",
+        "completions",
+        "man",
+    ] {
         for arguments in [[command, "--help"], ["help", command]] {
             let help = truedy(&arguments).fine();
             let (_, examples) = help.split_once("Example").unwrap_or_else(|| panic!("{command}: {help}"));
@@ -768,6 +785,33 @@ fn doctor_finds_everything_in_order_on_a_sandbox() {
         assert!(text.contains(name), "{text}");
     }
     assert_eq!(truedy(&["doctor", "--json", "--sandbox"]).json()["mode"], json!("sandbox"));
+}
+
+#[test]
+fn doctor_examines_every_tenant_by_its_own_key() {
+    let sandbox = Sandbox::start(&["--ephemeral"]);
+    let home = TempDir::new().unwrap();
+    let config = home.path().join("config.toml");
+    let tenants =
+        "[tenants.acme]\napi_key_env = \"ACME_KEY\"\nread_only = true\n[tenants.old]\napi_key_env = \"OLD_KEY\"\n";
+    fs::write(&config, tenants).unwrap();
+    let config = config.display().to_string();
+    let variables = [("TRUEDY_BASE_URL", sandbox.base_url.as_str()), ("ACME_KEY", KEY), ("OLD_KEY", REVOKED_KEY)];
+    let ran = truedy_with(&["doctor", "--json", "--config", &config], &variables, "");
+    assert_eq!(ran.code, Some(3), "{}{}", ran.stdout, ran.stderr);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let health = |tenant: &str, name: &str| {
+        let checks = report["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["tenant"] == tenant && check["check"] == name);
+        check.unwrap_or_else(|| panic!("{tenant} {name}: {report}"))["health"].clone()
+    };
+    assert_eq!((health("acme", "truedy"), health("old", "truedy")), (json!("ok"), json!("bad")));
+    assert!(ran.stdout.contains("read-only") && !ran.stdout.contains(KEY), "{}", ran.stdout);
+    let text = truedy_with(&["doctor", "--config", &config], &variables, "").stdout;
+    assert!(text.contains("acme: the key is accepted") && text.contains("old: Truedy refuses the key"), "{text}");
+    fs::write(home.path().join("config.toml"), "[tenants.acme]\napi_key = \"x\"\n").unwrap();
+    let ran = truedy_with(&["doctor", "--config", &config], &variables, "");
+    assert!(ran.code == Some(2) && ran.stdout.contains("unknown field"), "{}", ran.stdout);
 }
 
 /// Where nobody answers, with a password.

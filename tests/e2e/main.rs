@@ -10,16 +10,21 @@
 mod agent;
 mod campaign;
 mod catalog;
+mod certificate;
 mod command_line;
 mod failures;
 mod gate;
 mod house;
+mod http;
+mod http_many;
 #[allow(dead_code, reason = "the library's own tests are the first to use it")]
 mod issuer;
 mod journeys;
 mod levels;
 mod readme;
 mod secrets;
+#[allow(dead_code, reason = "more is offered than each set of tests takes")]
+mod served;
 mod transport;
 mod upstream;
 mod wire;

@@ -25,6 +25,7 @@ fn the_generated_tables_are_fresh() {
     let shown = Command::new(env!("CARGO_BIN_EXE_truedy-mcp")).args(["tools", "--markdown"]).output().expect("it runs");
     part_is("tools", &String::from_utf8(shown.stdout).expect("text"));
     part_is("settings", &truedy_mcp::cli::settings_table());
+    part_is("http", &truedy_mcp::cli::http_table());
 }
 
 #[test]
@@ -34,5 +35,12 @@ fn the_example_configuration_is_valid_and_holds_no_key() {
     let servers = example["mcpServers"].as_object().expect("servers");
     assert!(servers.values().any(|server| server["args"].to_string().contains("--sandbox")));
     assert!(servers.values().any(|server| server["env"]["TRUEDY_API_KEY"] == "${TRUEDY_API_KEY}"));
-    assert!(!text.contains("truedy_"));
+    let bearer = "Bearer ${TRUEDY_MCP_TOKEN}";
+    for (kind, end) in [("http", "/mcp"), ("sse", "/sse")] {
+        let by_url =
+            |server: &&serde_json::Value| server["type"] == kind && server["headers"]["Authorization"] == bearer;
+        let server = servers.values().find(by_url).expect(kind);
+        assert!(server["url"].as_str().is_some_and(|url| url.ends_with(end)), "{server}");
+    }
+    assert!(!text.contains("truedy_") && !text.contains("tmcp_"));
 }

@@ -1,4 +1,6 @@
-//! The floor: the least server rmcp allows, with one trivial tool, for `measure` to compare ours with.
+//! The floor: the least server rmcp allows, for `measure` to compare ours with. Over stdio it has one trivial tool.
+
+mod http;
 
 use std::error::Error;
 
@@ -36,11 +38,14 @@ impl ServerHandler for Bare {
     }
 }
 
-#[tokio::main]
+#[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn Error>> {
     // Cargo may run every bench target there is; this one only serves when it is asked to.
-    if std::env::args().nth(1).as_deref() == Some("serve") {
-        Bare.serve(stdio_pipes()).await?.waiting().await?;
+    match std::env::args().nth(1).as_deref() {
+        Some("serve") => drop(Bare.serve(stdio_pipes()).await?.waiting().await?),
+        Some("edge") => http::on_our_edge().await?,
+        Some("axum") => http::on_axum().await?,
+        _ => {}
     }
     Ok(())
 }

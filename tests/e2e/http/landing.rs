@@ -1,0 +1,68 @@
+//! The page for people, and what a browser asks for besides.
+
+use crate::served::Served;
+
+#[tokio::test]
+async fn a_browser_is_shown_how_to_connect_and_no_secret() {
+    let server = Served::start(&[], &[]).await;
+    let page = server.get("/", &[]).await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.body.contains(server.url()) && page.body.contains("ready"), "{}", page.body);
+    assert!(!page.body.contains(&server.token()) && !page.body.contains("{{"), "{}", page.body);
+    assert!(!page.body.contains("/sse"), "a transport that is off");
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store"),
+    ] {
+        assert_eq!(page.header(name), Some(value));
+    }
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && policy.contains("frame-ancestors 'none'"));
+    assert!(!policy.contains("unsafe") && !page.body.contains("<script"), "{policy}");
+
+    let head = server.send("HEAD", "/", &[], "").await;
+    assert_eq!((head.status, head.header("content-length")), (200, Some(page.body.len().to_string().as_str())));
+    assert_eq!(server.get("/favicon.ico", &[]).await.status, 204);
+    assert_eq!(server.get("/?anything=at-all", &[]).await.status, 200);
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"] {
+        for path in ["/", "/favicon.ico"] {
+            let answer = server.send(method, path, &[], "").await;
+            assert_eq!(
+                (answer.status, answer.header("allow")),
+                (405, Some("GET, HEAD")),
+                "{method} {path}: {answer:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_shows_the_name_that_the_client_uses_and_the_scheme_that_the_operator_told() {
+    let server = Served::start(&["--behind-tls-proxy", "--allow-host", "mcp.example.com", "--legacy-sse"], &[]).await;
+    let headers = [
+        ("host", "mcp.example.com"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "http"),
+        ("forwarded", "host=evil.example;proto=http"),
+    ];
+    let page = server.get("/", &headers).await;
+    assert!(page.body.contains("https://mcp.example.com/mcp") && page.body.contains("https://mcp.example.com/sse"));
+    assert!(!page.body.contains("evil.example") && !page.body.contains("http://mcp."), "{}", page.body);
+    for bad in ["evil.example", "mcp.example.com\"><script>", "mcp.example.com'"] {
+        let answer = server.get("/", &[("host", bad)]).await;
+        assert!(answer.status == 403 && !answer.body.contains("script"), "{bad}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_admin_endpoints_are_not_here() {
+    let server = Served::start(&["--admin-listen", "127.0.0.1:0"], &[]).await;
+    server.until_it_says("admin endpoints on http://").await;
+    let bearer = format!("Bearer {}", server.token());
+    for path in ["/metrics", "/livez", "/readyz"] {
+        assert_eq!(server.get(path, &[]).await.status, 401, "{path}");
+        assert_eq!(server.get(path, &[("authorization", &bearer)]).await.status, 404, "{path}");
+    }
+}
