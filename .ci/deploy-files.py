@@ -336,6 +336,15 @@ def _():
         assert token.startswith(("$", "your", "YOUR")), token
 
 
+@check("deploy/README.md names every metric that the program counts, and no other")
+def _():
+    source = "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.rs")))
+    counted = set(re.findall(r'\b(?:counter|gauge|histogram)!\(\s*"(\w+)"', source))
+    rows = re.findall(r"^\| (`.*?) \|", read("README.md"), re.M)
+    named = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row) if "_" in name}
+    same("metrics", sorted(named), sorted(counted))
+
+
 # --- the program --------------------------------------------------------------------------------------------------
 
 
@@ -343,6 +352,9 @@ def settings_are_the_programs(program):
     known = set(re.findall(r"\[env: ([A-Z_]+)", subprocess.run([program, "http", "--help"], capture_output=True, text=True, check=True).stdout))
     known.add("TRUEDY_API_KEY")
     assert "TRUEDY_MCP_LISTEN" in known, "it says nothing of its settings"
+    probes = subprocess.run([program, "probe", "--help"], capture_output=True, text=True, check=True).stdout
+    for what in ["live", "ready"]:
+        assert re.search(rf"^ *- {what}:", probes, re.M), f"it has no probe {what}"
     # What people are told to set for clients and for Compose.
     elsewhere = {"TRUEDY_MCP_TOKEN", "TRUEDY_HOST"}
     for path in [*DEPLOY.glob("*"), *(DEPLOY / "kubernetes").glob("*")]:
