@@ -98,7 +98,7 @@ impl Slow {
                     drop(write.write_all(asks.as_bytes()).await);
                     write
                 });
-                let mut little = [0; 1024];
+                let mut little = [0; 100];
                 let reading = async {
                     while matches!(self, Self::ReadsLittle) && matches!(read.read(&mut little).await, Ok(1..)) {
                         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -148,7 +148,8 @@ async fn open(admin: SocketAddr) -> usize {
 async fn six_hundred_slow_clients_are_closed_in_time_and_keep_nobody_waiting() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < 4096) {
-        drop(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum.map(|most| most.min(4096)), ..limit }));
+        let most = Rlimit { current: limit.maximum.map(|most| most.min(4096)), ..limit };
+        setrlimit(Resource::Nofile, most).unwrap();
     }
     let server = Served::start(&["--sandbox", "--ephemeral", "--admin-listen", "127.0.0.1:0"], &[]).await;
     server.until_it_says("/metrics").await;
