@@ -7,6 +7,7 @@ mod landing;
 mod messages;
 mod oauth;
 mod refusals;
+mod sessions;
 mod slow;
 mod socket;
 mod tls;

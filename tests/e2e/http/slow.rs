@@ -98,14 +98,15 @@ impl Slow {
                     drop(write.write_all(asks.as_bytes()).await);
                     write
                 });
-                let mut little = [0; 1024];
-                while matches!(self, Self::ReadsLittle) && matches!(read.read(&mut little).await, Ok(1..)) {
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
-                if matches!(self, Self::ReadsNothing) {
-                    // Whether it was closed cannot be seen without reading: the server's own count tells it.
-                    all_closed.cancelled().await;
-                }
+                let mut little = [0; 100];
+                let reading = async {
+                    while matches!(self, Self::ReadsLittle) && matches!(read.read(&mut little).await, Ok(1..)) {
+                        tokio::time::sleep(Duration::from_millis(500)).await;
+                    }
+                    // Whether it was closed is not seen without reading all: the server's own count tells it.
+                    std::future::pending::<()>().await;
+                };
+                tokio::select! { () = reading => {}, () = all_closed.cancelled() => {} }
                 asking.abort();
             }
         }
@@ -147,7 +148,8 @@ async fn open(admin: SocketAddr) -> usize {
 async fn six_hundred_slow_clients_are_closed_in_time_and_keep_nobody_waiting() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < 4096) {
-        drop(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum.map(|most| most.min(4096)), ..limit }));
+        let most = Rlimit { current: limit.maximum.map(|most| most.min(4096)), ..limit };
+        setrlimit(Resource::Nofile, most).unwrap();
     }
     let server = Served::start(&["--sandbox", "--ephemeral", "--admin-listen", "127.0.0.1:0"], &[]).await;
     server.until_it_says("/metrics").await;
@@ -165,7 +167,7 @@ async fn six_hundred_slow_clients_are_closed_in_time_and_keep_nobody_waiting() {
             crowd.spawn(async move {
                 let closed = tokio::time::timeout(CLOSED * 2, slow.until_closed(address, bearer, all_closed)).await;
                 closed.unwrap_or_else(|_| panic!("{slow:?} is never closed"));
-                (slow, begun.elapsed())
+                slow
             });
         }
     }
@@ -192,14 +194,23 @@ async fn six_hundred_slow_clients_are_closed_in_time_and_keep_nobody_waiting() {
         if peak > most / 2 && now == 0 {
             break;
         }
-        assert!(begun.elapsed() < CLOSED, "{now} are still open after {:?}; at most it were {peak}", begun.elapsed());
+        if begun.elapsed() > CLOSED {
+            let mut closed = Vec::new();
+            while let Some(one) = crowd.try_join_next() {
+                closed.push(format!("{:?}", one.unwrap()));
+            }
+            let left = CROWD.map(|(slow, count)| {
+                let slow = format!("{slow:?}");
+                format!("{slow}: {}", count - closed.iter().filter(|one| **one == slow).count())
+            });
+            panic!("{now} are still open after {CLOSED:?}: {left:?}");
+        }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(peak > most * 9 / 10, "they were not all there at the same time: {peak}");
     assert!(answered.len() >= 20, "{answered:?}");
     all_closed.cancel();
     while let Some(closed) = crowd.join_next().await {
-        let (slow, after) = closed.unwrap();
-        assert!(after < CLOSED, "{slow:?} was closed after {after:?}");
+        closed.unwrap();
     }
 }
