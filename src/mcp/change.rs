@@ -426,7 +426,7 @@ impl Service {
 
 /// Reads what there is to know.
 async fn plan<T: Change>(tool: &T, desk: &Desk) -> Result<(T::Plan, Box<Stakes>), Halt> {
-    match tool.plan(&desk.with(desk.call.within(PLANNING))).await {
+    match tool.plan(&desk.with(desk.call.within(PLANNING).planning())).await {
         Ok(Step::Ready(plan, stakes)) => Ok((plan, stakes)),
         Ok(Step::Done(answer)) => Err(Halt::Answered(done(&answer))),
         Err(failure) => Err(words(failure, T::EFFECT, Stage::Before).into()),
