@@ -1,17 +1,17 @@
 //! Reading a request's body: bounded in size, in time as a whole, and together with all others in memory.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::domain::Caller;
-use crate::mcp::{Bounds, Crowd};
 
 /// The longest body.
 pub(super) const LIMIT: usize = 256 * 1024;
@@ -21,8 +21,10 @@ const TIME: Duration = Duration::from_secs(10);
 const TOGETHER: usize = 64 * 1024 * 1024;
 /// The unit in which that is shared out.
 const SHARE: usize = 1024;
-/// Bodies of one principal that are read at once: whoever lets them drip waits for itself, not others for it.
-const EACH: Bounds = Bounds { running: 2048, running_each: 64, waiting_each: 4096 };
+/// What those of one principal may take: whoever lets large ones drip waits for itself, not others for it.
+const EACH: usize = TOGETHER / 4;
+/// Principals of whom is known how much room they take, before those who take none are forgotten.
+const KNOWN: usize = 1024;
 
 /// Why a body was not read.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,13 +38,20 @@ const FULL: Unread = Unread { status: StatusCode::SERVICE_UNAVAILABLE, why: "too
 /// Reads bodies.
 pub(super) struct Bodies {
     room: Arc<Semaphore>,
-    crowd: Arc<Crowd>,
+    own: Mutex<HashMap<Caller, Weak<Semaphore>>>,
     time: Duration,
+}
+
+/// The room that one body takes: of its principal's, and of all.
+#[derive(Default)]
+struct Room {
+    own: Option<OwnedSemaphorePermit>,
+    shared: Option<OwnedSemaphorePermit>,
 }
 
 impl Default for Bodies {
     fn default() -> Self {
-        Self { room: Arc::new(Semaphore::new(TOGETHER / SHARE)), crowd: Crowd::new(EACH), time: TIME }
+        Self { room: Arc::new(Semaphore::new(TOGETHER / SHARE)), own: Mutex::default(), time: TIME }
     }
 }
 
@@ -61,19 +70,20 @@ impl Bodies {
         }
         let late = Unread { status: StatusCode::REQUEST_TIMEOUT, why: "the body did not come within 10 s" };
         let deadline = Instant::now() + self.time;
-        let place = self.crowd.enter(caller).ok_or(FULL)?;
-        let _turn = place.turn(self.time).await.ok_or(FULL)?;
+        let own = self.of(caller);
         let reading = async {
             let mut whole = BytesMut::new();
             // Room for what has come, not for what is announced: announcing costs nothing, and few could keep out all others.
-            let mut room = None;
+            let mut room = Room::default();
             while let Some(frame) = body.frame().await {
                 let broken = Unread { status: StatusCode::BAD_REQUEST, why: "the body broke off" };
                 let Ok(data) = frame.map_err(|_| broken)?.into_data() else { continue };
                 if whole.len() + data.len() > LIMIT {
                     return Err(too_large);
                 }
-                self.make_room(&mut room, whole.len() + data.len(), deadline).await?;
+                let shares = (whole.len() + data.len()).div_ceil(SHARE);
+                enlarge(&mut room.own, &own, shares, deadline).await?;
+                enlarge(&mut room.shared, &self.room, shares, deadline).await?;
                 whole.extend_from_slice(&data);
             }
             Ok(whole.freeze())
@@ -81,24 +91,38 @@ impl Bodies {
         tokio::time::timeout_at(deadline, reading).await.unwrap_or(Err(late))
     }
 
-    /// Enlarges the room that a body takes to this length.
-    async fn make_room<'a>(
-        &'a self,
-        room: &mut Option<SemaphorePermit<'a>>,
-        length: usize,
-        deadline: Instant,
-    ) -> Result<(), Unread> {
-        let held = room.as_ref().map_or(0, SemaphorePermit::num_permits);
-        let missing = u32::try_from(length.div_ceil(SHARE).saturating_sub(held)).unwrap_or(u32::MAX);
-        match tokio::time::timeout_at(deadline, self.room.acquire_many(missing)).await {
-            Ok(Ok(more)) => match room {
-                Some(room) => room.merge(more),
-                None => *room = Some(more),
-            },
-            _ => return Err(FULL),
+    /// The room of this caller's bodies.
+    fn of(&self, caller: &Caller) -> Arc<Semaphore> {
+        let mut known = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(room) = known.get(caller).and_then(Weak::upgrade) {
+            return room;
         }
-        Ok(())
+        if known.len() >= KNOWN {
+            known.retain(|_, room| room.strong_count() > 0);
+        }
+        let room = Arc::new(Semaphore::new(EACH / SHARE));
+        known.insert(caller.clone(), Arc::downgrade(&room));
+        room
     }
+}
+
+/// Enlarges the part of a room that a body takes to so many shares.
+async fn enlarge(
+    taken: &mut Option<OwnedSemaphorePermit>,
+    room: &Arc<Semaphore>,
+    shares: usize,
+    deadline: Instant,
+) -> Result<(), Unread> {
+    let held = taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+    let missing = u32::try_from(shares.saturating_sub(held)).unwrap_or(u32::MAX);
+    match tokio::time::timeout_at(deadline, Arc::clone(room).acquire_many_owned(missing)).await {
+        Ok(Ok(more)) => match taken {
+            Some(taken) => taken.merge(more),
+            None => *taken = Some(more),
+        },
+        _ => return Err(FULL),
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -174,19 +198,34 @@ mod tests {
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 
+    /// A body of which this much comes, and then nothing.
+    fn stalled(length: usize) -> impl http_body::Body<Data = Bytes, Error = std::convert::Infallible> + Unpin {
+        let begun = futures::stream::once(std::future::ready(Ok(Frame::data(Bytes::from(vec![b' '; length])))));
+        StreamBody::new(Box::pin(futures::StreamExt::chain(begun, futures::stream::pending())))
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn whoever_lets_bodies_drip_is_the_only_one_who_waits() {
+    async fn whoever_lets_large_bodies_drip_is_the_only_one_who_waits() {
         let bodies = Arc::new(Bodies::default());
         let dripping = Caller { principal: "ana".to_owned(), ..Caller::local() };
-        for _ in 0..EACH.running_each {
-            let (bodies, dripping) = (Arc::clone(&bodies), dripping.clone());
-            let silent = StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, std::convert::Infallible>>());
-            tokio::spawn(async move { bodies.read(&dripping, &HeaderMap::new(), silent).await });
-        }
-        while bodies.crowd.running() < EACH.running_each {
-            tokio::task::yield_now().await;
-        }
+        let drip = |count: usize, length: usize| {
+            for _ in 0..count {
+                let (bodies, dripping) = (Arc::clone(&bodies), dripping.clone());
+                tokio::spawn(async move { bodies.read(&dripping, &HeaderMap::new(), stalled(length)).await });
+            }
+        };
         let (begun, whole) = (Instant::now(), || Full::new(Bytes::from_static(b"{}")));
+        let settled = async || {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        };
+        // Any number of small ones that do not end are in nobody's way, not even in their principal's own.
+        drip(1000, 10);
+        settled().await;
+        assert!(bodies.read(&dripping, &HeaderMap::new(), whole()).await.is_ok());
+        drip(EACH / LIMIT, LIMIT - 1);
+        settled().await;
         assert!(bodies.read(&Caller::local(), &HeaderMap::new(), whole()).await.is_ok());
         assert_eq!(begun.elapsed(), Duration::ZERO);
         let own = tokio::time::timeout(TIME / 2, bodies.read(&dripping, &HeaderMap::new(), whole())).await;

@@ -304,8 +304,8 @@ fn raise_file_limit(connections: usize) {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        // Beside connections of clients: those to Truedy, the journal, files.
-        let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(512);
+        // Beside connections of clients: those that are turned away, to Truedy, the journal, files.
+        let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(1024);
         let now = getrlimit(Resource::Nofile);
         if now.current.is_some_and(|current| current < wanted) {
             let most = now.maximum.map_or(wanted, |maximum| maximum.min(wanted));

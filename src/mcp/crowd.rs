@@ -41,14 +41,14 @@ struct Queue {
 }
 
 /// One of the places for calls that run or wait; dropping it gives it back.
-pub struct Place {
+pub(super) struct Place {
     crowd: Arc<Crowd>,
     caller: Caller,
     queue: Arc<Queue>,
 }
 
 /// Leave to run, until it is dropped.
-pub struct Running {
+pub(super) struct Running {
     _own: OwnedSemaphorePermit,
     _shared: OwnedSemaphorePermit,
 }
@@ -60,7 +60,7 @@ impl Crowd {
     }
 
     /// A place for one more call of this caller, if there is one.
-    pub fn enter(self: &Arc<Self>, caller: &Caller) -> Option<Place> {
+    pub(super) fn enter(self: &Arc<Self>, caller: &Caller) -> Option<Place> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queues.entry(caller.clone()).or_insert_with(|| {
             Arc::new(Queue { running: Arc::new(Semaphore::new(self.bounds.running_each)), inside: AtomicUsize::new(0) })
@@ -85,7 +85,7 @@ impl Crowd {
 
 impl Place {
     /// Waits for its turn, at most so long. Its own queue comes first: who waits there takes nothing from others.
-    pub async fn turn(&self, patience: Duration) -> Option<Running> {
+    pub(super) async fn turn(&self, patience: Duration) -> Option<Running> {
         let turn = async {
             let own = Arc::clone(&self.queue.running).acquire_owned().await.ok()?;
             let shared = Arc::clone(&self.crowd.running).acquire_owned().await.ok()?;
