@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{Exit, complain, logging, open, signal};
 use crate::config::{ConfigError, Settings, private_bytes, public_bytes};
-use crate::domain::{Redactor, Secret};
+use crate::domain::{Caller, Redactor, Secret};
 use crate::guard::Rights;
 use crate::http::{
     AdminSetup, AllowedHost, AllowedOrigin, Certificates, Check, Door, FILE_LIMIT, HttpServer, Listen, OAuth,
@@ -132,6 +132,7 @@ pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
     let (door, shown) = arguments.door(settings, &tenants, &redactor)?;
     let tls = arguments.tls()?;
     let metrics = arguments.admin_listen.map(|listen| Ok::<_, ConfigError>((listen, recorder()?))).transpose()?;
+    let what = what(settings, &tenants);
     let runtime = open::runtime()?;
     let served = runtime.block_on(async {
         let streams = CancellationToken::new();
@@ -155,7 +156,7 @@ pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
             tenants,
         };
         let server = HttpServer::bind(setup).await.map_err(ConfigError)?;
-        arguments.announce(&server, https, shown.as_deref());
+        arguments.announce(&server, https, shown.as_deref(), &what);
         let shutdown = CancellationToken::new();
         tokio::spawn(signal::twice(shutdown.clone()));
         tokio::spawn(signal::outlive_file_limit());
@@ -203,6 +204,9 @@ impl HttpArgs {
             return refuse(format!(
                 "{at} is reached from elsewhere, and no name of it is known: use --allow-host, for example --allow-host mcp.example.com."
             ));
+        }
+        if self.tls_cert.is_some() && self.behind_tls_proxy {
+            return refuse("--behind-tls-proxy says that a proxy speaks TLS, and --tls-cert that this server does: set one of them only.".to_owned());
         }
         if self.replicas > 1 && !matches!(settings.journal_place()?, Place::Postgres(_)) {
             return refuse("More than one replica needs a journal that all of them share, or the same number could be bought twice: use --journal postgres://… (and no --sandbox).".to_owned());
@@ -269,6 +273,17 @@ impl HttpArgs {
             let names = by_name.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             return Err(ConfigError(format!("--oauth-tenant: there is no tenant {wrong:?}; there are: {names}.")));
         }
+        if let (Some(_), None, false) =
+            (&oauth, &self.oauth_tenant_claim, by_name.contains_key(&Caller::local().tenant))
+        {
+            let names = by_name.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Err(ConfigError(format!(
+                "--oauth-issuer: without --oauth-tenant-claim every token is of the tenant default, which there is not; there are: {names}. Name the claim, for example --oauth-tenant-claim org."
+            )));
+        }
+        if tokens.as_ref().is_some_and(|tokens| tokens.is_empty()) && oauth.is_none() {
+            complain("the file of tokens holds none: nobody can come in until `truedy-mcp token new` makes one");
+        }
         Ok((Door::Verified(Verifiers { tokens, oauth, tenants: by_name }), None))
     }
 
@@ -298,13 +313,19 @@ impl HttpArgs {
     }
 
     /// Says where it is reached, on standard error, and with which token where it made one.
-    fn announce(&self, server: &HttpServer, https: bool, token: Option<&str>) {
+    fn announce(&self, server: &HttpServer, https: bool, token: Option<&str>, what: &[String]) {
         let scheme = if https { "https" } else { "http" };
-        let url = match server.at() {
-            Listen::Tcp(address) => format!("{scheme}://{address}/mcp"),
-            Listen::Unix(path) => format!("unix:{}, path /mcp", path.display()),
+        let (url, own) = match server.at() {
+            Listen::Tcp(address) => (format!("{scheme}://{address}/mcp"), true),
+            Listen::Unix(path) => (format!("unix:{}, path /mcp", path.display()), false),
         };
         complain(&format!("listening on {url}"));
+        if self.behind_tls_proxy {
+            let names: Vec<String> = self.allow_host.iter().map(|host| format!("https://{host}/mcp")).collect();
+            let names = if names.is_empty() { "its own name".to_owned() } else { names.join(", ") };
+            complain(&format!("it speaks HTTP with the proxy in front of it; clients reach it by {names}"));
+        }
+        complain(&format!("working on {}", what.join("; ")));
         if let Some(address) = server.admin_at() {
             complain(&format!("admin endpoints on http://{address}: /livez, /readyz, /metrics"));
         }
@@ -316,22 +337,50 @@ impl HttpArgs {
             tracing::warn!("no token is needed: --no-auth-loopback");
         }
         if let Some(token) = token {
+            let how = if own {
+                format!("claude mcp add --transport http truedy {url} --header 'Authorization: Bearer {token}'")
+            } else {
+                let Listen::Unix(path) = server.at() else { return };
+                format!(
+                    "curl --unix-socket {} http://localhost/mcp --header 'Authorization: Bearer {token}' …",
+                    path.display()
+                )
+            };
             complain(&format!(
-                "the token of this run (use --tokens for one that lasts): {token}\n  \
-                 claude mcp add --transport http truedy {url} --header 'Authorization: Bearer {token}'"
+                "the token of this run, which ends with it (--tokens makes some that last): {token}\n  {how}"
             ));
         }
     }
 }
 
+/// What the server works on: which Truedy, for whom, and what is missing.
+fn what(settings: &Settings, tenants: &[Arc<Tenant>]) -> Vec<String> {
+    let mut what = vec![if settings.sandbox { "the sandbox".to_owned() } else { "Truedy, live".to_owned() }];
+    if settings.config.is_some() {
+        let names: Vec<&str> = tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+        what.push(format!("tenants: {}", names.join(", ")));
+    }
+    if !settings.sandbox && tenants.iter().any(|tenant| !tenant.service.has_key()) {
+        what.push(
+            "no API key is set, so every call will be refused: set TRUEDY_API_KEY, or try it with --sandbox".to_owned(),
+        );
+    }
+    what
+}
+
 /// Counts from now on, to be shown at `/metrics`.
 fn recorder() -> Result<PrometheusHandle, ConfigError> {
     let fault = |error: &dyn std::fmt::Display| ConfigError(format!("The metrics could not be set up: {error}."));
-    PrometheusBuilder::new()
+    let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("seconds".to_owned()), &TIMES)
         .map_err(|error| fault(&error))?
         .install_recorder()
-        .map_err(|error| fault(&error))
+        .map_err(|error| fault(&error))?;
+    // Alerts look at growth: what never happened is zero and not nothing.
+    for name in ["panics_total", "journal_errors_total", "http_connections_refused_total"] {
+        metrics::counter!(name).increment(0);
+    }
+    Ok(recorder)
 }
 
 /// What must work for the server to be ready: a change needs the journal.

@@ -14,8 +14,17 @@ use crate::truedy::{Client, Rate, Setup};
 /// A service on Truedy or on the embedded sandbox, for the one who started the program. Nothing is connected, opened or
 /// started yet.
 pub(super) fn service(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Arc<Service>, ConfigError> {
+    let mut tenants = settings.tenants()?;
+    let (Some(tenant), true) = (tenants.pop(), tenants.is_empty()) else {
+        let sentence =
+            "--config names several tenants, and this command works for one: name one alone, or leave --config out.";
+        return Err(ConfigError(sentence.to_owned()));
+    };
+    let key = if settings.sandbox { None } else { tenant.key()? };
+    let settings = &tenant.settings;
     let policy = settings.policy(&Catalog::names())?;
-    let (journal, upstream) = (journal(settings, redactor)?, upstream(settings, settings.key()?, redactor)?);
+    let account = key.as_ref().map_or_else(|| settings.mode().to_owned(), |key| settings.account(key));
+    let (journal, upstream) = (open_journal(settings, redactor, account)?, upstream(settings, key, redactor)?);
     let (keys, crowd) = (keys(settings)?, Crowd::new(Bounds::ALONE));
     Ok(Service::new(Parts { policy, upstream, journal, keys, redactor: Arc::clone(redactor), crowd }))
 }

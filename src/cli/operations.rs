@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Exit, complain, logging, open, print};
 use crate::config::{ConfigError, Settings};
-use crate::domain::{Argument, ChangeName, Moment, NumberRef, OperationState, Redactor, Status, clean_to};
+use crate::domain::{Argument, Caller, ChangeName, Moment, NumberRef, OperationState, Redactor, Status, clean_to};
 use crate::journal::{Ending, Journal, KnownBy, Operation, Query, State, Unavailable, moment};
 
 /// How often new changes are looked for.
@@ -191,8 +191,12 @@ fn line(operation: &Operation) -> String {
     let what = operation.outcome.as_deref().unwrap_or("-");
     let rule = operation.rule.as_ref().map(|rule| format!(" ({rule})")).unwrap_or_default();
     let direction = operation.object.direction.as_ref().map(|way| format!(" {way}")).unwrap_or_default();
+    // Whoever is alone need not be told so.
+    let caller = Caller { tenant: operation.tenant.clone(), principal: operation.principal.clone() };
+    let whose =
+        if caller == Caller::local() { String::new() } else { format!("  {}/{}", caller.tenant, caller.principal) };
     format!(
-        "{}  {:<7}  {:<15}  {}{direction}  {what}{rule}  {}\n",
+        "{}  {:<7}  {:<15}  {}{direction}  {what}{rule}  {}{whose}\n",
         moment(operation.begun_at),
         operation.state,
         operation.tool,

@@ -50,8 +50,8 @@ pub(super) fn run(arguments: &TokenArgs) -> Result<Exit, ConfigError> {
         None => Scope::ALL.into(),
         Some(names) => scopes(names.iter().map(|name| name.trim())).map_err(|why| wrong("--scopes", why))?,
     };
-    // What stands there already must stay of use.
-    if new.tokens.exists() {
+    // What stands there already must stay of use. An administrator may write for the user whom the file was given to.
+    if new.tokens.exists() && !is_of_another_user_and_ours_to_write(&new.tokens) {
         private_bytes(&new.tokens, FILE_LIMIT)
             .map_err(|why| ConfigError(format!("--tokens {} cannot be used: {why}.", new.tokens.display())))?;
     }
@@ -67,4 +67,16 @@ pub(super) fn run(arguments: &TokenArgs) -> Result<Exit, ConfigError> {
             Ok(Exit::Failed)
         }
     }
+}
+
+#[cfg(unix)]
+fn is_of_another_user_and_ours_to_write(file: &std::path::Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let private = |about: std::fs::Metadata| about.is_file() && about.uid() != 0 && about.mode() & 0o077 == 0;
+    rustix::process::geteuid().is_root() && std::fs::symlink_metadata(file).is_ok_and(private)
+}
+
+#[cfg(not(unix))]
+fn is_of_another_user_and_ours_to_write(_: &std::path::Path) -> bool {
+    false
 }

@@ -17,6 +17,9 @@ use crate::mcp::{Principal, Tenant};
 /// How long a client waits before it tries again while the issuer's keys cannot be fetched.
 const ISSUER_AGAIN: u32 = 5;
 
+/// What a client is told to ask for that brings no token: what is needed beyond it is told when it is needed.
+const LEAST: Scope = Scope::NumbersRead;
+
 /// How callers are told apart.
 pub enum Door {
     /// Everybody who reaches it is this one: only on this machine, and only if the operator says so.
@@ -80,11 +83,11 @@ impl Door {
         Err(match outside {
             Outside::Nothing => {
                 let answer = refusal(StatusCode::UNAUTHORIZED, "A bearer token is needed: Authorization: Bearer TOKEN");
-                with(answer, WWW_AUTHENTICATE, &self.challenge(None, &Scope::ALL))
+                with(answer, WWW_AUTHENTICATE, &self.challenge(None, LEAST))
             }
             Outside::Wrong(why) => {
                 let answer = refusal(StatusCode::UNAUTHORIZED, &format!("The bearer token is refused: {why}"));
-                with(answer, WWW_AUTHENTICATE, &self.challenge(Some("invalid_token"), &Scope::ALL))
+                with(answer, WWW_AUTHENTICATE, &self.challenge(Some("invalid_token"), LEAST))
             }
             Outside::NotNow => {
                 busy(StatusCode::SERVICE_UNAVAILABLE, ISSUER_AGAIN, "The keys of the issuer cannot be fetched now.")
@@ -94,19 +97,18 @@ impl Door {
 
     /// The answer to somebody whose token is good, but not for this.
     pub(super) fn step_up(&self, answer: Response<Body>, scope: Scope) -> Response<Body> {
-        with(answer, WWW_AUTHENTICATE, &self.challenge(Some("insufficient_scope"), &[scope]))
+        with(answer, WWW_AUTHENTICATE, &self.challenge(Some("insufficient_scope"), scope))
     }
 
     /// What a client needs to come in: RFC 6750 §3, RFC 9728 §5.1.
-    fn challenge(&self, error: Option<&str>, scopes: &[Scope]) -> String {
+    fn challenge(&self, error: Option<&str>, scope: Scope) -> String {
         let mut parts = vec!["realm=\"truedy-mcp\"".to_owned()];
         parts.extend(error.map(|error| format!("error=\"{error}\"")));
         if let Some(oauth) = self.oauth() {
             parts.push(format!("resource_metadata=\"{}\"", oauth.metadata_url()));
         }
         if self.oauth().is_some() || error == Some("insufficient_scope") {
-            parts
-                .push(format!("scope=\"{}\"", scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")));
+            parts.push(format!("scope=\"{scope}\""));
         }
         format!("Bearer {}", parts.join(", "))
     }
@@ -134,7 +136,13 @@ impl Verifiers {
             return self.principal(&holder.tenant, holder.principal, holder.scopes);
         }
         let Some(oauth) = &self.oauth else {
-            return Err(Outside::Wrong("it is not known, or was taken out".to_owned()));
+            let readable = self.tokens.as_ref().is_none_or(|tokens| tokens.is_readable());
+            let why = if readable {
+                "it is not known, or was taken out"
+            } else {
+                "the server's file of tokens cannot be used now, so no token is known; its operator finds why in its log"
+            };
+            return Err(Outside::Wrong(why.to_owned()));
         };
         match oauth.verify(token).await {
             Ok(identity) => self.principal(&identity.tenant, identity.principal, identity.scopes),

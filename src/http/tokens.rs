@@ -112,6 +112,12 @@ impl Tokens {
         told
     }
 
+    /// Whether nobody can come in with a token.
+    pub fn is_empty(&self) -> bool {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.as_ref().map_or(true, |entries| entries.0.is_empty())
+    }
+
     /// Whether the file could be read when it was last looked at.
     pub(super) fn is_readable(&self) -> bool {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).is_ok()
@@ -202,7 +208,14 @@ pub fn add(file: &Path, holder: &Holder, now: &str) -> Result<String, String> {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
     }
-    let length = fs::metadata(file).map_or(0, |about| about.len());
+    let there = match fs::read(file) {
+        Ok(there) => there,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error.to_string()),
+    };
+    // Nothing is written into a file of another kind, such as a key, nor behind what nobody could read.
+    parse(&there).map_err(|why| format!("it is no file of tokens, and nothing was written: {why}"))?;
+    let length = u64::try_from(there.len()).unwrap_or(u64::MAX);
     if length + u64::try_from(entry.len()).unwrap_or(u64::MAX) > FILE_LIMIT {
         return Err(format!(
             "it would be larger than {} KiB: take out tokens that are no longer used",
@@ -302,6 +315,12 @@ mod tests {
         assert!(add(&link, &holder("ana"), "now").is_err() && !dir.path().join("target").exists());
         fs::write(&large, vec![b'\n'; usize::try_from(FILE_LIMIT).unwrap()]).unwrap();
         assert!(add(&large, &holder("ana"), "now").is_err());
+        for other in ["-----BEGIN PRIVATE KEY-----\nxx\n", "truedy_0123456789\n", "[[token]]\nprincipal = \"ana\"\n"] {
+            let file = dir.path().join("other");
+            fs::write(&file, other).unwrap();
+            assert!(add(&file, &holder("ana"), "now").unwrap_err().contains("no file of tokens"), "{other}");
+            assert_eq!(fs::read_to_string(&file).unwrap(), other);
+        }
     }
 
     #[test]

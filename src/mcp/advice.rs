@@ -145,7 +145,7 @@ pub(super) fn on_problems(problems: &[Problem], effect: Effect) -> Refusal {
 pub(super) fn on_missing_key() -> Refusal {
     Refusal::new(
         Status::AuthFailed,
-        "Nothing was sent. No Truedy API key is set. The operator must set TRUEDY_API_KEY (or TRUEDY_API_KEY_FILE) in the env entry of this server in the client's configuration, with a key from Truedy's dashboard (Settings > API Keys), and restart; or start it with --sandbox to try it without an account.",
+        "Nothing was sent. No Truedy API key is set. The operator must set TRUEDY_API_KEY (or TRUEDY_API_KEY_FILE) where this server is started (if the client starts it, in the env entry of its configuration), with a key from Truedy's dashboard (Settings > API Keys), and restart; or start it with --sandbox to try it without an account.",
     )
 }
 

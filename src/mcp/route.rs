@@ -269,6 +269,11 @@ impl Service {
         open.len()
     }
 
+    /// Whether it has a key for Truedy.
+    pub fn has_key(&self) -> bool {
+        !matches!(self.upstream, Upstream::NoKey)
+    }
+
     /// How many operations of this account are not known; `None` if that cannot be told now.
     pub async fn unresolved(&self) -> Option<usize> {
         self.journal.unresolved().await.ok().map(|operations| operations.len())

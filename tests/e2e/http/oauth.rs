@@ -21,7 +21,7 @@ async fn believing(issuer: &Issuer, upstream: &Upstream, arguments: &[&str]) -> 
 }
 
 fn challenge(error: &str) -> String {
-    format!("Bearer realm=\"truedy-mcp\"{error}, resource_metadata=\"{METADATA}\", scope=\"{ALL}\"")
+    format!("Bearer realm=\"truedy-mcp\"{error}, resource_metadata=\"{METADATA}\", scope=\"numbers:read\"")
 }
 
 async fn list(server: &Served, token: &str) -> Answer {

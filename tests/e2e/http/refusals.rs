@@ -66,6 +66,35 @@ async fn letting_everybody_in_goes_with_nothing_that_says_otherwise() {
 }
 
 #[tokio::test]
+async fn tenants_that_no_token_could_reach_are_not_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("truedy.toml");
+    let issuer = "https://login.example.com";
+    let oauth =
+        ["--oauth-issuer", issuer, "--oauth-audience", "https://mcp.example.com/mcp", "--oauth-jwks-url", issuer];
+    private(&config, "[tenants.acme]\napi_key_env = \"A\"\n");
+    let with = [&oauth[..], &["--config", config.to_str().unwrap()]].concat();
+    let keys = [("A", "truedy_KeyOfA00000000000000000000000001")];
+    refused(&with, &keys, "there are: acme").await;
+    Served::start(&[&with[..], &["--oauth-tenant-claim", "org"]].concat(), &keys).await;
+    private(&config, "[tenants.default]\napi_key_env = \"A\"\n");
+    Served::start(&with, &keys).await;
+}
+
+#[tokio::test]
+async fn what_it_works_on_is_said_at_the_start() {
+    let without_key = Served::start(&["--no-auth-loopback"], &[("TRUEDY_API_KEY", "")]).await;
+    without_key.until_it_says("working on Truedy, live; no API key is set").await;
+    let play = Served::start(&["--sandbox", "--ephemeral"], &[]).await;
+    play.until_it_says("working on the sandbox").await;
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("tokens.toml");
+    private(&empty, "");
+    let nobody = Served::start(&["--sandbox", "--ephemeral", "--tokens", empty.to_str().unwrap()], &[]).await;
+    nobody.until_it_says("the file of tokens holds none").await;
+}
+
+#[tokio::test]
 async fn more_than_one_replica_needs_what_all_of_them_share() {
     let dir = tempfile::tempdir().unwrap();
     let key = dir.path().join("key");
@@ -78,6 +107,7 @@ async fn more_than_one_replica_needs_what_all_of_them_share() {
     refused(&[&two[..], &key, &postgres, &["--sandbox"]].concat(), &[], "no --sandbox").await;
     refused(&[&two[..], &postgres].concat(), &[], "--state-key-file").await;
     refused(&[&two[..], &postgres, &key, &["--sessions"]].concat(), &[], "--sessions").await;
+    refused(&[&two[..], &postgres, &key, &["--legacy-sse"]].concat(), &[], "--legacy-sse").await;
     refused(&key, &[("TRUEDY_MCP_REPLICAS", "3")], "--journal postgres://").await;
 }
 
