@@ -65,7 +65,7 @@ impl Bare {
         let text = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
         let holder = |number: &Value, field: &str| {
             let agent = agents.iter().find(|agent| agent["id"] == number[field]);
-            agent.map_or_else(|| "none".to_owned(), |agent| format!("{} ({})", text(agent, "name"), text(agent, "id")))
+            agent.map_or_else(|| "none".to_owned(), |agent| text(agent, "name"))
         };
         let rows: Vec<[String; 6]> = numbers
             .iter()

@@ -210,6 +210,9 @@ impl HttpArgs {
         if self.replicas > 1 && settings.state_key_file.is_none() {
             return refuse("More than one replica needs the same key for confirmations, or one would not know what another asked: use --state-key-file FILE.".to_owned());
         }
+        if self.replicas > 1 && self.legacy_sse {
+            return refuse("--legacy-sse keeps streams in one process, and a message may reach any replica: leave it out, or run one replica.".to_owned());
+        }
         if self.replicas > 1 && self.sessions {
             return refuse("--sessions keeps sessions in one process, and a request may reach any replica: leave it out, or run one replica.".to_owned());
         }

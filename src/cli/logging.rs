@@ -41,7 +41,9 @@ pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) {
 }
 
 fn ours_or_grave(metadata: &Metadata<'_>) -> bool {
-    metadata.target().starts_with("truedy_mcp") || *metadata.level() <= Level::WARN
+    // rmcp warns of each request that was answered with an error, in the client's own words.
+    let most = if metadata.target().starts_with("rmcp") { Level::ERROR } else { Level::WARN };
+    metadata.target().starts_with("truedy_mcp") || *metadata.level() <= most
 }
 
 /// Standard error without secrets.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use super::{ConfigError, KEY_LIMIT};
 
@@ -57,7 +57,12 @@ pub fn public_bytes(file: &Path, limit: u64) -> Result<Vec<u8>, String> {
 
 /// The file and what is known of it: of the very file that is read, whatever is put in its place meanwhile.
 fn open(file: &Path) -> Result<(File, fs::Metadata), String> {
-    let open = File::open(file).map_err(|error| error.to_string())?;
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    // A pipe in its place must not hold up whoever looks.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    let open = options.open(file).map_err(|error| error.to_string())?;
     let about = open.metadata().map_err(|error| error.to_string())?;
     if about.is_file() { Ok((open, about)) } else { Err("it is not a regular file".to_owned()) }
 }
@@ -73,7 +78,8 @@ fn read(open: File, about: &fs::Metadata, limit: u64) -> Result<Vec<u8>, String>
 
 /// Whether it is a link as Kubernetes makes them in a mounted volume.
 fn is_mounted(file: &Path) -> bool {
-    fs::read_link(file).is_ok_and(|target| target.starts_with("..data"))
+    let inside = |target: &Path| target.components().all(|part| matches!(part, Component::Normal(_)));
+    fs::read_link(file).is_ok_and(|target| target.starts_with("..data") && inside(&target))
 }
 
 #[cfg(test)]
@@ -113,6 +119,18 @@ mod tests {
         symlink("..2026_11_26", dir.path().join("..data")).expect("a link");
         symlink("..data/key", dir.path().join("key")).expect("a link");
         assert_eq!(private_bytes(&dir.path().join("key"), 100), Ok(b"secret".to_vec()));
+        symlink("..data/../..data/key", dir.path().join("elsewhere")).expect("a link");
+        assert!(private_bytes(&dir.path().join("elsewhere"), 100).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_place_of_a_file_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let pipe = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg("-m600").arg(&pipe).status().expect("mkfifo");
+        assert!(made.success());
+        assert!(public_bytes(&pipe, 100).is_err() && private_bytes(&pipe, 100).is_err());
     }
 
     #[cfg(unix)]

@@ -52,7 +52,7 @@ pub(super) async fn answer(
         let mut head = head.clone();
         head.extensions.insert(principal.clone());
         let request = Request::from_parts(head, Full::new(message.clone()));
-        let answer = streamable.answer(request, &principal.caller, method.as_deref(), id.clone()).await;
+        let answer = streamable.answer(request, principal, method.as_deref(), id.clone()).await;
         message_of(answer, id).await
     });
     let answers: Vec<Value> = join_all(answering).await.into_iter().flatten().collect();

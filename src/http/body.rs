@@ -1,14 +1,17 @@
 //! Reading a request's body: bounded in size, in time as a whole, and together with all others in memory.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+
+use crate::domain::Caller;
 
 /// The longest body.
 pub(super) const LIMIT: usize = 256 * 1024;
@@ -18,6 +21,10 @@ const TIME: Duration = Duration::from_secs(10);
 const TOGETHER: usize = 64 * 1024 * 1024;
 /// The unit in which that is shared out.
 const SHARE: usize = 1024;
+/// What those of one principal may take: whoever lets large ones drip waits for itself, not others for it.
+const EACH: usize = TOGETHER / 4;
+/// Principals of whom is known how much room they take, before those who take none are forgotten.
+const KNOWN: usize = 1024;
 
 /// Why a body was not read.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,21 +33,31 @@ pub(super) struct Unread {
     pub(super) why: &'static str,
 }
 
+const FULL: Unread = Unread { status: StatusCode::SERVICE_UNAVAILABLE, why: "too many bodies are being read" };
+
 /// Reads bodies.
 pub(super) struct Bodies {
     room: Arc<Semaphore>,
+    own: Mutex<HashMap<Caller, Weak<Semaphore>>>,
     time: Duration,
+}
+
+/// The room that one body takes: of its principal's, and of all.
+#[derive(Default)]
+struct Room {
+    own: Option<OwnedSemaphorePermit>,
+    shared: Option<OwnedSemaphorePermit>,
 }
 
 impl Default for Bodies {
     fn default() -> Self {
-        Self { room: Arc::new(Semaphore::new(TOGETHER / SHARE)), time: TIME }
+        Self { room: Arc::new(Semaphore::new(TOGETHER / SHARE)), own: Mutex::default(), time: TIME }
     }
 }
 
 impl Bodies {
-    /// The whole body.
-    pub(super) async fn read<B>(&self, headers: &HeaderMap, mut body: B) -> Result<Bytes, Unread>
+    /// The whole body of this caller's request.
+    pub(super) async fn read<B>(&self, caller: &Caller, headers: &HeaderMap, mut body: B) -> Result<Bytes, Unread>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
@@ -53,17 +70,20 @@ impl Bodies {
         }
         let late = Unread { status: StatusCode::REQUEST_TIMEOUT, why: "the body did not come within 10 s" };
         let deadline = Instant::now() + self.time;
+        let own = self.of(caller);
         let reading = async {
             let mut whole = BytesMut::new();
             // Room for what has come, not for what is announced: announcing costs nothing, and few could keep out all others.
-            let mut room = None;
+            let mut room = Room::default();
             while let Some(frame) = body.frame().await {
                 let broken = Unread { status: StatusCode::BAD_REQUEST, why: "the body broke off" };
                 let Ok(data) = frame.map_err(|_| broken)?.into_data() else { continue };
                 if whole.len() + data.len() > LIMIT {
                     return Err(too_large);
                 }
-                self.make_room(&mut room, whole.len() + data.len(), deadline).await?;
+                let shares = (whole.len() + data.len()).div_ceil(SHARE);
+                enlarge(&mut room.own, &own, shares, deadline).await?;
+                enlarge(&mut room.shared, &self.room, shares, deadline).await?;
                 whole.extend_from_slice(&data);
             }
             Ok(whole.freeze())
@@ -71,25 +91,38 @@ impl Bodies {
         tokio::time::timeout_at(deadline, reading).await.unwrap_or(Err(late))
     }
 
-    /// Enlarges the room that a body takes to this length.
-    async fn make_room<'a>(
-        &'a self,
-        room: &mut Option<SemaphorePermit<'a>>,
-        length: usize,
-        deadline: Instant,
-    ) -> Result<(), Unread> {
-        let full = Unread { status: StatusCode::SERVICE_UNAVAILABLE, why: "too many bodies are being read" };
-        let held = room.as_ref().map_or(0, SemaphorePermit::num_permits);
-        let missing = u32::try_from(length.div_ceil(SHARE).saturating_sub(held)).unwrap_or(u32::MAX);
-        match tokio::time::timeout_at(deadline, self.room.acquire_many(missing)).await {
-            Ok(Ok(more)) => match room {
-                Some(room) => room.merge(more),
-                None => *room = Some(more),
-            },
-            _ => return Err(full),
+    /// The room of this caller's bodies.
+    fn of(&self, caller: &Caller) -> Arc<Semaphore> {
+        let mut known = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(room) = known.get(caller).and_then(Weak::upgrade) {
+            return room;
         }
-        Ok(())
+        if known.len() >= KNOWN {
+            known.retain(|_, room| room.strong_count() > 0);
+        }
+        let room = Arc::new(Semaphore::new(EACH / SHARE));
+        known.insert(caller.clone(), Arc::downgrade(&room));
+        room
     }
+}
+
+/// Enlarges the part of a room that a body takes to so many shares.
+async fn enlarge(
+    taken: &mut Option<OwnedSemaphorePermit>,
+    room: &Arc<Semaphore>,
+    shares: usize,
+    deadline: Instant,
+) -> Result<(), Unread> {
+    let held = taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+    let missing = u32::try_from(shares.saturating_sub(held)).unwrap_or(u32::MAX);
+    match tokio::time::timeout_at(deadline, Arc::clone(room).acquire_many_owned(missing)).await {
+        Ok(Ok(more)) => match taken {
+            Some(taken) => taken.merge(more),
+            None => *taken = Some(more),
+        },
+        _ => return Err(FULL),
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -104,11 +137,17 @@ mod tests {
         let bodies = Bodies::default();
         let whole = |length: usize| Full::new(Bytes::from(vec![b' '; length]));
         let none = HeaderMap::new();
-        assert_eq!(bodies.read(&none, whole(LIMIT)).await.unwrap().len(), LIMIT);
-        assert_eq!(bodies.read(&none, whole(LIMIT + 1)).await.unwrap_err().status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(bodies.read(&Caller::local(), &none, whole(LIMIT)).await.unwrap().len(), LIMIT);
+        assert_eq!(
+            bodies.read(&Caller::local(), &none, whole(LIMIT + 1)).await.unwrap_err().status,
+            StatusCode::PAYLOAD_TOO_LARGE
+        );
         let mut told = HeaderMap::new();
         told.insert(CONTENT_LENGTH, (LIMIT + 1).into());
-        assert_eq!(bodies.read(&told, whole(1)).await.unwrap_err().status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(
+            bodies.read(&Caller::local(), &told, whole(1)).await.unwrap_err().status,
+            StatusCode::PAYLOAD_TOO_LARGE
+        );
         assert_eq!(bodies.room.available_permits(), TOGETHER / SHARE, "all room was given back");
     }
 
@@ -120,7 +159,10 @@ mod tests {
         });
         let body = StreamBody::new(Box::pin(drips));
         let (bodies, begun) = (Bodies::default(), Instant::now());
-        assert_eq!(bodies.read(&HeaderMap::new(), body).await.unwrap_err().status, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(
+            bodies.read(&Caller::local(), &HeaderMap::new(), body).await.unwrap_err().status,
+            StatusCode::REQUEST_TIMEOUT
+        );
         assert_eq!(begun.elapsed(), TIME);
     }
 
@@ -129,9 +171,12 @@ mod tests {
         let bodies = Bodies::default();
         let held = bodies.room.acquire_many(u32::try_from(TOGETHER / SHARE).unwrap()).await.unwrap();
         let body = || Full::new(Bytes::from_static(b"{}"));
-        assert_eq!(bodies.read(&HeaderMap::new(), body()).await.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            bodies.read(&Caller::local(), &HeaderMap::new(), body()).await.unwrap_err().status,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
         drop(held);
-        assert!(bodies.read(&HeaderMap::new(), body()).await.is_ok());
+        assert!(bodies.read(&Caller::local(), &HeaderMap::new(), body()).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -144,12 +189,48 @@ mod tests {
                 let (bodies, headers) = (Arc::clone(&bodies), headers.clone());
                 let silent =
                     StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, std::convert::Infallible>>());
-                tokio::spawn(async move { bodies.read(&headers, silent).await });
+                tokio::spawn(async move { bodies.read(&Caller::local(), &headers, silent).await });
             }
         }
         tokio::task::yield_now().await;
         let begun = Instant::now();
-        assert!(bodies.read(&HeaderMap::new(), Full::new(Bytes::from_static(b"{}"))).await.is_ok());
+        assert!(bodies.read(&Caller::local(), &HeaderMap::new(), Full::new(Bytes::from_static(b"{}"))).await.is_ok());
         assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    /// A body of which this much comes, and then nothing.
+    fn stalled(length: usize) -> impl http_body::Body<Data = Bytes, Error = std::convert::Infallible> + Unpin {
+        let begun = futures::stream::once(std::future::ready(Ok(Frame::data(Bytes::from(vec![b' '; length])))));
+        StreamBody::new(Box::pin(futures::StreamExt::chain(begun, futures::stream::pending())))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_lets_large_bodies_drip_is_the_only_one_who_waits() {
+        let bodies = Arc::new(Bodies::default());
+        let dripping = Caller { principal: "ana".to_owned(), ..Caller::local() };
+        let drip = |count: usize, length: usize| {
+            for _ in 0..count {
+                let (bodies, dripping) = (Arc::clone(&bodies), dripping.clone());
+                tokio::spawn(async move { bodies.read(&dripping, &HeaderMap::new(), stalled(length)).await });
+            }
+        };
+        let (begun, whole) = (Instant::now(), || Full::new(Bytes::from_static(b"{}")));
+        let settled = async || {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        };
+        // Any number of small ones that do not end are in nobody's way, not even in their principal's own.
+        drip(1000, 10);
+        settled().await;
+        assert!(bodies.read(&dripping, &HeaderMap::new(), whole()).await.is_ok());
+        drip(EACH / LIMIT, LIMIT - 1);
+        settled().await;
+        assert!(bodies.read(&Caller::local(), &HeaderMap::new(), whole()).await.is_ok());
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        let own = tokio::time::timeout(TIME / 2, bodies.read(&dripping, &HeaderMap::new(), whole())).await;
+        assert!(own.is_err(), "it waits for itself");
+        tokio::time::sleep(TIME).await;
+        assert!(bodies.read(&dripping, &HeaderMap::new(), whole()).await.is_ok());
     }
 }

@@ -34,11 +34,9 @@ const WRITE: Duration = Duration::from_secs(10);
 const MAX_HEADERS: usize = 64;
 /// What a connection buffers of a head or of what is pipelined behind it.
 const BUFFER: usize = 32 * 1024;
-/// Connections beyond the limit that are told so at the same time; more are closed without a word.
-const TURNED_AWAY: usize = 64;
-/// How long telling that may take.
-const TELLING: Duration = Duration::from_millis(500);
-/// How long whoever was told so may go on sending before the connection is closed.
+/// Connections beyond the limit that are heard out at the same time; more are closed as soon as they were told.
+const TURNED_AWAY: usize = 512;
+/// How long whoever was told that there is no room may go on sending before the connection is closed.
 const LISTENING: Duration = Duration::from_millis(100);
 /// After an error of accepting, such as too many open files, this long nothing is accepted.
 const BREATH: Duration = Duration::from_millis(50);
@@ -82,9 +80,10 @@ impl<A: Answers> Edge<A> {
             };
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                 metrics::counter!("http_connections_refused_total").increment(1);
-                if let Ok(telling) = Arc::clone(&away).try_acquire_owned() {
-                    let tls = self.tls.is_some();
-                    tokio::spawn(turn_away(stream, tls, telling));
+                // A fresh connection takes so little at once. Over TLS nothing can be said before a handshake.
+                let told = self.tls.is_none() && stream.try_write(FULL).is_ok();
+                if let (true, Ok(listening)) = (told, Arc::clone(&away).try_acquire_owned()) {
+                    tokio::spawn(hear_out(stream, listening));
                 }
                 continue;
             };
@@ -138,21 +137,15 @@ async fn converse<A: Answers>(stream: impl AsyncRead + AsyncWrite + Unpin, answe
     drop(connection.await);
 }
 
-/// Says that there is no room, without having read anything. Over TLS nothing can be said before a handshake.
-async fn turn_away(mut stream: Stream, tls: bool, place: OwnedSemaphorePermit) {
-    let telling = async {
-        if !tls {
-            stream.write_all(FULL).await?;
-        }
-        stream.shutdown().await
-    };
-    if !matches!(tokio::time::timeout(TELLING, telling).await, Ok(Ok(()))) {
-        return;
-    }
-    drop(place);
-    // What was sent already is read, or the system would call the connection broken before this was heard.
+/// Reads for a moment what somebody sends who was told that there is no room: otherwise the system would call the connection
+/// broken before that was heard.
+async fn hear_out(mut stream: Stream, _listening: OwnedSemaphorePermit) {
     let mut rest = [0; 1024];
-    let listening = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
+    let listening = async {
+        if stream.shutdown().await.is_ok() {
+            while matches!(stream.read(&mut rest).await, Ok(1..)) {}
+        }
+    };
     drop(tokio::time::timeout(LISTENING, listening).await);
 }
 

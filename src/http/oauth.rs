@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use url::{Host, Url};
 
 use super::jwks::{Key, KeySource, NoKey};
+use crate::domain::clean_to;
 use crate::guard::Scope;
 
 /// The largest token that is looked at.
@@ -260,9 +261,9 @@ fn scopes(claims: &Map<String, Value>) -> BTreeSet<Scope> {
     given.map(words).unwrap_or_default().iter().filter_map(|word| Scope::parse(word)).collect()
 }
 
-/// Whether a text can name a subject or a tenant in journals and logs.
+/// Whether a text can name a subject or a tenant in journals and logs: what is shown of it is all of it.
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().count() <= LONGEST_NAME && !text.contains(char::is_control)
+    !text.is_empty() && text.chars().count() <= LONGEST_NAME && clean_to(text, LONGEST_NAME) == text
 }
 
 fn refusal(option: &str, why: &str, example: &str) -> String {
@@ -526,7 +527,16 @@ mod tests {
         let issuer = Issuer::start().await;
         let server = server(&issuer);
         assert!(server.verify(&issuer.token(json!({ "sub": "é".repeat(200) }))).await.is_ok());
-        for bad in [json!(null), json!(""), json!(42), json!("a\nb"), json!("a\u{85}b"), json!("a".repeat(201))] {
+        for bad in [
+            json!(null),
+            json!(""),
+            json!(42),
+            json!("a\nb"),
+            json!("a\u{85}b"),
+            json!("a\u{202e}b"),
+            json!("a\u{200b}b"),
+            json!("a".repeat(201)),
+        ] {
             let token = issuer.token(json!({ "sub": bad }));
             assert_eq!(denied(&server, &token).await, Denied::Invalid("no subject"), "{bad}");
         }

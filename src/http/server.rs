@@ -238,7 +238,7 @@ fn tokens_check(tokens: Arc<Tokens>) -> (&'static str, Check) {
 async fn watched(tokens: Option<Arc<Tokens>>, tls: Option<Arc<Tls>>) {
     let reload_tokens = async {
         let Some(tokens) = tokens else { return };
-        watch(vec![tokens.file().to_owned()], || match tokens.reload() {
+        watch(vec![tokens.file().to_owned()], move || match tokens.reload() {
             Ok(count) => tracing::info!(count, "the tokens were read"),
             Err(why) => tracing::error!(why, "the file of tokens cannot be used: nobody comes in until it can"),
         })
@@ -246,7 +246,7 @@ async fn watched(tokens: Option<Arc<Tokens>>, tls: Option<Arc<Tls>>) {
     };
     let reload_certificates = async {
         let Some(tls) = tls else { return };
-        watch(tls.files(), || match tls.reload() {
+        watch(tls.files(), move || match tls.reload() {
             Ok(()) => tracing::info!("the certificate was read"),
             Err(why) => tracing::error!(why, "the new certificate cannot be used: the one before stays"),
         })
@@ -304,8 +304,8 @@ fn raise_file_limit(connections: usize) {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        // Beside connections of clients: those to Truedy, the journal, files.
-        let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(512);
+        // Beside connections of clients: those that are turned away, to Truedy, the journal, files.
+        let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(1024);
         let now = getrlimit(Resource::Nofile);
         if now.current.is_some_and(|current| current < wanted) {
             let most = now.maximum.map_or(wanted, |maximum| maximum.min(wanted));

@@ -83,7 +83,7 @@ impl Site {
         B: http_body::Body<Data = Bytes> + Unpin,
     {
         let (head, body) = request.into_parts();
-        let (place, method, begun) = (place(head.uri.path()), head.method.clone(), Instant::now());
+        let (place, method, begun) = (place(head.uri.path()), method(&head.method), Instant::now());
         let answer = match self.check(&head) {
             Ok(origin) => {
                 let origin =
@@ -96,7 +96,7 @@ impl Site {
             }
             Err(answer) => answer,
         };
-        tracing::debug!(%method, place, status = answer.status().as_u16(), time = ?begun.elapsed(), "answered");
+        tracing::debug!(method, place, status = answer.status().as_u16(), time = ?begun.elapsed(), "answered");
         metrics::counter!("http_requests_total", "place" => place, "code" => code(answer.status())).increment(1);
         answer
     }
@@ -173,12 +173,11 @@ impl Site {
         B: http_body::Body<Data = Bytes> + Unpin,
     {
         if head.method != Method::POST {
-            let caller = principal.caller.clone();
-            head.extensions.insert(principal);
+            head.extensions.insert(principal.clone());
             let request = Request::from_parts(head, Full::new(Bytes::new()));
-            return self.streamable.answer(request, &caller, None, None).await;
+            return self.streamable.answer(request, &principal, None, None).await;
         }
-        let body = match self.message(&head, body).await {
+        let body = match self.message(&principal, &head, body).await {
             Ok(body) => body,
             Err(answer) => return answer,
         };
@@ -189,11 +188,11 @@ impl Site {
             Ok(envelope) => envelope,
             Err(answer) => return answer,
         };
-        let (caller, id) = (principal.caller.clone(), envelope.id());
+        let id = envelope.id();
         let method = envelope.method.as_deref().map(str::to_owned);
-        head.extensions.insert(principal);
+        head.extensions.insert(principal.clone());
         let request = Request::from_parts(head, Full::new(body));
-        let answer = self.streamable.answer(request, &caller, method.as_deref(), id).await;
+        let answer = self.streamable.answer(request, &principal, method.as_deref(), id).await;
         keeping(answer, heard)
     }
 
@@ -226,11 +225,10 @@ impl Site {
             let answer = refusal(StatusCode::METHOD_NOT_ALLOWED, &format!("Only {allowed} works here."));
             return with(answer, ALLOW, allowed.as_str());
         }
-        let caller = principal.caller.clone();
         if path == SSE {
-            return sse.open(&caller, MESSAGES);
+            return sse.open(&principal, MESSAGES);
         }
-        let body = match self.message(&head, body).await {
+        let body = match self.message(&principal, &head, body).await {
             Ok(body) => body,
             Err(answer) => return answer,
         };
@@ -240,12 +238,12 @@ impl Site {
         };
         let query = head.uri.query().unwrap_or_default().to_owned();
         let session = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "sessionId");
-        head.extensions.insert(principal);
-        sse.message(&caller, session.as_ref().map(|(_, id)| id.as_ref()), head, &body, id).await
+        head.extensions.insert(principal.clone());
+        sse.message(&principal, session.as_ref().map(|(_, id)| id.as_ref()), head, &body, id).await
     }
 
     /// The body of a message, which is JSON by its type.
-    async fn message<B>(&self, head: &Parts, body: B) -> Result<Bytes, Response<Body>>
+    async fn message<B>(&self, principal: &Principal, head: &Parts, body: B) -> Result<Bytes, Response<Body>>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
@@ -255,7 +253,7 @@ impl Site {
         if !essence.eq_ignore_ascii_case("application/json") {
             return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"));
         }
-        self.bodies.read(&head.headers, body).await.map_err(|unread| match unread.status {
+        self.bodies.read(&principal.caller, &head.headers, body).await.map_err(|unread| match unread.status {
             StatusCode::SERVICE_UNAVAILABLE => busy(unread.status, LATER, unread.why),
             status => refusal(status, unread.why),
         })
@@ -334,6 +332,18 @@ fn place(path: &str) -> &'static str {
         MESSAGES => "messages",
         "/" => "landing",
         _ if path.starts_with(METADATA) => "metadata",
+        _ => "other",
+    }
+}
+
+/// A method, for a line in the log: whatever else it is called is one of them.
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
         _ => "other",
     }
 }

@@ -37,6 +37,17 @@ pub struct Holder {
 #[derive(Debug, Default)]
 struct Entries(Vec<([u8; 32], Holder)>);
 
+impl Entries {
+    /// What is wrong with entries whose tenant there is not: they open nothing.
+    fn of_nobody<'a>(&'a self, tenants: &'a BTreeSet<String>) -> impl Iterator<Item = String> + 'a {
+        let lost = self.0.iter().filter(|(_, holder)| !tenants.contains(&holder.tenant));
+        lost.map(|(_, Holder { principal, tenant, .. })| {
+            let known = tenants.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            format!("the token of {principal:?}: there is no tenant {tenant:?}; there are: {known}")
+        })
+    }
+}
+
 /// The file as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,7 +88,10 @@ pub struct Tokens {
 impl Tokens {
     /// The tokens of this file, for these tenants. A file that cannot be read or understood is an error.
     pub fn open(file: PathBuf, tenants: BTreeSet<String>, reader: Arc<Reader>) -> Result<Self, String> {
-        let entries = parse(&reader(&file)?, &tenants)?;
+        let entries = parse(&reader(&file)?)?;
+        if let Some(why) = entries.of_nobody(&tenants).next() {
+            return Err(why);
+        }
         Ok(Self { file, reader, tenants, entries: RwLock::new(Ok(entries)) })
     }
 
@@ -88,7 +102,11 @@ impl Tokens {
 
     /// Reads the file again. What cannot be understood lets nobody in: whoever was taken out must not stay.
     pub(super) fn reload(&self) -> Result<usize, String> {
-        let entries = (self.reader)(&self.file).and_then(|bytes| parse(&bytes, &self.tenants));
+        let entries = (self.reader)(&self.file).and_then(|bytes| parse(&bytes));
+        // A slip in one entry shuts out nobody but its holder.
+        for why in entries.iter().flat_map(|entries| entries.of_nobody(&self.tenants)) {
+            tracing::error!(why, "a token is good for nothing");
+        }
         let told = entries.as_ref().map(|entries| entries.0.len()).map_err(Clone::clone);
         *self.entries.write().unwrap_or_else(PoisonError::into_inner) = entries;
         told
@@ -113,7 +131,7 @@ impl Tokens {
     }
 }
 
-fn parse(bytes: &[u8], tenants: &BTreeSet<String>) -> Result<Entries, String> {
+fn parse(bytes: &[u8]) -> Result<Entries, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is no text".to_owned())?;
     // The message alone: what stands around it in the file is nobody's business.
     let written: Written = toml::from_str(text).map_err(|error| {
@@ -125,10 +143,6 @@ fn parse(bytes: &[u8], tenants: &BTreeSet<String>) -> Result<Entries, String> {
         let bad = |why: String| format!("token {}: {why}", at + 1);
         let digest = from_hex(&entry.sha256).ok_or_else(|| bad("sha256 is not 64 hexadecimal digits".to_owned()))?;
         Caller::check_name("principal", &entry.principal).map_err(bad)?;
-        if !tenants.contains(&entry.tenant) {
-            let known = tenants.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            return Err(bad(format!("there is no tenant {:?}; there are: {known}", entry.tenant)));
-        }
         let scopes = match entry.scopes {
             None => Scope::ALL.into(),
             Some(names) => scopes(names.iter().map(String::as_str)).map_err(bad)?,
@@ -184,7 +198,17 @@ pub fn add(file: &Path, holder: &Holder, now: &str) -> Result<String, String> {
     let mut options = fs::OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    let length = fs::metadata(file).map_or(0, |about| about.len());
+    if length + u64::try_from(entry.len()).unwrap_or(u64::MAX) > FILE_LIMIT {
+        return Err(format!(
+            "it would be larger than {} KiB: take out tokens that are no longer used",
+            FILE_LIMIT / 1024
+        ));
+    }
     // One write: whoever reads meanwhile sees all of the entry or nothing.
     let written = options.open(file).and_then(|mut file| {
         file.write_all(entry.as_bytes())?;
@@ -252,17 +276,45 @@ mod tests {
     }
 
     #[test]
+    fn a_tenant_that_there_is_not_stops_the_start_and_later_shuts_out_its_holder_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tokens.toml");
+        let first = add(&file, &holder("ana"), "now").unwrap();
+        let tokens = open(&file).unwrap();
+        let lost = add(&file, &Holder { tenant: "acmee".to_owned(), ..holder("zed") }, "now").unwrap();
+        assert_eq!(tokens.reload(), Ok(2));
+        assert!(tokens.is_readable() && tokens.holder(&first).is_some());
+        // The door knows no such tenant, whatever the file says.
+        assert_eq!(tokens.holder(&lost).map(|holder| holder.tenant), Some("acmee".to_owned()));
+        let error = open(&file).err().unwrap();
+        assert!(
+            error.contains("\"zed\"") && error.contains("no tenant \"acmee\"; there are: acme, default"),
+            "{error}"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_token_goes_into_no_other_file_and_no_file_that_would_not_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, large) = (dir.path().join("link"), dir.path().join("large"));
+        std::os::unix::fs::symlink(dir.path().join("target"), &link).unwrap();
+        assert!(add(&link, &holder("ana"), "now").is_err() && !dir.path().join("target").exists());
+        fs::write(&large, vec![b'\n'; usize::try_from(FILE_LIMIT).unwrap()]).unwrap();
+        assert!(add(&large, &holder("ana"), "now").is_err());
+    }
+
+    #[test]
     fn a_file_that_is_not_understood_says_where() {
         let digest = "ab".repeat(32);
         let entry = |rest: &str| format!("[[token]]\nsha256 = \"{digest}\"\nprincipal = \"ana\"\n{rest}");
-        let told = |text: &str| parse(text.as_bytes(), &tenants()).map(|entries| entries.0.len());
+        let told = |text: &str| parse(text.as_bytes()).map(|entries| entries.0.len());
         assert_eq!(told(""), Ok(0));
         assert_eq!(told(&entry("")), Ok(1));
-        let all = parse(entry("").as_bytes(), &tenants()).unwrap();
+        let all = parse(entry("").as_bytes()).unwrap();
         assert_eq!((all.0[0].1.tenant.as_str(), all.0[0].1.scopes.len()), ("default", 6));
         for (text, part) in [
             (entry("scopes = [\"numbers:write\"]"), "there is no scope \"numbers:write\"; there are: numbers:read"),
-            (entry("tenant = \"other\""), "there is no tenant \"other\"; there are: acme, default"),
             (entry("secret = \"x\""), "line 4"),
             (entry("") + &entry(""), "token 2: the same token stands there twice"),
             (entry("").replace(&digest, "xy"), "sha256"),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Changes take effect within a second.
@@ -30,16 +31,20 @@ fn look(file: &Path) -> Option<Look> {
 }
 
 /// Calls `changed` each time one of the files is not what it was, and once at first: it may have changed since it was
-/// read. Never ends.
-pub(super) async fn watch(files: Vec<PathBuf>, mut changed: impl FnMut()) {
-    let all = || files.iter().map(|file| look(file)).collect::<Vec<_>>();
-    let mut before = Vec::new();
+/// read. Never ends. All of it is done beside the runtime: a file system may take its time, and nobody else shall wait for it.
+pub(super) async fn watch(files: Vec<PathBuf>, changed: impl Fn() + Send + Sync + 'static) {
+    let (changed, mut before) = (Arc::new(changed), Vec::new());
     loop {
         tokio::time::sleep(EVERY).await;
-        let now = all();
-        if now != before {
-            before = now;
-            changed();
-        }
+        let (files, changed, known) = (files.clone(), Arc::clone(&changed), std::mem::take(&mut before));
+        let looked = tokio::task::spawn_blocking(move || {
+            let now: Vec<_> = files.iter().map(|file| look(file)).collect();
+            if now != known {
+                changed();
+            }
+            now
+        });
+        // After a fault they count as changed.
+        before = looked.await.unwrap_or_default();
     }
 }

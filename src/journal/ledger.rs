@@ -345,6 +345,11 @@ pub(super) async fn refuse(
     own: i64,
 ) -> Outcome<()> {
     let now = transaction.now().await?;
+    // One row holds a nonce; a second no to the same question is recorded without it.
+    let nonce = match &refused.nonce {
+        Some(nonce) if !nonce_used(transaction, &refused.caller, nonce).await? => Some(nonce.as_str()),
+        _ => None,
+    };
     let row = NewRow {
         id,
         caller: &refused.caller,
@@ -354,7 +359,7 @@ pub(super) async fn refuse(
         object: &refused.object,
         flight: None,
         digest: &refused.digest,
-        nonce: None,
+        nonce,
         price: None,
         evidence: refused.evidence,
         now,

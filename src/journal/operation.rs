@@ -192,6 +192,8 @@ pub struct Refused {
     pub rule: Option<String>,
     /// What had been given.
     pub evidence: Evidence,
+    /// The nonce of a question that a person answered with no: no other answer to it counts.
+    pub nonce: Option<String>,
 }
 
 /// An operation as it is kept.

@@ -167,6 +167,11 @@ pub(super) fn on_flight(number: &str, effect: Effect) -> Refusal {
     Refusal::new(Status::DuplicateInFlight, summary).with("number", number).retryable()
 }
 
+/// A confirmation, or an answer to a question, is good once.
+pub(super) fn on_answer_used(effect: Effect) -> Refusal {
+    Refusal::new(Status::ConfirmationUsed, format!("{} The confirmation was used already.", nothing(effect)))
+}
+
 /// An operation about the same number stands in the way.
 pub(super) fn on_duplicate(other: &Operation, effect: Effect) -> Refusal {
     let name = other.object.name();

@@ -36,6 +36,8 @@ struct Passage {
     digest: String,
     object: Object,
     evidence: Evidence,
+    /// The nonce of a question that was answered with no.
+    answered: Option<String>,
     /// Whether it is in the journal as an operation.
     begun: bool,
     /// The secrets among the arguments are looked for as long as any of the call goes on.
@@ -52,6 +54,7 @@ impl Passage {
             outcome: refusal.status.as_str(),
             rule: refusal.details.get("rule").and_then(Value::as_str).map(str::to_owned),
             evidence: self.evidence,
+            nonce: self.answered.clone(),
         }
     }
 }
@@ -88,6 +91,7 @@ impl Service {
                     given,
                     object: claims.about.clone(),
                     evidence: Evidence { flag: claims.confirm, ..Evidence::default() },
+                    answered: None,
                     begun: false,
                     held: Arc::clone(&held),
                     guest,
@@ -220,8 +224,20 @@ impl Service {
                     Subject { caller: &guest.caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
                 let then = match self.consent.ask(&guest.asker, &guest.stop, &question, &subject).await? {
                     Word::Pending(asked) => return Err(Halt::Answered(Reply::Ask(asked))),
+                    Word::No { refusal, nonce } => {
+                        passage.answered = Some(nonce);
+                        return Err(refusal.into());
+                    }
                     Word::Yes { then } => then,
                 };
+                if let Some(then) = &then {
+                    // This process knows which answers it has seen; the journal knows those that others saw.
+                    let nonce = Some(then.nonce.clone());
+                    let standing = self.journal.standing(&passage.guest.caller, T::NAME, None, nonce).await;
+                    if standing.map_err(|why| advice::on_journal(&why.0, T::EFFECT))?.nonce_used {
+                        return Err(advice::on_answer_used(T::EFFECT).into());
+                    }
+                }
                 passage.evidence.person = true;
                 // A person's thinking does not count against the time of the call.
                 desk.call.deadline = Instant::now() + left;
@@ -300,10 +316,7 @@ impl Service {
             }
             Some(Stop::JustDone(other)) => return Ok(Err(other)),
             Some(Stop::Flying(other)) => advice::on_duplicate(&other, T::EFFECT),
-            Some(Stop::NonceUsed) => {
-                let summary = format!("{} The confirmation was used already.", advice::nothing(T::EFFECT));
-                Refusal::new(Status::ConfirmationUsed, summary)
-            }
+            Some(Stop::NonceUsed) => advice::on_answer_used(T::EFFECT),
             Some(Stop::Unresolved(open)) => {
                 advice::on_unresolved(&open, without_secrets::<T>(&passage.given), T::NAME, T::EFFECT)
             }
@@ -426,7 +439,7 @@ impl Service {
 
 /// Reads what there is to know.
 async fn plan<T: Change>(tool: &T, desk: &Desk) -> Result<(T::Plan, Box<Stakes>), Halt> {
-    match tool.plan(&desk.with(desk.call.within(PLANNING))).await {
+    match tool.plan(&desk.with(desk.call.within(PLANNING).planning())).await {
         Ok(Step::Ready(plan, stakes)) => Ok((plan, stakes)),
         Ok(Step::Done(answer)) => Err(Halt::Answered(done(&answer))),
         Err(failure) => Err(words(failure, T::EFFECT, Stage::Before).into()),

@@ -66,6 +66,13 @@ pub(super) enum Word {
         /// What had been seen when the question was put, and the nonce of the state, where that was another call.
         then: Option<Then>,
     },
+    /// No, or nothing that can be taken for a yes, in answer to a question of another call.
+    No {
+        /// What is said of it.
+        refusal: Refusal,
+        /// The nonce of the state: no other answer to the same question counts any more.
+        nonce: String,
+    },
     /// The client carries the question and calls again.
     Pending(Box<InputRequiredResult>),
 }
@@ -178,14 +185,16 @@ impl Consent {
                 if !self.first_use(&opened.nonce) {
                     return self.put(form, subject, &binding).ok_or_else(fault);
                 }
-                let Ok(answer) = serde_json::from_value::<ElicitResult>(answer.clone()) else {
-                    return Err(Refusal::new(
-                        Status::HumanUnavailable,
-                        format!("{} The client's answer to the question could not be read.", question.declined),
-                    ));
+                let unreadable = || {
+                    let why = "The client's answer to the question could not be read.";
+                    Refusal::new(Status::HumanUnavailable, format!("{} {why}", question.declined))
                 };
-                let then = Then { seen: opened.seen, nonce: opened.nonce };
-                judge(&answer, question).map(|()| Word::Yes { then: Some(then) })
+                let answer = serde_json::from_value::<ElicitResult>(answer.clone()).map_err(|_| unreadable());
+                let State { nonce, seen } = opened;
+                Ok(match answer.and_then(|answer| judge(&answer, question)) {
+                    Ok(()) => Word::Yes { then: Some(Then { seen, nonce }) },
+                    Err(refusal) => Word::No { refusal, nonce },
+                })
             }
         }
     }
@@ -350,7 +359,7 @@ mod tests {
                 .ask(&second(Some(state), Some(answer.clone())), &CancellationToken::new(), &question(), &subject)
                 .await;
             assert_eq!(matches!(word, Ok(Word::Yes { .. })), right, "{answer}");
-            assert_eq!(word.is_err(), !right, "{answer}");
+            assert_eq!(matches!(word, Ok(Word::No { .. })), !right, "{answer}");
         }
     }
 

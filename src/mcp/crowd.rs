@@ -72,6 +72,11 @@ impl Crowd {
         Some(Place { crowd: Arc::clone(self), caller: caller.clone(), queue: Arc::clone(queue) })
     }
 
+    /// Whether there may be several principals.
+    pub(super) fn is_shared(&self) -> bool {
+        self.bounds.running_each < self.bounds.running
+    }
+
     /// How many calls run now.
     pub fn running(&self) -> usize {
         self.bounds.running.saturating_sub(self.running.available_permits())

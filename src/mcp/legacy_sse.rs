@@ -25,10 +25,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::pending::{Pending, answers};
+use super::principal::{Owner, Principal};
 use super::seal::hex;
 use super::streamable::{SESSIONS, SESSIONS_EACH};
 use super::wire::{Body, INVALID_REQUEST, busy, empty, error};
-use crate::domain::Caller;
 
 /// Messages of one client that wait to be read, and answers that wait to be sent.
 const QUEUE: usize = 32;
@@ -53,7 +53,7 @@ pub struct LegacySse {
 
 /// One client that is connected.
 struct Client {
-    owner: Caller,
+    owner: Owner,
     inbox: mpsc::Sender<In>,
     pending: Arc<Pending>,
 }
@@ -103,20 +103,20 @@ impl LegacySse {
     }
 
     /// Opens a stream for this caller. Its first event says where messages go, as a path relative to this server.
-    pub fn open(&self, caller: &Caller, path: &str) -> Response<Body> {
+    pub fn open(&self, principal: &Principal, path: &str) -> Response<Body> {
         let (inbox, messages) = mpsc::channel::<In>(QUEUE);
         let (out, answers_out) = outbox::channel::<Out>(QUEUE);
         let id = random_id();
         let pending = Arc::new(Pending::default());
         {
             let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-            if clients.values().filter(|client| client.owner == *caller).count() >= SESSIONS_EACH {
+            if clients.values().filter(|client| client.owner.caller == principal.caller).count() >= SESSIONS_EACH {
                 return busy(StatusCode::TOO_MANY_REQUESTS, LATER, "Too many streams: a caller has at most 16.");
             }
             if clients.len() >= SESSIONS {
                 return busy(StatusCode::SERVICE_UNAVAILABLE, LATER, "Too many streams are open.");
             }
-            clients.insert(id.clone(), Client { owner: caller.clone(), inbox, pending: Arc::clone(&pending) });
+            clients.insert(id.clone(), Client { owner: principal.owner(), inbox, pending: Arc::clone(&pending) });
         }
         let stop = self.ended.child_token();
         let messages = futures::stream::unfold(messages, |mut inbox| async { Some((inbox.recv().await?, inbox)) });
@@ -145,7 +145,7 @@ impl LegacySse {
     /// Takes a message of this caller for the stream of this id. `head` carries who calls to whoever serves it.
     pub async fn message(
         &self,
-        caller: &Caller,
+        principal: &Principal,
         id: Option<&str>,
         head: Parts,
         body: &[u8],
@@ -154,7 +154,7 @@ impl LegacySse {
         let client = {
             let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
             id.and_then(|id| clients.get(id))
-                .filter(|client| client.owner == *caller)
+                .filter(|client| client.owner == principal.owner())
                 .map(|client| (client.inbox.clone(), Arc::clone(&client.pending)))
         };
         let Some((inbox, pending)) = client else {

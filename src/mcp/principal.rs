@@ -1,11 +1,12 @@
 //! Who calls, what they may do, and for which tenant: made by the way in, which has verified it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::instructions::instructions;
 use super::route::Service;
 use crate::domain::Caller;
-use crate::guard::Rights;
+use crate::guard::{Rights, Scope};
 
 /// One tenant: its own Truedy account, limits and view of the journal.
 pub struct Tenant {
@@ -36,7 +37,20 @@ pub struct Principal {
     pub rights: Arc<Rights>,
 }
 
+/// Whose a session or a stream is: the same caller with another token may not have the same rights, and what is answered in it
+/// is answered by whoever opened it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) caller: Caller,
+    scopes: BTreeSet<Scope>,
+}
+
 impl Principal {
+    /// This principal as an owner.
+    pub(super) fn owner(&self) -> Owner {
+        Owner { caller: self.caller.clone(), scopes: self.rights.scopes.clone() }
+    }
+
     /// Somebody of a tenant.
     pub fn new(tenant: Arc<Tenant>, name: String, rights: Rights) -> Self {
         let caller = Caller { tenant: tenant.name.clone(), principal: name };

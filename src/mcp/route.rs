@@ -317,10 +317,11 @@ impl Service {
     /// A desk for one call.
     pub(super) async fn desk(&self, guest: &Guest) -> Result<Desk, Refusal> {
         let truedy = self.upstream.client().await?;
+        let whose = self.crowd.is_shared().then(|| Arc::from(guest.caller.principal.as_str()));
         let asks = guest.asker.can_ask() && self.policy.ask == Ask::Auto;
         Ok(Desk {
             truedy,
-            call: Call::reading(guest.deadline, guest.stop.clone()),
+            call: Call::reading(guest.deadline, guest.stop.clone()).of(whose),
             wants_price: asks || self.policy.needs_price() || self.policy.level >= Level::Token,
             prices: Arc::clone(&self.prices),
             policy: Arc::clone(&self.policy),

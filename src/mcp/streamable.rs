@@ -15,6 +15,7 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::principal::{Owner, Principal};
 use super::wire::{Body, INVALID_REQUEST, busy, empty, error, keeping, refusal};
 use crate::domain::Caller;
 
@@ -72,14 +73,14 @@ struct Sessions {
 
 #[derive(Default)]
 struct Owners {
-    open: HashMap<String, Caller>,
+    open: HashMap<String, Owner>,
     opening: HashMap<Caller, usize>,
     streams: HashMap<Caller, usize>,
 }
 
 impl Owners {
     fn of(&self, caller: &Caller) -> usize {
-        let open = self.open.values().filter(|owner| *owner == caller).count();
+        let open = self.open.values().filter(|owner| owner.caller == *caller).count();
         open + self.opening.get(caller).copied().unwrap_or(0)
     }
 
@@ -113,29 +114,29 @@ impl Drop for Listening {
 /// A session on its way: it counts from before it exists.
 struct Opening {
     sessions: Arc<Sessions>,
-    caller: Caller,
+    owner: Owner,
 }
 
 impl Opening {
     /// The session exists under this id.
     fn done(self, id: &str) {
         let mut owners = self.sessions.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        owners.open.insert(id.to_owned(), self.caller.clone());
+        owners.open.insert(id.to_owned(), self.owner.clone());
     }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        less(&mut self.sessions.owners.lock().unwrap_or_else(PoisonError::into_inner).opening, &self.caller);
+        less(&mut self.sessions.owners.lock().unwrap_or_else(PoisonError::into_inner).opening, &self.owner.caller);
     }
 }
 
 impl Sessions {
     /// Takes a place for one more session, or says which limit stands in the way.
-    async fn open(self: &Arc<Self>, caller: &Caller) -> Result<Opening, Response<Body>> {
+    async fn open(self: &Arc<Self>, owner: Owner) -> Result<Opening, Response<Body>> {
         self.forget_ended().await;
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        if owners.of(caller) >= self.each {
+        if owners.of(&owner.caller) >= self.each {
             let why = format!(
                 "Too many sessions: a caller has at most {}. Close one with DELETE, or let one rest for 5 minutes.",
                 self.each
@@ -145,9 +146,9 @@ impl Sessions {
         if owners.all() >= SESSIONS {
             return Err(busy(StatusCode::SERVICE_UNAVAILABLE, LATER, "Too many sessions are open."));
         }
-        *owners.opening.entry(caller.clone()).or_default() += 1;
+        *owners.opening.entry(owner.caller.clone()).or_default() += 1;
         drop(owners);
-        Ok(Opening { sessions: Arc::clone(self), caller: caller.clone() })
+        Ok(Opening { sessions: Arc::clone(self), owner })
     }
 
     /// Takes a place for one more stream of this caller, of which there may be as many as sessions.
@@ -176,8 +177,8 @@ impl Sessions {
         ended.iter().for_each(|id| drop(owners.open.remove(id)));
     }
 
-    fn belongs(&self, id: &str, caller: &Caller) -> bool {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner).open.get(id) == Some(caller)
+    fn belongs(&self, id: &str, owner: &Owner) -> bool {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).open.get(id) == Some(owner)
     }
 }
 
@@ -224,7 +225,7 @@ impl Streamable {
     pub async fn answer(
         &self,
         mut request: Request<Full<Bytes>>,
-        caller: &Caller,
+        principal: &Principal,
         method: Option<&str>,
         id: Option<Value>,
     ) -> Response<Body> {
@@ -237,15 +238,15 @@ impl Streamable {
         } else if let Some(sessions) = &self.sessions {
             match request.headers().get(SESSION_ID).map(|value| value.to_str().unwrap_or_default()) {
                 // To somebody else it looks as if it did not exist.
-                Some(session) if !sessions.belongs(session, caller) => {
+                Some(session) if !sessions.belongs(session, &principal.owner()) => {
                     return error(StatusCode::NOT_FOUND, INVALID_REQUEST, "There is no such session.", id);
                 }
-                Some(_) if *request.method() == Method::GET => match sessions.listen(caller) {
+                Some(_) if *request.method() == Method::GET => match sessions.listen(&principal.caller) {
                     Ok(place) => listening = Some(place),
                     Err(full) => return full,
                 },
                 Some(_) => {}
-                None if shakes_hands => match sessions.open(caller).await {
+                None if shakes_hands => match sessions.open(principal.owner()).await {
                     Ok(place) => opening = Some(place),
                     Err(full) => return full,
                 },

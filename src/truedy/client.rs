@@ -49,6 +49,10 @@ pub struct Call {
     pub stop: CancellationToken,
     /// Leave for the change that the call is for; a call without it can only read.
     pub clearance: Option<Arc<dyn Clearance>>,
+    /// The principal, where several share the account: none of them reads so much that nothing is left for others.
+    pub whose: Option<Arc<str>>,
+    /// Whether it reads what a change needs before it.
+    pub plans: bool,
 }
 
 impl fmt::Debug for Call {
@@ -60,7 +64,19 @@ impl fmt::Debug for Call {
 impl Call {
     /// A call that can only read.
     pub fn reading(deadline: Instant, stop: CancellationToken) -> Self {
-        Self { deadline, stop, clearance: None }
+        Self { deadline, stop, clearance: None, whose: None, plans: false }
+    }
+
+    /// The same call for this principal, one of several.
+    #[must_use]
+    pub fn of(self, whose: Option<Arc<str>>) -> Self {
+        Self { whose, ..self }
+    }
+
+    /// The same call, for what a change needs before it.
+    #[must_use]
+    pub fn planning(self) -> Self {
+        Self { plans: true, ..self }
     }
 
     /// The same call with at most this much time.
@@ -245,7 +261,11 @@ impl Client {
     /// One attempt, a redirect to the same path with a slash included.
     async fn attempt(&self, request: &Request, call: &Call) -> Result<Reply, Error> {
         let url = self.address(request)?;
-        let share = if request.nature.changes() || request.verifies { Share::Reserved } else { Share::General };
+        let share = match () {
+            () if request.nature.changes() || request.verifies => Share::Reserved,
+            () if call.plans => Share::Planning,
+            () => Share::General,
+        };
         let answer = self.exchange(request, &url, share, call).await?;
         if request.method == Method::GET && is_same_with_slash(&url, &answer) {
             let mut with_slash = url.clone();
@@ -276,7 +296,7 @@ impl Client {
 
     async fn exchange(&self, request: &Request, url: &Url, share: Share, call: &Call) -> Result<Answer, Error> {
         let asked = Instant::now();
-        let place = stopped(call, self.limiter.place(share, call.deadline)).await;
+        let place = stopped(call, self.limiter.place(share, call.whose.as_ref(), call.deadline)).await;
         metrics::histogram!("upstream_queue_seconds").record(asked.elapsed().as_secs_f64());
         match place {
             None => return Err(Error::NotSent(NotSent::Cancelled)),

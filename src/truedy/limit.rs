@@ -2,11 +2,13 @@
 //!
 //! A window of what was sent, not a leaky bucket: Truedy counts whole minutes, so the whole allowance may
 //! be used at once, and any sixty seconds hold at most the allowance whatever it is. A share is kept for
-//! changes and for finding out what they did, so that a flood of reads cannot leave a purchase unverified.
+//! changes and for finding out what they did, so that a flood of reads cannot leave a purchase unverified; half of it is open
+//! to the reads that a change needs before it. Where many principals share an account, none of them takes more than three
+//! quarters of what reads may take.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -34,6 +36,8 @@ pub enum Rate {
 pub(super) enum Share {
     /// Reads.
     General,
+    /// Reads that a change needs before it.
+    Planning,
     /// Changes, and reads that find out what a change did.
     Reserved,
 }
@@ -43,14 +47,28 @@ pub(super) enum Share {
 pub struct Limiter {
     rate: Rate,
     window: Mutex<Window>,
-    // One queue a share: the async mutex hands out turns in order.
-    turns: [tokio::sync::Mutex<()>; 2],
+    queues: [Queue; 3],
+}
+
+/// Those who wait for a place of one share.
+#[derive(Debug, Default)]
+struct Queue {
+    /// The async mutex hands out turns in order.
+    turn: tokio::sync::Mutex<()>,
     waiting: AtomicUsize,
+}
+
+/// What went out, and for whom.
+#[derive(Debug)]
+struct Sent {
+    at: Instant,
+    share: Share,
+    whose: Option<Arc<str>>,
 }
 
 #[derive(Debug, Default)]
 struct Window {
-    sent: VecDeque<(Instant, Share)>,
+    sent: VecDeque<Sent>,
     frozen_until: Option<Instant>,
     refusals: VecDeque<Instant>,
     crowded_since: Option<Instant>,
@@ -71,41 +89,56 @@ impl Drop for Waiting<'_> {
 impl Limiter {
     /// A fresh limiter.
     pub fn new(rate: Rate) -> Self {
-        Self { rate, window: Mutex::default(), turns: Default::default(), waiting: AtomicUsize::new(0) }
+        Self { rate, window: Mutex::default(), queues: Default::default() }
     }
 
-    /// Waits for a place, at most ten seconds and not beyond `deadline`. Dropping the future gives the turn back.
-    pub(super) async fn place(&self, share: Share, deadline: Instant) -> Result<(), Busy> {
+    /// Waits for a place, at most ten seconds and not beyond `deadline`. Dropping the future gives the turn back. `whose` is
+    /// the principal where there are several.
+    pub(super) async fn place(&self, share: Share, whose: Option<&Arc<str>>, deadline: Instant) -> Result<(), Busy> {
         let Rate::PerMinute(most) = self.rate else {
             return Ok(());
         };
         let give_up = deadline.min(Instant::now() + PATIENCE);
-        let waiting = Waiting(&self.waiting);
-        if self.waiting.fetch_add(1, Ordering::AcqRel) >= WAITING {
+        let queue = match share {
+            Share::General => &self.queues[0],
+            Share::Planning => &self.queues[1],
+            Share::Reserved => &self.queues[2],
+        };
+        let window = || self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = |next: Instant| Busy(next.saturating_duration_since(Instant::now()));
+        let waiting = Waiting(&queue.waiting);
+        if queue.waiting.fetch_add(1, Ordering::AcqRel) >= WAITING {
             drop(waiting);
-            return Err(Busy(self.until(share, most)));
+            return Err(window().next(share, whose, most, Instant::now()).map_or(Busy(Duration::from_secs(1)), until));
         }
-        let turn = match share {
-            Share::General => &self.turns[0],
-            Share::Reserved => &self.turns[1],
-        };
-        let Ok(_turn) = tokio::time::timeout_at(give_up, turn.lock()).await else {
-            return Err(Busy(self.until(share, most)));
-        };
         loop {
-            let next = self.window.lock().unwrap_or_else(PoisonError::into_inner).take(share, most, Instant::now());
-            match next {
-                Ok(()) => return Ok(()),
-                Err(next) if next > give_up => return Err(Busy(next.saturating_duration_since(Instant::now()))),
-                Err(next) => tokio::time::sleep_until(next).await,
+            // Whoever has had its own part waits outside of the queue: others behind it still have theirs.
+            let own = window().own(share, whose, most, Instant::now());
+            match own {
+                Some(next) if next > give_up => return Err(until(next)),
+                Some(next) => {
+                    tokio::time::sleep_until(next).await;
+                    continue;
+                }
+                None => {}
+            }
+            let Ok(_turn) = tokio::time::timeout_at(give_up, queue.turn.lock()).await else {
+                return Err(window()
+                    .next(share, whose, most, Instant::now())
+                    .map_or(Busy(Duration::from_secs(1)), until));
+            };
+            loop {
+                let next = window().take(share, whose, most, Instant::now());
+                match next {
+                    Ok(()) => return Ok(()),
+                    Err(next) if next > give_up => return Err(until(next)),
+                    Err(next) => tokio::time::sleep_until(next).await,
+                }
+                if window().own(share, whose, most, Instant::now()).is_some() {
+                    break;
+                }
             }
         }
-    }
-
-    fn until(&self, share: Share, most: u32) -> Duration {
-        let now = Instant::now();
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        window.next(share, most, now).map_or(Duration::from_secs(1), |next| next.saturating_duration_since(now))
     }
 
     /// Truedy refused although we kept within our limit: nothing goes out until it says so.
@@ -127,21 +160,33 @@ impl Limiter {
     }
 }
 
+/// How many of the places are kept for changes.
+fn reserved(whole: usize) -> usize {
+    if whole >= 2 { (whole * 17 / 100).max(1) } else { 0 }
+}
+
 impl Window {
     /// Takes a place now, or says when there will be one.
-    fn take(&mut self, share: Share, most: u32, now: Instant) -> Result<(), Instant> {
-        match self.next(share, most, now) {
+    fn take(&mut self, share: Share, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Result<(), Instant> {
+        match self.next(share, whose, most, now) {
             Some(next) => Err(next),
             None => {
-                self.sent.push_back((now, share));
+                self.sent.push_back(Sent { at: now, share, whose: whose.cloned() });
                 Ok(())
             }
         }
     }
 
+    /// When fewer than `cap` of those that count are left in the window; `None` for now.
+    fn free_at(&self, cap: usize, counts: impl Fn(&Sent) -> bool) -> Option<Instant> {
+        let held = self.sent.iter().filter(|sent| counts(sent)).count();
+        let last = (held + 1).checked_sub(cap)?.checked_sub(1)?;
+        self.sent.iter().filter(|sent| counts(sent)).nth(last).map(|sent| sent.at + WINDOW)
+    }
+
     /// When the next place of a share comes free; `None` for now.
-    fn next(&mut self, share: Share, most: u32, now: Instant) -> Option<Instant> {
-        while self.sent.front().is_some_and(|(at, _)| now.duration_since(*at) >= WINDOW) {
+    fn next(&mut self, share: Share, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Option<Instant> {
+        while self.sent.front().is_some_and(|sent| now.duration_since(sent.at) >= WINDOW) {
             self.sent.pop_front();
         }
         if let Some(until) = self.frozen_until {
@@ -151,25 +196,37 @@ impl Window {
             self.frozen_until = None;
         }
         let whole = most.max(1) as usize;
-        let free_at = |sent: &VecDeque<(Instant, Share)>, cap: usize, counts: &dyn Fn(Share) -> bool| {
-            let held = sent.iter().filter(|(_, share)| counts(*share)).count();
-            let (at, _) =
-                sent.iter().filter(|(_, share)| counts(*share)).nth((held + 1).checked_sub(cap)?.checked_sub(1)?)?;
-            Some(*at + WINDOW)
+        let any = self.free_at(whole, |_| true);
+        let of_share = match share {
+            Share::Reserved => None,
+            Share::Planning => self.free_at(self.open_to(share, whole, now), |sent| sent.share != Share::Reserved),
+            Share::General => self.free_at(self.open_to(share, whole, now), |sent| sent.share == Share::General),
         };
-        let any = free_at(&self.sent, whole, &|_| true);
-        if share == Share::Reserved {
-            return any;
+        any.max(of_share).max(self.own(share, whose, most, now))
+    }
+
+    /// When a principal has had less than its own part of a share; `None` for now, or where there is but one.
+    fn own(&self, share: Share, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Option<Instant> {
+        let whose = whose.filter(|_| share != Share::Reserved)?;
+        let part = (self.open_to(share, most.max(1) as usize, now) * 3 / 4).max(1);
+        let within = |sent: &Sent| now.duration_since(sent.at) < WINDOW;
+        self.free_at(part, |sent| within(sent) && sent.share != Share::Reserved && sent.whose.as_ref() == Some(whose))
+    }
+
+    /// How many of the places a share may take at the most.
+    fn open_to(&self, share: Share, whole: usize, now: Instant) -> usize {
+        match share {
+            Share::General => self.general(whole, now),
+            // What is left is for changes that are sent, and for finding out what became of them.
+            Share::Planning => whole - reserved(whole).div_ceil(2),
+            Share::Reserved => whole,
         }
-        let general = free_at(&self.sent, self.general(whole, now), &|share| share == Share::General);
-        any.max(general)
     }
 
     /// How many of the places reads may take: what is not reserved, and half of that for a while when others
     /// use the key, growing back by a tenth a minute.
     fn general(&self, whole: usize, now: Instant) -> usize {
-        let reserved = if whole >= 2 { (whole * 17 / 100).max(1) } else { 0 };
-        let open = whole - reserved;
+        let open = whole - reserved(whole);
         let Some(since) = self.crowded_since.map(|since| now.duration_since(since)) else {
             return open;
         };
@@ -189,7 +246,7 @@ mod tests {
     async fn granted(limiter: &Limiter, share: Share, tries: usize) -> usize {
         let mut granted = 0;
         for _ in 0..tries {
-            granted += usize::from(limiter.place(share, Instant::now()).await.is_ok());
+            granted += usize::from(limiter.place(share, None, Instant::now()).await.is_ok());
         }
         granted
     }
@@ -205,12 +262,57 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_a_change_needs_before_it_leaves_room_for_the_change() {
+        let limiter = Limiter::new(Rate::PerMinute(100));
+        assert_eq!(granted(&limiter, Share::General, 200).await, 83);
+        assert_eq!(granted(&limiter, Share::Planning, 200).await, 8);
+        assert_eq!(granted(&limiter, Share::Reserved, 200).await, 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_principal_leaves_room_for_others_and_does_not_hold_up_their_queue() {
+        let limiter = Limiter::new(Rate::PerMinute(100));
+        let (ana, ben): (Arc<str>, Arc<str>) = ("ana".into(), "ben".into());
+        let now = || Instant::now();
+        let mut granted = 0;
+        for _ in 0..200 {
+            granted += usize::from(limiter.place(Share::General, Some(&ana), now()).await.is_ok());
+        }
+        assert_eq!(granted, 62, "three quarters of 83");
+        // Ana waits for a place of hers, and Ben, who comes later, does not wait behind her.
+        tokio::time::advance(WINDOW - Duration::from_secs(5)).await;
+        let begun = now();
+        let (anas, bens) = tokio::join!(
+            async { limiter.place(Share::General, Some(&ana), now() + SOON).await.map(|()| begun.elapsed()) },
+            async { limiter.place(Share::General, Some(&ben), now() + SOON).await.map(|()| begun.elapsed()) }
+        );
+        assert_eq!((anas, bens), (Ok(Duration::from_secs(5)), Ok(Duration::ZERO)));
+        for share in [Share::Planning, Share::Reserved] {
+            assert_eq!(limiter.place(share, Some(&ben), now()).await, Ok(()), "{share:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_to_read_takes_no_place_in_the_queue_of_changes() {
+        let limiter = Arc::new(Limiter::new(Rate::PerMinute(100)));
+        granted(&limiter, Share::General, 200).await;
+        let reads = (0..2 * WAITING).map(|_| {
+            let limiter = Arc::clone(&limiter);
+            tokio::spawn(async move { limiter.place(Share::General, None, Instant::now() + SOON).await })
+        });
+        let reads: Vec<_> = reads.collect();
+        tokio::task::yield_now().await;
+        assert_eq!(limiter.place(Share::Reserved, None, Instant::now()).await, Ok(()));
+        reads.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_refusal_freezes_all_and_two_halve_the_reads() {
         let limiter = Limiter::new(Rate::PerMinute(100));
         limiter.refused(Duration::from_secs(5));
         assert_eq!(granted(&limiter, Share::Reserved, 1).await, 0);
         let before = Instant::now();
-        assert_eq!(limiter.place(Share::Reserved, before + SOON).await, Ok(()));
+        assert_eq!(limiter.place(Share::Reserved, None, before + SOON).await, Ok(()));
         assert!(before.elapsed() >= Duration::from_secs(5));
         limiter.refused(Duration::from_secs(1));
         tokio::time::advance(WINDOW).await;
@@ -222,9 +324,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_longer_than_ten_seconds() {
         let limiter = Limiter::new(Rate::PerMinute(1));
-        assert_eq!(limiter.place(Share::General, Instant::now() + SOON).await, Ok(()));
+        assert_eq!(limiter.place(Share::General, None, Instant::now() + SOON).await, Ok(()));
         let before = Instant::now();
-        assert!(limiter.place(Share::General, Instant::now() + SOON).await.is_err());
+        assert!(limiter.place(Share::General, None, Instant::now() + SOON).await.is_err());
         assert!(before.elapsed() <= PATIENCE);
     }
 
@@ -237,7 +339,7 @@ mod tests {
             for (pause, reserved) in steps {
                 now += Duration::from_millis(pause);
                 let share = if reserved { Share::Reserved } else { Share::General };
-                match window.take(share, most, now) {
+                match window.take(share, None, most, now) {
                     Ok(()) => sent.push(now),
                     Err(next) => prop_assert!(next > now),
                 }

@@ -194,6 +194,22 @@ pub(super) async fn a_token_is_good_for_one_operation_and_for_another_if_nothing
     assert_eq!(one.stops(with(3)).await, Stop::NonceUsed);
     let other = Caller { tenant: "other".to_owned(), ..Caller::local() };
     one.begins(Intent { caller: other, ..with(3) }).await;
+    // Whoever was asked and said no has answered for all, however often it is said.
+    let no = |nonce: &str| super::super::Refused {
+        caller: Caller::local(),
+        tool: "purchase_number",
+        object: Object::default(),
+        digest: "digest".to_owned(),
+        outcome: "human_declined",
+        rule: None,
+        evidence: Evidence::default(),
+        nonce: Some(nonce.to_owned()),
+    };
+    one.refuse(no("asked")).await;
+    two.refuse(no("asked")).await;
+    assert_eq!(two.stops(Intent { nonce: Some("asked".to_owned()), ..purchase(&number(4)) }).await, Stop::NonceUsed);
+    let declined = two.find(Query { limit: 10, state: Some(State::Refused), ..Query::default() }).await.unwrap();
+    assert_eq!(declined.iter().filter(|row| row.outcome.as_deref() == Some("human_declined")).count(), 2);
     let many = join_all((0..10).map(|at| {
         let nonce = Some("fresh".to_owned());
         [&one, &two][at as usize % 2].begin(Intent { nonce, ..purchase(&number(100 + at)) })
@@ -334,6 +350,7 @@ pub(super) async fn operations_are_found_by_what_they_are(fixture: Fixture) {
         outcome: "policy_denied",
         rule: Some("countries".to_owned()),
         evidence: Evidence::default(),
+        nonce: None,
     };
     journal.refuse(denied).await;
     let found = async |query: Query| {

@@ -109,7 +109,10 @@ async fn a_stream_is_of_no_use_to_anybody_else() {
     assert_eq!(served.send("GET", "/sse", &[], "").await.status, 401);
     assert_eq!(served.send("POST", &client.target, &[], &ping().to_string()).await.status, 401);
     // Each message may do what its own token allows.
-    let call = |tool: &str| json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool, "arguments": {} } });
+    let call = |tool: &str| {
+        let params = json!({ "name": tool, "arguments": {} });
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })
+    };
     assert_eq!(post(&served, &ana_reads, &client.target, &call("release_number")).await.status, 403);
     assert_eq!(post(&served, &ana_reads, &client.target, &call("list_numbers")).await.status, 202);
     assert_eq!(client.events.message().await["result"]["structuredContent"]["status"], "ok");

@@ -157,8 +157,8 @@ pub(super) fn modern(tool: &str) -> [(&'static str, &str); 3] {
     [("mcp-protocol-version", MODERN), ("mcp-method", "tools/call"), ("mcp-name", tool)]
 }
 
-/// A call of a client that can ask its user, in 2026-07-28; with the state and the answer of an earlier question, if there
-/// are any. What came back: `result`.
+/// A call of a client that can ask its user, in 2026-07-28, with the state and the answer of an earlier question where
+/// there are any; the `result` that came back.
 pub(super) async fn say(
     served: &Served,
     token: &str,
@@ -224,6 +224,12 @@ pub(super) async fn measured(served: &Served, name: &str) -> f64 {
 /// How many clients are connected: without the one that asks.
 pub(super) async fn connected(served: &Served) -> f64 {
     measured(served, "http_connections").await - 1.0
+}
+
+/// The number that a variable tells.
+pub(super) fn told(variable: &str, otherwise: usize) -> usize {
+    let text = std::env::var(variable).ok().filter(|text| !text.is_empty());
+    text.map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{variable}: {text:?} is no whole number")))
 }
 
 /// The most memory that a server has used so far, in MiB.

@@ -130,6 +130,27 @@ async fn a_question_of_one_is_answered_on_the_other_once() {
 }
 
 #[tokio::test]
+async fn a_no_on_one_is_a_no_on_the_other() {
+    for gate in [&[][..], &["--gate", "token"]] {
+        let Some(scene) = Scene::set() else { return };
+        let [first, second] = scene.two(gate).await;
+        let mut buying = buy(&number(161));
+        if !gate.is_empty() {
+            let preview = say(&first, &scene.ana, ("purchase_number", &buying), None).await;
+            buying["confirmation_token"] = preview["structuredContent"]["confirmation_token"].clone();
+            buying["confirm"] = json!(true);
+        }
+        let asked = state(&say(&first, &scene.ana, ("purchase_number", &buying), None).await);
+        let no = json!({ "action": "decline" });
+        let declined = say(&first, &scene.ana, ("purchase_number", &buying), Some((&asked, no))).await;
+        assert_eq!(status(&declined), "human_declined", "{declined}");
+        let yes = say(&second, &scene.ana, ("purchase_number", &buying), Some((&asked, buy_it()))).await;
+        assert_eq!(status(&yes), "confirmation_used", "{yes}");
+        assert_eq!(scene.upstream.count(PURCHASE), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_preview_of_one_is_confirmed_on_the_other_once_even_at_the_same_time() {
     let Some(scene) = Scene::set() else { return };
     let [first, second] = scene.two(&["--gate", "token", "--ask", "off"]).await;

@@ -1,4 +1,4 @@
-//! What a token is good for, and what a request takes from that: tools are hidden and refused alike, and nothing widens.
+//! What a token is good for, and what a request takes from that: tools are hidden and refused alike; nothing widens.
 
 use serde_json::{Value, json};
 

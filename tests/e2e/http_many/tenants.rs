@@ -1,11 +1,11 @@
-//! Tenants: each has its own Truedy, its own limits and its own view of the journal, and nothing of one shows to another.
+//! Tenants: each has its own Truedy, limits and view of the journal, and nothing of one shows to another.
 
 use std::time::Instant;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::people::{ALL, Files, Line, bearer, buy_it, number, release_it, say, state, status};
+use super::people::{ALL, Files, Line, bearer, buy_it, number, release_it, say, state, status, told};
 use crate::served::{Served, eventually};
 use crate::upstream::{
     AGENT_NUMBERS, AGENTS, ASSIGN, CREDENTIALS, Gate, IMPORT, LIST, PURCHASE, Play, RELEASE, Reply, SEARCH, Seen,
@@ -240,8 +240,7 @@ fn marked(seen: &Seen) -> Play {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn however_the_calls_of_two_are_mixed_none_reads_what_is_the_others() {
     const LINES: usize = 100;
-    let calls = std::env::var("TRUEDY_INTERLEAVED").ok().filter(|text| !text.is_empty());
-    let calls: usize = calls.map_or(2_000, |text| text.parse().expect("TRUEDY_INTERLEAVED is a whole number"));
+    let calls = told("TRUEDY_INTERLEAVED", 2_000);
     let (upstream, mut files) = (Upstream::start(), Files::new());
     for route in [LIST, AGENTS, CREDENTIALS, SEARCH, AGENT_NUMBERS, WEBHOOK, ASSIGN, PURCHASE, RELEASE] {
         upstream.on(route, |seen, _| marked(seen));
