@@ -25,6 +25,10 @@ use crate::domain::{Redactor, Secret};
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a rate limit may last to be waited out.
 const WAITED_OUT: Duration = Duration::from_secs(16);
+/// Connections that are kept for reads. With fewer than there are requests at a time, each request beyond them begins with
+/// a handshake; what is not used is closed after [`IDLE`].
+const KEPT: usize = 256;
+const IDLE: Duration = Duration::from_secs(20);
 /// What repeats may cost before each success earns some back.
 const BUDGET: f64 = 50.0;
 
@@ -436,7 +440,7 @@ impl Client {
     /// The way out, made when it is first needed. A change gets a fresh connection, so that a dead kept one cannot leave its
     /// outcome unknown; reads keep theirs.
     fn line(&self, changes: bool) -> Result<&reqwest::Client, Error> {
-        let (line, idle) = if changes { (&self.changes, 0) } else { (&self.reads, 4) };
+        let (line, idle) = if changes { (&self.changes, 0) } else { (&self.reads, KEPT) };
         let line = line.get_or_init(|| open(&self.setup, idle).map_err(|error| self.words(&error)));
         line.as_ref().map_err(|why| Error::NotSent(NotSent::NoConnection(why.clone())))
     }
@@ -460,7 +464,7 @@ fn open(setup: &Setup, idle: usize) -> Result<reqwest::Client, reqwest::Error> {
         .referer(false)
         .connect_timeout(CONNECT)
         .tcp_keepalive(Duration::from_secs(30))
-        .pool_idle_timeout(Duration::from_secs(20))
+        .pool_idle_timeout(IDLE)
         .user_agent(concat!("truedy-mcp/", env!("CARGO_PKG_VERSION")));
     match &setup.proxy {
         None => builder = builder.no_proxy(),
