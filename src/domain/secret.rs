@@ -125,52 +125,61 @@ impl Redactor {
 
     /// The text without any secret.
     pub fn text(&self, text: &str) -> String {
-        self.changed(text).unwrap_or_else(|| text.to_owned())
-    }
-
-    /// The text without any secret, if there is one in it.
-    fn changed(&self, text: &str) -> Option<String> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        let mut clean = Cow::Borrowed(text);
-        // No escape is shorter than what it stands for: a shorter text cannot hold the form.
-        for needle in held.iter().flat_map(|(_, needles)| needles).filter(|needle| needle.text.len() <= text.len()) {
-            if needle.whole_word {
-                if clean.contains(&needle.text) {
-                    clean = Cow::Owned(replace_words(&clean, &needle.text));
-                }
-            } else if clean.contains(['%', '\\'])
-                || (clean.contains('+') && needle.text.contains(' '))
-                || (needle.broken && clean.contains(char::is_whitespace))
-            {
-                clean = Cow::Owned(replace_escaped(&clean, needle));
-            } else if clean.contains(&needle.text) {
-                clean = Cow::Owned(clean.replace(&needle.text, REDACTED));
-            }
-        }
-        for prefix in ["truedy_", "KEY0"] {
-            if clean.contains(prefix) {
-                clean = Cow::Owned(replace_keys(&clean, prefix));
-            }
-        }
-        match clean {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(clean) => Some(clean),
-        }
+        changed(&held, text).unwrap_or_else(|| text.to_owned())
     }
 
     /// Takes secrets out of every text of a JSON value. Names of fields stay: the schema would not hold without them, and
     /// no name that came from outside is passed on as a name.
     pub fn value(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => {
-                if let Some(clean) = self.changed(text) {
-                    *text = clean;
-                }
+        // One look for all of it: a list has a thousand texts.
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        change(&held, value);
+    }
+}
+
+/// Those that are held, each with its forms.
+type Forms = [(u64, Vec<Needle>)];
+
+fn change(held: &Forms, value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some(clean) = changed(held, text) {
+                *text = clean;
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
-            Value::Object(fields) => fields.values_mut().for_each(|value| self.value(value)),
-            _ => {}
         }
+        Value::Array(items) => items.iter_mut().for_each(|item| change(held, item)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| change(held, value)),
+        _ => {}
+    }
+}
+
+/// The text without any secret, if there is one in it.
+fn changed(held: &Forms, text: &str) -> Option<String> {
+    let mut clean = Cow::Borrowed(text);
+    // No escape is shorter than what it stands for: a shorter text cannot hold the form.
+    for needle in held.iter().flat_map(|(_, needles)| needles).filter(|needle| needle.text.len() <= text.len()) {
+        if needle.whole_word {
+            if clean.contains(&needle.text) {
+                clean = Cow::Owned(replace_words(&clean, &needle.text));
+            }
+        } else if clean.contains(['%', '\\'])
+            || (clean.contains('+') && needle.text.contains(' '))
+            || (needle.broken && clean.contains(char::is_whitespace))
+        {
+            clean = Cow::Owned(replace_escaped(&clean, needle));
+        } else if clean.contains(&needle.text) {
+            clean = Cow::Owned(clean.replace(&needle.text, REDACTED));
+        }
+    }
+    for prefix in ["truedy_", "KEY0"] {
+        if clean.len() >= prefix.len() + TAIL && clean.contains(prefix) {
+            clean = Cow::Owned(replace_keys(&clean, prefix));
+        }
+    }
+    match clean {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(clean) => Some(clean),
     }
 }
 
@@ -296,6 +305,9 @@ fn replace_words(text: &str, word: &str) -> String {
     result
 }
 
+/// What follows the prefix of a key is at least so long.
+const TAIL: usize = 8;
+
 /// Replaces what looks like a key of ours or of a carrier, whoever's it is.
 fn replace_keys(text: &str, prefix: &str) -> String {
     let mut result = String::new();
@@ -304,7 +316,7 @@ fn replace_keys(text: &str, prefix: &str) -> String {
         result.push_str(before);
         let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(after.len());
         let (tail, next) = after.split_at(end);
-        if tail.len() >= 8 {
+        if tail.len() >= TAIL {
             result.push_str(REDACTED);
         } else {
             result.push_str(prefix);
