@@ -127,7 +127,7 @@ fn local_address(text: &str) -> Result<SocketAddr, String> {
 
 pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
-    logging::start(settings, &redactor);
+    let _traced = logging::start(settings, &redactor);
     arguments.refuse_what_is_unsafe(settings)?;
     let settings = &arguments.shared_out(settings);
     let tenants = open::tenants(settings, &redactor)?;

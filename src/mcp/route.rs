@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::advice::{self, Stage};
 use super::consent::{Asker, Consent};
@@ -177,12 +178,13 @@ impl Service {
             stop: stop.clone(),
             deadline: Instant::now() + TIME,
         };
-        let mut task = self.tasks.spawn(async move {
+        let running = async move {
             match place.turn(patience(effect)).await {
                 Some(_running) => way(service, arguments, guest).await,
                 None => refuse(advice::on_overload(effect)),
             }
-        });
+        };
+        let mut task = self.tasks.spawn(running.in_current_span());
         let finished = tokio::select! {
             finished = &mut task => finished,
             () = unwanted.cancelled() => {

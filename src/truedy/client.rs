@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use url::Url;
 
 use super::body::{Departure, WatchedBody};
@@ -21,6 +22,7 @@ use super::limit::{Busy, Limiter, Rate, Share};
 use super::request::{Nature, Request};
 use super::{reset, retry};
 use crate::domain::{Redactor, Secret};
+use crate::telemetry;
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a rate limit may last to be waited out.
@@ -311,13 +313,26 @@ impl Client {
         if left.is_zero() {
             return Err(Error::NotSent(NotSent::Late));
         }
-        let exchange = tokio::time::timeout(left, self.receive(builder, request.body_limit));
+        let span = telemetry::request(request.method.as_str(), &request.path);
+        let exchange = tokio::time::timeout(left, self.receive(builder, request.body_limit)).instrument(span.clone());
         // Once a change may be on its way, nothing stops it.
         let outcome = if changes {
             exchange.await
         } else {
-            stopped(call, exchange).await.ok_or(Error::NotSent(NotSent::Cancelled))?
+            stopped(call, exchange).await.ok_or_else(|| {
+                telemetry::received(&span, Err("cancelled"));
+                Error::NotSent(NotSent::Cancelled)
+            })?
         };
+        telemetry::received(
+            &span,
+            match &outcome {
+                Ok(Ok(answer)) => Ok(answer.status.as_u16()),
+                Ok(Err(error)) if error.is_connect() => Err("connect"),
+                Ok(Err(_)) => Err("broken"),
+                Err(_) => Err("timeout"),
+            },
+        );
         let without_body = request.body.is_none();
         match outcome {
             Ok(Ok(answer)) => {

@@ -20,6 +20,8 @@ mod journeys;
 mod levels;
 mod readme;
 mod secrets;
+#[cfg(feature = "otel")]
+mod telemetry;
 mod transport;
 mod upstream;
 mod wire;
