@@ -28,6 +28,8 @@ use upstream::Upstream;
 
 /// What a measurement gives, or why it gives nothing.
 type Measured<T> = Result<T, Box<dyn Error>>;
+/// One on its way.
+type Measuring<'a> = Pin<Box<dyn Future<Output = Measured<Vec<Row>>> + 'a>>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -61,7 +63,7 @@ async fn measure() -> Measured<bool> {
         "Floor: a bare rmcp server with one tool, or reqwest; for the journal this server, as the row says. \
          Median (10th to 90th percentile) on this machine.\n"
     );
-    let taken: [(&str, Pin<Box<dyn Future<Output = Measured<Vec<Row>>> + '_>>); 6] = [
+    let taken: [(&str, Measuring<'_>); 6] = [
         ("start", Box::pin(start::first_answers(&floor, &ours))),
         ("memory", Box::pin(start::memory(&floor, &ours))),
         ("calls", Box::pin(calls::measure(&floor, &ours, &upstream))),
