@@ -217,28 +217,52 @@ async fn at_once(servers: &Servers) -> Measured<Vec<Row>> {
     if files() < wanted {
         return Ok(vec![Row::absent(&format!("{AT_ONCE} calls at once"), "fewer files may be open here")]);
     }
-    let mut rows = Vec::new();
-    for (how, most) in [("connections for all", wanted), ("the usual 2048 connections", 2048)] {
-        let mut program = servers.tokens.clone();
-        program.environment.push(("TRUEDY_MCP_MAX_CONNECTIONS", most.to_string().into()));
-        let server = program.listen().await?;
-        let ask = Arc::new(Ask::new(Some("list_numbers"), &servers.callers));
-        let all = crowd(server.at, Arc::clone(&ask), AT_ONCE, PATIENCE * 2).await?;
-        let begun = Instant::now();
-        Connection::open(server.at, &ask, 0).await?.result().await?;
-        let next = milliseconds(begun.elapsed());
-        let what = format!("HTTP, {AT_ONCE} calls at once, {how}, s");
-        rows.extend([
-            Row::alone(&what, all.took.as_secs_f64(), Some(PATIENCE.as_secs_f64())),
-            Row::alone("  answered", all.answered as f64, None),
-            Row::alone("  refused", all.refused as f64, None),
-            Row::alone("  the next call, ms", next, None),
-        ]);
-        if cfg!(target_os = "linux") {
-            rows.push(Row::alone("  most memory, MiB", resident(&server, "VmHWM:")?, Some(256.0)));
-        }
+    let nobody: &[String] = &[];
+    let mut with_more = servers.tokens.clone();
+    with_more.environment.push(("TRUEDY_MCP_MAX_CONNECTIONS", wanted.to_string().into()));
+    let floor = stormed(&servers.floor, nobody).await?;
+    let more = stormed(&with_more, &servers.callers).await?;
+    let usual = stormed(&servers.tokens, &servers.callers).await?;
+    let mut rows = vec![
+        Row::alone(&format!("HTTP, {AT_ONCE} calls at once, s"), usual.took, Some(PATIENCE.as_secs_f64())),
+        Row::alone("  answered", usual.answered, None),
+        Row::alone("  refused", usual.refused, None),
+        Row::alone("  the next call, ms", usual.next, None),
+    ];
+    rows.extend(usual.memory.map(|memory| Row::alone("  most memory, MiB", memory, Some(256.0))));
+    let one = |value: f64| {
+        let mut samples = Samples::default();
+        samples.add(value);
+        samples
+    };
+    let what = "  the same where connections are allowed for all, s";
+    rows.push(Row::pair(what, &one(floor.took), &one(more.took), Target::Ratio));
+    rows.push(Row::pair("  answered", &one(floor.answered), &one(more.answered), Target::Ratio));
+    if let (Some(floor), Some(ours)) = (floor.memory, more.memory) {
+        rows.push(Row::pair("  most memory, MiB", &one(floor), &one(ours), Target::Ratio));
     }
     Ok(rows)
+}
+
+/// How a server took a storm of calls.
+struct Stormed {
+    took: f64,
+    answered: f64,
+    refused: f64,
+    next: f64,
+    memory: Option<f64>,
+}
+
+async fn stormed(program: &Program, callers: &[String]) -> Measured<Stormed> {
+    let server = program.listen().await?;
+    let ask = Arc::new(Ask::new(Some("list_numbers"), callers));
+    let all = crowd(server.at, Arc::clone(&ask), AT_ONCE, PATIENCE * 2).await?;
+    let begun = Instant::now();
+    Connection::open(server.at, &ask, 0).await?.result().await?;
+    let next = milliseconds(begun.elapsed());
+    let memory = if cfg!(target_os = "linux") { Some(resident(&server, "VmHWM:")?) } else { None };
+    let (answered, refused) = (all.answered as f64, all.refused as f64);
+    Ok(Stormed { took: all.took.as_secs_f64(), answered, refused, next, memory })
 }
 
 /// A field of the process's status, in MiB.

@@ -31,7 +31,7 @@ pub struct CallArgs {
 
 pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
-    logging::start(settings, &redactor);
+    let _traced = logging::start(settings, &redactor);
     let service = open::service(settings, &redactor)?;
     let local = Principal::local(Arc::clone(&service), settings.mode());
     let catalog = Catalog::new();

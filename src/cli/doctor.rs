@@ -74,7 +74,7 @@ impl Report {
 
 pub(super) fn run(settings: &Settings, arguments: &DoctorArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
-    logging::start(settings, &redactor);
+    let _traced = logging::start(settings, &redactor);
     let report = open::runtime()?.block_on(examine(settings, &redactor));
     let text = if arguments.json { as_json(settings, &report) } else { as_text(settings, &report) };
     print(&redactor.text(&text));

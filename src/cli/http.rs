@@ -126,7 +126,7 @@ fn local_address(text: &str) -> Result<SocketAddr, String> {
 
 pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
-    logging::start(settings, &redactor);
+    let _traced = logging::start(settings, &redactor);
     arguments.refuse_what_is_unsafe(settings)?;
     let tenants = open::tenants(settings, arguments.replicas, &redactor)?;
     let (door, shown) = arguments.door(settings, &tenants, &redactor)?;

@@ -4,18 +4,28 @@ use std::io::{self, IsTerminal, Write};
 use std::panic;
 use std::sync::Arc;
 
+#[cfg(feature = "otel")]
+use tracing::Subscriber;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+#[cfg(feature = "otel")]
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+#[cfg(feature = "otel")]
+use super::complain;
 use crate::config::{LogFormat, Settings};
 use crate::domain::Redactor;
+use crate::telemetry;
+#[cfg(feature = "otel")]
+use crate::telemetry::Traces;
 
-/// Starts logging. Called once, by the commands that serve or call.
-pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) {
+/// Starts logging, and traces where they are wanted. Called once, by the commands that serve or call; what is returned is
+/// kept until all work is done.
+pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) -> Traced {
     let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let writer = Redacting(Arc::clone(redactor));
     let json = match settings.log_format {
@@ -29,21 +39,49 @@ pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) {
         fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(writer).boxed()
     };
     // The cap stands outside RUST_LOG: below a warning rmcp writes whole requests, carrier keys included.
-    drop(
-        tracing_subscriber::registry().with(layer.with_filter(wanted).with_filter(filter_fn(ours_or_grave))).try_init(),
-    );
+    let registry = tracing_subscriber::registry().with(layer.with_filter(wanted).with_filter(filter_fn(ours_or_grave)));
+    let (registry, traces) = traced(registry);
+    drop(registry.try_init());
     panic::set_hook(Box::new(|panic| {
         // The payload may hold anything; the place is enough to find the fault.
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         metrics::counter!("panics_total").increment(1);
         tracing::error!(place, "a fault in this server was caught");
     }));
+    traces
+}
+
+/// What must outlive the work: dropping it sends the last traces.
+#[cfg(feature = "otel")]
+pub(super) type Traced = Option<Traces>;
+/// There is nothing to keep.
+#[cfg(not(feature = "otel"))]
+pub(super) struct Traced;
+
+/// The same with traces, if a collector is named. One that cannot be used is no reason not to serve.
+#[cfg(feature = "otel")]
+fn traced<S>(subscriber: S) -> (impl Subscriber + Send + Sync, Traced)
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    let started = telemetry::start().unwrap_or_else(|why| {
+        complain(&format!("traces are not exported: {why}"));
+        None
+    });
+    let (traces, layer) = started.unzip();
+    (subscriber.with(layer), traces)
+}
+
+#[cfg(not(feature = "otel"))]
+fn traced<S>(subscriber: S) -> (S, Traced) {
+    (subscriber, Traced)
 }
 
 fn ours_or_grave(metadata: &Metadata<'_>) -> bool {
     // rmcp warns of each request that was answered with an error, in the client's own words.
     let most = if metadata.target().starts_with("rmcp") { Level::ERROR } else { Level::WARN };
-    metadata.target().starts_with("truedy_mcp") || *metadata.level() <= most
+    let ours = metadata.target().starts_with("truedy_mcp") && metadata.target() != telemetry::TARGET;
+    ours || *metadata.level() <= most
 }
 
 /// Standard error without secrets.

@@ -84,7 +84,7 @@ fn parsed<T: Argument>(text: &str) -> Result<T, String> {
 
 pub(super) fn run(settings: &Settings, arguments: &OperationsArgs) -> Result<Exit, ConfigError> {
     let redactor = std::sync::Arc::new(Redactor::default());
-    logging::start(settings, &redactor);
+    let _traced = logging::start(settings, &redactor);
     let journal = open::journal(settings, &redactor)?;
     if journal.kind() == "memory" {
         return Err(ConfigError("A journal in memory is gone with its process; there is nothing to show.".to_owned()));

@@ -13,7 +13,7 @@ use crate::mcp::{Principal, Server, serve_stdio};
 
 pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
-    logging::start(settings, &redactor);
+    let _traced = logging::start(settings, &redactor);
     let service = open::service(settings, &redactor)?;
     let server = Server::new(Principal::local(Arc::clone(&service), settings.mode()));
     let runtime = open::runtime()?;

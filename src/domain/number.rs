@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Direction, text_at};
 
 /// Who holds one direction of a number.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Slot {
     /// Truedy did not say.
     Unknown,

@@ -143,12 +143,33 @@ impl Redactor {
 
     /// The text without any secret.
     pub fn text(&self, text: &str) -> String {
-        self.changed(text).unwrap_or_else(|| text.to_owned())
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        self.changed(&held, text).unwrap_or_else(|| text.to_owned())
+    }
+
+    /// Takes secrets out of every text of a JSON value. Names of fields stay: the schema would not hold without them, and
+    /// no name that came from outside is passed on as a name.
+    pub fn value(&self, value: &mut Value) {
+        // One look for all of it: a list has a thousand texts.
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        self.change(&held, value);
+    }
+
+    fn change(&self, held: &[Hidden], value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if let Some(clean) = self.changed(held, text) {
+                    *text = clean;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.change(held, item)),
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.change(held, value)),
+            _ => {}
+        }
     }
 
     /// The text without any secret, if there is one in it.
-    fn changed(&self, text: &str) -> Option<String> {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+    fn changed(&self, held: &[Hidden], text: &str) -> Option<String> {
         let mut clean = Cow::Borrowed(text);
         // No escape is shorter than what it stands for: a shorter text cannot hold the form.
         let ours = |hidden: &&Hidden| self.only.is_none() || hidden.of.is_none() || hidden.of == self.only;
@@ -168,28 +189,13 @@ impl Redactor {
             }
         }
         for prefix in ["truedy_", "KEY0"] {
-            if clean.contains(prefix) {
+            if clean.len() >= prefix.len() + TAIL && clean.contains(prefix) {
                 clean = Cow::Owned(replace_keys(&clean, prefix));
             }
         }
         match clean {
             Cow::Borrowed(_) => None,
             Cow::Owned(clean) => Some(clean),
-        }
-    }
-
-    /// Takes secrets out of every text of a JSON value. Names of fields stay: the schema would not hold without them, and
-    /// no name that came from outside is passed on as a name.
-    pub fn value(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => {
-                if let Some(clean) = self.changed(text) {
-                    *text = clean;
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
-            Value::Object(fields) => fields.values_mut().for_each(|value| self.value(value)),
-            _ => {}
         }
     }
 }
@@ -316,6 +322,9 @@ fn replace_words(text: &str, word: &str) -> String {
     result
 }
 
+/// What follows the prefix of a key is at least so long.
+const TAIL: usize = 8;
+
 /// Replaces what looks like a key of ours or of a carrier, whoever's it is.
 fn replace_keys(text: &str, prefix: &str) -> String {
     let mut result = String::new();
@@ -324,7 +333,7 @@ fn replace_keys(text: &str, prefix: &str) -> String {
         result.push_str(before);
         let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(after.len());
         let (tail, next) = after.split_at(end);
-        if tail.len() >= 8 {
+        if tail.len() >= TAIL {
             result.push_str(REDACTED);
         } else {
             result.push_str(prefix);

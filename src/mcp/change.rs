@@ -8,6 +8,7 @@ use futures::FutureExt;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::advice::{self, Stage};
@@ -351,12 +352,13 @@ impl Service {
         desk.record = Some(Arc::clone(&record));
         let unknown = tool.unknown();
         let (service, kept, if_lost) = (Arc::clone(self), Arc::clone(&record), unknown.clone());
-        let acting = self.tasks.spawn(async move {
+        let acting = async move {
             let acted = AssertUnwindSafe(tool.act(plan, desk)).catch_unwind().await;
             let answered = service.settle::<T>(acted.ok(), id, &kept, if_lost).await;
             drop(held);
             answered
-        });
+        };
+        let acting = self.tasks.spawn(acting.in_current_span());
         match tokio::time::timeout_at(answer_by, acting).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) => Err(with_operation(advice::on_fault(T::EFFECT), id)),

@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::advice::{self, Stage};
 use super::consent::{Asker, Consent};
@@ -177,12 +178,13 @@ impl Service {
             stop: stop.clone(),
             deadline: Instant::now() + TIME,
         };
-        let mut task = self.tasks.spawn(async move {
+        let running = async move {
             match place.turn(patience(effect)).await {
                 Some(_running) => way(service, arguments, guest).await,
                 None => refuse(advice::on_overload(effect)),
             }
-        });
+        };
+        let mut task = self.tasks.spawn(running.in_current_span());
         let finished = tokio::select! {
             finished = &mut task => finished,
             () = unwanted.cancelled() => {
@@ -190,9 +192,8 @@ impl Service {
                 task.await
             }
         };
-        let mut reply = finished.unwrap_or_else(|_| refuse(advice::on_fault(effect)));
-        self.cleanse(&mut reply);
-        reply
+        // What comes back is without secrets already: the way of a tool takes them out while it knows them.
+        finished.unwrap_or_else(|_| refuse(advice::on_fault(effect)))
     }
 
     /// The second line against secrets: what came from Truedy was cleaned when it was read. Our own vocabulary stays.

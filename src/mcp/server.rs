@@ -14,12 +14,14 @@ use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
+use tracing::Instrument;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Entry};
 use super::consent::Asker;
 use super::principal::Principal;
 use super::route::Reply;
 use crate::domain::{Status, clean_to};
+use crate::telemetry::{self, Heard, Parent};
 
 /// How long a client may keep the catalogue: it changes only with the program.
 const FRESH_MS: u64 = 3_600_000;
@@ -79,13 +81,35 @@ impl Server {
         Implementation::new("truedy-mcp", env!("CARGO_PKG_VERSION")).with_title("Truedy telephony")
     }
 
+    /// Answers a call, and traces it.
     async fn run(
         &self,
         params: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let entry = self.catalog.get(&params.name);
+        let span = telemetry::tool_call(entry.map(Entry::name), &heard(context));
+        let answer = self.answer(entry, params, context).instrument(span.clone()).await;
+        match &answer {
+            Ok(CallToolResponse::Complete(result)) => {
+                // A word of our own vocabulary, whatever the answer is about.
+                let status = result.structured_content.as_ref().and_then(|object| object.get("status")?.as_str());
+                telemetry::ended(&span, status, result.is_error == Some(true));
+            }
+            Ok(_) => {}
+            Err(error) => telemetry::failed(&span, error.code.0),
+        }
+        answer
+    }
+
+    async fn answer(
+        &self,
+        entry: Option<&Entry>,
+        params: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
         let principal = self.principal(context)?;
-        let Some(entry) = self.catalog.get(&params.name) else {
+        let Some(entry) = entry else {
             let name = clean_to(&principal.tenant.service.hide(&params.name), 64);
             return Err(ErrorData::invalid_params(format!("Unknown tool: {name}"), None));
         };
@@ -119,6 +143,18 @@ async fn reporting(call: impl Future<Output = Reply>, context: &RequestContext<R
                 drop(context.peer.notify_progress(progress).await);
             }
         }
+    }
+}
+
+/// What the protocol says of a call, for its trace.
+fn heard(context: &RequestContext<RoleServer>) -> Heard<'_> {
+    let head = context.extensions.get::<Parts>();
+    let known = |version: ProtocolVersion| ProtocolVersion::KNOWN_VERSIONS.iter().find(|known| **known == version);
+    Heard {
+        revision: context.protocol_version().and_then(known).map(ProtocolVersion::as_str),
+        session: head.and_then(|head| head.headers.get("mcp-session-id")?.to_str().ok()),
+        network: head.is_some(),
+        parent: Parent { traceparent: context.meta.get_traceparent(), tracestate: context.meta.get_tracestate() },
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Source: <https://docs.truedy.ai/api-reference/telephony> (List Numbers); contract §6.1.
 
+use std::collections::HashMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -186,6 +188,9 @@ impl Read for ListNumbers {
             page.iter_mut().for_each(|number| roster.fill(number));
             (page, total, more.then_some(next), roster, reply.request_id.clone())
         };
+        // An agent may hold every number of a page: what it is called is found out once.
+        let mut known: HashMap<&Slot, Option<String>> = HashMap::new();
+        let mut shown = |slot| known.entry(slot).or_insert_with(|| roster.slot(slot)).clone();
         let rows: Vec<NumberRow> = page
             .iter()
             .map(|number| NumberRow {
@@ -193,8 +198,8 @@ impl Read for ListNumbers {
                 number: number.number.clone(),
                 status: number.status.clone(),
                 kind: number.kind(),
-                inbound: roster.slot(&number.inbound),
-                outbound: roster.slot(&number.outbound),
+                inbound: shown(&number.inbound),
+                outbound: shown(&number.outbound),
             })
             .collect();
         let summary = summary(rows.len(), total, self.filters(), next_offset);

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use url::Url;
 
 use super::body::{Departure, WatchedBody};
@@ -21,10 +22,15 @@ use super::limit::{Busy, Limiter, Rate, Share};
 use super::request::{Nature, Request};
 use super::{reset, retry};
 use crate::domain::{Redactor, Secret};
+use crate::telemetry;
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a rate limit may last to be waited out.
 const WAITED_OUT: Duration = Duration::from_secs(16);
+/// Connections that are kept for reads. With fewer than there are requests at a time, each request beyond them begins with
+/// a handshake; what is not used is closed after [`IDLE`].
+const KEPT: usize = 256;
+const IDLE: Duration = Duration::from_secs(20);
 /// What repeats may cost before each success earns some back.
 const BUDGET: f64 = 50.0;
 
@@ -332,13 +338,26 @@ impl Client {
         if left.is_zero() {
             return Err(Error::NotSent(NotSent::Late));
         }
-        let exchange = tokio::time::timeout(left, self.receive(builder, request.body_limit));
+        let span = telemetry::request(request.method.as_str(), &request.path);
+        let exchange = tokio::time::timeout(left, self.receive(builder, request.body_limit)).instrument(span.clone());
         // Once a change may be on its way, nothing stops it.
         let outcome = if changes {
             exchange.await
         } else {
-            stopped(call, exchange).await.ok_or(Error::NotSent(NotSent::Cancelled))?
+            stopped(call, exchange).await.ok_or_else(|| {
+                telemetry::received(&span, Err("cancelled"));
+                Error::NotSent(NotSent::Cancelled)
+            })?
         };
+        telemetry::received(
+            &span,
+            match &outcome {
+                Ok(Ok(answer)) => Ok(answer.status.as_u16()),
+                Ok(Err(error)) if error.is_connect() => Err("connect"),
+                Ok(Err(_)) => Err("broken"),
+                Err(_) => Err("timeout"),
+            },
+        );
         let without_body = request.body.is_none();
         match outcome {
             Ok(Ok(answer)) => {
@@ -461,7 +480,7 @@ impl Client {
     /// The way out, made when it is first needed. A change gets a fresh connection, so that a dead kept one cannot leave its
     /// outcome unknown; reads keep theirs.
     fn line(&self, changes: bool) -> Result<&reqwest::Client, Error> {
-        let (line, idle) = if changes { (&self.changes, 0) } else { (&self.reads, 4) };
+        let (line, idle) = if changes { (&self.changes, 0) } else { (&self.reads, KEPT) };
         let line = line.get_or_init(|| open(&self.setup, idle).map_err(|error| self.words(&error)));
         line.as_ref().map_err(|why| Error::NotSent(NotSent::NoConnection(why.clone())))
     }
@@ -485,7 +504,7 @@ fn open(setup: &Setup, idle: usize) -> Result<reqwest::Client, reqwest::Error> {
         .referer(false)
         .connect_timeout(CONNECT)
         .tcp_keepalive(Duration::from_secs(30))
-        .pool_idle_timeout(Duration::from_secs(20))
+        .pool_idle_timeout(IDLE)
         .user_agent(concat!("truedy-mcp/", env!("CARGO_PKG_VERSION")));
     match &setup.proxy {
         None => builder = builder.no_proxy(),

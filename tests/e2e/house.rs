@@ -5,25 +5,26 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may know. `lib` names the rooms, `main` runs the first of them.
-const MAY_KNOW: [(&str, &[&str]); 12] = [
+const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("lib", &[]),
     ("main", &["cli"]),
-    ("cli", &["config", "http", "mcp", "guard", "tools", "truedy", "journal", "domain", "sandbox"]),
+    ("cli", &["config", "http", "mcp", "guard", "tools", "truedy", "journal", "domain", "sandbox", "telemetry"]),
     ("config", &["guard", "truedy", "journal", "domain", "sandbox"]),
     ("http", &["mcp", "guard", "journal", "domain"]),
-    ("mcp", &["guard", "tools", "truedy", "journal", "domain"]),
+    ("mcp", &["guard", "tools", "truedy", "journal", "domain", "telemetry"]),
     ("tools", &["guard", "truedy", "journal", "domain"]),
     ("guard", &["domain"]),
-    ("truedy", &["domain"]),
+    ("truedy", &["domain", "telemetry"]),
     ("journal", &["domain"]),
     ("domain", &[]),
     ("sandbox", &[]),
+    ("telemetry", &[]),
 ];
 
 /// Where each outside crate lives.
-const HOMES: [(&str, &[&str]); 10] = [
+const HOMES: [(&str, &[&str]); 14] = [
     ("rmcp", &["mcp"]),
-    ("reqwest", &["truedy", "http"]),
+    ("reqwest", &["truedy", "http", "telemetry"]),
     ("jsonwebtoken", &["http"]),
     ("axum", &["sandbox"]),
     ("clap", &["cli", "config"]),
@@ -32,6 +33,10 @@ const HOMES: [(&str, &[&str]); 10] = [
     ("deadpool_postgres", &["journal"]),
     ("rustls", &["http", "journal"]),
     ("hyper", &["http"]),
+    ("opentelemetry", &["telemetry"]),
+    ("opentelemetry_sdk", &["telemetry"]),
+    ("opentelemetry_otlp", &["telemetry"]),
+    ("tracing_opentelemetry", &["telemetry"]),
 ];
 
 /// A source file: its place below `src` without `.rs`, and its text.

@@ -25,6 +25,8 @@ mod readme;
 mod secrets;
 #[allow(dead_code, reason = "more is offered than each set of tests takes")]
 mod served;
+#[cfg(feature = "otel")]
+mod telemetry;
 mod transport;
 mod upstream;
 mod wire;

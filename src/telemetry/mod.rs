@@ -1,0 +1,11 @@
+//! Traces, as the conventions for MCP name them: the spans, and with the feature `otel` their way to a collector.
+
+#[cfg(feature = "otel")]
+mod export;
+mod parent;
+mod spans;
+
+#[cfg(feature = "otel")]
+pub use export::{Traces, start};
+pub use parent::Parent;
+pub use spans::{Heard, TARGET, ended, failed, received, request, tool_call};
