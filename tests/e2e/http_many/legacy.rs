@@ -108,13 +108,16 @@ async fn a_stream_is_of_no_use_to_anybody_else() {
     }
     assert_eq!(served.send("GET", "/sse", &[], "").await.status, 401);
     assert_eq!(served.send("POST", &client.target, &[], &ping().to_string()).await.status, 401);
-    // Each message may do what its own token allows.
+    // Another token of the same person has other rights: what is answered here is answered by whoever opened it.
     let call = |tool: &str| {
         let params = json!({ "name": tool, "arguments": {} });
         json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })
     };
     assert_eq!(post(&served, &ana_reads, &client.target, &call("release_number")).await.status, 403);
-    assert_eq!(post(&served, &ana_reads, &client.target, &call("list_numbers")).await.status, 202);
+    assert_eq!(post(&served, &ana_reads, &client.target, &call("list_numbers")).await.status, 404);
+    let yes = json!({ "jsonrpc": "2.0", "id": 0, "result": { "action": "accept", "content": { "buy": true } } });
+    assert_eq!(post(&served, &ana_reads, &client.target, &yes).await.status, 404);
+    assert_eq!(post(&served, &ana, &client.target, &call("list_numbers")).await.status, 202);
     assert_eq!(client.events.message().await["result"]["structuredContent"]["status"], "ok");
     // What a request narrows holds for that request.
     let narrow = [("authorization", &*bearer(&ana)), ("x-mcp-tools", "list_agents")];

@@ -86,10 +86,12 @@ async fn a_session_is_of_no_use_to_anybody_else() {
             assert!((400..500).contains(&answer.status), "{version}: {answer:?}");
         }
     }
-    // It goes on for its own, who may do in it what each token allows.
+    // It goes on for its own; another token of the same person has other rights, and no part in it.
     assert_eq!(post(&served, &ana, Some(&session), list.clone()).await.status, 200);
     let release = call(2, "release_number", &json!({ "number_id": "+14155550150" }));
-    assert_eq!(post(&served, &ana_reads, Some(&session), list.clone()).await.status, 200);
+    assert_eq!(post(&served, &ana_reads, Some(&session), list.clone()).await.status, 404);
+    let yes = json!({ "jsonrpc": "2.0", "id": 0, "result": { "action": "accept", "content": { "buy": true } } });
+    assert_eq!(post(&served, &ana_reads, Some(&session), yes).await.status, 404);
     assert_eq!(post(&served, &ana_reads, Some(&session), release).await.status, 403);
     // The newer revision knows no sessions: there the header means nothing.
     let headers = [&modern("list_numbers")[..], &foreign[..]].concat();
