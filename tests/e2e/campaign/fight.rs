@@ -421,7 +421,7 @@ impl Fight {
             };
             let wrong = judge(&evidence);
             // What was under way when the last process ended may take a moment to show.
-            if wrong.is_empty() || since.elapsed() > Duration::from_secs(15) {
+            if wrong.is_empty() || since.elapsed() > Duration::from_secs(60) {
                 self.tally.requests = changes.len();
                 break (journal, wrong);
             }
