@@ -269,16 +269,16 @@ impl HttpArgs {
         });
         let tokens = tokens.transpose()?;
         let oauth = self.oauth(settings)?;
+        let names = || by_name.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         if let Some((_, wrong)) = self.oauth_tenant.iter().find(|(_, tenant)| !by_name.contains_key(tenant)) {
-            let names = by_name.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            return Err(ConfigError(format!("--oauth-tenant: there is no tenant {wrong:?}; there are: {names}.")));
+            return Err(ConfigError(format!("--oauth-tenant: there is no tenant {wrong:?}; there are: {}.", names())));
         }
         if let (Some(_), None, false) =
             (&oauth, &self.oauth_tenant_claim, by_name.contains_key(&Caller::local().tenant))
         {
-            let names = by_name.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             return Err(ConfigError(format!(
-                "--oauth-issuer: without --oauth-tenant-claim every token is of the tenant default, which there is not; there are: {names}. Name the claim, for example --oauth-tenant-claim org."
+                "--oauth-issuer: without --oauth-tenant-claim every token is of the tenant default, which there is not; there are: {}. Name the claim, for example --oauth-tenant-claim org.",
+                names()
             )));
         }
         if tokens.as_ref().is_some_and(|tokens| tokens.is_empty()) && oauth.is_none() {
@@ -315,9 +315,16 @@ impl HttpArgs {
     /// Says where it is reached, on standard error, and with which token where it made one.
     fn announce(&self, server: &HttpServer, https: bool, token: Option<&str>, what: &[String]) {
         let scheme = if https { "https" } else { "http" };
-        let (url, own) = match server.at() {
-            Listen::Tcp(address) => (format!("{scheme}://{address}/mcp"), true),
-            Listen::Unix(path) => (format!("unix:{}, path /mcp", path.display()), false),
+        // Where it is, and how to begin with a token.
+        let (url, begin) = match server.at() {
+            Listen::Tcp(address) => {
+                let url = format!("{scheme}://{address}/mcp");
+                (url.clone(), format!("claude mcp add --transport http truedy {url} --header"))
+            }
+            Listen::Unix(path) => {
+                let path = path.display();
+                (format!("unix:{path}, path /mcp"), format!("curl --unix-socket {path} http://localhost/mcp --header"))
+            }
         };
         complain(&format!("listening on {url}"));
         if self.behind_tls_proxy {
@@ -337,17 +344,8 @@ impl HttpArgs {
             tracing::warn!("no token is needed: --no-auth-loopback");
         }
         if let Some(token) = token {
-            let how = if own {
-                format!("claude mcp add --transport http truedy {url} --header 'Authorization: Bearer {token}'")
-            } else {
-                let Listen::Unix(path) = server.at() else { return };
-                format!(
-                    "curl --unix-socket {} http://localhost/mcp --header 'Authorization: Bearer {token}' …",
-                    path.display()
-                )
-            };
             complain(&format!(
-                "the token of this run, which ends with it (--tokens makes some that last): {token}\n  {how}"
+                "the token of this run, which ends with it (--tokens makes some that last): {token}\n  {begin} 'Authorization: Bearer {token}'"
             ));
         }
     }

@@ -24,6 +24,7 @@ pub(super) fn service(settings: &Settings, redactor: &Arc<Redactor>) -> Result<A
     let settings = &tenant.settings;
     let policy = settings.policy(&Catalog::names())?;
     let account = key.as_ref().map_or_else(|| settings.mode().to_owned(), |key| settings.account(key));
+    hold(key.as_ref(), redactor);
     let (journal, upstream) = (open_journal(settings, redactor, account)?, upstream(settings, key, redactor)?);
     let (keys, crowd) = (keys(settings)?, Crowd::new(Bounds::ALONE));
     Ok(Service::new(Parts { policy, upstream, journal, keys, redactor: Arc::clone(redactor), crowd }))
@@ -36,7 +37,7 @@ pub(super) fn tenants(
     redactor: &Arc<Redactor>,
 ) -> Result<Vec<Arc<Tenant>>, ConfigError> {
     let (keys, crowd, names) = (keys(settings)?, Crowd::new(Bounds::SHARED), Catalog::names());
-    let mut place = None;
+    let shared = open_journal(settings, redactor, String::new())?;
     let mut tenants = Vec::new();
     for source in settings.tenants()? {
         let key = if settings.sandbox { None } else { source.key()? };
@@ -47,20 +48,14 @@ pub(super) fn tenants(
             None if name == Caller::local().tenant => own.mode().to_owned(),
             None => format!("{} {name}", own.mode()),
         };
-        let shared: &Arc<Journal> = match &place {
-            Some(shared) => shared,
-            None => place.insert(open_journal(settings, redactor, String::new())?),
-        };
         let journal = shared.of(account);
         if name != Caller::local().tenant && !own.ephemeral && own.sandbox {
             own.state_dir = Some(own.state_dir()?.join("tenants").join(&name));
         }
         own.upstream_rpm = share(own.upstream_rpm, replicas);
         let policy = own.policy(&names)?;
-        if let Some(key) = &key {
-            // The key of one must show to nobody.
-            std::mem::forget(redactor.hold(key));
-        }
+        // The key of one must show to nobody.
+        hold(key.as_ref(), redactor);
         let redactor = redactor.apart();
         let upstream = upstream(&own, key, &redactor)?;
         let (keys, crowd) = (keys.clone(), Arc::clone(&crowd));
@@ -68,6 +63,11 @@ pub(super) fn tenants(
         tenants.push(Tenant::new(name, service, own.mode()));
     }
     Ok(tenants)
+}
+
+/// Looks for a secret as long as the program lives: whatever comes back, it does not show.
+fn hold(secret: Option<&Secret>, redactor: &Arc<Redactor>) {
+    secret.into_iter().for_each(|secret| std::mem::forget(redactor.hold(secret)));
 }
 
 /// What one replica may ask of Truedy: less than an equal share, since their windows overlap.
@@ -93,10 +93,8 @@ fn open_journal(settings: &Settings, redactor: &Arc<Redactor>, account: String) 
     if let Some(warning) = settings.journal_warning(&place) {
         complain(warning);
     }
-    if let Place::Postgres(place) = &place
-        && let Some(password) = place.password().and_then(|password| Secret::new(password).ok())
-    {
-        std::mem::forget(redactor.hold(&password));
+    if let Place::Postgres(place) = &place {
+        hold(place.password().and_then(|password| Secret::new(password).ok()).as_ref(), redactor);
     }
     Ok(Journal::new(place, account))
 }
@@ -122,8 +120,6 @@ fn upstream(settings: &Settings, key: Option<Secret>, redactor: &Arc<Redactor>) 
     let Some(key) = key else {
         return Ok(Upstream::NoKey);
     };
-    // Held for the life of the program: whatever comes back, the key does not show.
-    std::mem::forget(redactor.hold(&key));
     let setup = settings.setup(key)?;
     let redactor = Arc::clone(redactor);
     Ok(Upstream::lazy(move || {
@@ -142,7 +138,7 @@ fn client(setup: Setup, redactor: &Arc<Redactor>) -> Result<Arc<Client>, Refusal
 fn sandboxed(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Upstream, ConfigError> {
     settings.sandbox(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     let key = Secret::new(KEY.to_owned()).map_err(ConfigError)?;
-    std::mem::forget(redactor.hold(&key));
+    hold(Some(&key), redactor);
     let (settings, redactor, kept) = (settings.clone(), Arc::clone(redactor), Arc::new(Mutex::new(None)));
     Ok(Upstream::lazy(move || {
         let (settings, redactor, kept, key) = (settings.clone(), Arc::clone(&redactor), Arc::clone(&kept), key.clone());

@@ -15,7 +15,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
-use crate::domain::{Argument, CountryCode, Money, NumberRef, NumberType, Secret, SipServer};
+use crate::domain::{Argument, CountryCode, Money, NumberRef, NumberType, Secret, SipServer, hex};
 use crate::guard::{Ask, Cap, Caps, Level, Policy};
 use crate::journal::{Place, PostgresPlace};
 use crate::sandbox::{Faults, Options, Store};
@@ -548,7 +548,7 @@ impl Settings {
             return "sandbox".to_owned();
         }
         let digest = Sha256::new().chain_update("truedy-mcp account\n").chain_update(key.expose()).finalize();
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hex(digest.get(..8).unwrap_or_default())
     }
 
     /// Which Truedy the program works on, in a word.

@@ -14,7 +14,7 @@ use super::{
     AskWhen, ConfigError, Gate, KEY_LIMIT, Settings, as_key, cap, country, key_file, money, number_type, public_bytes,
     rate,
 };
-use crate::domain::{Caller, Secret};
+use crate::domain::{Caller, Secret, read_toml};
 
 /// The largest configuration file.
 const FILE_LIMIT: u64 = 1024 * 1024;
@@ -113,12 +113,7 @@ impl Settings {
     fn tenants_of(&self, file: &Path) -> Result<Vec<TenantSettings>, ConfigError> {
         let refuse = |why: &str| ConfigError(format!("--config {} cannot be used: {why}.", file.display()));
         let bytes = public_bytes(file, FILE_LIMIT).map_err(|why| refuse(&why))?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| refuse("it is no text"))?;
-        let written: Written = toml::from_str(text).map_err(|error| {
-            let line =
-                error.span().map_or(1, |span| 1 + text.get(..span.start).unwrap_or_default().matches('\n').count());
-            refuse(&format!("line {line}: {}", error.message()))
-        })?;
+        let written: Written = read_toml(&bytes).map_err(|why| refuse(&why))?;
         let mut tenants = Vec::new();
         for (name, section) in written.tenants {
             let bad = |why: String| refuse(&format!("[tenants.{name}]: {why}"));

@@ -63,24 +63,7 @@ impl Door {
 
     /// The caller, or the answer that turns it away.
     pub(super) async fn enter(&self, headers: &HeaderMap) -> Result<Principal, Response<Body>> {
-        let outside = match self {
-            Self::Open(principal) => return Ok(principal.clone()),
-            Self::Own { digest, principal } => match bearer(headers) {
-                Ok(token) if bool::from(Sha256::digest(token.as_bytes())[..].ct_eq(digest)) => {
-                    return Ok(principal.clone());
-                }
-                Ok(_) => Outside::Wrong("this token is not the one that was shown when the server started".to_owned()),
-                Err(outside) => outside,
-            },
-            Self::Verified(verifiers) => match bearer(headers) {
-                Ok(token) => match verifiers.verify(token).await {
-                    Ok(principal) => return Ok(principal),
-                    Err(outside) => outside,
-                },
-                Err(outside) => outside,
-            },
-        };
-        Err(match outside {
+        self.identify(headers).await.map_err(|outside| match outside {
             Outside::Nothing => {
                 let answer = refusal(StatusCode::UNAUTHORIZED, "A bearer token is needed: Authorization: Bearer TOKEN");
                 with(answer, WWW_AUTHENTICATE, &self.challenge(None, LEAST))
@@ -93,6 +76,18 @@ impl Door {
                 busy(StatusCode::SERVICE_UNAVAILABLE, ISSUER_AGAIN, "The keys of the issuer cannot be fetched now.")
             }
         })
+    }
+
+    async fn identify(&self, headers: &HeaderMap) -> Result<Principal, Outside> {
+        match self {
+            Self::Open(principal) => Ok(principal.clone()),
+            Self::Own { digest, principal } => {
+                let same = bool::from(Sha256::digest(bearer(headers)?.as_bytes())[..].ct_eq(digest));
+                let wrong = "this token is not the one that was shown when the server started";
+                same.then(|| principal.clone()).ok_or_else(|| Outside::Wrong(wrong.to_owned()))
+            }
+            Self::Verified(verifiers) => verifiers.verify(bearer(headers)?).await,
+        }
     }
 
     /// The answer to somebody whose token is good, but not for this.

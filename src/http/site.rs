@@ -141,13 +141,13 @@ impl Site {
             Ok(principal) => narrowed(principal, &head.headers),
             Err(outside) => return outside,
         };
-        match path.as_str() {
-            MCP => self.call(head, body, principal, heard).await,
-            SSE | MESSAGES if self.legacy_sse.is_none() => refusal(
+        match (path.as_str(), &self.legacy_sse) {
+            (MCP, _) => self.call(head, body, principal, heard).await,
+            (SSE | MESSAGES, Some(sse)) => self.legacy(sse, head, body, principal).await,
+            (SSE | MESSAGES, None) => refusal(
                 StatusCode::NOT_FOUND,
                 "The transport of 2024-11-05 is off; use /mcp, or start the server with --legacy-sse.",
             ),
-            SSE | MESSAGES => self.legacy(head, body, principal).await,
             _ => refusal(StatusCode::NOT_FOUND, "There is nothing here; the MCP endpoint is /mcp."),
         }
     }
@@ -212,13 +212,10 @@ impl Site {
     }
 
     /// A request to the endpoints of 2024-11-05.
-    async fn legacy<B>(&self, mut head: Parts, body: B, principal: Principal) -> Response<Body>
+    async fn legacy<B>(&self, sse: &LegacySse, mut head: Parts, body: B, principal: Principal) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
-        let Some(sse) = &self.legacy_sse else {
-            return refusal(StatusCode::NOT_FOUND, "The transport of 2024-11-05 is off.");
-        };
         let path = head.uri.path();
         let allowed = if path == SSE { Method::GET } else { Method::POST };
         if head.method != allowed {

@@ -1,7 +1,6 @@
 //! Static bearer tokens: a file names who may come in; it holds digests only and is read again when it changes.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,9 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use uuid::Uuid;
 
-use crate::domain::Caller;
+use crate::domain::{Caller, hex, read_toml, unguessable};
 use crate::guard::Scope;
 
 /// What our tokens begin with, so that people and secret scanners know one when they see it.
@@ -138,12 +136,7 @@ impl Tokens {
 }
 
 fn parse(bytes: &[u8]) -> Result<Entries, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is no text".to_owned())?;
-    // The message alone: what stands around it in the file is nobody's business.
-    let written: Written = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| 1 + text.get(..span.start).unwrap_or_default().matches('\n').count());
-        format!("line {line}: {}", error.message())
-    })?;
+    let written: Written = read_toml(bytes)?;
     let mut entries = Entries::default();
     for (at, entry) in written.token.into_iter().enumerate() {
         let bad = |why: String| format!("token {}: {why}", at + 1);
@@ -183,17 +176,13 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
 
 /// A token that nobody can guess: 32 random bytes.
 pub fn fresh() -> String {
-    let random = [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes).concat();
-    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(Sha256::digest(random)))
+    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(unguessable()))
 }
 
 /// Appends the entry of a new token to a file, which is made if it is missing, and gives the token: the only time it is seen.
 pub fn add(file: &Path, holder: &Holder, now: &str) -> Result<String, String> {
     let token = fresh();
-    let digest = Sha256::digest(token.as_bytes()).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
+    let digest = hex(&Sha256::digest(token.as_bytes()));
     let scopes: Vec<String> = holder.scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
     let entry = format!(
         "\n[[token]]\nsha256 = \"{digest}\"\nprincipal = \"{}\"\ntenant = \"{}\"\nscopes = [{}]\ncreated = \"{now}\"\n",

@@ -20,8 +20,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::seal::{Keys, hex};
-use crate::domain::{Caller, Refusal, Status};
+use super::seal::Keys;
+use crate::domain::{Caller, Refusal, Status, hex};
 use crate::guard::{Form, Question};
 
 /// How long a person may think where the call waits.

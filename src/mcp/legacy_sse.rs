@@ -19,16 +19,14 @@ use rmcp::model::{GetExtensions, JsonRpcMessage};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::{ServerHandler, ServiceExt};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use uuid::Uuid;
 
 use super::pending::{Pending, answers};
 use super::principal::{Owner, Principal};
-use super::seal::hex;
 use super::streamable::{SESSIONS, SESSIONS_EACH};
 use super::wire::{Body, INVALID_REQUEST, busy, empty, error};
+use crate::domain::{hex, unguessable};
 
 /// Messages of one client that wait to be read, and answers that wait to be sent.
 const QUEUE: usize = 32;
@@ -106,7 +104,7 @@ impl LegacySse {
     pub fn open(&self, principal: &Principal, path: &str) -> Response<Body> {
         let (inbox, messages) = mpsc::channel::<In>(QUEUE);
         let (out, answers_out) = outbox::channel::<Out>(QUEUE);
-        let id = random_id();
+        let id = hex(&unguessable());
         let pending = Arc::new(Pending::default());
         {
             let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -216,10 +214,4 @@ fn until_first_ends<T>(first: impl Stream<Item = T>, second: impl Stream<Item = 
     futures::stream::select(first, second.map(Some))
         .take_while(|item| std::future::ready(item.is_some()))
         .filter_map(std::future::ready)
-}
-
-/// An id that nobody can guess.
-fn random_id() -> String {
-    let random = [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes).concat();
-    hex(&Sha256::digest(random))
 }

@@ -13,7 +13,7 @@ use rmcp::model::{RequestStateCodec, RequestStateError, SealOptions};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::domain::{Caller, Object, Status};
+use crate::domain::{Caller, Object, Status, hex, unguessable};
 
 /// How long a token is good for.
 const TOKEN_LIFE: Duration = Duration::from_secs(300);
@@ -42,7 +42,7 @@ impl Keys {
 
     /// A key of this process's own.
     pub fn of_this_process() -> Self {
-        Self(vec![[Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes).concat()])
+        Self(vec![unguessable().to_vec()])
     }
 
     /// A codec for one purpose; what it seals, none for another purpose opens.
@@ -134,11 +134,6 @@ impl Tokens {
 
 fn digest(seen: &str) -> Vec<u8> {
     Sha256::digest(seen.as_bytes()).iter().copied().take(SEEN).collect()
-}
-
-/// Bytes in hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
