@@ -1,6 +1,7 @@
 //! How a tool meets the protocol. The only room that knows MCP.
 
 mod advice;
+mod apps;
 mod catalog;
 mod change;
 mod client;
@@ -11,6 +12,7 @@ mod legacy_sse;
 mod lines;
 mod pending;
 mod principal;
+mod resources;
 mod route;
 mod seal;
 mod server;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use http::request::Parts;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest, CustomResult,
-    DiscoverResult, ErrorCode, ErrorData, Implementation, InitializeRequestParams, InitializeResult, ListToolsResult,
-    MetaObject, PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion, ServerCapabilities, ServerConfig,
+    DiscoverResult, ErrorCode, ErrorData, Implementation, InitializeRequestParams, InitializeResult,
+    ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotificationParam,
+    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
     Tool as ToolCard,
 };
 use rmcp::service::RequestContext;
@@ -16,9 +17,11 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::apps;
 use super::catalog::{Catalog, Entry};
 use super::consent::Asker;
 use super::principal::Principal;
+use super::resources;
 use super::route::Reply;
 use crate::domain::{Status, clean_to};
 use crate::telemetry::{self, Heard, Parent};
@@ -172,8 +175,12 @@ fn sign(response: &mut CallToolResponse, context: &RequestContext<RoleServer>) {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-            .with_server_info(Self::implementation());
+        let capabilities = ServerCapabilities::builder()
+            .enable_extensions_with(apps::extension())
+            .enable_resources()
+            .enable_tools()
+            .build();
+        let info = ServerConfig::new(capabilities).with_server_info(Self::implementation());
         match &self.alone {
             Some(local) => info.with_instructions(local.tenant.instructions.to_string()),
             None => info,
@@ -218,6 +225,35 @@ impl ServerHandler for Server {
             stamp(&mut result.meta);
         }
         Ok(result)
+    }
+
+    async fn list_resources(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        if page.and_then(|page| page.cursor).is_some() {
+            return Err(ErrorData::invalid_params("Unknown cursor: the list of resources has one page", None));
+        }
+        let mut result = ListResourcesResult::with_all_items(resources::list(&context));
+        if is_modern(&context) {
+            let (fresh, scope) = self.freshness();
+            result = result.with_ttl_ms(fresh).with_cache_scope(scope);
+            stamp(&mut result.meta);
+        }
+        Ok(result)
+    }
+
+    async fn read_resource(
+        &self,
+        params: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let mut result = resources::read(&params.uri, self.principal(&context)?).await?;
+        if is_modern(&context) {
+            stamp(&mut result.meta);
+        }
+        Ok(result.into())
     }
 
     fn get_tool(&self, name: &str) -> Option<ToolCard> {
