@@ -5,15 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::complain;
 use crate::config::{ConfigError, Settings, TenantSettings};
-use crate::domain::{Caller, Redactor, Refusal, Secret, Status};
+use crate::domain::{Caller, CarrierProfiles, Redactor, Refusal, Secret, Status};
 use crate::journal::{Journal, Place};
-use crate::mcp::{Bounds, Catalog, Crowd, Keys, Parts, Service, Tenant, Upstream};
+use crate::mcp::{Bounds, Catalog, Crowd, Keys, Pages, Parts, Service, Tenant, Upstream};
 use crate::sandbox::{KEY, Sandbox};
 use crate::truedy::{Client, Rate, Setup};
 
 /// A service on Truedy or on the embedded sandbox, for the one who started the program. Nothing is connected, opened or
 /// started yet.
-pub(super) fn service(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Arc<Service>, ConfigError> {
+pub(super) fn service(
+    settings: &Settings,
+    redactor: &Arc<Redactor>,
+    pages: Arc<Pages>,
+) -> Result<Arc<Service>, ConfigError> {
     let mut tenants = settings.tenants()?;
     let (Some(tenant), true) = (tenants.pop(), tenants.is_empty()) else {
         let sentence =
@@ -27,7 +31,8 @@ pub(super) fn service(settings: &Settings, redactor: &Arc<Redactor>) -> Result<A
     hold(key.as_ref(), redactor);
     let (journal, upstream) = (open_journal(settings, redactor, account)?, upstream(settings, key, redactor)?);
     let (keys, crowd) = (keys(settings)?, Crowd::new(Bounds::ALONE));
-    Ok(Service::new(Parts { policy, upstream, journal, keys, redactor: Arc::clone(redactor), crowd }))
+    let (carriers, redactor) = (CarrierProfiles::new(tenant.carriers, Arc::clone(redactor)), Arc::clone(redactor));
+    Ok(Service::new(Parts { policy, upstream, journal, keys, redactor, crowd, carriers, pages }))
 }
 
 /// The tenants of a server for many, on one journal, under the same keys and in one crowd. There are so many servers.
@@ -38,10 +43,12 @@ pub(super) fn tenants(
 ) -> Result<Vec<Arc<Tenant>>, ConfigError> {
     let (keys, crowd, names) = (keys(settings)?, Crowd::new(Bounds::SHARED), Catalog::names());
     let shared = open_journal(settings, redactor, String::new())?;
+    // A page is kept by the process that opened it, and its form may reach any replica.
+    let pages = if replicas > 1 { Pages::nowhere() } else { Pages::here() };
     let mut tenants = Vec::new();
     for source in settings.tenants()? {
         let key = if settings.sandbox { None } else { source.key()? };
-        let TenantSettings { name, settings: mut own, .. } = source;
+        let TenantSettings { name, settings: mut own, carriers, .. } = source;
         let account = match &key {
             Some(key) => own.account(key),
             // Each plays with a sandbox of its own, as each works on an account of its own.
@@ -58,8 +65,9 @@ pub(super) fn tenants(
         hold(key.as_ref(), redactor);
         let redactor = redactor.apart();
         let upstream = upstream(&own, key, &redactor)?;
-        let (keys, crowd) = (keys.clone(), Arc::clone(&crowd));
-        let service = Service::new(Parts { policy, upstream, journal, keys, redactor, crowd });
+        let carriers = CarrierProfiles::new(carriers, Arc::clone(&redactor));
+        let (keys, crowd, pages) = (keys.clone(), Arc::clone(&crowd), Arc::clone(&pages));
+        let service = Service::new(Parts { policy, upstream, journal, keys, redactor, crowd, carriers, pages });
         tenants.push(Tenant::new(name, service, own.mode()));
     }
     Ok(tenants)

@@ -1,7 +1,7 @@
 //! `truedy-mcp stdio`: the server as a client starts it.
 
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -9,13 +9,17 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, complain, logging, open, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::Redactor;
-use crate::mcp::{Principal, Server, serve_stdio};
+use crate::http::serve_pages;
+use crate::mcp::{Pages, Principal, Server, serve_stdio};
 
 pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
     let _traced = logging::start(settings, &redactor);
-    let service = open::service(settings, &redactor)?;
-    let server = Server::new(Principal::local(Arc::clone(&service), settings.mode()));
+    // Whoever started the program is the one to whom its pages are shown.
+    let starter: Arc<OnceLock<Principal>> = Arc::default();
+    let service = open::service(settings, &redactor, pages_of(&starter))?;
+    let principal = Principal::local(Arc::clone(&service), settings.mode());
+    let server = Server::new(starter.get_or_init(|| principal).clone());
     let runtime = open::runtime()?;
     let served = runtime.block_on(async {
         let shutdown = CancellationToken::new();
@@ -33,6 +37,15 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
             Ok(Exit::Failed)
         }
     }
+}
+
+/// Pages on loopback, from the first that is needed on.
+fn pages_of(starter: &Arc<OnceLock<Principal>>) -> Arc<Pages> {
+    let starter = Arc::clone(starter);
+    Pages::on_loopback(Box::new(move || {
+        let principal = starter.get().cloned();
+        Box::pin(async move { serve_pages(principal.ok_or("the server has not started yet")?).await })
+    }))
 }
 
 /// Standard input; a pipe without a thread in between.

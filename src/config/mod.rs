@@ -1,5 +1,7 @@
 //! What an operator sets: flags, environment, files; read once into typed values.
 
+mod carriers;
+mod printed;
 mod private;
 mod tenants;
 
@@ -169,6 +171,10 @@ pub struct Settings {
     )]
     pub sip_hosts: Vec<String>,
 
+    /// Whether a carrier's keys may be arguments of a call; `deny` leaves them out, so that they come from carrier profiles or from a page that the user fills in.
+    #[arg(long, value_name = "allow|deny", env = "TRUEDY_MCP_INLINE_SECRETS", value_enum, default_value_t = InlineSecrets::Allow, global = true, help_heading = "Policy")]
+    pub inline_secrets: InlineSecrets,
+
     /// File that holds the key for confirmations, at least 32 bytes, so that they outlast a restart and hold on every replica; a regular file of yours, mode 0600. A second line holds the key before, while one replaces the other. Without it each process makes its own.
     #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_STATE_KEY_FILE", global = true, help_heading = "Policy")]
     pub state_key_file: Option<PathBuf>,
@@ -181,7 +187,7 @@ pub struct Settings {
     #[arg(long, value_name = "DIR", env = "TRUEDY_MCP_STATE_DIR", global = true, help_heading = "Program")]
     pub state_dir: Option<PathBuf>,
 
-    /// TOML file with the tenants of `http`, each with a Truedy key of its own: see "Tenants" in README.
+    /// TOML file with carrier profiles, and with the tenants of `http`, each with a Truedy key of its own: see "Carrier profiles" and "Tenants" in README.
     #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_CONFIG", global = true, help_heading = "Program")]
     pub config: Option<PathBuf>,
 
@@ -219,6 +225,15 @@ pub enum AskWhen {
     Auto,
     /// Never.
     Off,
+}
+
+/// Whether a carrier's keys may be arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InlineSecrets {
+    /// They may.
+    Allow,
+    /// They may not: no schema has them, and a call that has them is refused.
+    Deny,
 }
 
 /// What a purchase and a release need.
@@ -438,6 +453,7 @@ impl Settings {
             release_in_use: self.release_in_use,
             sip_hosts: (!sip_hosts.is_empty()).then_some(sip_hosts),
             ask: if self.ask == AskWhen::Off { Ask::Off } else { Ask::Auto },
+            no_inline_secrets: self.inline_secrets == InlineSecrets::Deny,
         })
     }
 

@@ -2,25 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use serde::Deserialize;
 
+use super::carriers::{self, profiles};
+use super::printed::printed_by;
 use super::{
-    AskWhen, ConfigError, Gate, KEY_LIMIT, Settings, as_key, cap, country, key_file, money, number_type, public_bytes,
-    rate,
+    AskWhen, ConfigError, Gate, InlineSecrets, Settings, as_key, cap, country, key_file, money, number_type,
+    public_bytes, rate,
 };
-use crate::domain::{Caller, Secret, read_toml};
+use crate::domain::{Caller, CarrierProfile, Secret, read_toml};
 
 /// The largest configuration file.
 const FILE_LIMIT: u64 = 1024 * 1024;
-/// How long a command may take to tell a key.
-const COMMAND: Duration = Duration::from_secs(10);
-
 /// One tenant.
 #[derive(Debug, Clone)]
 pub struct TenantSettings {
@@ -30,6 +26,8 @@ pub struct TenantSettings {
     pub settings: Settings,
     /// Where its key comes from.
     pub key: KeySource,
+    /// Its carrier profiles.
+    pub carriers: Vec<CarrierProfile>,
 }
 
 /// Where a Truedy key comes from.
@@ -51,6 +49,8 @@ pub enum KeySource {
 struct Written {
     #[serde(default)]
     tenants: BTreeMap<String, Section>,
+    #[serde(default)]
+    carriers: BTreeMap<String, carriers::Section>,
 }
 
 /// What may be set for one tenant. What is not is as it is set for all.
@@ -77,6 +77,9 @@ struct Section {
     countries: Option<Vec<String>>,
     number_types: Option<Vec<String>>,
     sip_hosts: Option<Vec<String>>,
+    inline_secrets: Option<String>,
+    #[serde(default)]
+    carriers: BTreeMap<String, carriers::Section>,
 }
 
 /// A number, or a word in its place.
@@ -99,30 +102,39 @@ impl fmt::Display for Number {
 impl Settings {
     /// The tenants that the configuration file names; without any, the one of the settings.
     pub fn tenants(&self) -> Result<Vec<TenantSettings>, ConfigError> {
-        let mut tenants = match &self.config {
+        let (mut tenants, carriers) = match &self.config {
             Some(file) => self.tenants_of(file)?,
-            None => Vec::new(),
+            None => (Vec::new(), Vec::new()),
         };
         if tenants.is_empty() {
             let name = Caller::local().tenant;
-            tenants.push(TenantSettings { name, settings: self.clone(), key: KeySource::Settings });
+            tenants.push(TenantSettings { name, settings: self.clone(), key: KeySource::Settings, carriers });
         }
         Ok(tenants)
     }
 
-    fn tenants_of(&self, file: &Path) -> Result<Vec<TenantSettings>, ConfigError> {
+    /// The tenants of a file, and the carrier profiles of the one tenant where it names none.
+    fn tenants_of(&self, file: &Path) -> Result<(Vec<TenantSettings>, Vec<CarrierProfile>), ConfigError> {
         let refuse = |why: &str| ConfigError(format!("--config {} cannot be used: {why}.", file.display()));
         let bytes = public_bytes(file, FILE_LIMIT).map_err(|why| refuse(&why))?;
         let written: Written = read_toml(&bytes).map_err(|why| refuse(&why))?;
+        if let (Some(tenant), Some(carrier)) = (written.tenants.keys().next(), written.carriers.keys().next()) {
+            // A key of one must not be used by another.
+            return Err(refuse(&format!(
+                "[carriers.{carrier}] belongs to no tenant; where there are tenants, each has its own: [tenants.{tenant}.carriers.{carrier}]"
+            )));
+        }
+        let carriers = profiles(written.carriers).map_err(|why| refuse(&why))?;
         let mut tenants = Vec::new();
-        for (name, section) in written.tenants {
+        for (name, mut section) in written.tenants {
             let bad = |why: String| refuse(&format!("[tenants.{name}]: {why}"));
             Caller::check_name("tenant", &name).map_err(bad)?;
+            let carriers = profiles(std::mem::take(&mut section.carriers)).map_err(bad)?;
             let key = section.key(self.sandbox).map_err(bad)?;
             let settings = section.over(self).map_err(bad)?;
-            tenants.push(TenantSettings { name, settings, key });
+            tenants.push(TenantSettings { name, settings, key, carriers });
         }
-        Ok(tenants)
+        Ok((tenants, carriers))
     }
 }
 
@@ -191,6 +203,7 @@ impl Section {
             countries = each("countries", self.countries, country)?;
             number_types = each("number_types", self.number_types, number_type)?;
             sip_hosts = self.sip_hosts;
+            inline_secrets = read("inline_secrets", self.inline_secrets.as_deref(), |text| InlineSecrets::from_str(text, false).map_err(|_| "allow or deny".to_owned()))?;
         }
         if let Some(most) = read("spend_per_day", self.spend_per_day.as_deref(), money)? {
             settings.spend_per_day = Some(most);
@@ -224,42 +237,6 @@ impl TenantSettings {
             }
         }
     }
-}
-
-/// What a command prints. What it says on standard error goes to ours.
-fn printed_by(argv: &[String]) -> Result<String, String> {
-    let (program, arguments) = argv.split_first().ok_or("it is empty")?;
-    let mut command = Command::new(program);
-    let mut child = command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("{program} could not be started: {error}"))?;
-    let output = child.stdout.take();
-    let reading = std::thread::spawn(move || {
-        let mut text = String::new();
-        let read = output.map(|output| output.take(KEY_LIMIT).read_to_string(&mut text));
-        read.is_some_and(|read| read.is_ok()).then_some(text)
-    });
-    let begun = Instant::now();
-    let ended = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if begun.elapsed() < COMMAND => std::thread::sleep(Duration::from_millis(10)),
-            _ => {
-                drop(child.kill());
-                drop(child.wait());
-                return Err(format!("{program} did not end within {} s", COMMAND.as_secs()));
-            }
-        }
-    };
-    if !ended.success() {
-        return Err(format!("{program} failed: {ended}"));
-    }
-    let text = reading.join().ok().flatten().unwrap_or_default();
-    let text = text.trim();
-    if text.is_empty() { Err(format!("{program} printed nothing")) } else { Ok(text.to_owned()) }
 }
 
 #[cfg(test)]
@@ -329,14 +306,5 @@ mod tests {
         }
         assert!(with(&["--config", "/nowhere"]).tenants().is_err());
         assert!(tenants("[tenants.acme]\n", &["--sandbox"]).is_ok());
-    }
-
-    #[test]
-    fn a_command_that_fails_gives_no_key() {
-        let argv = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        for words in [&["false"][..], &["true"], &["/no/such/program"], &["sh", "-c", "printf x; exit 3"]] {
-            assert!(printed_by(&argv(words)).is_err(), "{words:?}");
-        }
-        assert_eq!(printed_by(&argv(&["printf", "a key\n"])), Ok("a key".to_owned()));
     }
 }

@@ -8,6 +8,11 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The SHA-256 of bytes, in hexadecimal digits.
+pub fn digest_of(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 /// 32 random bytes.
 pub fn unguessable() -> [u8; 32] {
     // A UUID has 122 random bits; three hold more than what comes out.

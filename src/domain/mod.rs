@@ -1,5 +1,6 @@
 //! What things are: phone numbers, ids, agents, secrets, and the words a caller reads. Knows nobody.
 
+mod access;
 mod agent;
 mod argument;
 mod caller;
@@ -15,19 +16,21 @@ mod number;
 mod object;
 mod page;
 mod phone;
+mod profile;
 mod reading;
 mod secret;
 mod status;
 mod text;
 mod written;
 
+pub use access::{AccessField, CarrierAccess};
 pub use agent::{Agent, HeldNumber};
 pub use argument::{Argument, Problem};
 pub use caller::Caller;
 pub use carrier::{AccountSid, ProviderType, SipServer, SipUsername};
 pub use choice::{Direction, NumberType, OperationState};
 pub use confirmation::{Ceiling, ConfirmationToken, Moment, OperationId, OperationIds};
-pub use digest::{hex, unguessable};
+pub use digest::{digest_of, hex, unguessable};
 pub use id::{AgentId, AgentRef, NumberId, NumberRef, may_be_id};
 pub use label::{ChangeName, Label, StatusName};
 pub use money::Money;
@@ -35,7 +38,8 @@ pub use number::{OwnedNumber, Slot};
 pub use object::Object;
 pub use page::{Limit, Offset, Page, PageSize};
 pub use phone::{AreaCode, CountryCode, E164};
+pub use profile::{CarrierName, CarrierProfile, CarrierProfiles, Source};
 pub use reading::{clean, clean_to, text_at};
-pub use secret::{Held, Redactor, Secret};
+pub use secret::{Held, Redactor, Secret, looks_like_key};
 pub use status::{Refusal, Status};
 pub use written::read_toml;

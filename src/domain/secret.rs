@@ -345,6 +345,27 @@ fn replace_keys(text: &str, prefix: &str) -> String {
     result
 }
 
+/// The fewest letters and digits in a row that make a key.
+const KEY_RUN: usize = 16;
+
+/// Whether a text holds what looks like a key of Truedy or of a carrier: `truedy_…`, Telnyx's `KEY0…`, Twilio's `SK…` and its
+/// auth token of 32 hexadecimal digits.
+pub fn looks_like_key(text: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    text.split(|c| !is_word(c)).any(|word| {
+        let mut runs = word.split(['_', '-']);
+        let long = |run: &str| run.len() >= KEY_RUN;
+        let hex = |text: &str| text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let digit = |run: &str| run.bytes().any(|b| b.is_ascii_digit());
+        match word.get(..2) {
+            _ if word.starts_with("truedy_") || word.starts_with("truedy-") => runs.any(long),
+            Some("KE") if word.starts_with("KEY") => runs.any(|run| long(run) && digit(run)),
+            Some("SK") if word.get(2..).is_some_and(hex) => true,
+            _ => hex(word) && digit(word) && word.bytes().any(|b| b.is_ascii_alphabetic()),
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -438,6 +459,35 @@ mod tests {
         let mut value = json!({"a": [{"b": "xhunter2hunter2"}]});
         redactor.value(&mut value);
         assert_eq!(value, json!({"a": [{"b": "x[redacted]"}]}));
+    }
+
+    #[test]
+    fn keys_are_told_from_names_and_ids() {
+        for key in [
+            "truedy_SandboxFirstKey00000000000000001",
+            "use truedy_live_0123456789abcdef0123456789abcdef please",
+            "KEY0123456789ABCDEF0123456789ABCDEF_aBcDeFgHiJkLmNoPqRsTuV",
+            "Bearer KEY018E0123456789ABCDEF",
+            "SK0123456789abcdef0123456789abcdef",
+            "0123456789abcdef0123456789abcdef",
+            "token=0123456789abcdef0123456789abcdef;",
+        ] {
+            assert!(looks_like_key(key), "{key}");
+        }
+        for fine in [
+            "",
+            "Front desk",
+            "truedy_mcp",
+            "truedy-assistant-for-support-2026",
+            "KEYNOTE-REGISTRATION-DESK",
+            "KEY WEST",
+            "+14155550123",
+            "1f4baf16-1540-4d91-9696-7f34b2f2cb77",
+            "AC0123456789abcdef0123456789abcdef",
+            "SKATEBOARD",
+        ] {
+            assert!(!looks_like_key(fine), "{fine}");
+        }
     }
 
     #[test]

@@ -62,6 +62,7 @@ statuses! {
     NotAssigned = "not_assigned",
     NotUnassigned = "not_unassigned",
     NotSynced = "not_synced",
+    CarrierUnavailable = "carrier_unavailable",
     ProviderNotConfigured = "provider_not_configured",
     OutcomeUnknown = "outcome_unknown",
     InvalidArgument = "invalid_argument",

@@ -2,7 +2,7 @@
 //!
 //! Order: protected, flag, interlock, token, person. The policy has been passed before anything was read.
 
-use crate::domain::{Money, Object, Refusal, Status};
+use crate::domain::{E164, Money, Object, ProviderType, Refusal, Status};
 
 use super::policy::{Ask, Level, Policy, denied};
 
@@ -34,6 +34,15 @@ pub enum Form {
     },
 }
 
+/// What a person is asked to enter on a page of this server, so that it passes neither through the client nor the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The number that it is for.
+    pub number: E164,
+    /// The carrier whose account it opens.
+    pub provider: ProviderType,
+}
+
 /// What a change puts at stake, found out by reading before anything is sent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Stakes {
@@ -51,6 +60,8 @@ pub struct Stakes {
     pub in_use: Option<Refusal>,
     /// What a person is asked, where one can be.
     pub question: Option<Question>,
+    /// What the person enters on a page, which then takes the place of the form.
+    pub wanted: Option<Wanted>,
     /// What was seen, to be compared after a person has thought, and when a token comes back.
     pub seen: String,
     /// While an operation with this key is open, no other may begin.

@@ -5,6 +5,6 @@ mod policy;
 mod rights;
 mod summary;
 
-pub use gate::{Form, Given, Question, Stakes, Token, Verdict, weigh};
+pub use gate::{Form, Given, Question, Stakes, Token, Verdict, Wanted, weigh};
 pub use policy::{Ask, Cap, Caps, Claims, Level, Policy};
 pub use rights::{Rights, Scope};

@@ -106,6 +106,8 @@ pub struct Policy {
     pub sip_hosts: Option<BTreeSet<String>>,
     /// Whether a person is asked.
     pub ask: Ask,
+    /// Whether a carrier's keys may not be arguments of a call: they come from profiles or from the page of a person.
+    pub no_inline_secrets: bool,
 }
 
 /// What a call says about itself before anything is read.
@@ -254,8 +256,20 @@ impl Policy {
         refusal.with("spent", spent.to_string()).with("limit", limit.to_string())
     }
 
+    /// Lets arguments pass in which a carrier's key stands, by name; refuses them where keys may not be arguments.
+    pub fn admit_inline(&self, given: &[&str]) -> Result<(), Refusal> {
+        if !self.no_inline_secrets || given.is_empty() {
+            return Ok(());
+        }
+        let summary = format!(
+            "Nothing was done. {} may not be given here: the operator of this server keeps carrier keys out of conversations (rule inline_secrets). Name a carrier profile in carrier instead.",
+            given.join(", ")
+        );
+        Err(denied("inline_secrets", &summary))
+    }
+
     /// Truedy connects to this host with the password: never one inside a network (threat T29).
-    fn admit_sip(&self, server: &SipServer) -> Result<(), Refusal> {
+    pub fn admit_sip(&self, server: &SipServer) -> Result<(), Refusal> {
         let host = server.host().to_ascii_lowercase();
         if let Some(allowed) = &self.sip_hosts {
             if allowed.contains(&host) {

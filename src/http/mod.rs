@@ -5,8 +5,10 @@ mod batch;
 mod body;
 mod door;
 mod edge;
+mod enter;
 mod envelope;
 mod host;
+mod html;
 #[cfg(test)]
 #[path = "../../tests/e2e/issuer.rs"]
 mod issuer;
@@ -23,6 +25,7 @@ mod watch;
 
 pub use admin::Check;
 pub use door::{Door, Verifiers};
+pub use enter::serve_pages;
 pub use host::{AllowedHost, AllowedOrigin};
 pub use listen::Listen;
 pub use oauth::{OAuth, OAuthOptions};

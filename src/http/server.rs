@@ -117,6 +117,12 @@ impl HttpServer {
             legacy_sse: setup.legacy_sse,
             scopes: setup.scopes,
             landing: Landing::new(setup.https),
+            enter: Default::default(),
+            scheme: match (setup.https, &setup.listen) {
+                (true, _) => Some("https"),
+                (false, Listen::Tcp(_)) => Some("http"),
+                (false, Listen::Unix(_)) => None,
+            },
             life: Arc::clone(&life),
             bodies: Default::default(),
             calls: Default::default(),

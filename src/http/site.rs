@@ -19,13 +19,14 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::batch;
 use super::body::Bodies;
 use super::door::Door;
+use super::enter::{Enter, page_of, with_password_as_token};
 use super::envelope::{Envelope, Unreadable};
 use super::host::{AllowedHost, AllowedOrigin, NotLetIn, check_host, check_origin};
 use super::landing::Landing;
 use super::life::Life;
 use crate::guard::Scope;
 use crate::mcp::wire::{Body, INVALID_REQUEST, PARSE_ERROR, busy, empty, error, json_answer, keeping, refusal, with};
-use crate::mcp::{LegacySse, Principal, Streamable};
+use crate::mcp::{CameIn, LegacySse, Principal, Streamable};
 
 const MCP: &str = "/mcp";
 const SSE: &str = "/sse";
@@ -68,6 +69,10 @@ pub(super) struct Site {
     pub(super) scopes: HashMap<&'static str, Scope>,
     /// The page for people.
     pub(super) landing: Landing,
+    /// The pages on which they enter a carrier's keys.
+    pub(super) enter: Enter,
+    /// `https` or `http`, as browsers reach it; `None` where none can: it listens on a socket in the file system.
+    pub(super) scheme: Option<&'static str>,
     /// Whether it is still open.
     pub(super) life: Arc<Life>,
     /// Reads bodies.
@@ -109,7 +114,11 @@ impl Site {
         }
         let forbidden = |NotLetIn(why): NotLetIn| refusal(StatusCode::FORBIDDEN, why);
         check_host(&head.headers, &head.uri, &self.hosts).map_err(forbidden)?;
-        let origin = check_origin(&head.headers, &self.origins).map_err(forbidden)?;
+        // A page of ours is posted by itself, and looks at that more closely.
+        let origin = match page_of(head.uri.path()) {
+            Some(_) => None,
+            None => check_origin(&head.headers, &self.origins).map_err(forbidden)?,
+        };
         // hyper reads the end of the body by the last coding alone; a proxy in front may know the others, or not.
         let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
         let chunked = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
@@ -135,6 +144,9 @@ impl Site {
         if let Some(answer) = self.open_to_all(&head, &path) {
             return answer;
         }
+        if let Some(id) = page_of(&path) {
+            return self.page(&head, body, id).await;
+        }
         // Heard: whoever asks from here on is waited for at the end, however slowly the rest of it comes.
         let heard = self.calls.token();
         let principal = match self.door.enter(&head.headers).await {
@@ -150,6 +162,34 @@ impl Site {
             ),
             _ => refusal(StatusCode::NOT_FOUND, "There is nothing here; the MCP endpoint is /mcp."),
         }
+    }
+
+    /// A page on which a caller enters a carrier's keys: it is shown to that caller alone, who comes by a browser.
+    async fn page<B>(&self, head: &Parts, body: B, id: &str) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
+        let Some(CameIn(origin)) = self.came_in(head) else {
+            return refusal(StatusCode::NOT_FOUND, "There are no pages here.");
+        };
+        match self.door.enter(&with_password_as_token(&head.headers)).await {
+            Ok(principal) => self.enter.answer(head, body, (id, &origin), &principal).await,
+            Err(outside) => self.enter.stranger(&outside),
+        }
+    }
+
+    /// The origin on which a request came in. Its host was checked: it is one of the server's own names.
+    fn came_in(&self, head: &Parts) -> Option<CameIn> {
+        let host = head.headers.get(HOST)?.to_str().ok()?;
+        self.scheme.map(|scheme| CameIn(format!("{scheme}://{host}")))
+    }
+
+    /// Tells the protocol who calls, and where the server is reached.
+    fn introduce(&self, head: &mut Parts, principal: &Principal) {
+        if let Some(came_in) = self.came_in(head) {
+            head.extensions.insert(came_in);
+        }
+        head.extensions.insert(principal.clone());
     }
 
     /// What needs no token: nothing of it is anybody's.
@@ -173,7 +213,7 @@ impl Site {
         B: http_body::Body<Data = Bytes> + Unpin,
     {
         if head.method != Method::POST {
-            head.extensions.insert(principal.clone());
+            self.introduce(&mut head, &principal);
             let request = Request::from_parts(head, Full::new(Bytes::new()));
             return self.streamable.answer(request, &principal, None, None).await;
         }
@@ -190,7 +230,7 @@ impl Site {
         };
         let id = envelope.id();
         let method = envelope.method.as_deref().map(str::to_owned);
-        head.extensions.insert(principal.clone());
+        self.introduce(&mut head, &principal);
         let request = Request::from_parts(head, Full::new(body));
         let answer = self.streamable.answer(request, &principal, method.as_deref(), id).await;
         keeping(answer, heard)
@@ -235,7 +275,7 @@ impl Site {
         };
         let query = head.uri.query().unwrap_or_default().to_owned();
         let session = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "sessionId");
-        head.extensions.insert(principal.clone());
+        self.introduce(&mut head, &principal);
         sse.message(&principal, session.as_ref().map(|(_, id)| id.as_ref()), head, &body, id).await
     }
 

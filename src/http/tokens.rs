@@ -12,7 +12,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::domain::{Caller, hex, read_toml, unguessable};
+use crate::domain::{Caller, digest_of, read_toml, unguessable};
 use crate::guard::Scope;
 
 /// What our tokens begin with, so that people and secret scanners know one when they see it.
@@ -182,7 +182,7 @@ pub fn fresh() -> String {
 /// Appends the entry of a new token to a file, which is made if it is missing, and gives the token: the only time it is seen.
 pub fn add(file: &Path, holder: &Holder, now: &str) -> Result<String, String> {
     let token = fresh();
-    let digest = hex(&Sha256::digest(token.as_bytes()));
+    let digest = digest_of(token.as_bytes());
     let scopes: Vec<String> = holder.scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
     let entry = format!(
         "\n[[token]]\nsha256 = \"{digest}\"\nprincipal = \"{}\"\ntenant = \"{}\"\nscopes = [{}]\ncreated = \"{now}\"\n",

@@ -26,6 +26,8 @@ pub struct Entry {
     pub scope: Scope,
     /// The names of arguments that carry secrets.
     pub secrets: Vec<&'static str>,
+    /// As clients see it where a carrier's keys may not be arguments.
+    without_keys: Option<ToolCard>,
     tool: &'static str,
     way: Way,
 }
@@ -34,6 +36,11 @@ impl Entry {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.card.name
+    }
+
+    /// As clients see it under this policy.
+    pub fn shown(&self, policy: &Policy) -> &ToolCard {
+        self.without_keys.as_ref().filter(|_| policy.no_inline_secrets).unwrap_or(&self.card)
     }
 
     /// Calls it. `unwanted` is cancelled when the caller no longer wants it.
@@ -160,5 +167,20 @@ fn entry<T: Tool>(way: Way) -> Entry {
         meta.0.insert("anthropic/requiresUserInteraction".to_owned(), json!(true));
         card = card.with_meta(meta);
     }
-    Entry { card, effect, scope: T::SCOPE, secrets, tool: T::NAME, way }
+    let without_keys = without(&card, &T::inline());
+    Entry { card, effect, scope: T::SCOPE, secrets, without_keys, tool: T::NAME, way }
+}
+
+/// The same tool without these arguments; `None` if it has none of them.
+fn without(card: &ToolCard, arguments: &[&str]) -> Option<ToolCard> {
+    let mut schema = (*card.input_schema).clone();
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut)?;
+    let before = properties.len();
+    properties.retain(|name, _| !arguments.contains(&name.as_str()));
+    let fewer = properties.len() < before;
+    fewer.then(|| {
+        let mut card = card.clone();
+        card.input_schema = Arc::new(schema);
+        card
+    })
 }

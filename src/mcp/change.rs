@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::advice::{self, Stage};
+use super::collect::Entered;
 use super::consent::{Subject, Word, same};
 use super::route::{Guest, Reply, Service, done, refuse, words};
 use super::seal::Binding;
-use crate::domain::{Held, Object, Refusal, Status, hex, may_be_id};
+use crate::domain::{Held, Object, Refusal, Status, digest_of, may_be_id};
 use crate::guard::{Cap, Claims, Given, Level, Stakes, Token, Verdict, weigh};
 use crate::journal::{Ending, Evidence, Intent, KnownBy, Operation, Refused, State, Stop};
 use crate::tools::{Answer, Change, Desk, Effect, Failure, Record, Step, Tool, flight, said};
@@ -41,8 +41,9 @@ struct Passage {
     answered: Option<String>,
     /// Whether it is in the journal as an operation.
     begun: bool,
-    /// The secrets among the arguments are looked for as long as any of the call goes on.
+    /// The secrets among the arguments, and what a person entered, are looked for as long as any of the call goes on.
     held: Arc<Vec<Held>>,
+    entered: Arc<Vec<Held>>,
 }
 
 impl Passage {
@@ -95,6 +96,7 @@ impl Service {
                     answered: None,
                     begun: false,
                     held: Arc::clone(&held),
+                    entered: Arc::default(),
                     guest,
                 };
                 match self.pass_and_act(tool, &claims, &mut passage).await {
@@ -121,6 +123,9 @@ impl Service {
     ) -> Result<Reply, Halt> {
         passage.guest.rights.admit(T::NAME, T::SCOPE, false)?;
         self.policy.admit(T::NAME, false, claims)?;
+        if let Value::Object(given) = &passage.given {
+            self.admit_inline::<T>(given)?;
+        }
         let caller = passage.guest.caller.clone();
         let _flight = claims.makes.as_ref().map(|number| self.take_off(number, &caller, T::EFFECT)).transpose()?;
         let used = self.room::<T>(claims, passage).await?;
@@ -143,9 +148,8 @@ impl Service {
             }
         };
         tracing::info!(tool = T::NAME, object = pass.stakes.object.name(), %id, "changing");
-        self.act(tool, pass.plan, claims, (&pass.stakes.object, Arc::clone(&passage.held)), id, desk)
-            .await
-            .map_err(Halt::from)
+        let held = [Arc::clone(&passage.held), Arc::clone(&passage.entered)];
+        self.act(tool, pass.plan, claims, (&pass.stakes.object, held), id, desk).await.map_err(Halt::from)
     }
 
     /// Whether there is room for one more, as far as the journal knows; nothing is read from Truedy for what there is not.
@@ -217,19 +221,40 @@ impl Service {
         match weigh(&stakes, given, &self.policy) {
             Verdict::Refuse(refusal) => return Err(refusal.into()),
             Verdict::Preview(shown) => return Err(self.with_token(shown, T::NAME, &stakes, passage).into()),
-            Verdict::Go => {}
-            Verdict::Ask(question) => {
+            Verdict::Go if stakes.wanted.is_none() => {}
+            asks @ (Verdict::Go | Verdict::Ask(_)) => {
                 let left = desk.call.left();
                 let guest = &passage.guest;
                 let subject =
                     Subject { caller: &guest.caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
-                let then = match self.consent.ask(&guest.asker, &guest.stop, &question, &subject).await? {
-                    Word::Pending(asked) => return Err(Halt::Answered(Reply::Ask(asked))),
-                    Word::No { refusal, nonce } => {
-                        passage.answered = Some(nonce);
-                        return Err(refusal.into());
+                let then = match (&stakes.wanted, &asks) {
+                    (Some(wanted), _) => {
+                        let nothing = advice::nothing(T::EFFECT);
+                        let shown = (&guest.asker, &self.pages);
+                        match self.consent.collect(shown, &guest.stop, (wanted, nothing), &subject).await? {
+                            Entered::Pending(asked) => return Err(Halt::Answered(Reply::Ask(asked))),
+                            Entered::No { refusal, nonce } => {
+                                passage.answered = Some(nonce);
+                                return Err(refusal.into());
+                            }
+                            Entered::Yes(access, held, then) => {
+                                desk.entered = Some(access);
+                                passage.entered = Arc::new(held);
+                                then
+                            }
+                        }
                     }
-                    Word::Yes { then } => then,
+                    (None, Verdict::Ask(question)) => {
+                        match self.consent.ask(&guest.asker, &guest.stop, question, &subject).await? {
+                            Word::Pending(asked) => return Err(Halt::Answered(Reply::Ask(asked))),
+                            Word::No { refusal, nonce } => {
+                                passage.answered = Some(nonce);
+                                return Err(refusal.into());
+                            }
+                            Word::Yes { then } => then,
+                        }
+                    }
+                    (None, _) => None,
                 };
                 if let Some(then) = &then {
                     // This process knows which answers it has seen; the journal knows those that others saw.
@@ -337,7 +362,7 @@ impl Service {
         tool: T,
         plan: T::Plan,
         claims: &Claims,
-        passage: (&Object, Arc<Vec<Held>>),
+        passage: (&Object, [Arc<Vec<Held>>; 2]),
         id: Uuid,
         mut desk: Desk,
     ) -> Result<Reply, Refusal> {
@@ -465,7 +490,7 @@ fn with_operation(refusal: Refusal, id: Uuid) -> Refusal {
 
 /// SHA-256 of the arguments; secrets are left out, since a short one could be found from its digest.
 fn digest<T: Tool>(given: &Value) -> String {
-    hex(&Sha256::digest(without_secrets::<T>(given).to_string().as_bytes()))
+    digest_of(without_secrets::<T>(given).to_string().as_bytes())
 }
 
 /// The arguments that may be kept and repeated.

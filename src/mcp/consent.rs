@@ -15,25 +15,38 @@ use rmcp::service::{OriginatingRequestId, PeerRequestOptions};
 use rmcp::{Peer, RoleServer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::pages::Pages;
 use super::seal::Keys;
-use crate::domain::{Caller, Refusal, Status, hex};
+use crate::domain::{Caller, Refusal, Status, digest_of};
 use crate::guard::{Form, Question};
 
 /// How long a person may think where the call waits.
-const THINKING: Duration = Duration::from_secs(120);
+pub(super) const THINKING: Duration = Duration::from_secs(120);
 /// How long an answer to a second call is good for.
 const STATE_LIFE: Duration = Duration::from_secs(600);
 /// The key of the one question of a call.
 const QUESTION: &str = "confirm";
 
-/// How a person can be asked during this call.
+/// How a person can be asked during this call, and with what.
 #[derive(Clone)]
-pub enum Asker {
+pub struct Asker {
+    /// How the question travels.
+    pub way: AskWay,
+    /// Whether the client shows forms.
+    pub form: bool,
+    /// Whether the client shows its user the address of a page.
+    pub url: bool,
+    /// The origin on which this call came in, where it came over a network.
+    pub came_in: Option<String>,
+}
+
+/// How a question travels.
+#[derive(Clone)]
+pub enum AskWay {
     /// Not at all.
     Nobody,
     /// By a request to the client while the call is open (2025-06-18, 2025-11-25).
@@ -53,9 +66,19 @@ pub enum Asker {
 }
 
 impl Asker {
-    /// Whether a person can be asked.
+    /// Nobody is there.
+    pub fn nobody() -> Self {
+        Self { way: AskWay::Nobody, form: false, url: false, came_in: None }
+    }
+
+    /// Whether a person can be asked by form.
     pub fn can_ask(&self) -> bool {
-        !matches!(self, Self::Nobody)
+        self.form && !matches!(self.way, AskWay::Nobody)
+    }
+
+    /// Whether a person can be shown a page of this server.
+    pub(super) fn can_show_page(&self, pages: &Pages) -> bool {
+        self.url && !matches!(self.way, AskWay::Nobody) && pages.can_show(self.came_in.as_deref())
     }
 }
 
@@ -93,9 +116,12 @@ pub(super) struct Consent {
 
 /// What is sealed between two calls.
 #[derive(Serialize, Deserialize)]
-struct State {
-    nonce: String,
-    seen: String,
+pub(super) struct State {
+    pub(super) nonce: String,
+    pub(super) seen: String,
+    /// The page that was shown, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) page: Option<String>,
 }
 
 /// What a question is about: the answer is good for this and nothing else.
@@ -109,7 +135,7 @@ pub(super) struct Subject<'a> {
 
 impl Subject<'_> {
     /// Tenant, principal, tool and arguments.
-    fn binding(&self) -> Vec<u8> {
+    pub(super) fn binding(&self) -> Vec<u8> {
         // Maps are sorted by key, so equal arguments give equal texts.
         let arguments = digest(&self.arguments.to_string());
         json!([self.caller.tenant, self.caller.principal, self.tool, arguments]).to_string().into_bytes()
@@ -117,7 +143,7 @@ impl Subject<'_> {
 }
 
 fn digest(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
+    digest_of(text.as_bytes())
 }
 
 impl Consent {
@@ -127,16 +153,16 @@ impl Consent {
 
     /// Whether this call brings an answer to a question of ours about this very subject.
     pub(super) fn is_answered(&self, asker: &Asker, subject: &Subject<'_>) -> bool {
-        match asker {
-            Asker::SecondCall { state, responses } => {
+        match &asker.way {
+            AskWay::SecondCall { state, responses } => {
                 let opened = state.as_deref().and_then(|sealed| self.open(sealed, &subject.binding()));
                 opened.is_some() && responses.as_ref().is_some_and(|responses| responses.contains_key(QUESTION))
             }
-            Asker::Nobody | Asker::Open { .. } => false,
+            AskWay::Nobody | AskWay::Open { .. } => false,
         }
     }
 
-    fn open(&self, sealed: &str, binding: &[u8]) -> Option<State> {
+    pub(super) fn open(&self, sealed: &str, binding: &[u8]) -> Option<State> {
         self.codec.open_json_with::<State>(sealed, binding).ok()
     }
 
@@ -162,9 +188,9 @@ impl Consent {
             message: question.message.clone(),
             requested_schema: schema,
         };
-        match asker {
-            Asker::Nobody => Err(fault()),
-            Asker::Open { peer, call } => match open_question(peer, call, stop, form).await {
+        match &asker.way {
+            AskWay::Nobody => Err(fault()),
+            AskWay::Open { peer, call } => match open_question(peer, call, stop, form, THINKING).await {
                 Answered::Yes(answer) => judge(&answer, question).map(|()| Word::Yes { then: None }),
                 Answered::Unwanted => {
                     Err(Refusal::new(Status::Cancelled, format!("{} The call was cancelled.", question.declined)))
@@ -174,7 +200,7 @@ impl Consent {
                     Err(Refusal::new(Status::HumanUnavailable, format!("{} {why}", question.declined)))
                 }
             },
-            Asker::SecondCall { state, responses } => {
+            AskWay::SecondCall { state, responses } => {
                 let binding = subject.binding();
                 let opened = state.as_deref().and_then(|sealed| self.open(sealed, &binding));
                 let answer = responses.as_ref().and_then(|responses| responses.get(QUESTION));
@@ -182,7 +208,7 @@ impl Consent {
                 let (Some(opened), Some(answer)) = (opened, answer) else {
                     return self.put(form, subject, &binding).ok_or_else(fault);
                 };
-                if !self.first_use(&opened.nonce) {
+                if opened.page.is_some() || !self.first_use(&opened.nonce) {
                     return self.put(form, subject, &binding).ok_or_else(fault);
                 }
                 let unreadable = || {
@@ -190,7 +216,7 @@ impl Consent {
                     Refusal::new(Status::HumanUnavailable, format!("{} {why}", question.declined))
                 };
                 let answer = serde_json::from_value::<ElicitResult>(answer.clone()).map_err(|_| unreadable());
-                let State { nonce, seen } = opened;
+                let State { nonce, seen, .. } = opened;
                 Ok(match answer.and_then(|answer| judge(&answer, question)) {
                     Ok(()) => Word::Yes { then: Some(Then { seen, nonce }) },
                     Err(refusal) => Word::No { refusal, nonce },
@@ -200,16 +226,28 @@ impl Consent {
     }
 
     fn put(&self, form: ElicitRequestParams, subject: &Subject<'_>, binding: &[u8]) -> Option<Word> {
-        let state = State { nonce: Uuid::new_v4().simple().to_string(), seen: digest(subject.seen) };
+        self.required(QUESTION, form, None, subject, binding).map(Word::Pending)
+    }
+
+    /// What a client is told that must put a question and call again.
+    pub(super) fn required(
+        &self,
+        key: &str,
+        question: ElicitRequestParams,
+        page: Option<String>,
+        subject: &Subject<'_>,
+        binding: &[u8],
+    ) -> Option<Box<InputRequiredResult>> {
+        let state = State { nonce: Uuid::new_v4().simple().to_string(), seen: digest(subject.seen), page };
         let sealed =
             self.codec.seal_json_with(&state, &SealOptions::new().associated_data(binding).ttl(STATE_LIFE)).ok()?;
         let mut requests = InputRequests::new();
-        requests.insert(QUESTION.to_owned(), InputRequest::Elicitation(ElicitRequest::new(form)));
-        Some(Word::Pending(Box::new(InputRequiredResult::new(Some(requests), Some(sealed)))))
+        requests.insert(key.to_owned(), InputRequest::Elicitation(ElicitRequest::new(question)));
+        Some(Box::new(InputRequiredResult::new(Some(requests), Some(sealed))))
     }
 
     /// Whether a state answers its question for the first time.
-    fn first_use(&self, nonce: &str) -> bool {
+    pub(super) fn first_use(&self, nonce: &str) -> bool {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         used.retain(|_, until| *until > now);
@@ -218,7 +256,7 @@ impl Consent {
 }
 
 /// What came back from a question that was put while the call is open.
-enum Answered {
+pub(super) enum Answered {
     /// An answer, whatever it says.
     Yes(ElicitResult),
     /// Nothing in time, or a failure.
@@ -228,11 +266,12 @@ enum Answered {
 }
 
 /// Puts a question and waits. A question that nobody waits for any more is taken back, so that no dialog stays open.
-async fn open_question(
+pub(super) async fn open_question(
     peer: &Peer<RoleServer>,
     call: &RequestId,
     stop: &CancellationToken,
     form: ElicitRequestParams,
+    patience: Duration,
 ) -> Answered {
     let mut request = ElicitRequest::new(form);
     // rmcp knows by itself only in the task in which it called us, and a call runs in one of its own.
@@ -244,7 +283,7 @@ async fn open_question(
     let outcome = tokio::select! {
         biased;
         () = stop.cancelled() => Answered::Unwanted,
-        answer = tokio::time::timeout(THINKING, &mut asked.rx) => match answer {
+        answer = tokio::time::timeout(patience, &mut asked.rx) => match answer {
             Ok(Ok(Ok(ClientResult::ElicitResult(answer)))) => return Answered::Yes(answer),
             Ok(_) => return Answered::No,
             Err(_) => Answered::No,
@@ -317,7 +356,8 @@ mod tests {
 
     fn second(state: Option<String>, answer: Option<Value>) -> Asker {
         let responses = answer.map(|answer| InputResponses::from([(QUESTION.to_owned(), answer)]));
-        Asker::SecondCall { state, responses }
+        let way = AskWay::SecondCall { state, responses };
+        Asker { way, form: true, ..Asker::nobody() }
     }
 
     fn new() -> Consent {

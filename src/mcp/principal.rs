@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::instructions::instructions;
+use super::pages::{Shown, Unusable};
 use super::route::Service;
-use crate::domain::Caller;
+use crate::domain::{AccessField, Caller, CarrierAccess, Problem, Secret, SipServer};
 use crate::guard::{Rights, Scope};
 
 /// One tenant: its own Truedy account, limits and view of the journal.
@@ -55,6 +56,29 @@ impl Principal {
     pub fn new(tenant: Arc<Tenant>, name: String, rights: Rights) -> Self {
         let caller = Caller { tenant: tenant.name.clone(), principal: name };
         Self { tenant, caller, rights: Arc::new(rights) }
+    }
+
+    /// What a page of this principal's shows.
+    pub fn look_at_page(&self, id: &str) -> Result<Shown, Unusable> {
+        self.tenant.service.pages.look(id, &self.caller)
+    }
+
+    /// Enters these values on a page of this principal's; they are looked for in all that comes back from now on.
+    pub fn fill_page(&self, id: &str, csrf: &str, given: Vec<(AccessField, Secret)>) -> Result<(), Unusable> {
+        let service = &self.tenant.service;
+        let admit = |access: &CarrierAccess| match access.sip_server().map(|server| service.policy.admit_sip(&server)) {
+            Some(Err(refusal)) => {
+                let reason = refusal.summary.trim_start_matches("Nothing was imported. ").to_owned();
+                Err(Problem::of::<SipServer>(AccessField::SipServer.name(), reason, None))
+            }
+            _ => Ok(service.keep_hidden(access.secrets())),
+        };
+        service.pages.fill(id, &self.caller, csrf, given, admit)
+    }
+
+    /// Says on a page of this principal's that it is not wanted.
+    pub fn refuse_page(&self, id: &str, csrf: &str) -> Result<(), Unusable> {
+        self.tenant.service.pages.refuse(id, &self.caller, csrf)
     }
 
     /// The one who started the server, and may do whatever its policy allows.

@@ -16,8 +16,11 @@ use tracing::Instrument;
 use super::advice::{self, Stage};
 use super::consent::{Asker, Consent};
 use super::crowd::Crowd;
+use super::pages::Pages;
 use super::seal::{Keys, Tokens};
-use crate::domain::{Caller, Held, Redactor, Refusal, Secret, Status};
+use crate::domain::{
+    Caller, CarrierProfiles, Held, Problem, Redactor, Refusal, Secret, Status, clean_to, looks_like_key,
+};
 use crate::guard::{Ask, Claims, Level, Policy, Rights};
 use crate::journal::{Journal, Operation, Query};
 use crate::tools::{Answer, Desk, Effect, Failure, Prices, Read, Tool, reconcile};
@@ -100,6 +103,10 @@ pub struct Parts {
     pub redactor: Arc<Redactor>,
     /// Whose calls run and wait; shared by all that one server serves.
     pub crowd: Arc<Crowd>,
+    /// The operator's carrier profiles.
+    pub carriers: CarrierProfiles,
+    /// Where a person can enter a carrier's keys; shared likewise.
+    pub pages: Arc<Pages>,
 }
 
 /// What every call shares.
@@ -114,6 +121,8 @@ pub struct Service {
     pub(super) tokens: Tokens,
     flying: Mutex<HashSet<String>>,
     crowd: Arc<Crowd>,
+    pub(super) carriers: Arc<CarrierProfiles>,
+    pub(super) pages: Arc<Pages>,
     pub(super) tasks: TaskTracker,
     ending: CancellationToken,
 }
@@ -150,6 +159,8 @@ impl Service {
             tokens: Tokens::new(&parts.keys),
             flying: Mutex::default(),
             crowd: parts.crowd,
+            carriers: Arc::new(parts.carriers),
+            pages: parts.pages,
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
         })
@@ -214,6 +225,11 @@ impl Service {
         Err(advice::on_flight(number, effect))
     }
 
+    /// Looks for these secrets until what is returned is dropped.
+    pub(super) fn keep_hidden<'a>(&self, secrets: impl Iterator<Item = &'a Secret>) -> Vec<Held> {
+        secrets.map(|secret| self.redactor.hold(secret)).collect()
+    }
+
     /// A text without any secret now in use.
     pub(super) fn hide(&self, text: &str) -> String {
         self.redactor.text(text)
@@ -260,7 +276,7 @@ impl Service {
         let guest = Guest {
             caller: Caller::local(),
             rights: Arc::default(),
-            asker: Asker::Nobody,
+            asker: Asker::nobody(),
             stop: self.ending.child_token(),
             deadline: Instant::now() + TIME,
         };
@@ -316,8 +332,8 @@ impl Service {
     /// another argument by mistake, and is repeated as wrong.
     pub(super) fn hold<T: Tool>(&self, arguments: &Map<String, Value>) -> Vec<Held> {
         let given = T::secrets().into_iter().filter_map(|name| arguments.get(name)?.as_str());
-        let secrets = given.filter_map(|text| Secret::new(text.to_owned()).ok());
-        secrets.map(|secret| self.redactor.hold(&secret)).collect()
+        let secrets: Vec<Secret> = given.filter_map(|text| Secret::new(text.to_owned()).ok()).collect();
+        self.keep_hidden(secrets.iter())
     }
 
     /// A desk for one call.
@@ -335,7 +351,17 @@ impl Service {
             journal: Arc::clone(&self.journal),
             caller: guest.caller.clone(),
             record: None,
+            carriers: Arc::clone(&self.carriers),
+            collects: guest.asker.can_show_page(&self.pages) && self.policy.ask == Ask::Auto,
+            entered: None,
         })
+    }
+
+    /// Refuses a carrier's keys among the arguments where the operator does not want them there.
+    pub(super) fn admit_inline<T: Tool>(&self, given: &Map<String, Value>) -> Result<(), Refusal> {
+        let is_given = |name: &&str| given.get(*name).is_some_and(|value| !value.is_null() && *value != json!(""));
+        let inline: Vec<&str> = T::inline().into_iter().filter(is_given).collect();
+        self.policy.admit_inline(&inline)
     }
 
     /// Reads the arguments; everything wrong with them is told at once.
@@ -344,6 +370,10 @@ impl Service {
             let summary =
                 format!("{} The arguments have too many fields or are nested too deeply.", advice::nothing(T::EFFECT));
             return Err(Refusal::new(Status::InvalidArgument, summary));
+        }
+        let misplaced = misplaced_keys(&arguments, &T::secrets());
+        if !misplaced.is_empty() {
+            return Err(advice::on_problems(&misplaced, T::EFFECT));
         }
         let tool = T::read(arguments).map_err(|problems| advice::on_problems(&problems, T::EFFECT))?;
         let contradictions = tool.contradictions();
@@ -354,9 +384,11 @@ impl Service {
     pub(super) async fn read<T: Read>(self: Arc<Self>, arguments: Map<String, Value>, guest: Guest) -> Reply {
         let _held = self.hold::<T>(&arguments);
         let outcome = async {
+            let inline = self.admit_inline::<T>(&arguments);
             let tool = Self::parse::<T>(arguments)?;
             guest.rights.admit(T::NAME, T::SCOPE, true)?;
             self.policy.admit(T::NAME, true, &Claims::default())?;
+            inline?;
             let answer = tool.read(self.desk(&guest).await?).await;
             answer.map(|answer| done(&answer)).map_err(|failure| words(failure, T::EFFECT, Stage::Before))
         };
@@ -390,6 +422,36 @@ pub(super) fn refuse(refusal: Refusal) -> Reply {
     Reply::Done(object, true)
 }
 
+/// Keys where no keys belong: a model may put one anywhere. What is found is not repeated.
+fn misplaced_keys(arguments: &Map<String, Value>, secrets: &[&str]) -> Vec<Problem> {
+    // A token of ours is random, and may look like anything.
+    let is_checked = |name: &str| name != "confirmation_token" && !secrets.contains(&name);
+    let problem = |name: &String| Problem {
+        field: clean_to(name, 32),
+        reason: "it looks like a secret key, which is not taken here and should not pass through a conversation"
+            .to_owned(),
+        received: None,
+        expected: "no key; a carrier account is named in carrier, and Truedy's own key is set by the operator"
+            .to_owned(),
+        example: "carrier: \"main\"".to_owned(),
+    };
+    let found = arguments.iter().filter(|(name, value)| is_checked(name) && holds_key(value, name.ends_with("_id")));
+    found.map(|(name, _)| problem(name)).collect()
+}
+
+/// Whether a key stands anywhere in a value. An id may be 32 hexadecimal digits, as Twilio's tokens are.
+fn holds_key(value: &Value, is_id: bool) -> bool {
+    match value {
+        Value::String(text) => {
+            let bare_hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+            looks_like_key(text) && !(is_id && bare_hex)
+        }
+        Value::Array(items) => items.iter().any(|item| holds_key(item, is_id)),
+        Value::Object(fields) => fields.values().any(|field| holds_key(field, false)),
+        _ => false,
+    }
+}
+
 fn too_deep(value: &Value, left: usize) -> bool {
     match value {
         _ if left == 0 => true,
@@ -415,12 +477,14 @@ mod tests {
             keys: Keys::of_this_process(),
             redactor: Arc::default(),
             crowd: Crowd::new(Bounds::ALONE),
+            carriers: CarrierProfiles::default(),
+            pages: Pages::nowhere(),
         })
     }
 
     async fn call(service: &Arc<Service>, effect: Effect, way: Way) -> Reply {
         let (caller, rights) = (Caller::local(), Arc::default());
-        service.call(effect, way, Map::new(), (&caller, &rights), Asker::Nobody, CancellationToken::new()).await
+        service.call(effect, way, Map::new(), (&caller, &rights), Asker::nobody(), CancellationToken::new()).await
     }
 
     #[tokio::test]

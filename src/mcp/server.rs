@@ -19,7 +19,8 @@ use tracing::Instrument;
 
 use super::apps;
 use super::catalog::{Catalog, Entry};
-use super::consent::Asker;
+use super::consent::{AskWay, Asker};
+use super::pages::CameIn;
 use super::principal::Principal;
 use super::resources;
 use super::route::Reply;
@@ -218,7 +219,9 @@ impl ServerHandler for Server {
         }
         let principal = self.principal(&context)?;
         let offered = self.catalog.entries().iter().filter(|entry| entry.is_offered(principal));
-        let mut result = ListToolsResult::with_all_items(offered.map(|entry| entry.card.clone()).collect());
+        let mut result = ListToolsResult::with_all_items(
+            offered.map(|entry| entry.shown(&principal.tenant.service.policy).clone()).collect(),
+        );
         if is_modern(&context) {
             let (fresh, scope) = self.freshness();
             result = result.with_ttl_ms(fresh).with_cache_scope(scope);
@@ -348,19 +351,24 @@ fn stamp(meta: &mut Option<MetaObject>) {
 
 /// How a person can be asked during this call: only as the client declared for this very request.
 fn asker(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -> Asker {
-    let form = context
-        .client_capabilities()
-        .and_then(|capabilities| capabilities.elicitation)
-        .is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none());
-    match context.protocol_version() {
-        Some(version) if form && version >= ProtocolVersion::V_2026_07_28 => {
-            Asker::SecondCall { state: params.request_state.clone(), responses: params.input_responses.clone() }
+    let declared = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
+    let form = declared.as_ref().is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none());
+    let version = context.protocol_version();
+    // Pages came with 2025-11-25.
+    let url = declared.is_some_and(|elicitation| elicitation.url.is_some())
+        && version.as_ref().is_some_and(|version| *version >= ProtocolVersion::V_2025_11_25);
+    let way = match version {
+        Some(version) if (form || url) && version >= ProtocolVersion::V_2026_07_28 => {
+            AskWay::SecondCall { state: params.request_state.clone(), responses: params.input_responses.clone() }
         }
-        Some(version) if form && version >= ProtocolVersion::V_2025_06_18 => {
-            Asker::Open { peer: Box::new(context.peer.clone()), call: context.id.clone() }
+        Some(version) if (form || url) && version >= ProtocolVersion::V_2025_06_18 => {
+            AskWay::Open { peer: Box::new(context.peer.clone()), call: context.id.clone() }
         }
-        _ => Asker::Nobody,
-    }
+        _ => AskWay::Nobody,
+    };
+    let head = context.extensions.get::<Parts>();
+    let came_in = head.and_then(|head| head.extensions.get::<CameIn>()).map(|origin| origin.0.clone());
+    Asker { way, form, url, came_in }
 }
 
 #[cfg(test)]

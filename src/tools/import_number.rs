@@ -12,25 +12,28 @@ use super::creation::{Made, flight, make};
 use super::lookup;
 use super::names;
 use super::outcome::{Documented, Found, documented, not_configured, said};
+use super::own_carrier;
 use super::tool::{Change, Desk, Effect, Step, Tool};
 use crate::domain::{
-    AccountSid, E164, Label, Object, OwnedNumber, Problem, ProviderType, Refusal, Secret, SipServer, SipUsername,
-    Status, text_at,
+    AccessField, AccountSid, Argument, CarrierAccess, CarrierName, E164, Label, Object, OwnedNumber, Problem,
+    ProviderType, Refusal, Secret, SipServer, SipUsername, Status, text_at,
 };
-use crate::guard::{Claims, Form, Question, Scope, Stakes};
+use crate::guard::{Claims, Form, Question, Scope, Stakes, Wanted};
 use crate::truedy::{Nature, Request};
 
 arguments! {
     /// Import (bring, connect) an existing phone number from an own carrier, BYOC: Telnyx, Twilio or a SIP trunk. Live calls may move to Truedy.
     ///
     /// It stays with its carrier, which bills it: no porting, no purchase.
-    /// Returns the id. Afterwards assign an agent and set its get_webhook_url at the carrier. telnyx and twilio need api_key, custom_sip the three sip fields.
+    /// Name the carrier account in carrier, or only provider_type: then the user enters the keys on a page. Returns the id. Afterwards assign an agent and set its get_webhook_url at the carrier.
     ImportNumber {
         /// E.164: + and 2 to 15 digits, "+14155550123".
         phone_number: E164,
-        /// custom_sip: any SIP trunk.
-        provider_type: ProviderType,
-        /// Secret: the carrier's API key (telnyx, twilio).
+        /// The carrier account: a profile from list_credentials, "main".
+        carrier: Option<CarrierName>,
+        /// Where no carrier is named. custom_sip: any SIP trunk.
+        provider_type: Option<ProviderType>,
+        /// Secret, prefer carrier: the API key (telnyx, twilio).
         api_key: Option<Secret>,
         /// Twilio account SID, "AC0123".
         account_sid: Option<AccountSid>,
@@ -67,72 +70,52 @@ impl Tool for ImportNumber {
     const SCOPE: Scope = Scope::NumbersImport;
     type Output = Imported;
 
+    fn inline() -> Vec<&'static str> {
+        AccessField::ALL.map(AccessField::name).to_vec()
+    }
+
     fn contradictions(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let provider = self.provider_type.as_str();
-        let sip = [
-            ("sip_username", self.sip_username.is_some()),
-            ("sip_password", self.sip_password.is_some()),
-            ("sip_server", self.sip_server.is_some()),
-        ];
-        let keys = [
-            ("api_key", self.api_key.is_some()),
-            ("account_sid", self.account_sid.is_some()),
-            ("auth_token", self.auth_token.is_some()),
-        ];
-        let (needed, foreign): (Vec<&str>, Vec<(&str, bool)>) = match self.provider_type {
-            ProviderType::CustomSip => {
-                (sip.iter().filter(|(_, given)| !given).map(|(field, _)| *field).collect(), keys.to_vec())
-            }
-            ProviderType::Telnyx => {
-                ((self.api_key.is_none()).then_some("api_key").into_iter().collect(), [&sip[..], &keys[1..]].concat())
-            }
-            ProviderType::Twilio => ((self.api_key.is_none()).then_some("api_key").into_iter().collect(), sip.to_vec()),
-        };
-        for field in needed {
-            problems.push(problem(field, format!("it is missing, and {provider} needs it"), "a value for this field"));
+        let given: Vec<AccessField> = self.given().into_iter().map(|(field, _)| field).collect();
+        match (&self.carrier, self.provider_type) {
+            (Some(_), _) => own_carrier::beside(self.carrier.as_ref(), &given),
+            (None, None) => vec![Problem {
+                reason: "neither a carrier profile nor a provider_type is named".to_owned(),
+                ..Problem::of::<CarrierName>("carrier", String::new(), None)
+            }],
+            // Whether somebody can be asked for the keys is not known here.
+            (None, Some(_)) if given.is_empty() => Vec::new(),
+            (None, Some(provider)) => match CarrierAccess::new(provider, self.given()) {
+                Ok(_) => Vec::new(),
+                Err(problems) => problems,
+            },
         }
-        for (field, _) in foreign.into_iter().filter(|(_, given)| *given) {
-            problems.push(problem(
-                field,
-                format!("{provider} does not take it"),
-                "no value; leave the field out, or choose the provider_type it belongs to",
-            ));
-        }
-        problems
     }
 }
 
-fn problem(field: &str, reason: String, expected: &str) -> Problem {
-    let example = match field {
-        "sip_server" => "sip.example.com",
-        "sip_username" => "truedy-trunk",
-        "account_sid" => "AC00000000000000000000000000000000",
-        _ => "the value as the carrier shows it",
-    };
-    Problem {
-        field: field.to_owned(),
-        reason,
-        received: None,
-        expected: expected.to_owned(),
-        example: example.to_owned(),
-    }
+/// What an import is made with.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    provider: ProviderType,
+    /// `None` where a person enters it.
+    access: Option<CarrierAccess>,
+    /// The credentials that were stored before.
+    before: Option<Vec<String>>,
 }
 
 impl Change for ImportNumber {
-    /// The credentials that were stored before.
-    type Plan = Option<Vec<String>>;
+    type Plan = Plan;
 
     fn claims(&self) -> Claims {
         Claims {
             sip_server: self.sip_server.clone(),
             makes: Some(self.phone_number.as_str().to_owned()),
-            about: self.object(None),
+            about: self.object(self.provider_type, None),
             ..Claims::default()
         }
     }
 
-    async fn plan(&self, desk: &Desk) -> Result<Step<Self::Plan, Imported>, Failure> {
+    async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Imported>, Failure> {
+        let (provider, access) = self.account(desk).await?;
         let number = self.phone_number.as_str();
         let owned = lookup::numbers_until(desk, false, |row| row.number == number).await?;
         if let Some(row) = owned.rows.into_iter().find(|row| row.number == number) {
@@ -145,24 +128,29 @@ impl Change for ImportNumber {
         }
         // Only to tell afterwards whether the credential was stored although the number was not: not knowing is no failure.
         let before = lookup::credential_ids(desk).await.ok();
+        let wanted = access.is_none().then(|| Wanted { number: self.phone_number.clone(), provider });
         Ok(Step::Ready(
-            before.clone(),
+            Plan { provider, access, before: before.clone() },
             Box::new(Stakes {
-                object: self.object(before),
+                object: self.object(Some(provider), before),
                 flight: Some(flight(number)),
                 question: Some(Question {
                     message: format!("Import {number}? Importing may move live calls of {number} to Truedy."),
                     form: Form::Yes { field: "import" },
                     declined: "Nothing was imported.".to_owned(),
                 }),
+                wanted,
                 ..Stakes::default()
             }),
         ))
     }
 
-    async fn act(self, before: Self::Plan, desk: Desk) -> Result<Answer<Imported>, Failure> {
+    async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Imported>, Failure> {
         let number = self.phone_number.as_str();
-        let request = Request::post(["telephony", "numbers", "import"], Nature::Create, self.body());
+        let Some(access) = plan.access.as_ref().or(desk.entered.as_ref()) else {
+            return Err(self.no_keys(plan.provider, &desk).into());
+        };
+        let request = Request::post(["telephony", "numbers", "import"], Nature::Create, self.body(access));
         match make(&desk, number, request, documented).await? {
             Made::Confirmed(reply, listed) => {
                 let mut facts = match &listed {
@@ -176,21 +164,21 @@ impl Change for ImportNumber {
                     },
                 };
                 facts.credential_id = text_at(&reply.data, "credential_id");
-                Ok(self.done(facts).request_id(reply.request_id))
+                Ok(self.done(access, facts).request_id(reply.request_id))
             }
             Made::Seen(row) => {
-                let mut answer = self.done(imported(&row));
+                let mut answer = self.done(access, imported(&row));
                 answer.warn(
                     "Truedy's answer to the import was lost or unclear; the number was found in the account afterwards.",
                 );
                 Ok(answer)
             }
             Made::Refused(why, error) => {
-                let stored = self.stored(before.as_deref(), &desk).await;
+                let stored = self.stored(&plan, &desk).await;
                 Err(said(self.refused(why, stored.as_deref()), &error).into())
             }
             Made::Unknown(error) => {
-                let stored = self.stored(before.as_deref(), &desk).await;
+                let stored = self.stored(&plan, &desk).await;
                 Err(said(with_credential(self.unknown(), stored.as_deref()), &error).into())
             }
         }
@@ -208,32 +196,110 @@ impl Change for ImportNumber {
 }
 
 impl ImportNumber {
-    fn body(&self) -> Value {
+    /// What came with the call itself.
+    fn given(&self) -> Vec<(AccessField, Secret)> {
+        let text = |text: Option<&str>| text.and_then(|text| Secret::new(text.to_owned()).ok());
+        let values = [
+            (AccessField::ApiKey, self.api_key.clone()),
+            (AccessField::AccountSid, text(self.account_sid.as_ref().map(AccountSid::as_str))),
+            (AccessField::AuthToken, self.auth_token.clone()),
+            (AccessField::SipUsername, text(self.sip_username.as_ref().map(SipUsername::as_str))),
+            (AccessField::SipPassword, self.sip_password.clone()),
+            (AccessField::SipServer, text(self.sip_server.as_ref().map(SipServer::as_str))),
+        ];
+        values.into_iter().filter_map(|(field, value)| Some((field, value?))).collect()
+    }
+
+    /// The carrier and what its account is opened with; without the latter a person must be asked for it, who can be.
+    async fn account(&self, desk: &Desk) -> Result<(ProviderType, Option<CarrierAccess>), Failure> {
+        let unreadable = || Refusal::new(Status::InvalidArgument, "Nothing was imported. No carrier is named.");
+        if let Some(name) = &self.carrier {
+            let of_profile = own_carrier::profile(desk, name)?.provider();
+            if let Some(named) = self.provider_type.filter(|named| *named != of_profile) {
+                let problem = Problem {
+                    reason: format!("it is {named}, and the carrier profile {name} is of {of_profile}"),
+                    expected: "carrier alone".to_owned(),
+                    example: of_profile.as_str().to_owned(),
+                    ..Problem::of::<ProviderType>("provider_type", String::new(), None)
+                };
+                let summary =
+                    format!("Nothing was imported. provider_type: {}; expected carrier alone.", problem.reason);
+                let refusal = Refusal::new(Status::InvalidArgument, summary);
+                return Err(refusal.with("problems", vec![problem.to_json()]).into());
+            }
+            let access = own_carrier::open(desk, name).await?;
+            if let Some(server) = access.sip_server() {
+                desk.policy.admit_sip(&server)?;
+            }
+            return Ok((of_profile, Some(access)));
+        }
+        let provider = self.provider_type.ok_or_else(unreadable)?;
+        let given = self.given();
+        if given.is_empty() {
+            return if desk.collects { Ok((provider, None)) } else { Err(self.no_keys(provider, desk).into()) };
+        }
+        let access = CarrierAccess::new(provider, given).map_err(|_| unreadable())?;
+        Ok((provider, Some(access)))
+    }
+
+    /// What is answered where neither the call nor a person brings what the carrier needs.
+    fn no_keys(&self, provider: ProviderType, desk: &Desk) -> Refusal {
+        let fitting: Vec<&str> = desk
+            .carriers
+            .all()
+            .iter()
+            .filter(|profile| profile.provider() == provider)
+            .map(|profile| profile.name().as_str())
+            .collect();
+        let mut problems = vec![Problem {
+            reason: format!(
+                "no carrier profile is named, and this client cannot show its user a page to enter the keys of {provider} on"
+            ),
+            expected: own_carrier::known(&fitting),
+            example: fitting.first().map_or(CarrierName::EXAMPLE, |name| name).to_owned(),
+            ..Problem::of::<CarrierName>("carrier", String::new(), None)
+        }];
+        if !desk.policy.no_inline_secrets {
+            problems.extend(AccessField::misfits(provider, &[]));
+        }
+        let told: Vec<String> = problems.iter().map(|one| format!("{}: {}", one.field, one.reason)).collect();
+        let next = match fitting.first() {
+            Some(name) => {
+                json!({ "tool": Self::NAME, "arguments": { "phone_number": self.phone_number, "carrier": name } })
+            }
+            None => json!({ "tool": names::LIST_CREDENTIALS, "arguments": {} }),
+        };
+        let summary = format!(
+            "Nothing was imported. {}. carrier expects {}. Do not ask the user to type a key into the conversation.",
+            told.join("; "),
+            own_carrier::known(&fitting)
+        );
+        Refusal::new(Status::InvalidArgument, summary)
+            .with("problems", problems.iter().map(Problem::to_json).collect::<Vec<_>>())
+            .with("next", next)
+    }
+
+    fn body(&self, access: &CarrierAccess) -> Value {
         let mut body = Map::new();
-        let mut add =
-            |name: &str, value: Option<&str>| drop(value.map(|value| body.insert(name.to_owned(), json!(value))));
-        add("phone_number", Some(self.phone_number.as_str()));
-        add("provider_type", Some(self.provider_type.as_str()));
-        add("friendly_name", self.friendly_name.as_ref().map(Label::as_str));
-        add("api_key", self.api_key.as_ref().map(Secret::expose));
-        add("account_sid", self.account_sid.as_ref().map(AccountSid::as_str));
-        add("auth_token", self.auth_token.as_ref().map(Secret::expose));
-        add("sip_username", self.sip_username.as_ref().map(SipUsername::as_str));
-        add("sip_password", self.sip_password.as_ref().map(Secret::expose));
-        add("sip_server", self.sip_server.as_ref().map(SipServer::as_str));
+        body.insert("phone_number".to_owned(), json!(self.phone_number));
+        body.insert("provider_type".to_owned(), json!(access.provider()));
+        if let Some(name) = &self.friendly_name {
+            body.insert("friendly_name".to_owned(), json!(name));
+        }
+        access.write(&mut body);
         Value::Object(body)
     }
 
     /// What the import is about, for the record.
-    fn object(&self, credentials_before: Option<Vec<String>>) -> Object {
-        let provider = Some(self.provider_type.as_str().to_owned());
+    fn object(&self, provider: Option<ProviderType>, credentials_before: Option<Vec<String>>) -> Object {
+        let provider = provider.map(|provider| provider.as_str().to_owned());
         Object { provider, credentials_before, ..Object::number(self.phone_number.as_str()) }
     }
 
     /// The credential that the import stored although the number is not there, if there is exactly one that can be it.
-    async fn stored(&self, before: Option<&[String]>, desk: &Desk) -> Option<String> {
+    async fn stored(&self, plan: &Plan, desk: &Desk) -> Option<String> {
         let desk = desk.with(desk.call.unstoppable());
-        lookup::new_credential(&desk, before?, self.provider_type.as_str()).await
+        lookup::new_credential(&desk, plan.before.as_deref()?, plan.provider.as_str()).await
     }
 
     fn refused(&self, why: Documented, stored: Option<&str>) -> Refusal {
@@ -263,17 +329,17 @@ impl ImportNumber {
         refusal
     }
 
-    fn done(&self, facts: Imported) -> Answer<Imported> {
+    fn done(&self, access: &CarrierAccess, facts: Imported) -> Answer<Imported> {
         let number = &self.phone_number;
         let summary = format!(
             "Imported {number}. It stays with its carrier, and Truedy has not checked the credentials. Assign an agent, then point the carrier at that agent's URL, last of all."
         );
         let mut answer = Answer::new(Status::Imported, summary, facts)
             .undo(Undo::Call(Pointer { tool: names::RELEASE_NUMBER, arguments: json!({ "number_id": number }) }));
-        if self.provider_type == ProviderType::Twilio && self.account_sid.is_none() {
+        if access.provider() == ProviderType::Twilio && access.get(AccessField::AccountSid).is_none() {
             answer.warn("No account_sid was given; Truedy may need it for Twilio.");
         }
-        if self.provider_type == ProviderType::CustomSip {
+        if access.provider() == ProviderType::CustomSip {
             answer.warn("Truedy's guides support Telnyx and Twilio; a plain SIP trunk works by its API but is not officially supported.");
         }
         answer

@@ -11,14 +11,14 @@ use super::arguments::arguments;
 use super::lookup;
 use super::names;
 use super::tool::{Desk, Effect, Read, Tool};
-use crate::domain::{Status, text_at};
+use crate::domain::{CarrierProfile, Status, text_at};
 use crate::guard::Scope;
 use crate::truedy::Request;
 
 arguments! {
     /// List the carrier credentials stored for BYOC: which provider accounts (Telnyx, Twilio, SIP) are connected. Never a key or password.
     ///
-    /// Shows id, provider, name and date. They do not make purchases work.
+    /// Shows id, provider, name and date; local_profiles are names for the argument carrier.
     ListCredentials {}
 }
 
@@ -26,6 +26,8 @@ arguments! {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct Credentials {
     credentials: Vec<Map<String, Value>>,
+    /// The operator's carrier profiles: names for the argument `carrier`.
+    local_profiles: Vec<Map<String, Value>>,
 }
 
 impl Tool for ListCredentials {
@@ -40,10 +42,21 @@ impl Read for ListCredentials {
     async fn read(self, desk: Desk) -> Result<Answer<Credentials>, Failure> {
         let reply = desk.truedy.send(Request::get(["telephony", "credentials"]).list(), &desk.call).await?;
         let credentials: Vec<Map<String, Value>> = lookup::rows(&reply)?.iter().filter_map(row).take(200).collect();
-        let summary =
-            format!("{} stored carrier credentials. Their secrets are not shown by anyone.", credentials.len());
-        Ok(Answer::new(Status::Ok, summary, Credentials { credentials }).request_id(reply.request_id))
+        let local_profiles: Vec<Map<String, Value>> = desk.carriers.all().iter().map(profile).collect();
+        let summary = format!(
+            "{} stored carrier credentials, {} carrier profiles. Their secrets are not shown by anyone.",
+            credentials.len(),
+            local_profiles.len()
+        );
+        let data = Credentials { credentials, local_profiles };
+        Ok(Answer::new(Status::Ok, summary, data).request_id(reply.request_id))
     }
+}
+
+/// A profile by its name and its carrier.
+fn profile(profile: &CarrierProfile) -> Map<String, Value> {
+    let row = [("carrier", profile.name().as_str()), ("provider", profile.provider().as_str())];
+    row.into_iter().map(|(name, text)| (name.to_owned(), json!(text))).collect()
 }
 
 /// Only these fields: whatever else Truedy may send, a secret among it, stays behind.

@@ -14,6 +14,7 @@ mod list_operations;
 mod lookup;
 mod names;
 mod outcome;
+mod own_carrier;
 mod prices;
 mod purchase_number;
 mod reconcile;

@@ -14,11 +14,13 @@ use super::creation::{Made, flight, make};
 use super::lookup;
 use super::names;
 use super::outcome::{Documented, Found, documented_purchase, not_configured, said};
+use super::own_carrier;
 use super::prices::Price;
 use super::search_numbers::{offer, search};
 use super::tool::{Change, Desk, Effect, Step, Tool};
 use crate::domain::{
-    Ceiling, ConfirmationToken, E164, Object, OperationIds, OwnedNumber, Refusal, Secret, Status, text_at,
+    AccessField, CarrierName, Ceiling, ConfirmationToken, E164, Object, OperationIds, OwnedNumber, Problem, Refusal,
+    Secret, Status, text_at,
 };
 use crate::guard::{Claims, Form, Level, Question, Scope, Stakes};
 use crate::truedy::{Nature, Reply, Request};
@@ -33,7 +35,9 @@ arguments! {
     PurchaseNumber {
         /// E.164: + and 2 to 15 digits, "+14155550123".
         phone_number: E164,
-        /// Secret: own Telnyx key.
+        /// Own Telnyx account: a profile from list_credentials, "main".
+        carrier: Option<CarrierName>,
+        /// Secret: own Telnyx key; prefer carrier.
         api_key: Option<Secret>,
         /// At most this a month, "1.50".
         max_monthly_cost: Option<Ceiling>,
@@ -63,10 +67,16 @@ impl Tool for PurchaseNumber {
     const EFFECT: Effect = Effect::Spends;
     const SCOPE: Scope = Scope::NumbersPurchase;
     type Output = Purchased;
+
+    fn contradictions(&self) -> Vec<Problem> {
+        let given = self.api_key.as_ref().map(|_| AccessField::ApiKey);
+        own_carrier::beside(self.carrier.as_ref(), given.as_slice())
+    }
 }
 
 impl Change for PurchaseNumber {
-    type Plan = ();
+    /// The own Telnyx key, if it is bought with one.
+    type Plan = Option<Secret>;
 
     fn claims(&self) -> Claims {
         let number = &self.phone_number;
@@ -81,8 +91,9 @@ impl Change for PurchaseNumber {
         }
     }
 
-    async fn plan(&self, desk: &Desk) -> Result<Step<(), Purchased>, Failure> {
+    async fn plan(&self, desk: &Desk) -> Result<Step<Self::Plan, Purchased>, Failure> {
         let number = self.phone_number.as_str();
+        let key = own_carrier::telnyx_key(desk, self.api_key.as_ref(), self.carrier.as_ref()).await?;
         let owned = lookup::numbers_until(desk, false, |row| row.number == number).await?;
         if let Some(row) = owned.rows.into_iter().find(|row| row.number == number) {
             let summary = format!("Nothing was bought: {number} belongs to this account already.");
@@ -94,21 +105,25 @@ impl Change for PurchaseNumber {
         }
         let wanted = desk.wants_price || self.max_monthly_cost.is_some();
         // One that was seen lately costs nothing to record.
-        let price = if wanted { Some(self.price(desk).await) } else { desk.prices.recall(number) };
+        let price = if wanted { Some(self.price(desk, key.as_ref()).await) } else { desk.prices.recall(number) };
         if let (Some(ceiling), Some(price)) = (&self.max_monthly_cost, &price) {
             self.within(ceiling, price)?;
         }
         let reserved = desk.admit_price(price.as_ref())?;
         let words = price.as_ref().map_or_else(String::new, Price::words);
+        let mut next = json!({ "phone_number": number, "confirm": true });
+        if let (Some(carrier), Some(arguments)) = (&self.carrier, next.as_object_mut()) {
+            arguments.insert("carrier".to_owned(), json!(carrier));
+        }
         let preview = Refusal::new(
             Status::ConfirmationRequired,
             format!("Nothing was bought; this is a preview for {number}, at {words}. It is billed every month until it is released. If the user agrees, call {} again with confirm: true and this confirmation_token, within five minutes.", Self::NAME),
         )
         .with("number", number)
         .with("price", words.as_str())
-        .with("next", json!({ "tool": Self::NAME, "arguments": { "phone_number": number, "confirm": true } }));
+        .with("next", json!({ "tool": Self::NAME, "arguments": next }));
         Ok(Step::Ready(
-            (),
+            key,
             Box::new(Stakes {
                 object: Object::number(number),
                 grave: true,
@@ -130,10 +145,10 @@ impl Change for PurchaseNumber {
         ))
     }
 
-    async fn act(self, (): (), desk: Desk) -> Result<Answer<Purchased>, Failure> {
+    async fn act(self, key: Self::Plan, desk: Desk) -> Result<Answer<Purchased>, Failure> {
         let number = self.phone_number.as_str();
         let mut body = json!({ "phone_number": number });
-        if let (Some(key), Some(fields)) = (&self.api_key, body.as_object_mut()) {
+        if let (Some(key), Some(fields)) = (&key, body.as_object_mut()) {
             fields.insert("api_key".to_owned(), json!(key.expose()));
         }
         let request = Request::post(["telephony", "numbers", "purchase"], Nature::Create, body);
@@ -245,7 +260,7 @@ impl PurchaseNumber {
     }
 
     /// What it costs: as searched lately, or searched for now.
-    async fn price(&self, desk: &Desk) -> Price {
+    async fn price(&self, desk: &Desk, key: Option<&Secret>) -> Price {
         let number = self.phone_number.as_str();
         // A token is bound to the price: what was found for the preview does not prove what it costs now.
         if let Some(price) = desk.prices.recall(number).filter(|_| self.confirmation_token.is_none()) {
@@ -263,7 +278,7 @@ impl PurchaseNumber {
                     Some(area) => drop(fields.insert("area_code".to_owned(), json!(area))),
                     None => {}
                 }
-                if let Some(key) = &self.api_key {
+                if let Some(key) = key {
                     fields.insert("api_key".to_owned(), json!(key.expose()));
                 }
             }

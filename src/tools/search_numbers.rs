@@ -10,10 +10,12 @@ use super::answer::{Answer, Failure};
 use super::arguments::arguments;
 use super::lookup;
 use super::names;
+use super::own_carrier;
 use super::prices::Price;
 use super::tool::{Desk, Effect, Read, Tool};
 use crate::domain::{
-    AreaCode, CountryCode, Label, NumberType, Page, PageSize, Problem, Secret, Status, clean, text_at,
+    AccessField, AreaCode, CarrierName, CountryCode, Label, NumberType, Page, PageSize, Problem, Secret, Status, clean,
+    text_at,
 };
 use crate::guard::Scope;
 use crate::truedy::{Error, Nature, Reply, Request};
@@ -32,7 +34,9 @@ arguments! {
         administrative_area: Option<Label>,
         /// toll_free: 800 numbers.
         phone_number_type: Option<NumberType>,
-        /// Secret: own Telnyx key.
+        /// Own Telnyx account: a profile from list_credentials, "main".
+        carrier: Option<CarrierName>,
+        /// Secret: own Telnyx key; prefer carrier.
         api_key: Option<Secret>,
         /// 1 to 10000.
         page: Option<Page>,
@@ -70,7 +74,11 @@ impl Tool for SearchNumbers {
             expected: "country_code US or CA beside it; elsewhere locality or administrative_area".to_owned(),
             example: "locality: \"London\"".to_owned(),
         };
-        if elsewhere { vec![problem] } else { Vec::new() }
+        let mut problems = if elsewhere { vec![problem] } else { Vec::new() };
+        if self.api_key.is_some() {
+            problems.extend(own_carrier::beside(self.carrier.as_ref(), &[AccessField::ApiKey]));
+        }
+        problems
     }
 }
 
@@ -91,7 +99,7 @@ impl SearchNumbers {
         }
     }
 
-    fn body(&self, page_size: u32) -> Value {
+    fn body(&self, page_size: u32, key: Option<&Secret>) -> Value {
         let mut body = json!({ "country_code": self.country_code.clone().unwrap_or_default(), "page": self.page.unwrap_or_default().get(), "page_size": page_size });
         if let Some(fields) = body.as_object_mut() {
             let mut add =
@@ -100,7 +108,7 @@ impl SearchNumbers {
             add("area_code", self.area_code.as_ref().map(|v| json!(v)));
             add("administrative_area", self.administrative_area.as_ref().map(|v| json!(v)));
             add("phone_number_type", self.phone_number_type.map(|v| json!(v)));
-            add("api_key", self.api_key.as_ref().map(|v| json!(v.expose())));
+            add("api_key", key.map(|v| json!(v.expose())));
         }
         body
     }
@@ -109,8 +117,9 @@ impl SearchNumbers {
 impl Read for SearchNumbers {
     async fn read(self, desk: Desk) -> Result<Answer<Offers>, Failure> {
         let wanted = self.page_size.unwrap_or_default().get();
+        let key = own_carrier::telnyx_key(&desk, self.api_key.as_ref(), self.carrier.as_ref()).await?;
         let mut narrowed = false;
-        let reply = match search(&desk, self.body(wanted)).await {
+        let reply = match search(&desk, self.body(wanted, key.as_ref())).await {
             // The reference allows 100 a page, a guide only 50 (contract §9 row 1).
             Err(Error::Refused(saying))
                 if wanted > 50
@@ -118,7 +127,7 @@ impl Read for SearchNumbers {
                         || saying.mentions(&["page_size"])) =>
             {
                 narrowed = true;
-                search(&desk, self.body(50)).await?
+                search(&desk, self.body(50, key.as_ref())).await?
             }
             other => other?,
         };

@@ -12,7 +12,7 @@ use super::arguments::Arguments;
 use super::names;
 use super::prices::{Price, Prices};
 use super::record::Record;
-use crate::domain::{Caller, Money, OwnedNumber, Problem, Refusal, Status};
+use crate::domain::{Caller, CarrierAccess, CarrierProfiles, Money, OwnedNumber, Problem, Refusal, Status};
 use crate::guard::{Cap, Claims, Policy, Scope, Stakes};
 use crate::journal::{Ending, Journal, KnownBy};
 use crate::truedy::{Call, Client, Error};
@@ -73,6 +73,12 @@ pub struct Desk {
     pub caller: Caller,
     /// The record of the change that is being made.
     pub record: Option<Arc<Record>>,
+    /// The operator's carrier profiles.
+    pub carriers: Arc<CarrierProfiles>,
+    /// Whether a person can be shown a page to enter a carrier's keys on.
+    pub collects: bool,
+    /// What a person entered there.
+    pub entered: Option<CarrierAccess>,
 }
 
 impl Desk {
@@ -138,6 +144,11 @@ pub trait Tool: Arguments + Clone + Send + Sync + 'static {
     const SCOPE: Scope;
     /// The facts of its answer.
     type Output: Serialize + JsonSchema + Send + 'static;
+
+    /// The names of its arguments that are there for a carrier's keys: none of them is offered where keys may not be arguments.
+    fn inline() -> Vec<&'static str> {
+        Self::secrets()
+    }
 
     /// What is wrong between arguments that are each right.
     fn contradictions(&self) -> Vec<Problem> {

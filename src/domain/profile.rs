@@ -1,0 +1,168 @@
+//! Carrier profiles: names under which an operator keeps what a carrier account is reached with, so that callers need only the name.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::text::{checked_text, within};
+use super::{AccessField, CarrierAccess, Held, ProviderType, Redactor, Secret};
+
+checked_text! {
+    /// The name of a carrier profile in the operator's configuration.
+    CarrierName,
+    pattern r"^[A-Za-z0-9_-]{1,40}$",
+    expected "the name of a carrier profile of the operator, never a key: list_credentials shows the names",
+    example "main",
+    |text| within(text, 40, |c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+/// Where one value comes from: reads it anew each time. An error says why it cannot be read, without the value.
+pub type Source = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
+
+/// How many values of one field stay looked for: one that was replaced may still be on its way.
+const KEPT: usize = 4;
+
+/// One profile.
+#[derive(Clone)]
+pub struct CarrierProfile {
+    name: CarrierName,
+    provider: ProviderType,
+    sources: Vec<(AccessField, Source)>,
+}
+
+impl fmt::Debug for CarrierProfile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "CarrierProfile({}, {})", self.name, self.provider)
+    }
+}
+
+impl CarrierProfile {
+    /// A profile. An error says which value its carrier needs or does not take.
+    pub fn new(name: CarrierName, provider: ProviderType, sources: Vec<(AccessField, Source)>) -> Result<Self, String> {
+        let fields: Vec<AccessField> = sources.iter().map(|(field, _)| *field).collect();
+        match AccessField::misfits(provider, &fields).first() {
+            None => Ok(Self { name, provider, sources }),
+            Some(problem) => Err(format!("{}: {}", problem.field, problem.reason)),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &CarrierName {
+        &self.name
+    }
+
+    /// Whose account it is.
+    pub fn provider(&self) -> ProviderType {
+        self.provider
+    }
+
+    /// Reads its values, which may take as long as a command does. An error names the field and says why, never a value.
+    pub fn read(&self) -> Result<CarrierAccess, String> {
+        let read = |(field, source): &(AccessField, Source)| {
+            let value = source().and_then(|text| Secret::new(text.trim().to_owned()));
+            value.map(|value| (*field, value)).map_err(|why| format!("{}: {why}", field.name()))
+        };
+        let values: Vec<(AccessField, Secret)> = self.sources.iter().map(read).collect::<Result<_, _>>()?;
+        CarrierAccess::new(self.provider, values).map_err(|problems| {
+            let told = problems.first().map(|problem| format!("{}: {}", problem.field, problem.reason));
+            told.unwrap_or_default()
+        })
+    }
+}
+
+/// The profiles of one tenant. What was read from them is looked for in all that comes back from then on.
+#[derive(Default)]
+pub struct CarrierProfiles {
+    profiles: Vec<CarrierProfile>,
+    redactor: Arc<Redactor>,
+    held: Mutex<BTreeMap<(CarrierName, usize), VecDeque<(String, Held)>>>,
+}
+
+impl fmt::Debug for CarrierProfiles {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.profiles.fmt(formatter)
+    }
+}
+
+impl CarrierProfiles {
+    /// These profiles, hidden by this redactor.
+    pub fn new(profiles: Vec<CarrierProfile>, redactor: Arc<Redactor>) -> Self {
+        Self { profiles, redactor, held: Mutex::default() }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[CarrierProfile] {
+        &self.profiles
+    }
+
+    /// One of them.
+    pub fn get(&self, name: &CarrierName) -> Option<&CarrierProfile> {
+        self.profiles.iter().find(|profile| profile.name == *name)
+    }
+
+    /// Reads one. Blocks as long as its sources do.
+    pub fn open(&self, profile: &CarrierProfile) -> Result<CarrierAccess, String> {
+        let access = profile.read()?;
+        for (at, secret) in access.secrets().enumerate() {
+            self.hide((profile.name.clone(), at), secret);
+        }
+        Ok(access)
+    }
+
+    fn hide(&self, place: (CarrierName, usize), secret: &Secret) {
+        let digest = super::digest_of(secret.expose().as_bytes());
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = held.entry(place).or_default();
+        if known.iter().any(|(one, _)| *one == digest) {
+            return;
+        }
+        known.push_back((digest, self.redactor.hold(secret)));
+        if known.len() > KEPT {
+            known.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> CarrierName {
+        CarrierName::try_from(text).expect("a name")
+    }
+
+    fn fixed(text: &'static str) -> Source {
+        Arc::new(move || Ok(text.to_owned()))
+    }
+
+    #[test]
+    fn what_is_read_from_a_profile_does_not_come_back() {
+        let redactor = Arc::new(Redactor::default());
+        let sources = vec![(AccessField::ApiKey, fixed(" KEY-hunter2hunter2 \n"))];
+        let profile = CarrierProfile::new(name("main"), ProviderType::Telnyx, sources).expect("whole");
+        let profiles = CarrierProfiles::new(vec![profile], Arc::clone(&redactor));
+        assert_eq!(redactor.text("KEY-hunter2hunter2"), "KEY-hunter2hunter2");
+        let main = profiles.get(&name("main")).expect("there");
+        for _ in 0..3 {
+            let access = profiles.open(main).expect("read");
+            assert_eq!(access.get(AccessField::ApiKey).map(Secret::expose), Some("KEY-hunter2hunter2"));
+        }
+        assert_eq!(redactor.text("a KEY-hunter2hunter2"), "a [redacted]");
+        assert!(profiles.get(&name("other")).is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_read_names_the_field_and_no_value() {
+        let failing: Source = Arc::new(|| Err("the variable X is not set".to_owned()));
+        let read = |source| {
+            let sources = vec![(AccessField::ApiKey, source)];
+            CarrierProfile::new(name("main"), ProviderType::Telnyx, sources).expect("whole").read().map(drop)
+        };
+        assert_eq!(read(failing), Err("api_key: the variable X is not set".to_owned()));
+        assert_eq!(read(fixed(" ")), Err("api_key: it is empty".to_owned()));
+        let ours = read(fixed("truedy_0123456789abcdef0123456789abcdef")).expect_err("ours");
+        assert!(ours.contains("Truedy API key") && !ours.contains("0123"), "{ours}");
+        let none = CarrierProfile::new(name("main"), ProviderType::CustomSip, Vec::new()).expect_err("nothing");
+        assert!(none.starts_with("sip_username: it is missing"), "{none}");
+    }
+}

@@ -1,0 +1,89 @@
+//! The caller's own carrier account: opened by the name of a profile, so that no key passes through the model, or by a key that
+//! came with the call.
+
+use std::sync::Arc;
+
+use super::answer::Failure;
+use super::names;
+use super::tool::Desk;
+use crate::domain::{
+    AccessField, Argument, CarrierAccess, CarrierName, CarrierProfile, Problem, ProviderType, Refusal, Secret, Status,
+};
+
+/// The profile of this name; where there is none, the names that there are.
+pub(super) fn profile<'a>(desk: &'a Desk, name: &CarrierName) -> Result<&'a CarrierProfile, Refusal> {
+    desk.carriers.get(name).ok_or_else(|| {
+        let names: Vec<&str> = desk.carriers.all().iter().map(|profile| profile.name().as_str()).collect();
+        let problem = Problem {
+            reason: "there is no profile of this name".to_owned(),
+            expected: known(&names),
+            example: names.first().map_or(CarrierName::EXAMPLE, |name| name).to_owned(),
+            ..Problem::of::<CarrierName>("carrier", String::new(), None)
+        };
+        let summary = format!(
+            "Nothing was done. carrier: there is no carrier profile of this name; expected {}. {} shows them.",
+            problem.expected,
+            names::LIST_CREDENTIALS
+        );
+        Refusal::new(Status::InvalidArgument, summary).with("problems", vec![problem.to_json()])
+    })
+}
+
+/// The profiles that there are, in words.
+pub(super) fn known(names: &[&str]) -> String {
+    if names.is_empty() {
+        "a profile, and there is none yet: the operator adds one with `truedy-mcp carriers add`".to_owned()
+    } else {
+        format!("one of {}", names.join(", "))
+    }
+}
+
+/// What the profile of this name holds, read now.
+pub(super) async fn open(desk: &Desk, name: &CarrierName) -> Result<CarrierAccess, Failure> {
+    let profile = profile(desk, name)?.clone();
+    let carriers = Arc::clone(&desk.carriers);
+    let read = tokio::task::spawn_blocking(move || carriers.open(&profile)).await;
+    let why = match read {
+        Ok(Ok(access)) => return Ok(access),
+        Ok(Err(why)) => why,
+        Err(_) => "reading it failed".to_owned(),
+    };
+    let summary = format!(
+        "Nothing was done. The carrier profile {name} cannot be used: {why}. The operator of this server can mend it; `truedy-mcp carriers test {name}` shows what is wrong."
+    );
+    Err(Refusal::new(Status::CarrierUnavailable, summary).with("carrier", name.as_str()).into())
+}
+
+/// An own Telnyx key, if the call brings or names one.
+pub(super) async fn telnyx_key(
+    desk: &Desk,
+    key: Option<&Secret>,
+    name: Option<&CarrierName>,
+) -> Result<Option<Secret>, Failure> {
+    let Some(name) = name else { return Ok(key.cloned()) };
+    let provider = profile(desk, name)?.provider();
+    if provider != ProviderType::Telnyx {
+        let problem = Problem {
+            reason: format!("it is a profile of {provider}"),
+            expected: "a profile of telnyx: numbers are searched and bought there".to_owned(),
+            ..Problem::of::<CarrierName>("carrier", String::new(), None)
+        };
+        let summary = format!("Nothing was done. carrier: {}; expected {}.", problem.reason, problem.expected);
+        let refusal = Refusal::new(Status::InvalidArgument, summary);
+        return Err(refusal.with("problems", vec![problem.to_json()]).into());
+    }
+    Ok(open(desk, name).await?.get(AccessField::ApiKey).cloned())
+}
+
+/// What is wrong with naming a profile and giving these values as well.
+pub(super) fn beside(name: Option<&CarrierName>, given: &[AccessField]) -> Vec<Problem> {
+    let Some(name) = name else { return Vec::new() };
+    let problem = |field: &AccessField| Problem {
+        field: field.name().to_owned(),
+        reason: format!("carrier names the profile {name}, which has what is needed"),
+        received: None,
+        expected: "carrier alone".to_owned(),
+        example: format!("carrier: \"{name}\""),
+    };
+    given.iter().map(problem).collect()
+}
