@@ -25,15 +25,15 @@ arguments! {
     /// Import (bring, connect) an existing phone number from an own carrier, BYOC: Telnyx, Twilio or a SIP trunk. Live calls may move to Truedy.
     ///
     /// It stays with its carrier, which bills it: no porting, no purchase.
-    /// Name the carrier account in carrier, or only provider_type: then the user enters the keys on a page. Returns the id. Afterwards assign an agent and set its get_webhook_url at the carrier.
+    /// Give carrier, or provider_type alone: then the user enters the keys on a page. Returns the id. Afterwards assign an agent and set its get_webhook_url at the carrier.
     ImportNumber {
         /// E.164: + and 2 to 15 digits, "+14155550123".
         phone_number: E164,
-        /// The carrier account: a profile from list_credentials, "main".
+        /// The carrier account by its profile from list_credentials, "main".
         carrier: Option<CarrierName>,
-        /// Where no carrier is named. custom_sip: any SIP trunk.
+        /// telnyx, twilio; custom_sip: any SIP trunk.
         provider_type: Option<ProviderType>,
-        /// Secret, prefer carrier: the API key (telnyx, twilio).
+        /// Secret; prefer carrier. API key (telnyx, twilio).
         api_key: Option<Secret>,
         /// Twilio account SID, "AC0123".
         account_sid: Option<AccountSid>,

@@ -35,9 +35,9 @@ arguments! {
     PurchaseNumber {
         /// E.164: + and 2 to 15 digits, "+14155550123".
         phone_number: E164,
-        /// Own Telnyx account: a profile from list_credentials, "main".
+        /// Own Telnyx account by its profile, "main".
         carrier: Option<CarrierName>,
-        /// Secret: own Telnyx key; prefer carrier.
+        /// Secret; prefer carrier. Own Telnyx key.
         api_key: Option<Secret>,
         /// At most this a month, "1.50".
         max_monthly_cost: Option<Ceiling>,

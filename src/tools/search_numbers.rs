@@ -34,9 +34,9 @@ arguments! {
         administrative_area: Option<Label>,
         /// toll_free: 800 numbers.
         phone_number_type: Option<NumberType>,
-        /// Own Telnyx account: a profile from list_credentials, "main".
+        /// Own Telnyx account by its profile, "main".
         carrier: Option<CarrierName>,
-        /// Secret: own Telnyx key; prefer carrier.
+        /// Secret; prefer carrier. Own Telnyx key.
         api_key: Option<Secret>,
         /// 1 to 10000.
         page: Option<Page>,

@@ -36,7 +36,8 @@ const COMMANDS: [&[&str]; 15] = [
 ];
 
 /// Every setting: its flag, its variable, and a value that is right.
-const SETTINGS: [(&str, &str, Option<&str>); 27] = [
+const SETTINGS: [(&str, &str, Option<&str>); 28] = [
+    ("--inline-secrets", "TRUEDY_MCP_INLINE_SECRETS", Some("deny")),
     ("--config", "TRUEDY_MCP_CONFIG", Some("/dev/null")),
     ("--api-key-file", "TRUEDY_API_KEY_FILE", Some("/dev/null")),
     ("--base-url", "TRUEDY_BASE_URL", Some("http://127.0.0.1:9")),

@@ -953,9 +953,10 @@ async fn arguments_that_do_not_go_together_are_named(era: Era) {
         arguments
     };
     for (fields, expected) in [
-        (json!({ "provider_type": "telnyx" }), vec!["api_key"]),
+        (json!({}), vec!["carrier"]),
+        (json!({ "provider_type": "telnyx" }), vec!["carrier", "api_key"]),
         (json!({ "provider_type": "twilio", "auth_token": "t0ken-t0ken" }), vec!["api_key"]),
-        (json!({ "provider_type": "custom_sip" }), vec!["sip_password", "sip_server", "sip_username"]),
+        (json!({ "provider_type": "custom_sip" }), vec!["carrier", "sip_password", "sip_server", "sip_username"]),
         (
             json!({ "provider_type": "custom_sip", "sip_username": "u", "sip_password": "p", "api_key": "k3y-k3y" }),
             vec!["api_key", "sip_server"],

@@ -16,9 +16,9 @@ use super::wire::{Era, KEY, LONG, Wire, at_once, program, run, server};
 
 /// One secret for each place; every kind of character that some encoding changes is in it.
 const TRUEDY: &str = r#"Tr4edy/canary+one=two"three\four&five%20six"#;
-const API_KEY: &str = r#"Kc4nary/Telnyx+own=key"with\all&of%7Eit <'!*>"#;
-const AUTH_TOKEN: &str = r#"Ac4nary/Twilio+auth=token"with\all&of%2Fit;:@,"#;
-const SIP_PASSWORD: &str = r#"Pc4nary/SIP+pass=word"with\all&of%it #?[]$"#;
+pub(crate) const API_KEY: &str = r#"Kc4nary/Telnyx+own=key"with\all&of%7Eit <'!*>"#;
+pub(crate) const AUTH_TOKEN: &str = r#"Ac4nary/Twilio+auth=token"with\all&of%2Fit;:@,"#;
+pub(crate) const SIP_PASSWORD: &str = r#"Pc4nary/SIP+pass=word"with\all&of%it #?[]$"#;
 
 // --- Encodings, written down here once more so that no mistake is shared with the program --------------------------
 
@@ -95,7 +95,7 @@ fn read_in(text: &str, secret: &str) -> Option<&'static str> {
 }
 
 #[track_caller]
-fn nowhere(what: &str, text: &str, secrets: &[&str]) {
+pub(crate) fn nowhere(what: &str, text: &str, secrets: &[&str]) {
     for secret in secrets {
         if let Some(form) = read_in(text, secret) {
             let lines = text.lines().filter(|line| read_in(line, secret).is_some());

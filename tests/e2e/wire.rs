@@ -2,7 +2,7 @@
 //!
 //! Whatever a test does, it ends by finding that standard output held nothing but one-line JSON-RPC.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -219,17 +219,35 @@ pub(crate) struct Wire {
     handshaken: bool,
     last: u64,
     answers: HashMap<String, Value>,
+    capabilities: Value,
+    said: VecDeque<Value>,
 }
 
 impl Wire {
     /// Starts the program; nothing is said yet.
     pub(crate) fn start(command: Command, era: Era) -> Self {
-        Self { running: Running::start(command), era, handshaken: false, last: 0, answers: HashMap::new() }
+        Self {
+            running: Running::start(command),
+            era,
+            handshaken: false,
+            last: 0,
+            answers: HashMap::new(),
+            capabilities: json!({}),
+            said: VecDeque::new(),
+        }
     }
 
     /// Starts the program and does what its era begins with.
     pub(crate) fn open(command: Command, era: Era) -> Self {
         let mut wire = Self::start(command, era);
+        wire.begin();
+        wire
+    }
+
+    /// Starts the program for a client that declares these capabilities, and does what its era begins with.
+    pub(crate) fn able(command: Command, era: Era, capabilities: Value) -> Self {
+        let mut wire = Self::start(command, era);
+        wire.capabilities = capabilities;
         wire.begin();
         wire
     }
@@ -247,8 +265,10 @@ impl Wire {
         self.era = Era::Legacy;
         self.handshaken = true;
         let client = json!({ "name": "wire", "version": "1" });
-        let answer =
-            self.ask("initialize", json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": client }));
+        let answer = self.ask(
+            "initialize",
+            json!({ "protocolVersion": version, "capabilities": self.capabilities, "clientInfo": client }),
+        );
         self.notify("notifications/initialized", json!({}));
         answer
     }
@@ -275,7 +295,7 @@ impl Wire {
         if self.era == Era::Modern {
             params["_meta"] = json!({
                 "io.modelcontextprotocol/protocolVersion": MODERN,
-                "io.modelcontextprotocol/clientCapabilities": {},
+                "io.modelcontextprotocol/clientCapabilities": self.capabilities,
                 "io.modelcontextprotocol/clientInfo": { "name": "wire", "version": "1" }
             });
         }
@@ -300,7 +320,22 @@ impl Wire {
             let message: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line:?}"));
             if message.get("method").is_none() {
                 self.answers.insert(message["id"].to_string(), message);
+            } else {
+                self.said.push_back(message);
             }
+        }
+    }
+
+    /// The next request or notification of the server's own.
+    pub(crate) fn said(&mut self) -> Value {
+        let start = Instant::now();
+        loop {
+            if let Some(message) = self.said.pop_front() {
+                return message;
+            }
+            // What comes meanwhile is kept where it belongs.
+            drop(self.answer_within(u64::MAX, Duration::from_millis(50)));
+            assert!(start.elapsed() < LONG, "the server said nothing; standard error:\n{}", self.running.stderr());
         }
     }
 
@@ -333,7 +368,8 @@ impl Drop for Wire {
         if !thread::panicking() {
             for line in self.running.stdout().split_inclusive('\n').filter(|line| line.ends_with('\n')) {
                 assert!(is_json_rpc(line), "standard output held something else: {line:?}");
-                let asks = line.contains("\"method\":\"elicitation/create\"");
+                let whole: Value = serde_json::from_str(line).unwrap_or_default();
+                let asks = whole["method"] == "elicitation/create";
                 assert!(
                     self.handshaken || !asks,
                     "a request of the server to a client that never shook hands: {line:?}"
