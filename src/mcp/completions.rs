@@ -196,15 +196,19 @@ fn fitting(all: impl Iterator<Item = String>, typed: &str) -> Vec<String> {
     found.into_iter().map(|(_, value)| value).collect()
 }
 
-/// The numbers that have these digits in a row; then the ids that hold what is typed.
+/// The numbers that have these digits in a row, behind a + at their beginning; then the ids that begin with what is typed.
 fn numbers(names: &Names, typed: &str) -> Vec<String> {
     let digits: String = typed.chars().filter(char::is_ascii_digit).collect();
     // Who types a number writes it in any way people do; with other letters it is an id.
     let writes_number = typed.chars().all(|c| c.is_ascii_digit() || "+-(). /".contains(c));
-    let has = |number: &str| number.chars().filter(char::is_ascii_digit).collect::<String>().contains(&digits);
+    let has = |number: &str| {
+        let all: String = number.chars().filter(char::is_ascii_digit).collect();
+        // A + is where a number begins.
+        if typed.starts_with('+') { all.starts_with(&digits) } else { all.contains(&digits) }
+    };
     let numbers = names.all.iter().filter_map(|one| one.name.clone()).filter(|number| writes_number && has(number));
-    let typed = typed.to_lowercase();
-    let ids = names.all.iter().map(|one| &one.id).filter(|id| !typed.is_empty() && id.to_lowercase().contains(&typed));
+    let begins = |id: &&String| !typed.is_empty() && id.to_lowercase().starts_with(&typed.to_lowercase());
+    let ids = names.all.iter().map(|one| &one.id).filter(begins);
     let mut found: Vec<String> = numbers.collect();
     found.sort_by_key(|number| !number.trim_start_matches('+').starts_with(&digits));
     found.extend(ids.cloned());
@@ -237,7 +241,7 @@ mod tests {
             ("+1", vec!["+14155550123", "+15550199000"]),
             ("0123", vec!["+14155550123", "+442079460123"]),
             ("(415) 555-01", vec!["+14155550123"]),
-            ("44", vec!["+442079460123", "n-442"]),
+            ("44", vec!["+442079460123"]),
             ("N-4", vec!["n-442"]),
             ("d", vec!["d4"]),
             ("x", vec![]),

@@ -259,10 +259,13 @@ mod tests {
     /// Tools that the texts name and the catalogue does not have yet.
     const COMING: [&str; 1] = ["diagnose_number"];
 
+    fn words(text: &str) -> impl Iterator<Item = &str> {
+        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+    }
+
     /// Every name with an underscore in a text: tools, arguments, statuses.
     fn names(text: &str) -> BTreeSet<&str> {
-        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        words.filter(|word| word.contains('_')).collect()
+        words(text).filter(|word| word.contains('_')).collect()
     }
 
     #[test]
@@ -272,7 +275,9 @@ mod tests {
         for entry in catalog.entries() {
             known.insert(entry.name().to_owned());
             for schema in [Some(&entry.card.input_schema), entry.card.output_schema.as_ref()].into_iter().flatten() {
-                known.extend(schema["properties"].as_object().into_iter().flat_map(|all| all.keys().cloned()));
+                known.extend(
+                    schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|all| all.keys().cloned()),
+                );
             }
         }
         let is_known = |word: &str| {
@@ -287,8 +292,9 @@ mod tests {
                 assert!(is_known(name), "{name} is no tool, argument or status: {text}");
             }
             for tool in catalog.entries().iter().map(super::super::catalog::Entry::name) {
-                let (named, marked) = (text.matches(tool).count(), text.matches(&format!("`{tool}`")).count());
-                let written = text.matches(&format!("call {tool}")).count();
+                let named = words(text).filter(|word| *word == tool).count();
+                let (marked, written) =
+                    (text.matches(&format!("`{tool}`")).count(), text.matches(&format!(" call {tool} ")).count());
                 assert_eq!(named, marked + written, "{tool} is not marked as one everywhere: {text}");
             }
         }
