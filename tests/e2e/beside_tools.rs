@@ -1,11 +1,14 @@
 //! What stands beside the tools: prompts, resources and completions, for whoever is offered the tools behind them.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use rmcp::model::{ErrorCode, Reference};
 use serde_json::{Value, json};
 
 use crate::agent::{Agent, Era, Human, Listed, Sandbox, in_both_eras};
-use crate::upstream::{AGENT_NUMBERS, AGENTS, FRONT_DESK, LIST, Play, Reply, Upstream};
-use crate::wire::{self, KEY, Wire, nobody, server};
+use crate::upstream::{AGENT_NUMBERS, AGENTS, FRONT_DESK, Gate, LIST, Play, Reply, Upstream};
+use crate::wire::{self, KEY, LONG, Wire, nobody, server};
 
 const BYOC: &str = "truedy://guides/byoc";
 /// Every list there is.
@@ -505,6 +508,37 @@ fn what_cannot_be_read_completes_to_nothing() {
         let before = upstream.seen().len();
         assert_eq!(completed(&mut wire, "truedy://numbers/{id}", "4"), nothing);
         assert_eq!(upstream.seen().len(), before, "who types does not hammer on a Truedy that fails");
+    }
+}
+
+#[test]
+fn who_types_does_not_wait_for_a_truedy_that_is_silent() {
+    let upstream = Upstream::start();
+    upstream.always(LIST, Play::Never);
+    let mut wire = Wire::open(server(&upstream.base_url()), wire::Era::Modern);
+    assert_eq!(completed(&mut wire, "truedy://numbers/{id}", "")["values"], json!([]));
+    assert_eq!(upstream.count(LIST), 1, "it was given up before it would have been sent again");
+}
+
+#[test]
+fn what_nobody_waited_for_is_not_kept_as_nothing() {
+    for era in wire::Era::BOTH {
+        let (upstream, gate) = (Upstream::start(), Gate::new());
+        upstream.account(|account| account.add("+14155550123", true));
+        upstream.in_turn(LIST, vec![Play::Behind(gate.clone(), Box::new(Play::Usual)), Play::Usual]);
+        let mut wire = Wire::open(server(&upstream.base_url()), era);
+        let reference = json!({ "type": "ref/resource", "uri": "truedy://numbers/{id}" });
+        let argument = json!({ "name": "id", "value": "4" });
+        let id = wire.request("completion/complete", json!({ "ref": reference, "argument": argument }));
+        let begun = Instant::now();
+        while upstream.count(LIST) == 0 {
+            assert!(begun.elapsed() < LONG, "the account is read");
+            thread::sleep(Duration::from_millis(5));
+        }
+        wire.notify("notifications/cancelled", json!({ "requestId": id }));
+        let offered = completed(&mut wire, "truedy://numbers/{id}", "41");
+        assert_eq!(offered["values"], json!(["+14155550123"]), "{era:?}");
+        gate.open();
     }
 }
 
