@@ -103,6 +103,9 @@ async fn what_one_caller_typed_is_not_offered_to_another() {
     let template = "truedy://numbers/{id}";
     assert_eq!(typed(&served, MODERN, &whole, template, "").await, json!(["+14155550123"]));
     assert_eq!(typed(&served, MODERN, &narrowed, template, "").await, json!([]), "the same caller with fewer rights");
+    let desks = "truedy://agents/{id}/numbers";
+    assert_eq!(typed(&served, MODERN, &whole, desks, "desk").await, json!(["Front desk"]));
+    assert_eq!(typed(&served, MODERN, &narrowed, desks, "desk").await, json!([]), "of agents, too");
     upstream.account(|account| account.add("+14155550124", true));
     assert_eq!(typed(&served, MODERN, &whole, template, "").await, json!(["+14155550123"]), "still good enough");
     let both = json!(["+14155550123", "+14155550124"]);
