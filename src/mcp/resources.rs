@@ -6,15 +6,17 @@ use rmcp::RoleServer;
 use rmcp::model::{CacheScope, ErrorData, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 use rmcp::service::RequestContext;
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::apps;
 use super::catalog::Catalog;
 use super::consent::Asker;
 use super::principal::Principal;
-use super::route::Reply;
+use super::route::{Reply, Way};
+use super::tally;
 use crate::domain::{AgentRef, NumberRef, clean_to};
-use crate::tools::{AccountNumbers, Effect, OneNumber, Read};
+use crate::tools::{AccountNumbers, OneNumber, Read};
 
 /// How to bring a number from an own carrier.
 pub(super) const BYOC: &str = include_str!("guides/byoc.md");
@@ -152,7 +154,7 @@ pub(super) async fn read(
     if let Some(page) = apps::read(uri) {
         return Ok(page);
     }
-    // Its own text, cleaned: what comes back must name what was asked for.
+    // What comes back names what was asked for, as far as that may be repeated.
     let shown = clean_to(&principal.tenant.service.hide(uri), 128);
     let nothing =
         || ErrorData::resource_not_found(format!("There is no resource {shown}"), Some(json!({ "uri": shown })));
@@ -184,17 +186,18 @@ pub(super) async fn read(
     }
 }
 
-/// Reads something of the account, as a tool is called.
+/// Reads something of the account, as a tool is called; it counts as a call of the tool by whose way it goes.
 pub(super) async fn look<T: Read>(
     arguments: Map<String, Value>,
     principal: &Principal,
     unwanted: CancellationToken,
 ) -> Reply {
     let Principal { tenant, caller, rights } = principal;
-    let way = |service, arguments, guest| -> futures::future::BoxFuture<'static, Reply> {
-        Box::pin(super::route::Service::read::<T>(service, arguments, guest))
-    };
-    tenant.service.call(Effect::Reads, way, arguments, (caller, rights), Asker::Nobody, unwanted).await
+    let begun = Instant::now();
+    let way: Way = |service, arguments, guest| Box::pin(service.read::<T>(arguments, guest));
+    let reply = tenant.service.call(T::EFFECT, way, arguments, (caller, rights), Asker::Nobody, unwanted).await;
+    tally::call(T::NAME, &reply, begun.elapsed());
+    reply
 }
 
 fn one(name: &str, value: &str) -> Map<String, Value> {
