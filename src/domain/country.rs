@@ -3,6 +3,8 @@
 //! Source: ITU-T E.164 assignments of country codes; the area codes of the North American plan (NANPA, CNA); national
 //! plans where countries share a code.
 
+use std::collections::BTreeSet;
+
 use super::choice::NumberType;
 use super::phone::{CountryCode, E164};
 
@@ -38,6 +40,12 @@ impl E164 {
 }
 
 impl CountryCode {
+    /// Every country that numbers belong to, in the order of the alphabet.
+    pub fn all() -> Vec<&'static str> {
+        let codes: BTreeSet<&str> = COUNTRIES.iter().flat_map(|(countries, _)| countries.split_whitespace()).collect();
+        codes.into_iter().collect()
+    }
+
     /// Whether there are numbers that belong to this country: `UK` is of the right form, and no country.
     pub fn has_numbers(&self) -> bool {
         COUNTRIES.iter().any(|(countries, _)| countries.split(' ').any(|country| country == self.as_str()))
@@ -338,8 +346,6 @@ const TYPES: [(Option<NumberType>, &str); 7] = [
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     fn number(text: &str) -> E164 {

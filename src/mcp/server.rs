@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use http::request::Parts;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest, CustomResult,
-    DiscoverResult, ErrorCode, ErrorData, Implementation, InitializeRequestParams, InitializeResult,
-    ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotificationParam,
-    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
-    Tool as ToolCard,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
+    ContentBlock, CustomRequest, CustomResult, DiscoverResult, ErrorCode, ErrorData, GetPromptRequestParams,
+    GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+    ProgressNotificationParam, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+    ServerConfig, Tool as ToolCard,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
@@ -19,9 +20,11 @@ use tracing::Instrument;
 
 use super::apps;
 use super::catalog::{Catalog, Entry};
+use super::completions::Completions;
 use super::consent::{AskWay, Asker};
 use super::pages::CameIn;
 use super::principal::Principal;
+use super::prompts;
 use super::resources;
 use super::route::Reply;
 use crate::domain::{Status, clean_to};
@@ -54,6 +57,7 @@ const KNOWN: [&str; 11] = [
 #[derive(Clone)]
 pub struct Server {
     catalog: Arc<Catalog>,
+    completions: Arc<Completions>,
     /// Who calls where the way in has but one caller; `None` where each request says it.
     alone: Option<Principal>,
 }
@@ -61,12 +65,12 @@ pub struct Server {
 impl Server {
     /// A server for the one who started it.
     pub fn new(local: Principal) -> Self {
-        Self { catalog: Arc::new(Catalog::new()), alone: Some(local) }
+        Self { catalog: Arc::new(Catalog::new()), completions: Arc::default(), alone: Some(local) }
     }
 
     /// A server for many: each request carries its verified [`Principal`], or is not served.
     pub fn shared() -> Self {
-        Self { catalog: Arc::new(Catalog::new()), alone: None }
+        Self { catalog: Arc::new(Catalog::new()), completions: Arc::default(), alone: None }
     }
 
     /// Who calls. A way in that forgot to say so is a fault of ours, never somebody with rights.
@@ -129,6 +133,14 @@ impl Server {
     }
 }
 
+/// Every list of ours has one page, so no cursor leads anywhere.
+fn one_page(page: Option<PaginatedRequestParams>, what: &str) -> Result<(), ErrorData> {
+    match page.and_then(|page| page.cursor) {
+        Some(_) => Err(ErrorData::invalid_params(format!("Unknown cursor: the list of {what} has one page"), None)),
+        None => Ok(()),
+    }
+}
+
 /// Waits for a call, and tells a client that wants to know that it still runs. Quick calls say nothing: over HTTP their
 /// answer stays one piece of JSON.
 async fn reporting(call: impl Future<Output = Reply>, context: &RequestContext<RoleServer>) -> Reply {
@@ -177,7 +189,9 @@ fn sign(response: &mut CallToolResponse, context: &RequestContext<RoleServer>) {
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
+            .enable_completions()
             .enable_extensions_with(apps::extension())
+            .enable_prompts()
             .enable_resources()
             .enable_tools()
             .build();
@@ -214,9 +228,7 @@ impl ServerHandler for Server {
         page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        if page.and_then(|page| page.cursor).is_some() {
-            return Err(ErrorData::invalid_params("Unknown cursor: the list of tools has one page", None));
-        }
+        one_page(page, "tools")?;
         let principal = self.principal(&context)?;
         let offered = self.catalog.entries().iter().filter(|entry| entry.is_offered(principal));
         let mut result = ListToolsResult::with_all_items(
@@ -230,15 +242,58 @@ impl ServerHandler for Server {
         Ok(result)
     }
 
+    async fn list_prompts(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        one_page(page, "prompts")?;
+        let offered = prompts::list(&self.catalog, self.principal(&context)?);
+        let mut result = ListPromptsResult::with_all_items(offered);
+        if is_modern(&context) {
+            let (fresh, scope) = self.freshness();
+            result = result.with_ttl_ms(fresh).with_cache_scope(scope);
+            stamp(&mut result.meta);
+        }
+        Ok(result)
+    }
+
+    async fn get_prompt(
+        &self,
+        params: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let mut result = prompts::get(&params, &self.catalog, self.principal(&context)?)?;
+        if is_modern(&context) {
+            stamp(&mut result.meta);
+        }
+        Ok(result.into())
+    }
+
     async fn list_resources(
         &self,
         page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        if page.and_then(|page| page.cursor).is_some() {
-            return Err(ErrorData::invalid_params("Unknown cursor: the list of resources has one page", None));
+        one_page(page, "resources")?;
+        let offered = resources::list(&self.catalog, self.principal(&context)?, &context);
+        let mut result = ListResourcesResult::with_all_items(offered);
+        if is_modern(&context) {
+            // Pages are listed only to a client that shows them: another must not be given its list.
+            result = result.with_ttl_ms(self.freshness().0).with_cache_scope(CacheScope::Private);
+            stamp(&mut result.meta);
         }
-        let mut result = ListResourcesResult::with_all_items(resources::list(&context));
+        Ok(result)
+    }
+
+    async fn list_resource_templates(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        one_page(page, "resource templates")?;
+        let offered = resources::templates(&self.catalog, self.principal(&context)?);
+        let mut result = ListResourceTemplatesResult::with_all_items(offered);
         if is_modern(&context) {
             let (fresh, scope) = self.freshness();
             result = result.with_ttl_ms(fresh).with_cache_scope(scope);
@@ -252,11 +307,27 @@ impl ServerHandler for Server {
         params: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let mut result = resources::read(&params.uri, self.principal(&context)?).await?;
+        let principal = self.principal(&context)?;
+        let mut result = resources::read(&params.uri, &self.catalog, principal, context.ct.clone()).await?;
+        if is_modern(&context) {
+            stamp(&mut result.meta);
+        } else {
+            (result.ttl_ms, result.cache_scope) = (None, None);
+        }
+        Ok(result.into())
+    }
+
+    async fn complete(
+        &self,
+        params: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let principal = self.principal(&context)?;
+        let mut result = self.completions.complete(&params, &self.catalog, principal, &context.ct).await?;
         if is_modern(&context) {
             stamp(&mut result.meta);
         }
-        Ok(result.into())
+        Ok(result)
     }
 
     fn get_tool(&self, name: &str) -> Option<ToolCard> {

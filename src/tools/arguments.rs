@@ -16,15 +16,22 @@ pub trait Arguments: schemars::JsonSchema + Sized {
     fn read(object: Map<String, Value>) -> Result<Self, Vec<Problem>>;
 }
 
-/// Makes the argument type of a tool: rustdoc is what a model reads, fields are schema and check.
+/// Makes the argument type of a tool: rustdoc is what a model reads, fields are schema and check. What is not in the list of
+/// tools, but read in the same way, is `pub`.
 macro_rules! arguments {
+    ( $(#[$meta:meta])* pub $name:ident { $($fields:tt)* } ) => {
+        arguments! { @ (pub) $(#[$meta])* $name { $($fields)* } }
+    };
+    ( $(#[$meta:meta])* $name:ident { $($fields:tt)* } ) => {
+        arguments! { @ (pub(super)) $(#[$meta])* $name { $($fields)* } }
+    };
     (
-        $(#[$meta:meta])*
+        @ ($visibility:vis) $(#[$meta:meta])*
         $name:ident { $( $(#[$field_meta:meta])* $field:ident: $type:ty ),* $(,)? }
     ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, schemars::JsonSchema)]
-        pub(super) struct $name {
+        $visibility struct $name {
             $( $(#[$field_meta])* $field: $type, )*
         }
 

@@ -74,7 +74,22 @@ struct NumberRow {
 }
 
 impl Numbers {
-    fn of(rows: Vec<NumberRow>, total: Option<u64>, next_offset: Option<u64>) -> Self {
+    /// These numbers, with the agents that hold them.
+    pub(super) fn of(page: &[OwnedNumber], roster: &Roster, total: Option<u64>, next_offset: Option<u64>) -> Self {
+        // An agent may hold every number of a page: what it is called is found out once.
+        let mut known: HashMap<&Slot, Option<String>> = HashMap::new();
+        let mut shown = |slot| known.entry(slot).or_insert_with(|| roster.slot(slot)).clone();
+        let rows: Vec<NumberRow> = page
+            .iter()
+            .map(|number| NumberRow {
+                id: number.id.clone(),
+                number: number.number.clone(),
+                status: number.status.clone(),
+                kind: number.kind(),
+                inbound: shown(&number.inbound),
+                outbound: shown(&number.outbound),
+            })
+            .collect();
         if rows.len() < TABLE {
             return Self { numbers: Some(rows), total, next_offset, ..Self::default() };
         }
@@ -188,22 +203,9 @@ impl Read for ListNumbers {
             page.iter_mut().for_each(|number| roster.fill(number));
             (page, total, more.then_some(next), roster, reply.request_id.clone())
         };
-        // An agent may hold every number of a page: what it is called is found out once.
-        let mut known: HashMap<&Slot, Option<String>> = HashMap::new();
-        let mut shown = |slot| known.entry(slot).or_insert_with(|| roster.slot(slot)).clone();
-        let rows: Vec<NumberRow> = page
-            .iter()
-            .map(|number| NumberRow {
-                id: number.id.clone(),
-                number: number.number.clone(),
-                status: number.status.clone(),
-                kind: number.kind(),
-                inbound: shown(&number.inbound),
-                outbound: shown(&number.outbound),
-            })
-            .collect();
-        let summary = summary(rows.len(), total, self.filters(), next_offset);
-        let mut answer = Answer::new(Status::Ok, summary, Numbers::of(rows, total, next_offset)).request_id(request_id);
+        let summary = summary(page.len(), total, self.filters(), next_offset);
+        let numbers = Numbers::of(&page, &roster, total, next_offset);
+        let mut answer = Answer::new(Status::Ok, summary, numbers).request_id(request_id);
         if unclear > 0 {
             answer.warn(format!("{unclear} more numbers may fit: Truedy did not say enough about them to tell."));
         }
@@ -214,7 +216,7 @@ impl Read for ListNumbers {
     }
 }
 
-fn summary(shown: usize, total: Option<u64>, filtered: bool, next_offset: Option<u64>) -> String {
+pub(super) fn summary(shown: usize, total: Option<u64>, filtered: bool, next_offset: Option<u64>) -> String {
     let fitting = if filtered { "fitting " } else { "" };
     let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
     let more = next_offset.map(|offset| format!(" More from offset {offset}.")).unwrap_or_default();

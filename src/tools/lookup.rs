@@ -16,6 +16,10 @@ use crate::truedy::{Error, Reply, Request, Saying};
 const PAGE: usize = 100;
 /// Pages that are read at most.
 const PAGES: usize = 50;
+/// Pages of what is shown whole, in one piece.
+const SHOWN_PAGES: usize = 5;
+/// Numbers that are shown whole, in one piece.
+pub(super) const SHOWN: usize = SHOWN_PAGES * PAGE;
 /// Rows of one answer that are looked at at most: an older API answers with all agents at once.
 const ROWS: usize = 5_000;
 /// Agents whose numbers are asked for one by one at most.
@@ -92,15 +96,29 @@ pub(super) async fn numbers(desk: &Desk, verifying: bool) -> Result<Listing<Owne
     numbers_until(desk, verifying, |_| false).await
 }
 
+/// The first [`SHOWN`] numbers of the account at most, each once.
+pub(super) async fn first_numbers(desk: &Desk) -> Result<Listing<OwnedNumber>, Error> {
+    numbers_within(desk, false, SHOWN_PAGES, |_| false).await
+}
+
 /// Like [`numbers`], stopping after the page on which `enough` holds for some number.
 pub(super) async fn numbers_until(
     desk: &Desk,
     verifying: bool,
     enough: impl Fn(&OwnedNumber) -> bool,
 ) -> Result<Listing<OwnedNumber>, Error> {
+    numbers_within(desk, verifying, PAGES, enough).await
+}
+
+async fn numbers_within(
+    desk: &Desk,
+    verifying: bool,
+    pages: usize,
+    enough: impl Fn(&OwnedNumber) -> bool,
+) -> Result<Listing<OwnedNumber>, Error> {
     let mut listing = Listing::new();
     let mut offset = 0;
-    for _ in 0..PAGES {
+    for _ in 0..pages {
         let reply = numbers_page(desk, PAGE, offset, verifying).await?;
         let more = listing.add(&reply, offset, OwnedNumber::read, |number| &number.id)?;
         offset += rows(&reply)?.len();

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ClientConfig,
-    ClientRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ErrorData, Implementation, InputResponses,
-    ProtocolVersion, Tool,
+    ArgumentInfo, CallToolRequest, CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities,
+    ClientConfig, ClientRequest, CompleteRequestParams, CompletionInfo, ElicitRequestParams, ElicitResult,
+    ElicitationAction, ErrorData, GetPromptRequestParams, Implementation, InputResponses, ProtocolVersion,
+    ReadResourceRequestParams, Reference, Tool,
 };
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt, PeerRequestOptions, RequestContext, RequestHandle};
 use rmcp::service::{RunningService, ServiceError};
@@ -435,6 +436,60 @@ impl Agent {
         }
     }
 
+    /// The prompts it is offered.
+    pub(crate) async fn prompts(&self) -> Value {
+        json!(patiently(self.connection.list_all_prompts()).await.unwrap())
+    }
+
+    /// The resources it is offered.
+    pub(crate) async fn resources(&self) -> Value {
+        json!(patiently(self.connection.list_all_resources()).await.unwrap())
+    }
+
+    /// The templates of resources it is offered.
+    pub(crate) async fn templates(&self) -> Value {
+        json!(patiently(self.connection.list_all_resource_templates()).await.unwrap())
+    }
+
+    /// Picks a prompt; the text that goes to the model, or the error.
+    pub(crate) async fn get_prompt(&self, name: &str, arguments: Value) -> Result<String, ErrorData> {
+        let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
+        let params = GetPromptRequestParams::new(name).with_arguments(arguments);
+        let result = json!(protocol(patiently(self.connection.get_prompt(params)).await)?);
+        assert_eq!(result["messages"].as_array().map(Vec::len), Some(1), "{result}");
+        assert_eq!(result["messages"][0]["role"], "user", "{result}");
+        Ok(result["messages"][0]["content"]["text"].as_str().expect("a text").to_owned())
+    }
+
+    /// Attaches a resource; its type and text, or the error.
+    pub(crate) async fn read_resource(&self, uri: &str) -> Result<(String, String), ErrorData> {
+        let params = ReadResourceRequestParams::new(uri);
+        let result = json!(protocol(patiently(self.connection.read_resource(params)).await)?);
+        assert_eq!(result["contents"].as_array().map(Vec::len), Some(1), "{result}");
+        let content = &result["contents"][0];
+        assert_eq!(content["uri"], uri, "{result}");
+        let text = |field: &str| content[field].as_str().unwrap_or_else(|| panic!("no {field}: {result}")).to_owned();
+        Ok((text("mimeType"), text("text")))
+    }
+
+    /// Attaches a resource of the account; its facts.
+    pub(crate) async fn read_facts(&self, uri: &str) -> Value {
+        let (kind, text) = self.read_resource(uri).await.unwrap_or_else(|error| panic!("{uri}: {error:?}"));
+        assert_eq!(kind, "application/json", "{uri}");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{uri}: {error}: {text}"))
+    }
+
+    /// Types a value of a prompt's argument or a template's variable; what is offered for it, or the error.
+    pub(crate) async fn complete(
+        &self,
+        reference: Reference,
+        argument: &str,
+        typed: &str,
+    ) -> Result<CompletionInfo, ErrorData> {
+        let params = CompleteRequestParams::new(reference, ArgumentInfo::new(argument, typed));
+        Ok(protocol(patiently(self.connection.complete(params)).await)?.completion)
+    }
+
     /// Begins a call that may be taken back.
     pub(crate) async fn begin(&self, tool: &str, arguments: Value) -> RequestHandle<RoleClient> {
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params(tool, arguments)));
@@ -509,6 +564,15 @@ fn conforms(body: &Value, schema: &Value) {
             other => panic!("{name} has the type {other}"),
         };
         assert!(right, "{name} is not {kind}: {body}");
+    }
+}
+
+/// An answer, or the error that the protocol has for it.
+fn protocol<T>(answer: Result<T, ServiceError>) -> Result<T, ErrorData> {
+    match answer {
+        Ok(answer) => Ok(answer),
+        Err(ServiceError::McpError(error)) => Err(error),
+        Err(error) => panic!("no answer: {error}"),
     }
 }
 

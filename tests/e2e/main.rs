@@ -8,6 +8,7 @@
 )]
 
 mod agent;
+mod beside_tools;
 mod campaign;
 mod catalog;
 mod certificate;

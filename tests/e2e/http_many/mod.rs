@@ -4,6 +4,7 @@
 //! `TRUEDY_TEST_POSTGRES`, the address of a server on which databases may be made, two replicas are tried on one
 //! journal; `TRUEDY_TEST_POSTGRES_CA` names the certificate it is trusted by.
 
+mod beside_tools;
 mod drain;
 mod events;
 mod flood;
