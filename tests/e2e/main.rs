@@ -12,6 +12,7 @@ mod campaign;
 mod catalog;
 mod certificate;
 mod command_line;
+mod diagnosis;
 mod failures;
 mod gate;
 mod house;

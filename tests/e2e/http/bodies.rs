@@ -243,7 +243,7 @@ async fn each_request_of_a_connection_stands_for_itself() {
     let text = String::from_utf8(answers).unwrap();
     let tools: Vec<usize> =
         text.split("HTTP/1.1 200").skip(1).map(|one| one.matches("\"inputSchema\"").count()).collect();
-    assert_eq!(tools, [12, 7, 12], "what was narrowed is wide again");
+    assert_eq!(tools, [13, 8, 13], "what was narrowed is wide again");
     // What is refused by its head is not read as a request of its own.
     let inner = request(&host, "GET", "/favicon.ico", &open, "");
     let refused = request(&host, "POST", "/mcp", &open, &inner);
