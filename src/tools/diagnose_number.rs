@@ -426,9 +426,11 @@ impl Case {
             findings: findings.iter().map(Finding::to_json).collect(),
         };
         let mut answer = Answer::new(Status::Ok, summary(&findings), data);
-        if let Some(Finding { next: Step::Call(pointer), .. }) = findings.first() {
-            answer.next = Some(pointer.clone());
-        }
+        // What a call can do about what is wrong; what only a person can do stands with its finding.
+        answer.next = findings
+            .iter()
+            .filter(|finding| finding.weight <= Weight::Unknown)
+            .find_map(|finding| if let Step::Call(pointer) = &finding.next { Some(pointer.clone()) } else { None });
         if self.asked.iter().any(|asked| matches!(&asked.sync, Sync::Url(hook) if hook.unexpected_host)) {
             answer.warn(UNEXPECTED_HOST);
         }

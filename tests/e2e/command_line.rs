@@ -494,7 +494,7 @@ fn wrong_arguments_end_with_code_2_and_say_what_is_right() {
 #[test]
 fn without_a_command_and_a_terminal_it_serves() {
     let mut wire = Wire::open(program(), Era::Legacy);
-    assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(12));
+    assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(13));
     wire.running.close();
     assert_eq!(wire.running.ended(LONG), Some(0));
     // Settings are taken without a command too.

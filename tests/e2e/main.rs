@@ -8,6 +8,7 @@
 )]
 
 mod agent;
+mod budgets;
 mod campaign;
 mod catalog;
 mod certificate;

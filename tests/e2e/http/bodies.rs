@@ -206,7 +206,7 @@ async fn chunks_are_read_and_what_trails_them_changes_nothing() {
     };
     let trailers = "host: evil.example\r\nx-mcp-readonly: true\r\norigin: http://evil.example\r\n";
     let answer = server.connect().await.ask("POST", text(&headers, trailers)).await;
-    assert_eq!(answer.json()["result"]["tools"].as_array().map(Vec::len), Some(12), "{answer:?}");
+    assert_eq!(answer.json()["result"]["tools"].as_array().map(Vec::len), Some(13), "{answer:?}");
     // A token that trails comes too late.
     let trailers = format!("authorization: {bearer}\r\n");
     let answer = server.connect().await.ask("POST", text(&headers[1..], &trailers)).await;

@@ -450,9 +450,9 @@ async fn a_request_can_narrow_what_it_may_do_and_never_widen_it() {
     }
     assert_eq!(offered(&few, &[("x-mcp-readonly", "true"), ("x-mcp-readonly", "false")]).await, sorted(&reading));
     for no in ["false", "0", "no", ""] {
-        assert_eq!(offered(&few, &[("x-mcp-readonly", no)]).await.len(), 6, "{no}");
+        assert_eq!(offered(&few, &[("x-mcp-readonly", no)]).await.len(), 7, "{no}");
     }
-    assert_eq!(offered(&all, &[("x-mcp-readonly", "true")]).await.len(), 6);
+    assert_eq!(offered(&all, &[("x-mcp-readonly", "true")]).await.len(), 7);
     for (named, expected) in [
         ("list_numbers", &["list_numbers"][..]),
         ("list_numbers, release_number", &["list_numbers", "release_number"]),
