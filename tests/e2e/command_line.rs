@@ -501,7 +501,7 @@ fn without_a_command_and_a_terminal_it_serves() {
     let mut command = program();
     command.args(["--read-only"]);
     let mut wire = Wire::open(command, Era::Modern);
-    assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(7));
+    assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(8));
 }
 
 #[test]
