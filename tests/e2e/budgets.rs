@@ -12,6 +12,7 @@ const BOSTON: &str = "+16175550155";
 const CHICAGO: &str = "+13125550110";
 const NEW_YORK: &str = "+12125550142";
 const SAN_FRANCISCO: &str = "+14155550123";
+const FRONT_OFFICE: &str = "3a9c5d20-8b1e-4f6a-9c47-51d0e2a6b318";
 
 /// A number of our own carrier's, and what it takes to be let in there. All imports of these journeys are made of it.
 fn own(number: &str, carrier: &str) -> Value {
@@ -196,6 +197,7 @@ async fn bring_our_twilio_number_over_without_dropping_calls(era: Era) {
         let wish = json!({ "agent_id": "Front office" });
         let hook = talk.first("get_webhook_url", wish, json!({ "agent": "Front office" })).await;
         assert!(hook["twilio"].as_str().unwrap().contains("A call comes in"));
+        assert_eq!(hook["agent_id"], FRONT_OFFICE);
         talk.done("import_number", own("+16465550177", "twilio")).await;
         let assigned = talk.done("assign_number", assign("+16465550177", "Front office", "inbound")).await;
         assert_eq!(assigned["next"]["tool"], "get_webhook_url", "a reminder of the last step");
@@ -349,6 +351,7 @@ async fn buy_the_cheapest_number_under_a_price_in_212(era: Era) {
         let bought =
             talk.done("purchase_number", json!({ "phone_number": cheapest, "max_monthly_cost": "1.50" })).await;
         assert_eq!((&bought["status"], &bought["number"]), (&json!("purchased"), &json!(cheapest)));
+        assert!(cheapest.starts_with("+1212"));
     })
     .await;
 }
