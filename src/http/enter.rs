@@ -186,8 +186,11 @@ impl Enter {
         ));
         for (at, (field, needed)) in AccessField::of(provider).iter().enumerate() {
             let (name, title) = (field.name(), field.title(provider));
-            let (hint, required) =
-                if *needed { ("", " required") } else { (" <span class=\"hint\">(optional; Truedy may need it)</span>", "") };
+            let (hint, required) = if *needed {
+                ("", " required")
+            } else {
+                (" <span class=\"hint\">(optional; Truedy may need it)</span>", "")
+            };
             let kind = if field.is_secret() { "password" } else { "text" };
             let invalid =
                 if problems.iter().any(|problem| problem.field == name) { " aria-invalid=\"true\"" } else { "" };

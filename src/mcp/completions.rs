@@ -102,7 +102,9 @@ impl Completions {
                 (fitting(all, typed), true)
             }
             Choices::Providers => (fitting(ProviderType::ALL.iter().map(|one| one.as_str().to_owned()), typed), true),
-            Choices::Carriers => (fitting(carriers(principal).into_iter(), typed), true),
+            Choices::Carriers if names_carriers(catalog, principal) => {
+                (fitting(carriers(principal).into_iter(), typed), true)
+            }
             Choices::Numbers if is_offered("list_numbers", catalog, principal) => {
                 let names = self.names(choices, principal, unwanted).await;
                 (numbers(&names, typed), names.complete)
@@ -112,7 +114,7 @@ impl Completions {
                 let all = names.all.iter().map(|one| one.name.as_ref().unwrap_or(&one.id).clone());
                 (fitting(all, typed), names.complete)
             }
-            Choices::Numbers | Choices::Agents => (Vec::new(), true),
+            Choices::Numbers | Choices::Agents | Choices::Carriers => (Vec::new(), true),
         }
     }
 
@@ -177,6 +179,11 @@ impl Names {
         let all = rows.filter_map(|row| Some(Name { name: text(row, "name"), id: text(row, "id")? })).collect();
         Some(Self { all, complete: object.get("complete")?.as_bool()? })
     }
+}
+
+/// Whether the caller may know which carrier profiles there are: it may list them, or import by them.
+fn names_carriers(catalog: &Catalog, principal: &Principal) -> bool {
+    ["list_credentials", "import_number"].into_iter().any(|tool| is_offered(tool, catalog, principal))
 }
 
 /// Names of the carrier profiles that this caller may import by.

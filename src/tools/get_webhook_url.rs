@@ -12,7 +12,7 @@ use super::lookup;
 use super::names;
 use super::outcome::said;
 use super::tool::{Desk, Effect, Read, Tool};
-use crate::domain::{AgentRef, Refusal, Status};
+use crate::domain::{AgentId, AgentRef, Refusal, Status};
 use crate::guard::Scope;
 use crate::truedy::{Error, Request, Saying};
 
@@ -50,44 +50,65 @@ impl Tool for GetWebhookUrl {
 impl Read for GetWebhookUrl {
     async fn read(self, desk: Desk) -> Result<Answer<Webhook>, Failure> {
         let agent = lookup::agent(&desk, &self.agent_id).await?;
-        let request = Request::get(["telephony", "agents", agent.as_str(), "webhook-url"]);
-        let reply = match desk.truedy.send(request, &desk.call).await {
-            Ok(reply) => reply,
-            Err(Error::Refused(saying)) if saying.mentions(&["not synced"]) => {
-                return Err(not_synced(&Error::Refused(saying)).into());
-            }
+        let (hook, request_id) = match hook(&desk, &agent).await {
+            Ok(read) => read,
+            Err(error) if is_not_synced(&error) => return Err(not_synced(&error).into()),
             Err(error) => return Err(error.into()),
         };
-        let unreadable = || Error::Unreadable("the answer has no https webhook URL".to_owned(), Saying::default());
-        // The whole text, not a shortened one: it is to be pasted.
-        let text = reply.data.get("webhook_url").and_then(serde_json::Value::as_str).ok_or_else(unreadable)?;
-        let url = Url::parse(text)
-            .ok()
-            .filter(|url| url.scheme() == "https" && url.username().is_empty() && url.as_str().len() <= 500)
-            .ok_or_else(unreadable)?;
-        let host = url.host_str().unwrap_or_default();
-        let unexpected_host = !["ultravox.ai", "truedy.ai"]
-            .iter()
-            .any(|known| host == *known || host.strip_suffix(known).is_some_and(|rest| rest.ends_with('.')));
         let data = Webhook {
             agent_id: agent.as_str().to_owned(),
-            webhook_url: url.to_string(),
+            webhook_url: hook.url.to_string(),
             twilio: "Phone Numbers > the number > Voice > A call comes in: Webhook, this URL, HTTP POST.",
             telnyx: "Voice > the number's connection. Truedy's guide speaks of a SIP connection for Telnyx; where the connection is a TeXML application, this URL is its voice URL.",
             custom_sip: "The trunk's or PBX's inbound route: the URL to fetch call instructions from, where it can; otherwise ask Truedy's support for its SIP address.",
-            unexpected_host,
+            unexpected_host: hook.unexpected_host,
         };
         let mut answer = Answer::new(
             Status::Ok,
             "The agent's webhook URL, and where to paste it. Set it at the carrier last, after import and assignment.",
             data,
         )
-        .request_id(reply.request_id);
-        if unexpected_host {
-            answer.warn("The URL is on a host that is not known to be Truedy's voice engine. Check with Truedy before using it.");
+        .request_id(request_id);
+        if hook.unexpected_host {
+            answer.warn(UNEXPECTED_HOST);
         }
         Ok(answer)
     }
+}
+
+/// What an own carrier is to be pointed at.
+#[derive(Debug, Clone)]
+pub(super) struct Hook {
+    pub(super) url: Url,
+    /// It is on a host that is not known to be the voice engine's.
+    pub(super) unexpected_host: bool,
+}
+
+/// What is said of such a host.
+pub(super) const UNEXPECTED_HOST: &str =
+    "The URL is on a host that is not known to be Truedy's voice engine. Check with Truedy before using it.";
+
+/// Asks for the webhook URL of an agent; with it Truedy's id of the exchange.
+pub(super) async fn hook(desk: &Desk, agent: &AgentId) -> Result<(Hook, Option<String>), Error> {
+    let request = Request::get(["telephony", "agents", agent.as_str(), "webhook-url"]);
+    let reply = desk.truedy.send(request, &desk.call).await?;
+    let unreadable = || Error::Unreadable("the answer has no https webhook URL".to_owned(), Saying::default());
+    // The whole text, not a shortened one: it is to be pasted.
+    let text = reply.data.get("webhook_url").and_then(serde_json::Value::as_str).ok_or_else(unreadable)?;
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| url.scheme() == "https" && url.username().is_empty() && url.as_str().len() <= 500)
+        .ok_or_else(unreadable)?;
+    let host = url.host_str().unwrap_or_default();
+    let unexpected_host = !["ultravox.ai", "truedy.ai"]
+        .iter()
+        .any(|known| host == *known || host.strip_suffix(known).is_some_and(|rest| rest.ends_with('.')));
+    Ok((Hook { url, unexpected_host }, reply.request_id))
+}
+
+/// Whether an agent has no URL because the voice engine does not know it yet (contract §6.9).
+pub(super) fn is_not_synced(error: &Error) -> bool {
+    matches!(error, Error::Refused(saying) if saying.mentions(&["not synced"]))
 }
 
 fn not_synced(error: &Error) -> Refusal {

@@ -280,19 +280,22 @@ impl Roster {
 /// A number the caller named, freshly read, with who holds it.
 pub(super) async fn number(desk: &Desk, named: &NumberRef) -> Result<(OwnedNumber, NumberId, Roster), Failure> {
     let (numbers, roster) = tokio::join!(numbers(desk, false), Roster::read(desk));
-    let numbers = numbers?.rows;
-    let name = named.as_str();
-    let mut fitting = numbers.iter().filter(|number| number.id == name || number.number == name);
-    let (Some(number), None) = (fitting.next(), fitting.next()) else {
-        return Err(no_such_number(named, &numbers).into());
-    };
-    let mut number = number.clone();
-    let Ok(id) = NumberId::try_from(number.id.as_str()) else {
-        return Err(Error::Unreadable("the number's id is none that can be used".to_owned(), Saying::default()).into());
-    };
+    let (mut number, id) = number_among(named, &numbers?.rows)?;
     roster.fill(&mut number);
     roster.fill_one_by_one(desk, &mut number).await;
     Ok((number, id, roster))
+}
+
+/// Picks the number a caller named out of those listed.
+pub(super) fn number_among(named: &NumberRef, numbers: &[OwnedNumber]) -> Result<(OwnedNumber, NumberId), Failure> {
+    let name = named.as_str();
+    let mut fitting = numbers.iter().filter(|number| number.id == name || number.number == name);
+    let (Some(number), None) = (fitting.next(), fitting.next()) else {
+        return Err(no_such_number(named, numbers).into());
+    };
+    let id = NumberId::try_from(number.id.as_str())
+        .map_err(|_| Error::Unreadable("the number's id is none that can be used".to_owned(), Saying::default()))?;
+    Ok((number.clone(), id))
 }
 
 fn no_such_number(named: &NumberRef, numbers: &[OwnedNumber]) -> Refusal {

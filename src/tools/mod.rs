@@ -4,6 +4,7 @@ mod answer;
 mod arguments;
 mod assign_number;
 mod creation;
+mod diagnose_number;
 mod get_agent_numbers;
 mod get_webhook_url;
 mod import_number;
@@ -56,6 +57,7 @@ pub fn visit(visitor: &mut impl Visitor) {
     visitor.change::<release_number::ReleaseNumber>();
     visitor.read::<get_agent_numbers::GetAgentNumbers>();
     visitor.read::<get_webhook_url::GetWebhookUrl>();
+    visitor.read::<diagnose_number::DiagnoseNumber>();
     visitor.read::<list_credentials::ListCredentials>();
     visitor.read::<list_agents::ListAgents>();
     visitor.read::<list_operations::ListOperations>();

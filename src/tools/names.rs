@@ -9,6 +9,7 @@ pub(super) const UNASSIGN_NUMBER: &str = "unassign_number";
 pub(super) const RELEASE_NUMBER: &str = "release_number";
 pub(super) const GET_AGENT_NUMBERS: &str = "get_agent_numbers";
 pub(super) const GET_WEBHOOK_URL: &str = "get_webhook_url";
+pub(super) const DIAGNOSE_NUMBER: &str = "diagnose_number";
 pub(super) const LIST_CREDENTIALS: &str = "list_credentials";
 pub(super) const LIST_AGENTS: &str = "list_agents";
 pub(super) const LIST_OPERATIONS: &str = "list_operations";

@@ -11,7 +11,7 @@ use tiktoken_rs::{CoreBPE, o200k_base};
 use crate::agent::{Agent, Era, Human, Listed, Sandbox, in_both_eras, program};
 
 /// The order in which clients see them; read-only, destructive, idempotent, open-world.
-const TOOLS: [(&str, [bool; 4]); 12] = [
+const TOOLS: [(&str, [bool; 4]); 13] = [
     ("list_numbers", READS),
     ("search_numbers", READS),
     ("purchase_number", [false, true, false, true]),
@@ -21,6 +21,7 @@ const TOOLS: [(&str, [bool; 4]); 12] = [
     ("release_number", [false, true, true, true]),
     ("get_agent_numbers", READS),
     ("get_webhook_url", READS),
+    ("diagnose_number", READS),
     ("list_credentials", READS),
     ("list_agents", READS),
     ("list_operations", READS),
@@ -331,6 +332,7 @@ async fn answers_and_refusals_of_every_tool_keep_to_its_schema(era: Era) {
         ("release_number", json!({ "number_id": idle, "confirm": true }), json!({ "number_id": "+14155550123" })),
         ("get_agent_numbers", json!({ "agent_id": "Front desk" }), json!({ "agent_id": "Nobody" })),
         ("get_webhook_url", json!({ "agent_id": "Front desk" }), json!({ "agent_id": "Night line" })),
+        ("diagnose_number", json!({ "number_id": "+16175550155" }), json!({ "number_id": "+19995550100" })),
         ("list_credentials", json!({}), json!({ "all": true })),
         ("list_agents", json!({}), json!({ "limit": 0 })),
         ("list_operations", json!({}), json!({ "state": "open" })),
@@ -347,7 +349,7 @@ async fn answers_and_refusals_of_every_tool_keep_to_its_schema(era: Era) {
 }
 
 /// What people say, and the tool they need.
-const SAID: [(&str, &str); 43] = [
+const SAID: [(&str, &str); 48] = [
     ("which numbers do we have", "list_numbers"),
     ("show all our phone numbers", "list_numbers"),
     ("numbers nobody uses", "list_numbers"),
@@ -383,6 +385,11 @@ const SAID: [(&str, &str); 43] = [
     ("webhook for Twilio", "get_webhook_url"),
     ("which URL do I paste at the carrier", "get_webhook_url"),
     ("webhook URL of the agent", "get_webhook_url"),
+    ("the number does not ring", "diagnose_number"),
+    ("why can Front desk not call out", "diagnose_number"),
+    ("what is wrong with +14155550123", "diagnose_number"),
+    ("calls do not reach the bot, troubleshoot the number", "diagnose_number"),
+    ("diagnose our Boston number", "diagnose_number"),
     ("which carrier credentials are stored", "list_credentials"),
     ("which providers are connected", "list_credentials"),
     ("which bots do we have", "list_agents"),

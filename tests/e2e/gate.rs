@@ -570,6 +570,7 @@ async fn a_server_for_reading_only_changes_nothing(era: Era) {
             "search_numbers",
             "get_agent_numbers",
             "get_webhook_url",
+            "diagnose_number",
             "list_credentials",
             "list_agents",
             "list_operations"
@@ -589,7 +590,7 @@ in_both_eras!(a_tool_that_is_switched_off_is_neither_shown_nor_run);
 async fn a_tool_that_is_switched_off_is_neither_shown_nor_run(era: Era) {
     let without = Agent::with(Human::Agrees).in_era(era).flags(&["--exclude-tools", "release_number,list_agents"]);
     let without = without.start().await;
-    assert_eq!(without.tools().len(), 10);
+    assert_eq!(without.tools().len(), 11);
     assert!(without.tools().iter().all(|tool| tool.name != "release_number" && tool.name != "list_agents"));
     denied(without.call("release_number", release(IDLE)).await, "exclude_tools");
     denied(without.call("release_number", json!({ "number_id": IDLE })).await, "exclude_tools");
@@ -799,6 +800,7 @@ fn right(tool: &str) -> Value {
         "purchase_number" => json!({ "phone_number": FOR_SALE }),
         "import_number" => json!({ "phone_number": ELSEWHERE, "provider_type": "telnyx", "api_key": "KEY-1" }),
         "assign_number" => json!({ "number_id": IDLE, "agent_id": "Front desk", "assignment_type": "inbound" }),
+        "diagnose_number" => json!({ "number_id": BUSY }),
         "unassign_number" => json!({ "number_id": BUSY, "assignment_type": "inbound" }),
         "release_number" => json!({ "number_id": IDLE, "confirm": true }),
         "get_agent_numbers" | "get_webhook_url" => json!({ "agent_id": "Front desk" }),

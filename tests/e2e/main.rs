@@ -9,10 +9,12 @@
 
 mod agent;
 mod beside_tools;
+mod budgets;
 mod campaign;
 mod catalog;
 mod certificate;
 mod command_line;
+mod diagnosis;
 mod failures;
 mod gate;
 mod house;

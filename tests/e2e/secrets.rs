@@ -258,6 +258,7 @@ fn with_truedys_key(wire: &mut Wire, upstream: &Upstream, every: usize) -> Vec<S
             ("get_agent_numbers", json!({ "agent_id": FRONT_DESK }), AGENT_NUMBERS),
             ("get_agent_numbers", json!({ "agent_id": "nobody" }), AGENT_NUMBERS),
             ("get_webhook_url", json!({ "agent_id": FRONT_DESK }), WEBHOOK),
+            ("diagnose_number", json!({ "number_id": "n1" }), LIST),
             ("list_credentials", json!({}), CREDENTIALS),
             ("list_agents", json!({}), AGENTS),
         ] {
@@ -366,6 +367,7 @@ fn secrets_that_truedy_should_not_send_are_not_passed_on() {
         ("list_credentials", json!({}), "ok"),
         ("get_agent_numbers", json!({ "agent_id": "Front desk" }), "ok"),
         ("get_webhook_url", json!({ "agent_id": "Front desk" }), "ok"),
+        ("diagnose_number", json!({ "number_id": "+14155550100" }), "ok"),
         (
             "assign_number",
             json!({ "number_id": "+14155550100", "agent_id": "Front desk", "assignment_type": "inbound" }),

@@ -34,7 +34,7 @@ fn the_first_answers_need_no_connection_to_truedy() {
         let upstream = Upstream::start();
         let mut wire = Wire::open(server(&upstream.base_url()), era);
         let tools = wire.ask("tools/list", json!({}));
-        assert_eq!(tools["result"]["tools"].as_array().map(Vec::len), Some(12));
+        assert_eq!(tools["result"]["tools"].as_array().map(Vec::len), Some(13));
         thread::sleep(Duration::from_millis(200));
         assert_eq!(upstream.connections(), 0);
         assert_eq!(wire.call("list_credentials", json!({})).status(), "ok");
@@ -49,7 +49,7 @@ fn without_a_key_tools_are_listed_and_a_call_says_how_to_set_one() {
         let mut command = program();
         command.arg("stdio").env("TRUEDY_BASE_URL", upstream.base_url());
         let mut wire = Wire::open(command, era);
-        assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(12));
+        assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(13));
         for (tool, arguments) in [("list_numbers", json!({})), ("purchase_number", buy())] {
             let called = wire.call(tool, arguments);
             assert_eq!(called.status(), "auth_failed", "{}", called.0);

@@ -27,7 +27,7 @@ PROGRAM, SCRATCH = sys.argv[1], Path(sys.argv[2])
 TRANSPORT = sys.argv[3] if len(sys.argv) > 3 else "stdio"
 STEPS = json.loads((Path(__file__).parent.parent / "conversation.json").read_text())
 NUMBER = "+14155550100"
-TOOLS = 12
+TOOLS = 13
 CHANGES = ["POST /api/public/v1/telephony/numbers/purchase", "DELETE /api/public/v1/telephony/numbers/<id>"]
 
 PATIENCE = 30  # seconds for a server to start and to end

@@ -22,7 +22,7 @@ export const WAYS = {
 }[TRANSPORT];
 export const STEPS = JSON.parse(readFileSync(new URL("../conversation.json", import.meta.url), "utf8"));
 const NUMBER = "+14155550100";
-export const TOOLS = 12;
+export const TOOLS = 13;
 export const CHANGES = ["POST /api/public/v1/telephony/numbers/purchase", "DELETE /api/public/v1/telephony/numbers/<id>"];
 
 export const INFO = { name: "truedy-mcp-clients", version: "1.0.0" };

@@ -40,7 +40,7 @@ async fn the_token_of_the_run_opens_and_is_never_passed_on() {
     let server = Served::on(&upstream, &[]).await;
     let token = server.token();
     assert_eq!(server.call(&token, "list_credentials", json!({})).await["status"], "ok");
-    assert_eq!(server.tools(&[("authorization", &format!("Bearer {token}"))]).await.len(), 12);
+    assert_eq!(server.tools(&[("authorization", &format!("Bearer {token}"))]).await.len(), 13);
     assert_eq!(upstream.count(CREDENTIALS), 1);
     for seen in upstream.seen() {
         assert_eq!(seen.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
@@ -116,9 +116,9 @@ async fn the_scheme_is_read_in_any_case_and_space_around_the_token_is_no_part_of
         format!("Bearer {token}  "),
         format!("Bearer {token}\t"),
     ] {
-        assert_eq!(server.tools(&[("authorization", &given)]).await.len(), 12, "{given:?}");
+        assert_eq!(server.tools(&[("authorization", &given)]).await.len(), 13, "{given:?}");
     }
-    assert_eq!(server.tools(&[("AUTHORIZATION", &format!("Bearer {token}"))]).await.len(), 12);
+    assert_eq!(server.tools(&[("AUTHORIZATION", &format!("Bearer {token}"))]).await.len(), 13);
 }
 
 #[tokio::test]
@@ -279,11 +279,12 @@ async fn without_tokens_everybody_on_this_machine_comes_in_only_if_it_was_said()
 }
 
 /// What each tool needs, as the issue has it.
-const NEEDS: [(&str, &str); 12] = [
+const NEEDS: [(&str, &str); 13] = [
     ("list_numbers", "numbers:read"),
     ("search_numbers", "numbers:read"),
     ("get_agent_numbers", "numbers:read"),
     ("get_webhook_url", "numbers:read"),
+    ("diagnose_number", "numbers:read"),
     ("list_agents", "numbers:read"),
     ("list_operations", "numbers:read"),
     ("purchase_number", "numbers:purchase"),
@@ -421,7 +422,14 @@ async fn a_request_can_narrow_what_it_may_do_and_never_widen_it() {
     let few = tokens_for(&file, &[&["--principal", "ben", "--scopes", "numbers:read,numbers:release"]]).remove(0);
     let arguments = ["--tokens", file.to_str().unwrap(), "--exclude-tools", "list_agents"];
     let server = Served::on(&upstream, &arguments).await;
-    let reading = ["list_numbers", "search_numbers", "get_agent_numbers", "get_webhook_url", "list_operations"];
+    let reading = [
+        "list_numbers",
+        "search_numbers",
+        "get_agent_numbers",
+        "get_webhook_url",
+        "diagnose_number",
+        "list_operations",
+    ];
     let offered = async |token: &str, narrow: &[(&str, &str)]| {
         let bearer = format!("Bearer {token}");
         let mut headers = vec![("authorization", bearer.as_str())];
@@ -435,16 +443,16 @@ async fn a_request_can_narrow_what_it_may_do_and_never_widen_it() {
         tools.sort_unstable();
         tools
     };
-    assert_eq!(offered(&all, &[]).await.len(), 11);
+    assert_eq!(offered(&all, &[]).await.len(), 12);
     assert_eq!(offered(&few, &[]).await, sorted(&[&reading[..], &["release_number"]].concat()));
     for yes in ["true", "TRUE", "1", "yes", " true ", "on", "maybe"] {
         assert_eq!(offered(&few, &[("x-mcp-readonly", yes)]).await, sorted(&reading), "{yes}");
     }
     assert_eq!(offered(&few, &[("x-mcp-readonly", "true"), ("x-mcp-readonly", "false")]).await, sorted(&reading));
     for no in ["false", "0", "no", ""] {
-        assert_eq!(offered(&few, &[("x-mcp-readonly", no)]).await.len(), 6, "{no}");
+        assert_eq!(offered(&few, &[("x-mcp-readonly", no)]).await.len(), 7, "{no}");
     }
-    assert_eq!(offered(&all, &[("x-mcp-readonly", "true")]).await.len(), 6);
+    assert_eq!(offered(&all, &[("x-mcp-readonly", "true")]).await.len(), 7);
     for (named, expected) in [
         ("list_numbers", &["list_numbers"][..]),
         ("list_numbers, release_number", &["list_numbers", "release_number"]),

@@ -32,7 +32,7 @@ async fn a_socket_is_served_to_its_owner_alone_with_all_that_guards_an_address()
     let modern = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/list")];
     let with = |more: &[(&'static str, &'static str)]| [&[token][..], &modern, more].concat();
     let answer = list(&socket, &with(&[])).await;
-    assert_eq!(answer.json()["result"]["tools"].as_array().map(Vec::len), Some(12), "{answer:?}");
+    assert_eq!(answer.json()["result"]["tools"].as_array().map(Vec::len), Some(13), "{answer:?}");
     assert_eq!(list(&socket, &modern).await.status, 401);
     assert_eq!(list(&socket, &with(&[("host", "evil.example")])).await.status, 403);
     assert_eq!(list(&socket, &with(&[("origin", "https://evil.example")])).await.status, 403);

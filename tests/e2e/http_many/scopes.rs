@@ -8,7 +8,7 @@ use crate::upstream::{ASSIGN, IMPORT, PURCHASE, RELEASE, UNASSIGN, Upstream};
 use crate::wire::{LEGACY, MODERN};
 
 /// Every tool and the scope it needs.
-const NEEDS: [(&str, &str); 12] = [
+const NEEDS: [(&str, &str); 13] = [
     ("list_numbers", "numbers:read"),
     ("search_numbers", "numbers:read"),
     ("purchase_number", "numbers:purchase"),
@@ -18,15 +18,17 @@ const NEEDS: [(&str, &str); 12] = [
     ("release_number", "numbers:release"),
     ("get_agent_numbers", "numbers:read"),
     ("get_webhook_url", "numbers:read"),
+    ("diagnose_number", "numbers:read"),
     ("list_credentials", "credentials:read"),
     ("list_agents", "numbers:read"),
     ("list_operations", "numbers:read"),
 ];
-const READING: [&str; 7] = [
+const READING: [&str; 8] = [
     "list_numbers",
     "search_numbers",
     "get_agent_numbers",
     "get_webhook_url",
+    "diagnose_number",
     "list_credentials",
     "list_agents",
     "list_operations",

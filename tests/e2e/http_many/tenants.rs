@@ -86,7 +86,7 @@ async fn each_has_its_own_key_address_caps_and_policy() {
         let served = &served;
         async move { served.tools(&[("authorization", &bearer)]).await }
     };
-    assert_eq!((tools(&ana).await.len(), tools(&ben).await.len(), tools(&gus).await.len()), (12, 11, 7));
+    assert_eq!((tools(&ana).await.len(), tools(&ben).await.len(), tools(&gus).await.len()), (13, 12, 8));
     assert_eq!(served.call(&gus, "release_number", release(other)).await["rule"], "read_only");
     assert_eq!((first.count(RELEASE), second.count(RELEASE)), (0, 1));
 }
