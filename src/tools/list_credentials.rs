@@ -27,6 +27,7 @@ arguments! {
 pub(super) struct Credentials {
     credentials: Vec<Map<String, Value>>,
     /// The operator's carrier profiles: names for the argument `carrier`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     local_profiles: Vec<Map<String, Value>>,
 }
 
@@ -43,10 +44,13 @@ impl Read for ListCredentials {
         let reply = desk.truedy.send(Request::get(["telephony", "credentials"]).list(), &desk.call).await?;
         let credentials: Vec<Map<String, Value>> = lookup::rows(&reply)?.iter().filter_map(row).take(200).collect();
         let local_profiles: Vec<Map<String, Value>> = desk.carriers.all().iter().map(profile).collect();
+        let profiles = match local_profiles.len() {
+            0 => String::new(),
+            count => format!(", {count} carrier profiles of the operator"),
+        };
         let summary = format!(
-            "{} stored carrier credentials, {} carrier profiles. Their secrets are not shown by anyone.",
-            credentials.len(),
-            local_profiles.len()
+            "{} stored carrier credentials{profiles}. Their secrets are not shown by anyone.",
+            credentials.len()
         );
         let data = Credentials { credentials, local_profiles };
         Ok(Answer::new(Status::Ok, summary, data).request_id(reply.request_id))
