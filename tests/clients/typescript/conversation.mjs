@@ -5,7 +5,7 @@
 // A client is a function `connect(server, person)`, where `server` is `{ command, args }` for stdio and
 // `{ url, headers, sse }` otherwise, and `person`, if there is one, answers forms. It gives `{ version, tools, call, close }`.
 
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 import { serveHttp } from "./server.mjs";
@@ -145,9 +145,9 @@ async function take(step, client, person) {
   check(step.what, answered && asked, { result, forms: person?.forms });
 }
 
-/** What changed something upstream, in order. */
+/** What changed something upstream, in order; where nothing was ever asked there is no ledger. */
 export function changesIn(ledger) {
-  return readFileSync(ledger, "utf8")
+  return (existsSync(ledger) ? readFileSync(ledger, "utf8") : "")
     .split("\n")
     .filter(Boolean)
     .map((line) => JSON.parse(line))

@@ -1,11 +1,14 @@
 // A stand-in for the model API that Claude Code speaks (Messages, streamed): it plays a script of tool calls, one a turn, and
-// remembers what it was shown. A tool that is not among those offered is searched for first, as a model must.
+// remembers what it was shown. A tool of ours that is not among those offered is searched for first, as a model must.
 
 import { createServer } from "node:http";
 
 const PREFIX = "mcp__truedy__";
 
-/** Starts it; `script` is a list of `{ tool, arguments }`. What the call of each came to is in `seen.results`, in order. */
+/**
+ * Starts it; `script` is a list of `{ tool, arguments }`, or of `{ own, arguments }` for a tool of the client's own. What the
+ * call of each came to is in `seen.results`, in order.
+ */
 export async function startModel(script) {
   let next = 0;
   let searched = -1;
@@ -21,7 +24,7 @@ export async function startModel(script) {
     // Titles and the like are asked for without tools.
     const step = offered.length > 0 ? script[next] : undefined;
     if (!step) return { type: "text", text: "done" };
-    const name = PREFIX + step.tool;
+    const name = step.own ?? PREFIX + step.tool;
     if (!offered.includes(name)) {
       // What a search does not find is not there.
       if (searched === next) return { type: "text", text: `There is no ${name}.` };
@@ -39,7 +42,8 @@ export async function startModel(script) {
     const answer = (object) => response.setHeader("content-type", "application/json").end(JSON.stringify(object));
     if (request.method !== "POST") return answer({ data: [], has_more: false });
     const body = JSON.parse(Buffer.concat(chunks).toString() || "{}");
-    if (path.endsWith("/count_tokens")) return answer({ input_tokens: 100 });
+    // More than there are, so that an answer which passes would pass with any model.
+    if (path.endsWith("/count_tokens")) return answer({ input_tokens: Math.ceil(JSON.stringify(body).length / 2) });
     if (!path.endsWith("/messages")) return answer({});
     seen.requests.push(body);
     const block = turn(body);
