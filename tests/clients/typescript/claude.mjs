@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { CHANGES, STEPS, TOOLS, changesIn, check } from "./conversation.mjs";
 import { printed, runToEnd, settle } from "./home.mjs";
 import { startModel } from "./model.mjs";
-import { MARK } from "./relay.mjs";
+import { MARK, declared } from "./relay.mjs";
 
 const CLAUDE = fileURLToPath(new URL("node_modules/@anthropic-ai/claude-code-linux-x64/claude", import.meta.url));
 export const PREFIX = "mcp__truedy__";
@@ -84,17 +84,6 @@ export const answered = (exchanges, wanted) =>
 
 /** What it was told when it connected, whichever way. */
 export const greeting = (exchanges) => answered(exchanges, "server/discover") ?? answered(exchanges, "initialize");
-
-/** What the client says of itself: the revision, and what of elicitation it carries. */
-export function declared(exchanges) {
-  const { message } = exchanges.find(({ message: { method } }) => /^(initialize|server\/discover)$/.test(method));
-  const { protocolVersion, capabilities, _meta } = message.params;
-  const said = (what) => _meta?.[`io.modelcontextprotocol/${what}`];
-  return {
-    version: protocolVersion ?? said("protocolVersion"),
-    elicitation: (capabilities ?? said("clientCapabilities")).elicitation,
-  };
-}
 
 /** That it speaks this revision, and can be asked by form and by URL. */
 export function checkDeclared(exchanges, revision) {

@@ -38,23 +38,10 @@ export async function startRelay(server) {
     if (body.length) noted.message = JSON.parse(body.toString());
     messages.push(noted);
     const { method, url: path, headers } = request;
-    const passed = ask({ host: server.hostname, port: server.port, method, path, headers }, async (answer) => {
+    const passed = ask({ host: server.hostname, port: server.port, method, path, headers }, (answer) => {
       noted.status = answer.statusCode;
-      const { "content-length": _, ...rest } = answer.headers;
-      response.writeHead(answer.statusCode, rest);
-      const type = answer.headers["content-type"] ?? "";
-      const whole = [];
-      if (type.startsWith("text/event-stream")) {
-        for await (const line of createInterface({ input: answer })) {
-          noted.text += `${line}\n`;
-          response.write(`${line.replace(/^data: ?(\{.*)$/, (_, json) => `data: ${markedText(json)}`)}\n`);
-        }
-      } else {
-        for await (const chunk of answer) whole.push(chunk);
-        noted.text = Buffer.concat(whole).toString();
-        response.write(type.startsWith("application/json") ? markedText(noted.text) : noted.text);
-      }
-      response.end();
+      // Either side may go away while an answer is a stream.
+      passOn(answer, response, noted).catch(() => response.destroy());
     });
     passed.on("error", () => response.destroy());
     response.on("close", () => passed.destroy());
@@ -68,6 +55,25 @@ export async function startRelay(server) {
   const exchanges = () =>
     messages.filter(({ message }) => message?.method).map((noted) => ({ ...noted, from: "client", answer: answerIn(noted) }));
   return { url: `http://127.0.0.1:${relay.address().port}/mcp`, messages, exchanges, close };
+}
+
+/** Passes an answer on, marked, and notes it as it was. */
+async function passOn(answer, response, noted) {
+  const { "content-length": _, ...headers } = answer.headers;
+  const type = headers["content-type"] ?? "";
+  response.writeHead(answer.statusCode, headers);
+  if (type.startsWith("text/event-stream")) {
+    // The head at once: that there is a stream is an answer, too.
+    response.flushHeaders();
+    for await (const line of createInterface({ input: answer })) {
+      noted.text += `${line}\n`;
+      response.write(`${line.replace(/^data: ?(\{.*)$/, (_, json) => `data: ${markedText(json)}`)}\n`);
+    }
+  } else {
+    for await (const chunk of answer) noted.text += chunk;
+    response.write(type.startsWith("application/json") && noted.text ? markedText(noted.text) : noted.text);
+  }
+  response.end();
 }
 
 /** The answer to a request among all that came back over HTTP, whole or as a stream. */
@@ -88,6 +94,17 @@ export function exchanges(notes) {
       const answer = message.id === undefined ? undefined : noted.find(answers)?.message;
       return { process: of, from, message, answer };
     });
+}
+
+/** What the client says of itself: the revision, and what of elicitation it carries. */
+export function declared(exchanges) {
+  const { message } = exchanges.find(({ message: { method } }) => /^(initialize|server\/discover)$/.test(method));
+  const { protocolVersion, capabilities, _meta } = message.params;
+  const said = (what) => _meta?.[`io.modelcontextprotocol/${what}`];
+  return {
+    version: protocolVersion ?? said("protocolVersion"),
+    elicitation: (capabilities ?? said("clientCapabilities")).elicitation,
+  };
 }
 
 /** On stdio. */
