@@ -7,19 +7,14 @@ import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
 import { biggest, checkBiggest, startAccount } from "./account.mjs";
-import { ALLOWED, PREFIX, PURPOSE, answered, checkMark, checkStart, converse, shown, stageStdio } from "./claude.mjs";
-import { INFO, STEPS, changesIn, check, finish, folder, serve } from "./conversation.mjs";
+import { ALLOWED, PREFIX, PURPOSE, answered, checkDeclared, checkMark, checkStart, converse, shown, stageStdio } from "./claude.mjs";
+import { INFO, STEPS, changesIn, check, finish, folder, part, serve } from "./conversation.mjs";
 
 const [PROGRAM] = process.argv.slice(2);
-
-/** Runs one part; what it throws is one check that does not hold. */
-async function part(does) {
-  try {
-    await does();
-  } catch (error) {
-    check("gets through", false, String(error?.stack ?? error));
-  }
-}
+/** What it speaks where nothing is said of it. */
+const BY_ITSELF = "2026-07-28";
+/** What a user types after a slash command, for what its prompt requires. */
+const VALUES = { provider: "twilio", number: "+14155550123" };
 
 /** A stage for as long as `does` takes. */
 async function on(name, script, options, does) {
@@ -51,6 +46,7 @@ async function whole() {
         const ran = await run(["-p", PURPOSE, "--allowedTools", ALLOWED]);
         check("comes to its end", ran.code === 0, ran);
         const seen = exchanges();
+        checkDeclared(seen, BY_ITSELF);
         checkStart(model.seen.requests, seen);
         checkTools(model.seen.requests.at(-1).tools, answered(seen, "tools/list").tools);
         checkBiggest(calls, model.seen.results.slice(1).map(shown), seen);
@@ -118,7 +114,7 @@ async function beside() {
   const { prompts, resources } = await offered();
   console.log(`        the server offers ${prompts.length} prompts and ${resources.length} resources`);
   for (const { name, arguments: wanted = [] } of prompts) {
-    const values = wanted.map(() => "US");
+    const values = wanted.filter(({ required }) => required).map(({ name }) => VALUES[name] ?? name);
     await on(`on stdio, the prompt ${name}`, [], {}, async ({ run, model, exchanges }) => {
       const ran = await run(["-p", [`/${PREFIX}${name}`, ...values].join(" ")]);
       check("comes to its end", ran.code === 0, ran);
@@ -137,6 +133,7 @@ async function beside() {
       const texts = answered(exchanges(), "resources/read")?.contents.map(({ text }) => text) ?? [];
       const told = JSON.parse(shown(model.seen.results[0])).contents?.map(({ text }) => text);
       check("the model reads it whole", texts.length > 0 && isDeepStrictEqual(told, texts), model.seen.results);
+      checkMark(model.seen.requests);
     });
   }
 }

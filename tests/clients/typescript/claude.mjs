@@ -59,7 +59,7 @@ function person(steps) {
       return { behavior: "allow", updatedInput: input };
     },
     elicitation: ({ message, requested_schema: schema }) => {
-      forms.push({ message, fields: Object.keys(schema.properties) });
+      forms.push({ message, fields: Object.keys(schema?.properties ?? {}) });
       const answer = waiting.shift();
       return answer === "decline" ? { action: "decline" } : { action: "accept", content: answer };
     },

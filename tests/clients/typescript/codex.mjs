@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 
 import { biggest, checkBiggest, startAccount } from "./account.mjs";
-import { TOOLS, changesIn, check, finish, folder } from "./conversation.mjs";
+import { TOOLS, changesIn, check, finish, folder, part } from "./conversation.mjs";
 import { printed, runToEnd, settle } from "./home.mjs";
 import { MARK, declared, startRelay } from "./relay.mjs";
 import { startModel, toolsIn } from "./responses.mjs";
@@ -26,15 +26,6 @@ const COMPACTED = 5000;
 const STRIPPED = ["pattern", "minimum", "maximum", "minLength", "maxLength"];
 const IMPORTED = { phone_number: "+14155550188", provider_type: "telnyx", api_key: "KEY0123456789ABCDEF0123456789" };
 const FULL_ACCESS = ["--dangerously-bypass-approvals-and-sandbox"];
-
-/** Runs one part; what it throws is one check that does not hold. */
-async function part(does) {
-  try {
-    await does();
-  } catch (error) {
-    check("gets through", false, String(error?.stack ?? error));
-  }
-}
 
 /** Runs Codex once, unattended, through this script, and gives all that was seen. */
 async function exec(name, script, { account, http, args = [] } = {}) {

@@ -43,6 +43,15 @@ export function finish() {
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 }
 
+/** Runs one part; what it throws is one check that does not hold. */
+export async function part(does) {
+  try {
+    await does();
+  } catch (error) {
+    check("gets through", false, String(error?.stack ?? error));
+  }
+}
+
 /** The command that serves MCP: `truedy-mcp stdio` on a sandbox, with these further arguments. */
 export function serve(...args) {
   return { command: PROGRAM, args: ["stdio", "--sandbox", ...args] };

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { biggest, startAccount } from "./account.mjs";
-import { TOOLS, changesIn, check, finish, folder } from "./conversation.mjs";
+import { TOOLS, changesIn, check, finish, folder, part } from "./conversation.mjs";
 import { startModel, toolsIn } from "./generate.mjs";
 import { printed, runToEnd, settle } from "./home.mjs";
 import { MARK, startRelay } from "./relay.mjs";
@@ -19,15 +19,6 @@ const MODEL = "gemini-3.1-pro-preview";
 /** Longer texts are kept in a file, and the model sees their ends. */
 const CUT = 40_000;
 const SERVER_INFO = "io.modelcontextprotocol/serverInfo";
-
-/** Runs one part; what it throws is one check that does not hold. */
-async function part(does) {
-  try {
-    await does();
-  } catch (error) {
-    check("gets through", false, String(error?.stack ?? error));
-  }
-}
 
 /** A home with the printed snippet in its settings, and a way to run it there. */
 function home(name, { snippet = [], trusted = true, env = {}, settings = {}, ...options } = {}) {

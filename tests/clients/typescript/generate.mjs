@@ -1,7 +1,7 @@
 // A stand-in for the model API that Gemini CLI speaks (generateContent, streamed): it plays a script of tool calls, one a
 // turn, and remembers what it was shown.
 
-import { createServer } from "node:http";
+import { json, play } from "./played.mjs";
 
 const PREFIX = "mcp_truedy_";
 
@@ -23,26 +23,16 @@ export async function startModel(script) {
     return { functionCall: { name: PREFIX + step.tool, args } };
   }
 
-  const server = createServer(async (request, response) => {
-    const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const body = JSON.parse(Buffer.concat(chunks).toString() || "{}");
-    const path = request.url.split("?")[0];
-    const answer = (object) => response.setHeader("content-type", "application/json").end(JSON.stringify(object));
-    if (path.endsWith(":countTokens")) return answer({ totalTokens: 100 });
-    if (!path.endsWith(":streamGenerateContent")) return answer({});
+  const played = await play(({ path, body }, response) => {
+    if (path.endsWith(":countTokens")) return json(response, { totalTokens: 100 });
+    if (!path.endsWith(":streamGenerateContent")) return json(response, {});
     seen.requests.push(body);
     const candidate = { content: { role: "model", parts: [turn(body)] }, finishReason: "STOP", index: 0 };
     const usageMetadata = { promptTokenCount: 10, candidatesTokenCount: 5, totalTokenCount: 15 };
     response.setHeader("content-type", "text/event-stream");
     response.end(`data: ${JSON.stringify({ candidates: [candidate], usageMetadata })}\n\n`);
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const close = () => {
-    server.close();
-    server.closeAllConnections();
-  };
-  return { url: `http://127.0.0.1:${server.address().port}`, seen, close };
+  return { ...played, seen };
 }
 
 /** All tools of ours that a request offers, by their own names. */

@@ -1,7 +1,7 @@
 // A stand-in for the model API that Claude Code speaks (Messages, streamed): it plays a script of tool calls, one a turn, and
 // remembers what it was shown. A tool of ours that is not among those offered is searched for first, as a model must.
 
-import { createServer } from "node:http";
+import { json, play } from "./played.mjs";
 
 const PREFIX = "mcp__truedy__";
 
@@ -35,13 +35,9 @@ export async function startModel(script) {
     return { type: "tool_use", id: `toolu_step_${next++}`, name, input: step.arguments };
   }
 
-  const server = createServer(async (request, response) => {
-    const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const path = request.url.split("?")[0];
-    const answer = (object) => response.setHeader("content-type", "application/json").end(JSON.stringify(object));
-    if (request.method !== "POST") return answer({ data: [], has_more: false });
-    const body = JSON.parse(Buffer.concat(chunks).toString() || "{}");
+  const played = await play(({ method, path, body }, response) => {
+    const answer = (object) => json(response, object);
+    if (method !== "POST") return answer({ data: [], has_more: false });
     // More than there are, so that an answer which passes would pass with any model.
     if (path.endsWith("/count_tokens")) return answer({ input_tokens: Math.ceil(JSON.stringify(body).length / 2) });
     if (!path.endsWith("/messages")) return answer({});
@@ -65,10 +61,5 @@ export async function startModel(script) {
     send("message_stop", {});
     response.end();
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const close = () => {
-    server.close();
-    server.closeAllConnections();
-  };
-  return { url: `http://127.0.0.1:${server.address().port}`, seen, close };
+  return { ...played, seen };
 }

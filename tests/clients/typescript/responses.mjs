@@ -1,7 +1,7 @@
 // A stand-in for the model API that Codex speaks (Responses, streamed): it plays a script of tool calls, one a turn, and
 // remembers what it was shown. A tool that is not among those offered, or is asked for in words, is searched for first.
 
-import { createServer } from "node:http";
+import { json, play } from "./played.mjs";
 
 const NAMESPACE = "mcp__truedy";
 /** So many tools the played model looks at when it searches. */
@@ -50,13 +50,8 @@ export async function startModel(script) {
     return { type: "tool_search_call", id, call_id: `call_search_${next}`, execution: "client", status: "completed", arguments: wanted };
   }
 
-  const server = createServer(async (request, response) => {
-    const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
-    if (request.method !== "POST") {
-      return response.setHeader("content-type", "application/json").end(JSON.stringify({ object: "list", data: [], models: [] }));
-    }
-    const body = JSON.parse(Buffer.concat(chunks).toString());
+  const played = await play(({ method, body }, response) => {
+    if (method !== "POST") return json(response, { object: "list", data: [], models: [] });
     seen.requests.push(body);
     const item = turn(body);
     const id = `resp_${seen.requests.length}`;
@@ -68,10 +63,5 @@ export async function startModel(script) {
     send("response.completed", { response: { id, object: "response", status: "completed", output: [item], usage } });
     response.end();
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const close = () => {
-    server.close();
-    server.closeAllConnections();
-  };
-  return { url: `http://127.0.0.1:${server.address().port}/v1`, seen, close };
+  return { seen, close: played.close, url: `${played.url}/v1` };
 }

@@ -8,7 +8,7 @@ import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { parse } from "yaml";
 
 import { startAccount } from "./account.mjs";
-import { INFO, TOOLS, check, finish, folder } from "./conversation.mjs";
+import { INFO, TOOLS, check, finish, folder, part } from "./conversation.mjs";
 import { settle } from "./home.mjs";
 import { serveHttp } from "./server.mjs";
 
@@ -143,11 +143,9 @@ const env = { ...process.env, TRUEDY_API_KEY: account.key, TRUEDY_BASE_URL: acco
 const server = await serveHttp(PROGRAM, scratch, ["--state-dir", scratch, "--drain-seconds", "0"], { env });
 try {
   for (const [name, client] of Object.entries(CLIENTS)) {
-    await onStdio(name, client, account);
-    await overHttp(name, client, { url: `${server.url.href}mcp`, token: server.token });
+    await part(() => onStdio(name, client, account));
+    await part(() => overHttp(name, client, { url: `${server.url.href}mcp`, token: server.token }));
   }
-} catch (error) {
-  check("gets through", false, String(error?.stack ?? error));
 } finally {
   const ended = await server.stop();
   check("the server ends in order", ended === 0, { ended, said: server.said() });
