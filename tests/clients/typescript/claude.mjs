@@ -14,7 +14,7 @@ const CLAUDE = fileURLToPath(new URL("node_modules/@anthropic-ai/claude-code-lin
 export const PREFIX = "mcp__truedy__";
 /** All tools of ours, in general. */
 export const ALLOWED = "mcp__truedy";
-/** Where it cuts instructions and descriptions. */
+/** Where its documentation says that it cuts instructions; the version at hand does so at twice as many. */
 const CUT = 2048;
 const STREAMS = ["--input-format", "stream-json", "--output-format", "stream-json", "--verbose"];
 export const PURPOSE = "Get us a number, and give it back.";

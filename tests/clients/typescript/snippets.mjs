@@ -49,7 +49,7 @@ const CLIENTS = {
     http: REMOTE,
     fill: (text, { variables }) => text.replace(/\$\{env:(\w+)\}/g, (_, name) => variables[name]),
   },
-  // geminicli.com/docs/tools/mcp-server: `url` would be SSE
+  // geminicli.com/docs/tools/mcp-server; `url` is SSE in older versions
   gemini: {
     list: "mcpServers",
     stdio: LOCAL,
