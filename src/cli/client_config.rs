@@ -82,6 +82,7 @@ fn http_snippet(client: Client, url: &str) -> String {
              extensions:\n  \
              truedy:\n    \
              name: Truedy\n    \
+             description: Phone numbers for voice agents\n    \
              type: streamable_http\n    \
              enabled: true\n    \
              uri: {url}\n    \
@@ -139,6 +140,7 @@ pub(super) fn snippet(client: Client) -> String {
              extensions:\n  \
              truedy:\n    \
              name: Truedy\n    \
+             description: Phone numbers for voice agents\n    \
              type: stdio\n    \
              enabled: true\n    \
              cmd: truedy-mcp\n    \

@@ -5,7 +5,7 @@
 // A client is a function `connect(server, person)`, where `server` is `{ command, args }` for stdio and
 // `{ url, headers, sse }` otherwise, and `person`, if there is one, answers forms. It gives `{ version, tools, call, close }`.
 
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 import { serveHttp } from "./server.mjs";
@@ -41,6 +41,15 @@ export function check(what, holds, seen) {
 export function finish() {
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+}
+
+/** Runs one part; what it throws is one check that does not hold. */
+export async function part(does) {
+  try {
+    await does();
+  } catch (error) {
+    check("gets through", false, String(error?.stack ?? error));
+  }
 }
 
 /** The command that serves MCP: `truedy-mcp stdio` on a sandbox, with these further arguments. */
@@ -145,9 +154,9 @@ async function take(step, client, person) {
   check(step.what, answered && asked, { result, forms: person?.forms });
 }
 
-/** What changed something upstream, in order. */
+/** What changed something upstream, in order; where nothing was ever asked there is no ledger. */
 export function changesIn(ledger) {
-  return readFileSync(ledger, "utf8")
+  return (existsSync(ledger) ? readFileSync(ledger, "utf8") : "")
     .split("\n")
     .filter(Boolean)
     .map((line) => JSON.parse(line))

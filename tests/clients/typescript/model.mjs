@@ -1,11 +1,14 @@
 // A stand-in for the model API that Claude Code speaks (Messages, streamed): it plays a script of tool calls, one a turn, and
-// remembers what it was shown. A tool that is not among those offered is searched for first, as a model must.
+// remembers what it was shown. A tool of ours that is not among those offered is searched for first, as a model must.
 
-import { createServer } from "node:http";
+import { json, play } from "./played.mjs";
 
 const PREFIX = "mcp__truedy__";
 
-/** Starts it; `script` is a list of `{ tool, arguments }`. What the call of each came to is in `seen.results`, in order. */
+/**
+ * Starts it; `script` is a list of `{ tool, arguments }`, or of `{ own, arguments }` for a tool of the client's own. What the
+ * call of each came to is in `seen.results`, in order.
+ */
 export async function startModel(script) {
   let next = 0;
   let searched = -1;
@@ -21,7 +24,7 @@ export async function startModel(script) {
     // Titles and the like are asked for without tools.
     const step = offered.length > 0 ? script[next] : undefined;
     if (!step) return { type: "text", text: "done" };
-    const name = PREFIX + step.tool;
+    const name = step.own ?? PREFIX + step.tool;
     if (!offered.includes(name)) {
       // What a search does not find is not there.
       if (searched === next) return { type: "text", text: `There is no ${name}.` };
@@ -32,14 +35,11 @@ export async function startModel(script) {
     return { type: "tool_use", id: `toolu_step_${next++}`, name, input: step.arguments };
   }
 
-  const server = createServer(async (request, response) => {
-    const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const path = request.url.split("?")[0];
-    const answer = (object) => response.setHeader("content-type", "application/json").end(JSON.stringify(object));
-    if (request.method !== "POST") return answer({ data: [], has_more: false });
-    const body = JSON.parse(Buffer.concat(chunks).toString() || "{}");
-    if (path.endsWith("/count_tokens")) return answer({ input_tokens: 100 });
+  const played = await play(({ method, path, body }, response) => {
+    const answer = (object) => json(response, object);
+    if (method !== "POST") return answer({ data: [], has_more: false });
+    // More than there are, so that an answer which passes would pass with any model.
+    if (path.endsWith("/count_tokens")) return answer({ input_tokens: Math.ceil(JSON.stringify(body).length / 2) });
     if (!path.endsWith("/messages")) return answer({});
     seen.requests.push(body);
     const block = turn(body);
@@ -61,10 +61,5 @@ export async function startModel(script) {
     send("message_stop", {});
     response.end();
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const close = () => {
-    server.close();
-    server.closeAllConnections();
-  };
-  return { url: `http://127.0.0.1:${server.address().port}`, seen, close };
+  return { ...played, seen };
 }
