@@ -25,6 +25,9 @@ arguments! {
     }
 }
 
+/// Numbers that are shown of each direction.
+const SHOWN: usize = 100;
+
 /// The numbers of an agent.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct AgentNumbers {
@@ -45,24 +48,33 @@ impl Read for GetAgentNumbers {
     async fn read(self, desk: Desk) -> Result<Answer<AgentNumbers>, Failure> {
         let agent = lookup::agent(&desk, &self.agent_id).await?;
         let reply = lookup::agent_numbers(&desk, &agent, false).await?;
-        let rows = |direction: Direction| -> Result<Vec<Map<String, Value>>, Error> {
+        let rows = |direction: Direction| -> Result<(Vec<Map<String, Value>>, usize), Error> {
             let rows = reply.data.get(direction.as_str()).and_then(Value::as_array);
             let rows = rows.ok_or_else(|| {
                 Error::Unreadable(format!("the answer has no list of {direction} numbers"), Saying::default())
             })?;
-            Ok(rows.iter().take(100).filter_map(OwnedNumber::read).map(|number| row(&number)).collect())
+            let shown = rows.iter().take(SHOWN).filter_map(OwnedNumber::read).map(|number| row(&number));
+            Ok((shown.collect(), rows.len()))
         };
-        let (inbound, outbound) = (rows(Direction::Inbound)?, rows(Direction::Outbound)?);
+        let ((inbound, answered), (outbound, called)) = (rows(Direction::Inbound)?, rows(Direction::Outbound)?);
         let calls = if outbound.is_empty() {
             format!(" It cannot make calls: {} one for outbound first.", names::ASSIGN_NUMBER)
         } else {
             String::new()
         };
         let answers = if inbound.is_empty() { " It answers no number." } else { "" };
-        let summary =
-            format!("The agent has {} inbound and {} outbound numbers.{answers}{calls}", inbound.len(), outbound.len());
+        let whole = (inbound.len(), outbound.len()) == (answered, called);
+        let cut = match (inbound.len(), outbound.len()) {
+            _ if whole => String::new(),
+            (inbound, outbound) => {
+                format!(" Shown are {inbound} and {outbound} of them; {} has all.", names::LIST_NUMBERS)
+            }
+        };
+        let summary = format!("The agent has {answered} inbound and {called} outbound numbers.{answers}{calls}{cut}");
+        let arguments = json!({ "agent_id": agent.as_str() });
         let data = AgentNumbers { agent_id: agent.as_str().to_owned(), inbound, outbound };
-        Ok(Answer::new(Status::Ok, summary, data).request_id(reply.request_id))
+        let answer = Answer::new(Status::Ok, summary, data).request_id(reply.request_id);
+        Ok(if whole { answer } else { answer.next(names::LIST_NUMBERS, arguments) })
     }
 }
 

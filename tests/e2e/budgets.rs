@@ -4,7 +4,11 @@
 //! The budgets are what was measured, bytes rounded up to a hundred: arguments and structured results, refusals too. Whoever
 //! makes an answer longer or shorter sees it here.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::{Map, Value, json};
+use tempfile::TempDir;
 
 use crate::agent::{Agent, Era, Human, Listed, Refusal, Setup, in_both_eras};
 
@@ -14,24 +18,32 @@ const NEW_YORK: &str = "+12125550142";
 const SAN_FRANCISCO: &str = "+14155550123";
 const FRONT_OFFICE: &str = "3a9c5d20-8b1e-4f6a-9c47-51d0e2a6b318";
 
-/// A number of our own carrier's, and what it takes to be let in there. All imports of these journeys are made of it.
-fn own(number: &str, carrier: &str) -> Value {
-    match carrier {
-        "custom_sip" => json!({
-            "phone_number": number, "provider_type": carrier, "sip_username": "trunk-1", "sip_password": "sip-password-1",
-            "sip_server": "sip.example.com"
-        }),
-        "twilio" => json!({
-            "phone_number": number, "provider_type": carrier, "api_key": "KEY-of-our-own-carrier",
-            "account_sid": "AC00000000000000000000000000000001"
-        }),
-        _ => json!({ "phone_number": number, "provider_type": carrier, "api_key": "KEY-of-our-own-carrier" }),
-    }
+/// The operator's carrier profiles: what opens the accounts stands with the operator, not in the conversation.
+const CARRIERS: &str = r#"
+[carriers.office-pbx]
+provider = "custom_sip"
+sip_username = "trunk-1"
+sip_password = { command = ["printf", "sip-password-1"] }
+sip_server = "sip.example.com"
+
+[carriers.twilio-main]
+provider = "twilio"
+api_key = { command = ["printf", "KEY-of-our-own-carrier"] }
+account_sid = "AC00000000000000000000000000000001"
+"#;
+
+/// An agent whose operator has those profiles.
+fn with_carriers(era: Era) -> (Setup, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, CARRIERS).unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    (Agent::alone(era).flags(&["--config", file.to_str().unwrap()]), folder)
 }
 
-fn without(mut arguments: Value, field: &str) -> Value {
-    arguments.as_object_mut().unwrap().remove(field);
-    arguments
+/// A number of our own carrier's. All imports of these journeys are made of it.
+fn own(number: &str, carrier: &str) -> Value {
+    json!({ "phone_number": number, "carrier": carrier })
 }
 
 fn assign(number: &str, agent: &str, direction: &str) -> Value {
@@ -192,13 +204,14 @@ async fn set_up_a_chicago_number_for_front_desk(era: Era) {
 
 in_both_eras!(bring_our_twilio_number_over_without_dropping_calls);
 async fn bring_our_twilio_number_over_without_dropping_calls(era: Era) {
-    costs(Agent::alone(era), 3, 2400, async |talk| {
+    let (setup, _folder) = with_carriers(era);
+    costs(setup, 3, 2300, async |talk| {
         // The URL before, and to the carrier last of all: until then calls go where they went.
         let wish = json!({ "agent_id": "Front office" });
         let hook = talk.first("get_webhook_url", wish, json!({ "agent": "Front office" })).await;
         assert!(hook["twilio"].as_str().unwrap().contains("A call comes in"));
         assert_eq!(hook["agent_id"], FRONT_OFFICE);
-        talk.done("import_number", own("+16465550177", "twilio")).await;
+        talk.done("import_number", own("+16465550177", "twilio-main")).await;
         let assigned = talk.done("assign_number", assign("+16465550177", "Front office", "inbound")).await;
         assert_eq!(assigned["next"]["tool"], "get_webhook_url", "a reminder of the last step");
     })
@@ -301,9 +314,10 @@ async fn let_front_desk_call_out_from_its_number(era: Era) {
 
 in_both_eras!(bring_our_sip_trunk_number);
 async fn bring_our_sip_trunk_number(era: Era) {
-    costs(Agent::alone(era), 2, 1700, async |talk| {
-        let wish = own("+16465550177", "custom_sip");
-        let imported = talk.first("import_number", wish.clone(), without(wish, "sip_server")).await;
+    let (setup, _folder) = with_carriers(era);
+    costs(setup, 2, 1600, async |talk| {
+        let wish = own("+16465550177", "office-pbx");
+        let imported = talk.first("import_number", wish, own("+16465550177", "office")).await;
         assert_eq!((&imported["status"], &imported["number_status"]), (&json!("imported"), &json!("active")));
         let assigned = talk.done("assign_number", assign("+16465550177", "Front desk", "inbound")).await;
         assert_eq!(assigned["next"]["tool"], "get_webhook_url");
@@ -370,9 +384,11 @@ async fn take_the_night_line_off_front_desk(era: Era) {
 
 in_both_eras!(which_carriers_do_we_have_credentials_for);
 async fn which_carriers_do_we_have_credentials_for(era: Era) {
-    costs(Agent::alone(era), 1, 600, async |talk| {
+    let (setup, _folder) = with_carriers(era);
+    costs(setup, 1, 800, async |talk| {
         let stored = talk.first("list_credentials", json!({}), json!({ "provider": "twilio" })).await;
         assert_eq!(stored["credentials"].as_array().map(Vec::len), Some(3));
+        assert_eq!(stored["local_profiles"].as_array().map(Vec::len), Some(2));
     })
     .await;
 }

@@ -492,3 +492,18 @@ fn texts_of_truedy_stand_in_fields_of_their_own_and_never_in_our_sentences() {
         }
     });
 }
+
+#[test]
+fn an_agent_with_more_numbers_than_are_shown_is_said_to_have_more() {
+    let mut ward = Ward::healthy(Era::Modern);
+    ward.upstream.account(|account| {
+        for line in 0..111 {
+            account.add(&format!("+1303555{line:04}"), true);
+        }
+        account.numbers.iter_mut().for_each(|row| row["inbound_agent_id"] = json!(FRONT_DESK));
+    });
+    let held = ward.wire.call("get_agent_numbers", json!({ "agent_id": FRONT_DESK }));
+    assert_eq!(held.object()["inbound"].as_array().map(Vec::len), Some(100));
+    assert!(held.summary().contains("112 inbound") && held.summary().contains("Shown are 100"), "{}", held.summary());
+    assert_eq!(held.object()["next"], json!({ "tool": "list_numbers", "arguments": { "agent_id": FRONT_DESK } }));
+}
