@@ -20,7 +20,7 @@ use crate::domain::{
 use crate::truedy::{Call, Client, Error, Nature, Request};
 
 /// How `--from` is written.
-const FROM: &str = "it is FIELD=KIND:PLACE, for example api_key=env:TELNYX_API_KEY, auth_token=file:/etc/truedy/twilio.token, sip_password=command:pass show trunk/main or api_key=keyring:truedy/telnyx; a key itself is never an argument";
+const FROM: &str = "FIELD=KIND:PLACE, for example api_key=env:TELNYX_API_KEY, auth_token=file:/etc/truedy/twilio.token, sip_password=command:pass show trunk/main or api_key=keyring:truedy/telnyx; a key itself is never an argument";
 
 #[derive(Debug, Args)]
 pub struct CarriersArgs {
@@ -32,7 +32,7 @@ pub struct CarriersArgs {
 enum CarriersCommand {
     /// Write a profile into the file, which is made if it is missing. Comments and order stay.
     #[command(
-        after_help = "Fields: telnyx api_key; twilio api_key, account_sid, auth_token; custom_sip sip_username, sip_password, sip_server.\n\nExamples:\n  truedy-mcp carriers add main --provider telnyx --from api_key=env:TELNYX_API_KEY\n  truedy-mcp carriers add line --provider twilio --account-sid AC0123 \\\n    --from api_key=file:/etc/truedy/twilio.key --from \"auth_token=command:pass show twilio/token\"\n  truedy-mcp carriers add trunk --provider custom_sip --sip-username trunk-1 --sip-server sip.example.com \\\n    --from sip_password=keyring:truedy/trunk"
+        after_help = "Fields: telnyx api_key; twilio api_key, account_sid, auth_token; custom_sip sip_username, sip_password, sip_server.\n\nExamples:\n  truedy-mcp carriers add main --provider telnyx --from api_key=env:TELNYX_API_KEY\n  truedy-mcp carriers add line --provider twilio --account-sid AC0123 \\\n    --from api_key=file:/etc/truedy/twilio.key --from \"auth_token=command:pass show twilio/token\"\n  truedy-mcp carriers add trunk --provider custom_sip --sip-username trunk-1 \\\n    --sip-server sip.example.com --from sip_password=keyring:truedy/trunk"
     )]
     Add(AddArgs),
     /// Show the profiles: name, carrier, and where each value is; never a value. Nothing is read or run.
@@ -146,7 +146,8 @@ fn add(settings: &Settings, add: &AddArgs) -> Result<Exit, ConfigError> {
                 },
             )
             .collect::<Vec<_>>();
-        let sentence = format!("{}: {}. {provider} takes {}; {FROM}.", problem.field, problem.reason, how.join(", "));
+        let sentence =
+            format!("{}: {}. {provider} takes {}; --from is {FROM}.", problem.field, problem.reason, how.join(", "));
         return Err(ConfigError(sentence));
     }
     settings.add_carrier(tenant.as_deref(), &NewCarrier { name: name.clone(), provider, fields }, *replace)?;
@@ -196,15 +197,14 @@ fn plain<T: Argument>(
 
 /// What `--from` says. It may be a secret by mistake: an error does not repeat it.
 fn read_from(text: &str) -> Result<(AccessField, Given), String> {
-    let (name, source) = text.split_once('=').ok_or(FROM)?;
-    let field = AccessField::ALL
-        .into_iter()
-        .find(|field| field.name() == name)
-        .ok_or_else(|| format!("the field is one of {}; {FROM}", AccessField::ALL.map(AccessField::name).join(", ")))?;
+    let (name, source) = text.split_once('=').ok_or_else(|| format!("expected {FROM}"))?;
+    let field = AccessField::ALL.into_iter().find(|field| field.name() == name).ok_or_else(|| {
+        format!("the field is one of {}; expected {FROM}", AccessField::ALL.map(AccessField::name).join(", "))
+    })?;
     let (kind, place) = source
         .split_once(':')
         .filter(|(_, place)| !place.trim().is_empty())
-        .ok_or_else(|| format!("{name}: {FROM}"))?;
+        .ok_or_else(|| format!("{name}: expected {FROM}"))?;
     let given = match kind {
         "env" if is_variable(place) => Given::Variable(place.to_owned()),
         "env" => return Err(format!("{name}: a variable has letters, digits and _, for example env:TELNYX_API_KEY")),
@@ -212,7 +212,7 @@ fn read_from(text: &str) -> Result<(AccessField, Given), String> {
         "file" => Given::File(std::path::absolute(Path::new(place)).map_err(|error| format!("{name}: {error}"))?),
         "command" => Given::Command(words(place).map_err(|why| format!("{name}: {why}"))?),
         "keyring" => Given::Keyring(place.to_owned()),
-        _ => return Err(format!("{name}: {FROM}")),
+        _ => return Err(format!("{name}: expected {FROM}")),
     };
     Ok((field, given))
 }

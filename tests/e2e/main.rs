@@ -9,6 +9,7 @@
 
 mod agent;
 mod campaign;
+mod carriers;
 mod catalog;
 mod certificate;
 mod command_line;
