@@ -186,6 +186,28 @@ mod tests {
         assert_eq!((value(AccessField::AccountSid), value(AccessField::AuthToken)), (Some("AC0123"), Some("hunter3")));
     }
 
+    #[cfg(not(feature = "keyring"))]
+    #[test]
+    fn without_the_feature_the_keyring_is_refused_with_what_helps() {
+        let text = "[a]\nprovider = \"telnyx\"\napi_key = { keyring = \"truedy/telnyx\" }\n";
+        let error = read(text).map(drop).expect_err("not built in");
+        assert!(error.contains("without the feature keyring; use env, file or command"), "{error}");
+    }
+
+    #[cfg(feature = "keyring")]
+    #[test]
+    fn an_entry_of_the_keyring_is_looked_up_when_it_is_needed_and_named_when_it_is_not_there() {
+        let section = |entry: &str| read(&format!("[a]\nprovider = \"telnyx\"\napi_key = {{ keyring = {entry:?} }}\n"));
+        for wrong in ["truedy", "/telnyx", "truedy/"] {
+            let error = section(wrong).map(drop).expect_err(wrong);
+            assert!(error.contains("keyring is the service and the user"), "{error}");
+        }
+        let profiles = section("truedy-mcp tests/of nobody").expect("nothing is looked up yet");
+        // Whether or not this machine has a keyring at all.
+        let error = profiles[0].read().expect_err("there is no such entry");
+        assert!(error.starts_with("api_key: the keyring entry truedy-mcp tests/of nobody: "), "{error}");
+    }
+
     #[test]
     fn what_cannot_be_used_is_refused_without_repeating_a_secret() {
         for (text, part) in [
