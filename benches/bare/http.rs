@@ -16,10 +16,13 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
+use truedy_mcp::domain::CarrierProfiles;
 use truedy_mcp::guard::Policy;
 use truedy_mcp::http::{AllowedHost, Door, HttpServer, Listen, Setup};
 use truedy_mcp::journal::{Journal, Place};
-use truedy_mcp::mcp::{Bounds, Catalog, Crowd, Keys, Parts, Principal, Service, SessionMode, Streamable, Upstream};
+use truedy_mcp::mcp::{
+    Bounds, Catalog, Crowd, Keys, Pages, Parts, Principal, Service, SessionMode, Streamable, Upstream,
+};
 
 type Served<T> = Result<T, Box<dyn Error>>;
 
@@ -125,6 +128,8 @@ pub(crate) async fn on_our_edge() -> Served<()> {
         keys: Keys::of_this_process(),
         redactor: Arc::default(),
         crowd: Crowd::new(Bounds::ALONE),
+        carriers: CarrierProfiles::default(),
+        pages: Pages::nowhere(),
     });
     let setup = Setup {
         listen: Listen::Tcp(ANYWHERE),

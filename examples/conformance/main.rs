@@ -15,11 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use truedy_mcp::domain::Redactor;
+use truedy_mcp::domain::{CarrierProfiles, Redactor};
 use truedy_mcp::guard::Policy;
 use truedy_mcp::http::{AllowedHost, AllowedOrigin, Door, HttpServer, Setup};
 use truedy_mcp::journal::{Journal, Place};
-use truedy_mcp::mcp::{Bounds, Crowd, Keys, Parts, Principal, Service, SessionMode, Streamable, Upstream};
+use truedy_mcp::mcp::{Bounds, Crowd, Keys, Pages, Parts, Principal, Service, SessionMode, Streamable, Upstream};
 
 use server::Server;
 use table::Table;
@@ -64,6 +64,8 @@ fn somebody(keys: Keys) -> Principal {
             keys,
             redactor: Arc::new(Redactor::default()),
             crowd: Crowd::new(Bounds::ALONE),
+            carriers: CarrierProfiles::default(),
+            pages: Pages::nowhere(),
         }),
         "conformance",
     )

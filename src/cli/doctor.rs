@@ -111,6 +111,32 @@ async fn account(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut
         live(tenant, redactor, report).await;
     }
     policy(&tenant.settings, report);
+    carriers(tenant, report);
+}
+
+/// Each carrier profile. No command is run for it and no keyring opened: either may ask a person something.
+fn carriers(tenant: &TenantSettings, report: &mut Report) {
+    for profile in &tenant.carriers {
+        let (name, provider) = (profile.name(), profile.provider());
+        let (acting, plain): (Vec<_>, Vec<_>) =
+            profile.sources().iter().partition(|(_, source)| source.origin().acts());
+        let unread = plain.into_iter().find_map(|source| Some((source.0, profile.read_one(source).err()?)));
+        if let Some((field, why)) = unread {
+            let todo = format!("Mend it; truedy-mcp carriers test {name} shows all of it.");
+            report.add("carriers", Health::Bad, format!("{name} ({provider}): {}: {why}", field.name()), Some(&todo));
+            report.fail(Exit::Failed);
+        } else if acting.is_empty() {
+            report.add("carriers", Health::Good, format!("{name} ({provider}): readable"), None);
+        } else {
+            let acting: Vec<String> =
+                acting.iter().map(|(field, source)| format!("{} from {}", field.name(), source.origin())).collect();
+            let found = format!(
+                "{name} ({provider}): {} not read here; truedy-mcp carriers test {name} reads it",
+                acting.join(", ")
+            );
+            report.add("carriers", Health::Good, found, None);
+        }
+    }
 }
 
 async fn live(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut Report) {
@@ -197,7 +223,7 @@ async fn accepted(client: &Client, report: &mut Report) {
     }
 }
 
-fn trouble(error: &Error) -> (Exit, String, &'static str) {
+pub(super) fn trouble(error: &Error) -> (Exit, String, &'static str) {
     match error {
         Error::Refused(saying) if saying.status == 401 => (
             Exit::Key,

@@ -2,6 +2,7 @@
 
 mod bm25;
 mod call;
+mod carriers;
 mod client_config;
 mod doctor;
 mod http;
@@ -23,6 +24,7 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::{ConfigError, Settings};
+use crate::domain::looks_like_key;
 
 pub use bm25::Index;
 
@@ -61,6 +63,9 @@ Examples:
 The API key comes from the variable TRUEDY_API_KEY (or a file), never from an argument.
 Exit codes: 0 fine, 1 failed, 2 usage, 3 key missing or refused, 4 Truedy down, 5 refused by policy,
 6 not known whether it happened: do not repeat it, see `truedy-mcp operations`.";
+
+/// What is said of a key on the command line.
+const KEY_IN_ARGUMENTS: &str = "what looks like a key stands on the command line, where every process can read it: name the variable, the file or the command that has it instead, and if it is a key in use, replace it at its provider.";
 
 /// Truedy's phone numbers as tools for AI agents: an MCP server.
 #[derive(Debug, Parser)]
@@ -113,6 +118,11 @@ pub enum Command {
         after_help = "Examples:\n  truedy-mcp operations --state unknown\n  truedy-mcp operations --json --follow\n  truedy-mcp operations resolve 0199d0ab-7c1e-7d4b-9a55-2f0e6b1c8d90 --as not-bought --note \"not in the dashboard\""
     )]
     Operations(operations::OperationsArgs),
+    /// Keep carrier accounts under names, in the file of --config: where each key is, never the key.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp carriers add main --provider telnyx --from api_key=env:TELNYX_API_KEY\n  truedy-mcp carriers list\n  truedy-mcp carriers test main"
+    )]
+    Carriers(carriers::CarriersArgs),
     /// Print what a client's configuration needs.
     #[command(
         after_help = "Examples:\n  truedy-mcp config print vscode\n  truedy-mcp config print claude-code --http --url https://mcp.example.com/mcp"
@@ -144,6 +154,11 @@ fn parse() -> Result<(Cli, bool), clap::Error> {
 pub fn run() -> ExitCode {
     let (cli, journal_by_flag) = match parse() {
         Ok(parsed) => parsed,
+        // What is wrong is usually repeated; a key is not.
+        Err(error) if error.use_stderr() && looks_like_key(&error.to_string()) => {
+            complain(KEY_IN_ARGUMENTS);
+            return Exit::Usage.into();
+        }
         Err(error) => {
             let code = if error.use_stderr() { Exit::Usage } else { Exit::Fine };
             drop(error.print());
@@ -167,6 +182,7 @@ pub fn run() -> ExitCode {
         Some(Command::Tools(arguments)) => tools::run(settings, &arguments),
         Some(Command::Doctor(arguments)) => doctor::run(settings, &arguments),
         Some(Command::Operations(arguments)) => operations::run(settings, &arguments),
+        Some(Command::Carriers(arguments)) => carriers::run(settings, &arguments),
         Some(Command::Config(arguments)) => Ok(client_config::run(&arguments)),
         Some(Command::Completions { shell }) => Ok(completions(shell)),
         Some(Command::Man) => Ok(man()),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::bm25::Index;
 use super::{Exit, print};
 use crate::config::{ConfigError, Settings};
+use crate::guard::Policy;
 use crate::mcp::{Catalog, Entry};
 
 #[derive(Debug, Args)]
@@ -27,24 +28,25 @@ pub(super) fn run(settings: &Settings, arguments: &ToolsArgs) -> Result<Exit, Co
     let policy = settings.policy(&names)?;
     let mut entries: Vec<&Entry> = catalog.offered(&policy).collect();
     if let Some(words) = &arguments.search {
-        let texts: Vec<String> = entries.iter().map(|entry| search_text(entry)).collect();
+        let texts: Vec<String> = entries.iter().map(|entry| search_text(entry, &policy)).collect();
         let hits = Index::new(texts.iter().map(String::as_str)).search(words);
         entries = hits.iter().filter_map(|(index, _)| entries.get(*index).copied()).collect();
     }
     if arguments.json {
-        let cards: Vec<Value> = entries.iter().filter_map(|entry| serde_json::to_value(&entry.card).ok()).collect();
+        let cards: Vec<Value> =
+            entries.iter().filter_map(|entry| serde_json::to_value(entry.shown(&policy)).ok()).collect();
         print(&format!("{}\n", serde_json::to_string_pretty(&json!({ "tools": cards })).unwrap_or_default()));
     } else if arguments.markdown {
-        print(&table(&entries));
+        print(&table(&entries, &policy));
     } else {
-        print(&plain(&entries));
+        print(&plain(&entries, &policy));
     }
     Ok(if entries.is_empty() { Exit::Failed } else { Exit::Fine })
 }
 
 /// What clients search: name, title, description and the names of the arguments.
-pub(super) fn search_text(entry: &Entry) -> String {
-    let card = &entry.card;
+fn search_text(entry: &Entry, policy: &Policy) -> String {
+    let card = entry.shown(policy);
     let arguments: Vec<&str> = card
         .input_schema
         .get("properties")
@@ -63,7 +65,7 @@ pub(super) fn search_text(entry: &Entry) -> String {
 }
 
 /// The tools as a Markdown table, for README.
-pub(super) fn table(entries: &[&Entry]) -> String {
+fn table(entries: &[&Entry], policy: &Policy) -> String {
     let mut table = String::from("| tool | what it does | effect | tokens |\n| --- | --- | --- | --- |\n");
     for entry in entries {
         table.push_str(&format!(
@@ -71,24 +73,24 @@ pub(super) fn table(entries: &[&Entry]) -> String {
             entry.name(),
             first_sentence(entry),
             effect(entry),
-            tokens(entry)
+            tokens(entry, policy)
         ));
     }
     table
 }
 
-fn plain(entries: &[&Entry]) -> String {
+fn plain(entries: &[&Entry], policy: &Policy) -> String {
     let mut text = String::new();
     for entry in entries {
         text.push_str(&format!(
             "{:<20} {:<9} ~{:>3} tokens  {}\n",
             entry.name(),
             effect(entry),
-            tokens(entry),
+            tokens(entry, policy),
             first_sentence(entry)
         ));
     }
-    let total: usize = entries.iter().map(|entry| tokens(entry)).sum();
+    let total: usize = entries.iter().map(|entry| tokens(entry, policy)).sum();
     text.push_str(&format!("{} tools, about {total} tokens in a model's context\n", entries.len()));
     text
 }
@@ -109,7 +111,8 @@ fn effect(entry: &Entry) -> &'static str {
 }
 
 /// An estimate: a token is about four bytes of name, description and input schema, which is what a model is shown.
-fn tokens(entry: &Entry) -> usize {
-    let schema = Value::Object(entry.card.input_schema.as_ref().clone()).to_string().len();
-    (entry.card.name.len() + entry.card.description.as_deref().map_or(0, str::len) + schema).div_ceil(4)
+fn tokens(entry: &Entry, policy: &Policy) -> usize {
+    let card = entry.shown(policy);
+    let schema = Value::Object(card.input_schema.as_ref().clone()).to_string().len();
+    (card.name.len() + card.description.as_deref().map_or(0, str::len) + schema).div_ceil(4)
 }

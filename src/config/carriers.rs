@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -13,7 +12,7 @@ use serde_json::json;
 use super::KEY_LIMIT;
 use super::printed::printed_by;
 use super::private::private_bytes;
-use crate::domain::{AccessField, Argument, CarrierName, CarrierProfile, ProviderType, Source};
+use crate::domain::{AccessField, Argument, CarrierName, CarrierProfile, Origin, ProviderType, Source};
 
 /// The section of one profile.
 #[derive(Deserialize)]
@@ -106,16 +105,21 @@ impl Written {
             Self::Text(_) if field.is_secret() => {
                 return Err(format!("{name} is a secret and must not stand in this file; say where it is: {SOURCES}"));
             }
-            Self::Text(text) => return Ok(Arc::new(move || Ok(text.clone()))),
+            Self::Text(text) => return Ok(Source::new(Origin::Text, move || Ok(text.clone()))),
             Self::From(from) => from,
         };
         match (from.env, from.file, from.command, from.keyring) {
-            (Some(variable), None, None, None) => Ok(Arc::new(move || of_variable(&variable))),
-            (None, Some(file), None, None) => Ok(Arc::new(move || {
+            (Some(variable), None, None, None) => {
+                Ok(Source::new(Origin::Variable(variable.clone()), move || of_variable(&variable)))
+            }
+            (None, Some(file), None, None) => Ok(Source::new(Origin::File(file.clone()), move || {
                 let bytes = private_bytes(&file, KEY_LIMIT).map_err(|why| format!("{}: {why}", file.display()))?;
                 String::from_utf8(bytes).map_err(|_| format!("{}: it is no text", file.display()))
             })),
-            (None, None, Some(argv), None) if !argv.is_empty() => Ok(Arc::new(move || printed_by(&argv))),
+            (None, None, Some(argv), None) if !argv.is_empty() => {
+                let program = argv.first().cloned().unwrap_or_default();
+                Ok(Source::new(Origin::Command(program), move || printed_by(&argv)))
+            }
             (None, None, None, Some(entry)) => of_keyring(name, &entry),
             _ => Err(format!("{name} needs one source: {SOURCES}")),
         }
@@ -129,6 +133,21 @@ fn of_variable(name: &str) -> Result<String, String> {
         .ok_or_else(|| format!("the variable {name} is not set"))
 }
 
+#[cfg(feature = "keyring")]
+fn of_keyring(field: &str, entry: &str) -> Result<Source, String> {
+    // A service may be written with slashes, a user is not.
+    let parts = entry.rsplit_once('/').filter(|(service, user)| !service.is_empty() && !user.is_empty());
+    let (service, user) =
+        parts.ok_or_else(|| format!("{field}: keyring is the service and the user, for example \"truedy/telnyx\""))?;
+    let (service, user) = (service.to_owned(), user.to_owned());
+    Ok(Source::new(Origin::Keyring(entry.to_owned()), move || {
+        let why = |error: &keyring::Error| format!("the keyring entry {service}/{user}: {error}");
+        keyring::Entry::store_status().as_ref().map_err(why)?;
+        keyring::Entry::new(&service, &user).and_then(|entry| entry.get_password()).map_err(|error| why(&error))
+    }))
+}
+
+#[cfg(not(feature = "keyring"))]
 fn of_keyring(field: &str, _entry: &str) -> Result<Source, String> {
     Err(format!("{field}: this program was built without the feature keyring; use env, file or command"))
 }
@@ -165,6 +184,28 @@ mod tests {
         let value = |field| access.get(field).map(Secret::expose);
         assert_eq!(value(AccessField::ApiKey), Some("SK-hunter2"));
         assert_eq!((value(AccessField::AccountSid), value(AccessField::AuthToken)), (Some("AC0123"), Some("hunter3")));
+    }
+
+    #[cfg(not(feature = "keyring"))]
+    #[test]
+    fn without_the_feature_the_keyring_is_refused_with_what_helps() {
+        let text = "[a]\nprovider = \"telnyx\"\napi_key = { keyring = \"truedy/telnyx\" }\n";
+        let error = read(text).map(drop).expect_err("not built in");
+        assert!(error.contains("without the feature keyring; use env, file or command"), "{error}");
+    }
+
+    #[cfg(feature = "keyring")]
+    #[test]
+    fn an_entry_of_the_keyring_is_looked_up_when_it_is_needed_and_named_when_it_is_not_there() {
+        let section = |entry: &str| read(&format!("[a]\nprovider = \"telnyx\"\napi_key = {{ keyring = {entry:?} }}\n"));
+        for wrong in ["truedy", "/telnyx", "truedy/"] {
+            let error = section(wrong).map(drop).expect_err(wrong);
+            assert!(error.contains("keyring is the service and the user"), "{error}");
+        }
+        let profiles = section("truedy-mcp tests/of nobody").expect("nothing is looked up yet");
+        // Whether or not this machine has a keyring at all.
+        let error = profiles[0].read().expect_err("there is no such entry");
+        assert!(error.starts_with("api_key: the keyring entry truedy-mcp tests/of nobody: "), "{error}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What an operator sets: flags, environment, files; read once into typed values.
 
 mod carriers;
+mod editing;
 mod printed;
 mod private;
 mod tenants;
@@ -23,6 +24,7 @@ use crate::journal::{Place, PostgresPlace};
 use crate::sandbox::{Faults, Options, Store};
 use crate::truedy::{Proxy, Rate, Setup};
 
+pub use editing::{Given, NewCarrier};
 pub use private::{key_file, private_bytes, public_bytes};
 pub use tenants::{KeySource, TenantSettings};
 

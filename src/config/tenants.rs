@@ -16,7 +16,8 @@ use super::{
 use crate::domain::{Caller, CarrierProfile, Secret, read_toml};
 
 /// The largest configuration file.
-const FILE_LIMIT: u64 = 1024 * 1024;
+pub(super) const FILE_LIMIT: u64 = 1024 * 1024;
+
 /// One tenant.
 #[derive(Debug, Clone)]
 pub struct TenantSettings {
@@ -102,10 +103,15 @@ impl fmt::Display for Number {
 impl Settings {
     /// The tenants that the configuration file names; without any, the one of the settings.
     pub fn tenants(&self) -> Result<Vec<TenantSettings>, ConfigError> {
-        let (mut tenants, carriers) = match &self.config {
-            Some(file) => self.tenants_of(file)?,
-            None => (Vec::new(), Vec::new()),
-        };
+        let Some(file) = &self.config else { return self.tenants_in(b"") };
+        let bytes = public_bytes(file, FILE_LIMIT)
+            .map_err(|why| ConfigError(format!("--config {} cannot be used: {why}.", file.display())))?;
+        self.tenants_in(&bytes)
+    }
+
+    /// The same of what stands, or is to stand, in the configuration file.
+    pub(super) fn tenants_in(&self, bytes: &[u8]) -> Result<Vec<TenantSettings>, ConfigError> {
+        let (mut tenants, carriers) = self.named_in(bytes)?;
         if tenants.is_empty() {
             let name = Caller::local().tenant;
             tenants.push(TenantSettings { name, settings: self.clone(), key: KeySource::Settings, carriers });
@@ -113,11 +119,11 @@ impl Settings {
         Ok(tenants)
     }
 
-    /// The tenants of a file, and the carrier profiles of the one tenant where it names none.
-    fn tenants_of(&self, file: &Path) -> Result<(Vec<TenantSettings>, Vec<CarrierProfile>), ConfigError> {
+    /// The tenants that are named, and the carrier profiles of the one tenant where none is.
+    fn named_in(&self, bytes: &[u8]) -> Result<(Vec<TenantSettings>, Vec<CarrierProfile>), ConfigError> {
+        let file = self.config.as_deref().unwrap_or(Path::new(""));
         let refuse = |why: &str| ConfigError(format!("--config {} cannot be used: {why}.", file.display()));
-        let bytes = public_bytes(file, FILE_LIMIT).map_err(|why| refuse(&why))?;
-        let written: Written = read_toml(&bytes).map_err(|why| refuse(&why))?;
+        let written: Written = read_toml(bytes).map_err(|why| refuse(&why))?;
         if let (Some(tenant), Some(carrier)) = (written.tenants.keys().next(), written.carriers.keys().next()) {
             // A key of one must not be used by another.
             return Err(refuse(&format!(

@@ -103,7 +103,7 @@ impl AccessField {
     }
 
     /// Checks a value; what is wrong is told without repeating it.
-    fn check(self, text: &str) -> Result<(), Problem> {
+    pub fn check(self, text: &str) -> Result<(), Problem> {
         fn as_type<T: Argument>(field: AccessField, text: &str) -> Result<(), Problem> {
             // What is wrong with it may quote a character of it: enough for what is no secret.
             T::parse(&json!(text)).map(drop).map_err(|reason| Problem::of::<T>(field.name(), reason, None))

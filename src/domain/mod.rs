@@ -38,7 +38,7 @@ pub use number::{OwnedNumber, Slot};
 pub use object::Object;
 pub use page::{Limit, Offset, Page, PageSize};
 pub use phone::{AreaCode, CountryCode, E164};
-pub use profile::{CarrierName, CarrierProfile, CarrierProfiles, Source};
+pub use profile::{CarrierName, CarrierProfile, CarrierProfiles, Origin, Source};
 pub use reading::{clean, clean_to, text_at};
 pub use secret::{Held, Redactor, Secret, looks_like_key};
 pub use status::{Refusal, Status};

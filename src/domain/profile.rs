@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::text::{checked_text, within};
@@ -16,8 +17,58 @@ checked_text! {
     |text| within(text, 40, |c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-/// Where one value comes from: reads it anew each time. An error says why it cannot be read, without the value.
-pub type Source = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
+/// Where one value comes from, in the operator's words; never the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// It stands in the configuration itself.
+    Text,
+    /// From this variable.
+    Variable(String),
+    /// From this file.
+    File(PathBuf),
+    /// From what this program prints. Its arguments are nobody's to see: somebody may have put a key there.
+    Command(String),
+    /// From this entry of the system's keyring.
+    Keyring(String),
+}
+
+impl Origin {
+    /// Whether looking runs a program, or may ask a person to unlock something.
+    pub fn acts(&self) -> bool {
+        matches!(self, Self::Command(_) | Self::Keyring(_))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => formatter.write_str("the configuration itself"),
+            Self::Variable(name) => write!(formatter, "env {name}"),
+            Self::File(path) => write!(formatter, "file {}", path.display()),
+            Self::Command(program) => write!(formatter, "command {program}"),
+            Self::Keyring(entry) => write!(formatter, "keyring {entry}"),
+        }
+    }
+}
+
+/// One value's origin, and the way to read it: anew each time.
+#[derive(Clone)]
+pub struct Source {
+    origin: Origin,
+    read: Arc<dyn Fn() -> Result<String, String> + Send + Sync>,
+}
+
+impl Source {
+    /// A source. An error of `read` says why the value cannot be read, without the value.
+    pub fn new(origin: Origin, read: impl Fn() -> Result<String, String> + Send + Sync + 'static) -> Self {
+        Self { origin, read: Arc::new(read) }
+    }
+
+    /// Where it is.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+}
 
 /// How many values of one field stay looked for: one that was replaced may still be on its way.
 const KEPT: usize = 4;
@@ -56,11 +107,23 @@ impl CarrierProfile {
         self.provider
     }
 
+    /// Which of its values come from where.
+    pub fn sources(&self) -> &[(AccessField, Source)] {
+        &self.sources
+    }
+
+    /// Reads one of its values alone; why not, without the name of the field and without the value.
+    pub fn read_one(&self, (field, source): &(AccessField, Source)) -> Result<Secret, String> {
+        let value = (source.read)().and_then(|text| Secret::new(text.trim().to_owned()))?;
+        field.check(value.expose()).map_err(|problem| problem.reason)?;
+        Ok(value)
+    }
+
     /// Reads its values, which may take as long as a command does. An error names the field and says why, never a value.
     pub fn read(&self) -> Result<CarrierAccess, String> {
-        let read = |(field, source): &(AccessField, Source)| {
-            let value = source().and_then(|text| Secret::new(text.trim().to_owned()));
-            value.map(|value| (*field, value)).map_err(|why| format!("{}: {why}", field.name()))
+        let read = |source: &(AccessField, Source)| {
+            let (field, _) = source;
+            self.read_one(source).map(|value| (*field, value)).map_err(|why| format!("{}: {why}", field.name()))
         };
         let values: Vec<(AccessField, Secret)> = self.sources.iter().map(read).collect::<Result<_, _>>()?;
         CarrierAccess::new(self.provider, values).map_err(|problems| {
@@ -70,12 +133,15 @@ impl CarrierProfile {
     }
 }
 
+/// The last values of one field, each known by its digest, and what keeps it looked for.
+type Values = VecDeque<(String, Held)>;
+
 /// The profiles of one tenant. What was read from them is looked for in all that comes back from then on.
 #[derive(Default)]
 pub struct CarrierProfiles {
     profiles: Vec<CarrierProfile>,
     redactor: Arc<Redactor>,
-    held: Mutex<BTreeMap<(CarrierName, usize), VecDeque<(String, Held)>>>,
+    held: Mutex<BTreeMap<(CarrierName, usize), Values>>,
 }
 
 impl fmt::Debug for CarrierProfiles {
@@ -132,7 +198,7 @@ mod tests {
     }
 
     fn fixed(text: &'static str) -> Source {
-        Arc::new(move || Ok(text.to_owned()))
+        Source::new(Origin::Text, move || Ok(text.to_owned()))
     }
 
     #[test]
@@ -153,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_names_the_field_and_no_value() {
-        let failing: Source = Arc::new(|| Err("the variable X is not set".to_owned()));
+        let failing = Source::new(Origin::Variable("X".to_owned()), || Err("the variable X is not set".to_owned()));
         let read = |source| {
             let sources = vec![(AccessField::ApiKey, source)];
             CarrierProfile::new(name("main"), ProviderType::Telnyx, sources).expect("whole").read().map(drop)

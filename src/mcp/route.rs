@@ -427,7 +427,8 @@ fn misplaced_keys(arguments: &Map<String, Value>, secrets: &[&str]) -> Vec<Probl
     // A token of ours is random, and may look like anything.
     let is_checked = |name: &str| name != "confirmation_token" && !secrets.contains(&name);
     let problem = |name: &String| Problem {
-        field: clean_to(name, 32),
+        // The name itself may be the key.
+        field: if looks_like_key(name) { "an argument".to_owned() } else { clean_to(name, 32) },
         reason: "it looks like a secret key, which is not taken here and should not pass through a conversation"
             .to_owned(),
         received: None,
@@ -435,7 +436,9 @@ fn misplaced_keys(arguments: &Map<String, Value>, secrets: &[&str]) -> Vec<Probl
             .to_owned(),
         example: "carrier: \"main\"".to_owned(),
     };
-    let found = arguments.iter().filter(|(name, value)| is_checked(name) && holds_key(value, name.ends_with("_id")));
+    let found = arguments
+        .iter()
+        .filter(|(name, value)| looks_like_key(name) || (is_checked(name) && holds_key(value, name.ends_with("_id"))));
     found.map(|(name, _)| problem(name)).collect()
 }
 
@@ -447,7 +450,7 @@ fn holds_key(value: &Value, is_id: bool) -> bool {
             looks_like_key(text) && !(is_id && bare_hex)
         }
         Value::Array(items) => items.iter().any(|item| holds_key(item, is_id)),
-        Value::Object(fields) => fields.values().any(|field| holds_key(field, false)),
+        Value::Object(fields) => fields.iter().any(|(name, field)| looks_like_key(name) || holds_key(field, false)),
         _ => false,
     }
 }

@@ -25,7 +25,7 @@ arguments! {
     /// Import (bring, connect) an existing phone number from an own carrier, BYOC: Telnyx, Twilio or a SIP trunk. Live calls may move to Truedy.
     ///
     /// It stays with its carrier, which bills it: no porting, no purchase.
-    /// Give carrier, or provider_type (Twilio, Telnyx) alone: then the user enters the keys on a page. Returns the id. Afterwards assign an agent and set its get_webhook_url at the carrier.
+    /// Give carrier, or the provider type alone (Twilio, Telnyx): then the user enters the keys on a page. Returns the id. Afterwards assign an agent and set its get_webhook_url at the carrier.
     ImportNumber {
         /// E.164: + and 2 to 15 digits, "+14155550123".
         phone_number: E164,

@@ -18,7 +18,7 @@ use crate::truedy::Request;
 arguments! {
     /// List the carrier credentials stored for BYOC: which provider accounts (Telnyx, Twilio, SIP) are connected. Never a key or password.
     ///
-    /// Shows id, provider, name and date; local_profiles are names for the argument carrier.
+    /// Shows id, provider, name and date; local profiles are names for the argument carrier.
     ListCredentials {}
 }
 

@@ -75,6 +75,14 @@ pub(super) async fn telnyx_key(
     Ok(open(desk, name).await?.get(AccessField::ApiKey).cloned())
 }
 
+/// What is wrong with a key for an own Telnyx account, and with naming a profile as well.
+pub(super) fn wrong_key(name: Option<&CarrierName>, key: Option<&Secret>) -> Vec<Problem> {
+    let Some(key) = key else { return Vec::new() };
+    let mut problems = beside(name, &[AccessField::ApiKey]);
+    problems.extend(AccessField::ApiKey.check(key.expose()).err());
+    problems
+}
+
 /// What is wrong with naming a profile and giving these values as well.
 pub(super) fn beside(name: Option<&CarrierName>, given: &[AccessField]) -> Vec<Problem> {
     let Some(name) = name else { return Vec::new() };

@@ -19,8 +19,8 @@ use super::prices::Price;
 use super::search_numbers::{offer, search};
 use super::tool::{Change, Desk, Effect, Step, Tool};
 use crate::domain::{
-    AccessField, CarrierName, Ceiling, ConfirmationToken, E164, Object, OperationIds, OwnedNumber, Problem, Refusal,
-    Secret, Status, text_at,
+    CarrierName, Ceiling, ConfirmationToken, E164, Object, OperationIds, OwnedNumber, Problem, Refusal, Secret, Status,
+    text_at,
 };
 use crate::guard::{Claims, Form, Level, Question, Scope, Stakes};
 use crate::truedy::{Nature, Reply, Request};
@@ -69,8 +69,7 @@ impl Tool for PurchaseNumber {
     type Output = Purchased;
 
     fn contradictions(&self) -> Vec<Problem> {
-        let given = self.api_key.as_ref().map(|_| AccessField::ApiKey);
-        own_carrier::beside(self.carrier.as_ref(), given.as_slice())
+        own_carrier::wrong_key(self.carrier.as_ref(), self.api_key.as_ref())
     }
 }
 

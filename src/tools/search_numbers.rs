@@ -14,8 +14,7 @@ use super::own_carrier;
 use super::prices::Price;
 use super::tool::{Desk, Effect, Read, Tool};
 use crate::domain::{
-    AccessField, AreaCode, CarrierName, CountryCode, Label, NumberType, Page, PageSize, Problem, Secret, Status, clean,
-    text_at,
+    AreaCode, CarrierName, CountryCode, Label, NumberType, Page, PageSize, Problem, Secret, Status, clean, text_at,
 };
 use crate::guard::Scope;
 use crate::truedy::{Error, Nature, Reply, Request};
@@ -75,9 +74,7 @@ impl Tool for SearchNumbers {
             example: "locality: \"London\"".to_owned(),
         };
         let mut problems = if elsewhere { vec![problem] } else { Vec::new() };
-        if self.api_key.is_some() {
-            problems.extend(own_carrier::beside(self.carrier.as_ref(), &[AccessField::ApiKey]));
-        }
+        problems.extend(own_carrier::wrong_key(self.carrier.as_ref(), self.api_key.as_ref()));
         problems
     }
 }

@@ -17,7 +17,7 @@ use super::upstream::{LIST, PURCHASE, Play, Upstream};
 use super::wire::{Era, LONG, Ran, Running, Wire, at_once, nobody, program, run};
 
 /// Each command as it is typed, the shortest way.
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 19] = [
     &["http"],
     &["token", "new"],
     &["probe", "ready"],
@@ -29,6 +29,10 @@ const COMMANDS: [&[&str]; 15] = [
     &["call", "list_numbers"],
     &["tools"],
     &["doctor"],
+    &["carriers", "add", "main", "--provider", "telnyx"],
+    &["carriers", "list"],
+    &["carriers", "remove", "main"],
+    &["carriers", "test"],
     &["config", "print", "codex"],
     &["config"],
     &["completions", "bash"],
@@ -37,7 +41,6 @@ const COMMANDS: [&[&str]; 15] = [
 
 /// Every setting: its flag, its variable, and a value that is right.
 const SETTINGS: [(&str, &str, Option<&str>); 28] = [
-    ("--inline-secrets", "TRUEDY_MCP_INLINE_SECRETS", Some("deny")),
     ("--config", "TRUEDY_MCP_CONFIG", Some("/dev/null")),
     ("--api-key-file", "TRUEDY_API_KEY_FILE", Some("/dev/null")),
     ("--base-url", "TRUEDY_BASE_URL", Some("http://127.0.0.1:9")),
@@ -63,6 +66,7 @@ const SETTINGS: [(&str, &str, Option<&str>); 28] = [
     ("--countries", "TRUEDY_MCP_COUNTRIES", Some("US,CA")),
     ("--number-types", "TRUEDY_MCP_NUMBER_TYPES", Some("local,toll_free")),
     ("--sip-hosts", "TRUEDY_MCP_SIP_HOSTS", Some("sip.example.com")),
+    ("--inline-secrets", "TRUEDY_MCP_INLINE_SECRETS", Some("deny")),
     ("--journal", "TRUEDY_MCP_JOURNAL", Some("memory")),
     ("--log-format", "TRUEDY_MCP_LOG_FORMAT", Some("text")),
 ];
@@ -134,6 +138,7 @@ fn the_help_of_every_command_shows_an_example_of_it() {
         "call",
         "tools",
         "doctor",
+        "carriers",
         "config",
         "completions",
         "man",
@@ -285,6 +290,7 @@ fn the_policy_in_force_is_told_whatever_set_it() {
         ("--number-types", "TRUEDY_MCP_NUMBER_TYPES", "toll-free,local", "local, toll_free numbers only"),
         ("--tools", "TRUEDY_MCP_TOOLS", "list_numbers", "list_numbers only"),
         ("--exclude-tools", "TRUEDY_MCP_EXCLUDE_TOOLS", "list_agents", "switched off: list_agents"),
+        ("--inline-secrets", "TRUEDY_MCP_INLINE_SECRETS", "deny", "carrier keys from profiles only"),
     ] {
         assert!(!defaults.contains(rule), "{rule}: {defaults}");
         for told in [policy(&[flag, value], &[]), policy(&[], &[(variable, value)])] {

@@ -22,13 +22,15 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
 ];
 
 /// Where each outside crate lives.
-const HOMES: [(&str, &[&str]); 14] = [
+const HOMES: [(&str, &[&str]); 16] = [
     ("rmcp", &["mcp"]),
     ("reqwest", &["truedy", "http", "telemetry"]),
     ("jsonwebtoken", &["http"]),
     ("axum", &["sandbox"]),
     ("clap", &["cli", "config"]),
     ("rusqlite", &["journal", "sandbox"]),
+    ("toml_edit", &["config"]),
+    ("keyring", &["config"]),
     ("tokio_postgres", &["journal"]),
     ("deadpool_postgres", &["journal"]),
     ("rustls", &["http", "journal"]),

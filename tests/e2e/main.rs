@@ -11,6 +11,7 @@ mod agent;
 mod beside_tools;
 mod budgets;
 mod campaign;
+mod carriers;
 mod catalog;
 mod certificate;
 mod command_line;

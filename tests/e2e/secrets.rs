@@ -39,7 +39,7 @@ fn json_inside(text: &str) -> String {
 }
 
 /// The secret as it may be written, by name; each can be read back by anyone.
-fn written(secret: &str) -> Vec<(&'static str, String)> {
+pub(super) fn written(secret: &str) -> Vec<(&'static str, String)> {
     let json = json_inside(secret);
     let html_safe = json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
     vec![
@@ -58,7 +58,7 @@ fn written(secret: &str) -> Vec<(&'static str, String)> {
 }
 
 /// The same in base64, among other words, at each of the three alignments.
-fn packed(secret: &str) -> Vec<(&'static str, String)> {
+pub(super) fn packed(secret: &str) -> Vec<(&'static str, String)> {
     let mut all = Vec::new();
     for before in ["", "k", "ke"] {
         let whole = format!("{before}{secret}, as sent");
@@ -84,7 +84,7 @@ fn cores(secret: &str) -> Vec<(&'static str, String)> {
 }
 
 /// In which form a secret can be read in a text.
-fn read_in(text: &str, secret: &str) -> Option<&'static str> {
+pub(super) fn read_in(text: &str, secret: &str) -> Option<&'static str> {
     let forms = written(secret).into_iter().chain(cores(secret));
     // What is printed as JSON is escaped once more, and twice where the text of a result repeats its structure.
     let forms = forms.flat_map(|(name, form)| {
@@ -119,7 +119,7 @@ fn the_finder_of_these_tests_finds_every_form() {
 // --- Echoes ------------------------------------------------------------------------------------------------------
 
 /// The documented errors, each with the echo in every text of it.
-fn errors(echo: &str) -> Vec<Value> {
+pub(super) fn errors(echo: &str) -> Vec<Value> {
     vec![
         json!({ "error": { "code": echo, "message": format!("Failed: {echo}"), "details": { "field": echo, "reason": echo } }, "meta": { "request_id": echo } }),
         json!({ "error": { "code": "validation_error", "message": echo, "details": { "fields": { echo: echo } }, "request_id": echo } }),
@@ -154,13 +154,13 @@ fn list(rows: Value, echo: &str) -> Value {
 }
 
 /// An answer that carries the echo in its headers too, where a header can.
-fn reply(status: u16, body: &Value, echo: &str) -> Play {
+pub(super) fn reply(status: u16, body: &Value, echo: &str) -> Play {
     let id = echo.replace(['\\', '"'], "_");
     Play::Answer(Reply::json(status, body).header("X-Request-ID", echo).header("Location", &id).header("Server", echo))
 }
 
 /// The answer to a purchase or an import, with the echo wherever it says something.
-fn created(echo: &str, number: &Value) -> Value {
+pub(super) fn created(echo: &str, number: &Value) -> Value {
     let order = json!({ "data": { "status": echo, echo: echo } });
     let data = json!({ "number_id": echo, "credential_id": echo, "id": echo, "phone_number": number, "purchase_response": order });
     json!({ "data": data, "meta": { "request_id": echo }, echo: echo })
