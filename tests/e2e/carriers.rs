@@ -445,7 +445,7 @@ const RAW: [&str; 6] = ["api_key", "account_sid", "auth_token", "sip_username", 
 /// Which tools take a carrier's keys themselves.
 fn with_raw_fields(tools: &Value) -> Vec<String> {
     let tools = tools["tools"].as_array().unwrap_or_else(|| panic!("no tools: {tools}"));
-    assert_eq!(tools.len(), 12);
+    assert_eq!(tools.len(), 13);
     let has = |tool: &&Value| RAW.iter().any(|field| tool["inputSchema"]["properties"].get(field).is_some());
     tools.iter().filter(has).map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
 }
