@@ -2,6 +2,7 @@
 
 mod advice;
 mod apps;
+mod card;
 mod catalog;
 mod change;
 mod client;
@@ -11,6 +12,7 @@ mod instructions;
 mod legacy_sse;
 mod lines;
 mod pending;
+mod picker;
 mod principal;
 mod resources;
 mod route;
@@ -21,6 +23,7 @@ mod streamable;
 mod tally;
 pub mod wire;
 
+pub use apps::Views;
 pub use catalog::{Catalog, Entry};
 pub use client::{Asked, Guest};
 pub use consent::Asker;

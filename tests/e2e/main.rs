@@ -21,6 +21,7 @@ mod http_many;
 mod issuer;
 mod journeys;
 mod levels;
+mod pages;
 mod readme;
 mod secrets;
 #[allow(dead_code, reason = "more is offered than each set of tests takes")]
