@@ -106,8 +106,12 @@ fn problems(arguments: &Map<String, Value>) -> Vec<Problem> {
     problems
 }
 
-/// A preview in words for the person at the page: what it points to is for models.
+/// A refusal in words for the person at the page. What it points to is for models: no token of the page is in it.
 fn reword(object: &mut Map<String, Value>) {
+    if let Some(Value::Object(next)) = object.get_mut("next").and_then(|next| next.get_mut("arguments")) {
+        next.remove(TOKEN);
+        next.remove("confirm");
+    }
     if !object.contains_key(TOKEN) {
         return;
     }

@@ -255,6 +255,26 @@ async fn a_price_that_changed_is_shown_and_confirmed_anew() {
     assert_eq!(upstream.count(PURCHASE), 1);
 }
 
+#[tokio::test]
+async fn what_is_not_known_stops_the_page_too_and_hands_its_token_to_nobody() {
+    let upstream = Upstream::start();
+    let offer = |number: &str| json!({ "phone_number": number, "cost_information": { "currency": "USD", "monthly_cost": "1.00" } });
+    let found = json!({ "data": [offer(FOR_SALE), offer(ALSO_FOR_SALE)], "pagination": { "has_more": false } });
+    upstream.always(SEARCH, Play::json(200, &found));
+    upstream.always(PURCHASE, Play::Close);
+    let served = served_by(&upstream, &[]).await;
+    let tokens = rpc(&served, "search_numbers", json!({})).await["_meta"]["truedy/offers"].clone();
+    let buy = async |number: &str| {
+        rpc(&served, "buy_offer", json!({ "phone_number": number, "confirmation_token": token(&tokens, number) })).await
+    };
+    assert_eq!(status(&buy(FOR_SALE).await), "outcome_unknown");
+    let second = buy(ALSO_FOR_SALE).await;
+    assert_eq!(status(&second), "operation_unresolved", "{second}");
+    assert_eq!(second["structuredContent"]["next"]["arguments"]["phone_number"], ALSO_FOR_SALE, "{second}");
+    assert!(!second.to_string().contains(&token(&tokens, ALSO_FOR_SALE)), "{second}");
+    assert_eq!(upstream.count(PURCHASE), 1);
+}
+
 /// A token of the page as the server seals it, made so long ago.
 fn sealed(key: &str, caller: [&str; 2], number: &str, price: &str, age: u64) -> String {
     let codec = Keys::new(vec![key.as_bytes().to_vec()]).unwrap().codec("truedy-mcp confirmation token");
