@@ -12,7 +12,7 @@ use super::{Exit, complain, logging, open, print, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::Redactor;
 use crate::journal::State;
-use crate::mcp::{Asker, Catalog, Entry, Pages, Principal, Reply};
+use crate::mcp::{Asker, Catalog, Entry, Pages, Principal, Reply, Views};
 
 /// How long the end of a change is waited for after its answer.
 const WAITING: Duration = Duration::from_secs(20);
@@ -50,7 +50,7 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
             signal::end().await;
             stop.cancel();
         });
-        let reply = entry.call(arguments, &local, Asker::nobody(), unwanted).await;
+        let reply = entry.call(arguments, &local, (Asker::nobody(), Views::default()), unwanted).await;
         if reply.status() == Some("in_progress") {
             complain("the change goes on; its end is waited for, for a while.");
         }

@@ -88,6 +88,8 @@ pub struct Given {
     pub confirm: bool,
     /// The token of a preview.
     pub token: Token,
+    /// Whether it must bring a token whatever the level.
+    pub token_needed: bool,
     /// Whether the client can carry a question to a person.
     pub can_ask: bool,
 }
@@ -130,7 +132,7 @@ pub fn weigh(stakes: &Stakes, given: Given, policy: &Policy) -> Verdict {
     if let (Some(shown), true) = (&stakes.without_flag, stakes.grave) {
         match given.token {
             Token::Fails(status) => return preview(&again(shown, status)),
-            Token::Absent if policy.level >= Level::Token => return preview(shown),
+            Token::Absent if given.token_needed || policy.level >= Level::Token => return preview(shown),
             Token::Absent | Token::Holds => {}
         }
     }
@@ -183,7 +185,7 @@ mod tests {
     }
 
     fn given(confirm: bool, token: Token, can_ask: bool) -> Given {
-        Given { confirm, token, can_ask }
+        Given { confirm, token, token_needed: false, can_ask }
     }
 
     fn refused(verdict: &Verdict) -> Option<Status> {
@@ -240,6 +242,18 @@ mod tests {
         assert!(matches!(weigh(false, Token::Holds, Level::Token), Verdict::Preview(_)));
         assert!(matches!(weigh(true, Token::Absent, Level::Token), Verdict::Preview(_)));
         assert_eq!(weigh(true, Token::Holds, Level::Token), Verdict::Go);
+    }
+
+    #[test]
+    fn a_way_that_needs_a_token_needs_it_at_every_level() {
+        let purchase = Stakes { flag_from: Level::Token, destroys: false, ..stakes(false) };
+        for level in [Level::Flag, Level::Token, Level::Human] {
+            let policy = Policy { level, ..Policy::default() };
+            let weigh = |token| weigh(&purchase, Given { token_needed: true, ..given(true, token, true) }, &policy);
+            assert!(matches!(weigh(Token::Absent), Verdict::Preview(_)), "{level:?}");
+            assert!(matches!(weigh(Token::Fails(Status::ConfirmationUsed)), Verdict::Preview(_)), "{level:?}");
+            assert!(matches!(weigh(Token::Holds), Verdict::Ask(_)), "a person is asked all the same, {level:?}");
+        }
     }
 
     #[test]

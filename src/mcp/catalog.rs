@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::apps::{self, Views};
 use super::consent::Asker;
+use super::picker;
 use super::principal::Principal;
 use super::route::{Reply, Way};
 use super::tally;
@@ -48,33 +50,36 @@ impl Entry {
         &self,
         arguments: Map<String, Value>,
         principal: &Principal,
-        asker: Asker,
+        asking: (Asker, Views),
         unwanted: CancellationToken,
     ) -> Reply {
         let Principal { tenant, caller, rights } = principal;
         let begun = Instant::now();
-        let reply = tenant.service.call(self.effect, self.way, arguments, (caller, rights), asker, unwanted).await;
+        let reply = tenant.service.call(self.effect, self.way, arguments, (caller, rights), asking, unwanted).await;
         tally::call(self.tool, &reply, begun.elapsed());
         reply
     }
 
     /// Whether it is offered to a caller: the operator and the caller's rights must both allow it.
     pub(super) fn is_offered(&self, principal: &Principal) -> bool {
-        let reads = self.effect.reads();
-        principal.tenant.service.policy.offers(self.name(), reads)
-            && principal.rights.offers(self.name(), self.scope, reads)
+        let (tool, reads) = (self.tool, self.effect.reads());
+        principal.tenant.service.policy.offers(tool, reads) && principal.rights.offers(tool, self.scope, reads)
     }
 }
 
 /// Every tool, in the order in which clients see them.
-pub struct Catalog(Vec<Entry>);
+pub struct Catalog {
+    tools: Vec<Entry>,
+    /// Other doors to tools, for pages that a client shows and not for models.
+    of_pages: Vec<Entry>,
+}
 
 impl Catalog {
     /// Derives the catalogue from the tools.
     pub fn new() -> Self {
-        let mut collector = Collector(Vec::new());
-        visit(&mut collector);
-        Self(collector.0)
+        let mut catalog = Self { tools: Vec::new(), of_pages: Vec::new() };
+        visit(&mut catalog);
+        catalog
     }
 
     /// Their names alone, for which no schema is derived.
@@ -93,17 +98,27 @@ impl Catalog {
 
     /// All of them.
     pub fn entries(&self) -> &[Entry] {
-        &self.0
+        &self.tools
+    }
+
+    /// What pages may call besides.
+    pub(super) fn of_pages(&self, name: &str) -> Option<&Entry> {
+        self.of_pages.iter().find(|entry| entry.name() == name)
+    }
+
+    /// All of that, for a client that shows pages.
+    pub(super) fn entries_of_pages(&self) -> &[Entry] {
+        &self.of_pages
     }
 
     /// One of them.
     pub fn get(&self, name: &str) -> Option<&Entry> {
-        self.0.iter().find(|entry| entry.name() == name)
+        self.tools.iter().find(|entry| entry.name() == name)
     }
 
     /// Those the operator offers.
     pub fn offered<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = &'a Entry> {
-        self.0.iter().filter(|entry| policy.offers(entry.name(), entry.effect.reads()))
+        self.tools.iter().filter(|entry| policy.offers(entry.name(), entry.effect.reads()))
     }
 }
 
@@ -134,18 +149,23 @@ impl Visitor for Scopes {
 
     fn change<T: Change>(&mut self) {
         self.0.insert(T::NAME, T::SCOPE);
+        if T::NAME == picker::BUYS {
+            self.0.insert(picker::NAME, T::SCOPE);
+        }
     }
 }
 
-struct Collector(Vec<Entry>);
-
-impl Visitor for Collector {
+impl Visitor for Catalog {
     fn read<T: Read>(&mut self) {
-        self.0.push(entry::<T>(|service, arguments, guest| Box::pin(service.read::<T>(arguments, guest))));
+        self.tools.push(entry::<T>(|service, arguments, guest| Box::pin(service.read::<T>(arguments, guest))));
     }
 
     fn change<T: Change>(&mut self) {
-        self.0.push(entry::<T>(|service, arguments, guest| Box::pin(service.change::<T>(arguments, guest))));
+        self.tools.push(entry::<T>(|service, arguments, guest| Box::pin(service.change::<T>(arguments, guest))));
+        if T::NAME == picker::BUYS {
+            let door = entry::<T>(|service, arguments, guest| Box::pin(picker::buy::<T>(service, arguments, guest)));
+            self.of_pages.push(Entry { card: picker::card(door.card), ..door });
+        }
     }
 }
 
@@ -167,6 +187,7 @@ fn entry<T: Tool>(way: Way) -> Entry {
         meta.0.insert("anthropic/requiresUserInteraction".to_owned(), json!(true));
         card = card.with_meta(meta);
     }
+    card = apps::with_page(card);
     let without_keys = without(&card, &T::inline());
     Entry { card, effect, scope: T::SCOPE, secrets, without_keys, tool: T::NAME, way }
 }

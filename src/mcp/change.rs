@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use rmcp::model::RequestMetaObject;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::advice::{self, Stage};
+use super::apps::Views;
+use super::card;
 use super::collect::Entered;
 use super::consent::{Subject, Word, same};
 use super::route::{Guest, Reply, Service, done, refuse, words};
@@ -188,7 +191,7 @@ impl Service {
         let mut token = Token::Absent;
         if let Some(given) = claims.token.as_ref().filter(|_| stakes.grave) {
             let caller = &passage.guest.caller;
-            let binding = Binding { caller, tool: T::NAME, object: &stakes.object };
+            let binding = Binding { caller, tool: passage.guest.token_for.unwrap_or(T::NAME), object: &stakes.object };
             let subject = Subject { caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
             let thinking = self.consent.is_answered(&passage.guest.asker, &subject);
             token = match self.tokens.check(given.as_str(), &binding, &stakes.seen, thinking) {
@@ -217,10 +220,15 @@ impl Service {
                 (token, passage.evidence.token) = (Token::Fails(Status::ConfirmationUsed), false);
             }
         }
-        let given = Given { confirm: claims.confirm, token, can_ask };
+        let token_needed = passage.guest.token_for.is_some();
+        let given = Given { confirm: claims.confirm, token, token_needed, can_ask };
         match weigh(&stakes, given, &self.policy) {
             Verdict::Refuse(refusal) => return Err(refusal.into()),
-            Verdict::Preview(shown) => return Err(self.with_token(shown, T::NAME, &stakes, passage).into()),
+            Verdict::Preview(shown) => {
+                return Err(self
+                    .with_token(shown, passage.guest.token_for.unwrap_or(T::NAME), &stakes, passage)
+                    .into());
+            }
             Verdict::Go if stakes.wanted.is_none() => {}
             asks @ (Verdict::Go | Verdict::Ask(_)) => {
                 let left = desk.call.left();
@@ -245,7 +253,8 @@ impl Service {
                         }
                     }
                     (None, Verdict::Ask(question)) => {
-                        match self.consent.ask(&guest.asker, &guest.stop, question, &subject).await? {
+                        let card = self.card::<T>(&stakes, desk.used, guest.views);
+                        match self.consent.ask(&guest.asker, &guest.stop, (question, card), &subject).await? {
                             Word::Pending(asked) => return Err(Halt::Answered(Reply::Ask(asked))),
                             Word::No { refusal, nonce } => {
                                 passage.answered = Some(nonce);
@@ -293,6 +302,16 @@ impl Service {
             }
         }
         Ok(Pass { plan: found, stakes, nonce })
+    }
+
+    /// What goes with a question for a client that shows it on a page of ours: of the grave changes alone.
+    fn card<T: Change>(&self, stakes: &Stakes, used: u32, views: Views) -> Option<RequestMetaObject> {
+        if !views.cards || !stakes.grave {
+            return None;
+        }
+        let mut facts = card::facts(stakes, used, self.policy.caps.of(T::NAME).map(|(_, cap)| cap));
+        self.hide_in(&mut facts);
+        Some(card::beside(facts))
     }
 
     /// A preview with the token that shows it was seen.

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use rmcp::model::{
     ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
-    InputRequests, InputRequiredResult, InputResponses, RequestId, RequestStateCodec, SealOptions, ServerRequest,
+    InputRequests, InputRequiredResult, InputResponses, RequestId, RequestMetaObject, RequestStateCodec, SealOptions,
+    ServerRequest,
 };
 use rmcp::service::{OriginatingRequestId, PeerRequestOptions};
 use rmcp::{Peer, RoleServer};
@@ -166,12 +167,13 @@ impl Consent {
         self.codec.open_json_with::<State>(sealed, binding).ok()
     }
 
-    /// Asks a person, or reads the answer that came with this call.
+    /// Asks a person, or reads the answer that came with this call. `card` is for a client that shows the form on a page; the
+    /// form and what is made of the answer are the same for all.
     pub(super) async fn ask(
         &self,
         asker: &Asker,
         stop: &CancellationToken,
-        question: &Question,
+        (question, card): (&Question, Option<RequestMetaObject>),
         subject: &Subject<'_>,
     ) -> Result<Word, Refusal> {
         let fault = || {
@@ -184,7 +186,7 @@ impl Consent {
             return Err(fault());
         };
         let form = ElicitRequestParams::FormElicitationParams {
-            meta: None,
+            meta: card,
             message: question.message.clone(),
             requested_schema: schema,
         };
@@ -365,7 +367,7 @@ mod tests {
     }
 
     async fn put(consent: &Consent, subject: &Subject<'_>) -> String {
-        match consent.ask(&second(None, None), &CancellationToken::new(), &question(), subject).await {
+        match consent.ask(&second(None, None), &CancellationToken::new(), (&question(), None), subject).await {
             Ok(Word::Pending(asked)) => asked.request_state.expect("a state"),
             _ => panic!("not asked"),
         }
@@ -396,7 +398,12 @@ mod tests {
         ] {
             let state = put(&consent, &subject).await;
             let word = consent
-                .ask(&second(Some(state), Some(answer.clone())), &CancellationToken::new(), &question(), &subject)
+                .ask(
+                    &second(Some(state), Some(answer.clone())),
+                    &CancellationToken::new(),
+                    (&question(), None),
+                    &subject,
+                )
                 .await;
             assert_eq!(matches!(word, Ok(Word::Yes { .. })), right, "{answer}");
             assert_eq!(matches!(word, Ok(Word::No { .. })), !right, "{answer}");
@@ -419,31 +426,48 @@ mod tests {
         ] {
             assert!(asked_again(
                 consent
-                    .ask(&second(Some(state.clone()), Some(yes())), &CancellationToken::new(), &question(), &wrong)
+                    .ask(
+                        &second(Some(state.clone()), Some(yes())),
+                        &CancellationToken::new(),
+                        (&question(), None),
+                        &wrong
+                    )
                     .await
             ));
         }
         assert!(asked_again(
             consent
-                .ask(&second(Some("forged".to_owned()), Some(yes())), &CancellationToken::new(), &question(), &subject)
+                .ask(
+                    &second(Some("forged".to_owned()), Some(yes())),
+                    &CancellationToken::new(),
+                    (&question(), None),
+                    &subject
+                )
                 .await
         ));
         assert!(asked_again(
-            consent.ask(&second(None, Some(yes())), &CancellationToken::new(), &question(), &subject).await
+            consent.ask(&second(None, Some(yes())), &CancellationToken::new(), (&question(), None), &subject).await
         ));
         let other_process = new();
         assert!(asked_again(
             other_process
-                .ask(&second(Some(state.clone()), Some(yes())), &CancellationToken::new(), &question(), &subject)
+                .ask(
+                    &second(Some(state.clone()), Some(yes())),
+                    &CancellationToken::new(),
+                    (&question(), None),
+                    &subject
+                )
                 .await
         ));
         let word = consent
-            .ask(&second(Some(state.clone()), Some(yes())), &CancellationToken::new(), &question(), &subject)
+            .ask(&second(Some(state.clone()), Some(yes())), &CancellationToken::new(), (&question(), None), &subject)
             .await;
         assert!(matches!(word, Ok(Word::Yes { then: Some(then) }) if same(&then.seen, "s") && !same(&then.seen, "t")));
         assert!(
             asked_again(
-                consent.ask(&second(Some(state), Some(yes())), &CancellationToken::new(), &question(), &subject).await
+                consent
+                    .ask(&second(Some(state), Some(yes())), &CancellationToken::new(), (&question(), None), &subject)
+                    .await
             ),
             "used twice"
         );

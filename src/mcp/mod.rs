@@ -2,6 +2,7 @@
 
 mod advice;
 mod apps;
+mod card;
 mod catalog;
 mod change;
 mod client;
@@ -14,6 +15,7 @@ mod legacy_sse;
 mod lines;
 mod pages;
 mod pending;
+mod picker;
 mod principal;
 mod prompts;
 mod resources;
@@ -25,6 +27,7 @@ mod streamable;
 mod tally;
 pub mod wire;
 
+pub use apps::Views;
 pub use catalog::{Catalog, Entry};
 pub use client::{Asked, Guest};
 pub use consent::{AskWay, Asker};

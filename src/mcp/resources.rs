@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::apps;
+use super::apps::{self, Views};
 use super::catalog::Catalog;
 use super::consent::Asker;
 use super::principal::Principal;
@@ -173,7 +173,7 @@ pub(super) async fn read(
         Place::AgentNumbers(named) => {
             AgentRef::try_from(named.as_str()).map_err(|_| nothing())?;
             let entry = catalog.get("get_agent_numbers").ok_or_else(nothing)?;
-            entry.call(one("agent_id", named), principal, Asker::nobody(), unwanted).await
+            entry.call(one("agent_id", named), principal, (Asker::nobody(), Views::default()), unwanted).await
         }
     };
     match reply {
@@ -195,7 +195,10 @@ pub(super) async fn look<T: Read>(
     let Principal { tenant, caller, rights } = principal;
     let begun = Instant::now();
     let way: Way = |service, arguments, guest| Box::pin(service.read::<T>(arguments, guest));
-    let reply = tenant.service.call(T::EFFECT, way, arguments, (caller, rights), Asker::nobody(), unwanted).await;
+    let reply = tenant
+        .service
+        .call(T::EFFECT, way, arguments, (caller, rights), (Asker::nobody(), Views::default()), unwanted)
+        .await;
     tally::call(T::NAME, &reply, begun.elapsed());
     reply
 }

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::advice::{self, Stage};
+use super::apps::Views;
 use super::consent::{Asker, Consent};
 use super::crowd::Crowd;
 use super::pages::Pages;
@@ -47,6 +48,9 @@ pub(super) struct Guest {
     pub(super) caller: Caller,
     pub(super) rights: Arc<Rights>,
     pub(super) asker: Asker,
+    pub(super) views: Views,
+    /// What the token of a way that needs one at every level is good for; `None` for the tool's own way.
+    pub(super) token_for: Option<&'static str>,
     pub(super) stop: CancellationToken,
     /// When there must be an answer, whatever was waited for before.
     pub(super) deadline: Instant,
@@ -175,7 +179,7 @@ impl Service {
         way: Way,
         arguments: Map<String, Value>,
         (caller, rights): (&Caller, &Arc<Rights>),
-        asker: Asker,
+        (asker, views): (Asker, Views),
         unwanted: CancellationToken,
     ) -> Reply {
         let Some(place) = self.crowd.enter(caller) else {
@@ -186,6 +190,8 @@ impl Service {
             caller: caller.clone(),
             rights: Arc::clone(rights),
             asker,
+            views,
+            token_for: None,
             stop: stop.clone(),
             deadline: Instant::now() + TIME,
         };
@@ -228,6 +234,11 @@ impl Service {
     /// Looks for these secrets until what is returned is dropped.
     pub(super) fn keep_hidden<'a>(&self, secrets: impl Iterator<Item = &'a Secret>) -> Vec<Held> {
         secrets.map(|secret| self.redactor.hold(secret)).collect()
+    }
+
+    /// Takes any secret now in use out of what goes to a page.
+    pub(super) fn hide_in(&self, value: &mut Value) {
+        self.redactor.value(value);
     }
 
     /// A text without any secret now in use.
@@ -277,6 +288,8 @@ impl Service {
             caller: Caller::local(),
             rights: Arc::default(),
             asker: Asker::nobody(),
+            views: Views::default(),
+            token_for: None,
             stop: self.ending.child_token(),
             deadline: Instant::now() + TIME,
         };
@@ -344,7 +357,11 @@ impl Service {
         Ok(Desk {
             truedy,
             call: Call::reading(guest.deadline, guest.stop.clone()).of(whose),
-            wants_price: asks || self.policy.needs_price() || self.policy.level >= Level::Token,
+            // What a token is bound to is found out whatever the level.
+            wants_price: asks
+                || guest.token_for.is_some()
+                || self.policy.needs_price()
+                || self.policy.level >= Level::Token,
             prices: Arc::clone(&self.prices),
             policy: Arc::clone(&self.policy),
             used: 0,
@@ -487,7 +504,16 @@ mod tests {
 
     async fn call(service: &Arc<Service>, effect: Effect, way: Way) -> Reply {
         let (caller, rights) = (Caller::local(), Arc::default());
-        service.call(effect, way, Map::new(), (&caller, &rights), Asker::nobody(), CancellationToken::new()).await
+        service
+            .call(
+                effect,
+                way,
+                Map::new(),
+                (&caller, &rights),
+                (Asker::nobody(), Views::default()),
+                CancellationToken::new(),
+            )
+            .await
     }
 
     #[tokio::test]

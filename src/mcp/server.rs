@@ -18,11 +18,12 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::apps;
+use super::apps::{self, Views};
 use super::catalog::{Catalog, Entry};
 use super::completions::Completions;
 use super::consent::{AskWay, Asker};
 use super::pages::CameIn;
+use super::picker;
 use super::principal::Principal;
 use super::prompts;
 use super::resources;
@@ -95,9 +96,10 @@ impl Server {
         params: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let entry = self.catalog.get(&params.name);
+        let views = Views::of(context);
+        let entry = self.entry(&params.name, views);
         let span = telemetry::tool_call(entry.map(Entry::name), &heard(context));
-        let answer = self.answer(entry, params, context).instrument(span.clone()).await;
+        let answer = self.answer(entry, params, views, context).instrument(span.clone()).await;
         match &answer {
             Ok(CallToolResponse::Complete(result)) => {
                 // A word of our own vocabulary, whatever the answer is about.
@@ -114,6 +116,7 @@ impl Server {
         &self,
         entry: Option<&Entry>,
         params: CallToolRequestParams,
+        views: Views,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let principal = self.principal(context)?;
@@ -122,10 +125,17 @@ impl Server {
             return Err(ErrorData::invalid_params(format!("Unknown tool: {name}"), None));
         };
         let asker = asker(context, &params);
-        let call = entry.call(params.arguments.unwrap_or_default(), principal, asker, context.ct.clone());
+        let arguments = params.arguments.unwrap_or_default();
+        let query = views.pages.then(|| apps::query(entry.name(), &arguments, &entry.secrets)).flatten();
+        let call = entry.call(arguments, principal, (asker, views), context.ct.clone());
         let reply = reporting(call, context).await;
         let mut response = match reply {
-            Reply::Done(object, is_error) => CallToolResponse::from(result(object, is_error)),
+            Reply::Done(mut object, is_error) => {
+                let meta = self.for_the_page(entry, query, &mut object, principal);
+                let mut result = result(object, is_error);
+                result.meta = meta;
+                CallToolResponse::from(result)
+            }
             Reply::Ask(asked) => CallToolResponse::InputRequired(*asked),
         };
         sign(&mut response, context);
@@ -138,6 +148,37 @@ fn one_page(page: Option<PaginatedRequestParams>, what: &str) -> Result<(), Erro
     match page.and_then(|page| page.cursor) {
         Some(_) => Err(ErrorData::invalid_params(format!("Unknown cursor: the list of {what} has one page"), None)),
         None => Ok(()),
+    }
+}
+
+impl Server {
+    /// What a client may call: every tool, and where it shows pages, what they call.
+    fn entry(&self, name: &str, views: Views) -> Option<&Entry> {
+        self.catalog.get(name).or_else(|| self.catalog.of_pages(name).filter(|_| views.pages))
+    }
+
+    /// What goes with an answer for the page that shows it, and is nobody else's: how to ask for more, and the tokens with
+    /// which a person buys there.
+    fn for_the_page(
+        &self,
+        entry: &Entry,
+        query: Option<Value>,
+        object: &mut Map<String, Value>,
+        principal: &Principal,
+    ) -> Option<MetaObject> {
+        if entry.name() == picker::NAME {
+            return picker::take_token(object).map(|tokens| apps::meta(picker::TOKENS, tokens));
+        }
+        let mut meta = apps::meta("truedy/query", query?);
+        // A number that was found with an own carrier's key is not bought with another.
+        let own =
+            meta.0.get("truedy/query").is_some_and(|query| query.get("carrier").is_some_and(|name| !name.is_null()));
+        let sells = || !own && self.catalog.get(picker::BUYS).is_some_and(|buys| buys.is_offered(principal));
+        if entry.name() == picker::SEARCHES && sells() {
+            let tokens = picker::tokens(&principal.tenant.service, &principal.caller, object);
+            meta.0.insert(picker::TOKENS.to_owned(), tokens);
+        }
+        Some(meta)
     }
 }
 
@@ -230,12 +271,15 @@ impl ServerHandler for Server {
     ) -> Result<ListToolsResult, ErrorData> {
         one_page(page, "tools")?;
         let principal = self.principal(&context)?;
-        let offered = self.catalog.entries().iter().filter(|entry| entry.is_offered(principal));
+        let of_pages = if apps::shows(&context) { self.catalog.entries_of_pages() } else { &[] };
+        let offered = self.catalog.entries().iter().chain(of_pages).filter(|entry| entry.is_offered(principal));
         let mut result = ListToolsResult::with_all_items(
             offered.map(|entry| entry.shown(&principal.tenant.service.policy).clone()).collect(),
         );
         if is_modern(&context) {
             let (fresh, scope) = self.freshness();
+            // Nobody else's client may be given what this one alone can show.
+            let scope = if of_pages.is_empty() { scope } else { CacheScope::Private };
             result = result.with_ttl_ms(fresh).with_cache_scope(scope);
             stamp(&mut result.meta);
         }
@@ -331,7 +375,7 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<ToolCard> {
-        self.catalog.get(name).map(|entry| entry.card.clone())
+        self.entry(name, Views { pages: true, ..Views::default() }).map(|entry| entry.card.clone())
     }
 
     async fn call_tool(

@@ -31,7 +31,7 @@ pub use answer::{Answer, Failure, Pointer, Undo};
 pub use arguments::Arguments;
 pub use creation::flight;
 pub use outcome::{not_configured, said};
-pub use prices::Prices;
+pub use prices::{Prices, priced};
 pub use readings::{AccountNumbers, AgentNames, NumberNames, OneNumber};
 pub use reconcile::reconcile;
 pub use record::Record;

@@ -58,6 +58,14 @@ impl Price {
     }
 }
 
+/// The number of an offer as [`search_numbers`](super::search_numbers) shows it, and its price in words.
+pub fn priced(offer: &Value) -> Option<(&str, String)> {
+    let text = |field: &str| offer.get(field).and_then(Value::as_str).map(str::to_owned);
+    let monthly = text("monthly").filter(|text| is_amount(text));
+    let price = Price { monthly, upfront: text("upfront"), currency: text("currency") };
+    Some((offer.get("number")?.as_str()?, price.words()))
+}
+
 /// Digits, with a point between them where there are decimals.
 fn is_amount(text: &str) -> bool {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));

@@ -115,11 +115,14 @@ impl Human {
 pub(crate) struct Question {
     pub(crate) message: String,
     pub(crate) form: Value,
+    /// What came with it for a page.
+    pub(crate) meta: Value,
 }
 
 #[derive(Clone)]
 struct Person {
     human: Human,
+    shows: Option<Value>,
     version: ProtocolVersion,
     asked: Arc<Mutex<Vec<Question>>>,
 }
@@ -143,23 +146,30 @@ impl Person {
 
 impl ClientHandler for Person {
     fn get_info(&self) -> ClientConfig {
-        let capabilities = match self.human {
+        let mut capabilities = match self.human {
             Human::Absent => ClientCapabilities::default(),
             Human::OpensLinks => serde_json::from_value(json!({ "elicitation": { "url": {} } })).unwrap(),
             _ => ClientCapabilities::builder().enable_elicitation().build(),
         };
+        if let Some(Value::Object(shows)) = &self.shows {
+            let extension = ("io.modelcontextprotocol/ui".to_owned(), shows.clone());
+            capabilities.extensions = Some([extension].into_iter().collect());
+        }
         ClientConfig::new(capabilities, Implementation::new("e2e", "1")).with_protocol_version(self.version.clone())
     }
 
     async fn create_elicitation(
         &self,
         request: ElicitRequestParams,
-        _: RequestContext<RoleClient>,
+        context: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
-        let ElicitRequestParams::FormElicitationParams { message, requested_schema, .. } = request else {
+        let ElicitRequestParams::FormElicitationParams { message, requested_schema, meta: inside } = request else {
             panic!("only forms are asked for");
         };
-        let question = Question { message, form: serde_json::to_value(&requested_schema).unwrap() };
+        let form = serde_json::to_value(&requested_schema).unwrap();
+        // Of a request of its own rmcp takes it out; of one within a result it does not.
+        let meta = serde_json::to_value(inside.unwrap_or(context.meta)).unwrap();
+        let question = Question { message, form, meta };
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(question.clone());
         let content = match &self.human {
             Human::Absent | Human::OpensLinks => panic!("asked, although nobody can be: {question:?}"),
@@ -195,6 +205,7 @@ enum Truedy {
 #[derive(Clone)]
 pub(crate) struct Setup {
     human: Human,
+    shows: Option<Value>,
     version: ProtocolVersion,
     flags: Vec<String>,
     truedy: Truedy,
@@ -209,6 +220,12 @@ impl Setup {
     /// Speaks this version of the protocol.
     pub(crate) fn speaking(mut self, version: ProtocolVersion) -> Self {
         self.version = version;
+        self
+    }
+
+    /// Its client shows pages, and declares this of it.
+    pub(crate) fn showing(mut self, declared: Value) -> Self {
+        self.shows = Some(declared);
         self
     }
 
@@ -260,7 +277,8 @@ impl Setup {
         } else {
             ClientLifecycleMode::Initialize
         };
-        let person = Person { human: self.human, version: self.version.clone(), asked: Arc::default() };
+        let person =
+            Person { human: self.human, shows: self.shows, version: self.version.clone(), asked: Arc::default() };
         let connected = person.clone().serve_with_lifecycle(transport, lifecycle);
         let connection = patiently(connected).await.expect("the server answers the handshake");
         let agreed = connection.peer_info().expect("the server says who it is").protocol_version.clone();
@@ -364,7 +382,7 @@ impl Word {
 impl Agent {
     /// An agent with this person behind it, in the newest protocol on a sandbox of its own.
     pub(crate) fn with(human: Human) -> Setup {
-        Setup { human, version: Era::New.version(), flags: Vec::new(), truedy: Truedy::Alone }
+        Setup { human, shows: None, version: Era::New.version(), flags: Vec::new(), truedy: Truedy::Alone }
     }
 
     /// An agent whose client cannot ask anybody.
@@ -395,6 +413,26 @@ impl Agent {
             }),
             Err(error) => panic!("{tool} was not answered: {error}"),
         }
+    }
+
+    /// Calls a tool as a page does, which is passed on the whole result.
+    pub(crate) async fn result(&self, tool: &str, arguments: Value) -> Value {
+        let result = patiently(self.connection.call_tool(params(tool, arguments))).await;
+        serde_json::to_value(result.unwrap_or_else(|error| panic!("{tool} was not answered: {error}"))).unwrap()
+    }
+
+    /// Calls what is no tool for this client; what the protocol says of it.
+    pub(crate) async fn unknown(&self, tool: &str, arguments: Value) -> String {
+        match patiently(self.connection.call_tool(params(tool, arguments))).await {
+            Err(ServiceError::McpError(error)) => error.message.to_string(),
+            other => panic!("{tool} is there: {other:?}"),
+        }
+    }
+
+    /// Reads a resource.
+    pub(crate) async fn resource(&self, uri: &str) -> Value {
+        let read = self.connection.read_resource(ReadResourceRequestParams::new(uri));
+        serde_json::to_value(patiently(read).await.unwrap()).unwrap()
     }
 
     /// The numbers of the account, or those that fit.
@@ -429,7 +467,7 @@ impl Agent {
                 assert_eq!(requests.keys().collect::<Vec<_>>(), ["confirm"], "one question");
                 let asks = &requests["confirm"]["params"];
                 let message = asks["message"].as_str().expect("a message").to_owned();
-                let question = Question { message, form: asks["requestedSchema"].clone() };
+                let question = Question { message, form: asks["requestedSchema"].clone(), meta: asks["_meta"].clone() };
                 Word::Asked { question, state: asked["requestState"].as_str().expect("a state").to_owned() }
             }
             other => panic!("{other:?}"),

@@ -132,7 +132,12 @@ async fn every_tool_says_what_it_may_do() {
             name(tool)
         );
         let grave = ["purchase_number", "release_number"].contains(&name(tool));
-        let expected = if grave { json!({ "anthropic/requiresUserInteraction": true }) } else { Value::Null };
+        let expected = match name(tool) {
+            _ if grave => json!({ "anthropic/requiresUserInteraction": true }),
+            "list_numbers" => json!({ "ui": { "resourceUri": "ui://truedy/inventory.html" } }),
+            "search_numbers" => json!({ "ui": { "resourceUri": "ui://truedy/number-picker.html" } }),
+            _ => Value::Null,
+        };
         assert_eq!(tool["_meta"], expected, "{}", name(tool));
     }
     let titles: BTreeSet<&str> = tools.iter().filter_map(|tool| tool["title"].as_str()).collect();

@@ -11,6 +11,7 @@ mod agent;
 mod beside_tools;
 mod budgets;
 mod campaign;
+mod cards;
 mod carriers;
 mod catalog;
 mod certificate;

@@ -3,21 +3,11 @@
 
 import { join } from "node:path";
 
-import { chromium } from "playwright-core";
-
+import { beyond, contrast, launch } from "./browser.mjs";
 import { check, finish, folder } from "./conversation.mjs";
 import { serveHttp } from "./server.mjs";
 
 const [PROGRAM] = process.argv.slice(2);
-const CHROMIUM = "/usr/bin/chromium";
-const QUIET = [
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 const SIZES = { phone: { width: 320, height: 640 }, tablet: { width: 768, height: 1024 }, desk: { width: 1280, height: 800 } };
 const TITLE = "Truedy phone numbers: MCP server";
 
@@ -32,37 +22,6 @@ async function visit(browser, url, options) {
   page.on("request", (request) => asked.push(request.url()));
   const answer = await page.goto(url.href, { waitUntil: "networkidle" });
   return { page, said, asked, answer };
-}
-
-/** Elements that reach beyond the right edge of the window. */
-const beyond = () =>
-  [...document.querySelectorAll("body *")]
-    .filter((element) => element.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5)
-    .map((element) => element.outerHTML.slice(0, 80));
-
-/** How well the text of each element stands out from what is behind it: the lowest ratio, by WCAG 2. */
-function contrast() {
-  const channels = (color) => color.match(/[\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-  };
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const color = channels(getComputedStyle(at).backgroundColor);
-      if (color.length < 4 || color[3] > 0) return color;
-    }
-    return [255, 255, 255];
-  };
-  const texts = [...document.querySelectorAll("body *")].filter((element) =>
-    [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim()),
-  );
-  return Math.min(
-    ...texts.map((element) => {
-      const lights = [channels(getComputedStyle(element).color), behind(element)].map(luminance).sort((a, b) => b - a);
-      return (lights[0] + 0.05) / (lights[1] + 0.05);
-    }),
-  );
 }
 
 async function look(browser, url, name, options) {
@@ -108,8 +67,7 @@ const running = await serveHttp(PROGRAM, scratch, ["--sandbox", "--ephemeral", "
 const url = new URL("/", running.url);
 let browser;
 try {
-  // A profile of its own, which is removed at the end; without the sandbox, since root has none.
-  browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, chromiumSandbox: false, args: QUIET });
+  browser = await launch();
   for (const colorScheme of ["light", "dark"]) {
     for (const [name, viewport] of Object.entries(SIZES)) await look(browser, url, name, { viewport, colorScheme });
   }
