@@ -58,7 +58,7 @@ impl Price {
     }
 }
 
-/// The number of an offer as [`search_numbers`](super::search_numbers) shows it, and its price in words.
+/// The number of an offer as a search shows it, and its price in words.
 pub fn priced(offer: &Value) -> Option<(&str, String)> {
     let text = |field: &str| offer.get(field).and_then(Value::as_str).map(str::to_owned);
     let monthly = text("monthly").filter(|text| is_amount(text));

@@ -40,7 +40,7 @@ function ledger(file) {
 async function listening(answer) {
   const server = createServer(answer);
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { origin: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
+  return { origin: `http://127.0.0.1:${server.address().port}`, close: () => server.close().closeAllConnections() };
 }
 
 /** What must hold of a page in any host. `frame` is its own. */
@@ -68,13 +68,14 @@ async function inspect(frame, name, ground, { scrolls = true } = {}) {
 
 // --- a host of our own -------------------------------------------------------------------------------------------
 
-async function ownHost(browser) {
+async function ownHost(browser, ends) {
   const scratch = folder("cards");
   const file = join(scratch, "ledger.jsonl");
   const { outputFiles } = await build({ entryPoints: [here("cards-host.js")], bundle: true, write: false, format: "iife", logLevel: "silent" });
   const client = new Client(INFO, { capabilities: { elicitation: { form: {} }, extensions: SHOWS }, versionNegotiation: { mode: "auto" } });
   const args = ["stdio", "--sandbox", "--ephemeral", "--ledger", file, "--fault", "rate_limit=0", "--release-in-use"];
   await client.connect(new StdioClientTransport({ command: PROGRAM, args }));
+  ends.push(() => client.close());
   // Pages come from another origin than the host, as the specification has it.
   const read = async (uri) => (await client.readResource({ uri })).contents[0];
   const pages = await listening(async (request, response) => {
@@ -84,6 +85,8 @@ async function ownHost(browser) {
   const style = "body { margin: 0; } html { background: light-dark(#fff, #121212); } iframe { width: 100%; border: 0; color-scheme: inherit; }";
   const place = `<!doctype html><html lang="en"><title>Host</title><link rel="icon" href="data:,"><style>${style}</style><main id="place"></main><script>${outputFiles[0].text}</script>`;
   const host = await listening((_, response) => response.writeHead(200, { "content-type": "text/html; charset=utf-8" }).end(place));
+
+  ends.push(host.close, pages.close);
 
   /** The host in a window of this width and theme; it says what is said and asked for meanwhile. */
   async function open(width, theme) {
@@ -140,6 +143,12 @@ async function ownHost(browser) {
       await window.page.evaluate((theme) => change(theme), theme === "light" ? "dark" : "light");
       await until("the theme changes", async () => (await frame.evaluate(() => getComputedStyle(document.body).color)) !== shown);
       check(`${name}: it follows the host's theme`, true);
+      await frame.evaluate(() => {
+        const forged = { jsonrpc: "2.0", method: "ui/notifications/tool-result", params: { structuredContent: { offers: [] } } };
+        postMessage(forged, "*");
+        return new Promise((resolve) => addEventListener("message", () => setTimeout(resolve), { once: true }));
+      });
+      check(`${name}: who is not the host is not listened to`, (await frame.locator("input[type=radio]").count()) === 5, await text(frame, "count"));
       const fetched = await frame.evaluate((url) => fetch(url).then(() => "came", () => "refused"), host.origin);
       check(`${name}: a fetch from inside is refused`, fetched === "refused", fetched);
       await window.page.close();
@@ -281,9 +290,6 @@ async function ownHost(browser) {
     const result = await client.callTool({ name: "release_number", arguments: { number_id: IDLE, confirm: true } });
     check("a card that is taken away releases nothing", result.structuredContent.status === "human_declined" && ledger(file)("DELETE", "") === 1, result.structuredContent);
   }
-  await client.close();
-  host.close();
-  pages.close();
 }
 
 // --- MCP Inspector -----------------------------------------------------------------------------------------------
@@ -353,15 +359,17 @@ async function inspector(browser) {
 }
 
 let browser;
+const ends = [];
 try {
   browser = await launch();
   console.log("a host of our own");
-  await ownHost(browser);
+  await ownHost(browser, ends);
   console.log("MCP Inspector");
   await inspector(browser);
 } catch (error) {
   check("gets through", false, String(error?.stack ?? error));
 } finally {
   await browser?.close();
+  for (const end of ends) await end();
 }
 finish();
