@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use super::secrets::{API_KEY, AUTH_TOKEN, SIP_PASSWORD, nowhere};
 use super::served::{Answer, Served, Talk, message, request};
-use super::upstream::{CREDENTIALS, IMPORT, LIST, Upstream};
+use super::upstream::{CREDENTIALS, IMPORT, LIST, Play, Upstream};
 use super::wire::{Called, Era, LONG, MODERN, Wire, program, server};
 
 const NUMBER: &str = "+12125550143";
@@ -446,4 +446,25 @@ async fn nobody_can_fill_the_server_with_pages() {
         refused += usize::from(answer["result"]["structuredContent"]["status"] == "human_unavailable");
     }
     assert_eq!(refused, 4, "eight pages at a time");
+}
+
+#[tokio::test]
+async fn what_was_entered_does_not_come_back_when_truedy_repeats_it() {
+    for era in Era::BOTH {
+        let upstream = Upstream::start();
+        upstream.on(IMPORT, |seen, _| {
+            let input = seen.json();
+            let detail = json!([{ "type": "value_error", "loc": ["body", "phone_number"], "msg": format!("no: {input}"), "input": input }]);
+            Play::json(422, &json!({ "detail": detail }))
+        });
+        let wire = Wire::able(server(&upstream.base_url()), era, opens_pages());
+        let (mut talk, asked) = Talking::until_asked(wire, era, twilio());
+        talk.reply("accept");
+        let fields = [("api_key", API_KEY), ("auth_token", AUTH_TOKEN)];
+        assert_eq!(fill(asked["url"].as_str().unwrap(), &fields).await.status, 200);
+        let refused = talk.result();
+        assert!(refused.is_error() && refused.0.to_string().contains("redacted"), "{refused:?}");
+        nowhere("the result", &refused.0.to_string(), &[API_KEY, AUTH_TOKEN]);
+        nowhere("standard error", &talk.wire.running.stderr(), &[API_KEY, AUTH_TOKEN]);
+    }
 }

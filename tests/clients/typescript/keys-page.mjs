@@ -8,14 +8,11 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-import { chromium } from "playwright-core";
-
+import { launch } from "./browser.mjs";
 import { check, finish, folder } from "./conversation.mjs";
 import { serveHttp } from "./server.mjs";
 
 const [PROGRAM] = process.argv.slice(2);
-const CHROMIUM = "/usr/bin/chromium";
-const QUIET = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const REVISION = "2026-07-28";
 const KEY = "KEY0123456789ABCDEF_hunter2hunter2";
@@ -137,7 +134,7 @@ async function importBy(browser, client, options) {
 const scratch = folder("keys-page");
 let browser;
 try {
-  browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, chromiumSandbox: false, args: QUIET });
+  browser = await launch();
   for (const colorScheme of ["light", "dark"]) {
     await importBy(browser, overStdio([]), { colorScheme, name: "stdio" });
     await importBy(browser, await overHttp([]), { colorScheme, name: "HTTP" });
