@@ -21,7 +21,7 @@ use truedy_mcp::guard::Policy;
 use truedy_mcp::http::{AllowedHost, Door, HttpServer, Listen, Setup};
 use truedy_mcp::journal::{Journal, Place};
 use truedy_mcp::mcp::{
-    Bounds, Catalog, Crowd, Keys, Pages, Parts, Principal, Service, SessionMode, Streamable, Upstream,
+    Bounds, Catalog, Crowd, KeyPages, Keys, Parts, Principal, Service, SessionMode, Streamable, Upstream,
 };
 
 type Served<T> = Result<T, Box<dyn Error>>;
@@ -129,7 +129,7 @@ pub(crate) async fn on_our_edge() -> Served<()> {
         redactor: Arc::default(),
         crowd: Crowd::new(Bounds::ALONE),
         carriers: CarrierProfiles::default(),
-        pages: Pages::nowhere(),
+        pages: KeyPages::nowhere(),
     });
     let setup = Setup {
         listen: Listen::Tcp(ANYWHERE),

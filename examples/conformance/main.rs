@@ -19,7 +19,7 @@ use truedy_mcp::domain::{CarrierProfiles, Redactor};
 use truedy_mcp::guard::Policy;
 use truedy_mcp::http::{AllowedHost, AllowedOrigin, Door, HttpServer, Setup};
 use truedy_mcp::journal::{Journal, Place};
-use truedy_mcp::mcp::{Bounds, Crowd, Keys, Pages, Parts, Principal, Service, SessionMode, Streamable, Upstream};
+use truedy_mcp::mcp::{Bounds, Crowd, KeyPages, Keys, Parts, Principal, Service, SessionMode, Streamable, Upstream};
 
 use server::Server;
 use table::Table;
@@ -65,7 +65,7 @@ fn somebody(keys: Keys) -> Principal {
             redactor: Arc::new(Redactor::default()),
             crowd: Crowd::new(Bounds::ALONE),
             carriers: CarrierProfiles::default(),
-            pages: Pages::nowhere(),
+            pages: KeyPages::nowhere(),
         }),
         "conformance",
     )

@@ -12,7 +12,7 @@ use super::{Exit, complain, logging, open, print, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::Redactor;
 use crate::journal::State;
-use crate::mcp::{Asker, Catalog, Entry, Pages, Principal, Reply, Views};
+use crate::mcp::{Asker, Catalog, Entry, KeyPages, Principal, Reply, Views};
 
 /// How long the end of a change is waited for after its answer.
 const WAITING: Duration = Duration::from_secs(20);
@@ -32,7 +32,7 @@ pub struct CallArgs {
 pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
     let _traced = logging::start(settings, &redactor);
-    let service = open::service(settings, &redactor, Pages::nowhere())?;
+    let service = open::service(settings, &redactor, KeyPages::nowhere())?;
     let local = Principal::local(Arc::clone(&service), settings.mode());
     let catalog = Catalog::new();
     let Some(entry) = catalog.get(&call.tool) else {

@@ -17,6 +17,7 @@ use crate::domain::{
     AccessField, AccountSid, Argument, Caller, CarrierName, CarrierProfile, Origin, ProviderType, Redactor, Secret,
     SipServer, SipUsername, looks_like_key,
 };
+use crate::mcp::Catalog;
 use crate::truedy::{Call, Client, Error, Nature, Request};
 
 /// How `--from` is written.
@@ -32,7 +33,7 @@ pub struct CarriersArgs {
 enum CarriersCommand {
     /// Write a profile into the file, which is made if it is missing. Comments and order stay.
     #[command(
-        after_help = "Fields: telnyx api_key; twilio api_key, account_sid, auth_token; custom_sip sip_username, sip_password, sip_server.\n\nExamples:\n  truedy-mcp carriers add main --provider telnyx --from api_key=env:TELNYX_API_KEY\n  truedy-mcp carriers add line --provider twilio --account-sid AC0123 \\\n    --from api_key=file:/etc/truedy/twilio.key --from \"auth_token=command:pass show twilio/token\"\n  truedy-mcp carriers add trunk --provider custom_sip --sip-username trunk-1 \\\n    --sip-server sip.example.com --from sip_password=keyring:truedy/trunk"
+        after_help = "Fields: telnyx api_key; twilio api_key, account_sid, auth_token; custom_sip sip_username, sip_password, sip_server.\n\nExamples:\n  truedy-mcp carriers add main --provider telnyx --from api_key=env:TELNYX_API_KEY\n  truedy-mcp carriers add line --provider twilio --account-sid AC0123 \\\n    --from api_key=file:/etc/truedy/twilio.key --from \"auth_token=command:pass show twilio/token\"\n  truedy-mcp carriers add trunk --provider custom_sip --sip-username trunk-1 \\\n    --sip-server sip.example.com --from sip_password=env:TRUNK_PASSWORD\n\nkeyring: needs a build with --features keyring."
     )]
     Add(AddArgs),
     /// Show the profiles: name, carrier, and where each value is; never a value. Nothing is read or run.
@@ -151,11 +152,23 @@ fn add(settings: &Settings, add: &AddArgs) -> Result<Exit, ConfigError> {
         return Err(ConfigError(sentence));
     }
     settings.add_carrier(tenant.as_deref(), &NewCarrier { name: name.clone(), provider, fields }, *replace)?;
+    let whose = tenant.as_ref().map(|tenant| format!(" --tenant {tenant}")).unwrap_or_default();
+    let at = file.display();
     print(&format!(
-        "{name} is in {}. See whether it can be read: truedy-mcp carriers test {name}\nRunning servers take it up when they are started again.\n",
-        file.display()
+        "{name} is in {at}. See whether it can be read: truedy-mcp carriers test {name}{whose} --config {at}\nRunning servers take it up when they are started again.\n"
     ));
+    if let Some(advised) = advised(provider, &given) {
+        complain(&advised);
+    }
     Ok(Exit::Fine)
+}
+
+/// What a carrier should be given besides, though it may be left out.
+fn advised(provider: ProviderType, given: &[AccessField]) -> Option<String> {
+    let missing = AccessField::of(provider).iter().find(|(field, _)| field.is_advised() && !given.contains(field));
+    missing.map(|(field, _)| {
+        format!("without {} Truedy may refuse to import from {provider}: add --account-sid", field.name())
+    })
 }
 
 fn remove(settings: &Settings, remove: &RemoveArgs) -> Result<Exit, ConfigError> {
@@ -332,25 +345,31 @@ fn test(settings: &Settings, test: &TestArgs) -> Result<Exit, ConfigError> {
     let runtime = open::runtime()?;
     let mut all = Vec::new();
     for (tenant, profile) in chosen {
-        let (mut fields, mut key) = (Vec::new(), None);
+        let (mut fields, mut key, mut server) = (Vec::new(), None, None);
         for source in profile.sources() {
             let read = profile.read_one(source).map(|value| {
                 std::mem::forget(redactor.hold(&value));
-                if source.0 == AccessField::ApiKey {
-                    key = Some(value);
+                match source.0 {
+                    AccessField::ApiKey => key = Some(value),
+                    AccessField::SipServer => server = SipServer::try_from(value.expose()).ok(),
+                    _ => {}
                 }
             });
             fields.push((source.0, source.1.origin(), read));
         }
         let unread = fields.iter().any(|(_, _, read)| read.is_err());
+        let given: Vec<AccessField> = fields.iter().map(|(field, _, _)| *field).collect();
         let (exit, accepted, found) = match (profile.provider(), key) {
             _ if unread => (Exit::Failed, None, "not asked, since not all of it can be read".to_owned()),
             (ProviderType::Telnyx, Some(key)) => runtime.block_on(asked(tenant, &key, test.offline, &redactor))?,
-            _ => (
-                Exit::Fine,
-                None,
-                "Truedy does not check these credentials, so only whether they can be read was tested".to_owned(),
-            ),
+            _ => match refused_host(tenant, server.as_ref())? {
+                Some(why) => (Exit::Failed, None, why),
+                None => {
+                    let more = advised(profile.provider(), &given).map(|more| format!("; {more}")).unwrap_or_default();
+                    let tested = "Truedy does not check these credentials, so only whether they can be read was tested";
+                    (Exit::Fine, None, format!("{tested}{more}"))
+                }
+            },
         };
         all.push(Tested { tenant, profile, fields, verdict: (accepted, found), exit });
     }
@@ -363,6 +382,12 @@ fn test(settings: &Settings, test: &TestArgs) -> Result<Exit, ConfigError> {
     };
     print(&redactor.text(&text));
     Ok(exit)
+}
+
+/// Why the operator's own policy would not let a trunk be imported from, if it would not.
+fn refused_host(tenant: &TenantSettings, server: Option<&SipServer>) -> Result<Option<String>, ConfigError> {
+    let policy = tenant.settings.policy(&Catalog::names())?;
+    Ok(server.and_then(|server| policy.admit_sip(server).err()).map(|refusal| refusal.summary))
 }
 
 /// Whether Truedy takes a Telnyx key: it looks for one number with it, which costs nothing.

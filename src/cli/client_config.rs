@@ -2,11 +2,14 @@
 //!
 //! Every snippet has an `env` entry: some clients strip inherited variables whose names speak of keys.
 
+use std::path::Path;
+
 use clap::{Args, Subcommand};
 use serde_json::json;
 use url::Url;
 
 use super::{Client, Exit, print};
+use crate::config::Settings;
 
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
@@ -29,9 +32,9 @@ enum ConfigCommand {
     },
 }
 
-pub(super) fn run(arguments: &ConfigArgs) -> Exit {
+pub(super) fn run(settings: &Settings, arguments: &ConfigArgs) -> Exit {
     let ConfigCommand::Print { client, http, url } = &arguments.command;
-    print(&if *http { http_snippet(*client, url.as_str()) } else { snippet(*client) });
+    print(&if *http { http_snippet(*client, url.as_str()) } else { snippet(*client, settings.config.as_deref()) });
     Exit::Fine
 }
 
@@ -93,16 +96,33 @@ fn http_snippet(client: Client, url: &str) -> String {
     }
 }
 
-/// The snippet, with a first line that says where it goes.
-pub(super) fn snippet(client: Client) -> String {
+/// The snippet, with a first line that says where it goes. The configuration file, where one is named, goes with it: a client
+/// does not pass on the variables of a shell.
+pub(super) fn snippet(client: Client, config: Option<&Path>) -> String {
     let pretty = |value: serde_json::Value| serde_json::to_string_pretty(&value).unwrap_or_default();
-    let entry = |key: &str| json!({ "command": "truedy-mcp", "args": ["stdio"], "env": { "TRUEDY_API_KEY": key } });
+    let mut arguments = vec!["stdio".to_owned()];
+    if let Some(file) = config {
+        // A client starts it anywhere.
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        arguments.extend(["--config".to_owned(), file.display().to_string()]);
+    }
+    let entry = |key: &str| json!({ "command": "truedy-mcp", "args": arguments, "env": { "TRUEDY_API_KEY": key } });
+    // Quoted as a shell, TOML and YAML read it alike.
+    let quoted = |text: &String| {
+        if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b)) {
+            text.clone()
+        } else {
+            format!("'{text}'")
+        }
+    };
+    let shell = arguments.iter().map(quoted).collect::<Vec<_>>().join(" ");
+    let list = json!(arguments);
     match client {
         Client::ClaudeCode => format!(
             "# Claude Code: run this once, or put the JSON below into .mcp.json of a project\n\
-             # claude mcp add truedy -e 'TRUEDY_API_KEY=${{TRUEDY_API_KEY}}' -- truedy-mcp stdio\n{}\n",
+             # claude mcp add truedy -e 'TRUEDY_API_KEY=${{TRUEDY_API_KEY}}' -- truedy-mcp {shell}\n{}\n",
             pretty(
-                json!({ "mcpServers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": ["stdio"], "env": { "TRUEDY_API_KEY": "${TRUEDY_API_KEY}" } } } })
+                json!({ "mcpServers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": arguments, "env": { "TRUEDY_API_KEY": "${TRUEDY_API_KEY}" } } } })
             )
         ),
         Client::ClaudeDesktop => format!(
@@ -113,19 +133,20 @@ pub(super) fn snippet(client: Client) -> String {
             "# VS Code: .vscode/mcp.json; it asks for the key once and keeps it\n{}\n",
             pretty(json!({
                 "inputs": [{ "type": "promptString", "id": "truedy-key", "description": "Truedy API key", "password": true }],
-                "servers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": ["stdio"], "env": { "TRUEDY_API_KEY": "${input:truedy-key}" } } }
+                "servers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": arguments, "env": { "TRUEDY_API_KEY": "${input:truedy-key}" } } }
             }))
         ),
         Client::Cursor => format!(
             "# Cursor: ~/.cursor/mcp.json or .cursor/mcp.json\n{}\n",
             pretty(json!({ "mcpServers": { "truedy": entry("${env:TRUEDY_API_KEY}") } }))
         ),
-        Client::Codex => "# Codex: ~/.codex/config.toml\n\
+        Client::Codex => format!(
+            "# Codex: ~/.codex/config.toml\n\
              [mcp_servers.truedy]\n\
              command = \"truedy-mcp\"\n\
-             args = [\"stdio\"]\n\
-             env = { TRUEDY_API_KEY = \"your key\" }\n"
-            .to_owned(),
+             args = {list}\n\
+             env = {{ TRUEDY_API_KEY = \"your key\" }}\n"
+        ),
         Client::Gemini => format!(
             "# Gemini CLI: ~/.gemini/settings.json\n{}\n",
             pretty(json!({ "mcpServers": { "truedy": entry("$TRUEDY_API_KEY") } }))
@@ -133,10 +154,11 @@ pub(super) fn snippet(client: Client) -> String {
         Client::Zed => format!(
             "# Zed: settings.json\n{}\n",
             pretty(
-                json!({ "context_servers": { "truedy": { "source": "custom", "command": "truedy-mcp", "args": ["stdio"], "env": { "TRUEDY_API_KEY": "your key" } } } })
+                json!({ "context_servers": { "truedy": { "source": "custom", "command": "truedy-mcp", "args": arguments, "env": { "TRUEDY_API_KEY": "your key" } } } })
             )
         ),
-        Client::Goose => "# Goose: ~/.config/goose/config.yaml\n\
+        Client::Goose => format!(
+            "# Goose: ~/.config/goose/config.yaml\n\
              extensions:\n  \
              truedy:\n    \
              name: Truedy\n    \
@@ -144,11 +166,11 @@ pub(super) fn snippet(client: Client) -> String {
              type: stdio\n    \
              enabled: true\n    \
              cmd: truedy-mcp\n    \
-             args: [stdio]\n    \
+             args: {list}\n    \
              envs:\n      \
              TRUEDY_API_KEY: your key\n    \
              timeout: 300\n"
-            .to_owned(),
+        ),
     }
 }
 
@@ -173,7 +195,10 @@ mod tests {
     #[test]
     fn every_snippet_carries_the_key_in_its_own_environment() {
         for client in Client::value_variants() {
-            let text = snippet(*client);
+            let named = snippet(*client, Some(Path::new("/etc/truedy/our config.toml")));
+            assert!(named.contains("--config") && named.contains("/etc/truedy/our config.toml"), "{named}");
+            let text = snippet(*client, None);
+            assert!(!text.contains("--config"), "{text}");
             assert!(text.starts_with("# ") && text.contains("TRUEDY_API_KEY") && text.contains("stdio"), "{client:?}");
             let json: String = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
             if json.starts_with('{') {

@@ -183,7 +183,7 @@ pub fn run() -> ExitCode {
         Some(Command::Doctor(arguments)) => doctor::run(settings, &arguments),
         Some(Command::Operations(arguments)) => operations::run(settings, &arguments),
         Some(Command::Carriers(arguments)) => carriers::run(settings, &arguments),
-        Some(Command::Config(arguments)) => Ok(client_config::run(&arguments)),
+        Some(Command::Config(arguments)) => Ok(client_config::run(settings, &arguments)),
         Some(Command::Completions { shell }) => Ok(completions(shell)),
         Some(Command::Man) => Ok(man()),
     };

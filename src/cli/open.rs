@@ -7,7 +7,7 @@ use super::complain;
 use crate::config::{ConfigError, Settings, TenantSettings};
 use crate::domain::{Caller, CarrierProfiles, Redactor, Refusal, Secret, Status};
 use crate::journal::{Journal, Place};
-use crate::mcp::{Bounds, Catalog, Crowd, Keys, Pages, Parts, Service, Tenant, Upstream};
+use crate::mcp::{Bounds, Catalog, Crowd, KeyPages, Keys, Parts, Service, Tenant, Upstream};
 use crate::sandbox::{KEY, Sandbox};
 use crate::truedy::{Client, Rate, Setup};
 
@@ -16,7 +16,7 @@ use crate::truedy::{Client, Rate, Setup};
 pub(super) fn service(
     settings: &Settings,
     redactor: &Arc<Redactor>,
-    pages: Arc<Pages>,
+    pages: Arc<KeyPages>,
 ) -> Result<Arc<Service>, ConfigError> {
     let mut tenants = settings.tenants()?;
     let (Some(tenant), true) = (tenants.pop(), tenants.is_empty()) else {
@@ -44,7 +44,7 @@ pub(super) fn tenants(
     let (keys, crowd, names) = (keys(settings)?, Crowd::new(Bounds::SHARED), Catalog::names());
     let shared = open_journal(settings, redactor, String::new())?;
     // A page is kept by the process that opened it, and its form may reach any replica.
-    let pages = if replicas > 1 { Pages::nowhere() } else { Pages::here() };
+    let pages = if replicas > 1 { KeyPages::nowhere() } else { KeyPages::here() };
     let mut tenants = Vec::new();
     for source in settings.tenants()? {
         let key = if settings.sandbox { None } else { source.key()? };

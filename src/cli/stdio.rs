@@ -10,7 +10,7 @@ use super::{Exit, complain, logging, open, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::Redactor;
 use crate::http::serve_pages;
-use crate::mcp::{Pages, Principal, Server, serve_stdio};
+use crate::mcp::{KeyPages, Principal, Server, serve_stdio};
 
 pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
@@ -40,9 +40,9 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
 }
 
 /// Pages on loopback, from the first that is needed on.
-fn pages_of(starter: &Arc<OnceLock<Principal>>) -> Arc<Pages> {
+fn pages_of(starter: &Arc<OnceLock<Principal>>) -> Arc<KeyPages> {
     let starter = Arc::clone(starter);
-    Pages::on_loopback(Box::new(move || {
+    KeyPages::on_loopback(Box::new(move || {
         let principal = starter.get().cloned();
         Box::pin(async move { serve_pages(principal.ok_or("the server has not started yet")?).await })
     }))

@@ -125,6 +125,10 @@ impl Settings {
         let failed = |error: io::Error| unchanged(error.to_string());
         let place = place_of(file).map_err(failed)?;
         let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if there && !folder.exists() {
+            make_folder(folder)
+                .map_err(|error| unchanged(format!("its folder {} cannot be made: {error}", folder.display())))?;
+        }
         let _turn = Turn::on(folder).map_err(failed)?;
         let before = match fs::symlink_metadata(&place) {
             Ok(_) => Some(public_bytes(&place, FILE_LIMIT).map_err(unchanged)?),
@@ -158,6 +162,15 @@ impl Settings {
         }
         fs::rename(&fresh.0, &place).map_err(failed)
     }
+}
+
+/// Makes a folder of the user's alone, and those above it.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// The profiles of the file, or of one of its tenants.

@@ -104,8 +104,10 @@ impl Settings {
     /// The tenants that the configuration file names; without any, the one of the settings.
     pub fn tenants(&self) -> Result<Vec<TenantSettings>, ConfigError> {
         let Some(file) = &self.config else { return self.tenants_in(b"") };
-        let bytes = public_bytes(file, FILE_LIMIT)
-            .map_err(|why| ConfigError(format!("--config {} cannot be used: {why}.", file.display())))?;
+        let bytes = public_bytes(file, FILE_LIMIT).map_err(|why| {
+            let make = if file.exists() { "" } else { "; truedy-mcp carriers add makes it" };
+            ConfigError(format!("--config {} cannot be used: {why}{make}.", file.display()))
+        })?;
         self.tenants_in(&bytes)
     }
 

@@ -79,6 +79,18 @@ impl AccessField {
         }
     }
 
+    /// Whether it should be given although Truedy's reference does not ask for it: its code does (contract §9 row 26).
+    pub fn is_advised(self) -> bool {
+        self == Self::AccountSid
+    }
+
+    /// Those of these values that a carrier does not take.
+    pub fn foreign(provider: ProviderType, given: &[Self]) -> Vec<Problem> {
+        let mut problems = Self::misfits(provider, given);
+        problems.retain(|problem| given.iter().any(|field| field.name() == problem.field));
+        problems
+    }
+
     /// Everything wrong with giving a carrier these values and no others.
     pub fn misfits(provider: ProviderType, given: &[Self]) -> Vec<Problem> {
         let taken = Self::of(provider);
@@ -93,7 +105,12 @@ impl AccessField {
         };
         missing
             .map(|(field, _)| {
-                problem(*field, format!("it is missing, and {provider} needs it"), "a value for this field")
+                let expected = if field.is_secret() {
+                    "carrier in its place: a key should not pass through a conversation"
+                } else {
+                    "a value for this field"
+                };
+                problem(*field, format!("it is missing, and {provider} needs it"), expected)
             })
             .chain(foreign.map(|field| {
                 let expected = "no value; leave the field out, or choose the provider it belongs to";

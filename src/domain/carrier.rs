@@ -9,6 +9,17 @@ checked_choice! {
     Telnyx = "telnyx", Twilio = "twilio", CustomSip = "custom_sip"
 }
 
+impl ProviderType {
+    /// As people call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Telnyx => "Telnyx",
+            Self::Twilio => "Twilio",
+            Self::CustomSip => "the SIP trunk",
+        }
+    }
+}
+
 checked_text! {
     /// A Twilio account SID. Names an account, proves nothing.
     AccountSid,

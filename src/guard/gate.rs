@@ -2,7 +2,7 @@
 //!
 //! Order: protected, flag, interlock, token, person. The policy has been passed before anything was read.
 
-use crate::domain::{E164, Money, Object, ProviderType, Refusal, Status};
+use crate::domain::{AccessField, E164, Money, Object, ProviderType, Refusal, Status};
 
 use super::policy::{Ask, Level, Policy, denied};
 
@@ -41,6 +41,8 @@ pub struct Wanted {
     pub number: E164,
     /// The carrier whose account it opens.
     pub provider: ProviderType,
+    /// What is known already: no secret is among it.
+    pub known: Vec<(AccessField, String)>,
 }
 
 /// What a change puts at stake, found out by reading before anything is sent.

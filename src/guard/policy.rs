@@ -262,7 +262,7 @@ impl Policy {
             return Ok(());
         }
         let summary = format!(
-            "Nothing was done. {} may not be given here: the operator of this server keeps carrier keys out of conversations (rule inline_secrets). Name a carrier profile in carrier instead.",
+            "Nothing was done. {} may not be given here: the operator of this server keeps carrier keys out of conversations (rule inline_secrets). Name a carrier profile in carrier; or, to import, leave the keys out and give provider_type: a client that can open a page lets its user enter them there.",
             given.join(", ")
         );
         Err(denied("inline_secrets", &summary))

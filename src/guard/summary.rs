@@ -22,7 +22,7 @@ impl Policy {
         add((!self.protected.is_empty()).then(|| format!("protected against release: {}", self.protected.len())));
         add(self.release_in_use.then(|| "numbers in use may be released".to_owned()));
         add(self.sip_hosts.is_some().then(|| "SIP imports from listed hosts only".to_owned()));
-        add(self.no_inline_secrets.then(|| "carrier keys from profiles only".to_owned()));
+        add(self.no_inline_secrets.then(|| "carrier keys from profiles or the user's page only".to_owned()));
         add((self.ask == Ask::Off).then(|| "the user is not asked by form".to_owned()));
         rules
     }

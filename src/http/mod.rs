@@ -5,7 +5,6 @@ mod batch;
 mod body;
 mod door;
 mod edge;
-mod enter;
 mod envelope;
 mod host;
 mod html;
@@ -13,6 +12,7 @@ mod html;
 #[path = "../../tests/e2e/issuer.rs"]
 mod issuer;
 mod jwks;
+mod key_page;
 mod landing;
 mod life;
 mod listen;
@@ -25,8 +25,8 @@ mod watch;
 
 pub use admin::Check;
 pub use door::{Door, Verifiers};
-pub use enter::serve_pages;
 pub use host::{AllowedHost, AllowedOrigin};
+pub use key_page::serve_pages;
 pub use listen::Listen;
 pub use oauth::{OAuth, OAuthOptions};
 pub use server::{AdminSetup, HttpServer, Setup};

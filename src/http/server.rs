@@ -117,7 +117,7 @@ impl HttpServer {
             legacy_sse: setup.legacy_sse,
             scopes: setup.scopes,
             landing: Landing::new(setup.https),
-            enter: Default::default(),
+            key_page: Default::default(),
             scheme: match (setup.https, &setup.listen) {
                 (true, _) => Some("https"),
                 (false, Listen::Tcp(_)) => Some("http"),

@@ -19,9 +19,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::batch;
 use super::body::Bodies;
 use super::door::Door;
-use super::enter::{Enter, page_of, with_password_as_token};
 use super::envelope::{Envelope, Unreadable};
 use super::host::{AllowedHost, AllowedOrigin, NotLetIn, check_host, check_origin};
+use super::key_page::{KeyPage, page_of, with_password_as_token};
 use super::landing::Landing;
 use super::life::Life;
 use crate::guard::Scope;
@@ -70,7 +70,7 @@ pub(super) struct Site {
     /// The page for people.
     pub(super) landing: Landing,
     /// The pages on which they enter a carrier's keys.
-    pub(super) enter: Enter,
+    pub(super) key_page: KeyPage,
     /// `https` or `http`, as browsers reach it; `None` where none can: it listens on a socket in the file system.
     pub(super) scheme: Option<&'static str>,
     /// Whether it is still open.
@@ -173,8 +173,8 @@ impl Site {
             return refusal(StatusCode::NOT_FOUND, "There are no pages here.");
         };
         match self.door.enter(&with_password_as_token(&head.headers)).await {
-            Ok(principal) => self.enter.answer(head, body, (id, &origin), &principal).await,
-            Err(outside) => self.enter.stranger(&outside),
+            Ok(principal) => self.key_page.answer(head, body, (id, &origin), &principal).await,
+            Err(outside) => self.key_page.stranger(&outside),
         }
     }
 

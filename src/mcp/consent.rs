@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::pages::Pages;
+use super::key_pages::KeyPages;
 use super::seal::Keys;
 use crate::domain::{Caller, Refusal, Status, digest_of};
 use crate::guard::{Form, Question};
@@ -78,7 +78,7 @@ impl Asker {
     }
 
     /// Whether a person can be shown a page of this server.
-    pub(super) fn can_show_page(&self, pages: &Pages) -> bool {
+    pub(super) fn can_show_page(&self, pages: &KeyPages) -> bool {
         self.url && !matches!(self.way, AskWay::Nobody) && pages.can_show(self.came_in.as_deref())
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::instructions::instructions;
-use super::pages::{Shown, Unusable};
+use super::key_pages::{Shown, Unusable};
 use super::route::Service;
-use crate::domain::{AccessField, Caller, CarrierAccess, Problem, Secret, SipServer};
+use crate::domain::{AccessField, AccountSid, Caller, CarrierAccess, Problem, Secret, SipServer};
 use crate::guard::{Rights, Scope};
 
 /// One tenant: its own Truedy account, limits and view of the journal.
@@ -66,12 +66,19 @@ impl Principal {
     /// Enters these values on a page of this principal's; they are looked for in all that comes back from now on.
     pub fn fill_page(&self, id: &str, csrf: &str, given: Vec<(AccessField, Secret)>) -> Result<(), Unusable> {
         let service = &self.tenant.service;
+        let fields: Vec<AccessField> = given.iter().map(|(field, _)| *field).collect();
         let admit = |access: &CarrierAccess| match access.sip_server().map(|server| service.policy.admit_sip(&server)) {
             Some(Err(refusal)) => {
                 let reason = refusal.summary.trim_start_matches("Nothing was imported. ").to_owned();
                 Err(Problem::of::<SipServer>(AccessField::SipServer.name(), reason, None))
             }
-            _ => Ok(service.keep_hidden(access.secrets())),
+            _ => match AccessField::of(access.provider()).iter().find(|(field, _)| field.is_advised()) {
+                // Whoever has the page open has it, and without it the page would be spent for nothing.
+                Some((field, _)) if !fields.contains(field) => {
+                    Err(Problem::of::<AccountSid>(field.name(), "it is missing".to_owned(), None))
+                }
+                _ => Ok(service.keep_hidden(access.secrets())),
+            },
         };
         service.pages.fill(id, &self.caller, csrf, given, admit)
     }

@@ -17,7 +17,7 @@ use super::advice::{self, Stage};
 use super::apps::Views;
 use super::consent::{Asker, Consent};
 use super::crowd::Crowd;
-use super::pages::Pages;
+use super::key_pages::KeyPages;
 use super::seal::{Keys, Tokens};
 use crate::domain::{
     Caller, CarrierProfiles, Held, Problem, Redactor, Refusal, Secret, Status, clean_to, looks_like_key,
@@ -110,7 +110,7 @@ pub struct Parts {
     /// The operator's carrier profiles.
     pub carriers: CarrierProfiles,
     /// Where a person can enter a carrier's keys; shared likewise.
-    pub pages: Arc<Pages>,
+    pub pages: Arc<KeyPages>,
 }
 
 /// What every call shares.
@@ -126,7 +126,7 @@ pub struct Service {
     flying: Mutex<HashSet<String>>,
     crowd: Arc<Crowd>,
     pub(super) carriers: Arc<CarrierProfiles>,
-    pub(super) pages: Arc<Pages>,
+    pub(super) pages: Arc<KeyPages>,
     pub(super) tasks: TaskTracker,
     ending: CancellationToken,
 }
@@ -498,7 +498,7 @@ mod tests {
             redactor: Arc::default(),
             crowd: Crowd::new(Bounds::ALONE),
             carriers: CarrierProfiles::default(),
-            pages: Pages::nowhere(),
+            pages: KeyPages::nowhere(),
         })
     }
 

@@ -22,7 +22,7 @@ use super::apps::{self, Views};
 use super::catalog::{Catalog, Entry};
 use super::completions::Completions;
 use super::consent::{AskWay, Asker};
-use super::pages::CameIn;
+use super::key_pages::CameIn;
 use super::picker;
 use super::principal::Principal;
 use super::prompts;

@@ -266,6 +266,7 @@ impl Asked {
 }
 
 const NOT_IN_ACCOUNT: &str = "not_in_account";
+const NO_OUTBOUND: &str = "no_outbound_agent";
 const JOURNAL_UNREAD: &str = "journal_unread";
 
 /// The last operation that brought the number into the account or took it out.
@@ -358,7 +359,7 @@ fn absent(name: &str, history: Option<&[Operation]>, complete: bool) -> Vec<Find
             Finding::new(
                 NOT_IN_ACCOUNT,
                 Weight::Fault,
-                "The account does not list such a number; nothing of Truedy's answers it.",
+                "The account lists no number or id of exactly this form; a number is written with + and its country code.",
                 call(names::LIST_NUMBERS, json!({})),
             )
             .with("number", name),
@@ -573,7 +574,7 @@ impl Case {
                 &self.number.outbound,
             ),
             Direction::Outbound => (
-                "no_outbound_agent",
+                NO_OUTBOUND,
                 "No agent calls from the number. Assign one for outbound calls, if the user wants it to call out.",
                 &self.number.inbound,
             ),
@@ -586,7 +587,10 @@ impl Case {
             }
             _ => call(names::LIST_AGENTS, json!({ "status": "active" })),
         };
-        Finding::new(code, Weight::Fault, what, next).of(direction)
+        // A number that is answered need not call out; one that nobody answers leaves its callers with nothing.
+        let answered = direction == Direction::Outbound && matches!(other, Slot::Held(_));
+        let meant = answered && self.directions.len() > 1;
+        Finding::new(code, if meant { Weight::Check } else { Weight::Fault }, what, next).of(direction)
     }
 
     /// Whether the agents that hold the number can take and make calls.
@@ -716,7 +720,11 @@ fn summary(findings: &[Finding]) -> String {
     let (faults, unknown) = (codes(Weight::Fault), codes(Weight::Unknown));
     let open = if unknown.is_empty() { String::new() } else { format!(" Not known: {}.", unknown.join(", ")) };
     if faults.is_empty() {
-        format!("Nothing wrong was found from here.{open} Make a test call: active is no proof that calls are routed.")
+        let silent = findings.iter().any(|finding| finding.code == NO_OUTBOUND);
+        let silent = if silent { " It cannot call out: no_outbound_agent, unless that is meant." } else { "" };
+        format!(
+            "Nothing wrong was found from here.{silent}{open} Make a test call: active is no proof that calls are routed."
+        )
     } else {
         format!("Wrong: {}.{open} The next step stands with each finding.", faults.join(", "))
     }

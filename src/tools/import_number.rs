@@ -18,7 +18,7 @@ use crate::domain::{
     AccessField, AccountSid, Argument, CarrierAccess, CarrierName, E164, Label, Object, OwnedNumber, Problem,
     ProviderType, Refusal, Secret, SipServer, SipUsername, Status, text_at,
 };
-use crate::guard::{Claims, Form, Question, Scope, Stakes, Wanted};
+use crate::guard::{Ask, Claims, Form, Question, Scope, Stakes, Wanted};
 use crate::truedy::{Nature, Request};
 
 arguments! {
@@ -80,10 +80,16 @@ impl Tool for ImportNumber {
             (Some(_), _) => own_carrier::beside(self.carrier.as_ref(), &given),
             (None, None) => vec![Problem {
                 reason: "neither a carrier profile nor a provider_type is named".to_owned(),
+                expected: format!(
+                    "{}; or provider_type alone, where the client can show its user a page to enter the keys on",
+                    CarrierName::EXPECTED
+                ),
                 ..Problem::of::<CarrierName>("carrier", String::new(), None)
             }],
             // Whether somebody can be asked for the keys is not known here.
-            (None, Some(_)) if given.is_empty() => Vec::new(),
+            (None, Some(provider)) if !given.iter().any(|field| field.is_secret()) => {
+                AccessField::foreign(provider, &given)
+            }
             (None, Some(provider)) => match CarrierAccess::new(provider, self.given()) {
                 Ok(_) => Vec::new(),
                 Err(problems) => problems,
@@ -128,7 +134,10 @@ impl Change for ImportNumber {
         }
         // Only to tell afterwards whether the credential was stored although the number was not: not knowing is no failure.
         let before = lookup::credential_ids(desk).await.ok();
-        let wanted = access.is_none().then(|| Wanted { number: self.phone_number.clone(), provider });
+        let wanted = access.is_none().then(|| {
+            let known = self.given().into_iter().map(|(field, value)| (field, value.expose().to_owned()));
+            Wanted { number: self.phone_number.clone(), provider, known: known.collect() }
+        });
         Ok(Step::Ready(
             Plan { provider, access, before: before.clone() },
             Box::new(Stakes {
@@ -235,7 +244,7 @@ impl ImportNumber {
         }
         let provider = self.provider_type.ok_or_else(unreadable)?;
         let given = self.given();
-        if given.is_empty() {
+        if !given.iter().any(|(field, _)| field.is_secret()) {
             return if desk.collects { Ok((provider, None)) } else { Err(self.no_keys(provider, desk).into()) };
         }
         let access = CarrierAccess::new(provider, given).map_err(|_| unreadable())?;
@@ -251,16 +260,20 @@ impl ImportNumber {
             .filter(|profile| profile.provider() == provider)
             .map(|profile| profile.name().as_str())
             .collect();
+        let why_no_page = if desk.policy.ask == Ask::Off {
+            "the operator of this server lets no user be asked (--ask off), so there is no page"
+        } else {
+            "this client cannot show its user a page"
+        };
         let mut problems = vec![Problem {
-            reason: format!(
-                "no carrier profile is named, and this client cannot show its user a page to enter the keys of {provider} on"
-            ),
+            reason: format!("no carrier profile is named, and {why_no_page} to enter the keys of {provider} on"),
             expected: own_carrier::known(&fitting),
             example: fitting.first().map_or(CarrierName::EXAMPLE, |name| name).to_owned(),
             ..Problem::of::<CarrierName>("carrier", String::new(), None)
         }];
         if !desk.policy.no_inline_secrets {
-            problems.extend(AccessField::misfits(provider, &[]));
+            let given: Vec<AccessField> = self.given().into_iter().map(|(field, _)| field).collect();
+            problems.extend(AccessField::misfits(provider, &given));
         }
         let told: Vec<String> = problems.iter().map(|one| format!("{}: {}", one.field, one.reason)).collect();
         let next = match fitting.first() {

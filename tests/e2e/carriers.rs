@@ -470,7 +470,7 @@ fn where_the_operator_wants_no_keys_in_conversations_no_schema_has_them_and_a_ca
         command.args(["--inline-secrets", "deny"]);
         let mut wire = Wire::start(command, era);
         let hello = wire.begin();
-        assert!(hello.to_string().contains("carrier keys from profiles only"), "{hello}");
+        assert!(hello.to_string().contains("carrier keys from profiles or the user's page only"), "{hello}");
         assert_eq!(with_raw_fields(&wire.ask("tools/list", json!({}))["result"]), [""; 0]);
         let import = |fields: Value| {
             let mut arguments = json!({ "phone_number": "+14155550111" });

@@ -290,7 +290,7 @@ fn the_policy_in_force_is_told_whatever_set_it() {
         ("--number-types", "TRUEDY_MCP_NUMBER_TYPES", "toll-free,local", "local, toll_free numbers only"),
         ("--tools", "TRUEDY_MCP_TOOLS", "list_numbers", "list_numbers only"),
         ("--exclude-tools", "TRUEDY_MCP_EXCLUDE_TOOLS", "list_agents", "switched off: list_agents"),
-        ("--inline-secrets", "TRUEDY_MCP_INLINE_SECRETS", "deny", "carrier keys from profiles only"),
+        ("--inline-secrets", "TRUEDY_MCP_INLINE_SECRETS", "deny", "carrier keys from profiles or the user's page only"),
     ] {
         assert!(!defaults.contains(rule), "{rule}: {defaults}");
         for told in [policy(&[flag, value], &[]), policy(&[], &[(variable, value)])] {

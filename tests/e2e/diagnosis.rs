@@ -161,7 +161,16 @@ fn a_direction_that_nobody_has_is_a_fault_and_the_next_call_gives_it_to_the_agen
             (json!(FRONT_DESK), json!(null), "no_outbound_agent", "outbound"),
         ] {
             let mut ward = Ward::with(era, true, inbound, outbound);
-            let found = ward.found();
+            // A number that is answered need not call out: that is told, and is a fault to whoever asks for it.
+            let unasked = ward.found();
+            let (level, more) =
+                if direction == "outbound" { ("check", &["test_call"][..]) } else { ("fault", &[][..]) };
+            assert_eq!(unasked.codes(), [&[code], more].concat());
+            assert_eq!(unasked.one(code)["level"], level);
+            assert_eq!(unasked.whole["next"].is_null(), direction == "outbound", "nothing is changed unasked");
+            assert!(unasked.summary().contains(code), "{}", unasked.summary());
+            let asked = ward.ask(json!({ "number_id": NUMBER, "assignment_type": direction }));
+            let found = Found::of(&asked);
             assert_eq!(found.codes(), [code]);
             let row = found.one(code);
             assert_eq!((&row["level"], &row["direction"]), (&json!("fault"), &json!(direction)));

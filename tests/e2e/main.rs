@@ -25,8 +25,8 @@ mod http_many;
 #[allow(dead_code, reason = "the library's own tests are the first to use it")]
 mod issuer;
 mod journeys;
+mod key_pages;
 mod levels;
-mod pages;
 mod readme;
 mod secrets;
 #[allow(dead_code, reason = "more is offered than each set of tests takes")]

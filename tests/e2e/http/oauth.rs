@@ -47,7 +47,7 @@ async fn a_token_of_the_issuer_opens_and_is_never_passed_on() {
     }
     // What the token is good for, and nothing else, is offered.
     let tools = server.tools(&[("authorization", &format!("Bearer {token}"))]).await;
-    assert_eq!(tools.len(), 6, "{tools:?}");
+    assert_eq!(tools.len(), 7, "{tools:?}");
     assert!(!server.stderr().contains("tmcp_") && !server.stderr().contains(&token), "{}", server.stderr());
     assert_eq!(issuer.fetches(), 1, "the keys are kept");
 }

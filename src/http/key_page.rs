@@ -21,21 +21,21 @@ use super::html::{escaped, page, rules};
 use super::listen::{Listen, Listener};
 use crate::domain::{AccessField, Problem, Secret};
 use crate::mcp::wire::{Body, refusal, with};
-use crate::mcp::{PAGES, Principal, Shown, Unusable};
+use crate::mcp::{KEY_PAGES, Principal, Shown, Unusable};
 
-const PAGE: &str = include_str!("enter.html");
+const PAGE: &str = include_str!("key_page.html");
 /// Connections to the pages of a program for one person.
 const CONNECTIONS: usize = 32;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The pages of a server.
-pub(super) struct Enter {
+pub(super) struct KeyPage {
     rules: String,
     bodies: Bodies,
 }
 
-impl Default for Enter {
+impl Default for KeyPage {
     fn default() -> Self {
         Self { rules: rules(PAGE, "'self'"), bodies: Bodies::default() }
     }
@@ -43,7 +43,7 @@ impl Default for Enter {
 
 /// Which page is asked for, if one is.
 pub(super) fn page_of(path: &str) -> Option<&str> {
-    path.strip_prefix(PAGES)
+    path.strip_prefix(KEY_PAGES)
 }
 
 /// The headers as the door reads them: a browser sends a token as the password of a name.
@@ -63,7 +63,7 @@ pub(super) fn with_password_as_token(headers: &HeaderMap) -> HeaderMap {
     headers
 }
 
-impl Enter {
+impl KeyPage {
     /// Asks a browser for the caller's token.
     pub(super) fn stranger(&self, outside: &Response<Body>) -> Response<Body> {
         if outside.status() != StatusCode::UNAUTHORIZED {
@@ -169,7 +169,9 @@ impl Enter {
             let items: String = problems
                 .iter()
                 .map(|problem| {
-                    format!("<li>{}: {}.</li>", title_of(&problem.field), escaped(problem.reason.trim_end_matches('.')))
+                    // What comes after the first part names the carrier as programs do.
+                    let reason = problem.reason.split(", and ").next().unwrap_or_default().trim_end_matches('.');
+                    format!("<li>{}: {}.</li>", title_of(&problem.field), escaped(reason))
                 })
                 .collect();
             content.push_str(&format!(
@@ -186,17 +188,19 @@ impl Enter {
         ));
         for (at, (field, needed)) in AccessField::of(provider).iter().enumerate() {
             let (name, title) = (field.name(), field.title(provider));
-            let (hint, required) = if *needed {
+            let (hint, required) = if *needed || field.is_advised() {
                 ("", " required")
             } else {
                 (" <span class=\"hint\">(optional; Truedy may need it)</span>", "")
             };
+            let known = shown.wanted.known.iter().find(|(name, _)| name == field).map(|(_, value)| escaped(value));
+            let value = known.map(|known| format!(" value=\"{known}\"")).unwrap_or_default();
             let kind = if field.is_secret() { "password" } else { "text" };
             let invalid =
                 if problems.iter().any(|problem| problem.field == name) { " aria-invalid=\"true\"" } else { "" };
             let focus = if at == 0 { " autofocus" } else { "" };
             content.push_str(&format!(
-                "<label for=\"{name}\">{title}{hint}</label>\n<input id=\"{name}\" name=\"{name}\" type=\"{kind}\" autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"512\"{required}{invalid}{focus}>\n"
+                "<label for=\"{name}\">{title}{hint}</label>\n<input id=\"{name}\" name=\"{name}\" type=\"{kind}\" autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"512\"{value}{required}{invalid}{focus}>\n"
             ));
         }
         content.push_str(&format!(
@@ -207,7 +211,11 @@ impl Enter {
     }
 
     fn foreign(&self) -> Response<Body> {
-        self.say(StatusCode::FORBIDDEN, "Not taken", "The form did not come from this page. Nothing was imported.")
+        self.say(
+            StatusCode::FORBIDDEN,
+            "Not taken",
+            "The form did not come from this page. Nothing was imported. Load the page again and enter the keys there.",
+        )
     }
 
     fn gone(&self) -> Response<Body> {
@@ -238,7 +246,7 @@ fn is_own(headers: &HeaderMap, origin: &str) -> bool {
 
 /// The pages of a program without an address of its own, on loopback.
 struct OnLoopback {
-    enter: Enter,
+    key_page: KeyPage,
     principal: Principal,
     hosts: Vec<AllowedHost>,
 }
@@ -252,11 +260,11 @@ impl Answers for OnLoopback {
             return refusal(StatusCode::FORBIDDEN, why);
         }
         let Some(id) = page_of(head.uri.path()).map(str::to_owned) else {
-            return self.enter.gone();
+            return self.key_page.gone();
         };
         let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let origin = format!("http://{host}");
-        self.enter.answer(&head, body, (&id, &origin), &self.principal).await
+        self.key_page.answer(&head, body, (&id, &origin), &self.principal).await
     }
 }
 
@@ -265,7 +273,7 @@ pub async fn serve_pages(principal: Principal) -> Result<String, String> {
     let listen = Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let listener = Listener::bind(&listen).await.map_err(|error| format!("no port on loopback: {error}"))?;
     let at = listener.at(&listen);
-    let answers = OnLoopback { enter: Enter::default(), principal, hosts: AllowedHost::loopback() };
+    let answers = OnLoopback { key_page: KeyPage::default(), principal, hosts: AllowedHost::loopback() };
     let edge =
         Edge { listener, tls: None, answers: Arc::new(answers), life: Arc::default(), max_connections: CONNECTIONS };
     tokio::spawn(edge.serve());

@@ -23,8 +23,8 @@ fn opens_pages() -> Value {
     json!({ "elicitation": { "form": {}, "url": {} } })
 }
 
-fn twilio() -> Value {
-    json!({ "phone_number": NUMBER, "provider_type": "twilio" })
+fn telnyx() -> Value {
+    json!({ "phone_number": NUMBER, "provider_type": "telnyx" })
 }
 
 /// What a browser sends of a form.
@@ -129,7 +129,12 @@ async fn keys_go_from_the_page_to_truedy_and_nowhere_else() {
             let (mut talk, asked) = Talking::until_asked(wire, era, arguments);
             let (url, words) = (asked["url"].as_str().unwrap(), asked["message"].as_str().unwrap());
             assert!(Regex::new("^http://127.0.0.1:[0-9]+/enter/[0-9a-f]{64}$").unwrap().is_match(url), "{url}");
-            assert!(words.contains(NUMBER) && words.contains(provider), "{words}");
+            let title = match provider {
+                "telnyx" => "Telnyx",
+                "twilio" => "Twilio",
+                _ => "the SIP trunk",
+            };
+            assert!(words.contains(NUMBER) && words.contains(title), "{words}");
             assert_eq!((upstream.changes(), asked["elicitationId"] == ""), (0, era == Era::Modern), "{asked}");
             // The newer era is answered at once: whoever calls again waits for the page.
             talk.reply("accept");
@@ -178,7 +183,7 @@ async fn whoever_does_not_want_it_imports_nothing() {
         let upstream = Upstream::start();
         let open = || Wire::able(server(&upstream.base_url()), era, opens_pages());
         for action in ["decline", "cancel"] {
-            let (mut talk, asked) = Talking::until_asked(open(), era, twilio());
+            let (mut talk, asked) = Talking::until_asked(open(), era, telnyx());
             let url = asked["url"].as_str().unwrap().to_owned();
             talk.reply(action);
             let refused = talk.result();
@@ -186,7 +191,7 @@ async fn whoever_does_not_want_it_imports_nothing() {
             assert!(refused.summary().starts_with("Nothing was imported."), "{refused:?}");
             assert_eq!(browse(&url, "GET", &[], "").await.status, 404, "the page is closed");
         }
-        let (mut talk, asked) = Talking::until_asked(open(), era, twilio());
+        let (mut talk, asked) = Talking::until_asked(open(), era, telnyx());
         let url = asked["url"].as_str().unwrap().to_owned();
         talk.reply("accept");
         let page = browse(&url, "GET", &[], "").await;
@@ -201,7 +206,7 @@ async fn whoever_does_not_want_it_imports_nothing() {
 async fn a_form_is_taken_from_its_own_page_alone() {
     let upstream = Upstream::start();
     let wire = Wire::able(server(&upstream.base_url()), Era::Modern, opens_pages());
-    let (mut talk, asked) = Talking::until_asked(wire, Era::Modern, twilio());
+    let (mut talk, asked) = Talking::until_asked(wire, Era::Modern, telnyx());
     let url = asked["url"].as_str().unwrap().to_owned();
     let page = browse(&url, "GET", &[], "").await;
     let policy = page.header("content-security-policy").unwrap();
@@ -283,10 +288,10 @@ async fn what_cannot_be_right_is_said_on_the_page_and_may_be_entered_again() {
 async fn an_answer_to_one_import_does_nothing_for_another() {
     let upstream = Upstream::start();
     let wire = Wire::able(server(&upstream.base_url()), Era::Modern, opens_pages());
-    let (mut talk, asked) = Talking::until_asked(wire, Era::Modern, twilio());
+    let (mut talk, asked) = Talking::until_asked(wire, Era::Modern, telnyx());
     let url = asked["url"].as_str().unwrap().to_owned();
     assert_eq!(fill(&url, &[("api_key", API_KEY)]).await.status, 200);
-    for (number, provider) in [("+12125550144", "twilio"), (NUMBER, "telnyx")] {
+    for (number, provider) in [("+12125550144", "telnyx"), (NUMBER, "twilio")] {
         talk.arguments = json!({ "phone_number": number, "provider_type": provider });
         let state = talk.state.clone();
         talk.reply("accept");
@@ -296,7 +301,7 @@ async fn an_answer_to_one_import_does_nothing_for_another() {
     }
     let forged = talk.state.as_str().unwrap().chars().rev().collect::<String>();
     let good = std::mem::replace(&mut talk.state, json!(forged));
-    talk.arguments = twilio();
+    talk.arguments = telnyx();
     talk.reply("accept");
     talk.asked();
     assert_eq!(upstream.count(IMPORT), 0);
@@ -309,7 +314,7 @@ async fn an_answer_to_one_import_does_nothing_for_another() {
 async fn a_client_whose_user_has_not_entered_anything_yet_is_asked_to_wait_with_the_same_page() {
     let upstream = Upstream::start();
     let wire = Wire::able(server(&upstream.base_url()), Era::Modern, opens_pages());
-    let (mut talk, asked) = Talking::until_asked(wire, Era::Modern, twilio());
+    let (mut talk, asked) = Talking::until_asked(wire, Era::Modern, telnyx());
     talk.reply("accept");
     let again = talk.asked();
     assert_eq!(again["url"], asked["url"]);
@@ -331,7 +336,7 @@ async fn where_no_page_can_be_shown_a_profile_is_asked_for_and_truedy_hears_noth
             let mut command = server(&upstream.base_url());
             command.args(&flags);
             let mut wire = Wire::able(command, era, capabilities.clone());
-            let refused = wire.call("import_number", twilio());
+            let refused = wire.call("import_number", telnyx());
             assert_eq!(
                 (refused.status(), refused.is_error()),
                 ("invalid_argument", true),
@@ -346,7 +351,7 @@ async fn where_no_page_can_be_shown_a_profile_is_asked_for_and_truedy_hears_noth
     // Pages came with 2025-11-25.
     let mut old = Wire::able(server(&upstream.base_url()), Era::Legacy, opens_pages());
     old.handshake(ProtocolVersion::V_2025_06_18.as_str());
-    assert_eq!(old.call("import_number", twilio()).status(), "invalid_argument");
+    assert_eq!(old.call("import_number", telnyx()).status(), "invalid_argument");
 }
 
 #[tokio::test]
@@ -377,7 +382,7 @@ async fn over_http_a_page_is_for_its_caller_alone() {
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()["result"].clone()
     };
-    let asked = call(json!({ "name": "import_number", "arguments": twilio() })).await;
+    let asked = call(json!({ "name": "import_number", "arguments": telnyx() })).await;
     let url = asked["inputRequests"]["keys"]["params"]["url"].as_str().unwrap().to_owned();
     assert!(url.starts_with(&format!("http://{}/enter/", served.host())), "{url}");
     let basic = |token: &str| format!("Basic {}", STANDARD.encode(format!("anybody:{token}")));
@@ -417,7 +422,7 @@ async fn over_http_a_page_is_for_its_caller_alone() {
         assert_eq!(answer.status, status, "{from}: {answer:?}");
     }
     let responses = json!({ "keys": { "action": "accept" } });
-    let done = call(json!({ "name": "import_number", "arguments": twilio(), "requestState": asked["requestState"], "inputResponses": responses })).await;
+    let done = call(json!({ "name": "import_number", "arguments": telnyx(), "requestState": asked["requestState"], "inputResponses": responses })).await;
     assert_eq!(done["structuredContent"]["status"], "imported", "{done}");
     assert_eq!(upstream.count(IMPORT), 1);
     nowhere("what the client received", &format!("{asked}{done}"), &[API_KEY]);
@@ -429,7 +434,7 @@ async fn what_belongs_to_the_account_already_needs_no_keys() {
     let upstream = Upstream::start();
     upstream.account(|account| account.add(NUMBER, false));
     let mut wire = Wire::able(server(&upstream.base_url()), Era::Modern, opens_pages());
-    assert_eq!(wire.call("import_number", twilio()).status(), "already_owned");
+    assert_eq!(wire.call("import_number", telnyx()).status(), "already_owned");
     assert_eq!((upstream.count(IMPORT), upstream.count(CREDENTIALS)), (0, 0));
     assert!(upstream.count(LIST) > 0);
 }
@@ -458,13 +463,37 @@ async fn what_was_entered_does_not_come_back_when_truedy_repeats_it() {
             Play::json(422, &json!({ "detail": detail }))
         });
         let wire = Wire::able(server(&upstream.base_url()), era, opens_pages());
-        let (mut talk, asked) = Talking::until_asked(wire, era, twilio());
+        let wish = json!({ "phone_number": NUMBER, "provider_type": "twilio" });
+        let (mut talk, asked) = Talking::until_asked(wire, era, wish);
         talk.reply("accept");
-        let fields = [("api_key", API_KEY), ("auth_token", AUTH_TOKEN)];
+        let fields = [("api_key", API_KEY), ("account_sid", "AC0123"), ("auth_token", AUTH_TOKEN)];
         assert_eq!(fill(asked["url"].as_str().unwrap(), &fields).await.status, 200);
         let refused = talk.result();
         assert!(refused.is_error() && refused.0.to_string().contains("redacted"), "{refused:?}");
         nowhere("the result", &refused.0.to_string(), &[API_KEY, AUTH_TOKEN]);
         nowhere("standard error", &talk.wire.running.stderr(), &[API_KEY, AUTH_TOKEN]);
     }
+}
+
+#[tokio::test]
+async fn what_is_no_secret_may_be_given_before_and_stands_in_the_form() {
+    let upstream = Upstream::start();
+    let wire = Wire::able(server(&upstream.base_url()), Era::Modern, opens_pages());
+    let wish = json!({ "phone_number": NUMBER, "provider_type": "twilio", "account_sid": "AC0123" });
+    let (mut talk, asked) = Talking::until_asked(wire, Era::Modern, wish);
+    let url = asked["url"].as_str().unwrap().to_owned();
+    let page = browse(&url, "GET", &[], "").await;
+    assert!(page.body.contains("value=\"AC0123\" required"), "{}", page.body);
+    // Truedy's code asks for it, though its reference does not: the page is not spent on a refusal.
+    let without = fill(&url, &[("api_key", API_KEY)]).await;
+    assert!(without.status == 422 && without.body.contains("Twilio account SID: it is missing"), "{without:?}");
+    assert_eq!(fill(&url, &[("api_key", API_KEY), ("account_sid", "AC0456")]).await.status, 200);
+    talk.reply("accept");
+    assert_eq!(talk.result().status(), "imported");
+    let sent = upstream.seen().into_iter().find(|seen| seen.is(IMPORT)).unwrap();
+    assert_eq!(sent.says("account_sid"), "AC0456", "what the person entered");
+    let mut foreign = Wire::able(server(&upstream.base_url()), Era::Modern, opens_pages());
+    let refused = foreign
+        .call("import_number", json!({ "phone_number": NUMBER, "provider_type": "telnyx", "sip_username": "u" }));
+    assert_eq!(refused.status(), "invalid_argument", "{refused:?}");
 }

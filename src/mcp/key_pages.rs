@@ -14,7 +14,7 @@ use crate::domain::{AccessField, Caller, CarrierAccess, Held, Problem, Secret, h
 use crate::guard::Wanted;
 
 /// Where pages are, below the origin of the server.
-pub const PAGES: &str = "/enter/";
+pub const KEY_PAGES: &str = "/enter/";
 /// How long a page is open.
 const LIFE: Duration = Duration::from_secs(300);
 /// The most pages at a time, of one caller and of all.
@@ -39,14 +39,14 @@ enum Place {
 }
 
 /// All pages that are open.
-pub struct Pages {
+pub struct KeyPages {
     place: Place,
     open: Mutex<HashMap<String, Page>>,
 }
 
-impl fmt::Debug for Pages {
+impl fmt::Debug for KeyPages {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Pages")
+        formatter.write_str("KeyPages")
     }
 }
 
@@ -105,7 +105,7 @@ pub(super) enum Outcome {
     Gone,
 }
 
-impl Pages {
+impl KeyPages {
     /// For a program that shows no pages.
     pub fn nowhere() -> Arc<Self> {
         Self::at(Place::Nowhere)
@@ -179,7 +179,7 @@ impl Pages {
                 started.inspect_err(|why| tracing::warn!(why, "no page can be shown")).ok()?.clone()
             }
         };
-        Some(format!("{origin}{PAGES}{id}"))
+        Some(format!("{origin}{KEY_PAGES}{id}"))
     }
 
     /// What a page shows to its caller.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::consent::{Answered, AskWay, Asker, Consent, Subject, THINKING, Then, open_question};
-use super::pages::{Outcome, Pages};
+use super::key_pages::{KeyPages, Outcome};
 use crate::domain::{CarrierAccess, Held, Refusal, Status};
 use crate::guard::Wanted;
 
@@ -60,7 +60,7 @@ impl Nothing<'_> {
     }
 
     fn not_in_time(&self) -> Refusal {
-        self.unavailable("Nothing was entered on the page in time.")
+        self.unavailable("Nothing was entered on the page in time, or it was used already.")
     }
 
     /// Somebody did not want it.
@@ -78,7 +78,7 @@ impl Consent {
     /// fills it in has read there what the keys are for: that is the yes. `nothing` is what is said first of what was not done.
     pub(super) async fn collect(
         &self,
-        (asker, pages): (&Asker, &Arc<Pages>),
+        (asker, pages): (&Asker, &Arc<KeyPages>),
         stop: &CancellationToken,
         (wanted, nothing): (&Wanted, &str),
         subject: &Subject<'_>,
@@ -176,7 +176,7 @@ async fn entered_meanwhile(
 
 /// The request to show a person a page. The address alone says which; the words are constants, the number and the carrier.
 fn to_page(wanted: &Wanted, url: String, elicitation_id: String) -> ElicitRequestParams {
-    let Wanted { number, provider } = wanted;
+    let (number, provider) = (&wanted.number, wanted.provider.title());
     let message = format!(
         "To import {number}, open this page of the Truedy server and enter the keys of {provider} there. They go to Truedy alone, not through this conversation. The page is good for five minutes."
     );
