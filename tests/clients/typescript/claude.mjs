@@ -232,6 +232,7 @@ export async function importUnattended({ run, model, ledger, exchanges }) {
   const [result] = model.seen.results;
   const text = result ? shown(result) : "";
   check("the model is told that nothing was imported, and why", result?.is_error === true && /\bstatus\W+human_declined\b/.test(text) && text.includes("Nothing was imported. The client reported that the user did not open the page."), result);
+  check("and of carrier profiles", /carrier profile/i.test(text), text);
   const changes = changesIn(ledger);
   check("Truedy saw no change", changes.length === 0, changes);
 }

@@ -170,7 +170,7 @@ async function answersByItself(name, era, options) {
   const told = shown(results.at(-1));
   const status = pageless ? "invalid_argument" : "human_declined";
   check("without a key nothing is imported", told.includes(`"status":"${status}"`) && told.includes("Nothing was imported."), told);
-  if (pageless) check("and the model is told of carrier profiles", /carrier profile/i.test(told), told);
+  check("and the model is told of carrier profiles", /carrier profile/i.test(told), told);
   check("the model never sees the address of a page", !JSON.stringify(requests).includes("/enter/"));
   check("Truedy saw no change", changes.length === 0, changes);
 }
