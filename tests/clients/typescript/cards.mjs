@@ -2,7 +2,7 @@
 // as the specification allows, and MCP Inspector. They are used by keyboard alone, in light and dark, on 320 px; nothing is
 // asked for elsewhere, and what reaches Truedy is counted. A picture of each stays in the folder.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -27,12 +27,16 @@ const SHOWS = { "io.modelcontextprotocol/ui": { mimeTypes: ["text/html;profile=m
 const GROUND = { light: [255, 255, 255], dark: [18, 18, 18] };
 const IDLE = "+13125550110";
 const ANSWERED = "+14155550123";
+/** Nobody uses these, and each is released in one theme. */
+const UNUSED = { light: IDLE, dark: "+442079460123" };
 /** Longer than a page takes two clicks for one double click. */
 const APART = 600;
 
 /** What reached the sandbox, by method and the end of the path. */
 function ledger(file) {
-  const sent = readFileSync(file, "utf8").trim().split("\n").map((line) => JSON.parse(line));
+  // Where nothing was ever asked there is none.
+  const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean) : [];
+  const sent = lines.map((line) => JSON.parse(line));
   return (method, ending) => sent.filter((one) => one.method === method && one.path?.endsWith(ending)).length;
 }
 
@@ -174,8 +178,9 @@ async function ownHost(browser, ends) {
   check("looking buys nothing", ledger(file)("POST", "/purchase") === 0, "a purchase");
 
   // By keyboard alone: choose, look at more, buy with two presses, and confirm on the card which takes the form's place.
-  {
-    const window = await open(320, "light");
+  for (const [theme, opposite] of [["light", "dark"], ["dark", "light"]]) {
+    const before = ledger(file)("POST", "/purchase");
+    const window = await open(320, theme);
     const { page } = window;
     const frame = await window.show("ui://truedy/number-picker.html");
     const result = await client.callTool({ name: "search_numbers", arguments: { area_code: "415", page_size: 5 } });
@@ -184,16 +189,16 @@ async function ownHost(browser, ends) {
     await frame.locator("input[type=radio]").first().waitFor();
     const numbers = () => frame.locator(".row .number").allInnerTexts();
     const first = await numbers();
-    check("keyboard: more numbers can be reached", await tabTo(window, frame.locator("#second")), await text(frame, "second"));
+    check(`keyboard, ${theme}: more numbers can be reached`, await tabTo(window, frame.locator("#second")), await text(frame, "second"));
     await page.keyboard.press("Enter");
     await until("five more", async () => (await text(frame, "count")).startsWith("6 to 10 of "));
     const second = await numbers();
-    check("keyboard: they are others, by the tool itself", second.every((one) => !first.includes(one)) && `${window.calls}` === "search_numbers", second);
+    check(`keyboard, ${theme}: they are others, by the tool itself`, second.every((one) => !first.includes(one)) && `${window.calls}` === "search_numbers", second);
     await page.keyboard.press("Shift+Tab");
     await page.keyboard.press("Space");
     const chosen = await until("a choice", async () => (await frame.locator(":checked + span .number").count()) && frame.locator(":checked + span .number").innerText());
     const looked = await until("the model is told", () => page.evaluate(() => notes[0]));
-    check("keyboard: the model is told what is looked at, and that nothing is bought", looked.includes(chosen) && looked.endsWith("Nothing is bought yet."), looked);
+    check(`keyboard, ${theme}: the model is told what is looked at, and that nothing is bought`, looked.includes(chosen) && looked.endsWith("Nothing is bought yet."), looked);
     await tabTo(window, frame.locator("#first"));
     // The page's token is spoilt on its way, once: the server refuses, and the page lets the person confirm anew.
     let spoil = 1;
@@ -201,41 +206,41 @@ async function ownHost(browser, ends) {
     const questions = [];
     client.setRequestHandler("elicitation/create", async ({ params }) => {
       questions.push(params);
-      const other = await open(320, "dark");
+      const other = await open(320, opposite);
       const card = await other.show(params._meta.ui.resourceUri);
       const answered = other.page.evaluate((params) => put(params), params);
       await card.locator("#yes").waitFor();
       check("card: it says that it answers questions", JSON.stringify(await other.page.evaluate(() => can)) === '{"elicitation":{}}');
-      await inspect(card, "card of a purchase", GROUND.dark);
-      check("card of a purchase: the price on the button", /^Buy for \d+\.\d\d USD a month/.test(await text(card, "yes")), await text(card, "yes"));
-      await shot(other.page, "card-purchase");
+      await inspect(card, `card of a purchase, ${opposite}`, GROUND[opposite]);
+      check(`card of a purchase, ${opposite}: the price on the button`, /^Buy for \d+\.\d\d USD a month/.test(await text(card, "yes")), await text(card, "yes"));
+      await shot(other.page, `card-purchase-${opposite}`);
       await tabTo(other, card.locator("#yes"));
       await other.page.keyboard.press("Space");
       const answer = await answered;
-      other.quiet("card of a purchase");
+      other.quiet(`card of a purchase, ${opposite}`);
       await other.page.close();
       return answer;
     });
     await page.keyboard.press("Enter");
     await until("the second step", async () => (await text(frame, "first")).startsWith("Confirm: "));
-    check("keyboard: the first press buys nothing", ledger(file)("POST", "/purchase") === 0, await text(frame, "said"));
+    check(`keyboard, ${theme}: the first press buys nothing`, ledger(file)("POST", "/purchase") === before, await text(frame, "said"));
     await page.keyboard.press("Enter");
     await sleep(APART);
-    check("keyboard: a press right after the first is none", !window.calls.includes("buy_offer"), window.calls);
+    check(`keyboard, ${theme}: a press right after the first is none`, !window.calls.includes("buy_offer"), window.calls);
     await page.keyboard.press("Enter");
     await until("a refusal", async () => (await text(frame, "said")).includes("confirm again"));
-    check("keyboard: a spoilt token buys nothing, and the page asks anew", ledger(file)("POST", "/purchase") === 0, await text(frame, "said"));
-    await shot(page, "picker-confirm");
+    check(`keyboard, ${theme}: a spoilt token buys nothing, and the page asks anew`, ledger(file)("POST", "/purchase") === before, await text(frame, "said"));
+    await shot(page, `picker-confirm-${theme}`);
     await sleep(APART);
     await page.keyboard.press("Enter");
     await until("it is bought", async () => (await text(frame, "said")).startsWith(`Bought ${chosen}.`));
-    check("keyboard: two presses and the card are exactly one purchase", ledger(file)("POST", "/purchase") === 1 && questions.length === 1, questions.length);
+    check(`keyboard, ${theme}: two presses and the card are exactly one purchase`, ledger(file)("POST", "/purchase") === before + 1 && questions.length === 1, questions.length);
     const told = await until("the model is told", () => page.evaluate(() => notes.find((note) => note.includes("has bought"))));
-    check("keyboard: the model is told that it is bought", told.includes(chosen) && told.includes("status is pending"), told);
-    check("keyboard: the focus stays on the page", await frame.evaluate(() => document.activeElement !== document.body), await frame.evaluate(() => document.activeElement.outerHTML));
-    await inspect(frame, "picker, bought", GROUND.light);
-    await shot(page, "picker-bought");
-    window.quiet("picker by keyboard");
+    check(`keyboard, ${theme}: the model is told that it is bought`, told.includes(chosen) && told.includes("status is pending"), told);
+    check(`keyboard, ${theme}: the focus stays on the page`, await frame.evaluate(() => document.activeElement !== document.body), await frame.evaluate(() => document.activeElement.outerHTML));
+    await inspect(frame, `picker, bought, ${theme}`, GROUND[theme]);
+    await shot(page, `picker-bought-${theme}`);
+    window.quiet(`picker by keyboard, ${theme}`);
     await page.close();
   }
 
@@ -294,6 +299,7 @@ async function ownHost(browser, ends) {
 
 // --- MCP Inspector -----------------------------------------------------------------------------------------------
 
+/** Inspector before a server of its own, and nothing but keys for either. */
 async function inspector(browser) {
   const scratch = folder("cards-inspector");
   const file = join(scratch, "ledger.jsonl");
@@ -309,53 +315,190 @@ async function inspector(browser) {
   const shown = await start(process.execPath, [here("node_modules/.bin/mcp-inspector")], join(scratch, "inspector.log"), env);
   const at = new URL(await shown.says(/(http:\S+MCP_INSPECTOR_API_TOKEN=\w+)/));
   const token = at.searchParams.get("MCP_INSPECTOR_API_TOKEN");
-  try {
-    for (const colorScheme of ["light", "dark"]) {
-      for (const [tool, args, ready] of [["search_numbers", { area_code: "415" }, "input[type=radio]"], ["list_numbers", {}, "tbody tr"]]) {
-        const name = `Inspector, ${tool}, ${colorScheme}`;
-        const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, colorScheme });
-        const bad = [];
-        page.on("pageerror", (error) => bad.push(String(error)));
-        // What Inspector itself cannot load is no matter of ours; a page that tried to would be stopped by its policy.
-        page.on("console", (message) => message.type() === "error" && !message.text().startsWith("Failed to load") && bad.push(message.text()));
-        const link = new URL(at);
-        const appArgs = Buffer.from(JSON.stringify(args)).toString("base64url");
-        for (const [key, value] of Object.entries({ serverUrl: url, transport: "http", autoConnect: token, openApp: tool, appArgs, autoOpen: token })) link.searchParams.set(key, value);
-        await page.goto(link.href);
-        await page.locator('[data-app-status="ready"]').waitFor();
-        /** The page whose frame has this. */
-        const frameWith = (selector) =>
-          until(`a frame with ${selector}`, async () => {
-            for (const frame of page.frames()) if (await frame.locator(selector).first().isVisible().catch(() => false)) return frame;
-          });
-        const frame = await frameWith(ready);
-        const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/[\d.]+/g).slice(0, 3).map(Number));
-        await inspect(frame, name, ground, { scrolls: false });
-        await page.screenshot({ path: join(scratch, `${tool}-${colorScheme}.png`) });
-        if (tool === "search_numbers" && colorScheme === "dark") {
-          await frame.locator("label.row").nth(1).click();
-          const number = await frame.locator(":checked + span .number").innerText();
-          await frame.locator("#first").click();
-          await sleep(APART);
-          await frame.locator("#first").click();
-          // The person is asked as well, and on the card: Inspector shows it in the place of its own form.
-          const card = await frameWith("#yes");
-          await inspect(card, "Inspector, card", ground, { scrolls: false });
-          await page.screenshot({ path: join(scratch, "card.png") });
-          check(`${name}: nothing is bought before the person's word`, ledger(file)("POST", "/purchase") === 0, "a purchase");
-          await card.locator("#yes").click();
-          await until("it is bought", async () => (await frame.locator("#said").innerText()).startsWith(`Bought ${number}.`));
-          check(`${name}: two clicks and the card are exactly one purchase`, ledger(file)("POST", "/purchase") === 1, "another count");
-          await page.screenshot({ path: join(scratch, "bought.png") });
-        }
-        check(`${name}: no error in the console`, bad.length === 0, bad);
+
+  /** Inspector, connected, in a window of this theme; with the page of an app where one is named. */
+  async function open(colorScheme, openApp, args) {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, colorScheme });
+    const said = [];
+    const asked = [];
+    page.on("pageerror", (error) => said.push(String(error)));
+    // What Inspector itself cannot load is no matter of ours; a page that tried to would be stopped by its policy.
+    page.on("console", (message) => message.type() === "error" && !message.text().startsWith("Failed to load") && said.push(message.text()));
+    // What is not asked for by Inspector's own window is asked for by a page of ours, but for the frame around each.
+    page.on("request", (request) => {
+      const { port, protocol } = new URL(request.url());
+      const own = request.isNavigationRequest() ? [at.port, env.MCP_SANDBOX_PORT].includes(port) : request.frame() === page.mainFrame();
+      if (!own && protocol !== "data:") asked.push(request.url());
+    });
+    const link = new URL(at);
+    const app = openApp && { openApp, appArgs: Buffer.from(JSON.stringify(args)).toString("base64url"), autoOpen: token };
+    for (const [key, value] of Object.entries({ serverUrl: url, transport: "http", autoConnect: token, ...app })) link.searchParams.set(key, value);
+    await page.goto(link.href);
+    if (app) await page.locator('[data-app-status="ready"]').waitFor();
+    return {
+      page,
+      /** The page of ours that has this. */
+      frameWith: (selector) =>
+        until(`a frame with ${selector}`, async () => {
+          for (const frame of page.frames()) if (await frame.locator(selector).first().isVisible().catch(() => false)) return frame;
+        }),
+      shot: (name) => page.screenshot({ path: join(scratch, `${name}-${colorScheme}.png`) }),
+      async end(name) {
+        check(`${name}: no error in the console, nothing is asked for`, said.length === 0 && asked.length === 0, { said, asked });
         await page.close();
-      }
+      },
+    };
+  }
+
+  const bought = () => ledger(file)("POST", "/purchase");
+  const released = () => ledger(file)("DELETE", "");
+  try {
+    for (const theme of ["light", "dark"]) {
+      await purchaseInInspector({ open, bought }, theme);
+      await inventoryInInspector({ open }, theme);
+      await releaseInInspector({ open, released }, theme, UNUSED[theme]);
     }
+    check("Inspector: in all two were bought and two released", bought() === 2 && released() === 2, [bought(), released()]);
   } finally {
     await shown.stop();
     check("the server ends in order", (await server.stop()) === 0, server.said());
   }
+}
+
+/** What is behind a page: the first ground among those of what it stands in. */
+async function groundOf(frame) {
+  const around = await frame.parentFrame().frameElement();
+  return await around.evaluate((element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const color = getComputedStyle(at).backgroundColor.match(/[\d.]+/g).map(Number);
+      if (color.length < 4 || color[3] === 1) return color.slice(0, 3);
+    }
+    return undefined;
+  });
+}
+
+const hasFocus = (locator) => locator.evaluate((one) => document.hasFocus() && one === document.activeElement);
+
+/** Presses Tab until this has the focus, from wherever it is; of a group of radio buttons, whichever gets it. */
+async function tabbed(page, locator, most) {
+  for (let i = 0; i < most; i += 1) {
+    await page.keyboard.press("Tab");
+    if (await hasFocus(locator)) return true;
+  }
+  return false;
+}
+
+/** From Inspector's first control to a page of its middle there are some ten others. */
+const INTO = 40;
+/** Controls of a page of ours. */
+const WITHIN = 6;
+
+/** Puts the focus on the first control of a card: Inspector's dialog keeps Tab to itself, and lets it into no frame. */
+async function intoCard(card, first) {
+  await card.locator(first).focus();
+  check(`Inspector: ${first} of the card has the focus`, await hasFocus(card.locator(first)));
+}
+
+async function purchaseInInspector({ open, bought }, theme) {
+  const name = `Inspector, picker, ${theme}`;
+  const before = bought();
+  const { page, frameWith, shot, end } = await open(theme, "search_numbers", { area_code: "415" });
+  const { keyboard } = page;
+  const frame = await frameWith("input[type=radio]");
+  const said = () => frame.locator("#said").innerText();
+  check(`${name}: Tab leads from Inspector into the page`, await tabbed(page, frame.locator("input[type=radio]").first(), INTO), await page.evaluate(() => document.activeElement.outerHTML));
+  await keyboard.press("ArrowDown");
+  const number = await frame.locator(":checked + span .number").innerText();
+  check(`${name}: an arrow chooses the second number`, number === (await frame.locator(".row .number").nth(1).innerText()), number);
+  await inspect(frame, name, await groundOf(frame), { scrolls: false });
+  await shot("search_numbers");
+  check(`${name}: Tab leads on to the button`, await tabbed(page, frame.locator("#first"), WITHIN), await frame.locator("#first").innerText());
+  await keyboard.press("Enter");
+  await until("the second step", async () => (await frame.locator("#first").innerText()).startsWith("Confirm: "));
+  check(`${name}: the first press buys nothing`, bought() === before, await said());
+  await sleep(APART);
+  await keyboard.press("Enter");
+  // The person is asked as well, and on the card: Inspector shows it in the place of its own form.
+  const card = await frameWith("#yes");
+  const asked = `Inspector, card of a purchase, ${theme}`;
+  await inspect(card, asked, await groundOf(card), { scrolls: false });
+  check(`${asked}: it names the number and the price`, (await card.locator("#facts").innerText()).includes(number) && /^Buy for \d+\.\d\d USD a month/.test(await card.locator("#yes").innerText()), await card.locator("#facts").innerText());
+  check(`${asked}: nothing is bought before the person's word`, bought() === before, "a purchase");
+  await shot("card-purchase");
+  await intoCard(card, "#yes");
+  await keyboard.press("Space");
+  await until("it is bought", async () => (await said()).startsWith(`Bought ${number}.`));
+  check(`${name}: two presses and the card are exactly one purchase`, bought() === before + 1, "another count");
+  await shot("bought");
+  await end(name);
+}
+
+async function inventoryInInspector({ open }, theme) {
+  const name = `Inspector, inventory, ${theme}`;
+  const { page, frameWith, shot, end } = await open(theme, "list_numbers", { limit: 3 });
+  const frame = await frameWith("tbody tr");
+  const count = () => frame.locator("#count").innerText();
+  check(`${name}: a page of it`, (await frame.locator("tbody tr").count()) === 3 && (await count()).startsWith("Numbers 1 to 3 of 6."), await count());
+  check(`${name}: Tab leads from Inspector to its button`, await tabbed(page, frame.locator("#more"), INTO), await count());
+  await page.keyboard.press("Enter");
+  await until("the rest", async () => (await count()).startsWith("Numbers 1 to 6 of 6."));
+  check(`${name}: the rest comes by the tool itself`, (await frame.locator("tbody tr").count()) === 6, await count());
+  await inspect(frame, name, await groundOf(frame), { scrolls: false });
+  await shot("list_numbers");
+  await end(name);
+}
+
+/** A release, which has no page but the card: other digits release nothing, and the right ones do so once. */
+async function releaseInInspector({ open, released }, theme, number) {
+  const name = `Inspector, card of a release, ${theme}`;
+  const before = released();
+  const { page, frameWith, shot, end } = await open(theme);
+  const { keyboard } = page;
+  await page.getByRole("radio", { name: "Tools" }).press("Space");
+  await page.getByRole("button", { name: "release_number" }).press("Enter");
+  await page.getByRole("textbox", { name: "number_id" }).focus();
+  await keyboard.type(number);
+  await page.getByRole("checkbox", { name: "confirm" }).press("Space");
+  const card = async () => {
+    await page.getByRole("button", { name: "Execute Tool" }).press("Enter");
+    const card = await frameWith("#digits");
+    await intoCard(card, "#digits");
+    return card;
+  };
+  const answered = (status) => until(`Inspector shows ${status}`, async () => (await page.locator("body").innerText()).includes(`"status":"${status}"`));
+
+  const first = await card();
+  await inspect(first, name, await groundOf(first), { scrolls: false });
+  await shot("card-release");
+  await keyboard.type("9999");
+  await keyboard.press("Tab");
+  await keyboard.press("Space");
+  await keyboard.press("Tab");
+  await keyboard.press("Enter");
+  const said = await first.locator("#said").innerText();
+  check(`${name}: it says that other digits are not the last four`, said === "These are not the last four digits of the number. Nothing was released.", said);
+  check(`${name}: and leads back to them`, await hasFocus(first.locator("#digits")), said);
+  check(`${name}: they release nothing`, released() === before, "a release");
+  await shot("card-release-wrong");
+  check(`${name}: Tab leads on to a no`, await tabbed(page, first.locator("#no"), WITHIN), said);
+  await keyboard.press("Enter");
+  await answered("human_declined");
+  check(`${name}: a no releases nothing`, released() === before, "a release");
+  // The form comes back as it was filled in.
+  await page.getByRole("button", { name: "Close results" }).press("Enter");
+
+  const second = await card();
+  await keyboard.type(number.slice(-4));
+  await keyboard.press("Tab");
+  check(`${name}: Tab leads on to the tick`, await hasFocus(second.locator("#tick")), "elsewhere");
+  await keyboard.press("Space");
+  await keyboard.press("Tab");
+  check(`${name}: nothing is released before the person's word`, released() === before, "a release");
+  await keyboard.press("Enter");
+  await answered("released");
+  check(`${name}: the right digits release it, once`, released() === before + 1, "another count");
+  await shot("released");
+  await end(name);
 }
 
 let browser;

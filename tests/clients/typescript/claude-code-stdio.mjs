@@ -7,7 +7,21 @@ import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
 import { biggest, checkBiggest, startAccount } from "./account.mjs";
-import { ALLOWED, PREFIX, PURPOSE, answered, checkDeclared, checkMark, checkStart, converse, shown, stageStdio } from "./claude.mjs";
+import {
+  ALLOWED,
+  IMPORT,
+  PREFIX,
+  PURPOSE,
+  answered,
+  checkDeclared,
+  checkMark,
+  checkStart,
+  converse,
+  importByPage,
+  importUnattended,
+  shown,
+  stageStdio,
+} from "./claude.mjs";
 import { INFO, STEPS, changesIn, check, finish, folder, part, serve } from "./conversation.mjs";
 
 const [PROGRAM] = process.argv.slice(2);
@@ -109,6 +123,13 @@ async function permissions() {
   }
 }
 
+/** A carrier's key from a page on loopback, while the call waits; and nobody to enter it. */
+async function keys() {
+  const env = { MCP_PROTOCOL_NEGOTIATION: "legacy" };
+  await on("on stdio, a key from a page", [IMPORT], { env, logs: "trace" }, (made) => importByPage(made, "2025-11-25", "after"));
+  await on("on stdio, a key and nobody to enter it", [IMPORT], { env }, importUnattended);
+}
+
 /** What is offered beside tools: asked of the server first, so that this holds for whatever it offers. */
 async function beside() {
   const { prompts, resources } = await offered();
@@ -154,5 +175,6 @@ async function offered() {
 await conversations();
 await whole();
 await permissions();
+await keys();
 await part(beside);
 finish();

@@ -3,7 +3,7 @@
 // same unattended, where nobody can allow anything.
 
 import { STEPS, changesIn, check, finish } from "./conversation.mjs";
-import { ALLOWED, PURPOSE, converse, shown, stage } from "./claude.mjs";
+import { ALLOWED, IMPORT, PURPOSE, checkPages, converse, importByPage, importUnattended, shown, stage } from "./claude.mjs";
 import { startRelay } from "./relay.mjs";
 import { serveHttp } from "./server.mjs";
 
@@ -11,10 +11,10 @@ const [PROGRAM] = process.argv.slice(2);
 const REVISION = "2026-07-28";
 
 /** A server, a relay before it, and a home in which Claude Code is connected by the command of the landing page. */
-async function stageHttp(name, script) {
+async function stageHttp(name, script, env) {
   const made = await stage(PROGRAM, name, script);
   const args = ["--sandbox", "--ephemeral", "--ledger", made.ledger, "--drain-seconds", "0"];
-  const server = await serveHttp(PROGRAM, made.scratch, args);
+  const server = await serveHttp(PROGRAM, made.scratch, args, { env });
   const relay = await startRelay(server.url);
   const run = (args, host) => made.run(args, { env: { TRUEDY_MCP_TOKEN: server.token }, ...host });
   const header = "Authorization: Bearer ${TRUEDY_MCP_TOKEN}";
@@ -28,7 +28,7 @@ async function stageHttp(name, script) {
     check("the server ends in order", ended === 0, { ended, said });
     check("and logged neither trouble nor the token", !/"(WARN|ERROR)"/.test(said) && !said.includes(server.token), said);
   };
-  return { ...made, run, relay, exchanges: relay.exchanges, token: server.token, end };
+  return { ...made, run, relay, exchanges: relay.exchanges, heard: relay.heard, logged: server.said, token: server.token, end };
 }
 
 async function withPerson() {
@@ -72,6 +72,33 @@ async function unattended() {
   }
 }
 
+/** A carrier's key goes from the browser of a person to the server, past the client and the model. */
+async function keys() {
+  const made = await stageHttp("over HTTP, a key from a page", [IMPORT], { ...process.env, RUST_LOG: "trace" });
+  try {
+    await importByPage(made, REVISION, "before");
+    checkPages(made.relay);
+  } catch (error) {
+    check("gets through", false, String(error?.stack ?? error));
+  } finally {
+    await made.end();
+  }
+}
+
+async function keysUnattended() {
+  const made = await stageHttp("over HTTP, a key and nobody to enter it", [IMPORT]);
+  try {
+    await importUnattended(made);
+    check("nobody opened the page", made.relay.pages.length === 0, made.relay.pages);
+  } catch (error) {
+    check("gets through", false, String(error?.stack ?? error));
+  } finally {
+    await made.end();
+  }
+}
+
 await withPerson();
 await unattended();
+await keys();
+await keysUnattended();
 finish();

@@ -1,7 +1,7 @@
 // Claude Code as a program for the checks: how it is run against a model that is played, a host in place of a person, and
 // what must hold however it is connected.
 
-import { writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -9,6 +9,7 @@ import { CHANGES, STEPS, TOOLS, changesIn, check } from "./conversation.mjs";
 import { printed, runToEnd, settle } from "./home.mjs";
 import { startModel } from "./model.mjs";
 import { MARK, declared } from "./relay.mjs";
+import { until } from "./server.mjs";
 
 const CLAUDE = fileURLToPath(new URL("node_modules/@anthropic-ai/claude-code-linux-x64/claude", import.meta.url));
 export const PREFIX = "mcp__truedy__";
@@ -64,13 +65,17 @@ function person(steps) {
       return answer === "decline" ? { action: "decline" } : { action: "accept", content: answer };
     },
   };
-  const host = (event) => {
+  return { host: answering(answers), asked, forms };
+}
+
+/** A host that answers the requests of Claude Code, each kind by a function. */
+function answering(answers) {
+  return async (event) => {
     if (event.type === "result") return "end";
     if (event.type !== "control_request") return undefined;
-    const response = answers[event.request.subtype]?.(event.request) ?? {};
+    const response = (await answers[event.request.subtype]?.(event.request)) ?? {};
     return { type: "control_response", response: { subtype: "success", request_id: event.request_id, response } };
   };
-  return { host, asked, forms };
 }
 
 /** All text of what a call came to, as the model is shown it. */
@@ -150,4 +155,90 @@ export async function converse({ run, model, ledger, exchanges }, revision) {
   checkMark(requests);
   const changes = changesIn(ledger);
   check("Truedy saw one purchase and one release", `${changes}` === `${CHANGES}`, changes);
+}
+
+// --- a carrier's keys --------------------------------------------------------------------------------------------
+
+/** An import for which nothing is said of keys. */
+export const IMPORT = { tool: "import_number", arguments: { phone_number: "+14155550188", provider_type: "telnyx" } };
+const IMPORTS = ["POST /api/public/v1/telephony/numbers/import"];
+/** What the person enters on the page, and nowhere else. */
+const KEY = "KEY0123456789ABCDEF_entered_by_a_person";
+const PERSON = "a person's browser";
+
+/** A person with a browser: opens the page, with the token of the client as the password, and enters the key there. */
+async function enter(url, token) {
+  const headers = { "user-agent": PERSON, origin: new URL(url).origin };
+  if (token) {
+    const stranger = await fetch(url, { headers });
+    const asks = stranger.headers.get("www-authenticate") ?? "";
+    check("a browser is asked for the token first", stranger.status === 401 && asks.startsWith("Basic "), [stranger.status, asks]);
+    headers.authorization = `Basic ${btoa(`anybody:${token}`)}`;
+  }
+  const page = await fetch(url, { headers });
+  const html = await page.text();
+  const csrf = html.match(/name="csrf" value="(\w+)"/)?.[1];
+  check("the page comes, with its form", page.status === 200 && csrf !== undefined, html);
+  const body = new URLSearchParams({ csrf, api_key: KEY, do: "import" });
+  const taken = await fetch(url, { method: "POST", headers, body });
+  const told = await taken.text();
+  check("it takes the key", taken.status === 200 && told.includes("The keys were taken"), told);
+}
+
+/** An import whose key a person enters on a page: "before" the client is told that they agree to open it, or "after". */
+export async function importByPage({ run, model, ledger, exchanges, heard, logged, token, scratch }, revision, opens) {
+  const asked = [];
+  let entered;
+  const elicitation = async (request) => {
+    asked.push(request);
+    const told = () => heard().includes('"action":"accept"');
+    if (opens === "before") await enter(request.url, token);
+    else entered = until("the client says that its user agrees", told).then(() => enter(request.url, token));
+    return { action: "accept" };
+  };
+  const opening = { type: "user", message: { role: "user", content: PURPOSE } };
+  const ran = await run(["-p", ...STREAMS, "--permission-prompt-tool", "stdio", "--allowedTools", ALLOWED], { opening, host: answering({ elicitation }) });
+  await entered;
+  check("comes to its end", ran.code === 0, ran);
+  checkDeclared(exchanges(), revision);
+
+  const { mode, message, url } = asked[0] ?? {};
+  check("the person is asked to open one page", asked.length === 1 && mode === "url" && /^http:\S+\/enter\/\w+$/.test(url), asked);
+  const { phone_number: number, provider_type: provider } = IMPORT.arguments;
+  check("and told what for", message?.includes(number) && message.includes(provider), message);
+  const [result] = model.seen.results;
+  check("the model is shown that the number is imported", !result?.is_error && /"status":"imported"/.test(shown(result)), result);
+  const changes = changesIn(ledger);
+  check("Truedy saw the import, once", `${changes}` === `${IMPORTS}`, changes);
+  check("and a key with it", readFileSync(ledger, "utf8").includes('"api_key":"[secret]"'), readFileSync(ledger, "utf8"));
+
+  const told = JSON.stringify(model.seen.requests);
+  check("the key is in no request to the model", told.includes(number) && !told.includes(KEY));
+  check("nor is the address of the page", !told.includes("/enter/"));
+  check("it is in nothing between client and server", heard().includes(url) && !heard().includes(KEY));
+  check("it is in nothing that the server logs, though it is to log all", logged().includes('"message":"changing"') && !logged().includes(KEY), logged());
+  check("the client says it nowhere", !ran.said.includes(KEY), ran.said);
+  const files = readdirSync(scratch, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const holding = files.map(({ parentPath, name }) => join(parentPath, name)).filter((file) => readFileSync(file).includes(KEY));
+  check("no file has it", files.length > 0 && holding.length === 0, holding);
+}
+
+/** The same where there is nobody to open a page. */
+export async function importUnattended({ run, model, ledger, exchanges }) {
+  const ran = await run(["-p", PURPOSE, "--allowedTools", ALLOWED]);
+  check("comes to its end", ran.code === 0, ran);
+  const names = exchanges().filter(({ message }) => message.method === "tools/call").map(({ message }) => message.params.name);
+  check("the server is asked for the import", names.length > 0 && names.every((name) => name === IMPORT.tool), names);
+  const [result] = model.seen.results;
+  const text = result ? shown(result) : "";
+  check("the model is told that nothing was imported, and why", result?.is_error === true && /\bstatus\W+human_declined\b/.test(text) && text.includes("Nothing was imported. The client reported that the user did not open the page."), result);
+  check("and of carrier profiles", /carrier profile/i.test(text), text);
+  const changes = changesIn(ledger);
+  check("Truedy saw no change", changes.length === 0, changes);
+}
+
+/** Whoever asked for the page of a relay was the person. */
+export function checkPages({ pages }) {
+  const others = pages.filter(({ headers }) => headers["user-agent"] !== PERSON);
+  check("nobody but the person opened the page", pages.length > 0 && others.length === 0, others);
 }

@@ -25,6 +25,8 @@ const COMPACTED = 5000;
 /** What it leaves out of schemas; our descriptions say the same in words. */
 const STRIPPED = ["pattern", "minimum", "maximum", "minLength", "maxLength"];
 const IMPORTED = { phone_number: "+14155550188", provider_type: "telnyx", api_key: "KEY0123456789ABCDEF0123456789" };
+/** The same with the keys left to its user. */
+const KEYLESS = { phone_number: "+14155550188", provider_type: "telnyx" };
 const FULL_ACCESS = ["--dangerously-bypass-approvals-and-sandbox"];
 
 /** Runs Codex once, unattended, through this script, and gives all that was seen. */
@@ -129,6 +131,7 @@ async function unattended() {
     { tool: "unassign_number", arguments: direction, query: "disconnect the number from the bot" },
     { tool: "release_number", arguments: { number_id, confirm: true }, query: "get rid of a number" },
     { tool: "import_number", arguments: IMPORTED, query: "bring our own number from Telnyx" },
+    { tool: "import_number", arguments: KEYLESS, query: "import the number that we have at Telnyx" },
   ];
   const script = [...reads, ...acts];
   const { exchanges, results, found, changes } = await exec("unattended", script);
@@ -149,15 +152,26 @@ async function answersByItself(name, era, options) {
     // It is in no use, so that only the question stands before its release.
     { tool: "release_number", arguments: { number_id: "+442079460123", confirm: true } },
     { tool: "import_number", arguments: IMPORTED },
+    { tool: "import_number", arguments: KEYLESS },
   ];
-  const { exchanges, results, changes } = await exec(name, script, options);
+  const { requests, exchanges, results, changes } = await exec(name, script, options);
   const { version, elicitation } = declared(exchanges);
   check(`it speaks ${era}`, version === era, version);
   check("it says that it carries forms and pages to its user", `${Object.keys(elicitation ?? {}).sort()}` === "form,url", elicitation);
   const names = [...new Set(called(exchanges))];
-  check("it asks the server for each, without approval", `${names}` === `${script.map(({ tool }) => tool)}`, names);
-  const declined = results.filter((output) => /"status":"human_declined"/.test(shown(output)));
-  check("each is refused, since nobody said yes", declined.length === script.length, results);
+  const wanted = [...new Set(script.map(({ tool }) => tool))];
+  check("it asks the server for each, without approval", `${names}` === `${wanted}` && results.length === script.length, names);
+  const declined = results.slice(0, -1).filter((output) => /"status":"human_declined"/.test(shown(output)));
+  check("each is refused, since nobody said yes", declined.length === script.length - 1, results);
+  // Pages came with 2025-11-25: before, what Codex says of them is not relied on.
+  const pages = exchanges.filter(({ from, message, answer }) => (from === "server" ? message.params : answer?.result?.inputRequests?.keys?.params)?.mode === "url");
+  const pageless = era < "2025-11-25";
+  check(`it is asked to show ${pageless ? "no page" : "one page"} for keys`, pages.length === (pageless ? 0 : 1), pages);
+  const told = shown(results.at(-1));
+  const status = pageless ? "invalid_argument" : "human_declined";
+  check("without a key nothing is imported", told.includes(`"status":"${status}"`) && told.includes("Nothing was imported."), told);
+  check("and the model is told of carrier profiles", /carrier profile/i.test(told), told);
+  check("the model never sees the address of a page", !JSON.stringify(requests).includes("/enter/"));
   check("Truedy saw no change", changes.length === 0, changes);
 }
 

@@ -2,12 +2,12 @@
 // this machine. In its PATH is `truedy-mcp`, as the printed snippets name it: the server behind a relay.
 
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 
 import { folder } from "./conversation.mjs";
-import { RELAY, exchanges } from "./relay.mjs";
+import { RELAY, exchanges, logged } from "./relay.mjs";
 
 const PATIENCE = 120_000;
 /** Nobody listens there. */
@@ -20,13 +20,16 @@ export function printed(program, ...args) {
   return stdout.replace(/^#.*\n/gm, "");
 }
 
-/** The home; the server in it works on a large account if there is one, else on a sandbox of its own with these options. */
-export function settle(program, name, { account, options = [] } = {}) {
+/**
+ * The home; the server in it works on a large account if there is one, else on a sandbox of its own with these options. It
+ * logs what is said of it, and little where nothing is.
+ */
+export function settle(program, name, { account, options = [], logs } = {}) {
   const scratch = folder(name);
   const [home, work, bin, notes] = ["home", "work", "bin", "notes.jsonl"].map((part) => join(scratch, part));
   for (const made of [home, work, bin]) mkdirSync(made);
   const ledger = account?.ledger ?? join(scratch, "ledger.jsonl");
-  const variables = { TRUEDY_MCP_STATE_DIR: join(scratch, "state"), ...(account && { TRUEDY_BASE_URL: account.url }) };
+  const variables = { TRUEDY_MCP_STATE_DIR: join(scratch, "state"), ...(account && { TRUEDY_BASE_URL: account.url }), ...(logs && { RUST_LOG: logs }) };
   const given = account ? ["--upstream-rpm", "off"] : ["--sandbox", "--ephemeral", "--ledger", ledger];
   const word = (text) => `'${text}'`;
   const lines = [
@@ -45,10 +48,11 @@ export function settle(program, name, { account, options = [] } = {}) {
     HTTPS_PROXY: NOWHERE,
     NO_PROXY: "127.0.0.1,localhost",
   };
-  return { scratch, home, work, env, ledger, exchanges: () => exchanges(notes) };
+  const heard = () => (existsSync(notes) ? readFileSync(notes, "utf8") : "");
+  return { scratch, home, work, env, ledger, exchanges: () => exchanges(notes), logged: () => logged(notes), heard };
 }
 
-/** Runs a program to its end; `host` is given each line that it says, and what it returns goes back as a line. */
+/** Runs a program to its end; `host` is given each line that it says, and what it comes to goes back as a line. */
 export async function runToEnd(program, args, { env, cwd, opening, host }) {
   const child = spawn(program, args, { env, cwd, stdio: [opening ? "pipe" : "ignore", "pipe", "pipe"] });
   const tooLong = setTimeout(() => child.kill("SIGKILL"), PATIENCE);
@@ -59,7 +63,7 @@ export async function runToEnd(program, args, { env, cwd, opening, host }) {
   const read = (async () => {
     for await (const line of createInterface({ input: child.stdout })) {
       said += `${line}\n`;
-      const answer = host?.(JSON.parse(line));
+      const answer = await host?.(JSON.parse(line));
       if (answer === "end") child.stdin.end();
       else if (answer) send(answer);
     }

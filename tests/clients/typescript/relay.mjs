@@ -3,7 +3,8 @@
 //
 //   node relay.mjs NOTES PROGRAM [ARGUMENT…]
 //
-// is a server on stdio that notes in a file; `startRelay` is one over HTTP that notes in memory.
+// is a server on stdio that notes in a file, with what the server says on standard error; `startRelay` is one over HTTP that
+// notes in memory. A page for a person passes, too, and what is entered there is no message: it is noted apart, without it.
 
 import { spawn } from "node:child_process";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
@@ -12,6 +13,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 export const RELAY = fileURLToPath(import.meta.url);
+const PAGES = "/enter/";
 export const MARK = "a-token-for-views-that-no-model-may-see";
 
 /** The same message with the mark in the `_meta` of a result and of all that a result lists. */
@@ -30,14 +32,16 @@ const markedText = (json) => JSON.stringify(marked(JSON.parse(json)));
 /** Over HTTP: each message is noted with its headers, and with the answer as the server gave it. */
 export async function startRelay(server) {
   const messages = [];
+  const pages = [];
   const relay = createServer(async (request, response) => {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
-    const noted = { headers: request.headers, method: request.method, text: "" };
-    if (body.length) noted.message = JSON.parse(body.toString());
-    messages.push(noted);
     const { method, url: path, headers } = request;
+    const noted = { headers, method, text: "" };
+    const forPerson = path.startsWith(PAGES);
+    if (body.length && !forPerson) noted.message = JSON.parse(body.toString());
+    (forPerson ? pages : messages).push(noted);
     const passed = ask({ host: server.hostname, port: server.port, method, path, headers }, (answer) => {
       noted.status = answer.statusCode;
       // Either side may go away while an answer is a stream.
@@ -54,7 +58,8 @@ export async function startRelay(server) {
   };
   const exchanges = () =>
     messages.filter(({ message }) => message?.method).map((noted) => ({ ...noted, from: "client", answer: answerIn(noted) }));
-  return { url: `http://127.0.0.1:${relay.address().port}/mcp`, messages, exchanges, close };
+  const heard = () => JSON.stringify(messages);
+  return { url: `http://127.0.0.1:${relay.address().port}/mcp`, messages, pages, exchanges, heard, close };
 }
 
 /** Passes an answer on, marked, and notes it as it was. */
@@ -82,10 +87,18 @@ function answerIn({ message, text }) {
   return parts.map((part) => JSON.parse(part)).find(({ id, method }) => id === message.id && !method);
 }
 
-/** What a relay on stdio noted: requests with the answers they got, in order, whoever asked. */
+/** All that a relay on stdio noted, in order. */
+function notesIn(file) {
+  const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean) : [];
+  return lines.map((line) => JSON.parse(line));
+}
+
+/** What the server said on standard error. */
+export const logged = (notes) => notesIn(notes).map(({ message }) => message.text ?? "").filter(Boolean).join("\n");
+
+/** Requests with the answers they got, whoever asked. */
 export function exchanges(notes) {
-  const lines = existsSync(notes) ? readFileSync(notes, "utf8").split("\n").filter(Boolean) : [];
-  const noted = lines.map((line) => JSON.parse(line));
+  const noted = notesIn(notes);
   return noted
     .filter(({ message }) => message.method)
     .map(({ process: of, from, message }) => {
@@ -109,7 +122,8 @@ export function declared(exchanges) {
 
 /** On stdio. */
 function relay(notes, program, args) {
-  const server = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+  const server = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
+  const write = (noted) => appendFileSync(notes, `${JSON.stringify({ process: process.pid, ...noted })}\n`);
   const note = (from, text) => {
     let message;
     try {
@@ -117,7 +131,7 @@ function relay(notes, program, args) {
     } catch {
       return;
     }
-    appendFileSync(notes, `${JSON.stringify({ process: process.pid, from, message })}\n`);
+    write({ from, message });
   };
   createInterface({ input: process.stdin })
     .on("line", (line) => {
@@ -128,6 +142,10 @@ function relay(notes, program, args) {
   createInterface({ input: server.stdout }).on("line", (line) => {
     note("server", line);
     process.stdout.write(`${markedText(line)}\n`);
+  });
+  createInterface({ input: server.stderr }).on("line", (text) => {
+    write({ from: "log", message: { text } });
+    process.stderr.write(`${text}\n`);
   });
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => server.kill(signal));
   server.stdin.on("error", () => {});
