@@ -1,6 +1,6 @@
 // Claude Code over Streamable HTTP, as the landing page says to connect it: the token comes from the environment, a model
 // that is played asks for the tools, and a host in place of a person allows them and answers what the server asks. Then the
-// same unattended, where nobody can allow anything.
+// same unattended, where nobody can allow anything; and an import whose key is entered on a page, or by nobody.
 
 import { STEPS, changesIn, check, finish } from "./conversation.mjs";
 import { ALLOWED, IMPORT, PURPOSE, checkPages, converse, importByPage, importUnattended, shown, stage } from "./claude.mjs";
