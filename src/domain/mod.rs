@@ -40,6 +40,6 @@ pub use page::{Limit, Offset, Page, PageSize};
 pub use phone::{AreaCode, CountryCode, E164};
 pub use profile::{CarrierName, CarrierProfile, CarrierProfiles, Origin, Source};
 pub use reading::{clean, clean_to, text_at};
-pub use secret::{Held, Redactor, Secret, looks_like_key};
+pub use secret::{Held, Redactor, Secret, looks_like_key, without_keys};
 pub use status::{Refusal, Status};
 pub use written::read_toml;

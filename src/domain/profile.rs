@@ -151,9 +151,19 @@ impl fmt::Debug for CarrierProfiles {
 }
 
 impl CarrierProfiles {
-    /// These profiles, hidden by this redactor.
+    /// These profiles, hidden by this redactor: at once where looking is no more than that, since Truedy may show what an
+    /// earlier run has sent; the others from their first use on.
     pub fn new(profiles: Vec<CarrierProfile>, redactor: Arc<Redactor>) -> Self {
-        Self { profiles, redactor, held: Mutex::default() }
+        let all = Self { profiles, redactor, held: Mutex::default() };
+        for profile in &all.profiles {
+            let secret = profile.sources.iter().filter(|(field, _)| field.is_secret());
+            for (at, source) in secret.enumerate().filter(|(_, (_, source))| !source.origin.acts()) {
+                if let Ok(secret) = profile.read_one(source) {
+                    all.hide((profile.name.clone(), at), &secret);
+                }
+            }
+        }
+        all
     }
 
     /// All of them.
@@ -198,13 +208,18 @@ mod tests {
     }
 
     fn fixed(text: &'static str) -> Source {
-        Source::new(Origin::Text, move || Ok(text.to_owned()))
+        from(Origin::File("/a".into()), text)
+    }
+
+    fn from(origin: Origin, text: &'static str) -> Source {
+        Source::new(origin, move || Ok(text.to_owned()))
     }
 
     #[test]
     fn what_is_read_from_a_profile_does_not_come_back() {
         let redactor = Arc::new(Redactor::default());
-        let sources = vec![(AccessField::ApiKey, fixed(" KEY-hunter2hunter2 \n"))];
+        let origin = Origin::Command("pass".to_owned());
+        let sources = vec![(AccessField::ApiKey, from(origin, " KEY-hunter2hunter2 \n"))];
         let profile = CarrierProfile::new(name("main"), ProviderType::Telnyx, sources).expect("whole");
         let profiles = CarrierProfiles::new(vec![profile], Arc::clone(&redactor));
         assert_eq!(redactor.text("KEY-hunter2hunter2"), "KEY-hunter2hunter2");
@@ -215,6 +230,11 @@ mod tests {
         }
         assert_eq!(redactor.text("a KEY-hunter2hunter2"), "a [redacted]");
         assert!(profiles.get(&name("other")).is_none());
+        // Where looking runs nothing, it is done at once.
+        let sources = vec![(AccessField::ApiKey, fixed("KEY-hunter3hunter3"))];
+        let profile = CarrierProfile::new(name("file"), ProviderType::Telnyx, sources).expect("whole");
+        let _profiles = CarrierProfiles::new(vec![profile], Arc::clone(&redactor));
+        assert_eq!(redactor.text("a KEY-hunter3hunter3"), "a [redacted]");
     }
 
     #[test]

@@ -179,7 +179,7 @@ impl Redactor {
                 if clean.contains(&needle.text) {
                     clean = Cow::Owned(replace_words(&clean, &needle.text));
                 }
-            } else if clean.contains(['%', '\\'])
+            } else if clean.contains(['%', '\\', '&'])
                 || (clean.contains('+') && needle.text.contains(' '))
                 || (needle.broken && clean.contains(char::is_whitespace))
             {
@@ -230,7 +230,7 @@ fn replace_escaped(text: &str, needle: &Needle) -> String {
     let (bytes, mut result, mut kept, mut at) = (text.as_bytes(), String::new(), 0, 0);
     let mut steps = bytes.len().saturating_mul(8).saturating_add(STEPS);
     // Nothing begins at any other character: most of a long text is passed over at once.
-    let begins = |byte: &u8| needle.text.as_bytes().first() == Some(byte) || matches!(byte, b'%' | b'\\' | b'+');
+    let begins = |byte: &u8| needle.text.as_bytes().first() == Some(byte) || matches!(byte, b'%' | b'\\' | b'+' | b'&');
     while let Some(next) = bytes.get(at..).and_then(|rest| rest.iter().position(begins)) {
         at += next;
         match escaped_end(bytes, at, needle.text.as_bytes(), needle.broken, &mut steps) {
@@ -280,8 +280,12 @@ fn one_ends(text: &[u8], at: usize, byte: u8) -> Vec<usize> {
         digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()) == Some(u32::from(byte))
     };
     match rest {
-        [first, ..] if *first == byte && byte != b'\\' && byte != b'%' => vec![at + 1],
+        [first, ..] if *first == byte && !matches!(byte, b'\\' | b'%' | b'&') => vec![at + 1],
         [b'+', ..] if byte == b' ' => vec![at + 1],
+        [b'&', ..] => {
+            let named = entity(rest).filter(|(named, _)| *named == byte).map(|(_, length)| at + length);
+            named.into_iter().chain((byte == b'&').then_some(at + 1)).collect()
+        }
         [b'%', rest @ ..] => {
             // `%2541` is `%41` escaped once more.
             let again = rest.chunks(2).take_while(|pair| *pair == b"25").count();
@@ -305,6 +309,29 @@ fn one_ends(text: &[u8], at: usize, byte: u8) -> Vec<usize> {
         }
         _ => Vec::new(),
     }
+}
+
+/// The character that an entity of HTML at the start stands for, and how long it is.
+fn entity(text: &[u8]) -> Option<(u8, usize)> {
+    let end = text.iter().take(10).position(|b| *b == b';')?;
+    let name = std::str::from_utf8(text.get(1..end)?).ok()?;
+    let byte = match name {
+        "amp" => b'&',
+        "lt" => b'<',
+        "gt" => b'>',
+        "quot" => b'"',
+        "apos" => b'\'',
+        "nbsp" => b' ',
+        _ => {
+            let digits = name.strip_prefix('#')?;
+            let code = match digits.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                None => digits.parse().ok()?,
+            };
+            u8::try_from(code).ok()?
+        }
+    };
+    Some((byte, end + 1))
 }
 
 fn replace_words(text: &str, word: &str) -> String {
@@ -333,7 +360,11 @@ fn replace_keys(text: &str, prefix: &str) -> String {
         result.push_str(before);
         let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(after.len());
         let (tail, next) = after.split_at(end);
-        if tail.len() >= TAIL {
+        // A cut key is hidden as well; a name is not.
+        let cut = |run: &str| {
+            run.len() >= TAIL && is_random(run) || run.len() >= KEY_RUN && run.bytes().all(|b| b.is_ascii_uppercase())
+        };
+        if tail.split(['_', '-']).any(cut) {
             result.push_str(REDACTED);
         } else {
             result.push_str(prefix);
@@ -348,22 +379,51 @@ fn replace_keys(text: &str, prefix: &str) -> String {
 /// The fewest letters and digits in a row that make a key.
 const KEY_RUN: usize = 16;
 
+/// Whether a run of letters and digits is no word of a language: digits, or letters of both sizes, stand in it.
+fn is_random(run: &str) -> bool {
+    let has = |is: fn(&u8) -> bool| run.bytes().any(|b| is(&b));
+    has(u8::is_ascii_digit) || (has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)) || run.len() >= 2 * KEY_RUN
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Whether a word is what looks like a key.
+fn is_key(word: &str) -> bool {
+    let long = |run: &str| run.len() >= KEY_RUN;
+    let token = |text: &str| text.len() == 32 && is_hex(text);
+    if let Some(rest) = word.strip_prefix("truedy_").or_else(|| word.strip_prefix("truedy-")) {
+        return rest.split(['_', '-']).any(|run| long(run) && is_random(run));
+    }
+    if let Some(rest) = word.strip_prefix("KEY") {
+        let run = rest.split(['_', '-']).next().unwrap_or_default();
+        return long(run) && is_random(run) && run.get(..8).is_some_and(is_hex);
+    }
+    match word.strip_prefix("SK") {
+        Some(rest) if token(rest) => true,
+        _ => token(word) && is_random(word) && word.bytes().any(|b| b.is_ascii_alphabetic()),
+    }
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+
 /// Whether a text holds what looks like a key of Truedy or of a carrier: `truedy_…`, Telnyx's `KEY0…`, Twilio's `SK…` and its
 /// auth token of 32 hexadecimal digits.
 pub fn looks_like_key(text: &str) -> bool {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    text.split(|c| !is_word(c)).any(|word| {
-        let mut runs = word.split(['_', '-']);
-        let long = |run: &str| run.len() >= KEY_RUN;
-        let hex = |text: &str| text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        let digit = |run: &str| run.bytes().any(|b| b.is_ascii_digit());
-        match word.get(..2) {
-            _ if word.starts_with("truedy_") || word.starts_with("truedy-") => runs.any(long),
-            Some("KE") if word.starts_with("KEY") => runs.any(|run| long(run) && digit(run)),
-            Some("SK") if word.get(2..).is_some_and(hex) => true,
-            _ => hex(word) && digit(word) && word.bytes().any(|b| b.is_ascii_alphabetic()),
-        }
-    })
+    text.split(|c| !is_of_word(c)).any(is_key)
+}
+
+/// The text without what looks like a key: for what a caller wrote and is told of.
+pub fn without_keys(text: &str) -> String {
+    let parts = text.split_inclusive(|c| !is_of_word(c)).map(|part| {
+        let word = part.trim_end_matches(|c| !is_of_word(c));
+        let after = part.get(word.len()..).unwrap_or_default();
+        if is_key(word) { format!("{REDACTED}{after}") } else { part.to_owned() }
+    });
+    parts.collect()
 }
 
 #[cfg(test)]
@@ -431,6 +491,9 @@ mod tests {
             "ab/c%2Bd%20e%3D%22f%5Cg%5C%5Ch%26i%25j".to_owned(),
             "ab%2Fc%2bd+e%3d%22f%5cg%5c%5ch%26i%25j".to_owned(),
             "ab/c+d%20e=%22f%5Cg%5C%5Ch&i%25j".to_owned(),
+            plain.replace('&', "&amp;").replace('"', "&quot;"),
+            plain.bytes().map(|b| format!("&#{b};")).collect(),
+            plain.bytes().map(|b| format!("&#x{b:x};")).collect(),
         ] {
             assert_eq!(redactor.text(&format!("a {form}; b")), "a [redacted]; b", "{form}");
         }
@@ -455,7 +518,10 @@ mod tests {
     fn keys_of_others_are_hidden_too() {
         let (redactor, _held) = redactor("hunter2hunter2");
         assert_eq!(redactor.text("key truedy_ABCDEFGHIJKLMNOP, ok"), "key [redacted], ok");
-        assert_eq!(redactor.text("truedy_mcp stays"), "truedy_mcp stays");
+        for stays in ["truedy_mcp", "truedy_customer_support", "truedy_assistant", "KEY0-performance-bot"] {
+            assert_eq!(redactor.text(stays), stays);
+        }
+        assert_eq!(redactor.text("cut: truedy_Z9y8X7w6V5u4"), "cut: [redacted]");
         let mut value = json!({"a": [{"b": "xhunter2hunter2"}]});
         redactor.value(&mut value);
         assert_eq!(value, json!({"a": [{"b": "x[redacted]"}]}));
@@ -485,9 +551,15 @@ mod tests {
             "1f4baf16-1540-4d91-9696-7f34b2f2cb77",
             "AC0123456789abcdef0123456789abcdef",
             "SKATEBOARD",
+            "KEYNOTE2026SPEAKERS",
+            "truedy_customersupportline",
+            "truedy_internationalization bot",
         ] {
             assert!(!looks_like_key(fine), "{fine}");
+            assert_eq!(without_keys(fine), fine);
         }
+        let told = without_keys("a SK0123456789abcdef0123456789abcdef, b (0123456789abcdef0123456789abcdef)");
+        assert_eq!(told, "a [redacted], b ([redacted])");
     }
 
     #[test]

@@ -164,7 +164,8 @@ impl Visitor for Catalog {
         self.tools.push(entry::<T>(|service, arguments, guest| Box::pin(service.change::<T>(arguments, guest))));
         if T::NAME == picker::BUYS {
             let door = entry::<T>(|service, arguments, guest| Box::pin(picker::buy::<T>(service, arguments, guest)));
-            self.of_pages.push(Entry { card: picker::card(door.card), ..door });
+            // It takes no keys in any case.
+            self.of_pages.push(Entry { card: picker::card(door.card), without_keys: None, ..door });
         }
     }
 }

@@ -69,7 +69,9 @@ impl Nothing<'_> {
     }
 
     fn not_opened(&self) -> Refusal {
-        self.declined("The client reported that the user did not open the page.")
+        self.declined(
+            "The client reported that the user did not open the page. A carrier profile needs no page: name it in carrier, if there is one.",
+        )
     }
 }
 

@@ -8,6 +8,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader
 
 /// The method under which an unreadable request goes on, to be answered.
 pub(super) const UNREADABLE: &str = "truedy-mcp/unreadable";
+/// The same for one whose parameters are of no shape that the protocol knows.
+pub(super) const SHAPELESS: &str = "truedy-mcp/shapeless";
 
 /// Copies lines, mended, until either side ends. A line longer than `longest` is skipped.
 pub(super) async fn mend(input: impl AsyncRead + Unpin, mut output: impl AsyncWrite + Unpin, longest: usize) {
@@ -56,8 +58,8 @@ async fn next_line(input: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8
 
 /// What to read instead of a line that cannot be read; `None` if it can.
 fn mended(line: &[u8]) -> Option<Vec<u8>> {
-    if serde_json::from_slice::<Value>(line).is_ok() {
-        return None;
+    if let Ok(message) = serde_json::from_slice::<Value>(line) {
+        return shapeless(&message).map(|id| in_place(SHAPELESS, &id));
     }
     let text = String::from_utf8_lossy(line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line));
     let whole = without_halves(&text);
@@ -65,8 +67,21 @@ fn mended(line: &[u8]) -> Option<Vec<u8>> {
         return Some(whole.into_bytes());
     }
     // Only a request awaits an answer, and only with its id can one be given.
-    let request = json!({ "jsonrpc": "2.0", "id": id_in(&whole)?, "method": UNREADABLE });
-    Some(request.to_string().into_bytes())
+    Some(in_place(UNREADABLE, &id_in(&whole)?))
+}
+
+/// What goes on in the place of a request, to be answered.
+fn in_place(method: &str, id: &Value) -> Vec<u8> {
+    json!({ "jsonrpc": "2.0", "id": id, "method": method }).to_string().into_bytes()
+}
+
+/// The id of a request whose parameters are of no shape that MCP knows: rmcp answers those without their id.
+fn shapeless(message: &Value) -> Option<Value> {
+    let params = message.get("params").filter(|_| message.get("method").is_some_and(Value::is_string))?;
+    let meta = params.get("_meta");
+    let odd =
+        !(params.is_object() || params.is_null()) || meta.is_some_and(|meta| !meta.is_object() && !meta.is_null());
+    message.get("id").filter(|id| odd && (id.is_i64() || id.is_string())).cloned()
 }
 
 /// The text with half surrogate pairs, which stand for no character, replaced by the character for "unreadable".

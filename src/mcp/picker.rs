@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::advice;
 use super::route::{Guest, Reply, Service, refuse};
 use super::seal::Binding;
-use crate::domain::{Caller, ConfirmationToken, E164, Object, Problem, Status, clean_to};
+use crate::domain::{Caller, ConfirmationToken, E164, Object, Problem, Status};
 use crate::tools::{Change, priced};
 
 /// The tool that searches.
@@ -58,6 +58,8 @@ pub(super) fn tokens(service: &Service, caller: &Caller, found: &Map<String, Val
     let offers = found.get("offers").and_then(Value::as_array).into_iter().flatten();
     let tokens = offers.filter_map(|offer| {
         let (number, price) = priced(offer)?;
+        // What is no number cannot be bought.
+        E164::try_from(number).ok()?;
         let object = Object::number(number);
         let token = service.tokens.issue(&Binding { caller, tool: NAME, object: &object }, &price);
         Some((number.to_owned(), json!(token)))
@@ -96,13 +98,16 @@ fn problems(arguments: &Map<String, Value>) -> Vec<Problem> {
             _ => Problem::of::<ConfirmationToken>(name, "it is missing".to_owned(), None),
         })
         .collect();
-    problems.extend(arguments.keys().filter(|name| *name != NUMBER && *name != TOKEN).take(32).map(|name| Problem {
-        field: clean_to(name, 32),
-        reason: "there is no argument of this name".to_owned(),
-        received: None,
-        expected: format!("only {NUMBER} and {TOKEN}"),
-        example: NUMBER.to_owned(),
-    }));
+    // Their names are not repeated: a token may stand there by mistake.
+    if arguments.keys().any(|name| name != NUMBER && name != TOKEN) {
+        problems.push(Problem {
+            field: "arguments".to_owned(),
+            reason: "there are others than it takes".to_owned(),
+            received: None,
+            expected: format!("only {NUMBER} and {TOKEN}"),
+            example: NUMBER.to_owned(),
+        });
+    }
     problems
 }
 
@@ -165,7 +170,7 @@ mod tests {
         assert_eq!(fields(json!({ "confirmation_token": null })), [NUMBER, TOKEN]);
         for more in ["api_key", "max_monthly_cost", "confirm", "acknowledge_unresolved"] {
             let given = json!({ "phone_number": "+14155550150", "confirmation_token": "t", more: true });
-            assert_eq!(fields(given), [more]);
+            assert_eq!(fields(given), ["arguments"], "{more}");
         }
     }
 }

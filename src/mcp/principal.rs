@@ -77,7 +77,10 @@ impl Principal {
                 Some((field, _)) if !fields.contains(field) => {
                     Err(Problem::of::<AccountSid>(field.name(), "it is missing".to_owned(), None))
                 }
-                _ => Ok(service.keep_hidden(access.secrets())),
+                _ => {
+                    service.remember(access.secrets());
+                    Ok(service.keep_hidden(access.secrets()))
+                }
             },
         };
         service.pages.fill(id, &self.caller, csrf, given, admit)

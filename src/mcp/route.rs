@@ -1,6 +1,6 @@
 //! The one path of every call: parse, policy, plan, gate, consent, journal, act.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use super::crowd::Crowd;
 use super::key_pages::KeyPages;
 use super::seal::{Keys, Tokens};
 use crate::domain::{
-    Caller, CarrierProfiles, Held, Problem, Redactor, Refusal, Secret, Status, clean_to, looks_like_key,
+    Caller, CarrierProfiles, Held, Problem, Redactor, Refusal, Secret, Status, clean_to, looks_like_key, without_keys,
 };
 use crate::guard::{Ask, Claims, Level, Policy, Rights};
 use crate::journal::{Journal, Operation, Query};
@@ -34,6 +34,8 @@ const SWEEPS: [u64; 8] = [0, 2, 5, 10, 20, 40, 80, 150];
 const SWEEP: Duration = Duration::from_secs(60);
 /// For how long an operation is looked for each minute; later only what is read anyway can resolve it.
 const SOUGHT_MS: i64 = 60 * 60 * 1000;
+/// Secrets from pages that stay looked for: each costs a look at every text.
+const REMEMBERED: usize = 32;
 /// Nesting and number of fields that arguments may have.
 const NESTING: usize = 32;
 const FIELDS: usize = 256;
@@ -126,6 +128,8 @@ pub struct Service {
     flying: Mutex<HashSet<String>>,
     crowd: Arc<Crowd>,
     pub(super) carriers: Arc<CarrierProfiles>,
+    /// What was entered on pages lately is looked for when the call is long over: Truedy has it now, and may show it anywhere.
+    entered: Mutex<VecDeque<Held>>,
     pub(super) pages: Arc<KeyPages>,
     pub(super) tasks: TaskTracker,
     ending: CancellationToken,
@@ -164,6 +168,7 @@ impl Service {
             flying: Mutex::default(),
             crowd: parts.crowd,
             carriers: Arc::new(parts.carriers),
+            entered: Mutex::default(),
             pages: parts.pages,
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
@@ -241,9 +246,17 @@ impl Service {
         self.redactor.value(value);
     }
 
+    /// Looks for what a person entered as long as there is room for it.
+    pub(super) fn remember<'a>(&self, secrets: impl Iterator<Item = &'a Secret>) {
+        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        entered.extend(self.keep_hidden(secrets));
+        let over = entered.len().saturating_sub(REMEMBERED);
+        entered.drain(..over);
+    }
+
     /// A text without any secret now in use.
     pub(super) fn hide(&self, text: &str) -> String {
-        self.redactor.text(text)
+        without_keys(&self.redactor.text(text))
     }
 
     /// Finds out, again and again, what became of operations whose answer was lost: those of processes that are gone, and

@@ -131,6 +131,8 @@ impl Server {
         let reply = reporting(call, context).await;
         let mut response = match reply {
             Reply::Done(mut object, is_error) => {
+                // A refusal has nothing to be asked for again, and may repeat what should not have been said.
+                let query = query.filter(|_| !is_error);
                 let meta = self.for_the_page(entry, query, &mut object, principal);
                 let mut result = result(object, is_error);
                 result.meta = meta;

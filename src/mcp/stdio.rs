@@ -20,7 +20,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::lines::{UNREADABLE, mend};
+use super::lines::{SHAPELESS, UNREADABLE, mend};
 use super::pending::{Pending, answers};
 use super::route::Service;
 use super::server::Server;
@@ -136,15 +136,19 @@ impl<R: AsyncRead, W: AsyncWrite> Line<R, W> {
     }
 }
 
-/// The id of a request that could not be read.
-fn unreadable(message: &RxJsonRpcMessage<RoleServer>) -> Option<RequestId> {
-    match message {
-        JsonRpcMessage::Request(request) => match &request.request {
-            ClientRequest::CustomRequest(custom) if custom.method == UNREADABLE => Some(request.id.clone()),
-            _ => None,
-        },
-        _ => None,
-    }
+/// The id of a request that could not be read, and what is said of it.
+fn unreadable(message: &RxJsonRpcMessage<RoleServer>) -> Option<(RequestId, ErrorData)> {
+    let JsonRpcMessage::Request(request) = message else { return None };
+    let ClientRequest::CustomRequest(custom) = &request.request else { return None };
+    let why = match custom.method.as_str() {
+        UNREADABLE => ErrorData::parse_error(
+            "Parse error: the request is not JSON that can be read (nesting above 128, a number out of range, or broken text)",
+            None,
+        ),
+        SHAPELESS => ErrorData::invalid_params("Invalid params: params and its _meta are objects", None),
+        _ => return None,
+    };
+    Some((request.id.clone(), why))
 }
 
 /// A connection that opened with metadata on every request is held to it by rmcp; what a later handshake agreed on is
@@ -199,9 +203,8 @@ where
                 self.ending.send_replace(Some(Instant::now() + at_end.1));
                 break;
             };
-            if let Some(id) = unreadable(&message) {
-                let text = "Parse error: the request is not JSON that can be read (nesting above 128, a number out of range, or broken text)";
-                let answer = TxJsonRpcMessage::<RoleServer>::error(ErrorData::parse_error(text, None), Some(id));
+            if let Some((id, why)) = unreadable(&message) {
+                let answer = TxJsonRpcMessage::<RoleServer>::error(why, Some(id));
                 // On a task of its own: this may be dropped at any await.
                 tokio::spawn(self.lines.send(answer));
                 continue;

@@ -42,11 +42,18 @@ pub(super) fn known(names: &[&str]) -> String {
 pub(super) async fn open(desk: &Desk, name: &CarrierName) -> Result<CarrierAccess, Failure> {
     let profile = profile(desk, name)?.clone();
     let carriers = Arc::clone(&desk.carriers);
-    let read = tokio::task::spawn_blocking(move || carriers.open(&profile)).await;
-    let why = match read {
-        Ok(Ok(access)) => return Ok(access),
-        Ok(Err(why)) => why,
-        Err(_) => "reading it failed".to_owned(),
+    let reading = tokio::task::spawn_blocking(move || carriers.open(&profile));
+    let why = tokio::select! {
+        read = reading => match read {
+            Ok(Ok(access)) => return Ok(access),
+            Ok(Err(why)) => why,
+            Err(_) => "reading it failed".to_owned(),
+        },
+        // A file may lie on a disk that does not answer.
+        () = tokio::time::sleep_until(desk.call.deadline) => "reading it takes too long".to_owned(),
+        () = desk.call.stop.cancelled() => {
+            return Err(Refusal::new(Status::Cancelled, "Nothing was done. The call was cancelled.").into());
+        }
     };
     let summary = format!(
         "Nothing was done. The carrier profile {name} cannot be used: {why}. The operator of this server can mend it; `truedy-mcp carriers test {name}` shows what is wrong."

@@ -436,3 +436,30 @@ async fn over_http_the_page_needs_what_the_purchase_needs() {
     assert_eq!(refused.status, 403);
     assert!(refused.header("www-authenticate").unwrap().contains("numbers:purchase"), "{refused:?}");
 }
+
+in_both_eras!(a_refusal_gives_the_page_nothing_to_repeat);
+async fn a_refusal_gives_the_page_nothing_to_repeat(era: Era) {
+    let agent = showing(era).start().await;
+    let key = "truedy_Z9y8X7w6V5u4T3s2Z9y8X7w6V5u4T3s2";
+    for arguments in [json!({ "bogus": key }), json!({ "status": key }), json!({ "limit": 0 })] {
+        let refused = agent.result("list_numbers", arguments).await;
+        assert_eq!(status(&refused), "invalid_argument");
+        assert!(!refused.to_string().contains("Z9y8") && refused["_meta"].get("truedy/query").is_none(), "{refused}");
+    }
+    let mut named = json!({ "phone_number": FOR_SALE, "confirmation_token": "x" });
+    named[key] = json!(1);
+    let refused = agent.result("buy_offer", named).await;
+    assert!(!refused.to_string().contains("Z9y8"), "{refused}");
+}
+
+in_both_eras!(the_door_of_the_page_is_itself_where_no_keys_may_be_given);
+async fn the_door_of_the_page_is_itself_where_no_keys_may_be_given(era: Era) {
+    let agent = showing(era).flags(&["--inline-secrets", "deny"]).start().await;
+    let names: Vec<&str> = agent.tools().iter().map(|tool| tool.name.as_ref()).collect();
+    let count = |name: &str| names.iter().filter(|one| **one == name).count();
+    assert_eq!((count("purchase_number"), count("buy_offer")), (1, 1), "{names:?}");
+    let offers = search(&agent).await;
+    let bought =
+        agent.result("buy_offer", json!({ "phone_number": FOR_SALE, "confirmation_token": offers[FOR_SALE] })).await;
+    assert_eq!(status(&bought), "purchased", "{bought}");
+}

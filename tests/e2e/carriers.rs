@@ -1035,3 +1035,43 @@ fn testing_a_telnyx_profile_asks_truedy_once_unless_it_cannot_or_should_not() {
     let (code, accepted, _) = test(&upstream, &[], Some(KEY));
     assert_eq!((code, accepted), (4, json!(null)));
 }
+
+#[test]
+fn what_a_command_says_on_standard_error_is_nobodys_and_truedys_key_is_not_its_business() {
+    let (files, upstream) = (Files::new(), Upstream::start());
+    files.write(
+        "config.toml",
+        "[carriers.noisy]\nprovider = \"telnyx\"\napi_key = { command = [\"sh\", \"-xc\", 'printf %s "$NOISE"; echo key=$TRUEDY_API_KEY >&2'] }\n",
+    );
+    let mut command = server(&upstream.base_url());
+    command.arg("--config").arg(files.config()).env("NOISE", TELNYX_KEY).env("RUST_LOG", "trace");
+    let mut wire = Wire::open(command, Era::Modern);
+    let imported = wire.call("import_number", json!({ "phone_number": "+12125550143", "carrier": "noisy" }));
+    assert_eq!(imported.status(), "imported", "{imported:?}");
+    wire.running.close();
+    wire.running.ended(LONG);
+    let said = wire.running.stderr();
+    nowhere("standard error", &said, &[TELNYX_KEY, KEY]);
+    assert!(!said.contains("key="), "{said}");
+}
+
+#[test]
+fn what_an_earlier_run_has_sent_is_hidden_before_the_first_use() {
+    let (files, upstream) = (Files::new(), Upstream::start());
+    let file = files.write("twilio.key", TWILIO_KEY);
+    files.write(
+        "config.toml",
+        &format!("[carriers.main]\nprovider = \"telnyx\"\napi_key = {{ env = \"MAIN_KEY\" }}\n[carriers.line]\nprovider = \"twilio\"\napi_key = {{ file = {file:?} }}\n"),
+    );
+    upstream.account(|account| {
+        account.credentials = vec![json!({ "id": "c1", "provider_type": "telnyx", "friendly_name": TELNYX_KEY })];
+        account.agents[0]["name"] = json!(TWILIO_KEY);
+    });
+    let mut command = server(&upstream.base_url());
+    command.arg("--config").arg(files.config()).env("MAIN_KEY", TELNYX_KEY);
+    let mut wire = Wire::open(command, Era::Modern);
+    for tool in ["list_credentials", "list_agents"] {
+        let listed = wire.call(tool, json!({}));
+        nowhere(tool, &listed.0.to_string(), &[TELNYX_KEY, TWILIO_KEY]);
+    }
+}

@@ -497,3 +497,22 @@ async fn what_is_no_secret_may_be_given_before_and_stands_in_the_form() {
         .call("import_number", json!({ "phone_number": NUMBER, "provider_type": "telnyx", "sip_username": "u" }));
     assert_eq!(refused.status(), "invalid_argument", "{refused:?}");
 }
+
+#[tokio::test]
+async fn what_was_entered_stays_hidden_when_truedy_shows_it_later() {
+    let upstream = Upstream::start();
+    let wire = Wire::able(server(&upstream.base_url()), Era::Modern, opens_pages());
+    let (mut talk, asked) = Talking::until_asked(wire, Era::Modern, telnyx());
+    assert_eq!(fill(asked["url"].as_str().unwrap(), &[("api_key", API_KEY)]).await.status, 200);
+    talk.reply("accept");
+    assert_eq!(talk.result().status(), "imported");
+    upstream.account(|account| {
+        account.credentials = vec![json!({ "id": "c1", "provider_type": "telnyx", "friendly_name": API_KEY })];
+        account.agents[0]["name"] = json!(API_KEY);
+    });
+    for tool in ["list_credentials", "list_agents"] {
+        let listed = talk.wire.call(tool, json!({}));
+        assert!(listed.0.to_string().contains("[redacted]"), "{listed:?}");
+        nowhere(tool, &listed.0.to_string(), &[API_KEY]);
+    }
+}

@@ -667,3 +667,22 @@ fn a_client_that_no_longer_reads_ends_it_without_a_word() {
     assert!(!said.contains("panic") && !said.contains("a fault in this server"), "{said}");
     assert!(ended.is_some(), "it went on: {said}");
 }
+
+#[test]
+fn a_request_whose_parameters_are_no_object_is_answered_by_its_id() {
+    for era in Era::BOTH {
+        let upstream = Upstream::start();
+        let mut wire = Wire::open(server(&upstream.base_url()), era);
+        for (id, params) in
+            [json!([]), json!("x"), json!(1), json!(true), json!({ "_meta": [] }), json!({ "_meta": "x" })]
+                .into_iter()
+                .enumerate()
+        {
+            let id = 700 + u64::try_from(id).unwrap();
+            wire.send(&json!({ "jsonrpc": "2.0", "id": id, "method": "tools/list", "params": params }));
+            let answer = wire.answer(id);
+            assert_eq!(answer["error"]["code"], -32602, "{params}: {answer}");
+        }
+        assert_eq!(wire.call("list_credentials", json!({})).status(), "ok", "the connection goes on");
+    }
+}
