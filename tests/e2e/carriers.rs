@@ -1041,7 +1041,7 @@ fn what_a_command_says_on_standard_error_is_nobodys_and_truedys_key_is_not_its_b
     let (files, upstream) = (Files::new(), Upstream::start());
     files.write(
         "config.toml",
-        "[carriers.noisy]\nprovider = \"telnyx\"\napi_key = { command = [\"sh\", \"-xc\", 'printf %s "$NOISE"; echo key=$TRUEDY_API_KEY >&2'] }\n",
+        "[carriers.noisy]\nprovider = \"telnyx\"\napi_key = { command = [\"sh\", \"-xc\", 'printf %s \"$NOISE\"; echo key=$TRUEDY_API_KEY >&2'] }\n",
     );
     let mut command = server(&upstream.base_url());
     command.arg("--config").arg(files.config()).env("NOISE", TELNYX_KEY).env("RUST_LOG", "trace");
