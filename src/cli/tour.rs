@@ -81,6 +81,10 @@ async fn walk() -> Result<(), String> {
         )
         .await?;
     wait_until_active(&mut guide, &number).await?;
+    let asked = json!({ "number_id": number, "assignment_type": "inbound" });
+    guide
+        .call("Would it ring now? What is in the way is found, with the next step.", "diagnose_number", asked, "ok")
+        .await?;
     for direction in ["inbound", "outbound"] {
         let says = format!("Give its {direction} calls to the agent, by name and number: no ids needed.");
         guide
