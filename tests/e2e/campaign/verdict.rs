@@ -87,6 +87,17 @@ impl Evidence<'_> {
         self.changes.iter().filter(about).any(|request| request.method == "DELETE")
     }
 
+    /// Whether another operation released the number an operation is about: one that a carrier refused may be tried again.
+    fn was_released_by_another(&self, operation: &Value) -> bool {
+        let refused = |request: &Request| request.status.is_some_and(|code| (400..500).contains(&code));
+        self.changes.iter().any(|request| {
+            request.method == "DELETE"
+                && request.number_id() == operation["number_id"].as_str()
+                && request.operation.as_deref() != operation["id"].as_str()
+                && !refused(request)
+        })
+    }
+
     /// All that is known of the number an operation is about.
     fn story(&self, operation: &Value) -> String {
         let (number, id) = (&operation["number"], &operation["number_id"]);
@@ -157,7 +168,8 @@ fn every_operation_is_true(evidence: &Evidence<'_>, wrong: &mut Vec<String>) {
                     sent.iter().filter(|request| !request.status.is_some_and(|code| (400..500).contains(&code)));
                 // A carrier that refuses a release answers in the words of a failure.
                 let denied = denied.count() > 0 && !releases && !may_repeat;
-                if denied || makes_ours(tool) && !sent.is_empty() && shows || releases && !sent.is_empty() && gone {
+                let released = releases && !sent.is_empty() && gone && !evidence.was_released_by_another(operation);
+                if denied || makes_ours(tool) && !sent.is_empty() && shows || released {
                     wrong.push(format!("refused, and it was sent and happened: {operation} by {sent:?}"));
                 }
                 if operation["outcome"] == json!("cancelled") && !sent.is_empty() {
