@@ -73,9 +73,10 @@ async function nginx(ports) {
     [/^ *ssl_.*\n/gm, ""],
     // Each process takes turns by itself, and here it is said who must be next.
     ["worker_processes 2", "worker_processes 1"],
+    // Before its own folder is named anywhere, which may lie below that one.
+    [/ \/tmp\//g, ` ${scratch}/`],
     ["/dev/stdout", `${scratch}/access.log`],
     ["/dev/stderr", `${scratch}/error.log`],
-    [/ \/tmp\//g, ` ${scratch}/`],
   ];
   let text = readFileSync(CONFIG, "utf8");
   for (const [found, put] of changes) {
