@@ -211,7 +211,7 @@ fn plain<T: Argument>(
 /// What `--from` says. It may be a secret by mistake: an error does not repeat it.
 fn read_from(text: &str) -> Result<(AccessField, Given), String> {
     let (name, source) = text.split_once('=').ok_or_else(|| format!("expected {FROM}"))?;
-    let field = AccessField::ALL.into_iter().find(|field| field.name() == name).ok_or_else(|| {
+    let field = AccessField::named(name).ok_or_else(|| {
         format!("the field is one of {}; expected {FROM}", AccessField::ALL.map(AccessField::name).join(", "))
     })?;
     let (kind, place) = source

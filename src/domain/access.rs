@@ -30,6 +30,11 @@ impl AccessField {
     pub const ALL: [Self; 6] =
         [Self::ApiKey, Self::AccountSid, Self::AuthToken, Self::SipUsername, Self::SipPassword, Self::SipServer];
 
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.name() == name)
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

@@ -122,8 +122,7 @@ impl KeyPage {
         };
         let (mut csrf, mut refused, mut given, mut wrong) = (String::new(), false, Vec::new(), Vec::new());
         for (name, value) in url::form_urlencoded::parse(&body) {
-            let field = AccessField::ALL.into_iter().find(|field| field.name() == name);
-            match (field, name.as_ref()) {
+            match (AccessField::named(&name), name.as_ref()) {
                 (None, "csrf") => csrf = value.into_owned(),
                 (None, "do") => refused = value == "refuse",
                 (Some(field), _) if !value.trim().is_empty() => match Secret::new(value.trim().to_owned()) {
@@ -160,10 +159,7 @@ impl KeyPage {
     /// The form, with what was wrong with it the last time.
     fn form(&self, status: StatusCode, shown: &Shown, problems: &[Problem]) -> Response<Body> {
         let (number, provider) = (&shown.wanted.number, shown.wanted.provider);
-        let title_of = |name: &str| {
-            let field = AccessField::ALL.into_iter().find(|field| field.name() == name);
-            field.map_or("A value", |field| field.title(provider))
-        };
+        let title_of = |name: &str| AccessField::named(name).map_or("A value", |field| field.title(provider));
         let mut content = String::new();
         if !problems.is_empty() {
             let items: String = problems

@@ -116,6 +116,11 @@ impl Catalog {
         self.tools.iter().find(|entry| entry.name() == name)
     }
 
+    /// Whether there is a tool of this name that is offered to this caller.
+    pub(super) fn offers(&self, name: &str, principal: &Principal) -> bool {
+        self.get(name).is_some_and(|entry| entry.is_offered(principal))
+    }
+
     /// Those the operator offers.
     pub fn offered<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = &'a Entry> {
         self.tools.iter().filter(|entry| policy.offers(entry.name(), entry.effect.reads()))
@@ -195,14 +200,12 @@ fn entry<T: Tool>(way: Way) -> Entry {
 
 /// The same tool without these arguments; `None` if it has none of them.
 fn without(card: &ToolCard, arguments: &[&str]) -> Option<ToolCard> {
+    if arguments.is_empty() {
+        return None;
+    }
     let mut schema = (*card.input_schema).clone();
-    let properties = schema.get_mut("properties").and_then(Value::as_object_mut)?;
-    let before = properties.len();
-    properties.retain(|name, _| !arguments.contains(&name.as_str()));
-    let fewer = properties.len() < before;
-    fewer.then(|| {
-        let mut card = card.clone();
-        card.input_schema = Arc::new(schema);
-        card
-    })
+    schema.get_mut("properties")?.as_object_mut()?.retain(|name, _| !arguments.contains(&name.as_str()));
+    let mut card = card.clone();
+    card.input_schema = Arc::new(schema);
+    Some(card)
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::catalog::Catalog;
 use super::principal::Principal;
 use super::prompts::{Choices, Prompt};
-use super::resources::{AGENT_NUMBERS, NUMBER, is_offered, look};
+use super::resources::{AGENT_NUMBERS, NUMBER, look};
 use super::route::Reply;
 use crate::domain::{Caller, CountryCode, ProviderType, clean_to};
 use crate::tools::{AgentNames, NumberNames};
@@ -105,11 +105,11 @@ impl Completions {
             Choices::Carriers if names_carriers(catalog, principal) => {
                 (fitting(carriers(principal).into_iter(), typed), true)
             }
-            Choices::Numbers if is_offered("list_numbers", catalog, principal) => {
+            Choices::Numbers if catalog.offers("list_numbers", principal) => {
                 let names = self.names(choices, principal, unwanted).await;
                 (numbers(&names, typed), names.complete)
             }
-            Choices::Agents if is_offered("list_agents", catalog, principal) => {
+            Choices::Agents if catalog.offers("list_agents", principal) => {
                 let names = self.names(choices, principal, unwanted).await;
                 let all = names.all.iter().map(|one| one.name.as_ref().unwrap_or(&one.id).clone());
                 (fitting(all, typed), names.complete)
@@ -183,7 +183,7 @@ impl Names {
 
 /// Whether the caller may know which carrier profiles there are: it may list them, or import by them.
 fn names_carriers(catalog: &Catalog, principal: &Principal) -> bool {
-    ["list_credentials", "import_number"].into_iter().any(|tool| is_offered(tool, catalog, principal))
+    ["list_credentials", "import_number"].into_iter().any(|tool| catalog.offers(tool, principal))
 }
 
 /// Names of the carrier profiles that this caller may import by.

@@ -26,7 +26,7 @@ use crate::domain::{Caller, Refusal, Status, digest_of};
 use crate::guard::{Form, Question};
 
 /// How long a person may think where the call waits.
-pub(super) const THINKING: Duration = Duration::from_secs(120);
+const THINKING: Duration = Duration::from_secs(120);
 /// How long an answer to a second call is good for.
 const STATE_LIFE: Duration = Duration::from_secs(600);
 /// The key of the one question of a call.
@@ -192,7 +192,7 @@ impl Consent {
         };
         match &asker.way {
             AskWay::Nobody => Err(fault()),
-            AskWay::Open { peer, call } => match open_question(peer, call, stop, form, THINKING).await {
+            AskWay::Open { peer, call } => match open_question(peer, call, stop, form).await {
                 Answered::Yes(answer) => judge(&answer, question).map(|()| Word::Yes { then: None }),
                 Answered::Unwanted => {
                     Err(Refusal::new(Status::Cancelled, format!("{} The call was cancelled.", question.declined)))
@@ -273,7 +273,6 @@ pub(super) async fn open_question(
     call: &RequestId,
     stop: &CancellationToken,
     form: ElicitRequestParams,
-    patience: Duration,
 ) -> Answered {
     let mut request = ElicitRequest::new(form);
     // rmcp knows by itself only in the task in which it called us, and a call runs in one of its own.
@@ -285,7 +284,7 @@ pub(super) async fn open_question(
     let outcome = tokio::select! {
         biased;
         () = stop.cancelled() => Answered::Unwanted,
-        answer = tokio::time::timeout(patience, &mut asked.rx) => match answer {
+        answer = tokio::time::timeout(THINKING, &mut asked.rx) => match answer {
             Ok(Ok(Ok(ClientResult::ElicitResult(answer)))) => return Answered::Yes(answer),
             Ok(_) => return Answered::No,
             Err(_) => Answered::No,

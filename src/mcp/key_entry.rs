@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::consent::{Answered, AskWay, Asker, Consent, Subject, THINKING, Then, open_question};
+use super::consent::{Answered, AskWay, Asker, Consent, Subject, Then, open_question};
 use super::key_pages::{KeyPages, Outcome};
 use crate::domain::{CarrierAccess, Held, Refusal, Status};
 use crate::guard::Wanted;
@@ -96,7 +96,7 @@ impl Consent {
             AskWay::Nobody => return Err(nothing.no_page()),
             AskWay::Open { peer, call } => {
                 let (id, url) = open().await?;
-                let asked = open_question(peer, call, stop, to_page(wanted, url, id.clone()), THINKING);
+                let asked = open_question(peer, call, stop, to_page(wanted, url, id.clone()));
                 let waited = pages.wait(&id, subject.caller, wanted, Instant::now() + PAGE_LIFE);
                 let entered = entered_meanwhile(asked, waited, stop, &nothing).await;
                 pages.close(&id);

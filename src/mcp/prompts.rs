@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::catalog::Catalog;
 use super::principal::Principal;
-use super::resources::{BYOC, is_offered};
+use super::resources::BYOC;
 use crate::domain::clean_to;
 
 /// The longest value of an argument that is passed on, in characters.
@@ -150,7 +150,7 @@ impl Prompt {
     }
 
     fn is_offered(&self, catalog: &Catalog, principal: &Principal) -> bool {
-        self.needs.iter().all(|tool| is_offered(tool, catalog, principal))
+        self.needs.iter().all(|tool| catalog.offers(tool, principal))
     }
 
     fn card(&self) -> PromptCard {

@@ -92,15 +92,10 @@ fn decoded(segment: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Whether a tool is offered to this caller.
-pub(super) fn is_offered(tool: &str, catalog: &Catalog, principal: &Principal) -> bool {
-    catalog.get(tool).is_some_and(|entry| entry.is_offered(principal))
-}
-
 /// What there is to read, for this caller and client.
 pub(super) fn list(catalog: &Catalog, principal: &Principal, context: &RequestContext<RoleServer>) -> Vec<Resource> {
     let mut all = Vec::new();
-    if is_offered("list_numbers", catalog, principal) {
+    if catalog.offers("list_numbers", principal) {
         all.push(
             Resource::new(NUMBERS, "numbers")
                 .with_title("Phone numbers")
@@ -141,7 +136,7 @@ pub(super) fn templates(catalog: &Catalog, principal: &Principal) -> Vec<Resourc
         .with_description("What an agent answers and calls from, by its exact name (Front%20desk) or id.")
         .with_mime_type(JSON);
     let all = [("list_numbers", number), ("get_agent_numbers", agent)];
-    all.into_iter().filter(|(tool, _)| is_offered(tool, catalog, principal)).map(|(_, template)| template).collect()
+    all.into_iter().filter(|(tool, _)| catalog.offers(tool, principal)).map(|(_, template)| template).collect()
 }
 
 /// Reads one. `unwanted` is cancelled when the caller no longer wants it.
@@ -159,7 +154,7 @@ pub(super) async fn read(
     let nothing =
         || ErrorData::resource_not_found(format!("There is no resource {shown}"), Some(json!({ "uri": shown })));
     let place = Place::of(uri).ok_or_else(nothing)?;
-    if place.tool().is_some_and(|tool| !is_offered(tool, catalog, principal)) {
+    if place.tool().is_some_and(|tool| !catalog.offers(tool, principal)) {
         return Err(nothing());
     }
     let reply = match &place {

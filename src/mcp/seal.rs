@@ -13,7 +13,7 @@ use rmcp::model::{RequestStateCodec, RequestStateError, SealOptions};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::domain::{Caller, Object, Status, hex, unguessable};
+use crate::domain::{Caller, Object, Status, digest_of, unguessable};
 
 /// How long a token is good for.
 const TOKEN_LIFE: Duration = Duration::from_secs(300);
@@ -51,7 +51,7 @@ impl Keys {
             let mut derived = [0_u8; 32];
             // Fails only for lengths far beyond this one.
             let _ = Hkdf::<Sha256>::new(None, key).expand(purpose.as_bytes(), &mut derived);
-            let name = hex(&Sha256::digest(derived)).chars().take(8).collect::<String>();
+            let name = digest_of(&derived).chars().take(8).collect::<String>();
             (name, derived.to_vec())
         });
         let keys: Vec<(String, Vec<u8>)> = derived.collect();

@@ -171,11 +171,11 @@ impl Server {
         if entry.name() == picker::NAME {
             return picker::take_token(object).map(|tokens| apps::meta(picker::TOKENS, tokens));
         }
-        let mut meta = apps::meta("truedy/query", query?);
+        let query = query?;
         // A number that was found with an own carrier's key is not bought with another.
-        let own =
-            meta.0.get("truedy/query").is_some_and(|query| query.get("carrier").is_some_and(|name| !name.is_null()));
-        let sells = || !own && self.catalog.get(picker::BUYS).is_some_and(|buys| buys.is_offered(principal));
+        let own = query.get("carrier").is_some_and(|name| !name.is_null());
+        let mut meta = apps::meta("truedy/query", query);
+        let sells = || !own && self.catalog.offers(picker::BUYS, principal);
         if entry.name() == picker::SEARCHES && sells() {
             let tokens = picker::tokens(&principal.tenant.service, &principal.caller, object);
             meta.0.insert(picker::TOKENS.to_owned(), tokens);
