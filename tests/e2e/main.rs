@@ -28,6 +28,7 @@ mod journeys;
 mod key_pages;
 mod levels;
 mod readme;
+mod safety;
 mod secrets;
 #[allow(dead_code, reason = "more is offered than each set of tests takes")]
 mod served;

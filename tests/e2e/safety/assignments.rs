@@ -1,0 +1,1 @@
+//! A number in use is not given up, whatever its own row says of it.

@@ -1,0 +1,1 @@
+//! A clock that is wrong frees no cap, erases nothing and makes no token good.

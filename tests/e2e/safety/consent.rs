@@ -1,0 +1,1 @@
+//! What a person said stands, and nobody waits for another's answer.

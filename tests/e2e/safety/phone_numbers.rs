@@ -1,0 +1,1 @@
+//! Numbers that cannot exist are refused before anything is sent.

@@ -1,0 +1,1 @@
+//! A price counts for the account that it was quoted for.

@@ -1,0 +1,1 @@
+//! A tenant's section only narrows what the operator allowed.
