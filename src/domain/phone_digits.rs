@@ -1,0 +1,215 @@
+//! The digits of a phone number in any notation, so that two spellings of one number can be compared.
+//!
+//! Source: ITU-T E.164, RFC 3966 (`tel:`), ITU-T E.123 (spaces, brackets, extensions). This is for comparing alone: what is sent
+//! to Truedy is an [`E164`](super::E164), which is never normalised.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// No number has more digits than this, whatever stands around it.
+const MOST_DIGITS: usize = 32;
+/// A national number with fewer digits than this proves nothing about an international one.
+const LEAST_NATIONAL: usize = 6;
+/// Where the digits of scripts begin that are in use in phone numbers, ASCII and full-width aside.
+const ZEROS: [u32; 14] =
+    [0x0660, 0x06f0, 0x07c0, 0x0966, 0x09e6, 0x0a66, 0x0ae6, 0x0b66, 0x0be6, 0x0c66, 0x0ce6, 0x0d66, 0x0e50, 0x1040];
+
+/// The digits of a phone number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PhoneDigits {
+    /// ASCII digits alone; country code first where that is known.
+    digits: String,
+    /// Whether the notation shows that the country code comes first: `+`, or the prefix 00 or 011.
+    international: bool,
+}
+
+impl PhoneDigits {
+    /// Reads a number in any notation: `tel:`, other scripts' digits, any hyphens, spaces and brackets, an extension behind it.
+    /// `None` where the text has no digits, or has letters that belong to no known notation.
+    pub fn read(text: &str) -> Option<Self> {
+        // NFKC makes ASCII of full-width digits, of the full-width plus and of no-break spaces.
+        let plain: String = text.nfkc().filter(|c| !is_invisible(*c)).map(ascii_digit).collect();
+        let lower = plain.trim().to_lowercase();
+        let (body, context) = without_parameters(without_scheme(&lower));
+        let body = without_extension(body).trim();
+        if body.chars().any(char::is_alphabetic) {
+            return None;
+        }
+        let plus = body.trim_start_matches(|c: char| !c.is_ascii_digit() && c != '+').starts_with('+');
+        // `+44 (0) 20 …` names the trunk zero, which nobody dials after a country code.
+        let body = if plus { body.replacen("(0)", "", 1) } else { body.to_owned() };
+        let digits: String = body.chars().filter(char::is_ascii_digit).collect();
+        if digits.is_empty() || digits.len() > MOST_DIGITS {
+            return None;
+        }
+        if plus {
+            return Some(Self { digits, international: true });
+        }
+        if let Some(code) = context.and_then(|context| context.strip_prefix('+')) {
+            let code: String = code.chars().filter(char::is_ascii_digit).collect();
+            return Some(Self { digits: code + &digits, international: true });
+        }
+        let dialled = digits.strip_prefix("011").or_else(|| digits.strip_prefix("00"));
+        match dialled.filter(|rest| !rest.is_empty() && !rest.starts_with('0')) {
+            Some(rest) => Some(Self { digits: rest.to_owned(), international: true }),
+            None => Some(Self { digits, international: false }),
+        }
+    }
+
+    /// The digits, ASCII, at least one: `14155550123`.
+    pub fn as_str(&self) -> &str {
+        &self.digits
+    }
+
+    /// Whether the notation shows that the country code comes first.
+    pub fn is_international(&self) -> bool {
+        self.international
+    }
+
+    /// Whether both may name one number: the same digits, or one of them lacks the country code and the other ends with it.
+    ///
+    /// For guards, where taking too much for the same is the safe side.
+    pub fn may_equal(&self, other: &Self) -> bool {
+        let ends_with = |whole: &Self, part: &Self| {
+            let national = part.digits.trim_start_matches('0');
+            !part.international && national.len() >= LEAST_NATIONAL && whole.digits.ends_with(national)
+        };
+        self.digits == other.digits || ends_with(self, other) || ends_with(other, self)
+    }
+}
+
+/// The digits of a number in any notation, country code first where the notation shows it: `tel:+1-415-555-0123;ext=7` and
+/// `0014155550123` are both `14155550123`. `None` where the text is no phone number.
+pub fn canonical_digits(text: &str) -> Option<String> {
+    PhoneDigits::read(text).map(|number| number.digits)
+}
+
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(u32::from(c), 0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f | 0xfeff)
+}
+
+/// The ASCII digit for a decimal digit of another script; any other character as it is.
+fn ascii_digit(c: char) -> char {
+    let at = u32::from(c);
+    let value = ZEROS.iter().find(|zero| (**zero..**zero + 10).contains(&at)).map(|zero| at - zero);
+    value.and_then(|value| char::from_digit(value, 10)).unwrap_or(c)
+}
+
+/// The part behind `tel:` or `sip:`, and before the host.
+fn without_scheme(text: &str) -> &str {
+    for scheme in ["tel:", "callto:", "sips:", "sip:"] {
+        if let Some(rest) = text.strip_prefix(scheme) {
+            return rest.trim_start_matches('/').split('@').next().unwrap_or(rest);
+        }
+    }
+    text
+}
+
+/// The number before its parameters (RFC 3966), and the value of `phone-context`.
+fn without_parameters(text: &str) -> (&str, Option<&str>) {
+    let mut parts = text.split(';');
+    let number = parts.next().unwrap_or(text);
+    (number, parts.find_map(|part| part.trim().strip_prefix("phone-context=")))
+}
+
+/// The number before its extension: `x7`, `ext. 7`, `#7`, `,7`.
+fn without_extension(text: &str) -> &str {
+    let marks = ["ext", "x", "#", ",", "доб"];
+    let first_digit = text.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
+    let behind = text.get(first_digit..).unwrap_or_default();
+    let ends_at = |mark: &&str| {
+        let at = behind.find(*mark)?;
+        // Only digits, with what stands between, make an extension: other words do not.
+        let rest = behind.get(at + mark.len()..)?.trim_start_matches("ension");
+        rest.chars().all(|c| !c.is_alphabetic()).then_some(first_digit + at)
+    };
+    let cut = marks.iter().filter_map(ends_at).min();
+    cut.and_then(|at| text.get(..at)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn one_number_is_read_in_every_notation() {
+        for text in [
+            "+14155550123",
+            "14155550123",
+            "tel:+14155550123",
+            "tel:+1-415-555-0123;ext=7",
+            "TEL:+1 415 555 0123",
+            "tel:415-555-0123;phone-context=+1",
+            "sip:+14155550123@carrier.example.com;user=phone",
+            "+1 (415) 555-0123",
+            "+1.415.555.0123",
+            "+1\u{a0}415\u{a0}555\u{a0}0123",
+            "+1\u{202f}415\u{2011}555\u{2013}0123",
+            "+1 415\u{2212}555\u{2014}0123",
+            "\u{ff0b}\u{ff11}\u{ff14}\u{ff11}\u{ff15}\u{ff15}\u{ff15}\u{ff15}\u{ff10}\u{ff11}\u{ff12}\u{ff13}",
+            "+\u{661}\u{664}\u{661}\u{665}\u{665}\u{665}\u{665}\u{660}\u{661}\u{662}\u{663}",
+            "\u{202a}+14155550123\u{202c}",
+            "\u{feff}+1415\u{200b}5550123",
+            "0014155550123",
+            "00 1 415 555 0123",
+            "01114155550123",
+            "(+1) 415 555 0123",
+            "+1/415/555/0123",
+            "+14155550123 x7",
+            "+14155550123 ext. 7",
+            "+14155550123 extension 7",
+            "+14155550123#7",
+            "+14155550123,7",
+        ] {
+            assert_eq!(canonical_digits(text).as_deref(), Some("14155550123"), "{text:?}");
+        }
+        assert_eq!(canonical_digits("+44 (0) 20 7946 0958").as_deref(), Some("442079460958"));
+        assert_eq!(canonical_digits("+39 06 6982").as_deref(), Some("39066982"));
+    }
+
+    #[test]
+    fn what_is_no_number_has_no_digits() {
+        for text in [
+            "",
+            "+",
+            "front desk",
+            "num_12ab",
+            "d0845d54-d96d-4cb8-8cc3-eac55f94c2c0",
+            "+1415555 is a TEST line 0000",
+            "1-800-FLOWERS",
+        ] {
+            assert_eq!(canonical_digits(text), None, "{text:?}");
+        }
+        assert_eq!(canonical_digits(&"1".repeat(MOST_DIGITS + 1)), None);
+    }
+
+    #[test]
+    fn a_number_without_its_country_code_may_be_the_same() {
+        let read = |text: &str| PhoneDigits::read(text).expect(text);
+        let whole = read("+442079460958");
+        for part in ["020 7946 0958", "2079460958", "+442079460958", "79460958"] {
+            assert!(whole.may_equal(&read(part)) && read(part).may_equal(&whole), "{part}");
+        }
+        for other in ["+2079460958", "0958", "020 7946 0959", "+4420794609580"] {
+            assert!(!whole.may_equal(&read(other)) && !read(other).may_equal(&whole), "{other}");
+        }
+        assert!(read("00 44 20 7946 0958").is_international() && !read("020 7946 0958").is_international());
+    }
+
+    proptest! {
+        #[test]
+        fn separators_change_nothing(digits in "[1-9][0-9]{6,14}", gaps in prop::collection::vec("[ ()\u{a0}\u{2010}-\u{2015}./-]{0,2}", 16)) {
+            let spaced: String = digits.chars().zip(&gaps).map(|(digit, gap)| format!("{gap}{digit}")).collect();
+            prop_assume!(!spaced.contains("(0)"));
+            prop_assert_eq!(canonical_digits(&format!("+{spaced}")), Some(digits));
+        }
+
+        #[test]
+        fn anything_is_read_without_a_fault_and_gives_digits_alone(text in "\\PC{0,60}") {
+            if let Some(digits) = canonical_digits(&text) {
+                prop_assert!(!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()));
+            }
+        }
+    }
+}
