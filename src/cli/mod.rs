@@ -147,7 +147,9 @@ fn parse() -> Result<(Cli, bool), clap::Error> {
     let command = Cli::command().mut_args(without_empty).mut_subcommands(|command| command.mut_args(without_empty));
     let matches = command.try_get_matches()?;
     let by_flag = matches.value_source("journal") == Some(ValueSource::CommandLine);
-    Ok((Cli::from_arg_matches(&matches)?, by_flag))
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    cli.settings.note_sources(&matches);
+    Ok((cli, by_flag))
 }
 
 /// Reads the command line and runs one command.

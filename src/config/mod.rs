@@ -2,6 +2,7 @@
 
 mod carriers;
 mod editing;
+mod narrowing;
 mod printed;
 mod private;
 mod tenants;
@@ -98,7 +99,7 @@ pub struct Settings {
         global = true,
         help_heading = "Policy"
     )]
-    pub tools: Vec<String>,
+    pub tools: Option<Vec<String>>,
 
     /// Do not offer these tools, for example `release_number`.
     #[arg(
@@ -156,11 +157,11 @@ pub struct Settings {
 
     /// The only countries numbers may be bought in, for example `US,CA`.
     #[arg(long, value_name = "COUNTRY,…", env = "TRUEDY_MCP_COUNTRIES", value_delimiter = ',', value_parser = country, global = true, help_heading = "Policy")]
-    pub countries: Vec<CountryCode>,
+    pub countries: Option<Vec<CountryCode>>,
 
     /// The only types of numbers that may be bought, for example `local,toll_free`.
     #[arg(long, value_name = "TYPE,…", env = "TRUEDY_MCP_NUMBER_TYPES", value_delimiter = ',', value_parser = number_type, global = true, help_heading = "Policy")]
-    pub number_types: Vec<NumberType>,
+    pub number_types: Option<Vec<NumberType>>,
 
     /// The only SIP hosts that numbers may be imported from, for example `sip.example.com`; any public host without it.
     #[arg(
@@ -171,7 +172,7 @@ pub struct Settings {
         global = true,
         help_heading = "Policy"
     )]
-    pub sip_hosts: Vec<String>,
+    pub sip_hosts: Option<Vec<String>>,
 
     /// Whether a carrier's keys may be arguments of a call; `deny` leaves them out, so that they come from carrier profiles or from a page that the user fills in.
     #[arg(long, value_name = "allow|deny", env = "TRUEDY_MCP_INLINE_SECRETS", value_enum, default_value_t = InlineSecrets::Allow, global = true, help_heading = "Policy")]
@@ -196,6 +197,14 @@ pub struct Settings {
     /// How logs on standard error look; `auto` is text on a terminal and JSON otherwise. RUST_LOG sets how much is logged.
     #[arg(long, value_name = "auto|text|json", env = "TRUEDY_MCP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Auto, global = true, help_heading = "Program")]
     pub log_format: LogFormat,
+
+    /// The settings that came by flag or variable, by their ids: they bind the tenants, the defaults of others do not.
+    #[arg(skip)]
+    pub given: BTreeSet<String>,
+
+    /// The tools that a tenant's section names, before they were narrowed: a name that is wrong is told although it allows nothing.
+    #[arg(skip)]
+    pub section_tools: Vec<String>,
 }
 
 /// What was said of the journal. It may hold a password, and therefore does not print.
@@ -396,7 +405,9 @@ impl Settings {
 
     /// What the operator allows. `tools` are the names that exist.
     pub fn policy(&self, tools: &[&str]) -> Result<Policy, ConfigError> {
-        for (flag, names) in [("--tools", &self.tools), ("--exclude-tools", &self.exclude_tools)] {
+        let only = self.tools.as_deref().unwrap_or_default();
+        let (section, except) = (self.section_tools.as_slice(), self.exclude_tools.as_slice());
+        for (flag, names) in [("--tools", only), ("tools", section), ("--exclude-tools", except)] {
             if let Some(wrong) = names.iter().find(|name| !tools.contains(&name.as_str())) {
                 return Err(ConfigError(format!(
                     "{flag}: there is no tool {wrong:?}; there are {}.",
@@ -415,7 +426,11 @@ impl Settings {
                 "--protect: {wrong:?} protects nothing; a number begins with +, for example +14155550123."
             )));
         }
-        let sip_hosts: BTreeSet<String> = tidy(&self.sip_hosts).iter().map(|host| host.to_ascii_lowercase()).collect();
+        let given_hosts = self.sip_hosts.as_deref();
+        let sip_hosts: BTreeSet<String> =
+            tidy(given_hosts.unwrap_or_default()).iter().map(|host| host.to_ascii_lowercase()).collect();
+        // An empty list allows none. A flag without a host in it counts as not set.
+        let hosts_are_limited = given_hosts.is_some_and(|given| given.is_empty() || !sip_hosts.is_empty());
         let no_host =
             |name: &&String| SipServer::try_from(name.as_str()).map_or(true, |server| server.host() != name.as_str());
         if let Some(wrong) = sip_hosts.iter().find(no_host) {
@@ -446,14 +461,14 @@ impl Settings {
                 spend: self.spend_per_day.clone(),
             },
             max_monthly: self.max_monthly_cost.clone(),
-            countries: (!self.countries.is_empty()).then(|| self.countries.iter().cloned().collect()),
-            number_types: (!self.number_types.is_empty()).then(|| self.number_types.iter().copied().collect()),
+            countries: self.countries.as_ref().map(|allowed| allowed.iter().cloned().collect()),
+            number_types: self.number_types.as_ref().map(|allowed| allowed.iter().copied().collect()),
             read_only: self.read_only,
-            only: (!self.tools.is_empty()).then(|| set(&self.tools)),
+            only: self.tools.as_deref().map(set),
             except: set(&self.exclude_tools),
             protected,
             release_in_use: self.release_in_use,
-            sip_hosts: (!sip_hosts.is_empty()).then_some(sip_hosts),
+            sip_hosts: hosts_are_limited.then_some(sip_hosts),
             ask: if self.ask == AskWhen::Off { Ask::Off } else { Ask::Auto },
             no_inline_secrets: self.inline_secrets == InlineSecrets::Deny,
         })
@@ -578,7 +593,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
+    use clap::{CommandFactory, FromArgMatches, Parser};
 
     #[derive(Parser)]
     struct Alone {
@@ -587,7 +602,10 @@ mod tests {
     }
 
     pub(super) fn with(arguments: &[&str]) -> Settings {
-        Alone::parse_from([&["x"], arguments].concat()).settings
+        let matches = Alone::command().get_matches_from([&["x"], arguments].concat());
+        let mut settings = Alone::from_arg_matches(&matches).expect("settings").settings;
+        settings.note_sources(&matches);
+        settings
     }
 
     #[test]

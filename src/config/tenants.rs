@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use serde::Deserialize;
 
 use super::carriers::{self, profiles};
+use super::narrowing::{Narrowing, sip_host};
 use super::printed::printed_by;
 use super::{
     AskWhen, ConfigError, Gate, InlineSecrets, Settings, as_key, cap, country, key_file, money, number_type,
@@ -54,7 +55,7 @@ struct Written {
     carriers: BTreeMap<String, carriers::Section>,
 }
 
-/// What may be set for one tenant. What is not is as it is set for all.
+/// What may be set for one tenant. What is not is as it is set for all. Policy can only be narrowed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Section {
@@ -167,7 +168,7 @@ impl Section {
         }
     }
 
-    /// The settings of all with what is set here instead.
+    /// The settings of all, narrowed by what is set here; address and rate of its own account are its own.
     fn over(self, all: &Settings) -> Result<Settings, String> {
         fn read<T>(
             name: &str,
@@ -191,33 +192,33 @@ impl Section {
             texts.map(all).transpose()
         }
         let number = |number: &Option<Number>| number.as_ref().map(ToString::to_string);
-        let mut settings = all.clone();
-        macro_rules! set {
-            ($($field:ident = $value:expr;)*) => { $(if let Some(value) = $value { settings.$field = value; })* };
+        let cap_of = |name: &str, given: &Option<Number>| read(name, number(given).as_deref(), cap);
+        let ask = |text: &str| AskWhen::from_str(text, false).map_err(|_| "auto or off".to_owned());
+        let gate = |text: &str| Gate::from_str(text, false).map_err(|_| "flag, token or human".to_owned());
+        let inline = |text: &str| InlineSecrets::from_str(text, false).map_err(|_| "allow or deny".to_owned());
+        let mut settings = all.narrowed(Narrowing {
+            read_only: self.read_only,
+            tools: self.tools,
+            exclude_tools: self.exclude_tools,
+            protect: self.protect,
+            release_in_use: self.release_in_use,
+            ask: read("ask", self.ask.as_deref(), ask)?,
+            gate: read("gate", self.gate.as_deref(), gate)?,
+            purchases_per_day: cap_of("purchases_per_day", &self.purchases_per_day)?,
+            releases_per_day: cap_of("releases_per_day", &self.releases_per_day)?,
+            imports_per_day: cap_of("imports_per_day", &self.imports_per_day)?,
+            spend_per_day: read("spend_per_day", self.spend_per_day.as_deref(), money)?,
+            max_monthly_cost: read("max_monthly_cost", self.max_monthly_cost.as_deref(), money)?,
+            countries: each("countries", self.countries, country)?,
+            number_types: each("number_types", self.number_types, number_type)?,
+            sip_hosts: each("sip_hosts", self.sip_hosts, sip_host)?,
+            inline_secrets: read("inline_secrets", self.inline_secrets.as_deref(), inline)?,
+        })?;
+        if let Some(base_url) = self.base_url {
+            settings.base_url = base_url;
         }
-        set! {
-            base_url = self.base_url;
-            upstream_rpm = read("upstream_rpm", number(&self.upstream_rpm).as_deref(), rate)?;
-            read_only = self.read_only;
-            tools = self.tools;
-            exclude_tools = self.exclude_tools;
-            protect = self.protect;
-            release_in_use = self.release_in_use;
-            ask = read("ask", self.ask.as_deref(), |text| AskWhen::from_str(text, false).map_err(|_| "auto or off".to_owned()))?;
-            gate = read("gate", self.gate.as_deref(), |text| Gate::from_str(text, false).map_err(|_| "flag, token or human".to_owned()))?;
-            purchases_per_day = read("purchases_per_day", number(&self.purchases_per_day).as_deref(), cap)?;
-            releases_per_day = read("releases_per_day", number(&self.releases_per_day).as_deref(), cap)?;
-            imports_per_day = read("imports_per_day", number(&self.imports_per_day).as_deref(), cap)?;
-            countries = each("countries", self.countries, country)?;
-            number_types = each("number_types", self.number_types, number_type)?;
-            sip_hosts = self.sip_hosts;
-            inline_secrets = read("inline_secrets", self.inline_secrets.as_deref(), |text| InlineSecrets::from_str(text, false).map_err(|_| "allow or deny".to_owned()))?;
-        }
-        if let Some(most) = read("spend_per_day", self.spend_per_day.as_deref(), money)? {
-            settings.spend_per_day = Some(most);
-        }
-        if let Some(most) = read("max_monthly_cost", self.max_monthly_cost.as_deref(), money)? {
-            settings.max_monthly_cost = Some(most);
+        if let Some(rate) = read("upstream_rpm", number(&self.upstream_rpm).as_deref(), rate)? {
+            settings.upstream_rpm = rate;
         }
         Ok(settings)
     }

@@ -313,8 +313,7 @@ pub(super) fn denied(rule: &str, summary: &str) -> Refusal {
 
 /// A refusal of a purchase because of the number itself.
 fn not_bought(rule: &str, number: &E164, why: &str, allowed: &str) -> Refusal {
-    let summary =
-        format!("Nothing was bought. {why}, and the operator of this server allows only {allowed} (rule {rule}).");
+    let summary = format!("Nothing was bought. {why}, and the operator of this server allows {allowed} (rule {rule}).");
     denied(rule, &summary).with("number", number.as_str())
 }
 
@@ -333,9 +332,12 @@ fn price_unknown(limit: &Money, monthly: Option<&Money>, upfront: Option<&Money>
     denied("price_unknown", &summary).with("limit", limit.to_string())
 }
 
-/// What is allowed, in words.
+/// What is allowed, in words: `only US, CA`, or `none`.
 fn words<T: ToString>(allowed: &BTreeSet<T>) -> String {
-    allowed.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+    if allowed.is_empty() {
+        return "none".to_owned();
+    }
+    format!("only {}", allowed.iter().map(T::to_string).collect::<Vec<_>>().join(", "))
 }
 
 fn is_public_name(host: &str) -> bool {

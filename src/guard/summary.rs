@@ -14,14 +14,30 @@ impl Policy {
         let mut add = |rule: Option<String>| rules.extend(rule);
         add(self.caps.spend.as_ref().map(|most| format!("at most {most} for purchases in 24 hours")));
         add(self.max_monthly.as_ref().map(|most| format!("at most {most} a month for a number")));
-        add(self.countries.as_ref().map(|countries| format!("numbers of {} only", few(countries))));
-        add(self.number_types.as_ref().map(|types| format!("{} numbers only", few(types))));
+        add(self.countries.as_ref().map(|countries| match few(countries) {
+            none if none.is_empty() => "numbers of no country may be bought".to_owned(),
+            some => format!("numbers of {some} only"),
+        }));
+        add(self.number_types.as_ref().map(|types| match few(types) {
+            none if none.is_empty() => "numbers of no type may be bought".to_owned(),
+            some => format!("{some} numbers only"),
+        }));
         add(self.read_only.then(|| "read-only".to_owned()));
-        add(self.only.as_ref().map(|only| format!("the tools {} only, others are switched off", few(only))));
+        add(self.only.as_ref().map(|only| match few(only) {
+            none if none.is_empty() => "all tools are switched off".to_owned(),
+            some => format!("the tools {some} only, others are switched off"),
+        }));
         add((!self.except.is_empty()).then(|| format!("switched off: {}", few(&self.except))));
         add((!self.protected.is_empty()).then(|| format!("protected against release: {}", self.protected.len())));
         add(self.release_in_use.then(|| "numbers in use may be released".to_owned()));
-        add(self.sip_hosts.is_some().then(|| "SIP imports from listed hosts only".to_owned()));
+        add(self.sip_hosts.as_ref().map(|hosts| {
+            let from = if hosts.is_empty() {
+                "no SIP imports: no host is allowed"
+            } else {
+                "SIP imports from listed hosts only"
+            };
+            from.to_owned()
+        }));
         add(self.no_inline_secrets.then(|| "carrier keys from profiles or the user's page only".to_owned()));
         add((self.ask == Ask::Off).then(|| "the user is not asked by form".to_owned()));
         rules
