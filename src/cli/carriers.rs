@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::doctor::trouble;
 use super::{Exit, KEY_IN_ARGUMENTS, complain, logging, open, print};
-use crate::config::{ConfigError, Given, NewCarrier, Settings, TenantSettings};
+use crate::config::{ConfigError, Given, NewCarrier, Settings, TenantSettings, expanded};
 use crate::domain::{
     AccessField, AccountSid, Argument, Caller, CarrierName, CarrierProfile, Origin, ProviderType, Redactor, Secret,
     SipServer, SipUsername, looks_like_key,
@@ -222,7 +222,10 @@ fn read_from(text: &str) -> Result<(AccessField, Given), String> {
         "env" if is_variable(place) => Given::Variable(place.to_owned()),
         "env" => return Err(format!("{name}: a variable has letters, digits and _, for example env:TELNYX_API_KEY")),
         // A server may be started anywhere.
-        "file" => Given::File(std::path::absolute(Path::new(place)).map_err(|error| format!("{name}: {error}"))?),
+        "file" => {
+            let path = expanded(Path::new(place)).map_err(|why| format!("{name}: {why}"))?;
+            Given::File(std::path::absolute(path).map_err(|error| format!("{name}: {error}"))?)
+        }
         "command" => Given::Command(words(place).map_err(|why| format!("{name}: {why}"))?),
         "keyring" => Given::Keyring(place.to_owned()),
         _ => return Err(format!("{name}: expected {FROM}")),

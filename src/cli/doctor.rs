@@ -11,9 +11,11 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::protected::{Matching, unmatched};
 use super::{Exit, logging, open, print};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings, TenantSettings};
 use crate::domain::{Redactor, Secret};
+use crate::guard::Policy;
 use crate::journal::{Journal, Place, Query, State};
 use crate::mcp::Catalog;
 use crate::truedy::{Call, Client, Error, NotSent, Reply, Request};
@@ -193,7 +195,13 @@ async fn live(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut Re
         .map_err(|error| error.to_string())
         .and_then(|setup| Client::new(setup, Arc::clone(redactor)).map_err(|error| error.to_string()));
     match client {
-        Ok(client) => accepted(&client, report).await,
+        Ok(client) => {
+            if accepted(&client, report).await
+                && let Ok(policy) = settings.policy(&Catalog::names())
+            {
+                protection(&client, &policy, report).await;
+            }
+        }
         Err(error) => {
             report.add("truedy", Health::Bad, error, Some("Correct the setting that it names."));
             report.fail(Exit::Usage);
@@ -202,7 +210,9 @@ async fn live(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut Re
 }
 
 /// One authenticated read shows address, certificate, key and clock at once.
-async fn accepted(client: &Client, report: &mut Report) {
+///
+/// Returns whether Truedy accepted the key.
+async fn accepted(client: &Client, report: &mut Report) -> bool {
     let call = Call::reading(Instant::now() + Duration::from_secs(20), CancellationToken::new());
     let start = Instant::now();
     match client.send(Request::get(["telephony", "numbers"]).query("limit", 1).list(), &call).await {
@@ -214,13 +224,33 @@ async fn accepted(client: &Client, report: &mut Report) {
                 None,
             );
             clock(&reply, report);
+            true
         }
         Err(error) => {
             let (exit, found, todo) = trouble(&error);
             report.add("truedy", Health::Bad, found, Some(todo));
             report.fail(exit);
+            false
         }
     }
+}
+
+/// Whether the protected entries match numbers of the account: the others protect nothing.
+async fn protection(client: &Client, policy: &Policy, report: &mut Report) {
+    const TODO: &str = "Correct --protect (TRUEDY_MCP_PROTECT) or protect of the tenant; truedy-mcp call list_numbers shows numbers and ids.";
+    if policy.protected.is_empty() {
+        return;
+    }
+    let (health, found) = match unmatched(client, policy).await {
+        Ok(Matching::All) => (Health::Good, "each entry matches a number of the account".to_owned()),
+        Ok(Matching::Not(entries)) => (
+            Health::Notice,
+            format!("{} match no number of the account, so they protect nothing now", entries.join(", ")),
+        ),
+        Ok(Matching::Unknown) => (Health::Notice, "not all numbers of the account could be read".to_owned()),
+        Err(error) => (Health::Notice, trouble(&error).1),
+    };
+    report.add("protect", health, found, (health != Health::Good).then_some(TODO));
 }
 
 pub(super) fn trouble(error: &Error) -> (Exit, String, &'static str) {

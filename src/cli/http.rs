@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{Exit, complain, logging, open, signal};
-use crate::config::{ConfigError, Settings, private_bytes, public_bytes};
+use crate::config::{ConfigError, Settings, expanded, path_setting, private_bytes, public_bytes};
 use crate::domain::{Caller, Redactor, Secret};
 use crate::guard::Rights;
 use crate::http::{
@@ -35,7 +35,7 @@ const TIMES: [f64; 12] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 #[derive(Debug, Args)]
 pub struct HttpArgs {
     /// Where to listen: an address and port (0 takes any free one), or `unix:` and the path of a socket.
-    #[arg(long, value_name = "ADDR|unix:PATH", env = "TRUEDY_MCP_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR|unix:PATH", env = "TRUEDY_MCP_LISTEN", default_value = "127.0.0.1:8080", value_parser = listen)]
     pub listen: Listen,
 
     /// A name by which clients reach this server, exactly, with or without a port, for example `mcp.example.com`. The names of this machine always pass where it listens on this machine alone.
@@ -51,15 +51,15 @@ pub struct HttpArgs {
     pub behind_tls_proxy: bool,
 
     /// Certificate chain in PEM; this server then speaks TLS itself. Read again when it changes.
-    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_TLS_CERT", requires = "tls_key")]
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_TLS_CERT", value_parser = path_setting(), requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
 
     /// Private key of the certificate in PEM, mode 0600.
-    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_TLS_KEY", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_TLS_KEY", value_parser = path_setting(), requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
     /// File with the bearer tokens that open the door, made by `truedy-mcp token new`. Read again when it changes.
-    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_TOKENS")]
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_TOKENS", value_parser = path_setting())]
     pub tokens: Option<PathBuf>,
 
     /// Let in whoever reaches this server, without a token: only where it listens on this machine alone.
@@ -115,6 +115,14 @@ fn mapping(text: &str) -> Result<(String, String), String> {
     let pair = text.trim().split_once('=').filter(|(value, tenant)| !value.is_empty() && !tenant.is_empty());
     pair.map(|(value, tenant)| (value.to_owned(), tenant.to_owned()))
         .ok_or_else(|| "a value and a tenant, for example acme-inc=acme".to_owned())
+}
+
+/// Where to listen; a path is read as every other setting that is one.
+fn listen(text: &str) -> Result<Listen, String> {
+    match text.strip_prefix("unix:") {
+        Some(path) => format!("unix:{}", expanded(Path::new(path))?.display()).parse(),
+        None => text.parse(),
+    }
 }
 
 fn local_address(text: &str) -> Result<SocketAddr, String> {

@@ -10,6 +10,7 @@ mod logging;
 mod open;
 mod operations;
 mod probe;
+mod protected;
 mod sandbox;
 mod signal;
 mod stdio;

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::{Exit, complain, logging, open, print};
 use crate::config::{ConfigError, Settings};
-use crate::domain::{Argument, Caller, ChangeName, Moment, NumberRef, OperationState, Redactor, Status, clean_to};
+use crate::domain::{
+    Argument, Caller, ChangeName, Moment, NumberRef, OperationState, Redactor, Status, clean_to, numbers_for_people,
+};
 use crate::journal::{Ending, Journal, KnownBy, Operation, Query, State, Unavailable, moment};
 
 /// How often new changes are looked for.
@@ -200,7 +202,7 @@ fn line(operation: &Operation) -> String {
         moment(operation.begun_at),
         operation.state,
         operation.tool,
-        operation.object.name(),
+        numbers_for_people(operation.object.name()),
         operation.id
     )
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{Exit, complain, print};
-use crate::config::{ConfigError, private_bytes};
+use crate::config::{ConfigError, path_setting, private_bytes};
 use crate::domain::Caller;
 use crate::guard::Scope;
 use crate::http::{FILE_LIMIT, Holder, add, scopes};
@@ -28,7 +28,7 @@ enum TokenCommand {
 #[derive(Debug, Args)]
 struct NewArgs {
     /// The file; it is made, for you alone, if it is missing.
-    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_TOKENS")]
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_TOKENS", value_parser = path_setting())]
     tokens: PathBuf,
     /// Who comes in with it: 1 to 64 letters, digits, or any of . _ @ -
     #[arg(long, value_name = "NAME")]

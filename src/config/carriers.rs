@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use super::KEY_LIMIT;
+use super::paths::expanded;
 use super::printed::printed_by;
 use super::private::private_bytes;
 use crate::domain::{AccessField, Argument, CarrierName, CarrierProfile, Origin, ProviderType, Source};
@@ -112,10 +113,13 @@ impl Written {
             (Some(variable), None, None, None) => {
                 Ok(Source::new(Origin::Variable(variable.clone()), move || of_variable(&variable)))
             }
-            (None, Some(file), None, None) => Ok(Source::new(Origin::File(file.clone()), move || {
-                let bytes = private_bytes(&file, KEY_LIMIT).map_err(|why| format!("{}: {why}", file.display()))?;
-                String::from_utf8(bytes).map_err(|_| format!("{}: it is no text", file.display()))
-            })),
+            (None, Some(file), None, None) => {
+                let file = expanded(&file).map_err(|why| format!("{name} = {{ file = {file:?} }}: {why}"))?;
+                Ok(Source::new(Origin::File(file.clone()), move || {
+                    let bytes = private_bytes(&file, KEY_LIMIT).map_err(|why| format!("{}: {why}", file.display()))?;
+                    String::from_utf8(bytes).map_err(|_| format!("{}: it is no text", file.display()))
+                }))
+            }
             (None, None, Some(argv), None) if !argv.is_empty() => {
                 let program = argv.first().cloned().unwrap_or_default();
                 Ok(Source::new(Origin::Command(program), move || printed_by(&argv)))

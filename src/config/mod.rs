@@ -3,8 +3,10 @@
 mod carriers;
 mod editing;
 mod narrowing;
+mod paths;
 mod printed;
 mod private;
+mod protection;
 mod tenants;
 
 use std::collections::BTreeSet;
@@ -19,13 +21,15 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
-use crate::domain::{Argument, CountryCode, Money, NumberRef, NumberType, Secret, SipServer, hex};
+use self::protection::check_protected;
+use crate::domain::{Argument, CountryCode, Money, NumberType, Secret, SipServer, hex};
 use crate::guard::{Ask, Cap, Caps, Level, Policy};
 use crate::journal::{Place, PostgresPlace};
 use crate::sandbox::{Faults, Options, Store};
 use crate::truedy::{Proxy, Rate, Setup};
 
 pub use editing::{Given, NewCarrier};
+pub use paths::{expanded, path_setting};
 pub use private::{key_file, private_bytes, public_bytes};
 pub use tenants::{KeySource, TenantSettings};
 
@@ -44,7 +48,7 @@ pub const FORGETFUL: &str = "the journal is in memory: what was bought and what 
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
     /// File that holds the Truedy API key: a regular file of yours, mode 0600. TRUEDY_API_KEY wins over it.
-    #[arg(long, value_name = "FILE", env = "TRUEDY_API_KEY_FILE", global = true, help_heading = "Truedy")]
+    #[arg(long, value_name = "FILE", env = "TRUEDY_API_KEY_FILE", value_parser = path_setting(), global = true, help_heading = "Truedy")]
     pub api_key_file: Option<PathBuf>,
 
     /// Where Truedy's API is: https, or http on a loopback host.
@@ -60,7 +64,7 @@ pub struct Settings {
     pub upstream_proxy: Option<Proxy>,
 
     /// PEM file with a further root certificate to trust, for example of a company's proxy.
-    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_CA_FILE", global = true, help_heading = "Truedy")]
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_CA_FILE", value_parser = path_setting(), global = true, help_heading = "Truedy")]
     pub ca_file: Option<PathBuf>,
 
     /// Work on an embedded sandbox instead of Truedy: no account, no money, made-up numbers.
@@ -83,7 +87,7 @@ pub struct Settings {
     pub fault: Vec<String>,
 
     /// Append a JSON line for every request the sandbox receives and every answer it gives.
-    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_LEDGER", global = true, help_heading = "Sandbox")]
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_LEDGER", value_parser = path_setting(), global = true, help_heading = "Sandbox")]
     pub ledger: Option<PathBuf>,
 
     /// Offer only tools that read.
@@ -179,7 +183,7 @@ pub struct Settings {
     pub inline_secrets: InlineSecrets,
 
     /// File that holds the key for confirmations, at least 32 bytes, so that they outlast a restart and hold on every replica; a regular file of yours, mode 0600. A second line holds the key before, while one replaces the other. Without it each process makes its own.
-    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_STATE_KEY_FILE", global = true, help_heading = "Policy")]
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_STATE_KEY_FILE", value_parser = path_setting(), global = true, help_heading = "Policy")]
     pub state_key_file: Option<PathBuf>,
 
     /// Where changes are recorded before they are sent: `sqlite` (in the state directory), `memory`, or the URL of a PostgreSQL database that several servers share. A password goes into the variable or the file of PGPASSFILE.
@@ -187,11 +191,11 @@ pub struct Settings {
     pub journal: JournalText,
 
     /// Where state is kept; $XDG_STATE_HOME/truedy-mcp or ~/.local/state/truedy-mcp without it.
-    #[arg(long, value_name = "DIR", env = "TRUEDY_MCP_STATE_DIR", global = true, help_heading = "Program")]
+    #[arg(long, value_name = "DIR", env = "TRUEDY_MCP_STATE_DIR", value_parser = path_setting(), global = true, help_heading = "Program")]
     pub state_dir: Option<PathBuf>,
 
     /// TOML file with carrier profiles, and with the tenants of `http`, each with a Truedy key of its own: see "Carrier profiles" and "Tenants" in README.
-    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_CONFIG", global = true, help_heading = "Program")]
+    #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_CONFIG", value_parser = path_setting(), global = true, help_heading = "Program")]
     pub config: Option<PathBuf>,
 
     /// How logs on standard error look; `auto` is text on a terminal and JSON otherwise. RUST_LOG sets how much is logged.
@@ -419,12 +423,9 @@ impl Settings {
             names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
         };
         let protected = tidy(&self.protect);
-        // Digits alone are a number whose + was lost: they would protect nothing.
-        let only_digits = |name: &&String| name.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-        if let Some(wrong) = protected.iter().find(only_digits) {
-            return Err(ConfigError(format!(
-                "--protect: {wrong:?} protects nothing; a number begins with +, for example +14155550123."
-            )));
+        for entry in &protected {
+            check_protected(entry)
+                .map_err(|why| ConfigError(format!("--protect: {entry:?} cannot be used: {why}.")))?;
         }
         let given_hosts = self.sip_hosts.as_deref();
         let sip_hosts: BTreeSet<String> =
@@ -435,11 +436,6 @@ impl Settings {
             |name: &&String| SipServer::try_from(name.as_str()).map_or(true, |server| server.host() != name.as_str());
         if let Some(wrong) = sip_hosts.iter().find(no_host) {
             return Err(ConfigError(format!("--sip-hosts: {wrong:?} is no host name, for example sip.example.com.")));
-        }
-        if let Some(wrong) = protected.iter().find(|name| NumberRef::try_from(name.as_str()).is_err()) {
-            return Err(ConfigError(format!(
-                "--protect: {wrong:?} is neither a number in E.164 nor an id, for example +14155550123."
-            )));
         }
         if self.gate == Gate::Human && self.ask == AskWhen::Off {
             return Err(ConfigError(
@@ -467,6 +463,7 @@ impl Settings {
             only: self.tools.as_deref().map(set),
             except: set(&self.exclude_tools),
             protected,
+            protect_checked: std::sync::Arc::default(),
             release_in_use: self.release_in_use,
             sip_hosts: hosts_are_limited.then_some(sip_hosts),
             ask: if self.ask == AskWhen::Off { Ask::Off } else { Ask::Auto },
@@ -641,7 +638,7 @@ mod tests {
     fn names_of_tools_and_numbers_are_checked() {
         assert!(with(&["--tools", "list_numbers,nope"]).policy(&["list_numbers"]).is_err());
         assert!(with(&["--protect", "not a number"]).policy(&[]).is_err());
-        for lost in ["14155550123", "1-415-555-0123"] {
+        for lost in ["14155550123", "1-415-555-0123", "all", "Main-line", "+1312555011"] {
             assert!(with(&["--protect", lost]).policy(&[]).is_err(), "{lost}");
         }
         assert!(with(&["--sip-hosts", "http://sip.example.com"]).policy(&[]).is_err());

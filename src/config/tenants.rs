@@ -11,7 +11,7 @@ use super::carriers::{self, profiles};
 use super::narrowing::{Narrowing, sip_host};
 use super::printed::printed_by;
 use super::{
-    AskWhen, ConfigError, Gate, InlineSecrets, Settings, as_key, cap, country, key_file, money, number_type,
+    AskWhen, ConfigError, Gate, InlineSecrets, Settings, as_key, cap, country, expanded, key_file, money, number_type,
     public_bytes, rate,
 };
 use crate::domain::{Caller, CarrierProfile, Secret, read_toml};
@@ -159,6 +159,9 @@ impl Section {
             (Some(_), Some(_)) => Err("it has more than one of api_key_env, api_key_file and api_key_command".to_owned()),
             (Some(KeySource::Command(argv)), None) if argv.is_empty() => {
                 Err("api_key_command is empty; it is a program and its arguments, for example [\"pass\", \"truedy/acme\"]".to_owned())
+            }
+            (Some(KeySource::File(file)), None) => {
+                expanded(&file).map(KeySource::File).map_err(|why| format!("api_key_file = {file:?}: {why}"))
             }
             (Some(source), None) => Ok(source),
             (None, _) if sandbox => Ok(KeySource::Settings),

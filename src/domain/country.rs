@@ -34,7 +34,7 @@ impl E164 {
         longest(&TYPES, &format!("1{area}")) == Some(Some(NumberType::TollFree))
     }
 
-    fn digits(&self) -> &str {
+    pub(super) fn digits(&self) -> &str {
         self.as_str().trim_start_matches('+')
     }
 }

@@ -83,6 +83,11 @@ pub fn canonical_digits(text: &str) -> Option<String> {
     PhoneDigits::read(text).map(|number| number.digits)
 }
 
+/// Every digit of a text, as ASCII, whatever stands between them. For guards alone: the text may be no number at all.
+pub fn digits_of(text: &str) -> String {
+    text.nfkc().map(ascii_digit).filter(char::is_ascii_digit).collect()
+}
+
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(u32::from(c), 0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f | 0xfeff)

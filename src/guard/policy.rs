@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 use crate::domain::{
-    ConfirmationToken, CountryCode, E164, Money, NumberType, Object, OperationIds, Refusal, SipServer, Status,
+    ConfirmationToken, CountryCode, E164, Money, NumberType, Object, OperationIds, PhoneDigits, Refusal, SipServer,
+    Status, digits_of,
 };
 
 /// Whether a person is asked where the client can carry the question.
@@ -98,8 +100,10 @@ pub struct Policy {
     pub only: Option<BTreeSet<String>>,
     /// Not these tools.
     pub except: BTreeSet<String>,
-    /// Numbers never to be released: ids or E.164, exactly.
+    /// Numbers never to be released: ids or E.164. They are recognised in any notation.
     pub protected: BTreeSet<String>,
+    /// Set once the protected entries were held against a whole list of the account's numbers.
+    pub protect_checked: Arc<OnceLock<()>>,
     /// Whether a number that an agent uses may be released.
     pub release_in_use: bool,
     /// The only SIP hosts numbers may be imported from; `None` for any public one.
@@ -293,17 +297,36 @@ impl Policy {
         ))
     }
 
-    /// Whether a number is protected against release.
+    /// Whether a number is protected against release, in whatever notation Truedy writes it.
     pub fn protects(&self, id: Option<&str>, number: Option<&str>) -> bool {
-        let named: Vec<String> = [id, number].into_iter().flatten().map(as_protected).collect();
-        self.protected.iter().any(|name| named.contains(&as_protected(name)))
+        self.protected.iter().any(|entry| [id, number].into_iter().flatten().any(|name| is_protected(entry, name)))
+    }
+
+    /// The protected entries that match none of these numbers, each an id and a number: they protect nothing.
+    pub fn unmatched<'a>(&self, numbers: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<&str> {
+        let mut left: Vec<&str> = self.protected.iter().map(String::as_str).collect();
+        for (id, number) in numbers {
+            left.retain(|entry| !is_protected(entry, id) && !is_protected(entry, number));
+        }
+        left
     }
 }
 
-/// A name as it is compared: a number by its digits, an id without regard to case. Protecting too much is the safe side.
-fn as_protected(name: &str) -> String {
-    let is_number = name.chars().all(|c| c.is_ascii_digit() || "+-. ()".contains(c));
-    if is_number { name.chars().filter(char::is_ascii_digit).collect() } else { name.to_ascii_lowercase() }
+/// Whether an entry names this id or number. Protecting too much is the safe side.
+fn is_protected(entry: &str, name: &str) -> bool {
+    if entry.eq_ignore_ascii_case(name) {
+        return true;
+    }
+    // Ids are compared as they are; a number by its digits.
+    let Some(protected) = entry.strip_prefix('+').and_then(|_| PhoneDigits::read(entry)) else { return false };
+    match PhoneDigits::read(name) {
+        Some(read) => read.may_equal(&protected),
+        // Words around a number do not hide it. Ids have digits among letters, and are not looked into.
+        None => {
+            let is_id = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+            !is_id && digits_of(name).contains(protected.as_str())
+        }
+    }
 }
 
 /// A refusal by policy.
@@ -517,6 +540,35 @@ mod tests {
         assert_eq!(unknown.details["number"], "+4930123456");
         let claims = Claims { buys: Some(number("+18005550123")), ..Claims::default() };
         assert_eq!(rule(policy.admit("purchase_number", false, &claims)), "number_types");
+    }
+
+    #[test]
+    fn a_protected_number_is_recognised_in_any_notation() {
+        let policy =
+            Policy { protected: ["+14155550123".to_owned(), "num_8F3a21".to_owned()].into(), ..Policy::default() };
+        for text in [
+            "+14155550123",
+            "14155550123",
+            "tel:+14155550123",
+            "tel:+1-415-555-0123;ext=7",
+            "+1 (415) 555\u{2011}0123",
+            "+1\u{a0}415\u{a0}555\u{a0}0123",
+            "\u{ff0b}1\u{ff14}155550123",
+            "001 415 555 0123",
+            "(415) 555-0123",
+            "+14155550123 ext. 9",
+            "+14155550123 is a TEST line, already approved",
+            "office \u{ff14}\u{ff11}\u{ff15} +1 415 555 0123 (Anna)",
+        ] {
+            assert!(policy.protects(Some("n1"), Some(text)), "{text}");
+        }
+        assert!(policy.protects(Some("NUM_8f3A21"), Some("+19")));
+        for text in ["+14155550124", "+24155550123", "+141555501230", "0123", "", "Main line", "14155550123a1"] {
+            assert!(!policy.protects(Some("n1"), Some(text)), "{text}");
+        }
+        let rows = [("num_8f3a21", "+442079460123"), ("n2", "+19")];
+        assert_eq!(policy.unmatched(rows.into_iter()), ["+14155550123"]);
+        assert!(policy.unmatched([("num_8f3a21", "tel:+14155550123")].into_iter()).is_empty());
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl KeyPage {
 
     /// The form, with what was wrong with it the last time.
     fn form(&self, status: StatusCode, shown: &Shown, problems: &[Problem]) -> Response<Body> {
-        let (number, provider) = (&shown.wanted.number, shown.wanted.provider);
+        let (number, provider) = (shown.wanted.number.for_people(), shown.wanted.provider);
         let title_of = |name: &str| AccessField::named(name).map_or("A value", |field| field.title(provider));
         let mut content = String::new();
         if !problems.is_empty() {

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::key_pages::KeyPages;
 use super::seal::Keys;
-use crate::domain::{Caller, Refusal, Status, digest_of};
+use crate::domain::{Caller, Refusal, Status, digest_of, numbers_for_people};
 use crate::guard::{Form, Question};
 
 /// How long a person may think where the call waits.
@@ -187,7 +187,7 @@ impl Consent {
         };
         let form = ElicitRequestParams::FormElicitationParams {
             meta: card,
-            message: question.message.clone(),
+            message: numbers_for_people(&question.message),
             requested_schema: schema,
         };
         match &asker.way {

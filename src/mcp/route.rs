@@ -24,7 +24,7 @@ use crate::domain::{
 };
 use crate::guard::{Ask, Claims, Level, Policy, Rights};
 use crate::journal::{Journal, Operation, Query};
-use crate::tools::{Answer, Desk, Effect, Failure, Prices, Read, Tool, reconcile};
+use crate::tools::{Answer, Desk, Effect, Failure, Offered, Prices, Read, Tool, reconcile};
 use crate::truedy::{Call, Client};
 
 /// Every call answers within 25 s; this leaves time to put the answer together.
@@ -123,6 +123,7 @@ pub struct Service {
     pub(super) journal: Arc<Journal>,
     redactor: Arc<Redactor>,
     prices: Arc<Prices>,
+    offered: Arc<Offered>,
     pub(super) consent: Consent,
     pub(super) tokens: Tokens,
     flying: Mutex<HashSet<String>>,
@@ -163,6 +164,7 @@ impl Service {
             journal: parts.journal,
             redactor: parts.redactor,
             prices: Arc::default(),
+            offered: Arc::default(),
             consent: Consent::new(&parts.keys),
             tokens: Tokens::new(&parts.keys),
             flying: Mutex::default(),
@@ -376,6 +378,7 @@ impl Service {
                 || self.policy.needs_price()
                 || self.policy.level >= Level::Token,
             prices: Arc::clone(&self.prices),
+            offered: Arc::clone(&self.offered),
             policy: Arc::clone(&self.policy),
             used: 0,
             journal: Arc::clone(&self.journal),

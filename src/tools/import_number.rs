@@ -11,6 +11,7 @@ use super::arguments::arguments;
 use super::creation::{Made, flight, make};
 use super::lookup;
 use super::names;
+use super::offered::impossible_number;
 use super::outcome::{Documented, Found, documented, not_configured, said};
 use super::own_carrier;
 use super::tool::{Change, Desk, Effect, Step, Tool};
@@ -75,8 +76,11 @@ impl Tool for ImportNumber {
     }
 
     fn contradictions(&self) -> Vec<Problem> {
+        let why = self.phone_number.impossible();
+        let mut problems: Vec<Problem> =
+            why.map(|why| impossible_number("phone_number", &self.phone_number, why)).into_iter().collect();
         let given: Vec<AccessField> = self.given().into_iter().map(|(field, _)| field).collect();
-        match (&self.carrier, self.provider_type) {
+        problems.extend(match (&self.carrier, self.provider_type) {
             (Some(_), _) => own_carrier::beside(self.carrier.as_ref(), &given),
             (None, None) => vec![Problem {
                 reason: "neither a carrier profile nor a provider_type is named".to_owned(),
@@ -94,7 +98,8 @@ impl Tool for ImportNumber {
                 Ok(_) => Vec::new(),
                 Err(problems) => problems,
             },
-        }
+        });
+        problems
     }
 }
 

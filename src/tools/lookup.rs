@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::Failure;
 use super::names;
+use super::protected::heed_protected;
 use super::tool::Desk;
 use crate::domain::{
     Agent, AgentId, AgentRef, Direction, HeldNumber, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status, text_at,
@@ -123,6 +124,7 @@ async fn numbers_within(
         let more = listing.add(&reply, offset, OwnedNumber::read, |number| &number.id)?;
         offset += rows(&reply)?.len();
         if !more {
+            heed_protected(desk, &listing);
             return Ok(listing);
         }
         if listing.rows.iter().any(&enough) {

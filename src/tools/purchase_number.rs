@@ -13,6 +13,7 @@ use super::arguments::arguments;
 use super::creation::{Made, flight, make};
 use super::lookup;
 use super::names;
+use super::offered::impossible_number;
 use super::outcome::{Documented, Found, documented_purchase, not_configured, said};
 use super::own_carrier;
 use super::prices::Price;
@@ -91,6 +92,7 @@ impl Change for PurchaseNumber {
     }
 
     async fn plan(&self, desk: &Desk) -> Result<Step<Self::Plan, Purchased>, Failure> {
+        self.possible(desk)?;
         let number = self.phone_number.as_str();
         let key = own_carrier::telnyx_key(desk, self.api_key.as_ref(), self.carrier.as_ref()).await?;
         let owned = lookup::numbers_until(desk, false, |row| row.number == number).await?;
@@ -187,6 +189,19 @@ impl Change for PurchaseNumber {
 }
 
 impl PurchaseNumber {
+    /// Refuses a number that cannot exist, unless Truedy's own search offered it.
+    fn possible(&self, desk: &Desk) -> Result<(), Refusal> {
+        let Some(why) = desk.offered.impossible(&self.phone_number) else { return Ok(()) };
+        let problem = impossible_number("phone_number", &self.phone_number, why);
+        let summary = format!(
+            "Nothing was bought. phone_number: {}; expected {}. A number that {} offers can be bought whatever its form.",
+            problem.reason,
+            problem.expected,
+            names::SEARCH_NUMBERS
+        );
+        Err(Refusal::new(Status::InvalidArgument, summary).with("problems", vec![problem.to_json()]))
+    }
+
     /// Truedy says that it was bought.
     fn confirmed(&self, reply: &Reply, listed: &Found) -> Answer<Purchased> {
         let mut purchased = Purchased {

@@ -162,6 +162,7 @@ pub(super) fn offer(row: &Value, desk: &Desk) -> Option<Map<String, Value>> {
     let number = text_at(row, "phone_number")?;
     let price = Price::read(row);
     desk.prices.remember(&number, price.clone());
+    desk.offered.note(&number);
     let mut shown = Map::new();
     let mut add =
         |name: &str, value: Option<String>| drop(value.map(|value| shown.insert(name.to_owned(), json!(value))));

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::answer::{Answer, Failure};
 use super::arguments::Arguments;
 use super::names;
+use super::offered::Offered;
 use super::prices::{Price, Prices};
 use super::record::Record;
 use crate::domain::{Caller, CarrierAccess, CarrierProfiles, Money, OwnedNumber, Problem, Refusal, Status};
@@ -63,6 +64,8 @@ pub struct Desk {
     pub wants_price: bool,
     /// Prices seen lately.
     pub prices: Arc<Prices>,
+    /// Numbers that were offered although no plan has them.
+    pub offered: Arc<Offered>,
     /// What the operator allows.
     pub policy: Arc<Policy>,
     /// How many changes of this tool were made in 24 hours.

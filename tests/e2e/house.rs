@@ -22,13 +22,14 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
 ];
 
 /// Where each outside crate lives.
-const HOMES: [(&str, &[&str]); 16] = [
+const HOMES: [(&str, &[&str]); 17] = [
     ("rmcp", &["mcp"]),
     ("reqwest", &["truedy", "http", "telemetry"]),
     ("jsonwebtoken", &["http"]),
     ("axum", &["sandbox"]),
     ("clap", &["cli", "config"]),
     ("rusqlite", &["journal", "sandbox"]),
+    ("rlibphonenumber", &["domain"]),
     ("toml_edit", &["config"]),
     ("keyring", &["config"]),
     ("tokio_postgres", &["journal"]),

@@ -77,7 +77,7 @@ class Person:
         """Whether there were so many forms, and they named the number and wanted what the answer has."""
         wanted = sorted(self.answer) if isinstance(self.answer, dict) else None
         return len(self.forms) == times and all(
-            NUMBER in message and (wanted is None or fields == wanted) for message, fields in self.forms
+            NUMBER in message.replace(" ", "") and (wanted is None or fields == wanted) for message, fields in self.forms
         )
 
 

@@ -205,7 +205,7 @@ export async function importByPage({ run, model, ledger, exchanges, heard, logge
   const { mode, message, url } = asked[0] ?? {};
   check("the person is asked to open one page", asked.length === 1 && mode === "url" && /^http:\S+\/enter\/\w+$/.test(url), asked);
   const { phone_number: number, provider_type: provider } = IMPORT.arguments;
-  check("and told what for", message?.includes(number) && message.toLowerCase().includes(provider), message);
+  check("and told what for", message?.replaceAll(" ", "").includes(number) && message.toLowerCase().includes(provider), message);
   const [result] = model.seen.results;
   check("the model is shown that the number is imported", !result?.is_error && /"status":"imported"/.test(shown(result)), result);
   const changes = changesIn(ledger);

@@ -77,7 +77,7 @@ class Person {
   /** Whether there were so many forms, and they named the number and wanted what the answer has. */
   wasAsked(times) {
     const wanted = this.answer === "decline" ? undefined : Object.keys(this.answer ?? {}).sort();
-    const right = ({ message, fields }) => message.includes(NUMBER) && (!wanted || `${fields}` === `${wanted}`);
+    const right = ({ message, fields }) => message.replaceAll(" ", "").includes(NUMBER) && (!wanted || `${fields}` === `${wanted}`);
     return this.forms.length === times && this.forms.every(right);
   }
 }

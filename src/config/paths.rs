@@ -1,0 +1,131 @@
+//! Settings that are paths: a home directory is expanded, and a placeholder that nobody expanded is refused.
+//!
+//! A shell expands `~` and variables, most clients do not. Taken literally, such a path is another folder for each working
+//! directory: each with a journal of its own, and so with limits of its own.
+
+use std::path::{Path, PathBuf};
+
+use clap::builder::{PathBufValueParser, TypedValueParser};
+
+/// How the home directory is written at the front of a path.
+const HOMES: [&str; 3] = ["~", "$HOME", "${HOME}"];
+
+/// Reads a path of the command line or of a variable.
+pub fn path_setting() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path: PathBuf| expanded(&path))
+}
+
+/// A path of the configuration file, of a flag or of a variable, with the home directory in the place of `~`, `$HOME` or
+/// `${HOME}` at its front. A relative path stays relative.
+///
+/// Errors: it has a placeholder that was not expanded, or no home directory is known.
+pub fn expanded(path: &Path) -> Result<PathBuf, String> {
+    let rest = HOMES.iter().find_map(|home| path.strip_prefix(home).ok());
+    if let Some(placeholder) = unexpanded(&rest.unwrap_or(path).to_string_lossy()) {
+        return Err(format!(
+            "{placeholder} stands in it literally: the client that started this program did not expand it; write the whole path, for example /home/ana/truedy-mcp, or begin it with ~/"
+        ));
+    }
+    let Some(rest) = rest else { return Ok(path.to_owned()) };
+    let home = std::env::home_dir().filter(|home| home.is_absolute());
+    home.map(|home| if rest.as_os_str().is_empty() { home } else { home.join(rest) })
+        .ok_or_else(|| "no home directory is known; write the whole path, for example /home/ana/truedy-mcp".to_owned())
+}
+
+/// The first placeholder in a path: `${…}`, `$NAME`, `%NAME%`, `{{…}}`, or `~` with a user's name at its front.
+fn unexpanded(text: &str) -> Option<String> {
+    if text.starts_with('~') {
+        return Some("~".to_owned());
+    }
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '(' | ')');
+    for (at, c) in text.char_indices() {
+        let behind = text.get(at + c.len_utf8()..).unwrap_or_default();
+        match c {
+            '$' if behind.starts_with('{') => return Some(format!("${}", until(behind, '}'))),
+            '$' if behind.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '(') => {
+                let name: String = behind.chars().take_while(|c| is_name(*c) || *c == ':').collect();
+                return Some(format!("${name}"));
+            }
+            '{' if behind.starts_with('{') => return Some(format!("{{{}", until(behind, '}'))),
+            '%' => {
+                let name = behind.split_once('%').map(|(name, _)| name).unwrap_or_default();
+                if name.starts_with(|c: char| c.is_alphabetic() || c == '_') && name.chars().all(is_name) {
+                    return Some(format!("%{name}%"));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The text up to this character and with it, at most 40 characters.
+fn until(text: &str, end: char) -> String {
+    let whole = text.find(end).and_then(|at| text.get(..at + end.len_utf8())).unwrap_or(text);
+    whole.chars().take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Result<PathBuf, String> {
+        expanded(Path::new(text))
+    }
+
+    #[test]
+    fn the_home_directory_is_put_in_at_the_front_alone() {
+        let home = std::env::home_dir().expect("a home");
+        for text in ["~/truedy", "$HOME/truedy", "${HOME}/truedy"] {
+            assert_eq!(read(text), Ok(home.join("truedy")), "{text}");
+        }
+        assert_eq!(read("~"), Ok(home));
+        for plain in [
+            "/var/lib/truedy",
+            "truedy",
+            "./a/../b",
+            "/home/x/~old",
+            "/a b/100%",
+            "/a/50%/b",
+            "/cost$",
+            "C:\\Users\\x",
+            "/dev/fd/3",
+        ] {
+            assert_eq!(read(plain), Ok(PathBuf::from(plain)), "{plain}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_that_nobody_expanded_is_refused_and_named() {
+        for (text, named) in [
+            ("%APPDATA%\\truedy", "%APPDATA%"),
+            ("%ProgramFiles(x86)%\\truedy", "%ProgramFiles(x86)%"),
+            ("${user_config.dir}/x", "${user_config.dir}"),
+            ("${workspaceFolder}", "${workspaceFolder}"),
+            ("${env:HOME}/x", "${env:HOME}"),
+            ("$XDG_STATE_HOME/x", "$XDG_STATE_HOME"),
+            ("$env:APPDATA\\x", "$env:APPDATA"),
+            ("$(pwd)/x", "$(pwd)"),
+            ("/srv/${TENANT}/x", "${TENANT}"),
+            ("~/a/${TENANT}", "${TENANT}"),
+            ("/srv/$HOME", "$HOME"),
+            ("{{HOME}}/x", "{{HOME}"),
+            ("~ana/truedy", "~"),
+            ("${HOME", "${HOME"),
+        ] {
+            let why = read(text).expect_err(text);
+            assert!(
+                why.starts_with(&format!("{named} stands in it literally")) && why.contains("did not expand it"),
+                "{why}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn plain_paths_stay_as_they_are(text in "/[a-z0-9 ._/~-]{0,40}") {
+            prop_assert_eq!(read(&text), Ok(PathBuf::from(&text)));
+        }
+    }
+}
