@@ -237,7 +237,7 @@ async fn accepted(client: &Client, report: &mut Report) -> bool {
 
 /// Whether the protected entries match numbers of the account: the others protect nothing.
 async fn protection(client: &Client, policy: &Policy, report: &mut Report) {
-    const TODO: &str = "Correct --protect (TRUEDY_MCP_PROTECT) or protect of the tenant; truedy-mcp call list_numbers shows numbers and ids.";
+    const REMEDY: &str = "Correct --protect (TRUEDY_MCP_PROTECT) or protect of the tenant; truedy-mcp call list_numbers shows numbers and ids.";
     if policy.protected.is_empty() {
         return;
     }
@@ -250,7 +250,7 @@ async fn protection(client: &Client, policy: &Policy, report: &mut Report) {
         Ok(Matching::Unknown) => (Health::Notice, "not all numbers of the account could be read".to_owned()),
         Err(error) => (Health::Notice, trouble(&error).1),
     };
-    report.add("protect", health, found, (health != Health::Good).then_some(TODO));
+    report.add("protect", health, found, (health != Health::Good).then_some(REMEDY));
 }
 
 pub(super) fn trouble(error: &Error) -> (Exit, String, &'static str) {

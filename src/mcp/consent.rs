@@ -125,6 +125,15 @@ pub(super) struct State {
     pub(super) page: Option<String>,
 }
 
+/// The text of a question. Numbers are shown in groups, but not where a person types the last digits of one: groups would
+/// part them.
+fn as_asked(question: &Question) -> String {
+    match question.form {
+        Form::Yes { .. } => numbers_for_people(&question.message),
+        Form::Last4 { .. } => question.message.clone(),
+    }
+}
+
 /// What a question is about: the answer is good for this and nothing else.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
@@ -187,7 +196,7 @@ impl Consent {
         };
         let form = ElicitRequestParams::FormElicitationParams {
             meta: card,
-            message: numbers_for_people(&question.message),
+            message: as_asked(question),
             requested_schema: schema,
         };
         match &asker.way {

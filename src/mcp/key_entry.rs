@@ -178,7 +178,7 @@ async fn entered_meanwhile(
 
 /// The request to show a person a page. The address alone says which; the words are constants, the number and the carrier.
 fn to_page(wanted: &Wanted, url: String, elicitation_id: String) -> ElicitRequestParams {
-    let (number, provider) = (&wanted.number, wanted.provider.title());
+    let (number, provider) = (wanted.number.for_people(), wanted.provider.title());
     let message = format!(
         "To import {number}, open this page of the Truedy server and enter the keys of {provider} there. They go to Truedy alone, not through this conversation. The page is good for five minutes."
     );

@@ -124,7 +124,9 @@ async fn numbers_within(
         let more = listing.add(&reply, offset, OwnedNumber::read, |number| &number.id)?;
         offset += rows(&reply)?.len();
         if !more {
-            heed_protected(desk, &listing);
+            if listing.complete {
+                heed_protected(desk, &listing.rows);
+            }
             return Ok(listing);
         }
         if listing.rows.iter().any(&enough) {

@@ -1,16 +1,15 @@
 //! Says once which entries of `--protect` match no number of the account: they protect nothing.
 
-use super::lookup::Listing;
 use super::tool::Desk;
 use crate::domain::OwnedNumber;
 
-/// Holds the protected entries against the first whole list of the account's numbers, and warns of those that match none.
-pub(super) fn heed_protected(desk: &Desk, listing: &Listing<OwnedNumber>) {
+/// Holds the protected entries against the first whole list of the account's numbers, given here, and warns of those that match none.
+pub(super) fn heed_protected(desk: &Desk, numbers: &[OwnedNumber]) {
     let policy = &desk.policy;
-    if !listing.complete || policy.protected.is_empty() || policy.protect_checked.set(()).is_err() {
+    if policy.protected.is_empty() || policy.protect_checked.set(()).is_err() {
         return;
     }
-    let unmatched = policy.unmatched(listing.rows.iter().map(|row| (row.id.as_str(), row.number.as_str())));
+    let unmatched = policy.unmatched(numbers.iter().map(|row| (row.id.as_str(), row.number.as_str())));
     if !unmatched.is_empty() {
         tracing::warn!(
             tenant = desk.caller.tenant,

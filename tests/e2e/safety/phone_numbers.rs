@@ -79,7 +79,9 @@ fn what_the_search_offered_can_be_bought_whatever_the_plan_says() {
             .push(json!({ "phone_number": odd, "cost_information": { "monthly_cost": "1.00", "currency": "USD" } }));
     });
     let mut wire = Wire::open(server(&upstream.base_url()), Era::Modern);
-    refused(&wire.call("purchase_number", buy(odd)), "search_numbers");
+    let before = wire.call("purchase_number", buy(odd));
+    refused(&before, "9 digits");
+    assert!(before.summary().contains("search_numbers"), "{}", before.0);
     assert_eq!(wire.call("search_numbers", json!({})).status(), "ok");
     let bought = wire.call("purchase_number", buy(odd));
     assert_eq!(bought.status(), "purchased", "{}", bought.0);
@@ -95,13 +97,19 @@ fn a_person_reads_a_number_in_groups_and_programs_read_it_as_it_is() {
     upstream.account(|account| account.add("+14155550163", true));
     let asks = json!({ "elicitation": { "form": {} } });
     let mut wire = Wire::able(server(&upstream.base_url()), Era::Legacy, asks);
-    let id = wire.send_call("release_number", json!({ "number_id": "+14155550163", "confirm": true }));
-    let question = wire.said();
-    let message = question["params"]["message"].as_str().unwrap_or_default();
-    assert!(message.contains("+1 415 555 0163") && !message.contains("+14155550163"), "{question}");
-    wire.send(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "action": "decline" } }));
-    let declined = wire.called(id);
-    assert_eq!(declined.status(), "human_declined", "{}", declined.0);
+    for (tool, arguments, shown, hidden) in [
+        ("import_number", import("+442079460958"), "Import +44 20 7946 0958?", "+442079460958"),
+        // Its last four digits are typed: they stay together.
+        ("release_number", json!({ "number_id": "+14155550163", "confirm": true }), "+14155550163", "+1 415"),
+    ] {
+        let id = wire.send_call(tool, arguments);
+        let question = wire.said();
+        let message = question["params"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(shown) && !message.contains(hidden), "{question}");
+        wire.send(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "action": "decline" } }));
+        let declined = wire.called(id);
+        assert_eq!(declined.status(), "human_declined", "{}", declined.0);
+    }
     let listed = wire.call("list_numbers", json!({}));
     assert_eq!(listed.object()["numbers"][0]["number"], "+14155550163", "{}", listed.0);
 }
