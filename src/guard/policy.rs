@@ -293,6 +293,11 @@ impl Policy {
         ))
     }
 
+    /// Whether any number is protected by the number itself, and not by its id.
+    pub fn protects_numbers(&self) -> bool {
+        self.protected.iter().any(|name| name.starts_with('+') || crate::domain::read_e164(name).is_some())
+    }
+
     /// Whether a number is protected against release.
     pub fn protects(&self, id: Option<&str>, number: Option<&str>) -> bool {
         let named: Vec<String> = [id, number].into_iter().flatten().map(as_protected).collect();
