@@ -205,7 +205,7 @@ impl Read for ListNumbers {
             // A Truedy that ignores the offset, or a row that cannot be read: then its total is not what is shown.
             let shown = told("offset").as_ref().and_then(Value::as_u64).is_none_or(|at| at == offset as u64);
             let page: Vec<OwnedNumber> = rows.iter().filter_map(OwnedNumber::read).collect();
-            unlisted = page.len() < rows.len() || !shown;
+            unlisted = Some(page.len()) != reply.data.as_array().map(Vec::len) || !shown;
             let all = offset == 0 && !more && !unlisted && total.is_none_or(|total| total == page.len() as u64);
             let mut listing = Listing { rows: page, complete: all };
             fill(&desk, &mut listing, &roster).await;
