@@ -54,7 +54,7 @@ fn denies(_: &Scene, _: &str) -> (u16, Value) {
 
 /// Cannot be read.
 fn fails(_: &Scene, _: &str) -> (u16, Value) {
-    (500, json!({ "error": { "code": "internal_error", "message": "x" } }))
+    (403, json!({ "error": { "code": "forbidden", "message": "x" } }))
 }
 
 /// One agent says what its row says, the other cannot be read.
