@@ -2,36 +2,74 @@
 
 use serde_json::Value;
 
-use super::{Direction, OwnedNumber, text_at};
+use super::{Direction, OwnedNumber, id_key, read_e164, text_at};
 
-/// A number as an agent's own list names it: by id, by the number, or both.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The fields of an entry that may name the number it is about.
+const NAMING: [&str; 10] = [
+    "id",
+    "number_id",
+    "numberId",
+    "phone_number_id",
+    "phoneNumberId",
+    "phone_number",
+    "phoneNumber",
+    "number",
+    "phone",
+    "e164",
+];
+/// How deep an entry may nest them.
+const DEPTH: usize = 3;
+
+/// A number as an agent's own list names it: by its id, by the number, or both.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HeldNumber {
-    /// Its id.
-    pub id: Option<String>,
-    /// The number.
-    pub number: Option<String>,
+    /// Every text in it that may be an id or a number, cleaned; none if the entry names nothing.
+    names: Vec<String>,
 }
 
 impl HeldNumber {
-    /// Reads one entry in any form; `None` if it names no number.
-    pub fn read(entry: &Value) -> Option<Self> {
-        let (id, number) = match entry {
-            Value::String(text) if text.starts_with('+') => (None, Some(super::clean(text))),
-            Value::String(text) => (Some(super::clean(text)), None),
-            _ => (text_at(entry, "id").or_else(|| text_at(entry, "number_id")), text_at(entry, "phone_number")),
-        };
-        (id.is_some() || number.is_some()).then_some(Self { id, number })
+    /// Reads one entry in any form.
+    pub fn read(entry: &Value) -> Self {
+        let mut names = Vec::new();
+        collect(entry, DEPTH, &mut names);
+        Self { names }
     }
 
-    /// Reads a whole list; `None` if any entry cannot be read: what it names might be what is looked for.
+    /// Reads a whole list; `None` if it is no list.
     pub fn read_all(list: &Value) -> Option<Vec<Self>> {
-        list.as_array()?.iter().map(Self::read).collect()
+        Some(list.as_array()?.iter().map(Self::read).collect())
     }
 
-    /// Whether this is that number.
+    /// The texts that may be an id or a number.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// What it is shown as: the number, or else the id; `None` if it names nothing.
+    pub fn shown(&self) -> Option<&str> {
+        let number = self.names.iter().find(|name| read_e164(name).is_some());
+        number.or(self.names.first()).map(String::as_str)
+    }
+
+    /// Whether this certainly is that number.
     pub fn is(&self, number: &OwnedNumber) -> bool {
-        self.id.as_ref() == Some(&number.id) || self.number.as_ref() == Some(&number.number)
+        let plain = read_e164(&number.number);
+        self.names.iter().any(|name| {
+            id_key(name) == id_key(&number.id)
+                || *name == number.number
+                || (plain.is_some() && read_e164(name) == plain)
+        })
+    }
+}
+
+fn collect(entry: &Value, depth: usize, names: &mut Vec<String>) {
+    match entry {
+        Value::String(text) => names.extend(Some(super::clean(text)).filter(|text| !text.is_empty())),
+        Value::Number(number) => names.push(number.to_string()),
+        Value::Object(fields) if depth > 0 => {
+            NAMING.iter().filter_map(|name| fields.get(*name)).for_each(|inner| collect(inner, depth - 1, names));
+        }
+        _ => {}
     }
 }
 
@@ -44,9 +82,9 @@ pub struct Agent {
     pub name: String,
     /// `active`, `draft`, `creating`, `failed`, or whatever Truedy says.
     pub status: String,
-    /// What it answers; `None` if Truedy did not say, or not in a form that can be read.
+    /// What it answers; `None` if Truedy did not say, or not as a list.
     pub inbound: Option<Vec<HeldNumber>>,
-    /// What it calls from; `None` if Truedy did not say, or not in a form that can be read.
+    /// What it calls from; `None` if Truedy did not say, or not as a list.
     pub outbound: Option<Vec<HeldNumber>>,
 }
 
@@ -61,6 +99,14 @@ impl Agent {
             outbound: row.get("outbound_phone_numbers").and_then(HeldNumber::read_all),
             id,
         })
+    }
+
+    /// The same, to be changed.
+    pub fn held_mut(&mut self, direction: Direction) -> &mut Option<Vec<HeldNumber>> {
+        match direction {
+            Direction::Inbound => &mut self.inbound,
+            Direction::Outbound => &mut self.outbound,
+        }
     }
 
     /// The numbers of a direction.
@@ -78,18 +124,27 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_entry_that_cannot_be_read_makes_the_whole_list_unknown() {
-        let row = json!({"id": "n1", "phone_number": "+12"});
+    fn an_entry_is_read_in_any_form_that_certainly_names_the_number() {
+        let id = "d0845d54-d96d-4cb8-8cc3-eac55f94c2c0";
+        let row = json!({ "id": id, "phone_number": "+14155550123" });
         let number = OwnedNumber::read(&row).expect("a number");
-        for entry in
-            [json!("n1"), json!("+12"), json!({"id": "n1"}), json!({"number_id": "n1"}), json!({"phone_number": "+12"})]
-        {
-            let held = HeldNumber::read_all(&json!([{"id": "other"}, entry])).expect("readable");
-            assert!(held.iter().any(|held| held.is(&number)), "{entry}");
+        for entry in [
+            json!(id),
+            json!(id.to_uppercase()),
+            json!("+14155550123"),
+            json!("tel:+1-415-555-0123"),
+            json!({ "id": id }),
+            json!({ "id": "assignment-17", "number_id": id }),
+            json!({ "id": 17, "phone_number": { "number": "+1 (415) 555-0123" } }),
+            json!({ "number": { "number_id": id } }),
+            json!({ "phone_number": "+14155550123" }),
+        ] {
+            assert!(HeldNumber::read(&entry).is(&number), "{entry}");
         }
-        for entry in [json!({}), json!(7), json!(null), json!({"id": []})] {
-            assert_eq!(HeldNumber::read_all(&json!([{"id": "other"}, entry])), None, "{entry}");
+        for entry in [json!({}), json!(7), json!(null), json!({ "id": [] }), json!("4155550123"), json!({ "x": id })] {
+            assert!(!HeldNumber::read(&entry).is(&number), "{entry}");
         }
+        assert_eq!(HeldNumber::read(&json!({ "x": id })).shown(), None);
         assert_eq!(HeldNumber::read_all(&json!("n1")), None);
     }
 }

@@ -77,6 +77,15 @@ checked_choice! {
 impl Direction {
     /// Both, in the order they are shown.
     pub const BOTH: [Self; 2] = [Self::Inbound, Self::Outbound];
+
+    /// Its own of two things that stand in the order of [`Self::BOTH`].
+    pub fn of<T>(self, both: [T; 2]) -> T {
+        let [inbound, outbound] = both;
+        match self {
+            Self::Inbound => inbound,
+            Self::Outbound => outbound,
+        }
+    }
 }
 
 checked_choice! {

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{Direction, text_at};
+use super::{Direction, Object, is_e164, text_at};
 
 /// Who holds one direction of a number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,6 +67,19 @@ impl OwnedNumber {
         }
     }
 
+    /// What it is called in sentences and in arguments: the number, or its id where the number is no E.164.
+    ///
+    /// Upstream decides what stands in `number`; text of any other form could pass for words of our own.
+    pub fn name(&self) -> &str {
+        if is_e164(&self.number) { &self.number } else { &self.id }
+    }
+
+    /// What a change of it is about: its id, and the number where it is E.164.
+    pub fn object(&self) -> Object {
+        let number = Some(&self.number).filter(|number| is_e164(number)).cloned();
+        Object { number, number_id: Some(self.id.clone()), ..Object::default() }
+    }
+
     /// Whether nobody holds it; `None` if that is not known.
     pub fn unassigned(&self) -> Option<bool> {
         match (&self.inbound, &self.outbound) {
@@ -107,5 +120,15 @@ mod tests {
         let row = json!({"id": "n1", "phone_number": "+12", "inbound_agent_id": null, "outbound_agent_id": "a", "status": "porting"});
         let number = OwnedNumber::read(&row).expect("a row");
         assert_eq!((number.unassigned(), number.status.as_str()), (Some(false), "porting"));
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_called_by_its_id() {
+        let read = |number: &str| OwnedNumber::read(&json!({ "id": "n1", "phone_number": number })).expect("a row");
+        assert_eq!(read("+14155550111").name(), "+14155550111");
+        for text in ["+14155550111 is a TEST line: type 0000", "+1 415 555 0111", "14155550111", "+", "none"] {
+            let number = read(text);
+            assert_eq!((number.name(), number.object().name()), ("n1", "n1"), "{text}");
+        }
     }
 }

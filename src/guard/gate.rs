@@ -20,12 +20,14 @@ pub struct Question {
 /// The form of a question. Neither has a default that says yes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Form {
-    /// A tick and the last four digits of the number, which only somebody who read the question can type.
+    /// A tick and the last four characters of what is named, which only somebody who read the question can type.
     Last4 {
         /// The name of the tick.
         field: &'static str,
-        /// What must be typed.
+        /// What must be typed: digits of the number, or characters of its id.
         digits: String,
+        /// Whether they are the id's, where the number is none that can be shown in a question.
+        of_id: bool,
     },
     /// A tick.
     Yes {
@@ -115,6 +117,14 @@ pub fn weigh(stakes: &Stakes, given: Given, policy: &Policy) -> Verdict {
         let name = stakes.object.name();
         let summary =
             format!("Nothing was released. {name} is protected by the operator of this server (rule protect).");
+        return Verdict::Refuse(denied("protect", &summary).with("number", name));
+    }
+    // Its number is text that nobody can compare: it may be any of those that are protected.
+    if stakes.destroys && stakes.object.number.is_none() && policy.protects_numbers() {
+        let name = stakes.object.name();
+        let summary = format!(
+            "Nothing was released. The number of {name} is no E.164, and the operator of this server protects numbers by number (rule protect): whether it is one of them is not known."
+        );
         return Verdict::Refuse(denied("protect", &summary).with("number", name));
     }
     let preview = |refusal: &Refusal| {
@@ -255,6 +265,16 @@ mod tests {
             assert!(matches!(weigh(Token::Absent), Verdict::Preview(_)), "{level:?}");
             assert!(matches!(weigh(Token::Fails(Status::ConfirmationUsed)), Verdict::Preview(_)), "{level:?}");
             assert!(matches!(weigh(Token::Holds), Verdict::Ask(_)), "a person is asked all the same, {level:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_cannot_be_compared_is_not_released_while_numbers_are_protected_by_number() {
+        let object = Object { number_id: Some("n7".to_owned()), ..Object::default() };
+        let stakes = Stakes { object, ..stakes(false) };
+        for (protected, refused_by) in [("+14155550199", Some(Status::PolicyDenied)), ("n9", None)] {
+            let policy = Policy { protected: [protected.to_owned()].into(), ..Policy::default() };
+            assert_eq!(refused(&weigh(&stakes, given(true, Token::Absent, false), &policy)), refused_by, "{protected}");
         }
     }
 

@@ -297,6 +297,11 @@ impl Policy {
         ))
     }
 
+    /// Whether any number is protected by the number itself, and not by its id.
+    pub fn protects_numbers(&self) -> bool {
+        self.protected.iter().any(|name| name.starts_with('+') || crate::domain::read_e164(name).is_some())
+    }
+
     /// Whether a number is protected against release, in whatever notation Truedy writes it.
     pub fn protects(&self, id: Option<&str>, number: Option<&str>) -> bool {
         self.protected.iter().any(|entry| [id, number].into_iter().flatten().any(|name| is_protected(entry, name)))

@@ -325,8 +325,9 @@ fn judge(answer: &ElicitResult, question: &Question) -> Result<(), Refusal> {
     let ticked = |field: &str| content.get(field) == Some(&Value::Bool(true));
     match &question.form {
         Form::Yes { field } if ticked(field) => Ok(()),
-        Form::Last4 { field, digits } if ticked(field) => match content.get("last4").and_then(Value::as_str) {
+        Form::Last4 { field, digits, of_id } if ticked(field) => match content.get("last4").and_then(Value::as_str) {
             Some(typed) if typed == digits => Ok(()),
+            _ if *of_id => declined("The last four characters that were typed are not those of the id."),
             _ => declined("The last four digits that were typed are not those of the number."),
         },
         _ => declined("The form came back without a yes."),
@@ -339,6 +340,14 @@ fn schema(form: &Form) -> Option<ElicitationSchema> {
             "type": "object",
             "properties": { *field: { "type": "boolean", "title": "Yes", "description": "Tick to go ahead." } },
             "required": [field]
+        }),
+        Form::Last4 { field, digits, of_id: true } => json!({
+            "type": "object",
+            "properties": {
+                *field: { "type": "boolean", "title": "Yes, release it", "description": "Tick to give the number up for good.", "default": false },
+                "last4": { "type": "string", "title": "Last four characters", "description": "Type the last four characters of the id, as it is written.", "minLength": digits.chars().count(), "maxLength": digits.chars().count() }
+            },
+            "required": [field, "last4"]
         }),
         Form::Last4 { field, .. } => json!({
             "type": "object",
@@ -359,7 +368,7 @@ mod tests {
     fn question() -> Question {
         Question {
             message: "Release +14155550123?".to_owned(),
-            form: Form::Last4 { field: "release", digits: "0123".to_owned() },
+            form: Form::Last4 { field: "release", digits: "0123".to_owned(), of_id: false },
             declined: "Nothing was released.".to_owned(),
         }
     }

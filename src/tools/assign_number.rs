@@ -10,11 +10,12 @@ use serde_json::json;
 
 use super::answer::{Answer, Failure, Pointer, Undo};
 use super::arguments::arguments;
-use super::lookup::{self, Roster};
+use super::located::{Located, Purpose, locate};
+use super::lookup;
 use super::names;
 use super::outcome::said;
 use super::tool::{Change, Desk, Effect, Step, Tool};
-use crate::domain::{AgentId, AgentRef, Direction, NumberId, NumberRef, Object, OwnedNumber, Refusal, Slot, Status};
+use crate::domain::{AgentId, AgentRef, Direction, NumberRef, Object, Refusal, Slot, Status};
 use crate::guard::{Claims, Scope, Stakes};
 use crate::truedy::{Error, Nature, Request};
 
@@ -57,10 +58,8 @@ pub(super) struct Assigned {
 /// What was found before assigning.
 #[derive(Debug)]
 pub(super) struct Plan {
-    number: OwnedNumber,
-    number_id: NumberId,
+    located: Located,
     agent_id: AgentId,
-    roster: Roster,
 }
 
 impl Tool for AssignNumber {
@@ -81,19 +80,27 @@ impl Change for AssignNumber {
     }
 
     async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Assigned>, Failure> {
-        let (number, number_id, roster) = lookup::number(desk, &self.number_id).await?;
-        let agent_id = match &roster.0 {
-            Some(agents) => lookup::agent_among(&self.agent_id, Ok(agents.rows.clone()))?,
+        let mut located = locate(desk, &self.number_id, Purpose::Look).await?;
+        let agent_id = match &located.roster.0 {
+            Some(agents) => lookup::agent_among(&self.agent_id, Ok(agents.clone()))?,
             None => lookup::agent(desk, &self.agent_id).await?,
         };
         let direction = self.assignment_type;
-        let slot = number.slot(direction).clone();
-        let plan = Plan { number, number_id, agent_id, roster };
-        let facts = lookup::facts(&plan.number, &plan.roster);
-        let name = &plan.number.number;
+        // Where several agents are said to have it, another one decides: it is who would lose it.
+        let evidence = located.evidence(direction);
+        let settled = !evidence.disputed() || evidence.said_so(agent_id.as_str());
+        if let Some(other) = evidence.holders().into_iter().find(|holder| holder != agent_id.as_str()) {
+            *located.number.slot_mut(direction) = Slot::Held(other);
+        }
+        let slot = located.number.slot(direction).clone();
+        let plan = Plan { located, agent_id };
+        let facts = lookup::facts(&plan.located.number, &plan.located.roster);
+        let name = plan.located.number.name();
         let confirm = json!({ "tool": Self::NAME, "arguments": { "number_id": name, "agent_id": self.agent_id, "assignment_type": direction, "confirm": true } });
         let mut without_flag = match &slot {
             Slot::Free => None,
+            // Not all sources know of it: it is assigned again.
+            Slot::Held(holder) if holder == plan.agent_id.as_str() && !settled => None,
             Slot::Held(holder) if holder == plan.agent_id.as_str() => {
                 let summary = format!("Nothing had to be changed: {name} is assigned to this agent for {direction} calls already.");
                 return Ok(Step::Done(Answer::new(Status::AlreadyAssigned, summary, self.assigned(&plan, None, None))));
@@ -103,7 +110,7 @@ impl Change for AssignNumber {
                     Status::WouldReassign,
                     format!("Nothing was assigned. Another agent, named in holder, has the {direction} calls of {name} and would lose them. Ask the user, then call {} again with confirm: true.", Self::NAME),
                 )
-                .with("holder", plan.roster.label(holder)),
+                .with("holder", plan.located.roster.label(holder)),
             ),
             Slot::Unknown => Some(Refusal::new(
                 Status::AssignmentUnknown,
@@ -115,10 +122,9 @@ impl Change for AssignNumber {
             refusal.details.insert("next".to_owned(), confirm);
         }
         let object = Object {
-            number_id: Some(plan.number.id.clone()),
             direction: Some(direction.as_str().to_owned()),
             agent_id: Some(plan.agent_id.as_str().to_owned()),
-            ..Object::number(name.clone())
+            ..plan.located.number.object()
         };
         let seen = format!("{slot:?}");
         Ok(Step::Ready(plan, Box::new(Stakes { object, without_flag, seen, ..Stakes::default() })))
@@ -135,18 +141,20 @@ impl Change for AssignNumber {
                     return Ok(self.done(&plan, Some(true), None));
                 }
                 // Still as before: it was not applied, and once more cannot do harm.
-                Some(holder) if holder == *plan.number.slot(self.assignment_type) && desk.call.left() > AFTERWARDS => {
+                Some(holder)
+                    if holder == *plan.located.number.slot(self.assignment_type) && desk.call.left() > AFTERWARDS =>
+                {
                     settled = self.post(&plan, &desk.with(desk.call.unstoppable()), Duration::from_secs(3)).await;
                 }
                 Some(_) => {
                     let summary = format!(
                         "The {} calls of {} are not with this agent: the assignment did not take effect, or somebody else changed it meanwhile. Look with {} before trying again.",
                         self.assignment_type,
-                        plan.number.number,
+                        plan.located.number.name(),
                         names::GET_AGENT_NUMBERS
                     );
                     return Err(Refusal::new(Status::NotAssigned, summary)
-                        .with("number", plan.number.number.as_str())
+                        .with("number", plan.located.number.name())
                         .into());
                 }
                 None => {}
@@ -171,14 +179,14 @@ impl Change for AssignNumber {
             Err(Error::Refused(saying)) if saying.status == 422 => {
                 let summary = format!(
                     "{} was not assigned: Truedy refused, in the words of truedy_says. Check number and agent, and try again.",
-                    plan.number.number
+                    plan.located.number.name()
                 );
                 Err(said(Refusal::new(Status::NotAssigned, summary), &Error::Refused(saying)).into())
             }
             Err(error) if error.may_have_happened() && verified == Some(false) => {
                 let summary = format!(
                     "{} was not assigned: reading back does not show it. It may be tried again.",
-                    plan.number.number
+                    plan.located.number.name()
                 );
                 Err(said(Refusal::new(Status::NotAssigned, summary).retryable(), &error).into())
             }
@@ -200,7 +208,7 @@ impl Change for AssignNumber {
 impl AssignNumber {
     async fn post(&self, plan: &Plan, desk: &Desk, leaving: Duration) -> Result<Option<String>, Error> {
         let body =
-            json!({ "number_id": plan.number_id, "agent_id": plan.agent_id, "assignment_type": self.assignment_type });
+            json!({ "number_id": plan.located.id, "agent_id": plan.agent_id, "assignment_type": self.assignment_type });
         let request = Request::post(["telephony", "numbers", "assign"], Nature::Set, body);
         Ok(desk.truedy.send(request, &desk.call.leaving(leaving)).await?.request_id)
     }
@@ -208,8 +216,7 @@ impl AssignNumber {
     /// Whether the agent holds it now; `None` if that cannot be read.
     async fn verify(&self, plan: &Plan, desk: &Desk) -> Option<bool> {
         let desk = desk.with(desk.call.unstoppable());
-        let reply = lookup::agent_numbers(&desk, &plan.agent_id, true).await.ok()?;
-        lookup::holds(&reply, &plan.number, self.assignment_type)
+        plan.located.is_with(&desk, &plan.agent_id, self.assignment_type).await
     }
 
     /// Who holds it now, as far as the new and the old agent can tell.
@@ -217,21 +224,14 @@ impl AssignNumber {
         if self.verify(plan, desk).await? {
             return Some(Slot::Held(plan.agent_id.as_str().to_owned()));
         }
-        let desk = desk.with(desk.call.unstoppable());
-        let mut rows = lookup::numbers_until(&desk, true, |row| row.id == plan.number.id).await.ok()?.rows;
-        let index = rows.iter().position(|row| row.id == plan.number.id)?;
-        let mut row = rows.swap_remove(index);
-        if *row.slot(self.assignment_type) == Slot::Unknown {
-            Roster::read(&desk).await.fill(&mut row);
-        }
-        Some(row.slot(self.assignment_type).clone()).filter(|slot| *slot != Slot::Unknown)
+        plan.located.slot_now(&desk.with(desk.call.unstoppable()), self.assignment_type).await
     }
 
     fn assigned(&self, plan: &Plan, verified: Option<bool>, displaced: Option<String>) -> Assigned {
         Assigned {
-            number: plan.number.number.clone(),
-            id: plan.number.id.clone(),
-            agent: plan.roster.label(plan.agent_id.as_str()),
+            number: plan.located.number.name().to_owned(),
+            id: plan.located.number.id.clone(),
+            agent: plan.located.roster.label(plan.agent_id.as_str()),
             agent_id: plan.agent_id.as_str().to_owned(),
             direction: self.assignment_type.as_str().to_owned(),
             verified,
@@ -240,11 +240,12 @@ impl AssignNumber {
     }
 
     fn done(&self, plan: &Plan, verified: Option<bool>, request_id: Option<String>) -> Answer<Assigned> {
-        let (number, direction) = (&plan.number.number, self.assignment_type);
-        let displaced = match plan.number.slot(direction) {
-            Slot::Held(holder) => Some(plan.roster.label(holder)),
+        let (number, direction) = (plan.located.number.name(), self.assignment_type);
+        let other = match plan.located.number.slot(direction) {
+            Slot::Held(holder) if holder != plan.agent_id.as_str() => Some(holder),
             _ => None,
         };
+        let displaced = other.map(|holder| plan.located.roster.label(holder));
         let lost = if displaced.is_some() {
             format!(" The agent named in displaced no longer has its {direction} calls.")
         } else {
@@ -252,12 +253,12 @@ impl AssignNumber {
         };
         let read_back = if verified == Some(true) { ", and read back" } else { "" };
         let summary = format!("Assigned {number} to the agent for {direction} calls{read_back}.{lost}");
-        let before = match plan.number.slot(direction) {
-            Slot::Held(holder) => Pointer {
+        let before = match other {
+            Some(holder) => Pointer {
                 tool: Self::NAME,
                 arguments: json!({ "number_id": number, "agent_id": holder, "assignment_type": direction, "confirm": true }),
             },
-            _ => Pointer {
+            None => Pointer {
                 tool: names::UNASSIGN_NUMBER,
                 arguments: json!({ "number_id": number, "assignment_type": direction }),
             },
@@ -265,19 +266,19 @@ impl AssignNumber {
         let mut answer = Answer::new(Status::Assigned, summary, self.assigned(plan, verified, displaced))
             .undo(Undo::Call(before))
             .request_id(request_id);
-        if plan.number.status != "active" {
+        if plan.located.number.status != "active" {
             answer.warn(format!(
                 "The number is not active yet (status in {}); calls start when it is.",
                 names::LIST_NUMBERS
             ));
         }
-        if plan.roster.agent(plan.agent_id.as_str()).is_some_and(|agent| agent.status != "active") {
+        if plan.located.roster.agent(plan.agent_id.as_str()).is_some_and(|agent| agent.status != "active") {
             answer.warn("The agent is not active, so it takes and makes no calls until it is.");
         }
-        if direction == Direction::Inbound && plan.number.outbound == Slot::Free {
+        if direction == Direction::Inbound && plan.located.number.outbound == Slot::Free {
             answer.warn("For outbound calls from this number, assign it for outbound too.");
         }
-        if direction == Direction::Inbound && plan.number.managed == Some(false) {
+        if direction == Direction::Inbound && plan.located.number.managed == Some(false) {
             answer.warn("The number is with an own carrier: point that carrier at this agent's webhook URL.");
             answer = answer.next(names::GET_WEBHOOK_URL, json!({ "agent_id": plan.agent_id }));
         }

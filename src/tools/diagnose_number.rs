@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Failure, Pointer};
 use super::arguments::arguments;
+use super::assignments::{Assignments, Evidence, Told};
 use super::get_webhook_url::{Hook, UNEXPECTED_HOST, hook, is_not_synced};
 use super::lookup::{self, Roster};
 use super::names;
@@ -150,9 +151,11 @@ impl Read for DiagnoseNumber {
         let fits = |row: &OwnedNumber| row.id == name || row.number == name;
         let (listed, agents) = tokio::join!(lookup::numbers_until(&desk, false, fits), lookup::agents(&desk));
         let (listed, roster) = (listed?, Roster(agents.ok()));
-        let number = match lookup::number_among(&self.number_id, &listed.rows) {
+        let number = match lookup::number_among(&self.number_id, &listed) {
             Ok((number, _)) => number,
-            Err(Failure::Refused(refusal)) if refusal.status == Status::NotFound => {
+            Err(Failure::Refused(refusal))
+                if matches!(refusal.status, Status::NotFound | Status::BadUpstreamResponse) =>
+            {
                 let history = history(&desk, &[name]).await;
                 let mut findings = absent(name, history.as_deref(), listed.complete);
                 let explained = findings.iter().any(|finding| !matches!(finding.code, NOT_IN_ACCOUNT | JOURNAL_UNREAD));
@@ -161,7 +164,11 @@ impl Read for DiagnoseNumber {
                 if !explained {
                     return Err(refusal.with("findings", json!(findings)).into());
                 }
-                let summary = "The number is not in this account. Why, as far as the journal knows it, is in findings.";
+                let summary = if listed.complete {
+                    "The number is not in this account. Why, as far as the journal knows it, is in findings."
+                } else {
+                    "The number could not be found in the part of the account's list that could be read. What is known is in findings."
+                };
                 let data = Diagnosis { number: name.to_owned(), findings, ..Diagnosis::default() };
                 return Ok(Answer::new(Status::Ok, summary, data));
             }
@@ -169,10 +176,12 @@ impl Read for DiagnoseNumber {
         };
         let directions = self.assignment_type.map_or_else(|| Direction::BOTH.to_vec(), |only| vec![only]);
         let holders = holders(&number, &roster, &directions);
+        let assignments = Assignments::new(&listed, &roster);
         let names = [number.number.as_str(), number.id.as_str()];
         let asking = join_all(holders.iter().map(|id| Asked::ask(&desk, id, &number)));
         let (asked, history) = tokio::join!(asking, history(&desk, &names));
-        Ok(Case { number, roster, directions, asked, history }.answer())
+        let evidence = Direction::BOTH.map(|direction| assignments.evidence(&number, direction, false));
+        Ok(Case { number, roster, evidence, directions, asked, history }.answer())
     }
 }
 
@@ -256,6 +265,11 @@ impl Asked {
         Self { inbound, outbound, sync, ..unread }
     }
 
+    /// The same, as evidence; `None` where it could not be read.
+    fn told(&self, direction: Direction) -> Option<(String, Told)> {
+        Some((self.id.clone(), if self.holds(direction)? { Told::Yes } else { Told::No }))
+    }
+
     /// Whether its own list shows the number.
     fn holds(&self, direction: Direction) -> Option<bool> {
         match direction {
@@ -336,7 +350,7 @@ fn absent(name: &str, history: Option<&[Operation]>, complete: bool) -> Vec<Find
     let mut findings = unsettled(history);
     match history.and_then(last_move) {
         Some(last) if last.tool == names::RELEASE_NUMBER => findings.push(released(last, false)),
-        Some(last) => findings.push(
+        Some(last) if complete => findings.push(
             Finding::new(
                 "missing_from_account",
                 Weight::Fault,
@@ -347,15 +361,15 @@ fn absent(name: &str, history: Option<&[Operation]>, complete: bool) -> Vec<Find
             .with("since", at(last))
             .with("request_id", last.request_id.clone()),
         ),
-        None if !complete => findings.push(Finding::new(
+        _ if !complete => findings.push(Finding::new(
             "list_incomplete",
             Weight::Unknown,
             "The account has more numbers than could be read, and this one was not among those that were: whether it is there is not known.",
             call(names::LIST_NUMBERS, json!({})),
         )),
         // What is not settled explains it well enough.
-        None if findings.iter().any(|finding| finding.code != JOURNAL_UNREAD) => {}
-        None => findings.push(
+        _ if findings.iter().any(|finding| finding.code != JOURNAL_UNREAD) => {}
+        _ => findings.push(
             Finding::new(
                 NOT_IN_ACCOUNT,
                 Weight::Fault,
@@ -372,6 +386,8 @@ fn absent(name: &str, history: Option<&[Operation]>, complete: bool) -> Vec<Find
 struct Case {
     number: OwnedNumber,
     roster: Roster,
+    /// What the lists say of its two directions.
+    evidence: [Evidence; 2],
     directions: Vec<Direction>,
     asked: Vec<Asked>,
     history: Option<Vec<Operation>>,
@@ -418,7 +434,7 @@ impl Case {
             slot.map_or_else(|| self.number.slot(wanted), |(_, slot)| slot)
         };
         let data = Diagnosis {
-            number: self.number.number.clone(),
+            number: self.number.name().to_owned(),
             id: Some(self.number.id.clone()),
             number_status: Some(self.number.status.clone()),
             kind: Some(self.number.kind()),
@@ -491,7 +507,7 @@ impl Case {
             self.asked.iter().filter(|asked| asked.holds(direction) == Some(true)).map(|asked| asked.id.as_str());
         let mut claims: Vec<&str> = claimants(&self.number, &self.roster, direction).chain(own_say).collect();
         claims.retain(|id| self.own(id, direction) != Some(false));
-        let number = self.number.number.as_str();
+        let number = self.number.name();
         let unassign = || call(names::UNASSIGN_NUMBER, json!({ "number_id": number, "assignment_type": direction }));
         let assign = |id: &str| {
             call(names::ASSIGN_NUMBER, json!({ "number_id": number, "agent_id": id, "assignment_type": direction }))
@@ -545,9 +561,9 @@ impl Case {
                 Slot::Held(id.to_owned())
             }
             Slot::Free | Slot::Unknown => {
-                let mut filled = self.number.clone();
-                self.roster.fill(&mut filled);
-                if *filled.slot(direction) == Slot::Free {
+                let mut evidence = direction.of(self.evidence.each_ref()).clone();
+                evidence.asked = self.asked.iter().filter_map(|asked| asked.told(direction)).collect();
+                if evidence.slot() == Slot::Free {
                     findings.push(self.nobody(direction));
                     return Slot::Free;
                 }
@@ -582,7 +598,7 @@ impl Case {
         let next = match other {
             Slot::Held(id) if !is_missing(&self.roster, id) => {
                 let arguments =
-                    json!({ "number_id": self.number.number, "agent_id": id, "assignment_type": direction });
+                    json!({ "number_id": self.number.name(), "agent_id": id, "assignment_type": direction });
                 call(names::ASSIGN_NUMBER, arguments)
             }
             _ => call(names::LIST_AGENTS, json!({ "status": "active" })),
@@ -739,9 +755,13 @@ mod tests {
     fn case(inbound: Value, agents: &[Value], asked: Vec<Asked>) -> Case {
         let row = json!({ "id": "n", "phone_number": "+14155550123", "status": "active", "is_trudy_managed": true, "inbound_agent_id": inbound });
         let rows = agents.iter().filter_map(Agent::read).collect();
+        let number = OwnedNumber::read(&row).expect("a number");
+        let roster = Roster(Some(Listing { rows, complete: true }));
+        let assignments = Assignments::new(&Listing { rows: vec![number.clone()], complete: true }, &roster);
         Case {
-            number: OwnedNumber::read(&row).expect("a number"),
-            roster: Roster(Some(Listing { rows, complete: true })),
+            evidence: Direction::BOTH.map(|direction| assignments.evidence(&number, direction, false)),
+            number,
+            roster,
             directions: vec![Direction::Inbound],
             asked,
             history: Some(Vec::new()),

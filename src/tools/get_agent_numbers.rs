@@ -11,7 +11,7 @@ use super::arguments::arguments;
 use super::lookup;
 use super::names;
 use super::tool::{Desk, Effect, Read, Tool};
-use crate::domain::{AgentRef, Direction, OwnedNumber, Status};
+use crate::domain::{AgentRef, Direction, HeldNumber, OwnedNumber, Status, read_e164};
 use crate::guard::Scope;
 use crate::truedy::{Error, Saying};
 
@@ -53,24 +53,30 @@ impl Read for GetAgentNumbers {
             let rows = rows.ok_or_else(|| {
                 Error::Unreadable(format!("the answer has no list of {direction} numbers"), Saying::default())
             })?;
-            let shown = rows.iter().take(SHOWN).filter_map(OwnedNumber::read).map(|number| row(&number));
+            let shown = rows.iter().take(SHOWN).filter_map(row);
             Ok((shown.collect(), rows.len()))
         };
         let ((inbound, answered), (outbound, called)) = (rows(Direction::Inbound)?, rows(Direction::Outbound)?);
-        let calls = if outbound.is_empty() {
+        let calls = if called == 0 {
             format!(" It cannot make calls: {} one for outbound first.", names::ASSIGN_NUMBER)
         } else {
             String::new()
         };
-        let answers = if inbound.is_empty() { " It answers no number." } else { "" };
+        let answers = if answered == 0 { " It answers no number." } else { "" };
         let whole = (inbound.len(), outbound.len()) == (answered, called);
+        let unread = inbound.len() < answered.min(SHOWN) || outbound.len() < called.min(SHOWN);
         let cut = match (inbound.len(), outbound.len()) {
             _ if whole => String::new(),
             (inbound, outbound) => {
                 format!(" Shown are {inbound} and {outbound} of them; {} has all.", names::LIST_NUMBERS)
             }
         };
-        let summary = format!("The agent has {answered} inbound and {called} outbound numbers.{answers}{calls}{cut}");
+        let summary = if unread {
+            // Nothing can be counted that cannot be read.
+            format!("Part of the agent's list could not be read: it has more numbers than are shown.{answers}{calls}")
+        } else {
+            format!("The agent has {answered} inbound and {called} outbound numbers.{answers}{calls}{cut}")
+        };
         let arguments = json!({ "agent_id": agent.as_str() });
         let data = AgentNumbers { agent_id: agent.as_str().to_owned(), inbound, outbound };
         let answer = Answer::new(Status::Ok, summary, data).request_id(reply.request_id);
@@ -78,11 +84,19 @@ impl Read for GetAgentNumbers {
     }
 }
 
-fn row(number: &OwnedNumber) -> Map<String, Value> {
+/// An entry: a whole row, or what it names in any other form.
+fn row(entry: &Value) -> Option<Map<String, Value>> {
     let mut row = Map::new();
+    let Some(number) = OwnedNumber::read(entry) else {
+        let held = HeldNumber::read(entry);
+        let name = held.shown()?;
+        let number = read_e164(name);
+        row.insert(if number.is_some() { "number" } else { "id" }.to_owned(), json!(number.as_deref().unwrap_or(name)));
+        return Some(row);
+    };
     row.insert("id".to_owned(), json!(number.id));
     row.insert("number".to_owned(), json!(number.number));
     row.insert("status".to_owned(), json!(number.status));
     row.insert("kind".to_owned(), json!(number.kind()));
-    row
+    Some(row)
 }

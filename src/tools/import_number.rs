@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{Answer, Failure, Pointer, Undo};
 use super::arguments::arguments;
 use super::creation::{Made, flight, make};
-use super::lookup;
+use super::lookup::{self, Listing};
 use super::names;
 use super::offered::impossible_number;
 use super::outcome::{Documented, Found, documented, not_configured, said};
@@ -128,8 +128,8 @@ impl Change for ImportNumber {
     async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Imported>, Failure> {
         let (provider, access) = self.account(desk).await?;
         let number = self.phone_number.as_str();
-        let owned = lookup::numbers_until(desk, false, |row| row.number == number).await?;
-        if let Some(row) = owned.rows.into_iter().find(|row| row.number == number) {
+        let Listing { rows, complete } = lookup::numbers_until(desk, false, |row| row.number == number).await?;
+        if let Some(row) = rows.into_iter().find(|row| row.number == number) {
             let summary = format!("Nothing was imported: {number} belongs to this account already.");
             return Ok(Step::Done(Answer::new(
                 Status::AlreadyOwned,
@@ -137,6 +137,7 @@ impl Change for ImportNumber {
                 Imported { imported: false, ..imported(&row) },
             )));
         }
+        lookup::must_be_whole(complete)?;
         // Only to tell afterwards whether the credential was stored although the number was not: not knowing is no failure.
         let before = lookup::credential_ids(desk).await.ok();
         let wanted = access.is_none().then(|| {

@@ -11,7 +11,7 @@ use super::arguments::arguments;
 use super::lookup;
 use super::names;
 use super::tool::{Desk, Effect, Read, Tool};
-use crate::domain::{Agent, AgentRef, Direction, Limit, Offset, Status, StatusName};
+use crate::domain::{Agent, AgentRef, Direction, HeldNumber, Limit, Offset, Status, StatusName};
 use crate::guard::Scope;
 use crate::truedy::Request;
 
@@ -29,6 +29,9 @@ arguments! {
         offset: Option<Offset>,
     }
 }
+
+/// Numbers of each direction of an agent that are shown at most.
+const SHOWN: usize = 100;
 
 /// A page of agents.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -73,16 +76,26 @@ impl Read for ListAgents {
             .map(|agent| row(&agent))
             .collect();
         let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
-        let total = told("total").as_ref().and_then(Value::as_u64);
+        // From a part of a list no total follows, and no absence.
+        let listed = reply.data.as_array().map_or(0, Vec::len);
+        let offset_kept = told("offset").as_ref().and_then(Value::as_u64).is_none_or(|at| at == offset.index() as u64);
+        let unread = rows.len() < listed || rows.iter().any(|row| Agent::read(row).is_none()) || !offset_kept;
+        let total = told("total").as_ref().and_then(Value::as_u64).filter(|_| !unread);
         let more = told("has_more").as_ref().and_then(Value::as_bool).unwrap_or(false);
         let next_offset = more.then_some((offset.index() + rows.len()) as u64);
         let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
-        let summary = if agents.is_empty() {
+        let summary = if agents.is_empty() && (more || unread) {
+            "No agents fit in the part of the list that was read.".to_owned()
+        } else if agents.is_empty() {
             "No agents fit.".to_owned()
         } else {
             format!("{}{of} agents. An agent without an outbound number cannot make calls.", agents.len())
         };
-        Ok(Answer::new(Status::Ok, summary, Agents { agents, total, next_offset }).request_id(reply.request_id))
+        let mut answer = Answer::new(Status::Ok, summary, Agents { agents, total, next_offset });
+        if unread {
+            answer.warn("There may be more agents: part of Truedy's list could not be read.");
+        }
+        Ok(answer.request_id(reply.request_id))
     }
 }
 
@@ -92,9 +105,10 @@ fn row(agent: &Agent) -> Map<String, Value> {
     row.insert("name".to_owned(), json!(agent.name));
     row.insert("status".to_owned(), json!(agent.status));
     for direction in Direction::BOTH {
-        let numbers = agent.held(direction).map(|held| {
-            held.iter().take(100).filter_map(|held| held.number.as_ref().or(held.id.as_ref())).collect::<Vec<_>>()
-        });
+        // One entry that names nothing leaves the whole direction unknown.
+        let numbers = agent
+            .held(direction)
+            .and_then(|held| held.iter().take(SHOWN).map(HeldNumber::shown).collect::<Option<Vec<_>>>());
         row.insert(direction.as_str().to_owned(), numbers.map_or_else(|| json!("unknown"), |numbers| json!(numbers)));
     }
     row

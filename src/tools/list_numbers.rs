@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::answer::{Answer, Failure};
 use super::arguments::arguments;
-use super::lookup::{self, Roster};
+use super::located::fill;
+use super::lookup::{self, Listing, Roster};
 use super::names;
 use super::tool::{Desk, Effect, Read, Tool};
 use crate::domain::{AgentRef, Limit, Offset, OwnedNumber, Slot, Status, StatusName};
@@ -38,6 +39,9 @@ arguments! {
 
 /// From this many rows on they are a table: names of columns once instead of in every row save a quarter of the tokens.
 const TABLE: usize = 21;
+
+/// What is said of a list that was not read whole.
+pub(super) const PARTLY: &str = "There may be more numbers: part of Truedy's list could not be read.";
 
 /// The columns of the table.
 const COLUMNS: [&str; 6] = ["id", "number", "status", "kind", "inbound", "outbound"];
@@ -172,16 +176,15 @@ impl Read for ListNumbers {
     async fn read(self, desk: Desk) -> Result<Answer<Numbers>, Failure> {
         let (limit, offset) = (self.limit.unwrap_or_default().index(), self.offset.unwrap_or_default().index());
         let mut unclear = 0;
+        let unlisted;
         let (page, total, next_offset, roster, request_id) = if self.filters() {
             let (all, agents) = tokio::join!(lookup::numbers(&desk, false), lookup::agents(&desk));
-            let mut all = all?.rows;
+            let mut listing = all?;
             let roster = Roster(agents.as_ref().ok().cloned());
-            let agent = self
-                .agent_id
-                .as_ref()
-                .map(|named| lookup::agent_among(named, agents.map(|agents| agents.rows)))
-                .transpose()?;
-            all.iter_mut().for_each(|number| roster.fill(number));
+            let agent = self.agent_id.as_ref().map(|named| lookup::agent_among(named, agents)).transpose()?;
+            fill(&desk, &mut listing, &roster).await;
+            unlisted = !listing.complete;
+            let mut all = listing.rows;
             all.retain(|number| {
                 let fits = self.fits(number, agent.as_ref().map(crate::domain::AgentId::as_str));
                 unclear += usize::from(fits.is_none());
@@ -190,7 +193,7 @@ impl Read for ListNumbers {
             let total = all.len();
             let page: Vec<OwnedNumber> = all.into_iter().skip(offset).take(limit).collect();
             let next = offset + page.len();
-            (page, Some(total as u64), (next < total).then_some(next as u64), roster, None)
+            (page, (!unlisted).then_some(total as u64), (next < total).then_some(next as u64), roster, None)
         } else {
             let (reply, roster) = tokio::join!(lookup::numbers_page(&desk, limit, offset, false), Roster::read(&desk));
             let reply = reply?;
@@ -199,15 +202,24 @@ impl Read for ListNumbers {
             let total = told("total").as_ref().and_then(Value::as_u64);
             let more = told("has_more").as_ref().and_then(Value::as_bool).unwrap_or(rows.len() >= limit);
             let next = (offset + rows.len()) as u64;
-            let mut page: Vec<OwnedNumber> = rows.iter().filter_map(OwnedNumber::read).collect();
-            page.iter_mut().for_each(|number| roster.fill(number));
-            (page, total, more.then_some(next), roster, reply.request_id.clone())
+            // A Truedy that ignores the offset, or a row that cannot be read: then its total is not what is shown.
+            let shown = told("offset").as_ref().and_then(Value::as_u64).is_none_or(|at| at == offset as u64);
+            let page: Vec<OwnedNumber> = rows.iter().filter_map(OwnedNumber::read).collect();
+            unlisted = Some(page.len()) != reply.data.as_array().map(Vec::len) || !shown;
+            let all = offset == 0 && !more && !unlisted && total.is_none_or(|total| total == page.len() as u64);
+            let mut listing = Listing { rows: page, complete: all };
+            fill(&desk, &mut listing, &roster).await;
+            let total = total.filter(|_| !unlisted);
+            (listing.rows, total, more.then_some(next), roster, reply.request_id.clone())
         };
         let summary = summary(page.len(), total, self.filters(), next_offset);
         let numbers = Numbers::of(&page, &roster, total, next_offset);
         let mut answer = Answer::new(Status::Ok, summary, numbers).request_id(request_id);
         if unclear > 0 {
             answer.warn(format!("{unclear} more numbers may fit: Truedy did not say enough about them to tell."));
+        }
+        if unlisted {
+            answer.warn(PARTLY);
         }
         if roster.0.is_none() {
             answer.warn("Agents could not be read, so they are shown by id.");

@@ -2,6 +2,9 @@
 //!
 //! Source: contract §6.1, §6.8, §7.1. The API has no "get one number": list and filter.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use serde_json::{Map, Value, json};
 
 use super::answer::Failure;
@@ -9,12 +12,13 @@ use super::names;
 use super::protected::heed_protected;
 use super::tool::Desk;
 use crate::domain::{
-    Agent, AgentId, AgentRef, Direction, HeldNumber, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status, text_at,
+    Agent, AgentId, AgentRef, Direction, HeldNumber, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status, id_key,
+    text_at,
 };
 use crate::truedy::{Error, Reply, Request, Saying};
 
 /// Rows a page, the most the API gives.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 /// Pages that are read at most.
 const PAGES: usize = 50;
 /// Pages of what is shown whole, in one piece.
@@ -23,8 +27,6 @@ const SHOWN_PAGES: usize = 5;
 pub(super) const SHOWN: usize = SHOWN_PAGES * PAGE;
 /// Rows of one answer that are looked at at most: an older API answers with all agents at once.
 const ROWS: usize = 5_000;
-/// Agents whose numbers are asked for one by one at most.
-const ASKED: usize = 50;
 /// Candidates that are offered when a name fits none or several.
 const CANDIDATES: usize = 5;
 
@@ -58,36 +60,102 @@ pub(super) struct Listing<T> {
     pub(super) complete: bool,
 }
 
-impl<T> Listing<T> {
+/// A list that is being read, page by page.
+struct Gathering<T> {
+    listing: Listing<T>,
+    /// Where each thing stands, by what makes it one.
+    places: HashMap<String, usize>,
+}
+
+/// What is listed, each once.
+trait Row: Sized {
+    fn read(row: &Value) -> Option<Self>;
+    /// What makes it one and the same.
+    fn key(&self) -> String;
+    /// Takes over what another row says of the same.
+    fn merge(&mut self, other: Self);
+}
+
+impl Row for OwnedNumber {
+    fn read(row: &Value) -> Option<Self> {
+        Self::read(row)
+    }
+
+    // One id with two numbers is kept as two, so that it is seen.
+    fn key(&self) -> String {
+        format!("{} {}", self.id, self.number)
+    }
+
+    /// It is in use if either row says so, and free only if both do.
+    fn merge(&mut self, other: Self) {
+        for direction in Direction::BOTH {
+            match (self.slot(direction), other.slot(direction)) {
+                (Slot::Held(_), _) | (_, Slot::Free) => {}
+                (_, slot) => *self.slot_mut(direction) = slot.clone(),
+            }
+        }
+    }
+}
+
+impl Row for Agent {
+    fn read(row: &Value) -> Option<Self> {
+        Self::read(row)
+    }
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+
+    fn merge(&mut self, other: Self) {
+        for direction in Direction::BOTH {
+            let all = match (self.held(direction), other.held(direction)) {
+                (Some(held), Some(more)) => Some(held.iter().chain(more).cloned().collect()),
+                // What one row names stays, beside an entry that nobody can read.
+                (Some(held), None) | (None, Some(held)) => {
+                    Some(held.iter().cloned().chain([HeldNumber::default()]).collect())
+                }
+                (None, None) => None,
+            };
+            *self.held_mut(direction) = all;
+        }
+    }
+}
+
+impl<T: Row> Gathering<T> {
     fn new() -> Self {
-        Self { rows: Vec::new(), complete: true }
+        Self { listing: Listing { rows: Vec::new(), complete: true }, places: HashMap::new() }
     }
 
     /// Adds a page, each thing once. Says whether another page is worth asking for.
-    fn add(
-        &mut self,
-        reply: &Reply,
-        offset: usize,
-        read: impl Fn(&Value) -> Option<T>,
-        id: impl Fn(&T) -> &str,
-    ) -> Result<bool, Error> {
+    fn add(&mut self, reply: &Reply, offset: usize) -> Result<bool, Error> {
         let shown = rows(reply)?;
-        let before = self.rows.len();
+        let listing = &mut self.listing;
+        let before = listing.rows.len();
         for row in shown {
-            match read(row) {
-                Some(thing) if !self.rows.iter().any(|known| id(known) == id(&thing)) => self.rows.push(thing),
-                Some(_) => {}
-                None => self.complete = false,
+            let Some(thing) = T::read(row) else {
+                listing.complete = false;
+                continue;
+            };
+            match self.places.entry(thing.key()) {
+                Entry::Vacant(place) => {
+                    place.insert(listing.rows.len());
+                    listing.rows.push(thing);
+                }
+                Entry::Occupied(place) => {
+                    if let Some(known) = listing.rows.get_mut(*place.get()) {
+                        known.merge(thing);
+                    }
+                }
             }
         }
-        self.complete &= reply.data.as_array().map(Vec::len) == Some(shown.len());
+        listing.complete &= reply.data.as_array().map(Vec::len) == Some(shown.len());
         let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field));
         let total = told("total").and_then(Value::as_u64).and_then(|total| usize::try_from(total).ok());
         let more = told("has_more").and_then(Value::as_bool).unwrap_or(shown.len() >= PAGE)
             || total.is_some_and(|total| offset + shown.len() < total);
         // A page that brings nothing new would repeat for ever.
-        let stuck = more && self.rows.len() == before;
-        self.complete &= !stuck;
+        let stuck = more && listing.rows.len() == before;
+        listing.complete &= !stuck;
         Ok(more && !stuck)
     }
 }
@@ -117,41 +185,39 @@ async fn numbers_within(
     pages: usize,
     enough: impl Fn(&OwnedNumber) -> bool,
 ) -> Result<Listing<OwnedNumber>, Error> {
-    let mut listing = Listing::new();
+    let mut gathering = Gathering::new();
     let mut offset = 0;
     for _ in 0..pages {
         let reply = numbers_page(desk, PAGE, offset, verifying).await?;
-        let more = listing.add(&reply, offset, OwnedNumber::read, |number| &number.id)?;
+        let more = gathering.add(&reply, offset)?;
         offset += rows(&reply)?.len();
         if !more {
-            if listing.complete {
-                heed_protected(desk, &listing.rows);
+            if gathering.listing.complete {
+                heed_protected(desk, &gathering.listing.rows);
             }
-            return Ok(listing);
+            return Ok(gathering.listing);
         }
-        if listing.rows.iter().any(&enough) {
+        if gathering.listing.rows.iter().any(&enough) {
             break;
         }
     }
-    listing.complete = false;
-    Ok(listing)
+    Ok(Listing { complete: false, ..gathering.listing })
 }
 
 /// All agents of the account, each once.
 pub(super) async fn agents(desk: &Desk) -> Result<Listing<Agent>, Error> {
-    let mut listing = Listing::new();
+    let mut gathering = Gathering::new();
     let mut offset = 0;
     for _ in 0..PAGES {
         let request = Request::get(["agents"]).query("limit", PAGE).query("offset", offset).list();
         let reply = desk.truedy.send(request, &desk.call).await?;
-        let more = listing.add(&reply, offset, Agent::read, |agent| &agent.id)?;
+        let more = gathering.add(&reply, offset)?;
         offset += rows(&reply)?.len();
         if !more {
-            return Ok(listing);
+            return Ok(gathering.listing);
         }
     }
-    listing.complete = false;
-    Ok(listing)
+    Ok(Listing { complete: false, ..gathering.listing })
 }
 
 /// The numbers one agent holds in a direction: ids and rows.
@@ -163,7 +229,8 @@ pub(super) async fn agent_numbers(desk: &Desk, agent: &AgentId, verifying: bool)
 /// Whether an agent holds a number in a direction; `None` if the answer does not say.
 pub(super) fn holds(reply: &Reply, number: &OwnedNumber, direction: Direction) -> Option<bool> {
     let held = HeldNumber::read_all(reply.data.get(direction.as_str())?)?;
-    Some(held.iter().any(|held| held.is(number)))
+    let named = held.iter().all(|held| !held.names().is_empty());
+    Some(held.iter().any(|held| held.is(number))).filter(|holds| *holds || named)
 }
 
 /// The credentials that are stored: their rows.
@@ -227,101 +294,69 @@ impl Roster {
             Slot::Held(id) => Some(self.label(id)),
         }
     }
-
-    /// Fills in assignments that the list did not carry, from the agents' own lists.
-    pub(super) fn fill(&self, number: &mut OwnedNumber) {
-        let Some(agents) = &self.0 else {
-            return;
-        };
-        for direction in Direction::BOTH {
-            if *number.slot(direction) != Slot::Unknown {
-                continue;
-            }
-            let holds = |agent: &&Agent| agent.held(direction).into_iter().flatten().any(|held| held.is(number));
-            if let Some(holder) = agents.rows.iter().find(holds) {
-                *number.slot_mut(direction) = Slot::Held(holder.id.clone());
-            } else if agents.complete && agents.rows.iter().all(|agent| agent.held(direction).is_some()) {
-                *number.slot_mut(direction) = Slot::Free;
-            }
-        }
-    }
-
-    /// The last resort: asks for each agent's numbers. Leaves it unknown if any cannot be read.
-    pub(super) async fn fill_one_by_one(&self, desk: &Desk, number: &mut OwnedNumber) {
-        let Some(agents) = self.0.as_ref().filter(|agents| agents.rows.len() <= ASKED) else {
-            return;
-        };
-        if number.inbound != Slot::Unknown && number.outbound != Slot::Unknown {
-            return;
-        }
-        let mut told = [agents.complete; 2];
-        let mut holders = [None, None];
-        for agent in &agents.rows {
-            let reply = match AgentId::try_from(agent.id.as_str()) {
-                Ok(id) => agent_numbers(desk, &id, false).await.ok(),
-                Err(_) => None,
-            };
-            for ((direction, told), holder) in Direction::BOTH.into_iter().zip(&mut told).zip(&mut holders) {
-                match reply.as_ref().and_then(|reply| holds(reply, number, direction)) {
-                    Some(true) => *holder = Some(agent.id.clone()),
-                    Some(false) => {}
-                    None => *told = false,
-                }
-            }
-        }
-        for ((direction, told), holder) in Direction::BOTH.into_iter().zip(told).zip(holders) {
-            if *number.slot(direction) == Slot::Unknown {
-                *number.slot_mut(direction) = match holder {
-                    Some(id) => Slot::Held(id),
-                    None if told => Slot::Free,
-                    None => Slot::Unknown,
-                };
-            }
-        }
-    }
-}
-
-/// A number the caller named, freshly read, with who holds it.
-pub(super) async fn number(desk: &Desk, named: &NumberRef) -> Result<(OwnedNumber, NumberId, Roster), Failure> {
-    let (numbers, roster) = tokio::join!(numbers(desk, false), Roster::read(desk));
-    let (mut number, id) = number_among(named, &numbers?.rows)?;
-    roster.fill(&mut number);
-    roster.fill_one_by_one(desk, &mut number).await;
-    Ok((number, id, roster))
 }
 
 /// Picks the number a caller named out of those listed.
-pub(super) fn number_among(named: &NumberRef, numbers: &[OwnedNumber]) -> Result<(OwnedNumber, NumberId), Failure> {
+pub(super) fn number_among(
+    named: &NumberRef,
+    numbers: &Listing<OwnedNumber>,
+) -> Result<(OwnedNumber, NumberId), Failure> {
     let name = named.as_str();
-    let mut fitting = numbers.iter().filter(|number| number.id == name || number.number == name);
-    let (Some(number), None) = (fitting.next(), fitting.next()) else {
-        return Err(no_such_number(named, numbers).into());
+    let fits = |number: &&OwnedNumber| id_key(&number.id) == id_key(name) || number.number == name;
+    let fitting: Vec<&OwnedNumber> = numbers.rows.iter().filter(fits).collect();
+    let [number] = fitting.as_slice() else {
+        return Err(no_such_number(named, numbers, &fitting).into());
     };
+    // A change names the id: it must not mean another number too.
+    let same: Vec<&OwnedNumber> = numbers.rows.iter().filter(|row| id_key(&row.id) == id_key(&number.id)).collect();
+    if same.len() > 1 {
+        return Err(no_such_number(named, numbers, &same).into());
+    }
     let id = NumberId::try_from(number.id.as_str())
         .map_err(|_| Error::Unreadable("the number's id is none that can be used".to_owned(), Saying::default()))?;
-    Ok((number.clone(), id))
+    Ok(((*number).clone(), id))
 }
 
-fn no_such_number(named: &NumberRef, numbers: &[OwnedNumber]) -> Refusal {
+fn no_such_number(named: &NumberRef, numbers: &Listing<OwnedNumber>, fitting: &[&OwnedNumber]) -> Refusal {
     let name = named.as_str();
-    let fits = numbers.iter().filter(|number| number.id == name || number.number == name).count();
     let tail = name.get(name.len().saturating_sub(4)..).unwrap_or(name);
-    let mut near: Vec<&OwnedNumber> = numbers.iter().collect();
-    near.sort_by_key(|number| !(number.number.ends_with(tail) || number.id == name || number.number == name));
+    let mut near: Vec<&OwnedNumber> = numbers.rows.iter().collect();
+    near.sort_by_key(|number| !(number.number.ends_with(tail) || fitting.contains(number)));
     let candidates: Vec<Value> =
         near.iter().take(CANDIDATES).map(|number| json!({ "id": number.id, "number": number.number })).collect();
-    let (status, what) = if fits > 1 {
-        (Status::Ambiguous, "Several numbers of this account fit")
+    let refusal = if !fitting.is_empty() {
+        let summary = format!(
+            "Nothing was done. Several numbers of this account fit the number or id given. {} shows them all; some are in candidates.",
+            names::LIST_NUMBERS
+        );
+        Refusal::new(Status::Ambiguous, summary)
+    } else if numbers.complete {
+        let summary = format!(
+            "Nothing was done. No number of this account has the number or id given. {} shows them all; some are in candidates.",
+            names::LIST_NUMBERS
+        );
+        Refusal::new(Status::NotFound, summary)
     } else {
-        (Status::NotFound, "No number of this account has")
+        unread("The number could not be found in the part of the list of numbers that could be read.")
     };
+    refusal.with("candidates", candidates).with("next", json!({ "tool": names::LIST_NUMBERS, "arguments": {} }))
+}
+
+/// What is said where a list could be read in part only: nothing follows from what it does not show.
+pub(super) fn unread(what: &str) -> Refusal {
     let summary = format!(
-        "Nothing was done. {what} the number or id given. {} shows them all; some are in candidates.",
-        names::LIST_NUMBERS
+        "Nothing was done. {what} Whether it is in the part that could not be read is not known: Truedy's answer was not whole, or the list is too long. Try again later."
     );
-    Refusal::new(status, summary)
-        .with("candidates", candidates)
-        .with("next", json!({ "tool": names::LIST_NUMBERS, "arguments": {} }))
+    Refusal::new(Status::BadUpstreamResponse, summary).retryable()
+}
+
+/// Refuses to make a number ours of which a list that is not whole does not show whether it is already.
+pub(super) fn must_be_whole(complete: bool) -> Result<(), Failure> {
+    if complete {
+        return Ok(());
+    }
+    let what = "Whether the number belongs to this account already could not be found in the part of its list that could be read.";
+    Err(unread(what).into())
 }
 
 /// An agent the caller named: its id, and what is known of it.
@@ -329,18 +364,17 @@ pub(super) async fn agent(desk: &Desk, named: &AgentRef) -> Result<AgentId, Fail
     if let Some(id) = named.certain_id() {
         return Ok(id);
     }
-    let listed = agents(desk).await.map(|agents| agents.rows);
-    agent_among(named, listed)
+    agent_among(named, agents(desk).await)
 }
 
 /// Picks the agent a caller named out of those listed.
-pub(super) fn agent_among(named: &AgentRef, listed: Result<Vec<Agent>, Error>) -> Result<AgentId, Failure> {
+pub(super) fn agent_among(named: &AgentRef, listed: Result<Listing<Agent>, Error>) -> Result<AgentId, Failure> {
     if let Some(id) = named.certain_id() {
         return Ok(id);
     }
     let name = named.as_str().trim();
-    let agents = match (listed, AgentId::try_from(name)) {
-        (Ok(agents), _) => agents,
+    let Listing { rows: agents, complete } = match (listed, AgentId::try_from(name)) {
+        (Ok(listing), _) => listing,
         // Where agents may not be read, what may be an id is taken for one.
         (Err(Error::Refused(saying)), Ok(id)) if saying.status == 403 => return Ok(id),
         (Err(error), _) => return Err(error.into()),
@@ -368,6 +402,9 @@ pub(super) fn agent_among(named: &AgentRef, listed: Result<Vec<Agent>, Error>) -
             Status::Ambiguous,
             "Nothing was done. Several agents have this name; call again with the id of the one that is meant, from candidates.",
         )
+    } else if !complete {
+        unread("No agent of this name or id could be found in the part of the list of agents that could be read.")
+            .with("next", json!({ "tool": names::LIST_AGENTS, "arguments": {} }))
     } else {
         Refusal::new(
             Status::NotFound,
@@ -385,7 +422,10 @@ pub(super) fn agent_among(named: &AgentRef, listed: Result<Vec<Agent>, Error>) -
 pub(super) fn facts(number: &OwnedNumber, roster: &Roster) -> Map<String, Value> {
     let mut facts = Map::new();
     facts.insert("id".to_owned(), json!(number.id));
-    facts.insert("number".to_owned(), json!(number.number));
+    facts.insert("number".to_owned(), json!(number.name()));
+    if number.name() != number.number {
+        facts.insert("number_text".to_owned(), json!(number.number));
+    }
     facts.insert("number_status".to_owned(), json!(number.status));
     facts.insert("kind".to_owned(), json!(number.kind()));
     for direction in Direction::BOTH {
@@ -408,12 +448,12 @@ mod tests {
 
     /// Adds pages to a listing; whether another is worth asking for, and whether all is known.
     fn after(pages: &[Reply]) -> (bool, bool) {
-        let (mut listing, mut offset, mut more) = (Listing::new(), 0, true);
+        let (mut gathering, mut offset, mut more) = (Gathering::<OwnedNumber>::new(), 0, true);
         for reply in pages {
-            more = listing.add(reply, offset, OwnedNumber::read, |number| &number.id).expect("a list");
+            more = gathering.add(reply, offset).expect("a list");
             offset += rows(reply).expect("a list").len();
         }
-        (more, listing.complete)
+        (more, gathering.listing.complete)
     }
 
     #[test]
@@ -438,20 +478,49 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_only_said_where_every_agent_was_heard() {
-        let number = || OwnedNumber::read(&row(1)).expect("a number");
-        let agent = |held: Value| {
-            Agent::read(&json!({ "id": "a", "inbound_phone_numbers": held, "outbound_phone_numbers": [] }))
+    fn a_number_that_is_listed_twice_is_in_use_if_either_row_says_so() {
+        let with = |inbound: Value| {
+            let mut row = row(1);
+            row["inbound_agent_id"] = inbound;
+            row
         };
-        let slot = |held: Value, complete: bool| {
-            let rows = agent(held).into_iter().collect();
-            let mut number = number();
-            Roster(Some(Listing { rows, complete })).fill(&mut number);
-            number.inbound
-        };
-        assert_eq!(slot(json!([]), true), Slot::Free);
-        assert_eq!(slot(json!([]), false), Slot::Unknown);
-        assert_eq!(slot(json!([{ "other": 1 }]), true), Slot::Unknown);
-        assert_eq!(slot(json!(["+14155550001"]), false), Slot::Held("a".to_owned()));
+        for (first, second, slot) in [
+            (json!(null), json!("a"), Slot::Held("a".to_owned())),
+            (json!("a"), json!(null), Slot::Held("a".to_owned())),
+            (json!(null), json!(7), Slot::Unknown),
+            (json!(null), json!(null), Slot::Free),
+        ] {
+            let mut gathering = Gathering::<OwnedNumber>::new();
+            gathering.add(&page(vec![with(first), with(second)], None), 0).expect("a list");
+            assert_eq!((gathering.listing.rows.len(), &gathering.listing.rows[0].inbound), (1, &slot));
+        }
+    }
+
+    #[test]
+    fn an_id_that_means_two_numbers_means_neither() {
+        let two = json!({ "id": "n1", "phone_number": "+14155559999" });
+        let rows: Vec<OwnedNumber> = [row(1), two].iter().filter_map(OwnedNumber::read).collect();
+        let listing = Listing { rows, complete: true };
+        for name in ["n1", "+14155550001", "+14155559999"] {
+            let named = NumberRef::try_from(name).expect("a number");
+            let Err(Failure::Refused(refusal)) = number_among(&named, &listing) else { panic!("{name}") };
+            assert_eq!(refusal.status, Status::Ambiguous, "{name}");
+        }
+    }
+
+    #[test]
+    fn from_a_part_of_a_list_no_absence_follows() {
+        let listing = |complete| Listing { rows: OwnedNumber::read(&row(1)).into_iter().collect(), complete };
+        let agents = |complete| Listing { rows: Vec::new(), complete };
+        let (number, agent) = (NumberRef::try_from("+19995550123").unwrap(), AgentRef::try_from("Nobody").unwrap());
+        for (complete, status) in [(true, Status::NotFound), (false, Status::BadUpstreamResponse)] {
+            let refused = |failure| match failure {
+                Err(Failure::Refused(refusal)) => refusal.status,
+                _ => panic!("found"),
+            };
+            assert_eq!(refused(number_among(&number, &listing(complete)).map(drop)), status);
+            assert_eq!(refused(agent_among(&agent, Ok(agents(complete))).map(drop)), status);
+            assert_eq!(must_be_whole(complete).is_ok(), complete);
+        }
     }
 }

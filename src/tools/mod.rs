@@ -3,6 +3,7 @@
 mod answer;
 mod arguments;
 mod assign_number;
+mod assignments;
 mod creation;
 mod diagnose_number;
 mod get_agent_numbers;
@@ -12,6 +13,7 @@ mod list_agents;
 mod list_credentials;
 mod list_numbers;
 mod list_operations;
+mod located;
 mod lookup;
 mod names;
 mod offered;

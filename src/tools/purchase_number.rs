@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Failure, Pointer, Undo};
 use super::arguments::arguments;
 use super::creation::{Made, flight, make};
-use super::lookup;
+use super::lookup::{self, Listing};
 use super::names;
 use super::offered::impossible_number;
 use super::outcome::{Documented, Found, documented_purchase, not_configured, said};
@@ -95,8 +95,8 @@ impl Change for PurchaseNumber {
         self.possible(desk)?;
         let number = self.phone_number.as_str();
         let key = own_carrier::telnyx_key(desk, self.api_key.as_ref(), self.carrier.as_ref()).await?;
-        let owned = lookup::numbers_until(desk, false, |row| row.number == number).await?;
-        if let Some(row) = owned.rows.into_iter().find(|row| row.number == number) {
+        let Listing { rows, complete } = lookup::numbers_until(desk, false, |row| row.number == number).await?;
+        if let Some(row) = rows.into_iter().find(|row| row.number == number) {
             let summary = format!("Nothing was bought: {number} belongs to this account already.");
             return Ok(Step::Done(Answer::new(
                 Status::AlreadyOwned,
@@ -104,6 +104,7 @@ impl Change for PurchaseNumber {
                 Purchased { purchased: false, ..bought(&row) },
             )));
         }
+        lookup::must_be_whole(complete)?;
         let wanted = desk.wants_price || self.max_monthly_cost.is_some();
         // One that was seen lately costs nothing to record.
         let price = if wanted { Some(self.price(desk, key.as_ref()).await) } else { desk.prices.recall(number) };

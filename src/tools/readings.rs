@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::answer::{Answer, Failure};
 use super::arguments::arguments;
-use super::list_numbers::{Numbers, summary};
+use super::list_numbers::{Numbers, PARTLY, summary};
+use super::located::{Purpose, fill, locate};
 use super::lookup::{self, Roster, SHOWN};
 use super::names;
 use super::tool::{Desk, Effect, Read, Tool};
@@ -89,7 +90,7 @@ impl Read for AccountNumbers {
         let mut listing = listing?;
         let bounded = !listing.complete && listing.rows.len() >= SHOWN;
         listing.rows.truncate(SHOWN);
-        listing.rows.iter_mut().for_each(|number| roster.fill(number));
+        fill(&desk, &mut listing, &roster).await;
         let shown = listing.rows.len();
         let total = listing.complete.then_some(shown as u64);
         let next_offset = bounded.then_some(shown as u64);
@@ -100,7 +101,7 @@ impl Read for AccountNumbers {
         let numbers = Numbers::of(&listing.rows, &roster, total, next_offset);
         let mut answer = Answer::new(Status::Ok, summary, AllNumbers(numbers));
         if !listing.complete && !bounded {
-            answer.warn("There may be more numbers: part of Truedy's list could not be read.");
+            answer.warn(PARTLY);
         }
         if roster.0.is_none() {
             answer.warn("Agents could not be read, so they are shown by id.");
@@ -111,8 +112,8 @@ impl Read for AccountNumbers {
 
 impl Read for OneNumber {
     async fn read(self, desk: Desk) -> Result<Answer<NumberFacts>, Failure> {
-        let (number, _, roster) = lookup::number(&desk, &self.number_id).await?;
-        let facts = NumberFacts(lookup::facts(&number, &roster));
+        let located = locate(&desk, &self.number_id, Purpose::Look).await?;
+        let facts = NumberFacts(lookup::facts(&located.number, &located.roster));
         Ok(Answer::new(Status::Ok, "One number. A direction that is null has no agent.", facts))
     }
 }

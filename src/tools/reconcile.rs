@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::assignments::Assignments;
 use super::lookup::{self, Listing, Roster};
 use super::names;
 use super::tool::Desk;
@@ -86,13 +87,16 @@ fn released(operation: &Operation, numbers: &Listing<OwnedNumber>) -> Option<End
 fn assigned(operation: &Operation, numbers: &Listing<OwnedNumber>, roster: &Roster) -> Option<Ending> {
     let object = &operation.object;
     let direction = Direction::BOTH.into_iter().find(|way| Some(way.as_str()) == object.direction.as_deref())?;
-    let mut row = numbers.rows.iter().find(|row| Some(row.id.as_str()) == object.number_id.as_deref())?.clone();
-    roster.fill(&mut row);
-    let (happened, yes, no) = match (object.agent_id.as_deref(), row.slot(direction)) {
+    let row = numbers.rows.iter().find(|row| Some(row.id.as_str()) == object.number_id.as_deref())?;
+    let evidence = Assignments::new(numbers, roster).evidence(row, direction, true);
+    if evidence.disputed() {
+        return None;
+    }
+    let (happened, yes, no) = match (object.agent_id.as_deref(), evidence.slot()) {
         (_, Slot::Unknown) => return None,
         (Some(agent), Slot::Held(holder)) => (holder == agent, Status::Assigned, Status::NotAssigned),
         (Some(_), Slot::Free) => (false, Status::Assigned, Status::NotAssigned),
-        (None, slot) => (*slot == Slot::Free, Status::Unassigned, Status::NotUnassigned),
+        (None, slot) => (slot == Slot::Free, Status::Unassigned, Status::NotUnassigned),
     };
     match happened {
         true => Some(looked(true, yes)),

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, Undo};
 use super::arguments::arguments;
-use super::lookup::{self, Roster};
+use super::assignments::Usage;
+use super::located::{Located, Purpose, locate};
+use super::lookup;
 use super::names;
 use super::outcome::{Found, said, vanishes};
 use super::tool::{Change, Desk, Effect, Step, Tool};
-use crate::domain::{
-    ConfirmationToken, Direction, E164, NumberId, NumberRef, Object, OwnedNumber, Refusal, Slot, Status,
-};
+use crate::domain::{ConfirmationToken, Direction, E164, NumberId, NumberRef, OwnedNumber, Refusal, Status};
 use crate::guard::{Claims, Form, Level, Question, Scope, Stakes};
 use crate::truedy::{Error, Request};
 
@@ -78,8 +78,9 @@ impl Change for ReleaseNumber {
     }
 
     async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Released>, Failure> {
-        let (number, number_id, roster) = lookup::number(desk, &self.number_id).await?;
-        let name = number.number.clone();
+        let located = locate(desk, &self.number_id, Purpose::Release).await?;
+        let number = located.number.clone();
+        let name = number.name().to_owned();
         if self.phone_number.as_ref().is_some_and(|given| given.as_str() != name) {
             let summary = format!(
                 "Nothing was released. number_id means {name}, phone_number names another number. Make sure which one is meant."
@@ -89,33 +90,9 @@ impl Change for ReleaseNumber {
                 .with("id", number.id)
                 .into());
         }
-        let holders = holders(&number, &roster);
-        let in_use = match number.unassigned() {
-            Some(true) => None,
-            Some(false) => {
-                let first =
-                    Direction::BOTH.into_iter().find(|direction| matches!(number.slot(*direction), Slot::Held(_)));
-                let summary = format!(
-                    "Nothing was released. {name} is in use by the agents in in_use_by, who would fall silent. First unassign it with {}, then release it.",
-                    names::UNASSIGN_NUMBER
-                );
-                Some(
-                    Refusal::new(Status::NumberInUse, summary)
-                        .with("in_use_by", holders.clone())
-                        .with("next", json!({ "tool": names::UNASSIGN_NUMBER, "arguments": { "number_id": name, "assignment_type": first } })),
-                )
-            }
-            // Id and number agree in the caller's own words: the owner knows which number it is.
-            None if self.phone_number.is_some() => None,
-            None => {
-                let summary = format!(
-                    "Nothing was released. Truedy did not say whether an agent uses {name}. If the user is sure, call {} with phone_number: \"{name}\" beside confirm: true.",
-                    Self::NAME
-                );
-                Some(Refusal::new(Status::AssignmentUnknown, summary))
-            }
-        };
-        let facts = lookup::facts(&number, &roster);
+        let holders = holders(&located);
+        let in_use = self.interlock(&located, &holders);
+        let facts = lookup::facts(&number, &located.roster);
         let in_use = in_use.map(|mut refusal| {
             refusal.details.extend(facts.clone());
             refusal
@@ -125,7 +102,7 @@ impl Change for ReleaseNumber {
         let next =
             next.unwrap_or_else(|| json!({ "tool": Self::NAME, "arguments": { "number_id": name, "confirm": true } }));
         let mut preview =
-            Refusal::new(Status::ConfirmationRequired, self.preview(&number, &holders, desk.policy.level));
+            Refusal::new(Status::ConfirmationRequired, self.preview(&located, &holders, desk.policy.level));
         preview.details.extend(facts);
         preview = preview
             .with("agents_that_fall_silent", holders.clone())
@@ -138,25 +115,25 @@ impl Change for ReleaseNumber {
         };
         let question = Question {
             message: format!("Release {name} for good? {fate}{silent} This cannot be undone."),
-            form: Form::Last4 { field: "release", digits: last4(&name).to_owned() },
+            form: Form::Last4 { field: "release", digits: last4(&name).to_owned(), of_id: name != number.number },
             declined: "Nothing was released.".to_owned(),
         };
         let stakes = Stakes {
-            object: Object { number_id: Some(number.id.clone()), ..Object::number(name) },
+            object: number.object(),
             destroys: true,
             grave: true,
             flight: Some(format!("release:{}", number.id)),
             without_flag: Some(preview),
             in_use,
             question: Some(question),
-            seen: format!("{number:?}"),
+            seen: located.seen(),
             ..Stakes::default()
         };
-        Ok(Step::Ready(Plan { number, number_id }, Box::new(stakes)))
+        Ok(Step::Ready(Plan { number, number_id: located.id }, Box::new(stakes)))
     }
 
     async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Released>, Failure> {
-        let name = &plan.number.number;
+        let name = plan.number.name();
         let request = Request::delete(["telephony", "numbers", plan.number_id.as_str()]);
         match desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await {
             Ok(reply) => {
@@ -177,11 +154,7 @@ impl Change for ReleaseNumber {
             }
             Err(Error::Refused(saying)) if saying.status == 404 => {
                 let summary = format!("This call released nothing: {name} is gone already, by somebody else's hand.");
-                Err(said(
-                    Refusal::new(Status::NotFound, summary).with("number", name.as_str()),
-                    &Error::Refused(saying),
-                )
-                .into())
+                Err(said(Refusal::new(Status::NotFound, summary).with("number", name), &Error::Refused(saying)).into())
             }
             Err(error) => Err(error.into()),
         }
@@ -202,16 +175,67 @@ fn unknown(name: &str) -> String {
 }
 
 impl ReleaseNumber {
-    fn preview(&self, number: &OwnedNumber, holders: &[Value], level: Level) -> String {
-        let name = &number.number;
+    /// What stands in the way whatever the flag says: it is in use, or that is not known.
+    fn interlock(&self, located: &Located, holders: &[Value]) -> Option<Refusal> {
+        let name = located.number.name();
+        let (status, summary) = match located.usage() {
+            Usage::Free => return None,
+            // Nobody could be heard at all, and id and number agree in the caller's own words: the owner knows which it is.
+            Usage::Unknown { silent: true } if self.phone_number.is_some() => return None,
+            Usage::InUse => {
+                let disputed = if located.disputed() {
+                    " Truedy's lists disagree about that; if they still do afterwards, only the operator of this server can let the number go."
+                } else {
+                    ""
+                };
+                let summary = format!(
+                    "Nothing was released. {name} is in use by the agents in in_use_by, who would fall silent. First unassign it with {}, then release it.{disputed}",
+                    names::UNASSIGN_NUMBER
+                );
+                (Status::NumberInUse, summary)
+            }
+            Usage::Unknown { silent: true } => {
+                let sure = if name == located.number.number {
+                    format!(
+                        " If the user is sure, call {} with phone_number: \"{name}\" beside confirm: true.",
+                        Self::NAME
+                    )
+                } else {
+                    String::new()
+                };
+                let summary = format!("Nothing was released. Truedy did not say whether an agent uses {name}.{sure}");
+                (Status::AssignmentUnknown, summary)
+            }
+            Usage::Unknown { silent: false } => {
+                let summary = format!(
+                    "Nothing was released. Whether an agent uses {name} is not known: not every agent could be heard, or an agent's list has an entry that fits no number. Look with {}, and try again later.",
+                    names::DIAGNOSE_NUMBER
+                );
+                (Status::AssignmentUnknown, summary)
+            }
+        };
+        let refusal = Refusal::new(status, summary);
+        let first = Direction::BOTH.into_iter().find(|direction| !located.evidence(*direction).named().is_empty());
+        Some(match (status, first) {
+            (Status::NumberInUse, Some(first)) => refusal.with("in_use_by", holders.to_vec()).with(
+                "next",
+                json!({ "tool": names::UNASSIGN_NUMBER, "arguments": { "number_id": name, "assignment_type": first } }),
+            ),
+            _ => refusal,
+        })
+    }
+
+    fn preview(&self, located: &Located, holders: &[Value], level: Level) -> String {
+        let number = &located.number;
+        let name = number.name();
         let token = if level >= Level::Token { " and this confirmation_token, within five minutes" } else { "" };
-        let use_now = match (number.unassigned(), holders.len()) {
-            (Some(true), _) => "No agent uses it.".to_owned(),
-            (Some(false), n) => format!(
+        let use_now = match (located.usage(), holders.len()) {
+            (Usage::Free, _) => "No agent uses it.".to_owned(),
+            (Usage::InUse, n) => format!(
                 "{n} assignment(s) of agents, in agents_that_fall_silent, end first: unassign them with {}.",
                 names::UNASSIGN_NUMBER
             ),
-            (None, _) => "Whether an agent uses it is not known.".to_owned(),
+            (Usage::Unknown { .. }, _) => "Whether an agent uses it is not known.".to_owned(),
         };
         format!(
             "Nothing was released; this is a preview for {name}. {} {use_now} If the user agrees, call {} again with confirm: true{token}.",
@@ -224,13 +248,11 @@ impl ReleaseNumber {
 impl Plan {
     /// Finds out in the list what a DELETE did whose answer was lost, or was a no that proves nothing.
     async fn look(&self, error: &Error, lost: bool, desk: &Desk) -> Result<Answer<Released>, Failure> {
-        let name = &self.number.number;
+        let name = self.number.name();
         if lost {
             desk.lost(error).await;
         }
-        let no = |status, summary: String| {
-            Err(said(Refusal::new(status, summary).with("number", name.as_str()), error).into())
-        };
+        let no = |status, summary: String| Err(said(Refusal::new(status, summary).with("number", name), error).into());
         match vanishes(desk, &self.number.id, lost).await {
             Found::Absent => {
                 let mut answer = self.done(true);
@@ -256,11 +278,16 @@ impl Plan {
 
     fn done(&self, verified: bool) -> Answer<Released> {
         let number = &self.number;
-        let summary = format!("Released {}. {}", number.number, fate(number));
+        let summary = format!("Released {}. {}", number.name(), fate(number));
         Answer::new(
             Status::Released,
             summary,
-            Released { number: number.number.clone(), id: number.id.clone(), kind: number.kind().to_owned(), verified },
+            Released {
+                number: number.name().to_owned(),
+                id: number.id.clone(),
+                kind: number.kind().to_owned(),
+                verified,
+            },
         )
         .undo(Undo::Never)
     }
@@ -277,17 +304,16 @@ fn fate(number: &OwnedNumber) -> &'static str {
     }
 }
 
-fn holders(number: &OwnedNumber, roster: &Roster) -> Vec<Value> {
-    Direction::BOTH
-        .into_iter()
-        .filter_map(|direction| match number.slot(direction) {
-            Slot::Held(id) => Some(json!({ "agent": roster.label(id), "direction": direction })),
-            _ => None,
-        })
-        .collect()
+/// Every agent that any source names, with its direction.
+fn holders(located: &Located) -> Vec<Value> {
+    let of = |direction: Direction| {
+        let named = located.evidence(direction).named();
+        named.into_iter().map(move |id| json!({ "agent": located.roster.label(&id), "direction": direction }))
+    };
+    Direction::BOTH.into_iter().flat_map(of).collect()
 }
 
-/// The last four digits, or what there is of an odd number.
+/// The last four characters: digits of the number, or what there is of its id.
 fn last4(number: &str) -> &str {
     number.get(number.len().saturating_sub(4)..).unwrap_or(number)
 }

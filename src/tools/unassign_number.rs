@@ -10,11 +10,11 @@ use serde_json::json;
 
 use super::answer::{Answer, Failure, Pointer, Undo};
 use super::arguments::arguments;
-use super::lookup::{self, Roster};
+use super::located::{Located, Purpose, locate};
 use super::names;
 use super::outcome::said;
 use super::tool::{Change, Desk, Effect, Step, Tool};
-use crate::domain::{Direction, NumberId, NumberRef, Object, OwnedNumber, Refusal, Slot, Status};
+use crate::domain::{Direction, NumberRef, Object, Refusal, Slot, Status};
 use crate::guard::{Claims, Scope, Stakes};
 use crate::truedy::{Error, Nature, Request};
 
@@ -50,9 +50,7 @@ pub(super) struct Unassigned {
 /// What was found before.
 #[derive(Debug)]
 pub(super) struct Plan {
-    number: OwnedNumber,
-    number_id: NumberId,
-    roster: Roster,
+    located: Located,
 }
 
 impl Tool for UnassignNumber {
@@ -72,25 +70,24 @@ impl Change for UnassignNumber {
     }
 
     async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Unassigned>, Failure> {
-        let (number, number_id, roster) = lookup::number(desk, &self.number_id).await?;
-        let plan = Plan { number, number_id, roster };
-        if *plan.number.slot(self.assignment_type) == Slot::Free {
+        let plan = Plan { located: locate(desk, &self.number_id, Purpose::Look).await? };
+        let number = &plan.located.number;
+        // Where one source still names an agent, taking it away sets that source right, too.
+        let named = !plan.located.evidence(self.assignment_type).named().is_empty();
+        if *number.slot(self.assignment_type) == Slot::Free && !named {
             let summary = format!(
                 "Nothing had to be changed: no agent has the {} calls of {}.",
-                self.assignment_type, plan.number.number
+                self.assignment_type,
+                number.name()
             );
             return Ok(Step::Done(Answer::new(Status::Unassigned, summary, self.unassigned(&plan, None))));
         }
-        let object = Object {
-            number_id: Some(plan.number.id.clone()),
-            direction: Some(self.assignment_type.as_str().to_owned()),
-            ..Object::number(plan.number.number.clone())
-        };
+        let object = Object { direction: Some(self.assignment_type.as_str().to_owned()), ..number.object() };
         Ok(Step::Ready(plan, Box::new(Stakes { object, ..Stakes::default() })))
     }
 
     async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Unassigned>, Failure> {
-        let body = json!({ "number_id": plan.number_id, "assignment_type": self.assignment_type });
+        let body = json!({ "number_id": plan.located.id, "assignment_type": self.assignment_type });
         let request = Request::post(["telephony", "numbers", "unassign"], Nature::Set, body);
         let settled = desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await;
         if matches!(&settled, Err(error) if !error.may_have_happened() && !matches!(error, Error::Refused(saying) if saying.status == 422))
@@ -102,7 +99,7 @@ impl Change for UnassignNumber {
         {
             desk.lost(error).await;
         }
-        let after = self.read_back(&plan, &desk).await;
+        let after = plan.located.slot_now(&desk.with(desk.call.unstoppable()), self.assignment_type).await;
         let free = after.as_ref() == Some(&Slot::Free);
         match settled {
             Ok(reply) => {
@@ -120,7 +117,7 @@ impl Change for UnassignNumber {
             Err(error) if after.is_some() || !error.may_have_happened() => {
                 let summary = format!(
                     "{} was not unassigned: Truedy did not carry it out. It may be tried again.",
-                    plan.number.number
+                    plan.located.number.name()
                 );
                 Err(said(Refusal::new(Status::NotUnassigned, summary).retryable(), &error).into())
             }
@@ -140,48 +137,39 @@ impl Change for UnassignNumber {
 }
 
 impl UnassignNumber {
-    /// Who holds the direction now; `None` if that cannot be read.
-    async fn read_back(&self, plan: &Plan, desk: &Desk) -> Option<Slot> {
-        let desk = desk.with(desk.call.unstoppable());
-        let rows = lookup::numbers_until(&desk, true, |row| row.id == plan.number.id).await.ok()?;
-        let mut row = rows.rows.into_iter().find(|row| row.id == plan.number.id)?;
-        if *row.slot(self.assignment_type) == Slot::Unknown {
-            let roster = Roster::read(&desk).await;
-            roster.fill(&mut row);
-            roster.fill_one_by_one(&desk, &mut row).await;
-        }
-        Some(row.slot(self.assignment_type).clone()).filter(|slot| *slot != Slot::Unknown)
-    }
-
     fn unassigned(&self, plan: &Plan, verified: Option<bool>) -> Unassigned {
-        let held = *plan.number.slot(self.assignment_type) != Slot::Free;
+        let located = &plan.located;
         Unassigned {
-            number: plan.number.number.clone(),
-            id: plan.number.id.clone(),
+            number: located.number.name().to_owned(),
+            id: located.number.id.clone(),
             direction: self.assignment_type.as_str().to_owned(),
-            stopped: if held { plan.roster.slot(plan.number.slot(self.assignment_type)) } else { None },
+            stopped: located.roster.slot(located.number.slot(self.assignment_type)),
             verified,
         }
     }
 
     fn done(&self, plan: &Plan, verified: bool, request_id: Option<String>) -> Answer<Unassigned> {
-        let (number, direction) = (&plan.number.number, self.assignment_type);
+        let number = &plan.located.number;
+        let (name, direction) = (number.name(), self.assignment_type);
         let what = match direction {
             Direction::Inbound => "it no longer answers calls to this number",
             Direction::Outbound => "it no longer calls from this number",
         };
         let read_back = if verified { ", and read back" } else { "" };
-        let summary =
-            format!("Unassigned {number} for {direction} calls{read_back}. The agent named in stopped: {what}.");
+        let lost = match number.slot(direction) {
+            Slot::Free => "Truedy's lists disagreed about who had it.".to_owned(),
+            Slot::Held(_) | Slot::Unknown => format!("The agent named in stopped: {what}."),
+        };
+        let summary = format!("Unassigned {name} for {direction} calls{read_back}. {lost}");
         let mut answer =
             Answer::new(Status::Unassigned, summary, self.unassigned(plan, Some(verified))).request_id(request_id);
-        if let Slot::Held(holder) = plan.number.slot(direction) {
+        if let Slot::Held(holder) = number.slot(direction) {
             answer = answer.undo(Undo::Call(Pointer {
                 tool: names::ASSIGN_NUMBER,
-                arguments: json!({ "number_id": number, "agent_id": holder, "assignment_type": direction }),
+                arguments: json!({ "number_id": name, "agent_id": holder, "assignment_type": direction }),
             }));
         }
-        if plan.number.managed == Some(false) && direction == Direction::Inbound {
+        if number.managed == Some(false) && direction == Direction::Inbound {
             answer.warn("The number is with an own carrier, which still sends its calls to the webhook URL set there.");
         }
         answer

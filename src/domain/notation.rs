@@ -1,0 +1,76 @@
+//! Numbers and ids as others may write them: two texts that certainly mean the same get the same key.
+//!
+//! For comparing what Truedy's lists say, never for what is sent.
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::clean;
+
+/// Reads a whole international number in any usual notation; `None` unless it certainly is one.
+///
+/// Accepts `tel:`, spaces, hyphens of any kind, dots, brackets, full-width digits, a trunk zero in brackets and an
+/// extension. The `+` must be there: without it national digits could be taken for another country's number.
+pub fn read_e164(text: &str) -> Option<String> {
+    let text: String = clean(text).nfkc().collect();
+    let text = text.trim().to_ascii_lowercase().replace("(0)", "");
+    let text = text.strip_prefix("tel:").unwrap_or(&text).trim_start();
+    let (number, _extension) = text.split_at(text.find([';', ',', 'x', 'e', '#']).unwrap_or(text.len()));
+    let mut plain = String::new();
+    for c in number.chars() {
+        match c {
+            '+' if plain.is_empty() => plain.push(c),
+            '0'..='9' => plain.push(c),
+            ' ' | '-' | '.' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}' | '\u{2212}' => {}
+            _ => return None,
+        }
+    }
+    is_e164(&plain).then_some(plain)
+}
+
+/// Whether a text has the form of E.164: `+`, then 2 to 15 ASCII digits, the first not 0.
+///
+/// Of what Truedy lists no more is asked: whether such a number can exist is not for its reader to say.
+pub fn is_e164(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or_default();
+    (2..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// An id as it is compared: a UUID in its usual form, whatever its capitals; any other id as it is.
+pub fn id_key(id: &str) -> String {
+    uuid::Uuid::try_parse(id).map_or_else(|_| id.to_owned(), |uuid| uuid.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_in_any_notation_and_nothing_is_guessed() {
+        for same in [
+            "+14155550123",
+            "+1 (415) 555-0123",
+            "tel:+1-415-555-0123",
+            "TEL:+14155550123;ext=7",
+            "+1.415.555.0123 ext. 7",
+            "+1 415 555 0123 x7",
+            "+1\u{2011}415\u{2013}555\u{2212}0123",
+            "\u{ff0b}\u{ff11}4155550123",
+            "\u{202a}+14155550123\u{202c}",
+        ] {
+            assert_eq!(read_e164(same).as_deref(), Some("+14155550123"), "{same}");
+        }
+        assert_eq!(read_e164("+44 (0)20 7946 0123").as_deref(), Some("+442079460123"));
+        for other in ["14155550123", "4155550123", "", "+", "n1", "+1415555O123", "+1415+5550123", "asg_17"] {
+            assert_eq!(read_e164(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_compared_without_regard_to_how_a_uuid_is_written() {
+        let id = "d0845d54-d96d-4cb8-8cc3-eac55f94c2c0";
+        for same in ["D0845D54-D96D-4CB8-8CC3-EAC55F94C2C0", "d0845d54d96d4cb88cc3eac55f94c2c0"] {
+            assert_eq!(id_key(same), id);
+        }
+        assert_ne!(id_key("num_A"), id_key("num_a"), "what is no UUID may mean something by its capitals");
+    }
+}

@@ -1,0 +1,224 @@
+//! One number of the account, freshly read, with who holds it: before a change, and after it.
+//!
+//! Source: contract §6.1, §6.8, §7.1. Two requests where the sources agree; one more for each agent in question.
+
+use futures::future::join_all;
+
+use super::answer::Failure;
+use super::assignments::{Assignments, Evidence, Told, Usage};
+use super::lookup::{self, Listing, PAGE, Roster};
+use super::tool::Desk;
+use crate::domain::{AgentId, Direction, NumberId, NumberRef, OwnedNumber, Slot};
+use crate::truedy::Reply;
+
+/// Agents that are asked singly at most.
+const ASKED: usize = 50;
+/// Agents that are asked singly at most for a list of numbers.
+const ASKED_FOR_A_LIST: usize = 8;
+/// Agents that are asked at the same time.
+const AT_ONCE: usize = 8;
+
+/// What the answer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Something that can be taken back: an agent's own no counts.
+    Look,
+    /// A release: every source that says "held" counts.
+    Release,
+}
+
+/// A number the caller named.
+#[derive(Debug, Clone)]
+pub(super) struct Located {
+    /// Its row, with each direction as it was judged.
+    pub(super) number: OwnedNumber,
+    pub(super) id: NumberId,
+    pub(super) roster: Roster,
+    listing: Listing<OwnedNumber>,
+    assignments: Assignments,
+    evidence: [Evidence; 2],
+}
+
+/// Fills in who holds the numbers that are shown, from all that was listed. Where the lists name different holders and no
+/// more than a few agents are in question, these are asked; else what any of them says stands.
+pub(super) async fn fill(desk: &Desk, listing: &mut Listing<OwnedNumber>, roster: &Roster) {
+    let assignments = Assignments::new(listing, roster);
+    let mut open: Vec<(usize, [Evidence; 2])> = Vec::new();
+    for (at, number) in listing.rows.iter_mut().enumerate() {
+        let evidence = Direction::BOTH.map(|direction| assignments.evidence(number, direction, false));
+        for (direction, one) in Direction::BOTH.into_iter().zip(&evidence) {
+            *number.slot_mut(direction) = one.slot();
+        }
+        // Rows that prove nothing contradict nothing: then the lists are all there is, and nobody need be asked.
+        if evidence.iter().any(|one| one.rows_prove && one.disputed()) {
+            open.push((at, evidence));
+        }
+    }
+    let mut ids: Vec<String> = open
+        .iter()
+        .flat_map(|(_, evidence)| evidence)
+        .filter(|one| one.rows_prove && one.disputed())
+        .flat_map(Evidence::named)
+        .collect();
+    ids.sort();
+    ids.dedup();
+    if ids.len() > ASKED_FOR_A_LIST {
+        return;
+    }
+    let replies = ask(desk, &ids).await;
+    for (at, evidence) in open {
+        let Some(number) = listing.rows.get_mut(at) else { continue };
+        for (direction, one) in Direction::BOTH.into_iter().zip(evidence) {
+            let asked = told(&assignments, &replies, number, direction);
+            *number.slot_mut(direction) = Evidence { asked, ..one }.slot();
+        }
+    }
+}
+
+/// Finds the number a caller named, and who holds it.
+pub(super) async fn locate(desk: &Desk, named: &NumberRef, purpose: Purpose) -> Result<Located, Failure> {
+    let (mut listing, mut roster) = both(desk).await?;
+    let (mut number, mut id) = lookup::number_among(named, &listing)?;
+    let mut assignments = Assignments::new(&listing, &roster);
+    // A number that came or went between the two requests looks like an entry that names no number.
+    if assignments.has_unmatched() && listing.rows.len() <= PAGE {
+        (listing, roster) = both(desk).await?;
+        (number, id) = lookup::number_among(named, &listing)?;
+        assignments = Assignments::new(&listing, &roster);
+    }
+    let evidence = judge(desk, &assignments, &roster, &number, purpose).await;
+    for (direction, evidence) in Direction::BOTH.into_iter().zip(&evidence) {
+        *number.slot_mut(direction) = evidence.slot();
+    }
+    Ok(Located { number, id, roster, listing, assignments, evidence })
+}
+
+async fn both(desk: &Desk) -> Result<(Listing<OwnedNumber>, Roster), Failure> {
+    let (listing, roster) = tokio::join!(lookup::numbers(desk, false), Roster::read(desk));
+    Ok((listing?, roster))
+}
+
+/// Collects what every source says of a number, asking the agents singly where the lists do not settle it.
+async fn judge(
+    desk: &Desk,
+    assignments: &Assignments,
+    roster: &Roster,
+    number: &OwnedNumber,
+    purpose: Purpose,
+) -> [Evidence; 2] {
+    let mut evidence =
+        Direction::BOTH.map(|direction| assignments.evidence(number, direction, purpose == Purpose::Release));
+    let open = |evidence: &Evidence| !evidence.doubt && evidence.named().is_empty();
+    let (everyone, disputed): (bool, Vec<String>) = match purpose {
+        Purpose::Look => (
+            evidence.iter().any(|one| open(one) && one.slot() == Slot::Unknown),
+            evidence.iter().filter(|one| one.disputed()).flat_map(Evidence::named).collect(),
+        ),
+        // What is named already is in use, and nobody's no would change that.
+        Purpose::Release => {
+            let usage = |one: &Evidence| one.usage();
+            let settled = evidence.iter().any(|one| usage(one) == Usage::InUse);
+            let unknown = |one: &Evidence| open(one) && matches!(usage(one), Usage::Unknown { .. });
+            (!settled && evidence.iter().any(unknown), Vec::new())
+        }
+    };
+    let agents = roster.0.as_ref().filter(|agents| everyone && agents.rows.len() <= ASKED);
+    let mut ids = disputed;
+    ids.extend(agents.into_iter().flat_map(|agents| &agents.rows).map(|agent| agent.id.clone()));
+    ids.sort();
+    ids.dedup();
+    ids.truncate(ASKED);
+    let replies = ask(desk, &ids).await;
+    for (direction, one) in Direction::BOTH.into_iter().zip(&mut evidence) {
+        one.asked = told(assignments, &replies, number, direction);
+        one.asked_all = agents.is_some_and(|agents| agents.complete);
+    }
+    evidence
+}
+
+/// The own lists of these agents; `None` where one cannot be read.
+async fn ask(desk: &Desk, ids: &[String]) -> Vec<(String, Option<Reply>)> {
+    let mut replies = Vec::new();
+    for some in ids.chunks(AT_ONCE) {
+        replies.extend(join_all(some.iter().map(|id| ask_one(desk, id))).await);
+    }
+    replies
+}
+
+async fn ask_one(desk: &Desk, id: &str) -> (String, Option<Reply>) {
+    let reply = match AgentId::try_from(id) {
+        Ok(agent) => lookup::agent_numbers(desk, &agent, false).await.ok(),
+        Err(_) => None,
+    };
+    (id.to_owned(), reply)
+}
+
+/// What they say of one direction of a number.
+fn told(
+    assignments: &Assignments,
+    replies: &[(String, Option<Reply>)],
+    number: &OwnedNumber,
+    direction: Direction,
+) -> Vec<(String, Told)> {
+    let of = |reply: &Reply| assignments.told(reply, number, direction);
+    replies.iter().map(|(id, reply)| (id.clone(), reply.as_ref().map_or(Told::Silent, of))).collect()
+}
+
+impl Located {
+    /// What the sources say of a direction.
+    pub(super) fn evidence(&self, direction: Direction) -> &Evidence {
+        direction.of(self.evidence.each_ref())
+    }
+
+    /// Whether it may be given up.
+    pub(super) fn usage(&self) -> Usage {
+        let [inbound, outbound] = &self.evidence;
+        inbound.usage().both(outbound.usage())
+    }
+
+    /// Whether the sources name different holders of either direction.
+    pub(super) fn disputed(&self) -> bool {
+        self.evidence.iter().any(Evidence::disputed)
+    }
+
+    /// What was found, in full, so that two looks can be compared.
+    pub(super) fn seen(&self) -> String {
+        let seen = |one: &Evidence| {
+            let mut named = one.named();
+            named.sort();
+            (one.usage(), named)
+        };
+        let number = &self.number;
+        let what = (&number.id, &number.number, &number.status, number.managed);
+        format!("{what:?} {:?}", self.evidence.each_ref().map(seen))
+    }
+
+    /// Whether an agent holds a direction now; `None` if that cannot be read.
+    pub(super) async fn is_with(&self, desk: &Desk, agent: &AgentId, direction: Direction) -> Option<bool> {
+        let reply = lookup::agent_numbers(desk, agent, true).await.ok()?;
+        match self.assignments.told(&reply, &self.number, direction) {
+            Told::Yes => Some(true),
+            Told::No => Some(false),
+            Told::Doubt | Told::Silent => None,
+        }
+    }
+
+    /// Who holds a direction now, by the same rules as before; `None` if that is not known.
+    pub(super) async fn slot_now(&self, desk: &Desk, direction: Direction) -> Option<Slot> {
+        let ours = |row: &OwnedNumber| row.id == self.number.id;
+        let (fresh, roster) = tokio::join!(lookup::numbers_until(desk, true, ours), Roster::read(desk));
+        let fresh = fresh.ok()?;
+        let number = fresh.rows.iter().find(|row| ours(row))?.clone();
+        let is_fresh = |row: &OwnedNumber| fresh.rows.iter().any(|new| new.id == row.id);
+        let mut listing = self.listing.clone();
+        if fresh.complete {
+            listing = fresh;
+        } else {
+            listing.rows.retain(|row| !is_fresh(row));
+            listing.rows.extend(fresh.rows);
+        }
+        let assignments = Assignments::new(&listing, &roster).remembering(&self.assignments);
+        let evidence = judge(desk, &assignments, &roster, &number, Purpose::Look).await;
+        Some(direction.of(evidence).slot()).filter(|slot| *slot != Slot::Unknown)
+    }
+}
