@@ -4,6 +4,7 @@ mod carriers;
 mod editing;
 mod printed;
 mod private;
+mod state_key;
 mod tenants;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ use crate::truedy::{Proxy, Rate, Setup};
 
 pub use editing::{Given, NewCarrier};
 pub use private::{key_file, private_bytes, public_bytes};
+pub use state_key::{kept_keys, state_key_in};
 pub use tenants::{KeySource, TenantSettings};
 
 /// Where Truedy's API is. Source: contract §1.
@@ -459,26 +461,12 @@ impl Settings {
         })
     }
 
-    /// The keys for confirmations, the one that seals first; `None` if each process makes its own.
+    /// The keys for confirmations that the operator keeps, the one that seals first; `None` if there are none.
     pub fn state_keys(&self) -> Result<Option<Vec<Vec<u8>>>, ConfigError> {
         let Some(file) = &self.state_key_file else { return Ok(None) };
         let refuse = |why: &str| ConfigError(format!("--state-key-file {} cannot be used: {why}.", file.display()));
         let bytes = private_bytes(file, KEY_LIMIT).map_err(|why| refuse(&why))?;
-        // Lines of text are keys of their own; anything else is one key.
-        let keys = match std::str::from_utf8(&bytes) {
-            Ok(text) => text
-                .lines()
-                .map(str::trim)
-                .filter(|line| !line.is_empty())
-                .map(|line| line.as_bytes().to_vec())
-                .collect(),
-            Err(_) => vec![bytes],
-        };
-        match keys.len() {
-            1 | 2 if keys.iter().all(|key| key.len() >= 32) => Ok(Some(keys)),
-            1 | 2 => Err(refuse("a key has at least 32 bytes, for example from `openssl rand -hex 32`")),
-            _ => Err(refuse("it holds one key, or two on two lines, for example from `openssl rand -hex 32`")),
-        }
+        state_key::keys_in(bytes).map(Some).map_err(refuse)
     }
 
     /// Where state is kept.

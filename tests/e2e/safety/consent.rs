@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use regex_lite::Regex;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 
-use crate::served::{Answer, Served, Talk, message, request};
-use crate::upstream::{IMPORT, RELEASE, Upstream};
-use crate::wire::{Called, Era, LEGACY, Wire, at_once, program, server};
+use crate::served::{Answer, Served, Talk, eventually, message, request};
+use crate::upstream::{ASSIGN, IMPORT, PURCHASE, RELEASE, Upstream};
+use crate::wire::{Called, Era, LEGACY, LONG, MODERN, Wire, at_once, program, server};
 
 const NUMBER: &str = "+14155550150";
 const OTHER: &str = "+14155550151";
@@ -401,15 +402,10 @@ fn processes_that_start_at_once_end_with_one_key() {
     });
     let mut client = Client::start(at_token(&upstream, &state));
     for token in tokens.into_inner().unwrap() {
-        // Each opens: what stops the call is what it says of the number.
-        let mut arguments = json!({ "number_id": NUMBER, "confirm": true, "phone_number": OTHER });
+        // Each is good here: the person is asked, which is what comes after the token.
+        let mut arguments = release(NUMBER);
         arguments["confirmation_token"] = json!(token);
-        assert_eq!(client.say(&nothing(), ("release_number", &arguments), None, None).status(), "number_mismatch");
-        let mut unread = release(NUMBER);
-        unread["confirmation_token"] = json!(token);
-        unread["confirm"] = json!(false);
-        let heard = client.say(&nothing(), ("release_number", &unread), None, None);
-        assert_eq!(heard.status(), "confirmation_required", "{}", heard.0);
+        client.say(&forms(), ("release_number", &arguments), None, None).state();
     }
     let left = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
     let keys: Vec<String> = left.filter(|name| name.starts_with("state.key")).collect();
@@ -506,7 +502,9 @@ async fn a_journal_that_is_taken_away_under_a_running_server_stops_changes() {
         }),
         ("directory", |state| fs::rename(state, state.with_extension("moved")).unwrap()),
         ("log", |state| fs::remove_file(state.join("journal.sqlite-wal")).unwrap()),
-        ("cut", |state| fs::File::options().write(true).open(state.join("journal.sqlite")).unwrap().set_len(0).unwrap()),
+        ("cut", |state| {
+            fs::File::options().write(true).open(state.join("journal.sqlite")).unwrap().set_len(0).unwrap()
+        }),
     ];
     for (what, spoil) in spoils {
         let (upstream, home) = (account(), tempfile::tempdir().unwrap());
@@ -535,4 +533,108 @@ async fn a_journal_that_is_taken_away_under_a_running_server_stops_changes() {
             assert_eq!((&done["status"], readyz(&served).await), (&json!("released"), 200), "{done}");
         }
     }
+}
+
+// What was decided before the machine slept is looked at again after it.
+
+/// The state of a process: `T` where it is stopped.
+fn process_state(id: u32) -> String {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    stat.rsplit(')').next().unwrap().split_whitespace().next().unwrap().to_owned()
+}
+
+/// Calls a tool of a server that is stopped at this point of the operation for longer than what it has read is good for; what
+/// happens meanwhile, and the answer.
+fn slept_at(point: &str, upstream: &Upstream, (tool, arguments): (&str, Value), meanwhile: impl Fn()) -> Called {
+    let mut command = server(&upstream.base_url());
+    command.env("TRUEDY_MCP_STOP_AT", point);
+    let mut wire = Wire::open(command, Era::Modern);
+    let call = wire.send_call(tool, arguments);
+    let (begun, id) = (Instant::now(), wire.running.id());
+    while process_state(id) != "T" {
+        assert!(begun.elapsed() < LONG, "it is not stopped: {}", wire.running.stderr());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    meanwhile();
+    std::thread::sleep(Duration::from_secs(31));
+    wire.running.signal(Signal::CONT);
+    wire.called(call)
+}
+
+fn sell(upstream: &Upstream, price: &str) {
+    let cost = json!({ "currency": "USD", "monthly_cost": price, "upfront_cost": "1.00000" });
+    let offer = json!({ "phone_number": ELSEWHERE, "phone_number_type": "local", "cost_information": cost });
+    upstream.account(|account| account.offers = vec![offer.clone()]);
+}
+
+#[test]
+fn what_was_read_before_the_machine_slept_is_read_again_before_anything_is_sent() {
+    let buy =
+        || ("purchase_number", json!({ "phone_number": ELSEWHERE, "confirm": true, "max_monthly_cost": "99 USD" }));
+    at_once(["begun", "cleared"].iter().flat_map(|point| [(*point, true), (*point, false)]), |(point, changes)| {
+        let upstream = Upstream::start();
+        sell(&upstream, "1.00000");
+        let called = slept_at(point, &upstream, buy(), || sell(&upstream, if changes { "9.00000" } else { "1.00000" }));
+        let expected = if changes { ("state_changed", 0) } else { ("purchased", 1) };
+        assert_eq!((called.status(), upstream.count(PURCHASE)), expected, "{point}: {called:?}");
+        if changes {
+            assert!(called.summary().starts_with("Nothing was bought."), "{called:?}");
+        }
+    });
+}
+
+#[test]
+fn a_number_that_came_into_use_while_the_machine_slept_is_not_released() {
+    let upstream = account();
+    let id = upstream.account(|account| account.numbers[0]["id"].as_str().unwrap().to_owned());
+    let called = slept_at("begun", &upstream, ("release_number", release(NUMBER)), || {
+        upstream.account(|account| {
+            let row = account.numbers.iter_mut().find(|row| row["id"] == json!(id)).unwrap();
+            row["inbound_agent_id"] = json!(crate::upstream::FRONT_DESK);
+        });
+    });
+    assert!(called.is_error() && called.summary().starts_with("Nothing was released."), "{called:?}");
+    assert_eq!((upstream.count(RELEASE), upstream.count(ASSIGN)), (0, 0));
+}
+
+// A form that is under way when the server ends.
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_that_is_posted_while_the_server_ends_is_answered() {
+    let upstream = account();
+    let mut served = Served::on(&upstream, &["--drain-seconds", "0"]).await;
+    let token = served.token();
+    let bearer = format!("Bearer {token}");
+    let arguments = json!({ "phone_number": ELSEWHERE, "provider_type": "telnyx" });
+    let mut call = message("tools/call", json!({ "name": "import_number", "arguments": arguments }));
+    call["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = pages();
+    let headers = [
+        ("authorization", &*bearer),
+        ("mcp-protocol-version", MODERN),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "import_number"),
+    ];
+    let url = page_of(&served.post(&headers, call).await.json());
+    let path = format!("/enter/{}", url.rsplit('/').next().unwrap());
+    let page = served.get(&path, &[("authorization", &bearer)]).await;
+    let csrf = Regex::new("name=\"csrf\" value=\"([0-9a-f]{64})\"").unwrap();
+    let csrf = csrf.captures(&page.body).unwrap_or_else(|| panic!("no form: {page:?}"))[1].to_owned();
+    let body = format!("csrf={csrf}&do=import&api_key=KEY0123456789abcdef");
+    let headers = [("authorization", &*bearer), ("content-type", "application/x-www-form-urlencoded")];
+    let posted = request(&served.host(), "POST", &path, &headers, &body);
+    let (first, rest) = posted.split_at(posted.len() - 10);
+    let mut talk = served.connect().await;
+    assert!(talk.send(first).await);
+    // The head has been read by the time others are answered.
+    for _ in 0..5 {
+        served.get("/", &[]).await;
+    }
+    served.signal(Signal::TERM);
+    eventually("it still listens", async || TcpStream::connect(served.address()).await.is_err()).await;
+    // Longer than connections on which nothing is said any more are given.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(talk.send(rest).await, "it was cut: {}", served.stderr());
+    let answer = talk.answer("POST").await.expect("an answer");
+    assert!(answer.status == 200 && answer.body.contains("The keys were taken"), "{answer:?}");
+    assert_eq!(served.wait().await, 0, "{}", served.stderr());
 }
