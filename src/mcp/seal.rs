@@ -76,7 +76,8 @@ impl Keys {
         Sealer { keys: self.clone(), purpose, made: OnceLock::new() }
     }
 
-    fn codec(&self, purpose: &str) -> Result<RequestStateCodec, String> {
+    /// A codec for one purpose. An error says why the keys cannot be used.
+    pub fn codec(&self, purpose: &str) -> Result<RequestStateCodec, String> {
         let kept = match self.source.kept.get() {
             Some(kept) => kept,
             None => {

@@ -420,12 +420,14 @@ fn a_key_that_others_could_know_or_change_seals_nothing() {
     let key = state.join("state.key");
     let good = fs::read(&key).unwrap();
     let spoil: [(&str, &dyn Fn()); 4] = [
-        ("chmod 600", &|| fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap()),
+        ("chmod 600", &|| {
+            fs::write(&key, &good).unwrap();
+            fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+        }),
         ("not a regular file", &|| {
             let elsewhere = home.path().join("elsewhere");
             fs::write(&elsewhere, &good).unwrap();
             fs::set_permissions(&elsewhere, Permissions::from_mode(0o600)).unwrap();
-            fs::remove_file(&key).unwrap();
             symlink(elsewhere, &key).unwrap();
         }),
         ("at least 32 bytes", &|| {
