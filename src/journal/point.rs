@@ -36,6 +36,8 @@ fn stop_at(point: Point) {
     if std::env::var("TRUEDY_MCP_STOP_AT").is_ok_and(|name| name == point.name()) {
         STOPPED.call_once(|| {
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+            // The signal reaches another thread first: this one must not run on meanwhile.
+            std::thread::sleep(std::time::Duration::from_millis(500));
         });
     }
 }
