@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 
 use crate::served::{Answer, Served, Talk, eventually, message, request};
-use crate::upstream::{IMPORT, PURCHASE, RELEASE, SEARCH, Upstream};
+use crate::upstream::{FRONT_DESK, IMPORT, PURCHASE, RELEASE, SEARCH, Upstream};
 use crate::wire::{Called, Era, LEGACY, LONG, MODERN, Wire, at_once, program, server};
 
 const NUMBER: &str = "+14155550150";
@@ -151,6 +151,25 @@ fn a_no_counts_even_from_a_request_that_declares_no_elicitation() {
             assert_eq!(upstream.count(RELEASE), 0, "{level} {no} {declared}");
         }
     });
+}
+
+#[test]
+fn a_no_counts_although_something_else_stops_the_call_as_well() {
+    for declared in [forms(), nothing()] {
+        let upstream = account();
+        let mut client = Client::of(&upstream, &[]);
+        let arguments = release(NUMBER);
+        let call = ("release_number", &arguments);
+        let state = client.say(&forms(), call, None, None).state();
+        let held_by = |agent: Value| upstream.account(|account| account.numbers[0]["inbound_agent_id"] = agent);
+        held_by(json!(FRONT_DESK));
+        let declined = client.say(&declared, call, Some(&state), Some(json!({ "confirm": { "action": "decline" } })));
+        assert_eq!(declined.status(), "human_declined", "{}", declined.0);
+        held_by(Value::Null);
+        // The number is free again, and the no still stands.
+        client.say(&forms(), call, Some(&state), Some(json!({ "confirm": yes(NUMBER) }))).state();
+        assert_eq!(upstream.count(RELEASE), 0);
+    }
 }
 
 #[test]
@@ -602,7 +621,7 @@ fn a_number_that_came_into_use_while_the_machine_slept_is_not_released() {
     let operation = slept_at("begun", &upstream, ("release_number", release(NUMBER)), || {
         upstream.account(|account| {
             let row = account.numbers.iter_mut().find(|row| row["id"] == json!(id)).unwrap();
-            row["inbound_agent_id"] = json!(crate::upstream::FRONT_DESK);
+            row["inbound_agent_id"] = json!(FRONT_DESK);
         });
     });
     assert_eq!((&operation["state"], upstream.count(RELEASE)), (&json!("refused"), 0), "{operation}");
