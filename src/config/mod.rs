@@ -179,7 +179,7 @@ pub struct Settings {
     #[arg(long, value_name = "allow|deny", env = "TRUEDY_MCP_INLINE_SECRETS", value_enum, default_value_t = InlineSecrets::Allow, global = true, help_heading = "Policy")]
     pub inline_secrets: InlineSecrets,
 
-    /// File that holds the key for confirmations, at least 32 bytes, so that they outlast a restart and hold on every replica; a regular file of yours, mode 0600. A second line holds the key before, while one replaces the other. Without it each process makes its own.
+    /// File that holds the key for confirmations, at least 32 bytes, so that they outlast a restart and hold on every replica; a regular file of yours, mode 0600. A second line holds the key before, while one replaces the other. Without it one is made beside the journal, for the processes of this user on this machine; each process has its own where the journal is in memory or in PostgreSQL.
     #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_STATE_KEY_FILE", global = true, help_heading = "Policy")]
     pub state_key_file: Option<PathBuf>,
 
