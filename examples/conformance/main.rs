@@ -32,7 +32,7 @@ const CONNECTIONS: usize = 256;
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8931".to_owned());
     let keys = Keys::of_this_process();
-    let handler = Server::new(Table::read()?, &keys);
+    let handler = Server::new(Table::read()?, &keys)?;
     let streams = CancellationToken::new();
     let setup = Setup {
         listen: address.parse()?,

@@ -33,10 +33,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The states of questions are sealed as the product seals its own.
-    pub(crate) fn new(table: Table, keys: &Keys) -> Self {
-        let codec = Arc::new(keys.codec("truedy-mcp conformance fixtures"));
-        Self { table: Arc::new(table), codec, changes: broadcast::channel(16).0 }
+    /// The states of questions are sealed as the product seals its own. An error says why nothing can be sealed.
+    pub(crate) fn new(table: Table, keys: &Keys) -> Result<Self, String> {
+        let codec = Arc::new(keys.codec("truedy-mcp conformance fixtures")?);
+        Ok(Self { table: Arc::new(table), codec, changes: broadcast::channel(16).0 })
     }
 
     /// What happens in a tool before it answers, message by message.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::protected::{Matching, unmatched};
 use super::{Exit, logging, open, print};
-use crate::config::{ConfigError, KEY_VARIABLE, Settings, TenantSettings};
+use crate::config::{ConfigError, KEY_VARIABLE, Settings, TenantSettings, kept_keys, state_key_in};
 use crate::domain::{Redactor, Secret};
 use crate::guard::Policy;
 use crate::journal::{Journal, Place, Query, State};
@@ -407,7 +407,17 @@ async fn journal(settings: &Settings, redactor: &Arc<Redactor>, report: &mut Rep
 
 fn state_key(settings: &Settings, report: &mut Report) {
     match settings.state_keys() {
-        Ok(None) => {}
+        Ok(None) => {
+            // Looked at where it is there; it is made when it is first needed.
+            if let Ok(Place::Directory(directory)) = settings.journal_place()
+                && state_key_in(&directory).symlink_metadata().is_ok()
+                && let Err(why) = kept_keys(&directory)
+            {
+                let todo = "Put it right, or remove it: confirmations that are under way are asked for again.";
+                report.add("state_key", Health::Bad, why, Some(todo));
+                report.fail(Exit::Failed);
+            }
+        }
         Ok(Some(keys)) => {
             report.add("state_key", Health::Good, format!("{} key(s) for confirmations", keys.len()), None)
         }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::complain;
-use crate::config::{ConfigError, Settings, TenantSettings};
+use crate::config::{ConfigError, Settings, TenantSettings, kept_keys};
 use crate::domain::{Caller, CarrierProfiles, Redactor, Refusal, Secret, Status};
 use crate::journal::{Journal, Place};
 use crate::mcp::{Bounds, Catalog, Crowd, KeyPages, Keys, Parts, Service, Tenant, Upstream};
@@ -29,8 +29,8 @@ pub(super) fn service(
     let policy = settings.policy(&Catalog::names())?;
     let account = key.as_ref().map_or_else(|| settings.mode().to_owned(), |key| settings.account(key));
     hold(key.as_ref(), redactor);
+    let (keys, crowd) = (keys(settings)?.of(account.clone()), Crowd::new(Bounds::ALONE));
     let (journal, upstream) = (open_journal(settings, redactor, account)?, upstream(settings, key, redactor)?);
-    let (keys, crowd) = (keys(settings)?, Crowd::new(Bounds::ALONE));
     let (carriers, redactor) = (CarrierProfiles::new(tenant.carriers, Arc::clone(redactor)), Arc::clone(redactor));
     Ok(Service::new(Parts { policy, upstream, journal, keys, redactor, crowd, carriers, pages }))
 }
@@ -55,7 +55,7 @@ pub(super) fn tenants(
             None if name == Caller::local().tenant => own.mode().to_owned(),
             None => format!("{} {name}", own.mode()),
         };
-        let journal = shared.of(account);
+        let (keys, journal) = (keys.of(account.clone()), shared.of(account));
         if name != Caller::local().tenant && !own.ephemeral && own.sandbox {
             own.state_dir = Some(own.state_dir()?.join("tenants").join(&name));
         }
@@ -66,7 +66,7 @@ pub(super) fn tenants(
         let redactor = redactor.apart();
         let upstream = upstream(&own, key, &redactor)?;
         let carriers = CarrierProfiles::new(carriers, Arc::clone(&redactor));
-        let (keys, crowd, pages) = (keys.clone(), Arc::clone(&crowd), Arc::clone(&pages));
+        let (crowd, pages) = (Arc::clone(&crowd), Arc::clone(&pages));
         let service = Service::new(Parts { policy, upstream, journal, keys, redactor, crowd, carriers, pages });
         tenants.push(Tenant::new(name, service, own.mode()));
     }
@@ -111,7 +111,11 @@ fn keys(settings: &Settings) -> Result<Keys, ConfigError> {
     let short = || ConfigError("--state-key-file: a key has at least 32 bytes.".to_owned());
     match settings.state_keys()? {
         Some(keys) => Keys::new(keys).ok_or_else(short),
-        None => Ok(Keys::of_this_process()),
+        // Beside the journal, which knows what was used: read when it is first needed. What forgets the one forgets the other.
+        None => Ok(match settings.journal_place()? {
+            Place::Directory(directory) => Keys::read_by(move || kept_keys(&directory)),
+            Place::Memory | Place::Postgres(_) => Keys::of_this_process(),
+        }),
     }
 }
 

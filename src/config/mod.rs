@@ -7,6 +7,7 @@ mod paths;
 mod printed;
 mod private;
 mod protection;
+mod state_key;
 mod tenants;
 
 use std::collections::BTreeSet;
@@ -31,6 +32,7 @@ use crate::truedy::{Proxy, Rate, Setup};
 pub use editing::{Given, NewCarrier};
 pub use paths::{expanded, path_setting};
 pub use private::{key_file, private_bytes, public_bytes};
+pub use state_key::{kept_keys, state_key_in};
 pub use tenants::{KeySource, TenantSettings};
 
 /// Where Truedy's API is. Source: contract §1.
@@ -182,7 +184,7 @@ pub struct Settings {
     #[arg(long, value_name = "allow|deny", env = "TRUEDY_MCP_INLINE_SECRETS", value_enum, default_value_t = InlineSecrets::Allow, global = true, help_heading = "Policy")]
     pub inline_secrets: InlineSecrets,
 
-    /// File that holds the key for confirmations, at least 32 bytes, so that they outlast a restart and hold on every replica; a regular file of yours, mode 0600. A second line holds the key before, while one replaces the other. Without it each process makes its own.
+    /// File that holds the key for confirmations, at least 32 bytes, so that they outlast a restart and hold on every replica; a regular file of yours, mode 0600. A second line holds the key before, while one replaces the other. Without it one is made beside the journal, for the processes of this user on this machine; each process has its own where the journal is in memory or in PostgreSQL.
     #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_STATE_KEY_FILE", value_parser = path_setting(), global = true, help_heading = "Policy")]
     pub state_key_file: Option<PathBuf>,
 
@@ -471,26 +473,12 @@ impl Settings {
         })
     }
 
-    /// The keys for confirmations, the one that seals first; `None` if each process makes its own.
+    /// The keys for confirmations that the operator keeps, the one that seals first; `None` if there are none.
     pub fn state_keys(&self) -> Result<Option<Vec<Vec<u8>>>, ConfigError> {
         let Some(file) = &self.state_key_file else { return Ok(None) };
         let refuse = |why: &str| ConfigError(format!("--state-key-file {} cannot be used: {why}.", file.display()));
         let bytes = private_bytes(file, KEY_LIMIT).map_err(|why| refuse(&why))?;
-        // Lines of text are keys of their own; anything else is one key.
-        let keys = match std::str::from_utf8(&bytes) {
-            Ok(text) => text
-                .lines()
-                .map(str::trim)
-                .filter(|line| !line.is_empty())
-                .map(|line| line.as_bytes().to_vec())
-                .collect(),
-            Err(_) => vec![bytes],
-        };
-        match keys.len() {
-            1 | 2 if keys.iter().all(|key| key.len() >= 32) => Ok(Some(keys)),
-            1 | 2 => Err(refuse("a key has at least 32 bytes, for example from `openssl rand -hex 32`")),
-            _ => Err(refuse("it holds one key, or two on two lines, for example from `openssl rand -hex 32`")),
-        }
+        state_key::keys_in(bytes).map(Some).map_err(refuse)
     }
 
     /// Where state is kept.

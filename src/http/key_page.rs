@@ -20,7 +20,7 @@ use super::host::{AllowedHost, NotLetIn, check_host};
 use super::html::{escaped, page, rules};
 use super::listen::{Listen, Listener};
 use crate::domain::{AccessField, Problem, Secret};
-use crate::mcp::wire::{Body, refusal, with};
+use crate::mcp::wire::{Body, keeping, refusal, with};
 use crate::mcp::{KEY_PAGES, Principal, Shown, Unusable};
 
 const PAGE: &str = include_str!("key_page.html");
@@ -260,7 +260,9 @@ impl Answers for OnLoopback {
         };
         let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let origin = format!("http://{host}");
-        self.key_page.answer(&head, body, (&id, &origin), &self.principal).await
+        // A form is work under way: the program does not end before it is answered.
+        let heard = self.principal.work();
+        keeping(self.key_page.answer(&head, body, (&id, &origin), &self.principal).await, heard)
     }
 }
 

@@ -144,11 +144,11 @@ impl Site {
         if let Some(answer) = self.open_to_all(&head, &path) {
             return answer;
         }
-        if let Some(id) = page_of(&path) {
-            return self.page(&head, body, id).await;
-        }
         // Heard: whoever asks from here on is waited for at the end, however slowly the rest of it comes.
         let heard = self.calls.token();
+        if let Some(id) = page_of(&path) {
+            return keeping(self.page(&head, body, id).await, heard);
+        }
         let principal = match self.door.enter(&head.headers).await {
             Ok(principal) => narrowed(principal, &head.headers),
             Err(outside) => return outside,

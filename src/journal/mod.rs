@@ -1,6 +1,7 @@
 //! What was done: an intent before, an outcome after. Every change is recorded before it is sent; the caps are counted here.
 
 mod address;
+mod anchor;
 mod book;
 mod layout;
 mod ledger;
@@ -17,4 +18,5 @@ mod trials;
 pub use address::PostgresPlace;
 pub use book::{Awaited, Journal, Place};
 pub use operation::{Ending, Evidence, Intent, KnownBy, Operation, Query, Refused, Standing, State, Stop, moment};
+pub use sqlite::private_directory;
 pub use store::Unavailable;

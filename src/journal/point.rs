@@ -1,7 +1,8 @@
 //! Named points between the steps of an operation, at which a test can end the process.
 //!
-//! `TRUEDY_MCP_CRASH_AT=cleared` ends a debug build the first time it comes there, `cleared:3` the third time. A release build
-//! has none of this.
+//! `TRUEDY_MCP_CRASH_AT=cleared` ends a debug build the first time it comes there, `cleared:3` the third time.
+//! `TRUEDY_MCP_STOP_AT=begun` stops it there until somebody lets it go on, as a machine that sleeps would. A release build has
+//! none of this.
 
 /// Comes to a point.
 #[cfg(not(debug_assertions))]
@@ -18,6 +19,7 @@ pub(super) fn reach(point: Point) {
         Some((name.to_owned(), nth.parse().ok()?))
     });
     static REACHED: AtomicUsize = AtomicUsize::new(0);
+    stop_at(point);
     if let Some((name, nth)) = &*WANTED
         && name == point.name()
         && REACHED.fetch_add(1, Ordering::SeqCst) + 1 == *nth
@@ -25,6 +27,23 @@ pub(super) fn reach(point: Point) {
         std::process::abort();
     }
 }
+
+/// Stops this process once at the point that the variable names.
+#[cfg(all(debug_assertions, unix))]
+fn stop_at(point: Point) {
+    use std::sync::Once;
+    static STOPPED: Once = Once::new();
+    if std::env::var("TRUEDY_MCP_STOP_AT").is_ok_and(|name| name == point.name()) {
+        STOPPED.call_once(|| {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+            // The signal reaches another thread first: this one must not run on meanwhile.
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        });
+    }
+}
+
+#[cfg(all(debug_assertions, not(unix)))]
+fn stop_at(_: Point) {}
 
 /// The points, in the order in which an operation comes to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 
+use super::anchor::{self, Anchor, Beside};
 use super::layout;
 use super::store::{Lasting, Outcome, Row, Store, Transaction, Unavailable, Value, Work, new_owner};
 
@@ -42,12 +43,16 @@ pub(super) struct Sqlite {
 struct Kept {
     life: Option<Life>,
     opened: Option<Opened>,
+    /// The file that this process has opened first: another in its place is another journal.
+    anchor: Option<Anchor>,
+    /// Whether it was said that it is not there any more.
+    told: bool,
 }
 
 struct Opened {
     connection: Connection,
-    /// The file this connection is to; another in its place is another journal.
-    identity: Option<(u64, u64)>,
+    /// What stands beside the file as long as this connection is open.
+    beside: Vec<Beside>,
 }
 
 /// The proof that this process lives: a locked file.
@@ -138,11 +143,9 @@ fn gather(kept: &Kept) {
 }
 
 fn transact(kept: &mut Kept, place: Option<&Path>, owner: i64, work: Work, lasting: Lasting) -> Outcome<()> {
+    still_there(kept, place)?;
     if kept.life.as_ref().is_some_and(|life| !life.shows()) {
         kept.life = None;
-        kept.opened = None;
-    }
-    if kept.opened.as_ref().is_some_and(|opened| opened.identity != place.and_then(identity)) {
         kept.opened = None;
     }
     let opened = match &mut kept.opened {
@@ -152,6 +155,7 @@ fn transact(kept: &mut Kept, place: Option<&Path>, owner: i64, work: Work, lasti
                 Some(directory) => open(directory, owner, &mut kept.life)?,
                 None => in_memory()?,
             };
+            kept.anchor = kept.anchor.or_else(|| place.and_then(|directory| Anchor::at(&directory.join(FILE))));
             kept.opened.insert(fresh)
         }
     };
@@ -166,6 +170,23 @@ fn transact(kept: &mut Kept, place: Option<&Path>, owner: i64, work: Work, lasti
         kept.opened = None;
     }
     outcome
+}
+
+/// Refuses where the file that this process works with is not the one that stands there now. Nothing is begun anew.
+fn still_there(kept: &mut Kept, place: Option<&Path>) -> Outcome<()> {
+    let (Some(directory), Some(anchor)) = (place, &mut kept.anchor) else { return Ok(()) };
+    let beside = kept.opened.as_ref().map_or(&[][..], |opened| &opened.beside);
+    let held = anchor.holds(&directory.join(FILE), beside);
+    match held {
+        Ok(()) if kept.told => tracing::info!("the journal is back: changes are made again"),
+        Err(why) if !kept.told => {
+            let directory = directory.display();
+            tracing::error!(%directory, why, "the journal was taken away: nothing is changed until it is back or the program is started anew");
+        }
+        _ => {}
+    }
+    kept.told = held.is_err();
+    held.map_err(|why| Unavailable(format!("{why}; put it back, or start the program anew")))
 }
 
 fn in_transaction(connection: &mut Connection, place: Option<&Path>, work: Work, broken: &mut bool) -> Outcome<()> {
@@ -254,7 +275,7 @@ impl Transaction for Open<'_> {
 
 fn in_memory() -> Outcome<Opened> {
     let connection = Connection::open_in_memory().map_err(|error| explain(&error))?;
-    prepare(Opened { connection, identity: None })
+    prepare(Opened { connection, beside: Vec::new() })
 }
 
 fn open(directory: &Path, owner: i64, life: &mut Option<Life>) -> Outcome<Opened> {
@@ -264,6 +285,9 @@ fn open(directory: &Path, owner: i64, life: &mut Option<Life>) -> Outcome<Opened
     let directory = fs::canonicalize(directory).map_err(unusable)?;
     let file = directory.join(FILE);
     let _alone = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    if fs::symlink_metadata(&file).is_err() {
+        tracing::info!(directory = %directory.display(), "there is no journal yet: a new one is begun");
+    }
     private_file(&file).map_err(|error| Unavailable(format!("{} cannot be used: {error}", file.display())))?;
     if life.is_none() {
         tidy(&directory);
@@ -278,7 +302,9 @@ fn open(directory: &Path, owner: i64, life: &mut Option<Life>) -> Outcome<Opened
     if verdict != "ok" {
         return Err(Unavailable(format!("{} is damaged", file.display())));
     }
-    prepare(Opened { connection, identity: identity(&directory) })
+    let opened = prepare(Opened { connection, beside: Vec::new() })?;
+    // They are there from the first transaction on.
+    Ok(Opened { beside: anchor::beside(&file), ..opened })
 }
 
 /// Every commit reaches the disk before it counts; the layout is brought up to date, once, whoever comes first.
@@ -332,7 +358,7 @@ fn explain(error: &rusqlite::Error) -> Unavailable {
 }
 
 /// Makes the directory for us alone, or makes sure that nobody else writes to it.
-fn private_directory(directory: &Path) -> io::Result<()> {
+pub fn private_directory(directory: &Path) -> io::Result<()> {
     make_directory(directory)?;
     let about = fs::metadata(directory)?;
     if !about.is_dir() {
@@ -405,17 +431,6 @@ fn make_file(path: &Path) -> io::Result<File> {
         options.mode(0o600);
     }
     options.open(path)
-}
-
-#[cfg(unix)]
-fn identity(directory: &Path) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata(directory.join(FILE)).ok().map(|about| (about.dev(), about.ino()))
-}
-
-#[cfg(not(unix))]
-fn identity(directory: &Path) -> Option<(u64, u64)> {
-    fs::metadata(directory.join(FILE)).ok().map(|_| (0, 0))
 }
 
 #[cfg(unix)]

@@ -236,6 +236,28 @@ pub(super) fn on_overload(effect: Effect) -> Refusal {
     .retryable()
 }
 
+/// As many questions of this caller are open as may be.
+pub(super) fn on_questions(effect: Effect) -> Refusal {
+    let why =
+        "Too many questions to the user are open already, and nobody was asked this one. Wait until some are answered.";
+    Refusal::new(Status::RateLimited, format!("{} {why}", nothing(effect))).retryable()
+}
+
+/// The key that seals previews and questions cannot be used.
+pub(super) fn on_sealing(why: &str, effect: Effect) -> Refusal {
+    let summary = format!(
+        "{} The key of this server for confirmations, without which no confirmation can be checked, cannot be used: {why}. Reading goes on.",
+        nothing(effect)
+    );
+    Refusal::new(Status::JournalUnavailable, summary).retryable()
+}
+
+/// The world may have changed while the machine slept, and it could not be read again.
+pub(super) fn on_overslept(effect: Effect) -> Refusal {
+    let why = "The machine slept, or this program was stopped, between the decision and the request. Look again, then call again.";
+    Refusal::new(Status::StateChanged, format!("{} {why}", nothing(effect))).retryable()
+}
+
 /// Something in this server went wrong; how far the call had come is not known.
 pub(super) fn on_fault(effect: Effect) -> Refusal {
     let next = if effect.reads() { "" } else { " Look with list_numbers before repeating the call." };

@@ -18,7 +18,7 @@ use super::consent::{Subject, Word, same};
 use super::key_entry::Entered;
 use super::route::{Guest, Reply, Service, done, refuse, words};
 use super::seal::Binding;
-use crate::domain::{Held, Object, Refusal, Status, digest_of, may_be_id};
+use crate::domain::{ClockReading, Held, Object, Refusal, Status, digest_of, may_be_id};
 use crate::guard::{Cap, Claims, Given, Level, Stakes, Token, Verdict, weigh};
 use crate::journal::{Ending, Evidence, Intent, KnownBy, Operation, Refused, State, Stop};
 use crate::tools::{Answer, Change, Desk, Effect, Failure, Record, Step, Tool, flight, said};
@@ -81,7 +81,14 @@ struct Pass<P> {
     plan: P,
     stakes: Box<Stakes>,
     nonce: Option<String>,
+    /// What the call brought to the gate, for weighing it once more.
+    given: Given,
+    /// When the reading began from which the plan was made.
+    read_at: ClockReading,
 }
+
+/// How often what was found out before a change is found out anew because it was read too long ago.
+const READ_AGAIN: u32 = 2;
 
 impl Service {
     /// Answers a call that changes something. What policy and gate refuse is recorded, too.
@@ -129,6 +136,7 @@ impl Service {
         if let Value::Object(given) = &passage.given {
             self.admit_inline::<T>(given)?;
         }
+        self.admit_answer::<T>(passage)?;
         let caller = passage.guest.caller.clone();
         let _flight = claims.makes.as_ref().map(|number| self.take_off(number, &caller, T::EFFECT)).transpose()?;
         let used = self.room::<T>(claims, passage).await?;
@@ -142,7 +150,7 @@ impl Service {
         if desk.call.left() < TO_BEGIN {
             return Err(words(Error::NotSent(NotSent::Late).into(), T::EFFECT, Stage::Before).into());
         }
-        let id = match self.begin::<T>(claims, passage, &pass.stakes, pass.nonce).await? {
+        let id = match self.begin::<T>(claims, passage, &pass.stakes, pass.nonce.clone()).await? {
             Ok(id) => id,
             Err(other) => {
                 // Done by somebody else since the account was read: by now it shows there, or the journal alone knows it.
@@ -152,7 +160,21 @@ impl Service {
         };
         tracing::info!(tool = T::NAME, object = pass.stakes.object.name(), %id, "changing");
         let held = [Arc::clone(&passage.held), Arc::clone(&passage.entered)];
-        self.act(tool, pass.plan, claims, (&pass.stakes.object, held), id, desk).await.map_err(Halt::from)
+        self.act(tool, pass, claims, held, id, desk).await.map_err(Halt::from)
+    }
+
+    /// Stops at the no that a second call brings, before anything else is looked at: nothing can take its place.
+    fn admit_answer<T: Change>(&self, passage: &mut Passage) -> Result<(), Refusal> {
+        let guest = &passage.guest;
+        let subject = Subject { caller: &guest.caller, tool: T::NAME, arguments: &passage.given, seen: "" };
+        let Some(no) = self.consent.refusal_in(&guest.asker, &subject, advice::nothing(T::EFFECT)) else {
+            return Ok(());
+        };
+        if let Some(page) = &no.page {
+            self.pages.close(page);
+        }
+        passage.answered = Some(no.nonce);
+        Err(no.refusal)
     }
 
     /// Whether there is room for one more, as far as the journal knows; nothing is read from Truedy for what there is not.
@@ -184,6 +206,7 @@ impl Service {
         passage: &mut Passage,
         desk: &mut Desk,
     ) -> Result<Pass<T::Plan>, Halt> {
+        let mut read_at = ClockReading::now();
         let (mut found, mut stakes) = plan(tool, desk).await?;
         passage.object = stakes.object.clone();
         let can_ask = passage.guest.asker.can_ask();
@@ -226,10 +249,19 @@ impl Service {
             Verdict::Refuse(refusal) => return Err(refusal.into()),
             Verdict::Preview(shown) => {
                 return Err(self
-                    .with_token(shown, passage.guest.token_for.unwrap_or(T::NAME), &stakes, passage)
+                    .with_token(shown, (passage.guest.token_for.unwrap_or(T::NAME), T::EFFECT), &stakes, passage)
                     .into());
             }
-            Verdict::Go if stakes.wanted.is_none() => {}
+            Verdict::Go if stakes.wanted.is_none() => {
+                let guest = &passage.guest;
+                let subject =
+                    Subject { caller: &guest.caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
+                let about = (stakes.question.as_ref(), advice::nothing(T::EFFECT));
+                self.consent.admit_second_call(&guest.asker, about, &subject).map_err(|(refusal, nonce)| {
+                    passage.answered = nonce;
+                    refusal
+                })?;
+            }
             asks @ (Verdict::Go | Verdict::Ask(_)) => {
                 let left = desk.call.left();
                 let guest = &passage.guest;
@@ -239,7 +271,8 @@ impl Service {
                     (Some(wanted), _) => {
                         let nothing = advice::nothing(T::EFFECT);
                         let shown = (&guest.asker, &self.pages);
-                        match self.consent.collect(shown, &guest.stop, (wanted, nothing), &subject).await? {
+                        let collected = self.consent.collect(shown, &guest.stop, (wanted, nothing), &subject);
+                        match guest.aside(T::EFFECT, collected).await? {
                             Entered::Pending(asked) => return Err(Halt::Answered(Reply::Ask(asked))),
                             Entered::No { refusal, nonce } => {
                                 passage.answered = Some(nonce);
@@ -254,7 +287,8 @@ impl Service {
                     }
                     (None, Verdict::Ask(question)) => {
                         let card = self.card::<T>(&stakes, desk.used, guest.views);
-                        match self.consent.ask(&guest.asker, &guest.stop, (question, card), &subject).await? {
+                        let asked = self.consent.ask(&guest.asker, &guest.stop, (question, card), &subject);
+                        match guest.aside(T::EFFECT, asked).await? {
                             Word::Pending(asked) => return Err(Halt::Answered(Reply::Ask(asked))),
                             Word::No { refusal, nonce } => {
                                 passage.answered = Some(nonce);
@@ -265,6 +299,9 @@ impl Service {
                     }
                     (None, _) => None,
                 };
+                // A person's thinking does not count against the time of the call; waiting for a place afterwards does.
+                desk.call.deadline = Instant::now() + left;
+                guest.back(T::EFFECT, left).await?;
                 if let Some(then) = &then {
                     // This process knows which answers it has seen; the journal knows those that others saw.
                     let nonce = Some(then.nonce.clone());
@@ -274,14 +311,13 @@ impl Service {
                     }
                 }
                 passage.evidence.person = true;
-                // A person's thinking does not count against the time of the call.
-                desk.call.deadline = Instant::now() + left;
                 let unchanged = match then {
                     Some(then) => {
                         nonce = nonce.or(Some(then.nonce));
                         same(&then.seen, &stakes.seen)
                     }
                     None => {
+                        read_at = ClockReading::now();
                         let (again, now) = plan(tool, desk).await?;
                         // What became forbidden while the person thought stays forbidden.
                         if let Verdict::Refuse(refusal) | Verdict::Preview(refusal) = weigh(&now, given, &self.policy) {
@@ -301,7 +337,7 @@ impl Service {
                 }
             }
         }
-        Ok(Pass { plan: found, stakes, nonce })
+        Ok(Pass { plan: found, stakes, nonce, given, read_at })
     }
 
     /// What goes with a question for a client that shows it on a page of ours: of the grave changes alone.
@@ -315,9 +351,20 @@ impl Service {
     }
 
     /// A preview with the token that shows it was seen.
-    fn with_token(&self, mut shown: Refusal, tool: &str, stakes: &Stakes, passage: &Passage) -> Refusal {
+    fn with_token(
+        &self,
+        mut shown: Refusal,
+        (tool, effect): (&str, Effect),
+        stakes: &Stakes,
+        passage: &Passage,
+    ) -> Refusal {
         let binding = Binding { caller: &passage.guest.caller, tool, object: &stakes.object };
-        let token = self.tokens.issue(&binding, &stakes.seen);
+        let token = match self.tokens.issue(&binding, &stakes.seen) {
+            Ok(token) => token,
+            // Where no token is asked for, the preview is as good without.
+            Err(_) if self.policy.level == Level::Flag && passage.guest.token_for.is_none() => return shown,
+            Err(why) => return advice::on_sealing(&why, effect),
+        };
         // The call that comes next is whole where it would be refused without the token.
         if self.policy.level >= Level::Token
             && let Some(Value::Object(arguments)) =
@@ -379,25 +426,25 @@ impl Service {
     async fn act<T: Change>(
         self: &Arc<Self>,
         tool: T,
-        plan: T::Plan,
+        pass: Pass<T::Plan>,
         claims: &Claims,
-        passage: (&Object, [Arc<Vec<Held>>; 2]),
+        held: [Arc<Vec<Held>>; 2],
         id: Uuid,
         mut desk: Desk,
     ) -> Result<Reply, Refusal> {
-        let (object, held) = passage;
+        let object = pass.stakes.object.clone();
         let answer_by = desk.call.deadline;
         if matches!(T::EFFECT, Effect::Spends | Effect::Registers) {
             desk.call.deadline = Instant::now() + BACKGROUND;
         }
         let makes = claims.makes.clone().map(|number| (number, T::NAME));
-        let record = Record::new(Arc::clone(&self.journal), id, makes);
+        let record = Record::new(Arc::clone(&self.journal), id, makes, pass.read_at);
         desk.call.clearance = Some(Arc::clone(&record) as _);
         desk.record = Some(Arc::clone(&record));
         let unknown = tool.unknown();
         let (service, kept, if_lost) = (Arc::clone(self), Arc::clone(&record), unknown.clone());
         let acting = async move {
-            let acted = AssertUnwindSafe(tool.act(plan, desk)).catch_unwind().await;
+            let acted = AssertUnwindSafe(service.act_on_what_is_fresh(tool, pass, desk, &kept)).catch_unwind().await;
             let answered = service.settle::<T>(acted.ok(), id, &kept, if_lost).await;
             drop(held);
             answered
@@ -410,7 +457,44 @@ impl Service {
                 let unknown = record.last_words().map_or(unknown.clone(), |error| said(unknown, &error));
                 Err(with_operation(unknown, id))
             }
-            Err(_) => Err(with_operation(advice::in_progress(T::EFFECT, object, &id.to_string()), id)),
+            Err(_) => Err(with_operation(advice::in_progress(T::EFFECT, &object, &id.to_string()), id)),
+        }
+    }
+
+    /// Acts. Where what the plan was made from turns out to be too old before anything is sent, because the machine slept, the
+    /// program was stopped or the limiter was waited for, it is read again, and only what has not changed goes on.
+    async fn act_on_what_is_fresh<T: Change>(
+        &self,
+        tool: T,
+        pass: Pass<T::Plan>,
+        desk: Desk,
+        record: &Record,
+    ) -> Result<Answer<T::Output>, Failure> {
+        let Pass { plan: mut found, stakes, given, .. } = pass;
+        let mut again = 0;
+        loop {
+            let acted = tool.clone().act(found, desk.clone()).await;
+            let kept = matches!(&acted, Err(Failure::Truedy(Error::NotSent(NotSent::NotCleared(_)))));
+            if !kept || !record.was_kept_stale() || record.is_lost() {
+                return acted;
+            }
+            if again == READ_AGAIN {
+                return Err(advice::on_overslept(T::EFFECT).into());
+            }
+            again += 1;
+            tracing::warn!(tool = T::NAME, "what was read before a change is too old: it is read again");
+            let read_at = ClockReading::now();
+            // Prices that were remembered are of before, too.
+            let anew = Desk { prices: Arc::default(), ..desk.clone() };
+            found = match plan(&tool, &anew).await {
+                Ok((found, now)) if now.seen == stakes.seen => match weigh(&now, given, &self.policy) {
+                    Verdict::Go | Verdict::Ask(_) => found,
+                    Verdict::Refuse(refusal) | Verdict::Preview(refusal) => return Err(refusal.into()),
+                },
+                Err(Halt::Refused(refusal)) => return Err(refusal.into()),
+                Ok(_) | Err(Halt::Answered(_)) => return Err(advice::on_overslept(T::EFFECT).into()),
+            };
+            record.read_again(read_at);
         }
     }
 
@@ -457,7 +541,7 @@ impl Service {
             Failure::Truedy(error) if record.is_lost() && !error.may_have_happened() => said(unknown, &error).into(),
             failure => failure,
         };
-        let sent = !matches!(&failure, Failure::Truedy(Error::NotSent(_)));
+        let sent = !record.was_kept_stale() && !matches!(&failure, Failure::Truedy(Error::NotSent(_)));
         let lost = match &failure {
             Failure::Truedy(error) if error.may_have_happened() => Some(error.clone()),
             Failure::Refused(refusal) if refusal.status == Status::OutcomeUnknown => {

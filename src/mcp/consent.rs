@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use rmcp::model::{
     ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
-    InputRequests, InputRequiredResult, InputResponses, RequestId, RequestMetaObject, RequestStateCodec, SealOptions,
-    ServerRequest,
+    InputRequests, InputRequiredResult, InputResponses, RequestId, RequestMetaObject, SealOptions, ServerRequest,
 };
 use rmcp::service::{OriginatingRequestId, PeerRequestOptions};
 use rmcp::{Peer, RoleServer};
@@ -21,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::key_pages::KeyPages;
-use super::seal::Keys;
+use super::seal::{Issued, Keys, Sealer};
 use crate::domain::{Caller, Refusal, Status, digest_of, numbers_for_people};
 use crate::guard::{Form, Question};
 
@@ -30,7 +29,7 @@ const THINKING: Duration = Duration::from_secs(120);
 /// How long an answer to a second call is good for.
 const STATE_LIFE: Duration = Duration::from_secs(600);
 /// The key of the one question of a call.
-const QUESTION: &str = "confirm";
+pub(super) const QUESTION: &str = "confirm";
 
 /// How a person can be asked during this call, and with what.
 #[derive(Clone)]
@@ -111,7 +110,7 @@ pub(super) struct Then {
 
 /// Asks, and remembers which answers were used.
 pub(super) struct Consent {
-    codec: RequestStateCodec,
+    sealer: Sealer,
     used: Mutex<HashMap<String, Instant>>,
 }
 
@@ -120,6 +119,8 @@ pub(super) struct Consent {
 pub(super) struct State {
     pub(super) nonce: String,
     pub(super) seen: String,
+    /// When it was sealed.
+    issued: Issued,
     /// The page that was shown, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) page: Option<String>,
@@ -158,7 +159,7 @@ fn digest(text: &str) -> String {
 
 impl Consent {
     pub(super) fn new(keys: &Keys) -> Self {
-        Self { codec: keys.codec("truedy-mcp question"), used: Mutex::default() }
+        Self { sealer: keys.sealer("truedy-mcp question"), used: Mutex::default() }
     }
 
     /// Whether this call brings an answer to a question of ours about this very subject.
@@ -172,8 +173,10 @@ impl Consent {
         }
     }
 
+    /// A state of ours about this, that is neither old nor from the future.
     pub(super) fn open(&self, sealed: &str, binding: &[u8]) -> Option<State> {
-        self.codec.open_json_with::<State>(sealed, binding).ok()
+        let state = self.sealer.codec().ok()?.open_json_with::<State>(sealed, binding).ok()?;
+        state.issued.holds(STATE_LIFE).is_ok().then_some(state)
     }
 
     /// Asks a person, or reads the answer that came with this call. `card` is for a client that shows the form on a page; the
@@ -222,11 +225,8 @@ impl Consent {
                 if opened.page.is_some() || !self.first_use(&opened.nonce) {
                     return self.put(form, subject, &binding).ok_or_else(fault);
                 }
-                let unreadable = || {
-                    let why = "The client's answer to the question could not be read.";
-                    Refusal::new(Status::HumanUnavailable, format!("{} {why}", question.declined))
-                };
-                let answer = serde_json::from_value::<ElicitResult>(answer.clone()).map_err(|_| unreadable());
+                let answer = serde_json::from_value::<ElicitResult>(answer.clone());
+                let answer = answer.map_err(|_| unreadable(&question.declined));
                 let State { nonce, seen, .. } = opened;
                 Ok(match answer.and_then(|answer| judge(&answer, question)) {
                     Ok(()) => Word::Yes { then: Some(Then { seen, nonce }) },
@@ -249,9 +249,10 @@ impl Consent {
         subject: &Subject<'_>,
         binding: &[u8],
     ) -> Option<Box<InputRequiredResult>> {
-        let state = State { nonce: Uuid::new_v4().simple().to_string(), seen: digest(subject.seen), page };
-        let sealed =
-            self.codec.seal_json_with(&state, &SealOptions::new().associated_data(binding).ttl(STATE_LIFE)).ok()?;
+        let (nonce, issued) = (Uuid::new_v4().simple().to_string(), Issued::now());
+        let state = State { nonce, seen: digest(subject.seen), issued, page };
+        let options = SealOptions::new().associated_data(binding).ttl(STATE_LIFE);
+        let sealed = self.sealer.codec().ok()?.seal_json_with(&state, &options).ok()?;
         let mut requests = InputRequests::new();
         requests.insert(key.to_owned(), InputRequest::Elicitation(ElicitRequest::new(question)));
         Some(Box::new(InputRequiredResult::new(Some(requests), Some(sealed))))
@@ -308,18 +309,31 @@ pub(super) fn same(seen_then: &str, seen_now: &str) -> bool {
     seen_then == digest(seen_now)
 }
 
+/// What is said of an answer that cannot be read.
+pub(super) fn unreadable(nothing: &str) -> Refusal {
+    Refusal::new(Status::HumanUnavailable, format!("{nothing} The client's answer to the question could not be read."))
+}
+
+/// What is said of an answer that is no yes by its action.
+pub(super) fn no_yes(action: &ElicitationAction, nothing: &str) -> Refusal {
+    declined(
+        nothing,
+        match action {
+            ElicitationAction::Decline => "The client reported that the user declined.",
+            _ => "The client reported that the question was dismissed.",
+        },
+    )
+}
+
+fn declined(nothing: &str, why: &str) -> Refusal {
+    Refusal::new(Status::HumanDeclined, format!("{nothing} {why} Do not ask again unless the user wishes it."))
+}
+
 /// Only a complete yes is a yes.
-fn judge(answer: &ElicitResult, question: &Question) -> Result<(), Refusal> {
-    let declined = |why: &str| {
-        Err(Refusal::new(
-            Status::HumanDeclined,
-            format!("{} {why} Do not ask again unless the user wishes it.", question.declined),
-        ))
-    };
-    match answer.action {
-        ElicitationAction::Accept => {}
-        ElicitationAction::Decline => return declined("The client reported that the user declined."),
-        _ => return declined("The client reported that the question was dismissed."),
+pub(super) fn judge(answer: &ElicitResult, question: &Question) -> Result<(), Refusal> {
+    let declined = |why: &str| Err(declined(&question.declined, why));
+    if answer.action != ElicitationAction::Accept {
+        return Err(no_yes(&answer.action, &question.declined));
     }
     let content = answer.content.as_ref().unwrap_or(&Value::Null);
     let ticked = |field: &str| content.get(field) == Some(&Value::Bool(true));
@@ -364,6 +378,7 @@ fn schema(form: &Form) -> Option<ElicitationSchema> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{ClockReading, boot_id};
 
     fn question() -> Question {
         Question {
@@ -424,6 +439,76 @@ mod tests {
                 .await;
             assert_eq!(matches!(word, Ok(Word::Yes { .. })), right, "{answer}");
             assert_eq!(matches!(word, Ok(Word::No { .. })), !right, "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_state_from_the_future_or_of_long_ago_is_none() {
+        let (consent, arguments, caller) = (new(), json!({ "number_id": "n" }), Caller::local());
+        let subject = Subject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
+        let opens = |wall: i64, boot: i64| {
+            let now = ClockReading::now();
+            let then = ClockReading { wall: now.wall - wall * 1000, boot: now.boot - boot * 1000, ..now };
+            let issued = Issued::of(&then, boot_id());
+            let state = State { nonce: "n".to_owned(), seen: digest("s"), issued, page: None };
+            let binding = subject.binding();
+            let options = SealOptions::new().associated_data(&binding).ttl(STATE_LIFE);
+            let sealed = consent.sealer.codec().expect("a codec").seal_json_with(&state, &options).expect("a state");
+            consent.open(&sealed, &binding).is_some()
+        };
+        assert!(opens(0, 0) && opens(599, 599) && opens(-20, 0));
+        assert!(!opens(-60, 0) && !opens(-91 * 86_400, 0) && !opens(0, -10));
+        // The wall clock was set back, or ahead, after it was sealed.
+        assert!(!opens(0, 601) && !opens(601, 0));
+    }
+
+    #[test]
+    fn a_second_call_is_judged_whatever_it_declares() {
+        let (arguments, caller) = (json!({ "number_id": "n" }), Caller::local());
+        let subject = Subject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
+        let sealed = |consent: &Consent| {
+            let state = State { nonce: "n".to_owned(), seen: digest("s"), issued: Issued::now(), page: None };
+            let binding = subject.binding();
+            let options = SealOptions::new().associated_data(&binding).ttl(STATE_LIFE);
+            consent.sealer.codec().expect("a codec").seal_json_with(&state, &options).expect("a state")
+        };
+        let wrong = json!({ "action": "accept", "content": { "release": true, "last4": "9999" } });
+        for form in [true, false] {
+            for (answer, early, admitted, status) in [
+                (Some(json!({ "action": "decline" })), true, false, Status::HumanDeclined),
+                (Some(json!({ "action": "cancel" })), true, false, Status::HumanDeclined),
+                (Some(json!("no")), true, false, Status::HumanUnavailable),
+                (Some(wrong.clone()), false, false, Status::HumanDeclined),
+                (Some(yes()), false, form, Status::HumanUnavailable),
+                (None, false, false, Status::HumanUnavailable),
+            ] {
+                let consent = new();
+                let asker = Asker { form, ..second(Some(sealed(&consent)), answer.clone()) };
+                let no = consent.refusal_in(&asker, &subject, "Nothing was released.");
+                assert_eq!(no.as_ref().map(|no| no.refusal.status), early.then_some(status), "{answer:?}");
+                if no.is_none() {
+                    let about = (Some(&question()), "Nothing was released.");
+                    let verdict =
+                        consent.admit_second_call(&asker, about, &subject).map_err(|(refusal, _)| refusal.status);
+                    assert_eq!(verdict, if admitted { Ok(()) } else { Err(status) }, "{answer:?} {form}");
+                }
+            }
+            let consent = new();
+            let about = || (Some(question()), "Nothing was released.");
+            for (state, answer, passes) in [
+                (None, None, true),
+                (None, Some(yes()), false),
+                (Some("forged".to_owned()), None, false),
+                (Some("forged".to_owned()), Some(yes()), false),
+            ] {
+                let asker = Asker { form, ..second(state, answer) };
+                let (question, nothing) = about();
+                assert!(consent.refusal_in(&asker, &subject, nothing).is_none());
+                let verdict = consent.admit_second_call(&asker, (question.as_ref(), nothing), &subject);
+                assert_eq!(verdict.is_ok(), passes);
+                // Where nobody would be asked at all, what is no state of ours says nothing.
+                assert!(consent.admit_second_call(&asker, (None, nothing), &subject).is_ok());
+            }
         }
     }
 

@@ -1,8 +1,11 @@
-//! How many calls run and wait, in all and of each principal, so that nobody's flood is another's wait.
+//! How many calls run and wait, in all and of each principal, so that nobody's flood is another's wait. A call that waits for
+//! a person runs no more than one that waits for its turn: it gives its place back meanwhile.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,13 +21,15 @@ pub struct Bounds {
     pub running_each: usize,
     /// Calls of one principal that wait beside those that run.
     pub waiting_each: usize,
+    /// Calls of one principal that wait for a person at once; they are among those that wait.
+    pub asking_each: usize,
 }
 
 impl Bounds {
     /// For a server that one person started.
-    pub const ALONE: Self = Self { running: 64, running_each: 64, waiting_each: 512 };
+    pub const ALONE: Self = Self { running: 64, running_each: 64, waiting_each: 512, asking_each: 64 };
     /// For a server that many share.
-    pub const SHARED: Self = Self { running: 256, running_each: 8, waiting_each: 64 };
+    pub const SHARED: Self = Self { running: 256, running_each: 8, waiting_each: 64, asking_each: 16 };
 }
 
 /// Everybody whose calls run or wait.
@@ -38,6 +43,7 @@ pub struct Crowd {
 struct Queue {
     running: Arc<Semaphore>,
     inside: AtomicUsize,
+    asking: Arc<Semaphore>,
 }
 
 /// One of the places for calls that run or wait; dropping it gives it back.
@@ -63,7 +69,11 @@ impl Crowd {
     pub(super) fn enter(self: &Arc<Self>, caller: &Caller) -> Option<Place> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queues.entry(caller.clone()).or_insert_with(|| {
-            Arc::new(Queue { running: Arc::new(Semaphore::new(self.bounds.running_each)), inside: AtomicUsize::new(0) })
+            Arc::new(Queue {
+                running: Arc::new(Semaphore::new(self.bounds.running_each)),
+                inside: AtomicUsize::new(0),
+                asking: Arc::new(Semaphore::new(self.bounds.asking_each)),
+            })
         });
         if queue.inside.load(Ordering::Acquire) >= self.bounds.running_each + self.bounds.waiting_each {
             return None;
@@ -95,6 +105,43 @@ impl Place {
     }
 }
 
+/// The place of one call from its first turn to its end. It steps aside while a person thinks.
+pub(super) struct Turn {
+    place: Place,
+    running: Mutex<Option<Running>>,
+}
+
+impl Turn {
+    /// Waits for the first turn, at most so long.
+    pub(super) async fn first(place: Place, patience: Duration) -> Option<Self> {
+        let running = place.turn(patience).await?;
+        Some(Self { place, running: Mutex::new(Some(running)) })
+    }
+
+    /// Waits for a person. The right to run is given back if that takes any time; whoever goes on takes it anew with
+    /// [`Self::again`]. `None`: as many of this caller's calls wait for persons already as may, and nobody was asked.
+    pub(super) async fn aside<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        let _asking = self.place.queue.asking.try_acquire().ok()?;
+        let mut wait = pin!(wait);
+        if let Poll::Ready(done) = futures::poll!(wait.as_mut()) {
+            return Some(done);
+        }
+        drop(self.running.lock().unwrap_or_else(PoisonError::into_inner).take());
+        Some(wait.await)
+    }
+
+    /// Waits for the right to run, at most so long, if it was given back. Whether it is there.
+    pub(super) async fn again(&self, patience: Duration) -> bool {
+        if self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return true;
+        }
+        let running = self.place.turn(patience).await;
+        let there = running.is_some();
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = running;
+        there
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut queues = self.crowd.queues.lock().unwrap_or_else(PoisonError::into_inner);
@@ -113,7 +160,7 @@ mod tests {
         Caller { principal: name.to_owned(), ..Caller::local() }
     }
 
-    const FEW: Bounds = Bounds { running: 3, running_each: 2, waiting_each: 1 };
+    const FEW: Bounds = Bounds { running: 3, running_each: 2, waiting_each: 1, asking_each: 2 };
     const AT_ONCE: Duration = Duration::from_millis(1);
 
     #[tokio::test(start_paused = true)]
@@ -132,6 +179,79 @@ mod tests {
         assert!(third.turn(AT_ONCE).await.is_some());
     }
 
+    /// A call of this caller, in its turn, which waits for a person until `thinks` ends.
+    async fn asks(crowd: &Arc<Crowd>, name: &str, thinks: tokio::sync::oneshot::Receiver<()>) -> Option<bool> {
+        let place = crowd.enter(&caller(name)).expect("a place");
+        let turn = Turn::first(place, AT_ONCE).await.expect("a turn");
+        turn.aside(thinks).await?.expect("the person answers");
+        Some(turn.again(AT_ONCE).await)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sixty_four_principals_with_eight_questions_each_leave_every_place_free() {
+        let crowd = Crowd::new(Bounds::SHARED);
+        let mut persons = Vec::new();
+        let mut calls = Vec::new();
+        for at in 0..64 * 8 {
+            let (answer, thinks) = tokio::sync::oneshot::channel();
+            persons.push(answer);
+            let crowd = Arc::clone(&crowd);
+            calls.push(tokio::spawn(async move { asks(&crowd, &(at / 8).to_string(), thinks).await }));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(crowd.running(), 0);
+        let ninth = crowd.enter(&caller("0")).expect("a place");
+        assert!(ninth.turn(AT_ONCE).await.is_some(), "nobody waits for a person of somebody else");
+        persons.into_iter().for_each(|answer| answer.send(()).expect("it is waited for"));
+        for call in calls {
+            assert!(call.await.expect("it ends").is_some());
+        }
+        assert_eq!((crowd.queues.lock().unwrap().len(), crowd.running()), (1, 0), "the ninth alone is left");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_comes_back_waits_for_a_place_and_may_find_none() {
+        let crowd = Crowd::new(FEW);
+        let (answer, thinks) = tokio::sync::oneshot::channel();
+        let call = tokio::spawn({
+            let crowd = Arc::clone(&crowd);
+            async move { asks(&crowd, "a", thinks).await }
+        });
+        tokio::task::yield_now().await;
+        let places: Vec<Place> = (0..2).map(|_| crowd.enter(&caller("a")).expect("a place")).collect();
+        let taken = (places[0].turn(AT_ONCE).await, places[1].turn(AT_ONCE).await);
+        assert!(taken.0.is_some() && taken.1.is_some(), "the place was given back");
+        answer.send(()).expect("it is waited for");
+        assert_eq!(call.await.expect("it ends"), Some(false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_questions_of_one_principal_are_bounded_and_an_answer_at_hand_gives_nothing_back() {
+        let crowd = Crowd::new(Bounds { running_each: 9, running: 9, ..FEW });
+        let mut persons = Vec::new();
+        let mut calls = Vec::new();
+        for _ in 0..2 {
+            let (answer, thinks) = tokio::sync::oneshot::channel();
+            persons.push(answer);
+            let crowd = Arc::clone(&crowd);
+            calls.push(tokio::spawn(async move { asks(&crowd, "a", thinks).await }));
+            tokio::task::yield_now().await;
+        }
+        let (_answer, thinks) = tokio::sync::oneshot::channel();
+        let third = tokio::time::timeout(Duration::from_secs(1), asks(&crowd, "a", thinks)).await;
+        assert_eq!(third, Ok(None), "two are open");
+        let (answer, thinks) = tokio::sync::oneshot::channel();
+        answer.send(()).expect("it is waited for");
+        assert_eq!(asks(&crowd, "b", thinks).await, Some(true), "b has a bound of its own");
+        drop(persons.into_iter().map(|answer| answer.send(())).collect::<Vec<_>>());
+        for call in calls {
+            assert_eq!(call.await.expect("it ends"), Some(true));
+        }
+        let turn = Turn::first(crowd.enter(&caller("a")).expect("a place"), AT_ONCE).await.expect("a turn");
+        assert_eq!(turn.aside(std::future::ready(1)).await, Some(1));
+        assert_eq!(crowd.running(), 1, "it was not given back");
+    }
+
     #[tokio::test]
     async fn whoever_has_gone_leaves_nothing_behind() {
         let crowd = Crowd::new(FEW);
@@ -144,7 +264,7 @@ mod tests {
 
     #[test]
     fn the_same_name_in_another_tenant_is_somebody_else() {
-        let crowd = Crowd::new(Bounds { running: 9, running_each: 1, waiting_each: 0 });
+        let crowd = Crowd::new(Bounds { running: 9, running_each: 1, waiting_each: 0, asking_each: 1 });
         let _held = crowd.enter(&caller("a")).expect("a place");
         let elsewhere = Caller { tenant: "other".to_owned(), ..caller("a") };
         assert!(crowd.enter(&caller("a")).is_none() && crowd.enter(&elsewhere).is_some());

@@ -20,7 +20,7 @@ const PAGE_LIFE: Duration = Duration::from_secs(300);
 /// How long a second call waits for a page that its person has open.
 const ENTERING: Duration = Duration::from_secs(15);
 /// The key of the one page of a call.
-const PAGE: &str = "keys";
+pub(super) const PAGE: &str = "keys";
 
 /// What came of showing a page.
 pub(super) enum Entered {
@@ -35,6 +35,11 @@ pub(super) enum Entered {
     },
     /// The client carries the address and calls again.
     Pending(Box<InputRequiredResult>),
+}
+
+/// What is said where the user did not open the page.
+pub(super) fn not_opened(nothing: &str) -> Refusal {
+    Nothing(nothing).not_opened()
 }
 
 /// What is said where nothing was entered: always that nothing was done, then why.

@@ -21,6 +21,7 @@ mod prompts;
 mod resources;
 mod route;
 mod seal;
+mod second_call;
 mod server;
 mod stdio;
 mod streamable;

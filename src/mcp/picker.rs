@@ -61,7 +61,7 @@ pub(super) fn tokens(service: &Service, caller: &Caller, found: &Map<String, Val
         // What is no number cannot be bought.
         E164::try_from(number).ok()?;
         let object = Object::number(number);
-        let token = service.tokens.issue(&Binding { caller, tool: NAME, object: &object }, &price);
+        let token = service.tokens.issue(&Binding { caller, tool: NAME, object: &object }, &price).ok()?;
         Some((number.to_owned(), json!(token)))
     });
     Value::Object(tokens.collect())

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
 use super::instructions::instructions;
 use super::key_pages::{Shown, Unusable};
 use super::route::Service;
@@ -56,6 +58,11 @@ impl Principal {
     pub fn new(tenant: Arc<Tenant>, name: String, rights: Rights) -> Self {
         let caller = Caller { tenant: tenant.name.clone(), principal: name };
         Self { tenant, caller, rights: Arc::new(rights) }
+    }
+
+    /// Counts as work under way until it is dropped: the end of the program waits for it.
+    pub fn work(&self) -> TaskTrackerToken {
+        self.tenant.service.tasks.token()
     }
 
     /// What a page of this principal's shows.

@@ -16,7 +16,7 @@ use tracing::Instrument;
 use super::advice::{self, Stage};
 use super::apps::Views;
 use super::consent::{Asker, Consent};
-use super::crowd::Crowd;
+use super::crowd::{Crowd, Turn};
 use super::key_pages::KeyPages;
 use super::seal::{Keys, Tokens};
 use crate::domain::{
@@ -56,6 +56,32 @@ pub(super) struct Guest {
     pub(super) stop: CancellationToken,
     /// When there must be an answer, whatever was waited for before.
     pub(super) deadline: Instant,
+    /// Its place among all calls; `None` where nobody called.
+    pub(super) turn: Option<Arc<Turn>>,
+}
+
+impl Guest {
+    /// Waits for a person, and for nobody's place meanwhile. Whoever goes on afterwards comes [`Self::back`] first.
+    pub(super) async fn aside<T>(
+        &self,
+        effect: Effect,
+        wait: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        match &self.turn {
+            Some(turn) => turn.aside(wait).await.unwrap_or_else(|| Err(advice::on_questions(effect))),
+            None => wait.await,
+        }
+    }
+
+    /// Takes its place anew after a person was waited for, within this time.
+    pub(super) async fn back(&self, effect: Effect, within: Duration) -> Result<(), Refusal> {
+        let Some(turn) = &self.turn else { return Ok(()) };
+        let there = tokio::select! {
+            there = turn.again(within.min(patience(effect))) => there,
+            () = self.stop.cancelled() => false,
+        };
+        if there { Ok(()) } else { Err(advice::on_overload(effect)) }
+    }
 }
 
 /// A number that a running call makes ours.
@@ -193,7 +219,7 @@ impl Service {
             return refuse(advice::on_overload(effect));
         };
         let (service, stop) = (Arc::clone(self), self.ending.child_token());
-        let guest = Guest {
+        let mut guest = Guest {
             caller: caller.clone(),
             rights: Arc::clone(rights),
             asker,
@@ -201,10 +227,16 @@ impl Service {
             token_for: None,
             stop: stop.clone(),
             deadline: Instant::now() + TIME,
+            turn: None,
         };
         let running = async move {
-            match place.turn(patience(effect)).await {
-                Some(_running) => way(service, arguments, guest).await,
+            match Turn::first(place, patience(effect)).await.map(Arc::new) {
+                Some(turn) => {
+                    guest.turn = Some(Arc::clone(&turn));
+                    let reply = way(service, arguments, guest).await;
+                    drop(turn);
+                    reply
+                }
                 None => refuse(advice::on_overload(effect)),
             }
         };
@@ -307,6 +339,7 @@ impl Service {
             token_for: None,
             stop: self.ending.child_token(),
             deadline: Instant::now() + TIME,
+            turn: None,
         };
         if let Ok(desk) = self.desk(&guest).await {
             reconcile(&desk, &open).await;

@@ -466,7 +466,8 @@ fn stamp(meta: &mut Option<MetaObject>) {
     );
 }
 
-/// How a person can be asked during this call: only as the client declared for this very request.
+/// How a person can be asked during this call: only as the client declared for this very request. What a second call brings
+/// is kept whatever it declares.
 fn asker(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -> Asker {
     let declared = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
     let form = declared.as_ref().is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none());
@@ -475,7 +476,7 @@ fn asker(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -
     let url = declared.is_some_and(|elicitation| elicitation.url.is_some())
         && version.as_ref().is_some_and(|version| *version >= ProtocolVersion::V_2025_11_25);
     let way = match version {
-        Some(version) if (form || url) && version >= ProtocolVersion::V_2026_07_28 => {
+        Some(version) if version >= ProtocolVersion::V_2026_07_28 => {
             AskWay::SecondCall { state: params.request_state.clone(), responses: params.input_responses.clone() }
         }
         Some(version) if (form || url) && version >= ProtocolVersion::V_2025_06_18 => {

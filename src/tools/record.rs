@@ -2,13 +2,18 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use crate::domain::may_be_id;
+use crate::domain::{ClockReading, may_be_id};
 use crate::journal::Journal;
 use crate::truedy::{Clearance, Error};
+
+/// For how long what was read before a change is good for sending it, by the clock that shows the longest time. Longer than any
+/// call lives whose caller waits: what is older was waited for elsewhere, slept through, or is judged by a clock that was set.
+const FRESH: Duration = Duration::from_secs(30);
 
 /// The record of one change.
 pub struct Record {
@@ -23,12 +28,23 @@ pub struct Record {
     last_words: Mutex<Option<Error>>,
     /// 0: none so far.
     status: AtomicU16,
+    /// When what the change relies on began to be read.
+    read_at: Mutex<ClockReading>,
+    /// Whether it was kept here since then, because that is too long ago.
+    kept_stale: AtomicBool,
 }
 
 impl Record {
-    /// Of an operation that has begun.
-    pub fn new(journal: Arc<Journal>, id: Uuid, makes: Option<(String, &'static str)>) -> Arc<Self> {
+    /// Of an operation that has begun, and relies on what was read from then on.
+    pub fn new(
+        journal: Arc<Journal>,
+        id: Uuid,
+        makes: Option<(String, &'static str)>,
+        read_at: ClockReading,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            read_at: Mutex::new(read_at),
+            kept_stale: AtomicBool::new(false),
             journal,
             id,
             makes,
@@ -70,6 +86,17 @@ impl Record {
         self.seen.load(Ordering::Acquire) || self.is_lost()
     }
 
+    /// What the change relies on was read again, from then on.
+    pub fn read_again(&self, at: ClockReading) {
+        *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        self.kept_stale.store(false, Ordering::Release);
+    }
+
+    /// Whether it was kept here because what it relies on was read too long ago: nothing was sent since then.
+    pub fn was_kept_stale(&self) -> bool {
+        self.kept_stale.load(Ordering::Acquire)
+    }
+
     /// Whether its answer was lost.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
@@ -83,17 +110,30 @@ impl Clearance for Record {
 
     fn clear(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
+            let stale =
+                || if self.is_stale() { Err("what it relies on was read too long ago".to_owned()) } else { Ok(()) };
+            stale()?;
             let cleared = if self.is_lost() {
                 self.journal.clear_again(self.id).await
             } else {
                 self.journal.clear(self.id).await
             };
             match cleared {
-                Ok(true) => Ok(()),
+                // The journal may have been waited for.
+                Ok(true) => stale(),
                 Ok(false) => Err("another process took over what was recorded".to_owned()),
                 Err(unavailable) => Err(unavailable.0),
             }
         })
+    }
+
+    fn is_stale(&self) -> bool {
+        let read_at = *self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let stale = read_at.age(&ClockReading::now()) > FRESH;
+        if stale {
+            self.kept_stale.store(true, Ordering::Release);
+        }
+        stale
     }
 
     fn answered(&self, status: u16) {

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use url::Url;
 
-use super::body::{Departure, WatchedBody};
+use super::body::{Departure, WatchedBody, unless_stale};
 use super::error::{Error, NotSent, Saying, request_id};
 use super::limit::{Busy, Limiter, Rate, Share};
 use super::request::{Nature, Request};
@@ -41,6 +41,10 @@ pub trait Clearance: Send + Sync {
 
     /// Asked right before the first byte, each time one is about to leave. An error keeps it here and says why.
     fn clear(&self) -> BoxFuture<'_, Result<(), String>>;
+
+    /// Whether it is too late for the first byte, although leave was given: too much time has gone by, by any clock, since
+    /// what the change relies on was read. Asked again until something has left.
+    fn is_stale(&self) -> bool;
 
     /// Truedy answered the change with this status.
     fn answered(&self, status: u16);
@@ -341,8 +345,19 @@ impl Client {
         let span = telemetry::request(request.method.as_str(), &request.path);
         let exchange = tokio::time::timeout(left, self.receive(builder, request.body_limit)).instrument(span.clone());
         // Once a change may be on its way, nothing stops it.
+        let without_body = request.body.is_none();
         let outcome = if changes {
-            exchange.await
+            let is_stale = || call.clearance.as_ref().is_some_and(|clearance| clearance.is_stale());
+            unless_stale(exchange, &departure, is_stale).await.ok_or_else(|| {
+                telemetry::received(&span, Err("stale"));
+                let why = "what it relies on was read too long ago".to_owned();
+                // Only a body tells that nothing has left.
+                if without_body {
+                    Error::NoVerdict(why, Saying::default())
+                } else {
+                    Error::NotSent(NotSent::NotCleared(why))
+                }
+            })?
         } else {
             stopped(call, exchange).await.ok_or_else(|| {
                 telemetry::received(&span, Err("cancelled"));
@@ -358,7 +373,6 @@ impl Client {
                 Err(_) => Err("timeout"),
             },
         );
-        let without_body = request.body.is_none();
         match outcome {
             Ok(Ok(answer)) => {
                 if let Some(clearance) = call.clearance.as_ref().filter(|_| changes) {

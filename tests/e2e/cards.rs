@@ -281,13 +281,15 @@ async fn what_is_not_known_stops_the_page_too_and_hands_its_token_to_nobody() {
 
 /// A token of the page as the server seals it, made so long ago.
 fn sealed(key: &str, caller: [&str; 2], number: &str, price: &str, age: u64) -> String {
-    let codec = Keys::new(vec![key.as_bytes().to_vec()]).unwrap().codec("truedy-mcp confirmation token");
+    let keys = Keys::new(vec![key.as_bytes().to_vec()]).unwrap().of("sandbox".to_owned());
+    let codec = keys.codec("truedy-mcp confirmation token").unwrap();
     let parts = ["token", caller[0], caller[1], "buy_offer", number, ""];
     let binding: String = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let at = i64::try_from(now - age).unwrap().to_be_bytes();
+    // Of another machine: the wall clock alone tells its age.
     let seen = Sha256::digest(price.as_bytes());
-    let payload = [&[7; 16][..], &seen[..16], &at].concat();
+    let payload = [&[7; 16][..], &seen[..16], &at, &[0; 8]].concat();
     let options = SealOptions::new().associated_data(binding.as_bytes()).ttl(Duration::from_secs(900));
     codec.seal_with(&payload, &options)
 }

@@ -296,14 +296,13 @@ async fn an_answer_in_a_call_of_before_is_not_looked_at() {
 
 #[tokio::test]
 async fn a_yes_to_one_thing_is_no_yes_to_another() {
-    let home = tempfile::tempdir().unwrap();
-    let agent = Agent::with(Human::Agrees).kept_in(home.path()).start().await;
-    let other_process = Agent::with(Human::Agrees).kept_in(home.path()).start().await;
+    let agent = Agent::with(Human::Agrees).start().await;
+    let stranger = Agent::with(Human::Agrees).start().await;
+    let elsewhere = stranger.say("release_number", release(IDLE), None, None).await.state();
     let idle = agent.say("release_number", release(IDLE), None, None).await.state();
     let by_id = agent.say("release_number", release(IDLE_ID), None, None).await.state();
     let imported = agent.say("release_number", release(IDLE_IMPORTED), None, None).await.state();
     let bought = agent.say("purchase_number", json!({ "phone_number": FOR_SALE }), None, None).await.state();
-    let elsewhere = other_process.say("release_number", release(IDLE), None, None).await.state();
     let everything =
         json!({ "confirm": { "action": "accept", "content": { "release": true, "buy": true, "last4": "0110" } } });
     for foreign in [&imported, &by_id, &bought, &elsewhere] {
@@ -317,7 +316,7 @@ async fn a_yes_to_one_thing_is_no_yes_to_another() {
     // One argument more is another call.
     let more = json!({ "number_id": IDLE, "confirm": true, "phone_number": IDLE });
     agent.say("release_number", more, Some(everything.clone()), Some(&idle)).await.state();
-    assert_eq!(agent.leave().await.changes() + other_process.leave().await.changes(), 0);
+    assert_eq!(agent.leave().await.changes() + stranger.leave().await.changes(), 0);
 }
 
 #[tokio::test]

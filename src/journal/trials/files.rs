@@ -211,6 +211,61 @@ async fn who_holds_it_for_too_long_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_process_stays_with_the_file_that_it_opened_first() {
+    let fixture = Fixture::sqlite();
+    let (one, owner) = (fixture.journal(), fixture.journal());
+    let (old, sent) = (one.begins(purchase(&number(1))).await, one.sends(purchase(&number(2))).await);
+    owner.used().await;
+    let (place, aside) = (directory(&fixture).to_owned(), directory(&fixture).with_extension("aside"));
+    let stopped = async |part: &str| {
+        let words = why(&one).await;
+        assert!(words.contains(part) && words.contains("start the program anew"), "{part}: {words}");
+        assert!(one.clear(old).await.is_err() && one.probe().await.is_err(), "{part}");
+    };
+    // The whole directory: it is not made anew.
+    fs::rename(&place, &aside).unwrap();
+    stopped("moved away").await;
+    assert!(!place.exists());
+    // Another journal in its place, which another process has begun.
+    let other = fixture.journal();
+    other.begins(purchase(&number(3))).await;
+    stopped("replaced").await;
+    drop(other);
+    fs::remove_dir_all(&place).unwrap();
+    fs::rename(&aside, &place).unwrap();
+    // What is back is used again, with all that stood in it.
+    assert_eq!((one.clear(old).await, one.state(sent).await), (Ok(true), State::Sent));
+    // The file alone.
+    fs::rename(file(&fixture), &aside).unwrap();
+    stopped("moved away").await;
+    symlink(&aside, file(&fixture)).unwrap();
+    stopped("replaced").await;
+    fs::remove_file(file(&fixture)).unwrap();
+    fs::copy(&aside, file(&fixture)).unwrap();
+    stopped("replaced").await;
+    fs::rename(&aside, file(&fixture)).unwrap();
+    assert_eq!(one.state(old).await, State::Sent);
+    // What SQLite keeps beside it.
+    for beside in ["-wal", "-shm"] {
+        let beside = place.join(format!("journal.sqlite{beside}"));
+        fs::rename(&beside, &aside).unwrap();
+        stopped("beside it").await;
+        fs::rename(&aside, &beside).unwrap();
+        assert_eq!(one.state(old).await, State::Sent);
+    }
+    // Cut off, and whole again.
+    let whole = fs::read(file(&fixture)).unwrap();
+    for length in [0, whole.len() as u64 - 1] {
+        File::options().write(true).open(file(&fixture)).unwrap().set_len(length).unwrap();
+        stopped("cut off").await;
+    }
+    fs::write(file(&fixture), &whole).unwrap();
+    assert_eq!(one.state(old).await, State::Sent);
+    // A process that starts looks at what it finds.
+    assert_eq!(fixture.journal().all().await.len(), 2);
+}
+
+#[tokio::test]
 async fn another_file_in_its_place_is_another_journal() {
     let fixture = Fixture::sqlite();
     let (one, two) = (fixture.journal(), fixture.journal());
@@ -219,15 +274,12 @@ async fn another_file_in_its_place_is_another_journal() {
     for beside in ["", "-wal", "-shm"] {
         fs::remove_file(directory(&fixture).join(format!("journal.sqlite{beside}"))).unwrap();
     }
-    assert_eq!(one.clear(old).await, Ok(false), "what stands in no journal is not sent");
-    let id = two.sends(purchase(&number(2))).await;
-    assert_eq!(one.state(id).await, State::Sent);
-    assert!(mark(&fixture, owner).exists());
-    // And another directory: both show life in it.
-    let moved = directory(&fixture).with_extension("moved");
-    fs::rename(directory(&fixture), &moved).unwrap();
-    let id = one.sends(purchase(&number(3))).await;
-    assert_eq!(two.state(id).await, State::Sent);
+    assert!(one.clear(old).await.is_err(), "what stands in no journal is not sent");
+    // Whoever starts now begins anew; whoever has the old one open does not join in.
+    let next = fixture.journal();
+    next.sends(purchase(&number(2))).await;
+    assert_eq!(next.all().await.len(), 1);
+    assert!(why(&one).await.contains("replaced") && why(&two).await.contains("replaced"));
     assert!(mark(&fixture, owner).exists() && mode(directory(&fixture)) == 0o700);
 }
 

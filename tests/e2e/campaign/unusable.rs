@@ -185,7 +185,11 @@ fn a_journal_that_is_taken_away_is_noticed() {
     for file in fs::read_dir(home.path()).unwrap() {
         fs::remove_file(file.unwrap().path()).unwrap();
     }
-    // A new one is begun; nothing is written to the one that nobody will ever read.
+    // None is begun in silence, with limits that are free again: that takes a start.
+    assert_eq!(wire.call("purchase_number", buy("+14155550172")).status(), "journal_unavailable");
+    assert_eq!((upstream.changes(), fs::read_dir(home.path()).unwrap().count()), (1, 0));
+    drop(wire);
+    let mut wire = open(&upstream, home.path(), &[]);
     assert_eq!(wire.call("purchase_number", buy("+14155550172")).status(), "purchased");
     assert_eq!(super::scene::only(home.path())["number"], json!("+14155550172"));
 }

@@ -1,0 +1,136 @@
+//! The key for confirmations that stands beside the journal: what one process seals, the next one of the same user opens.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::KEY_LIMIT;
+use super::private::private_bytes;
+use crate::domain::{hex, unguessable};
+use crate::journal::private_directory;
+
+/// Its name in the directory of the journal.
+const FILE: &str = "state.key";
+
+/// Where it stands.
+pub fn state_key_in(directory: &Path) -> PathBuf {
+    directory.join(FILE)
+}
+
+/// The keys that stand in this directory; one is made if there is none. An error names the file and says what is wrong with it.
+///
+/// A file that others could have read or changed is refused and never replaced: a key of this process's own in its place would
+/// make every token of another process a wrong one, in silence.
+pub fn kept_keys(directory: &Path) -> Result<Vec<Vec<u8>>, String> {
+    let file = state_key_in(directory);
+    let wrong = |why: String| format!("{} cannot be used: {why}", file.display());
+    private_directory(directory).map_err(|error| wrong(error.to_string()))?;
+    if fs::symlink_metadata(&file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        make(directory, &file).map_err(|error| wrong(error.to_string()))?;
+    }
+    let bytes = private_bytes(&file, KEY_LIMIT).map_err(wrong)?;
+    keys_in(bytes).map_err(|why| wrong(why.to_owned()))
+}
+
+/// Makes the file, whole from the moment it has its name. Of several processes at once, one makes it and all read that one.
+fn make(directory: &Path, file: &Path) -> io::Result<()> {
+    let fresh = directory.join(format!("{FILE}.{}", hex(&unguessable()).get(..16).unwrap_or_default()));
+    let mut options = OpenOptions::new();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let made = options.open(&fresh).and_then(|mut open| {
+        open.write_all(format!("{}\n", hex(&unguessable())).as_bytes())?;
+        open.sync_all()?;
+        match fs::hard_link(&fresh, file) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            // Not every file system has links: there the last one to come makes the key, and all read that one from then on.
+            Err(_) => fs::rename(&fresh, file),
+            Ok(()) => Ok(()),
+        }
+    });
+    drop(fs::remove_file(&fresh));
+    made
+}
+
+/// Lines of text are keys of their own, the one that seals first; anything else is one key. One or two, of at least 32 bytes.
+pub(super) fn keys_in(bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, &'static str> {
+    let keys: Vec<Vec<u8>> = match std::str::from_utf8(&bytes) {
+        Ok(text) => {
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            lines.map(|line| line.as_bytes().to_vec()).collect()
+        }
+        Err(_) => vec![bytes],
+    };
+    match keys.len() {
+        1 | 2 if keys.iter().all(|key| key.len() >= 32) => Ok(keys),
+        0..=2 => Err("a key has at least 32 bytes, for example from `openssl rand -hex 32`"),
+        _ => Err("it holds one key, or two on two lines, for example from `openssl rand -hex 32`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_at_once_end_with_one_key() {
+        for _ in 0..20 {
+            let home = tempfile::tempdir().expect("a directory");
+            let state = home.path().join("state");
+            let barrier = std::sync::Barrier::new(8);
+            let keys: Vec<_> = std::thread::scope(|scope| {
+                let one = || {
+                    barrier.wait();
+                    kept_keys(&state).expect("a key")
+                };
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+                threads.into_iter().map(|thread| thread.join().expect("it ends")).collect()
+            });
+            assert!(keys.iter().all(|key| *key == keys[0]) && keys[0][0].len() == 64);
+            assert_eq!(fs::read_dir(&state).expect("a directory").count(), 1, "nothing else is left");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_others_could_know_or_change_is_refused_and_left_alone() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let home = tempfile::tempdir().expect("a directory");
+        let (state, file) = (home.path().join("state"), home.path().join("state").join(FILE));
+        let keys = kept_keys(&state).expect("a key");
+        assert_eq!(fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&state).expect("a directory").permissions().mode() & 0o777, 0o700);
+        assert_eq!(kept_keys(&state), Ok(keys.clone()));
+        let why = |part: &str| {
+            let error = kept_keys(&state).expect_err(part);
+            assert!(error.contains(part) && error.contains(FILE), "{error}");
+        };
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("mode");
+        mode(&file, 0o640);
+        why("chmod 600");
+        mode(&file, 0o600);
+        mode(&state, 0o770);
+        why("chmod 700");
+        mode(&state, 0o700);
+        assert_eq!(kept_keys(&state), Ok(keys));
+        fs::rename(&file, home.path().join("key")).expect("moved");
+        symlink(home.path().join("key"), &file).expect("a link");
+        why("not a regular file");
+        // A link to nothing is no file that is not there.
+        fs::remove_file(home.path().join("key")).expect("removed");
+        why("not a regular file");
+        fs::remove_file(&file).expect("removed");
+        for (text, part) in [("short", "at least 32 bytes"), ("", "at least 32 bytes")] {
+            fs::write(&file, text).expect("written");
+            mode(&file, 0o600);
+            why(part);
+            assert_eq!(fs::read_to_string(&file).expect("a file"), text, "it is left alone");
+        }
+        let line = "0123456789abcdef0123456789abcdef\n";
+        fs::write(&file, line.repeat(3)).expect("written");
+        why("one key, or two");
+        fs::write(&file, line.repeat(2)).expect("written");
+        assert_eq!(kept_keys(&state).map(|keys| keys.len()), Ok(2));
+    }
+}
