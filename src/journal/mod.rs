@@ -2,13 +2,18 @@
 
 mod address;
 mod book;
+mod caps;
+mod clocks;
 mod layout;
 mod ledger;
+mod nonces;
 mod operation;
 mod passfile;
 mod point;
 mod postgres;
+mod refusals;
 mod sqlite;
+mod sqlite_copy;
 mod store;
 mod tls;
 #[cfg(test)]
