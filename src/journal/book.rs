@@ -133,9 +133,9 @@ impl Journal {
 
     /// Whether what the account does not show proves anything about an operation: it began under the same key, or in the
     /// organization that the rows of the account name today.
-    pub fn is_of_this_account(&self, operation: &Operation, organization: Option<&str>) -> bool {
-        operation.account == self.account
-            || (organization.is_some() && operation.organization.as_deref() == organization)
+    pub fn is_of_this_account(&self, operation: &Operation) -> bool {
+        let known = self.organization.lock().unwrap_or_else(PoisonError::into_inner);
+        operation.account == self.account || (known.is_some() && operation.organization == *known)
     }
 
     /// For how long the answer of an operation has been lost, as the most cautious clock says; 0 where none is believed.
@@ -357,6 +357,11 @@ impl Journal {
             async move { ledger::count_lost(transaction, &tenant, &account).await }.boxed()
         });
         counted.await.0
+    }
+
+    /// How many operations of anybody are unresolved.
+    pub async fn count_all_unresolved(&self) -> Outcome<usize> {
+        self.decide(Lasting::Soon, |transaction| ledger::count_all_lost(transaction).boxed()).await.0
     }
 
     /// Unresolved operations of the tenant, those of processes that are gone included: the first thousand. Numbers they would

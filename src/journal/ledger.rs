@@ -505,6 +505,12 @@ pub(super) async fn count_lost(transaction: &mut dyn Transaction, tenant: &str, 
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
+/// How many operations of anybody are unresolved.
+pub(super) async fn count_all_lost(transaction: &mut dyn Transaction) -> Outcome<usize> {
+    let count = number(transaction, "SELECT count(*) FROM operations WHERE state = 'unknown'", &[]).await?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 /// What an operator found out elsewhere. `None` if there is no such operation; it is changed only if it is unresolved.
 pub(super) async fn resolve(
     transaction: &mut dyn Transaction,

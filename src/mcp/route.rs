@@ -206,6 +206,8 @@ impl Service {
                 None => refuse(advice::on_overload(effect)),
             }
         };
+        // Whoever drops this call went away, as one who cancels it.
+        let left = stop.clone().drop_guard();
         let mut task = self.tasks.spawn(running.in_current_span());
         let finished = tokio::select! {
             finished = &mut task => finished,
@@ -214,6 +216,7 @@ impl Service {
                 task.await
             }
         };
+        left.disarm();
         // What comes back is without secrets already: the way of a tool takes them out while it knows them.
         finished.unwrap_or_else(|_| refuse(advice::on_fault(effect)))
     }

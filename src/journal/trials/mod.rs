@@ -1,9 +1,13 @@
 //! The journal as its users meet it, over every store; and what each store must stand on its own.
 
 mod cases;
+mod clocks;
 mod doubt;
 mod files;
+mod layouts;
+mod leaving;
 mod model;
+mod refusals;
 mod server;
 mod stores;
 
@@ -146,8 +150,13 @@ impl Journal {
 
     /// Lets time pass for all that is kept.
     async fn wait(&self, ms: i64) {
-        let columns = ["begun_at", "sent_at", "lost_at", "ended_at", "acknowledged_at"];
-        let set: Vec<String> = columns.iter().map(|column| format!("{column} = {column} - {ms}")).collect();
-        self.sql(format!("UPDATE operations SET {}", set.join(", "))).await;
+        let set = |columns: &[&str]| {
+            let set: Vec<String> = columns.iter().map(|column| format!("{column} = {column} - {ms}")).collect();
+            set.join(", ")
+        };
+        let columns =
+            ["begun_at", "sent_at", "lost_at", "ended_at", "acknowledged_at", "begun_up", "lost_up", "ended_up"];
+        self.sql(format!("UPDATE operations SET {}", set(&columns))).await;
+        self.sql(format!("UPDATE nonces SET {}", set(&["used_at", "used_up"]))).await;
     }
 }
