@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, logging, open, print};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings, TenantSettings};
 use crate::domain::{Redactor, Secret};
-use crate::journal::{Journal, Place, Query, State};
+use crate::journal::{Journal, Operation, Place, Query, State};
 use crate::mcp::Catalog;
 use crate::truedy::{Call, Client, Error, NotSent, Reply, Request};
 

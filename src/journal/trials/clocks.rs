@@ -95,10 +95,8 @@ async fn holds(journal: &Journal, id: Uuid, at: u32) {
         assert_eq!(journal.stops(capped(900)).await, Stop::Cap(1));
         let spend = Intent { price: money("0.01 USD"), spend: money("1.00 USD"), ..purchase(&number(900)) };
         assert!(matches!(journal.stops(spend).await, Stop::Spend(_)));
-        for tool in ["purchase_number", "import_number"] {
-            let again = journal.stops(Intent { tool, ..purchase(&number(at)) }).await;
-            assert!(matches!(&again, Stop::JustDone(one) if one.id == id.to_string()), "{again:?}");
-        }
+        let again = journal.stops(purchase(&number(at))).await;
+        assert!(matches!(&again, Stop::JustDone(one) if one.id == id.to_string()), "{again:?}");
         journal.prune().await.unwrap();
         assert_eq!(journal.state(id).await, State::Done);
     }

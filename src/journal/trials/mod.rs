@@ -148,6 +148,14 @@ impl Journal {
         self.run(move |transaction| Box::pin(async move { transaction.execute(&sql, &[]).await })).await.unwrap()
     }
 
+    /// Sets the wall clock, as all that is kept sees it.
+    async fn jump(&self, ms: i64) {
+        let columns = ["begun_at", "sent_at", "lost_at", "ended_at", "acknowledged_at"];
+        let set: Vec<String> = columns.iter().map(|column| format!("{column} = {column} - {ms}")).collect();
+        self.sql(format!("UPDATE operations SET {}", set.join(", "))).await;
+        self.sql(format!("UPDATE nonces SET used_at = used_at - {ms}")).await;
+    }
+
     /// Lets time pass for all that is kept.
     async fn wait(&self, ms: i64) {
         let set = |columns: &[&str]| {
