@@ -280,6 +280,9 @@ impl Operation {
         add("request_id", self.request_id.clone());
         add("begun_at", Some(moment(self.begun_at)));
         add("ended_at", self.ended_at.map(moment));
+        if self.abandoned && matches!(self.state, State::Begun | State::Sent) {
+            row.insert("waited_for".to_owned(), json!(false));
+        }
         row
     }
 }
