@@ -12,11 +12,12 @@ use uuid::Uuid;
 
 use super::address::PostgresPlace;
 use super::clocks::{Clock, SystemClock, Times, Watch};
-use super::ledger::{self, Late, Writer};
+use super::ledger::{self, Late};
 use super::operation::{Ending, Intent, Operation, Query, Refused, Standing, Stop};
 use super::point::{Point, reach};
 use super::postgres::Postgres;
 use super::refusals;
+use super::row::Writer;
 use super::sqlite::Sqlite;
 use super::store::{Lasting, Outcome, Store, Transaction, Unavailable, Work};
 use crate::domain::{Caller, ServerTime};

@@ -1,8 +1,8 @@
 //! What counts against a cap, and for how long a number that was made ours is not made ours again.
 
 use super::clocks::{Now, Use};
-use super::ledger::{number, select};
 use super::operation::{Intent, Operation};
+use super::row::{number, select};
 use super::store::{Outcome, Transaction, Value};
 use crate::domain::{Caller, Money};
 

@@ -12,6 +12,7 @@ mod passfile;
 mod point;
 mod postgres;
 mod refusals;
+mod row;
 mod sqlite;
 mod sqlite_copy;
 mod store;

@@ -1,7 +1,7 @@
 //! Answers that were given: each counts once. A used nonce outlives its operation, and the state or token that it came with.
 
 use super::clocks::{Now, Use};
-use super::ledger::number;
+use super::row::number;
 use super::store::{Outcome, Transaction};
 use crate::domain::Caller;
 

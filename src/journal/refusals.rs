@@ -1,8 +1,8 @@
 //! Refusals by policy and gate: equal ones are counted in one row, and nobody's push out another's.
 
-use super::ledger::{NEXT_REV, NewRow, Writer};
 use super::nonces;
 use super::operation::{Refused, State};
+use super::row::{NEXT_REV, NewRow, Writer};
 use super::store::{Outcome, Transaction};
 use crate::domain::digest_of;
 

@@ -3,7 +3,7 @@
 //! Each process holds a lock on a small file beside it for as long as it lives; the kernel lets go of it whatever ends the
 //! process, so that the others see at once which operations nobody waits for any more.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +15,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 
 use super::clocks::{Clock, SystemClock};
+use super::sqlite_copy::make_file;
 use super::store::{Lasting, Outcome, Row, Store, Transaction, Unavailable, Value, Work, new_owner};
 use super::{layout, sqlite_copy};
 
@@ -426,18 +427,6 @@ fn private_file(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes a file that was not there, for us alone.
-pub(super) fn make_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create_new(true).read(true).write(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options.open(path)
 }
 
 #[cfg(unix)]

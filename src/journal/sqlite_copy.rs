@@ -1,12 +1,10 @@
 //! A copy of the journal's file, made before a newer layout changes it: the way back for an operator.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
-
-use super::sqlite::make_file;
 
 /// How many copies of one layout are kept at most; each holds something that the others may not.
 const MOST: usize = 9;
@@ -79,4 +77,16 @@ fn sync_directory(file: &Path) -> io::Result<()> {
         Some(directory) if cfg!(unix) => File::open(directory)?.sync_all(),
         _ => Ok(()),
     }
+}
+
+/// Makes a file that was not there, for us alone.
+pub(super) fn make_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create_new(true).read(true).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
 }
