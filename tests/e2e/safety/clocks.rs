@@ -119,6 +119,8 @@ fn a_clock_that_is_set_makes_no_release_a_refused_one() {
         first.send_call("release_number", json!({ "number_id": id, "confirm": true }));
         upstream.wait_for(RELEASE, 1);
         first.running.kill();
+        // Whoever looks first, under the right clock, writes down that it was lost.
+        assert_eq!(operations(home.path())[0]["state"], json!("unknown"));
         let mut wire = Wire::open(under(keeper(&upstream, home.path()), &library, jump), Era::Modern);
         for _ in 0..2 {
             let listed = wire.call("list_operations", json!({}));
