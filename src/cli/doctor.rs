@@ -1,5 +1,6 @@
 //! `truedy-mcp doctor`: is everything in place? Each finding says what to do.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::{Exit, logging, open, print};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings, TenantSettings, kept_keys, state_key_in};
 use crate::domain::{Redactor, Secret};
 use crate::guard::Policy;
-use crate::journal::{Journal, Place, Query, State};
+use crate::journal::{Journal, Operation, Place, Query, State};
 use crate::mcp::Catalog;
 use crate::truedy::{Call, Client, Error, NotSent, Reply, Request};
 
@@ -85,9 +86,13 @@ pub(super) fn run(settings: &Settings, arguments: &DoctorArgs) -> Result<Exit, C
 
 async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> Report {
     let mut report = Report { tenant: None, checks: Vec::new(), exit: Exit::Fine };
+    let mut accounts = BTreeMap::new();
     match settings.tenants() {
         Ok(tenants) => {
             for tenant in tenants {
+                if let Ok(Some(key)) = tenant.key() {
+                    accounts.insert(tenant.name.clone(), tenant.settings.account(&key));
+                }
                 report.tenant = settings.config.is_some().then(|| tenant.name.clone());
                 account(&tenant, redactor, &mut report).await;
             }
@@ -100,7 +105,7 @@ async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> Report {
     }
     proxy(settings, &mut report);
     state_dir(settings, &mut report);
-    journal(settings, redactor, &mut report).await;
+    journal(settings, redactor, &accounts, &mut report).await;
     state_key(settings, &mut report);
     report
 }
@@ -355,8 +360,13 @@ fn state_dir(settings: &Settings, report: &mut Report) {
     }
 }
 
-/// The journal is opened, read and written: without it nothing is changed.
-async fn journal(settings: &Settings, redactor: &Arc<Redactor>, report: &mut Report) {
+/// The journal is opened, read and written: without it nothing is changed. `accounts`: whose key is which, by tenant.
+async fn journal(
+    settings: &Settings,
+    redactor: &Arc<Redactor>,
+    accounts: &BTreeMap<String, String>,
+    report: &mut Report,
+) {
     let place = match settings.journal_place() {
         Ok(place) => place,
         Err(error) => {
@@ -381,17 +391,15 @@ async fn journal(settings: &Settings, redactor: &Arc<Redactor>, report: &mut Rep
     };
     // Whatever account they are of: a key may have been replaced since.
     let journal = Journal::new(place, String::new());
-    let written = journal.probe().await;
-    let open = Query { state: Some(State::Unknown), limit: 1_000, ..Query::default() };
-    match written.and(journal.find(open).await) {
-        Ok(open) if !open.is_empty() => {
-            let found = format!("{found}; {} unresolved", open.len());
-            report.add(
-                "journal",
-                Health::Notice,
-                found,
-                Some("Look at them with truedy-mcp operations, and resolve them."),
-            );
+    let written = match journal.probe().await {
+        Ok(()) => journal.count_all_unresolved().await,
+        Err(error) => Err(error),
+    };
+    match written {
+        Ok(open) if open > 0 => {
+            let found = format!("{found}; {open} unresolved{}", under_another_key(&journal, accounts).await);
+            let todo = "Look at them with truedy-mcp operations, and resolve them.";
+            report.add("journal", Health::Notice, found, Some(todo));
         }
         Ok(_) if forgetful => {
             let todo = "Leave out --journal memory to keep what was bought, and what is not known, beyond the end of the program.";
@@ -402,6 +410,19 @@ async fn journal(settings: &Settings, redactor: &Arc<Redactor>, report: &mut Rep
             report.add("journal", Health::Bad, format!("{found}: {error}"), Some(todo));
             report.fail(Exit::Failed);
         }
+    }
+}
+
+/// How many unresolved operations began under a key that is not the tenant's key today: what the account does not show proves
+/// nothing about them.
+async fn under_another_key(journal: &Journal, accounts: &BTreeMap<String, String>) -> String {
+    let open = Query { state: Some(State::Unknown), limit: 1_000, ..Query::default() };
+    let open = journal.find(open).await.unwrap_or_default();
+    let other =
+        |operation: &&Operation| accounts.get(&operation.tenant).is_some_and(|account| *account != operation.account);
+    match open.iter().filter(other).count() {
+        0 => String::new(),
+        n => format!(", {n} of them begun under another key than today's"),
     }
 }
 

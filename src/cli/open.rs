@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::complain;
 use crate::config::{ConfigError, Settings, TenantSettings, kept_keys};
-use crate::domain::{Caller, CarrierProfiles, Redactor, Refusal, Secret, Status};
+use crate::domain::{Caller, CarrierProfiles, Redactor, Refusal, Secret, ServerTime, Status};
 use crate::journal::{Journal, Place};
 use crate::mcp::{Bounds, Catalog, Crowd, KeyPages, Keys, Parts, Service, Tenant, Upstream};
 use crate::sandbox::{KEY, Sandbox};
@@ -30,7 +30,8 @@ pub(super) fn service(
     let account = key.as_ref().map_or_else(|| settings.mode().to_owned(), |key| settings.account(key));
     hold(key.as_ref(), redactor);
     let (keys, crowd) = (keys(settings)?.of(account.clone()), Crowd::new(Bounds::ALONE));
-    let (journal, upstream) = (open_journal(settings, redactor, account)?, upstream(settings, key, redactor)?);
+    let journal = open_journal(settings, redactor, account)?;
+    let upstream = upstream(settings, key, (redactor, &journal.server_time()))?;
     let (carriers, redactor) = (CarrierProfiles::new(tenant.carriers, Arc::clone(redactor)), Arc::clone(redactor));
     Ok(Service::new(Parts { policy, upstream, journal, keys, redactor, crowd, carriers, pages }))
 }
@@ -55,7 +56,7 @@ pub(super) fn tenants(
             None if name == Caller::local().tenant => own.mode().to_owned(),
             None => format!("{} {name}", own.mode()),
         };
-        let (keys, journal) = (keys.of(account.clone()), shared.of(account));
+        let (keys, journal) = (keys.of(account.clone()), shared.of(name.clone(), account));
         if name != Caller::local().tenant && !own.ephemeral && own.sandbox {
             own.state_dir = Some(own.state_dir()?.join("tenants").join(&name));
         }
@@ -64,7 +65,7 @@ pub(super) fn tenants(
         // The key of one must show to nobody.
         hold(key.as_ref(), redactor);
         let redactor = redactor.apart();
-        let upstream = upstream(&own, key, &redactor)?;
+        let upstream = upstream(&own, key, (&redactor, &journal.server_time()))?;
         let carriers = CarrierProfiles::new(carriers, Arc::clone(&redactor));
         let (crowd, pages) = (Arc::clone(&crowd), Arc::clone(&pages));
         let service = Service::new(Parts { policy, upstream, journal, keys, redactor, crowd, carriers, pages });
@@ -119,9 +120,13 @@ fn keys(settings: &Settings) -> Result<Keys, ConfigError> {
     }
 }
 
-fn upstream(settings: &Settings, key: Option<Secret>, redactor: &Arc<Redactor>) -> Result<Upstream, ConfigError> {
+fn upstream(
+    settings: &Settings,
+    key: Option<Secret>,
+    (redactor, time): (&Arc<Redactor>, &Arc<ServerTime>),
+) -> Result<Upstream, ConfigError> {
     if settings.sandbox {
-        return sandboxed(settings, redactor);
+        return sandboxed(settings, (redactor, time));
     }
     if settings.ephemeral || !settings.fault.is_empty() || settings.ledger.is_some() {
         let sentence = "--fault, --ephemeral and --ledger are for the sandbox, and without --sandbox this would work on a live account: add --sandbox or leave them out.";
@@ -133,27 +138,34 @@ fn upstream(settings: &Settings, key: Option<Secret>, redactor: &Arc<Redactor>) 
         return Ok(Upstream::NoKey);
     };
     let setup = settings.setup(key)?;
-    let redactor = Arc::clone(redactor);
+    let (redactor, time) = (Arc::clone(redactor), Arc::clone(time));
     Ok(Upstream::lazy(move || {
-        let made = client(setup.clone(), &redactor);
+        let made = client(setup.clone(), (&redactor, &time));
         Box::pin(async move { made })
     }))
 }
 
-fn client(setup: Setup, redactor: &Arc<Redactor>) -> Result<Arc<Client>, Refusal> {
-    Client::new(setup, Arc::clone(redactor)).map(Arc::new).map_err(|error| {
+/// A client that tells the journal what time it is there.
+fn client(setup: Setup, (redactor, time): (&Arc<Redactor>, &Arc<ServerTime>)) -> Result<Arc<Client>, Refusal> {
+    let made = Client::new(setup, Arc::clone(redactor)).map(|client| Arc::new(client.telling(Arc::clone(time))));
+    made.map_err(|error| {
         Refusal::new(Status::InternalError, format!("Nothing was sent. The client could not be made: {error}."))
     })
 }
 
 /// The embedded sandbox, started in this process at the first call that needs it.
-fn sandboxed(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Upstream, ConfigError> {
+fn sandboxed(
+    settings: &Settings,
+    (redactor, time): (&Arc<Redactor>, &Arc<ServerTime>),
+) -> Result<Upstream, ConfigError> {
     settings.sandbox(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     let key = Secret::new(KEY.to_owned()).map_err(ConfigError)?;
     hold(Some(&key), redactor);
     let (settings, redactor, kept) = (settings.clone(), Arc::clone(redactor), Arc::new(Mutex::new(None)));
+    let time = Arc::clone(time);
     Ok(Upstream::lazy(move || {
         let (settings, redactor, kept, key) = (settings.clone(), Arc::clone(&redactor), Arc::clone(&kept), key.clone());
+        let time = Arc::clone(&time);
         Box::pin(async move {
             let fault = |error: &dyn std::fmt::Display| {
                 Refusal::new(
@@ -165,7 +177,8 @@ fn sandboxed(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Upstream, 
                 settings.sandbox(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).map_err(|error| fault(&error))?;
             let sandbox = Sandbox::start(options).await.map_err(|error| fault(&error))?;
             let local = Settings { base_url: sandbox.base_url(), upstream_proxy: None, ca_file: None, ..settings };
-            let client = local.setup(key).map_err(|error| fault(&error)).and_then(|setup| client(setup, &redactor))?;
+            let client =
+                local.setup(key).map_err(|error| fault(&error)).and_then(|setup| client(setup, (&redactor, &time)))?;
             // It lives as long as the service does.
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(sandbox);
             Ok(client)

@@ -193,12 +193,13 @@ fn line(operation: &Operation) -> String {
     let what = operation.outcome.as_deref().unwrap_or("-");
     let rule = operation.rule.as_ref().map(|rule| format!(" ({rule})")).unwrap_or_default();
     let direction = operation.object.direction.as_ref().map(|way| format!(" {way}")).unwrap_or_default();
+    let times = if operation.times > 1 { format!(" ×{}", operation.times) } else { String::new() };
     // Whoever is alone need not be told so.
     let caller = Caller { tenant: operation.tenant.clone(), principal: operation.principal.clone() };
     let whose =
         if caller == Caller::local() { String::new() } else { format!("  {}/{}", caller.tenant, caller.principal) };
     format!(
-        "{}  {:<7}  {:<15}  {}{direction}  {what}{rule}  {}{whose}\n",
+        "{}  {:<7}  {:<15}  {}{direction}  {what}{rule}{times}  {}{whose}\n",
         moment(operation.begun_at),
         operation.state,
         operation.tool,

@@ -33,7 +33,7 @@ pub use argument::{Argument, Problem};
 pub use caller::Caller;
 pub use carrier::{AccountSid, ProviderType, SipServer, SipUsername};
 pub use choice::{Direction, NumberType, OperationState};
-pub use clock::{ClockReading, boot_id};
+pub use clock::{BootTime, ClockReading, ServerTime, boot_id, steady_ms};
 pub use confirmation::{Ceiling, ConfirmationToken, Moment, OperationId, OperationIds};
 pub use digest::{digest_of, hex, unguessable};
 pub use id::{AgentId, AgentRef, NumberId, NumberRef, may_be_id};

@@ -4,19 +4,23 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use super::address::PostgresPlace;
+use super::clocks::{Clock, SystemClock, Times, Watch};
 use super::ledger::{self, Late};
 use super::operation::{Ending, Intent, Operation, Query, Refused, Standing, Stop};
 use super::point::{Point, reach};
 use super::postgres::Postgres;
+use super::refusals;
+use super::row::Writer;
 use super::sqlite::Sqlite;
 use super::store::{Lasting, Outcome, Store, Transaction, Unavailable, Work};
-use crate::domain::Caller;
+use crate::domain::{Caller, ServerTime};
 
 /// Where a journal is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +47,12 @@ impl fmt::Display for Place {
 /// The journal of one account.
 pub struct Journal {
     pub(super) store: Arc<dyn Store>,
+    tenant: String,
     account: String,
+    /// Truedy's organization, once rows of the account have named it.
+    organization: Mutex<Option<String>>,
+    watch: Arc<Watch>,
+    server_time: Arc<ServerTime>,
     awaited: Mutex<Awaiting>,
     /// What could not be written when it was known: written first in the next transaction that anything is decided in.
     late: Mutex<Vec<Late>>,
@@ -77,23 +86,75 @@ pub struct Awaited {
 }
 
 impl Journal {
-    /// A journal; nothing is opened yet. `account` tells Truedy accounts apart: a digest of the key.
+    /// The journal of the one caller's account; nothing is opened yet. `account` tells Truedy's keys apart: a digest.
     pub fn new(place: Place, account: String) -> Arc<Self> {
+        Self::by(Arc::new(SystemClock), place, account)
+    }
+
+    /// The same, going by these clocks.
+    pub(super) fn by(clock: Arc<dyn Clock>, place: Place, account: String) -> Arc<Self> {
         let store: Arc<dyn Store> = match place {
-            Place::Memory => Arc::new(Sqlite::in_memory()),
-            Place::Directory(directory) => Arc::new(Sqlite::in_directory(directory)),
+            Place::Memory => Arc::new(Sqlite::in_memory(Arc::clone(&clock))),
+            Place::Directory(directory) => Arc::new(Sqlite::in_directory(directory, Arc::clone(&clock))),
             Place::Postgres(place) => Arc::new(Postgres::new(place)),
         };
-        Self::over(store, account)
+        Self::over(store, Arc::new(Watch::new(clock)), (Caller::local().tenant, account))
     }
 
-    /// The journal of another account, kept in the same place by the same connections.
-    pub fn of(&self, account: String) -> Arc<Self> {
-        Self::over(Arc::clone(&self.store), account)
+    /// The journal of a tenant's account, kept in the same place by the same connections.
+    pub fn of(&self, tenant: String, account: String) -> Arc<Self> {
+        Self::over(Arc::clone(&self.store), Arc::clone(&self.watch), (tenant, account))
     }
 
-    pub(super) fn over(store: Arc<dyn Store>, account: String) -> Arc<Self> {
-        Arc::new(Self { store, account, awaited: Mutex::default(), late: Mutex::default() })
+    pub(super) fn over(store: Arc<dyn Store>, watch: Arc<Watch>, (tenant, account): (String, String)) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            tenant,
+            account,
+            organization: Mutex::default(),
+            watch,
+            server_time: Arc::default(),
+            awaited: Mutex::default(),
+            late: Mutex::default(),
+        })
+    }
+
+    /// Where the client of this account notes what time Truedy's answers state: a clock that is believed.
+    pub fn server_time(&self) -> Arc<ServerTime> {
+        Arc::clone(&self.server_time)
+    }
+
+    /// Rows of the account named this organization.
+    pub fn note_organization(&self, organization: &str) {
+        let mut known = self.organization.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_deref() != Some(organization) {
+            *known = Some(organization.to_owned());
+        }
+    }
+
+    /// Whether what the account does not show proves anything about an operation: it began under the same key, or in the
+    /// organization that the rows of the account name today.
+    pub fn is_of_this_account(&self, operation: &Operation) -> bool {
+        let known = self.organization.lock().unwrap_or_else(PoisonError::into_inner);
+        operation.account == self.account || (known.is_some() && operation.organization == *known)
+    }
+
+    /// For how long the answer of an operation has been lost, as the most cautious clock says; 0 where none is believed.
+    pub async fn lost_for(&self, operation: &Operation) -> Duration {
+        let (times, operation) = (self.times(), operation.clone());
+        let since = self.run(move |transaction| {
+            async move {
+                let now = times.at(transaction).await?;
+                let boot = operation.lost_up.as_ref().map(|(boot, up)| (boot.as_str(), *up));
+                Ok(operation.lost_at.map_or(0, |at| now.since(at, boot)))
+            }
+            .boxed()
+        });
+        Duration::from_millis(u64::try_from(since.await.unwrap_or(0)).unwrap_or(0))
+    }
+
+    fn times(&self) -> Times {
+        self.watch.look(self.store.has_own_clock(), &self.server_time)
     }
 
     /// What it is kept in: `sqlite`, `postgres` or `memory`.
@@ -145,13 +206,14 @@ impl Journal {
         work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<T>> + Send + 'static,
     ) -> (Outcome<T>, bool) {
         let (own, late) = (self.store.owner(), self.late.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let times = self.times();
         let written = late.clone();
         let decided = self.attempt(lasting, move |transaction| {
             async move {
                 for one in &late {
-                    ledger::write_late(transaction, one).await?;
+                    ledger::write_late(transaction, one, &times).await?;
                 }
-                ledger::recover(transaction, own).await?;
+                ledger::recover(transaction, own, &times).await?;
                 work(transaction).await
             }
             .boxed()
@@ -171,10 +233,12 @@ impl Journal {
         flight: Option<String>,
         nonce: Option<String>,
     ) -> Outcome<Standing> {
-        let caller = caller.clone();
+        let (caller, times) = (caller.clone(), self.times());
         let standing = self.decide(Lasting::Soon, move |transaction| {
-            async move { ledger::standing(transaction, &caller, tool, flight.as_deref(), nonce.as_deref()).await }
-                .boxed()
+            let standing = async move {
+                ledger::standing(transaction, &caller, tool, flight.as_deref(), nonce.as_deref(), &times).await
+            };
+            standing.boxed()
         });
         standing.await.0
     }
@@ -182,10 +246,10 @@ impl Journal {
     /// Begins an operation, or says what stops it.
     pub async fn begin(&self, intent: Intent) -> Outcome<Option<Stop>> {
         reach(Point::Planned);
-        let (account, own, id) = (self.account.clone(), self.store.owner(), intent.id.to_string());
+        let (id, writer) = (intent.id.to_string(), self.writer());
         let (begun, in_doubt) = self
             .decide(Lasting::Soon, move |transaction| {
-                async move { ledger::begin(transaction, &intent, &account, own).await }.boxed()
+                async move { ledger::begin(transaction, &intent, &writer.borrow()).await }.boxed()
             })
             .await;
         if begun == Ok(None) {
@@ -235,8 +299,9 @@ impl Journal {
             self.await_number(number, Awaited { id: id.to_string(), tool: tool.to_owned() });
         }
         let late = Late::Lost { id: id.to_string(), upstream_status: status, request_id };
-        let written = late.clone();
-        let lost = self.run(move |transaction| async move { ledger::write_late(transaction, &written).await }.boxed());
+        let (written, times) = (late.clone(), self.times());
+        let lost =
+            self.run(move |transaction| async move { ledger::write_late(transaction, &written, &times).await }.boxed());
         if let Err(error) = lost.await {
             // Until then it stays as sent, and counts as lost when this process ends.
             tracing::error!(%error, %id, "a lost answer could not be recorded; it is tried again");
@@ -249,9 +314,10 @@ impl Journal {
     pub async fn settle(&self, id: &str, ending: Ending) -> bool {
         reach(Point::Answered);
         self.no_longer_awaited(id);
-        let (key, kept) = (id.to_owned(), ending.clone());
-        let settled =
-            self.run(move |transaction| async move { ledger::settle(transaction, &key, &kept).await }.boxed()).await;
+        let (key, kept, times) = (id.to_owned(), ending.clone(), self.times());
+        let settled = self
+            .run(move |transaction| async move { ledger::settle(transaction, &key, &kept, &times).await }.boxed())
+            .await;
         reach(Point::Settled);
         settled.unwrap_or_else(|error| {
             tracing::error!(%error, id, "an outcome could not be recorded; it is tried again");
@@ -260,11 +326,18 @@ impl Journal {
         })
     }
 
+    /// Nobody waits for the answer of an operation any more. From the first poll on this process knows; when this returns true,
+    /// every process does. Until it has ended, its principal begins no other of its kind.
+    pub async fn abandon(&self, id: Uuid) -> bool {
+        self.remember(Late::Abandoned(id.to_string()));
+        self.decide(Lasting::Soon, |_| futures::future::ready(Ok(())).boxed()).await.0.is_ok()
+    }
+
     /// Records a refusal by policy or gate. A failure is no failure of the call.
     pub async fn refuse(&self, refused: Refused) {
-        let (account, own, id) = (self.account.clone(), self.store.owner(), Uuid::now_v7().to_string());
+        let (id, writer) = (Uuid::now_v7().to_string(), self.writer());
         let written = self.run(move |transaction| {
-            async move { ledger::refuse(transaction, &refused, id, &account, own).await }.boxed()
+            async move { refusals::refuse(transaction, &refused, id, &writer.borrow()).await }.boxed()
         });
         if let Err(error) = written.await {
             tracing::warn!(%error, "a refusal could not be recorded");
@@ -278,15 +351,42 @@ impl Journal {
             .0
     }
 
-    /// The unresolved operations of this account, those of processes that are gone included. Numbers they would have made
-    /// ours are looked out for from now on.
+    /// How many operations of the tenant are unresolved, whatever key they began under.
+    pub async fn count_unresolved(&self) -> Outcome<usize> {
+        let (tenant, account) = (self.tenant.clone(), self.account.clone());
+        let counted = self.decide(Lasting::Soon, move |transaction| {
+            async move { ledger::count_lost(transaction, &tenant, &account).await }.boxed()
+        });
+        counted.await.0
+    }
+
+    /// How many operations of anybody are unresolved.
+    pub async fn count_all_unresolved(&self) -> Outcome<usize> {
+        self.decide(Lasting::Soon, |transaction| ledger::count_all_lost(transaction).boxed()).await.0
+    }
+
+    /// Unresolved operations of the tenant, those of processes that are gone included: the first thousand. Numbers they would
+    /// have made ours are looked out for from now on.
     pub async fn unresolved(&self) -> Outcome<Vec<Operation>> {
-        let account = self.account.clone();
+        self.unresolved_after(0).await
+    }
+
+    /// The same, of those that were lost after a revision.
+    pub async fn unresolved_after(&self, after: i64) -> Outcome<Vec<Operation>> {
+        let (tenant, account) = (self.tenant.clone(), self.account.clone());
         let before = self.awaited.lock().unwrap_or_else(PoisonError::into_inner).added;
         let lost = self
-            .decide(Lasting::Soon, move |transaction| async move { ledger::lost(transaction, &account).await }.boxed())
+            .decide(Lasting::Soon, move |transaction| {
+                async move { ledger::lost(transaction, &tenant, &account, after).await }.boxed()
+            })
             .await
             .0?;
+        self.await_numbers(&lost, before, after == 0 && lost.len() < ledger::PAGE);
+        Ok(lost)
+    }
+
+    /// Looks out for the numbers of these; `all`: for no others that were known `before`.
+    fn await_numbers(&self, lost: &[Operation], before: u64, all: bool) {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         // What was lost while the store was read may not have been in it.
         let newer = std::mem::take(&mut awaited.numbers).into_iter();
@@ -298,19 +398,17 @@ impl Journal {
             }
         }
         for (number, (added, one)) in newer {
-            if added >= before {
+            if added >= before || !all {
                 awaited.add(number, one);
             }
         }
-        drop(awaited);
-        Ok(lost)
     }
 
     /// What an operator found out elsewhere. `None`: there is no such operation; `false`: it was not unresolved.
     pub async fn resolve(&self, id: String, ending: Ending, note: String) -> Outcome<Option<(Operation, bool)>> {
-        let key = id.clone();
+        let (key, times) = (id.clone(), self.times());
         let resolved = self.decide(Lasting::OnDisk, move |transaction| {
-            async move { ledger::resolve(transaction, &key, &ending, &note).await }.boxed()
+            async move { ledger::resolve(transaction, &key, &ending, &note, &times).await }.boxed()
         });
         let resolved = resolved.await.0?;
         if resolved.as_ref().is_some_and(|(operation, _)| !operation.is_unresolved()) {
@@ -321,7 +419,8 @@ impl Journal {
 
     /// Forgets what is old and settled.
     pub async fn prune(&self) -> Outcome<u64> {
-        self.run(|transaction| ledger::prune(transaction).boxed()).await
+        let times = self.times();
+        self.run(move |transaction| async move { ledger::prune(transaction, &times).await }.boxed()).await
     }
 
     /// Forgets everything, what is unresolved too: only for the journal of a sandbox.
@@ -357,6 +456,15 @@ impl Journal {
         });
     }
 
+    fn writer(&self) -> OwnWriter {
+        OwnWriter {
+            own: self.store.owner(),
+            account: self.account.clone(),
+            organization: self.organization.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            times: self.times(),
+        }
+    }
+
     /// How much is still to be written.
     #[cfg(test)]
     pub(super) fn late(&self) -> usize {
@@ -365,6 +473,20 @@ impl Journal {
 
     fn remember(&self, late: Late) {
         self.late.lock().unwrap_or_else(PoisonError::into_inner).push(late);
+    }
+}
+
+/// A [`Writer`] that a transaction can take along.
+struct OwnWriter {
+    own: i64,
+    account: String,
+    organization: Option<String>,
+    times: Times,
+}
+
+impl OwnWriter {
+    fn borrow(&self) -> Writer<'_> {
+        Writer { own: self.own, account: &self.account, organization: self.organization.as_deref(), times: &self.times }
     }
 }
 

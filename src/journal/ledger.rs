@@ -1,25 +1,21 @@
 //! What is asked of the journal, each in one transaction, the same over every store.
 
-use super::operation::{Ending, Evidence, Intent, KnownBy, Operation, Query, Refused, Standing, State, Stop};
-use super::store::{Outcome, Row, Transaction, Unavailable, Value};
-use crate::domain::{Caller, Money, Object};
+use super::caps::{self, DAY};
+use super::clocks::{Times, Use};
+use super::operation::{Ending, Intent, KnownBy, Operation, Query, Standing, State, Stop};
+use super::row::{NEXT_REV, NewRow, Writer, number, select};
+use super::store::{Outcome, Transaction, Value};
+use super::{layout, nonces, refusals};
+use crate::domain::Caller;
 
-/// The sliding day of the caps, in milliseconds.
-const DAY: i64 = 24 * 60 * 60 * 1000;
-/// For so long a number that was just made ours is not made ours again, whatever a list that lags behind shows.
-const JUST_IMPORTED: i64 = 15 * 60 * 1000;
-/// A purchase costs money each time: the same for a day.
-const JUST_BOUGHT: i64 = DAY;
 /// How long what is settled is kept.
 const KEPT: i64 = 90 * DAY;
-/// How many refusals by policy and gate are kept: a looping caller must not fill the disk.
-const REFUSALS: i64 = 5_000;
+/// How many unresolved operations are read at once.
+pub(super) const PAGE: usize = 1_000;
 
 const RELEASE: &str = "release_number";
-const COLUMNS: &str = "id, rev, tenant, account, principal, tool, number, number_id, direction, agent_id, provider, \
-    credentials_before, state, outcome, rule, evidence, amount_micros, currency, upstream_status, request_id, \
-    credential_id, known_by, note, begun_at, lost_at, ended_at, acknowledged_at";
-const NEXT_REV: &str = "(SELECT COALESCE(MAX(rev), 0) + 1 FROM operations)";
+/// How the accounts of sandboxes begin; a live one is a digest in hexadecimal digits.
+const SANDBOX: &str = "sandbox";
 const OPEN: &str = "state IN ('begun', 'sent', 'unknown')";
 /// How many unresolved operations are shown at once.
 const SHOWN: usize = 50;
@@ -33,70 +29,24 @@ pub(super) enum Late {
     Lost { id: String, upstream_status: Option<u16>, request_id: Option<String> },
     /// It ended.
     Ended(String, Ending),
+    /// Nobody waits for its answer any more.
+    Abandoned(String),
 }
 
 /// Writes what is late. Done twice, it does nothing the second time.
-pub(super) async fn write_late(transaction: &mut dyn Transaction, late: &Late) -> Outcome<()> {
+pub(super) async fn write_late(transaction: &mut dyn Transaction, late: &Late, times: &Times) -> Outcome<()> {
     match late {
-        Late::Withdrawn(id) => never_sent(transaction, id).await,
+        Late::Withdrawn(id) => never_sent(transaction, id, times).await,
         Late::Lost { id, upstream_status, request_id } => {
-            lose(transaction, id, *upstream_status, request_id.as_deref()).await
+            lose(transaction, id, *upstream_status, request_id.as_deref(), times).await
         }
-        Late::Ended(id, ending) => settle(transaction, id, ending).await.map(drop),
+        Late::Ended(id, ending) => settle(transaction, id, ending, times).await.map(drop),
+        Late::Abandoned(id) => abandon(transaction, id, times).await,
     }
 }
 
-fn read(row: &Row) -> Outcome<Operation> {
-    let broken = || Unavailable("a row of it cannot be read".to_owned());
-    let text = |at: usize| row.get(at).and_then(Value::text);
-    let int = |at: usize| row.get(at).and_then(Value::int);
-    let needed = |at: usize| text(at).ok_or_else(broken);
-    let price = int(16).zip(text(17)).map(|(micros, currency)| Money::from_micros(micros, currency));
-    Ok(Operation {
-        id: needed(0)?,
-        rev: int(1).ok_or_else(broken)?,
-        tenant: needed(2)?,
-        account: needed(3)?,
-        principal: needed(4)?,
-        tool: needed(5)?,
-        object: Object {
-            number: text(6),
-            number_id: text(7),
-            direction: text(8),
-            agent_id: text(9),
-            provider: text(10),
-            credentials_before: text(11)
-                .map(|ids| ids.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect()),
-        },
-        state: State::read(&needed(12)?).ok_or_else(broken)?,
-        outcome: text(13),
-        rule: text(14),
-        evidence: needed(15)?,
-        price,
-        upstream_status: int(18).and_then(|status| u16::try_from(status).ok()),
-        request_id: text(19),
-        credential_id: text(20),
-        known_by: text(21),
-        note: text(22),
-        begun_at: int(23).ok_or_else(broken)?,
-        lost_at: int(24),
-        ended_at: int(25),
-        acknowledged: int(26).is_some(),
-    })
-}
-
-async fn select(transaction: &mut dyn Transaction, rest: &str, values: &[Value]) -> Outcome<Vec<Operation>> {
-    let rows = transaction.query(&format!("SELECT {COLUMNS} FROM operations WHERE {rest}"), values).await?;
-    rows.iter().map(read).collect()
-}
-
-async fn number(transaction: &mut dyn Transaction, sql: &str, values: &[Value]) -> Outcome<i64> {
-    let rows = transaction.query(sql, values).await?;
-    Ok(rows.first().and_then(|row| row.first()?.int()).unwrap_or(0))
-}
-
 /// What processes that are gone left open: what they had not sent did not happen, what they had sent is not known.
-pub(super) async fn recover(transaction: &mut dyn Transaction, own: i64) -> Outcome<()> {
+pub(super) async fn recover(transaction: &mut dyn Transaction, own: i64, times: &Times) -> Outcome<()> {
     let owners = "SELECT DISTINCT owner FROM operations WHERE state IN ('begun', 'sent') AND owner <> $1";
     for row in transaction.query(owners, &[own.into()]).await? {
         let Some(owner) = row.first().and_then(Value::int) else { continue };
@@ -108,8 +58,8 @@ pub(super) async fn recover(transaction: &mut dyn Transaction, own: i64) -> Outc
         for row in transaction.query(left, &[owner.into()]).await? {
             let text = |at: usize| row.get(at).and_then(Value::text).unwrap_or_default();
             match State::read(&text(1)) {
-                Some(State::Begun) => never_sent(transaction, &text(0)).await?,
-                _ => lose(transaction, &text(0), None, None).await?,
+                Some(State::Begun) => never_sent(transaction, &text(0), times).await?,
+                _ => lose(transaction, &text(0), None, None, times).await?,
             }
         }
     }
@@ -117,13 +67,27 @@ pub(super) async fn recover(transaction: &mut dyn Transaction, own: i64) -> Outc
 }
 
 /// An operation that had begun and will not be sent any more.
-async fn never_sent(transaction: &mut dyn Transaction, id: &str) -> Outcome<()> {
-    let now = transaction.now().await?;
+async fn never_sent(transaction: &mut dyn Transaction, id: &str, times: &Times) -> Outcome<()> {
+    let now = times.at(transaction).await?;
     let withdrawn = format!(
-        "UPDATE operations SET state = 'refused', outcome = 'cancelled', known_by = 'answer', reserved = 0, nonce = NULL, \
-         ended_at = $1, rev = {NEXT_REV} WHERE id = $2 AND state = 'begun'"
+        "UPDATE operations SET state = 'refused', outcome = 'cancelled', known_by = 'answer', reserved = 0, \
+         ended_at = $1, ended_boot = $2, ended_up = $3, rev = {NEXT_REV} WHERE id = $4 AND state = 'begun'"
     );
-    transaction.execute(&withdrawn, &[now.into(), id.into()]).await.map(drop)
+    let [boot, up] = now.boot();
+    if transaction.execute(&withdrawn, &[now.stamp().into(), boot, up, id.into()]).await? > 0 {
+        nonces::give_back(transaction, id).await?;
+    }
+    Ok(())
+}
+
+/// Nobody waits for the answer of an operation any more: until it has ended, its principal makes no other of its kind.
+pub(super) async fn abandon(transaction: &mut dyn Transaction, id: &str, times: &Times) -> Outcome<()> {
+    let now = times.at(transaction).await?;
+    let left = format!(
+        "UPDATE operations SET abandoned_at = $1, rev = {NEXT_REV} \
+         WHERE id = $2 AND abandoned_at IS NULL AND state IN ('begun', 'sent')"
+    );
+    transaction.execute(&left, &[now.stamp().into(), id.into()]).await.map(drop)
 }
 
 /// What stands in the way of a change, as far as the journal knows before anything is read.
@@ -133,21 +97,28 @@ pub(super) async fn standing(
     tool: &str,
     flight: Option<&str>,
     nonce: Option<&str>,
+    times: &Times,
 ) -> Outcome<Standing> {
-    let now = transaction.now().await?;
+    let now = times.at(transaction).await?;
     let flying = match flight {
         Some(flight) => flying(transaction, caller, flight).await?,
         None => None,
     };
+    let used = caps::used(transaction, caller, tool, &now).await?;
     Ok(Standing {
-        used: used(transaction, caller, tool, now).await?,
+        used: small(used.all),
+        unproven: small(used.unproven),
         flying: flying.map(Box::new),
         unresolved: shown(unresolved(transaction, caller, tool).await?),
         nonce_used: match nonce {
-            Some(nonce) => nonce_used(transaction, caller, nonce).await?,
+            Some(nonce) => nonces::is_used(transaction, caller, nonce).await?,
             None => false,
         },
     })
+}
+
+fn small(count: i64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 async fn flying(transaction: &mut dyn Transaction, caller: &Caller, flight: &str) -> Outcome<Option<Operation>> {
@@ -156,41 +127,19 @@ async fn flying(transaction: &mut dyn Transaction, caller: &Caller, flight: &str
     Ok(select(transaction, &open, &[(&caller.tenant).into(), flight.into()]).await?.pop())
 }
 
-fn just_done_for(tool: &str) -> i64 {
-    if tool == "purchase_number" { JUST_BOUGHT } else { JUST_IMPORTED }
-}
-
-/// The same number made ours a moment ago, and not given up since.
-async fn just_done(
-    transaction: &mut dyn Transaction,
-    intent: &Intent,
-    flight: &str,
-    now: i64,
-) -> Outcome<Option<Operation>> {
-    let tenant = Value::from(&intent.caller.tenant);
-    let done = "tenant = $1 AND flight = $2 AND state = 'done' AND ended_at > $3 \
-        AND tool IN ('purchase_number', 'import_number') ORDER BY ended_at DESC LIMIT 1";
-    let done = select(transaction, done, &[tenant.clone(), flight.into(), (now - just_done_for(intent.tool)).into()])
-        .await?
-        .pop();
-    let Some(done) = done else { return Ok(None) };
-    let given_up = "SELECT count(*) FROM operations WHERE tenant = $1 AND tool = 'release_number' AND number = $2 \
-        AND state = 'done' AND begun_rev > $3";
-    let values = [tenant, done.object.number.clone().into(), done.rev.into()];
-    Ok((number(transaction, given_up, &values).await? == 0).then_some(done))
-}
-
-async fn used(transaction: &mut dyn Transaction, caller: &Caller, tool: &str, now: i64) -> Outcome<u32> {
-    let count = "SELECT count(*) FROM operations WHERE tenant = $1 AND tool = $2 AND begun_at > $3 AND reserved = 1";
-    let used = number(transaction, count, &[(&caller.tenant).into(), tool.into(), (now - DAY).into()]).await?;
-    Ok(u32::try_from(used).unwrap_or(u32::MAX))
-}
-
+/// What stops its principal: operations of its tool that are not known, and those that go on while nobody waits for them.
 async fn unresolved(transaction: &mut dyn Transaction, caller: &Caller, tool: &str) -> Outcome<Vec<Operation>> {
-    // Written so that no index over the tool is chosen: that one holds all that was ever done.
-    let open = "tenant = $1 AND principal = $2 AND LOWER(tool) = $3 AND state = 'unknown' AND acknowledged_at IS NULL \
-        ORDER BY begun_at, id";
-    select(transaction, open, &[(&caller.tenant).into(), (&caller.principal).into(), tool.into()]).await
+    let mut open = Vec::new();
+    for state in ["state = 'unknown'", "state IN ('begun', 'sent') AND abandoned_at IS NOT NULL"] {
+        // Written so that no index over the tool is chosen: that one holds all that was ever done.
+        let one = format!(
+            "tenant = $1 AND principal = $2 AND LOWER(tool) = $3 AND {state} AND acknowledged_at IS NULL \
+             ORDER BY begun_at, id"
+        );
+        let values = [(&caller.tenant).into(), (&caller.principal).into(), tool.into()];
+        open.extend(select(transaction, &one, &values).await?);
+    }
+    Ok(open)
 }
 
 fn shown(mut operations: Vec<Operation>) -> Vec<Operation> {
@@ -198,19 +147,14 @@ fn shown(mut operations: Vec<Operation>) -> Vec<Operation> {
     operations
 }
 
-async fn nonce_used(transaction: &mut dyn Transaction, caller: &Caller, nonce: &str) -> Outcome<bool> {
-    let count = "SELECT count(*) FROM operations WHERE tenant = $1 AND nonce = $2";
-    Ok(number(transaction, count, &[(&caller.tenant).into(), nonce.into()]).await? > 0)
-}
-
 /// Begins an operation, or says what stops it: single flight, token, unresolved ones and caps in one transaction.
 pub(super) async fn begin(
     transaction: &mut dyn Transaction,
     intent: &Intent,
-    account: &str,
-    own: i64,
+    writer: &Writer<'_>,
 ) -> Outcome<Option<Stop>> {
-    let now = transaction.now().await?;
+    layout::is_known(transaction).await?;
+    let now = writer.times.at(transaction).await?;
     if let Some(flight) = &intent.flight {
         if intent.tool == RELEASE {
             // Its number was read a moment ago and is still there: an earlier release whose answer was lost did not happen
@@ -221,12 +165,12 @@ pub(super) async fn begin(
         if let Some(open) = flying(transaction, &intent.caller, flight).await? {
             return Ok(Some(Stop::Flying(Box::new(open))));
         }
-        if let Some(done) = just_done(transaction, intent, flight, now).await? {
+        if let Some(done) = caps::just_done(transaction, intent, flight, &now).await? {
             return Ok(Some(Stop::JustDone(Box::new(done))));
         }
     }
     if let Some(nonce) = &intent.nonce
-        && nonce_used(transaction, &intent.caller, nonce).await?
+        && nonces::is_used(transaction, &intent.caller, nonce).await?
     {
         return Ok(Some(Stop::NonceUsed));
     }
@@ -238,133 +182,40 @@ pub(super) async fn begin(
         }
         for one in known {
             let known = format!("UPDATE operations SET acknowledged_at = $1, rev = {NEXT_REV} WHERE id = $2");
-            transaction.execute(&known, &[now.into(), one.id.into()]).await?;
+            transaction.execute(&known, &[now.stamp().into(), one.id.into()]).await?;
         }
     }
     if let Some(most) = intent.most {
-        let used = used(transaction, &intent.caller, intent.tool, now).await?;
+        let used = small(caps::used(transaction, &intent.caller, intent.tool, &now).await?.all);
         if used >= most {
             return Ok(Some(Stop::Cap(used)));
         }
     }
     if let (Some(limit), Some(price)) = (&intent.spend, &intent.price) {
-        let sum = "SELECT CAST(COALESCE(SUM(amount_micros), 0) AS BIGINT) FROM operations \
-            WHERE tenant = $1 AND tool = $2 AND begun_at > $3 AND reserved = 1 AND currency = $4";
-        let values = [(&intent.caller.tenant).into(), intent.tool.into(), (now - DAY).into(), limit.currency().into()];
-        let spent = Money::from_micros(number(transaction, sum, &values).await?, limit.currency());
+        let spent = caps::spent(transaction, &intent.caller, intent.tool, limit.currency(), &now).await?;
         if spent.plus(price).is_none_or(|sum| sum.micros() > limit.micros()) {
             return Ok(Some(Stop::Spend(spent)));
         }
     }
+    let id = intent.id.to_string();
+    if let Some(nonce) = &intent.nonce {
+        nonces::keep(transaction, &intent.caller, nonce, &id, &now).await?;
+    }
     let row = NewRow {
-        id: intent.id.to_string(),
+        id,
         caller: &intent.caller,
-        account,
-        own,
+        writer,
         tool: intent.tool,
         object: &intent.object,
         flight: intent.flight.as_deref(),
         digest: &intent.digest,
-        nonce: intent.nonce.as_deref(),
         price: intent.price.as_ref(),
         evidence: intent.evidence,
-        now,
+        now: &now,
+        fold: None,
     };
     row.insert(transaction, State::Begun, None, None).await?;
     Ok(None)
-}
-
-struct NewRow<'a> {
-    id: String,
-    caller: &'a Caller,
-    account: &'a str,
-    own: i64,
-    tool: &'a str,
-    object: &'a Object,
-    flight: Option<&'a str>,
-    digest: &'a str,
-    nonce: Option<&'a str>,
-    price: Option<&'a Money>,
-    evidence: Evidence,
-    now: i64,
-}
-
-impl NewRow<'_> {
-    async fn insert(
-        self,
-        transaction: &mut dyn Transaction,
-        state: State,
-        outcome: Option<&str>,
-        rule: Option<&str>,
-    ) -> Outcome<()> {
-        let open = state == State::Begun;
-        let insert = format!(
-            "INSERT INTO operations (id, owner, tenant, account, principal, tool, number, number_id, direction, agent_id, \
-             provider, credentials_before, flight, digest, nonce, reserved, amount_micros, currency, state, outcome, rule, \
-             evidence, begun_at, ended_at, rev, begun_rev) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
-             $16, $17, $18, $19, $20, $21, $22, $23, $24, {NEXT_REV}, {NEXT_REV})"
-        );
-        let object = self.object;
-        let before = object.credentials_before.as_ref().map(|ids| ids.join(","));
-        let values = [
-            self.id.into(),
-            self.own.into(),
-            (&self.caller.tenant).into(),
-            self.account.into(),
-            (&self.caller.principal).into(),
-            self.tool.into(),
-            object.number.as_ref().into(),
-            object.number_id.as_ref().into(),
-            object.direction.as_ref().into(),
-            object.agent_id.as_ref().into(),
-            object.provider.as_ref().into(),
-            before.into(),
-            self.flight.into(),
-            self.digest.into(),
-            self.nonce.into(),
-            i64::from(open).into(),
-            self.price.map(Money::micros).into(),
-            self.price.map(Money::currency).into(),
-            state.as_str().into(),
-            outcome.into(),
-            rule.into(),
-            self.evidence.to_text().into(),
-            self.now.into(),
-            (!open).then_some(self.now).into(),
-        ];
-        transaction.execute(&insert, &values).await.map(drop)
-    }
-}
-
-/// Records a refusal by policy or gate.
-pub(super) async fn refuse(
-    transaction: &mut dyn Transaction,
-    refused: &Refused,
-    id: String,
-    account: &str,
-    own: i64,
-) -> Outcome<()> {
-    let now = transaction.now().await?;
-    // One row holds a nonce; a second no to the same question is recorded without it.
-    let nonce = match &refused.nonce {
-        Some(nonce) if !nonce_used(transaction, &refused.caller, nonce).await? => Some(nonce.as_str()),
-        _ => None,
-    };
-    let row = NewRow {
-        id,
-        caller: &refused.caller,
-        account,
-        own,
-        tool: refused.tool,
-        object: &refused.object,
-        flight: None,
-        digest: &refused.digest,
-        nonce,
-        price: None,
-        evidence: refused.evidence,
-        now,
-    };
-    row.insert(transaction, State::Refused, Some(refused.outcome), refused.rule.as_deref()).await
 }
 
 /// The last step before a change leaves. False if it may not: it is not as it was begun. `again`: its answer was lost, and
@@ -386,22 +237,32 @@ pub(super) async fn lose(
     id: &str,
     upstream_status: Option<u16>,
     request_id: Option<&str>,
+    times: &Times,
 ) -> Outcome<()> {
-    let now = transaction.now().await?;
+    let now = times.at(transaction).await?;
     // One that others took for lost already, because its process seemed to be gone, only learns what Truedy said.
     let lost = format!(
         "UPDATE operations SET state = 'unknown', outcome = 'outcome_unknown', lost_at = COALESCE(lost_at, $1), \
+         lost_boot = CASE WHEN lost_at IS NULL THEN $5 ELSE lost_boot END, \
+         lost_up = CASE WHEN lost_at IS NULL THEN $6 ELSE lost_up END, \
          upstream_status = COALESCE($2, upstream_status), request_id = COALESCE($3, request_id), rev = {NEXT_REV} \
          WHERE id = $4 AND {OPEN}"
     );
-    let values = [now.into(), upstream_status.map(i64::from).into(), request_id.into(), id.into()];
+    let [boot, up] = now.boot();
+    let status = upstream_status.map(i64::from).into();
+    let values = [now.stamp().into(), status, request_id.into(), id.into(), boot, up];
     transaction.execute(&lost, &values).await.map(drop)
 }
 
 /// Writes how it ended. That it happened is written even over a "no": the truth wins, whoever finds it. But a number that
 /// is only seen in the account says nothing of an older "no" once a later operation may have brought it there.
-pub(super) async fn settle(transaction: &mut dyn Transaction, id: &str, ending: &Ending) -> Outcome<bool> {
-    let now = transaction.now().await?;
+pub(super) async fn settle(
+    transaction: &mut dyn Transaction,
+    id: &str,
+    ending: &Ending,
+    times: &Times,
+) -> Outcome<bool> {
+    let now = times.at(transaction).await?;
     let no_later = "NOT EXISTS (SELECT 1 FROM operations AS later WHERE later.tenant = operations.tenant \
         AND later.flight = operations.flight AND later.rev > operations.rev AND later.state <> 'refused')";
     let (state, from) = match (ending.happened, ending.known_by) {
@@ -410,13 +271,13 @@ pub(super) async fn settle(transaction: &mut dyn Transaction, id: &str, ending: 
         (true, _) => ("done", "state <> 'done'".to_owned()),
     };
     let given_back = if ending.happened { "reserved = 1" } else { "reserved = 0" };
-    let nonce = if ending.sent { "" } else { "nonce = NULL, " };
     let settled = format!(
-        "UPDATE operations SET state = '{state}', {given_back}, {nonce}outcome = $1, known_by = $2, \
+        "UPDATE operations SET state = '{state}', {given_back}, outcome = $1, known_by = $2, \
          upstream_status = COALESCE($3, upstream_status), request_id = COALESCE($4, request_id), \
          number_id = COALESCE($5, number_id), credential_id = COALESCE($6, credential_id), ended_at = $7, \
-         rev = {NEXT_REV} WHERE id = $8 AND {from}"
+         ended_boot = $9, ended_up = $10, rev = {NEXT_REV} WHERE id = $8 AND {from}"
     );
+    let [boot, up] = now.boot();
     let values = [
         (&ending.outcome).into(),
         ending.known_by.as_str().into(),
@@ -424,10 +285,16 @@ pub(super) async fn settle(transaction: &mut dyn Transaction, id: &str, ending: 
         ending.request_id.as_ref().into(),
         ending.number_id.as_ref().into(),
         ending.credential_id.as_ref().into(),
-        now.into(),
+        now.stamp().into(),
         id.into(),
+        boot,
+        up,
     ];
-    Ok(transaction.execute(&settled, &values).await? == 1)
+    let changed = transaction.execute(&settled, &values).await? == 1;
+    if changed && !ending.sent {
+        nonces::give_back(transaction, id).await?;
+    }
+    Ok(changed)
 }
 
 /// Operations, unresolved ones first, then those that run, then the newest; after a revision, in the order of changes.
@@ -454,22 +321,51 @@ pub(super) async fn find(transaction: &mut dyn Transaction, query: &Query) -> Ou
         add("(number = ? OR number_id = ?)", object.into());
     }
     if let Some(since) = query.since {
-        add("begun_at >= ?", since.into());
+        // Of equal refusals the last counts.
+        add("(begun_at >= ? OR (times > 1 AND ended_at >= ?))", since.into());
     }
     let order = if let Some(rev) = query.after_rev {
         add("rev > ?", rev.into());
         "rev"
     } else {
-        "CASE state WHEN 'unknown' THEN 0 WHEN 'begun' THEN 1 WHEN 'sent' THEN 1 ELSE 2 END, begun_at DESC, id DESC"
+        "CASE state WHEN 'unknown' THEN 0 WHEN 'begun' THEN 1 WHEN 'sent' THEN 1 ELSE 2 END, \
+         CASE WHEN times > 1 THEN ended_at ELSE begun_at END DESC, id DESC"
     };
     let rest = format!("{} ORDER BY {order} LIMIT {}", conditions.join(" AND "), query.limit.max(1));
     select(transaction, &rest, &values).await
 }
 
-/// All unresolved operations of one account, the oldest first.
-pub(super) async fn lost(transaction: &mut dyn Transaction, account: &str) -> Outcome<Vec<Operation>> {
-    let lost = "account = $1 AND state = 'unknown' ORDER BY begun_at LIMIT 1000";
-    select(transaction, lost, &[account.into()]).await
+/// Whose unresolved operations: all of a tenant's, whatever key they began under. Those of a sandbox are its own.
+fn lost_of(tenant: &str, account: &str) -> (&'static str, [Value; 3]) {
+    let live = i64::from(!account.starts_with(SANDBOX));
+    let whose = "tenant = $1 AND state = 'unknown' \
+        AND (account = $2 OR (CAST($3 AS BIGINT) = 1 AND account NOT LIKE 'sandbox%'))";
+    (whose, [tenant.into(), account.into(), live.into()])
+}
+
+/// A page of the unresolved operations of a tenant, in the order of their revisions.
+pub(super) async fn lost(
+    transaction: &mut dyn Transaction,
+    tenant: &str,
+    account: &str,
+    after: i64,
+) -> Outcome<Vec<Operation>> {
+    let (whose, values) = lost_of(tenant, account);
+    let page = format!("{whose} AND rev > $4 ORDER BY rev LIMIT {PAGE}");
+    select(transaction, &page, &[values.to_vec(), vec![after.into()]].concat()).await
+}
+
+/// How many operations of a tenant are unresolved.
+pub(super) async fn count_lost(transaction: &mut dyn Transaction, tenant: &str, account: &str) -> Outcome<usize> {
+    let (whose, values) = lost_of(tenant, account);
+    let count = number(transaction, &format!("SELECT count(*) FROM operations WHERE {whose}"), &values).await?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// How many operations of anybody are unresolved.
+pub(super) async fn count_all_lost(transaction: &mut dyn Transaction) -> Outcome<usize> {
+    let count = number(transaction, "SELECT count(*) FROM operations WHERE state = 'unknown'", &[]).await?;
+    Ok(usize::try_from(count).unwrap_or(0))
 }
 
 /// What an operator found out elsewhere. `None` if there is no such operation; it is changed only if it is unresolved.
@@ -478,6 +374,7 @@ pub(super) async fn resolve(
     id: &str,
     ending: &Ending,
     note: &str,
+    times: &Times,
 ) -> Outcome<Option<(Operation, bool)>> {
     let Some(operation) = select(transaction, "id = $1", &[id.into()]).await?.pop() else {
         return Ok(None);
@@ -485,21 +382,24 @@ pub(super) async fn resolve(
     if operation.state != State::Unknown {
         return Ok(Some((operation, false)));
     }
-    settle(transaction, id, &Ending { known_by: KnownBy::Operator, ..ending.clone() }).await?;
+    settle(transaction, id, &Ending { known_by: KnownBy::Operator, ..ending.clone() }, times).await?;
     transaction.execute("UPDATE operations SET note = $1 WHERE id = $2", &[note.into(), id.into()]).await?;
     let resolved = select(transaction, "id = $1", &[id.into()]).await?.pop();
     Ok(resolved.map(|operation| (operation, true)))
 }
 
 /// Forgets what is old, and refusals beyond a number; never what is unresolved, nor the newest change: revisions only grow.
-pub(super) async fn prune(transaction: &mut dyn Transaction) -> Outcome<u64> {
-    let now = transaction.now().await?;
-    let old = "DELETE FROM operations WHERE ended_at < $1 AND state IN ('done', 'refused') \
-        AND rev < (SELECT MAX(rev) FROM operations)";
-    let mut gone = transaction.execute(old, &[(now - KEPT).into()]).await?;
-    let many = "DELETE FROM operations WHERE state = 'refused' AND sent_at IS NULL AND rev <= (SELECT COALESCE(MIN(rev), 0) \
-        FROM (SELECT rev FROM operations WHERE state = 'refused' AND sent_at IS NULL ORDER BY rev DESC LIMIT $1) AS newest) - 1";
-    gone += transaction.execute(many, &[REFUSALS.into()]).await?;
+pub(super) async fn prune(transaction: &mut dyn Transaction, times: &Times) -> Outcome<u64> {
+    let now = times.at(transaction).await?;
+    let mut values = Vec::new();
+    let past = now.past("ended", KEPT, Use::Erases, &mut values);
+    let old = format!(
+        "DELETE FROM operations WHERE {past} AND state IN ('done', 'refused') \
+         AND rev < (SELECT MAX(rev) FROM operations)"
+    );
+    let mut gone = transaction.execute(&old, &values).await?;
+    gone += refusals::prune(transaction).await?;
+    nonces::prune(transaction, &now).await?;
     Ok(gone)
 }
 
@@ -510,5 +410,6 @@ pub(super) async fn probe(transaction: &mut dyn Transaction) -> Outcome<()> {
 
 /// Forgets everything, what is unresolved too: only for play.
 pub(super) async fn forget(transaction: &mut dyn Transaction) -> Outcome<u64> {
+    transaction.execute("DELETE FROM nonces", &[]).await?;
     transaction.execute("DELETE FROM operations", &[]).await
 }

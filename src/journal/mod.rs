@@ -3,13 +3,19 @@
 mod address;
 mod anchor;
 mod book;
+mod caps;
+mod clocks;
 mod layout;
 mod ledger;
+mod nonces;
 mod operation;
 mod passfile;
 mod point;
 mod postgres;
+mod refusals;
+mod row;
 mod sqlite;
+mod sqlite_copy;
 mod store;
 mod tls;
 #[cfg(test)]

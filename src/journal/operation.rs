@@ -108,7 +108,7 @@ pub enum Stop {
     JustDone(Box<Operation>),
     /// The token was used.
     NonceUsed,
-    /// Operations of the same principal are unresolved and not acknowledged.
+    /// Operations of the same principal are unresolved, or go on while nobody waits for them, and are not acknowledged.
     Unresolved(Vec<Operation>),
     /// So many of its tool were made in 24 hours.
     Cap(u32),
@@ -241,6 +241,14 @@ pub struct Operation {
     pub ended_at: Option<i64>,
     /// Whether its principal was told, and said so.
     pub acknowledged: bool,
+    /// How many equal refusals it stands for; `ended_at` is the last of them.
+    pub times: u64,
+    /// Whether nobody waits for its answer any more.
+    pub abandoned: bool,
+    /// Truedy's organization, as the rows of the account named it when the operation began.
+    pub organization: Option<String>,
+    /// Which start of the machine its answer was lost in, and the milliseconds since that start.
+    pub(super) lost_up: Option<(String, i64)>,
 }
 
 impl Operation {
@@ -254,6 +262,9 @@ impl Operation {
         let mut row = Map::new();
         row.insert("id".to_owned(), json!(self.id));
         row.insert("tool".to_owned(), json!(self.tool));
+        if self.times > 1 {
+            row.insert("times".to_owned(), json!(self.times));
+        }
         let mut add =
             |name: &str, value: Option<String>| drop(value.map(|value| row.insert(name.to_owned(), json!(value))));
         add("number", self.object.number.clone());
@@ -269,6 +280,9 @@ impl Operation {
         add("request_id", self.request_id.clone());
         add("begun_at", Some(moment(self.begun_at)));
         add("ended_at", self.ended_at.map(moment));
+        if self.abandoned && matches!(self.state, State::Begun | State::Sent) {
+            row.insert("waited_for".to_owned(), json!(false));
+        }
         row
     }
 }
@@ -303,11 +317,14 @@ pub struct Query {
 /// What stands when a change is asked for, before anything is read or sent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Standing {
-    /// How many of its tool were made in 24 hours.
+    /// How many of its tool were made in 24 hours, those included of which no clock can tell.
     pub used: u32,
+    /// How many of these count only because no second clock vouches for the wall clock yet: a `Date` of Truedy's would.
+    pub unproven: u32,
     /// An open operation with the same key.
     pub flying: Option<Box<Operation>>,
-    /// Unresolved operations of its tool by the same principal that were not acknowledged.
+    /// Operations of its tool by the same principal that were not acknowledged: unresolved ones, and those that go on while
+    /// nobody waits for their answer.
     pub unresolved: Vec<Operation>,
     /// Whether the token was used.
     pub nonce_used: bool,

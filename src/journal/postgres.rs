@@ -102,6 +102,10 @@ impl Store for Postgres {
         "postgres"
     }
 
+    fn has_own_clock(&self) -> bool {
+        true
+    }
+
     fn owner(&self) -> i64 {
         self.0.owner
     }

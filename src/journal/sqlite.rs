@@ -3,7 +3,7 @@
 //! Each process holds a lock on a small file beside it for as long as it lives; the kernel lets go of it whatever ends the
 //! process, so that the others see at once which operations nobody waits for any more.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
-use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 
 use super::anchor::{self, Anchor, Beside};
-use super::layout;
+use super::clocks::{Clock, SystemClock};
+use super::sqlite_copy::make_file;
 use super::store::{Lasting, Outcome, Row, Store, Transaction, Unavailable, Value, Work, new_owner};
+use super::{layout, sqlite_copy};
 
 const FILE: &str = "journal.sqlite";
 const LIFE: &str = "journal.owner-";
@@ -34,6 +35,7 @@ static OPENING: Mutex<()> = Mutex::new(());
 pub(super) struct Sqlite {
     place: Option<PathBuf>,
     owner: i64,
+    clock: Arc<dyn Clock>,
     kept: Arc<tokio::sync::Mutex<Kept>>,
 }
 
@@ -91,13 +93,13 @@ impl Drop for Life {
 
 impl Sqlite {
     /// In this directory, which is made when it is first needed.
-    pub(super) fn in_directory(directory: PathBuf) -> Self {
-        Self { place: Some(directory), owner: new_owner(), kept: Arc::default() }
+    pub(super) fn in_directory(directory: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        Self { place: Some(directory), owner: new_owner(), clock, kept: Arc::default() }
     }
 
     /// Gone with the process.
-    pub(super) fn in_memory() -> Self {
-        Self { place: None, owner: new_owner(), kept: Arc::default() }
+    pub(super) fn in_memory(clock: Arc<dyn Clock>) -> Self {
+        Self { place: None, owner: new_owner(), clock, kept: Arc::default() }
     }
 }
 
@@ -106,19 +108,25 @@ impl Store for Sqlite {
         if self.place.is_some() { "sqlite" } else { "memory" }
     }
 
+    fn has_own_clock(&self) -> bool {
+        false
+    }
+
     fn owner(&self) -> i64 {
         self.owner
     }
 
     fn transact(&self, work: Work, lasting: Lasting) -> BoxFuture<'_, Outcome<()>> {
         let (place, owner, kept) = (self.place.clone(), self.owner, Arc::clone(&self.kept));
+        let clock = Arc::clone(&self.clock);
         Box::pin(async move {
             // Others of this process may wait for a file that another process holds: not one after the other, each its time.
             let Ok(mut kept) = tokio::time::timeout(PATIENCE, kept.lock_owned()).await else {
                 return Err(Unavailable("others are waiting for it already".to_owned()));
             };
-            let blocking =
-                tokio::task::spawn_blocking(move || transact(&mut kept, place.as_deref(), owner, work, lasting));
+            let blocking = tokio::task::spawn_blocking(move || {
+                transact(&mut kept, place.as_deref(), owner, &*clock, (work, lasting))
+            });
             let outcome = blocking.await.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())));
             if lasting == Lasting::OnDisk && outcome.is_ok() && self.place.is_some() {
                 // Not waited for: while Truedy works, what was written moves from the file beside it into the journal itself.
@@ -142,7 +150,13 @@ fn gather(kept: &Kept) {
     }
 }
 
-fn transact(kept: &mut Kept, place: Option<&Path>, owner: i64, work: Work, lasting: Lasting) -> Outcome<()> {
+fn transact(
+    kept: &mut Kept,
+    place: Option<&Path>,
+    owner: i64,
+    clock: &dyn Clock,
+    (work, lasting): (Work, Lasting),
+) -> Outcome<()> {
     still_there(kept, place)?;
     if kept.life.as_ref().is_some_and(|life| !life.shows()) {
         kept.life = None;
@@ -164,7 +178,7 @@ fn transact(kept: &mut Kept, place: Option<&Path>, owner: i64, work: Work, lasti
         Lasting::Soon => "PRAGMA synchronous = NORMAL",
     };
     let mut broken = opened.connection.execute_batch(synchronous).is_err();
-    let outcome = in_transaction(&mut opened.connection, place, work, &mut broken);
+    let outcome = in_transaction(&mut opened.connection, (place, clock), work, &mut broken);
     // A file that turned out damaged is looked at anew the next time, perhaps mended by then. What is in memory is all there is.
     if broken && place.is_some() {
         kept.opened = None;
@@ -189,7 +203,12 @@ fn still_there(kept: &mut Kept, place: Option<&Path>) -> Outcome<()> {
     held.map_err(|why| Unavailable(format!("{why}; put it back, or start the program anew")))
 }
 
-fn in_transaction(connection: &mut Connection, place: Option<&Path>, work: Work, broken: &mut bool) -> Outcome<()> {
+fn in_transaction(
+    connection: &mut Connection,
+    (place, clock): (Option<&Path>, &dyn Clock),
+    work: Work,
+    broken: &mut bool,
+) -> Outcome<()> {
     // Left open by a fault in the work before.
     if !connection.is_autocommit() {
         drop(connection.execute_batch("ROLLBACK"));
@@ -200,7 +219,7 @@ fn in_transaction(connection: &mut Connection, place: Option<&Path>, work: Work,
     };
     // Read anew from the file, not from what is remembered of it: damage shows before anything is sent.
     connection.execute_batch("PRAGMA shrink_memory; BEGIN IMMEDIATE").map_err(|error| failed(&error))?;
-    let mut transaction = Open { connection, place, failed: &mut failed };
+    let mut transaction = Open { connection, place, clock, failed: &mut failed };
     // Everything is at hand when it is asked for: the future never waits.
     let done = work(&mut transaction).now_or_never();
     let outcome = match done.unwrap_or_else(|| Err(Unavailable("its work did not end".to_owned()))) {
@@ -216,6 +235,7 @@ fn in_transaction(connection: &mut Connection, place: Option<&Path>, work: Work,
 struct Open<'c> {
     connection: &'c mut Connection,
     place: Option<&'c Path>,
+    clock: &'c dyn Clock,
     /// Puts a failure into words, and remembers it.
     failed: &'c mut (dyn FnMut(&rusqlite::Error) -> Unavailable + Send),
 }
@@ -265,7 +285,7 @@ impl Transaction for Open<'_> {
     }
 
     fn now(&mut self) -> BoxFuture<'_, Outcome<i64>> {
-        ready(Ok(Timestamp::now().as_millisecond())).boxed()
+        ready(Ok(self.clock.wall())).boxed()
     }
 
     fn lives(&mut self, owner: i64) -> BoxFuture<'_, Outcome<bool>> {
@@ -275,7 +295,7 @@ impl Transaction for Open<'_> {
 
 fn in_memory() -> Outcome<Opened> {
     let connection = Connection::open_in_memory().map_err(|error| explain(&error))?;
-    prepare(Opened { connection, beside: Vec::new() })
+    prepare(Opened { connection, beside: Vec::new() }, None)
 }
 
 fn open(directory: &Path, owner: i64, life: &mut Option<Life>) -> Outcome<Opened> {
@@ -302,19 +322,33 @@ fn open(directory: &Path, owner: i64, life: &mut Option<Life>) -> Outcome<Opened
     if verdict != "ok" {
         return Err(Unavailable(format!("{} is damaged", file.display())));
     }
-    let opened = prepare(Opened { connection, beside: Vec::new() })?;
+    let opened = prepare(Opened { connection, beside: Vec::new() }, Some(&file))?;
     // They are there from the first transaction on.
     Ok(Opened { beside: anchor::beside(&file), ..opened })
 }
 
-/// Every commit reaches the disk before it counts; the layout is brought up to date, once, whoever comes first.
-fn prepare(mut opened: Opened) -> Outcome<Opened> {
+/// Every commit reaches the disk before it counts; the layout is brought up to date, once, whoever comes first. A file of an
+/// older layout is copied before that.
+fn prepare(mut opened: Opened, file: Option<&Path>) -> Outcome<Opened> {
     // The second is for macOS, where a plain sync stops at the drive's cache.
     let durable = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON";
     opened.connection.execute_batch(durable).map_err(|error| explain(&error))?;
     opened.connection.set_prepared_statement_cache_capacity(64);
-    let work: Work = Box::new(|transaction| layout::migrate(transaction).boxed());
-    in_transaction(&mut opened.connection, None, work, &mut false)?;
+    let file = file.map(Path::to_path_buf);
+    let work: Work = Box::new(|transaction| {
+        async move {
+            let version = layout::version(transaction).await?;
+            if let Some(file) = file
+                && (1..layout::NEWEST).contains(&version)
+            {
+                sqlite_copy::keep(&file, version)
+                    .map_err(|why| Unavailable(format!("it could not be copied before its layout changes: {why}")))?;
+            }
+            layout::migrate(transaction).await
+        }
+        .boxed()
+    });
+    in_transaction(&mut opened.connection, (None, &SystemClock), work, &mut false)?;
     Ok(opened)
 }
 
@@ -419,18 +453,6 @@ fn private_file(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes a file that was not there, for us alone.
-fn make_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create_new(true).read(true).write(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options.open(path)
 }
 
 #[cfg(unix)]

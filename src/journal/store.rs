@@ -113,6 +113,9 @@ pub(super) trait Store: Send + Sync {
     /// What it is, in a word for people.
     fn kind(&self) -> &'static str;
 
+    /// Whether it has a clock of its own, by which all who share it go.
+    fn has_own_clock(&self) -> bool;
+
     /// The number of this process, under which it is known to be alive.
     fn owner(&self) -> i64;
 

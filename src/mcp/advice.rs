@@ -200,10 +200,15 @@ pub(super) fn on_unresolved(open: &[Operation], mut arguments: Value, tool: &str
     if let Some(fields) = arguments.as_object_mut() {
         fields.insert("acknowledge_unresolved".to_owned(), json!(ids));
     }
+    let names = names.join(", ");
+    let known = if open.iter().any(Operation::is_unresolved) {
+        format!("It is not known whether {names} was bought: it may have been, and would be paid for.")
+    } else {
+        format!("The purchase of {names} goes on although nobody waits for its answer: it may be bought, and paid for.")
+    };
     let summary = format!(
-        "{} It is not known whether {} was bought: it may have been, and would be paid for. Tell the user. To buy this one all the same, call again with acknowledge_unresolved; list_operations tells what is known.",
-        nothing(effect),
-        names.join(", ")
+        "{} {known} Tell the user. To buy this one all the same, call again with acknowledge_unresolved; list_operations tells what is known.",
+        nothing(effect)
     );
     let open: Vec<Value> = open.iter().map(|operation| Value::Object(operation.to_json())).collect();
     Refusal::new(Status::OperationUnresolved, summary)

@@ -7,7 +7,10 @@ use std::time::Duration;
 use futures::FutureExt;
 use rmcp::model::RequestMetaObject;
 use serde_json::{Map, Value, json};
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -21,13 +24,17 @@ use super::seal::Binding;
 use crate::domain::{ClockReading, Held, Object, Refusal, Status, digest_of, may_be_id};
 use crate::guard::{Cap, Claims, Given, Level, Stakes, Token, Verdict, weigh};
 use crate::journal::{Ending, Evidence, Intent, KnownBy, Operation, Refused, State, Stop};
-use crate::tools::{Answer, Change, Desk, Effect, Failure, Record, Step, Tool, flight, said};
+use crate::tools::{Answer, Change, Desk, Effect, Failure, Record, Step, Tool, ask_the_time, flight, said};
 use crate::truedy::{Error, NotSent, Saying};
 
 /// How much of the time of a call may be spent on reading before a change.
 const PLANNING: Duration = Duration::from_secs(9);
 /// What must be left of the time of a call when its change begins.
 const TO_BEGIN: Duration = Duration::from_secs(4);
+/// How long before the answer is due it is recorded that nobody will wait for the outcome.
+const TO_ABANDON: Duration = Duration::from_millis(1_500);
+/// How much later than due the answer may be for that.
+const OVERDUE: Duration = Duration::from_millis(300);
 /// How long a change that makes something may go on after its caller was answered: Truedy may take 165 s.
 const BACKGROUND: Duration = Duration::from_secs(180);
 
@@ -184,17 +191,28 @@ impl Service {
             return Ok(0);
         }
         let key = claims.makes.as_deref().map(flight);
-        let standing = self.journal.standing(&passage.guest.caller, T::NAME, key, None).await;
-        let standing = standing.map_err(|why| advice::on_journal(&why.0, T::EFFECT))?;
-        if let Some((_, Cap::Most(most))) = cap
-            && standing.used >= most
+        let standing = async || {
+            let standing = self.journal.standing(&passage.guest.caller, T::NAME, key.clone(), None).await;
+            standing.map_err(|why| advice::on_journal(&why.0, T::EFFECT))
+        };
+        let mut stands = standing().await?;
+        // A day may have passed, as the wall clock says, and no second clock vouches for it yet: Truedy's would.
+        if stands.unproven > 0
+            && let Some((_, Cap::Most(most))) = cap
+            && stands.used >= most
         {
-            return Err(self.policy.cap_reached(T::NAME, standing.used));
+            ask_the_time(&self.desk(&passage.guest).await?).await;
+            stands = standing().await?;
         }
-        match standing.flying {
+        if let Some((_, Cap::Most(most))) = cap
+            && stands.used >= most
+        {
+            return Err(self.policy.cap_reached(T::NAME, stands.used));
+        }
+        match stands.flying {
             // One that is not known may be found by reading the account.
             Some(other) if other.state != State::Unknown => Err(advice::on_duplicate(&other, T::EFFECT)),
-            _ => Ok(standing.used),
+            _ => Ok(stands.used),
         }
     }
 
@@ -433,7 +451,7 @@ impl Service {
         mut desk: Desk,
     ) -> Result<Reply, Refusal> {
         let object = pass.stakes.object.clone();
-        let answer_by = desk.call.deadline;
+        let (answer_by, stop) = (desk.call.deadline, desk.call.stop.clone());
         if matches!(T::EFFECT, Effect::Spends | Effect::Registers) {
             desk.call.deadline = Instant::now() + BACKGROUND;
         }
@@ -450,7 +468,7 @@ impl Service {
             answered
         };
         let acting = self.tasks.spawn(acting.in_current_span());
-        match tokio::time::timeout_at(answer_by, acting).await {
+        match self.await_answer(acting, id, answer_by, &stop).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) => Err(with_operation(advice::on_fault(T::EFFECT), id)),
             Err(_) if record.is_lost() => {
@@ -496,6 +514,32 @@ impl Service {
             };
             record.read_again(read_at);
         }
+    }
+
+    /// Waits for a change as long as its caller does. Nobody waits any more soon after this gives up, or once the caller went
+    /// away: that is in the journal before anything else is told.
+    async fn await_answer<T>(
+        &self,
+        mut acting: JoinHandle<T>,
+        id: Uuid,
+        answer_by: Instant,
+        stop: &CancellationToken,
+    ) -> Result<Result<T, JoinError>, Elapsed> {
+        let soon = answer_by.checked_sub(TO_ABANDON).unwrap_or(answer_by);
+        tokio::select! {
+            finished = &mut acting => return Ok(finished),
+            () = tokio::time::sleep_until(soon) => {}
+            () = stop.cancelled() => {}
+        }
+        let abandoned = self.journal.abandon(id);
+        tokio::pin!(abandoned);
+        tokio::select! {
+            finished = &mut acting => return Ok(finished),
+            // One that cannot be written in time is known to this process, and written before the next change begins.
+            _ = &mut abandoned => {}
+            () = tokio::time::sleep_until(answer_by + OVERDUE) => {}
+        }
+        tokio::time::timeout_at(answer_by, acting).await
     }
 
     /// Records what became of a change, and says it. `None`: a fault ended it. `unknown` is what is said if that is not known.

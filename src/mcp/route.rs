@@ -240,6 +240,8 @@ impl Service {
                 None => refuse(advice::on_overload(effect)),
             }
         };
+        // Whoever drops this call went away, as one who cancels it.
+        let left = stop.clone().drop_guard();
         let mut task = self.tasks.spawn(running.in_current_span());
         let finished = tokio::select! {
             finished = &mut task => finished,
@@ -248,6 +250,7 @@ impl Service {
                 task.await
             }
         };
+        left.disarm();
         // What comes back is without secrets already: the way of a tool takes them out while it knows them.
         finished.unwrap_or_else(|_| refuse(advice::on_fault(effect)))
     }
@@ -325,7 +328,14 @@ impl Service {
 
     /// Looks once for what is not known; says of how much that is worth another look soon.
     async fn sweep(&self) -> usize {
-        let Ok(mut open) = self.journal.unresolved().await else { return 0 };
+        let (mut open, mut after) = (Vec::new(), 0);
+        // A page at a time, to the end.
+        while let Ok(page) = self.journal.unresolved_after(after).await
+            && let Some(last) = page.last()
+        {
+            after = last.rev;
+            open.extend(page);
+        }
         let now = jiff::Timestamp::now().as_millisecond();
         open.retain(|operation| now.saturating_sub(operation.lost_at.unwrap_or(now)) < SOUGHT_MS);
         if open.is_empty() {
@@ -352,9 +362,9 @@ impl Service {
         !matches!(self.upstream, Upstream::NoKey)
     }
 
-    /// How many operations of this account are not known; `None` if that cannot be told now.
+    /// How many operations of this tenant are not known; `None` if that cannot be told now.
     pub async fn unresolved(&self) -> Option<usize> {
-        self.journal.unresolved().await.ok().map(|operations| operations.len())
+        self.journal.count_unresolved().await.ok()
     }
 
     /// Whether the journal can be written, found out by writing.

@@ -69,9 +69,7 @@ impl Read for ListOperations {
         let more = found.len() > SHOWN as usize;
         found.truncate(SHOWN as usize);
         // What is not known is told whatever was asked for: a filter that fits nothing must not read as an all-clear.
-        let tenant = Some(desk.caller.tenant.clone());
-        let open = Query { tenant, state: Some(State::Unknown), limit: 1_000, ..Query::default() };
-        let unresolved = desk.journal.find(open).await.map_err(unavailable)?.len();
+        let unresolved = desk.journal.count_unresolved().await.map_err(unavailable)?;
         let running = found.iter().filter(|operation| matches!(operation.state, State::Begun | State::Sent)).count();
         let mut summary = match found.len() {
             0 => "No operations fit.".to_owned(),

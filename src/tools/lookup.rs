@@ -13,7 +13,7 @@ use super::protected::heed_protected;
 use super::tool::Desk;
 use crate::domain::{
     Agent, AgentId, AgentRef, Direction, HeldNumber, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status, id_key,
-    text_at,
+    may_be_id, text_at,
 };
 use crate::truedy::{Error, Reply, Request, Saying};
 
@@ -47,10 +47,28 @@ pub(super) async fn numbers_page(desk: &Desk, limit: usize, offset: usize, verif
         .list()
         .verifying(verifying);
     let reply = desk.truedy.send(request, &desk.call).await?;
+    if let Some(organization) = organization(rows(&reply)?) {
+        desk.journal.note_organization(&organization);
+    }
     if desk.journal.awaits_any() {
         desk.sighted(rows(&reply)?.iter().filter_map(OwnedNumber::read)).await;
     }
     Ok(reply)
+}
+
+/// The organization that every row names; `None` where one names none, or they differ.
+fn organization(rows: &[Value]) -> Option<String> {
+    let mut named = rows.iter().map(|row| text_at(row, "organization_id").filter(|id| may_be_id(id)));
+    let first = named.next()??;
+    named.all(|other| other.as_ref() == Some(&first)).then_some(first)
+}
+
+/// Reads as little as can be read: its answer states the time by Truedy's clock. A failure is no failure of the call.
+pub async fn ask_the_time(desk: &Desk) {
+    let request = Request::get(["telephony", "numbers"]).query("limit", 1).query("offset", 0).list();
+    if let Err(error) = desk.truedy.send(request, &desk.call).await {
+        tracing::debug!(%error, "Truedy's time is not known");
+    }
 }
 
 /// What a list held, and whether that was all of it. From a part of a list nothing follows about what it does not show.

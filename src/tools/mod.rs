@@ -34,6 +34,7 @@ mod unassign_number;
 pub use answer::{Answer, Failure, Pointer, Undo};
 pub use arguments::Arguments;
 pub use creation::flight;
+pub use lookup::ask_the_time;
 pub use offered::Offered;
 pub use outcome::{not_configured, said};
 pub use prices::{Prices, priced};

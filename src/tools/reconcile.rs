@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::assignments::Assignments;
 use super::lookup::{self, Listing, Roster};
 use super::names;
@@ -29,18 +27,21 @@ pub async fn reconcile(desk: &Desk, operations: &[Operation]) {
     };
     let mut roster = None;
     for operation in operations {
+        let late = operation.tool != names::PURCHASE_NUMBER && desk.journal.lost_for(operation).await > LATE;
+        // What another key shows proves what there is; what it does not show proves nothing.
+        let absence = numbers.complete && desk.journal.is_of_this_account(operation);
         let ending = match operation.tool.as_str() {
             names::PURCHASE_NUMBER => made(operation, &numbers, Status::Purchased),
             names::IMPORT_NUMBER => match made(operation, &numbers, Status::Imported) {
-                None if numbers.complete && is_late(operation) => credential_only(&desk, operation).await,
+                None if absence && late => credential_only(&desk, operation).await,
                 ending => ending,
             },
-            names::RELEASE_NUMBER => released(operation, &numbers),
+            names::RELEASE_NUMBER => released(operation, &numbers, (late, absence)),
             names::ASSIGN_NUMBER | names::UNASSIGN_NUMBER => {
                 if roster.is_none() {
                     roster = Some(Roster::read(&desk).await);
                 }
-                roster.as_ref().and_then(|roster| assigned(operation, &numbers, roster))
+                roster.as_ref().and_then(|roster| assigned(operation, &numbers, roster, late))
             }
             _ => None,
         };
@@ -50,11 +51,6 @@ pub async fn reconcile(desk: &Desk, operations: &[Operation]) {
             tracing::info!(id = operation.id, tool = operation.tool, outcome = ending.outcome, "resolved");
         }
     }
-}
-
-fn is_late(operation: &Operation) -> bool {
-    let late = i64::try_from(LATE.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::now().as_millisecond().saturating_sub(operation.lost_at.unwrap_or(i64::MAX)) > late
 }
 
 fn looked(happened: bool, status: Status) -> Ending {
@@ -76,15 +72,15 @@ async fn credential_only(desk: &Desk, operation: &Operation) -> Option<Ending> {
     Some(Ending { credential_id: Some(id), ..Ending::new(false, "credential_only", KnownBy::Look) })
 }
 
-fn released(operation: &Operation, numbers: &Listing<OwnedNumber>) -> Option<Ending> {
+fn released(operation: &Operation, numbers: &Listing<OwnedNumber>, (late, absence): (bool, bool)) -> Option<Ending> {
     let id = operation.object.number_id.as_deref()?;
     if numbers.rows.iter().any(|row| row.id == id) {
-        return is_late(operation).then(|| looked(false, Status::NotReleased));
+        return late.then(|| looked(false, Status::NotReleased));
     }
-    numbers.complete.then(|| looked(true, Status::Released))
+    absence.then(|| looked(true, Status::Released))
 }
 
-fn assigned(operation: &Operation, numbers: &Listing<OwnedNumber>, roster: &Roster) -> Option<Ending> {
+fn assigned(operation: &Operation, numbers: &Listing<OwnedNumber>, roster: &Roster, late: bool) -> Option<Ending> {
     let object = &operation.object;
     let direction = Direction::BOTH.into_iter().find(|way| Some(way.as_str()) == object.direction.as_deref())?;
     let row = numbers.rows.iter().find(|row| Some(row.id.as_str()) == object.number_id.as_deref())?;
@@ -100,6 +96,6 @@ fn assigned(operation: &Operation, numbers: &Listing<OwnedNumber>, roster: &Rost
     };
     match happened {
         true => Some(looked(true, yes)),
-        false => is_late(operation).then(|| looked(false, no)),
+        false => late.then(|| looked(false, no)),
     }
 }

@@ -21,7 +21,7 @@ use super::error::{Error, NotSent, Saying, request_id};
 use super::limit::{Busy, Limiter, Rate, Share};
 use super::request::{Nature, Request};
 use super::{reset, retry};
-use crate::domain::{Redactor, Secret};
+use crate::domain::{Redactor, Secret, ServerTime};
 use crate::telemetry;
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -169,6 +169,7 @@ pub struct Client {
     redactor: Arc<Redactor>,
     limiter: Limiter,
     budget: Mutex<f64>,
+    server_time: Arc<ServerTime>,
     // Made at the first request: loading the root certificates must not delay the start.
     reads: OnceLock<Result<reqwest::Client, String>>,
     changes: OnceLock<Result<reqwest::Client, String>>,
@@ -205,6 +206,7 @@ impl Client {
             redactor,
             limiter,
             budget: Mutex::new(BUDGET),
+            server_time: Arc::default(),
             reads: OnceLock::new(),
             changes: OnceLock::new(),
         })
@@ -213,6 +215,17 @@ impl Client {
     /// Where the API is.
     pub fn base_url(&self) -> &Url {
         &self.setup.base_url
+    }
+
+    /// The same client, which notes here what time Truedy's answers state.
+    #[must_use]
+    pub fn telling(self, server_time: Arc<ServerTime>) -> Self {
+        Self { server_time, ..self }
+    }
+
+    /// What time it is by Truedy's own clock, in milliseconds since 1970; `None` if no answer has stated one.
+    pub fn server_time(&self) -> Option<i64> {
+        self.server_time.now()
     }
 
     /// Sends a request until it is settled: done, refused, not known, or out of time.
@@ -403,6 +416,9 @@ impl Client {
             body: Ok(Value::Null),
             empty: false,
         };
+        if let Some(stated) = answer.date.as_deref().and_then(reset::http_date) {
+            self.server_time.note(stated.as_millisecond());
+        }
         let content_type = header(CONTENT_TYPE).unwrap_or_default();
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await? {

@@ -59,7 +59,7 @@ fn epoch(number: f64) -> Option<Timestamp> {
 }
 
 /// The date form of HTTP headers (RFC 9110 §5.6.7).
-fn http_date(text: &str) -> Option<Timestamp> {
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()
 }
 

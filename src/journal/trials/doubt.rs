@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use futures::future::BoxFuture;
 
+use super::super::clocks::{SystemClock, Watch};
 use super::super::sqlite::Sqlite;
 use super::super::store::{Lasting, Outcome, Work};
 use super::*;
@@ -28,6 +29,10 @@ impl Store for Flaky {
         self.store.kind()
     }
 
+    fn has_own_clock(&self) -> bool {
+        self.store.has_own_clock()
+    }
+
     fn owner(&self) -> i64 {
         self.store.owner()
     }
@@ -45,9 +50,10 @@ impl Store for Flaky {
 
 fn flaky() -> (Arc<Journal>, impl Fn(Fails)) {
     let fails = Arc::new(Mutex::new(Fails::Never));
-    let store = Flaky { store: Sqlite::in_memory(), fails: Arc::clone(&fails) };
+    let store = Flaky { store: Sqlite::in_memory(Arc::new(SystemClock)), fails: Arc::clone(&fails) };
     let set = move |now| *fails.lock().unwrap() = now;
-    (Journal::over(Arc::new(store), "account".to_owned()), set)
+    let watch = Arc::new(Watch::new(Arc::new(SystemClock)));
+    (Journal::over(Arc::new(store), watch, ("default".to_owned(), "account".to_owned())), set)
 }
 
 #[tokio::test]

@@ -1,9 +1,13 @@
 //! The journal as its users meet it, over every store; and what each store must stand on its own.
 
 mod cases;
+mod clocks;
 mod doubt;
 mod files;
+mod layouts;
+mod leaving;
 mod model;
+mod refusals;
 mod server;
 mod stores;
 
@@ -144,10 +148,23 @@ impl Journal {
         self.run(move |transaction| Box::pin(async move { transaction.execute(&sql, &[]).await })).await.unwrap()
     }
 
-    /// Lets time pass for all that is kept.
-    async fn wait(&self, ms: i64) {
+    /// Sets the wall clock, as all that is kept sees it.
+    async fn jump(&self, ms: i64) {
         let columns = ["begun_at", "sent_at", "lost_at", "ended_at", "acknowledged_at"];
         let set: Vec<String> = columns.iter().map(|column| format!("{column} = {column} - {ms}")).collect();
         self.sql(format!("UPDATE operations SET {}", set.join(", "))).await;
+        self.sql(format!("UPDATE nonces SET used_at = used_at - {ms}")).await;
+    }
+
+    /// Lets time pass for all that is kept.
+    async fn wait(&self, ms: i64) {
+        let set = |columns: &[&str]| {
+            let set: Vec<String> = columns.iter().map(|column| format!("{column} = {column} - {ms}")).collect();
+            set.join(", ")
+        };
+        let columns =
+            ["begun_at", "sent_at", "lost_at", "ended_at", "acknowledged_at", "begun_up", "lost_up", "ended_up"];
+        self.sql(format!("UPDATE operations SET {}", set(&columns))).await;
+        self.sql(format!("UPDATE nonces SET {}", set(&["used_at", "used_up"]))).await;
     }
 }

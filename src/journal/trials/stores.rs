@@ -41,9 +41,18 @@ over_every_store!(
     an_operator_resolves_what_is_not_known_and_nothing_else,
     operations_are_found_by_what_they_are,
     what_is_old_is_forgotten_but_never_what_is_not_known,
-    refusals_are_kept_up_to_a_number,
+    refusals_are_kept_by_principal_and_by_tenant,
+    equal_refusals_are_one_row_with_a_count,
+    nobodys_refusals_push_out_anothers,
+    a_used_nonce_outlives_the_row_it_came_with,
+    a_wall_clock_alone_frees_and_erases_nothing,
+    a_number_is_not_bought_again_because_a_clock_says_so,
+    a_purchase_that_nobody_waits_for_stops_the_others,
+    what_is_not_known_is_the_tenants_under_any_key,
     rows_survive,
     every_older_layout_is_brought_up_to_date,
+    rows_of_the_first_layout_in_every_state_are_kept,
+    a_program_of_the_first_layout_begins_nothing_on_the_second,
     a_newer_layout_is_refused_and_left_alone,
     an_error_takes_all_of_it_back,
 );
@@ -73,7 +82,7 @@ mod memory {
         that_it_happened_wins,
         operations_are_found_by_what_they_are,
         what_is_old_is_forgotten_but_never_what_is_not_known,
-        refusals_are_kept_up_to_a_number,
+        equal_refusals_are_one_row_with_a_count,
         an_error_takes_all_of_it_back,
     );
 }
