@@ -20,10 +20,10 @@ pub enum Ask {
 /// What a release and a purchase need beside the flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Level {
-    /// Nothing: a release needs `confirm: true`, a purchase not even that.
+    /// `confirm: true`; for a purchase the yes of a person is enough, where one can be asked.
     #[default]
     Flag,
-    /// `confirm: true` and the token of a preview.
+    /// The same flag in every case, and the token of a preview.
     Token,
     /// The same, and a person who was asked and accepted.
     Human,
@@ -197,11 +197,6 @@ impl Policy {
             }
         }
         Ok(())
-    }
-
-    /// Whether a purchase needs to know its price: there is a limit to it.
-    pub fn needs_price(&self) -> bool {
-        self.max_monthly.is_some() || self.caps.spend.is_some()
     }
 
     /// Whether a number may be bought at its price: each month, and what is paid once, where something is.

@@ -10,7 +10,7 @@ const NAMED: usize = 4;
 impl Policy {
     /// What is in force, a rule a text. The level and the caps are always among them; no list makes it long.
     pub fn summary(&self) -> Vec<String> {
-        let mut rules = vec![level(self.level).to_owned(), self.caps_in_words()];
+        let mut rules = vec![level(self.level, self.ask).to_owned(), self.caps_in_words()];
         let mut add = |rule: Option<String>| rules.extend(rule);
         add(self.caps.spend.as_ref().map(|most| format!("at most {most} for purchases in 24 hours")));
         add(self.max_monthly.as_ref().map(|most| format!("at most {most} a month for a number")));
@@ -35,9 +35,14 @@ impl Policy {
     }
 }
 
-fn level(level: Level) -> &'static str {
+fn level(level: Level, ask: Ask) -> &'static str {
     match level {
-        Level::Flag => "gate flag: a release needs confirm: true",
+        Level::Flag if ask == Ask::Off => {
+            "gate flag: a purchase or release needs confirm: true, without which it is a preview"
+        }
+        Level::Flag => {
+            "gate flag: a purchase needs the user's yes or, where the client cannot ask, confirm: true after a preview; a release needs confirm: true"
+        }
         Level::Token => "gate token: a purchase or release needs confirm: true and the token of its preview",
         Level::Human => {
             "gate human: a purchase or release needs confirm: true, the token of its preview and a person who agrees"
@@ -65,7 +70,7 @@ mod tests {
         assert_eq!(
             Policy::default().summary(),
             [
-                "gate flag: a release needs confirm: true",
+                "gate flag: a purchase needs the user's yes or, where the client cannot ask, confirm: true after a preview; a release needs confirm: true",
                 "at most 10 purchases, 10 releases and 50 imports in 24 hours"
             ]
         );

@@ -16,5 +16,7 @@ mod trials;
 
 pub use address::PostgresPlace;
 pub use book::{Awaited, Journal, Place};
-pub use operation::{Ending, Evidence, Intent, KnownBy, Operation, Query, Refused, Standing, State, Stop, moment};
+pub use operation::{
+    Ending, Evidence, Intent, KnownBy, Operation, PREVIEWED, Query, Refused, Standing, State, Stop, moment,
+};
 pub use store::Unavailable;
