@@ -27,6 +27,18 @@ impl Policy {
         rules
     }
 
+    /// What a purchase needs here, in words that fit behind "A purchase needs".
+    pub fn purchase_needs(&self) -> &'static str {
+        let never = !self.offers("purchase_number", false) || self.caps.purchases == Cap::Most(0);
+        match self.level {
+            _ if never => "an operator who allows purchases; here none are allowed",
+            Level::Flag if self.ask == Ask::Off => "confirm: true after a preview",
+            Level::Flag => "the user's yes or, where the client cannot ask, confirm: true after a preview",
+            Level::Token => "confirm: true and the token of its preview",
+            Level::Human => "confirm: true, the token of its preview and a person who agrees",
+        }
+    }
+
     fn caps_in_words(&self) -> String {
         let most = |cap: Cap| cap.most().map_or_else(|| "unlimited".to_owned(), |most| most.to_string());
         let caps = &self.caps;
@@ -89,6 +101,19 @@ mod tests {
             "2.00 USD a month",
         ] {
             assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_a_purchase_needs_is_told_of_each_configuration() {
+        let told = |level, ask| Policy { level, ask, ..Policy::default() }.purchase_needs();
+        assert!(told(Level::Flag, Ask::Auto).contains("the user's yes or"));
+        assert_eq!(told(Level::Flag, Ask::Off), "confirm: true after a preview");
+        assert!(told(Level::Token, Ask::Auto).contains("token") && told(Level::Human, Ask::Auto).contains("person"));
+        let read_only = Policy { read_only: true, ..Policy::default() };
+        let caps = Caps { purchases: Cap::Most(0), ..Caps::default() };
+        for none in [read_only, Policy { caps, ..Policy::default() }] {
+            assert!(none.purchase_needs().contains("none are allowed"));
         }
     }
 

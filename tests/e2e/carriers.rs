@@ -260,7 +260,8 @@ fn numbers_are_looked_for_and_bought_with_the_key_of_a_telnyx_profile() {
         let mut wire = files.open(&upstream, era);
         let found = wire.call("search_numbers", json!({ "carrier": "main", "page_size": 3 }));
         assert_eq!(found.status(), "ok", "{}", found.0);
-        let bought = wire.call("purchase_number", json!({ "phone_number": "+14155550111", "carrier": "main" }));
+        let bought =
+            wire.call("purchase_number", json!({ "phone_number": "+14155550111", "carrier": "main", "confirm": true }));
         assert_eq!(bought.status(), "purchased", "{}", bought.0);
         let searched = bodies(&upstream, SEARCH);
         let expected = json!({ "country_code": "US", "page": 1, "page_size": 3, "api_key": TELNYX_KEY });
@@ -270,7 +271,11 @@ fn numbers_are_looked_for_and_bought_with_the_key_of_a_telnyx_profile() {
         assert_eq!(bodies(&upstream, PURCHASE), [expected]);
         for (tool, route, arguments) in [
             ("search_numbers", SEARCH, json!({ "carrier": "main" })),
-            ("purchase_number", PURCHASE, json!({ "phone_number": "+14155550112", "carrier": "main" })),
+            (
+                "purchase_number",
+                PURCHASE,
+                json!({ "phone_number": "+14155550112", "carrier": "main", "confirm": true }),
+            ),
         ] {
             upstream.always(route, reply(400, &errors(TELNYX_KEY)[0], TELNYX_KEY));
             let called = wire.call(tool, arguments);
@@ -301,7 +306,8 @@ fn a_name_that_is_no_profile_is_told_those_that_are() {
     });
     let upstream = Upstream::start();
     let mut wire = Wire::open(server(&upstream.base_url()), Era::Modern);
-    let called = wire.call("import_number", json!({ "phone_number": "+14155550111", "carrier": "main" }));
+    let called =
+        wire.call("import_number", json!({ "phone_number": "+14155550111", "carrier": "main", "confirm": true }));
     refused(&called, "invalid_argument", &["there is none yet", "truedy-mcp carriers add"]);
     assert_eq!(upstream.seen().len(), 0);
 }
@@ -499,7 +505,8 @@ fn where_the_operator_wants_no_keys_in_conversations_no_schema_has_them_and_a_ca
             assert_eq!(called.object()["rule"], json!("inline_secrets"), "{}", called.0);
         }
         assert_eq!(upstream.seen().len(), 0);
-        let called = wire.call("import_number", json!({ "phone_number": "+14155550111", "carrier": "main" }));
+        let called =
+            wire.call("import_number", json!({ "phone_number": "+14155550111", "carrier": "main", "confirm": true }));
         assert_eq!(called.status(), "imported", "{}", called.0);
         assert_eq!(bodies(&upstream, IMPORT), [body("main", "+14155550111")]);
         assert_eq!(wire.call("search_numbers", json!({ "carrier": "main" })).status(), "ok");
@@ -591,7 +598,7 @@ fn truedys_own_key_is_not_taken_for_a_carriers() {
     for key in [KEY, STRAY[0]] {
         for (tool, arguments) in [
             ("search_numbers", json!({ "api_key": key })),
-            ("purchase_number", json!({ "phone_number": "+14155550111", "api_key": key })),
+            ("purchase_number", json!({ "phone_number": "+14155550111", "api_key": key, "confirm": true })),
             ("import_number", json!({ "phone_number": "+14155550111", "provider_type": "telnyx", "api_key": key })),
             ("import_number", json!({ "phone_number": "+14155550111", "provider_type": "twilio", "api_key": key })),
         ] {
