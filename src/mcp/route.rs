@@ -444,9 +444,9 @@ pub(super) fn refuse(refusal: Refusal) -> Reply {
     let mut object = refusal.details;
     object.insert("status".to_owned(), json!(refusal.status));
     object.insert("summary".to_owned(), json!(refusal.summary));
+    object.insert("retryable".to_owned(), json!(refusal.retryable));
     if is_error {
         object.insert("code".to_owned(), json!(refusal.status));
-        object.insert("retryable".to_owned(), json!(refusal.retryable));
     }
     Reply::Done(object, is_error)
 }

@@ -136,7 +136,7 @@ impl Read for SearchNumbers {
         let rows = lookup::rows(&reply)?;
         let prices = prices_in(rows);
         desk.prices.remember(&account, &prices, &Arc::new(body));
-        let offers = offers(rows, prices);
+        let offers = offers(rows, &prices);
         let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
         let total = told("total_results").as_ref().and_then(Value::as_u64);
         let page = u64::from(self.page.unwrap_or_default().get());
@@ -168,9 +168,9 @@ pub(super) async fn search(desk: &Desk, body: &Value, key: Option<&Secret>) -> R
     desk.truedy.send(Request::post(["telephony", "numbers", "search"], Nature::Search, body).list(), &desk.call).await
 }
 
-/// The offers of one answer, each number once and at the price that counts.
-fn offers(rows: &[Value], mut prices: HashMap<String, Price>) -> Vec<Map<String, Value>> {
-    rows.iter().filter_map(|row| offer(row, prices.remove(&text_at(row, "phone_number")?)?)).collect()
+/// The offers of one answer, each at the price that counts for its number.
+fn offers(rows: &[Value], prices: &HashMap<String, Price>) -> Vec<Map<String, Value>> {
+    rows.iter().filter_map(|row| offer(row, prices.get(&text_at(row, "phone_number")?)?.clone())).collect()
 }
 
 /// One offer as it is shown. Both shapes of the contract are read.

@@ -583,7 +583,7 @@ impl Agent {
         };
         if goes_on {
             assert_eq!(result["isError"], false, "{body}");
-            assert!(body.get("code").is_none() && body.get("retryable").is_none(), "{body}");
+            assert!(body.get("code").is_none() && body["retryable"].is_boolean(), "{body}");
             return Err(Refusal { status, summary, body });
         }
         if result["isError"] != true {

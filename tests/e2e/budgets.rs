@@ -287,7 +287,7 @@ async fn who_answers_the_415_number(era: Era) {
 
 in_both_eras!(move_the_new_york_number_from_front_office_to_front_desk);
 async fn move_the_new_york_number_from_front_office_to_front_desk(era: Era) {
-    costs(Agent::alone(era), 3, 1900, async |talk| {
+    costs(Agent::alone(era), 3, 2000, async |talk| {
         let wrong = json!({ "agent_id": "Front offce" });
         let held = talk.first("get_agent_numbers", json!({ "agent_id": "Front office" }), wrong).await;
         let number = held["outbound"].as_array().unwrap().iter().find(|row| row["number"] == NEW_YORK).unwrap();

@@ -306,8 +306,7 @@ fn a_name_that_is_no_profile_is_told_those_that_are() {
     });
     let upstream = Upstream::start();
     let mut wire = Wire::open(server(&upstream.base_url()), Era::Modern);
-    let called =
-        wire.call("import_number", json!({ "phone_number": "+14155550111", "carrier": "main", "confirm": true }));
+    let called = wire.call("import_number", json!({ "phone_number": "+14155550111", "carrier": "main" }));
     refused(&called, "invalid_argument", &["there is none yet", "truedy-mcp carriers add"]);
     assert_eq!(upstream.seen().len(), 0);
 }
@@ -505,8 +504,7 @@ fn where_the_operator_wants_no_keys_in_conversations_no_schema_has_them_and_a_ca
             assert_eq!(called.object()["rule"], json!("inline_secrets"), "{}", called.0);
         }
         assert_eq!(upstream.seen().len(), 0);
-        let called =
-            wire.call("import_number", json!({ "phone_number": "+14155550111", "carrier": "main", "confirm": true }));
+        let called = wire.call("import_number", json!({ "phone_number": "+14155550111", "carrier": "main" }));
         assert_eq!(called.status(), "imported", "{}", called.0);
         assert_eq!(bodies(&upstream, IMPORT), [body("main", "+14155550111")]);
         assert_eq!(wire.call("search_numbers", json!({ "carrier": "main" })).status(), "ok");

@@ -268,7 +268,7 @@ async fn a_direction_is_moved_only_when_told_so_and_can_be_moved_back(era: Era) 
     let wish = assignment(ANSWERED, "Front office", "inbound");
     let refusal = talk.refused("assign_number", wish.clone(), "would_reassign").await;
     assert!(refusal.summary.starts_with("Nothing was assigned."), "{}", refusal.summary);
-    assert_eq!(refusal.body["holder"], "Front desk");
+    assert_eq!((&refusal.body["holder"], &refusal.body["retryable"]), (&json!("Front desk"), &json!(false)));
     assert_eq!(talk.agent.sent().changes(), 0);
 
     // The refusal says what to call; one call more, and it is done.
