@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Exit, complain, logging, open, print, signal};
 use crate::config::{ConfigError, Settings};
-use crate::domain::Redactor;
+use crate::domain::{Redactor, Status};
 use crate::journal::State;
 use crate::mcp::{Asker, Catalog, Entry, KeyPages, Principal, Reply, Views};
 
@@ -67,9 +67,9 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
     });
     let mut exit = exit_of(&reply);
     match reply {
-        Reply::Done(object, is_error) => {
+        Reply::Done(object, _) => {
             print(&format!("{}\n", serde_json::to_string_pretty(&Value::Object(object.clone())).unwrap_or_default()));
-            if is_error {
+            if exit != Exit::Fine {
                 complain(object.get("summary").and_then(Value::as_str).unwrap_or("the call failed"));
             }
         }
@@ -88,8 +88,12 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
 
 /// What the status means for whoever started the program.
 fn exit_of(reply: &Reply) -> Exit {
+    // A preview is no error to a model; to a script it did not do what it was called for.
+    let done = |status: &str| Status::parse(status).is_some_and(|status| !status.is_of_the_gate());
     match reply {
-        Reply::Done(_, false) => Exit::Fine,
+        Reply::Done(_, false) if reply.status().is_some_and(|status| done(status) && status != "in_progress") => {
+            Exit::Fine
+        }
         _ => match reply.status() {
             Some("invalid_argument") => Exit::Usage,
             Some("auth_failed") => Exit::Key,

@@ -190,7 +190,8 @@ fn whole(operation: &Operation) -> Value {
 }
 
 fn line(operation: &Operation) -> String {
-    let what = operation.outcome.as_deref().unwrap_or("-");
+    // A preview says so once.
+    let what = if operation.is_preview() { "-" } else { operation.outcome.as_deref().unwrap_or("-") };
     let rule = operation.rule.as_ref().map(|rule| format!(" ({rule})")).unwrap_or_default();
     let direction = operation.object.direction.as_ref().map(|way| format!(" {way}")).unwrap_or_default();
     let times = if operation.times > 1 { format!(" ×{}", operation.times) } else { String::new() };
@@ -199,9 +200,9 @@ fn line(operation: &Operation) -> String {
     let whose =
         if caller == Caller::local() { String::new() } else { format!("  {}/{}", caller.tenant, caller.principal) };
     format!(
-        "{}  {:<7}  {:<15}  {}{direction}  {what}{rule}{times}  {}{whose}\n",
+        "{}  {:<9}  {:<15}  {}{direction}  {what}{rule}{times}  {}{whose}\n",
         moment(operation.begun_at),
-        operation.state,
+        operation.shown_state(),
         operation.tool,
         numbers_for_people(operation.object.name()),
         operation.id

@@ -137,7 +137,7 @@ pub struct Settings {
     #[arg(long, value_name = "auto|off", env = "TRUEDY_MCP_ASK", value_enum, default_value_t = AskWhen::Auto, global = true, help_heading = "Policy")]
     pub ask: AskWhen,
 
-    /// What is needed: `flag`, for a release `confirm: true`; `token`, for a purchase too, and the token of a preview; `human`, also a person who agrees.
+    /// What is needed: `flag`, `confirm: true` (for a purchase a user's yes is enough); `token`, the flag always, and the token of a preview; `human`, also a person who agrees.
     #[arg(long, value_name = "flag|token|human", env = "TRUEDY_MCP_GATE", value_enum, default_value_t = Gate::Flag, global = true, help_heading = "Policy")]
     pub gate: Gate,
 

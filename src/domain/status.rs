@@ -117,12 +117,36 @@ pub struct Refusal {
     pub details: Map<String, Value>,
     /// Whether the same call may succeed later.
     pub retryable: bool,
+    /// Whether it shows what would be done, so that the caller can go on from there.
+    pub is_preview: bool,
 }
 
 impl Refusal {
     /// A refusal that the same call cannot get round.
     pub fn new(status: Status, summary: impl Into<String>) -> Self {
-        Self { status, summary: summary.into(), details: Map::new(), retryable: false }
+        Self { status, summary: summary.into(), details: Map::new(), retryable: false, is_preview: false }
+    }
+
+    /// Whether the caller reads it as an error (`isError`).
+    ///
+    /// What a model must read to go on is a result: several frameworks hide errors from the model, or end the run.
+    pub fn is_error(&self) -> bool {
+        let goes_on = matches!(
+            self.status,
+            Status::ConfirmationRequired
+                | Status::WouldReassign
+                | Status::InProgress
+                | Status::AlreadyOwned
+                | Status::AlreadyAssigned
+        );
+        !(goes_on || self.is_preview)
+    }
+
+    /// Says that it shows what would be done.
+    #[must_use]
+    pub fn preview(mut self) -> Self {
+        self.is_preview = true;
+        self
     }
 
     /// Adds a fact.
@@ -137,5 +161,26 @@ impl Refusal {
     pub fn retryable(mut self) -> Self {
         self.retryable = true;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_model_must_read_to_go_on_is_no_error() {
+        for status in ["confirmation_required", "would_reassign", "in_progress", "already_owned", "already_assigned"] {
+            let status = Status::parse(status).expect("a status");
+            assert!(!Refusal::new(status, "").is_error(), "{status:?}");
+        }
+        for status in ["confirmation_invalid", "confirmation_expired", "confirmation_used", "state_changed"] {
+            let refusal = Refusal::new(Status::parse(status).expect("a status"), "");
+            assert!(refusal.is_error(), "{status}: nothing to go on from");
+            assert!(!refusal.preview().is_error(), "{status} with a preview");
+        }
+        for status in ["human_declined", "outcome_unknown", "policy_denied", "number_in_use", "invalid_argument"] {
+            assert!(Refusal::new(Status::parse(status).expect("a status"), "").is_error(), "{status}");
+        }
     }
 }

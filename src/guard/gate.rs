@@ -58,8 +58,8 @@ pub struct Stakes {
     pub grave: bool,
     /// What is answered unless `confirm: true` is given; `None` where no flag is needed.
     pub without_flag: Option<Refusal>,
-    /// The level from which the flag is needed.
-    pub flag_from: Level,
+    /// Whether the yes of a person takes the place of the flag at level `flag`.
+    pub yes_is_enough: bool,
     /// What is answered because something uses the object, whatever the flag says; only the operator relaxes it.
     pub in_use: Option<Refusal>,
     /// What a person is asked, where one can be.
@@ -130,21 +130,22 @@ pub fn weigh(stakes: &Stakes, given: Given, policy: &Policy) -> Verdict {
     let preview = |refusal: &Refusal| {
         if stakes.grave { Verdict::Preview(refusal.clone()) } else { Verdict::Refuse(refusal.clone()) }
     };
-    let flag_needed = policy.level >= stakes.flag_from;
+    let asks = given.can_ask && policy.ask == Ask::Auto;
+    let flag_needed = policy.level > Level::Flag || !(stakes.yes_is_enough && asks);
     if let (Some(refusal), true, false) = (&stakes.without_flag, flag_needed, given.confirm) {
         return preview(refusal);
     }
     if let (Some(refusal), false) = (&stakes.in_use, policy.release_in_use) {
         return Verdict::Refuse(refusal.clone());
     }
-    let asks = given.can_ask && policy.ask == Ask::Auto;
     if stakes.grave && policy.level == Level::Human && !asks {
         return Verdict::Refuse(no_human(stakes));
     }
     if let (Some(shown), true) = (&stakes.without_flag, stakes.grave) {
+        let token_needed = given.token_needed || policy.level >= Level::Token;
         match given.token {
-            Token::Fails(status) => return preview(&again(shown, status)),
-            Token::Absent if given.token_needed || policy.level >= Level::Token => return preview(shown),
+            Token::Fails(status) => return preview(&again(shown, status, token_needed)),
+            Token::Absent if token_needed => return preview(shown),
             Token::Absent | Token::Holds => {}
         }
     }
@@ -162,8 +163,8 @@ fn no_human(stakes: &Stakes) -> Refusal {
     Refusal::new(Status::HumanUnavailable, summary)
 }
 
-/// A preview that also says why the token does not do.
-fn again(shown: &Refusal, status: Status) -> Refusal {
+/// A preview that also says why the token does not do, and whether it gives a fresh one.
+fn again(shown: &Refusal, status: Status, fresh: bool) -> Refusal {
     let why = match status {
         Status::ConfirmationExpired => "The confirmation_token has expired; it is good for five minutes.",
         Status::ConfirmationUsed => "The confirmation_token was used already.",
@@ -172,7 +173,8 @@ fn again(shown: &Refusal, status: Status) -> Refusal {
     };
     // A preview begins with what did not happen, up to its first stop.
     let (nothing, shows) = shown.summary.split_once(['.', ';']).unwrap_or((&shown.summary, ""));
-    Refusal { status, summary: format!("{nothing}. {why} A fresh one:{shows}"), ..shown.clone() }
+    let then = if fresh { "A fresh one:" } else { "None is needed here:" };
+    Refusal { status, summary: format!("{nothing}. {why} {then}{shows}"), ..shown.clone() }
 }
 
 #[cfg(test)]
@@ -245,20 +247,37 @@ mod tests {
     }
 
     #[test]
-    fn a_purchase_needs_no_flag_below_the_level_that_asks_for_it() {
-        let purchase = Stakes { flag_from: Level::Token, destroys: false, ..stakes(false) };
-        let weigh = |confirm, token, level| {
-            weigh(&purchase, given(confirm, token, false), &Policy { level, ..Policy::default() })
+    fn a_purchase_needs_the_flag_or_the_yes_of_a_person() {
+        let purchase = Stakes { yes_is_enough: true, destroys: false, ..stakes(false) };
+        let weigh = |confirm, token, can_ask, level, ask| {
+            weigh(&purchase, given(confirm, token, can_ask), &Policy { level, ask, ..Policy::default() })
         };
-        assert_eq!(weigh(false, Token::Absent, Level::Flag), Verdict::Go);
+        let none = Token::Absent;
+        for ask in [Ask::Auto, Ask::Off] {
+            for can_ask in [false, true] {
+                let asks = can_ask && ask == Ask::Auto;
+                let bare = weigh(false, none, can_ask, Level::Flag, ask);
+                let flagged = weigh(true, none, can_ask, Level::Flag, ask);
+                if asks {
+                    assert!(matches!(bare, Verdict::Ask(_)) && matches!(flagged, Verdict::Ask(_)));
+                } else {
+                    assert!(matches!(bare, Verdict::Preview(_)), "{can_ask} {ask:?}");
+                    assert_eq!(flagged, Verdict::Go);
+                }
+                // A token is no flag.
+                assert_eq!(matches!(weigh(false, Token::Holds, can_ask, Level::Flag, ask), Verdict::Ask(_)), asks);
+                assert_ne!(weigh(false, Token::Holds, can_ask, Level::Flag, ask), Verdict::Go);
+            }
+        }
+        let weigh = |confirm, token, level| weigh(confirm, token, false, level, Ask::Auto);
         assert!(matches!(weigh(false, Token::Holds, Level::Token), Verdict::Preview(_)));
-        assert!(matches!(weigh(true, Token::Absent, Level::Token), Verdict::Preview(_)));
+        assert!(matches!(weigh(true, none, Level::Token), Verdict::Preview(_)));
         assert_eq!(weigh(true, Token::Holds, Level::Token), Verdict::Go);
     }
 
     #[test]
     fn a_way_that_needs_a_token_needs_it_at_every_level() {
-        let purchase = Stakes { flag_from: Level::Token, destroys: false, ..stakes(false) };
+        let purchase = Stakes { yes_is_enough: true, destroys: false, ..stakes(false) };
         for level in [Level::Flag, Level::Token, Level::Human] {
             let policy = Policy { level, ..Policy::default() };
             let weigh = |token| weigh(&purchase, Given { token_needed: true, ..given(true, token, true) }, &policy);

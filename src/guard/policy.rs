@@ -22,10 +22,10 @@ pub enum Ask {
 /// What a release and a purchase need beside the flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Level {
-    /// Nothing: a release needs `confirm: true`, a purchase not even that.
+    /// `confirm: true`; for a purchase the yes of a person is enough, where one can be asked.
     #[default]
     Flag,
-    /// `confirm: true` and the token of a preview.
+    /// The same flag in every case, and the token of a preview.
     Token,
     /// The same, and a person who was asked and accepted.
     Human,
@@ -201,11 +201,6 @@ impl Policy {
             }
         }
         Ok(())
-    }
-
-    /// Whether a purchase needs to know its price: there is a limit to it.
-    pub fn needs_price(&self) -> bool {
-        self.max_monthly.is_some() || self.caps.spend.is_some()
     }
 
     /// Whether a number may be bought at its price: each month, and what is paid once, where something is.
@@ -580,7 +575,6 @@ mod tests {
     fn a_price_is_held_against_every_limit() {
         let (one, three, euros) = (money("1 USD"), money("3.000001 USD"), money("1 EUR"));
         let open = Policy::default();
-        assert!(!open.needs_price());
         assert_eq!(open.admit_price(None, Some(&one)), Ok(None));
         assert_eq!(open.admit_price(Some(&one), Some(&euros)), Ok(None), "no sum of two currencies");
         assert_eq!(open.admit_price(Some(&one), None), Ok(Some(one.clone())));
@@ -589,7 +583,6 @@ mod tests {
         let spend = Caps { spend: Some(money("3 USD")), ..Caps::default() };
         let budget = Policy { caps: spend, ..Policy::default() };
         for policy in [&ceiling, &budget] {
-            assert!(policy.needs_price());
             assert_eq!(rule(policy.admit_price(None, None)), "price_unknown");
             assert_eq!(rule(policy.admit_price(None, Some(&one))), "price_unknown");
             let other = policy.admit_price(Some(&euros), None).expect_err("another currency");

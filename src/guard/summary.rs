@@ -10,7 +10,7 @@ const NAMED: usize = 4;
 impl Policy {
     /// What is in force, a rule a text. The level and the caps are always among them; no list makes it long.
     pub fn summary(&self) -> Vec<String> {
-        let mut rules = vec![level(self.level).to_owned(), self.caps_in_words()];
+        let mut rules = vec![level(self.level, self.ask).to_owned(), self.caps_in_words()];
         let mut add = |rule: Option<String>| rules.extend(rule);
         add(self.caps.spend.as_ref().map(|most| format!("at most {most} for purchases in 24 hours")));
         add(self.max_monthly.as_ref().map(|most| format!("at most {most} a month for a number")));
@@ -43,6 +43,18 @@ impl Policy {
         rules
     }
 
+    /// What a purchase needs here, in words that fit behind "A purchase needs".
+    pub fn purchase_needs(&self) -> &'static str {
+        let never = !self.offers("purchase_number", false) || self.caps.purchases == Cap::Most(0);
+        match self.level {
+            _ if never => "an operator who allows purchases; here none are allowed",
+            Level::Flag if self.ask == Ask::Off => "confirm: true after a preview",
+            Level::Flag => "the user's yes or, where the client cannot ask, confirm: true after a preview",
+            Level::Token => "confirm: true and the token of its preview",
+            Level::Human => "confirm: true, the token of its preview and a person who agrees",
+        }
+    }
+
     fn caps_in_words(&self) -> String {
         let most = |cap: Cap| cap.most().map_or_else(|| "unlimited".to_owned(), |most| most.to_string());
         let caps = &self.caps;
@@ -51,9 +63,14 @@ impl Policy {
     }
 }
 
-fn level(level: Level) -> &'static str {
+fn level(level: Level, ask: Ask) -> &'static str {
     match level {
-        Level::Flag => "gate flag: a release needs confirm: true",
+        Level::Flag if ask == Ask::Off => {
+            "gate flag: a purchase or release needs confirm: true, without which it is a preview"
+        }
+        Level::Flag => {
+            "gate flag: a purchase needs the user's yes or, where the client cannot ask, confirm: true after a preview; a release needs confirm: true"
+        }
         Level::Token => "gate token: a purchase or release needs confirm: true and the token of its preview",
         Level::Human => {
             "gate human: a purchase or release needs confirm: true, the token of its preview and a person who agrees"
@@ -81,7 +98,7 @@ mod tests {
         assert_eq!(
             Policy::default().summary(),
             [
-                "gate flag: a release needs confirm: true",
+                "gate flag: a purchase needs the user's yes or, where the client cannot ask, confirm: true after a preview; a release needs confirm: true",
                 "at most 10 purchases, 10 releases and 50 imports in 24 hours"
             ]
         );
@@ -100,6 +117,19 @@ mod tests {
             "2.00 USD a month",
         ] {
             assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_a_purchase_needs_is_told_of_each_configuration() {
+        let told = |level, ask| Policy { level, ask, ..Policy::default() }.purchase_needs();
+        assert!(told(Level::Flag, Ask::Auto).contains("the user's yes or"));
+        assert_eq!(told(Level::Flag, Ask::Off), "confirm: true after a preview");
+        assert!(told(Level::Token, Ask::Auto).contains("token") && told(Level::Human, Ask::Auto).contains("person"));
+        let read_only = Policy { read_only: true, ..Policy::default() };
+        let caps = Caps { purchases: Cap::Most(0), ..Caps::default() };
+        for none in [read_only, Policy { caps, ..Policy::default() }] {
+            assert!(none.purchase_needs().contains("none are allowed"));
         }
     }
 

@@ -1,6 +1,7 @@
 //! The page for people who open the address in a browser: what this is, how to connect, whether it is ready.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use http::header::HOST;
 use http::{HeaderMap, Response, StatusCode};
@@ -15,13 +16,20 @@ pub(super) struct Landing {
     /// Whether clients reach it by https, by a certificate of its own or a proxy's.
     https: bool,
     policy: String,
+    /// What a purchase needs here.
+    purchase: String,
 }
 
 impl Landing {
-    /// The page of a server that clients reach by https or not.
-    pub(super) fn new(https: bool) -> Self {
+    /// The page of a server that clients reach by https or not. `purchase` says for each tenant what a purchase needs.
+    pub(super) fn new<'a>(https: bool, purchase: impl Iterator<Item = &'a str>) -> Self {
         let policy = rules(PAGE, "'none'");
-        Self { https, policy }
+        let purchase: Vec<&str> = purchase.collect::<BTreeSet<_>>().into_iter().collect();
+        let purchase = match purchase.as_slice() {
+            [needs] => (*needs).to_owned(),
+            _ => "what the policy of its tenant says".to_owned(),
+        };
+        Self { https, policy, purchase }
     }
 
     /// The page as it is now. The host was checked before: it is one of the server's own names.
@@ -32,6 +40,7 @@ impl Landing {
         let html = html
             .replace("{{url}}", &escaped(&format!("{scheme}://{host}/mcp")))
             .replace("{{sse}}", &escaped(&format!("{scheme}://{host}/sse")))
+            .replace("{{purchase}}", &escaped(&self.purchase))
             .replace("{{version}}", env!("CARGO_PKG_VERSION"))
             .replace("{{health}}", if ready { "ready" } else { "draining" });
         page(StatusCode::OK, &self.policy, "no-referrer", html)

@@ -116,7 +116,10 @@ impl HttpServer {
             streamable: setup.streamable,
             legacy_sse: setup.legacy_sse,
             scopes: setup.scopes,
-            landing: Landing::new(setup.https),
+            landing: Landing::new(
+                setup.https,
+                setup.tenants.iter().map(|tenant| tenant.service.policy.purchase_needs()),
+            ),
             key_page: Default::default(),
             scheme: match (setup.https, &setup.listen) {
                 (true, _) => Some("https"),

@@ -23,6 +23,8 @@ mod trials;
 
 pub use address::PostgresPlace;
 pub use book::{Awaited, Journal, Place};
-pub use operation::{Ending, Evidence, Intent, KnownBy, Operation, Query, Refused, Standing, State, Stop, moment};
+pub use operation::{
+    Ending, Evidence, Intent, KnownBy, Operation, PREVIEWED, Query, Refused, Standing, State, Stop, moment,
+};
 pub use sqlite::private_directory;
 pub use store::Unavailable;

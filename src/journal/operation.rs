@@ -175,6 +175,9 @@ impl KnownBy {
     }
 }
 
+/// The outcome of a call that only showed what it would do.
+pub const PREVIEWED: &str = "previewed";
+
 /// A call that policy or gate refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
@@ -257,6 +260,17 @@ impl Operation {
         self.state == State::Unknown
     }
 
+    /// Whether the call only showed what it would do. Rows of earlier versions say it with the status of the answer.
+    pub fn is_preview(&self) -> bool {
+        let shown = matches!(self.outcome.as_deref(), Some(PREVIEWED | "confirmation_required"));
+        self.state == State::Refused && shown
+    }
+
+    /// The word that people read for how far it has come.
+    pub fn shown_state(&self) -> &'static str {
+        if self.is_preview() { PREVIEWED } else { self.state.as_str() }
+    }
+
     /// As a caller reads it: identifiers, words of our own and times, nothing else.
     pub fn to_json(&self) -> Map<String, Value> {
         let mut row = Map::new();
@@ -273,7 +287,7 @@ impl Operation {
         add("agent_id", self.object.agent_id.clone());
         add("credential_id", self.credential_id.clone());
         add("state", Some(self.state.as_str().to_owned()));
-        add("outcome", self.outcome.clone());
+        add("outcome", if self.is_preview() { Some(PREVIEWED.to_owned()) } else { self.outcome.clone() });
         add("rule", self.rule.clone());
         add("known_by", self.known_by.clone());
         add("price", self.price.as_ref().map(Money::to_string));

@@ -23,7 +23,7 @@ use super::route::{Guest, Reply, Service, done, refuse, words};
 use super::seal::Binding;
 use crate::domain::{ClockReading, Held, Object, Refusal, Status, digest_of, may_be_id};
 use crate::guard::{Cap, Claims, Given, Level, Stakes, Token, Verdict, weigh};
-use crate::journal::{Ending, Evidence, Intent, KnownBy, Operation, Refused, State, Stop};
+use crate::journal::{Ending, Evidence, Intent, KnownBy, Operation, PREVIEWED, Refused, State, Stop};
 use crate::tools::{Answer, Change, Desk, Effect, Failure, Record, Step, Tool, ask_the_time, flight, said};
 use crate::truedy::{Error, NotSent, Saying};
 
@@ -63,7 +63,7 @@ impl Passage {
             tool,
             object: self.object.clone(),
             digest: self.digest.clone(),
-            outcome: refusal.status.as_str(),
+            outcome: if refusal.status == Status::ConfirmationRequired { PREVIEWED } else { refusal.status.as_str() },
             rule: refusal.details.get("rule").and_then(Value::as_str).map(str::to_owned),
             evidence: self.evidence,
             nonce: self.answered.clone(),
@@ -244,7 +244,7 @@ impl Service {
                 Err(status) => Token::Fails(status),
             };
         }
-        if nonce.is_some() || stakes.flag_from > Level::Flag {
+        if nonce.is_some() || stopped_by_unresolved::<T>() {
             let standing = self.journal.standing(&passage.guest.caller, T::NAME, stakes.flight.clone(), nonce.clone());
             let standing = standing.await.map_err(|why| advice::on_journal(&why.0, T::EFFECT))?;
             if let Some(other) = standing.flying {
@@ -266,9 +266,7 @@ impl Service {
         match weigh(&stakes, given, &self.policy) {
             Verdict::Refuse(refusal) => return Err(refusal.into()),
             Verdict::Preview(shown) => {
-                return Err(self
-                    .with_token(shown, (passage.guest.token_for.unwrap_or(T::NAME), T::EFFECT), &stakes, passage)
-                    .into());
+                return Err(self.with_token::<T>(shown.preview(), &stakes, passage).into());
             }
             Verdict::Go if stakes.wanted.is_none() => {
                 let guest = &passage.guest;
@@ -368,20 +366,16 @@ impl Service {
         Some(card::beside(facts))
     }
 
-    /// A preview with the token that shows it was seen.
-    fn with_token(
-        &self,
-        mut shown: Refusal,
-        (tool, effect): (&str, Effect),
-        stakes: &Stakes,
-        passage: &Passage,
-    ) -> Refusal {
-        let binding = Binding { caller: &passage.guest.caller, tool, object: &stakes.object };
+    /// A preview, with the token that shows it was seen where a token is needed.
+    fn with_token<T: Change>(&self, mut shown: Refusal, stakes: &Stakes, passage: &Passage) -> Refusal {
+        let page = passage.guest.token_for;
+        if self.policy.level < Level::Token && page.is_none() {
+            return shown;
+        }
+        let binding = Binding { caller: &passage.guest.caller, tool: page.unwrap_or(T::NAME), object: &stakes.object };
         let token = match self.tokens.issue(&binding, &stakes.seen) {
             Ok(token) => token,
-            // Where no token is asked for, the preview is as good without.
-            Err(_) if self.policy.level == Level::Flag && passage.guest.token_for.is_none() => return shown,
-            Err(why) => return advice::on_sealing(&why, effect),
+            Err(why) => return advice::on_sealing(&why, T::EFFECT),
         };
         // The call that comes next is whole where it would be refused without the token.
         if self.policy.level >= Level::Token

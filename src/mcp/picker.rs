@@ -81,7 +81,7 @@ pub(super) async fn buy<T: Change>(
     arguments.insert("confirm".to_owned(), json!(true));
     guest.token_for = Some(NAME);
     let mut reply = service.change::<T>(arguments, guest).await;
-    if let Reply::Done(object, true) = &mut reply {
+    if let Reply::Done(object, _) = &mut reply {
         reword(object);
     }
     reply
@@ -127,7 +127,8 @@ fn reword(object: &mut Map<String, Value>) {
         Some(Status::StateChanged) => "The price has changed since it was shown.",
         _ => "This offer cannot be checked any more.",
     };
-    let price = object.get("price").and_then(Value::as_str).unwrap_or("a price that is not known").to_owned();
+    let price = object.get("price").and_then(Value::as_str).filter(|price| *price != "unknown");
+    let price = price.unwrap_or("a price that is not known").to_owned();
     let summary = format!("Nothing was bought. {why} It is offered at {price} now: confirm again to buy it.");
     object.insert("summary".to_owned(), json!(summary));
 }

@@ -22,7 +22,7 @@ use super::seal::{Keys, Tokens};
 use crate::domain::{
     Caller, CarrierProfiles, Held, Problem, Redactor, Refusal, Secret, Status, clean_to, looks_like_key, without_keys,
 };
-use crate::guard::{Ask, Claims, Level, Policy, Rights};
+use crate::guard::{Ask, Claims, Policy, Rights};
 use crate::journal::{Journal, Operation, Query};
 use crate::tools::{Answer, Desk, Effect, Failure, Offered, Prices, Read, Tool, reconcile};
 use crate::truedy::{Call, Client};
@@ -165,7 +165,7 @@ pub struct Service {
 /// What a call is answered with.
 #[derive(Debug)]
 pub enum Reply {
-    /// An answer or a refusal: the object the caller reads, and whether it is a refusal.
+    /// An answer or a refusal: the object the caller reads, and whether it is an error.
     Done(Map<String, Value>, bool),
     /// A person must be asked first; the client calls again.
     Ask(Box<InputRequiredResult>),
@@ -415,11 +415,7 @@ impl Service {
         Ok(Desk {
             truedy,
             call: Call::reading(guest.deadline, guest.stop.clone()).of(whose),
-            // What a token is bound to is found out whatever the level.
-            wants_price: asks
-                || guest.token_for.is_some()
-                || self.policy.needs_price()
-                || self.policy.level >= Level::Token,
+            asks,
             prices: Arc::clone(&self.prices),
             offered: Arc::clone(&self.offered),
             policy: Arc::clone(&self.policy),
@@ -490,12 +486,15 @@ pub(super) fn done<T: serde::Serialize>(answer: &Answer<T>) -> Reply {
 
 pub(super) fn refuse(refusal: Refusal) -> Reply {
     tracing::debug!(status = refusal.status.as_str(), "refused");
+    let is_error = refusal.is_error();
     let mut object = refusal.details;
     object.insert("status".to_owned(), json!(refusal.status));
-    object.insert("code".to_owned(), json!(refusal.status));
     object.insert("summary".to_owned(), json!(refusal.summary));
     object.insert("retryable".to_owned(), json!(refusal.retryable));
-    Reply::Done(object, true)
+    if is_error {
+        object.insert("code".to_owned(), json!(refusal.status));
+    }
+    Reply::Done(object, is_error)
 }
 
 /// Keys where no keys belong: a model may put one anywhere. What is found is not repeated.

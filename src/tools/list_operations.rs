@@ -132,6 +132,7 @@ fn told(operation: &Operation) -> String {
     };
     match operation.state {
         State::Done => format!("{name} {did}."),
+        State::Refused if operation.is_preview() => format!("{name} was not {not}: the call was a preview."),
         State::Refused => format!("{name} was not {not}."),
         State::Begun | State::Sent => format!("{name} is still being {not}."),
         State::Unknown => format!("It is not known whether {name} {did}."),

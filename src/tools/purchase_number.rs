@@ -2,6 +2,7 @@
 //!
 //! Source: <https://docs.truedy.ai/api-reference/telephony> (Purchase Number); contract §6.3.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -16,16 +17,18 @@ use super::names;
 use super::offered::impossible_number;
 use super::outcome::{Documented, Found, documented_purchase, not_configured, said};
 use super::own_carrier;
-use super::prices::Price;
-use super::search_numbers::{offer, search};
+use super::prices::{Account, Price, prices_in};
+use super::search_numbers::search;
 use super::tool::{Change, Desk, Effect, Step, Tool};
 use crate::domain::{
-    CarrierName, Ceiling, ConfirmationToken, E164, Object, OperationIds, OwnedNumber, Problem, Refusal, Secret, Status,
-    text_at,
+    CarrierName, Ceiling, ConfirmationToken, E164, Money, Object, OperationIds, OwnedNumber, Problem, Refusal, Secret,
+    Status, text_at,
 };
 use crate::guard::{Claims, Form, Level, Question, Scope, Stakes};
 use crate::truedy::{Nature, Reply, Request};
 
+/// What stands in the place of a price that is not known.
+const UNKNOWN: &str = "unknown";
 /// How long looking for the price may take.
 const PRICING: Duration = Duration::from_secs(6);
 
@@ -52,7 +55,7 @@ arguments! {
 }
 
 /// A bought number.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub(super) struct Purchased {
     purchased: bool,
     number: String,
@@ -60,6 +63,25 @@ pub(super) struct Purchased {
     id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     number_status: Option<String>,
+    /// What it costs a month, "1.00".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    monthly: Option<String>,
+    /// What is paid once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    setup: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<String>,
+    /// `unknown` where the price is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<&'static str>,
+}
+
+/// What was found before buying.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The own Telnyx key, if it is bought with one.
+    key: Option<Secret>,
+    price: Price,
 }
 
 impl Tool for PurchaseNumber {
@@ -75,8 +97,7 @@ impl Tool for PurchaseNumber {
 }
 
 impl Change for PurchaseNumber {
-    /// The own Telnyx key, if it is bought with one.
-    type Plan = Option<Secret>;
+    type Plan = Plan;
 
     fn claims(&self) -> Claims {
         let number = &self.phone_number;
@@ -105,59 +126,45 @@ impl Change for PurchaseNumber {
             )));
         }
         lookup::must_be_whole(complete)?;
-        let wanted = desk.wants_price || self.max_monthly_cost.is_some();
-        // One that was seen lately costs nothing to record.
-        let price = if wanted { Some(self.price(desk, key.as_ref()).await) } else { desk.prices.recall(number) };
-        if let (Some(ceiling), Some(price)) = (&self.max_monthly_cost, &price) {
-            self.within(ceiling, price)?;
+        let account = Account::of(self.carrier.as_ref(), self.api_key.as_ref());
+        let price = self.price(desk, key.as_ref(), &account).await;
+        if let Some(ceiling) = &self.max_monthly_cost {
+            self.within(ceiling, &price)?;
         }
-        let reserved = desk.admit_price(price.as_ref())?;
-        let words = price.as_ref().map_or_else(String::new, Price::words);
-        let mut next = json!({ "phone_number": number, "confirm": true });
-        if let (Some(carrier), Some(arguments)) = (&self.carrier, next.as_object_mut()) {
-            arguments.insert("carrier".to_owned(), json!(carrier));
-        }
-        let preview = Refusal::new(
-            Status::ConfirmationRequired,
-            format!("Nothing was bought; this is a preview for {number}, at {words}. It is billed every month until it is released. If the user agrees, call {} again with confirm: true and this confirmation_token, within five minutes.", Self::NAME),
-        )
-        .with("number", number)
-        .with("price", words.as_str())
-        .with("next", json!({ "tool": Self::NAME, "arguments": next }));
-        Ok(Step::Ready(
-            key,
-            Box::new(Stakes {
-                object: Object::number(number),
-                grave: true,
-                without_flag: Some(preview),
-                flag_from: Level::Token,
-                question: Some(Question {
-                    message: format!(
-                        "Buy {number} for {words}? It is billed every month until it is released.{}",
-                        desk.counted("Bought")
-                    ),
-                    form: Form::Yes { field: "buy" },
-                    declined: "Nothing was bought.".to_owned(),
-                }),
-                seen: words,
-                flight: Some(flight(number)),
-                price: reserved,
-                ..Stakes::default()
+        let reserved = desk.admit_price(Some(&price))?;
+        let words = price.words();
+        let stakes = Stakes {
+            object: Object::number(number),
+            grave: true,
+            without_flag: Some(self.preview(desk, &price)),
+            yes_is_enough: true,
+            question: Some(Question {
+                message: format!(
+                    "Buy {number} for {words}? It is billed every month until it is released.{}",
+                    desk.counted("Bought")
+                ),
+                form: Form::Yes { field: "buy" },
+                declined: "Nothing was bought.".to_owned(),
             }),
-        ))
+            seen: price.seen(&account),
+            flight: Some(flight(number)),
+            price: reserved,
+            ..Stakes::default()
+        };
+        Ok(Step::Ready(Plan { key, price }, Box::new(stakes)))
     }
 
-    async fn act(self, key: Self::Plan, desk: Desk) -> Result<Answer<Purchased>, Failure> {
+    async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Purchased>, Failure> {
         let number = self.phone_number.as_str();
         let mut body = json!({ "phone_number": number });
-        if let (Some(key), Some(fields)) = (&key, body.as_object_mut()) {
+        if let (Some(key), Some(fields)) = (&plan.key, body.as_object_mut()) {
             fields.insert("api_key".to_owned(), json!(key.expose()));
         }
         let request = Request::post(["telephony", "numbers", "purchase"], Nature::Create, body);
         match make(&desk, number, request, documented_purchase).await? {
-            Made::Confirmed(reply, listed) => Ok(self.confirmed(&reply, &listed)),
+            Made::Confirmed(reply, listed) => Ok(self.confirmed(&reply, &listed, &plan.price)),
             Made::Seen(row) => {
-                let mut answer = self.done(bought(&row));
+                let mut answer = self.done(bought(&row), &plan.price);
                 answer.warn(
                     "Truedy's answer to the purchase was lost or unclear; the number was found in the account afterwards.",
                 );
@@ -204,12 +211,12 @@ impl PurchaseNumber {
     }
 
     /// Truedy says that it was bought.
-    fn confirmed(&self, reply: &Reply, listed: &Found) -> Answer<Purchased> {
+    fn confirmed(&self, reply: &Reply, listed: &Found, price: &Price) -> Answer<Purchased> {
         let mut purchased = Purchased {
             purchased: true,
             number: self.phone_number.as_str().to_owned(),
             id: text_at(&reply.data, "number_id").or_else(|| text_at(&reply.data, "id")),
-            number_status: None,
+            ..Purchased::default()
         };
         match listed {
             Found::Here(row) => purchased = bought(row),
@@ -220,7 +227,7 @@ impl PurchaseNumber {
                     Some(order.and_then(|order| text_at(order, "status")).unwrap_or_else(|| "unknown".to_owned()));
             }
         }
-        let mut answer = self.done(purchased).request_id(reply.request_id.clone());
+        let mut answer = self.done(purchased, price).request_id(reply.request_id.clone());
         if *listed == Found::Absent {
             answer.warn(format!(
                 "Truedy confirmed the purchase, but {} does not show the number yet.",
@@ -258,7 +265,13 @@ impl PurchaseNumber {
         }
     }
 
-    fn done(&self, purchased: Purchased) -> Answer<Purchased> {
+    fn done(&self, mut purchased: Purchased, price: &Price) -> Answer<Purchased> {
+        if price.monthly_money().is_some() {
+            (purchased.monthly, purchased.setup) = (price.monthly(), price.upfront());
+            purchased.currency.clone_from(&price.currency);
+        } else {
+            purchased.price = Some(UNKNOWN);
+        }
         let number = &self.phone_number;
         let state = match purchased.number_status.as_deref() {
             Some("active") => "It is active.",
@@ -268,45 +281,109 @@ impl PurchaseNumber {
         let active = purchased.number_status.as_deref() == Some("active");
         let next =
             format!("Assign it with {}{}.", names::ASSIGN_NUMBER, if active { "" } else { " once it is active" });
-        let summary = format!("Bought {number}. {state} No agent uses it yet. {next}");
+        let summary = format!("Bought {number} for {}. {state} No agent uses it yet. {next}", price.words());
         let answer = Answer::new(Status::Purchased, summary, purchased)
             .undo(Undo::Call(Pointer { tool: names::RELEASE_NUMBER, arguments: json!({ "number_id": number }) }));
         if active { answer } else { answer.next(names::LIST_NUMBERS, json!({ "status": "active" })) }
     }
 
-    /// What it costs: as searched lately, or searched for now.
-    async fn price(&self, desk: &Desk, key: Option<&Secret>) -> Price {
+    /// What the caller reads where nothing was bought for want of a word: the price, and the call that buys.
+    fn preview(&self, desk: &Desk, price: &Price) -> Refusal {
         let number = self.phone_number.as_str();
-        // A token is bound to the price: what was found for the preview does not prove what it costs now.
-        if let Some(price) = desk.prices.recall(number).filter(|_| self.confirmation_token.is_none()) {
-            return price;
+        let monthly = price.monthly_money();
+        let left = desk.policy.caps.purchases.most().map(|most| most.saturating_sub(desk.used));
+        let mut summary = format!(
+            "Nothing was bought; this is a preview. {number} costs {}, billed every month until it is released.",
+            price.words()
+        );
+        if monthly.is_none() {
+            summary.push_str(" Nothing limits what it may cost.");
         }
-        desk.prices.forget(number);
+        if let Some(left) = left {
+            summary.push_str(&format!(" Purchases left in 24 hours: {left}."));
+        }
+        let token =
+            if desk.policy.level >= Level::Token { " and this confirmation_token, within five minutes" } else { "" };
+        let same = if self.api_key.is_some() { ", the same api_key" } else { "" };
+        let limit = monthly.as_ref().map(|most| format!(", max_monthly_cost: \"{most}\"")).unwrap_or_default();
+        summary.push_str(&format!(
+            " If the user agrees, call {} again with confirm: true{same}{limit}{token}.",
+            Self::NAME
+        ));
+        let mut preview = Refusal::new(Status::ConfirmationRequired, summary).with("number", number);
+        if monthly.is_some() {
+            preview = preview.with("price", price.words());
+        } else {
+            preview = preview.with("price", UNKNOWN);
+        }
+        for (field, value) in
+            [("monthly", price.monthly()), ("setup", price.upfront()), ("currency", price.currency.clone())]
+        {
+            if let Some(value) = value {
+                preview = preview.with(field, value);
+            }
+        }
+        if let Some(left) = left {
+            preview = preview.with("purchases_left", left);
+        }
+        // A key is not repeated, and without it the call would buy from another account.
+        if self.api_key.is_some() { preview } else { preview.with("next", self.confirming(monthly.as_ref())) }
+    }
+
+    /// The call that buys what the preview shows, and nothing dearer.
+    fn confirming(&self, most: Option<&Money>) -> Value {
+        let mut next = json!({ "phone_number": self.phone_number, "confirm": true });
+        if let Some(arguments) = next.as_object_mut() {
+            let mut add =
+                |name: &str, value: Option<Value>| drop(value.map(|value| arguments.insert(name.to_owned(), value)));
+            add("carrier", self.carrier.as_ref().map(|carrier| json!(carrier)));
+            add("max_monthly_cost", most.map(|most| json!(most.to_string())));
+            add("acknowledge_unresolved", self.acknowledge_unresolved.as_ref().map(|ids| json!(ids.to_strings())));
+        }
+        json!({ "tool": Self::NAME, "arguments": next })
+    }
+
+    /// Whether the call may buy: then an older price does not do.
+    fn may_buy(&self, desk: &Desk) -> bool {
+        let yes_is_enough = desk.asks && desk.policy.level == Level::Flag;
+        self.confirm == Some(true) || self.confirmation_token.is_some() || yes_is_enough
+    }
+
+    /// What it costs with this account: searched for now; a preview may show what was seen lately.
+    async fn price(&self, desk: &Desk, key: Option<&Secret>, account: &Account) -> Price {
+        let number = self.phone_number.as_str();
+        let seen = desk.prices.recall(account, number);
+        if let Some(seen) = seen.as_ref().filter(|_| !self.may_buy(desk)) {
+            return seen.price.clone();
+        }
         let desk = desk.with(desk.call.within(PRICING));
-        for (country, area) in self.phone_number.regions() {
-            let mut body = json!({ "country_code": country, "page": 1, "page_size": 100 });
-            if let Some(fields) = body.as_object_mut() {
-                match area {
-                    Some(area) if E164::is_toll_free(area) => {
-                        drop(fields.insert("phone_number_type".to_owned(), json!("toll_free")))
-                    }
-                    Some(area) => drop(fields.insert("area_code".to_owned(), json!(area))),
-                    None => {}
-                }
-                if let Some(key) = key {
-                    fields.insert("api_key".to_owned(), json!(key.expose()));
-                }
-            }
-            if let Ok(reply) = search(&desk, body).await {
-                for row in lookup::rows(&reply).unwrap_or_default() {
-                    offer(row, &desk);
-                }
-            }
-            if let Some(price) = desk.prices.recall(number) {
-                return price;
+        // The search that showed it finds it again; without one, it is looked for where its digits belong.
+        let searches = seen.map(|seen| seen.search).into_iter().chain(self.searches().map(Arc::new));
+        for body in searches {
+            let Ok(reply) = search(&desk, &body, key).await else { continue };
+            let found = prices_in(lookup::rows(&reply).unwrap_or_default());
+            desk.prices.remember(account, &found, &body);
+            if let Some(price) = found.get(number) {
+                return price.clone();
             }
         }
+        desk.prices.forget(account, number);
         Price::default()
+    }
+
+    /// Searches that may show the number: by the country and the area code that its digits show.
+    fn searches(&self) -> impl Iterator<Item = Value> {
+        self.phone_number.regions().into_iter().map(|(country, area)| {
+            let mut body = json!({ "country_code": country, "page": 1, "page_size": 100 });
+            if let (Some(area), Some(fields)) = (area, body.as_object_mut()) {
+                if E164::is_toll_free(area) {
+                    fields.insert("phone_number_type".to_owned(), json!("toll_free"));
+                } else {
+                    fields.insert("area_code".to_owned(), json!(area));
+                }
+            }
+            body
+        })
     }
 }
 
@@ -316,6 +393,7 @@ fn bought(row: &OwnedNumber) -> Purchased {
         number: row.number.clone(),
         id: Some(row.id.clone()),
         number_status: Some(row.status.clone()),
+        ..Purchased::default()
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Source: <https://docs.truedy.ai/api-reference/telephony> (Search Numbers); contract §6.2.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -11,7 +14,7 @@ use super::arguments::arguments;
 use super::lookup;
 use super::names;
 use super::own_carrier;
-use super::prices::Price;
+use super::prices::{Account, Price, prices_in};
 use super::tool::{Desk, Effect, Read, Tool};
 use crate::domain::{
     AreaCode, CarrierName, CountryCode, Label, NumberType, Page, PageSize, Problem, Secret, Status, clean, text_at,
@@ -96,7 +99,7 @@ impl SearchNumbers {
         }
     }
 
-    fn body(&self, page_size: u32, key: Option<&Secret>) -> Value {
+    fn body(&self, page_size: u32) -> Value {
         let mut body = json!({ "country_code": self.country_code.clone().unwrap_or_default(), "page": self.page.unwrap_or_default().get(), "page_size": page_size });
         if let Some(fields) = body.as_object_mut() {
             let mut add =
@@ -105,7 +108,6 @@ impl SearchNumbers {
             add("area_code", self.area_code.as_ref().map(|v| json!(v)));
             add("administrative_area", self.administrative_area.as_ref().map(|v| json!(v)));
             add("phone_number_type", self.phone_number_type.map(|v| json!(v)));
-            add("api_key", key.map(|v| json!(v.expose())));
         }
         body
     }
@@ -116,7 +118,9 @@ impl Read for SearchNumbers {
         let wanted = self.page_size.unwrap_or_default().get();
         let key = own_carrier::telnyx_key(&desk, self.api_key.as_ref(), self.carrier.as_ref()).await?;
         let mut narrowed = false;
-        let reply = match search(&desk, self.body(wanted, key.as_ref())).await {
+        let account = Account::of(self.carrier.as_ref(), self.api_key.as_ref());
+        let mut body = self.body(wanted);
+        let reply = match search(&desk, &body, key.as_ref()).await {
             // The reference allows 100 a page, a guide only 50 (contract §9 row 1).
             Err(Error::Refused(saying))
                 if wanted > 50
@@ -124,12 +128,16 @@ impl Read for SearchNumbers {
                         || saying.mentions(&["page_size"])) =>
             {
                 narrowed = true;
-                search(&desk, self.body(50, key.as_ref())).await?
+                body = self.body(50);
+                search(&desk, &body, key.as_ref()).await?
             }
             other => other?,
         };
         let rows = lookup::rows(&reply)?;
-        let offers: Vec<Map<String, Value>> = rows.iter().filter_map(|row| offer(row, &desk)).collect();
+        let prices = prices_in(rows);
+        desk.prices.remember(&account, &prices, &Arc::new(body));
+        prices.keys().for_each(|number| desk.offered.note(number));
+        let offers = offers(rows, &prices);
         let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
         let total = told("total_results").as_ref().and_then(Value::as_u64);
         let page = u64::from(self.page.unwrap_or_default().get());
@@ -152,17 +160,23 @@ impl Read for SearchNumbers {
     }
 }
 
-/// One search.
-pub(super) async fn search(desk: &Desk, body: Value) -> Result<Reply, Error> {
+/// One search, with an own key where there is one.
+pub(super) async fn search(desk: &Desk, body: &Value, key: Option<&Secret>) -> Result<Reply, Error> {
+    let mut body = body.clone();
+    if let (Some(key), Some(fields)) = (key, body.as_object_mut()) {
+        fields.insert("api_key".to_owned(), json!(key.expose()));
+    }
     desk.truedy.send(Request::post(["telephony", "numbers", "search"], Nature::Search, body).list(), &desk.call).await
 }
 
-/// One offer as it is shown; its price is remembered. Both shapes of the contract are read.
-pub(super) fn offer(row: &Value, desk: &Desk) -> Option<Map<String, Value>> {
+/// The offers of one answer, each at the price that counts for its number.
+fn offers(rows: &[Value], prices: &HashMap<String, Price>) -> Vec<Map<String, Value>> {
+    rows.iter().filter_map(|row| offer(row, prices.get(&text_at(row, "phone_number")?)?.clone())).collect()
+}
+
+/// One offer as it is shown. Both shapes of the contract are read.
+fn offer(row: &Value, price: Price) -> Option<Map<String, Value>> {
     let number = text_at(row, "phone_number")?;
-    let price = Price::read(row);
-    desk.prices.remember(&number, price.clone());
-    desk.offered.note(&number);
     let mut shown = Map::new();
     let mut add =
         |name: &str, value: Option<String>| drop(value.map(|value| shown.insert(name.to_owned(), json!(value))));

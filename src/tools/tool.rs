@@ -60,8 +60,8 @@ pub struct Desk {
     pub truedy: Arc<Client>,
     /// Time, and whether the call is still wanted.
     pub call: Call,
-    /// Whether a price is worth finding out: a person is asked, a limit is set, or a token is bound to it.
-    pub wants_price: bool,
+    /// Whether a person can be asked by form before the change is made.
+    pub asks: bool,
     /// Prices seen lately.
     pub prices: Arc<Prices>,
     /// Numbers that were offered although no plan has them.

@@ -574,6 +574,18 @@ impl Agent {
             let schema = Value::Object(schema.output_schema.as_deref().expect("an output schema").clone());
             conforms(&body, &schema);
         }
+        // What a model must read to go on is no error, though nothing was done.
+        let shows = body.get("next").is_some() || body.get("confirmation_token").is_some();
+        let goes_on = match status.as_str() {
+            "confirmation_required" | "would_reassign" | "in_progress" => true,
+            "confirmation_invalid" | "confirmation_expired" | "confirmation_used" | "state_changed" => shows,
+            _ => false,
+        };
+        if goes_on {
+            assert_eq!(result["isError"], false, "{body}");
+            assert!(body.get("code").is_none() && body["retryable"].is_boolean(), "{body}");
+            return Err(Refusal { status, summary, body });
+        }
         if result["isError"] != true {
             assert!(body.get("code").is_none() && body.get("problems").is_none(), "a success with an error: {body}");
             return Ok(body);

@@ -187,11 +187,11 @@ async fn costs(setup: Setup, calls: usize, bytes: usize, task: impl AsyncFn(&mut
 
 in_both_eras!(set_up_a_chicago_number_for_front_desk);
 async fn set_up_a_chicago_number_for_front_desk(era: Era) {
-    costs(Agent::alone(era).fault("pending=instant"), 4, 2400, async |talk| {
+    costs(Agent::alone(era).fault("pending=instant"), 4, 2500, async |talk| {
         let wish = json!({ "locality": "Chicago", "page_size": 3 });
         let offers = talk.first("search_numbers", wish, json!({ "city": "Chicago", "page_size": 3 })).await;
         let number = offers["offers"][0]["number"].as_str().unwrap();
-        let bought = talk.done("purchase_number", json!({ "phone_number": number })).await;
+        let bought = talk.done("purchase_number", json!({ "phone_number": number, "confirm": true })).await;
         assert_eq!(bought["number_status"], "active");
         for direction in ["inbound", "outbound"] {
             let assigned = talk.done("assign_number", assign(number, "Front desk", direction)).await;
@@ -242,7 +242,7 @@ async fn the_number_does_not_ring(era: Era) {
 
 in_both_eras!(release_the_old_boston_number);
 async fn release_the_old_boston_number(era: Era) {
-    costs(Agent::alone(era), 4, 2800, async |talk| {
+    costs(Agent::alone(era), 4, 2600, async |talk| {
         let first = json!({ "number_id": BOSTON });
         let preview = if talk.stumbles {
             // Half of the number, as people write it on paper.
@@ -329,7 +329,7 @@ in_both_eras!(did_the_purchase_go_through);
 /// The purchase itself is not counted: its answer was lost before the user asks.
 async fn did_the_purchase_go_through(era: Era) {
     let agent = Agent::alone(era).fault("purchase=charged_then_422").start().await;
-    let buy = json!({ "phone_number": "+14155550150" });
+    let buy = json!({ "phone_number": "+14155550150", "confirm": true });
     let lost = agent.call("purchase_number", buy.clone()).await.expect_err("its answer is lost");
     assert_eq!(lost.status, "outcome_unknown", "{lost:?}");
     let operation = lost.body["operation_id"].clone();
@@ -356,14 +356,15 @@ async fn did_the_purchase_go_through(era: Era) {
 
 in_both_eras!(buy_the_cheapest_number_under_a_price_in_212);
 async fn buy_the_cheapest_number_under_a_price_in_212(era: Era) {
-    costs(Agent::alone(era), 2, 2400, async |talk| {
+    costs(Agent::alone(era), 2, 2500, async |talk| {
         let wish = json!({ "area_code": "212", "page_size": 10 });
         let offers = talk.first("search_numbers", wish, json!({ "areacode": "212", "page_size": 10 })).await;
         let offers = offers["offers"].as_array().unwrap();
         let cost = |offer: &&Value| offer["monthly"].as_str().unwrap().parse::<f64>().unwrap().to_bits();
         let cheapest = offers.iter().min_by_key(cost).unwrap()["number"].as_str().unwrap();
-        let bought =
-            talk.done("purchase_number", json!({ "phone_number": cheapest, "max_monthly_cost": "1.50" })).await;
+        let bought = talk
+            .done("purchase_number", json!({ "phone_number": cheapest, "max_monthly_cost": "1.50", "confirm": true }))
+            .await;
         assert_eq!((&bought["status"], &bought["number"]), (&json!("purchased"), &json!(cheapest)));
         assert!(cheapest.starts_with("+1212"));
     })
@@ -398,9 +399,9 @@ async fn what_did_we_buy_today_and_is_anything_unclear(era: Era) {
     let home = tempfile::tempdir().unwrap();
     let setup = Agent::with(Human::Absent).in_era(era).kept_in(home.path());
     let morning = setup.clone().start().await;
-    morning.call("purchase_number", json!({ "phone_number": "+14155550150" })).await.unwrap();
+    morning.call("purchase_number", json!({ "phone_number": "+14155550150", "confirm": true })).await.unwrap();
     morning.leave().await;
-    costs(setup, 1, 500, async |talk| {
+    costs(setup, 1, 600, async |talk| {
         let wish = json!({ "tool": "purchase_number", "since": "2026-11-25T08:00:00Z" });
         let wrong = json!({ "tool": "purchase_number", "since": "this morning" });
         let told = talk.first("list_operations", wish, wrong).await;

@@ -26,7 +26,7 @@ const ALSO_FOR_SALE: &str = "+14155550111";
 const REFUSED: [&str; 4] = ["confirmation_invalid", "confirmation_expired", "confirmation_used", "state_changed"];
 
 /// What a client says that shows pages beside the answers of tools.
-fn pages() -> Value {
+pub(crate) fn pages() -> Value {
     json!({ "mimeTypes": [PAGE] })
 }
 
@@ -62,9 +62,9 @@ fn status(result: &Value) -> &str {
     result["structuredContent"]["status"].as_str().unwrap_or_else(|| panic!("no status: {result}"))
 }
 
-/// A refusal that bought nothing, with a fresh token where only the page looks; the token.
+/// A preview that bought nothing, with a fresh token where only the page looks; the token.
 fn anew(result: &Value, number: &str, expected: &str) -> String {
-    assert_eq!((status(result), &result["isError"]), (expected, &json!(true)), "{result}");
+    assert_eq!((status(result), &result["isError"]), (expected, &json!(false)), "{result}");
     let facts = &result["structuredContent"];
     assert!(facts["summary"].as_str().unwrap().starts_with("Nothing was bought. "), "{facts}");
     assert!(facts["price"].as_str().unwrap().contains("a month"), "what it costs now: {facts}");
@@ -214,8 +214,13 @@ async fn a_token_of_the_page_is_used_once() {
 
 /// Offers of the one number for sale, at this price.
 fn offered(monthly: &str) -> Play {
+    offered_at(FOR_SALE, monthly)
+}
+
+/// Offers of one number, at this price.
+pub(crate) fn offered_at(number: &str, monthly: &str) -> Play {
     let cost = json!({ "currency": "USD", "monthly_cost": monthly, "upfront_cost": "1.00000" });
-    let offer = json!({ "phone_number": FOR_SALE, "phone_number_type": "local", "cost_information": cost });
+    let offer = json!({ "phone_number": number, "phone_number_type": "local", "cost_information": cost });
     Play::Answer(Reply::json(200, &json!({ "data": [offer], "pagination": { "has_more": false } })))
 }
 
@@ -384,7 +389,7 @@ async fn a_card_goes_with_the_form_only_where_the_client_shows_it_there(era: Era
     let plain = Agent::with(Human::Agrees).in_era(era).showing(pages()).start().await;
     let mut asked = Vec::new();
     for agent in [&shows, &plain] {
-        agent.call("purchase_number", json!({ "phone_number": FOR_SALE })).await.expect("bought");
+        agent.call("purchase_number", json!({ "phone_number": FOR_SALE, "confirm": true })).await.expect("bought");
         agent.call("release_number", json!({ "number_id": IDLE, "confirm": true })).await.expect("released");
         asked.push(agent.asked());
     }

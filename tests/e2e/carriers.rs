@@ -260,7 +260,8 @@ fn numbers_are_looked_for_and_bought_with_the_key_of_a_telnyx_profile() {
         let mut wire = files.open(&upstream, era);
         let found = wire.call("search_numbers", json!({ "carrier": "main", "page_size": 3 }));
         assert_eq!(found.status(), "ok", "{}", found.0);
-        let bought = wire.call("purchase_number", json!({ "phone_number": "+14155550111", "carrier": "main" }));
+        let bought =
+            wire.call("purchase_number", json!({ "phone_number": "+14155550111", "carrier": "main", "confirm": true }));
         assert_eq!(bought.status(), "purchased", "{}", bought.0);
         let searched = bodies(&upstream, SEARCH);
         let expected = json!({ "country_code": "US", "page": 1, "page_size": 3, "api_key": TELNYX_KEY });
@@ -270,7 +271,11 @@ fn numbers_are_looked_for_and_bought_with_the_key_of_a_telnyx_profile() {
         assert_eq!(bodies(&upstream, PURCHASE), [expected]);
         for (tool, route, arguments) in [
             ("search_numbers", SEARCH, json!({ "carrier": "main" })),
-            ("purchase_number", PURCHASE, json!({ "phone_number": "+14155550112", "carrier": "main" })),
+            (
+                "purchase_number",
+                PURCHASE,
+                json!({ "phone_number": "+14155550112", "carrier": "main", "confirm": true }),
+            ),
         ] {
             upstream.always(route, reply(400, &errors(TELNYX_KEY)[0], TELNYX_KEY));
             let called = wire.call(tool, arguments);
@@ -591,7 +596,7 @@ fn truedys_own_key_is_not_taken_for_a_carriers() {
     for key in [KEY, STRAY[0]] {
         for (tool, arguments) in [
             ("search_numbers", json!({ "api_key": key })),
-            ("purchase_number", json!({ "phone_number": "+14155550111", "api_key": key })),
+            ("purchase_number", json!({ "phone_number": "+14155550111", "api_key": key, "confirm": true })),
             ("import_number", json!({ "phone_number": "+14155550111", "provider_type": "telnyx", "api_key": key })),
             ("import_number", json!({ "phone_number": "+14155550111", "provider_type": "twilio", "api_key": key })),
         ] {

@@ -318,7 +318,11 @@ async fn answers_and_refusals_of_every_tool_keep_to_its_schema(era: Era) {
     for (tool, good, bad) in [
         ("list_numbers", json!({}), json!({ "agent_id": "Nobody" })),
         ("search_numbers", json!({ "area_code": "415" }), json!({ "page": 0 })),
-        ("purchase_number", json!({ "phone_number": "+14155550150" }), json!({ "phone_number": "+14155550199" })),
+        (
+            "purchase_number",
+            json!({ "phone_number": "+14155550150", "confirm": true }),
+            json!({ "phone_number": "+14155550199", "confirm": true }),
+        ),
         (
             "import_number",
             json!({ "phone_number": "+16465550177", "provider_type": "telnyx", "api_key": "KEY-1" }),

@@ -237,7 +237,7 @@ fn each_setting_does_the_same_by_flag_and_by_variable() {
     let release = ["call", "release_number", "number_id=+442079460123", "confirm=true"];
     let in_use = ["call", "release_number", "number_id=+14155550123", "confirm=true"];
     let sip = ["call", "import_number", "--json", "-"];
-    let buy = ["call", "purchase_number", "phone_number=+14155550150"];
+    let buy = ["call", "purchase_number", "phone_number=+14155550150", "confirm=true"];
     let trunk = json!({ "phone_number": "+12125550177", "provider_type": "custom_sip", "sip_username": "t", "sip_password": "p", "sip_server": "sip.example.org" }).to_string();
     let sandbox = ("TRUEDY_MCP_SANDBOX", "yes");
     let memory = ("TRUEDY_MCP_EPHEMERAL", "true");
@@ -582,7 +582,7 @@ fn a_call_that_is_interrupted_finishes_what_was_sent_and_sends_nothing_else() {
         let upstream = Upstream::start();
         upstream.always(route, Play::After(Duration::from_secs(1), Box::new(Play::Usual)));
         let mut command = program();
-        command.args(["call", "purchase_number", "phone_number=+14155550199"]);
+        command.args(["call", "purchase_number", "phone_number=+14155550199", "confirm=true"]);
         command.env("TRUEDY_BASE_URL", upstream.base_url()).env("TRUEDY_API_KEY", KEY);
         let mut running = Running::start(command);
         upstream.wait_for(route, 1);

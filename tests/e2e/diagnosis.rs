@@ -144,7 +144,7 @@ fn a_number_that_is_not_active_is_told_with_its_status() {
 fn since_when_a_number_is_pending_is_told_where_the_journal_knows_it() {
     each_era(|era| {
         let mut ward = Ward::healthy(era);
-        let bought = ward.wire.call("purchase_number", json!({ "phone_number": "+14155550150" }));
+        let bought = ward.wire.call("purchase_number", json!({ "phone_number": "+14155550150", "confirm": true }));
         assert_eq!(bought.status(), "purchased");
         let found = Found::of(&ward.ask(json!({ "number_id": "+14155550150" })));
         let since = found.one("number_pending")["evidence"]["since"].as_str().unwrap();
@@ -474,7 +474,7 @@ fn an_operation_whose_outcome_is_not_known_is_told_with_where_to_look() {
         // Of one that is being bought.
         let gate = Gate::new();
         ward.upstream.always(PURCHASE, Play::Behind(gate.clone(), Box::new(Play::Usual)));
-        let buying = ward.wire.send_call("purchase_number", json!({ "phone_number": "+14155550150" }));
+        let buying = ward.wire.send_call("purchase_number", json!({ "phone_number": "+14155550150", "confirm": true }));
         ward.upstream.wait_for(PURCHASE, 1);
         let called = ward.ask(json!({ "number_id": "+14155550150" }));
         let found = Found::of(&called);

@@ -232,8 +232,10 @@ async fn an_operator_may_leave_the_person_in_peace(era: Era) {
     );
     assert_eq!(agent.call("release_number", release(IDLE)).await.unwrap()["status"], "released");
     assert_eq!(refused(agent.call("release_number", release(BUSY)).await).status, "number_in_use");
+    let preview = agent.call("purchase_number", json!({ "phone_number": FOR_SALE })).await;
+    assert_eq!(refused(preview).status, "confirmation_required");
     assert_eq!(
-        agent.call("purchase_number", json!({ "phone_number": FOR_SALE })).await.unwrap()["status"],
+        agent.call("purchase_number", json!({ "phone_number": FOR_SALE, "confirm": true })).await.unwrap()["status"],
         "purchased"
     );
     assert!(agent.asked().is_empty());
@@ -416,7 +418,8 @@ async fn a_number_that_somebody_else_released_is_not_released_again(era: Era) {
 in_both_eras!(a_number_that_was_bought_meanwhile_is_not_bought_again);
 async fn a_number_that_was_bought_meanwhile_is_not_bought_again(era: Era) {
     let home = tempfile::tempdir().unwrap();
-    let human = agrees_after(home.path(), "purchase_number", json!({ "phone_number": FOR_SALE })).await;
+    let human =
+        agrees_after(home.path(), "purchase_number", json!({ "phone_number": FOR_SALE, "confirm": true })).await;
     let agent = Agent::with(human).in_era(era).kept_in(home.path()).start().await;
     let answer = agent.call("purchase_number", json!({ "phone_number": FOR_SALE })).await.unwrap();
     assert_eq!((&answer["status"], &answer["purchased"]), (&json!("already_owned"), &json!(false)));
@@ -723,9 +726,9 @@ async fn the_person_is_told_the_price_before_it_is_spent(era: Era) {
 in_both_eras!(a_client_that_cannot_ask_buys_once_and_not_twice);
 async fn a_client_that_cannot_ask_buys_once_and_not_twice(era: Era) {
     let agent = Agent::alone(era).start().await;
-    let bought = agent.call("purchase_number", json!({ "phone_number": FOR_SALE })).await.unwrap();
+    let bought = agent.call("purchase_number", json!({ "phone_number": FOR_SALE, "confirm": true })).await.unwrap();
     assert_eq!((&bought["status"], &bought["purchased"]), (&json!("purchased"), &json!(true)));
-    let again = agent.call("purchase_number", json!({ "phone_number": FOR_SALE })).await.unwrap();
+    let again = agent.call("purchase_number", json!({ "phone_number": FOR_SALE, "confirm": true })).await.unwrap();
     assert_eq!((&again["status"], &again["purchased"]), (&json!("already_owned"), &json!(false)));
     assert_eq!(agent.leave().await.changes(), 1);
 }
@@ -1148,7 +1151,7 @@ fn whatever_the_order_of_calls_only_what_may_be_done_is_done() {
 in_both_eras!(two_purchases_of_one_number_at_once_are_one_purchase);
 async fn two_purchases_of_one_number_at_once_are_one_purchase(era: Era) {
     let agent = Agent::alone(era).fault("latency_ms=150").start().await;
-    let buy = || agent.call("purchase_number", json!({ "phone_number": "+14155550105" }));
+    let buy = || agent.call("purchase_number", json!({ "phone_number": "+14155550105", "confirm": true }));
     let (first, second) = tokio::join!(buy(), buy());
     let statuses: BTreeSet<String> = [first, second]
         .into_iter()

@@ -75,7 +75,7 @@ async fn a_number_is_found_bought_put_to_work_and_given_back(era: Era) {
     assert!(number.starts_with("+1415555") && offers["offers"].as_array().unwrap().len() == 3);
     assert_eq!((&offers["offers"][0]["monthly"], &offers["offers"][0]["currency"]), (&json!("1.00000"), &json!("USD")));
 
-    let bought = talk.done("purchase_number", json!({ "phone_number": number }), "purchased").await;
+    let bought = talk.done("purchase_number", json!({ "phone_number": number, "confirm": true }), "purchased").await;
     assert_eq!((&bought["purchased"], &bought["number"]), (&json!(true), &json!(number)));
     assert_eq!(bought["next"], json!({ "tool": "list_numbers", "arguments": { "status": "active" } }));
     assert_eq!(bought["undo"], json!({ "tool": "release_number", "arguments": { "number_id": number } }));
@@ -316,7 +316,8 @@ async fn what_is_taken_away_is_said_and_can_be_given_back(era: Era) {
 in_both_eras!(what_is_bought_can_be_given_back_as_its_answer_says);
 async fn what_is_bought_can_be_given_back_as_its_answer_says(era: Era) {
     let agent = Agent::alone(era).fault("pending=stuck").start().await;
-    let bought = agent.call("purchase_number", json!({ "phone_number": "+14155550150" })).await.unwrap();
+    let bought =
+        agent.call("purchase_number", json!({ "phone_number": "+14155550150", "confirm": true })).await.unwrap();
     assert_eq!(bought["number_status"], "pending", "pending is not called active");
     assert!(bought["summary"].as_str().unwrap().contains("pending"));
     let assign = json!({ "number_id": "+14155550150", "agent_id": "Front desk", "assignment_type": "inbound" });
@@ -349,7 +350,7 @@ async fn where_no_provider_is_set_up_it_is_said_who_can_do_so(era: Era) {
     let agent = Agent::with(Human::Agrees).in_era(era).fault("provider_configured=false").start().await;
     for (tool, arguments) in [
         ("search_numbers", json!({ "area_code": "415" })),
-        ("purchase_number", json!({ "phone_number": "+14155550150" })),
+        ("purchase_number", json!({ "phone_number": "+14155550150", "confirm": true })),
     ] {
         let refusal = agent.call(tool, arguments).await.expect_err(tool);
         assert_eq!(refusal.status, "provider_not_configured", "{refusal:?}");

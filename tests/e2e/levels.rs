@@ -241,9 +241,10 @@ async fn limits_of_price_and_spending_hold(era: Era) {
     assert_eq!(refused(agent.call("purchase_number", own).await).body["rule"], "max_monthly_cost");
     // Each costs a dollar now and a dollar a month: two fit, and a third would not.
     for number in [FOR_SALE, ALSO_FOR_SALE] {
-        agent.call("purchase_number", json!({ "phone_number": number })).await.expect("bought");
+        agent.call("purchase_number", json!({ "phone_number": number, "confirm": true })).await.expect("bought");
     }
-    let third = refused(agent.call("purchase_number", json!({ "phone_number": "+14155550152" })).await);
+    let third =
+        refused(agent.call("purchase_number", json!({ "phone_number": "+14155550152", "confirm": true })).await);
     assert_eq!((third.status.as_str(), &third.body["rule"]), ("policy_denied", &json!("spend_per_day")));
     assert!(third.summary.contains("4.00 USD of the 5.00 USD"), "{}", third.summary);
     assert_eq!(agent.leave().await.purchases(), 2);
@@ -350,7 +351,7 @@ fn neither_the_journal_nor_what_stands_in_the_way_holds_a_secret() {
     let mut command = server(&upstream.base_url());
     command.arg("--state-dir").arg(home.path());
     let mut wire = Wire::open(command, WireEra::Modern);
-    let buy = |number: &str| json!({ "phone_number": number, "api_key": CARRIER_KEY });
+    let buy = |number: &str| json!({ "phone_number": number, "api_key": CARRIER_KEY, "confirm": true });
     assert_eq!(wire.call("purchase_number", buy(FOR_SALE)).status(), "outcome_unknown");
     let second = wire.call("purchase_number", buy(ALSO_FOR_SALE));
     assert_eq!(second.status(), "operation_unresolved", "{}", second.0);

@@ -181,7 +181,12 @@ fn with_own_secrets(wire: &mut Wire, upstream: &Upstream, every: usize) -> Vec<S
     });
     for (tool, arguments, route, secret) in [
         ("search_numbers", json!({ "api_key": API_KEY }), SEARCH, API_KEY),
-        ("purchase_number", json!({ "phone_number": PURCHASED, "api_key": API_KEY }), PURCHASE, API_KEY),
+        (
+            "purchase_number",
+            json!({ "phone_number": PURCHASED, "api_key": API_KEY, "confirm": true }),
+            PURCHASE,
+            API_KEY,
+        ),
         ("import_number", sip, IMPORT, SIP_PASSWORD),
         ("import_number", twilio.clone(), IMPORT, API_KEY),
         ("import_number", twilio, IMPORT, AUTH_TOKEN),
@@ -245,7 +250,7 @@ fn with_truedys_key(wire: &mut Wire, upstream: &Upstream, every: usize) -> Vec<S
             ("list_numbers", json!({}), LIST),
             ("list_numbers", json!({ "status": "active" }), LIST),
             ("search_numbers", json!({}), SEARCH),
-            ("purchase_number", json!({ "phone_number": PURCHASED }), PURCHASE),
+            ("purchase_number", json!({ "phone_number": PURCHASED, "confirm": true }), PURCHASE),
             ("import_number", import.clone(), IMPORT),
             (
                 "assign_number",
@@ -380,7 +385,7 @@ fn secrets_that_truedy_should_not_send_are_not_passed_on() {
         assert_eq!(called.status(), status, "{tool}: {}", called.0);
     }
     let ids = [
-        wire.send_call("purchase_number", json!({ "phone_number": PURCHASED })),
+        wire.send_call("purchase_number", json!({ "phone_number": PURCHASED, "confirm": true })),
         wire.send_call(
             "import_number",
             json!({ "phone_number": "+14155550112", "provider_type": "telnyx", "api_key": "KEYx" }),
@@ -431,7 +436,7 @@ fn what_is_wrong_with_a_secret_is_told_without_repeating_it() {
     for value in &broken {
         for (tool, field, others) in [
             ("search_numbers", "api_key", json!({})),
-            ("purchase_number", "api_key", json!({ "phone_number": PURCHASED })),
+            ("purchase_number", "api_key", json!({ "phone_number": PURCHASED, "confirm": true })),
             ("import_number", "api_key", json!({ "phone_number": PURCHASED, "provider_type": "telnyx" })),
             (
                 "import_number",

@@ -20,7 +20,7 @@ use super::wire::{Called, Era, LEGACY, LONG, MODERN, Wire, at_once, program, ser
 const FREE: &str = "+14155550199";
 
 fn buy() -> Value {
-    json!({ "phone_number": FREE })
+    json!({ "phone_number": FREE, "confirm": true })
 }
 
 /// After this long, what has not happened will not happen.

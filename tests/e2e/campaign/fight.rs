@@ -322,7 +322,10 @@ impl Fight {
     /// Asks one server for one thing.
     fn ask(&mut self, at: usize, tool: &str, mut arguments: Value) {
         match tool {
-            "purchase_number" => self.know(&mut arguments),
+            "purchase_number" => {
+                arguments["confirm"] = json!(true);
+                self.know(&mut arguments);
+            }
             "import_number" => {
                 arguments["provider_type"] = json!("telnyx");
                 arguments["api_key"] = json!("KEY0123456789");

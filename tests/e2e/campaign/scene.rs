@@ -35,12 +35,12 @@ pub(super) fn leave(mut wire: Wire) {
 }
 
 pub(super) fn buy(number: &str) -> Value {
-    json!({ "phone_number": number })
+    json!({ "phone_number": number, "confirm": true })
 }
 
 /// A purchase of somebody who knows what is not known.
 pub(super) fn buy_knowing(number: &str, ids: &[&str]) -> Value {
-    json!({ "phone_number": number, "acknowledge_unresolved": ids })
+    json!({ "phone_number": number, "confirm": true, "acknowledge_unresolved": ids })
 }
 
 /// The command an operator looks at the journal with.

@@ -172,7 +172,7 @@ async fn a_scope_that_a_token_lacks_is_asked_for_by_name() {
     let server = believing(&issuer, &upstream, &[]).await;
     for scope in [json!("numbers:read"), json!("numbers:read numbers:purchases NUMBERS:PURCHASE *"), json!(null)] {
         let bearer = format!("Bearer {}", issuer.token(json!({ "scope": scope })));
-        let arguments = json!({ "phone_number": "+14155550199" });
+        let arguments = json!({ "phone_number": "+14155550199", "confirm": true });
         let answer = server.call_with(&[("authorization", &bearer)], "purchase_number", arguments).await;
         assert_eq!(answer.status, 403, "{scope}: {answer:?}");
         let told = format!(

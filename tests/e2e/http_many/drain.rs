@@ -35,7 +35,7 @@ async fn all_that_was_asked_is_answered_and_every_change_has_its_outcome() {
     for n in 0..50 {
         let mut line = Line::open(&served, &people[n % people.len()]).await;
         let written = match n {
-            0..5 => line.written_call("purchase_number", &json!({ "phone_number": number(160 + n) })),
+            0..5 => line.written_call("purchase_number", &json!({ "phone_number": number(160 + n), "confirm": true })),
             _ => line.written_call("list_numbers", &json!({})),
         };
         line.send(written).await;
@@ -74,7 +74,7 @@ async fn a_change_that_takes_longer_than_its_caller_may_wait_is_finished() {
     let ana = files.person("ana");
     let mut served = files.serve(&upstream, &["--ask", "off", "--drain-seconds", "0"]).await;
     let mut line = Line::open(&served, &ana).await;
-    let written = line.written_call("purchase_number", &json!({ "phone_number": number(160) }));
+    let written = line.written_call("purchase_number", &json!({ "phone_number": number(160), "confirm": true }));
     line.send(written).await;
     eventually("it is not bought", async || upstream.count(PURCHASE) == 1).await;
     served.signal(Signal::TERM);
@@ -95,7 +95,7 @@ async fn a_second_signal_ends_it_at_once_and_the_journal_says_what_was_under_way
     let mut served =
         files.serve(&upstream, &["--ask", "off", "--drain-seconds", "300", "--admin-listen", "127.0.0.1:0"]).await;
     let mut line = Line::open(&served, &ana).await;
-    let written = line.written_call("purchase_number", &json!({ "phone_number": number(160) }));
+    let written = line.written_call("purchase_number", &json!({ "phone_number": number(160), "confirm": true }));
     line.send(written).await;
     eventually("it is not bought", async || upstream.count(PURCHASE) == 1).await;
     served.signal(Signal::TERM);

@@ -85,7 +85,7 @@ impl Scene {
 }
 
 fn buy(number: &str) -> Value {
-    json!({ "phone_number": number })
+    json!({ "phone_number": number, "confirm": true })
 }
 
 /// Truedy refuses, after it was asked.

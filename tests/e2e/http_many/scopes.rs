@@ -174,7 +174,7 @@ async fn a_request_narrows_what_it_may_do_and_never_widens_it() {
     let both = [("authorization", bearer_all.as_str()), ("x-mcp-readonly", "1"), ("x-mcp-tools", "purchase_number")];
     assert!(served.tools(&both).await.is_empty());
     // What is hidden is refused, too, and says by what.
-    let buy = json!({ "phone_number": "+14155550160" });
+    let buy = json!({ "phone_number": "+14155550160", "confirm": true });
     for (header, rule) in
         [(("x-mcp-readonly", "true"), "x_mcp_readonly"), (("x-mcp-tools", "list_numbers"), "x_mcp_tools")]
     {

@@ -17,7 +17,7 @@ const BETA: &str = "truedy_BetaTestKey000000000000000000000b1";
 const GAMMA: &str = "truedy_GammaTestKey00000000000000000000c1";
 
 fn buy(number: &str) -> Value {
-    json!({ "phone_number": number })
+    json!({ "phone_number": number, "confirm": true })
 }
 
 /// Every key that a Truedy was shown.
@@ -266,9 +266,10 @@ async fn however_the_calls_of_two_are_mixed_none_reads_what_is_the_others() {
                     4 => ("search_numbers", json!({ "area_code": &area[2..] })),
                     5 => ("get_agent_numbers", json!({ "agent_id": format!("The {} desk", own[0]) })),
                     6 => ("get_webhook_url", json!({ "agent_id": format!("The {} desk", own[0]) })),
-                    7 => {
-                        ("purchase_number", json!({ "phone_number": format!("{area}555{n:04}", n = 200 + n % 9_000) }))
-                    }
+                    7 => (
+                        "purchase_number",
+                        json!({ "phone_number": format!("{area}555{n:04}", n = 200 + n % 9_000), "confirm": true }),
+                    ),
                     8 => ("release_number", json!({ "number_id": own_number, "confirm": true })),
                     // What is the other's is not there.
                     9 => ("get_agent_numbers", json!({ "agent_id": format!("{}-agent", own[0]) })),
