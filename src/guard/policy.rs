@@ -516,7 +516,6 @@ mod tests {
     fn a_price_is_held_against_every_limit() {
         let (one, three, euros) = (money("1 USD"), money("3.000001 USD"), money("1 EUR"));
         let open = Policy::default();
-        assert!(!open.needs_price());
         assert_eq!(open.admit_price(None, Some(&one)), Ok(None));
         assert_eq!(open.admit_price(Some(&one), Some(&euros)), Ok(None), "no sum of two currencies");
         assert_eq!(open.admit_price(Some(&one), None), Ok(Some(one.clone())));
@@ -525,7 +524,6 @@ mod tests {
         let spend = Caps { spend: Some(money("3 USD")), ..Caps::default() };
         let budget = Policy { caps: spend, ..Policy::default() };
         for policy in [&ceiling, &budget] {
-            assert!(policy.needs_price());
             assert_eq!(rule(policy.admit_price(None, None)), "price_unknown");
             assert_eq!(rule(policy.admit_price(None, Some(&one))), "price_unknown");
             let other = policy.admit_price(Some(&euros), None).expect_err("another currency");
