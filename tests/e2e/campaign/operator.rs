@@ -69,7 +69,7 @@ fn it_shows_what_was_done_unresolved_first() {
         ("unresolved", json!(true)),
         ("tenant", json!("default")),
         ("principal", json!("local")),
-        ("evidence", json!("")),
+        ("evidence", json!("flag")),
     ] {
         assert_eq!(row[field], value, "{field} of {row}");
     }
