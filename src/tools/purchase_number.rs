@@ -316,9 +316,11 @@ impl PurchaseNumber {
         } else {
             preview = preview.with("price", UNKNOWN);
         }
-        for (field, value) in
-            [("monthly", price.monthly()), ("setup", price.upfront()), ("currency", price.currency.clone())]
-        {
+        for (field, value) in [
+            ("monthly", price.monthly().filter(|_| monthly.is_some())),
+            ("setup", price.upfront()),
+            ("currency", price.currency.clone()),
+        ] {
             if let Some(value) = value {
                 preview = preview.with(field, value);
             }
