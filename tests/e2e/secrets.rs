@@ -149,7 +149,7 @@ fn rows(secret: &str) -> Value {
 }
 
 fn list(rows: Value, echo: &str) -> Value {
-    let pagination = json!({ "total": 1, "has_more": false, "cursor": echo });
+    let pagination = json!({ "total": rows.as_array().map_or(0, Vec::len), "has_more": false, "cursor": echo });
     json!({ "data": rows, "pagination": pagination, "meta": { "request_id": echo, "ts": echo }, echo: echo })
 }
 
