@@ -4,27 +4,18 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::clean;
+use super::{PhoneDigits, clean};
 
-/// Reads a whole international number in any usual notation; `None` unless it certainly is one.
+/// Reads a whole international number in any usual notation (see [`PhoneDigits`]); `None` unless it certainly is one.
 ///
-/// Accepts `tel:`, spaces, hyphens of any kind, dots, brackets, full-width digits, a trunk zero in brackets and an
-/// extension. The `+` must be there: without it national digits could be taken for another country's number.
+/// One `+` must be there: without it national digits could be taken for another country's number.
 pub fn read_e164(text: &str) -> Option<String> {
-    let text: String = clean(text).nfkc().collect();
-    let text = text.trim().to_ascii_lowercase().replace("(0)", "");
-    let text = text.strip_prefix("tel:").unwrap_or(&text).trim_start();
-    let (number, _extension) = text.split_at(text.find([';', ',', 'x', 'e', '#']).unwrap_or(text.len()));
-    let mut plain = String::new();
-    for c in number.chars() {
-        match c {
-            '+' if plain.is_empty() => plain.push(c),
-            '0'..='9' => plain.push(c),
-            ' ' | '-' | '.' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}' | '\u{2212}' => {}
-            _ => return None,
-        }
+    let text = clean(text);
+    if text.nfkc().filter(|c| *c == '+').count() != 1 {
+        return None;
     }
-    is_e164(&plain).then_some(plain)
+    let number = PhoneDigits::read(&text).filter(PhoneDigits::is_international)?;
+    Some(format!("+{}", number.as_str())).filter(|number| is_e164(number))
 }
 
 /// Whether a text has the form of E.164: `+`, then 2 to 15 ASCII digits, the first not 0.

@@ -294,7 +294,7 @@ impl Policy {
 
     /// Whether any number is protected by the number itself, and not by its id.
     pub fn protects_numbers(&self) -> bool {
-        self.protected.iter().any(|name| name.starts_with('+') || crate::domain::read_e164(name).is_some())
+        self.protected.iter().any(|name| name.starts_with('+'))
     }
 
     /// Whether a number is protected against release, in whatever notation Truedy writes it.
