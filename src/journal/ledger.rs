@@ -329,7 +329,7 @@ pub(super) async fn find(transaction: &mut dyn Transaction, query: &Query) -> Ou
         "rev"
     } else {
         "CASE state WHEN 'unknown' THEN 0 WHEN 'begun' THEN 1 WHEN 'sent' THEN 1 ELSE 2 END, \
-         CASE WHEN times > 1 THEN ended_at ELSE begun_at END DESC, id DESC"
+         CASE WHEN times > 1 THEN ended_at ELSE begun_at END DESC, rev DESC"
     };
     let rest = format!("{} ORDER BY {order} LIMIT {}", conditions.join(" AND "), query.limit.max(1));
     select(transaction, &rest, &values).await
