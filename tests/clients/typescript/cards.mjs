@@ -233,7 +233,7 @@ async function ownHost(browser, ends) {
     await shot(page, `picker-confirm-${theme}`);
     await sleep(APART);
     await page.keyboard.press("Enter");
-    await until("it is bought", async () => (await text(frame, "said")).startsWith(`Bought ${chosen}.`));
+    await until("it is bought", async () => (await text(frame, "said")).startsWith(`Bought ${chosen} for `));
     check(`keyboard, ${theme}: two presses and the card are exactly one purchase`, ledger(file)("POST", "/purchase") === before + 1 && questions.length === 1, questions.length);
     const told = await until("the model is told", () => page.evaluate(() => notes.find((note) => note.includes("has bought"))));
     check(`keyboard, ${theme}: the model is told that it is bought`, told.includes(chosen) && told.includes("status is pending"), told);
@@ -427,7 +427,7 @@ async function purchaseInInspector({ open, bought }, theme) {
   await shot("card-purchase");
   await intoCard(card, "#yes");
   await keyboard.press("Space");
-  await until("it is bought", async () => (await said()).startsWith(`Bought ${number}.`));
+  await until("it is bought", async () => (await said()).startsWith(`Bought ${number} for `));
   check(`${name}: two presses and the card are exactly one purchase`, bought() === before + 1, "another count");
   await shot("bought");
   await end(name);
