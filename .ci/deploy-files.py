@@ -276,7 +276,7 @@ def _():
 # --- the landing page ---------------------------------------------------------------------------------------------
 
 PAGE = ROOT / "src/http/landing.html"
-VALUES = {"url": "https://mcp.example.com/mcp", "sse": "https://mcp.example.com/sse", "version": "0.1.0", "health": "ready"}
+VALUES = {"url": "https://mcp.example.com/mcp", "sse": "https://mcp.example.com/sse", "version": "0.1.0", "health": "ready", "purchase": "A purchase needs confirm: true."}
 
 
 def page(values=VALUES):
