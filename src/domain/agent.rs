@@ -86,6 +86,8 @@ pub struct Agent {
     pub inbound: Option<Vec<HeldNumber>>,
     /// What it calls from; `None` if Truedy did not say, or not as a list.
     pub outbound: Option<Vec<HeldNumber>>,
+    /// The one number a row names beside its lists, inbound and outbound (contract §7.1, raw rows).
+    pub beside: [Option<HeldNumber>; 2],
 }
 
 impl Agent {
@@ -97,6 +99,8 @@ impl Agent {
             status: text_at(row, "status").unwrap_or_else(|| "unknown".to_owned()),
             inbound: row.get("inbound_phone_numbers").and_then(HeldNumber::read_all),
             outbound: row.get("outbound_phone_numbers").and_then(HeldNumber::read_all),
+            beside: ["inbound_phone_number_id", "outbound_phone_number_id"]
+                .map(|field| row.get(field).map(HeldNumber::read).filter(|held| !held.names().is_empty())),
             id,
         })
     }
@@ -107,6 +111,11 @@ impl Agent {
             Direction::Inbound => &mut self.inbound,
             Direction::Outbound => &mut self.outbound,
         }
+    }
+
+    /// The number its row names beside the list of a direction.
+    pub fn beside(&self, direction: Direction) -> Option<&HeldNumber> {
+        direction.of(self.beside.each_ref()).as_ref()
     }
 
     /// The numbers of a direction.

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{Direction, Object, is_e164, text_at};
+use super::{Direction, Object, clean, is_e164, text_at};
 
 /// Who holds one direction of a number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -46,8 +46,8 @@ impl OwnedNumber {
             number: text_at(row, "phone_number")?,
             status: text_at(row, "status").unwrap_or_else(|| "unknown".to_owned()),
             managed,
-            inbound: slot(row, "inbound_agent_id"),
-            outbound: slot(row, "outbound_agent_id"),
+            inbound: slot(row, ["inbound_agent_id", "inbound_agent"]),
+            outbound: slot(row, ["outbound_agent_id", "outbound_agent"]),
         })
     }
 
@@ -99,11 +99,33 @@ impl OwnedNumber {
     }
 }
 
-fn slot(row: &Value, field: &str) -> Slot {
-    match row.get(field) {
-        Some(Value::Null) => Slot::Free,
-        Some(Value::String(_)) => text_at(row, field).map_or(Slot::Unknown, Slot::Held),
-        _ => Slot::Unknown,
+/// What stands for a holder whose id cannot be read.
+const NAMELESS: &str = "unreadable";
+
+/// Who a row says holds a direction, by the id beside it or the agent itself. What names anybody is a holder, in whatever form.
+fn slot(row: &Value, fields: [&str; 2]) -> Slot {
+    let given: Vec<&Value> = fields.iter().filter_map(|field| row.get(*field)).collect();
+    match given.iter().find_map(|value| holder(value)) {
+        Some(id) => Slot::Held(id),
+        None if given.iter().any(|value| value.is_null()) => Slot::Free,
+        None => Slot::Unknown,
+    }
+}
+
+/// The agent that a value names; `None` where it is empty.
+fn holder(value: &Value) -> Option<String> {
+    let named = |text: &str| Some(clean(text)).filter(|text| !text.is_empty());
+    match value {
+        Value::Null | Value::Bool(false) => None,
+        Value::Bool(true) => Some(NAMELESS.to_owned()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => named(text),
+        Value::Array(all) => all.iter().find_map(holder),
+        Value::Object(fields) if fields.is_empty() => None,
+        Value::Object(fields) => {
+            let id = ["id", "agent_id"].iter().find_map(|name| fields.get(*name)?.as_str());
+            id.and_then(named).or_else(|| Some(NAMELESS.to_owned()))
+        }
     }
 }
 

@@ -5,10 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::domain::{Direction, HeldNumber, OwnedNumber, Slot, id_key, is_e164, read_e164};
+use crate::domain::{Direction, HeldNumber, OwnedNumber, Slot, canonical_digits, id_key, is_e164, read_e164, text_at};
 use crate::truedy::Reply;
 
 use super::lookup::{Listing, Roster};
+use super::paging::is_cut_off;
 
 /// What an agent's own list says of one direction of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +58,10 @@ pub(super) struct Evidence {
     pub(super) rows_free: bool,
     /// "Nobody" in a row means something: the list of numbers carries this direction.
     pub(super) rows_prove: bool,
+    /// "Nobody" in the agents' lists means something: some list names a number.
+    pub(super) lists_prove: bool,
+    /// A row of the list of numbers could not be read; it may be about this number.
+    pub(super) row_unread: bool,
     /// The agents in whose row of the list of agents it stands.
     pub(super) in_lists: Vec<String>,
     /// An agent that a row names was heard in the list of agents, and its row there does not show the number.
@@ -71,6 +76,8 @@ pub(super) struct Evidence {
     pub(super) asked: Vec<(String, Told)>,
     /// These were all agents of the account.
     pub(super) asked_all: bool,
+    /// There are agents that were not asked, since there are too many.
+    pub(super) unasked: bool,
 }
 
 impl Evidence {
@@ -110,6 +117,11 @@ impl Evidence {
         self.asked.iter().any(|(id, told)| id == agent && *told == Told::Yes)
     }
 
+    /// Whether rows and lists name nobody anywhere, so that neither proves anything: the agents themselves must say it.
+    pub(super) fn nothing_named(&self) -> bool {
+        self.named().is_empty() && !self.rows_prove && !self.lists_prove
+    }
+
     fn doubtful(&self) -> bool {
         self.doubt || self.asked.iter().any(|(_, told)| *told == Told::Doubt)
     }
@@ -135,7 +147,7 @@ impl Evidence {
         if !self.named().is_empty() {
             return Usage::InUse;
         }
-        if self.doubtful() {
+        if self.doubtful() || self.row_unread {
             return Usage::Unknown { silent: false };
         }
         if (self.rows_free && self.rows_prove && self.lists_whole) || self.all_said_no() {
@@ -143,6 +155,7 @@ impl Evidence {
         }
         let answered = (self.rows_free && self.rows_prove)
             || self.lists_heard
+            || self.unasked
             || self.asked.iter().any(|(_, told)| *told != Told::Silent);
         Usage::Unknown { silent: !answered }
     }
@@ -199,6 +212,8 @@ pub(super) struct Assignments {
     rows: HashMap<usize, Vec<[Slot; 2]>>,
     /// Whether the list of numbers is whole.
     whole: bool,
+    /// Whether some row of it could not be read.
+    unreadable: bool,
     ways: [Way; 2],
 }
 
@@ -208,10 +223,12 @@ fn keys(text: &str) -> impl Iterator<Item = String> {
     std::iter::once(format!("id {}", id_key(text))).chain(number)
 }
 
-/// The keys of a row: its id and its number, which is compared as it stands where it is none.
-fn keys_of(row: &OwnedNumber) -> [String; 2] {
+/// The keys of a row: its id; its number, which is compared as it stands where it is none; and the digits of that, by which rows
+/// are one whatever stands before the country code.
+fn keys_of(row: &OwnedNumber) -> Vec<String> {
     let number = read_e164(&row.number).unwrap_or_else(|| row.number.clone());
-    [format!("id {}", id_key(&row.id)), format!("number {number}")]
+    let digits = canonical_digits(&row.number).map(|digits| format!("digits {digits}"));
+    [format!("id {}", id_key(&row.id)), format!("number {number}")].into_iter().chain(digits).collect()
 }
 
 /// The group a row belongs to in the end: rows are linked where they share an id or a number.
@@ -241,7 +258,8 @@ impl Assignments {
             rows.entry(root(&links, at)).or_default().push([row.inbound.clone(), row.outbound.clone()]);
         }
         let groups = known.into_iter().map(|(key, at)| (key, root(&links, at))).collect();
-        let all = Self { groups, rows, whole: numbers.complete, ways: Default::default() };
+        let (whole, unreadable) = (numbers.complete, numbers.unreadable);
+        let all = Self { groups, rows, whole, unreadable, ways: Default::default() };
         let ways = Direction::BOTH.map(|direction| all.way(direction, numbers, roster));
         Self { ways, ..all }
     }
@@ -253,13 +271,14 @@ impl Assignments {
             ..Way::default()
         };
         for agent in roster.0.iter().flat_map(|agents| &agents.rows) {
-            let Some(held) = agent.held(direction) else {
-                way.whole = false;
-                continue;
-            };
-            way.heard.insert(agent.id.clone());
-            way.lists_name |= !held.is_empty();
-            for entry in held {
+            match agent.held(direction) {
+                Some(held) => {
+                    way.heard.insert(agent.id.clone());
+                    way.lists_name |= !held.is_empty();
+                }
+                None => way.whole = false,
+            }
+            for entry in agent.held(direction).into_iter().flatten().chain(agent.beside(direction)) {
                 let groups = self.groups_of(entry);
                 if groups.is_empty() {
                     way.unmatched.add(entry);
@@ -310,8 +329,10 @@ impl Assignments {
         let in_lists = group.and_then(|group| way.held.get(group)).cloned().unwrap_or_default();
         Evidence {
             rows_free: !words.is_empty() && words.iter().all(|word| **word == Slot::Free),
-            // Where no row names anybody although an agent lists a number, the list may not carry the columns.
-            rows_prove: way.rows_name || (way.whole && !way.lists_name),
+            // Where no row names anybody, the list may not carry the columns; where no agent lists a number, neither may theirs.
+            rows_prove: way.rows_name,
+            lists_prove: way.lists_name,
+            row_unread: strict && self.unreadable,
             denied: in_rows.iter().any(|id| way.heard.contains(id) && !in_lists.contains(id)),
             in_rows,
             in_lists,
@@ -320,11 +341,15 @@ impl Assignments {
             doubt: way.unmatched.may_be(self.whole, strict),
             asked: Vec::new(),
             asked_all: false,
+            unasked: false,
         }
     }
 
-    /// What an agent's own list says of a number.
-    pub(super) fn told(&self, reply: &Reply, number: &OwnedNumber, direction: Direction) -> Told {
+    /// What an agent's own list says of a number. An answer about another agent says nothing.
+    pub(super) fn told(&self, reply: &Reply, agent: &str, number: &OwnedNumber, direction: Direction) -> Told {
+        if text_at(&reply.data, "agent_id").is_some_and(|id| id_key(&id) != id_key(agent)) {
+            return Told::Silent;
+        }
         let Some(held) = reply.data.get(direction.as_str()).and_then(HeldNumber::read_all) else {
             return Told::Silent;
         };
@@ -339,7 +364,7 @@ impl Assignments {
                 unmatched.add(entry);
             }
         }
-        if unmatched.may_be(self.whole, true) { Told::Doubt } else { Told::No }
+        if unmatched.may_be(self.whole, true) || is_cut_off(reply) { Told::Doubt } else { Told::No }
     }
 
     /// Whether an entry of an agent's list names no number that is listed.
@@ -371,8 +396,12 @@ mod tests {
     /// What the sources say of the inbound direction of the first number.
     fn judged(numbers: Vec<OwnedNumber>, agents: Option<Vec<Agent>>) -> Evidence {
         let first = numbers[0].clone();
-        let roster = Roster(agents.map(|rows| Listing { rows, complete: true }));
-        Assignments::new(&Listing { rows: numbers, complete: true }, &roster).evidence(&first, Direction::Inbound, true)
+        let roster = Roster(agents.map(|rows| Listing { rows, complete: true, unreadable: false }));
+        Assignments::new(&Listing { rows: numbers, complete: true, unreadable: false }, &roster).evidence(
+            &first,
+            Direction::Inbound,
+            true,
+        )
     }
 
     #[test]
@@ -383,18 +412,32 @@ mod tests {
         let held = |id: &str| Slot::Held(id.to_owned());
         let unknown = |silent| Usage::Unknown { silent };
         for (what, numbers, agents, slot, usage) in [
-            ("both say nobody", free(json!(null)), Some(vec![a(json!([])), b(json!([]))]), Slot::Free, Usage::Free),
-            ("no agents", free(json!(null)), Some(vec![]), Slot::Free, Usage::Free),
+            (
+                "nobody is named anywhere",
+                free(json!(null)),
+                Some(vec![a(json!([])), b(json!([]))]),
+                Slot::Free,
+                unknown(false),
+            ),
+            ("no agents to ask", free(json!(null)), Some(vec![]), Slot::Free, unknown(true)),
+            (
+                "a holder without an id",
+                free(json!({ "x": 1 })),
+                Some(vec![a(json!([]))]),
+                held("unreadable"),
+                Usage::InUse,
+            ),
+            ("a holder as an object", free(json!({ "id": "a" })), Some(vec![a(json!([]))]), held("a"), Usage::InUse),
             ("the row", free(json!("a")), Some(vec![a(json!([]))]), held("a"), Usage::InUse),
             ("a list", free(json!(null)), Some(vec![a(json!([ID]))]), held("a"), Usage::InUse),
-            ("a list, row absent", free(json!(7)), Some(vec![a(json!([ID]))]), held("a"), Usage::InUse),
+            ("a list, row absent", free(json!([])), Some(vec![a(json!([ID]))]), held("a"), Usage::InUse),
             ("columns may be missing", free(json!(null)), Some(vec![a(json!(["n2"]))]), Slot::Free, unknown(false)),
             ("columns are there", known(), Some(vec![b(json!(["n2"]))]), Slot::Free, Usage::Free),
             ("an odd entry", known(), Some(vec![b(json!(["n2", "asg"]))]), Slot::Unknown, unknown(false)),
             ("an agent is silent", known(), Some(vec![a(json!(null))]), Slot::Free, unknown(false)),
             ("no list, columns are there", known(), None, Slot::Free, unknown(false)),
             ("no list, columns may be missing", free(json!(null)), None, Slot::Unknown, unknown(true)),
-            ("nothing at all", free(json!(7)), None, Slot::Unknown, unknown(true)),
+            ("nothing at all", free(json!([])), None, Slot::Unknown, unknown(true)),
         ] {
             let evidence = judged(numbers, agents);
             assert_eq!((evidence.slot(), evidence.usage()), (slot, usage), "{what}: {evidence:?}");
@@ -407,6 +450,8 @@ mod tests {
         for other in [
             number("n2", NUMBER, &json!("a")),
             number("n2", "+1 (415) 555-0111", &json!("a")),
+            number("n2", "0014155550111", &json!("a")),
+            number("n2", "14155550111", &json!("a")),
             number(&ID.to_uppercase(), "+14155550199", &json!("a")),
         ] {
             let evidence = judged(vec![number(ID, NUMBER, &none), other.clone()], Some(vec![]));
@@ -423,8 +468,12 @@ mod tests {
         let first = number(ID, NUMBER, &json!(null));
         let of = |entry: Value, strict| {
             let rows = vec![first.clone(), number("n2", "+14155550112", &json!("a"))];
-            let roster = Roster(Some(Listing { rows: vec![agent("a", &json!(["n2", entry]))], complete: true }));
-            let all = Assignments::new(&Listing { rows, complete: false }, &roster);
+            let roster = Roster(Some(Listing {
+                rows: vec![agent("a", &json!(["n2", entry]))],
+                complete: true,
+                unreadable: false,
+            }));
+            let all = Assignments::new(&Listing { rows, complete: false, unreadable: false }, &roster);
             all.evidence(&first, Direction::Inbound, strict).usage()
         };
         let unknown = Usage::Unknown { silent: false };
@@ -456,7 +505,7 @@ mod tests {
     }
 
     fn slot() -> impl Strategy<Value = Value> {
-        prop_oneof![3 => Just(json!(null)), 1 => Just(json!(7)), 1 => Just(json!("a")), 1 => Just(json!("b"))]
+        prop_oneof![3 => Just(json!(null)), 1 => Just(json!([])), 1 => Just(json!("a")), 1 => Just(json!("b"))]
     }
 
     proptest! {
@@ -479,7 +528,7 @@ mod tests {
             let agents = lists.as_ref().map(|lists| {
                 let list = |held: &Vec<(Value, char)>| held.iter().map(|(entry, _)| entry.clone()).collect::<Value>();
                 let rows = names.iter().zip(lists).map(|(id, held)| agent(id, &held.as_ref().map_or(json!(null), list)));
-                Listing { rows: rows.collect(), complete: whole }
+                Listing { rows: rows.collect(), complete: whole, unreadable: false }
             });
             let asked: Vec<(String, Told)> = names
                 .iter()
@@ -487,7 +536,7 @@ mod tests {
                 .filter_map(|(id, told)| told.map(|told| ((*id).to_owned(), told)))
                 .collect();
             let asked_all = asked.len() == 2 && lists.is_some() && whole;
-            let all = Assignments::new(&Listing { rows: numbers.clone(), complete: true }, &Roster(agents));
+            let all = Assignments::new(&Listing { rows: numbers.clone(), complete: true, unreadable: false }, &Roster(agents));
             let evidence = all.evidence(&numbers[0], Direction::Inbound, true);
             let evidence = Evidence { asked: asked.clone(), asked_all, ..evidence };
             let (usage, slot) = (evidence.usage(), evidence.slot());

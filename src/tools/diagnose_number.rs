@@ -756,8 +756,9 @@ mod tests {
         let row = json!({ "id": "n", "phone_number": "+14155550123", "status": "active", "is_trudy_managed": true, "inbound_agent_id": inbound });
         let rows = agents.iter().filter_map(Agent::read).collect();
         let number = OwnedNumber::read(&row).expect("a number");
-        let roster = Roster(Some(Listing { rows, complete: true }));
-        let assignments = Assignments::new(&Listing { rows: vec![number.clone()], complete: true }, &roster);
+        let roster = Roster(Some(Listing { rows, complete: true, unreadable: false }));
+        let assignments =
+            Assignments::new(&Listing { rows: vec![number.clone()], complete: true, unreadable: false }, &roster);
         Case {
             evidence: Direction::BOTH.map(|direction| assignments.evidence(&number, direction, false)),
             number,
@@ -800,11 +801,11 @@ mod tests {
             (json!(null), vec![a(true)], vec![says("a", Some(false))], Slot::Free, vec!["no_inbound_agent"]),
             (json!(null), vec![a(true)], vec![says("a", None)], held("a"), vec!["lists_disagree"]),
             // The row does not say: the field is there, and is no text.
-            (json!(7), vec![a(true)], vec![yes("a")], held("a"), vec![]),
-            (json!(7), vec![a(true)], vec![says("a", None)], held("a"), vec!["assignment_unverified"]),
-            (json!(7), vec![a(false)], vec![], Slot::Free, vec!["no_inbound_agent"]),
-            (json!(7), vec![a(true)], vec![says("a", Some(false))], Slot::Unknown, vec!["assignment_unknown"]),
-            (json!(7), vec![json!({ "id": "a" })], vec![], Slot::Unknown, vec!["assignment_unknown"]),
+            (json!([]), vec![a(true)], vec![yes("a")], held("a"), vec![]),
+            (json!([]), vec![a(true)], vec![says("a", None)], held("a"), vec!["assignment_unverified"]),
+            (json!([]), vec![a(false)], vec![], Slot::Free, vec!["no_inbound_agent"]),
+            (json!([]), vec![a(true)], vec![says("a", Some(false))], Slot::Unknown, vec!["assignment_unknown"]),
+            (json!([]), vec![json!({ "id": "a" })], vec![], Slot::Unknown, vec!["assignment_unknown"]),
         ] {
             let what = format!("{inbound} {agents:?} {asked:?}");
             assert_eq!(judged(inbound, &agents, asked), (slot, codes), "{what}");

@@ -128,7 +128,7 @@ impl Change for ImportNumber {
     async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Imported>, Failure> {
         let (provider, access) = self.account(desk).await?;
         let number = self.phone_number.as_str();
-        let Listing { rows, complete } = lookup::numbers_until(desk, false, |row| row.number == number).await?;
+        let Listing { rows, complete, .. } = lookup::numbers_until(desk, false, |row| row.number == number).await?;
         if let Some(row) = rows.into_iter().find(|row| row.number == number) {
             let summary = format!("Nothing was imported: {number} belongs to this account already.");
             return Ok(Step::Done(Answer::new(

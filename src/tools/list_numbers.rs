@@ -207,7 +207,7 @@ impl Read for ListNumbers {
             let page: Vec<OwnedNumber> = rows.iter().filter_map(OwnedNumber::read).collect();
             unlisted = Some(page.len()) != reply.data.as_array().map(Vec::len) || !shown;
             let all = offset == 0 && !more && !unlisted && total.is_none_or(|total| total == page.len() as u64);
-            let mut listing = Listing { rows: page, complete: all };
+            let mut listing = Listing { rows: page, complete: all, unreadable: false };
             fill(&desk, &mut listing, &roster).await;
             let total = total.filter(|_| !unlisted);
             (listing.rows, total, more.then_some(next), roster, reply.request_id.clone())

@@ -9,10 +9,12 @@ use super::assignments::{Assignments, Evidence, Told, Usage};
 use super::lookup::{self, Listing, PAGE, Roster};
 use super::tool::Desk;
 use crate::domain::{AgentId, Direction, NumberId, NumberRef, OwnedNumber, Slot};
-use crate::truedy::Reply;
+use crate::truedy::{Error, NotSent, Reply, Saying};
 
 /// Agents that are asked singly at most.
 const ASKED: usize = 50;
+/// Agents that are asked singly at most for a preview, which shall leave the rate limit room for what it shows.
+const ASKED_FOR_A_PREVIEW: usize = 16;
 /// Agents that are asked singly at most for a list of numbers.
 const ASKED_FOR_A_LIST: usize = 8;
 /// Agents that are asked at the same time.
@@ -23,6 +25,8 @@ const AT_ONCE: usize = 8;
 pub(super) enum Purpose {
     /// Something that can be taken back: an agent's own no counts.
     Look,
+    /// The preview of a release: the same, while few agents need be asked.
+    Preview,
     /// A release: every source that says "held" counts.
     Release,
 }
@@ -44,6 +48,7 @@ pub(super) struct Located {
 pub(super) async fn fill(desk: &Desk, listing: &mut Listing<OwnedNumber>, roster: &Roster) {
     let assignments = Assignments::new(listing, roster);
     let mut open: Vec<(usize, [Evidence; 2])> = Vec::new();
+    let mut silent: Vec<(usize, [Evidence; 2])> = Vec::new();
     for (at, number) in listing.rows.iter_mut().enumerate() {
         let evidence = Direction::BOTH.map(|direction| assignments.evidence(number, direction, false));
         for (direction, one) in Direction::BOTH.into_iter().zip(&evidence) {
@@ -52,6 +57,8 @@ pub(super) async fn fill(desk: &Desk, listing: &mut Listing<OwnedNumber>, roster
         // Rows that prove nothing contradict nothing: then the lists are all there is, and nobody need be asked.
         if evidence.iter().any(|one| one.rows_prove && one.disputed()) {
             open.push((at, evidence));
+        } else if evidence.iter().any(Evidence::nothing_named) {
+            silent.push((at, evidence));
         }
     }
     let mut ids: Vec<String> = open
@@ -60,6 +67,12 @@ pub(super) async fn fill(desk: &Desk, listing: &mut Listing<OwnedNumber>, roster
         .filter(|one| one.rows_prove && one.disputed())
         .flat_map(Evidence::named)
         .collect();
+    // Where neither rows nor lists name anybody, the agents themselves are asked while they are few.
+    if let Some(agents) = roster.0.as_ref().filter(|agents| agents.rows.len() <= ASKED_FOR_A_LIST && !silent.is_empty())
+    {
+        ids.extend(agents.rows.iter().map(|agent| agent.id.clone()));
+        open.append(&mut silent);
+    }
     ids.sort();
     ids.dedup();
     if ids.len() > ASKED_FOR_A_LIST {
@@ -86,7 +99,7 @@ pub(super) async fn locate(desk: &Desk, named: &NumberRef, purpose: Purpose) -> 
         (number, id) = lookup::number_among(named, &listing)?;
         assignments = Assignments::new(&listing, &roster);
     }
-    let evidence = judge(desk, &assignments, &roster, &number, purpose).await;
+    let evidence = judge(desk, &assignments, &roster, &number, purpose).await?;
     for (direction, evidence) in Direction::BOTH.into_iter().zip(&evidence) {
         *number.slot_mut(direction) = evidence.slot();
     }
@@ -105,39 +118,53 @@ async fn judge(
     roster: &Roster,
     number: &OwnedNumber,
     purpose: Purpose,
-) -> [Evidence; 2] {
+) -> Result<[Evidence; 2], Failure> {
     let mut evidence =
-        Direction::BOTH.map(|direction| assignments.evidence(number, direction, purpose == Purpose::Release));
+        Direction::BOTH.map(|direction| assignments.evidence(number, direction, purpose != Purpose::Look));
     let open = |evidence: &Evidence| !evidence.doubt && evidence.named().is_empty();
     let (everyone, disputed): (bool, Vec<String>) = match purpose {
         Purpose::Look => (
-            evidence.iter().any(|one| open(one) && one.slot() == Slot::Unknown),
+            evidence.iter().any(|one| open(one) && (one.slot() == Slot::Unknown || one.nothing_named())),
             evidence.iter().filter(|one| one.disputed()).flat_map(Evidence::named).collect(),
         ),
         // What is named already is in use, and nobody's no would change that.
-        Purpose::Release => {
+        Purpose::Preview | Purpose::Release => {
             let usage = |one: &Evidence| one.usage();
             let settled = evidence.iter().any(|one| usage(one) == Usage::InUse);
             let unknown = |one: &Evidence| open(one) && matches!(usage(one), Usage::Unknown { .. });
             (!settled && evidence.iter().any(unknown), Vec::new())
         }
     };
-    let agents = roster.0.as_ref().filter(|agents| everyone && agents.rows.len() <= ASKED);
+    let most = if purpose == Purpose::Preview { ASKED_FOR_A_PREVIEW } else { ASKED };
+    let all = roster.0.as_ref().filter(|_| everyone);
+    let agents = all.filter(|agents| agents.rows.len() <= most);
     let mut ids = disputed;
     ids.extend(agents.into_iter().flat_map(|agents| &agents.rows).map(|agent| agent.id.clone()));
     ids.sort();
     ids.dedup();
     ids.truncate(ASKED);
     let replies = ask(desk, &ids).await;
+    // Our own limit is no silence of Truedy's: the caller is told to wait.
+    if purpose == Purpose::Release
+        && let Some(error) = replies.iter().find_map(|(_, reply)| reply.as_ref().err().filter(|error| is_limit(error)))
+    {
+        return Err(error.clone().into());
+    }
     for (direction, one) in Direction::BOTH.into_iter().zip(&mut evidence) {
         one.asked = told(assignments, &replies, number, direction);
         one.asked_all = agents.is_some_and(|agents| agents.complete);
+        one.unasked = all.is_some() && agents.is_none();
     }
-    evidence
+    Ok(evidence)
 }
 
-/// The own lists of these agents; `None` where one cannot be read.
-async fn ask(desk: &Desk, ids: &[String]) -> Vec<(String, Option<Reply>)> {
+/// Whether a request was stopped by a rate limit, ours or Truedy's.
+fn is_limit(error: &Error) -> bool {
+    matches!(error, Error::Limited(..) | Error::NotSent(NotSent::Queue(_)))
+}
+
+/// The own lists of these agents, or why one cannot be read.
+async fn ask(desk: &Desk, ids: &[String]) -> Vec<(String, Result<Reply, Error>)> {
     let mut replies = Vec::new();
     for some in ids.chunks(AT_ONCE) {
         replies.extend(join_all(some.iter().map(|id| ask_one(desk, id))).await);
@@ -145,10 +172,10 @@ async fn ask(desk: &Desk, ids: &[String]) -> Vec<(String, Option<Reply>)> {
     replies
 }
 
-async fn ask_one(desk: &Desk, id: &str) -> (String, Option<Reply>) {
+async fn ask_one(desk: &Desk, id: &str) -> (String, Result<Reply, Error>) {
     let reply = match AgentId::try_from(id) {
-        Ok(agent) => lookup::agent_numbers(desk, &agent, false).await.ok(),
-        Err(_) => None,
+        Ok(agent) => lookup::agent_numbers(desk, &agent, false).await,
+        Err(_) => Err(Error::Unreadable("the agent's id is none that can be used".to_owned(), Saying::default())),
     };
     (id.to_owned(), reply)
 }
@@ -156,12 +183,13 @@ async fn ask_one(desk: &Desk, id: &str) -> (String, Option<Reply>) {
 /// What they say of one direction of a number.
 fn told(
     assignments: &Assignments,
-    replies: &[(String, Option<Reply>)],
+    replies: &[(String, Result<Reply, Error>)],
     number: &OwnedNumber,
     direction: Direction,
 ) -> Vec<(String, Told)> {
-    let of = |reply: &Reply| assignments.told(reply, number, direction);
-    replies.iter().map(|(id, reply)| (id.clone(), reply.as_ref().map_or(Told::Silent, of))).collect()
+    let of = |id: &str, reply: &Reply| assignments.told(reply, id, number, direction);
+    let heard = replies.iter().map(|(id, reply)| (id, reply.as_ref().map_or(Told::Silent, |reply| of(id, reply))));
+    heard.map(|(id, told)| (id.clone(), told)).collect()
 }
 
 impl Located {
@@ -176,17 +204,24 @@ impl Located {
         inbound.usage().both(outbound.usage())
     }
 
+    /// Whether nothing speaks against a release so far, but the agents have not been asked yet.
+    pub(super) fn is_unasked(&self) -> bool {
+        let open = |one: &Evidence| one.usage() == Usage::Free || (one.unasked && one.lists_whole && !one.doubt);
+        self.evidence.iter().all(open)
+    }
+
     /// Whether the sources name different holders of either direction.
     pub(super) fn disputed(&self) -> bool {
         self.evidence.iter().any(Evidence::disputed)
     }
 
-    /// What was found, in full, so that two looks can be compared.
+    /// What was found, so that two looks can be compared. Whether it may go is judged anew at each look, and not among it: a
+    /// preview asks fewer agents.
     pub(super) fn seen(&self) -> String {
         let seen = |one: &Evidence| {
             let mut named = one.named();
             named.sort();
-            (one.usage(), named)
+            named
         };
         let number = &self.number;
         let what = (&number.id, &number.number, &number.status, number.managed);
@@ -196,7 +231,7 @@ impl Located {
     /// Whether an agent holds a direction now; `None` if that cannot be read.
     pub(super) async fn is_with(&self, desk: &Desk, agent: &AgentId, direction: Direction) -> Option<bool> {
         let reply = lookup::agent_numbers(desk, agent, true).await.ok()?;
-        match self.assignments.told(&reply, &self.number, direction) {
+        match self.assignments.told(&reply, agent.as_str(), &self.number, direction) {
             Told::Yes => Some(true),
             Told::No => Some(false),
             Told::Doubt | Told::Silent => None,
@@ -218,7 +253,7 @@ impl Located {
             listing.rows.extend(fresh.rows);
         }
         let assignments = Assignments::new(&listing, &roster).remembering(&self.assignments);
-        let evidence = judge(desk, &assignments, &roster, &number, Purpose::Look).await;
+        let evidence = judge(desk, &assignments, &roster, &number, Purpose::Look).await.ok()?;
         Some(direction.of(evidence).slot()).filter(|slot| *slot != Slot::Unknown)
     }
 }

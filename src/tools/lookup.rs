@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::Failure;
 use super::names;
+use super::paging::has_more;
 use super::protected::heed_protected;
 use super::tool::Desk;
 use crate::domain::{
@@ -76,6 +77,8 @@ pub async fn ask_the_time(desk: &Desk) {
 pub(super) struct Listing<T> {
     pub(super) rows: Vec<T>,
     pub(super) complete: bool,
+    /// Some row of it could not be read.
+    pub(super) unreadable: bool,
 }
 
 /// A list that is being read, page by page.
@@ -141,7 +144,7 @@ impl Row for Agent {
 
 impl<T: Row> Gathering<T> {
     fn new() -> Self {
-        Self { listing: Listing { rows: Vec::new(), complete: true }, places: HashMap::new() }
+        Self { listing: Listing { rows: Vec::new(), complete: true, unreadable: false }, places: HashMap::new() }
     }
 
     /// Adds a page, each thing once. Says whether another page is worth asking for.
@@ -151,7 +154,7 @@ impl<T: Row> Gathering<T> {
         let before = listing.rows.len();
         for row in shown {
             let Some(thing) = T::read(row) else {
-                listing.complete = false;
+                (listing.complete, listing.unreadable) = (false, true);
                 continue;
             };
             match self.places.entry(thing.key()) {
@@ -167,10 +170,7 @@ impl<T: Row> Gathering<T> {
             }
         }
         listing.complete &= reply.data.as_array().map(Vec::len) == Some(shown.len());
-        let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field));
-        let total = told("total").and_then(Value::as_u64).and_then(|total| usize::try_from(total).ok());
-        let more = told("has_more").and_then(Value::as_bool).unwrap_or(shown.len() >= PAGE)
-            || total.is_some_and(|total| offset + shown.len() < total);
+        let more = has_more(reply, offset, shown.len());
         // A page that brings nothing new would repeat for ever.
         let stuck = more && listing.rows.len() == before;
         listing.complete &= !stuck;
@@ -391,7 +391,7 @@ pub(super) fn agent_among(named: &AgentRef, listed: Result<Listing<Agent>, Error
         return Ok(id);
     }
     let name = named.as_str().trim();
-    let Listing { rows: agents, complete } = match (listed, AgentId::try_from(name)) {
+    let Listing { rows: agents, complete, .. } = match (listed, AgentId::try_from(name)) {
         (Ok(listing), _) => listing,
         // Where agents may not be read, what may be an id is taken for one.
         (Err(Error::Refused(saying)), Ok(id)) if saying.status == 403 => return Ok(id),
@@ -505,7 +505,7 @@ mod tests {
         for (first, second, slot) in [
             (json!(null), json!("a"), Slot::Held("a".to_owned())),
             (json!("a"), json!(null), Slot::Held("a".to_owned())),
-            (json!(null), json!(7), Slot::Unknown),
+            (json!(null), json!([]), Slot::Unknown),
             (json!(null), json!(null), Slot::Free),
         ] {
             let mut gathering = Gathering::<OwnedNumber>::new();
@@ -518,7 +518,7 @@ mod tests {
     fn an_id_that_means_two_numbers_means_neither() {
         let two = json!({ "id": "n1", "phone_number": "+14155559999" });
         let rows: Vec<OwnedNumber> = [row(1), two].iter().filter_map(OwnedNumber::read).collect();
-        let listing = Listing { rows, complete: true };
+        let listing = Listing { rows, complete: true, unreadable: false };
         for name in ["n1", "+14155550001", "+14155559999"] {
             let named = NumberRef::try_from(name).expect("a number");
             let Err(Failure::Refused(refusal)) = number_among(&named, &listing) else { panic!("{name}") };
@@ -528,8 +528,9 @@ mod tests {
 
     #[test]
     fn from_a_part_of_a_list_no_absence_follows() {
-        let listing = |complete| Listing { rows: OwnedNumber::read(&row(1)).into_iter().collect(), complete };
-        let agents = |complete| Listing { rows: Vec::new(), complete };
+        let listing =
+            |complete| Listing { rows: OwnedNumber::read(&row(1)).into_iter().collect(), complete, unreadable: false };
+        let agents = |complete| Listing { rows: Vec::new(), complete, unreadable: false };
         let (number, agent) = (NumberRef::try_from("+19995550123").unwrap(), AgentRef::try_from("Nobody").unwrap());
         for (complete, status) in [(true, Status::NotFound), (false, Status::BadUpstreamResponse)] {
             let refused = |failure| match failure {

@@ -19,6 +19,7 @@ mod names;
 mod offered;
 mod outcome;
 mod own_carrier;
+mod paging;
 mod prices;
 mod protected;
 mod purchase_number;

@@ -116,7 +116,7 @@ impl Change for PurchaseNumber {
         self.possible(desk)?;
         let number = self.phone_number.as_str();
         let key = own_carrier::telnyx_key(desk, self.api_key.as_ref(), self.carrier.as_ref()).await?;
-        let Listing { rows, complete } = lookup::numbers_until(desk, false, |row| row.number == number).await?;
+        let Listing { rows, complete, .. } = lookup::numbers_until(desk, false, |row| row.number == number).await?;
         if let Some(row) = rows.into_iter().find(|row| row.number == number) {
             let summary = format!("Nothing was bought: {number} belongs to this account already.");
             return Ok(Step::Done(Answer::new(

@@ -78,7 +78,8 @@ impl Change for ReleaseNumber {
     }
 
     async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Released>, Failure> {
-        let located = locate(desk, &self.number_id, Purpose::Release).await?;
+        let purpose = if self.confirm == Some(true) { Purpose::Release } else { Purpose::Preview };
+        let located = locate(desk, &self.number_id, purpose).await?;
         let number = located.number.clone();
         let name = number.name().to_owned();
         if self.phone_number.as_ref().is_some_and(|given| given.as_str() != name) {
@@ -235,6 +236,9 @@ impl ReleaseNumber {
                 "{n} assignment(s) of agents, in agents_that_fall_silent, end first: unassign them with {}.",
                 names::UNASSIGN_NUMBER
             ),
+            (Usage::Unknown { .. }, _) if located.is_unasked() => {
+                "No list names an agent that uses it; each agent is asked before it is released.".to_owned()
+            }
             (Usage::Unknown { .. }, _) => "Whether an agent uses it is not known.".to_owned(),
         };
         format!(

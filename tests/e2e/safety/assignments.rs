@@ -277,15 +277,172 @@ fn status(called: &Called) -> String {
     called.status().to_owned()
 }
 
-#[test]
-fn what_nobody_holds_by_any_source_is_released_without_asking_further() {
-    for era in Era::BOTH {
-        let stage = Stage::new(Scene::free());
-        let called = stage.wire(era, &[]).call("release_number", sure());
-        assert_eq!(called.status(), "released", "{}", called.0);
-        let counts = (stage.upstream.count(RELEASE), stage.upstream.count(AGENT_NUMBERS));
-        assert_eq!(counts, (1, 0), "rows and lists agree: nobody is asked singly");
+/// The other number is with an agent in both directions, by rows and lists: both carry what they are asked for.
+fn proven() -> Scene {
+    let mut scene = Scene::free();
+    for field in ["inbound_agent_id", "outbound_agent_id"] {
+        scene.numbers[1][field] = json!(FRONT_DESK);
     }
+    for field in ["inbound_phone_numbers", "outbound_phone_numbers"] {
+        scene.agents[0][field] = json!([{ "id": OTHER_ID }]);
+    }
+    scene
+}
+
+#[test]
+fn what_nobody_holds_by_any_source_is_released() {
+    // Where rows and lists carry assignments and agree, nobody is asked singly; where they name nobody at all, everybody is.
+    for (scene, asked) in [(proven(), 0), (Scene::free(), 2)] {
+        for era in Era::BOTH {
+            let stage = Stage::new(scene.clone());
+            let called = stage.wire(era, &[]).call("release_number", sure());
+            assert_eq!(called.status(), "released", "{}", called.0);
+            assert_eq!((stage.upstream.count(RELEASE), stage.upstream.count(AGENT_NUMBERS)), (1, asked));
+        }
+    }
+    let nobody = Scene { agents: json!([]), ..Scene::free() };
+    assert_eq!(status(&Stage::new(nobody).wire(Era::Modern, &[]).call("release_number", sure())), "released");
+}
+
+/// One agent says itself that it has the number, whatever the lists say.
+fn one_admits(scene: &Scene, agent: &str) -> (u16, Value) {
+    if agent == FRONT_DESK {
+        (200, json!({ "data": { "inbound": [ID], "outbound": [] } }))
+    } else {
+        denies(scene, agent)
+    }
+}
+
+#[test]
+fn an_agent_that_alone_says_it_has_the_number_is_heard_where_the_lists_name_nobody() {
+    for scene in [Scene::free(), Scene::free().without_columns()] {
+        let stage = Stage::new(Scene { own: one_admits, ..scene });
+        let mut wire = stage.wire(Era::Modern, &[]);
+        for arguments in [sure(), surely()] {
+            assert_eq!(status(&wire.call("release_number", arguments)), "number_in_use");
+        }
+        let assign = json!({ "number_id": ID, "agent_id": FRONT_OFFICE, "assignment_type": "inbound" });
+        let called = wire.call("assign_number", assign);
+        assert_eq!((called.status(), stage.upstream.changes()), ("would_reassign", 0), "{}", called.0);
+        let listed = wire.call("list_numbers", json!({ "unassigned": true }));
+        assert!(!listed.0.to_string().contains(ID), "{}", listed.0);
+        let called = wire.call("unassign_number", json!({ "number_id": ID, "assignment_type": "inbound" }));
+        assert_eq!((called.status(), stage.upstream.count(UNASSIGN)), ("unassigned", 1), "{}", called.0);
+        assert_eq!(stage.upstream.count(RELEASE), 0);
+    }
+}
+
+/// Scenes in which something that is hard to read says that the number is held.
+fn hard_to_read() -> Vec<(&'static str, Scene)> {
+    let rows = |change: fn(&mut Value)| {
+        let mut scene = proven();
+        change(&mut scene.numbers);
+        Scene { own: denies, ..scene }
+    };
+    let agents = |change: fn(&mut Value)| {
+        let mut scene = proven();
+        change(&mut scene.agents);
+        scene
+    };
+    let twin = |id: Value, number: Value| {
+        let mut scene = proven();
+        let mut twin = row("", NUMBER);
+        (twin["id"], twin["phone_number"], twin["inbound_agent_id"]) = (id, number, json!(FRONT_DESK));
+        scene.numbers.as_array_mut().unwrap().push(twin);
+        scene
+    };
+    vec![
+        ("an object", rows(|rows| rows[0]["inbound_agent_id"] = json!({ "id": FRONT_DESK }))),
+        ("an array", rows(|rows| rows[0]["outbound_agent_id"] = json!([FRONT_DESK]))),
+        ("an integer", rows(|rows| rows[0]["inbound_agent_id"] = json!(17))),
+        ("an object without an id", rows(|rows| rows[0]["inbound_agent_id"] = json!({ "name": "x" }))),
+        ("the agent beside a null id", rows(|rows| rows[0]["inbound_agent"] = json!({ "id": FRONT_DESK }))),
+        ("an agent's row points at it", agents(|rows| rows[1]["inbound_phone_number_id"] = json!(ID))),
+        ("a twin without an id", twin(json!(null), json!(NUMBER))),
+        ("a twin whose id is an object", twin(json!({ "x": 1 }), json!(NUMBER))),
+        ("its id without a number", twin(json!(ID), json!(null))),
+        ("a twin dialled with 00", twin(json!("n9"), json!("0014155550111"))),
+        ("a twin without +", twin(json!("n9"), json!("14155550111"))),
+        ("a twin that is an integer", twin(json!("n9"), json!(14_155_550_111_u64))),
+        (
+            "a single answer that goes on",
+            Scene {
+                own: |_, _| {
+                    (200, json!({ "data": { "inbound": [], "outbound": [] }, "pagination": { "has_more": true } }))
+                },
+                ..Scene::free()
+            },
+        ),
+        (
+            "a single answer about another agent",
+            Scene {
+                own: |_, _| (200, json!({ "data": { "agent_id": "agt_other", "inbound": [], "outbound": [] } })),
+                ..Scene::free()
+            },
+        ),
+    ]
+}
+
+#[test]
+fn what_is_hard_to_read_never_frees_a_number() {
+    at_once(hard_to_read(), |(what, scene)| {
+        let stage = Stage::new(scene);
+        let mut wire = stage.wire(Era::Modern, &[]);
+        for arguments in [sure(), surely()] {
+            let called = wire.call("release_number", arguments);
+            assert!(["number_in_use", "assignment_unknown"].contains(&called.status()), "{what}: {}", called.0);
+        }
+        assert_eq!(stage.upstream.changes(), 0, "{what}");
+    });
+}
+
+#[test]
+fn naming_the_number_helps_nobody_where_the_agents_are_too_many_to_ask() {
+    let mut scene = Scene::free();
+    scene.agents = (0..51).map(|n| json!({ "id": format!("agt_{n}"), "name": format!("Agent {n}") })).collect();
+    let stage = Stage::new(scene);
+    let mut wire = stage.wire(Era::Modern, &[]);
+    for arguments in [sure(), surely()] {
+        let called = wire.call("release_number", arguments);
+        assert_eq!(called.status(), "assignment_unknown", "{}", called.0);
+        assert!(!called.summary().contains("phone_number"), "it teaches no way round: {}", called.0);
+    }
+    assert_eq!(stage.upstream.changes(), 0);
+}
+
+#[test]
+fn a_list_of_agents_that_goes_on_is_not_taken_for_whole() {
+    for pagination in [
+        json!({ "total": "2", "has_more": "true" }),
+        json!({ "next_cursor": "abc", "limit": 1 }),
+        json!({ "page": 1, "page_size": 1, "total_results": 2, "total_pages": 2 }),
+        json!({ "has_more": 1 }),
+    ] {
+        let stage = Stage::new(proven());
+        let first = json!({ "data": [proven().agents[0]], "pagination": pagination });
+        stage.upstream.always(AGENTS, Play::json(200, &first));
+        let called = stage.wire(Era::Modern, &[]).call("release_number", surely());
+        assert_eq!((called.status(), stage.upstream.changes()), ("assignment_unknown", 0), "{}", called.0);
+    }
+    // The documented default of a page, and no word about pages.
+    let agents: Value = (0..130).map(|n| agent(&format!("agt_{n}"), &format!("Agent {n}"), json!([]))).collect();
+    let numbers: Value = (0..130).map(|n| row(&format!("n{n}"), &format!("+1415200{n:04}"))).collect();
+    let stage = Stage::new(Scene { agents, numbers, ..Scene::free() });
+    for route in [LIST, AGENTS] {
+        let scene = Arc::clone(&stage.scene);
+        stage.upstream.on(route, move |seen, _| {
+            let scene = scene.lock().unwrap();
+            let rows = if route == LIST { &scene.numbers } else { &scene.agents };
+            let offset = seen.query.split("offset=").nth(1).and_then(|rest| rest.split('&').next()?.parse().ok());
+            let page: Vec<&Value> = rows.as_array().unwrap().iter().skip(offset.unwrap_or(0)).take(50).collect();
+            Play::json(200, &json!({ "data": page }))
+        });
+    }
+    let mut wire = stage.wire(Era::Modern, &[]);
+    let owned = wire.call("purchase_number", json!({ "phone_number": "+14152000120", "confirm": true }));
+    assert_eq!(owned.status(), "already_owned", "{}", owned.0);
+    let found = wire.call("get_agent_numbers", json!({ "agent_id": "Agent 129" }));
+    assert_eq!(found.status(), "ok", "{}", found.0);
 }
 
 #[test]
