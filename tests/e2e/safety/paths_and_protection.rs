@@ -203,6 +203,48 @@ fn a_protected_number_is_not_released_in_whatever_notation_it_stands() {
 }
 
 #[test]
+fn a_protected_id_is_recognised_in_any_notation() {
+    let id = "d0845d54-d96d-4cb8-8cc3-eac55f94c2c0";
+    let plain = id.replace('-', "");
+    let notations = [id.to_owned(), id.to_uppercase(), plain.clone(), plain.to_uppercase()];
+    for listed in &notations {
+        for entry in &notations {
+            let upstream = Upstream::start();
+            upstream.account(|account| {
+                account.add(KEPT, true);
+                account.numbers[0]["id"] = json!(listed);
+            });
+            let mut command = server(&upstream.base_url());
+            command.args(["--protect", entry]);
+            let mut wire = Wire::open(command, Era::Modern);
+            let refused = release(&mut wire, KEPT);
+            assert_eq!(upstream.count(RELEASE), 0, "{listed} {entry}: {}", refused.0);
+            assert_eq!(refused.object()["rule"], "protect", "{listed} {entry}: {}", refused.0);
+            let said = wire.running.stderr();
+            assert!(!said.contains("match no number"), "{listed} {entry}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_number_that_is_protected_under_one_id_is_not_released_under_another() {
+    let other = "+12125550142";
+    for (second, protected) in [(KEPT, true), ("tel:+1-415-555-0150", true), ("(415) 555-0150", true), (other, false)] {
+        for protect_first in [true, false] {
+            let upstream = Upstream::start();
+            let ids = upstream.account(|account| [account.add(KEPT, true), account.add(second, true)]);
+            let (kept, named) = if protect_first { (&ids[0], &ids[1]) } else { (&ids[1], &ids[0]) };
+            let mut command = server(&upstream.base_url());
+            command.args(["--protect", kept]);
+            let mut wire = Wire::open(command, Era::Modern);
+            let said = release(&mut wire, named);
+            assert_eq!(said.object()["rule"] == "protect", protected, "{second} {protect_first}: {}", said.0);
+            assert_eq!(upstream.count(RELEASE), usize::from(!protected), "{second} {protect_first}: {}", said.0);
+        }
+    }
+}
+
+#[test]
 fn entries_that_match_nothing_are_said_once_after_a_whole_list() {
     let upstream = Upstream::start();
     upstream.account(|account| [account.add(KEPT, true), account.add("+12125550142", true)]);
