@@ -49,16 +49,24 @@ fn every_setting_that_is_a_path_refuses_what_the_client_did_not_expand() {
             let read = Command::new("x").arg(alone).try_get_matches_from(["x", "--path", value]);
             read.map(|found| found.get_one::<PathBuf>("path").cloned().unwrap())
         };
-        for wrong in ["%APPDATA%\\x", "${user_config.dir}", "/srv/${TENANT}/x", "$STATE/x", "~ana/x"] {
+        for wrong in
+            ["%APPDATA%\\x", "${user_config.dir}", "/srv/${TENANT}/x", "$STATE/x", "~ana/x", "{HOME}/x", "<dir>/x"]
+        {
             let said = read(wrong).expect_err(wrong).to_string();
             assert!(said.contains("did not expand"), "{command} {argument}: {said}");
+        }
+        for wrong in ["\"~/x\"", "'~'/x", "file:///tmp/x", " /tmp/x"] {
+            let said = read(wrong).expect_err(wrong).to_string();
+            assert!(said.contains("begins with"), "{command} {argument}: {said}");
         }
         let home = std::env::home_dir().unwrap();
         for text in ["~/x", "$HOME/x", "${HOME}/x"] {
             assert_eq!(read(text).unwrap(), home.join("x"), "{command} {argument}");
         }
-        for text in ["/var/x", "var/x"] {
-            assert_eq!(read(text).unwrap(), Path::new(text), "{command} {argument}");
+        assert_eq!(read("/var/x").unwrap(), Path::new("/var/x"), "{command} {argument}");
+        match (argument.get_long(), read("var/x")) {
+            (Some("state-dir"), refused) => assert!(refused.unwrap_err().to_string().contains("it is relative")),
+            (_, path) => assert_eq!(path.unwrap(), Path::new("var/x"), "{command} {argument}"),
         }
     }
 }
@@ -93,12 +101,31 @@ fn a_state_directory_is_one_place_from_wherever_the_program_starts() {
             assert_eq!(code, Some(2), "{text}: {said}");
             assert!(said.contains("did not expand") && said.contains("--state-dir"), "{said}");
         }
+        for (text, why) in [
+            ("\"~/truedy\"", "begins with a quote"),
+            ("'~'/t", "begins with a quote"),
+            ("{HOME}/x", "did not expand"),
+            ("[HOME]/x", "did not expand"),
+            ("#{HOME}/x", "did not expand"),
+            ("!HOME!/x", "did not expand"),
+            ("@@HOME@@/x", "did not expand"),
+            ("__HOME__/x", "did not expand"),
+            ("\\~/x", "did not expand"),
+            ("<dir>/x", "did not expand"),
+            ("file:///tmp/x", "begins with file:"),
+            ("state", "it is relative"),
+            ("./state", "it is relative"),
+            ("../state", "it is relative"),
+        ] {
+            let (code, said) = journal(text, by_flag, home.path(), one.path());
+            assert_eq!(code, Some(2), "{text}: {said}");
+            for part in [why, "--state-dir", "write the whole path, for example"] {
+                assert!(said.contains(part), "{text}: {part}: {said}");
+            }
+        }
         for from in [one.path(), two.path()] {
             assert_eq!(from.read_dir().unwrap().count(), 0, "nothing is made in the working directory");
         }
-        // A relative one stays relative to where the program starts.
-        assert_eq!(journal("state", by_flag, home.path(), one.path()).0, Some(0));
-        assert!(one.path().join("state").is_dir());
     }
 }
 
