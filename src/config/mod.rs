@@ -30,7 +30,7 @@ use crate::sandbox::{Faults, Options, Store};
 use crate::truedy::{Proxy, Rate, Setup};
 
 pub use editing::{Given, NewCarrier};
-pub use paths::{expanded, path_setting};
+pub use paths::{expanded, path_setting, state_dir_setting};
 pub use private::{key_file, private_bytes, public_bytes};
 pub use state_key::{kept_keys, state_key_in};
 pub use tenants::{KeySource, TenantSettings};
@@ -192,8 +192,8 @@ pub struct Settings {
     #[arg(long, value_name = "sqlite|memory|URL", env = "TRUEDY_MCP_JOURNAL", default_value = "sqlite", hide_env_values = true, value_parser = JournalText::any, global = true, help_heading = "Journal")]
     pub journal: JournalText,
 
-    /// Where state is kept; $XDG_STATE_HOME/truedy-mcp or ~/.local/state/truedy-mcp without it.
-    #[arg(long, value_name = "DIR", env = "TRUEDY_MCP_STATE_DIR", value_parser = path_setting(), global = true, help_heading = "Program")]
+    /// Where state is kept: a whole path, or one that begins with ~/; $XDG_STATE_HOME/truedy-mcp or ~/.local/state/truedy-mcp without it.
+    #[arg(long, value_name = "DIR", env = "TRUEDY_MCP_STATE_DIR", value_parser = state_dir_setting(), global = true, help_heading = "Program")]
     pub state_dir: Option<PathBuf>,
 
     /// TOML file with carrier profiles, and with the tenants of `http`, each with a Truedy key of its own: see "Carrier profiles" and "Tenants" in README.

@@ -10,6 +10,23 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 /// How the home directory is written at the front of a path.
 const HOMES: [&str; 3] = ["~", "$HOME", "${HOME}"];
 
+/// What a path that cannot be used should be.
+const WHOLE: &str = "write the whole path, for example /home/ana/truedy-mcp, or begin it with ~/";
+
+/// Reads the path of the state directory, which must be whole: a relative one is another folder for each working directory,
+/// each with a journal of its own, and so with limits of its own.
+pub fn state_dir_setting() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path: PathBuf| {
+        let path = expanded(&path)?;
+        if path.is_absolute() {
+            return Ok(path);
+        }
+        Err(format!(
+            "it is relative, so it would be another folder, with limits of its own, for each working directory; {WHOLE}"
+        ))
+    })
+}
+
 /// Reads a path of the command line or of a variable.
 pub fn path_setting() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path: PathBuf| expanded(&path))
@@ -18,15 +35,20 @@ pub fn path_setting() -> impl TypedValueParser<Value = PathBuf> {
 /// A path of the configuration file, of a flag or of a variable, with the home directory in the place of `~`, `$HOME` or
 /// `${HOME}` at its front. A relative path stays relative.
 ///
-/// Errors: it has a placeholder that was not expanded, or no home directory is known.
+/// Errors: it has a placeholder that was not expanded, it is quoted or a URL, or no home directory is known.
 pub fn expanded(path: &Path) -> Result<PathBuf, String> {
     let rest = HOMES.iter().find_map(|home| path.strip_prefix(home).ok());
     if let Some(placeholder) = unexpanded(&rest.unwrap_or(path).to_string_lossy()) {
         return Err(format!(
-            "{placeholder} stands in it literally: the client that started this program did not expand it; write the whole path, for example /home/ana/truedy-mcp, or begin it with ~/"
+            "{placeholder} stands in it literally: the client that started this program did not expand it; {WHOLE}"
         ));
     }
-    let Some(rest) = rest else { return Ok(path.to_owned()) };
+    let Some(rest) = rest else {
+        if !path.has_root() {
+            check_front(&path.to_string_lossy())?;
+        }
+        return Ok(path.to_owned());
+    };
     let home = std::env::home_dir().filter(|home| home.is_absolute());
     home.map(|home| if rest.as_os_str().is_empty() { home } else { home.join(rest) })
         .ok_or_else(|| "no home directory is known; write the whole path, for example /home/ana/truedy-mcp".to_owned())
@@ -59,6 +81,33 @@ fn unexpanded(text: &str) -> Option<String> {
     None
 }
 
+/// Checks how a relative path begins: a quote, a URL or a placeholder at its front is no folder that anybody meant.
+fn check_front(text: &str) -> Result<(), String> {
+    let front = text.split(['/', '\\']).next().unwrap_or_default();
+    let first = text.chars().next().unwrap_or('.');
+    if "\"'`\u{2018}\u{2019}\u{201c}\u{201d}\u{201e}\u{ab}".contains(first) {
+        return Err(format!("it begins with a quote, which no shell has taken off; {WHOLE}, without quotes around it"));
+    }
+    if first.is_whitespace() {
+        return Err(format!("it begins with a space; {WHOLE}"));
+    }
+    // A drive of Windows has one letter.
+    let scheme = front.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| scheme.chars().count() > 1);
+    if let Some(scheme) =
+        scheme.filter(|scheme| scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-._".contains(c)))
+    {
+        return Err(format!("it begins with {scheme}: as a URL does, and a path is expected; {WHOLE}"));
+    }
+    let is_framed = front.len() > 4 && front.starts_with("__") && front.ends_with("__");
+    if is_framed || !(first.is_alphanumeric() || "._-".contains(first)) {
+        let shown: String = if front.is_empty() { first.to_string() } else { front.chars().take(40).collect() };
+        return Err(format!(
+            "{shown} stands in it literally: the client that started this program did not expand it; {WHOLE}; where a folder has this name, put ./ before it"
+        ));
+    }
+    Ok(())
+}
+
 /// The text up to this character and with it, at most 40 characters.
 fn until(text: &str, end: char) -> String {
     let whole = text.find(end).and_then(|at| text.get(..at + end.len_utf8())).unwrap_or(text);
@@ -86,6 +135,17 @@ mod tests {
             "truedy",
             "./a/../b",
             "/home/x/~old",
+            "/srv/{x}/[y]/\"z\"/__w__",
+            "./{HOME}/x",
+            "./__HOME__",
+            "../@scope",
+            ".config/x",
+            "_private/x",
+            "__pycache/x",
+            "日本/x",
+            "a b/'c'",
+            "-",
+            "C:x",
             "/a b/100%",
             "/a/50%/b",
             "/cost$",
@@ -119,6 +179,58 @@ mod tests {
                 why.starts_with(&format!("{named} stands in it literally")) && why.contains("did not expand it"),
                 "{why}"
             );
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_nobody_meant_as_the_front_of_a_path_is_refused() {
+        for (text, why) in [
+            ("\"~/truedy\"", "begins with a quote"),
+            ("'~'/t", "begins with a quote"),
+            ("'/var/x'", "begins with a quote"),
+            ("\u{201c}/var/x\u{201d}", "begins with a quote"),
+            (" /var/x", "begins with a space"),
+            ("\u{a0}~/x", "begins with a space"),
+            ("file:///tmp/x", "begins with file: as a URL does"),
+            ("FILE:/tmp/x", "begins with FILE:"),
+            ("vscode-userdata:/x", "begins with vscode-userdata:"),
+            ("env:HOME/x", "begins with env:"),
+            ("{HOME}/x", "{HOME} stands in it literally"),
+            ("[HOME]/x", "[HOME] stands"),
+            ("#{HOME}/x", "#{HOME} stands"),
+            ("!HOME!/x", "!HOME! stands"),
+            ("@@HOME@@/x", "@@HOME@@ stands"),
+            ("@HOME@/x", "@HOME@ stands"),
+            ("__HOME__/x", "__HOME__ stands"),
+            ("__HOME__", "__HOME__ stands"),
+            ("\\~/x", "\\ stands"),
+            ("\\$HOME/x", "$HOME stands"),
+            ("<dir>/x", "<dir> stands"),
+            ("(dir)/x", "(dir) stands"),
+            ("%h/x", "%h stands"),
+            ("%(home)s/x", "%(home)s stands"),
+            ("*/x", "* stands"),
+            ("\u{feff}/var/x", "stands in it"),
+        ] {
+            let said = read(text).expect_err(text);
+            assert!(said.contains(why) && said.contains("for example /home/ana/truedy-mcp"), "{text}: {said}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_state_directory_is_a_whole_path() {
+        let read = |text: &str| {
+            let command = clap::Command::new("x").arg(clap::Arg::new("dir").value_parser(state_dir_setting()));
+            command.try_get_matches_from(["x", text]).map(|found| found.get_one::<PathBuf>("dir").cloned())
+        };
+        let home = std::env::home_dir().expect("a home");
+        assert_eq!(read("~/x").expect("whole"), Some(home.join("x")));
+        assert_eq!(read("/var/x").expect("whole"), Some(PathBuf::from("/var/x")));
+        for text in ["state", "./state", "../state", ".", "C:\\x", "a b"] {
+            let said = read(text).expect_err(text).to_string();
+            assert!(said.contains("it is relative") && said.contains("write the whole path"), "{text}: {said}");
         }
     }
 

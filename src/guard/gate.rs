@@ -54,6 +54,8 @@ pub struct Stakes {
     pub object: Object,
     /// Whether it destroys the object, so that protection applies.
     pub destroys: bool,
+    /// Every id and number under which the object stands in the account, as Truedy writes them. Protection covers each.
+    pub also_known_as: Vec<String>,
     /// Whether the level applies: it is a release or a purchase.
     pub grave: bool,
     /// What is answered unless `confirm: true` is given; `None` where no flag is needed.
@@ -113,7 +115,8 @@ pub enum Verdict {
 
 /// Weighs a change: protected, flag, interlock, person at hand, token, person's word.
 pub fn weigh(stakes: &Stakes, given: Given, policy: &Policy) -> Verdict {
-    if stakes.destroys && policy.protects(stakes.object.number_id.as_deref(), stakes.object.number.as_deref()) {
+    let names = [&stakes.object.number_id, &stakes.object.number].into_iter().flatten().chain(&stakes.also_known_as);
+    if stakes.destroys && names.into_iter().any(|name| policy.protects(None, Some(name))) {
         let name = stakes.object.name();
         let summary =
             format!("Nothing was released. {name} is protected by the operator of this server (rule protect).");
@@ -303,6 +306,16 @@ mod tests {
             let policy = Policy { protected: [name.to_owned()].into(), release_in_use: true, ..Policy::default() };
             let verdict = weigh(&stakes(false), given(true, Token::Absent, false), &policy);
             assert_eq!(refused(&verdict), Some(Status::PolicyDenied));
+        }
+    }
+
+    #[test]
+    fn protection_covers_every_name_of_the_number() {
+        let stakes = Stakes { also_known_as: vec!["n2".to_owned(), "tel:+14155550199".to_owned()], ..stakes(false) };
+        for (name, protected) in [("n1", true), ("n2", true), ("+14155550199", true), ("n3", false)] {
+            let policy = Policy { protected: [name.to_owned()].into(), ..Policy::default() };
+            let verdict = weigh(&stakes, given(true, Token::Absent, false), &policy);
+            assert_eq!(refused(&verdict) == Some(Status::PolicyDenied), protected, "{name}");
         }
     }
 }

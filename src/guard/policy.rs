@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::domain::{
     ConfirmationToken, CountryCode, E164, Money, NumberType, Object, OperationIds, PhoneDigits, Refusal, SipServer,
-    Status, digits_of,
+    Status, digits_of, id_key,
 };
 
 /// Whether a person is asked where the client can carry the question.
@@ -314,10 +314,10 @@ impl Policy {
 
 /// Whether an entry names this id or number. Protecting too much is the safe side.
 fn is_protected(entry: &str, name: &str) -> bool {
-    if entry.eq_ignore_ascii_case(name) {
+    if entry.eq_ignore_ascii_case(name) || id_key(entry) == id_key(name) {
         return true;
     }
-    // Ids are compared as they are; a number by its digits.
+    // Ids are compared as ids; a number by its digits.
     let Some(protected) = entry.strip_prefix('+').and_then(|_| PhoneDigits::read(entry)) else { return false };
     match PhoneDigits::read(name) {
         Some(read) => read.may_equal(&protected),
@@ -565,6 +565,12 @@ mod tests {
         assert!(policy.protects(Some("NUM_8f3A21"), Some("+19")));
         for text in ["+14155550124", "+24155550123", "+141555501230", "0123", "", "Main line", "14155550123a1"] {
             assert!(!policy.protects(Some("n1"), Some(text)), "{text}");
+        }
+        let (uuid, plain) = ("d0845d54-d96d-4cb8-8cc3-eac55f94c2c0", "D0845D54D96D4CB88CC3EAC55F94C2C0");
+        for (entry, id) in [(uuid, plain), (plain, uuid), (plain, &plain.to_lowercase())] {
+            let policy = Policy { protected: [entry.to_owned()].into(), ..Policy::default() };
+            assert!(policy.protects(Some(id), Some("+19")) && policy.unmatched([(id, "+19")].into_iter()).is_empty());
+            assert!(!policy.protects(Some(&id.replace('8', "9")), Some("+19")), "{entry} {id}");
         }
         let rows = [("num_8f3a21", "+442079460123"), ("n2", "+19")];
         assert_eq!(policy.unmatched(rows.into_iter()), ["+14155550123"]);

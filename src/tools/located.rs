@@ -8,7 +8,7 @@ use super::answer::Failure;
 use super::assignments::{Assignments, Evidence, Told, Usage};
 use super::lookup::{self, Listing, PAGE, Roster};
 use super::tool::Desk;
-use crate::domain::{AgentId, Direction, NumberId, NumberRef, OwnedNumber, Slot};
+use crate::domain::{AgentId, Direction, NumberId, NumberRef, OwnedNumber, PhoneDigits, Slot, id_key};
 use crate::truedy::{Error, NotSent, Reply, Saying};
 
 /// Agents that are asked singly at most.
@@ -256,4 +256,30 @@ impl Located {
         let evidence = judge(desk, &assignments, &roster, &number, Purpose::Look).await.ok()?;
         Some(direction.of(evidence).slot()).filter(|slot| *slot != Slot::Unknown)
     }
+}
+
+impl Located {
+    /// Every id and number under which it stands in the account: those of its own row, and of each row that may be about it.
+    ///
+    /// Rows are linked where they share an id or may share a number. For protection, where too much is the safe side.
+    pub(super) fn all_names(&self) -> Vec<String> {
+        let mut linked: Vec<&OwnedNumber> = vec![&self.number];
+        let mut others: Vec<&OwnedNumber> = self.listing.rows.iter().collect();
+        let mut at = 0;
+        while let Some(row) = linked.get(at).copied() {
+            at += 1;
+            let (same, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(|other| may_be_one(row, other));
+            linked.extend(same);
+            others = rest;
+        }
+        linked.into_iter().flat_map(|row| [row.id.clone(), row.number.clone()]).collect()
+    }
+}
+
+/// Whether two rows may be about one number.
+fn may_be_one(one: &OwnedNumber, other: &OwnedNumber) -> bool {
+    let digits = |row: &OwnedNumber| PhoneDigits::read(&row.number);
+    id_key(&one.id) == id_key(&other.id)
+        || one.number == other.number
+        || digits(one).zip(digits(other)).is_some_and(|(one, other)| one.may_equal(&other))
 }

@@ -197,12 +197,14 @@ impl Change for PurchaseNumber {
 }
 
 impl PurchaseNumber {
-    /// Refuses a number that cannot exist, unless Truedy's own search offered it.
+    /// Refuses a number that cannot exist, unless Truedy's own search offered it to this process.
+    ///
+    /// Nothing is sent to find out: so a process that did not search does not know of the offer, and says so.
     fn possible(&self, desk: &Desk) -> Result<(), Refusal> {
         let Some(why) = desk.offered.impossible(&self.phone_number) else { return Ok(()) };
         let problem = impossible_number("phone_number", &self.phone_number, why);
         let summary = format!(
-            "Nothing was bought. phone_number: {}; expected {}. A number that {} offers can be bought whatever its form.",
+            "Nothing was bought. phone_number: {}; expected {}. If it is for sale all the same, search for it with {} first, in this same session; once the search has offered it, it can be bought.",
             problem.reason,
             problem.expected,
             names::SEARCH_NUMBERS

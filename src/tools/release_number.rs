@@ -122,6 +122,7 @@ impl Change for ReleaseNumber {
         let stakes = Stakes {
             object: number.object(),
             destroys: true,
+            also_known_as: located.all_names(),
             grave: true,
             flight: Some(format!("release:{}", number.id)),
             without_flag: Some(preview),

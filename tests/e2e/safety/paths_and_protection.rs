@@ -49,16 +49,24 @@ fn every_setting_that_is_a_path_refuses_what_the_client_did_not_expand() {
             let read = Command::new("x").arg(alone).try_get_matches_from(["x", "--path", value]);
             read.map(|found| found.get_one::<PathBuf>("path").cloned().unwrap())
         };
-        for wrong in ["%APPDATA%\\x", "${user_config.dir}", "/srv/${TENANT}/x", "$STATE/x", "~ana/x"] {
+        for wrong in
+            ["%APPDATA%\\x", "${user_config.dir}", "/srv/${TENANT}/x", "$STATE/x", "~ana/x", "{HOME}/x", "<dir>/x"]
+        {
             let said = read(wrong).expect_err(wrong).to_string();
             assert!(said.contains("did not expand"), "{command} {argument}: {said}");
+        }
+        for wrong in ["\"~/x\"", "'~'/x", "file:///tmp/x", " /tmp/x"] {
+            let said = read(wrong).expect_err(wrong).to_string();
+            assert!(said.contains("begins with"), "{command} {argument}: {said}");
         }
         let home = std::env::home_dir().unwrap();
         for text in ["~/x", "$HOME/x", "${HOME}/x"] {
             assert_eq!(read(text).unwrap(), home.join("x"), "{command} {argument}");
         }
-        for text in ["/var/x", "var/x"] {
-            assert_eq!(read(text).unwrap(), Path::new(text), "{command} {argument}");
+        assert_eq!(read("/var/x").unwrap(), Path::new("/var/x"), "{command} {argument}");
+        match (argument.get_long(), read("var/x")) {
+            (Some("state-dir"), refused) => assert!(refused.unwrap_err().to_string().contains("it is relative")),
+            (_, path) => assert_eq!(path.unwrap(), Path::new("var/x"), "{command} {argument}"),
         }
     }
 }
@@ -93,12 +101,31 @@ fn a_state_directory_is_one_place_from_wherever_the_program_starts() {
             assert_eq!(code, Some(2), "{text}: {said}");
             assert!(said.contains("did not expand") && said.contains("--state-dir"), "{said}");
         }
+        for (text, why) in [
+            ("\"~/truedy\"", "begins with a quote"),
+            ("'~'/t", "begins with a quote"),
+            ("{HOME}/x", "did not expand"),
+            ("[HOME]/x", "did not expand"),
+            ("#{HOME}/x", "did not expand"),
+            ("!HOME!/x", "did not expand"),
+            ("@@HOME@@/x", "did not expand"),
+            ("__HOME__/x", "did not expand"),
+            ("\\~/x", "did not expand"),
+            ("<dir>/x", "did not expand"),
+            ("file:///tmp/x", "begins with file:"),
+            ("state", "it is relative"),
+            ("./state", "it is relative"),
+            ("../state", "it is relative"),
+        ] {
+            let (code, said) = journal(text, by_flag, home.path(), one.path());
+            assert_eq!(code, Some(2), "{text}: {said}");
+            for part in [why, "--state-dir", "write the whole path, for example"] {
+                assert!(said.contains(part), "{text}: {part}: {said}");
+            }
+        }
         for from in [one.path(), two.path()] {
             assert_eq!(from.read_dir().unwrap().count(), 0, "nothing is made in the working directory");
         }
-        // A relative one stays relative to where the program starts.
-        assert_eq!(journal("state", by_flag, home.path(), one.path()).0, Some(0));
-        assert!(one.path().join("state").is_dir());
     }
 }
 
@@ -199,6 +226,48 @@ fn a_protected_number_is_not_released_in_whatever_notation_it_stands() {
             "{digits}: {}",
             refused.0
         );
+    }
+}
+
+#[test]
+fn a_protected_id_is_recognised_in_any_notation() {
+    let id = "d0845d54-d96d-4cb8-8cc3-eac55f94c2c0";
+    let plain = id.replace('-', "");
+    let notations = [id.to_owned(), id.to_uppercase(), plain.clone(), plain.to_uppercase()];
+    for listed in &notations {
+        for entry in &notations {
+            let upstream = Upstream::start();
+            upstream.account(|account| {
+                account.add(KEPT, true);
+                account.numbers[0]["id"] = json!(listed);
+            });
+            let mut command = server(&upstream.base_url());
+            command.args(["--protect", entry]);
+            let mut wire = Wire::open(command, Era::Modern);
+            let refused = release(&mut wire, KEPT);
+            assert_eq!(upstream.count(RELEASE), 0, "{listed} {entry}: {}", refused.0);
+            assert_eq!(refused.object()["rule"], "protect", "{listed} {entry}: {}", refused.0);
+            let said = wire.running.stderr();
+            assert!(!said.contains("match no number"), "{listed} {entry}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_number_that_is_protected_under_one_id_is_not_released_under_another() {
+    let other = "+12125550142";
+    for (second, protected) in [(KEPT, true), ("tel:+1-415-555-0150", true), ("(415) 555-0150", true), (other, false)] {
+        for protect_first in [true, false] {
+            let upstream = Upstream::start();
+            let ids = upstream.account(|account| [account.add(KEPT, true), account.add(second, true)]);
+            let (kept, named) = if protect_first { (&ids[0], &ids[1]) } else { (&ids[1], &ids[0]) };
+            let mut command = server(&upstream.base_url());
+            command.args(["--protect", kept]);
+            let mut wire = Wire::open(command, Era::Modern);
+            let said = release(&mut wire, named);
+            assert_eq!(said.object()["rule"] == "protect", protected, "{second} {protect_first}: {}", said.0);
+            assert_eq!(upstream.count(RELEASE), usize::from(!protected), "{second} {protect_first}: {}", said.0);
+        }
     }
 }
 

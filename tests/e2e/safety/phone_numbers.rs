@@ -81,14 +81,25 @@ fn what_the_search_offered_can_be_bought_whatever_the_plan_says() {
     let mut wire = Wire::open(server(&upstream.base_url()), Era::Modern);
     let before = wire.call("purchase_number", buy(odd));
     refused(&before, "9 digits");
-    assert!(before.summary().contains("search_numbers"), "{}", before.0);
+    for part in ["search_numbers first", "in this same session"] {
+        assert!(before.summary().contains(part), "{}", before.0);
+    }
     assert_eq!(wire.call("search_numbers", json!({})).status(), "ok");
     let bought = wire.call("purchase_number", buy(odd));
     assert_eq!(bought.status(), "purchased", "{}", bought.0);
     assert_eq!(upstream.count(PURCHASE), 1);
     // Another of its kind was not offered.
     assert_eq!(wire.call("purchase_number", buy("+1415555017")).status(), "invalid_argument");
-    assert_eq!(upstream.count(PURCHASE), 1);
+    // A process that did not search knows no offer: it sends nothing, and says how the number can be bought.
+    upstream.account(|account| account.numbers.clear());
+    let mut other = Wire::open(server(&upstream.base_url()), Era::Modern);
+    let sent = upstream.seen().len();
+    let unknown = other.call("purchase_number", buy(odd));
+    refused(&unknown, "9 digits");
+    assert!(unknown.summary().contains("in this same session"), "{}", unknown.0);
+    assert_eq!((upstream.seen().len(), upstream.count(PURCHASE)), (sent, 1));
+    assert_eq!(other.call("search_numbers", json!({})).status(), "ok");
+    assert_eq!(other.call("purchase_number", buy(odd)).status(), "purchased");
 }
 
 #[test]
