@@ -17,6 +17,7 @@ mod catalog;
 mod certificate;
 mod command_line;
 mod diagnosis;
+mod doors;
 mod failures;
 mod gate;
 mod house;

@@ -1,0 +1,1 @@
+//! Requests that real clients and proxies send over HTTP.

@@ -1,0 +1,7 @@
+//! What real clients, proxies and operators send: each gets in or learns what is wrong, and no secret gets out.
+
+mod door;
+mod oauth;
+mod secrets;
+mod stdio;
+mod words;

@@ -1,0 +1,1 @@
+//! Secrets in the places of settings, and settings that would do nothing.

@@ -1,0 +1,1 @@
+//! Handshakes and lines that real clients send on stdio.

@@ -1,0 +1,1 @@
+//! Arguments that are a little off, and what is said of them.
