@@ -524,6 +524,7 @@ impl Service {
             finished = &mut acting => return Ok(finished),
             () = tokio::time::sleep_until(soon) => {}
             () = stop.cancelled() => {}
+            () = self.left.cancelled() => {}
         }
         let abandoned = self.journal.abandon(id);
         tokio::pin!(abandoned);

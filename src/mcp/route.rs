@@ -160,6 +160,8 @@ pub struct Service {
     pub(super) pages: Arc<KeyPages>,
     pub(super) tasks: TaskTracker,
     ending: CancellationToken,
+    /// Cancelled when the only client there is went away.
+    pub(super) left: CancellationToken,
 }
 
 /// What a call is answered with.
@@ -200,6 +202,7 @@ impl Service {
             pages: parts.pages,
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
+            left: CancellationToken::new(),
         })
     }
 
@@ -381,6 +384,12 @@ impl Service {
     /// Stops all that has sent nothing; it is answered at once.
     pub fn stop(&self) {
         self.ending.cancel();
+    }
+
+    /// The only client went away: an answer still reaches it if it comes in time, but nobody can be counted on to read it. So a
+    /// purchase that is under way stops the next one, in every process, from now on.
+    pub fn client_left(&self) {
+        self.left.cancel();
     }
 
     /// Waits until every call is answered: reads get `reads`, then all that has sent nothing is stopped, and changes get up

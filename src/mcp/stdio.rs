@@ -200,6 +200,7 @@ where
                 }
             };
             let Some(mut message) = message else {
+                self.service.client_left();
                 self.ending.send_replace(Some(Instant::now() + at_end.1));
                 break;
             };

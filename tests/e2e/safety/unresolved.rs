@@ -5,6 +5,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::served::{Served, message, request};
@@ -14,6 +15,7 @@ use crate::wire::{Era, LONG, MODERN, Wire, program, run, server};
 const NUMBER: &str = "+14155550160";
 const OTHER: &str = "+14155550161";
 const THIRD: &str = "+14155550162";
+const FOURTH: &str = "+14155550163";
 /// The key that replaces the usual one.
 const NEW_KEY: &str = "truedy_WireTestKey00000000000000000000x2";
 
@@ -159,6 +161,91 @@ async fn a_client_that_closes_its_connection_waits_no_longer() {
     assert_eq!(instead["status"], "operation_unresolved", "{instead}");
     assert_eq!(upstream.count(PURCHASE), 1);
     gate.open();
+}
+
+/// How a client leaves a program that it started.
+#[derive(Debug, Clone, Copy)]
+enum Leaving {
+    Closes,
+    Terminates,
+}
+
+impl Leaving {
+    const ALL: [Self; 2] = [Self::Closes, Self::Terminates];
+
+    fn leave(self, wire: &mut Wire) {
+        match self {
+            Self::Closes => wire.running.close(),
+            Self::Terminates => wire.running.signal(Signal::TERM),
+        }
+    }
+}
+
+#[test]
+fn a_client_that_leaves_its_program_waits_no_longer_from_that_moment_on() {
+    for leaving in Leaving::ALL {
+        let ((upstream, gate), home) = (slow_for(NUMBER), tempfile::tempdir().unwrap());
+        let (mut wire, mut second) = (open(&upstream, home.path()), open(&upstream, home.path()));
+        let first = wire.send_call("purchase_number", buy(NUMBER));
+        upstream.wait_for(PURCHASE, 1);
+        leaving.leave(&mut wire);
+        let left = Instant::now();
+        // All of them lie within the time in which reads may still be answered.
+        for (after, number) in [(100, OTHER), (500, THIRD), (1_300, FOURTH)] {
+            thread::sleep(Duration::from_millis(after).saturating_sub(left.elapsed()));
+            let instead = second.call("purchase_number", buy(number));
+            assert_eq!(instead.status(), "operation_unresolved", "{leaving:?} {after}: {}", instead.0);
+            assert!(instead.summary().contains("goes on"), "{}", instead.0);
+        }
+        assert_eq!(upstream.count(PURCHASE), 1);
+        // Its answer is delivered if it comes in time, and then it stops nobody any more.
+        gate.open();
+        assert_eq!(wire.called(first).status(), "purchased", "{leaving:?}");
+        assert_eq!(second.call("purchase_number", buy(OTHER)).status(), "purchased");
+        assert_eq!(wire.running.ended(LONG), Some(0));
+    }
+}
+
+#[test]
+fn a_purchase_that_begins_after_its_client_left_is_one_that_nobody_waits_for() {
+    let ((upstream, gate), home) = (slow_for(NUMBER), tempfile::tempdir().unwrap());
+    let (mut wire, mut second) = (open(&upstream, home.path()), open(&upstream, home.path()));
+    // What is read first takes longer than the client stays.
+    let reading = Gate::new();
+    upstream.in_turn(LIST, vec![Play::Behind(reading.clone(), Box::new(Play::Usual)), Play::Usual]);
+    let before = upstream.count(LIST);
+    let first = wire.send_call("purchase_number", buy(NUMBER));
+    upstream.wait_for(LIST, before + 1);
+    wire.running.close();
+    thread::sleep(Duration::from_millis(300));
+    reading.open();
+    upstream.wait_for(PURCHASE, 1);
+    let instead = second.call("purchase_number", buy(OTHER));
+    assert_eq!(instead.status(), "operation_unresolved", "{}", instead.0);
+    assert_eq!(upstream.count(PURCHASE), 1);
+    gate.open();
+    assert_eq!(wire.called(first).status(), "purchased");
+}
+
+#[test]
+fn of_purchases_that_are_piped_in_one_at_a_time_is_under_way() {
+    let ((upstream, gate), home) = (slow_for(NUMBER), tempfile::tempdir().unwrap());
+    let mut wire = open(&upstream, home.path());
+    let first = wire.send_call("purchase_number", buy(NUMBER));
+    upstream.wait_for(PURCHASE, 1);
+    let reading = Gate::new();
+    upstream.in_turn(LIST, vec![Play::Behind(reading.clone(), Box::new(Play::Usual)), Play::Usual]);
+    let before = upstream.count(LIST);
+    let second = wire.send_call("purchase_number", buy(OTHER));
+    upstream.wait_for(LIST, before + 1);
+    wire.running.close();
+    thread::sleep(Duration::from_millis(300));
+    reading.open();
+    let stopped = wire.called(second);
+    assert_eq!(stopped.status(), "operation_unresolved", "{}", stopped.0);
+    gate.open();
+    assert_eq!(wire.called(first).status(), "purchased");
+    assert_eq!(upstream.count(PURCHASE), 1);
 }
 
 /// A change whose answer never comes, in a process that is killed.
