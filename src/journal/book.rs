@@ -333,14 +333,17 @@ impl Journal {
         self.decide(Lasting::Soon, |_| futures::future::ready(Ok(())).boxed()).await.0.is_ok()
     }
 
-    /// Records a refusal by policy or gate. A failure is no failure of the call.
+    /// Records a refusal by policy or gate. A failure is no failure of the call; a person's no is then written later.
     pub async fn refuse(&self, refused: Refused) {
         let (id, writer) = (Uuid::now_v7().to_string(), self.writer());
+        let (caller, nonce) = (refused.caller.clone(), refused.nonce.clone());
+        let declined = nonce.map(|nonce| Late::Declined { id: id.clone(), caller, nonce });
         let written = self.run(move |transaction| {
             async move { refusals::refuse(transaction, &refused, id, &writer.borrow()).await }.boxed()
         });
         if let Err(error) = written.await {
             tracing::warn!(%error, "a refusal could not be recorded");
+            declined.into_iter().for_each(|late| self.remember(late));
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) enum Late {
     Ended(String, Ending),
     /// Nobody waits for its answer any more.
     Abandoned(String),
+    /// A person said no: the operation, who called, and the nonce of the question.
+    Declined { id: String, caller: Caller, nonce: String },
 }
 
 /// Writes what is late. Done twice, it does nothing the second time.
@@ -42,6 +44,13 @@ pub(super) async fn write_late(transaction: &mut dyn Transaction, late: &Late, t
         }
         Late::Ended(id, ending) => settle(transaction, id, ending, times).await.map(drop),
         Late::Abandoned(id) => abandon(transaction, id, times).await,
+        Late::Declined { id, caller, nonce } => {
+            let now = times.at(transaction).await?;
+            if nonces::is_used(transaction, caller, nonce).await? {
+                return Ok(());
+            }
+            nonces::keep(transaction, caller, nonce, id, &now).await
+        }
     }
 }
 

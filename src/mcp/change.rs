@@ -184,6 +184,16 @@ impl Service {
         Err(no.refusal)
     }
 
+    /// The no that a second call brings by what was typed, where the call is refused for another reason: it stays a no.
+    fn no_before<T: Change>(&self, stakes: &Stakes, passage: &mut Passage) -> Option<Refusal> {
+        let guest = &passage.guest;
+        let subject = Subject { caller: &guest.caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
+        let about = (stakes.question.as_ref(), advice::nothing(T::EFFECT));
+        let (refusal, nonce) = self.consent.admit_second_call(&guest.asker, about, &subject).err()?;
+        passage.answered = Some(nonce?);
+        Some(refusal)
+    }
+
     /// Whether there is room for one more, as far as the journal knows; nothing is read from Truedy for what there is not.
     async fn room<T: Change>(&self, claims: &Claims, passage: &Passage) -> Result<u32, Refusal> {
         let cap = self.policy.caps.of(T::NAME);
@@ -264,7 +274,7 @@ impl Service {
         let token_needed = passage.guest.token_for.is_some();
         let given = Given { confirm: claims.confirm, token, token_needed, can_ask };
         match weigh(&stakes, given, &self.policy) {
-            Verdict::Refuse(refusal) => return Err(refusal.into()),
+            Verdict::Refuse(refusal) => return Err(self.no_before::<T>(&stakes, passage).unwrap_or(refusal).into()),
             Verdict::Preview(shown) => {
                 return Err(self.with_token::<T>(shown.preview(), &stakes, passage).into());
             }

@@ -125,6 +125,28 @@ async fn an_answer_that_was_lost_stops_others_even_if_that_could_not_be_written(
 }
 
 #[tokio::test]
+async fn a_no_that_could_not_be_written_is_written_first() {
+    for fails in [Fails::Before, Fails::After] {
+        let (journal, set) = flaky();
+        journal.used().await;
+        set(fails);
+        let no = super::super::Refused {
+            outcome: "human_declined",
+            nonce: Some("n".to_owned()),
+            ..refusals::denied("local", 1)
+        };
+        journal.refuse(no).await;
+        set(Fails::Never);
+        let again = Intent { nonce: Some("n".to_owned()), ..purchase(&number(1)) };
+        assert!(matches!(journal.stops(again).await, Stop::NonceUsed), "{fails:?}");
+        // Only the question is answered, no number is taken.
+        assert_eq!(journal.used().await, 0);
+        journal.begins(purchase(&number(1))).await;
+        assert_eq!(journal.late(), 0);
+    }
+}
+
+#[tokio::test]
 async fn an_outcome_that_could_not_be_written_is_written_first() {
     for fails in [Fails::Before, Fails::After] {
         for (ending, state) in [(done(), State::Done), (refused(), State::Refused)] {

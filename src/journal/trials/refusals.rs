@@ -6,7 +6,7 @@ use super::super::Refused;
 use super::super::refusals::{EACH, TENANT};
 use super::*;
 
-fn denied(principal: &str, at: u32) -> Refused {
+pub(super) fn denied(principal: &str, at: u32) -> Refused {
     Refused {
         caller: Caller { principal: principal.to_owned(), ..Caller::local() },
         tool: "purchase_number",

@@ -128,13 +128,13 @@ fn a_no_counts_even_from_a_request_that_declares_no_elicitation() {
         json!({ "action": "accept", "content": { "release": false, "last4": "0150" } }),
         json!({ "action": "accept", "content": { "release": true, "last4": "9999" } }),
     ];
-    let levels = ["flag", "token"];
+    let levels = ["flag", "token", "human"];
     at_once(levels.iter().flat_map(|level| noes.iter().map(move |no| (*level, no.clone()))), |(level, no)| {
         for declared in [nothing(), pages(), json!({ "sampling": {} })] {
             let upstream = account();
             let mut client = Client::of(&upstream, &["--gate", level]);
             let mut arguments = release(NUMBER);
-            if level == "token" {
+            if level != "flag" {
                 let preview = client.say(&forms(), ("release_number", &arguments), None, None);
                 arguments["confirmation_token"] = json!(token(&preview));
             }
