@@ -407,6 +407,11 @@ async fn journal(
         }
         Ok(_) => report.add("journal", Health::Good, format!("{found}; nothing unresolved"), None),
         Err(error) => {
+            let todo = if error.is_of_newer_program() {
+                "Install that version or a newer one. Or give this one a --state-dir of its own: limits begin anew there."
+            } else {
+                todo
+            };
             report.add("journal", Health::Bad, format!("{found}: {error}"), Some(todo));
             report.fail(Exit::Failed);
         }

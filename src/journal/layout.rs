@@ -98,6 +98,9 @@ const SECOND: &[&str] = &[
 /// The version that this program writes.
 pub(super) const NEWEST: usize = VERSIONS.len();
 
+/// How the reason begins where a newer program wrote the journal.
+pub(super) const NEWER: &str = "a newer version of this program wrote it";
+
 /// Brings the store to the newest version, or says why it cannot be used.
 pub(super) async fn migrate(transaction: &mut dyn Transaction) -> Outcome<()> {
     migrate_to(transaction, NEWEST).await
@@ -124,7 +127,7 @@ async fn found(transaction: &mut dyn Transaction) -> Outcome<usize> {
 }
 
 fn newer(found: usize) -> Unavailable {
-    Unavailable(format!("a newer version of this program wrote it (layout {found}, known is {NEWEST})"))
+    Unavailable(format!("{NEWER} (layout {found}, known is {NEWEST})"))
 }
 
 pub(super) async fn migrate_to(transaction: &mut dyn Transaction, wanted: usize) -> Outcome<()> {

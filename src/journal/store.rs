@@ -9,6 +9,13 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unavailable(pub String);
 
+impl Unavailable {
+    /// Whether a newer version of this program wrote the journal: nothing is wrong with its place.
+    pub fn is_of_newer_program(&self) -> bool {
+        self.0.starts_with(super::layout::NEWER)
+    }
+}
+
 impl fmt::Display for Unavailable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)

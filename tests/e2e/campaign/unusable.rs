@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::scene::{NUMBER, OTHER, buy, leave, open, read};
 use crate::upstream::{FRONT_DESK, Upstream};
-use crate::wire::at_once;
+use crate::wire::{at_once, program, run};
 
 const FILE: &str = "journal.sqlite";
 
@@ -142,6 +142,13 @@ fn a_journal_of_a_newer_program_is_left_alone() {
     connection.execute("UPDATE journal_version SET version = 99", []).unwrap();
     drop(connection);
     refuses(home.path());
+    // Its place is all right: nobody is told to mend it.
+    let (upstream, _) = upstream();
+    let mut doctor = program();
+    doctor.args(["doctor", "--state-dir"]).arg(home.path());
+    doctor.env("TRUEDY_BASE_URL", upstream.base_url()).env("TRUEDY_API_KEY", "truedy_WireTestKey000000000000000000000");
+    let said = run(doctor, "").stdout;
+    assert!(said.contains("Install that version or a newer one") && !said.contains("Make the directory"), "{said}");
 }
 
 #[test]
