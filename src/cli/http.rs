@@ -115,6 +115,7 @@ pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
     arguments.refuse_what_is_unsafe(settings)?;
     let tenants = open::tenants(settings, arguments.replicas, &redactor)?;
     let (door, shown) = arguments.door(settings, &tenants, &redactor)?;
+    let issuer_line = door.issuer_line();
     let tls = arguments.tls()?;
     let metrics = arguments.admin_listen.map(|listen| Ok::<_, ConfigError>((listen, recorder()?))).transpose()?;
     let what = what(settings, &tenants);
@@ -142,6 +143,7 @@ pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
         };
         let server = HttpServer::bind(setup).await.map_err(ConfigError)?;
         arguments.announce(&server, https, shown.as_deref(), &what);
+        issuer_line.iter().for_each(|line| complain(line));
         let shutdown = CancellationToken::new();
         tokio::spawn(signal::twice(shutdown.clone()));
         tokio::spawn(signal::outlive_file_limit());

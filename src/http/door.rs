@@ -63,6 +63,11 @@ impl Door {
         Self::Own { digest: Sha256::digest(token.as_bytes()).into(), principal }
     }
 
+    /// Which issuer's tokens open it: a line for the operator, where there is one.
+    pub fn issuer_line(&self) -> Option<String> {
+        self.oauth().map(OAuth::line)
+    }
+
     /// The caller, or the answer that turns it away.
     pub(super) async fn enter(&self, headers: &HeaderMap) -> Result<Principal, Response<Body>> {
         self.identify(headers).await.map_err(|outside| match outside {

@@ -139,9 +139,10 @@ impl OAuth {
         self.scope_form.name(scope)
     }
 
-    /// What `aud` may say.
-    pub fn audiences(&self) -> &[String] {
-        &self.audiences
+    /// Whose tokens are accepted, and how clients learn that: a line for the operator.
+    pub(super) fn line(&self) -> String {
+        let (issuer, audiences, at) = (&self.issuer, self.audiences.join(" or "), &self.metadata_url);
+        format!("access tokens of {issuer} for {audiences} open it; clients learn that at {at}")
     }
 
     /// The path of that address.

@@ -100,6 +100,57 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::http::issuer::Issuer;
+
+    /// Where the keys of this issuer are found, or why not.
+    async fn keys(name: &str) -> Result<String, String> {
+        let at = KeysAt::Discovered(name.to_owned());
+        let fetcher = Fetcher::new(at.is_https(), None).unwrap();
+        at.find(&fetcher).await.map(|url| url.to_string())
+    }
+
+    #[tokio::test]
+    async fn each_of_the_three_places_is_enough() {
+        for place in [
+            "/.well-known/oauth-authorization-server/realms/x",
+            "/.well-known/openid-configuration/realms/x",
+            "/realms/x/.well-known/openid-configuration",
+        ] {
+            let issuer = Issuer::start().await;
+            let name = format!("{}/realms/x", issuer.url());
+            // Some hosts answer whatever is asked for with a page.
+            issuer.put("/.well-known/oauth-authorization-server/realms/x", "<html>");
+            issuer.put(place, &issuer.description(&name, json!({})));
+            assert_eq!(keys(&name).await.as_deref(), Ok(issuer.jwks_url().as_str()), "{place}");
+            assert_eq!(issuer.asked().last().map(String::as_str), Some(place));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_description_of_somebody_else_is_named_and_not_used() {
+        let issuer = Issuer::start().await;
+        let other = format!("{}/", issuer.url());
+        issuer.put("/.well-known/openid-configuration", &issuer.description(&other, json!({})));
+        let told = keys(issuer.url()).await.unwrap_err();
+        assert!(told.contains(&format!("it describes the issuer {other};")), "{told}");
+        assert_eq!(keys(&other).await.as_deref(), Ok(issuer.jwks_url().as_str()));
+    }
+
+    #[tokio::test]
+    async fn an_issuer_that_describes_itself_nowhere_is_told_with_the_way_out() {
+        let issuer = Issuer::start().await;
+        let told = keys(issuer.url()).await.unwrap_err();
+        assert!(told.contains("the answer has status 404; --oauth-jwks-url"), "{told}");
+        for bad in [json!("https://keys.example/k"), json!("http://keys.example/k"), json!(null)] {
+            issuer.put(
+                "/.well-known/openid-configuration",
+                &issuer.description(issuer.url(), json!({ "jwks_uri": bad })),
+            );
+            assert!(keys(issuer.url()).await.unwrap_err().contains("jwks_uri"), "{bad}");
+        }
+        issuer.put("/.well-known/openid-configuration", &" ".repeat(300 * 1024));
+        assert!(keys(issuer.url()).await.is_err());
+    }
 
     #[test]
     fn an_issuer_is_looked_for_where_the_standards_say() {
