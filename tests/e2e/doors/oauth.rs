@@ -276,3 +276,17 @@ async fn keycloak_opens_by_scope_text_where_the_server_is_one_of_several_audienc
         assert_eq!(call(&server, &keycloak(wrong.clone()), "list_numbers").await.status, 401, "{wrong}");
     }
 }
+
+#[test]
+fn the_page_for_operators_names_settings_that_there_are() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/oauth.md")).unwrap();
+    let table = truedy_mcp::cli::http_table() + &truedy_mcp::cli::settings_table();
+    let flags: Vec<&str> =
+        page.split(|c: char| !c.is_ascii_lowercase() && c != '-').filter(|word| word.starts_with("--")).collect();
+    let flags = flags.into_iter().filter(|flag| flag.contains(|c: char| c.is_ascii_lowercase()));
+    let missing: Vec<&str> = flags.filter(|flag| !table.contains(&format!("| `{flag}"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    for setting in ["issuer", "audience", "jwks-url", "scope-claim", "scope-prefix", "tenant-claim"] {
+        assert!(page.contains(&format!("--oauth-{setting}")), "{setting}");
+    }
+}
