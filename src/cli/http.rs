@@ -10,15 +10,15 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
+use super::http_oauth::{OAuthArgs, Reached};
 use super::{Exit, complain, logging, open, signal};
 use crate::config::{ConfigError, Settings, expanded, path_setting, private_bytes, public_bytes};
 use crate::domain::{Caller, Redactor, Secret};
 use crate::guard::Rights;
 use crate::http::{
-    AdminSetup, AllowedHost, AllowedOrigin, Certificates, Check, Door, FILE_LIMIT, HttpServer, Listen, OAuth,
-    OAuthOptions, Reader, Setup, Tls, Tokens, Verifiers, fresh,
+    AdminSetup, AllowedHost, AllowedOrigin, Certificates, Check, Door, FILE_LIMIT, HttpServer, Listen, Reader, Setup,
+    Tls, Tokens, Verifiers, fresh,
 };
 use crate::journal::Place;
 use crate::mcp::{Catalog, LegacySse, Principal, Server, SessionMode, Streamable, Tenant};
@@ -66,25 +66,8 @@ pub struct HttpArgs {
     #[arg(long, env = "TRUEDY_MCP_NO_AUTH_LOOPBACK", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
     pub no_auth_loopback: bool,
 
-    /// Issuer whose access tokens (JWT) open the door: `iss`, exactly, for example `https://login.example.com`.
-    #[arg(long, value_name = "URL", env = "TRUEDY_MCP_OAUTH_ISSUER", requires_all = ["oauth_audience", "oauth_jwks_url"])]
-    pub oauth_issuer: Option<String>,
-
-    /// This server as access tokens name it: `aud`, for example `https://mcp.example.com/mcp`.
-    #[arg(long, value_name = "URL", env = "TRUEDY_MCP_OAUTH_AUDIENCE", requires = "oauth_issuer")]
-    pub oauth_audience: Option<Url>,
-
-    /// Where the issuer's keys are, for example `https://login.example.com/.well-known/jwks.json`.
-    #[arg(long, value_name = "URL", env = "TRUEDY_MCP_OAUTH_JWKS_URL", requires = "oauth_issuer")]
-    pub oauth_jwks_url: Option<Url>,
-
-    /// Claim that names the tenant; without it everybody is of the tenant `default`.
-    #[arg(long, value_name = "CLAIM", env = "TRUEDY_MCP_OAUTH_TENANT_CLAIM", requires = "oauth_issuer")]
-    pub oauth_tenant_claim: Option<String>,
-
-    /// Which value of that claim stands for which tenant, for example `acme-inc=acme`; without any, the value is the tenant's name.
-    #[arg(long, value_name = "VALUE=TENANT,…", env = "TRUEDY_MCP_OAUTH_TENANT", value_delimiter = ',', value_parser = mapping, requires = "oauth_tenant_claim")]
-    pub oauth_tenant: Vec<(String, String)>,
+    #[command(flatten)]
+    pub oauth: OAuthArgs,
 
     /// Give clients of 2025-11-25 and before a session, so that their users can be asked while a call is open. Sessions live in this process: a proxy in front must send each to the same one.
     #[arg(long, env = "TRUEDY_MCP_SESSIONS", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
@@ -111,12 +94,6 @@ pub struct HttpArgs {
     pub drain_seconds: Option<u64>,
 }
 
-fn mapping(text: &str) -> Result<(String, String), String> {
-    let pair = text.trim().split_once('=').filter(|(value, tenant)| !value.is_empty() && !tenant.is_empty());
-    pair.map(|(value, tenant)| (value.to_owned(), tenant.to_owned()))
-        .ok_or_else(|| "a value and a tenant, for example acme-inc=acme".to_owned())
-}
-
 /// Where to listen; a path is read as every other setting that is one.
 fn listen(text: &str) -> Result<Listen, String> {
     match text.strip_prefix("unix:") {
@@ -138,6 +115,7 @@ pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
     arguments.refuse_what_is_unsafe(settings)?;
     let tenants = open::tenants(settings, arguments.replicas, &redactor)?;
     let (door, shown) = arguments.door(settings, &tenants, &redactor)?;
+    let issuer_line = door.issuer_line();
     let tls = arguments.tls()?;
     let metrics = arguments.admin_listen.map(|listen| Ok::<_, ConfigError>((listen, recorder()?))).transpose()?;
     let what = what(settings, &tenants);
@@ -165,6 +143,7 @@ pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
         };
         let server = HttpServer::bind(setup).await.map_err(ConfigError)?;
         arguments.announce(&server, https, shown.as_deref(), &what);
+        issuer_line.iter().for_each(|line| complain(line));
         let shutdown = CancellationToken::new();
         tokio::spawn(signal::twice(shutdown.clone()));
         tokio::spawn(signal::outlive_file_limit());
@@ -180,7 +159,7 @@ impl HttpArgs {
     fn refuse_what_is_unsafe(&self, settings: &Settings) -> Result<(), ConfigError> {
         let refuse = |sentence: String| Err(ConfigError(sentence));
         let (local, at) = (self.listen.is_local(), &self.listen);
-        let authenticated = self.tokens.is_some() || self.oauth_issuer.is_some();
+        let authenticated = self.tokens.is_some() || self.oauth.oauth_issuer.is_some();
         if self.no_auth_loopback && !local {
             return refuse(format!(
                 "--no-auth-loopback is for this machine alone, and {at} is reached from elsewhere: use --tokens FILE or --oauth-issuer URL."
@@ -254,7 +233,7 @@ impl HttpArgs {
     ) -> Result<(Door, Option<String>), ConfigError> {
         let by_name: BTreeMap<String, Arc<Tenant>> =
             tenants.iter().map(|tenant| (tenant.name.clone(), Arc::clone(tenant))).collect();
-        if self.tokens.is_none() && self.oauth_issuer.is_none() {
+        if self.tokens.is_none() && self.oauth.oauth_issuer.is_none() {
             let [tenant] = tenants else {
                 let sentence = "There is more than one tenant, and nothing tells whose a call is: use --tokens FILE or --oauth-issuer URL.";
                 return Err(ConfigError(sentence.to_owned()));
@@ -276,13 +255,19 @@ impl HttpArgs {
             })
         });
         let tokens = tokens.transpose()?;
-        let oauth = self.oauth(settings)?;
+        let reached = Reached {
+            https: self.tls_cert.is_some() || self.behind_tls_proxy,
+            proxy: self.behind_tls_proxy,
+            hosts: &self.allow_host,
+            listen: &self.listen,
+        };
+        let oauth = self.oauth.verification(settings, &reached)?;
         let names = || by_name.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        if let Some((_, wrong)) = self.oauth_tenant.iter().find(|(_, tenant)| !by_name.contains_key(tenant)) {
+        if let Some((_, wrong)) = self.oauth.oauth_tenant.iter().find(|(_, tenant)| !by_name.contains_key(tenant)) {
             return Err(ConfigError(format!("--oauth-tenant: there is no tenant {wrong:?}; there are: {}.", names())));
         }
         if let (Some(_), None, false) =
-            (&oauth, &self.oauth_tenant_claim, by_name.contains_key(&Caller::local().tenant))
+            (&oauth, &self.oauth.oauth_tenant_claim, by_name.contains_key(&Caller::local().tenant))
         {
             return Err(ConfigError(format!(
                 "--oauth-issuer: without --oauth-tenant-claim every token is of the tenant default, which there is not; there are: {}. Name the claim, for example --oauth-tenant-claim org.",
@@ -292,24 +277,7 @@ impl HttpArgs {
         if tokens.as_ref().is_some_and(|tokens| tokens.is_empty()) && oauth.is_none() {
             complain("the file of tokens holds none: nobody can come in until `truedy-mcp token new` makes one");
         }
-        Ok((Door::Verified(Verifiers { tokens, oauth, tenants: by_name }), None))
-    }
-
-    fn oauth(&self, settings: &Settings) -> Result<Option<OAuth>, ConfigError> {
-        let (Some(issuer), Some(audience), Some(jwks_url)) =
-            (&self.oauth_issuer, &self.oauth_audience, &self.oauth_jwks_url)
-        else {
-            return Ok(None);
-        };
-        let options = OAuthOptions {
-            issuer: issuer.clone(),
-            audience: audience.clone(),
-            jwks_url: jwks_url.clone(),
-            tenant_claim: self.oauth_tenant_claim.clone(),
-            tenants: self.oauth_tenant.iter().cloned().collect(),
-            ca_pem: settings.ca_pem()?,
-        };
-        OAuth::new(options).map(Some).map_err(ConfigError)
+        Ok((Door::Verified(Verifiers::new(tokens, oauth, by_name.into_values())), None))
     }
 
     fn tls(&self) -> Result<Option<Tls>, ConfigError> {

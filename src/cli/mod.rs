@@ -6,6 +6,7 @@ mod carriers;
 mod client_config;
 mod doctor;
 mod http;
+mod http_oauth;
 mod logging;
 mod open;
 mod operations;

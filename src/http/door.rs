@@ -1,10 +1,11 @@
 //! Who may come in: a bearer token becomes a principal, or the request goes no further.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response, StatusCode};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -12,13 +13,10 @@ use super::oauth::{Denied, OAuth};
 use super::tokens::Tokens;
 use crate::guard::{Rights, Scope};
 use crate::mcp::wire::{Body, busy, refusal, with};
-use crate::mcp::{Principal, Tenant};
+use crate::mcp::{Catalog, Principal, Tenant};
 
 /// How long a client waits before it tries again while the issuer's keys cannot be fetched.
 const ISSUER_AGAIN: u32 = 5;
-
-/// What a client is told to ask for that brings no token: what is needed beyond it is told when it is needed.
-const LEAST: Scope = Scope::NumbersRead;
 
 /// How callers are told apart.
 pub enum Door {
@@ -38,11 +36,13 @@ pub enum Door {
 /// What tells whose a token is.
 pub struct Verifiers {
     /// The tokens of a file.
-    pub tokens: Option<Arc<Tokens>>,
+    tokens: Option<Arc<Tokens>>,
     /// An issuer's tokens.
-    pub oauth: Option<OAuth>,
+    oauth: Option<OAuth>,
     /// The tenants that there are.
-    pub tenants: BTreeMap<String, Arc<Tenant>>,
+    tenants: BTreeMap<String, Arc<Tenant>>,
+    /// The scopes that the policy of some tenant has a use for.
+    useful: BTreeSet<Scope>,
 }
 
 /// Why somebody stays outside.
@@ -51,6 +51,8 @@ enum Outside {
     Nothing,
     /// One came that opens nothing.
     Wrong(String),
+    /// One came that is good, and names nothing that it is good for.
+    NoScope,
     /// It cannot be told now.
     NotNow,
 }
@@ -61,16 +63,29 @@ impl Door {
         Self::Own { digest: Sha256::digest(token.as_bytes()).into(), principal }
     }
 
+    /// Which issuer's tokens open it: a line for the operator, where there is one.
+    pub fn issuer_line(&self) -> Option<String> {
+        self.oauth().map(OAuth::line)
+    }
+
     /// The caller, or the answer that turns it away.
     pub(super) async fn enter(&self, headers: &HeaderMap) -> Result<Principal, Response<Body>> {
         self.identify(headers).await.map_err(|outside| match outside {
             Outside::Nothing => {
                 let answer = refusal(StatusCode::UNAUTHORIZED, "A bearer token is needed: Authorization: Bearer TOKEN");
-                with(answer, WWW_AUTHENTICATE, &self.challenge(None, LEAST))
+                with(answer, WWW_AUTHENTICATE, &self.challenge(None, &self.useful()))
             }
             Outside::Wrong(why) => {
                 let answer = refusal(StatusCode::UNAUTHORIZED, &format!("The bearer token is refused: {why}"));
-                with(answer, WWW_AUTHENTICATE, &self.challenge(Some("invalid_token"), LEAST))
+                with(answer, WWW_AUTHENTICATE, &self.challenge(Some("invalid_token"), &self.useful()))
+            }
+            Outside::NoScope => {
+                let useful = self.useful();
+                let why = format!(
+                    "The bearer token is good, and names none of the scopes that open something here: {}",
+                    self.names(&useful).join(", ")
+                );
+                self.step_up(refusal(StatusCode::FORBIDDEN, &why), &useful)
             }
             Outside::NotNow => {
                 busy(StatusCode::SERVICE_UNAVAILABLE, ISSUER_AGAIN, "The keys of the issuer cannot be fetched now.")
@@ -90,26 +105,49 @@ impl Door {
         }
     }
 
-    /// The answer to somebody whose token is good, but not for this.
-    pub(super) fn step_up(&self, answer: Response<Body>, scope: Scope) -> Response<Body> {
-        with(answer, WWW_AUTHENTICATE, &self.challenge(Some("insufficient_scope"), scope))
+    /// The answer to somebody whose token is good, but not for this. `scopes` are all that the next token must have.
+    ///
+    /// What the token has is among them: clients ask for exactly what a challenge names, and would lose it.
+    pub(super) fn step_up(&self, answer: Response<Body>, scopes: &BTreeSet<Scope>) -> Response<Body> {
+        with(answer, WWW_AUTHENTICATE, &self.challenge(Some("insufficient_scope"), scopes))
     }
 
     /// What a client needs to come in: RFC 6750 §3, RFC 9728 §5.1.
-    fn challenge(&self, error: Option<&str>, scope: Scope) -> String {
+    ///
+    /// Without a token it is told every scope there is a use for: hosts call only what is listed, and ask for nothing later.
+    fn challenge(&self, error: Option<&str>, scopes: &BTreeSet<Scope>) -> String {
         let mut parts = vec!["realm=\"truedy-mcp\"".to_owned()];
         parts.extend(error.map(|error| format!("error=\"{error}\"")));
         if let Some(oauth) = self.oauth() {
             parts.push(format!("resource_metadata=\"{}\"", oauth.metadata_url()));
         }
         if self.oauth().is_some() || error == Some("insufficient_scope") {
-            parts.push(format!("scope=\"{scope}\""));
+            parts.push(format!("scope=\"{}\"", self.names(scopes).join(" ")));
         }
         format!("Bearer {}", parts.join(", "))
     }
 
+    /// Scopes as a client asks for them.
+    fn names(&self, scopes: &BTreeSet<Scope>) -> Vec<String> {
+        let name = |scope: &Scope| self.oauth().map_or_else(|| scope.to_string(), |oauth| oauth.scope_name(*scope));
+        scopes.iter().map(name).collect()
+    }
+
+    /// The scopes that somebody could use here.
+    fn useful(&self) -> BTreeSet<Scope> {
+        match self {
+            Self::Verified(verifiers) => verifiers.useful.clone(),
+            Self::Open(_) | Self::Own { .. } => Scope::ALL.into(),
+        }
+    }
+
+    /// The description of this server for clients, and its path, where an issuer's tokens open it.
+    pub(super) fn metadata(&self) -> Option<(&str, Value)> {
+        self.oauth().map(|oauth| (oauth.metadata_path(), oauth.metadata(&self.useful())))
+    }
+
     /// The issuer whose tokens open it.
-    pub(super) fn oauth(&self) -> Option<&OAuth> {
+    fn oauth(&self) -> Option<&OAuth> {
         match self {
             Self::Verified(verifiers) => verifiers.oauth.as_ref(),
             Self::Open(_) | Self::Own { .. } => None,
@@ -126,6 +164,18 @@ impl Door {
 }
 
 impl Verifiers {
+    /// The tokens of a file, those of an issuer, or both.
+    pub fn new(
+        tokens: Option<Arc<Tokens>>,
+        oauth: Option<OAuth>,
+        tenants: impl IntoIterator<Item = Arc<Tenant>>,
+    ) -> Self {
+        let tenants: BTreeMap<_, _> = tenants.into_iter().map(|tenant| (tenant.name.clone(), tenant)).collect();
+        // A token's tenant is not known before the token is.
+        let useful = tenants.values().flat_map(|tenant| Catalog::useful_scopes(&tenant.service.policy)).collect();
+        Self { tokens, oauth, tenants, useful }
+    }
+
     async fn verify(&self, token: &str) -> Result<Principal, Outside> {
         if let Some(holder) = self.tokens.as_ref().and_then(|tokens| tokens.holder(token)) {
             return self.principal(&holder.tenant, holder.principal, holder.scopes);
@@ -140,7 +190,11 @@ impl Verifiers {
             return Err(Outside::Wrong(why.to_owned()));
         };
         match oauth.verify(token).await {
-            Ok(identity) => self.principal(&identity.tenant, identity.principal, identity.scopes),
+            Ok(identity) => {
+                let is_empty = identity.scopes.is_empty();
+                let principal = self.principal(&identity.tenant, identity.principal, identity.scopes)?;
+                if is_empty { Err(Outside::NoScope) } else { Ok(principal) }
+            }
             Err(Denied::Invalid(why)) => Err(Outside::Wrong(why.to_owned())),
             Err(Denied::Unavailable) => Err(Outside::NotNow),
         }

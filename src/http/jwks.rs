@@ -1,86 +1,125 @@
 //! The keys an issuer signs with: fetched from one place, kept for a while, found by their id.
 
-use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
-use reqwest::StatusCode;
-use reqwest::header::ACCEPT;
+use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use url::Url;
 
-use crate::domain::clean;
+use super::fetch::{Fetcher, NoDocument};
+use super::oauth_discovery::KeysAt;
 
 /// How long keys are used without asking again.
 const FRESH: Duration = Duration::from_secs(10 * 60);
-/// How long keys are used while the issuer cannot be asked.
+/// How long keys are used while newer ones are asked for, or cannot be had.
 const GOOD: Duration = Duration::from_secs(60 * 60);
 /// How often, at most, an id that is not known makes us ask: anybody can make one up.
 const SEARCH_PAUSE: Duration = Duration::from_secs(10);
 /// How long an issuer that failed is left alone.
 const FAILURE_PAUSE: Duration = Duration::from_secs(2);
-
-const CONNECT: Duration = Duration::from_secs(3);
+/// How long it may take to find out where the keys are and to fetch them.
 const WHOLE: Duration = Duration::from_secs(5);
-const LARGEST: usize = 256 * 1024;
 
-/// One key to verify with, and the one algorithm it is for.
+/// `y` of the points of Ed25519 whose order divides 8, in every encoding, without the sign: RFC 8032 §5.1.2.
+///
+/// Under such a key one signature fits any message, so whoever knows it signs for the issuer.
+const LOW_ORDER: [[u8; 32]; 7] = [
+    [0; 32],
+    little(0x01, 0x00, 0x00),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+        0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+    little(0xec, 0xff, 0x7f),
+    little(0xed, 0xff, 0x7f),
+    little(0xee, 0xff, 0x7f),
+];
+
+/// A number of 32 bytes, the lowest first; those between the first and the last are alike.
+const fn little(first: u8, middle: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [middle; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
+}
+
+/// One key to verify with, and the algorithms it is for.
 #[derive(Debug)]
 pub(super) struct Key {
     id: Option<String>,
-    pub(super) algorithm: Algorithm,
+    /// More than one only where the issuer does not say for which its RSA key is.
+    algorithms: Vec<Algorithm>,
     pub(super) decoding: DecodingKey,
 }
 
 impl Key {
     /// Reads one entry of the document; `None` if it is not for verifying, or of no kind that is accepted.
     fn read(entry: &Value) -> Option<Self> {
-        if entry.get("use").is_some_and(|usage| usage != "sig") {
+        let jwk = Jwk::deserialize(entry).ok()?;
+        let common = jwk.common;
+        if common.public_key_use.is_some_and(|usage| usage != PublicKeyUse::Signature) {
             return None;
         }
-        let verifies = |operations: &Value| {
-            operations.as_array().is_some_and(|operations| operations.iter().any(|operation| operation == "verify"))
-        };
-        if !entry.get("key_ops").is_none_or(verifies) {
+        if common.key_operations.is_some_and(|operations| !operations.contains(&KeyOperations::Verify)) {
             return None;
         }
-        let bytes = |name: &str| URL_SAFE_NO_PAD.decode(entry.get(name)?.as_str()?).ok();
-        let text = |name: &str| entry.get(name).and_then(Value::as_str);
-        let (algorithm, name, decoding) = match (text("kty")?, text("crv")) {
-            ("RSA", None) => {
-                let (n, e) = (bytes("n")?, bytes("e")?);
-                // What the verifier takes: 2048 to 8192 bits.
-                if !(256..=1024).contains(&n.len()) || e.is_empty() {
+        let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
+        let (mut algorithms, decoding) = match jwk.algorithm {
+            AlgorithmParameters::RSA(rsa) => {
+                let (n, e) = (bytes(&rsa.n)?, bytes(&rsa.e)?);
+                let both = vec![Algorithm::RS256, Algorithm::PS256];
+                is_strong(&n, &e).then(|| (both, DecodingKey::from_rsa_raw_components(&n, &e)))?
+            }
+            AlgorithmParameters::EllipticCurve(point) => {
+                let (algorithm, size) = match point.curve {
+                    EllipticCurve::P256 => (Algorithm::ES256, 32),
+                    EllipticCurve::P384 => (Algorithm::ES384, 48),
+                    _ => return None,
+                };
+                let (x, y) = (bytes(&point.x)?, bytes(&point.y)?);
+                if x.len() != size || y.len() != size {
                     return None;
                 }
-                (Algorithm::RS256, "RS256", DecodingKey::from_rsa_raw_components(&n, &e))
+                (vec![algorithm], DecodingKey::from_ec_der(&[&[4], x.as_slice(), y.as_slice()].concat()))
             }
-            ("EC", Some("P-256")) => {
-                let (x, y) = (bytes("x")?, bytes("y")?);
-                if x.len() != 32 || y.len() != 32 {
-                    return None;
-                }
-                (Algorithm::ES256, "ES256", DecodingKey::from_ec_der(&[&[4], x.as_slice(), y.as_slice()].concat()))
-            }
-            ("OKP", Some("Ed25519")) => {
-                let x = bytes("x").filter(|x| x.len() == 32)?;
-                (Algorithm::EdDSA, "EdDSA", DecodingKey::from_ed_der(&x))
+            AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
+                let x: [u8; 32] = bytes(&pair.x)?.try_into().ok()?;
+                (!has_low_order(x)).then(|| (vec![Algorithm::EdDSA], DecodingKey::from_ed_der(&x)))?
             }
             _ => return None,
         };
-        if entry.get("alg").is_some_and(|given| given != name) {
-            return None;
+        if let Some(given) = common.key_algorithm {
+            algorithms.retain(|algorithm| given == (*algorithm).into());
         }
-        let id = match entry.get("kid") {
-            None => None,
-            Some(id) => Some(id.as_str()?.to_owned()),
-        };
-        Some(Self { id, algorithm, decoding })
+        (!algorithms.is_empty()).then_some(Self { id: common.key_id, algorithms, decoding })
     }
+}
+
+/// Whether an RSA key is one of 2048 to 8192 bits that not everybody can sign for. Both numbers are big-endian.
+fn is_strong(n: &[u8], e: &[u8]) -> bool {
+    // Zeros in front would pass a small number for a large one.
+    let size = n.first().filter(|first| **first != 0).map(|first| n.len() * 8 - first.leading_zeros() as usize);
+    let is_odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
+    // With the exponent 1 a signature is the message.
+    let is_one = e.iter().rev().skip(1).all(|byte| *byte == 0) && e.last() == Some(&1);
+    size.is_some_and(|size| (2048..=8192).contains(&size)) && is_odd(n) && is_odd(e) && !is_one
+}
+
+fn has_low_order(mut point: [u8; 32]) -> bool {
+    // The highest bit is the sign of x.
+    point[31] &= 0x7f;
+    LOW_ORDER.contains(&point)
 }
 
 /// Why there is no key for a token.
@@ -112,7 +151,7 @@ impl KeySet {
         if named.is_empty() {
             return Err(NoKey::Unknown);
         }
-        named.into_iter().find(|key| key.algorithm == algorithm).cloned().ok_or(NoKey::OtherAlgorithm)
+        named.into_iter().find(|key| key.algorithms.contains(&algorithm)).cloned().ok_or(NoKey::OtherAlgorithm)
     }
 }
 
@@ -138,8 +177,8 @@ enum Cause {
 
 /// Where the keys come from, and those that came last.
 pub(super) struct KeySource {
-    url: Url,
-    client: reqwest::Client,
+    at: KeysAt,
+    fetcher: Fetcher,
     state: Mutex<State>,
     /// Held by the one fetch that is under way.
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -147,34 +186,18 @@ pub(super) struct KeySource {
 
 impl KeySource {
     /// Keys from this place; nothing is fetched yet. The error says what is wrong with the certificates.
-    pub(super) fn new(url: Url, ca_pem: Option<&[u8]>) -> Result<Self, String> {
-        let mut builder = reqwest::Client::builder()
-            .https_only(url.scheme() == "https")
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(CONNECT)
-            .timeout(WHOLE)
-            // Fetches are minutes apart: a kept connection would mostly be a dead one.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("truedy-mcp/", env!("CARGO_PKG_VERSION")));
-        // Plain http goes to a loopback host only: it needs no root certificates, which take time to load.
-        if url.scheme() == "http" {
-            builder = builder.tls_certs_only([]);
-        } else if let Some(pem) = ca_pem {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| words(&error))?;
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let client = builder.build().map_err(|error| words(&error))?;
-        Ok(Self { url, client, state: Mutex::default(), turn: Arc::default() })
+    pub(super) fn new(at: KeysAt, ca_pem: Option<&[u8]>) -> Result<Self, String> {
+        let fetcher = Fetcher::new(at.is_https(), ca_pem)?;
+        Ok(Self { at, fetcher, state: Mutex::default(), turn: Arc::default() })
     }
 
     /// The key that a token names, for the algorithm it names.
     pub(super) async fn find(self: &Arc<Self>, id: Option<&str>, algorithm: Algorithm) -> Result<Arc<Key>, NoKey> {
         let asked = Instant::now();
-        if self.younger_than(FRESH).is_none() {
+        if self.younger_than(GOOD).is_none() {
             self.fetch(Cause::Age, asked).await;
+        } else if self.younger_than(FRESH).is_none() {
+            self.refresh(asked);
         }
         let picked = self.younger_than(GOOD).ok_or(NoKey::Unavailable)?.pick(id, algorithm);
         if !matches!(picked, Err(NoKey::Unknown)) {
@@ -201,18 +224,29 @@ impl KeySource {
     /// Fetches the keys unless it is too early to; whoever wants them meanwhile waits for the same fetch.
     async fn fetch(self: &Arc<Self>, cause: Cause, asked: Instant) {
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        if !self.is_due(cause, asked) {
-            return;
+        if self.is_due(cause, asked) {
+            // If it broke down, there are no keys, and that says it all.
+            drop(self.begin(turn).await);
         }
+    }
+
+    /// Fetches newer keys while those there are serve on. An issuer that is slow keeps nobody waiting.
+    fn refresh(self: &Arc<Self>, asked: Instant) {
+        if let Ok(turn) = Arc::clone(&self.turn).try_lock_owned()
+            && self.is_due(Cause::Age, asked)
+        {
+            drop(self.begin(turn));
+        }
+    }
+
+    /// A fetch in a task of its own: a caller who goes away must not take it along for all the others.
+    fn begin(self: &Arc<Self>, turn: OwnedMutexGuard<()>) -> JoinHandle<()> {
         let source = Arc::clone(self);
-        // A task of its own: a caller who goes away must not take the fetch of all the others along.
-        let task = tokio::spawn(async move {
-            let outcome = source.load().await;
-            source.settle(outcome);
+        tokio::spawn(async move {
+            let outcome = tokio::time::timeout(WHOLE, source.load()).await;
+            source.settle(outcome.unwrap_or_else(|_| Err("there was no answer in time".to_owned())));
             drop(turn);
-        });
-        // If it broke down, there are no keys, and that says it all.
-        drop(task.await);
+        })
     }
 
     /// Whether to fetch now. Asked with the turn in hand, so that one of many gets a yes.
@@ -242,7 +276,9 @@ impl KeySource {
         state.failed = outcome.is_err();
         match outcome {
             Ok(keys) if keys.is_empty() => {
-                tracing::warn!("the issuer has no key that can be used: RS256, ES256 and EdDSA are accepted");
+                tracing::warn!(
+                    "the issuer has no key that can be used: RS256, PS256, ES256, ES384 and EdDSA are accepted"
+                );
                 state.set = Some(Arc::new(KeySet { keys, fetched: now }));
             }
             Ok(keys) => state.set = Some(Arc::new(KeySet { keys, fetched: now })),
@@ -251,34 +287,11 @@ impl KeySource {
     }
 
     async fn load(&self) -> Result<Vec<Arc<Key>>, String> {
-        let request = self.client.get(self.url.clone()).header(ACCEPT, "application/json");
-        let mut response = request.send().await.map_err(|error| words(&error))?;
-        if response.status() != StatusCode::OK {
-            return Err(format!("the answer has status {}", response.status().as_u16()));
-        }
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| words(&error))? {
-            if bytes.len() + chunk.len() > LARGEST {
-                return Err(format!("the answer is larger than {} KiB", LARGEST / 1024));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        let document: Value = serde_json::from_slice(&bytes).map_err(|_| "the answer is not JSON".to_owned())?;
+        let url = self.at.find(&self.fetcher).await?;
+        let document = self.fetcher.json(&url).await.map_err(NoDocument::why)?;
         let entries = document.get("keys").and_then(Value::as_array).ok_or("the answer has no list `keys`")?;
         Ok(entries.iter().filter_map(Key::read).map(Arc::new).collect())
     }
-}
-
-/// What went wrong with an exchange: the innermost cause, without the address.
-fn words(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "there was no answer in time".to_owned();
-    }
-    let mut cause: &dyn Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    if std::ptr::addr_eq(cause, error) { "the exchange failed".to_owned() } else { clean(&cause.to_string()) }
 }
 
 #[cfg(test)]
@@ -287,12 +300,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::http::fetch::LARGEST;
     use crate::http::issuer::{self, Answer, Issuer};
 
     const ES256: Algorithm = Algorithm::ES256;
 
     fn source(issuer: &Issuer) -> Arc<KeySource> {
-        Arc::new(KeySource::new(issuer.jwks_url(), None).unwrap())
+        Arc::new(KeySource::new(KeysAt::Url(issuer.jwks_url()), None).unwrap())
     }
 
     /// Lets time go by for everything but the operating system.
@@ -304,6 +318,11 @@ mod tests {
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
+    }
+
+    /// Waits for the fetch that is under way.
+    async fn until_settled(source: &Arc<KeySource>) {
+        drop(source.turn.lock().await);
     }
 
     fn broken() -> Answer {
@@ -327,9 +346,12 @@ mod tests {
         assert_eq!((look(&source, "key-0").await, issuer.fetches()), (Ok(()), 1));
         issuer.rotate();
         pass(seconds(15)).await;
-        // The old key is gone with the old set.
-        assert_eq!((look(&source, "key-0").await, issuer.fetches()), (Err(NoKey::Unknown), 2));
+        // Whoever comes first is served by the old set, and has a new one fetched for those who follow.
+        assert_eq!(look(&source, "key-0").await, Ok(()));
+        until_settled(&source).await;
         assert_eq!((look(&source, "key-1").await, issuer.fetches()), (Ok(()), 2));
+        // The old key is gone with the old set.
+        assert_eq!(look(&source, "key-0").await, Err(NoKey::Unknown));
     }
 
     #[tokio::test]
@@ -404,6 +426,8 @@ mod tests {
         assert_eq!(look(&source, "key-0").await, Ok(()));
         issuer.answer(broken());
         pass(seconds(3590)).await;
+        assert_eq!(look(&source, "key-0").await, Ok(()));
+        until_settled(&source).await;
         assert_eq!((look(&source, "key-0").await, issuer.fetches()), (Ok(()), 2));
         // Nobody can say that there is no such key.
         assert_eq!(look(&source, "key-1").await, Err(NoKey::Unavailable));
@@ -460,6 +484,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_issuer_that_hangs_keeps_nobody_waiting_while_its_keys_are_younger_than_an_hour() {
+        let issuer = Issuer::start().await;
+        let source = source(&issuer);
+        assert_eq!(look(&source, "key-0").await, Ok(()));
+        issuer.answer(Answer::Never);
+        tokio::time::pause();
+        let fetched = Instant::now();
+        for minutes in [11, 30, 59] {
+            tokio::time::advance(fetched + seconds(minutes * 60) - Instant::now()).await;
+            let begun = Instant::now();
+            for _ in 0..20 {
+                assert_eq!(look(&source, "key-0").await, Ok(()), "after {minutes} minutes");
+            }
+            assert_eq!(begun.elapsed(), Duration::ZERO, "after {minutes} minutes");
+        }
+        // Older ones serve nobody.
+        tokio::time::advance(seconds(61)).await;
+        assert_eq!(look(&source, "key-0").await, Err(NoKey::Unavailable));
+    }
+
+    #[tokio::test]
     async fn nobody_at_the_address_is_unavailable() {
         let issuer = Issuer::start().await;
         let source = source(&issuer);
@@ -487,7 +532,9 @@ mod tests {
             ed.clone(),
             with(&rsa, "use", none.clone()),
             with(&rsa, "alg", none.clone()),
+            with(&rsa, "alg", json!("PS256")),
             with(&rsa, "kid", none.clone()),
+            issuer::Key::es384("e").jwk(),
             with(&rsa, "key_ops", json!(["verify"])),
         ] {
             assert!(Key::read(&good).is_some(), "{good}");
@@ -502,7 +549,6 @@ mod tests {
             with(&rsa, "key_ops", json!(["encrypt"])),
             with(&rsa, "key_ops", json!("verify")),
             with(&rsa, "alg", json!("RS512")),
-            with(&rsa, "alg", json!("PS256")),
             with(&rsa, "alg", json!("RSA-OAEP")),
             with(&rsa, "alg", json!("ES256")),
             with(&rsa, "kid", json!(7)),
@@ -510,7 +556,16 @@ mod tests {
             with(&rsa, "n", none.clone()),
             with(&rsa, "n", json!("not base64!")),
             with(&rsa, "n", json!(URL_SAFE_NO_PAD.encode([0xff; 128]))),
+            // A small number behind zeros, an even one, and one of more than 8192 bits.
+            with(&rsa, "n", json!(URL_SAFE_NO_PAD.encode([[0; 128], [0xff; 128]].concat()))),
+            with(&rsa, "n", json!(URL_SAFE_NO_PAD.encode([0xfe; 256]))),
+            with(&rsa, "n", json!(URL_SAFE_NO_PAD.encode([0xff; 1025]))),
             with(&rsa, "e", json!("")),
+            // 0, 1, 1 again and 2: with these anybody signs, or nobody.
+            with(&rsa, "e", json!("AA")),
+            with(&rsa, "e", json!("AQ")),
+            with(&rsa, "e", json!("AAAB")),
+            with(&rsa, "e", json!("Ag")),
             with(&ec, "crv", json!("P-384")),
             with(&ec, "crv", json!("secp256k1")),
             with(&ec, "crv", none.clone()),
@@ -522,6 +577,38 @@ mod tests {
         ] {
             assert!(Key::read(&bad).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_key_is_for_what_the_issuer_says_and_an_rsa_key_for_both_schemes_where_it_says_nothing() {
+        let mut rsa = issuer::Key::rsa("r").jwk();
+        for (alg, expected) in [
+            (json!("RS256"), &[Algorithm::RS256][..]),
+            (json!("PS256"), &[Algorithm::PS256]),
+            (Value::Null, &[Algorithm::RS256, Algorithm::PS256]),
+        ] {
+            rsa["alg"] = alg;
+            assert_eq!(Key::read(&rsa).unwrap().algorithms, expected);
+        }
+        let mut mixed = issuer::Key::es384("e").jwk();
+        assert_eq!(Key::read(&mixed).unwrap().algorithms, [Algorithm::ES384]);
+        mixed["alg"] = json!("ES256");
+        assert!(Key::read(&mixed).is_none());
+    }
+
+    #[test]
+    fn no_point_of_low_order_is_a_key_in_any_encoding() {
+        let entry = |x: [u8; 32]| json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(x) });
+        for point in LOW_ORDER {
+            for sign in [0, 0x80] {
+                let mut x = point;
+                x[31] |= sign;
+                assert!(Key::read(&entry(x)).is_none(), "{x:02x?}");
+            }
+        }
+        let mut base = [0x66; 32];
+        base[0] = 0x58;
+        assert!(Key::read(&entry(base)).is_some(), "the base point has the order of a key");
     }
 
     #[tokio::test]
@@ -543,6 +630,8 @@ mod tests {
         assert_eq!(look(&source, "key-0").await, Ok(()));
         issuer.publish(&[]);
         pass(seconds(601)).await;
+        assert_eq!(look(&source, "key-0").await, Ok(()));
+        until_settled(&source).await;
         assert_eq!(look(&source, "key-0").await, Err(NoKey::Unknown));
     }
 
@@ -552,7 +641,7 @@ mod tests {
         issuer.publish(&[issuer::Key::ed25519("key-0").jwk(), issuer.key().jwk()]);
         let source = source(&issuer);
         for algorithm in [Algorithm::EdDSA, ES256] {
-            assert_eq!(source.find(Some("key-0"), algorithm).await.unwrap().algorithm, algorithm);
+            assert_eq!(source.find(Some("key-0"), algorithm).await.unwrap().algorithms, [algorithm]);
         }
     }
 }

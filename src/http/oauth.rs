@@ -2,47 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation};
 use serde_json::{Map, Value, json};
-use url::{Host, Url};
+use tokio::time::Instant;
+use url::Url;
 
 use super::jwks::{Key, KeySource, NoKey};
-use crate::domain::clean_to;
+use super::oauth_claims::{ScopeForm, is_of_another_kind};
+use super::oauth_discovery::KeysAt;
+use super::oauth_options::{ISSUER, OAuthOptions, is_name};
 use crate::guard::Scope;
 
 /// The largest token that is looked at.
 const LARGEST: usize = 8 * 1024;
 /// How far the issuer's clock and ours may be apart, in seconds.
 const LEEWAY: u64 = 60;
-/// How long a subject or a tenant's name may be, in characters.
-const LONGEST_NAME: usize = 200;
+/// How often, at most, the operator is told that tokens name no scope of ours.
+const TOLD_PAUSE: Duration = Duration::from_secs(60);
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
-const ISSUER: &str = "--oauth-issuer";
-const ISSUER_EXAMPLE: &str = "https://login.example.com";
 const NO_ISSUERS: Denied = Denied::Invalid("not a token of the issuer");
-
-/// What the verification is told.
-#[derive(Debug, Clone)]
-pub struct OAuthOptions {
-    /// Who issues the tokens: `iss`, character by character. https, or http on a loopback host.
-    pub issuer: String,
-    /// Ourselves, as tokens name us in `aud`. https, or http on a loopback host; no query.
-    pub audience: Url,
-    /// Where the issuer's keys are. https, or http on a loopback host.
-    pub jwks_url: Url,
-    /// The claim that names the tenant; without it everybody is of the tenant `default`.
-    pub tenant_claim: Option<String>,
-    /// From the values of that claim to tenants. Where it is empty, the value is the tenant's name.
-    pub tenants: BTreeMap<String, String>,
-    /// A further root certificate for the way to the keys, PEM.
-    pub ca_pem: Option<Vec<u8>>,
-}
 
 /// Whom a token stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,13 +63,18 @@ impl From<NoKey> for Denied {
 /// Verifies the access tokens of one issuer.
 pub struct OAuth {
     issuer: String,
-    /// What `aud` may say: ourselves, and for an address without a path the same with a slash.
+    /// What `aud` may say.
     audiences: Vec<String>,
+    /// Ourselves as clients reach us: RFC 9728 `resource`.
+    resource: String,
     metadata_path: String,
     metadata_url: String,
+    scope_form: ScopeForm,
     tenant_claim: Option<String>,
     tenants: BTreeMap<String, String>,
     keys: Arc<KeySource>,
+    /// When the operator was last told that a token names no scope of ours.
+    told: Mutex<Option<Instant>>,
 }
 
 impl fmt::Debug for OAuth {
@@ -96,33 +86,28 @@ impl fmt::Debug for OAuth {
 impl OAuth {
     /// Checks the options; nothing is fetched yet. The error names the option that is wrong.
     pub fn new(options: OAuthOptions) -> Result<Self, String> {
-        check_issuer(&options.issuer)?;
-        let audience = &options.audience;
-        check_url("--oauth-audience", audience, "https://mcp.example.com/mcp")?;
-        if audience.query().is_some() {
-            return Err(refusal("--oauth-audience", "it must not hold ?", "https://mcp.example.com/mcp"));
-        }
-        check_url("--oauth-jwks-url", &options.jwks_url, "https://login.example.com/.well-known/jwks.json")?;
-        check_tenants(options.tenant_claim.as_deref(), &options.tenants)?;
-
-        // The parser gives an address without a path a slash, which the operator may not have written.
-        let (audiences, path) = match audience.as_str().strip_suffix('/') {
-            Some(bare) if audience.path() == "/" => (vec![bare.to_owned(), audience.as_str().to_owned()], ""),
-            _ => (vec![audience.as_str().to_owned()], audience.path()),
-        };
-        let metadata_path = format!("{WELL_KNOWN}{path}");
-        let metadata_url = format!("{}{metadata_path}", audience.origin().ascii_serialization());
-        let keys = KeySource::new(options.jwks_url, options.ca_pem.as_deref()).map_err(|why| {
+        options.check()?;
+        let url = &options.public_url;
+        // The parser gives an address without a path a slash, which nobody has written.
+        let path = if url.path() == "/" { "" } else { url.path() };
+        let origin = url.origin().ascii_serialization();
+        let (resource, metadata_path) = (format!("{origin}{path}"), format!("{WELL_KNOWN}{path}"));
+        let written = if options.audiences.is_empty() { vec![resource.clone()] } else { options.audiences };
+        let at = options.jwks_url.map_or_else(|| KeysAt::Discovered(options.issuer.clone()), KeysAt::Url);
+        let keys = KeySource::new(at, options.ca_pem.as_deref()).map_err(|why| {
             format!("The keys of {ISSUER} cannot be fetched with the certificates of --ca-file: {why}.")
         })?;
         Ok(Self {
             issuer: options.issuer,
-            audiences,
+            audiences: written.into_iter().flat_map(with_and_without_slash).collect(),
+            resource,
+            metadata_url: format!("{origin}{metadata_path}"),
             metadata_path,
-            metadata_url,
+            scope_form: ScopeForm::new(options.scope_claims, options.scope_prefix),
             tenant_claim: options.tenant_claim,
             tenants: options.tenants,
             keys: Arc::new(keys),
+            told: Mutex::default(),
         })
     }
 
@@ -130,15 +115,15 @@ impl OAuth {
     pub async fn verify(&self, token: &str) -> Result<Identity, Denied> {
         let header = Header::read(token)?;
         let key = self.keys.find(header.kid.as_deref(), header.algorithm).await?;
-        self.identify(&claims(token, &key)?)
+        self.identify(&claims(token, header.algorithm, &key)?)
     }
 
-    /// The description of this resource for clients (RFC 9728).
-    pub fn metadata(&self) -> Value {
+    /// The description of this resource for clients (RFC 9728). `scopes` are those it has a use for.
+    pub fn metadata(&self, scopes: &BTreeSet<Scope>) -> Value {
         json!({
-            "resource": self.audiences.first(),
+            "resource": self.resource,
             "authorization_servers": [self.issuer],
-            "scopes_supported": Scope::ALL.map(Scope::as_str),
+            "scopes_supported": scopes.iter().map(|scope| self.scope_name(*scope)).collect::<Vec<_>>(),
             "bearer_methods_supported": ["header"],
             "resource_name": "Truedy telephony",
         })
@@ -147,6 +132,17 @@ impl OAuth {
     /// Where clients find that description.
     pub fn metadata_url(&self) -> &str {
         &self.metadata_url
+    }
+
+    /// A scope as the issuer is asked for it.
+    pub(super) fn scope_name(&self, scope: Scope) -> String {
+        self.scope_form.name(scope)
+    }
+
+    /// Whose tokens are accepted, and how clients learn that: a line for the operator.
+    pub(super) fn line(&self) -> String {
+        let (issuer, audiences, at) = (&self.issuer, self.audiences.join(" or "), &self.metadata_url);
+        format!("access tokens of {issuer} for {audiences} open it; clients learn that at {at}")
     }
 
     /// The path of that address.
@@ -169,9 +165,30 @@ impl OAuth {
         if !for_us {
             return Err(Denied::Invalid("wrong audience"));
         }
+        if is_of_another_kind(claims) {
+            return Err(Denied::Invalid("not an access token"));
+        }
         let subject = text("sub").filter(|subject| is_name(subject)).ok_or(Denied::Invalid("no subject"))?;
         let tenant = self.tenant(claims).ok_or(Denied::Invalid("no tenant"))?;
-        Ok(Identity { tenant, principal: format!("oauth:{subject}"), scopes: scopes(claims) })
+        let scopes = self.scope_form.read(claims);
+        if scopes.is_empty() {
+            self.tell_operator(claims);
+        }
+        Ok(Identity { tenant, principal: format!("oauth:{subject}"), scopes })
+    }
+
+    /// A token without a scope of ours opens nothing, which its holder cannot mend. Nothing of the token is shown.
+    fn tell_operator(&self, claims: &Map<String, Value>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= TOLD_PAUSE) {
+            *told = Some(Instant::now());
+            let advice = self.scope_form.advice(claims);
+            let advice = advice.as_deref().unwrap_or("the issuer must grant some, such as numbers:read");
+            tracing::warn!(
+                advice,
+                "a token of the issuer is good and names no scope of this server, so it opens nothing"
+            );
+        }
     }
 
     fn tenant(&self, claims: &Map<String, Value>) -> Option<String> {
@@ -221,7 +238,9 @@ impl Header {
         }
         let algorithm = match text("alg")?.as_deref() {
             Some("RS256") => Algorithm::RS256,
+            Some("PS256") => Algorithm::PS256,
             Some("ES256") => Algorithm::ES256,
+            Some("ES384") => Algorithm::ES384,
             Some("EdDSA") => Algorithm::EdDSA,
             _ => return Err(Denied::Invalid("algorithm not accepted")),
         };
@@ -229,10 +248,9 @@ impl Header {
     }
 }
 
-/// The claims of a token that this key signed and whose time it is.
-fn claims(token: &str, key: &Key) -> Result<Map<String, Value>, Denied> {
-    // The algorithm is the key's: what the token says was only used to find the key.
-    let mut validation = Validation::new(key.algorithm);
+/// The claims of a token that this key signed and whose time it is. The key is one for this algorithm.
+fn claims(token: &str, algorithm: Algorithm, key: &Key) -> Result<Map<String, Value>, Denied> {
+    let mut validation = Validation::new(algorithm);
     validation.leeway = LEEWAY;
     validation.validate_nbf = true;
     // Issuer and audience are compared by `identify`: the crate skips either where the claim is absent.
@@ -248,82 +266,14 @@ fn claims(token: &str, key: &Key) -> Result<Map<String, Value>, Denied> {
     })
 }
 
-/// The scopes among those we know, from `scope` (RFC 9068) or `scp`, as some issuers have it.
-fn scopes(claims: &Map<String, Value>) -> BTreeSet<Scope> {
-    let words = |value: &Value| -> Vec<String> {
-        match value {
-            Value::String(text) => text.split(' ').map(str::to_owned).collect(),
-            Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            _ => Vec::new(),
-        }
-    };
-    let given = claims.get("scope").filter(|scope| scope.is_string()).or_else(|| claims.get("scp"));
-    given.map(words).unwrap_or_default().iter().filter_map(|word| Scope::parse(word)).collect()
-}
-
-/// Whether a text can name a subject or a tenant in journals and logs: what is shown of it is all of it.
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().count() <= LONGEST_NAME && clean_to(text, LONGEST_NAME) == text
-}
-
-fn refusal(option: &str, why: &str, example: &str) -> String {
-    format!("{option} cannot be used: {why}, for example {example}.")
-}
-
-fn check_issuer(issuer: &str) -> Result<(), String> {
-    let bad = |why: &str| Err(refusal(ISSUER, why, ISSUER_EXAMPLE));
-    // The parser would forgive these, and then no token's `iss` is equal.
-    if issuer.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return bad("it holds white space");
+/// An address without a path is the same with a slash; any other text is what it is.
+fn with_and_without_slash(audience: String) -> Vec<String> {
+    let is_http = |url: Url| matches!(url.scheme(), "http" | "https") && url.path() == "/";
+    if !Url::parse(&audience).is_ok_and(is_http) || audience.contains(['?', '#']) {
+        return vec![audience];
     }
-    let Some(url) = Url::parse(issuer).ok().filter(|_| issuer.contains("://")) else {
-        return bad("it is not a URL");
-    };
-    check_url(ISSUER, &url, ISSUER_EXAMPLE)?;
-    if url.query().is_some() {
-        return bad("it must not hold ?");
-    }
-    Ok(())
-}
-
-/// https, or http where nobody is on the way; nothing in it that does not belong into an address.
-fn check_url(option: &str, url: &Url, example: &str) -> Result<(), String> {
-    let bad = |why: &str| Err(refusal(option, why, example));
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => return bad("it has no host"),
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        "http" => {
-            return bad("http can be changed on its way; use https (http only for 127.0.0.1, [::1] or localhost)");
-        }
-        _ => return bad("only https works"),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return bad("it must not hold a user name or password");
-    }
-    if url.fragment().is_some() {
-        return bad("it must not hold #");
-    }
-    Ok(())
-}
-
-fn check_tenants(claim: Option<&str>, tenants: &BTreeMap<String, String>) -> Result<(), String> {
-    let bad =
-        |why: &str| Err(refusal("--oauth-tenant", why, "--oauth-tenant-claim org_id --oauth-tenant org_123=acme"));
-    match claim {
-        Some("") => return Err(refusal("--oauth-tenant-claim", "it is empty", "org_id")),
-        None if !tenants.is_empty() => return bad("no claim is named whose values it maps"),
-        _ => {}
-    }
-    if tenants.iter().any(|(value, tenant)| value.is_empty() || !is_name(tenant)) {
-        return bad("it is a value of the claim, =, and a tenant's name of 1 to 200 characters");
-    }
-    Ok(())
+    let bare = audience.strip_suffix('/').unwrap_or(&audience).to_owned();
+    vec![format!("{bare}/"), bare]
 }
 
 #[cfg(test)]
@@ -338,8 +288,11 @@ mod tests {
     fn options(issuer: &Issuer) -> OAuthOptions {
         OAuthOptions {
             issuer: issuer.url().to_owned(),
-            audience: Url::parse(AUDIENCE).unwrap(),
-            jwks_url: issuer.jwks_url(),
+            audiences: vec![AUDIENCE.to_owned()],
+            public_url: Url::parse(AUDIENCE).unwrap(),
+            jwks_url: Some(issuer.jwks_url()),
+            scope_claims: Vec::new(),
+            scope_prefix: None,
             tenant_claim: None,
             tenants: BTreeMap::new(),
             ca_pem: None,
@@ -370,8 +323,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_of_the_three_algorithms_is_accepted() {
-        for key in [issuer::Key::rsa("a"), issuer::Key::es256("b"), issuer::Key::ed25519("c")] {
+    async fn each_of_the_five_algorithms_is_accepted() {
+        use issuer::Key;
+        for key in [Key::rsa("a"), Key::ps256("b"), Key::es256("c"), Key::es384("d"), Key::ed25519("e")] {
             let algorithm = key.algorithm();
             let issuer = Issuer::with(key).await;
             let outcome = server(&issuer).verify(&issuer.token(json!({}))).await;
@@ -403,6 +357,26 @@ mod tests {
             let forged = issuer::Key::shared("a", public);
             let forged = issuer.token_with(json!({}), json!({}), &forged);
             assert_eq!(denied(&server, &forged).await, not_accepted);
+        }
+    }
+
+    #[tokio::test]
+    async fn under_a_key_that_everybody_can_sign_for_nothing_is_accepted() {
+        // The point of order one: with R the same point and S zero, the equation of RFC 8032 §5.1.7 holds for any message.
+        let mut one = [0; 32];
+        one[0] = 1;
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        let issuer = Issuer::with(issuer::Key::fixed("weak", one, signature)).await;
+        assert_eq!(denied(&server(&issuer), &issuer.token(json!({}))).await, Denied::Invalid("unknown key"));
+    }
+
+    #[tokio::test]
+    async fn what_is_for_the_client_to_read_opens_nothing() {
+        let issuer = Issuer::start().await;
+        for other in [json!({ "typ": "ID" }), json!({ "at_hash": "77QmUPtjPfzWtF2AnpK9RQ" })] {
+            let token = issuer.token(other.clone());
+            assert_eq!(denied(&server(&issuer), &token).await, Denied::Invalid("not an access token"), "{other}");
         }
     }
 
@@ -512,14 +486,34 @@ mod tests {
     async fn an_audience_without_a_path_goes_with_and_without_a_slash() {
         let issuer = Issuer::start().await;
         for written in ["https://mcp.example.com", "https://mcp.example.com/"] {
-            let audience = Url::parse(written).unwrap();
-            let server = OAuth::new(OAuthOptions { audience, ..options(&issuer) }).unwrap();
+            let audiences = vec![written.to_owned()];
+            let server = OAuth::new(OAuthOptions { audiences, ..options(&issuer) }).unwrap();
             for aud in ["https://mcp.example.com", "https://mcp.example.com/"] {
                 assert!(server.verify(&issuer.token(json!({ "aud": aud }))).await.is_ok(), "{written} {aud}");
             }
             let token = issuer.token(json!({ "aud": "https://mcp.example.com//" }));
             assert_eq!(denied(&server, &token).await, Denied::Invalid("wrong audience"));
         }
+    }
+
+    #[tokio::test]
+    async fn an_audience_is_any_text_and_one_of_several_and_without_one_it_is_our_address() {
+        let issuer = Issuer::start().await;
+        let with = |audiences: &[&str]| {
+            let audiences = audiences.iter().map(|&audience| audience.to_owned()).collect();
+            OAuth::new(OAuthOptions { audiences, ..options(&issuer) }).unwrap()
+        };
+        let several = ["api://truedy", "0a1b2c3d-1111-2222-3333-444455556666", "https://tenant.example.com/api/"];
+        let wrong = Denied::Invalid("wrong audience");
+        for one in several {
+            let token = issuer.token(json!({ "aud": one }));
+            assert!(with(&several).verify(&token).await.is_ok(), "{one}");
+            assert_eq!(denied(&with(&[]), &token).await, wrong, "{one}");
+            assert_eq!(denied(&with(&several), &issuer.token(json!({ "aud": one.to_uppercase() }))).await, wrong);
+            assert_eq!(denied(&with(&several), &issuer.token(json!({ "aud": &one[1..] }))).await, wrong);
+        }
+        assert_eq!(denied(&with(&several), &issuer.token(json!({}))).await, wrong, "our address is not among them");
+        assert!(with(&[]).verify(&issuer.token(json!({}))).await.is_ok());
     }
 
     #[tokio::test]
@@ -556,8 +550,8 @@ mod tests {
             (json!({ "scope": "", "scp": "numbers:purchase" }), &[]),
             (json!({ "scope": null }), &[]),
             (json!({ "scope": "NUMBERS:READ\tnumbers:read" }), &[]),
-            (json!({ "scope": ["numbers:read"], "scp": null }), &[]),
-            (json!({ "scope": ["numbers:purchase"], "scp": "numbers:read" }), &both[..1]),
+            (json!({ "scope": ["numbers:read"], "scp": null }), &both[..1]),
+            (json!({ "scope": ["numbers:read"], "scp": "numbers:purchase" }), &both[..1]),
             (json!({ "scope": 7, "scp": { "numbers:read": true } }), &[]),
         ] {
             assert_eq!(scopes_of(&server, &issuer.token(claims.clone())).await, expected, "{claims}");
@@ -670,32 +664,35 @@ mod tests {
     #[tokio::test]
     async fn without_the_keys_nothing_is_accepted() {
         let issuer = Issuer::start().await;
-        issuer.answer(Answer::Status(500, std::time::Duration::ZERO));
+        issuer.answer(Answer::Status(500, Duration::ZERO));
         assert_eq!(denied(&server(&issuer), &issuer.token(json!({}))).await, Denied::Unavailable);
     }
 
     #[tokio::test]
     async fn the_metadata_say_where_tokens_come_from_and_what_for() {
         let issuer = Issuer::start().await;
-        let at = |audience: &str| {
-            let audience = Url::parse(audience).unwrap();
-            OAuth::new(OAuthOptions { audience, ..options(&issuer) }).unwrap()
+        let at = |url: &str| {
+            let public_url = Url::parse(url).unwrap();
+            OAuth::new(OAuthOptions { public_url, ..options(&issuer) }).unwrap()
         };
-        let metadata = at(AUDIENCE).metadata();
+        let useful = [Scope::NumbersRead, Scope::NumbersRelease].into();
+        let metadata = at(AUDIENCE).metadata(&useful);
         assert_eq!(metadata["resource"], AUDIENCE);
         assert_eq!(metadata["authorization_servers"], json!([issuer.url()]));
         assert_eq!(metadata["bearer_methods_supported"], json!(["header"]));
-        let scopes = metadata["scopes_supported"].as_array().unwrap();
-        assert!(scopes.len() == 6 && scopes.contains(&json!("numbers:release")), "{scopes:?}");
-        assert_eq!(at("https://mcp.example.com").metadata()["resource"], "https://mcp.example.com");
-        for (audience, url) in [
+        assert_eq!(metadata["scopes_supported"], json!(["numbers:read", "numbers:release"]));
+        let prefixed = OAuthOptions { scope_prefix: Some("api://t/".to_owned()), ..options(&issuer) };
+        let metadata = OAuth::new(prefixed).unwrap().metadata(&useful);
+        assert_eq!(metadata["scopes_supported"], json!(["api://t/numbers:read", "api://t/numbers:release"]));
+        assert_eq!(at("https://mcp.example.com").metadata(&useful)["resource"], "https://mcp.example.com");
+        for (public, url) in [
             (AUDIENCE, "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"),
             ("https://mcp.example.com", "https://mcp.example.com/.well-known/oauth-protected-resource"),
             ("https://mcp.example.com/", "https://mcp.example.com/.well-known/oauth-protected-resource"),
             ("https://m.example.com:8443/a/b/", "https://m.example.com:8443/.well-known/oauth-protected-resource/a/b/"),
             ("http://[::1]:80/mcp", "http://[::1]/.well-known/oauth-protected-resource/mcp"),
         ] {
-            assert_eq!(at(audience).metadata_url(), url);
+            assert_eq!(at(public).metadata_url(), url);
         }
     }
 
@@ -727,12 +724,21 @@ mod tests {
             "https://mcp.example.com/mcp#a",
             "urn:mcp",
         ] {
-            wrong.push(("--oauth-audience", OAuthOptions { audience: url(bad), ..good.clone() }));
+            wrong.push(("--public-url", OAuthOptions { public_url: url(bad), ..good.clone() }));
+        }
+        for bad in ["", " ", "a b", "a\nb", "https://user:hunter2@mcp.example.com/mcp", &"a".repeat(501)] {
+            wrong.push(("--oauth-audience", OAuthOptions { audiences: vec![bad.to_owned()], ..good.clone() }));
+        }
+        for bad in ["", "a b"] {
+            wrong.push(("--oauth-scope-claim", OAuthOptions { scope_claims: vec![bad.to_owned()], ..good.clone() }));
+        }
+        for bad in ["", "a b", "a\"b", "a\\b", "é", "a\r\nx: y"] {
+            wrong.push(("--oauth-scope-prefix", OAuthOptions { scope_prefix: Some(bad.to_owned()), ..good.clone() }));
         }
         for bad in
             ["http://login.example.com/keys", "file:///keys", "https://:hunter2@login.example.com/keys", "https://a/#"]
         {
-            wrong.push(("--oauth-jwks-url", OAuthOptions { jwks_url: url(bad), ..good.clone() }));
+            wrong.push(("--oauth-jwks-url", OAuthOptions { jwks_url: Some(url(bad)), ..good.clone() }));
         }
         for bad in [("", "acme"), ("o-1", ""), ("o-1", "a\u{7}")] {
             let tenants = BTreeMap::from([(bad.0.to_owned(), bad.1.to_owned())]);
@@ -748,10 +754,10 @@ mod tests {
             assert!(said.contains("for example") && said.ends_with('.') && !said.contains("hunter2"), "{said}");
         }
         for fine in ["http://localhost:1/keys", "http://[::1]:1/keys", "https://login.example.com/keys?policy=a"] {
-            assert!(OAuth::new(OAuthOptions { jwks_url: url(fine), ..good.clone() }).is_ok(), "{fine}");
+            assert!(OAuth::new(OAuthOptions { jwks_url: Some(url(fine)), ..good.clone() }).is_ok(), "{fine}");
         }
         let ca_pem = Some(b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n".to_vec());
-        let no_pem = OAuthOptions { jwks_url: url("https://login.example.com/keys"), ca_pem, ..good };
+        let no_pem = OAuthOptions { jwks_url: Some(url("https://login.example.com/keys")), ca_pem, ..good };
         assert!(OAuth::new(no_pem).unwrap_err().contains("--ca-file"));
     }
 

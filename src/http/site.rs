@@ -26,7 +26,7 @@ use super::landing::Landing;
 use super::life::Life;
 use crate::guard::Scope;
 use crate::mcp::wire::{Body, INVALID_REQUEST, PARSE_ERROR, busy, empty, error, json_answer, keeping, refusal, with};
-use crate::mcp::{CameIn, LegacySse, Principal, Streamable};
+use crate::mcp::{CameIn, Catalog, LegacySse, Principal, Streamable};
 
 const MCP: &str = "/mcp";
 const SSE: &str = "/sse";
@@ -195,14 +195,15 @@ impl Site {
     /// What needs no token: nothing of it is anybody's.
     fn open_to_all(&self, head: &Parts, path: &str) -> Option<Response<Body>> {
         let reads = matches!(head.method, Method::GET | Method::HEAD);
-        let metadata = self.door.oauth().filter(|oauth| path == METADATA || path == oauth.metadata_path());
+        let metadata = if path.starts_with(METADATA) { self.door.metadata() } else { None };
+        let metadata = metadata.filter(|(at, _)| path == METADATA || path == *at).map(|(_, metadata)| metadata);
         match (path, metadata) {
             ("/" | "/favicon.ico", _) | (_, Some(_)) if !reads => {
                 Some(with(refusal(StatusCode::METHOD_NOT_ALLOWED, "Only GET works here."), ALLOW, "GET, HEAD"))
             }
             ("/", _) => Some(self.landing.answer(&head.headers, self.life.is_open(), self.legacy_sse.is_some())),
             ("/favicon.ico", _) => Some(empty(StatusCode::NO_CONTENT)),
-            (_, Some(oauth)) => Some(json_answer(StatusCode::OK, &oauth.metadata())),
+            (_, Some(metadata)) => Some(json_answer(StatusCode::OK, &metadata)),
             _ => None,
         }
     }
@@ -308,12 +309,20 @@ impl Site {
             }
         })?;
         let needed = envelope.tool().and_then(|tool| self.scopes.get(tool).copied());
-        match needed.filter(|scope| !principal.rights.scopes.contains(scope)) {
+        let has = &principal.rights.scopes;
+        // A login for what the operator's policy refuses anyway would be in vain: that is said where the policy is.
+        let is_useful = |scope: &Scope| Catalog::useful_scopes(&principal.tenant.service.policy).contains(scope);
+        match needed.filter(|scope| !has.contains(scope)).filter(is_useful) {
             None => Ok(envelope),
             Some(scope) => {
-                let why = format!("Nothing was done. This needs the scope {scope}, which the token does not have.");
+                let names: Vec<&str> = has.iter().map(|scope| scope.as_str()).collect();
+                let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                let why = format!(
+                    "Nothing was done. This needs the scope {scope}, which the token does not have; it has {names}."
+                );
                 let code = i64::from(StatusCode::FORBIDDEN.as_u16());
-                Err(self.door.step_up(error(StatusCode::FORBIDDEN, code, &why, envelope.id()), scope))
+                let all = has.iter().copied().chain([scope]).collect();
+                Err(self.door.step_up(error(StatusCode::FORBIDDEN, code, &why, envelope.id()), &all))
             }
         }
     }

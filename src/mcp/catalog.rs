@@ -1,7 +1,7 @@
 //! The catalogue: every tool as clients see it, and the way to call it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rmcp::model::{MetaObject, Tool as ToolCard, ToolAnnotations};
@@ -96,6 +96,13 @@ impl Catalog {
         scopes.0
     }
 
+    /// The scopes that callers of somebody under this policy have a use for. No schema is derived either.
+    pub fn useful_scopes(policy: &Policy) -> BTreeSet<Scope> {
+        let mut useful = UsefulScopes { policy, scopes: BTreeSet::new() };
+        visit(&mut useful);
+        useful.scopes
+    }
+
     /// All of them.
     pub fn entries(&self) -> &[Entry] {
         &self.tools
@@ -157,6 +164,31 @@ impl Visitor for Scopes {
         if T::NAME == picker::BUYS {
             self.0.insert(picker::NAME, T::SCOPE);
         }
+    }
+}
+
+struct UsefulScopes<'a> {
+    policy: &'a Policy,
+    scopes: BTreeSet<Scope>,
+}
+
+impl UsefulScopes<'_> {
+    fn tool<T: Tool>(&mut self) {
+        // What may be done no time at all is listed, so that its refusal says why; nobody need log in for it.
+        let is_capped = self.policy.caps.of(T::NAME).is_some_and(|(_, cap)| cap.most() == Some(0));
+        if self.policy.offers(T::NAME, T::EFFECT.reads()) && !is_capped {
+            self.scopes.insert(T::SCOPE);
+        }
+    }
+}
+
+impl Visitor for UsefulScopes<'_> {
+    fn read<T: Read>(&mut self) {
+        self.tool::<T>();
+    }
+
+    fn change<T: Change>(&mut self) {
+        self.tool::<T>();
     }
 }
 

@@ -1,5 +1,6 @@
 //! An OAuth issuer of the tests' own: it serves its keys on loopback and signs any token that is asked for, right or wrong.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,12 +9,12 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512,
-    RSA_PSS_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+    RSA_PKCS1_SHA256, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RsaKeyPair,
 };
 use axum::Router;
-use axum::http::StatusCode;
 use axum::http::header::LOCATION;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine as _;
@@ -34,10 +35,17 @@ pub(crate) struct Key {
 
 enum Kind {
     Rsa(Box<RsaKeyPair>),
+    Ps256(Box<RsaKeyPair>),
     Es256(EcdsaKeyPair),
+    Es384(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
     /// One key to sign and to verify, as HS256 has it.
     Shared(Vec<u8>),
+    /// These bytes, whatever is signed, under this public key.
+    Fixed {
+        public: [u8; 32],
+        signature: [u8; 64],
+    },
     /// No signature at all.
     Nothing,
 }
@@ -46,6 +54,21 @@ impl Key {
     /// A new RSA key of 2048 bits.
     pub(crate) fn rsa(id: &str) -> Self {
         Self::of(id, Kind::Rsa(Box::new(RsaKeyPair::generate(KeySize::Rsa2048).unwrap())))
+    }
+
+    /// A new RSA key of 2048 bits that signs by PSS.
+    pub(crate) fn ps256(id: &str) -> Self {
+        Self::of(id, Kind::Ps256(Box::new(RsaKeyPair::generate(KeySize::Rsa2048).unwrap())))
+    }
+
+    /// A new key on the curve P-384.
+    pub(crate) fn es384(id: &str) -> Self {
+        Self::of(id, Kind::Es384(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap()))
+    }
+
+    /// An Ed25519 key that nobody need have: this signature for every message.
+    pub(crate) fn fixed(id: &str, public: [u8; 32], signature: [u8; 64]) -> Self {
+        Self::of(id, Kind::Fixed { public, signature })
     }
 
     /// A new key on the curve P-256.
@@ -76,8 +99,10 @@ impl Key {
     pub(crate) fn algorithm(&self) -> &'static str {
         match self.kind {
             Kind::Rsa(_) => "RS256",
+            Kind::Ps256(_) => "PS256",
             Kind::Es256(_) => "ES256",
-            Kind::Ed25519(_) => "EdDSA",
+            Kind::Es384(_) => "ES384",
+            Kind::Ed25519(_) | Kind::Fixed { .. } => "EdDSA",
             Kind::Shared(_) => "HS256",
             Kind::Nothing => "none",
         }
@@ -86,7 +111,7 @@ impl Key {
     /// The public half, as an issuer publishes it.
     pub(crate) fn jwk(&self) -> Value {
         let mut jwk = match &self.kind {
-            Kind::Rsa(pair) => {
+            Kind::Rsa(pair) | Kind::Ps256(pair) => {
                 let public = pair.public_key();
                 let modulus = public.modulus().big_endian_without_leading_zero();
                 let exponent = public.exponent().big_endian_without_leading_zero();
@@ -96,9 +121,14 @@ impl Key {
                 let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
                 json!({ "kty": "EC", "crv": "P-256", "x": base64url(x), "y": base64url(y) })
             }
+            Kind::Es384(pair) => {
+                let (x, y) = pair.public_key().as_ref()[1..].split_at(48);
+                json!({ "kty": "EC", "crv": "P-384", "x": base64url(x), "y": base64url(y) })
+            }
             Kind::Ed25519(pair) => {
                 json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(pair.public_key().as_ref()) })
             }
+            Kind::Fixed { public, .. } => json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(public) }),
             Kind::Shared(secret) => json!({ "kty": "oct", "k": base64url(secret) }),
             Kind::Nothing => json!({ "kty": "none" }),
         };
@@ -110,7 +140,7 @@ impl Key {
     fn sign(&self, algorithm: &str, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match &self.kind {
-            Kind::Rsa(pair) => {
+            Kind::Rsa(pair) | Kind::Ps256(pair) => {
                 let encoding: &'static dyn aws_lc_rs::signature::RsaEncoding = match algorithm {
                     "RS512" => &RSA_PKCS1_SHA512,
                     "PS256" => &RSA_PSS_SHA256,
@@ -120,7 +150,8 @@ impl Key {
                 pair.sign(encoding, &random, message, &mut signature).unwrap();
                 signature
             }
-            Kind::Es256(pair) => pair.sign(&random, message).unwrap().as_ref().to_vec(),
+            Kind::Es256(pair) | Kind::Es384(pair) => pair.sign(&random, message).unwrap().as_ref().to_vec(),
+            Kind::Fixed { signature, .. } => signature.to_vec(),
             Kind::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
             Kind::Shared(secret) => hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message).as_ref().to_vec(),
             Kind::Nothing => Vec::new(),
@@ -149,6 +180,10 @@ struct Shelf {
     document: Mutex<Value>,
     answer: Mutex<Answer>,
     fetches: AtomicUsize,
+    /// What else is at which path.
+    pages: Mutex<HashMap<String, String>>,
+    /// The paths that were asked for beside the keys'.
+    asked: Mutex<Vec<String>>,
 }
 
 /// An issuer. It stops when it is dropped.
@@ -180,11 +215,14 @@ impl Issuer {
             document: Mutex::new(json!({ "keys": [key.jwk()] })),
             answer: Mutex::new(Answer::Keys),
             fetches: AtomicUsize::new(0),
+            pages: Mutex::default(),
+            asked: Mutex::default(),
         });
-        let (counted, plain) = (Arc::clone(&shelf), Arc::clone(&shelf));
+        let (counted, plain, others) = (Arc::clone(&shelf), Arc::clone(&shelf), Arc::clone(&shelf));
         let router = Router::new()
             .route("/keys", get(move || serve(Arc::clone(&counted))))
-            .route("/elsewhere", get(move || async move { document(&plain) }));
+            .route("/elsewhere", get(move || async move { document(&plain) }))
+            .fallback(move |uri: Uri| async move { page(&others, uri.path()) });
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, key: Mutex::new(Arc::new(key)), rotations: AtomicUsize::new(0), shelf, server }
     }
@@ -197,6 +235,26 @@ impl Issuer {
     /// Where its keys are.
     pub(crate) fn jwks_url(&self) -> Url {
         Url::parse(&format!("{}/keys", self.url)).unwrap()
+    }
+
+    /// What is at this path from now on, beside the keys.
+    pub(crate) fn put(&self, path: &str, text: &str) {
+        self.shelf.pages.lock().unwrap().insert(path.to_owned(), text.to_owned());
+    }
+
+    /// Its description of itself under this name, with this laid over.
+    pub(crate) fn description(&self, name: &str, over: Value) -> String {
+        let mut description = json!({
+            "issuer": name, "jwks_uri": self.jwks_url().as_str(), "authorization_endpoint": format!("{}/authorize", self.url),
+            "token_endpoint": format!("{}/token", self.url), "response_types_supported": ["code"],
+        });
+        lay_over(&mut description, &over);
+        description.to_string()
+    }
+
+    /// The paths that were asked for beside the keys', in order.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.shelf.asked.lock().unwrap().clone()
     }
 
     /// How often the keys were asked for.
@@ -272,6 +330,14 @@ fn lay_over(below: &mut Value, above: &Value) {
 
 fn document(shelf: &Shelf) -> Response {
     shelf.document.lock().unwrap().to_string().into_response()
+}
+
+fn page(shelf: &Shelf, path: &str) -> Response {
+    shelf.asked.lock().unwrap().push(path.to_owned());
+    match shelf.pages.lock().unwrap().get(path) {
+        Some(text) => text.clone().into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn serve(shelf: Arc<Shelf>) -> Response {

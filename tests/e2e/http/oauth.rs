@@ -21,7 +21,7 @@ async fn believing(issuer: &Issuer, upstream: &Upstream, arguments: &[&str]) -> 
 }
 
 fn challenge(error: &str) -> String {
-    format!("Bearer realm=\"truedy-mcp\"{error}, resource_metadata=\"{METADATA}\", scope=\"numbers:read\"")
+    format!("Bearer realm=\"truedy-mcp\"{error}, resource_metadata=\"{METADATA}\", scope=\"{ALL}\"")
 }
 
 async fn list(server: &Served, token: &str) -> Answer {
@@ -157,8 +157,8 @@ async fn a_token_that_is_wrong_in_any_way_is_refused_and_nothing_reaches_truedy(
 }
 
 #[tokio::test]
-async fn all_three_algorithms_open() {
-    for key in [Key::rsa("r"), Key::es256("e"), Key::ed25519("d")] {
+async fn all_five_algorithms_open() {
+    for key in [Key::rsa("r"), Key::ps256("p"), Key::es256("e"), Key::es384("f"), Key::ed25519("d")] {
         let (name, upstream) = (key.algorithm(), Upstream::start());
         let issuer = Issuer::with(key).await;
         let server = believing(&issuer, &upstream, &[]).await;
@@ -170,13 +170,18 @@ async fn all_three_algorithms_open() {
 async fn a_scope_that_a_token_lacks_is_asked_for_by_name() {
     let (issuer, upstream) = (Issuer::start().await, Upstream::start());
     let server = believing(&issuer, &upstream, &[]).await;
-    for scope in [json!("numbers:read"), json!("numbers:read numbers:purchases NUMBERS:PURCHASE *"), json!(null)] {
+    for (scope, asked) in [
+        (json!("numbers:read"), "numbers:read numbers:purchase"),
+        (json!("numbers:read numbers:purchases NUMBERS:PURCHASE *"), "numbers:read numbers:purchase"),
+        (json!("openid credentials:read numbers:read"), "numbers:read numbers:purchase credentials:read"),
+        (json!(null), ALL),
+    ] {
         let bearer = format!("Bearer {}", issuer.token(json!({ "scope": scope })));
         let arguments = json!({ "phone_number": "+14155550199", "confirm": true });
         let answer = server.call_with(&[("authorization", &bearer)], "purchase_number", arguments).await;
         assert_eq!(answer.status, 403, "{scope}: {answer:?}");
         let told = format!(
-            "Bearer realm=\"truedy-mcp\", error=\"insufficient_scope\", resource_metadata=\"{METADATA}\", scope=\"numbers:purchase\""
+            "Bearer realm=\"truedy-mcp\", error=\"insufficient_scope\", resource_metadata=\"{METADATA}\", scope=\"{asked}\""
         );
         assert_eq!(answer.header("www-authenticate"), Some(told.as_str()), "{scope}");
     }

@@ -140,7 +140,9 @@ async fn what_an_issuer_needs_is_asked_for() {
     let (issuer, audience, keys) =
         ("https://login.example.com", "https://mcp.example.com/mcp", "https://login.example.com/k");
     refused(&whole("http://login.example.com", audience, keys), &[], "--oauth-issuer cannot be used").await;
-    refused(&whole(issuer, "http://mcp.example.com/mcp", keys), &[], "--oauth-audience cannot be used").await;
+    refused(&whole(issuer, "http://mcp.example.com/mcp", keys), &[], "--public-url cannot be used").await;
+    refused(&whole(issuer, "api://truedy", keys), &[], "--public-url https://mcp.example.com/mcp").await;
+    refused(&["--oauth-issuer", issuer], &[], "--public-url https://mcp.example.com/mcp").await;
     refused(&whole(issuer, audience, "http://login.example.com/k"), &[], "--oauth-jwks-url cannot be used").await;
     refused(&whole(issuer, audience, "https://user:hunter2@login.example.com/k"), &[], "--oauth-jwks-url").await;
     let mut mapped = whole(issuer, audience, keys).to_vec();
@@ -148,7 +150,7 @@ async fn what_an_issuer_needs_is_asked_for() {
     refused(&mapped, &[], "there is no tenant \"nobody\"").await;
     // In the form of the command line: more than a sentence, and the same exit code.
     for arguments in
-        [&whole(issuer, audience, keys)[..2], &whole(issuer, audience, keys)[..4], &whole(issuer, audience, keys)[2..]]
+        [&["--public-url", audience][..], &["--oauth-scope-claim", "scp"], &whole(issuer, audience, keys)[2..]]
     {
         let (code, said) = Served::refused(arguments, &[]).await;
         assert!(code == 2 && said.contains("--oauth"), "{said}");
