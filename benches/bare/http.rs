@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 use truedy_mcp::domain::CarrierProfiles;
 use truedy_mcp::guard::Policy;
-use truedy_mcp::http::{AllowedHost, Door, HttpServer, Listen, Setup};
+use truedy_mcp::http::{AllowedHost, Door, HttpServer, Listen, PublicPath, Setup};
 use truedy_mcp::journal::{Journal, Place};
 use truedy_mcp::mcp::{
     Bounds, Catalog, Crowd, KeyPages, Keys, Parts, Principal, Service, SessionMode, Streamable, Upstream,
@@ -143,7 +143,9 @@ pub(crate) async fn on_our_edge() -> Served<()> {
         streams,
         scopes: Default::default(),
         tenants: Vec::new(),
+        public_path: PublicPath::default(),
         max_connections: CONNECTIONS,
+        keep_alive: Duration::from_secs(95),
         drain: Duration::ZERO,
         admin: None,
     };

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use truedy_mcp::domain::{CarrierProfiles, Redactor};
 use truedy_mcp::guard::Policy;
-use truedy_mcp::http::{AllowedHost, AllowedOrigin, Door, HttpServer, Setup};
+use truedy_mcp::http::{AllowedHost, AllowedOrigin, Door, HttpServer, PublicPath, Setup};
 use truedy_mcp::journal::{Journal, Place};
 use truedy_mcp::mcp::{Bounds, Crowd, KeyPages, Keys, Parts, Principal, Service, SessionMode, Streamable, Upstream};
 
@@ -25,7 +25,7 @@ use server::Server;
 use table::Table;
 
 /// The suite opens more than a server for many gives to one caller.
-const SESSIONS: SessionMode = SessionMode::On { each: 64 };
+const SESSIONS: SessionMode = SessionMode::On { each: 64, idle: Duration::from_secs(3600) };
 const CONNECTIONS: usize = 256;
 
 #[tokio::main]
@@ -46,7 +46,9 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         streams,
         scopes: HashMap::new(),
         tenants: Vec::new(),
+        public_path: PublicPath::default(),
         max_connections: CONNECTIONS,
+        keep_alive: Duration::from_secs(95),
         drain: Duration::ZERO,
         admin: None,
     };

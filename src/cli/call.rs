@@ -107,17 +107,19 @@ fn exit_of(reply: &Reply) -> Exit {
 
 fn from_json(text: &str, entry: &Entry) -> Result<Map<String, Value>, ConfigError> {
     let given = if text == "-" {
-        let mut read = String::new();
+        let mut read = Vec::new();
         std::io::stdin()
             .lock()
             .take(1024 * 1024)
-            .read_to_string(&mut read)
+            .read_to_end(&mut read)
             .map_err(|error| ConfigError(format!("Standard input could not be read: {error}.")))?;
-        read
+        String::from_utf8(read).map_err(|_| ConfigError("What stands on standard input is not UTF-8.".to_owned()))?
     } else {
         text.to_owned()
     };
-    let object = serde_json::from_str::<Map<String, Value>>(&given)
+    // Some editors and shells put a byte order mark in front.
+    let given = given.strip_prefix('\u{feff}').unwrap_or(&given);
+    let object = serde_json::from_str::<Map<String, Value>>(given)
         .map_err(|_| ConfigError("--json takes one JSON object, for example '{\"limit\": 5}'.".to_owned()))?;
     if text != "-" {
         refuse_secrets(object.keys().map(String::as_str), entry)?;

@@ -17,8 +17,8 @@ use crate::config::{ConfigError, Settings, expanded, path_setting, private_bytes
 use crate::domain::{Caller, Redactor, Secret};
 use crate::guard::Rights;
 use crate::http::{
-    AdminSetup, AllowedHost, AllowedOrigin, Certificates, Check, Door, FILE_LIMIT, HttpServer, Listen, Reader, Setup,
-    Tls, Tokens, Verifiers, fresh,
+    AdminSetup, AllowedHost, AllowedOrigin, Certificates, Check, Door, FILE_LIMIT, HttpServer, Listen, PublicPath, Reader,
+    Setup, Tls, Tokens, Verifiers, fresh,
 };
 use crate::journal::Place;
 use crate::mcp::{Catalog, LegacySse, Principal, Server, SessionMode, Streamable, Tenant};
@@ -73,9 +73,21 @@ pub struct HttpArgs {
     #[arg(long, env = "TRUEDY_MCP_SESSIONS", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
     pub sessions: bool,
 
-    /// Serve the transport of 2024-11-05 as well (GET /sse, POST /messages). Deprecated: for clients that know nothing newer.
-    #[arg(long, env = "TRUEDY_MCP_LEGACY_SSE", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
-    pub legacy_sse: bool,
+    /// Seconds a session may be silent before it is closed; a stream that its client holds open is not silence.
+    #[arg(long, value_name = "SECONDS", env = "TRUEDY_MCP_SESSION_IDLE_SECONDS", default_value = "3600", value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    pub session_idle_seconds: u64,
+
+    /// Serve the transport of 2024-11-05 as well (GET /sse, POST /messages), for clients that know nothing newer; deprecated. Without it, on where the server listens on this machine alone, without --behind-tls-proxy and as one replica.
+    #[arg(long, value_name = "on|off", env = "TRUEDY_MCP_LEGACY_SSE", num_args = 0..=1, default_missing_value = "on", value_parser = on_or_off)]
+    pub legacy_sse: Option<bool>,
+
+    /// The path in front of /mcp, /sse and /enter where clients reach this server, for example `/truedy` where a proxy serves https://example.com/truedy/mcp. The proxy may take it off or leave it.
+    #[arg(long, value_name = "PATH", env = "TRUEDY_MCP_PUBLIC_PATH")]
+    pub public_path: Option<PublicPath>,
+
+    /// Seconds a connection of a known caller stays open without a request; choose more than the proxy in front keeps its own. Anybody else's is closed after 10.
+    #[arg(long, value_name = "SECONDS", env = "TRUEDY_MCP_KEEP_ALIVE_SECONDS", default_value = "95", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub keep_alive_seconds: u64,
 
     /// Connections at a time; beyond that 503.
     #[arg(long, value_name = "N", env = "TRUEDY_MCP_MAX_CONNECTIONS", default_value = "2048", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -92,6 +104,15 @@ pub struct HttpArgs {
     /// Seconds it still serves after it was asked to end, though not ready any more; 5 without it, 1 on this machine alone.
     #[arg(long, value_name = "SECONDS", env = "TRUEDY_MCP_DRAIN_SECONDS", value_parser = clap::value_parser!(u64).range(0..=300))]
     pub drain_seconds: Option<u64>,
+}
+
+/// A switch; a variable may say it in the words of the other switches.
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Ok(true),
+        "off" | "false" | "no" | "0" => Ok(false),
+        _ => Err("on or off".to_owned()),
+    }
 }
 
 /// Where to listen; a path is read as every other setting that is one.
@@ -119,11 +140,12 @@ pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
     let tls = arguments.tls()?;
     let metrics = arguments.admin_listen.map(|listen| Ok::<_, ConfigError>((listen, recorder()?))).transpose()?;
     let what = what(settings, &tenants);
-    let runtime = open::runtime()?;
+    let runtime = open::runtime_for_many()?;
     let served = runtime.block_on(async {
         let streams = CancellationToken::new();
         let server = Server::shared();
-        let sessions = if arguments.sessions { SessionMode::ON } else { SessionMode::Off };
+        let idle = Duration::from_secs(arguments.session_idle_seconds);
+        let sessions = if arguments.sessions { SessionMode::on(idle) } else { SessionMode::Off };
         let https = tls.is_some() || arguments.behind_tls_proxy;
         let setup = Setup {
             listen: arguments.listen.clone(),
@@ -133,10 +155,12 @@ pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
             origins: arguments.origins(),
             door,
             streamable: Streamable::new(server.clone(), sessions, streams.clone()),
-            legacy_sse: arguments.legacy_sse.then(|| LegacySse::new(server, streams.clone())),
+            legacy_sse: arguments.serves_legacy_sse().then(|| LegacySse::new(server, streams.clone())),
             streams,
             scopes: Catalog::scopes(),
+            public_path: arguments.public_path.clone().unwrap_or_default(),
             max_connections: usize::try_from(arguments.max_connections).unwrap_or(usize::MAX),
+            keep_alive: Duration::from_secs(arguments.keep_alive_seconds),
             drain: Duration::from_secs(arguments.drain_seconds.unwrap_or_else(|| arguments.usual_drain())),
             admin: metrics.map(|(listen, metrics)| AdminSetup { listen, metrics, checks: checks(&tenants) }),
             tenants,
@@ -201,7 +225,7 @@ impl HttpArgs {
         if self.replicas > 1 && settings.state_key_file.is_none() {
             return refuse("More than one replica needs the same key for confirmations, or one would not know what another asked: use --state-key-file FILE.".to_owned());
         }
-        if self.replicas > 1 && self.legacy_sse {
+        if self.replicas > 1 && self.legacy_sse == Some(true) {
             return refuse("--legacy-sse keeps streams in one process, and a message may reach any replica: leave it out, or run one replica.".to_owned());
         }
         if self.replicas > 1 && self.sessions {
@@ -218,6 +242,12 @@ impl HttpArgs {
     fn origins(&self) -> Vec<AllowedOrigin> {
         let own = self.listen.is_local().then_some(AllowedOrigin::Loopback);
         self.allow_origin.iter().cloned().chain(own).collect()
+    }
+
+    /// Whether the transport of 2024-11-05 is served: without a word of the operator, on one's own machine.
+    fn serves_legacy_sse(&self) -> bool {
+        let own_machine = self.listen.is_local() && !self.behind_tls_proxy && self.replicas == 1;
+        self.legacy_sse.unwrap_or(own_machine)
     }
 
     fn usual_drain(&self) -> u64 {
@@ -304,7 +334,8 @@ impl HttpArgs {
         };
         complain(&format!("listening on {url}"));
         if self.behind_tls_proxy {
-            let names: Vec<String> = self.allow_host.iter().map(|host| format!("https://{host}/mcp")).collect();
+            let at = self.public_path.as_ref().map(ToString::to_string).unwrap_or_default();
+            let names: Vec<String> = self.allow_host.iter().map(|host| format!("https://{host}{at}/mcp")).collect();
             let names = if names.is_empty() { "its own name".to_owned() } else { names.join(", ") };
             complain(&format!("it speaks HTTP with the proxy in front of it; clients reach it by {names}"));
         }
@@ -312,8 +343,10 @@ impl HttpArgs {
         if let Some(address) = server.admin_at() {
             complain(&format!("admin endpoints on http://{address}: /livez, /readyz, /metrics"));
         }
-        if self.legacy_sse {
-            complain("the transport of 2024-11-05 is served at /sse; it is deprecated");
+        if self.serves_legacy_sse() {
+            complain(
+                "clients that know nothing newer than the transport of 2024-11-05 find it at /sse; it is deprecated",
+            );
         }
         if self.no_auth_loopback {
             complain("no token is needed (--no-auth-loopback): every program on this machine can call");

@@ -186,11 +186,47 @@ fn sandboxed(
     }))
 }
 
-/// The runtime every command runs on.
+/// The runtime of a command for one person.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, ConfigError> {
+    runtime_with(FOR_ONE)
+}
+
+/// The runtime of a server for many, which has all cores of the machine.
+pub(super) fn runtime_for_many() -> Result<tokio::runtime::Runtime, ConfigError> {
+    runtime_with(workers(std::thread::available_parallelism().ok()))
+}
+
+/// Threads of a program for one person: one may be busy while the other answers.
+const FOR_ONE: usize = 2;
+
+/// Threads of a server for many: one for each core, and never fewer than a program for one has.
+fn workers(cores: Option<std::num::NonZero<usize>>) -> usize {
+    cores.map_or(FOR_ONE, |cores| cores.get().max(FOR_ONE))
+}
+
+fn runtime_with(workers: usize) -> Result<tokio::runtime::Runtime, ConfigError> {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(workers)
         .enable_all()
         .build()
         .map_err(|error| ConfigError(format!("The program could not start its threads: {error}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZero;
+
+    use super::*;
+
+    #[test]
+    fn a_server_for_many_has_the_cores_of_the_machine_and_a_program_for_one_two_threads() {
+        for (cores, threads) in [(None, 2), (NonZero::new(1), 2), (NonZero::new(2), 2), (NonZero::new(64), 64)] {
+            assert_eq!(workers(cores), threads);
+        }
+        let count = |runtime: Result<tokio::runtime::Runtime, ConfigError>| {
+            runtime.map_or(0, |runtime| runtime.metrics().num_workers())
+        };
+        assert_eq!((count(runtime()), count(runtime_with(5))), (2, 5));
+        assert_eq!(count(runtime_for_many()), workers(std::thread::available_parallelism().ok()));
+    }
 }

@@ -1,13 +1,14 @@
 //! Several messages in one body, which 2025-03-26 and no later revision allows: each goes its own way, the answers come together.
 
 use bytes::Bytes;
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use serde_json::Value;
 
 use super::envelope::Envelope;
+use super::negotiate::{cannot_be_asked, message_of};
 use crate::mcp::wire::{Body, INVALID_REQUEST, PARSE_ERROR, empty, error, json_answer};
 use crate::mcp::{Principal, Streamable};
 
@@ -15,8 +16,6 @@ use crate::mcp::{Principal, Streamable};
 const WITH_BATCHES: &str = "2025-03-26";
 /// The most messages of one body.
 const MOST: usize = 32;
-/// The largest answer to one of them.
-const ANSWER: usize = 4 * 1024 * 1024;
 
 /// Whether a body holds several messages and may: of any other revision it is refused like whatever else is no message.
 pub(super) fn is_batch(headers: &HeaderMap, body: &[u8]) -> bool {
@@ -51,25 +50,18 @@ pub(super) async fn answer(
         let (id, method) = (envelope.id(), envelope.method.as_deref().map(str::to_owned));
         let mut head = head.clone();
         head.extensions.insert(principal.clone());
-        let request = Request::from_parts(head, Full::new(message.clone()));
+        let request = Request::from_parts(head.clone(), Full::new(message.clone()));
         let answer = streamable.answer(request, principal, method.as_deref(), id.clone()).await;
-        message_of(answer, id).await
+        let asked = |question: Value| -> BoxFuture<'_, ()> {
+            let cannot = Request::from_parts(head.clone(), Full::new(cannot_be_asked(&question)));
+            Box::pin(async move { drop(streamable.answer(cannot, principal, None, None).await) })
+        };
+        // What has no method is an answer itself.
+        message_of(answer, id.filter(|_| method.is_some()), asked).await
     });
     let answers: Vec<Value> = join_all(answering).await.into_iter().flatten().collect();
     // Notifications alone are not answered.
     if answers.is_empty() { empty(StatusCode::ACCEPTED) } else { json_answer(StatusCode::OK, &Value::Array(answers)) }
-}
-
-/// The one message that answers a request, whether it came alone or at the end of a stream.
-async fn message_of(answer: Response<Body>, id: Option<Value>) -> Option<Value> {
-    let bytes = Limited::new(answer.into_body(), ANSWER).collect().await.ok()?.to_bytes();
-    let alone = serde_json::from_slice::<Value>(&bytes).ok();
-    alone.or_else(|| {
-        let text = std::str::from_utf8(&bytes).ok()?;
-        let events = text.lines().filter_map(|line| line.strip_prefix("data:"));
-        let mut messages = events.filter_map(|data| serde_json::from_str::<Value>(data.trim()).ok());
-        messages.find(|message| message.get("id") == id.as_ref())
-    })
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::domain::Caller;
+use crate::mcp::readable;
 
 /// The longest body.
 pub(super) const LIMIT: usize = 256 * 1024;
@@ -106,6 +107,28 @@ impl Bodies {
     }
 }
 
+/// Why a body is not read that is packed in some way: unpacked it could be of any size.
+pub(super) fn is_packed(headers: &HeaderMap) -> Option<String> {
+    let codings =
+        headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut packed = codings.map(<[u8]>::trim_ascii).filter(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+    let coding = packed.find(|coding| !coding.is_empty())?;
+    let is_name = coding.len() <= 16 && coding.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+    let name = if is_name { String::from_utf8_lossy(coding) } else { "this".into() };
+    Some(format!("Content-Encoding {name} is not taken: send the body as it is, without Content-Encoding"))
+}
+
+/// The body as it can be read, or why it cannot be: in the wrong encoding it is no JSON, but that would not help anybody.
+pub(super) fn plain(body: Bytes) -> Result<Bytes, &'static str> {
+    if body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") || body.iter().take(4).any(|byte| *byte == 0) {
+        return Err("the body is not UTF-8; it looks like UTF-16 or UTF-32");
+    }
+    if std::str::from_utf8(&body).is_err() {
+        return Err("the body is not UTF-8");
+    }
+    Ok(readable(&body).map_or(body, Bytes::from))
+}
+
 /// Enlarges the part of a room that a body takes to so many shares.
 async fn enlarge(
     taken: &mut Option<OwnedSemaphorePermit>,
@@ -127,10 +150,37 @@ async fn enlarge(
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
     use http_body::Frame;
     use http_body_util::{Full, StreamBody};
 
     use super::*;
+
+    #[test]
+    fn a_body_in_another_encoding_is_told_so() {
+        let packed = |value: &'static [u8]| {
+            is_packed(&HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_bytes(value).unwrap())]))
+        };
+        for (coding, name) in [
+            (&b"gzip"[..], "gzip"),
+            (b"identity, br", "br"),
+            (b"x-gzip", "x-gzip"),
+            (b"<script>", "this"),
+            (b"\xff", "this"),
+        ] {
+            assert!(packed(coding).is_some_and(|why| why.starts_with(&format!("Content-Encoding {name} "))), "{name}");
+        }
+        assert_eq!((packed(b"identity"), packed(b""), is_packed(&HeaderMap::new())), (None, None, None));
+        for (body, why) in [
+            (&b"{\"a\":\"\xff\"}"[..], "the body is not UTF-8"),
+            (b"\xff\xfe{\0}\0", "the body is not UTF-8; it looks like UTF-16 or UTF-32"),
+            (b"{\0}\0", "the body is not UTF-8; it looks like UTF-16 or UTF-32"),
+        ] {
+            assert_eq!(plain(Bytes::from_static(body)), Err(why));
+        }
+        assert_eq!(plain(Bytes::from_static(b"\xef\xbb\xbf{}")), Ok(Bytes::from_static(b"{}")));
+        assert_eq!(plain(Bytes::from_static(b"{}")), Ok(Bytes::from_static(b"{}")));
+    }
 
     #[tokio::test]
     async fn a_body_has_a_limit_whatever_it_says_of_itself() {

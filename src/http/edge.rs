@@ -20,13 +20,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 use tokio_util::task::TaskTracker;
 
+use super::keep_alive::{Activity, Timed};
+pub(super) use super::keep_alive::{HEAD, Known};
 use super::life::{Life, Phase};
 use super::listen::{Listener, Stream};
 use super::tls::Tls;
 use crate::mcp::wire::Body;
 
-/// A head must have come after this time; an idle connection is closed after it, too.
-const HEAD: Duration = Duration::from_secs(10);
 /// A TLS handshake must be done after this time.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// What waits to be written must have gone out after this time; whoever reads a little now and then does not hold it longer.
@@ -58,6 +58,8 @@ pub(super) struct Edge<A> {
     pub(super) answers: Arc<A>,
     pub(super) life: Arc<Life>,
     pub(super) max_connections: usize,
+    /// How long a known caller's connection may be idle; that of anybody else, at most as long as a head may take.
+    pub(super) keep_alive: Duration,
 }
 
 impl<A: Answers> Edge<A> {
@@ -72,6 +74,7 @@ impl<A: Answers> Edge<A> {
             };
             let stream = match accepted {
                 Ok(stream) => stream,
+                Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(BREATH).await;
@@ -88,13 +91,14 @@ impl<A: Answers> Edge<A> {
                 continue;
             };
             let (answers, life, tls) = (Arc::clone(&self.answers), Arc::clone(&self.life), self.tls.clone());
+            let keep_alive = self.keep_alive;
             connections.spawn(async move {
                 let open = A::HAS_CLIENTS.then(Open::count);
                 match tls {
-                    None => converse(stream, answers, life).await,
+                    None => converse(stream, answers, life, keep_alive).await,
                     Some(tls) => {
                         if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
-                            converse(stream, answers, life).await;
+                            converse(stream, answers, life, keep_alive).await;
                         }
                     }
                 }
@@ -109,13 +113,26 @@ impl<A: Answers> Edge<A> {
     }
 }
 
+/// Whether a connection failed before it was accepted, which says nothing of the next.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
 /// Serves one connection to its end.
-async fn converse<A: Answers>(stream: impl AsyncRead + AsyncWrite + Unpin, answers: Arc<A>, life: Arc<Life>) {
-    let heard = Arc::clone(&life);
+async fn converse<A: Answers>(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    answers: Arc<A>,
+    life: Arc<Life>,
+    keep_alive: Duration,
+) {
+    let (heard, activity) = (Arc::clone(&life), Arc::<Activity>::default());
+    let stream = Timed::new(Patient::new(stream), Arc::clone(&activity), keep_alive);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (answers, life) = (Arc::clone(&answers), Arc::clone(&heard));
+        let (answers, life, activity) = (Arc::clone(&answers), Arc::clone(&heard), Arc::clone(&activity));
+        activity.begin();
         async move {
-            let mut answer = answers.answer(request).await;
+            let mut answer = activity.end_with(answers.answer(request).await);
             if !life.is_open() {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -124,10 +141,11 @@ async fn converse<A: Answers>(stream: impl AsyncRead + AsyncWrite + Unpin, answe
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        // The last resort: the time that counts is that of `Timed`, which tells a head from a rest.
+        .header_read_timeout(keep_alive + HEAD)
         .max_headers(MAX_HEADERS)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(Patient::new(stream)), service);
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
         // How it ended is the client's affair.
@@ -236,6 +254,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_concerns_all_connections_pauses_the_listener() {
+        for (kind, of_one) in [
+            (io::ErrorKind::ConnectionAborted, true),
+            (io::ErrorKind::ConnectionReset, true),
+            (io::ErrorKind::Interrupted, true),
+            (io::ErrorKind::OutOfMemory, false),
+            (io::ErrorKind::Other, false),
+        ] {
+            assert_eq!(is_of_one_connection(&kind.into()), of_one, "{kind}");
+        }
+        // Too many open files.
+        assert!(!is_of_one_connection(&io::Error::from_raw_os_error(24)));
+    }
 
     #[test]
     fn the_last_word_is_as_long_as_it_says() {

@@ -26,6 +26,9 @@ pub enum AllowedOrigin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotLetIn(pub(super) &'static str);
 
+/// Schemes whose pages have the origin `null`, or none.
+const NO_ORIGIN: [&str; 9] = ["about", "blob", "data", "file", "ftp", "javascript", "mailto", "ws", "wss"];
+
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 impl AllowedHost {
@@ -63,14 +66,20 @@ impl fmt::Display for AllowedHost {
 impl AllowedOrigin {
     /// An origin as an operator writes it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let expected =
-            "an origin: scheme, host and, unless it is the usual one, port, for example https://app.example.com";
-        let url = Url::parse(text).map_err(|_| expected.to_owned())?;
+        let expected = "an origin: scheme, host and, unless it is the usual one, port, for example https://app.example.com or chrome-extension://abcdefgh";
+        let bare = text.strip_suffix('/').unwrap_or(text);
         // A wildcard would be taken for a name that no page ever has.
-        let bare = matches!(url.scheme(), "http" | "https")
-            && !text.contains('*')
-            && url.origin().ascii_serialization() == text.trim_end_matches('/');
-        if bare { Ok(Self::Exact(url.origin().ascii_serialization())) } else { Err(expected.to_owned()) }
+        if bare.contains('*') {
+            return Err(format!("no wildcard: {expected}"));
+        }
+        let url = Url::parse(bare).map_err(|_| expected.to_owned())?;
+        let origin = match url.scheme() {
+            "http" | "https" => url.origin().ascii_serialization(),
+            // What a browser sends for the pages of an extension or a desktop program.
+            scheme if !NO_ORIGIN.contains(&scheme) => own_origin(bare).ok_or_else(|| expected.to_owned())?,
+            _ => return Err(expected.to_owned()),
+        };
+        if origin == bare { Ok(Self::Exact(origin)) } else { Err(expected.to_owned()) }
     }
 
     /// Whether it is named by the operator: only such an origin is told that it may read answers.
@@ -119,6 +128,19 @@ pub(super) fn check_origin<'a>(
     }
     let text = origin.to_str().map_err(|_| not_let_in)?;
     allowed.iter().find(|allowed| allowed.fits(text)).map(Some).ok_or(not_let_in)
+}
+
+/// An origin of a scheme that is no web address, as it stands: `chrome-extension://ID`, `app://name`, `tauri://localhost:1420`.
+fn own_origin(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let (host, port) = rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)));
+    let is_scheme = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let good = scheme.bytes().all(is_scheme)
+        && !host.is_empty()
+        && host.bytes().all(is_host)
+        && port.is_none_or(|port| port.parse::<u16>().is_ok());
+    good.then(|| text.to_owned())
 }
 
 /// Host and port of an authority, in small letters; `None` for anything but these two.
@@ -245,12 +267,36 @@ mod tests {
         ] {
             assert_eq!(origin(text, &exact), passes, "{text}");
         }
+        for own in [
+            "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+            "moz-extension://2b8c6c1e-0a9f-4f4e-9c1d-0d4c5a0f6b11",
+            "app://obsidian.md",
+            "app://-",
+            "vscode-webview://1a2b3c",
+            "tauri://localhost",
+            "capacitor://localhost:8100",
+        ] {
+            let allowed = [AllowedOrigin::parse(own).unwrap()];
+            assert!(origin(own, &allowed) && allowed[0].is_configured(), "{own}");
+            assert!(!origin(&format!("{own}x"), &allowed) && !origin("null", &allowed), "{own}");
+        }
         for bad in [
             "*",
             "null",
             "app.example.com",
             "https://app.example.com/path",
             "ftp://app.example.com",
+            "file://",
+            "file:///x",
+            "data://x",
+            "javascript://x",
+            "app://",
+            "app:x",
+            "app://x/path",
+            "app://a@b",
+            "app://x?y",
+            "app://x:99999",
+            "chrome-extension://*",
             "https://a@b.c",
             "https://*.b.c",
         ] {

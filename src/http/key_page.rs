@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::body::Bodies;
-use super::edge::{Answers, Edge};
+use super::edge::{Answers, Edge, HEAD};
 use super::host::{AllowedHost, NotLetIn, check_host};
 use super::html::{escaped, page, rules};
 use super::listen::{Listen, Listener};
@@ -272,8 +272,14 @@ pub async fn serve_pages(principal: Principal) -> Result<String, String> {
     let listener = Listener::bind(&listen).await.map_err(|error| format!("no port on loopback: {error}"))?;
     let at = listener.at(&listen);
     let answers = OnLoopback { key_page: KeyPage::default(), principal, hosts: AllowedHost::loopback() };
-    let edge =
-        Edge { listener, tls: None, answers: Arc::new(answers), life: Arc::default(), max_connections: CONNECTIONS };
+    let edge = Edge {
+        listener,
+        tls: None,
+        answers: Arc::new(answers),
+        life: Arc::default(),
+        max_connections: CONNECTIONS,
+        keep_alive: HEAD,
+    };
     tokio::spawn(edge.serve());
     Ok(format!("http://{at}"))
 }

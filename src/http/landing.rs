@@ -32,14 +32,15 @@ impl Landing {
         Self { https, policy, purchase }
     }
 
-    /// The page as it is now. The host was checked before: it is one of the server's own names.
-    pub(super) fn answer(&self, headers: &HeaderMap, ready: bool, legacy_sse: bool) -> Response<Body> {
+    /// The page as it is now. The host was checked before: it is one of the server's own names. `at` is the path in front of the
+    /// endpoints, where there is one.
+    pub(super) fn answer(&self, (headers, at): (&HeaderMap, &str), ready: bool, legacy_sse: bool) -> Response<Body> {
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let scheme = if self.https { "https" } else { "http" };
         let html = if legacy_sse { Cow::Borrowed(PAGE) } else { without(PAGE, "<!-- sse -->", "<!-- /sse -->") };
         let html = html
-            .replace("{{url}}", &escaped(&format!("{scheme}://{host}/mcp")))
-            .replace("{{sse}}", &escaped(&format!("{scheme}://{host}/sse")))
+            .replace("{{url}}", &escaped(&format!("{scheme}://{host}{at}/mcp")))
+            .replace("{{sse}}", &escaped(&format!("{scheme}://{host}{at}/sse")))
             .replace("{{purchase}}", &escaped(&self.purchase))
             .replace("{{version}}", env!("CARGO_PKG_VERSION"))
             .replace("{{health}}", if ready { "ready" } else { "draining" });

@@ -17,11 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::admin::{Admin, Check};
 use super::door::Door;
-use super::edge::{Answers, Edge};
+use super::edge::{Answers, Edge, HEAD};
 use super::host::{AllowedHost, AllowedOrigin};
 use super::landing::Landing;
 use super::life::{Life, Phase};
 use super::listen::{Listen, Listener};
+use super::public_path::PublicPath;
 use super::site::Site;
 use super::tls::Tls;
 use super::tokens::Tokens;
@@ -67,8 +68,12 @@ pub struct Setup {
     pub scopes: HashMap<&'static str, Scope>,
     /// Everybody who is served.
     pub tenants: Vec<Arc<Tenant>>,
+    /// What stands in front of its paths where clients reach it.
+    pub public_path: PublicPath,
     /// The most connections at a time.
     pub max_connections: usize,
+    /// How long a connection of a known caller stays open without a request.
+    pub keep_alive: Duration,
     /// How long it still serves after it was asked to end, so that whoever shares out the load can notice.
     pub drain: Duration,
     /// The admin endpoints.
@@ -126,9 +131,12 @@ impl HttpServer {
                 (false, Listen::Tcp(_)) => Some("http"),
                 (false, Listen::Unix(_)) => None,
             },
+            public_path: setup.public_path,
             life: Arc::clone(&life),
             bodies: Default::default(),
             calls: Default::default(),
+            cors: Default::default(),
+            said_http_1_0: Default::default(),
         });
         let (mut admin, mut admin_at, mut metrics) = (None, None, None);
         if let Some(wanted) = setup.admin {
@@ -153,6 +161,7 @@ impl HttpServer {
                 // It answers until the very end: whoever probes must see that there is an end.
                 life: Arc::default(),
                 max_connections: ADMIN_CONNECTIONS,
+                keep_alive: HEAD,
             });
         }
         let tls = setup.tls.map(Arc::new);
@@ -162,6 +171,7 @@ impl HttpServer {
             answers: Arc::clone(&site),
             life: Arc::clone(&life),
             max_connections: setup.max_connections,
+            keep_alive: setup.keep_alive,
         };
         let (tenants, streams, drain) = (setup.tenants, setup.streams, setup.drain);
         Ok(Self { at, admin_at, edge, admin, site, life, tls, tenants, streams, drain, metrics })

@@ -2,31 +2,36 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST,
-    ORIGIN, TRANSFER_ENCODING, VARY,
+    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
+use serde_json::Value;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::batch;
-use super::body::Bodies;
+use super::body::{Bodies, is_packed, plain};
+use super::cors::{Cors, readable_by};
 use super::door::Door;
+use super::edge::Known;
 use super::envelope::{Envelope, Unreadable};
 use super::host::{AllowedHost, AllowedOrigin, NotLetIn, check_host, check_origin};
 use super::key_page::{KeyPage, page_of, with_password_as_token};
 use super::landing::Landing;
 use super::life::Life;
+use super::negotiate::{cannot_be_asked, in_form, nobody};
+use super::public_path::PublicPath;
 use crate::guard::Scope;
 use crate::mcp::wire::{Body, INVALID_REQUEST, PARSE_ERROR, busy, empty, error, json_answer, keeping, refusal, with};
-use crate::mcp::{CameIn, Catalog, LegacySse, Principal, Streamable};
+use crate::mcp::{Accepts, CameIn, Catalog, LegacySse, Principal, Streamable};
 
 const MCP: &str = "/mcp";
 const SSE: &str = "/sse";
@@ -49,10 +54,6 @@ fn once() -> [HeaderName; 9] {
     [HOST, AUTHORIZATION, ORIGIN, CONTENT_TYPE, CONTENT_LENGTH, METHOD, NAME, REVISION, SESSION]
 }
 
-/// What a page of an allowed origin may send and read.
-const CORS_HEADERS: &str = "authorization, content-type, accept, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, x-mcp-readonly, x-mcp-tools";
-const CORS_EXPOSED: &str = "mcp-session-id, mcp-protocol-version, www-authenticate, retry-after";
-
 /// Everything that is served on one address.
 pub(super) struct Site {
     /// Who may come in.
@@ -73,12 +74,18 @@ pub(super) struct Site {
     pub(super) key_page: KeyPage,
     /// `https` or `http`, as browsers reach it; `None` where none can: it listens on a socket in the file system.
     pub(super) scheme: Option<&'static str>,
+    /// What stands in front of its paths where clients reach it.
+    pub(super) public_path: PublicPath,
     /// Whether it is still open.
     pub(super) life: Arc<Life>,
     /// Reads bodies.
     pub(super) bodies: Bodies,
     /// The calls whose answer has not gone out to its last byte.
     pub(super) calls: TaskTracker,
+    /// What pages may do.
+    pub(super) cors: Cors,
+    /// Whether the log says already that somebody speaks HTTP/1.0.
+    pub(super) said_http_1_0: AtomicBool,
 }
 
 impl Site {
@@ -88,12 +95,15 @@ impl Site {
         B: http_body::Body<Data = Bytes> + Unpin,
     {
         let (head, body) = request.into_parts();
-        let (place, method, begun) = (place(head.uri.path()), method(&head.method), Instant::now());
-        let answer = match self.check(&head) {
+        let path = endpoint(self.public_path.below(head.uri.path())).to_owned();
+        let (place, method, begun) = (place(&path), method(&head.method), Instant::now());
+        let old = head.version == Version::HTTP_10;
+        let mut answer = match self.check(&head, &path) {
+            Ok(Some(origin)) if head.method == Method::OPTIONS => self.cors.preflight(&head.headers, origin),
             Ok(origin) => {
                 let origin =
                     origin.filter(|origin| origin.is_configured()).and_then(|_| head.headers.get(ORIGIN).cloned());
-                let answer = self.answer_checked(head, body, origin.is_some()).await;
+                let answer = self.answer_checked(head, body, path).await;
                 match origin {
                     Some(origin) => readable_by(answer, origin),
                     None => answer,
@@ -101,21 +111,31 @@ impl Site {
             }
             Err(answer) => answer,
         };
+        if old {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         tracing::debug!(method, place, status = answer.status().as_u16(), time = ?begun.elapsed(), "answered");
         metrics::counter!("http_requests_total", "place" => place, "code" => code(answer.status())).increment(1);
         answer
     }
 
     /// What must hold of every request, whatever it asks for.
-    fn check(&self, head: &Parts) -> Result<Option<&AllowedOrigin>, Response<Body>> {
-        if head.version != Version::HTTP_11 {
-            let why = "HTTP/1.1 is needed; a proxy in front of this server must speak it";
+    fn check(&self, head: &Parts, path: &str) -> Result<Option<&AllowedOrigin>, Response<Body>> {
+        // HTTP/1.0, which some proxies speak, knows no stream that stays open.
+        let streams = matches!(path, MCP | SSE) && head.method == Method::GET;
+        if head.version != Version::HTTP_11 && (head.version != Version::HTTP_10 || streams) {
+            if !self.said_http_1_0.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "a stream was asked for by HTTP/1.0 and refused: a proxy in front of this server must speak HTTP/1.1, for nginx `proxy_http_version 1.1;`"
+                );
+            }
+            let why = "HTTP/1.1 is needed for this; a proxy in front of this server must speak it";
             return Err(refusal(StatusCode::HTTP_VERSION_NOT_SUPPORTED, why));
         }
         let forbidden = |NotLetIn(why): NotLetIn| refusal(StatusCode::FORBIDDEN, why);
         check_host(&head.headers, &head.uri, &self.hosts).map_err(forbidden)?;
         // A page of ours is posted by itself, and looks at that more closely.
-        let origin = match page_of(head.uri.path()) {
+        let origin = match page_of(path) {
             Some(_) => None,
             None => check_origin(&head.headers, &self.origins).map_err(forbidden)?,
         };
@@ -133,14 +153,10 @@ impl Site {
         Ok(origin)
     }
 
-    async fn answer_checked<B>(&self, head: Parts, body: B, cors: bool) -> Response<Body>
+    async fn answer_checked<B>(&self, head: Parts, body: B, path: String) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
-        let path = head.uri.path().to_owned();
-        if cors && head.method == Method::OPTIONS {
-            return preflight();
-        }
         if let Some(answer) = self.open_to_all(&head, &path) {
             return answer;
         }
@@ -149,19 +165,25 @@ impl Site {
         if let Some(id) = page_of(&path) {
             return keeping(self.page(&head, body, id).await, heard);
         }
+        // What is not there needs no token: clients look for an authorization server in several places.
+        match (path.as_str(), &self.legacy_sse) {
+            (MCP, _) | (SSE | MESSAGES, Some(_)) => {}
+            (SSE | MESSAGES, None) => {
+                let why = "The transport of 2024-11-05 is off; use /mcp, or start the server with --legacy-sse on.";
+                return refusal(StatusCode::NOT_FOUND, why);
+            }
+            _ => return refusal(StatusCode::NOT_FOUND, "There is nothing here; the MCP endpoint is /mcp."),
+        }
         let principal = match self.door.enter(&head.headers).await {
             Ok(principal) => narrowed(principal, &head.headers),
             Err(outside) => return outside,
         };
-        match (path.as_str(), &self.legacy_sse) {
-            (MCP, _) => self.call(head, body, principal, heard).await,
-            (SSE | MESSAGES, Some(sse)) => self.legacy(sse, head, body, principal).await,
-            (SSE | MESSAGES, None) => refusal(
-                StatusCode::NOT_FOUND,
-                "The transport of 2024-11-05 is off; use /mcp, or start the server with --legacy-sse.",
-            ),
-            _ => refusal(StatusCode::NOT_FOUND, "There is nothing here; the MCP endpoint is /mcp."),
-        }
+        let mut answer = match &self.legacy_sse {
+            Some(sse) if path != MCP => self.legacy(sse, head, body, (&path, principal)).await,
+            _ => self.call(head, body, principal, heard).await,
+        };
+        answer.extensions_mut().insert(Known);
+        answer
     }
 
     /// A page on which a caller enters a carrier's keys: it is shown to that caller alone, who comes by a browser.
@@ -169,7 +191,7 @@ impl Site {
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
-        let Some(CameIn(origin)) = self.came_in(head) else {
+        let Some(origin) = self.origin(head) else {
             return refusal(StatusCode::NOT_FOUND, "There are no pages here.");
         };
         match self.door.enter(&with_password_as_token(&head.headers)).await {
@@ -179,15 +201,15 @@ impl Site {
     }
 
     /// The origin on which a request came in. Its host was checked: it is one of the server's own names.
-    fn came_in(&self, head: &Parts) -> Option<CameIn> {
+    fn origin(&self, head: &Parts) -> Option<String> {
         let host = head.headers.get(HOST)?.to_str().ok()?;
-        self.scheme.map(|scheme| CameIn(format!("{scheme}://{host}")))
+        self.scheme.map(|scheme| format!("{scheme}://{host}"))
     }
 
     /// Tells the protocol who calls, and where the server is reached.
     fn introduce(&self, head: &mut Parts, principal: &Principal) {
-        if let Some(came_in) = self.came_in(head) {
-            head.extensions.insert(came_in);
+        if let Some(origin) = self.origin(head) {
+            head.extensions.insert(CameIn(format!("{origin}{}", self.public_path)));
         }
         head.extensions.insert(principal.clone());
     }
@@ -196,12 +218,16 @@ impl Site {
     fn open_to_all(&self, head: &Parts, path: &str) -> Option<Response<Body>> {
         let reads = matches!(head.method, Method::GET | Method::HEAD);
         let metadata = if path.starts_with(METADATA) { self.door.metadata() } else { None };
-        let metadata = metadata.filter(|(at, _)| path == METADATA || path == *at).map(|(_, metadata)| metadata);
+        let known = |at: &str| path == METADATA || path == at.trim_end_matches('/');
+        let metadata = metadata.filter(|(at, _)| known(at)).map(|(_, metadata)| metadata);
         match (path, metadata) {
             ("/" | "/favicon.ico", _) | (_, Some(_)) if !reads => {
                 Some(with(refusal(StatusCode::METHOD_NOT_ALLOWED, "Only GET works here."), ALLOW, "GET, HEAD"))
             }
-            ("/", _) => Some(self.landing.answer(&head.headers, self.life.is_open(), self.legacy_sse.is_some())),
+            ("/", _) => {
+                let at = self.public_path.to_string();
+                Some(self.landing.answer((&head.headers, &at), self.life.is_open(), self.legacy_sse.is_some()))
+            }
             ("/favicon.ico", _) => Some(empty(StatusCode::NO_CONTENT)),
             (_, Some(metadata)) => Some(json_answer(StatusCode::OK, &metadata)),
             _ => None,
@@ -222,23 +248,38 @@ impl Site {
             Ok(body) => body,
             Err(answer) => return answer,
         };
+        let mut accepts = Accepts::of(&head.headers);
+        // A stream would end only with its connection, and nothing on it would come before.
+        accepts.events &= head.version != Version::HTTP_10 || !accepts.json;
         if batch::is_batch(&head.headers, &body) {
-            return self.batch(&head, &body, &principal, heard).await;
+            let answer = match accepts.nothing() {
+                true => not_acceptable(None),
+                false => self.batch(&head, &body, &principal).await,
+            };
+            return keeping(in_form(answer, accepts, None, nobody).await, heard);
         }
         let envelope = match self.admit(&body, &principal) {
             Ok(envelope) => envelope,
             Err(answer) => return answer,
         };
         let id = envelope.id();
+        if accepts.nothing() {
+            return not_acceptable(id);
+        }
         let method = envelope.method.as_deref().map(str::to_owned);
         self.introduce(&mut head, &principal);
-        let request = Request::from_parts(head, Full::new(body));
-        let answer = self.streamable.answer(request, &principal, method.as_deref(), id).await;
-        keeping(answer, heard)
+        let request = Request::from_parts(head.clone(), Full::new(body));
+        let answer = self.streamable.answer(request, &principal, method.as_deref(), id.clone()).await;
+        let (streamable, caller) = (&self.streamable, &principal);
+        let asked = |question| -> BoxFuture<'_, ()> {
+            let cannot = Request::from_parts(head.clone(), Full::new(cannot_be_asked(&question)));
+            Box::pin(async move { drop(streamable.answer(cannot, caller, None, None).await) })
+        };
+        keeping(in_form(answer, accepts, id, asked).await, heard)
     }
 
     /// Several messages in one body. One that the caller has no right to stops them all.
-    async fn batch(&self, head: &Parts, body: &[u8], principal: &Principal, heard: TaskTrackerToken) -> Response<Body> {
+    async fn batch(&self, head: &Parts, body: &[u8], principal: &Principal) -> Response<Body> {
         let messages = match batch::messages(body) {
             Ok(messages) => messages,
             Err(answer) => return answer,
@@ -248,23 +289,29 @@ impl Site {
                 return answer;
             }
         }
-        let answer = batch::answer(&self.streamable, head, messages, principal).await;
-        keeping(answer, heard)
+        batch::answer(&self.streamable, head, messages, principal).await
     }
 
     /// A request to the endpoints of 2024-11-05.
-    async fn legacy<B>(&self, sse: &LegacySse, mut head: Parts, body: B, principal: Principal) -> Response<Body>
+    async fn legacy<B>(
+        &self,
+        sse: &LegacySse,
+        mut head: Parts,
+        body: B,
+        (path, principal): (&str, Principal),
+    ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
-        let path = head.uri.path();
         let allowed = if path == SSE { Method::GET } else { Method::POST };
         if head.method != allowed {
             let answer = refusal(StatusCode::METHOD_NOT_ALLOWED, &format!("Only {allowed} works here."));
             return with(answer, ALLOW, allowed.as_str());
         }
         if path == SSE {
-            return sse.open(&principal, MESSAGES);
+            // Relative to the address that was asked for, which may end with a slash.
+            let up = if head.uri.path().ends_with('/') { "../" } else { "" };
+            return sse.open(&principal, &format!("{up}{}", MESSAGES.trim_start_matches('/')));
         }
         let body = match self.message(&principal, &head, body).await {
             Ok(body) => body,
@@ -291,10 +338,16 @@ impl Site {
         if !essence.eq_ignore_ascii_case("application/json") {
             return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"));
         }
-        self.bodies.read(&principal.caller, &head.headers, body).await.map_err(|unread| match unread.status {
+        if let Some(why) = is_packed(&head.headers) {
+            let answer = refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why);
+            return Err(with(answer, ACCEPT_ENCODING, "identity"));
+        }
+        let read = self.bodies.read(&principal.caller, &head.headers, body).await;
+        let read = read.map_err(|unread| match unread.status {
             StatusCode::SERVICE_UNAVAILABLE => busy(unread.status, LATER, unread.why),
             status => refusal(status, unread.why),
-        })
+        })?;
+        plain(read).map_err(|why| error(StatusCode::BAD_REQUEST, PARSE_ERROR, &format!("Parse error: {why}"), None))
     }
 
     /// Whether the caller's scopes reach for what the message asks. The body alone decides, never a header.
@@ -328,6 +381,20 @@ impl Site {
     }
 }
 
+/// What is said to whoever takes neither form of answer.
+fn not_acceptable(id: Option<Value>) -> Response<Body> {
+    let why = "Not Acceptable: Accept must name application/json or text/event-stream, or both";
+    error(StatusCode::NOT_ACCEPTABLE, INVALID_REQUEST, why, id)
+}
+
+/// A path without the slash that some clients put behind an endpoint.
+fn endpoint(path: &str) -> &str {
+    match path.strip_suffix('/') {
+        Some(bare) if matches!(bare, MCP | SSE | MESSAGES) || bare.starts_with(METADATA) => bare,
+        _ => path,
+    }
+}
+
 /// A request may ask for less than its caller has, never for more.
 fn narrowed(mut principal: Principal, headers: &HeaderMap) -> Principal {
     let texts = |name: &HeaderName| -> Vec<String> {
@@ -350,24 +417,6 @@ fn narrowed(mut principal: Principal, headers: &HeaderMap) -> Principal {
         rights.only = Some(named.filter(within).map(str::to_owned).collect());
     }
     principal
-}
-
-fn preflight() -> Response<Body> {
-    let mut answer = empty(StatusCode::NO_CONTENT);
-    let headers = answer.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(CORS_HEADERS));
-    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-    answer
-}
-
-/// The answer as a page of this origin may read it. Never with credentials of the browser's own.
-fn readable_by(mut answer: Response<Body>, origin: HeaderValue) -> Response<Body> {
-    let headers = answer.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(CORS_EXPOSED));
-    headers.append(VARY, HeaderValue::from_static("origin"));
-    answer
 }
 
 /// The places there are, for counting: whatever else is asked for is one of them.

@@ -21,7 +21,8 @@ const LIFE: Duration = Duration::from_secs(300);
 const EACH: usize = 8;
 const ALL: usize = 256;
 
-/// The origin on which a request came in, as the way in has checked it: `https://mcp.example.com`.
+/// Where a request came in, as the way in has checked it: the origin, and the path in front of ours, where there is one:
+/// `https://mcp.example.com` or `https://example.com/truedy`.
 #[derive(Debug, Clone)]
 pub struct CameIn(pub String);
 

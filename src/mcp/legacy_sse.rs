@@ -24,7 +24,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::pending::{Pending, answers};
 use super::principal::{Owner, Principal};
-use super::streamable::{SESSIONS, SESSIONS_EACH};
+use super::sessions::{SAME_ID_WAITS, SESSIONS, SESSIONS_EACH};
 use super::wire::{Body, INVALID_REQUEST, busy, empty, error};
 use crate::domain::{hex, unguessable};
 
@@ -100,8 +100,9 @@ impl LegacySse {
         }
     }
 
-    /// Opens a stream for this caller. Its first event says where messages go, as a path relative to this server.
-    pub fn open(&self, principal: &Principal, path: &str) -> Response<Body> {
+    /// Opens a stream for this caller. Its first event says where messages go: `reference`, relative to the address of the
+    /// stream, so that it holds behind a proxy that adds a path.
+    pub fn open(&self, principal: &Principal, reference: &str) -> Response<Body> {
         let (inbox, messages) = mpsc::channel::<In>(QUEUE);
         let (out, answers_out) = outbox::channel::<Out>(QUEUE);
         let id = hex(&unguessable());
@@ -127,7 +128,7 @@ impl LegacySse {
         });
         let connected =
             Connected { clients: Arc::clone(&self.clients), id: id.clone(), _stop: stop.clone().drop_guard() };
-        let events = events(format!("{path}?sessionId={id}"), answers_out, pending);
+        let events = events(format!("{reference}?sessionId={id}"), answers_out, pending);
         let events = events.take_until(stop.cancelled_owned()).map(move |event| {
             let _as_long_as_the_stream_lives = &connected;
             Ok::<_, Infallible>(Frame::data(Bytes::from(event)))
@@ -171,7 +172,10 @@ impl LegacySse {
             JsonRpcMessage::Request(request) => Some(request.id.clone()),
             _ => None,
         };
-        pending.came(&message);
+        // rmcp tells answers apart by the id alone: the second of two would take that of the first.
+        if !pending.came(&message) {
+            return error(StatusCode::BAD_REQUEST, INVALID_REQUEST, SAME_ID_WAITS, request);
+        }
         match tokio::time::timeout(PATIENCE, inbox.send(message)).await {
             Ok(Ok(())) => empty(StatusCode::ACCEPTED),
             failed => {

@@ -70,6 +70,19 @@ fn mended(line: &[u8]) -> Option<Vec<u8>> {
     Some(in_place(UNREADABLE, &id_in(&whole)?))
 }
 
+/// A body mended as a line is: without a byte order mark, and with half surrogate pairs replaced. `None` if there is nothing to
+/// mend, or it cannot be read even so.
+pub fn readable(body: &[u8]) -> Option<Vec<u8>> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let bare = body.strip_prefix(MARK).unwrap_or(body);
+    let has_pairs = bare.windows(3).any(|part| part.eq_ignore_ascii_case(b"\\ud"));
+    if has_pairs && serde_json::from_slice::<Value>(bare).is_err() {
+        let whole = without_halves(std::str::from_utf8(bare).ok()?);
+        return serde_json::from_str::<Value>(&whole).is_ok().then(|| whole.into_bytes());
+    }
+    (bare.len() < body.len()).then(|| bare.to_vec())
+}
+
 /// What goes on in the place of a request, to be answered.
 fn in_place(method: &str, id: &Value) -> Vec<u8> {
     json!({ "jsonrpc": "2.0", "id": id, "method": method }).to_string().into_bytes()
@@ -172,6 +185,21 @@ mod tests {
         ] {
             assert_eq!(super::mended(given.as_bytes()), mended.map(|text| text.as_bytes().to_vec()), "{given}");
         }
+    }
+
+    #[test]
+    fn a_body_is_mended_as_a_line_is() {
+        for (body, made) in [
+            ("{}", None),
+            ("\u{feff}{}", Some("{}")),
+            (r#"{"a":"\ud83d\ude00"}"#, None),
+            (r#"{"a":"\ud83d"}"#, Some(r#"{"a":"\ufffd"}"#)),
+            ("\u{feff}{\"a\":\"\\uDC00\"}", Some(r#"{"a":"\ufffd"}"#)),
+            (r#"{"a":"\ud83d""#, None),
+        ] {
+            assert_eq!(readable(body.as_bytes()), made.map(|made| made.as_bytes().to_vec()), "{body}");
+        }
+        assert_eq!(readable(b"{\"a\":\"\\ud83d \xff\"}"), None, "not UTF-8");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How a tool meets the protocol. The only room that knows MCP.
 
+mod accept;
 mod advice;
 mod apps;
 mod card;
@@ -23,11 +24,13 @@ mod route;
 mod seal;
 mod second_call;
 mod server;
+mod sessions;
 mod stdio;
 mod streamable;
 mod tally;
 pub mod wire;
 
+pub use accept::Accepts;
 pub use apps::Views;
 pub use catalog::{Catalog, Entry};
 pub use client::{Asked, Guest};
@@ -35,6 +38,7 @@ pub use consent::{AskWay, Asker};
 pub use crowd::{Bounds, Crowd};
 pub use key_pages::{CameIn, KEY_PAGES, KeyPages, Opener, Shown, Unusable};
 pub use legacy_sse::LegacySse;
+pub use lines::readable;
 pub use principal::{Principal, Tenant};
 pub use route::{Parts, Reply, Service, Upstream};
 pub use seal::Keys;

@@ -15,11 +15,12 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// A message came: a request awaits an answer, one that is cancelled no longer does.
-    pub(super) fn came(&self, message: &RxJsonRpcMessage<RoleServer>) {
+    /// A message came: a request awaits an answer, one that is cancelled no longer does. Whether it is no second request under
+    /// an id that still awaits one.
+    pub(super) fn came(&self, message: &RxJsonRpcMessage<RoleServer>) -> bool {
         match message {
             JsonRpcMessage::Request(request) => {
-                self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(request.id.clone());
+                return self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(request.id.clone());
             }
             JsonRpcMessage::Notification(note) => {
                 if let ClientNotification::CancelledNotification(cancelled) = &note.notification
@@ -30,6 +31,7 @@ impl Pending {
             }
             _ => {}
         }
+        true
     }
 
     /// Nobody waits for this any more.

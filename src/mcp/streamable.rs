@@ -1,7 +1,6 @@
 //! Streamable HTTP in every revision, on rmcp's service: without sessions, or with sessions that belong to their caller.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,20 +14,13 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::principal::{Owner, Principal};
-use super::wire::{Body, INVALID_REQUEST, busy, empty, error, keeping, refusal};
-use crate::domain::Caller;
+use super::accept::Accepts;
+use super::principal::Principal;
+use super::sessions::{Comes, Opening, SESSIONS_EACH, Sessions, kept_to_the_end};
+use super::wire::{Body, INVALID_REQUEST, empty, error, keeping, refusal};
 
-/// Sessions of one principal, unless it is set otherwise.
-pub(super) const SESSIONS_EACH: usize = 16;
-/// Sessions of all.
-pub(super) const SESSIONS: usize = 1024;
-/// How long a session may be silent.
-const IDLE: Duration = Duration::from_secs(300);
 /// A comment goes out this often on a stream on which nothing happens.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// When somebody who has too many sessions may try again, in seconds.
-const LATER: u32 = 5;
 /// The longest text of rmcp's that is read, to be told in our form.
 const TEXT: usize = 4096;
 /// The largest body; the edge reads no larger one, and this is rmcp's own limit behind it.
@@ -56,129 +48,15 @@ pub enum SessionMode {
     On {
         /// The most sessions of one caller.
         each: usize,
+        /// How long a session may be silent. A stream that its client holds open is not silence.
+        idle: Duration,
     },
 }
 
 impl SessionMode {
-    /// As a server for many gives them.
-    pub const ON: Self = Self::On { each: SESSIONS_EACH };
-}
-
-/// The sessions that there are, and whose.
-struct Sessions {
-    each: usize,
-    manager: Arc<LocalSessionManager>,
-    owners: Mutex<Owners>,
-}
-
-#[derive(Default)]
-struct Owners {
-    open: HashMap<String, Owner>,
-    opening: HashMap<Caller, usize>,
-    streams: HashMap<Caller, usize>,
-}
-
-impl Owners {
-    fn of(&self, caller: &Caller) -> usize {
-        let open = self.open.values().filter(|owner| owner.caller == *caller).count();
-        open + self.opening.get(caller).copied().unwrap_or(0)
-    }
-
-    fn all(&self) -> usize {
-        self.open.len() + self.opening.values().sum::<usize>()
-    }
-}
-
-/// One less of what a caller is counted by.
-fn less(counts: &mut HashMap<Caller, usize>, caller: &Caller) {
-    if let Some(count) = counts.get_mut(caller) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(caller);
-        }
-    }
-}
-
-/// A stream on which nothing is asked for: it lasts as long as its client likes, and takes a connection.
-struct Listening {
-    sessions: Arc<Sessions>,
-    caller: Caller,
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        less(&mut self.sessions.owners.lock().unwrap_or_else(PoisonError::into_inner).streams, &self.caller);
-    }
-}
-
-/// A session on its way: it counts from before it exists.
-struct Opening {
-    sessions: Arc<Sessions>,
-    owner: Owner,
-}
-
-impl Opening {
-    /// The session exists under this id.
-    fn done(self, id: &str) {
-        let mut owners = self.sessions.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        owners.open.insert(id.to_owned(), self.owner.clone());
-    }
-}
-
-impl Drop for Opening {
-    fn drop(&mut self) {
-        less(&mut self.sessions.owners.lock().unwrap_or_else(PoisonError::into_inner).opening, &self.owner.caller);
-    }
-}
-
-impl Sessions {
-    /// Takes a place for one more session, or says which limit stands in the way.
-    async fn open(self: &Arc<Self>, owner: Owner) -> Result<Opening, Response<Body>> {
-        self.forget_ended().await;
-        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        if owners.of(&owner.caller) >= self.each {
-            let why = format!(
-                "Too many sessions: a caller has at most {}. Close one with DELETE, or let one rest for 5 minutes.",
-                self.each
-            );
-            return Err(busy(StatusCode::TOO_MANY_REQUESTS, LATER, &why));
-        }
-        if owners.all() >= SESSIONS {
-            return Err(busy(StatusCode::SERVICE_UNAVAILABLE, LATER, "Too many sessions are open."));
-        }
-        *owners.opening.entry(owner.caller.clone()).or_default() += 1;
-        drop(owners);
-        Ok(Opening { sessions: Arc::clone(self), owner })
-    }
-
-    /// Takes a place for one more stream of this caller, of which there may be as many as sessions.
-    fn listen(self: &Arc<Self>, caller: &Caller) -> Result<Listening, Response<Body>> {
-        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = owners.streams.entry(caller.clone()).or_default();
-        if *count >= self.each {
-            let why = format!("Too many streams: a caller has at most {}.", self.each);
-            return Err(busy(StatusCode::TOO_MANY_REQUESTS, LATER, &why));
-        }
-        *count += 1;
-        drop(owners);
-        Ok(Listening { sessions: Arc::clone(self), caller: caller.clone() })
-    }
-
-    /// Forgets whose the sessions were that have ended. What began while this looks is not looked at: it would seem to
-    /// have ended before it was.
-    async fn forget_ended(&self) {
-        let known: Vec<String> =
-            self.owners.lock().unwrap_or_else(PoisonError::into_inner).open.keys().cloned().collect();
-        let ended: Vec<String> = {
-            let living = self.manager.sessions.read().await;
-            known.into_iter().filter(|id| !living.contains_key(id.as_str())).collect()
-        };
-        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.iter().for_each(|id| drop(owners.open.remove(id)));
-    }
-
-    fn belongs(&self, id: &str, owner: &Owner) -> bool {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner).open.get(id) == Some(owner)
+    /// As a server for many gives them; each may be silent for so long.
+    pub const fn on(idle: Duration) -> Self {
+        Self::On { each: SESSIONS_EACH, idle }
     }
 }
 
@@ -186,7 +64,8 @@ impl Streamable {
     /// An endpoint for this server. `ended` ends what streams there are.
     pub fn new<S: ServerHandler + Clone>(server: S, sessions: SessionMode, ended: CancellationToken) -> Self {
         let mut manager = LocalSessionManager::default();
-        manager.session_config.keep_alive = Some(IDLE);
+        // How long a session is silent is counted in `Sessions`.
+        manager.session_config.keep_alive = None;
         // An event without data: older clients take it for a broken message.
         manager.session_config.sse_retry = None;
         let manager = Arc::new(manager);
@@ -208,7 +87,7 @@ impl Streamable {
         };
         let sessions = match sessions {
             SessionMode::Off => None,
-            SessionMode::On { each } => Some(Arc::new(Sessions { each, manager, owners: Mutex::default() })),
+            SessionMode::On { each, idle } => Some(Sessions::new(each, idle, manager)),
         };
         Self { answering: Box::new(answering), sessions }
     }
@@ -216,7 +95,7 @@ impl Streamable {
     /// How many sessions are open.
     pub async fn sessions(&self) -> usize {
         match &self.sessions {
-            Some(sessions) => sessions.manager.sessions.read().await.len(),
+            Some(sessions) => sessions.count().await,
             None => 0,
         }
     }
@@ -229,30 +108,40 @@ impl Streamable {
         method: Option<&str>,
         id: Option<Value>,
     ) -> Response<Body> {
-        accept_all(request.headers_mut());
-        let (mut opening, mut listening) = (None, None);
+        self.accept(&mut request);
+        let (mut opening, mut place) = (None, None);
         // A handshake is of the older revisions whatever it calls itself: rmcp opens a session for each.
         let shakes_hands = method == Some("initialize");
         if !shakes_hands && !has_sessions(request.headers()) {
             request.headers_mut().remove(SESSION_ID);
         } else if let Some(sessions) = &self.sessions {
-            match request.headers().get(SESSION_ID).map(|value| value.to_str().unwrap_or_default()) {
-                // To somebody else it looks as if it did not exist.
-                Some(session) if !sessions.belongs(session, &principal.owner()) => {
-                    return error(StatusCode::NOT_FOUND, INVALID_REQUEST, "There is no such session.", id);
-                }
-                Some(_) if *request.method() == Method::GET => match sessions.listen(&principal.caller) {
-                    Ok(place) => listening = Some(place),
-                    Err(full) => return full,
+            let mut named = request.headers().get(SESSION_ID).map(|id| id.to_str().unwrap_or_default().to_owned());
+            // A client that begins anew may still name the session that has ended.
+            if shakes_hands
+                && let Some(before) = &named
+                && !sessions.lives(before, &principal.owner()).await
+            {
+                request.headers_mut().remove(SESSION_ID);
+                named = None;
+            }
+            let comes = match (request.method(), method, &id) {
+                (&Method::GET, ..) => Comes::Listener,
+                (_, Some(_), Some(id)) => Comes::Request(id),
+                _ => Comes::Other,
+            };
+            match named {
+                Some(named) => match sessions.enter(&named, &principal.owner(), comes).await {
+                    Ok(entered) => place = Some(entered),
+                    Err(outside) => return outside,
                 },
-                Some(_) => {}
                 None if shakes_hands => match sessions.open(principal.owner()).await {
-                    Ok(place) => opening = Some(place),
+                    Ok(made) => opening = Some(made),
                     Err(full) => return full,
                 },
                 None => {}
             }
         }
+        let listens = *request.method() == Method::GET;
         let deletes = *request.method() == Method::DELETE;
         let answering = (self.answering)(request);
         let answer = match opening {
@@ -264,10 +153,22 @@ impl Streamable {
             },
         };
         let answer = tidy(answer, deletes, id).await;
-        match listening {
-            Some(place) => keeping(answer, place),
+        match place {
+            Some(place) if listens => keeping(answer, place),
+            Some(place) => kept_to_the_end(answer, place),
             None => answer,
         }
+    }
+
+    /// rmcp wants to see both forms of answer named. Which of them goes out is the edge's affair.
+    fn accept(&self, request: &mut Request<Full<Bytes>>) {
+        let takes = match *request.method() {
+            Method::POST => "application/json, text/event-stream",
+            // Without sessions there is no stream, whatever is accepted.
+            Method::GET if self.sessions.is_none() || Accepts::of(request.headers()).events => "text/event-stream",
+            _ => return,
+        };
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static(takes));
     }
 }
 
@@ -284,13 +185,6 @@ async fn opened(answering: BoxFuture<'static, Response<Body>>, opening: Opening)
 fn has_sessions(headers: &HeaderMap) -> bool {
     let version = headers.get(VERSION).and_then(|value| value.to_str().ok());
     version.is_none_or(|version| version < SESSIONLESS)
-}
-
-/// Whoever accepts everything accepts both forms of answer, which rmcp wants to see named.
-fn accept_all(headers: &mut HeaderMap) {
-    if headers.get(ACCEPT).is_some_and(|value| value.as_bytes().trim_ascii() == b"*/*") {
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-    }
 }
 
 /// rmcp's refusals in plain text become JSON-RPC errors, and its streams are marked as such for proxies.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
+use http_body_util::BodyExt;
 
 use super::answer::{Manner, Refusal, Reply};
 use super::connection::Line;
@@ -17,6 +18,7 @@ use super::control;
 use super::door;
 use super::faults::Faults;
 use super::fields;
+use super::host;
 use super::ledger::Arrival;
 use super::route::{self, Operation, Route};
 use super::switches::{Amount, Fault, Moment};
@@ -37,9 +39,20 @@ pub(super) async fn handle(
     let (parts, body) = request.into_parts();
     let request_id = uuid::Uuid::new_v4().to_string();
     let faults = world.faults();
+    if !host::is_of_this_machine(&parts) {
+        let refusal = Refusal::new(403, "forbidden", "Host and Origin must name this machine, such as 127.0.0.1");
+        let manner = Manner { faults: &faults, request_id: &request_id, secrets: &[] };
+        return response(manner.refusal(refusal), &request_id);
+    }
 
-    let body = read(&parts, body).await;
     let path = parts.uri.path();
+    let organization = world.door.organization(&parts.headers);
+    // What is sent without a key that is known is not kept, in memory or on disk.
+    let body = if organization.is_some() || path.starts_with("/sandbox/") {
+        read(&parts, body).await
+    } else {
+        skip(body).await
+    };
     if let Some(below) = path.strip_prefix("/sandbox/") {
         let reply = control::answer(&world, &parts.method, below, body.as_deref().unwrap_or_default());
         return response(reply, &request_id);
@@ -52,14 +65,17 @@ pub(super) async fn handle(
         return response(manner.refusal(Refusal::no_such_path()), &request_id);
     };
 
-    let seq = world.ledger.received(&Arrival {
-        method: parts.method.as_str(),
-        path,
-        query: parts.uri.query(),
-        organization: world.door.organization(&parts.headers),
-        idempotency_key: parts.headers.get("idempotency-key").and_then(|key| key.to_str().ok()),
-        body: body.as_deref().unwrap_or_default(),
+    let seq = organization.map(|organization| {
+        world.ledger.received(&Arrival {
+            method: parts.method.as_str(),
+            path,
+            query: parts.uri.query(),
+            organization,
+            idempotency_key: parts.headers.get("idempotency-key").and_then(|key| key.to_str().ok()),
+            body: body.as_deref().unwrap_or_default(),
+        })
     });
+    let answered = |status| seq.iter().for_each(|seq| world.ledger.answered(*seq, status));
     if let Some(latency) = faults.amount(Amount::LatencyMs) {
         tokio::time::sleep(Duration::from_millis(latency)).await;
     }
@@ -71,16 +87,16 @@ pub(super) async fn handle(
     };
     match reply {
         Ending::Answer(reply) => {
-            world.ledger.answered(seq, Some(reply.status));
+            answered(Some(reply.status));
             response(reply, &request_id)
         }
         Ending::Cut => {
-            world.ledger.answered(seq, None);
+            answered(None);
             line.cut.cancel();
             response(Reply::empty(500), &request_id)
         }
         Ending::Silence => {
-            world.ledger.answered(seq, None);
+            answered(None);
             line.cut.cancelled().await;
             response(Reply::empty(500), &request_id)
         }
@@ -154,6 +170,18 @@ async fn read(parts: &Parts, body: Body) -> Result<Bytes, Refusal> {
     }
     // A body that breaks off leaves nobody to read the answer, so the reason does not matter.
     body::to_bytes(body, LARGEST_BODY).await.map_err(|_| Refusal::too_large())
+}
+
+/// Reads a body to its end and keeps nothing of it.
+async fn skip(mut body: Body) -> Result<Bytes, Refusal> {
+    let mut length = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        length += frame.data_ref().map_or(0, Bytes::len);
+        if length > LARGEST_BODY {
+            return Err(Refusal::too_large());
+        }
+    }
+    Ok(Bytes::new())
 }
 
 fn redirect(parts: &Parts) -> Reply {

@@ -13,6 +13,10 @@ use super::problem::SECRET;
 
 /// So many entries are remembered for whoever asks over HTTP; the file keeps them all.
 const REMEMBERED: usize = 20_000;
+/// The most that they may take together, in bytes of JSON.
+const BYTES: usize = 8 * 1024 * 1024;
+/// A longer body is not kept: none that makes sense comes near it.
+const BODY: usize = 16 * 1024;
 
 const HIDDEN: &str = "[secret]";
 
@@ -22,7 +26,7 @@ pub(super) struct Arrival<'a> {
     pub(super) method: &'a str,
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
-    pub(super) organization: Option<&'a str>,
+    pub(super) organization: &'a str,
     /// What the sender calls the change it asks for.
     pub(super) idempotency_key: Option<&'a str>,
     pub(super) body: &'a [u8],
@@ -38,20 +42,24 @@ pub(super) struct Ledger {
 struct Pages {
     next: u64,
     file: Option<File>,
-    entries: VecDeque<Value>,
+    /// Each as it stands in the file.
+    entries: VecDeque<String>,
+    /// What they take.
+    bytes: usize,
 }
 
 impl Ledger {
     /// Opens the record, appending to the file if one is named.
     pub(super) fn open(file: Option<&Path>) -> io::Result<Ledger> {
         let file = file.map(append).transpose()?;
-        Ok(Ledger { pages: Mutex::new(Pages { next: 1, file, entries: VecDeque::new() }) })
+        Ok(Ledger { pages: Mutex::new(Pages { next: 1, file, entries: VecDeque::new(), bytes: 0 }) })
     }
 
     /// Records a request and says its number.
     pub(super) fn received(&self, arrival: &Arrival<'_>) -> u64 {
         let body = match arrival.body {
             [] => Value::Null,
+            long if long.len() > BODY => json!("[too long]"),
             bytes => serde_json::from_slice(bytes).map_or_else(|_| json!("[unreadable]"), hide),
         };
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,23 +87,25 @@ impl Ledger {
     /// Everything recorded, oldest first.
     pub(super) fn entries(&self) -> Value {
         let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        Value::Array(pages.entries.iter().cloned().collect())
+        Value::Array(pages.entries.iter().filter_map(|entry| serde_json::from_str(entry).ok()).collect())
     }
 }
 
 impl Pages {
     fn write(&mut self, entry: Value) {
+        let line = format!("{entry}\n");
         if let Some(file) = &mut self.file {
             // One write a line, so that lines of several processes do not mix.
-            let line = format!("{entry}\n");
             if let Err(error) = file.write_all(line.as_bytes()) {
                 tracing::error!(%error, "the sandbox could not write its ledger");
             }
         }
-        if self.entries.len() == REMEMBERED {
-            self.entries.pop_front();
+        self.bytes += line.len();
+        self.entries.push_back(line);
+        while self.entries.len() > REMEMBERED || self.bytes > BYTES {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.bytes -= oldest.len();
         }
-        self.entries.push_back(entry);
     }
 }
 
@@ -141,7 +151,7 @@ mod tests {
             method: "POST",
             path: "/x",
             query: None,
-            organization: Some("org"),
+            organization: "org",
             idempotency_key: Some("op-1"),
             body: br#"{"api_key":"Geheim","deep":[{"sip_password":1}],"phone_number":"+12"}"#,
         });
@@ -161,13 +171,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_remembered_is_bounded_in_number_and_in_bytes() {
+        let ledger = Ledger::open(None).unwrap();
+        let body = json!({ "x": "y".repeat(BODY - 100) }).to_string().into_bytes();
+        let arrival = |body| Arrival {
+            method: "POST",
+            path: "/x",
+            query: None,
+            organization: "org",
+            idempotency_key: None,
+            body,
+        };
+        for _ in 0..BYTES / BODY + 200 {
+            ledger.received(&arrival(&body));
+        }
+        let last = ledger.received(&arrival(&vec![b' '; BODY + 1]));
+        let pages = ledger.pages.lock().unwrap();
+        let held: usize = pages.entries.iter().map(String::len).sum();
+        assert!(held == pages.bytes && held <= BYTES && held > BYTES - 2 * BODY, "{held}");
+        drop(pages);
+        let told = ledger.entries();
+        let told = told.as_array().unwrap().last().unwrap();
+        assert_eq!((&told["seq"], &told["body"]), (&json!(last), &json!("[too long]")));
+        for _ in 0..REMEMBERED + 1 {
+            ledger.answered(last, Some(200));
+        }
+        assert_eq!(ledger.pages.lock().unwrap().entries.len(), REMEMBERED);
+    }
+
+    #[test]
     fn a_body_that_is_no_json_is_not_kept() {
         let ledger = Ledger::open(None).unwrap();
         let arrival = Arrival {
             method: "POST",
             path: "/",
             query: None,
-            organization: None,
+            organization: "org",
             idempotency_key: None,
             body: b"{secret",
         };

@@ -18,6 +18,7 @@ mod endpoints;
 mod exchange;
 mod faults;
 mod fields;
+mod host;
 mod inventory;
 mod ledger;
 mod moments;

@@ -33,7 +33,7 @@ async fn fresh(faults: &[&str]) -> Sandbox {
 async fn raw(address: SocketAddr, head: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
-    let request = format!("{head}\r\nHost: sandbox\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+    let request = format!("{head}\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;

@@ -50,7 +50,7 @@ WAYS = {
         Way("Streamable HTTP", asks=lambda version: version >= "2026-07-28"),
         Way("Streamable HTTP with sessions", ("--sessions",)),
     ],
-    "sse": [Way("SSE", ("--legacy-sse",))],
+    "sse": [Way("SSE")],
 }[TRANSPORT]
 
 

@@ -18,7 +18,7 @@ export const WAYS = {
     { way: "Streamable HTTP", path: "/mcp", options: [], asks: (version) => version >= "2026-07-28" },
     { way: "Streamable HTTP with sessions", path: "/mcp", options: ["--sessions"], asks: () => true },
   ],
-  sse: [{ way: "SSE", path: "/sse", sse: true, options: ["--legacy-sse"], asks: () => true }],
+  sse: [{ way: "SSE", path: "/sse", sse: true, options: [], asks: () => true }],
 }[TRANSPORT];
 export const STEPS = JSON.parse(readFileSync(new URL("../conversation.json", import.meta.url), "utf8"));
 const NUMBER = "+14155550100";

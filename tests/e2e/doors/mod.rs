@@ -1,6 +1,8 @@
 //! What real clients, proxies and operators send: each gets in or learns what is wrong, and no secret gets out.
 
 mod door;
+mod door_sandbox;
+mod door_sessions;
 mod oauth;
 mod secrets;
 mod stdio;

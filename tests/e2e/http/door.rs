@@ -191,25 +191,28 @@ async fn a_key_of_truedy_is_no_token_and_whoever_sends_one_is_told_so() {
 }
 
 #[tokio::test]
-async fn without_a_token_nobody_learns_what_is_there() {
+async fn without_a_token_nothing_is_answered_but_what_is_not_there() {
     let upstream = Upstream::start();
-    for arguments in [&[][..], &["--legacy-sse", "--sessions"]] {
+    for (arguments, sse) in [(&["--legacy-sse", "off"][..], 404), (&["--legacy-sse", "--sessions"], 401)] {
         let server = Served::on(&upstream, arguments).await;
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "HEAD", "PROPFIND", "post"] {
             for target in [
                 "/mcp",
                 "/mcp/",
+                "/mcp?x",
+                "/sse",
+                "/sse/",
+                "/messages",
+                "/messages?sessionId=1",
                 "//mcp",
+                "/mcp//",
                 "/MCP",
                 "/%6dcp",
                 "/mcp%2f",
                 "/mcp/../mcp",
                 "/./mcp",
-                "/mcp?x",
                 "/mcp;x",
-                "/sse",
-                "/messages",
-                "/messages?sessionId=1",
+                "/health",
                 "/metrics",
                 "/livez",
                 "/readyz",
@@ -222,10 +225,17 @@ async fn without_a_token_nobody_learns_what_is_there() {
                 "/register",
                 "/api/public/v1/telephony/numbers",
             ] {
+                let expected = match target {
+                    "/mcp" | "/mcp/" | "/mcp?x" => 401,
+                    "/sse" | "/sse/" | "/messages" | "/messages?sessionId=1" => sse,
+                    _ => 404,
+                };
+                let challenge = (expected == 401).then_some(CHALLENGE);
                 let answer = server.send(method, target, &[], "").await;
-                assert_eq!(answer.status, 401, "{method} {target}: {answer:?}");
-                assert_eq!(answer.header("www-authenticate"), Some(CHALLENGE), "{method} {target}");
-                assert!(method == "HEAD" || answer.json()["error"]["code"] == 401, "{method} {target}: {answer:?}");
+                assert_eq!(answer.status, expected, "{method} {target}: {answer:?}");
+                assert_eq!(answer.header("www-authenticate"), challenge, "{method} {target}");
+                let code = method == "HEAD" || answer.json()["error"]["code"] == expected;
+                assert!(code, "{method} {target}: {answer:?}");
             }
         }
     }
@@ -235,11 +245,12 @@ async fn without_a_token_nobody_learns_what_is_there() {
 #[tokio::test]
 async fn odd_targets_and_methods_reach_nothing_even_with_a_token() {
     let upstream = Upstream::start();
-    let server = Served::on(&upstream, &[]).await;
+    let server = Served::on(&upstream, &["--legacy-sse", "off"]).await;
     let (host, bearer) = (server.host(), format!("Bearer {}", server.token()));
     let body = message("tools/call", json!({ "name": "list_numbers", "arguments": {} })).to_string();
     let headers = [("authorization", bearer.as_str())];
-    for target in ["/mcp/", "//mcp", "/MCP", "/%6dcp", "/mcp%00", "/mcp/.", "/mcp;x", "/metrics", "/sse", "/messages"] {
+    for target in ["//mcp", "/mcp//", "/MCP", "/%6dcp", "/mcp%00", "/mcp/.", "/mcp;x", "/metrics", "/sse", "/messages"]
+    {
         let answer = server.send("POST", target, &headers, &body).await;
         assert_eq!((answer.status, &answer.json()["error"]["code"]), (404, &json!(404)), "{target}: {answer:?}");
     }

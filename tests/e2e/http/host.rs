@@ -195,7 +195,8 @@ async fn a_page_of_this_machine_may_call_and_is_given_no_leave_to_read_unless_it
         assert!(!answer.headers.iter().any(|(name, _)| name.starts_with("access-control-")), "{answer:?}");
         let asks = [("origin", good), ("access-control-request-method", "POST")];
         let answer = server.send("OPTIONS", "/mcp", &asks, "").await;
-        assert_eq!(answer.status, 401, "{answer:?}");
+        assert_eq!(answer.status, 403, "{answer:?}");
+        assert!(answer.body.contains(&format!("--allow-origin {good}")), "{answer:?}");
         assert!(!answer.headers.iter().any(|(name, _)| name.starts_with("access-control-")), "{answer:?}");
     }
 }

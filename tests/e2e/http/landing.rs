@@ -4,7 +4,7 @@ use crate::served::Served;
 
 #[tokio::test]
 async fn a_browser_is_shown_how_to_connect_and_no_secret() {
-    let server = Served::start(&[], &[]).await;
+    let server = Served::start(&["--legacy-sse", "off"], &[]).await;
     let page = server.get("/", &[]).await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert!(page.body.contains(server.url()) && page.body.contains("ready"), "{}", page.body);
@@ -63,7 +63,7 @@ async fn the_admin_endpoints_are_not_here() {
     server.until_it_says("admin endpoints on http://").await;
     let bearer = format!("Bearer {}", server.token());
     for path in ["/metrics", "/livez", "/readyz"] {
-        assert_eq!(server.get(path, &[]).await.status, 401, "{path}");
+        assert_eq!(server.get(path, &[]).await.status, 404, "{path}");
         assert_eq!(server.get(path, &[("authorization", &bearer)]).await.status, 404, "{path}");
     }
 }

@@ -115,7 +115,8 @@ async fn a_message_that_is_still_on_its_way_when_the_door_shuts_is_answered() {
     let line = Line::open(&served, &ana).await;
     let written = line.written("GET", "/sse", &[], "");
     let mut events = Events::open(line.into_talk(), &written).await;
-    let (_, target) = events.next().await.expect("an event");
+    let (_, reference) = events.next().await.expect("an event");
+    let target = format!("/{reference}");
     let mut legacy = Line::open(&served, &ana).await;
     let ping =
         legacy.written("POST", &target, &[], &json!({ "jsonrpc": "2.0", "id": 3, "method": "ping" }).to_string());

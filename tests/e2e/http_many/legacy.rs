@@ -25,9 +25,9 @@ impl Client {
         assert_eq!((events.status, events.header("content-type")), (200, Some("text/event-stream")));
         let (name, target) = events.next().await.expect("an event");
         assert_eq!(name, "endpoint");
-        let id = target.strip_prefix("/messages?sessionId=").unwrap_or_else(|| panic!("no relative path: {target}"));
+        let id = target.strip_prefix("messages?sessionId=").unwrap_or_else(|| panic!("no relative path: {target}"));
         assert!(id.len() == 64 && id.bytes().all(|digit| digit.is_ascii_hexdigit()), "{id}");
-        Self { events, target, token: token.to_owned() }
+        Self { events, target: format!("/{target}"), token: token.to_owned() }
     }
 
     async fn post(&self, served: &Served, message: &Value) -> Answer {

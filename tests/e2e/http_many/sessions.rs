@@ -64,11 +64,13 @@ async fn a_session_is_of_no_use_to_anybody_else() {
         list.clone(),
         json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
         json!({ "jsonrpc": "2.0", "id": 0, "result": { "action": "accept", "content": {} } }),
-        initialize(LEGACY, &json!({})),
     ] {
         let answer = post(&served, &ben, Some(&session), message.clone()).await;
         assert_eq!(answer.status, 404, "{message}: {answer:?}");
     }
+    // Whoever begins anew gets a session of their own, whatever they named.
+    let anew = post(&served, &ben, Some(&session), initialize(LEGACY, &json!({}))).await;
+    assert!(anew.status == 200 && anew.header("mcp-session-id").is_some_and(|own| own != session), "{anew:?}");
     let foreign = [("authorization", &*bearer(&ben)), ("mcp-session-id", &*session)];
     for version in [None, Some("2025-03-26"), Some("2025-06-18"), Some(LEGACY)] {
         let mut headers = foreign.to_vec();
@@ -80,7 +82,7 @@ async fn a_session_is_of_no_use_to_anybody_else() {
         // A handshake is one of the older revisions whatever it calls itself.
         let headers = [&foreign[..], &[("mcp-protocol-version", version)]].concat();
         let answer = served.post(&headers, initialize(version, &json!({}))).await;
-        assert!((400..500).contains(&answer.status), "{version}: {answer:?}");
+        assert_ne!(answer.header("mcp-session-id"), Some(&*session), "{version}: {answer:?}");
         for method in ["GET", "DELETE"] {
             let answer = served.send(method, "/mcp", &headers, "").await;
             assert!((400..500).contains(&answer.status), "{version}: {answer:?}");
@@ -105,10 +107,12 @@ async fn an_id_is_made_here_and_cannot_be_guessed_or_chosen() {
     let ana = files.person("ana");
     let served = files.serve(&upstream, &["--sessions"]).await;
     for chosen in ["chosen", "00000000-0000-4000-8000-000000000000"] {
-        for body in [initialize(LEGACY, &json!({})), call(1, "list_numbers", &json!({}))] {
-            let answer = post(&served, &ana, Some(chosen), body).await;
-            assert_eq!((answer.status, answer.header("mcp-session-id")), (404, None), "{answer:?}");
-        }
+        let answer = post(&served, &ana, Some(chosen), call(1, "list_numbers", &json!({}))).await;
+        assert_eq!((answer.status, answer.header("mcp-session-id")), (404, None), "{answer:?}");
+        let answer = post(&served, &ana, Some(chosen), initialize(LEGACY, &json!({}))).await;
+        let made = answer.header("mcp-session-id").expect("a session");
+        assert!(made != chosen && uuid::Uuid::parse_str(made).is_ok(), "{answer:?}");
+        assert_eq!(close(&served, &ana, made).await, 204);
     }
     let mut ids = BTreeSet::new();
     for _ in 0..EACH {

@@ -1,0 +1,370 @@
+//! The sessions of the older revisions: whose each is, what goes on in it, and when it has been silent for too long.
+//!
+//! rmcp ends a session after some time without a message. It does not count a stream that its client holds open, so the time is
+//! kept here.
+
+use std::collections::{HashMap, HashSet};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use rmcp::transport::streamable_http_server::session::SessionManager;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::principal::Owner;
+use super::wire::{Body, INVALID_REQUEST, busy, error};
+use crate::domain::Caller;
+
+/// Sessions of one principal, unless it is set otherwise.
+pub(super) const SESSIONS_EACH: usize = 16;
+/// Sessions of all.
+pub(super) const SESSIONS: usize = 1024;
+/// Whoever has too many loses one that was silent for so long, for a new one.
+const REST: Duration = Duration::from_secs(300);
+/// When somebody who has too many sessions may try again, in seconds.
+const LATER: u32 = 5;
+/// How long a request waits for an earlier one with its id, which may have been answered just now.
+const SAME_ID: Duration = Duration::from_millis(250);
+/// How often that is looked at.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// The sessions that there are.
+pub(super) struct Sessions {
+    each: usize,
+    idle: Duration,
+    manager: Arc<LocalSessionManager>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: HashMap<String, Session>,
+    opening: HashMap<Caller, usize>,
+    streams: HashMap<Caller, usize>,
+}
+
+/// One session.
+struct Session {
+    owner: Owner,
+    /// Requests that are being answered, and streams that its client holds open.
+    uses: usize,
+    /// When the last of them ended.
+    since: Instant,
+    /// The ids of those requests, as JSON.
+    ids: HashSet<String>,
+}
+
+impl State {
+    fn of(&self, caller: &Caller) -> usize {
+        let open = self.open.values().filter(|session| session.owner.caller == *caller).count();
+        open + self.opening.get(caller).copied().unwrap_or(0)
+    }
+
+    fn all(&self) -> usize {
+        self.open.len() + self.opening.values().sum::<usize>()
+    }
+
+    /// Takes out the session that was silent longest, of this caller or of anybody, if it was silent for long.
+    fn take_resting(&mut self, caller: Option<&Caller>) -> Option<String> {
+        let of_caller = |session: &Session| caller.is_none_or(|caller| session.owner.caller == *caller);
+        let resting = self
+            .open
+            .iter()
+            .filter(|(_, session)| session.uses == 0 && session.since.elapsed() >= REST && of_caller(session));
+        let id = resting.min_by_key(|(_, session)| session.since)?.0.clone();
+        self.open.remove(&id);
+        Some(id)
+    }
+}
+
+/// One less of what a caller is counted by.
+fn less(counts: &mut HashMap<Caller, usize>, caller: &Caller) {
+    if let Some(count) = counts.get_mut(caller) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(caller);
+        }
+    }
+}
+
+/// A session on its way: it counts from before it exists.
+pub(super) struct Opening {
+    sessions: Arc<Sessions>,
+    owner: Owner,
+}
+
+impl Opening {
+    /// The session exists under this id.
+    pub(super) fn done(self, id: &str) {
+        let session = Session { owner: self.owner.clone(), uses: 0, since: Instant::now(), ids: HashSet::new() };
+        self.sessions.state().open.insert(id.to_owned(), session);
+        tokio::spawn(end_when_silent(Arc::downgrade(&self.sessions), id.to_owned()));
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        less(&mut self.sessions.state().opening, &self.owner.caller);
+    }
+}
+
+/// Ends a session that has been silent for too long.
+async fn end_when_silent(sessions: Weak<Sessions>, id: String) {
+    loop {
+        let Some(silent_until) = sessions.upgrade().and_then(|sessions| sessions.silent_until(&id)) else { return };
+        tokio::time::sleep_until(silent_until).await;
+        let Some(sessions) = sessions.upgrade() else { return };
+        if sessions.silent_until(&id).is_some_and(|until| until <= Instant::now()) {
+            sessions.end(&id).await;
+            return;
+        }
+    }
+}
+
+/// What goes on in a session, until it is dropped: a request that is answered, or a stream that is listened to.
+pub(super) struct InUse {
+    sessions: Arc<Sessions>,
+    session: String,
+    id: Option<String>,
+    listens: Option<Caller>,
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut state = self.sessions.state();
+        if let Some(caller) = &self.listens {
+            less(&mut state.streams, caller);
+        }
+        if let Some(session) = state.open.get_mut(&self.session) {
+            session.uses -= 1;
+            session.since = Instant::now();
+            if let Some(id) = &self.id {
+                session.ids.remove(id);
+            }
+        }
+    }
+}
+
+/// What comes into a session.
+pub(super) enum Comes<'a> {
+    /// A stream is opened, to be listened to.
+    Listener,
+    /// A request with this id.
+    Request(&'a Value),
+    /// What is not answered.
+    Other,
+}
+
+impl Sessions {
+    /// No session yet; each caller may have so many, and each may be silent for so long.
+    pub(super) fn new(each: usize, idle: Duration, manager: Arc<LocalSessionManager>) -> Arc<Self> {
+        Arc::new(Self { each, idle, manager, state: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many are open.
+    pub(super) async fn count(&self) -> usize {
+        self.manager.sessions.read().await.len()
+    }
+
+    /// Takes a place for one more session, or says which limit stands in the way.
+    pub(super) async fn open(self: &Arc<Self>, owner: Owner) -> Result<Opening, Response<Body>> {
+        self.forget_ended().await;
+        let (opening, resting) = self.take_place(owner)?;
+        if let Some(id) = resting {
+            drop(self.manager.close_session(&id.into()).await);
+        }
+        Ok(opening)
+    }
+
+    /// The place, and the session that ends for it.
+    fn take_place(self: &Arc<Self>, owner: Owner) -> Result<(Opening, Option<String>), Response<Body>> {
+        let mut state = self.state();
+        let mut resting = None;
+        if state.of(&owner.caller) >= self.each {
+            resting = state.take_resting(Some(&owner.caller));
+            if resting.is_none() {
+                let why = format!(
+                    "Too many sessions: a caller has at most {}. Close one with DELETE, or let one rest for 5 minutes.",
+                    self.each
+                );
+                return Err(busy(StatusCode::TOO_MANY_REQUESTS, LATER, &why));
+            }
+        }
+        if state.all() >= SESSIONS {
+            resting = state.take_resting(None);
+            if resting.is_none() {
+                return Err(busy(StatusCode::SERVICE_UNAVAILABLE, LATER, "Too many sessions are open."));
+            }
+        }
+        *state.opening.entry(owner.caller.clone()).or_default() += 1;
+        drop(state);
+        Ok((Opening { sessions: Arc::clone(self), owner }, resting))
+    }
+
+    /// Enters a session of this owner, or says why not. To somebody else it looks as if it did not exist.
+    pub(super) async fn enter(
+        self: &Arc<Self>,
+        session: &str,
+        owner: &Owner,
+        comes: Comes<'_>,
+    ) -> Result<InUse, Response<Body>> {
+        let until = Instant::now() + SAME_ID;
+        let (id, listens) = match comes {
+            Comes::Listener => (None, true),
+            Comes::Request(id) => (Some(id), false),
+            Comes::Other => (None, false),
+        };
+        loop {
+            match self.try_enter(session, owner, id, listens) {
+                Err(Outside::SameId) if Instant::now() < until => tokio::time::sleep(AGAIN).await,
+                entered => return entered.map_err(|outside| outside.told(id.cloned(), self.each)),
+            }
+        }
+    }
+
+    fn try_enter(
+        self: &Arc<Self>,
+        session: &str,
+        owner: &Owner,
+        id: Option<&Value>,
+        listens: bool,
+    ) -> Result<InUse, Outside> {
+        let mut state = self.state();
+        let State { open, streams, .. } = &mut *state;
+        let found = open.get_mut(session).filter(|found| found.owner == *owner).ok_or(Outside::Unknown)?;
+        let id = id.map(Value::to_string);
+        // rmcp tells answers apart by the id alone: the second of two would take that of the first.
+        if id.as_ref().is_some_and(|id| found.ids.contains(id)) {
+            return Err(Outside::SameId);
+        }
+        if listens {
+            let count = streams.entry(owner.caller.clone()).or_default();
+            if *count >= self.each {
+                return Err(Outside::Streams);
+            }
+            *count += 1;
+        }
+        found.uses += 1;
+        found.ids.extend(id.clone());
+        let listens = listens.then(|| owner.caller.clone());
+        drop(state);
+        Ok(InUse { sessions: Arc::clone(self), session: session.to_owned(), id, listens })
+    }
+
+    /// Whether this session is this owner's and has not ended.
+    pub(super) async fn lives(&self, session: &str, owner: &Owner) -> bool {
+        let is_owners = self.state().open.get(session).is_some_and(|found| found.owner == *owner);
+        is_owners && self.manager.sessions.read().await.contains_key(session)
+    }
+
+    /// Forgets whose the sessions were that have ended. What began while this looks is not looked at: it would seem to
+    /// have ended before it was.
+    async fn forget_ended(&self) {
+        let known: Vec<String> = self.state().open.keys().cloned().collect();
+        let ended: Vec<String> = {
+            let living = self.manager.sessions.read().await;
+            known.into_iter().filter(|id| !living.contains_key(id.as_str())).collect()
+        };
+        let mut state = self.state();
+        ended.iter().for_each(|id| drop(state.open.remove(id)));
+    }
+
+    /// When it will have been silent for too long; `None` if it is not known any more.
+    fn silent_until(&self, id: &str) -> Option<Instant> {
+        let state = self.state();
+        let session = state.open.get(id)?;
+        let since = if session.uses > 0 { Instant::now() } else { session.since };
+        Some(since + self.idle)
+    }
+
+    async fn end(&self, id: &str) {
+        self.state().open.remove(id);
+        drop(self.manager.close_session(&id.into()).await);
+    }
+}
+
+/// Why something does not come into a session.
+enum Outside {
+    /// There is none of this caller's.
+    Unknown,
+    /// A request with its id is not answered yet.
+    SameId,
+    /// The caller listens to as many streams as it may.
+    Streams,
+}
+
+impl Outside {
+    fn told(self, id: Option<Value>, each: usize) -> Response<Body> {
+        match self {
+            Self::Unknown => error(StatusCode::NOT_FOUND, INVALID_REQUEST, "There is no such session.", id),
+            Self::SameId => error(StatusCode::BAD_REQUEST, INVALID_REQUEST, SAME_ID_WAITS, id),
+            Self::Streams => {
+                let why = format!("Too many streams: a caller has at most {each}.");
+                busy(StatusCode::TOO_MANY_REQUESTS, LATER, &why)
+            }
+        }
+    }
+}
+
+/// What is said of a second request under an id that still waits.
+pub(super) const SAME_ID_WAITS: &str =
+    "Invalid Request: an earlier request with this id is not answered yet; give each request an id of its own";
+
+/// An answer that keeps its place in a session to its last byte. The place is not given back when the client goes: the request
+/// runs on, and its answer must not be taken for that of another with the same id.
+pub(super) fn kept_to_the_end(answer: Response<Body>, place: InUse) -> Response<Body> {
+    answer.map(|body| KeptToTheEnd { rest: Some((body, place)) }.boxed())
+}
+
+struct KeptToTheEnd {
+    /// What has not been read yet, with its place; `None` after its end.
+    rest: Option<(Body, InUse)>,
+}
+
+impl http_body::Body for KeptToTheEnd {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let Some((body, _)) = &mut self.rest else { return Poll::Ready(None) };
+        let frame = Pin::new(body).poll_frame(context);
+        if matches!(frame, Poll::Ready(None)) {
+            self.rest = None;
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.as_ref().is_none_or(|(body, _)| body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
+    }
+}
+
+impl Drop for KeptToTheEnd {
+    fn drop(&mut self) {
+        let rest = self.rest.take().filter(|(body, _)| !http_body::Body::is_end_stream(body));
+        if let (Some((mut body, place)), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move {
+                while body.frame().await.is_some() {}
+                drop(place);
+            });
+        }
+    }
+}
