@@ -142,7 +142,8 @@ impl Listener {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
                 // Without it an answer in two writes waits for the client's delayed acknowledgement, 40 ms.
-                stream.set_nodelay(true)?;
+                // Who has gone already cannot be told so, and is no reason to wait with the next.
+                drop(stream.set_nodelay(true));
                 Ok(Stream::Tcp(stream))
             }
             #[cfg(unix)]
