@@ -4,4 +4,5 @@ mod door;
 mod oauth;
 mod secrets;
 mod stdio;
+mod stdio_memory;
 mod words;
