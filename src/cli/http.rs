@@ -170,7 +170,7 @@ pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
         issuer_line.iter().for_each(|line| complain(line));
         let shutdown = CancellationToken::new();
         tokio::spawn(signal::twice(shutdown.clone()));
-        tokio::spawn(signal::outlive_file_limit());
+        signal::outlive_file_limit();
         server.serve(shutdown.cancelled_owned()).await;
         Ok(Exit::Fine)
     });

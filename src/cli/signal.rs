@@ -30,17 +30,17 @@ pub(super) async fn twice(shutdown: CancellationToken) {
 }
 
 /// From now on a write beyond the limit for files fails like one to a full disk, instead of ending the program: the
-/// journal says so, and reading goes on. Runs for the life of the runtime.
+/// journal says so, and reading goes on. Called in a runtime; what it sets stays for the life of the program.
 #[cfg(unix)]
-pub(super) async fn outlive_file_limit() {
+pub(super) fn outlive_file_limit() {
     use tokio::signal::unix::{SignalKind, signal};
     /// SIGXFSZ, the same on Linux, macOS and the BSDs.
     const BEYOND_FILE_LIMIT: i32 = 25;
-    if let Ok(mut beyond) = signal(SignalKind::from_raw(BEYOND_FILE_LIMIT)) {
-        while beyond.recv().await.is_some() {}
+    if let Err(error) = signal(SignalKind::from_raw(BEYOND_FILE_LIMIT)) {
+        tracing::warn!(%error, "a limit for files may end the program");
     }
 }
 
 /// There is no such limit.
 #[cfg(not(unix))]
-pub(super) async fn outlive_file_limit() {}
+pub(super) fn outlive_file_limit() {}

@@ -24,7 +24,7 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
     let served = runtime.block_on(async {
         let shutdown = CancellationToken::new();
         tokio::spawn(signal::twice(shutdown.clone()));
-        tokio::spawn(signal::outlive_file_limit());
+        signal::outlive_file_limit();
         let output = own_output().map_err(|error| ConfigError(format!("Standard output cannot be used: {error}.")))?;
         Ok::<_, ConfigError>(serve_stdio(server, service, own_input(), output, shutdown).await)
     })?;

@@ -27,6 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How old the mark of a process must be before anybody else tidies it away.
 const LEFT: Duration = Duration::from_secs(60);
 
+/// Whether a journal stands in this directory.
+pub fn stands_in(directory: &Path) -> bool {
+    fs::symlink_metadata(directory.join(FILE)).is_ok()
+}
+
 /// Held while a connection is opened. To close any descriptor of a file lets go of all locks this process holds on it:
 /// one journal must not make the file and close it while another of the same process has it open already.
 static OPENING: Mutex<()> = Mutex::new(());

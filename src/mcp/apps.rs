@@ -121,9 +121,15 @@ fn presented() -> MetaObject {
 /// Says of a tool which page shows its answers: to every client, since not every host declares that it shows pages.
 pub(super) fn with_page(card: ToolCard) -> ToolCard {
     match PAGES.iter().find(|page| page.tool == Some(&*card.name)) {
-        Some(page) => card.with_meta(meta("ui", json!({ "resourceUri": page.uri }))),
+        Some(page) => with_more_meta(card, meta("ui", json!({ "resourceUri": page.uri }))),
         None => card,
     }
+}
+
+/// The same tool with more `_meta`; what it has already stays.
+pub(super) fn with_more_meta(mut card: ToolCard, more: MetaObject) -> ToolCard {
+    card.meta.get_or_insert_default().0.extend(more.0);
+    card
 }
 
 /// What a page must know to ask for more of the same: the arguments of the call, which some hosts do not tell it. `None` where
@@ -238,6 +244,15 @@ mod tests {
         ] {
             assert!(spoken.contains(needed), "nobody says {needed}");
         }
+    }
+
+    #[test]
+    fn what_a_tool_says_of_itself_stays_beside_its_page() {
+        let own = meta("anthropic/requiresUserInteraction", json!(true));
+        let card = ToolCard::new("search_numbers", "", JsonObject::new()).with_meta(own);
+        let meta = json!(with_page(card).meta);
+        assert_eq!(meta["anthropic/requiresUserInteraction"], json!(true));
+        assert!(meta["ui"]["resourceUri"].is_string());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::principal::Principal;
 use super::route::{Reply, Way};
 use super::tally;
 use crate::guard::{Policy, Scope};
-use crate::tools::{Change, Effect, Read, Tool, Visitor, input_schema, output_schema, visit};
+use crate::tools::{Change, Effect, Read, Tool, Visitor, drop_bookkeeping, input_schema, output_schema, visit};
 
 /// One tool.
 pub struct Entry {
@@ -26,6 +26,8 @@ pub struct Entry {
     pub effect: Effect,
     /// What a caller must have been given to call it.
     pub scope: Scope,
+    /// The names of its arguments.
+    fields: &'static [&'static str],
     /// The names of arguments that carry secrets.
     pub secrets: Vec<&'static str>,
     /// As clients see it where a carrier's keys may not be arguments.
@@ -58,6 +60,11 @@ impl Entry {
         let reply = tenant.service.call(self.effect, self.way, arguments, (caller, rights), asking, unwanted).await;
         tally::call(self.tool, &reply, begun.elapsed());
         reply
+    }
+
+    /// Takes out of the arguments what a client adds for itself: nobody is asked about it, and no second round differs by it.
+    pub fn drop_bookkeeping(&self, arguments: &mut Map<String, Value>) {
+        drop_bookkeeping(arguments, self.fields);
     }
 
     /// Whether it is offered to a caller: the operator and the caller's rights must both allow it.
@@ -223,11 +230,11 @@ fn entry<T: Tool>(way: Way) -> Entry {
     if effect.grave() {
         let mut meta = MetaObject::default();
         meta.0.insert("anthropic/requiresUserInteraction".to_owned(), json!(true));
-        card = card.with_meta(meta);
+        card = apps::with_more_meta(card, meta);
     }
     card = apps::with_page(card);
     let without_keys = without(&card, &T::inline());
-    Entry { card, effect, scope: T::SCOPE, secrets, without_keys, tool: T::NAME, way }
+    Entry { card, effect, scope: T::SCOPE, fields: T::FIELDS, secrets, without_keys, tool: T::NAME, way }
 }
 
 /// The same tool without these arguments; `None` if it has none of them.

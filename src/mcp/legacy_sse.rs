@@ -24,6 +24,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::pending::{Pending, answers};
 use super::principal::{Owner, Principal};
+use super::repair::repaired;
+use super::server::name_the_method;
 use super::sessions::{SAME_ID_WAITS, SESSIONS, SESSIONS_EACH};
 use super::wire::{Body, INVALID_REQUEST, busy, empty, error};
 use crate::domain::{hex, unguessable};
@@ -161,7 +163,8 @@ impl LegacySse {
                 "There is no such stream: open one with GET /sse and post to the path that its first event gives.";
             return error(StatusCode::NOT_FOUND, INVALID_REQUEST, why, request);
         };
-        let Ok(mut message) = serde_json::from_slice::<In>(body) else {
+        let body = repaired(Bytes::copy_from_slice(body));
+        let Ok(mut message) = serde_json::from_slice::<In>(&body) else {
             let why = "Invalid Request: this is no JSON-RPC message of MCP";
             return error(StatusCode::BAD_REQUEST, INVALID_REQUEST, why, request);
         };
@@ -198,7 +201,10 @@ fn events(
     pending: Arc<Pending>,
 ) -> impl Stream<Item = String> + Send {
     let first = format!("event: endpoint\ndata: {endpoint}\n\n");
-    let messages = messages.map(move |message| {
+    let messages = messages.map(move |mut message| {
+        if let JsonRpcMessage::Error(refused) = &mut message {
+            name_the_method(&mut refused.error);
+        }
         if let Some(id) = answers(&message) {
             pending.answered(&id);
         }

@@ -1,73 +1,170 @@
 //! Lines as they come from a client, made fit to be read: none too long, none that would be dropped without an answer.
 //!
 //! rmcp ignores a line that it cannot parse, and the client waits for ever. A cut emoji (half of a surrogate pair, which
-//! JavaScript writes as it stands) is replaced; a request that cannot be read at all is answered.
+//! JavaScript writes as it stands) is replaced; a request that cannot be read at all is answered. What is no message is
+//! told once on standard error.
 
+use rmcp::model::ErrorData;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
-/// The method under which an unreadable request goes on, to be answered.
-pub(super) const UNREADABLE: &str = "truedy-mcp/unreadable";
-/// The same for one whose parameters are of no shape that the protocol knows.
-pub(super) const SHAPELESS: &str = "truedy-mcp/shapeless";
+use super::id_finder::IdFinder;
+use super::repair::repair;
 
-/// Copies lines, mended, until either side ends. A line longer than `longest` is skipped.
+/// The method under which an unreadable request goes on, to be answered.
+const UNREADABLE: &str = "truedy-mcp/unreadable";
+/// The same for one whose parameters are of no shape that the protocol knows.
+const SHAPELESS: &str = "truedy-mcp/shapeless";
+/// The same for one that is longer than may be.
+const TOO_LONG: &str = "truedy-mcp/too-long";
+/// The same for one that is not of JSON-RPC 2.0, or has no method.
+const NO_REQUEST: &str = "truedy-mcp/no-request";
+
+/// What is said of a request that went on under one of these methods.
+pub(super) fn refusal(method: &str) -> Option<ErrorData> {
+    Some(match method {
+        UNREADABLE => ErrorData::parse_error(
+            "Parse error: the request is not JSON that can be read (nesting above 128, a number out of range, or broken text)",
+            None,
+        ),
+        SHAPELESS => ErrorData::invalid_params("Invalid params: params and its _meta are objects", None),
+        TOO_LONG => ErrorData::invalid_request("Invalid Request: the line is longer than 1 MiB and was not read", None),
+        NO_REQUEST => ErrorData::invalid_request(
+            "Invalid Request: jsonrpc is \"2.0\" and method is a text, for example {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}",
+            None,
+        ),
+        _ => return None,
+    })
+}
+
+/// Copies lines, mended, until either side ends. A line longer than `longest` is skipped, and answered if it asks.
 pub(super) async fn mend(input: impl AsyncRead + Unpin, mut output: impl AsyncWrite + Unpin, longest: usize) {
-    let mut input = BufReader::new(input);
+    let (mut input, mut oddities) = (BufReader::new(input), Oddities::default());
     let mut line = Vec::new();
     loop {
-        match next_line(&mut input, &mut line, longest).await {
-            Some(true) => {}
-            Some(false) => continue,
-            None => return,
-        }
-        let written = match mended(&line) {
-            Some(mended) => output.write_all(&mended).await,
-            None => output.write_all(&line).await,
+        let read = next_line(&mut input, &mut line, longest).await;
+        let mended = match &read {
+            Read::Whole => {
+                oddities.tell(&line);
+                mended(&line)
+            }
+            // What the client was cut off in is nothing; the last line may lack its end all the same.
+            Read::Last if serde_json::from_slice::<Value>(&line).is_ok() => mended(&line),
+            Read::Last | Read::End => return,
+            Read::TooLong(id) => match id {
+                Some(id) => Some(in_place(TOO_LONG, id)),
+                None => continue,
+            },
+            Read::Empty => continue,
         };
-        if written.is_err() || output.write_all(b"\n").await.is_err() {
+        let fit = mended.as_deref().unwrap_or(&line);
+        if output.write_all(fit).await.is_err() || output.write_all(b"\n").await.is_err() {
             return;
         }
     }
 }
 
-/// Reads a line without its end; `Some(false)` if it was too long or empty, `None` at the end. A last line without an end is ignored.
-async fn next_line(input: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>, longest: usize) -> Option<bool> {
+/// What came of reading a line.
+enum Read {
+    /// It is there.
+    Whole,
+    /// It is there, and the input has ended before the line has.
+    Last,
+    /// It is longer than may be: the id of its request, if it is one.
+    TooLong(Option<Value>),
+    /// Nothing is on it.
+    Empty,
+    /// The input has ended.
+    End,
+}
+
+/// Reads a line without its end.
+async fn next_line(input: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>, longest: usize) -> Read {
     line.clear();
-    let mut too_long = false;
+    let mut long: Option<IdFinder> = None;
     loop {
-        let available = input.fill_buf().await.ok().filter(|bytes| !bytes.is_empty())?;
+        let Some(available) = input.fill_buf().await.ok().filter(|bytes| !bytes.is_empty()) else {
+            return if long.is_some() || line.trim_ascii().is_empty() { Read::End } else { Read::Last };
+        };
         let end = available.iter().position(|byte| *byte == b'\n');
         let taken = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
-        too_long |= line.len() + taken.len() > longest;
-        if too_long {
+        if long.is_none() && line.len() + taken.len() > longest {
+            let mut finder = IdFinder::default();
+            finder.read(line);
             line.clear();
-        } else {
-            line.extend_from_slice(taken);
+            long = Some(finder);
+        }
+        match &mut long {
+            Some(finder) => finder.read(taken),
+            None => line.extend_from_slice(taken),
         }
         let used = end.map_or(available.len(), |end| end + 1);
         input.consume(used);
         if end.is_some() {
-            if too_long {
-                tracing::warn!(longest, "a line from the client was too long and is skipped");
-            }
-            return Some(!too_long && !line.trim_ascii().is_empty());
+            return match long {
+                Some(finder) => {
+                    tracing::warn!(longest, "a line from the client was too long and is not read");
+                    Read::TooLong(finder.found())
+                }
+                None if line.trim_ascii().is_empty() => Read::Empty,
+                None => Read::Whole,
+            };
         }
     }
 }
 
-/// What to read instead of a line that cannot be read; `None` if it can.
+/// What comes instead of messages, each told once. Nothing of a line is repeated: it may hold anything.
+#[derive(Default)]
+struct Oddities {
+    framed: bool,
+    wide: bool,
+    plain: bool,
+}
+
+impl Oddities {
+    fn tell(&mut self, line: &[u8]) {
+        let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii_start();
+        let header = text.get(..15).is_some_and(|begin| begin.eq_ignore_ascii_case(b"content-length:"));
+        let (told, what) = if header {
+            (&mut self.framed, "framed with Content-Length, as for a language server")
+        } else if line.contains(&0) {
+            (&mut self.wide, "in UTF-16 or UTF-32")
+        } else if !matches!(text.first(), Some(b'{' | b'[')) {
+            (&mut self.plain, "no JSON object")
+        } else {
+            return;
+        };
+        if !std::mem::replace(told, true) {
+            tracing::warn!(
+                "standard input: a line is {what}, and is not read; MCP has one JSON message a line, in UTF-8. This is said once."
+            );
+        }
+    }
+}
+
+/// What to read instead of a line that cannot be read as it is; `None` if it can.
 fn mended(line: &[u8]) -> Option<Vec<u8>> {
     if let Ok(message) = serde_json::from_slice::<Value>(line) {
-        return shapeless(&message).map(|id| in_place(SHAPELESS, &id));
+        return refitted(message);
     }
     let text = String::from_utf8_lossy(line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line));
     let whole = without_halves(&text);
-    if serde_json::from_str::<Value>(&whole).is_ok() {
-        return Some(whole.into_bytes());
+    if let Ok(message) = serde_json::from_str::<Value>(&whole) {
+        return Some(refitted(message).unwrap_or_else(|| whole.into_bytes()));
     }
     // Only a request awaits an answer, and only with its id can one be given.
-    Some(in_place(UNREADABLE, &id_in(&whole)?))
+    let mut finder = IdFinder::default();
+    finder.read(whole.as_bytes());
+    Some(in_place(UNREADABLE, &finder.found()?))
+}
+
+/// What goes on instead of a message; `None` if it goes on as it is.
+fn refitted(mut message: Value) -> Option<Vec<u8>> {
+    let changed = repair(&mut message);
+    match unfit(&message) {
+        Some((why, id)) => Some(in_place(why, &id)),
+        None => changed.then(|| message.to_string().into_bytes()),
+    }
 }
 
 /// A body mended as a line is: without a byte order mark, and with half surrogate pairs replaced. `None` if there is nothing to
@@ -88,13 +185,22 @@ fn in_place(method: &str, id: &Value) -> Vec<u8> {
     json!({ "jsonrpc": "2.0", "id": id, "method": method }).to_string().into_bytes()
 }
 
-/// The id of a request whose parameters are of no shape that MCP knows: rmcp answers those without their id.
-fn shapeless(message: &Value) -> Option<Value> {
-    let params = message.get("params").filter(|_| message.get("method").is_some_and(Value::is_string))?;
+/// Why a request is of no shape that MCP knows, and its id: rmcp answers those without their id.
+fn unfit(message: &Value) -> Option<(&'static str, Value)> {
+    let id = message.get("id").filter(|id| id.is_i64() || id.is_string())?.clone();
+    if message.get("result").is_some() || message.get("error").is_some() {
+        return None;
+    }
+    if message.get("jsonrpc").is_none_or(|version| version != "2.0")
+        || !message.get("method").is_some_and(Value::is_string)
+    {
+        return Some((NO_REQUEST, id));
+    }
+    let params = message.get("params")?;
     let meta = params.get("_meta");
     let odd =
         !(params.is_object() || params.is_null()) || meta.is_some_and(|meta| !meta.is_object() && !meta.is_null());
-    message.get("id").filter(|id| odd && (id.is_i64() || id.is_string())).cloned()
+    odd.then_some((SHAPELESS, id))
 }
 
 /// The text with half surrogate pairs, which stand for no character, replaced by the character for "unreadable".
@@ -123,52 +229,6 @@ fn without_halves(text: &str) -> String {
     }
     result.push_str(rest);
     result
-}
-
-/// The id of a request in a text that is not quite JSON: the value of `id` at its outermost level.
-fn id_in(text: &str) -> Option<Value> {
-    let bytes = text.as_bytes();
-    let (mut at, mut depth) = (0, 0_u32);
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => {
-                let end = string_end(bytes, at)?;
-                let after = text.get(end..).map(str::trim_start);
-                if depth == 1
-                    && text.get(at..end) == Some("\"id\"")
-                    && let Some(value) = after.and_then(|after| after.strip_prefix(':'))
-                {
-                    let value = value.trim_start();
-                    let length = if value.starts_with('"') {
-                        string_end(value.as_bytes(), 0)?
-                    } else {
-                        value.find([',', '}']).unwrap_or(value.len())
-                    };
-                    let id: Value = serde_json::from_str(value.get(..length)?.trim()).ok()?;
-                    return (id.is_i64() || id.as_str().is_some_and(|id| id.len() <= 256)).then_some(id);
-                }
-                at = end;
-                continue;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    None
-}
-
-/// Where the JSON string that begins at `start` ends.
-fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
-    let mut at = start + 1;
-    loop {
-        match bytes.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -222,12 +282,52 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn long_lines_are_skipped_and_the_rest_goes_on() {
-        let input =
-            format!("{}\n\n{{\"a\":1}}\r\n{{\"b\":\"{}\"}}\n{{\"c\":3}}\nunfinished", "x".repeat(99), "y".repeat(99));
+    /// What goes on of this input, where a line has 50 bytes at most.
+    async fn goes_on(input: &str) -> String {
         let mut output = Vec::new();
         mend(input.as_bytes(), &mut output, 50).await;
-        assert_eq!(String::from_utf8_lossy(&output), "{\"a\":1}\r\n{\"c\":3}\n");
+        String::from_utf8_lossy(&output).into_owned()
+    }
+
+    #[tokio::test]
+    async fn long_lines_are_skipped_and_the_rest_goes_on() {
+        let long = "x".repeat(99);
+        let skipped = format!(
+            "{long}\n\n{{\"a\":1}}\r\n{{\"b\":\"{long}\"}}\n{{\"id\":1,\"result\":\"{long}\"}}\n{{\"c\":3}}\nunfinished"
+        );
+        assert_eq!(goes_on(&skipped).await, "{\"a\":1}\r\n{\"c\":3}\n");
+        let asks = format!("{{\"id\":\"a\",\"method\":\"tools/call\",\"params\":\"{long}\"}}\n");
+        let answer = serde_json::from_str::<Value>(&goes_on(&asks).await).expect("one message");
+        assert_eq!(answer, json!({ "jsonrpc": "2.0", "id": "a", "method": TOO_LONG }));
+    }
+
+    #[tokio::test]
+    async fn a_last_line_counts_if_it_is_whole() {
+        for (input, read) in [
+            ("{\"a\":1}\n{\"b\":2}", "{\"a\":1}\n{\"b\":2}\n"),
+            ("{\"a\":1}\n{\"id\":2,\"b\":", "{\"a\":1}\n"),
+            ("", ""),
+            ("  ", ""),
+        ] {
+            assert_eq!(goes_on(input).await, read, "{input}");
+        }
+        assert_eq!(goes_on(&format!("{{\"id\":1,\"method\":\"{}\"}}", "x".repeat(99))).await, "");
+    }
+
+    #[test]
+    fn a_request_of_no_shape_is_answered_with_its_id() {
+        for (message, why) in [
+            (json!({ "jsonrpc": "2.0", "id": 1, "method": "a" }), None),
+            (json!({ "jsonrpc": "2.0", "id": 1, "result": {} }), None),
+            (json!({ "jsonrpc": "2.0", "method": 5 }), None),
+            (json!({ "id": 1, "method": "a" }), Some(NO_REQUEST)),
+            (json!({ "jsonrpc": "1.0", "id": 1, "method": "a" }), Some(NO_REQUEST)),
+            (json!({ "jsonrpc": "2.0", "id": 1, "method": 5 }), Some(NO_REQUEST)),
+            (json!({ "jsonrpc": "2.0", "id": 1, "method": "a", "params": [1] }), Some(SHAPELESS)),
+            (json!({ "jsonrpc": "2.0", "id": 1, "method": "a", "params": { "_meta": 1 } }), Some(SHAPELESS)),
+        ] {
+            assert_eq!(unfit(&message).map(|(why, _)| why), why, "{message}");
+            assert!(why.is_none_or(|why| refusal(why).is_some()));
+        }
     }
 }

@@ -10,7 +10,7 @@ use rmcp::model::{
     GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
     ProgressNotificationParam, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, Tool as ToolCard,
+    ServerConfig, SetLevelRequestParams, SubscribeRequestParams, Tool as ToolCard, UnsubscribeRequestParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
@@ -38,6 +38,9 @@ const FRESH_SHARED_MS: u64 = 60_000;
 
 /// How often a client that asked for it is told that a call still runs.
 const PROGRESS: Duration = Duration::from_secs(5);
+
+/// What is said first of a method that is not offered; its name follows.
+const NOT_FOUND: &str = "Method not found: ";
 
 /// Methods rmcp knows: if one arrives here, its parameters could not be read.
 const KNOWN: [&str; 11] = [
@@ -125,7 +128,8 @@ impl Server {
             return Err(ErrorData::invalid_params(format!("Unknown tool: {name}"), None));
         };
         let asker = asker(context, &params);
-        let arguments = params.arguments.unwrap_or_default();
+        let mut arguments = params.arguments.unwrap_or_default();
+        entry.drop_bookkeeping(&mut arguments);
         let query = views.pages.then(|| apps::query(entry.name(), &arguments, &entry.secrets)).flatten();
         let call = entry.call(arguments, principal, (asker, views), context.ct.clone());
         let reply = reporting(call, context).await;
@@ -388,6 +392,18 @@ impl ServerHandler for Server {
         self.run(params, &context).await
     }
 
+    async fn set_level(&self, _: SetLevelRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        Err(no_such_method("logging/setLevel"))
+    }
+
+    async fn subscribe(&self, _: SubscribeRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        Err(no_such_method("resources/subscribe"))
+    }
+
+    async fn unsubscribe(&self, _: UnsubscribeRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        Err(no_such_method("resources/unsubscribe"))
+    }
+
     /// A known method whose parameters rmcp could not read. Some clients send the arguments as a JSON text: those are read.
     async fn on_custom_request(
         &self,
@@ -397,7 +413,7 @@ impl ServerHandler for Server {
         let method = request.method.as_str();
         let removed = is_modern(&context) && method == "initialize";
         if removed || !KNOWN.contains(&method) {
-            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "Method not found", None));
+            return Err(no_such_method(method));
         }
         let params = request.params.unwrap_or_default();
         let malformed = || ErrorData::invalid_params(format!("Malformed parameters for {method}"), None);
@@ -424,6 +440,19 @@ impl ServerHandler for Server {
             _ => return Err(malformed()),
         };
         written.map(CustomResult::new).map_err(|_| ErrorData::internal_error("the result could not be written", None))
+    }
+}
+
+/// Says of a method that it is not offered. A client shows the message, and rmcp's own is the bare name.
+fn no_such_method(method: &str) -> ErrorData {
+    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("{NOT_FOUND}{}", clean_to(method, 64)), None)
+}
+
+/// Rewords the refusal of a method that rmcp knows and this server does not offer.
+pub(super) fn name_the_method(error: &mut ErrorData) {
+    let bare = error.message.contains('/') || error.message == "ping";
+    if error.code == ErrorCode::METHOD_NOT_FOUND && bare && !error.message.starts_with(NOT_FOUND) {
+        *error = no_such_method(&error.message);
     }
 }
 

@@ -1,7 +1,8 @@
 //! MCP over standard input and output.
 //!
-//! rmcp's line transport, with three things added: messages before the first request do no harm, the end of input or a
-//! signal lets running calls finish and be answered, and the protocol has an output of its own that no stray print reaches.
+//! rmcp's line transport, with four things added: messages before the first request do no harm, nothing is read while answers
+//! wait, the end of input or a signal lets running calls finish and be answered, and the protocol has an output of its own
+//! that no stray print reaches.
 
 use std::io;
 use std::sync::Arc;
@@ -20,10 +21,10 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::lines::{SHAPELESS, UNREADABLE, mend};
-use super::pending::{Pending, answers};
+use super::in_flight::InFlight;
+use super::lines::{mend, refusal};
 use super::route::Service;
-use super::server::Server;
+use super::server::{Server, name_the_method};
 
 /// The longest line that is read; a longer one is skipped.
 const LINE: usize = 1024 * 1024;
@@ -102,7 +103,7 @@ struct Line<R: AsyncRead, W: AsyncWrite> {
     ending: watch::Sender<Option<Instant>>,
     shutdown: CancellationToken,
     service: Arc<Service>,
-    open: Arc<Pending>,
+    open: Arc<InFlight>,
 }
 
 /// How a client speaks.
@@ -115,9 +116,8 @@ enum Era {
 }
 
 impl<R: AsyncRead, W: AsyncWrite> Line<R, W> {
-    /// Keeps what must be known of a message: who awaits an answer, and in which era the client speaks.
+    /// Keeps what must be known of a message: in which era the client speaks.
     fn note(&mut self, message: &mut RxJsonRpcMessage<RoleServer>) {
-        self.open.came(message);
         if let JsonRpcMessage::Request(request) = message {
             match &request.request {
                 // A probe opens nothing: the handshake may still follow.
@@ -127,7 +127,9 @@ impl<R: AsyncRead, W: AsyncWrite> Line<R, W> {
                         self.handshake = Some(handshake.params.clone());
                     }
                 }
-                _ => drop(self.opened.get_or_insert(Era::Metadata)),
+                other if opens(other.get_meta()) => drop(self.opened.get_or_insert(Era::Metadata)),
+                // rmcp refuses it, and waits on.
+                _ => {}
             }
             if let Some(handshake) = &self.handshake {
                 as_agreed(request.request.get_meta_mut(), handshake);
@@ -136,19 +138,32 @@ impl<R: AsyncRead, W: AsyncWrite> Line<R, W> {
     }
 }
 
+impl<R, W> Line<R, W>
+where
+    R: AsyncRead + Send + Unpin,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    /// Answers a request that goes no further. On a task of its own: whoever reads may be dropped at any await.
+    fn answer(&mut self, answer: TxJsonRpcMessage<RoleServer>) {
+        let (sent, writing) = (self.lines.send(answer), self.open.goes_besides());
+        tokio::spawn(async move {
+            drop(sent.await);
+            drop(writing);
+        });
+    }
+}
+
+/// Whether a request with this metadata opens a connection, as rmcp sees it. Until one does, anything but a request ends it.
+fn opens(meta: &RequestMetaObject) -> bool {
+    let known = meta.protocol_version().is_some_and(|version| ProtocolVersion::KNOWN_VERSIONS.contains(&version));
+    known && meta.missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty()
+}
+
 /// The id of a request that could not be read, and what is said of it.
 fn unreadable(message: &RxJsonRpcMessage<RoleServer>) -> Option<(RequestId, ErrorData)> {
     let JsonRpcMessage::Request(request) = message else { return None };
     let ClientRequest::CustomRequest(custom) = &request.request else { return None };
-    let why = match custom.method.as_str() {
-        UNREADABLE => ErrorData::parse_error(
-            "Parse error: the request is not JSON that can be read (nesting above 128, a number out of range, or broken text)",
-            None,
-        ),
-        SHAPELESS => ErrorData::invalid_params("Invalid params: params and its _meta are objects", None),
-        _ => return None,
-    };
-    Some((request.id.clone(), why))
+    Some((request.id.clone(), refusal(&custom.method)?))
 }
 
 /// A connection that opened with metadata on every request is held to it by rmcp; what a later handshake agreed on is
@@ -171,16 +186,23 @@ where
 {
     type Error = io::Error;
 
-    fn send(&mut self, item: TxJsonRpcMessage<RoleServer>) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        let answered = answers(&item);
-        let (sent, shutdown, open) = (self.lines.send(item), self.shutdown.clone(), Arc::clone(&self.open));
-        let told = Arc::clone(&self.answered);
+    fn send(
+        &mut self,
+        mut item: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        if let JsonRpcMessage::Error(refused) = &mut item {
+            name_the_method(&mut refused.error);
+        }
+        let sent = self.open.goes(&mut item).map(|writing| (self.lines.send(item), writing));
+        let (shutdown, told) = (self.shutdown.clone(), Arc::clone(&self.answered));
         async move {
+            // Nobody waits for it any more.
+            let Some((sent, writing)) = sent else { return Ok(()) };
             let sent = sent.await;
-            if let Some(id) = answered {
-                open.answered(&id);
+            if writing.is_answer() {
                 told.notify_one();
             }
+            drop(writing);
             if sent.is_err() {
                 // Nobody reads any more: the same as the end of input.
                 shutdown.cancel();
@@ -192,8 +214,9 @@ where
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         let mut at_end = AT_END;
         while self.ending.borrow().is_none() {
+            let (lines, open) = (&mut self.lines, &self.open);
             let message = tokio::select! {
-                message = self.lines.receive() => message,
+                message = async { open.room().await; lines.receive().await } => message,
                 () = self.shutdown.cancelled() => {
                     at_end = AT_SIGNAL;
                     None
@@ -205,14 +228,20 @@ where
                 break;
             };
             if let Some((id, why)) = unreadable(&message) {
-                let answer = TxJsonRpcMessage::<RoleServer>::error(why, Some(id));
-                // On a task of its own: this may be dropped at any await.
-                tokio::spawn(self.lines.send(answer));
+                self.answer(TxJsonRpcMessage::<RoleServer>::error(why, Some(id)));
                 continue;
+            }
+            match self.open.came(&mut message) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(refused) => {
+                    self.answer(refused);
+                    continue;
+                }
             }
             self.note(&mut message);
             let is_request = matches!(message, JsonRpcMessage::Request(_));
-            // Before the first request anything else would end the connection.
+            // Before a request that opens the connection anything else would end it.
             if is_request || self.opened.is_some() {
                 return Some(message);
             }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::{BodyExt, Full, Limited};
 use rmcp::ServerHandler;
+use rmcp::model::JsonRpcError;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::Value;
@@ -16,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::accept::Accepts;
 use super::principal::Principal;
+use super::repair::repaired;
+use super::server::name_the_method;
 use super::sessions::{Comes, Opening, SESSIONS_EACH, Sessions, kept_to_the_end};
 use super::wire::{Body, INVALID_REQUEST, empty, error, keeping, refusal};
 
@@ -108,6 +112,7 @@ impl Streamable {
         method: Option<&str>,
         id: Option<Value>,
     ) -> Response<Body> {
+        request = as_meant(request).await;
         self.accept(&mut request);
         let (mut opening, mut place) = (None, None);
         // A handshake is of the older revisions whatever it calls itself: rmcp opens a session for each.
@@ -181,10 +186,41 @@ async fn opened(answering: BoxFuture<'static, Response<Body>>, opening: Opening)
     answer
 }
 
+/// The request with its message as the client means it.
+async fn as_meant(request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes);
+    let meant = repaired(body.clone());
+    let mut head = head;
+    if meant != body {
+        head.headers.remove(CONTENT_LENGTH);
+    }
+    Request::from_parts(head, Full::new(meant))
+}
+
 /// Whether a request is of a revision that knows sessions.
 fn has_sessions(headers: &HeaderMap) -> bool {
     let version = headers.get(VERSION).and_then(|value| value.to_str().ok());
     version.is_none_or(|version| version < SESSIONLESS)
+}
+
+/// A refusal of a method that is not offered says so in words.
+async fn with_the_method_named(answer: Response<Body>) -> Response<Body> {
+    let (mut head, body) = answer.into_parts();
+    let Ok(bytes) = body.collect().await.map(http_body_util::Collected::to_bytes);
+    let refused = serde_json::from_slice::<JsonRpcError>(&bytes).ok().and_then(|mut refused| {
+        let before = refused.error.message.clone();
+        name_the_method(&mut refused.error);
+        (refused.error.message != before).then(|| serde_json::to_vec(&refused).ok()).flatten()
+    });
+    let bytes = match refused {
+        Some(named) => {
+            head.headers.remove(CONTENT_LENGTH);
+            Bytes::from(named)
+        }
+        None => bytes,
+    };
+    Response::from_parts(head, Full::new(bytes).boxed())
 }
 
 /// rmcp's refusals in plain text become JSON-RPC errors, and its streams are marked as such for proxies.
@@ -195,6 +231,10 @@ async fn tidy(mut answer: Response<Body>, deletes: bool, id: Option<Value>) -> R
         return empty(StatusCode::NO_CONTENT);
     }
     let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_short = answer.body().size_hint().upper().is_some_and(|length| length <= TEXT as u64);
+    if content_type.starts_with("application/json") && is_short {
+        return with_the_method_named(answer).await;
+    }
     if content_type.starts_with("text/event-stream") {
         answer.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
         answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));

@@ -4,6 +4,14 @@ use serde_json::{Map, Value};
 
 use crate::domain::{Argument, Problem, clean_to};
 
+/// Names under which clients send notes of their own with every call: n8n, and Cursor with tools that take nothing.
+const BOOKKEEPING: [&str; 6] = ["sessionId", "action", "chatInput", "tool", "toolCallId", "random_string"];
+
+/// Drops a client's own notes unread, before anything is read or remembered of a call. A name that the tool has stays.
+pub fn drop_bookkeeping(object: &mut Map<String, Value>, fields: &[&str]) {
+    object.retain(|name, _| fields.contains(&name.as_str()) || !BOOKKEEPING.contains(&name.as_str()));
+}
+
 /// The arguments of a tool: described to models by schemars, read by [`Arguments::read`].
 pub trait Arguments: schemars::JsonSchema + Sized {
     /// Their names.
@@ -180,6 +188,20 @@ mod tests {
             assert!(read(json!({"number": "+12", "confirm": confirm})).is_err());
         }
         assert!(read(json!({"number": ""})).is_err() && read(json!({"number": null})).is_err());
+    }
+
+    #[test]
+    fn notes_of_a_client_are_dropped_unread_and_no_other_name_is() {
+        let mut given = json!({
+            "sessionId": "a", "action": { "x": 1 }, "chatInput": "b", "tool": "c", "toolCallId": 5, "random_string": "",
+            "sessionid": 1, "statsu": 2, "dry_run": true, "Action": 3, "confirm": true
+        });
+        let object = given.as_object_mut().expect("an object");
+        drop_bookkeeping(object, &["tool", "confirm"]);
+        assert_eq!(
+            given,
+            json!({ "tool": "c", "sessionid": 1, "statsu": 2, "dry_run": true, "Action": 3, "confirm": true })
+        );
     }
 
     #[test]

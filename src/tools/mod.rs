@@ -33,7 +33,7 @@ mod tool;
 mod unassign_number;
 
 pub use answer::{Answer, Failure, Pointer, Undo};
-pub use arguments::Arguments;
+pub use arguments::{Arguments, drop_bookkeeping};
 pub use creation::flight;
 pub use lookup::ask_the_time;
 pub use offered::Offered;

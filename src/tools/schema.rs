@@ -11,7 +11,11 @@ pub fn input_schema<T: JsonSchema>() -> (String, Map<String, Value>) {
         Some(Value::String(description)) => description,
         _ => String::new(),
     };
-    schema.entry("properties").or_insert_with(|| json!({}));
+    let properties = schema.entry("properties").or_insert_with(|| json!({}));
+    // OpenAI's strict converter asks for it where there are none. Gemini refuses it, and is told so only here.
+    if properties.as_object().is_none_or(Map::is_empty) {
+        schema.insert("additionalProperties".to_owned(), json!(false));
+    }
     // Said even where it is empty: some clients guess otherwise.
     schema.entry("required").or_insert_with(|| json!([]));
     (description, schema)

@@ -6,4 +6,5 @@ mod door_sessions;
 mod oauth;
 mod secrets;
 mod stdio;
+mod stdio_memory;
 mod words;
