@@ -42,9 +42,10 @@ struct Place {
 }
 
 impl Place {
-    /// Its name for people. A key that stands there as a name by mistake is not shown.
+    /// Its name for people. A name that may be a secret which stands there by mistake is left out: the line tells it.
     fn name(&self) -> String {
-        without_keys(&self.path.join("."))
+        let shown = |name: &String| if is_word(name) { name.clone() } else { "…".to_owned() };
+        self.path.iter().map(shown).collect::<Vec<_>>().join(".")
     }
 }
 
@@ -126,10 +127,14 @@ fn expectation(message: &str) -> String {
     format!("expected {expected}")
 }
 
+/// Whether a name can be no secret: small letters and what joins them.
+fn is_word(name: &str) -> bool {
+    (1..=30).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b"_-".contains(&b))
+}
+
 /// Says that a field is not known. Its name is repeated only where it can be no secret.
 fn unknown_field(name: &str, known: &[String]) -> String {
-    let is_word = name.len() <= 30 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    let shown = if is_word { format!("unknown field `{name}`") } else { "unknown field".to_owned() };
+    let shown = if is_word(name) { format!("unknown field `{name}`") } else { "unknown field".to_owned() };
     let meant = nearest(name, known.iter().map(String::as_str));
     let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
     let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");

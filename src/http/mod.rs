@@ -31,4 +31,4 @@ pub use listen::Listen;
 pub use oauth::{OAuth, OAuthOptions};
 pub use server::{AdminSetup, HttpServer, Setup};
 pub use tls::{Certificates, Tls};
-pub use tokens::{FILE_LIMIT, Holder, Reader, Tokens, add, fresh, scopes};
+pub use tokens::{FILE_LIMIT, Holder, Reader, Tokens, add, file_fields, fresh, scopes};

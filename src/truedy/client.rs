@@ -141,13 +141,22 @@ pub struct Setup {
     pub ca_pem: Option<Vec<u8>>,
 }
 
-/// By which way requests go out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// By which way requests go out. It may hold a password, and therefore does not print.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Proxy {
     /// As the environment says (`HTTPS_PROXY`, `NO_PROXY` …).
     Environment,
     /// Through this one.
     Url(Url),
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Environment => "Environment",
+            Self::Url(_) => "[a proxy]",
+        })
+    }
 }
 
 /// Why no client could be made.
