@@ -416,11 +416,20 @@ async fn journal(
 /// How many unresolved operations began under a key that is not the tenant's key today: what the account does not show proves
 /// nothing about them.
 async fn under_another_key(journal: &Journal, accounts: &BTreeMap<String, String>) -> String {
-    let open = Query { state: Some(State::Unknown), limit: 1_000, ..Query::default() };
-    let open = journal.find(open).await.unwrap_or_default();
+    const PAGE: u32 = 1_000;
     let other =
         |operation: &&Operation| accounts.get(&operation.tenant).is_some_and(|account| *account != operation.account);
-    match open.iter().filter(other).count() {
+    let (mut count, mut after) = (0, 0);
+    loop {
+        let page = Query { state: Some(State::Unknown), limit: PAGE, after_rev: Some(after), ..Query::default() };
+        let page = journal.find(page).await.unwrap_or_default();
+        count += page.iter().filter(other).count();
+        match page.last() {
+            Some(last) if last.rev > after => after = last.rev,
+            _ => break,
+        }
+    }
+    match count {
         0 => String::new(),
         n => format!(", {n} of them begun under another key than today's"),
     }

@@ -19,12 +19,15 @@ mod token;
 mod tools;
 mod tour;
 
+use std::fs;
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Settings, path_setting};
+use crate::domain::shown_path;
 
 pub use bm25::Index;
 
@@ -134,9 +137,15 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
-    #[command(after_help = "Example: truedy-mcp man > truedy-mcp.1")]
-    Man,
+    /// Print the manual page, or write it and those of all commands into a directory.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp man > truedy-mcp.1\n  truedy-mcp man --dir /usr/local/share/man/man1"
+    )]
+    Man {
+        /// Write all pages into this directory, which is made if it is missing.
+        #[arg(long, value_name = "DIR", value_parser = path_setting())]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// Reads the command line and runs one command.
@@ -162,7 +171,8 @@ pub fn run() -> ExitCode {
         Some(Command::Carriers(arguments)) => carriers::run(settings, &arguments),
         Some(Command::Config(arguments)) => Ok(client_config::run(settings, &arguments)),
         Some(Command::Completions { shell }) => Ok(completions(shell)),
-        Some(Command::Man) => Ok(man()),
+        Some(Command::Man { dir: None }) => Ok(man()),
+        Some(Command::Man { dir: Some(dir) }) => man_pages(&dir),
     };
     match outcome {
         Ok(exit) => exit.into(),
@@ -220,6 +230,14 @@ fn man() -> Exit {
     let written = clap_mangen::Man::new(Cli::command()).render(&mut page);
     print(&String::from_utf8_lossy(&page));
     if written.is_ok() { Exit::Fine } else { Exit::Failed }
+}
+
+/// Writes the page of the program and of each command, each under the name by which the others refer to it.
+fn man_pages(dir: &Path) -> Result<Exit, ConfigError> {
+    let refuse = |error: io::Error| ConfigError(format!("--dir {} cannot be used: {error}.", shown_path(dir)));
+    fs::create_dir_all(dir).map_err(refuse)?;
+    clap_mangen::generate_to(Cli::command(), dir).map_err(refuse)?;
+    Ok(Exit::Fine)
 }
 
 /// The settings of every command as a Markdown table, for README.

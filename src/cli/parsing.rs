@@ -167,7 +167,9 @@ fn misplaced(command: &Command, matches: &ArgMatches) -> Option<String> {
         if by_flag && takes_password {
             return Some(format!("--{flag} must not hold a user name or password, which every process could read: put the URL into {variable}."));
         }
-        (!takes_password).then(|| format!("--{flag} ({variable}) must not hold a user name or password."))
+        (!takes_password).then(|| {
+            format!("--{flag} ({variable}) must not hold a user name or password; expected a URL without, for example https://host.example.com/path.")
+        })
     })
 }
 

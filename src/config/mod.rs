@@ -47,6 +47,8 @@ const KEY_LIMIT: u64 = 4096;
 
 /// The file of `--ca-file` is not larger than this.
 const CA_LIMIT: u64 = 1024 * 1024;
+/// Root certificates of a machine are not more than this.
+const ROOTS_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// What is said at the start when a live account is worked on and the journal forgets.
 pub const FORGETFUL: &str = "the journal is in memory: what was bought and what is not known is forgotten when this program ends, and other programs do not see it";
@@ -331,6 +333,38 @@ fn number_type(text: &str) -> Result<NumberType, String> {
     NumberType::parse(&json!(text.trim())).map_err(|_| format!("{}, for example local,toll_free", NumberType::EXPECTED))
 }
 
+/// Whether a file is a pipe, a socket or a disk: who reads or writes it may wait for ever.
+#[cfg(unix)]
+fn is_pipe(about: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = about.file_type();
+    kind.is_fifo() || kind.is_socket() || kind.is_block_device()
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+/// Checks what the variables of OpenSSL say of root certificates: the parts that make TLS read it, without any bound.
+fn check_machine_roots() -> Result<(), ConfigError> {
+    let place = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let refuse = |name: &str, why: &str| Err(ConfigError(format!("{name} cannot be used: {why}.")));
+    // A file that is not there is passed over, as ever: the roots of the system count then.
+    if let Some(Ok(about)) = place("SSL_CERT_FILE").map(|file| file.metadata()) {
+        if !about.is_file() {
+            return refuse("SSL_CERT_FILE", "it is not a regular file");
+        }
+        if about.len() > ROOTS_LIMIT {
+            return refuse("SSL_CERT_FILE", "it is larger than 16 MiB");
+        }
+    }
+    if place("SSL_CERT_DIR").is_some_and(|dir| dir.metadata().is_ok_and(|about| !about.is_dir())) {
+        return refuse("SSL_CERT_DIR", "it is not a directory");
+    }
+    Ok(())
+}
+
 /// Checks the names of tools that a list has. A name that is none is not repeated.
 fn check_tools(flag: &str, names: &[String], tools: &[&str]) -> Result<(), ConfigError> {
     for (name, at) in names.iter().map(|name| name.trim()).zip(1..).filter(|(name, _)| !name.is_empty()) {
@@ -426,10 +460,15 @@ impl Settings {
 
     /// A further root certificate to trust, PEM.
     pub fn ca_pem(&self) -> Result<Option<Vec<u8>>, ConfigError> {
+        check_machine_roots()?;
         let read = |file: &Path| {
             // It decides whom the key is sent to: whoever could write it could read the key.
             let bytes = public_bytes(file, CA_LIMIT);
-            bytes.map_err(|why| ConfigError(format!("--ca-file {} cannot be used: {why}.", shown_path(file))))
+            let refuse = |why: &str| ConfigError(format!("--ca-file {} cannot be used: {why}.", shown_path(file)));
+            let bytes = bytes.map_err(|why| refuse(&why))?;
+            // Without one it would do nothing.
+            let marks = String::from_utf8_lossy(&bytes).matches("-----BEGIN CERTIFICATE-----").count();
+            if marks == 0 { Err(refuse("it holds no certificate in PEM")) } else { Ok(bytes) }
         };
         self.ca_file.as_deref().map(read).transpose()
     }
@@ -518,27 +557,16 @@ impl Settings {
         tenants.first().map(|tenant| tenant.withheld.to_vec()).unwrap_or_default()
     }
 
-    /// A sentence about a setting, with the name of the variable where a variable has set it and the sentence names the flag alone.
+    /// A sentence about settings, which says as well which of the flags that it names a variable has set.
     pub fn name_variables(&self, sentence: &str) -> String {
-        let mut sentence = sentence.to_owned();
-        for (flag, variable) in self
-            .variables
-            .iter()
-            .filter(|(_, variable)| !sentence.contains(variable.as_str()))
-            .cloned()
-            .collect::<Vec<_>>()
-        {
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+        let names = |flag: &str| {
             let flag = format!("--{flag}");
-            let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
-            let at = sentence
-                .match_indices(&flag)
-                .map(|(at, _)| at + flag.len())
-                .find(|at| sentence.get(*at..).is_some_and(ends));
-            if let Some(at) = at {
-                sentence.insert_str(at, &format!(" (set by {variable})"));
-            }
-        }
-        sentence
+            sentence.match_indices(&flag).any(|(at, _)| sentence.get(at + flag.len()..).is_some_and(ends))
+        };
+        let set = self.variables.iter().filter(|(flag, variable)| names(flag) && !sentence.contains(variable.as_str()));
+        let said = set.map(|(flag, variable)| format!(" The variable {variable} sets --{flag}."));
+        said.fold(sentence.to_owned(), |sentence, said| sentence + &said)
     }
 
     /// The secrets of the settings themselves: passwords in the URLs of the proxy and of the journal.
@@ -594,6 +622,13 @@ impl Settings {
     /// How the sandbox is to run.
     pub fn sandbox(&self, listen: std::net::SocketAddr) -> Result<Options, ConfigError> {
         let faults = Faults::parse(&self.fault).map_err(|error| ConfigError(format!("--fault: {error}")))?;
+        let no_place = |file: &&PathBuf| file.metadata().is_ok_and(|about| is_pipe(&about) || about.is_dir());
+        if let Some(file) = self.ledger.as_ref().filter(no_place) {
+            return Err(ConfigError(format!(
+                "--ledger {} cannot be used: it is not a regular file.",
+                shown_path(file)
+            )));
+        }
         let store = if self.ephemeral { Store::Memory } else { Store::Directory(self.state_dir()?) };
         Ok(Options { listen, store, faults, ledger: self.ledger.clone() })
     }
@@ -623,6 +658,7 @@ impl Settings {
     fn postgres(&self, url: &str) -> Result<PostgresPlace, ConfigError> {
         let bad = |why: String| ConfigError(format!("--journal (TRUEDY_MCP_JOURNAL) cannot be used: {why}."));
         let mut place = PostgresPlace::parse(url).map_err(bad)?;
+        check_machine_roots()?;
         if let Some((file, pem)) = self.ca_file.as_deref().zip(self.ca_pem()?) {
             let bad = |why: String| ConfigError(format!("--ca-file {} cannot be used: {why}.", shown_path(file)));
             place = place.trusting(&pem).map_err(bad)?;

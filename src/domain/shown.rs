@@ -35,7 +35,8 @@ pub fn shown_variable(name: &str) -> String {
 pub fn shown_program(program: &str) -> String {
     let exists = |path: &Path| path.is_file();
     let in_path = || {
-        let folders = std::env::var_os("PATH").unwrap_or_default();
+        // Without a PATH the system looks there.
+        let folders = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
         std::env::split_paths(&folders).any(|folder| exists(&folder.join(program)))
     };
     let is_program = !program.is_empty() && (exists(Path::new(program)) || (!program.contains('/') && in_path()));

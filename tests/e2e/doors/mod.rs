@@ -3,5 +3,6 @@
 mod door;
 mod oauth;
 mod secrets;
+mod secrets_settings;
 mod stdio;
 mod words;
