@@ -15,7 +15,7 @@ use super::{Exit, KEY_IN_ARGUMENTS, complain, logging, open, print};
 use crate::config::{ConfigError, Given, NewCarrier, Settings, TenantSettings, expanded};
 use crate::domain::{
     AccessField, AccountSid, Argument, Caller, CarrierName, CarrierProfile, Origin, ProviderType, Redactor, Secret,
-    SipServer, SipUsername, looks_like_key,
+    SipServer, SipUsername, looks_like_key, shown_path,
 };
 use crate::mcp::Catalog;
 use crate::truedy::{Call, Client, Error, Nature, Request};
@@ -153,7 +153,7 @@ fn add(settings: &Settings, add: &AddArgs) -> Result<Exit, ConfigError> {
     }
     settings.add_carrier(tenant.as_deref(), &NewCarrier { name: name.clone(), provider, fields }, *replace)?;
     let whose = tenant.as_ref().map(|tenant| format!(" --tenant {tenant}")).unwrap_or_default();
-    let at = file.display();
+    let at = shown_path(file);
     print(&format!(
         "{name} is in {at}. See whether it can be read: truedy-mcp carriers test {name}{whose} --config {at}\nRunning servers take it up when they are started again.\n"
     ));
@@ -178,7 +178,7 @@ fn remove(settings: &Settings, remove: &RemoveArgs) -> Result<Exit, ConfigError>
     settings.remove_carrier(remove.tenant.as_deref(), &name)?;
     print(&format!(
         "{name} is no longer in {}. Running servers keep it until they are started again.\n",
-        file.display()
+        shown_path(file)
     ));
     Ok(Exit::Fine)
 }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use url::Url;
 
-use super::{Client, Exit, print};
+use super::{Client, Exit, complain, print};
 use crate::config::Settings;
 
 #[derive(Debug, Args)]
@@ -34,8 +34,26 @@ enum ConfigCommand {
 
 pub(super) fn run(settings: &Settings, arguments: &ConfigArgs) -> Exit {
     let ConfigCommand::Print { client, http, url } = &arguments.command;
-    print(&if *http { http_snippet(*client, url.as_str()) } else { snippet(*client, settings.config.as_deref()) });
+    let text = if *http {
+        http_snippet(*client, url.as_str())
+    } else {
+        snippet(*client, settings.config.as_deref(), settings.sandbox)
+    };
+    let (hints, entry) = split(&text);
+    // JSON has no comments: what stands above it is for people, and the rest can be piped.
+    if entry.starts_with('{') {
+        hints.lines().for_each(|line| complain(line.trim_start_matches("# ")));
+        print(entry);
+    } else {
+        print(&text);
+    }
     Exit::Fine
+}
+
+/// The comments at the front of a snippet, and what stands below them.
+fn split(text: &str) -> (&str, &str) {
+    let length = text.split_inclusive('\n').take_while(|line| line.starts_with('#')).map(str::len).sum();
+    text.split_at_checked(length).unwrap_or(("", text))
 }
 
 /// The snippet for a server that is reached by URL.
@@ -98,15 +116,26 @@ fn http_snippet(client: Client, url: &str) -> String {
 
 /// The snippet, with a first line that says where it goes. The configuration file, where one is named, goes with it: a client
 /// does not pass on the variables of a shell.
-pub(super) fn snippet(client: Client, config: Option<&Path>) -> String {
+pub(super) fn snippet(client: Client, config: Option<&Path>, sandbox: bool) -> String {
     let pretty = |value: serde_json::Value| serde_json::to_string_pretty(&value).unwrap_or_default();
     let mut arguments = vec!["stdio".to_owned()];
+    if sandbox {
+        arguments.push("--sandbox".to_owned());
+    }
     if let Some(file) = config {
         // A client starts it anywhere.
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         arguments.extend(["--config".to_owned(), file.display().to_string()]);
     }
-    let entry = |key: &str| json!({ "command": "truedy-mcp", "args": arguments, "env": { "TRUEDY_API_KEY": key } });
+    // The sandbox needs no key, and must not come to know one.
+    let env = |key: &str| if sandbox { json!({}) } else { json!({ "TRUEDY_API_KEY": key }) };
+    let entry = |key: &str| json!({ "command": "truedy-mcp", "args": arguments, "env": env(key) });
+    let inputs = if sandbox {
+        json!([])
+    } else {
+        json!([{ "type": "promptString", "id": "truedy-key", "description": "Truedy API key", "password": true }])
+    };
+    let key_flag = if sandbox { "" } else { " -e 'TRUEDY_API_KEY=${TRUEDY_API_KEY}'" };
     // Quoted as a shell, TOML and YAML read it alike.
     let quoted = |text: &String| {
         if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b)) {
@@ -120,9 +149,9 @@ pub(super) fn snippet(client: Client, config: Option<&Path>) -> String {
     match client {
         Client::ClaudeCode => format!(
             "# Claude Code: run this once, or put the JSON below into .mcp.json of a project\n\
-             # claude mcp add truedy -e 'TRUEDY_API_KEY=${{TRUEDY_API_KEY}}' -- truedy-mcp {shell}\n{}\n",
+             # claude mcp add truedy{key_flag} -- truedy-mcp {shell}\n{}\n",
             pretty(
-                json!({ "mcpServers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": arguments, "env": { "TRUEDY_API_KEY": "${TRUEDY_API_KEY}" } } } })
+                json!({ "mcpServers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": arguments, "env": env("${TRUEDY_API_KEY}") } } })
             )
         ),
         Client::ClaudeDesktop => format!(
@@ -132,8 +161,8 @@ pub(super) fn snippet(client: Client, config: Option<&Path>) -> String {
         Client::Vscode => format!(
             "# VS Code: .vscode/mcp.json; it asks for the key once and keeps it\n{}\n",
             pretty(json!({
-                "inputs": [{ "type": "promptString", "id": "truedy-key", "description": "Truedy API key", "password": true }],
-                "servers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": arguments, "env": { "TRUEDY_API_KEY": "${input:truedy-key}" } } }
+                "inputs": inputs,
+                "servers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": arguments, "env": env("${input:truedy-key}") } }
             }))
         ),
         Client::Cursor => format!(
@@ -145,7 +174,8 @@ pub(super) fn snippet(client: Client, config: Option<&Path>) -> String {
              [mcp_servers.truedy]\n\
              command = \"truedy-mcp\"\n\
              args = {list}\n\
-             env = {{ TRUEDY_API_KEY = \"your key\" }}\n"
+             {}",
+            if sandbox { "" } else { "env = { TRUEDY_API_KEY = \"your key\" }\n" }
         ),
         Client::Gemini => format!(
             "# Gemini CLI: ~/.gemini/settings.json\n{}\n",
@@ -154,7 +184,7 @@ pub(super) fn snippet(client: Client, config: Option<&Path>) -> String {
         Client::Zed => format!(
             "# Zed: settings.json\n{}\n",
             pretty(
-                json!({ "context_servers": { "truedy": { "source": "custom", "command": "truedy-mcp", "args": arguments, "env": { "TRUEDY_API_KEY": "your key" } } } })
+                json!({ "context_servers": { "truedy": { "source": "custom", "command": "truedy-mcp", "args": arguments, "env": env("your key") } } })
             )
         ),
         Client::Goose => format!(
@@ -167,9 +197,9 @@ pub(super) fn snippet(client: Client, config: Option<&Path>) -> String {
              enabled: true\n    \
              cmd: truedy-mcp\n    \
              args: {list}\n    \
-             envs:\n      \
-             TRUEDY_API_KEY: your key\n    \
-             timeout: 300\n"
+             {}\
+             timeout: 300\n",
+            if sandbox { "" } else { "envs:\n      TRUEDY_API_KEY: your key\n    " }
         ),
     }
 }
@@ -193,11 +223,24 @@ mod tests {
     }
 
     #[test]
+    fn a_snippet_for_the_sandbox_asks_for_no_key() {
+        for client in Client::value_variants() {
+            let text = snippet(*client, None, true);
+            assert!(text.contains("--sandbox") && !text.contains("TRUEDY_API_KEY"), "{text}");
+            let (hints, entry) = split(&text);
+            assert!(hints.lines().all(|line| line.starts_with("# ")), "{hints}");
+            if entry.starts_with('{') {
+                serde_json::from_str::<serde_json::Value>(entry).expect("valid JSON");
+            }
+        }
+    }
+
+    #[test]
     fn every_snippet_carries_the_key_in_its_own_environment() {
         for client in Client::value_variants() {
-            let named = snippet(*client, Some(Path::new("/etc/truedy/our config.toml")));
+            let named = snippet(*client, Some(Path::new("/etc/truedy/our config.toml")), false);
             assert!(named.contains("--config") && named.contains("/etc/truedy/our config.toml"), "{named}");
-            let text = snippet(*client, None);
+            let text = snippet(*client, None, false);
             assert!(!text.contains("--config"), "{text}");
             assert!(text.starts_with("# ") && text.contains("TRUEDY_API_KEY") && text.contains("stdio"), "{client:?}");
             let json: String = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");

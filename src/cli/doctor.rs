@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::protected::{Matching, unmatched};
 use super::{Exit, logging, open, print};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings, TenantSettings, kept_keys, state_key_in};
-use crate::domain::{Redactor, Secret};
+use crate::domain::{Redactor, Secret, shown_path};
 use crate::guard::Policy;
 use crate::journal::{Journal, Operation, Place, Query, State};
 use crate::mcp::Catalog;
@@ -348,12 +348,12 @@ fn state_dir(settings: &Settings, report: &mut Report) {
     let existing = existing.into_iter().find(|path| path.exists()).unwrap_or(&dir);
     let writable = existing.is_dir() && can_write(existing);
     if writable {
-        report.add("state_dir", Health::Good, dir.display().to_string(), None);
+        report.add("state_dir", Health::Good, shown_path(&dir), None);
     } else {
         report.add(
             "state_dir",
             Health::Bad,
-            format!("{} cannot be written", dir.display()),
+            format!("{} cannot be written", shown_path(&dir)),
             Some("Make it writable for this user, or choose another with --state-dir."),
         );
         report.fail(Exit::Failed);
@@ -421,11 +421,20 @@ async fn journal(
 /// How many unresolved operations began under a key that is not the tenant's key today: what the account does not show proves
 /// nothing about them.
 async fn under_another_key(journal: &Journal, accounts: &BTreeMap<String, String>) -> String {
-    let open = Query { state: Some(State::Unknown), limit: 1_000, ..Query::default() };
-    let open = journal.find(open).await.unwrap_or_default();
+    const PAGE: u32 = 1_000;
     let other =
         |operation: &&Operation| accounts.get(&operation.tenant).is_some_and(|account| *account != operation.account);
-    match open.iter().filter(other).count() {
+    let (mut count, mut after) = (0, 0);
+    loop {
+        let page = Query { state: Some(State::Unknown), limit: PAGE, after_rev: Some(after), ..Query::default() };
+        let page = journal.find(page).await.unwrap_or_default();
+        count += page.iter().filter(other).count();
+        match page.last() {
+            Some(last) if last.rev > after => after = last.rev,
+            _ => break,
+        }
+    }
+    match count {
         0 => String::new(),
         n => format!(", {n} of them begun under another key than today's"),
     }
@@ -484,7 +493,13 @@ fn as_text(settings: &Settings, report: &Report) -> String {
     let mut text = format!("truedy-mcp {} ({})\n", env!("CARGO_PKG_VERSION"), settings.mode());
     for check in &report.checks {
         let whose = check.tenant.as_ref().map(|tenant| format!("{tenant}: ")).unwrap_or_default();
-        let _ = writeln!(text, "{:<7} {:<10} {whose}{}", check.health.word(), check.name, check.found);
+        let _ = writeln!(
+            text,
+            "{:<7} {:<10} {whose}{}",
+            check.health.word(),
+            check.name,
+            settings.name_variables(&check.found)
+        );
         if let Some(todo) = &check.todo {
             let _ = writeln!(text, "{:<18} → {todo}", "");
         }
@@ -493,7 +508,7 @@ fn as_text(settings: &Settings, report: &Report) -> String {
 }
 
 fn as_json(settings: &Settings, report: &Report) -> String {
-    let checks: Vec<_> = report.checks.iter().map(|check| json!({ "tenant": check.tenant, "check": check.name, "health": check.health.word(), "found": check.found, "todo": check.todo })).collect();
+    let checks: Vec<_> = report.checks.iter().map(|check| json!({ "tenant": check.tenant, "check": check.name, "health": check.health.word(), "found": settings.name_variables(&check.found), "todo": check.todo })).collect();
     let whole = json!({ "version": env!("CARGO_PKG_VERSION"), "mode": settings.mode(), "ok": report.exit == Exit::Fine, "exit_code": report.exit as u8, "checks": checks });
     format!("{}\n", serde_json::to_string_pretty(&whole).unwrap_or_default())
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::http_oauth::{OAuthArgs, Reached};
 use super::{Exit, complain, logging, open, signal};
 use crate::config::{ConfigError, Settings, expanded, path_setting, private_bytes, public_bytes};
-use crate::domain::{Caller, Redactor, Secret};
+use crate::domain::{Caller, Redactor, Secret, shown_path};
 use crate::guard::Rights;
 use crate::http::{
     AdminSetup, AllowedHost, AllowedOrigin, Certificates, Check, Door, FILE_LIMIT, HttpServer, Listen, PublicPath, Reader,
@@ -39,11 +39,11 @@ pub struct HttpArgs {
     pub listen: Listen,
 
     /// A name by which clients reach this server, exactly, with or without a port, for example `mcp.example.com`. The names of this machine always pass where it listens on this machine alone.
-    #[arg(long, value_name = "HOST,…", env = "TRUEDY_MCP_ALLOW_HOST", value_delimiter = ',', value_parser = AllowedHost::parse)]
+    #[arg(long, value_name = "HOST,…", env = "TRUEDY_MCP_ALLOW_HOST", value_delimiter = ',', value_parser = allowed_host)]
     pub allow_host: Vec<AllowedHost>,
 
     /// An origin whose web pages may call and read answers (CORS), for example `https://app.example.com`. Pages of this machine may call a server that listens on this machine alone.
-    #[arg(long, value_name = "ORIGIN,…", env = "TRUEDY_MCP_ALLOW_ORIGIN", value_delimiter = ',', value_parser = AllowedOrigin::parse)]
+    #[arg(long, value_name = "ORIGIN,…", env = "TRUEDY_MCP_ALLOW_ORIGIN", value_delimiter = ',', value_parser = allowed_origin)]
     pub allow_origin: Vec<AllowedOrigin>,
 
     /// A proxy in front of this server speaks TLS with its clients; what it says of them in headers is not believed.
@@ -113,6 +113,14 @@ fn on_or_off(text: &str) -> Result<bool, String> {
         "off" | "false" | "no" | "0" => Ok(false),
         _ => Err("on or off".to_owned()),
     }
+}
+
+fn allowed_host(text: &str) -> Result<AllowedHost, String> {
+    AllowedHost::parse(text.trim())
+}
+
+fn allowed_origin(text: &str) -> Result<AllowedOrigin, String> {
+    AllowedOrigin::parse(text.trim())
 }
 
 /// Where to listen; a path is read as every other setting that is one.
@@ -281,7 +289,7 @@ impl HttpArgs {
             let reader: Arc<Reader> = Arc::new(|file| private_bytes(file, FILE_LIMIT));
             Tokens::open(file.clone(), names, reader).map(Arc::new).map_err(|why| {
                 let make = if file.exists() { "" } else { "; truedy-mcp token new makes it" };
-                ConfigError(format!("--tokens {} cannot be used: {why}{make}.", file.display()))
+                ConfigError(format!("--tokens {} cannot be used: {why}{make}.", shown_path(file)))
             })
         });
         let tokens = tokens.transpose()?;
@@ -293,8 +301,12 @@ impl HttpArgs {
         };
         let oauth = self.oauth.verification(settings, &reached)?;
         let names = || by_name.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        if let Some((_, wrong)) = self.oauth.oauth_tenant.iter().find(|(_, tenant)| !by_name.contains_key(tenant)) {
-            return Err(ConfigError(format!("--oauth-tenant: there is no tenant {wrong:?}; there are: {}.", names())));
+        if let Some(at) = self.oauth.oauth_tenant.iter().position(|(_, tenant)| !by_name.contains_key(tenant)) {
+            let at = at + 1;
+            return Err(ConfigError(format!(
+                "--oauth-tenant: entry {at} names a tenant that there is not; there are: {}.",
+                names()
+            )));
         }
         if let (Some(_), None, false) =
             (&oauth, &self.oauth.oauth_tenant_claim, by_name.contains_key(&Caller::local().tenant))

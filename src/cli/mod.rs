@@ -10,6 +10,7 @@ mod http_oauth;
 mod logging;
 mod open;
 mod operations;
+mod parsing;
 mod probe;
 mod protected;
 mod sandbox;
@@ -19,14 +20,15 @@ mod token;
 mod tools;
 mod tour;
 
+use std::fs;
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::parser::ValueSource;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::config::{ConfigError, Settings};
-use crate::domain::looks_like_key;
+use crate::config::{ConfigError, Settings, path_setting};
+use crate::domain::shown_path;
 
 pub use bm25::Index;
 
@@ -136,44 +138,25 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
-    #[command(after_help = "Example: truedy-mcp man > truedy-mcp.1")]
-    Man,
-}
-
-/// Reads the command line, and tells as well whether the journal was named by its flag. An empty variable counts as none:
-/// some clients pass every variable they know, empty or not.
-fn parse() -> Result<(Cli, bool), clap::Error> {
-    let empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-    let without_empty = |arg: clap::Arg| if empty(&arg) { arg.env(clap::builder::Resettable::Reset) } else { arg };
-    let command = Cli::command().mut_args(without_empty).mut_subcommands(|command| command.mut_args(without_empty));
-    let matches = command.try_get_matches()?;
-    let by_flag = matches.value_source("journal") == Some(ValueSource::CommandLine);
-    let mut cli = Cli::from_arg_matches(&matches)?;
-    cli.settings.note_sources(&matches);
-    Ok((cli, by_flag))
+    /// Print the manual page, or write it and those of all commands into a directory.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp man > truedy-mcp.1\n  truedy-mcp man --dir /usr/local/share/man/man1"
+    )]
+    Man {
+        /// Write all pages into this directory, which is made if it is missing.
+        #[arg(long, value_name = "DIR", value_parser = path_setting())]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// Reads the command line and runs one command.
 pub fn run() -> ExitCode {
-    let (cli, journal_by_flag) = match parse() {
-        Ok(parsed) => parsed,
-        // What is wrong is usually repeated; a key is not.
-        Err(error) if error.use_stderr() && looks_like_key(&error.to_string()) => {
-            complain(KEY_IN_ARGUMENTS);
-            return Exit::Usage.into();
-        }
-        Err(error) => {
-            let code = if error.use_stderr() { Exit::Usage } else { Exit::Fine };
-            drop(error.print());
-            return code.into();
-        }
+    protect_memory();
+    let cli = match parsing::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
     };
     let settings = &cli.settings;
-    if let (true, Err(ConfigError(sentence))) = (journal_by_flag, settings.no_password_in_journal()) {
-        complain(&sentence);
-        return Exit::Usage.into();
-    }
     let outcome = match cli.command {
         None if io::stdin().is_terminal() => Ok(welcome()),
         None | Some(Command::Stdio) => stdio::run(settings),
@@ -189,15 +172,27 @@ pub fn run() -> ExitCode {
         Some(Command::Carriers(arguments)) => carriers::run(settings, &arguments),
         Some(Command::Config(arguments)) => Ok(client_config::run(settings, &arguments)),
         Some(Command::Completions { shell }) => Ok(completions(shell)),
-        Some(Command::Man) => Ok(man()),
+        Some(Command::Man { dir: None }) => Ok(man()),
+        Some(Command::Man { dir: Some(dir) }) => man_pages(&dir),
     };
     match outcome {
         Ok(exit) => exit.into(),
         Err(ConfigError(sentence)) => {
-            complain(&sentence);
+            complain(&settings.name_variables(&sentence));
             Exit::Usage.into()
         }
     }
+}
+
+/// Keeps what this program holds in memory, keys included, from a core dump, and from other programs of the same user.
+fn protect_memory() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    }
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// Writes to standard output; a reader that has gone away is no failure of ours.
@@ -236,6 +231,14 @@ fn man() -> Exit {
     let written = clap_mangen::Man::new(Cli::command()).render(&mut page);
     print(&String::from_utf8_lossy(&page));
     if written.is_ok() { Exit::Fine } else { Exit::Failed }
+}
+
+/// Writes the page of the program and of each command, each under the name by which the others refer to it.
+fn man_pages(dir: &Path) -> Result<Exit, ConfigError> {
+    let refuse = |error: io::Error| ConfigError(format!("--dir {} cannot be used: {error}.", shown_path(dir)));
+    fs::create_dir_all(dir).map_err(refuse)?;
+    clap_mangen::generate_to(Cli::command(), dir).map_err(refuse)?;
+    Ok(Exit::Fine)
 }
 
 /// The settings of every command as a Markdown table, for README.

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::{Exit, complain, print};
 use crate::config::{ConfigError, path_setting, private_bytes};
-use crate::domain::Caller;
+use crate::domain::{Caller, shown_path};
 use crate::guard::Scope;
 use crate::http::{FILE_LIMIT, Holder, add, scopes};
 
@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &TokenArgs) -> Result<Exit, ConfigError> {
     // What stands there already must stay of use. An administrator may write for the user whom the file was given to.
     if new.tokens.exists() && !is_of_another_user_and_ours_to_write(&new.tokens) {
         private_bytes(&new.tokens, FILE_LIMIT)
-            .map_err(|why| ConfigError(format!("--tokens {} cannot be used: {why}.", new.tokens.display())))?;
+            .map_err(|why| ConfigError(format!("--tokens {} cannot be used: {why}.", shown_path(&new.tokens))))?;
     }
     let holder = Holder { principal: new.principal.clone(), tenant: new.tenant.clone(), scopes };
     match add(&new.tokens, &holder, &jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()) {
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &TokenArgs) -> Result<Exit, ConfigError> {
             Ok(Exit::Fine)
         }
         Err(error) => {
-            complain(&format!("{} could not be written: {error}", new.tokens.display()));
+            complain(&format!("{} could not be written: {error}", shown_path(&new.tokens)));
             Ok(Exit::Failed)
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -10,10 +11,14 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use super::KEY_LIMIT;
+use super::names::check_variable;
 use super::paths::expanded;
-use super::printed::printed_by;
+use super::printed::{Withheld, printed_by};
 use super::private::private_bytes;
-use crate::domain::{AccessField, Argument, CarrierName, CarrierProfile, Origin, ProviderType, Source};
+use crate::domain::{
+    AccessField, Argument, CarrierName, CarrierProfile, Origin, ProviderType, Source, field_names, shown_path,
+    shown_variable, without_keys,
+};
 
 /// The section of one profile.
 #[derive(Deserialize)]
@@ -66,25 +71,51 @@ impl<'de> Deserialize<'de> for Written {
     }
 }
 
+/// The fields of a profile, and those of the place of one of its values.
+pub(super) fn fields() -> (&'static [&'static str], &'static [&'static str]) {
+    (field_names::<Section>(), field_names::<From>())
+}
+
 /// How sources are written.
 const SOURCES: &str = "{ env = \"NAME\" }, { file = \"/path\" }, { command = [\"program\", \"argument\"] } or { keyring = \"service/user\" }";
 
 /// The profiles that sections describe. Nothing is read of them yet.
-pub(super) fn profiles(sections: BTreeMap<String, Section>) -> Result<Vec<CarrierProfile>, String> {
+///
+/// `withheld`: variables with secrets of ours, which no command inherits.
+pub(super) fn profiles(
+    sections: BTreeMap<String, Section>,
+    withheld: &Withheld,
+) -> Result<Vec<CarrierProfile>, String> {
     let profile = |(name, section): (String, Section)| {
-        let bad = |why: String| format!("[carriers.{name}]: {why}");
+        let bad = |why: String| format!("[carriers.{}]: {why}", without_keys(&name));
         let known = CarrierName::try_from(name.as_str()).map_err(|why| {
             bad(format!("the name cannot be used: {why}; it has letters, digits, - and _, at most 40"))
         })?;
-        section.profile(known).map_err(bad)
+        section.profile(known, withheld).map_err(bad)
     };
     sections.into_iter().map(profile).collect()
 }
 
 impl Section {
-    fn profile(self, name: CarrierName) -> Result<CarrierProfile, String> {
+    /// The variables that its values come from.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &String> {
+        let all = [
+            &self.api_key,
+            &self.account_sid,
+            &self.auth_token,
+            &self.sip_username,
+            &self.sip_password,
+            &self.sip_server,
+        ];
+        all.into_iter().flatten().filter_map(|written| match written {
+            Written::From(from) => from.env.as_ref(),
+            Written::Text(_) => None,
+        })
+    }
+
+    fn profile(self, name: CarrierName, withheld: &Withheld) -> Result<CarrierProfile, String> {
         let provider = ProviderType::parse(&json!(self.provider))
-            .map_err(|_| format!("provider = {:?}: expected {}", self.provider, ProviderType::EXPECTED))?;
+            .map_err(|_| format!("provider: expected {}", ProviderType::EXPECTED))?;
         let written = [
             (AccessField::ApiKey, self.api_key),
             (AccessField::AccountSid, self.account_sid),
@@ -94,13 +125,13 @@ impl Section {
             (AccessField::SipServer, self.sip_server),
         ];
         let given = written.into_iter().filter_map(|(field, written)| Some((field, written?)));
-        let sources = given.map(|(field, written)| Ok((field, written.source(field)?)));
+        let sources = given.map(|(field, written)| Ok((field, written.source(field, withheld)?)));
         CarrierProfile::new(name, provider, sources.collect::<Result<_, String>>()?)
     }
 }
 
 impl Written {
-    fn source(self, field: AccessField) -> Result<Source, String> {
+    fn source(self, field: AccessField, withheld: &Withheld) -> Result<Source, String> {
         let name = field.name();
         let from = match self {
             Self::Text(_) if field.is_secret() => {
@@ -111,18 +142,21 @@ impl Written {
         };
         match (from.env, from.file, from.command, from.keyring) {
             (Some(variable), None, None, None) => {
+                check_variable(&variable).map_err(|why| format!("{name} = {{ env = … }}: {why}"))?;
                 Ok(Source::new(Origin::Variable(variable.clone()), move || of_variable(&variable)))
             }
             (None, Some(file), None, None) => {
-                let file = expanded(&file).map_err(|why| format!("{name} = {{ file = {file:?} }}: {why}"))?;
+                let file = expanded(&file).map_err(|why| format!("{name} = {{ file = … }}: {why}"))?;
                 Ok(Source::new(Origin::File(file.clone()), move || {
-                    let bytes = private_bytes(&file, KEY_LIMIT).map_err(|why| format!("{}: {why}", file.display()))?;
-                    String::from_utf8(bytes).map_err(|_| format!("{}: it is no text", file.display()))
+                    let bytes =
+                        private_bytes(&file, KEY_LIMIT).map_err(|why| format!("{}: {why}", shown_path(&file)))?;
+                    String::from_utf8(bytes).map_err(|_| format!("{}: it is no text", shown_path(&file)))
                 }))
             }
             (None, None, Some(argv), None) if !argv.is_empty() => {
                 let program = argv.first().cloned().unwrap_or_default();
-                Ok(Source::new(Origin::Command(program), move || printed_by(&argv)))
+                let withheld = Arc::clone(withheld);
+                Ok(Source::new(Origin::Command(program), move || printed_by(&argv, &withheld)))
             }
             (None, None, None, Some(entry)) => of_keyring(name, &entry),
             _ => Err(format!("{name} needs one source: {SOURCES}")),
@@ -134,7 +168,7 @@ fn of_variable(name: &str) -> Result<String, String> {
     std::env::var(name)
         .ok()
         .filter(|text| !text.trim().is_empty())
-        .ok_or_else(|| format!("the variable {name} is not set"))
+        .ok_or_else(|| format!("the variable {} is not set", shown_variable(name)))
 }
 
 #[cfg(feature = "keyring")]
@@ -162,7 +196,7 @@ mod tests {
     use crate::domain::{Secret, read_toml};
 
     fn read(text: &str) -> Result<Vec<CarrierProfile>, String> {
-        read_toml(text.as_bytes()).and_then(profiles)
+        read_toml(text.as_bytes()).and_then(|sections| profiles(sections, &Withheld::default()))
     }
 
     #[test]
@@ -225,7 +259,7 @@ mod tests {
             ("[a]\nprovider = \"telnyx\"\napi_key = { env = \"A\", file = \"/b\" }\n", "api_key needs one source"),
             ("[a]\nprovider = \"telnyx\"\napi_key = 7\n", "line 3"),
             ("[a]\nprovider = \"telnyx\"\n", "api_key: it is missing, and telnyx needs it"),
-            ("[a]\nprovider = \"vonage\"\n", "provider = \"vonage\": expected telnyx, twilio or custom_sip"),
+            ("[a]\nprovider = \"vonage\"\n", "provider: expected telnyx, twilio or custom_sip"),
             ("[a]\nprovider = \"telnyx\"\npassword = \"hunter2\"\n", "unknown field `password`"),
             ("[\"a b\"]\nprovider = \"telnyx\"\n", "the name cannot be used"),
             (

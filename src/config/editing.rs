@@ -9,7 +9,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 
 use super::tenants::FILE_LIMIT;
 use super::{ConfigError, Settings, public_bytes};
-use crate::domain::{AccessField, CarrierName, ProviderType, hex, read_toml, unguessable};
+use crate::domain::{AccessField, CarrierName, ProviderType, hex, read_toml, shown_path, unguessable};
 
 /// Where a value of a new profile is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,13 +121,13 @@ impl Settings {
         change: impl FnOnce(&mut DocumentMut) -> Result<(), String>,
     ) -> Result<(), ConfigError> {
         let file = self.config_file()?;
-        let unchanged = |why: String| ConfigError(format!("--config {} was not changed: {why}.", file.display()));
+        let unchanged = |why: String| ConfigError(format!("--config {} was not changed: {why}.", shown_path(file)));
         let failed = |error: io::Error| unchanged(error.to_string());
         let place = place_of(file).map_err(failed)?;
         let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if there && !folder.exists() {
             make_folder(folder)
-                .map_err(|error| unchanged(format!("its folder {} cannot be made: {error}", folder.display())))?;
+                .map_err(|error| unchanged(format!("its folder {} cannot be made: {error}", shown_path(folder))))?;
         }
         let _turn = Turn::on(folder).map_err(failed)?;
         let before = match fs::symlink_metadata(&place) {

@@ -2,6 +2,7 @@
 
 mod carriers;
 mod editing;
+mod names;
 mod narrowing;
 mod paths;
 mod printed;
@@ -12,7 +13,6 @@ mod tenants;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -23,7 +23,9 @@ use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
 use self::protection::check_protected;
-use crate::domain::{Argument, CountryCode, Money, NumberType, Secret, SipServer, hex};
+use crate::domain::{
+    Argument, CountryCode, Money, NumberType, Secret, SipServer, check_filled_in, hex, nearest, shown_path,
+};
 use crate::guard::{Ask, Cap, Caps, Level, Policy};
 use crate::journal::{Place, PostgresPlace};
 use crate::sandbox::{Faults, Options, Store};
@@ -33,7 +35,7 @@ pub use editing::{Given, NewCarrier};
 pub use paths::{expanded, path_setting, state_dir_setting};
 pub use private::{key_file, private_bytes, public_bytes};
 pub use state_key::{kept_keys, state_key_in};
-pub use tenants::{KeySource, TenantSettings};
+pub use tenants::{KeySource, TenantSettings, file_fields};
 
 /// Where Truedy's API is. Source: contract §1.
 pub const BASE_URL: &str = "https://api.truedy.ai/api/public/v1";
@@ -42,6 +44,11 @@ pub const KEY_VARIABLE: &str = "TRUEDY_API_KEY";
 
 /// A file that holds a key is not larger than this.
 const KEY_LIMIT: u64 = 4096;
+
+/// The file of `--ca-file` is not larger than this.
+const CA_LIMIT: u64 = 1024 * 1024;
+/// Root certificates of a machine are not more than this.
+const ROOTS_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// What is said at the start when a live account is worked on and the journal forgets.
 pub const FORGETFUL: &str = "the journal is in memory: what was bought and what is not known is forgotten when this program ends, and other programs do not see it";
@@ -211,6 +218,10 @@ pub struct Settings {
     /// The tools that a tenant's section names, before they were narrowed: a name that is wrong is told although it allows nothing.
     #[arg(skip)]
     pub section_tools: Vec<String>,
+
+    /// The flags of the settings that a variable has set, each with that variable.
+    #[arg(skip)]
+    pub variables: Vec<(String, String)>,
 }
 
 /// What was said of the journal. It may hold a password, and therefore does not print.
@@ -232,7 +243,8 @@ impl fmt::Debug for JournalText {
 
 /// A key that came from this source.
 fn as_key(text: String, source: &str) -> Result<Secret, ConfigError> {
-    Secret::new(text).map_err(|reason| ConfigError(format!("The API key in {source} cannot be used: {reason}.")))
+    let checked = check_filled_in(&text).and_then(|()| Secret::new(text));
+    checked.map_err(|reason| ConfigError(format!("The API key in {source} cannot be used: {reason}.")))
 }
 
 /// Whether a person is asked.
@@ -321,6 +333,51 @@ fn number_type(text: &str) -> Result<NumberType, String> {
     NumberType::parse(&json!(text.trim())).map_err(|_| format!("{}, for example local,toll_free", NumberType::EXPECTED))
 }
 
+/// Whether a file is a pipe, a socket or a disk: who reads or writes it may wait for ever.
+#[cfg(unix)]
+fn is_pipe(about: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = about.file_type();
+    kind.is_fifo() || kind.is_socket() || kind.is_block_device()
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+/// Checks what the variables of OpenSSL say of root certificates: the parts that make TLS read it, without any bound.
+fn check_machine_roots() -> Result<(), ConfigError> {
+    let place = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let refuse = |name: &str, why: &str| Err(ConfigError(format!("{name} cannot be used: {why}.")));
+    // A file that is not there is passed over, as ever: the roots of the system count then.
+    if let Some(Ok(about)) = place("SSL_CERT_FILE").map(|file| file.metadata()) {
+        if !about.is_file() {
+            return refuse("SSL_CERT_FILE", "it is not a regular file");
+        }
+        if about.len() > ROOTS_LIMIT {
+            return refuse("SSL_CERT_FILE", "it is larger than 16 MiB");
+        }
+    }
+    if place("SSL_CERT_DIR").is_some_and(|dir| dir.metadata().is_ok_and(|about| !about.is_dir())) {
+        return refuse("SSL_CERT_DIR", "it is not a directory");
+    }
+    Ok(())
+}
+
+/// Checks the names of tools that a list has. A name that is none is not repeated.
+fn check_tools(flag: &str, names: &[String], tools: &[&str]) -> Result<(), ConfigError> {
+    for (name, at) in names.iter().map(|name| name.trim()).zip(1..).filter(|(name, _)| !name.is_empty()) {
+        if !tools.contains(&name) {
+            let meant = nearest(name, tools.iter().copied());
+            let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
+            let there = tools.join(", ");
+            return Err(ConfigError(format!("{flag}: entry {at} is the name of no tool.{meant} There are {there}.")));
+        }
+    }
+    Ok(())
+}
+
 fn proxy(text: &str) -> Result<Proxy, String> {
     if text == "env" {
         return Ok(Proxy::Environment);
@@ -337,11 +394,11 @@ impl Settings {
             std::env::var(KEY_VARIABLE).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let (text, source) = match (from_variable, &self.api_key_file) {
             (Some(text), _) => (text, KEY_VARIABLE.to_owned()),
-            (None, Some(file)) => (key_file(file)?, file.display().to_string()),
+            (None, Some(file)) => (key_file(file)?, shown_path(file)),
             (None, None) => return Ok(None),
         };
-        // What a client did not fill in, or somebody copied from an example, is no key.
-        if text.starts_with(['$', '{']) || text == "your key" {
+        // The blank field of a desktop bundle.
+        if text.starts_with("${user_config.") {
             return Ok(None);
         }
         as_key(text, &source).map(Some)
@@ -403,8 +460,15 @@ impl Settings {
 
     /// A further root certificate to trust, PEM.
     pub fn ca_pem(&self) -> Result<Option<Vec<u8>>, ConfigError> {
+        check_machine_roots()?;
         let read = |file: &Path| {
-            fs::read(file).map_err(|error| ConfigError(format!("--ca-file {}: {error}.", file.display())))
+            // It decides whom the key is sent to: whoever could write it could read the key.
+            let bytes = public_bytes(file, CA_LIMIT);
+            let refuse = |why: &str| ConfigError(format!("--ca-file {} cannot be used: {why}.", shown_path(file)));
+            let bytes = bytes.map_err(|why| refuse(&why))?;
+            // Without one it would do nothing.
+            let marks = String::from_utf8_lossy(&bytes).matches("-----BEGIN CERTIFICATE-----").count();
+            if marks == 0 { Err(refuse("it holds no certificate in PEM")) } else { Ok(bytes) }
         };
         self.ca_file.as_deref().map(read).transpose()
     }
@@ -414,20 +478,16 @@ impl Settings {
         let only = self.tools.as_deref().unwrap_or_default();
         let (section, except) = (self.section_tools.as_slice(), self.exclude_tools.as_slice());
         for (flag, names) in [("--tools", only), ("tools", section), ("--exclude-tools", except)] {
-            if let Some(wrong) = names.iter().find(|name| !tools.contains(&name.as_str())) {
-                return Err(ConfigError(format!(
-                    "{flag}: there is no tool {wrong:?}; there are {}.",
-                    tools.join(", ")
-                )));
-            }
+            check_tools(flag, names, tools)?;
         }
+        self.check_blank_lists()?;
         let tidy = |names: &[String]| -> BTreeSet<String> {
             names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
         };
         let protected = tidy(&self.protect);
-        for entry in &protected {
-            check_protected(entry)
-                .map_err(|why| ConfigError(format!("--protect: {entry:?} cannot be used: {why}.")))?;
+        for (entry, at) in self.protect.iter().zip(1..).filter(|(entry, _)| !entry.trim().is_empty()) {
+            check_protected(entry.trim())
+                .map_err(|why| ConfigError(format!("--protect, entry {at}, cannot be used: {why}.")))?;
         }
         let given_hosts = self.sip_hosts.as_deref();
         let sip_hosts: BTreeSet<String> =
@@ -436,8 +496,10 @@ impl Settings {
         let hosts_are_limited = given_hosts.is_some_and(|given| given.is_empty() || !sip_hosts.is_empty());
         let no_host =
             |name: &&String| SipServer::try_from(name.as_str()).map_or(true, |server| server.host() != name.as_str());
-        if let Some(wrong) = sip_hosts.iter().find(no_host) {
-            return Err(ConfigError(format!("--sip-hosts: {wrong:?} is no host name, for example sip.example.com.")));
+        if sip_hosts.iter().any(|host| no_host(&host)) {
+            return Err(ConfigError(
+                "--sip-hosts: an entry is no host name; expected names such as sip.example.com.".to_owned(),
+            ));
         }
         if self.gate == Gate::Human && self.ask == AskWhen::Off {
             return Err(ConfigError(
@@ -445,7 +507,6 @@ impl Settings {
                     .to_owned(),
             ));
         }
-        let set = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
         Ok(Policy {
             level: match self.gate {
                 Gate::Flag => Level::Flag,
@@ -462,8 +523,8 @@ impl Settings {
             countries: self.countries.as_ref().map(|allowed| allowed.iter().cloned().collect()),
             number_types: self.number_types.as_ref().map(|allowed| allowed.iter().copied().collect()),
             read_only: self.read_only,
-            only: self.tools.as_deref().map(set),
-            except: set(&self.exclude_tools),
+            only: self.tools.as_deref().map(tidy),
+            except: tidy(&self.exclude_tools),
             protected,
             protect_checked: std::sync::Arc::default(),
             release_in_use: self.release_in_use,
@@ -473,10 +534,66 @@ impl Settings {
         })
     }
 
+    /// Refuses a list of nothing but commas and spaces: it was meant to limit something, and would limit nothing.
+    fn check_blank_lists(&self) -> Result<(), ConfigError> {
+        let lists = [
+            ("--tools", self.tools.as_deref()),
+            ("--exclude-tools", Some(self.exclude_tools.as_slice())),
+            ("--protect", Some(self.protect.as_slice())),
+            ("--sip-hosts", self.sip_hosts.as_deref()),
+        ];
+        let is_blank = |list: &[String]| !list.is_empty() && list.iter().all(|entry| entry.trim().is_empty());
+        match lists.iter().find(|(_, list)| list.is_some_and(is_blank)) {
+            Some((flag, _)) => {
+                Err(ConfigError(format!("{flag} names nothing: give at least one entry, or leave it out.")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The variables that the configuration file names as places of secrets.
+    pub fn file_variables(&self) -> Vec<String> {
+        let tenants = self.tenants().unwrap_or_default();
+        tenants.first().map(|tenant| tenant.withheld.to_vec()).unwrap_or_default()
+    }
+
+    /// A sentence about settings, which says as well which of the flags that it names a variable has set.
+    pub fn name_variables(&self, sentence: &str) -> String {
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+        let names = |flag: &str| {
+            let flag = format!("--{flag}");
+            sentence.match_indices(&flag).any(|(at, _)| sentence.get(at + flag.len()..).is_some_and(ends))
+        };
+        let set = self.variables.iter().filter(|(flag, variable)| names(flag) && !sentence.contains(variable.as_str()));
+        let said = set.map(|(flag, variable)| format!(" The variable {variable} sets --{flag}."));
+        said.fold(sentence.to_owned(), |sentence, said| sentence + &said)
+    }
+
+    /// The secrets of the settings themselves: passwords in the URLs of the proxy and of the journal.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let mut passwords: Vec<String> =
+            PostgresPlace::parse(&self.journal.0).ok().and_then(|place| place.password()).into_iter().collect();
+        let proxies = match &self.upstream_proxy {
+            Some(Proxy::Url(url)) => vec![url.clone()],
+            Some(Proxy::Environment) => {
+                let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];
+                names.iter().filter_map(|name| Url::parse(&std::env::var(name).ok()?).ok()).collect()
+            }
+            None => Vec::new(),
+        };
+        for url in proxies {
+            let Some(written) = url.password() else { continue };
+            let query = format!("p={}", written.replace('+', "%2B"));
+            let plain = url::form_urlencoded::parse(query.as_bytes()).next().map(|(_, plain)| plain.into_owned());
+            passwords.extend(plain.into_iter().chain([written.to_owned()]));
+        }
+        passwords.into_iter().filter_map(|password| Secret::new(password).ok()).collect()
+    }
+
     /// The keys for confirmations that the operator keeps, the one that seals first; `None` if there are none.
     pub fn state_keys(&self) -> Result<Option<Vec<Vec<u8>>>, ConfigError> {
         let Some(file) = &self.state_key_file else { return Ok(None) };
-        let refuse = |why: &str| ConfigError(format!("--state-key-file {} cannot be used: {why}.", file.display()));
+        let refuse = |why: &str| ConfigError(format!("--state-key-file {} cannot be used: {why}.", shown_path(file)));
         let bytes = private_bytes(file, KEY_LIMIT).map_err(|why| refuse(&why))?;
         state_key::keys_in(bytes).map(Some).map_err(refuse)
     }
@@ -505,6 +622,13 @@ impl Settings {
     /// How the sandbox is to run.
     pub fn sandbox(&self, listen: std::net::SocketAddr) -> Result<Options, ConfigError> {
         let faults = Faults::parse(&self.fault).map_err(|error| ConfigError(format!("--fault: {error}")))?;
+        let no_place = |file: &&PathBuf| file.metadata().is_ok_and(|about| is_pipe(&about) || about.is_dir());
+        if let Some(file) = self.ledger.as_ref().filter(no_place) {
+            return Err(ConfigError(format!(
+                "--ledger {} cannot be used: it is not a regular file.",
+                shown_path(file)
+            )));
+        }
         let store = if self.ephemeral { Store::Memory } else { Store::Directory(self.state_dir()?) };
         Ok(Options { listen, store, faults, ledger: self.ledger.clone() })
     }
@@ -534,8 +658,9 @@ impl Settings {
     fn postgres(&self, url: &str) -> Result<PostgresPlace, ConfigError> {
         let bad = |why: String| ConfigError(format!("--journal (TRUEDY_MCP_JOURNAL) cannot be used: {why}."));
         let mut place = PostgresPlace::parse(url).map_err(bad)?;
+        check_machine_roots()?;
         if let Some((file, pem)) = self.ca_file.as_deref().zip(self.ca_pem()?) {
-            let bad = |why: String| ConfigError(format!("--ca-file {}: {why}.", file.display()));
+            let bad = |why: String| ConfigError(format!("--ca-file {} cannot be used: {why}.", shown_path(file)));
             place = place.trusting(&pem).map_err(bad)?;
         }
         let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);

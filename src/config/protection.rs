@@ -1,6 +1,6 @@
 //! The entries of `--protect`: a number in E.164, or an id as Truedy writes them. Anything else would protect nothing.
 
-use crate::domain::{E164, NumberId, canonical_digits};
+use crate::domain::{E164, NumberId, canonical_digits, is_certain_key};
 
 /// What is expected of an entry.
 const EXPECTED: &str = "expected a number in E.164, for example +14155550123, or its id from list_numbers, for example d0845d54-d96d-4cb8-8cc3-eac55f94c2c0";
@@ -9,6 +9,9 @@ const LEAST_ID: usize = 16;
 
 /// Checks one entry, without spaces around it. The error says what is wrong and what is expected.
 pub(super) fn check_protected(entry: &str) -> Result<(), String> {
+    if is_certain_key(entry) {
+        return Err(format!("what looks like a key stands there; {EXPECTED}"));
+    }
     if entry.starts_with('+') {
         let number = E164::try_from(entry).map_err(|why| match canonical_digits(entry) {
             Some(digits) if E164::try_from(format!("+{digits}").as_str()).is_ok() => format!("{why}; write +{digits}"),

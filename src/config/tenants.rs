@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use serde::Deserialize;
 
 use super::carriers::{self, profiles};
+use super::names::check_variable;
 use super::narrowing::{Narrowing, sip_host};
-use super::printed::printed_by;
+use super::printed::{Withheld, printed_by};
 use super::{
     AskWhen, ConfigError, Gate, InlineSecrets, Settings, as_key, cap, country, expanded, key_file, money, number_type,
     public_bytes, rate,
 };
-use crate::domain::{Caller, CarrierProfile, Secret, read_toml};
+use crate::domain::{Caller, CarrierProfile, Secret, field_names, read_toml, shown_path, shown_variable, without_keys};
 
 /// The largest configuration file.
 pub(super) const FILE_LIMIT: u64 = 1024 * 1024;
@@ -30,6 +32,8 @@ pub struct TenantSettings {
     pub key: KeySource,
     /// Its carrier profiles.
     pub carriers: Vec<CarrierProfile>,
+    /// The variables that hold secrets of any tenant or profile: the command of its key does not inherit them.
+    pub(super) withheld: Withheld,
 }
 
 /// Where a Truedy key comes from.
@@ -101,31 +105,53 @@ impl fmt::Display for Number {
     }
 }
 
+impl Written {
+    /// The variables that hold secrets of anybody in the file.
+    fn secret_variables(&self) -> Withheld {
+        let keys = self.tenants.values().filter_map(|section| section.api_key_env.as_ref());
+        let profiles =
+            self.tenants.values().flat_map(|section| section.carriers.values()).chain(self.carriers.values());
+        keys.chain(profiles.flat_map(carriers::Section::variables)).cloned().collect()
+    }
+}
+
+/// The names of all fields of the configuration file, each list with the way to it, in which `*` stands for any name.
+pub fn file_fields() -> Vec<(&'static str, &'static [&'static str])> {
+    let (profile, place) = carriers::fields();
+    vec![
+        ("", field_names::<Written>()),
+        ("tenants.*", field_names::<Section>()),
+        ("tenants.*.carriers.*", profile),
+        ("carriers.*", profile),
+        ("carriers.*.*", place),
+    ]
+}
+
 impl Settings {
     /// The tenants that the configuration file names; without any, the one of the settings.
     pub fn tenants(&self) -> Result<Vec<TenantSettings>, ConfigError> {
         let Some(file) = &self.config else { return self.tenants_in(b"") };
         let bytes = public_bytes(file, FILE_LIMIT).map_err(|why| {
             let make = if file.exists() { "" } else { "; truedy-mcp carriers add makes it" };
-            ConfigError(format!("--config {} cannot be used: {why}{make}.", file.display()))
+            ConfigError(format!("--config {} cannot be used: {why}{make}.", shown_path(file)))
         })?;
         self.tenants_in(&bytes)
     }
 
     /// The same of what stands, or is to stand, in the configuration file.
     pub(super) fn tenants_in(&self, bytes: &[u8]) -> Result<Vec<TenantSettings>, ConfigError> {
-        let (mut tenants, carriers) = self.named_in(bytes)?;
+        let (mut tenants, carriers, withheld) = self.named_in(bytes)?;
         if tenants.is_empty() {
             let name = Caller::local().tenant;
-            tenants.push(TenantSettings { name, settings: self.clone(), key: KeySource::Settings, carriers });
+            tenants.push(TenantSettings { name, settings: self.clone(), key: KeySource::Settings, carriers, withheld });
         }
         Ok(tenants)
     }
 
     /// The tenants that are named, and the carrier profiles of the one tenant where none is.
-    fn named_in(&self, bytes: &[u8]) -> Result<(Vec<TenantSettings>, Vec<CarrierProfile>), ConfigError> {
+    fn named_in(&self, bytes: &[u8]) -> Result<(Vec<TenantSettings>, Vec<CarrierProfile>, Withheld), ConfigError> {
         let file = self.config.as_deref().unwrap_or(Path::new(""));
-        let refuse = |why: &str| ConfigError(format!("--config {} cannot be used: {why}.", file.display()));
+        let refuse = |why: &str| ConfigError(format!("--config {} cannot be used: {why}.", shown_path(file)));
         let written: Written = read_toml(bytes).map_err(|why| refuse(&why))?;
         if let (Some(tenant), Some(carrier)) = (written.tenants.keys().next(), written.carriers.keys().next()) {
             // A key of one must not be used by another.
@@ -133,17 +159,19 @@ impl Settings {
                 "[carriers.{carrier}] belongs to no tenant; where there are tenants, each has its own: [tenants.{tenant}.carriers.{carrier}]"
             )));
         }
-        let carriers = profiles(written.carriers).map_err(|why| refuse(&why))?;
+        let withheld = written.secret_variables();
+        let carriers = profiles(written.carriers, &withheld).map_err(|why| refuse(&why))?;
         let mut tenants = Vec::new();
         for (name, mut section) in written.tenants {
-            let bad = |why: String| refuse(&format!("[tenants.{name}]: {why}"));
+            let bad = |why: String| refuse(&format!("[tenants.{}]: {why}", without_keys(&name)));
             Caller::check_name("tenant", &name).map_err(bad)?;
-            let carriers = profiles(std::mem::take(&mut section.carriers)).map_err(bad)?;
+            let carriers = profiles(std::mem::take(&mut section.carriers), &withheld).map_err(bad)?;
             let key = section.key(self.sandbox).map_err(bad)?;
             let settings = section.over(self).map_err(bad)?;
-            tenants.push(TenantSettings { name, settings, key, carriers });
+            let withheld = Arc::clone(&withheld);
+            tenants.push(TenantSettings { name, settings, key, carriers, withheld });
         }
-        Ok((tenants, carriers))
+        Ok((tenants, carriers, withheld))
     }
 }
 
@@ -161,7 +189,11 @@ impl Section {
                 Err("api_key_command is empty; it is a program and its arguments, for example [\"pass\", \"truedy/acme\"]".to_owned())
             }
             (Some(KeySource::File(file)), None) => {
-                expanded(&file).map(KeySource::File).map_err(|why| format!("api_key_file = {file:?}: {why}"))
+                expanded(&file).map(KeySource::File).map_err(|why| format!("api_key_file: {why}"))
+            }
+            (Some(KeySource::Variable(name)), None) => {
+                check_variable(&name).map_err(|why| format!("api_key_env: {why}"))?;
+                Ok(KeySource::Variable(name))
             }
             (Some(source), None) => Ok(source),
             (None, _) if sandbox => Ok(KeySource::Settings),
@@ -178,8 +210,7 @@ impl Section {
             text: Option<&str>,
             parse: impl Fn(&str) -> Result<T, String>,
         ) -> Result<Option<T>, String> {
-            text.map(|text| parse(text).map_err(|expected| format!("{name} = {text:?}: expected {expected}")))
-                .transpose()
+            text.map(|text| parse(text).map_err(|expected| format!("{name}: expected {expected}"))).transpose()
         }
         fn each<T>(
             name: &str,
@@ -187,9 +218,11 @@ impl Section {
             parse: impl Fn(&str) -> Result<T, String>,
         ) -> Result<Option<Vec<T>>, String> {
             let all = |texts: Vec<String>| {
-                texts
-                    .iter()
-                    .map(|text| parse(text).map_err(|expected| format!("{name}: {text:?}: expected {expected}")))
+                let numbered = texts.iter().zip(1..);
+                numbered
+                    .map(|(text, at)| {
+                        parse(text).map_err(|expected| format!("{name}, entry {at}: expected {expected}"))
+                    })
                     .collect()
             };
             texts.map(all).transpose()
@@ -238,13 +271,13 @@ impl TenantSettings {
             KeySource::Variable(name) => {
                 let text = std::env::var(name).unwrap_or_default().trim().to_owned();
                 if text.is_empty() {
-                    return Err(refuse(name, "the variable is not set"));
+                    return Err(refuse(&shown_variable(name), "the variable is not set"));
                 }
-                as_key(text, name).map(Some)
+                as_key(text, &shown_variable(name)).map(Some)
             }
-            KeySource::File(file) => as_key(key_file(file)?, &file.display().to_string()).map(Some),
+            KeySource::File(file) => as_key(key_file(file)?, &shown_path(file)).map(Some),
             KeySource::Command(argv) => {
-                let text = printed_by(argv).map_err(|why| refuse("api_key_command", &why))?;
+                let text = printed_by(argv, &self.withheld).map_err(|why| refuse("api_key_command", &why))?;
                 as_key(text, "what api_key_command prints").map(Some)
             }
         }
@@ -301,16 +334,13 @@ mod tests {
             ("[tenants.acme]\n", "api_key_env, api_key_file or api_key_command"),
             ("[tenants.acme]\napi_key_env = \"A\"\napi_key_file = \"/b\"\n", "more than one"),
             ("[tenants.acme]\napi_key_command = []\n", "api_key_command is empty"),
-            ("[tenants.\"a b\"]\napi_key_env = \"A\"\n", "the tenant \"a b\""),
+            ("[tenants.\"a b\"]\napi_key_env = \"A\"\n", "the tenant is not 1 to"),
             (
                 "[tenants.acme]\napi_key_env = \"A\"\npurchases_per_day = -1\n",
-                "purchases_per_day = \"-1\": expected a whole number",
+                "purchases_per_day: expected a whole number",
             ),
-            (
-                "[tenants.acme]\napi_key_env = \"A\"\ngate = \"none\"\n",
-                "gate = \"none\": expected flag, token or human",
-            ),
-            ("[tenants.acme]\napi_key_env = \"A\"\ncountries = [\"UK\"]\n", "countries: \"UK\""),
+            ("[tenants.acme]\napi_key_env = \"A\"\ngate = \"none\"\n", "gate: expected flag, token or human"),
+            ("[tenants.acme]\napi_key_env = \"A\"\ncountries = [\"UK\"]\n", "countries, entry 1: expected a country"),
             ("nonsense", "line 1"),
         ] {
             let error = tenants(text, &[]).expect_err(text).0;

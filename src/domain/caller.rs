@@ -25,6 +25,7 @@ impl Caller {
             return Ok(());
         }
         let expected = "letters, digits, or any of . _ @ -, for example ana@example.com";
-        Err(format!("the {what} {text:?} is not 1 to {NAME} {expected}"))
+        // It is not repeated: somebody may have put a token there.
+        Err(format!("the {what} is not 1 to {NAME} {expected}"))
     }
 }

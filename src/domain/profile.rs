@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::text::{checked_text, within};
-use super::{AccessField, CarrierAccess, Held, ProviderType, Redactor, Secret};
+use super::{
+    AccessField, CarrierAccess, Held, ProviderType, Redactor, Secret, shown_path, shown_program, shown_variable,
+    without_keys,
+};
 
 checked_text! {
     /// The name of a carrier profile in the operator's configuration.
@@ -43,10 +46,11 @@ impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text => formatter.write_str("the configuration itself"),
-            Self::Variable(name) => write!(formatter, "env {name}"),
-            Self::File(path) => write!(formatter, "file {}", path.display()),
-            Self::Command(program) => write!(formatter, "command {program}"),
-            Self::Keyring(entry) => write!(formatter, "keyring {entry}"),
+            // A secret may stand by mistake where its place belongs.
+            Self::Variable(name) => write!(formatter, "env {}", shown_variable(name)),
+            Self::File(path) => write!(formatter, "file {}", shown_path(path)),
+            Self::Command(program) => write!(formatter, "command {}", shown_program(program)),
+            Self::Keyring(entry) => write!(formatter, "keyring {}", without_keys(entry)),
         }
     }
 }

@@ -11,8 +11,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::Argument;
 use super::argument::kind_of;
+use super::{Argument, check_filled_in};
 
 /// What stands where a secret stood.
 const REDACTED: &str = "[redacted]";
@@ -74,7 +74,7 @@ impl Argument for Secret {
 
     fn parse(value: &Value) -> Result<Self, String> {
         match value.as_str() {
-            Some(text) => Self::new(text.to_owned()),
+            Some(text) => check_filled_in(text).and_then(|()| Self::new(text.to_owned())),
             None => Err(format!("it is {}, not a text", kind_of(value))),
         }
     }
@@ -188,7 +188,7 @@ impl Redactor {
                 clean = Cow::Owned(clean.replace(&needle.text, REDACTED));
             }
         }
-        for prefix in ["truedy_", "KEY0"] {
+        for prefix in ["truedy_", "tmcp_", "KEY0"] {
             if clean.len() >= prefix.len() + TAIL && clean.contains(prefix) {
                 clean = Cow::Owned(replace_keys(&clean, prefix));
             }
@@ -377,7 +377,7 @@ fn replace_keys(text: &str, prefix: &str) -> String {
 }
 
 /// The fewest letters and digits in a row that make a key.
-const KEY_RUN: usize = 16;
+pub(super) const KEY_RUN: usize = 16;
 
 /// Whether a run of letters and digits is no word of a language: digits, or letters of both sizes, stand in it.
 fn is_random(run: &str) -> bool {
@@ -390,11 +390,15 @@ fn is_hex(text: &str) -> bool {
 }
 
 /// Whether a word is what looks like a key.
-fn is_key(word: &str) -> bool {
+pub(super) fn is_key(word: &str) -> bool {
     let long = |run: &str| run.len() >= KEY_RUN;
     let token = |text: &str| text.len() == 32 && is_hex(text);
     if let Some(rest) = word.strip_prefix("truedy_").or_else(|| word.strip_prefix("truedy-")) {
         return rest.split(['_', '-']).any(|run| long(run) && is_random(run));
+    }
+    // The tokens that open our own door.
+    if let Some(rest) = word.strip_prefix("tmcp_") {
+        return long(rest);
     }
     if let Some(rest) = word.strip_prefix("KEY") {
         let run = rest.split(['_', '-']).next().unwrap_or_default();
@@ -410,7 +414,7 @@ fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
-/// Whether a text holds what looks like a key of Truedy or of a carrier: `truedy_…`, Telnyx's `KEY0…`, Twilio's `SK…` and its
+/// Whether a text holds what looks like a key of Truedy, of this server or of a carrier: `truedy_…`, `tmcp_…`, Telnyx's `KEY0…`, Twilio's `SK…` and its
 /// auth token of 32 hexadecimal digits.
 pub fn looks_like_key(text: &str) -> bool {
     text.split(|c| !is_of_word(c)).any(is_key)

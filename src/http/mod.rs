@@ -41,4 +41,4 @@ pub use oauth_options::OAuthOptions;
 pub use public_path::PublicPath;
 pub use server::{AdminSetup, HttpServer, Setup};
 pub use tls::{Certificates, Tls};
-pub use tokens::{FILE_LIMIT, Holder, Reader, Tokens, add, fresh, scopes};
+pub use tokens::{FILE_LIMIT, Holder, Reader, Tokens, add, file_fields, fresh, scopes};

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::domain::{Caller, digest_of, read_toml, unguessable};
+use crate::domain::{Caller, digest_of, field_names, read_toml, unguessable};
 use crate::guard::Scope;
 
 /// What our tokens begin with, so that people and secret scanners know one when they see it.
@@ -38,10 +38,10 @@ struct Entries(Vec<([u8; 32], Holder)>);
 impl Entries {
     /// What is wrong with entries whose tenant there is not: they open nothing.
     fn of_nobody<'a>(&'a self, tenants: &'a BTreeSet<String>) -> impl Iterator<Item = String> + 'a {
-        let lost = self.0.iter().filter(|(_, holder)| !tenants.contains(&holder.tenant));
-        lost.map(|(_, Holder { principal, tenant, .. })| {
+        let lost = self.0.iter().zip(1..).filter(|((_, holder), _)| !tenants.contains(&holder.tenant));
+        lost.map(|(_, at)| {
             let known = tenants.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            format!("the token of {principal:?}: there is no tenant {tenant:?}; there are: {known}")
+            format!("token {at}: there is no tenant of the name that its tenant has; there are: {known}")
         })
     }
 }
@@ -52,6 +52,11 @@ impl Entries {
 struct Written {
     #[serde(default)]
     token: Vec<Entry>,
+}
+
+/// The names of all fields of the file, each list with the way to it.
+pub fn file_fields() -> Vec<(&'static str, &'static [&'static str])> {
+    vec![("", field_names::<Written>()), ("token", field_names::<Entry>())]
 }
 
 /// One token in it.
@@ -157,8 +162,9 @@ fn parse(bytes: &[u8]) -> Result<Entries, String> {
 /// Scopes by their names.
 pub fn scopes<'a>(names: impl Iterator<Item = &'a str>) -> Result<BTreeSet<Scope>, String> {
     let all = || Scope::ALL.map(Scope::as_str).join(", ");
-    names
-        .map(|name| Scope::parse(name).ok_or_else(|| format!("there is no scope {name:?}; there are: {}", all())))
+    let numbered = names.zip(1..);
+    numbered
+        .map(|(name, at)| Scope::parse(name).ok_or_else(|| format!("scope {at} is not known; there are: {}", all())))
         .collect()
 }
 
@@ -290,7 +296,7 @@ mod tests {
         assert_eq!(tokens.holder(&lost).map(|holder| holder.tenant), Some("acmee".to_owned()));
         let error = open(&file).err().unwrap();
         assert!(
-            error.contains("\"zed\"") && error.contains("no tenant \"acmee\"; there are: acme, default"),
+            error.contains("token 2: ") && error.contains("; there are: acme, default") && !error.contains("acmee"),
             "{error}"
         );
     }
@@ -322,11 +328,11 @@ mod tests {
         let all = parse(entry("").as_bytes()).unwrap();
         assert_eq!((all.0[0].1.tenant.as_str(), all.0[0].1.scopes.len()), ("default", 6));
         for (text, part) in [
-            (entry("scopes = [\"numbers:write\"]"), "there is no scope \"numbers:write\"; there are: numbers:read"),
+            (entry("scopes = [\"numbers:write\"]"), "scope 1 is not known; there are: numbers:read"),
             (entry("secret = \"x\""), "line 4"),
             (entry("") + &entry(""), "token 2: the same token stands there twice"),
             (entry("").replace(&digest, "xy"), "sha256"),
-            (entry("").replace("ana", "a:b"), "the principal \"a:b\""),
+            (entry("").replace("ana", "a:b"), "token 1: the principal is not 1 to 64"),
             ("[[token]]\nprincipal = \"ana\"".to_owned(), "sha256"),
         ] {
             let error = told(&text).unwrap_err();

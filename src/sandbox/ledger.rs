@@ -115,9 +115,19 @@ fn append(file: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
+        // A pipe would hold up whoever writes until somebody reads it.
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     }
-    options.open(file)
+    let open = options.open(file)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = open.metadata()?.file_type();
+        if kind.is_fifo() || kind.is_socket() || kind.is_block_device() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+    }
+    Ok(open)
 }
 
 /// A body with the values of secret fields replaced, however deep they lie.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION, RETRY_AF
 use http::{HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -141,13 +142,22 @@ pub struct Setup {
     pub ca_pem: Option<Vec<u8>>,
 }
 
-/// By which way requests go out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// By which way requests go out. It may hold a password, and therefore does not print.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Proxy {
     /// As the environment says (`HTTPS_PROXY`, `NO_PROXY` …).
     Environment,
     /// Through this one.
     Url(Url),
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Environment => "Environment",
+            Self::Url(_) => "[a proxy]",
+        })
+    }
 }
 
 /// Why no client could be made.
@@ -171,8 +181,8 @@ pub struct Client {
     budget: Mutex<f64>,
     server_time: Arc<ServerTime>,
     // Made at the first request: loading the root certificates must not delay the start.
-    reads: OnceLock<Result<reqwest::Client, String>>,
-    changes: OnceLock<Result<reqwest::Client, String>>,
+    reads: OnceCell<Result<reqwest::Client, String>>,
+    changes: OnceCell<Result<reqwest::Client, String>>,
 }
 
 impl fmt::Debug for Client {
@@ -207,8 +217,8 @@ impl Client {
             limiter,
             budget: Mutex::new(BUDGET),
             server_time: Arc::default(),
-            reads: OnceLock::new(),
-            changes: OnceLock::new(),
+            reads: OnceCell::new(),
+            changes: OnceCell::new(),
         })
     }
 
@@ -327,7 +337,7 @@ impl Client {
             Some(Ok(())) => {}
         }
         let changes = request.nature.changes();
-        let line = self.line(changes)?;
+        let line = self.line(changes).await?;
         if changes {
             if call.stop.is_cancelled() {
                 return Err(Error::NotSent(NotSent::Cancelled));
@@ -509,9 +519,17 @@ impl Client {
 
     /// The way out, made when it is first needed. A change gets a fresh connection, so that a dead kept one cannot leave its
     /// outcome unknown; reads keep theirs.
-    fn line(&self, changes: bool) -> Result<&reqwest::Client, Error> {
+    ///
+    /// Its root certificates are files: they are read off the runtime.
+    async fn line(&self, changes: bool) -> Result<&reqwest::Client, Error> {
         let (line, idle) = if changes { (&self.changes, 0) } else { (&self.reads, KEPT) };
-        let line = line.get_or_init(|| open(&self.setup, idle).map_err(|error| self.words(&error)));
+        let line = line.get_or_init(async || {
+            let setup = self.setup.clone();
+            let opened = tokio::task::spawn_blocking(move || open(&setup, idle)).await;
+            let opened = opened.map_err(|_| "a fault ended its making".to_owned());
+            opened.and_then(|opened| opened.map_err(|error| self.words(&error)))
+        });
+        let line = line.await;
         line.as_ref().map_err(|why| Error::NotSent(NotSent::NoConnection(why.clone())))
     }
 

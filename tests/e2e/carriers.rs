@@ -799,7 +799,11 @@ fn each_tenant_has_its_own_profiles() {
 fn what_the_server_could_not_read_is_not_written() {
     let files = Files::new();
     for (before, arguments, words) in [
-        ("[carriers.other]\nprovider = \"vonage\"\n", &MAIN[..], &["[carriers.other]", "vonage"][..]),
+        (
+            "[carriers.other]\nprovider = \"vonage\"\n",
+            &MAIN[..],
+            &["[carriers.other]", "provider: expected telnyx"][..],
+        ),
         ("[carrier.other]\n", &MAIN, &["unknown field"]),
         ("nonsense", &MAIN, &["line 1", "not changed"]),
         ("carriers = 7\n", &MAIN, &["carriers is no table"]),

@@ -5,6 +5,7 @@ mod door_sandbox;
 mod door_sessions;
 mod oauth;
 mod secrets;
+mod secrets_settings;
 mod stdio;
 mod stdio_memory;
 mod words;

@@ -123,9 +123,9 @@ async fn a_file_of_tokens_that_cannot_be_used_stops_the_start() {
     refused(&tokens, &[], "token 1: sha256").await;
     let digest = "ab".repeat(32);
     private(&file, &format!("[[token]]\nsha256 = \"{digest}\"\nprincipal = \"ana\"\ntenant = \"other\"\n"));
-    refused(&tokens, &[], "there is no tenant \"other\"").await;
+    refused(&tokens, &[], "there is no tenant of the name").await;
     private(&file, &format!("[[token]]\nsha256 = \"{digest}\"\nprincipal = \"ana\"\nscopes = [\"all\"]\n"));
-    refused(&tokens, &[], "there is no scope \"all\"").await;
+    refused(&tokens, &[], "scope 1 is not known").await;
     private(&file, "");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     refused(&tokens, &[], "chmod 600").await;
@@ -147,7 +147,7 @@ async fn what_an_issuer_needs_is_asked_for() {
     refused(&whole(issuer, audience, "https://user:hunter2@login.example.com/k"), &[], "--oauth-jwks-url").await;
     let mut mapped = whole(issuer, audience, keys).to_vec();
     mapped.extend(["--oauth-tenant-claim", "org", "--oauth-tenant", "x=nobody"]);
-    refused(&mapped, &[], "there is no tenant \"nobody\"").await;
+    refused(&mapped, &[], "a tenant that there is not").await;
     // In the form of the command line: more than a sentence, and the same exit code.
     for arguments in
         [&["--public-url", audience][..], &["--oauth-scope-claim", "scp"], &whole(issuer, audience, keys)[2..]]

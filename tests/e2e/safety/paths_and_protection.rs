@@ -190,7 +190,7 @@ fn an_entry_that_would_protect_nothing_stops_the_start() {
             }
             let ran = run(command, "");
             assert_eq!(ran.code, Some(2), "{entry}: {}", ran.stderr);
-            for part in ["--protect", entry, why, "for example +14155550123"] {
+            for part in ["--protect, entry 1", why, "for example +14155550123"] {
                 assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
             }
         }

@@ -1,0 +1,352 @@
+//! Reads the command line and the variables, and says what is wrong with them. A value is never repeated: it may be a secret.
+
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
+use url::Url;
+
+use super::{Cli, Exit, KEY_IN_ARGUMENTS, complain};
+use crate::config::{ConfigError, Settings};
+use crate::domain::{is_certain_key, looks_like_key, nearest, placeholder};
+
+/// How the variables of this program begin, those of the key and of the address of Truedy aside.
+const PREFIX: &str = "TRUEDY_MCP_";
+/// Variables of this kind that this program does not read: clients take the token of a server from there.
+const OF_CLIENTS: [&str; 1] = ["TRUEDY_MCP_TOKEN"];
+/// Variables of debug builds, for tests.
+const OF_TESTS: [&str; 2] = ["TRUEDY_MCP_CRASH_AT", "TRUEDY_MCP_STOP_AT"];
+/// How the blank field of a desktop bundle looks to the program that it starts.
+const BLANK_FIELD: &str = "${user_config.";
+/// Flags that other servers have, and what does the same here.
+const ELSEWHERE: [(&str, &str); 5] = [
+    ("--port", "--listen 127.0.0.1:PORT"),
+    ("--host", "--listen ADDRESS:8080"),
+    ("--api-key", "the variable TRUEDY_API_KEY, or --api-key-file"),
+    ("--token", "--tokens FILE"),
+    ("--transport", "the command stdio or http"),
+];
+
+/// Reads the command line. What is wrong is said already, and the exit code returned.
+pub(super) fn parse() -> Result<Cli, ExitCode> {
+    let command = command();
+    let usage = |sentence: &str| {
+        complain(sentence);
+        ExitCode::from(Exit::Usage)
+    };
+    if let Some(sentence) = unfilled(&command) {
+        return Err(usage(&sentence));
+    }
+    let matches = command.clone().try_get_matches().map_err(|error| refuse(&error, &command))?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| refuse(&error, &command))?;
+    cli.settings.note_sources(&matches);
+    cli.settings.variables = set_by_variables(&command, &matches);
+    if let Some(sentence) = misplaced(&command, &matches) {
+        return Err(usage(&sentence));
+    }
+    if let (true, Err(ConfigError(sentence))) = (is_by_flag(&matches, "journal"), cli.settings.no_password_in_journal())
+    {
+        return Err(usage(&sentence));
+    }
+    match unknown_variable(&command, &cli.settings) {
+        Some(sentence) => Err(usage(&sentence)),
+        None => Ok(cli),
+    }
+}
+
+/// The command line as it is read: no help shows what a variable holds, and what counts as not set is not read.
+fn command() -> Command {
+    fn changed(command: Command) -> Command {
+        command.mut_args(read_so).mut_subcommands(changed)
+    }
+    changed(Cli::command())
+}
+
+/// An empty variable counts as none: some clients pass every variable they know, empty or not. So does a switch that is a
+/// blank field of a desktop bundle, unless it limits what may be done.
+fn read_so(arg: Arg) -> Arg {
+    let is_switch = is_switch(&arg);
+    let arg = if is_switch { switch(arg) } else { arg }.hide_env_values(true);
+    let Some(value) = arg.get_env().and_then(std::env::var_os) else { return arg };
+    let text = value.to_string_lossy();
+    let is_blank = text.trim().is_empty();
+    let is_blank_field = text.starts_with(BLANK_FIELD) && is_switch && !is_limit(&arg);
+    if is_blank || is_blank_field { arg.env(Resettable::Reset) } else { arg }
+}
+
+fn is_switch(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::SetTrue) && arg.get_env().is_some()
+}
+
+/// Whether it is part of the policy.
+fn is_limit(arg: &Arg) -> bool {
+    arg.get_help_heading() == Some("Policy")
+}
+
+/// A switch with a variable takes `--switch=true` and `--switch=false` as well.
+fn switch(arg: Arg) -> Arg {
+    arg.action(ArgAction::Set)
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("true")
+        .default_value("false")
+        .hide_default_value(true)
+        .hide_possible_values(true)
+        .value_name("true|false")
+        .value_parser(clap::builder::BoolishValueParser::new())
+}
+
+/// Every argument of a command and of the commands below it.
+fn arguments(command: &Command) -> Vec<&Arg> {
+    command.get_arguments().chain(command.get_subcommands().flat_map(arguments)).collect()
+}
+
+/// Refuses a variable that holds a placeholder which nobody filled in. Paths have their own words for that.
+fn unfilled(command: &Command) -> Option<String> {
+    arguments(command).into_iter().find_map(|arg| {
+        let variable = arg.get_env()?;
+        let value = std::env::var(variable).ok()?;
+        let form = placeholder(&value).filter(|_| value.contains(['$', '%', '<', '{']))?;
+        let is_path = arg.get_value_parser().type_id() == std::any::TypeId::of::<std::path::PathBuf>();
+        (!is_path).then(|| {
+            format!(
+                "{} (--{}) cannot be used: {form} stands in it, which the client that started this program did not fill in; give the value itself, or leave the variable out.",
+                variable.to_string_lossy(),
+                arg.get_long().unwrap_or_default()
+            )
+        })
+    })
+}
+
+/// The matches of a command line, those of its commands included.
+fn all_matches(matches: &ArgMatches) -> Vec<&ArgMatches> {
+    let below = matches.subcommand().map(|(_, below)| all_matches(below)).unwrap_or_default();
+    std::iter::once(matches).chain(below).collect()
+}
+
+/// Where the value of a setting comes from.
+fn source(matches: &ArgMatches, id: &str) -> Option<ValueSource> {
+    let known = all_matches(matches).into_iter().filter(|one| one.try_contains_id(id).is_ok());
+    known.filter_map(|one| one.value_source(id)).max()
+}
+
+fn is_by_flag(matches: &ArgMatches, id: &str) -> bool {
+    source(matches, id) == Some(ValueSource::CommandLine)
+}
+
+/// The flag of each setting that a variable has set, with that variable.
+fn set_by_variables(command: &Command, matches: &ArgMatches) -> Vec<(String, String)> {
+    let set = arguments(command).into_iter().filter_map(|arg| {
+        let (flag, variable) = (arg.get_long()?, arg.get_env()?.to_str()?);
+        let is_set = source(matches, arg.get_id().as_str()) == Some(ValueSource::EnvVariable);
+        is_set.then(|| (flag.to_owned(), variable.to_owned()))
+    });
+    set.collect()
+}
+
+/// Refuses a key where no key belongs, and a password in a URL where every process can read it or nobody uses it.
+fn misplaced(command: &Command, matches: &ArgMatches) -> Option<String> {
+    arguments(command).into_iter().find_map(|arg| {
+        let (flag, variable) = (arg.get_long()?, arg.get_env()?.to_str()?);
+        let id = arg.get_id().as_str();
+        let by_flag = is_by_flag(matches, id);
+        let known = all_matches(matches).into_iter().filter(|one| one.try_contains_id(id).is_ok());
+        let values: Vec<&OsStr> = known.flat_map(|one| one.get_raw(id).into_iter().flatten()).collect();
+        let texts: Vec<_> = values.iter().map(|value| value.to_string_lossy()).collect();
+        let takes_password = matches!(id, "upstream_proxy" | "journal");
+        if !takes_password && texts.iter().any(|text| is_certain_key(text)) {
+            let place = format!("what looks like a key stands in it, and no key belongs there; what belongs there is {}", arg.get_value_names().map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")).unwrap_or_default());
+            return Some(if by_flag { KEY_IN_ARGUMENTS.to_owned() } else { format!("{variable} (--{flag}) cannot be used: {place}.") });
+        }
+        if id == "journal" || !texts.iter().any(|text| has_login(text)) {
+            return None;
+        }
+        if by_flag && takes_password {
+            return Some(format!("--{flag} must not hold a user name or password, which every process could read: put the URL into {variable}."));
+        }
+        (!takes_password).then(|| {
+            format!("--{flag} ({variable}) must not hold a user name or password; expected a URL without, for example https://host.example.com/path.")
+        })
+    })
+}
+
+/// Whether a text is a URL with a user or a password in it.
+fn has_login(text: &str) -> bool {
+    Url::parse(text.trim()).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
+}
+
+/// Refuses a variable that begins as ours do and that this program does not know: ignored, it would leave out what it limits.
+fn unknown_variable(command: &Command, settings: &Settings) -> Option<String> {
+    let known: Vec<&str> = arguments(command).iter().filter_map(|arg| arg.get_env()?.to_str()).collect();
+    // A command without the setting was read from variables that counted as not set.
+    let original = Cli::command();
+    let all: Vec<&str> = arguments(&original).iter().filter_map(|arg| arg.get_env()?.to_str()).chain(known).collect();
+    let is_unknown = |name: &str, value: &OsString| {
+        let tests = if cfg!(debug_assertions) { &OF_TESTS[..] } else { &[] };
+        name.starts_with(PREFIX)
+            && !all.contains(&name)
+            && !OF_CLIENTS.contains(&name)
+            && !tests.contains(&name)
+            && !is_of_kubernetes(name, &value.to_string_lossy())
+    };
+    let mut unknown: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, value)| is_unknown(name, value))
+        .map(|(name, _)| name)
+        .collect();
+    unknown.sort();
+    if unknown.is_empty() {
+        return None;
+    }
+    // A variable of the operator's own that the configuration file names.
+    let named = settings.file_variables();
+    let name = unknown.into_iter().find(|name| !named.contains(name))?;
+    let bare = |name: &'_ str| name.strip_prefix(PREFIX).unwrap_or_default().to_owned();
+    let names: Vec<String> = all.iter().map(|name| bare(name)).collect();
+    let meant = nearest(&bare(&name), names.iter().map(String::as_str));
+    let meant = meant.map(|meant| format!(" Did you mean {PREFIX}{meant}?")).unwrap_or_default();
+    let shown = if looks_like_key(&name) { "a variable that begins so".to_owned() } else { name };
+    Some(format!(
+        "{shown} is not known to this version ({}).{meant} A later version may know it; unset it, or the setting would be missing in silence. truedy-mcp --help lists the variables.",
+        env!("CARGO_PKG_VERSION")
+    ))
+}
+
+/// Whether Kubernetes sets such a variable in each container, where a service is called `truedy-mcp`.
+fn is_of_kubernetes(name: &str, value: &str) -> bool {
+    let rest = name.strip_prefix(PREFIX).unwrap_or_default();
+    let is_address = || {
+        let value = value.trim();
+        value.contains("://")
+            || value.parse::<u16>().is_ok()
+            || value.parse::<std::net::IpAddr>().is_ok()
+            || ["tcp", "udp", "sctp"].contains(&value)
+    };
+    let of_service = rest.starts_with("SERVICE_") || rest.contains("_SERVICE_");
+    let of_port = rest == "PORT" || rest.starts_with("PORT_") || rest.contains("_PORT_") || rest.ends_with("_PORT");
+    (of_service || of_port) && is_address()
+}
+
+/// Says what is wrong with the command line; help and version are printed.
+fn refuse(error: &clap::Error, command: &Command) -> ExitCode {
+    if !error.use_stderr() {
+        drop(error.print());
+        return Exit::Fine.into();
+    }
+    let said = explained(error, command).unwrap_or_else(|| error.render().to_string());
+    // What is wrong is not repeated by us; names are, and somebody may have put a key there.
+    if looks_like_key(&said) || std::env::args().any(|argument| is_certain_key(&argument)) {
+        complain(KEY_IN_ARGUMENTS);
+    } else {
+        drop(std::io::Write::write_all(&mut std::io::stderr().lock(), said.as_bytes()));
+    }
+    Exit::Usage.into()
+}
+
+/// The sentence for an error that would repeat what was given; `None` for the others.
+fn explained(error: &clap::Error, command: &Command) -> Option<String> {
+    let texts = |kind: ContextKind| match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.clone()],
+        Some(ContextValue::Strings(texts)) => texts.clone(),
+        _ => Vec::new(),
+    };
+    let first = |kind| texts(kind).first().cloned();
+    let argument = first(ContextKind::InvalidArg).unwrap_or_default();
+    let what = match error.kind() {
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            let place = place_of(&argument, command);
+            let why = std::error::Error::source(error).map(ToString::to_string);
+            let known = texts(ContextKind::ValidValue);
+            let meant =
+                first(ContextKind::SuggestedValue).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+            match (why, known.as_slice()) {
+                (Some(why), _) => format!("invalid value for {place}: {why}"),
+                (None, []) => format!("a value is required for {place}"),
+                (None, known) => format!("invalid value for {place}: expected {}{meant}", known.join(", ")),
+            }
+        }
+        ErrorKind::TooManyValues | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
+            format!("another number of values is expected for {}", place_of(&argument, command))
+        }
+        ErrorKind::UnknownArgument => unknown_argument(&argument, first(ContextKind::SuggestedArg), command),
+        ErrorKind::InvalidSubcommand => {
+            let given = first(ContextKind::InvalidSubcommand).unwrap_or_default();
+            let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+            let meant = first(ContextKind::SuggestedSubcommand)
+                .or_else(|| texts(ContextKind::SuggestedSubcommand).into_iter().next());
+            let meant = meant.or_else(|| nearest(&given, names.iter().copied()).map(str::to_owned));
+            let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+            format!("there is no such command{meant} There are: {}", names.join(", "))
+        }
+        ErrorKind::InvalidUtf8 => "an argument is not UTF-8".to_owned(),
+        _ => return None,
+    };
+    Some(format!("error: {what}\n\nFor more information, try '--help'.\n"))
+}
+
+/// The flag and its variable, if that was what set it.
+fn place_of(argument: &str, command: &Command) -> String {
+    let flag = argument.split(['=', ' ', '[']).next().unwrap_or_default();
+    let name = flag.strip_prefix("--").unwrap_or_default();
+    let arg = arguments(command).into_iter().find(|arg| !name.is_empty() && arg.get_long() == Some(name));
+    let variable = arg.and_then(Arg::get_env).map(|variable| variable.to_string_lossy());
+    let by_flag = std::env::args().any(|given| given == flag || given.starts_with(&format!("{flag}=")));
+    match variable {
+        Some(variable) if !by_flag => format!("'{variable}' ({argument})"),
+        _ => format!("'{argument}'"),
+    }
+}
+
+/// Says that an argument is not known. It is repeated only where it can be no value.
+fn unknown_argument(argument: &str, suggested: Option<String>, command: &Command) -> String {
+    let is_flag = argument.strip_prefix("--").is_some_and(|name| {
+        (1..=30).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+    });
+    if !is_flag {
+        return "an argument is not known, or one too many".to_owned();
+    }
+    if let Some((_, here)) = ELSEWHERE.iter().find(|(flag, _)| *flag == argument) {
+        return format!("unexpected argument '{argument}': here it is {here}");
+    }
+    let flags: Vec<String> =
+        arguments(command).iter().filter_map(|arg| arg.get_long()).map(|flag| format!("--{flag}")).collect();
+    let meant = suggested.or_else(|| nearest(argument, flags.iter().map(String::as_str)).map(str::to_owned));
+    let meant = meant.map(|meant| format!("; did you mean '{meant}'?")).unwrap_or_default();
+    format!("unexpected argument '{argument}' found{meant}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_kubernetes_sets_is_told_from_a_slip() {
+        for (name, value, is_its) in [
+            ("TRUEDY_MCP_SERVICE_HOST", "10.0.0.7", true),
+            ("TRUEDY_MCP_SERVICE_PORT", "8080", true),
+            ("TRUEDY_MCP_SERVICE_PORT_HTTP", "8080", true),
+            ("TRUEDY_MCP_PORT", "tcp://10.0.0.7:8080", true),
+            ("TRUEDY_MCP_PORT_8080_TCP", "tcp://10.0.0.7:8080", true),
+            ("TRUEDY_MCP_PORT_8080_TCP_PROTO", "tcp", true),
+            ("TRUEDY_MCP_PORT_8080_TCP_ADDR", "fd00::7", true),
+            ("TRUEDY_MCP_HTTP_SERVICE_HOST", "10.0.0.7", true),
+            ("TRUEDY_MCP_PORT", "yes", false),
+            ("TRUEDY_MCP_READONLY", "true", false),
+            ("TRUEDY_MCP_SERVICES", "10.0.0.7", false),
+        ] {
+            assert_eq!(is_of_kubernetes(name, value), is_its, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn no_help_shows_what_a_variable_holds() {
+        let command = command();
+        assert!(arguments(&command).len() > 60);
+        for arg in arguments(&command) {
+            assert!(arg.is_hide_env_values_set(), "{arg}");
+        }
+    }
+}
