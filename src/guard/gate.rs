@@ -1,6 +1,6 @@
 //! The gate: what a change puts at stake, and what it takes to pass.
 //!
-//! Order: protected, flag, interlock, token, person. The policy has been passed before anything was read.
+//! Order: protected, person at hand where one must be asked, flag, interlock, token, person. The policy has been passed before anything was read.
 
 use crate::domain::{AccessField, E164, Money, Object, ProviderType, Refusal, Status};
 
@@ -113,7 +113,7 @@ pub enum Verdict {
     Go,
 }
 
-/// Weighs a change: protected, flag, interlock, person at hand, token, person's word.
+/// Weighs a change: protected, person at hand, flag, interlock, token, person's word.
 pub fn weigh(stakes: &Stakes, given: Given, policy: &Policy) -> Verdict {
     let names = [&stakes.object.number_id, &stakes.object.number].into_iter().flatten().chain(&stakes.also_known_as);
     if stakes.destroys && names.into_iter().any(|name| policy.protects(None, Some(name))) {
@@ -134,15 +134,16 @@ pub fn weigh(stakes: &Stakes, given: Given, policy: &Policy) -> Verdict {
         if stakes.grave { Verdict::Preview(refusal.clone()) } else { Verdict::Refuse(refusal.clone()) }
     };
     let asks = given.can_ask && policy.ask == Ask::Auto;
+    // No preview and no token would lead anywhere.
+    if stakes.grave && policy.level == Level::Human && !asks {
+        return Verdict::Refuse(no_human(stakes));
+    }
     let flag_needed = policy.level > Level::Flag || !(stakes.yes_is_enough && asks);
     if let (Some(refusal), true, false) = (&stakes.without_flag, flag_needed, given.confirm) {
         return preview(refusal);
     }
     if let (Some(refusal), false) = (&stakes.in_use, policy.release_in_use) {
         return Verdict::Refuse(refusal.clone());
-    }
-    if stakes.grave && policy.level == Level::Human && !asks {
-        return Verdict::Refuse(no_human(stakes));
     }
     if let (Some(shown), true) = (&stakes.without_flag, stakes.grave) {
         let token_needed = given.token_needed || policy.level >= Level::Token;

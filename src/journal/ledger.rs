@@ -6,7 +6,7 @@ use super::operation::{Ending, Intent, KnownBy, Operation, Query, Standing, Stat
 use super::row::{NEXT_REV, NewRow, Writer, number, select};
 use super::store::{Outcome, Transaction, Value};
 use super::{layout, nonces, refusals};
-use crate::domain::Caller;
+use crate::domain::{Caller, Money};
 
 /// How long what is settled is kept.
 const KEPT: i64 = 90 * DAY;
@@ -115,6 +115,18 @@ pub(super) async fn standing(
             None => false,
         },
     })
+}
+
+/// What the operations of this tool may cost that count against the day.
+pub(super) async fn spent(
+    transaction: &mut dyn Transaction,
+    caller: &Caller,
+    tool: &str,
+    currency: &str,
+    times: &Times,
+) -> Outcome<Money> {
+    let now = times.at(transaction).await?;
+    caps::spent(transaction, caller, tool, currency, &now).await
 }
 
 fn small(count: i64) -> u32 {

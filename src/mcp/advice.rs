@@ -194,12 +194,11 @@ pub(super) fn on_duplicate(other: &Operation, effect: Effect) -> Refusal {
 }
 
 /// Earlier operations of the same principal may have happened: doing another thing instead may be one too many.
-pub(super) fn on_unresolved(open: &[Operation], mut arguments: Value, tool: &str, effect: Effect) -> Refusal {
+///
+/// `arguments` are those of the call, `None` where they cannot be repeated whole: the next call previews, and spends nothing.
+pub(super) fn on_unresolved(open: &[Operation], arguments: Option<Value>, tool: &str, effect: Effect) -> Refusal {
     let ids: Vec<&str> = open.iter().map(|operation| operation.id.as_str()).collect();
     let names: Vec<&str> = open.iter().map(|operation| operation.object.name()).collect();
-    if let Some(fields) = arguments.as_object_mut() {
-        fields.insert("acknowledge_unresolved".to_owned(), json!(ids));
-    }
     let names = names.join(", ");
     let known = if open.iter().any(Operation::is_unresolved) {
         format!("It is not known whether {names} was bought: it may have been, and would be paid for.")
@@ -207,14 +206,19 @@ pub(super) fn on_unresolved(open: &[Operation], mut arguments: Value, tool: &str
         format!("The purchase of {names} goes on although nobody waits for its answer: it may be bought, and paid for.")
     };
     let summary = format!(
-        "{} {known} Tell the user. To buy this one all the same, call again with acknowledge_unresolved; list_operations tells what is known.",
+        "{} {known} Tell the user. To buy this one all the same, call again with acknowledge_unresolved, first without confirm to see what it costs; list_operations tells what is known.",
         nothing(effect)
     );
     let open: Vec<Value> = open.iter().map(|operation| Value::Object(operation.to_json())).collect();
-    Refusal::new(Status::OperationUnresolved, summary)
+    let refusal = Refusal::new(Status::OperationUnresolved, summary)
         .with("unresolved", open)
-        .with("acknowledge_unresolved", ids)
-        .with("next", json!({ "tool": tool, "arguments": arguments }))
+        .with("acknowledge_unresolved", json!(ids));
+    let Some(Value::Object(mut fields)) = arguments else { return refusal };
+    for word in ["confirm", "confirmation_token"] {
+        fields.remove(word);
+    }
+    fields.insert("acknowledge_unresolved".to_owned(), json!(ids));
+    refusal.with("next", json!({ "tool": tool, "arguments": fields }))
 }
 
 /// The change goes on although the caller must be answered now.

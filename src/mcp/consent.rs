@@ -130,8 +130,9 @@ pub(super) struct State {
 /// part them.
 fn as_asked(question: &Question) -> String {
     match question.form {
-        Form::Yes { .. } => numbers_for_people(&question.message),
-        Form::Last4 { .. } => question.message.clone(),
+        // An id is typed as it is written.
+        Form::Last4 { of_id: true, .. } => question.message.clone(),
+        Form::Yes { .. } | Form::Last4 { .. } => numbers_for_people(&question.message),
     }
 }
 
