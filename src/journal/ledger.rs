@@ -2,7 +2,7 @@
 
 use super::caps::{self, DAY};
 use super::clocks::{Times, Use};
-use super::operation::{Ending, Intent, KnownBy, Operation, Query, Standing, State, Stop};
+use super::operation::{Ending, Intent, KnownBy, Operation, PREVIEWED, Query, Standing, State, Stop};
 use super::row::{NEXT_REV, NewRow, Writer, number, select};
 use super::store::{Outcome, Transaction, Value};
 use super::{layout, nonces, refusals};
@@ -325,6 +325,10 @@ pub(super) async fn find(transaction: &mut dyn Transaction, query: &Query) -> Ou
     }
     if let Some(state) = query.state {
         add("state = ?", state.as_str().into());
+    }
+    if query.previews {
+        // Rows of earlier versions say it with the status of the answer.
+        add("state = 'refused' AND outcome IN (?, 'confirmation_required')", PREVIEWED.into());
     }
     if let Some(tool) = &query.tool {
         add("tool = ?", tool.into());

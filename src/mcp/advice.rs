@@ -127,8 +127,7 @@ fn with_fields(refusal: Refusal, fields: &[(String, String)]) -> Refusal {
 
 /// Everything wrong with the arguments.
 pub(super) fn on_problems(problems: &[Problem], effect: Effect) -> Refusal {
-    let told: Vec<String> =
-        problems.iter().take(32).map(|problem| format!("{}: {}", problem.field, problem.reason)).collect();
+    let told: Vec<String> = problems.iter().take(32).map(Problem::told).collect();
     let nothing = if effect.reads() { "Nothing was sent." } else { nothing(effect) };
     let problems: Vec<_> = problems.iter().take(32).map(Problem::to_json).collect();
     Refusal::new(

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Argument, Problem, clean_to};
+use crate::domain::{Argument, Problem, did_you_mean, shown_name};
 
 /// The arguments of a tool: described to models by schemars, read by [`Arguments::read`].
 pub trait Arguments: schemars::JsonSchema + Sized {
@@ -94,45 +94,22 @@ impl<T: Argument> Field for Option<T> {
     }
 }
 
-/// A problem for each argument that does not exist, with the nearest that does.
-pub(super) fn unknown(object: &Map<String, Value>, fields: &[&str]) -> Vec<Problem> {
+/// A problem for each argument that does not exist, with the one that was probably meant.
+pub(super) fn unknown(object: &Map<String, Value>, fields: &[&'static str]) -> Vec<Problem> {
     let none = if fields.is_empty() { "no arguments at all".to_owned() } else { format!("only {}", fields.join(", ")) };
     object
         .keys()
         .filter(|name| !fields.contains(&name.as_str()))
         .take(32)
-        .map(|name| {
-            let shown = clean_to(name, 32);
-            let nearest = fields.iter().min_by_key(|field| distance(field, &shown)).copied().unwrap_or("{}");
-            Problem {
-                field: shown,
-                reason: "there is no argument of this name".to_owned(),
-                received: None,
-                expected: none.clone(),
-                example: nearest.to_owned(),
-            }
+        .map(|name| Problem {
+            field: shown_name(name).unwrap_or("an argument").to_owned(),
+            reason: "there is no argument of this name".to_owned(),
+            received: None,
+            expected: none.clone(),
+            example: String::new(),
+            did_you_mean: did_you_mean(name, fields.iter().copied()).map(str::to_owned),
         })
         .collect()
-}
-
-/// How many letters must change to make one name into another (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut before = i;
-        let mut left = i + 1;
-        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
-            let above = *cell;
-            left = (before + usize::from(from != *to)).min(above + 1).min(left + 1);
-            before = above;
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -165,7 +142,7 @@ mod tests {
             .expect_err("all wrong");
         let fields: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
         assert_eq!(fields, ["nubmer", "number", "limit", "api_key", "confirm"]);
-        assert_eq!(problems.first().map(|problem| problem.example.as_str()), Some("number"));
+        assert_eq!(problems.first().and_then(|problem| problem.did_you_mean.as_deref()), Some("number"));
         assert!(!format!("{problems:?}").contains("s3cret"));
     }
 
@@ -180,10 +157,5 @@ mod tests {
             assert!(read(json!({"number": "+12", "confirm": confirm})).is_err());
         }
         assert!(read(json!({"number": ""})).is_err() && read(json!({"number": null})).is_err());
-    }
-
-    #[test]
-    fn distance_counts_letters() {
-        assert_eq!((distance("kitten", "sitting"), distance("", "ab"), distance("ab", "ab")), (3, 2, 0));
     }
 }
