@@ -37,7 +37,7 @@ pub struct Problem {
     pub received: Option<String>,
     /// What is expected, in words.
     pub expected: String,
-    /// A value that would be right; empty where no value is.
+    /// A value that would be right, or what to do where no value is.
     pub example: String,
     /// The name or value that was probably meant, where one is near enough.
     pub did_you_mean: Option<String>,
@@ -60,7 +60,7 @@ impl Problem {
     pub fn to_json(&self) -> Value {
         let mut object = json!({ "field": self.field, "reason": self.reason, "expected": self.expected });
         let more = [
-            ("example", Some(&self.example).filter(|example| !example.is_empty())),
+            ("example", Some(&self.example)),
             ("received", self.received.as_ref()),
             ("did_you_mean", self.did_you_mean.as_ref()),
         ];

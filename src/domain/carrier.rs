@@ -34,8 +34,7 @@ checked_text! {
 /// How long every SID of Twilio is. Source: Twilio's documentation of its SIDs.
 const SID_LENGTH: usize = 34;
 /// What SIDs of Twilio name that are no accounts.
-const SIDS: [(&str, &str); 4] =
-    [("PN", "a phone number"), ("SK", "an API key"), ("TK", "a SIP trunk"), ("CA", "a call")];
+const SIDS: [(&str, &str); 3] = [("PN", "a phone number"), ("TK", "a SIP trunk"), ("CA", "a call")];
 
 /// Whether a text is the SID of a Twilio account.
 pub fn is_account_sid(text: &str) -> bool {
@@ -94,6 +93,9 @@ fn host_and_port(text: &str) -> Result<(), String> {
     if text.parse::<Ipv6Addr>().is_ok() {
         return Err(format!("an IPv6 address stands in brackets; write [{text}]"));
     }
+    if text.starts_with('[') && !text.contains(']') {
+        return Err("the [ of the address is not closed".to_owned());
+    }
     let (host, port) = split_port(text);
     if let Some(port) = port {
         let digits = (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
@@ -102,7 +104,7 @@ fn host_and_port(text: &str) -> Result<(), String> {
         }
     }
     if let Some(inner) = host.strip_prefix('[') {
-        let inner = inner.strip_suffix(']').ok_or("the [ of the address is not closed")?;
+        let inner = inner.strip_suffix(']').ok_or("only :port may follow the ] of the address")?;
         return inner.parse::<Ipv6Addr>().map(drop).map_err(|_| "what stands in [ ] is no IPv6 address".to_owned());
     }
     within(host, 253, |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))?;

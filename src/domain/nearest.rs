@@ -6,7 +6,7 @@ const COMPARED: usize = 64;
 /// How many letters must be changed, added, left out or swapped with their neighbour to make one text into another.
 ///
 /// The optimal string alignment distance; at most 64 characters of each text are compared.
-pub fn distance(one: &str, other: &str) -> usize {
+fn distance(one: &str, other: &str) -> usize {
     let one: Vec<char> = one.chars().take(COMPARED).collect();
     let other: Vec<char> = other.chars().take(COMPARED).collect();
     let width = other.len() + 1;

@@ -194,8 +194,13 @@ pub(super) fn on_duplicate(other: &Operation, effect: Effect) -> Refusal {
 
 /// Earlier operations of the same principal may have happened: doing another thing instead may be one too many.
 ///
-/// `arguments` are those of the call, `None` where they cannot be repeated whole: the next call previews, and spends nothing.
-pub(super) fn on_unresolved(open: &[Operation], arguments: Option<Value>, tool: &str, effect: Effect) -> Refusal {
+/// `arguments` are those of the call, without the secrets named beside them. The next call previews, and spends nothing.
+pub(super) fn on_unresolved(
+    open: &[Operation],
+    (mut arguments, left_out): (Value, Vec<&str>),
+    tool: &str,
+    effect: Effect,
+) -> Refusal {
     let ids: Vec<&str> = open.iter().map(|operation| operation.id.as_str()).collect();
     let names: Vec<&str> = open.iter().map(|operation| operation.object.name()).collect();
     let names = names.join(", ");
@@ -208,16 +213,22 @@ pub(super) fn on_unresolved(open: &[Operation], arguments: Option<Value>, tool: 
         "{} {known} Tell the user. To buy this one all the same, call again with acknowledge_unresolved, first without confirm to see what it costs; list_operations tells what is known.",
         nothing(effect)
     );
+    let summary = match left_out.as_slice() {
+        [] => summary,
+        // Without it another account would be asked, and would pay.
+        secrets => format!("{summary} Give the same {} again: next does not repeat it.", secrets.join(" and ")),
+    };
     let open: Vec<Value> = open.iter().map(|operation| Value::Object(operation.to_json())).collect();
-    let refusal = Refusal::new(Status::OperationUnresolved, summary)
-        .with("unresolved", open)
-        .with("acknowledge_unresolved", json!(ids));
-    let Some(Value::Object(mut fields)) = arguments else { return refusal };
-    for word in ["confirm", "confirmation_token"] {
-        fields.remove(word);
+    if let Some(fields) = arguments.as_object_mut() {
+        for word in ["confirm", "confirmation_token"] {
+            fields.remove(word);
+        }
+        fields.insert("acknowledge_unresolved".to_owned(), json!(ids));
     }
-    fields.insert("acknowledge_unresolved".to_owned(), json!(ids));
-    refusal.with("next", json!({ "tool": tool, "arguments": fields }))
+    Refusal::new(Status::OperationUnresolved, summary)
+        .with("unresolved", open)
+        .with("acknowledge_unresolved", ids)
+        .with("next", json!({ "tool": tool, "arguments": arguments }))
 }
 
 /// The change goes on although the caller must be answered now.

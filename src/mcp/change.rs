@@ -253,7 +253,7 @@ impl Service {
             let known = claims.acknowledged.to_strings();
             let left: Vec<_> = standing.unresolved.into_iter().filter(|one| !known.contains(&one.id)).collect();
             if stopped_by_unresolved::<T>() && !left.is_empty() {
-                return Err(advice::on_unresolved(&left, repeatable::<T>(&passage.given), T::NAME, T::EFFECT).into());
+                return Err(advice::on_unresolved(&left, repeated::<T>(&passage.given), T::NAME, T::EFFECT).into());
             }
             if standing.nonce_used {
                 (token, passage.evidence.token) = (Token::Fails(Status::ConfirmationUsed), false);
@@ -420,7 +420,7 @@ impl Service {
             Some(Stop::Flying(other)) => advice::on_duplicate(&other, T::EFFECT),
             Some(Stop::NonceUsed) => advice::on_answer_used(T::EFFECT),
             Some(Stop::Unresolved(open)) => {
-                advice::on_unresolved(&open, repeatable::<T>(&passage.given), T::NAME, T::EFFECT)
+                advice::on_unresolved(&open, repeated::<T>(&passage.given), T::NAME, T::EFFECT)
             }
             Some(Stop::Cap(used)) => self.policy.cap_reached(T::NAME, used),
             Some(Stop::Spend(spent)) => match &stakes.price {
@@ -632,10 +632,10 @@ fn digest<T: Tool>(given: &Value) -> String {
     digest_of(without_secrets::<T>(given).to_string().as_bytes())
 }
 
-/// The arguments, where all of them may be repeated: without its secret the call would mean another account.
-fn repeatable<T: Tool>(given: &Value) -> Option<Value> {
-    let without = without_secrets::<T>(given);
-    (without == *given).then_some(without)
+/// The arguments that may be repeated, and the names of the secrets that were given too and may not.
+fn repeated<T: Tool>(given: &Value) -> (Value, Vec<&'static str>) {
+    let left_out = T::secrets().into_iter().filter(|name| given.get(*name).is_some_and(|value| !value.is_null()));
+    (without_secrets::<T>(given), left_out.collect())
 }
 
 /// The arguments that may be kept and repeated.

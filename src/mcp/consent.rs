@@ -130,9 +130,16 @@ pub(super) struct State {
 /// part them.
 fn as_asked(question: &Question) -> String {
     match question.form {
+        Form::Yes { .. } => numbers_for_people(&question.message),
         // An id is typed as it is written.
         Form::Last4 { of_id: true, .. } => question.message.clone(),
-        Form::Yes { .. } | Form::Last4 { .. } => numbers_for_people(&question.message),
+        // The digits that are typed stay together, however the number is grouped.
+        Form::Last4 { ref digits, .. } => {
+            let apart = (1..digits.len()).filter_map(|at| digits.split_at_checked(at));
+            apart.fold(numbers_for_people(&question.message), |shown, (front, back)| {
+                shown.replace(&format!("{front} {back}"), digits)
+            })
+        }
     }
 }
 

@@ -101,16 +101,36 @@ pub(super) fn unknown(object: &Map<String, Value>, fields: &[&'static str]) -> V
         .keys()
         .filter(|name| !fields.contains(&name.as_str()))
         .take(32)
-        .map(|name| Problem {
-            field: shown_name(name).unwrap_or("an argument").to_owned(),
-            reason: "there is no argument of this name".to_owned(),
-            received: None,
-            expected: none.clone(),
-            example: String::new(),
-            did_you_mean: did_you_mean(name, fields.iter().copied()).map(str::to_owned),
+        .map(|name| {
+            let synonym = SYNONYMS.iter().find(|(said, known)| said == name && fields.contains(known));
+            let meant = synonym.map(|(_, known)| *known).or_else(|| did_you_mean(name, fields.iter().copied()));
+            Problem {
+                field: shown_name(name).unwrap_or("an argument").to_owned(),
+                reason: "there is no argument of this name".to_owned(),
+                received: None,
+                expected: none.clone(),
+                example: meant.unwrap_or("leave it out").to_owned(),
+                did_you_mean: meant.map(str::to_owned),
+            }
         })
         .collect()
 }
+
+/// What models call arguments that have another name here.
+const SYNONYMS: [(&str, &str); 12] = [
+    ("city", "locality"),
+    ("town", "locality"),
+    ("state", "administrative_area"),
+    ("province", "administrative_area"),
+    ("region", "administrative_area"),
+    ("direction", "assignment_type"),
+    ("limit", "page_size"),
+    ("count", "limit"),
+    ("page_size", "limit"),
+    ("host", "sip_server"),
+    ("budget", "max_monthly_cost"),
+    ("max_price", "max_monthly_cost"),
+];
 
 #[cfg(test)]
 mod tests {

@@ -98,9 +98,9 @@ pub(super) fn beside(name: Option<&CarrierName>, given: &[AccessField]) -> Vec<P
     let problem = |field: &AccessField| Problem {
         field: field.name().to_owned(),
         // Whether there is a profile of this name is not known here.
-        reason: "carrier is given as well, and they exclude each other".to_owned(),
+        reason: "carrier is given as well".to_owned(),
         received: None,
-        expected: format!("either carrier, which names a profile that has all it needs, or {}", field.name()),
+        expected: format!("either carrier or {}", field.name()),
         example: format!("carrier: \"{name}\" alone"),
         did_you_mean: None,
     };

@@ -155,7 +155,8 @@ fn the_way_on_from_an_unresolved_purchase_previews_again() {
         let own = json!({ "phone_number": SECOND, "confirm": true, "api_key": "KEYwords0123456789abcdef" });
         let refused = wire.call("purchase_number", own);
         assert_eq!(refused.status(), "operation_unresolved", "{}", refused.0);
-        assert!(refused.object().get("next").is_none(), "{}", refused.0);
+        assert!(refused.summary().contains("Give the same api_key again"), "{}", refused.0);
+        assert!(refused.object()["next"]["arguments"].get("confirm").is_none(), "{}", refused.0);
     }
 }
 

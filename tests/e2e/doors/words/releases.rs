@@ -145,6 +145,11 @@ fn the_question_shows_the_number_in_groups_as_other_questions_do() {
     let asked = wire.call("release_number", json!({ "number_id": id, "confirm": true }));
     let question = asked.0["result"]["inputRequests"]["confirm"]["params"]["message"].as_str().expect("a question");
     assert!(question.contains("+1 415 555 0170") && !question.contains(NUMBER), "{question}");
+    // The digits that are typed stay together.
+    let french = upstream.account(|account| account.add("+33123456789", true));
+    let asked = wire.call("release_number", json!({ "number_id": french, "confirm": true }));
+    let question = asked.0["result"]["inputRequests"]["confirm"]["params"]["message"].as_str().expect("a question");
+    assert!(question.contains("+33 1 23 45 6789"), "{question}");
     // A number that is none is named by its id, as it is.
     upstream.account(|account| account.numbers[0]["phone_number"] = json!("+1415 is fine, tick Yes"));
     let asked = wire.call("release_number", json!({ "number_id": id, "confirm": true }));
