@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Exit, complain, logging, open, print, signal};
 use crate::config::{ConfigError, Settings};
-use crate::domain::{Redactor, Status, nearest};
+use crate::domain::{Redactor, Status, did_you_mean};
 use crate::journal::State;
 use crate::mcp::{Asker, Catalog, Entry, KeyPages, Principal, Reply, Views};
 
@@ -37,7 +37,7 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
     let catalog = Catalog::new();
     let Some(entry) = catalog.get(&call.tool) else {
         let names: Vec<&str> = catalog.entries().iter().map(Entry::name).collect();
-        let meant = nearest(&call.tool, names.iter().copied());
+        let meant = did_you_mean(&call.tool, names.iter().copied());
         let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
         return Err(ConfigError(format!("There is no tool of this name.{meant} There are {}.", names.join(", "))));
     };

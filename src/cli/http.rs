@@ -17,8 +17,8 @@ use crate::config::{ConfigError, Settings, expanded, path_setting, private_bytes
 use crate::domain::{Caller, Redactor, Secret, shown_path};
 use crate::guard::Rights;
 use crate::http::{
-    AdminSetup, AllowedHost, AllowedOrigin, Certificates, Check, Door, FILE_LIMIT, HttpServer, Listen, PublicPath, Reader,
-    Setup, Tls, Tokens, Verifiers, fresh,
+    AdminSetup, AllowedHost, AllowedOrigin, Certificates, Check, Door, FILE_LIMIT, HttpServer, Listen, PublicPath,
+    Reader, Setup, Tls, Tokens, Verifiers, fresh,
 };
 use crate::journal::Place;
 use crate::mcp::{Catalog, LegacySse, Principal, Server, SessionMode, Streamable, Tenant};

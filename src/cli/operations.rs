@@ -10,8 +10,9 @@ use super::{Exit, complain, logging, open, print};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{
     Argument, Caller, ChangeName, Moment, NumberRef, OperationState, Redactor, Status, clean_to, numbers_for_people,
+    read_e164,
 };
-use crate::journal::{Ending, Journal, KnownBy, Operation, Query, State, Unavailable, moment};
+use crate::journal::{Ending, Journal, KnownBy, Operation, PREVIEWED, Query, State, Unavailable, moment};
 
 /// How often new changes are looked for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -30,13 +31,13 @@ pub struct OperationsArgs {
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     /// Only in this state; unknown are the unresolved ones.
-    #[arg(long, value_name = "begun|sent|done|refused|unknown", value_parser = parsed::<OperationState>)]
-    state: Option<OperationState>,
+    #[arg(long, value_name = "begun|sent|done|refused|previewed|unknown", value_parser = shown_state)]
+    state: Option<ShownState>,
     /// Only of this tool, for example `purchase_number`.
     #[arg(long, value_name = "NAME", value_parser = parsed::<ChangeName>)]
     tool: Option<ChangeName>,
-    /// Only about this number, in E.164 or by id.
-    #[arg(long, value_name = "NUMBER", value_parser = parsed::<NumberRef>)]
+    /// Only about this number: with + and country code as you like to write it, or by id.
+    #[arg(long, value_name = "NUMBER", value_parser = number)]
     object: Option<NumberRef>,
     /// Only those begun since then, for example `2026-11-25T08:00:00Z`.
     #[arg(long, value_name = "MOMENT", value_parser = parsed::<Moment>)]
@@ -84,6 +85,25 @@ fn parsed<T: Argument>(text: &str) -> Result<T, String> {
     T::parse(&json!(text)).map_err(|why| format!("{why}; expected is {}, for example {}", T::EXPECTED, T::EXAMPLE))
 }
 
+/// A state as it is printed: a preview is a refused call, and printed as what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ShownState {
+    Of(OperationState),
+    Previewed,
+}
+
+fn shown_state(text: &str) -> Result<ShownState, String> {
+    if text == PREVIEWED {
+        return Ok(ShownState::Previewed);
+    }
+    parsed::<OperationState>(text).map(ShownState::Of).map_err(|why| format!("{why}; or previewed"))
+}
+
+/// Reads a number in any notation that names its country code, as it is printed too, or an id.
+fn number(text: &str) -> Result<NumberRef, String> {
+    parsed::<NumberRef>(read_e164(text).as_deref().unwrap_or(text))
+}
+
 pub(super) fn run(settings: &Settings, arguments: &OperationsArgs) -> Result<Exit, ConfigError> {
     let redactor = std::sync::Arc::new(Redactor::default());
     let _traced = logging::start(settings, &redactor);
@@ -108,7 +128,11 @@ fn query(arguments: &OperationsArgs) -> Query {
     Query {
         tenant: None,
         id: arguments.id.as_ref().map(|id| id.to_ascii_lowercase()),
-        state: arguments.state.and_then(|state| State::read(state.as_str())),
+        state: match arguments.state {
+            Some(ShownState::Of(state)) => State::read(state.as_str()),
+            Some(ShownState::Previewed) | None => None,
+        },
+        previews: arguments.state == Some(ShownState::Previewed),
         tool: arguments.tool.as_ref().map(|tool| tool.as_str().to_owned()),
         object: arguments.object.as_ref().map(|object| object.as_str().to_owned()),
         since: arguments.since.as_ref().map(Moment::as_millisecond),

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{Cli, Exit, KEY_IN_ARGUMENTS, complain};
 use crate::config::{ConfigError, Settings};
-use crate::domain::{is_certain_key, looks_like_key, nearest, placeholder};
+use crate::domain::{did_you_mean, is_certain_key, looks_like_key, placeholder};
 
 /// How the variables of this program begin, those of the key and of the address of Truedy aside.
 const PREFIX: &str = "TRUEDY_MCP_";
@@ -206,7 +206,7 @@ fn unknown_variable(command: &Command, settings: &Settings) -> Option<String> {
     let name = unknown.into_iter().find(|name| !named.contains(name))?;
     let bare = |name: &'_ str| name.strip_prefix(PREFIX).unwrap_or_default().to_owned();
     let names: Vec<String> = all.iter().map(|name| bare(name)).collect();
-    let meant = nearest(&bare(&name), names.iter().map(String::as_str));
+    let meant = did_you_mean(&bare(&name), names.iter().map(String::as_str));
     let meant = meant.map(|meant| format!(" Did you mean {PREFIX}{meant}?")).unwrap_or_default();
     let shown = if looks_like_key(&name) { "a variable that begins so".to_owned() } else { name };
     Some(format!(
@@ -277,7 +277,7 @@ fn explained(error: &clap::Error, command: &Command) -> Option<String> {
             let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
             let meant = first(ContextKind::SuggestedSubcommand)
                 .or_else(|| texts(ContextKind::SuggestedSubcommand).into_iter().next());
-            let meant = meant.or_else(|| nearest(&given, names.iter().copied()).map(str::to_owned));
+            let meant = meant.or_else(|| did_you_mean(&given, names.iter().copied()).map(str::to_owned));
             let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
             format!("there is no such command{meant} There are: {}", names.join(", "))
         }
@@ -313,7 +313,7 @@ fn unknown_argument(argument: &str, suggested: Option<String>, command: &Command
     }
     let flags: Vec<String> =
         arguments(command).iter().filter_map(|arg| arg.get_long()).map(|flag| format!("--{flag}")).collect();
-    let meant = suggested.or_else(|| nearest(argument, flags.iter().map(String::as_str)).map(str::to_owned));
+    let meant = suggested.or_else(|| did_you_mean(argument, flags.iter().map(String::as_str)).map(str::to_owned));
     let meant = meant.map(|meant| format!("; did you mean '{meant}'?")).unwrap_or_default();
     format!("unexpected argument '{argument}' found{meant}")
 }

@@ -205,7 +205,7 @@ mod tests {
         let file = dir.path().join("token");
         let text = format!(
             "[line]\nprovider = \"twilio\"\napi_key = {{ command = [\"printf\", \"SK-hunter2\\n\"] }}\n\
-             account_sid = \"AC0123\"\nauth_token = {{ file = {:?} }}\n",
+             account_sid = \"AC00000000000000000000000000000123\"\nauth_token = {{ file = {:?} }}\n",
             file.display().to_string()
         );
         let profiles = read(&text).expect("fine although the file is not there yet");
@@ -221,7 +221,10 @@ mod tests {
         let access = profiles[0].read().expect("whole");
         let value = |field| access.get(field).map(Secret::expose);
         assert_eq!(value(AccessField::ApiKey), Some("SK-hunter2"));
-        assert_eq!((value(AccessField::AccountSid), value(AccessField::AuthToken)), (Some("AC0123"), Some("hunter3")));
+        assert_eq!(
+            (value(AccessField::AccountSid), value(AccessField::AuthToken)),
+            (Some("AC00000000000000000000000000000123"), Some("hunter3"))
+        );
     }
 
     #[cfg(not(feature = "keyring"))]

@@ -24,7 +24,7 @@ use url::{Host, Url};
 
 use self::protection::check_protected;
 use crate::domain::{
-    Argument, CountryCode, Money, NumberType, Secret, SipServer, check_filled_in, hex, nearest, shown_path,
+    Argument, CountryCode, Money, NumberType, Secret, SipServer, check_filled_in, did_you_mean, hex, shown_path,
 };
 use crate::guard::{Ask, Cap, Caps, Level, Policy};
 use crate::journal::{Place, PostgresPlace};
@@ -369,7 +369,7 @@ fn check_machine_roots() -> Result<(), ConfigError> {
 fn check_tools(flag: &str, names: &[String], tools: &[&str]) -> Result<(), ConfigError> {
     for (name, at) in names.iter().map(|name| name.trim()).zip(1..).filter(|(name, _)| !name.is_empty()) {
         if !tools.contains(&name) {
-            let meant = nearest(name, tools.iter().copied());
+            let meant = did_you_mean(name, tools.iter().copied());
             let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
             let there = tools.join(", ");
             return Err(ConfigError(format!("{flag}: entry {at} is the name of no tool.{meant} There are {there}.")));

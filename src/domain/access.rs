@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::{AccountSid, Argument, Problem, ProviderType, Secret, SipServer, SipUsername};
+use super::{AccountSid, Argument, Problem, ProviderType, Secret, SipServer, SipUsername, is_account_sid};
 
 /// One value that a carrier account is reached with, by its name in Truedy's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -107,6 +107,7 @@ impl AccessField {
             received: None,
             expected: expected.to_owned(),
             example: field.example().to_owned(),
+            did_you_mean: None,
         };
         missing
             .map(|(field, _)| {
@@ -133,6 +134,10 @@ impl AccessField {
         match self {
             Self::ApiKey if is_of_truedy(text) => Err(Problem {
                 reason: "it is a Truedy API key, and this is for the carrier's".to_owned(),
+                ..Problem::of::<Secret>(self.name(), String::new(), None)
+            }),
+            Self::ApiKey | Self::AuthToken if is_account_sid(text) => Err(Problem {
+                reason: "this is the account's SID, not its key; it belongs in account_sid".to_owned(),
                 ..Problem::of::<Secret>(self.name(), String::new(), None)
             }),
             Self::ApiKey | Self::AuthToken | Self::SipPassword => as_type::<Secret>(self, text),
@@ -212,7 +217,13 @@ mod tests {
     fn each_carrier_takes_its_own_values_and_no_others() {
         use AccessField::{AccountSid, ApiKey, AuthToken, SipPassword, SipServer, SipUsername};
         assert!(access(ProviderType::Telnyx, &[(ApiKey, "KEY-1")]).is_ok());
-        assert!(access(ProviderType::Twilio, &[(ApiKey, "k"), (AccountSid, "AC1"), (AuthToken, "t")]).is_ok());
+        assert!(
+            access(
+                ProviderType::Twilio,
+                &[(ApiKey, "k"), (AccountSid, "AC00000000000000000000000000000001"), (AuthToken, "t")]
+            )
+            .is_ok()
+        );
         let sip = [(SipUsername, "u"), (SipPassword, "p"), (SipServer, "sip.example.com")];
         let trunk = access(ProviderType::CustomSip, &sip).expect("whole");
         assert_eq!(trunk.sip_server().map(|server| server.to_string()).as_deref(), Some("sip.example.com"));

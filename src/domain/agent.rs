@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Direction, OwnedNumber, id_key, read_e164, text_at};
+use super::{Direction, OwnedNumber, clean, clean_to, id_key, read_e164, text_at};
 
 /// The fields of an entry that may name the number it is about.
 const NAMING: [&str; 10] = [
@@ -64,7 +64,7 @@ impl HeldNumber {
 
 fn collect(entry: &Value, depth: usize, names: &mut Vec<String>) {
     match entry {
-        Value::String(text) => names.extend(Some(super::clean(text)).filter(|text| !text.is_empty())),
+        Value::String(text) => names.extend(Some(clean(text)).filter(|text| !text.is_empty())),
         Value::Number(number) => names.push(number.to_string()),
         Value::Object(fields) if depth > 0 => {
             NAMING.iter().filter_map(|name| fields.get(*name)).for_each(|inner| collect(inner, depth - 1, names));
@@ -88,6 +88,16 @@ pub struct Agent {
     pub outbound: Option<Vec<HeldNumber>>,
     /// The one number a row names beside its lists, inbound and outbound (contract §7.1, raw rows).
     pub beside: [Option<HeldNumber>; 2],
+    /// Its whole name as names are compared, which may be longer than what is shown.
+    key: String,
+}
+
+/// The longest name that is compared, in characters.
+const NAME: usize = 1_000;
+
+/// A name as it is compared: cleaned as names are that are shown, in small letters, but not cut.
+pub fn name_key(name: &str) -> String {
+    clean_to(name, NAME).to_lowercase()
 }
 
 impl Agent {
@@ -96,6 +106,9 @@ impl Agent {
         let id = text_at(row, "id")?;
         Some(Self {
             name: text_at(row, "name").unwrap_or_else(|| id.clone()),
+            key: name_key(
+                row.get("name").and_then(Value::as_str).filter(|name| !clean(name).is_empty()).unwrap_or(&id),
+            ),
             status: text_at(row, "status").unwrap_or_else(|| "unknown".to_owned()),
             inbound: row.get("inbound_phone_numbers").and_then(HeldNumber::read_all),
             outbound: row.get("outbound_phone_numbers").and_then(HeldNumber::read_all),
@@ -103,6 +116,22 @@ impl Agent {
                 .map(|field| row.get(field).map(HeldNumber::read).filter(|held| !held.names().is_empty())),
             id,
         })
+    }
+
+    /// Whether this is its name, whole or as it is shown, in whatever capitals and with or without what cannot be seen.
+    pub fn is_called(&self, name: &str) -> bool {
+        let wanted = name_key(name);
+        wanted == self.key || (self.name.ends_with('…') && wanted == self.name.to_lowercase())
+    }
+
+    /// Whether its name has this part, as names are compared.
+    pub fn name_has(&self, part: &str) -> bool {
+        self.key.contains(&name_key(part))
+    }
+
+    /// Its name as names are compared.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     /// The same, to be changed.

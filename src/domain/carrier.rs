@@ -1,7 +1,9 @@
 //! What a carrier (Telnyx, Twilio, a SIP trunk) is reached by.
 
+use std::net::Ipv6Addr;
+
 use super::choice::checked_choice;
-use super::text::{checked_text, within};
+use super::text::{checked_text, digits_of_number, within};
 
 checked_choice! {
     /// Who carries an imported number.
@@ -23,10 +25,37 @@ impl ProviderType {
 checked_text! {
     /// A Twilio account SID. Names an account, proves nothing.
     AccountSid,
-    pattern r"^.{1,64}$",
-    expected "the account SID: letters and digits, at most 64",
+    pattern r"^AC[0-9A-Fa-f]{32}$",
+    expected "the account SID: AC, then 32 digits 0 to 9 and letters a to f",
     example "AC00000000000000000000000000000000",
-    |text| within(text, 64, |c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    |text| if is_account_sid(text) { Ok(()) } else { Err(no_account_sid(text)) }
+}
+
+/// How long every SID of Twilio is. Source: Twilio's documentation of its SIDs.
+const SID_LENGTH: usize = 34;
+/// What SIDs of Twilio name that are no accounts.
+const SIDS: [(&str, &str); 3] = [("PN", "a phone number"), ("TK", "a SIP trunk"), ("CA", "a call")];
+
+/// Whether a text is the SID of a Twilio account.
+pub fn is_account_sid(text: &str) -> bool {
+    text.len() == SID_LENGTH && text.strip_prefix("AC").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Why a text is no SID of an account.
+fn no_account_sid(text: &str) -> String {
+    if let Err(why) = within(text, 64, |c| c.is_ascii_alphanumeric()) {
+        return format!("{why}; an account SID begins with AC and has 34 characters");
+    }
+    if text.len() != SID_LENGTH {
+        return format!("an account SID begins with AC and has 34 characters, and this has {}", text.len());
+    }
+    match SIDS.iter().find(|(prefix, _)| text.starts_with(prefix)) {
+        Some((prefix, what)) => {
+            format!("an account SID begins with AC and has 34 characters, and {prefix} begins the SID of {what}")
+        }
+        None if text.starts_with("AC") => "after AC an account SID has digits and the letters a to f only".to_owned(),
+        None => "an account SID begins with AC and has 34 characters".to_owned(),
+    }
 }
 
 checked_text! {
@@ -35,7 +64,8 @@ checked_text! {
     pattern r"^\S{1,128}$",
     expected "the SIP user name: 1 to 128 ASCII characters, no spaces",
     example "truedy-trunk",
-    |text| within(text, 128, |c| c.is_ascii_graphic())
+    |text| within(text, 128, |c| c.is_ascii_graphic()),
+    reads digits_of_number
 }
 
 checked_text! {
@@ -44,22 +74,46 @@ checked_text! {
     pattern r"^[^\s/@]{1,260}$",
     expected "a host name or public IP address, with :port where needed; no sip: prefix, no user name",
     example "sip.example.com",
-    |text| {
-        let (host, port) = split_port(text);
-        if let Some(port) = port {
-            match port.parse::<u32>() {
-                Ok(_) if port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit()) => {}
-                _ => return Err("the port after : is not 1 to 5 digits".to_owned()),
-            }
+    host_and_port
+}
+
+/// Whether a text is a host with or without a port, or which part of an address stands there too.
+fn host_and_port(text: &str) -> Result<(), String> {
+    let lower = text.to_ascii_lowercase();
+    let scheme = ["sips:", "sip:", "https:", "http:", "tel:"].into_iter().find(|scheme| lower.starts_with(scheme));
+    if let Some(scheme) = scheme {
+        return Err(format!("it begins with the scheme {scheme} and only the host is wanted; leave that out"));
+    }
+    for (mark, what) in [(';', "a parameter"), ('?', "a query"), ('@', "a user name"), ('/', "a path")] {
+        if text.contains(mark) {
+            let part = if mark == '@' { "all up to" } else { "all from" };
+            return Err(format!("it has {what}; leave out {part} {mark}"));
         }
-        if let Some(inner) = host.strip_prefix('[') {
-            let inner = inner.strip_suffix(']').ok_or("the [ of the address is not closed")?;
-            return within(inner, 45, |c| c.is_ascii_hexdigit() || c == ':' || c == '.')
-                .and_then(|()| if inner.len() < 2 { Err("the address in [ ] is too short".to_owned()) } else { Ok(()) });
+    }
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Err(format!("an IPv6 address stands in brackets; write [{text}]"));
+    }
+    if text.starts_with('[') && !text.contains(']') {
+        return Err("the [ of the address is not closed".to_owned());
+    }
+    let (host, port) = split_port(text);
+    if let Some(port) = port {
+        let digits = (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
+        if !digits || !port.parse::<u32>().is_ok_and(|port| (1..=65_535).contains(&port)) {
+            return Err("the port after : is not a whole number from 1 to 65535".to_owned());
         }
-        within(host, 253, |c| c.is_ascii_alphanumeric() || c == '.' || c == '-')?;
-        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-        if edge(host.chars().next()) && edge(host.chars().last()) { Ok(()) } else { Err("a host name starts and ends with a letter or digit".to_owned()) }
+    }
+    if let Some(inner) = host.strip_prefix('[') {
+        let inner = inner.strip_suffix(']').ok_or("only :port may follow the ] of the address")?;
+        return inner.parse::<Ipv6Addr>().map(drop).map_err(|_| "what stands in [ ] is no IPv6 address".to_owned());
+    }
+    within(host, 253, |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))?;
+    // The name of a trunk may have an underscore, at the edge of a label too.
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+    if edge(host.chars().next()) && edge(host.chars().last()) {
+        Ok(())
+    } else {
+        Err("a host name starts and ends with a letter or digit".to_owned())
     }
 }
 

@@ -63,10 +63,55 @@ macro_rules! checked_choice {
                     None => Err(format!("it is {}, not a text", $crate::domain::argument::kind_of(value))),
                 }
             }
+
+            fn nearest(wrong: &str) -> Option<String> {
+                $crate::domain::did_you_mean(wrong, [$($word),+]).map(str::to_owned)
+            }
         }
     };
 }
 pub(super) use checked_choice;
+
+/// A yes or a no that decides about nothing but what is shown: `"true"` is read as well. A flag that lets something happen is a
+/// `bool`, into which nothing is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct YesNo(bool);
+
+impl YesNo {
+    /// Whether it is a yes.
+    pub fn is_yes(self) -> bool {
+        self.0
+    }
+}
+
+impl schemars::JsonSchema for YesNo {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "YesNo".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "boolean" })
+    }
+}
+
+impl super::Argument for YesNo {
+    const EXPECTED: &'static str = "true or false";
+    const EXAMPLE: &'static str = "true";
+
+    fn parse(value: &serde_json::Value) -> Result<Self, String> {
+        match value {
+            serde_json::Value::Bool(yes) => Ok(Self(*yes)),
+            serde_json::Value::String(text) if text.eq_ignore_ascii_case("true") => Ok(Self(true)),
+            serde_json::Value::String(text) if text.eq_ignore_ascii_case("false") => Ok(Self(false)),
+            serde_json::Value::String(_) => Err("it is neither true nor false".to_owned()),
+            other => Err(format!("it is {}, not a boolean", super::argument::kind_of(other))),
+        }
+    }
+}
 
 checked_choice! {
     /// The direction of calls that an assignment covers.

@@ -61,7 +61,35 @@ checked_text! {
             Some(_) if decimals <= 6 => Ok(()),
             _ => Err("it is no amount".to_owned()),
         }
+    },
+    reads |value| match value {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => as_amount(text),
+        _ => None,
     }
+}
+
+/// What people write for a currency, and its ISO 4217 code.
+const SIGNS: [(&str, &str); 4] = [("US$", "USD"), ("$", "USD"), ("€", "EUR"), ("£", "GBP")];
+
+/// An amount with its currency in front, without a space, in small letters or by its sign, as `2.50 USD`.
+fn as_amount(text: &str) -> Option<String> {
+    let text = text.trim();
+    let is_currency = |text: &str| text.len() == 3 && text.bytes().all(|b| b.is_ascii_alphabetic());
+    let is_amount = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let signs = SIGNS.iter().find_map(|(sign, code)| {
+        let amount = text.strip_prefix(sign).or_else(|| text.strip_suffix(sign))?;
+        Some((amount.trim(), (*code).to_owned()))
+    });
+    let ends = || {
+        let front = text.get(..3).zip(text.get(3..));
+        let at = text.len().checked_sub(3)?;
+        let back = text.get(at..).zip(text.get(..at));
+        let (code, amount) = [back, front].into_iter().flatten().find(|(code, _)| is_currency(code))?;
+        Some((amount.trim(), code.to_ascii_uppercase()))
+    };
+    let (amount, code) = signs.or_else(ends)?;
+    is_amount(amount).then(|| format!("{amount} {code}"))
 }
 
 impl Ceiling {

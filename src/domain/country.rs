@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::choice::NumberType;
-use super::phone::{CountryCode, E164};
+use super::phone::{AreaCode, CountryCode, E164};
 
 impl E164 {
     /// The countries the number may belong to, ISO 3166-1 alpha-2. Several where they share a code; none where it is not
@@ -36,6 +36,17 @@ impl E164 {
 
     pub(super) fn digits(&self) -> &str {
         self.as_str().trim_start_matches('+')
+    }
+}
+
+impl AreaCode {
+    /// The one country of the North American plan that has this area code, where it is listed: any country but the US, whose
+    /// codes are all that the others do not have.
+    pub fn country(&self) -> Option<&'static str> {
+        let digits = format!("1{}", self.as_str());
+        let whole = self.as_str().len() == 3;
+        let country = longest(&COUNTRIES, &digits).filter(|country| whole && *country != "US")?;
+        Some(country).filter(|country| country.len() == 2)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Source: contract §9 row 19: opaque, letters, digits, `-` and `_`, at most 64; so they are safe in a URL path.
 
+use super::phone::is_number_in_any_notation;
 use super::text::{checked_text, within};
 use super::{E164, Object};
 
@@ -38,7 +39,12 @@ checked_text! {
     pattern r"^.{1,65}$",
     expected "the number in E.164 (+ and 2 to 15 digits) or its id from list_numbers",
     example "+14155550123",
-    |text| if text.starts_with('+') { E164::try_from(text).map(drop) } else { NumberId::try_from(text).map(drop) }
+    |text| {
+        let id = NumberId::try_from(text).map(drop);
+        let number = text.starts_with('+') || (id.is_err() && is_number_in_any_notation(text));
+        if number { E164::try_from(text).map(drop) } else { id }
+    },
+    nearest |text| if NumberId::try_from(text).is_ok() { None } else { E164::nearest(text) }
 }
 
 impl NumberRef {
@@ -52,10 +58,10 @@ impl NumberRef {
 checked_text! {
     /// An agent as a caller names it: its id or its exact name.
     AgentRef,
-    pattern r"^.{1,120}$",
-    expected "the agent's exact name or its id from list_agents: 1 to 120 characters, no control characters",
+    pattern r"^.{1,400}$",
+    expected "the agent's exact name or its id from list_agents: 1 to 400 characters, no control characters",
     example "Front desk",
-    |text| within(text, 120, |c| !c.is_control())
+    |text| within(text, 400, |c| !c.is_control())
 }
 
 impl AgentRef {

@@ -1,5 +1,6 @@
 //! Short texts a caller writes: places, names, statuses to filter by.
 
+use super::did_you_mean;
 use super::text::{checked_text, within};
 
 checked_text! {
@@ -17,7 +18,8 @@ checked_text! {
     pattern r"^[a-z_]{1,32}$",
     expected "active, pending, inactive or another status that list_numbers shows, in small letters",
     example "active",
-    |text| within(text, 32, |c| c.is_ascii_lowercase() || c == '_')
+    |text| within(text, 32, |c| c.is_ascii_lowercase() || c == '_'),
+    nearest |text| did_you_mean(text, ["active", "pending", "inactive", "draft", "creating", "failed"]).map(str::to_owned)
 }
 
 checked_text! {
@@ -26,8 +28,9 @@ checked_text! {
     pattern r"^[a-z_]{1,40}$",
     expected "purchase_number, import_number, assign_number, unassign_number or release_number",
     example "purchase_number",
-    |text| match text {
-        "purchase_number" | "import_number" | "assign_number" | "unassign_number" | "release_number" => Ok(()),
-        _ => Err("no tool of this name changes anything".to_owned()),
-    }
+    |text| if CHANGES.contains(&text) { Ok(()) } else { Err("no tool of this name changes anything".to_owned()) },
+    nearest |text| did_you_mean(text, CHANGES).map(str::to_owned)
 }
+
+/// The tools that change something.
+const CHANGES: [&str; 5] = ["purchase_number", "import_number", "assign_number", "unassign_number", "release_number"];

@@ -1,33 +1,130 @@
-//! The name that somebody probably meant.
+//! The nearest of several known words or names: for "did you mean", and for candidates in the order of likeness.
 
-/// How alike two names must be, from 0 to 1.
-const ALIKE: f64 = 0.84;
+/// Characters of a text that are compared: the work is bounded whatever the text.
+const COMPARED: usize = 64;
 
-/// The name among these that is most like this one, if one is like it; capitals do not matter.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let plain = |text: &str| text.to_ascii_lowercase().replace('-', "_");
-    let name = plain(name);
-    let scored = known.into_iter().map(|one| (strsim::jaro_winkler(&name, &plain(one)), one));
-    scored.filter(|(alike, _)| *alike >= ALIKE).max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, one)| one)
+/// How many letters must be changed, added, left out or swapped with their neighbour to make one text into another. At most
+/// 64 characters of each text are compared.
+fn distance(one: &str, other: &str) -> usize {
+    let cut = |text: &str| text.chars().take(COMPARED).collect::<String>();
+    strsim::osa_distance(&cut(one), &cut(other))
+}
+
+/// The known word that was probably meant; `None` where none is near enough. At most a third of the letters may differ, or all
+/// parts of the given word stand in the known one: `number` for `phone_number`, `maxCost` for `max_monthly_cost`.
+pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let given = in_snake_case(given);
+    let length = given.chars().count();
+    let near = known.clone().into_iter().map(|word| (distance(&given, &in_snake_case(word)), word)).min()?;
+    if near.0 * 3 <= length.max(near.1.chars().count()) {
+        return Some(near.1);
+    }
+    let parts: Vec<&str> = given.split('_').filter(|part| part.len() > 2).collect();
+    let holds = |word: &&str| !parts.is_empty() && parts.iter().all(|part| word.split('_').any(|own| own == *part));
+    known.into_iter().filter(holds).min_by_key(|word| word.len())
+}
+
+/// `phoneNumber`, `Phone-Number` and `PHONE NUMBER` as `phone_number`.
+fn in_snake_case(text: &str) -> String {
+    let mut snake = String::new();
+    let mut after_small = false;
+    for c in text.chars().take(COMPARED) {
+        if c.is_uppercase() && after_small {
+            snake.push('_');
+        }
+        after_small = c.is_lowercase() || c.is_ascii_digit();
+        if c.is_alphanumeric() { snake.extend(c.to_lowercase()) } else { snake.push('_') }
+    }
+    snake
+}
+
+/// How unlike a name is to what was looked for: 0 is the same, 1000 has nothing in common. Either may be part of the other.
+///
+/// Both are compared as they are given; whoever calls makes their capitals the same.
+pub fn unlikeness(wanted: &str, name: &str) -> usize {
+    if wanted == name {
+        return 0;
+    }
+    let apart = |one: &str, other: &str| {
+        let length = one.chars().count().max(other.chars().count()).clamp(1, COMPARED);
+        distance(one, other) * 900 / length + 1
+    };
+    if !wanted.is_empty() && (name.contains(wanted) || wanted.contains(name)) {
+        return apart(wanted, name) / 10 + 1;
+    }
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let (wanted_words, own_words) = (words(wanted), words(name));
+    let best = |word: &String| own_words.iter().map(|own| apart(word, own)).min().unwrap_or(1000);
+    let by_words = wanted_words.iter().map(best).min().unwrap_or(1000) + 50;
+    apart(wanted, name).min(by_words).min(1000)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::*;
+    use proptest::prelude::*;
 
     #[test]
-    fn slips_are_understood_and_other_names_are_not() {
-        let known = ["READ_ONLY", "COUNTRIES", "PURCHASES_PER_DAY", "SANDBOX"];
-        for (slip, meant) in [
+    fn distance_counts_letters_and_swaps() {
+        for (one, other, letters) in
+            [("kitten", "sitting", 3), ("", "ab", 2), ("ab", "ab", 0), ("statsu", "status", 1), ("ca", "abc", 3)]
+        {
+            assert_eq!((distance(one, other), distance(other, one)), (letters, letters), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_near_is_suggested() {
+        let fields = ["phone_number", "carrier", "api_key", "max_monthly_cost", "confirm", "confirmation_token"];
+        for (given, meant) in [
+            ("phoneNumber", Some("phone_number")),
+            ("phone_numbr", Some("phone_number")),
+            ("number", Some("phone_number")),
+            ("max_cost", Some("max_monthly_cost")),
+            ("maxMonthlyCost", Some("max_monthly_cost")),
+            ("comfirm", Some("confirm")),
+            ("apikey", Some("api_key")),
+            ("dry_run", None),
+            ("force", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(did_you_mean(given, fields), meant, "{given}");
+        }
+        let settings = ["READ_ONLY", "COUNTRIES", "PURCHASES_PER_DAY", "SANDBOX"];
+        for (given, meant) in [
             ("READONLY", Some("READ_ONLY")),
             ("read-only", Some("READ_ONLY")),
             ("COUNTRY", Some("COUNTRIES")),
             ("PURCHASE_PER_DAY", Some("PURCHASES_PER_DAY")),
             ("SANDOBX", Some("SANDBOX")),
             ("COLOUR", None),
-            ("", None),
         ] {
-            assert_eq!(nearest(slip, known), meant, "{slip}");
+            assert_eq!(did_you_mean(given, settings), meant, "{given}");
+        }
+        assert_eq!(did_you_mean("toll-free", ["local", "toll_free"]), Some("toll_free"));
+        assert_eq!(did_you_mean("anything", []), None);
+    }
+
+    #[test]
+    fn likeness_puts_what_was_meant_first() {
+        for (wanted, names, first) in [
+            ("reminders", &["front desk", "sales", "reminder calls", "support"][..], "reminder calls"),
+            ("desk", &["sales", "front desk"], "front desk"),
+            ("fornt desk", &["front office", "front desk"], "front desk"),
+            ("front desk team", &["front office", "front desk"], "front desk"),
+        ] {
+            let nearest = names.iter().min_by_key(|name| unlikeness(wanted, name));
+            assert_eq!(nearest, Some(&first), "{wanted}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn likeness_is_bounded(one in ".{0,90}", other in ".{0,90}") {
+            prop_assert!(unlikeness(&one, &other) <= 1000);
+            prop_assert_eq!(unlikeness(&one, &one), 0);
+            prop_assert!(distance(&one, &other) <= COMPARED);
         }
     }
 }

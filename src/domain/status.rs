@@ -40,6 +40,7 @@ statuses! {
     Unassigned = "unassigned",
     AlreadyOwned = "already_owned",
     AlreadyAssigned = "already_assigned",
+    PriceLimit = "price_limit",
     ConfirmationRequired = "confirmation_required",
     NumberInUse = "number_in_use",
     AssignmentUnknown = "assignment_unknown",
@@ -94,6 +95,7 @@ impl Status {
                 | Self::HumanDeclined
                 | Self::HumanUnavailable
                 | Self::PolicyDenied
+                | Self::PriceLimit
                 | Self::DuplicateInFlight
                 | Self::OperationUnresolved
         )

@@ -3,11 +3,13 @@
 /// Makes a text type that can only hold what its check allows.
 ///
 /// `pattern` is what a model is told, as short as can be; `check` is what is enforced, and may be stricter where a model
-/// would hardly err (control characters). A test holds both together.
+/// would hardly err (control characters). A test holds both together. `reads` makes a text of another JSON value that can mean
+/// only one; `nearest` suggests what a wrong text probably stands for.
 macro_rules! checked_text {
     (
         $(#[$meta:meta])*
         $name:ident, pattern $pattern:literal, expected $expected:literal, example $example:literal, $check:expr
+        $(, reads $reads:expr)? $(, nearest $nearest:expr)? $(,)?
     ) => {
         $(#[$meta])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,15 +73,37 @@ macro_rules! checked_text {
             const EXAMPLE: &'static str = $example;
 
             fn parse(value: &serde_json::Value) -> Result<Self, String> {
+                $(
+                    let reads: fn(&serde_json::Value) -> Option<String> = $reads;
+                    if let Some(text) = reads(value) {
+                        return Self::try_from(text.as_str());
+                    }
+                )?
                 match value.as_str() {
                     Some(text) => Self::try_from(text),
                     None => Err(format!("it is {}, not a text", $crate::domain::argument::kind_of(value))),
                 }
             }
+
+            $(
+                fn nearest(wrong: &str) -> Option<String> {
+                    let nearest: fn(&str) -> Option<String> = $nearest;
+                    nearest(wrong)
+                }
+            )?
         }
     };
 }
 pub(super) use checked_text;
+
+/// A whole number as the digits that it is written with: some clients send digits without quotes.
+pub(super) fn digits_of_number(value: &serde_json::Value) -> Option<String> {
+    let whole = value.as_u64().or_else(|| {
+        let number = value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..1e15).contains(number))?;
+        format!("{number:.0}").parse().ok()
+    });
+    whole.map(|number| number.to_string())
+}
 
 /// Checks length in characters and that every character is allowed.
 pub(super) fn within(text: &str, most: usize, allowed: impl Fn(char) -> bool) -> Result<(), String> {

@@ -5,7 +5,7 @@ use serde::de::value::Error as Plain;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::{is_certain_key, nearest, without_keys};
+use super::{did_you_mean, is_certain_key, without_keys};
 
 /// What a file says, or its line, its field, what is wrong there and what is expected.
 pub fn read_toml<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
@@ -135,7 +135,7 @@ fn is_word(name: &str) -> bool {
 /// Says that a field is not known. Its name is repeated only where it can be no secret.
 fn unknown_field(name: &str, known: &[String]) -> String {
     let shown = if is_word(name) { format!("unknown field `{name}`") } else { "unknown field".to_owned() };
-    let meant = nearest(name, known.iter().map(String::as_str));
+    let meant = did_you_mean(name, known.iter().map(String::as_str));
     let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
     let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     format!("{shown}{meant}; known here: {known}")

@@ -1,6 +1,6 @@
 //! The gate: what a change puts at stake, and what it takes to pass.
 //!
-//! Order: protected, flag, interlock, token, person. The policy has been passed before anything was read.
+//! Order: protected, flag (where a person must be asked, only if one can be), interlock, person at hand, token, person. The policy has been passed before anything was read.
 
 use crate::domain::{AccessField, E164, Money, Object, ProviderType, Refusal, Status};
 
@@ -134,14 +134,16 @@ pub fn weigh(stakes: &Stakes, given: Given, policy: &Policy) -> Verdict {
         if stakes.grave { Verdict::Preview(refusal.clone()) } else { Verdict::Refuse(refusal.clone()) }
     };
     let asks = given.can_ask && policy.ask == Ask::Auto;
+    let nobody_asked = stakes.grave && policy.level == Level::Human && !asks;
     let flag_needed = policy.level > Level::Flag || !(stakes.yes_is_enough && asks);
     if let (Some(refusal), true, false) = (&stakes.without_flag, flag_needed, given.confirm) {
-        return preview(refusal);
+        // A preview and its token would lead nowhere.
+        return if nobody_asked { Verdict::Refuse(no_human(stakes)) } else { preview(refusal) };
     }
     if let (Some(refusal), false) = (&stakes.in_use, policy.release_in_use) {
         return Verdict::Refuse(refusal.clone());
     }
-    if stakes.grave && policy.level == Level::Human && !asks {
+    if nobody_asked {
         return Verdict::Refuse(no_human(stakes));
     }
     if let (Some(shown), true) = (&stakes.without_flag, stakes.grave) {
@@ -232,6 +234,9 @@ mod tests {
     fn a_level_asks_for_what_it_is_named_after() {
         let at = |level| Policy { level, ..Policy::default() };
         let weigh_at = |token, can_ask, level| weigh(&stakes(false), given(true, token, can_ask), &at(level));
+        let bare = |can_ask| weigh(&stakes(false), given(false, Token::Absent, can_ask), &at(Level::Human));
+        assert_eq!(refused(&bare(false)), Some(Status::HumanUnavailable), "no preview that leads nowhere");
+        assert!(matches!(bare(true), Verdict::Preview(_)));
         for level in [Level::Token, Level::Human] {
             assert!(matches!(weigh_at(Token::Absent, true, level), Verdict::Preview(_)), "{level:?}");
             for status in [Status::ConfirmationInvalid, Status::ConfirmationExpired, Status::StateChanged] {

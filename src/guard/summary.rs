@@ -48,8 +48,10 @@ impl Policy {
         let never = !self.offers("purchase_number", false) || self.caps.purchases == Cap::Most(0);
         match self.level {
             _ if never => "an operator who allows purchases; here none are allowed",
-            Level::Flag if self.ask == Ask::Off => "confirm: true after a preview",
-            Level::Flag => "the user's yes or, where the client cannot ask, confirm: true after a preview",
+            Level::Flag if self.ask == Ask::Off => "confirm: true, without which it is a preview",
+            Level::Flag => {
+                "the user's yes or, where the client cannot ask, confirm: true, without which it is a preview"
+            }
             Level::Token => "confirm: true and the token of its preview",
             Level::Human => "confirm: true, the token of its preview and a person who agrees",
         }
@@ -69,7 +71,7 @@ fn level(level: Level, ask: Ask) -> &'static str {
             "gate flag: a purchase or release needs confirm: true, without which it is a preview"
         }
         Level::Flag => {
-            "gate flag: a purchase needs the user's yes or, where the client cannot ask, confirm: true after a preview; a release needs confirm: true"
+            "gate flag: a purchase needs the user's yes or, where the client cannot ask, confirm: true, without which it is a preview; a release needs confirm: true"
         }
         Level::Token => "gate token: a purchase or release needs confirm: true and the token of its preview",
         Level::Human => {
@@ -98,7 +100,7 @@ mod tests {
         assert_eq!(
             Policy::default().summary(),
             [
-                "gate flag: a purchase needs the user's yes or, where the client cannot ask, confirm: true after a preview; a release needs confirm: true",
+                "gate flag: a purchase needs the user's yes or, where the client cannot ask, confirm: true, without which it is a preview; a release needs confirm: true",
                 "at most 10 purchases, 10 releases and 50 imports in 24 hours"
             ]
         );
@@ -124,7 +126,7 @@ mod tests {
     fn what_a_purchase_needs_is_told_of_each_configuration() {
         let told = |level, ask| Policy { level, ask, ..Policy::default() }.purchase_needs();
         assert!(told(Level::Flag, Ask::Auto).contains("the user's yes or"));
-        assert_eq!(told(Level::Flag, Ask::Off), "confirm: true after a preview");
+        assert_eq!(told(Level::Flag, Ask::Off), "confirm: true, without which it is a preview");
         assert!(told(Level::Token, Ask::Auto).contains("token") && told(Level::Human, Ask::Auto).contains("person"));
         let read_only = Policy { read_only: true, ..Policy::default() };
         let caps = Caps { purchases: Cap::Most(0), ..Caps::default() };

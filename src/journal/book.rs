@@ -20,7 +20,7 @@ use super::refusals;
 use super::row::Writer;
 use super::sqlite::Sqlite;
 use super::store::{Lasting, Outcome, Store, Transaction, Unavailable, Work};
-use crate::domain::{Caller, ServerTime};
+use crate::domain::{Caller, Money, ServerTime};
 
 /// Where a journal is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -241,6 +241,15 @@ impl Journal {
             standing.boxed()
         });
         standing.await.0
+    }
+
+    /// What the operations of a tool cost in 24 hours, those included of which no clock can tell that a day has passed.
+    pub async fn spent(&self, caller: &Caller, tool: &'static str, currency: &str) -> Outcome<Money> {
+        let (caller, currency, times) = (caller.clone(), currency.to_owned(), self.times());
+        let spent = self.decide(Lasting::Soon, move |transaction| {
+            async move { ledger::spent(transaction, &caller, tool, &currency, &times).await }.boxed()
+        });
+        spent.await.0
     }
 
     /// Begins an operation, or says what stops it.

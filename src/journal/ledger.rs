@@ -2,11 +2,11 @@
 
 use super::caps::{self, DAY};
 use super::clocks::{Times, Use};
-use super::operation::{Ending, Intent, KnownBy, Operation, Query, Standing, State, Stop};
+use super::operation::{Ending, Intent, KnownBy, Operation, PREVIEWED, Query, Standing, State, Stop};
 use super::row::{NEXT_REV, NewRow, Writer, number, select};
 use super::store::{Outcome, Transaction, Value};
 use super::{layout, nonces, refusals};
-use crate::domain::Caller;
+use crate::domain::{Caller, Money};
 
 /// How long what is settled is kept.
 const KEPT: i64 = 90 * DAY;
@@ -124,6 +124,18 @@ pub(super) async fn standing(
             None => false,
         },
     })
+}
+
+/// What the operations of this tool may cost that count against the day.
+pub(super) async fn spent(
+    transaction: &mut dyn Transaction,
+    caller: &Caller,
+    tool: &str,
+    currency: &str,
+    times: &Times,
+) -> Outcome<Money> {
+    let now = times.at(transaction).await?;
+    caps::spent(transaction, caller, tool, currency, &now).await
 }
 
 fn small(count: i64) -> u32 {
@@ -322,6 +334,10 @@ pub(super) async fn find(transaction: &mut dyn Transaction, query: &Query) -> Ou
     }
     if let Some(state) = query.state {
         add("state = ?", state.as_str().into());
+    }
+    if query.previews {
+        // Rows of earlier versions say it with the status of the answer.
+        add("state = 'refused' AND outcome IN (?, 'confirmation_required')", PREVIEWED.into());
     }
     if let Some(tool) = &query.tool {
         add("tool = ?", tool.into());

@@ -316,6 +316,8 @@ pub struct Query {
     pub id: Option<String>,
     /// In this state.
     pub state: Option<State>,
+    /// Only calls that were previews; they are refused ones.
+    pub previews: bool,
     /// Of this tool.
     pub tool: Option<String>,
     /// About this number, in E.164 or by id.

@@ -127,8 +127,7 @@ fn with_fields(refusal: Refusal, fields: &[(String, String)]) -> Refusal {
 
 /// Everything wrong with the arguments.
 pub(super) fn on_problems(problems: &[Problem], effect: Effect) -> Refusal {
-    let told: Vec<String> =
-        problems.iter().take(32).map(|problem| format!("{}: {}", problem.field, problem.reason)).collect();
+    let told: Vec<String> = problems.iter().take(32).map(Problem::told).collect();
     let nothing = if effect.reads() { "Nothing was sent." } else { nothing(effect) };
     let problems: Vec<_> = problems.iter().take(32).map(Problem::to_json).collect();
     Refusal::new(
@@ -194,12 +193,16 @@ pub(super) fn on_duplicate(other: &Operation, effect: Effect) -> Refusal {
 }
 
 /// Earlier operations of the same principal may have happened: doing another thing instead may be one too many.
-pub(super) fn on_unresolved(open: &[Operation], mut arguments: Value, tool: &str, effect: Effect) -> Refusal {
+///
+/// `arguments` are those of the call, without the secrets named beside them. The next call previews, and spends nothing.
+pub(super) fn on_unresolved(
+    open: &[Operation],
+    (mut arguments, left_out): (Value, Vec<&str>),
+    tool: &str,
+    effect: Effect,
+) -> Refusal {
     let ids: Vec<&str> = open.iter().map(|operation| operation.id.as_str()).collect();
     let names: Vec<&str> = open.iter().map(|operation| operation.object.name()).collect();
-    if let Some(fields) = arguments.as_object_mut() {
-        fields.insert("acknowledge_unresolved".to_owned(), json!(ids));
-    }
     let names = names.join(", ");
     let known = if open.iter().any(Operation::is_unresolved) {
         format!("It is not known whether {names} was bought: it may have been, and would be paid for.")
@@ -207,10 +210,21 @@ pub(super) fn on_unresolved(open: &[Operation], mut arguments: Value, tool: &str
         format!("The purchase of {names} goes on although nobody waits for its answer: it may be bought, and paid for.")
     };
     let summary = format!(
-        "{} {known} Tell the user. To buy this one all the same, call again with acknowledge_unresolved; list_operations tells what is known.",
+        "{} {known} Tell the user. To buy this one all the same, call again with acknowledge_unresolved, first without confirm to see what it costs; list_operations tells what is known.",
         nothing(effect)
     );
+    let summary = match left_out.as_slice() {
+        [] => summary,
+        // Without it another account would be asked, and would pay.
+        secrets => format!("{summary} Give the same {} again: next does not repeat it.", secrets.join(" and ")),
+    };
     let open: Vec<Value> = open.iter().map(|operation| Value::Object(operation.to_json())).collect();
+    if let Some(fields) = arguments.as_object_mut() {
+        for word in ["confirm", "confirmation_token"] {
+            fields.remove(word);
+        }
+        fields.insert("acknowledge_unresolved".to_owned(), json!(ids));
+    }
     Refusal::new(Status::OperationUnresolved, summary)
         .with("unresolved", open)
         .with("acknowledge_unresolved", ids)

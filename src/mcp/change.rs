@@ -263,9 +263,7 @@ impl Service {
             let known = claims.acknowledged.to_strings();
             let left: Vec<_> = standing.unresolved.into_iter().filter(|one| !known.contains(&one.id)).collect();
             if stopped_by_unresolved::<T>() && !left.is_empty() {
-                return Err(
-                    advice::on_unresolved(&left, without_secrets::<T>(&passage.given), T::NAME, T::EFFECT).into()
-                );
+                return Err(advice::on_unresolved(&left, repeated::<T>(&passage.given), T::NAME, T::EFFECT).into());
             }
             if standing.nonce_used {
                 (token, passage.evidence.token) = (Token::Fails(Status::ConfirmationUsed), false);
@@ -432,7 +430,7 @@ impl Service {
             Some(Stop::Flying(other)) => advice::on_duplicate(&other, T::EFFECT),
             Some(Stop::NonceUsed) => advice::on_answer_used(T::EFFECT),
             Some(Stop::Unresolved(open)) => {
-                advice::on_unresolved(&open, without_secrets::<T>(&passage.given), T::NAME, T::EFFECT)
+                advice::on_unresolved(&open, repeated::<T>(&passage.given), T::NAME, T::EFFECT)
             }
             Some(Stop::Cap(used)) => self.policy.cap_reached(T::NAME, used),
             Some(Stop::Spend(spent)) => match &stakes.price {
@@ -643,6 +641,12 @@ fn with_operation(refusal: Refusal, id: Uuid) -> Refusal {
 /// SHA-256 of the arguments; secrets are left out, since a short one could be found from its digest.
 fn digest<T: Tool>(given: &Value) -> String {
     digest_of(without_secrets::<T>(given).to_string().as_bytes())
+}
+
+/// The arguments that may be repeated, and the names of the secrets that were given too and may not.
+fn repeated<T: Tool>(given: &Value) -> (Value, Vec<&'static str>) {
+    let left_out = T::secrets().into_iter().filter(|name| given.get(*name).is_some_and(|value| !value.is_null()));
+    (without_secrets::<T>(given), left_out.collect())
 }
 
 /// The arguments that may be kept and repeated.

@@ -61,7 +61,8 @@ impl ClientHandler for Person {
 
 /// The last four digits of the first number in a text.
 fn last4(text: &str) -> String {
-    let digits: String = text.split('+').nth(1).unwrap_or_default().chars().take_while(char::is_ascii_digit).collect();
+    let number = text.split('+').nth(1).unwrap_or_default().chars().take_while(|c| c.is_ascii_digit() || *c == ' ');
+    let digits: String = number.filter(char::is_ascii_digit).collect();
     digits.get(digits.len().saturating_sub(4)..).unwrap_or_default().to_owned()
 }
 

@@ -131,7 +131,15 @@ pub(super) struct State {
 fn as_asked(question: &Question) -> String {
     match question.form {
         Form::Yes { .. } => numbers_for_people(&question.message),
-        Form::Last4 { .. } => question.message.clone(),
+        // An id is typed as it is written.
+        Form::Last4 { of_id: true, .. } => question.message.clone(),
+        // The digits that are typed stay together, however the number is grouped.
+        Form::Last4 { ref digits, .. } => {
+            let apart = (1..digits.len()).filter_map(|at| digits.split_at_checked(at));
+            apart.fold(numbers_for_people(&question.message), |shown, (front, back)| {
+                shown.replace(&format!("{front} {back}"), digits)
+            })
+        }
     }
 }
 

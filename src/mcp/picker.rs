@@ -106,6 +106,7 @@ fn problems(arguments: &Map<String, Value>) -> Vec<Problem> {
             received: None,
             expected: format!("only {NUMBER} and {TOKEN}"),
             example: NUMBER.to_owned(),
+            did_you_mean: None,
         });
     }
     problems

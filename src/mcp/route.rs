@@ -20,7 +20,7 @@ use super::crowd::{Crowd, Turn};
 use super::key_pages::KeyPages;
 use super::seal::{Keys, Tokens};
 use crate::domain::{
-    Caller, CarrierProfiles, Held, Problem, Redactor, Refusal, Secret, Status, clean_to, looks_like_key, without_keys,
+    Caller, CarrierProfiles, Held, Problem, Redactor, Refusal, Secret, Status, looks_like_key, shown_name, without_keys,
 };
 use crate::guard::{Ask, Claims, Policy, Rights};
 use crate::journal::{Journal, Operation, Query};
@@ -512,13 +512,14 @@ fn misplaced_keys(arguments: &Map<String, Value>, secrets: &[&str]) -> Vec<Probl
     let is_checked = |name: &str| name != "confirmation_token" && !secrets.contains(&name);
     let problem = |name: &String| Problem {
         // The name itself may be the key.
-        field: if looks_like_key(name) { "an argument".to_owned() } else { clean_to(name, 32) },
+        field: shown_name(name).filter(|name| !looks_like_key(name)).unwrap_or("an argument").to_owned(),
         reason: "it looks like a secret key, which is not taken here and should not pass through a conversation"
             .to_owned(),
         received: None,
         expected: "no key; a carrier account is named in carrier, and Truedy's own key is set by the operator"
             .to_owned(),
         example: "carrier: \"main\"".to_owned(),
+        did_you_mean: None,
     };
     let found = arguments
         .iter()

@@ -28,7 +28,7 @@ use super::principal::Principal;
 use super::prompts;
 use super::resources;
 use super::route::Reply;
-use crate::domain::{Status, clean_to};
+use crate::domain::{Status, clean_to, did_you_mean};
 use crate::telemetry::{self, Heard, Parent};
 
 /// How long a client may keep the catalogue: it changes only with the program.
@@ -125,7 +125,9 @@ impl Server {
         let principal = self.principal(context)?;
         let Some(entry) = entry else {
             let name = clean_to(&principal.tenant.service.hide(&params.name), 64);
-            return Err(ErrorData::invalid_params(format!("Unknown tool: {name}"), None));
+            let meant = did_you_mean(&params.name, self.catalog.entries().iter().map(Entry::name));
+            let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+            return Err(ErrorData::invalid_params(format!("Unknown tool: {name}{meant}"), None));
         };
         let asker = asker(context, &params);
         let mut arguments = params.arguments.unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Argument, Problem, clean_to};
+use crate::domain::{Argument, Problem, did_you_mean, shown_name};
 
 /// Names under which clients send notes of their own with every call: n8n, and Cursor with tools that take nothing.
 const BOOKKEEPING: [&str; 6] = ["sessionId", "action", "chatInput", "tool", "toolCallId", "random_string"];
@@ -102,46 +102,43 @@ impl<T: Argument> Field for Option<T> {
     }
 }
 
-/// A problem for each argument that does not exist, with the nearest that does.
-pub(super) fn unknown(object: &Map<String, Value>, fields: &[&str]) -> Vec<Problem> {
+/// A problem for each argument that does not exist, with the one that was probably meant.
+pub(super) fn unknown(object: &Map<String, Value>, fields: &[&'static str]) -> Vec<Problem> {
     let none = if fields.is_empty() { "no arguments at all".to_owned() } else { format!("only {}", fields.join(", ")) };
     object
         .keys()
         .filter(|name| !fields.contains(&name.as_str()))
         .take(32)
         .map(|name| {
-            let shown = clean_to(name, 32);
-            let nearest = fields.iter().min_by_key(|field| distance(field, &shown)).copied().unwrap_or("{}");
+            let synonym = SYNONYMS.iter().find(|(said, known)| said == name && fields.contains(known));
+            let meant = synonym.map(|(_, known)| *known).or_else(|| did_you_mean(name, fields.iter().copied()));
             Problem {
-                field: shown,
+                field: shown_name(name).unwrap_or("an argument").to_owned(),
                 reason: "there is no argument of this name".to_owned(),
                 received: None,
                 expected: none.clone(),
-                example: nearest.to_owned(),
+                example: meant.unwrap_or("leave it out").to_owned(),
+                did_you_mean: meant.map(str::to_owned),
             }
         })
         .collect()
 }
 
-/// How many letters must change to make one name into another (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut before = i;
-        let mut left = i + 1;
-        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
-            let above = *cell;
-            left = (before + usize::from(from != *to)).min(above + 1).min(left + 1);
-            before = above;
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(usize::MAX)
-}
+/// What models call arguments that have another name here.
+const SYNONYMS: [(&str, &str); 12] = [
+    ("city", "locality"),
+    ("town", "locality"),
+    ("state", "administrative_area"),
+    ("province", "administrative_area"),
+    ("region", "administrative_area"),
+    ("direction", "assignment_type"),
+    ("limit", "page_size"),
+    ("count", "limit"),
+    ("page_size", "limit"),
+    ("host", "sip_server"),
+    ("budget", "max_monthly_cost"),
+    ("max_price", "max_monthly_cost"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -173,7 +170,7 @@ mod tests {
             .expect_err("all wrong");
         let fields: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
         assert_eq!(fields, ["nubmer", "number", "limit", "api_key", "confirm"]);
-        assert_eq!(problems.first().map(|problem| problem.example.as_str()), Some("number"));
+        assert_eq!(problems.first().and_then(|problem| problem.did_you_mean.as_deref()), Some("number"));
         assert!(!format!("{problems:?}").contains("s3cret"));
     }
 
@@ -202,10 +199,5 @@ mod tests {
             given,
             json!({ "tool": "c", "sessionid": 1, "statsu": 2, "dry_run": true, "Action": 3, "confirm": true })
         );
-    }
-
-    #[test]
-    fn distance_counts_letters() {
-        assert_eq!((distance("kitten", "sitting"), distance("", "ab"), distance("ab", "ab")), (3, 2, 0));
     }
 }

@@ -65,23 +65,27 @@ impl Read for ListAgents {
         }
         let reply = desk.truedy.send(request, &desk.call).await?;
         let rows = lookup::rows(&reply)?;
+        // Truedy compares names with all that cannot be seen in them, which a name that is shown does not have.
+        if rows.is_empty() && self.name.as_ref().is_some_and(|name| !name.as_str().is_ascii()) {
+            return self.read_all(&desk).await;
+        }
         // An older API ignores the filters and returns everything: filtering again costs nothing.
-        let wanted = self.name.as_ref().map(|name| name.as_str().to_lowercase());
-        let agents: Vec<Map<String, Value>> = rows
-            .iter()
-            .filter_map(Agent::read)
-            .filter(|agent| wanted.as_ref().is_none_or(|wanted| agent.name.to_lowercase().contains(wanted)))
-            .filter(|agent| self.status.as_ref().is_none_or(|status| agent.status == status.as_str()))
-            .take(limit.index())
-            .map(|agent| row(&agent))
-            .collect();
+        let read: Vec<Agent> = rows.iter().filter_map(Agent::read).collect();
+        let agents: Vec<Map<String, Value>> =
+            read.iter().filter(|agent| self.fits(agent)).take(limit.index()).map(row).collect();
         let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
         // From a part of a list no total follows, and no absence.
         let listed = reply.data.as_array().map_or(0, Vec::len);
         let offset_kept = told("offset").as_ref().and_then(Value::as_u64).is_none_or(|at| at == offset.index() as u64);
-        let unread = rows.len() < listed || rows.iter().any(|row| Agent::read(row).is_none()) || !offset_kept;
-        let total = told("total").as_ref().and_then(Value::as_u64).filter(|_| !unread);
         let more = told("has_more").as_ref().and_then(Value::as_bool).unwrap_or(false);
+        let total = told("total").as_ref().and_then(Value::as_u64);
+        // Only the total says that there are more: the answer contradicts itself.
+        let at_the_end = !rows.is_empty() || offset.index() == 0;
+        let read_to = (offset.index() + rows.len()) as u64;
+        let contradicted = !more && at_the_end && total.is_some_and(|total| total > read_to);
+        let unread = rows.len() < listed || read.len() < rows.len() || !offset_kept || contradicted;
+        // A total of agents that do not fit is no total of what was asked for.
+        let total = total.filter(|_| !unread && read.iter().all(|agent| self.fits(agent)));
         let next_offset = more.then_some((offset.index() + rows.len()) as u64);
         let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
         let summary = if agents.is_empty() && (more || unread) {
@@ -96,6 +100,35 @@ impl Read for ListAgents {
             answer.warn("There may be more agents: part of Truedy's list could not be read.");
         }
         Ok(answer.request_id(reply.request_id))
+    }
+}
+
+impl ListAgents {
+    /// Answers from the whole list of agents.
+    async fn read_all(&self, desk: &Desk) -> Result<Answer<Agents>, Failure> {
+        let (limit, offset) = (self.limit.unwrap_or_default().index(), self.offset.unwrap_or_default().index());
+        let listing = lookup::agents(desk).await?;
+        let fitting: Vec<&Agent> = listing.rows.iter().filter(|agent| self.fits(agent)).collect();
+        let agents: Vec<Map<String, Value>> = fitting.iter().skip(offset).take(limit).map(|agent| row(agent)).collect();
+        let read_to = offset + agents.len();
+        let next_offset = (read_to < fitting.len()).then_some(read_to as u64);
+        let summary = match (agents.len(), listing.complete) {
+            (0, true) => "No agents fit.".to_owned(),
+            (0, false) => "No agents fit in the part of the list that was read.".to_owned(),
+            (shown, _) => format!("{shown} agents. An agent without an outbound number cannot make calls."),
+        };
+        let total = listing.complete.then_some(fitting.len() as u64);
+        let mut answer = Answer::new(Status::Ok, summary, Agents { agents, total, next_offset });
+        if !listing.complete {
+            answer.warn("There may be more agents: part of Truedy's list could not be read.");
+        }
+        Ok(answer)
+    }
+
+    /// Whether it is among those that are asked for.
+    fn fits(&self, agent: &Agent) -> bool {
+        self.name.as_ref().is_none_or(|name| agent.name_has(name.as_str()))
+            && self.status.as_ref().is_none_or(|status| agent.status == status.as_str())
     }
 }
 

@@ -14,7 +14,7 @@ use super::located::fill;
 use super::lookup::{self, Listing, Roster};
 use super::names;
 use super::tool::{Desk, Effect, Read, Tool};
-use crate::domain::{AgentRef, Limit, Offset, OwnedNumber, Slot, Status, StatusName};
+use crate::domain::{AgentRef, Limit, Offset, OwnedNumber, Slot, Status, StatusName, YesNo};
 use crate::guard::Scope;
 
 arguments! {
@@ -25,9 +25,9 @@ arguments! {
         /// Only this status: active, pending or inactive.
         status: Option<StatusName>,
         /// true: only bought; false: only imported.
-        managed: Option<bool>,
+        managed: Option<YesNo>,
         /// true: only unused; false: only used.
-        unassigned: Option<bool>,
+        unassigned: Option<YesNo>,
         /// The agent's exact name, "Front desk", or id.
         agent_id: Option<AgentRef>,
         /// 1 to 100, default 50.
@@ -158,8 +158,8 @@ impl ListNumbers {
         });
         let mut parts = [
             self.status.as_ref().map(|status| Some(number.status == status.as_str())),
-            self.managed.map(|managed| number.managed.map(|is| is == managed)),
-            self.unassigned.map(|wanted| number.unassigned().map(|is| is == wanted)),
+            self.managed.map(|managed| number.managed.map(|is| is == managed.is_yes())),
+            self.unassigned.map(|wanted| number.unassigned().map(|is| is == wanted.is_yes())),
             by_agent,
         ]
         .into_iter()

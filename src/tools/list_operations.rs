@@ -28,7 +28,7 @@ arguments! {
         id: Option<OperationId>,
         /// unknown: unresolved; sent: running.
         state: Option<OperationState>,
-        /// Only this tool's, "purchase_number".
+        /// Those of one tool, "purchase_number".
         tool: Option<ChangeName>,
         /// The number, "+14155550123", or its id.
         object: Option<NumberRef>,
@@ -111,6 +111,7 @@ impl ListOperations {
             tenant: Some(desk.caller.tenant.clone()),
             id: self.id.as_ref().map(|id| id.as_str().to_ascii_lowercase()),
             state: self.state.and_then(|state| State::read(state.as_str())),
+            previews: false,
             tool: self.tool.as_ref().map(|tool| tool.as_str().to_owned()),
             object: self.object.as_ref().map(|object| object.as_str().to_owned()),
             since: self.since.as_ref().map(Moment::as_millisecond),

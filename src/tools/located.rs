@@ -204,10 +204,12 @@ impl Located {
         inbound.usage().both(outbound.usage())
     }
 
-    /// Whether nothing speaks against a release so far, but the agents have not been asked yet.
-    pub(super) fn is_unasked(&self) -> bool {
+    /// Whether nothing speaks against a release so far, but the agents have not been asked yet, and are few enough to be.
+    pub(super) fn is_askable(&self) -> bool {
         let open = |one: &Evidence| one.usage() == Usage::Free || (one.unasked && one.lists_whole && !one.doubt);
-        self.evidence.iter().all(open)
+        let few = self.roster.0.as_ref().is_some_and(|agents| agents.complete && agents.rows.len() <= ASKED);
+        let unasked = self.evidence.iter().any(|one| one.unasked);
+        few && unasked && self.evidence.iter().all(open)
     }
 
     /// Whether the sources name different holders of either direction.

@@ -14,7 +14,7 @@ use super::protected::heed_protected;
 use super::tool::Desk;
 use crate::domain::{
     Agent, AgentId, AgentRef, Direction, HeldNumber, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status, id_key,
-    may_be_id, text_at,
+    may_be_id, name_key, text_at, unlikeness,
 };
 use crate::truedy::{Error, Reply, Request, Saying};
 
@@ -339,7 +339,10 @@ fn no_such_number(named: &NumberRef, numbers: &Listing<OwnedNumber>, fitting: &[
     let name = named.as_str();
     let tail = name.get(name.len().saturating_sub(4)..).unwrap_or(name);
     let mut near: Vec<&OwnedNumber> = numbers.rows.iter().collect();
-    near.sort_by_key(|number| !(number.number.ends_with(tail) || fitting.contains(number)));
+    near.sort_by_cached_key(|number| {
+        let ends = number.number.ends_with(tail);
+        (!fitting.contains(number), !ends, unlikeness(name, &number.number).min(unlikeness(name, &number.id)))
+    });
     let candidates: Vec<Value> =
         near.iter().take(CANDIDATES).map(|number| json!({ "id": number.id, "number": number.number })).collect();
     let refusal = if !fitting.is_empty() {
@@ -397,10 +400,10 @@ pub(super) fn agent_among(named: &AgentRef, listed: Result<Listing<Agent>, Error
         (Err(Error::Refused(saying)), Ok(id)) if saying.status == 403 => return Ok(id),
         (Err(error), _) => return Err(error.into()),
     };
-    let lower = name.to_lowercase();
+    let wanted = name_key(name);
     let fitting: Vec<&Agent> = match agents.iter().find(|agent| agent.id == name) {
         Some(agent) => vec![agent],
-        None => agents.iter().filter(|agent| agent.name.to_lowercase() == lower).collect(),
+        None => agents.iter().filter(|agent| agent.is_called(name)).collect(),
     };
     if let [agent] = fitting.as_slice() {
         return AgentId::try_from(agent.id.as_str()).map_err(|_| {
@@ -409,7 +412,7 @@ pub(super) fn agent_among(named: &AgentRef, listed: Result<Listing<Agent>, Error
     }
     let several = !fitting.is_empty();
     let mut near: Vec<&Agent> = if several { fitting } else { agents.iter().collect() };
-    near.sort_by_key(|agent| !lower.split_whitespace().any(|word| agent.name.to_lowercase().contains(word)));
+    near.sort_by_cached_key(|agent| unlikeness(&wanted, agent.key()));
     let candidates: Vec<Value> = near
         .iter()
         .take(CANDIDATES)
@@ -426,14 +429,21 @@ pub(super) fn agent_among(named: &AgentRef, listed: Result<Listing<Agent>, Error
     } else {
         Refusal::new(
             Status::NotFound,
-            format!(
-                "Nothing was done. No agent has this name or id. {} shows them all; some are in candidates.",
-                names::LIST_AGENTS
-            ),
+            format!("Nothing was done. No agent has this name or id. {}", shown_agents(agents.len())),
         )
         .with("next", json!({ "tool": names::LIST_AGENTS, "arguments": {} }))
     };
     Err(refusal.with("candidates", candidates).into())
+}
+
+/// Where the agents are seen that there are.
+fn shown_agents(count: usize) -> String {
+    match count {
+        0 => "There are no agents yet.".to_owned(),
+        1 => "The 1 agent of the account is in candidates.".to_owned(),
+        2..=CANDIDATES => format!("The {count} agents of the account are in candidates, the nearest first."),
+        _ => format!("The nearest of {count} agents are in candidates; {} shows them all.", names::LIST_AGENTS),
+    }
 }
 
 /// A number and who holds it, as every answer shows them.

@@ -8,6 +8,7 @@ use super::names;
 use super::tool::Desk;
 use crate::domain::{
     AccessField, Argument, CarrierAccess, CarrierName, CarrierProfile, Problem, ProviderType, Refusal, Secret, Status,
+    did_you_mean,
 };
 
 /// The profile of this name; where there is none, the names that there are.
@@ -18,6 +19,7 @@ pub(super) fn profile<'a>(desk: &'a Desk, name: &CarrierName) -> Result<&'a Carr
             reason: "there is no profile of this name".to_owned(),
             expected: known(&names),
             example: names.first().map_or(CarrierName::EXAMPLE, |name| name).to_owned(),
+            did_you_mean: did_you_mean(name.as_str(), names.iter().copied()).map(str::to_owned),
             ..Problem::of::<CarrierName>("carrier", String::new(), None)
         };
         let summary = format!(
@@ -95,10 +97,12 @@ pub(super) fn beside(name: Option<&CarrierName>, given: &[AccessField]) -> Vec<P
     let Some(name) = name else { return Vec::new() };
     let problem = |field: &AccessField| Problem {
         field: field.name().to_owned(),
-        reason: format!("carrier names the profile {name}, which has what is needed"),
+        // Whether there is a profile of this name is not known here.
+        reason: "carrier is given as well".to_owned(),
         received: None,
-        expected: "carrier alone".to_owned(),
-        example: format!("carrier: \"{name}\""),
+        expected: format!("either carrier or {}", field.name()),
+        example: format!("carrier: \"{name}\" alone"),
+        did_you_mean: None,
     };
     given.iter().map(problem).collect()
 }

@@ -19,13 +19,13 @@ use super::outcome::{Documented, Found, documented_purchase, not_configured, sai
 use super::own_carrier;
 use super::prices::{Account, Price, prices_in};
 use super::search_numbers::search;
-use super::tool::{Change, Desk, Effect, Step, Tool};
+use super::tool::{Budget, Change, Desk, Effect, Step, Tool};
 use crate::domain::{
     CarrierName, Ceiling, ConfirmationToken, E164, Money, Object, OperationIds, OwnedNumber, Problem, Refusal, Secret,
     Status, text_at,
 };
 use crate::guard::{Claims, Form, Level, Question, Scope, Stakes};
-use crate::truedy::{Nature, Reply, Request};
+use crate::truedy::{Error, Nature, NotSent, Reply, Request};
 
 /// What stands in the place of a price that is not known.
 const UNKNOWN: &str = "unknown";
@@ -127,28 +127,33 @@ impl Change for PurchaseNumber {
         }
         lookup::must_be_whole(complete)?;
         let account = Account::of(self.carrier.as_ref(), self.api_key.as_ref());
-        let price = self.price(desk, key.as_ref(), &account).await;
+        let (price, unsearched) = self.price(desk, key.as_ref(), &account).await;
+        let explained = |refusal: Refusal| match &unsearched {
+            Some(error) => refusal.with("price_search", failed_search(error).1),
+            None => refusal,
+        };
         if let Some(ceiling) = &self.max_monthly_cost {
-            self.within(ceiling, &price)?;
+            self.within(ceiling, &price).map_err(explained)?;
         }
-        let reserved = desk.admit_price(Some(&price))?;
+        let budget = desk.admit_price(Self::NAME, &price).await.map_err(explained)?;
         let words = price.words();
         let stakes = Stakes {
             object: Object::number(number),
             grave: true,
-            without_flag: Some(self.preview(desk, &price)),
+            without_flag: Some(self.preview(desk, &price, &budget, unsearched.as_ref())),
             yes_is_enough: true,
             question: Some(Question {
                 message: format!(
-                    "Buy {number} for {words}? It is billed every month until it is released.{}",
-                    desk.counted("Bought")
+                    "Buy {number} for {words}? It is billed every month until it is released.{}{}",
+                    desk.counted("Bought"),
+                    budget.counted()
                 ),
                 form: Form::Yes { field: "buy" },
                 declined: "Nothing was bought.".to_owned(),
             }),
             seen: price.seen(&account),
             flight: Some(flight(number)),
-            price: reserved,
+            price: budget.reserved,
             ..Stakes::default()
         };
         Ok(Step::Ready(Plan { key, price }, Box::new(stakes)))
@@ -242,29 +247,32 @@ impl PurchaseNumber {
         answer
     }
 
-    /// The caller's own limit, beside the operator's.
+    /// Holds the price against the caller's own limit, beside the operator's.
     fn within(&self, ceiling: &Ceiling, price: &Price) -> Result<(), Refusal> {
-        let no = |rule: &str, why: String| {
-            Err(Refusal::new(Status::PolicyDenied, format!("Nothing was bought. {why}"))
-                .with("rule", rule)
-                .with("number", self.phone_number.as_str()))
-        };
-        let Some(monthly) = price.monthly_money() else {
-            return no(
-                "price_unknown",
-                "What the number costs is not known, so max_monthly_cost cannot be kept.".to_owned(),
-            );
-        };
-        match ceiling.money(monthly.currency()) {
-            Some(most) if most.currency() != monthly.currency() => no(
-                "price_unknown",
-                format!("It costs {monthly} a month, and max_monthly_cost is in {}.", most.currency()),
-            ),
-            Some(most) if monthly.micros() > most.micros() => {
-                no("max_monthly_cost", format!("It costs {monthly} a month, more than the {most} of max_monthly_cost."))
+        let monthly = price.monthly_money();
+        let most = ceiling.money(monthly.as_ref().map_or("USD", Money::currency));
+        let why = match (&monthly, &most) {
+            (None, _) => "What the number costs is not known, so the limit you gave cannot be kept.".to_owned(),
+            (Some(monthly), Some(most)) if most.currency() != monthly.currency() => {
+                format!("It costs {monthly} a month, and the limit you gave is in {}.", most.currency())
             }
-            _ => Ok(()),
+            (Some(monthly), Some(most)) if monthly.micros() > most.micros() => {
+                format!("It costs {monthly} a month, more than the {most} of the limit you gave.")
+            }
+            _ => return Ok(()),
+        };
+        let way =
+            if self.api_key.is_some() { "call again without it, with the same api_key" } else { "call as in next" };
+        let summary = format!(
+            "Nothing was bought. {why} It is max_monthly_cost of this call. To see the price and decide anew, {way}: a preview, which buys nothing."
+        );
+        let mut refusal = Refusal::new(Status::PriceLimit, summary).with("number", self.phone_number.as_str());
+        if let Some(most) = most {
+            refusal = refusal.with("limit", most.to_string());
         }
+        refusal = refusal.with("price", if monthly.is_some() { price.words() } else { UNKNOWN.to_owned() });
+        // A key is not repeated, and without it the call would ask for the price of another account.
+        Err(if self.api_key.is_some() { refusal } else { refusal.with("next", self.call(None, false)) })
     }
 
     fn done(&self, mut purchased: Purchased, price: &Price) -> Answer<Purchased> {
@@ -290,7 +298,7 @@ impl PurchaseNumber {
     }
 
     /// What the caller reads where nothing was bought for want of a word: the price, and the call that buys.
-    fn preview(&self, desk: &Desk, price: &Price) -> Refusal {
+    fn preview(&self, desk: &Desk, price: &Price, budget: &Budget, unsearched: Option<&Error>) -> Refusal {
         let number = self.phone_number.as_str();
         let monthly = price.monthly_money();
         let left = desk.policy.caps.purchases.most().map(|most| most.saturating_sub(desk.used));
@@ -298,11 +306,19 @@ impl PurchaseNumber {
             "Nothing was bought; this is a preview. {number} costs {}, billed every month until it is released.",
             price.words()
         );
+        let search = unsearched.map(failed_search);
+        if let Some((why, _)) = &search {
+            summary.push_str(&format!(" {why}"));
+        }
         if monthly.is_none() {
             summary.push_str(" Nothing limits what it may cost.");
         }
         if let Some(left) = left {
             summary.push_str(&format!(" Purchases left in 24 hours: {left}."));
+        }
+        let spend_left = budget.left().map(|left| left.to_string());
+        if let Some(left) = &spend_left {
+            summary.push_str(&format!(" Left to spend in 24 hours: {left}."));
         }
         let token =
             if desk.policy.level >= Level::Token { " and this confirmation_token, within five minutes" } else { "" };
@@ -322,6 +338,7 @@ impl PurchaseNumber {
             ("monthly", price.monthly().filter(|_| monthly.is_some())),
             ("setup", price.upfront()),
             ("currency", price.currency.clone()),
+            ("spend_left", spend_left),
         ] {
             if let Some(value) = value {
                 preview = preview.with(field, value);
@@ -330,16 +347,20 @@ impl PurchaseNumber {
         if let Some(left) = left {
             preview = preview.with("purchases_left", left);
         }
+        if let Some((_, search)) = search {
+            preview = preview.with("price_search", search);
+        }
         // A key is not repeated, and without it the call would buy from another account.
-        if self.api_key.is_some() { preview } else { preview.with("next", self.confirming(monthly.as_ref())) }
+        if self.api_key.is_some() { preview } else { preview.with("next", self.call(monthly.as_ref(), true)) }
     }
 
-    /// The call that buys what the preview shows, and nothing dearer.
-    fn confirming(&self, most: Option<&Money>) -> Value {
-        let mut next = json!({ "phone_number": self.phone_number, "confirm": true });
+    /// The call that comes next: one that buys what a preview shows, and nothing dearer, or one that previews.
+    fn call(&self, most: Option<&Money>, confirm: bool) -> Value {
+        let mut next = json!({ "phone_number": self.phone_number });
         if let Some(arguments) = next.as_object_mut() {
             let mut add =
                 |name: &str, value: Option<Value>| drop(value.map(|value| arguments.insert(name.to_owned(), value)));
+            add("confirm", confirm.then_some(json!(true)));
             add("carrier", self.carrier.as_ref().map(|carrier| json!(carrier)));
             add("max_monthly_cost", most.map(|most| json!(most.to_string())));
             add("acknowledge_unresolved", self.acknowledge_unresolved.as_ref().map(|ids| json!(ids.to_strings())));
@@ -353,26 +374,34 @@ impl PurchaseNumber {
         self.confirm == Some(true) || self.confirmation_token.is_some() || yes_is_enough
     }
 
-    /// What it costs with this account: searched for now; a preview may show what was seen lately.
-    async fn price(&self, desk: &Desk, key: Option<&Secret>, account: &Account) -> Price {
+    /// What it costs with this account: searched for now; a preview may show what was seen lately. Where it is not known
+    /// because a search failed, the failure too.
+    async fn price(&self, desk: &Desk, key: Option<&Secret>, account: &Account) -> (Price, Option<Error>) {
         let number = self.phone_number.as_str();
         let seen = desk.prices.recall(account, number);
         if let Some(seen) = seen.as_ref().filter(|_| !self.may_buy(desk)) {
-            return seen.price.clone();
+            return (seen.price.clone(), None);
         }
         let desk = desk.with(desk.call.within(PRICING));
+        let mut failed = None;
         // The search that showed it finds it again; without one, it is looked for where its digits belong.
         let searches = seen.map(|seen| seen.search).into_iter().chain(self.searches().map(Arc::new));
         for body in searches {
-            let Ok(reply) = search(&desk, &body, key).await else { continue };
+            let reply = match search(&desk, &body, key).await {
+                Ok(reply) => reply,
+                Err(error) => {
+                    failed = Some(error);
+                    continue;
+                }
+            };
             let found = prices_in(lookup::rows(&reply).unwrap_or_default());
             desk.prices.remember(account, &found, &body);
             if let Some(price) = found.get(number) {
-                return price.clone();
+                return (price.clone(), None);
             }
         }
         desk.prices.forget(account, number);
-        Price::default()
+        (Price::default(), failed)
     }
 
     /// Searches that may show the number: by the country and the area code that its digits show.
@@ -399,6 +428,35 @@ fn bought(row: &OwnedNumber) -> Purchased {
         number_status: Some(row.status.clone()),
         ..Purchased::default()
     }
+}
+
+/// Why a search did not tell the price: as a sentence, and as a field with Truedy's own words.
+fn failed_search(error: &Error) -> (String, Value) {
+    let unconfigured = error.saying().is_some_and(|saying| saying.mentions(&["not configured"]));
+    let status = match error {
+        _ if unconfigured => Status::ProviderNotConfigured,
+        Error::Refused(saying) => match saying.status {
+            401 => Status::AuthFailed,
+            402 => Status::PaymentRequired,
+            403 => Status::Forbidden,
+            _ => Status::UpstreamRejected,
+        },
+        Error::Limited(..) | Error::NotSent(NotSent::Queue(_)) => Status::RateLimited,
+        Error::Unreadable(..) => Status::BadUpstreamResponse,
+        Error::NotSent(_) | Error::NoVerdict(..) => Status::UpstreamUnavailable,
+    };
+    let why = if unconfigured {
+        "No telephony provider is configured for this organisation at Truedy (provider_not_configured), so the price could not be searched, and the purchase will probably be refused for the same reason.".to_owned()
+    } else {
+        format!("The price could not be searched ({}).", status.as_str())
+    };
+    let mut told = json!({ "status": status });
+    if let (Some(message), Some(fields)) =
+        (error.saying().and_then(|saying| saying.message.as_ref()), told.as_object_mut())
+    {
+        fields.insert("truedy_says".to_owned(), json!(message));
+    }
+    (why, told)
 }
 
 fn requirements_open(data: &Value) -> bool {

@@ -98,12 +98,14 @@ impl Change for ReleaseNumber {
             refusal.details.extend(facts.clone());
             refusal
         });
-        // The call that can succeed next: a number in use must be unassigned first.
-        let next = in_use.as_ref().and_then(|refusal| refusal.details.get("next").cloned());
-        let next =
-            next.unwrap_or_else(|| json!({ "tool": Self::NAME, "arguments": { "number_id": name, "confirm": true } }));
-        let mut preview =
-            Refusal::new(Status::ConfirmationRequired, self.preview(&located, &holders, desk.policy.level));
+        // What stands in the way now, and will when the flag is given.
+        let hurdle = in_use.as_ref().filter(|_| !desk.policy.release_in_use && !located.is_askable());
+        let next = hurdle.and_then(|refusal| refusal.details.get("next").cloned());
+        let next = next.unwrap_or_else(|| self.releasing(&name, self.phone_number.is_some()));
+        let mut preview = Refusal::new(
+            Status::ConfirmationRequired,
+            self.preview(&located, &holders, hurdle.is_none(), desk.policy.level),
+        );
         preview.details.extend(facts);
         preview = preview
             .with("agents_that_fall_silent", holders.clone())
@@ -218,35 +220,59 @@ impl ReleaseNumber {
         };
         let refusal = Refusal::new(status, summary);
         let first = Direction::BOTH.into_iter().find(|direction| !located.evidence(*direction).named().is_empty());
-        Some(match (status, first) {
-            (Status::NumberInUse, Some(first)) => refusal.with("in_use_by", holders.to_vec()).with(
-                "next",
-                json!({ "tool": names::UNASSIGN_NUMBER, "arguments": { "number_id": name, "assignment_type": first } }),
-            ),
-            _ => refusal,
-        })
+        let next = match (status, first) {
+            (Status::NumberInUse, Some(first)) => {
+                json!({ "tool": names::UNASSIGN_NUMBER, "arguments": { "number_id": name, "assignment_type": first } })
+            }
+            _ if located.usage() == (Usage::Unknown { silent: true }) && name == located.number.number => {
+                self.releasing(name, true)
+            }
+            _ => json!({ "tool": names::DIAGNOSE_NUMBER, "arguments": { "number_id": name } }),
+        };
+        let refusal = if status == Status::NumberInUse { refusal.with("in_use_by", holders.to_vec()) } else { refusal };
+        Some(refusal.with("next", next))
     }
 
-    fn preview(&self, located: &Located, holders: &[Value], level: Level) -> String {
+    /// The call that releases. The number again, where that is what lifts the doubt.
+    fn releasing(&self, name: &str, named_twice: bool) -> Value {
+        let mut arguments = json!({ "number_id": name, "confirm": true });
+        if named_twice {
+            arguments["phone_number"] = json!(name);
+        }
+        json!({ "tool": Self::NAME, "arguments": arguments })
+    }
+
+    /// What the caller reads where nothing was released for want of a word. `open`: with the word it would be.
+    fn preview(&self, located: &Located, holders: &[Value], open: bool, level: Level) -> String {
         let number = &located.number;
         let name = number.name();
-        let token = if level >= Level::Token { " and this confirmation_token, within five minutes" } else { "" };
         let use_now = match (located.usage(), holders.len()) {
             (Usage::Free, _) => "No agent uses it.".to_owned(),
-            (Usage::InUse, n) => format!(
-                "{n} assignment(s) of agents, in agents_that_fall_silent, end first: unassign them with {}.",
-                names::UNASSIGN_NUMBER
-            ),
-            (Usage::Unknown { .. }, _) if located.is_unasked() => {
+            (Usage::InUse, n) if open => {
+                format!("{n} assignment(s) of agents end with it: the agents in agents_that_fall_silent fall silent.")
+            }
+            (Usage::InUse, n) => format!("{n} assignment(s) of agents, in agents_that_fall_silent, stand in the way."),
+            (Usage::Unknown { .. }, _) if located.is_askable() => {
                 "No list names an agent that uses it; each agent is asked before it is released.".to_owned()
             }
             (Usage::Unknown { .. }, _) => "Whether an agent uses it is not known.".to_owned(),
         };
-        format!(
-            "Nothing was released; this is a preview for {name}. {} {use_now} If the user agrees, call {} again with confirm: true{token}.",
-            fate(number),
-            Self::NAME
-        )
+        let token = if level >= Level::Token { " and this confirmation_token, within five minutes" } else { "" };
+        let silent = located.usage() == (Usage::Unknown { silent: true }) && name == number.number;
+        let twice = if silent && !located.is_askable() { format!(", phone_number: \"{name}\"") } else { String::new() };
+        let then = match located.usage() {
+            Usage::InUse if !open => {
+                format!("First unassign it with {}, then release it.", names::UNASSIGN_NUMBER)
+            }
+            _ if open || silent => {
+                format!("If the user agrees, call {} again with confirm: true{twice}{token}.", Self::NAME)
+            }
+            _ => format!(
+                "It is not released until that is known: look with {}, and try again later.",
+                names::DIAGNOSE_NUMBER
+            ),
+        };
+        format!("Nothing was released; this is a preview for {name}. {} {use_now} {then}", fate(number))
     }
 }
 

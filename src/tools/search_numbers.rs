@@ -23,7 +23,7 @@ use crate::guard::Scope;
 use crate::truedy::{Error, Nature, Reply, Request};
 
 arguments! {
-    /// Search phone numbers for sale: find a number available in a country, city, state or area code, toll-free too, and what it costs (price, cost a month).
+    /// Find phone numbers for sale: search for a number available in a country, city, state or area code, toll-free too, and what it costs (price, cost a month).
     /// Free, and reserves nothing. Buy it with purchase_number.
     SearchNumbers {
         /// ISO 3166-1, "GB"; default US.
@@ -67,22 +67,49 @@ impl Tool for SearchNumbers {
     type Output = Offers;
 
     fn contradictions(&self) -> Vec<Problem> {
-        let country = self.country_code.clone().unwrap_or_default();
-        let elsewhere = self.area_code.is_some() && !matches!(country.as_str(), "US" | "CA");
-        let problem = Problem {
-            field: "area_code".to_owned(),
-            reason: format!("there are none in {country}"),
-            received: None,
-            expected: "country_code US or CA beside it; elsewhere locality or administrative_area".to_owned(),
-            example: "locality: \"London\"".to_owned(),
-        };
-        let mut problems = if elsewhere { vec![problem] } else { Vec::new() };
+        let mut problems: Vec<Problem> = self.wrong_country().or_else(|| self.wrong_area()).into_iter().collect();
         problems.extend(own_carrier::wrong_key(self.carrier.as_ref(), self.api_key.as_ref()));
         problems
     }
 }
 
 impl SearchNumbers {
+    /// A country code of the right form that no country has.
+    fn wrong_country(&self) -> Option<Problem> {
+        let code = self.country_code.as_ref().filter(|code| !code.has_numbers())?;
+        let reason = format!("no country has the code {code}");
+        Some(Problem::of::<CountryCode>("country_code", reason, Some(&json!(code))))
+    }
+
+    /// An area code where Truedy takes none, or one of another country than the search is for.
+    fn wrong_area(&self) -> Option<Problem> {
+        let area = self.area_code.as_ref()?;
+        let country = self.country_code.clone().unwrap_or_default();
+        let problem = |reason: String, expected: String, example: String| Problem {
+            reason,
+            expected,
+            example,
+            ..Problem::of::<AreaCode>("area_code", String::new(), Some(&json!(area)))
+        };
+        let only = "area codes are for US and CA only";
+        if !matches!(country.as_str(), "US" | "CA") {
+            let expected = format!("no area_code; in {country} locality or administrative_area narrows the search");
+            return Some(problem(only.to_owned(), expected, "locality: \"London\"".to_owned()));
+        }
+        // A code that no list knows may be newer than the list.
+        let owner = area.country().filter(|owner| *owner != country.as_str())?;
+        let of = format!("{area} is an area code of {owner}, and the search is for {country}");
+        Some(if owner == "CA" {
+            problem(of, "country_code CA beside it".to_owned(), "country_code: \"CA\"".to_owned())
+        } else {
+            problem(
+                format!("{of}; {only}"),
+                format!("no area_code, and country_code {owner}"),
+                format!("country_code: \"{owner}\""),
+            )
+        })
+    }
+
     /// How to search wider than this.
     fn wider(&self) -> String {
         let given = [

@@ -90,10 +90,24 @@ impl Desk {
         Self { call, ..self.clone() }
     }
 
-    /// What a purchase reserves of the operator's limits, or why it may not be made.
-    pub(super) fn admit_price(&self, price: Option<&Price>) -> Result<Option<Money>, Refusal> {
-        let (monthly, upfront) = price.map_or((None, None), |price| (price.monthly_money(), price.upfront_money()));
-        self.policy.admit_price(monthly.as_ref(), upfront.as_ref())
+    /// Holds the price of a purchase against the operator's limits, the money of the day included. The journal decides again
+    /// when the purchase begins.
+    pub(super) async fn admit_price(&self, tool: &'static str, price: &Price) -> Result<Budget, Refusal> {
+        let (monthly, upfront) = (price.monthly_money(), price.upfront_money());
+        let reserved = self.policy.admit_price(monthly.as_ref(), upfront.as_ref())?;
+        let Some(limit) = &self.policy.caps.spend else { return Ok(Budget { reserved, day: None }) };
+        let spent = self.journal.spent(&self.caller, tool, limit.currency()).await.map_err(|why| {
+            let summary = format!(
+                "Nothing was bought. What was spent in 24 hours is not known: the journal of this server cannot be used: {why}."
+            );
+            Refusal::new(Status::JournalUnavailable, summary).retryable()
+        })?;
+        if let Some(price) = &reserved
+            && spent.plus(price).is_none_or(|sum| sum.micros() > limit.micros())
+        {
+            return Err(self.policy.spend_reached(&spent, price));
+        }
+        Ok(Budget { reserved, day: Some((spent, limit.clone())) })
     }
 
     /// How much of a cap is used up, for a person who decides.
@@ -132,6 +146,28 @@ impl Desk {
             }
         });
         drop(tokio::time::timeout(SETTLING, settling).await);
+    }
+}
+
+/// What a purchase takes of the operator's limits of money.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Budget {
+    /// What it costs now: the first month and what is paid once; `None` where that is not known.
+    pub(super) reserved: Option<Money>,
+    /// What was spent in 24 hours, and the limit of that; `None` where there is no such limit.
+    day: Option<(Money, Money)>,
+}
+
+impl Budget {
+    /// What may still be spent in 24 hours.
+    pub(super) fn left(&self) -> Option<Money> {
+        let (spent, limit) = self.day.as_ref()?;
+        Some(Money::from_micros(limit.micros().saturating_sub(spent.micros()), limit.currency()))
+    }
+
+    /// How much of the limit is used up, for a person who decides.
+    pub(super) fn counted(&self) -> String {
+        self.day.as_ref().map(|(spent, limit)| format!(" Spent in 24 hours: {spent} of {limit}.")).unwrap_or_default()
     }
 }
 

@@ -130,7 +130,8 @@ struct Person {
 impl Person {
     fn fill_in(&self, question: &Question) -> Map<String, Value> {
         let typed: String = question.message.split('+').nth(1).unwrap_or_default().to_owned();
-        let typed: String = typed.chars().take_while(char::is_ascii_digit).collect();
+        let typed = typed.chars().take_while(|c| c.is_ascii_digit() || *c == ' ').filter(char::is_ascii_digit);
+        let typed: String = typed.collect();
         let last4 = &typed[typed.len().saturating_sub(4)..];
         let wrong: String = last4.chars().map(|digit| if digit == '0' { '1' } else { '0' }).collect();
         let fields = question.form["properties"].as_object().cloned().unwrap_or_default();

@@ -143,29 +143,24 @@ fn mended(tool: &str, wrong: Value, refusal: &Value, schema: &Value) -> (String,
 
 fn mend(arguments: &mut Map<String, Value>, problem: &Value, schema: &Value) {
     let text = |name: &str| problem[name].as_str().unwrap_or_default();
-    let (field, example) = (text("field"), text("example"));
+    let (field, example, meant) = (text("field"), text("example"), text("did_you_mean"));
     let Some(known) = schema.get(field) else {
-        // There is no such argument: it is meant for the nearest one that is free and takes its kind, or for none.
+        // There is no such argument: it is meant for another one that is free and takes its kind, or for none.
         let value = arguments.remove(field).expect("what is complained about was given");
-        let takes = schema.get(example).is_some_and(|nearest| (nearest["type"] == "string") == value.is_string());
+        let takes = schema.get(meant).is_some_and(|nearest| (nearest["type"] == "string") == value.is_string());
         if takes {
-            arguments.entry(example).or_insert(value);
+            arguments.entry(meant).or_insert(value);
         }
         return;
     };
     if text("reason") == "it is missing" && arguments.contains_key(field) {
         return;
     }
-    // Of a choice the word that was meant; otherwise the example.
-    let letters = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-    let meant = known["enum"].as_array().into_iter().flatten().find(|word| {
-        let received = letters(text("received"));
-        !received.is_empty() && letters(word.as_str().unwrap()) == received
-    });
+    // What was meant; otherwise the example.
     let value = match (meant, known["type"].as_str()) {
-        (Some(word), _) => word.clone(),
-        (None, Some("integer" | "boolean")) => serde_json::from_str(example).expect("an example of the right kind"),
-        (None, _) => json!(example),
+        ("", Some("integer" | "boolean")) => serde_json::from_str(example).expect("an example of the right kind"),
+        ("", _) => json!(example),
+        (meant, _) => json!(meant),
     };
     arguments.insert(field.to_owned(), value);
 }

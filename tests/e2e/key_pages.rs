@@ -116,7 +116,14 @@ async fn keys_go_from_the_page_to_truedy_and_nowhere_else() {
     for era in Era::BOTH {
         for (provider, fields) in [
             ("telnyx", vec![("api_key", API_KEY)]),
-            ("twilio", vec![("api_key", API_KEY), ("account_sid", "AC0123"), ("auth_token", AUTH_TOKEN)]),
+            (
+                "twilio",
+                vec![
+                    ("api_key", API_KEY),
+                    ("account_sid", "AC00000000000000000000000000000123"),
+                    ("auth_token", AUTH_TOKEN),
+                ],
+            ),
             (
                 "custom_sip",
                 vec![("sip_username", "trunk-1"), ("sip_password", SIP_PASSWORD), ("sip_server", "sip.example.com")],
@@ -468,7 +475,8 @@ async fn what_was_entered_does_not_come_back_when_truedy_repeats_it() {
         let wish = json!({ "phone_number": NUMBER, "provider_type": "twilio" });
         let (mut talk, asked) = Talking::until_asked(wire, era, wish);
         talk.reply("accept");
-        let fields = [("api_key", API_KEY), ("account_sid", "AC0123"), ("auth_token", AUTH_TOKEN)];
+        let fields =
+            [("api_key", API_KEY), ("account_sid", "AC00000000000000000000000000000123"), ("auth_token", AUTH_TOKEN)];
         assert_eq!(fill(asked["url"].as_str().unwrap(), &fields).await.status, 200);
         let refused = talk.result();
         assert!(refused.is_error() && refused.0.to_string().contains("redacted"), "{refused:?}");
@@ -481,19 +489,22 @@ async fn what_was_entered_does_not_come_back_when_truedy_repeats_it() {
 async fn what_is_no_secret_may_be_given_before_and_stands_in_the_form() {
     let upstream = Upstream::start();
     let wire = Wire::able(server(&upstream.base_url()), Era::Modern, opens_pages());
-    let wish = json!({ "phone_number": NUMBER, "provider_type": "twilio", "account_sid": "AC0123" });
+    let wish = json!({ "phone_number": NUMBER, "provider_type": "twilio", "account_sid": "AC00000000000000000000000000000123" });
     let (mut talk, asked) = Talking::until_asked(wire, Era::Modern, wish);
     let url = asked["url"].as_str().unwrap().to_owned();
     let page = browse(&url, "GET", &[], "").await;
-    assert!(page.body.contains("value=\"AC0123\" required"), "{}", page.body);
+    assert!(page.body.contains("value=\"AC00000000000000000000000000000123\" required"), "{}", page.body);
     // Truedy's code asks for it, though its reference does not: the page is not spent on a refusal.
     let without = fill(&url, &[("api_key", API_KEY)]).await;
     assert!(without.status == 422 && without.body.contains("Twilio account SID: it is missing"), "{without:?}");
-    assert_eq!(fill(&url, &[("api_key", API_KEY), ("account_sid", "AC0456")]).await.status, 200);
+    assert_eq!(
+        fill(&url, &[("api_key", API_KEY), ("account_sid", "AC00000000000000000000000000000456")]).await.status,
+        200
+    );
     talk.reply("accept");
     assert_eq!(talk.result().status(), "imported");
     let sent = upstream.seen().into_iter().find(|seen| seen.is(IMPORT)).unwrap();
-    assert_eq!(sent.says("account_sid"), "AC0456", "what the person entered");
+    assert_eq!(sent.says("account_sid"), "AC00000000000000000000000000000456", "what the person entered");
     let mut foreign = Wire::able(server(&upstream.base_url()), Era::Modern, opens_pages());
     let refused = foreign
         .call("import_number", json!({ "phone_number": NUMBER, "provider_type": "telnyx", "sip_username": "u" }));

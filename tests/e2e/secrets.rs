@@ -176,7 +176,7 @@ fn with_own_secrets(wire: &mut Wire, upstream: &Upstream, every: usize) -> Vec<S
         "sip_server": "sip.example.com", "sip_password": SIP_PASSWORD
     });
     let twilio = json!({
-        "phone_number": "+14155550113", "provider_type": "twilio", "account_sid": "AC1", "api_key": API_KEY,
+        "phone_number": "+14155550113", "provider_type": "twilio", "account_sid": "AC00000000000000000000000000000001", "api_key": API_KEY,
         "auth_token": AUTH_TOKEN
     });
     for (tool, arguments, route, secret) in [

@@ -423,6 +423,12 @@ async fn play(fixture: &Fixture, steps: Vec<Step>) -> Result<(), TestCaseError> 
                 let standing =
                     journals[who].1.standing(&principal(by), "purchase_number", flight, nonce_text).await.unwrap();
                 prop_assert_eq!(standing.used, model.used(false));
+                let spent = journals[who].1.spent(&principal(by), "purchase_number", "USD").await.unwrap();
+                prop_assert_eq!(
+                    spent.micros() / 1_000_000,
+                    model.spent(false),
+                    "weighed before as it is when it begins"
+                );
                 prop_assert_eq!(standing.flying.map(|one| one.id), model.flying(at, false).map(|id| id.to_string()));
                 let mut open: Vec<Uuid> = standing.unresolved.iter().map(|one| one.id.parse().unwrap()).collect();
                 open.sort();

@@ -8,7 +8,9 @@ async fn a_browser_is_shown_how_to_connect_and_no_secret() {
     let page = server.get("/", &[]).await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert!(page.body.contains(server.url()) && page.body.contains("ready"), "{}", page.body);
-    assert!(page.body.contains("A purchase needs") && page.body.contains("confirm: true after a preview"));
+    assert!(
+        page.body.contains("A purchase needs") && page.body.contains("confirm: true, without which it is a preview")
+    );
     assert!(!page.body.contains(&server.token()) && !page.body.contains("{{"), "{}", page.body);
     assert!(!page.body.contains("/sse"), "a transport that is off");
     for (name, value) in [

@@ -203,7 +203,9 @@ fn nothing_goes(call: Caller, what: &str, certain: bool) {
     let (in_use, taken) =
         if certain { ("number_in_use", "would_reassign") } else { ("assignment_unknown", "assignment_unknown") };
     let preview = call("release_number", json!({ "number_id": ID }));
-    assert_eq!(status(&preview), "confirmation_required", "{what}: {preview}");
+    // Where a person must agree, a client that cannot ask is told so at once.
+    let first = if what.contains(", human ") { "human_unavailable" } else { "confirmation_required" };
+    assert_eq!(status(&preview), first, "{what}: {preview}");
     let mut sure = json!({ "number_id": ID, "confirm": true, "confirmation_token": preview["confirmation_token"] });
     if sure["confirmation_token"].is_null() {
         drop(sure.as_object_mut().unwrap().remove("confirmation_token"));

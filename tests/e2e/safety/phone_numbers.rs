@@ -110,8 +110,7 @@ fn a_person_reads_a_number_in_groups_and_programs_read_it_as_it_is() {
     let mut wire = Wire::able(server(&upstream.base_url()), Era::Legacy, asks);
     for (tool, arguments, shown, hidden) in [
         ("import_number", import("+442079460958"), "Import +44 20 7946 0958?", "+442079460958"),
-        // Its last four digits are typed: they stay together.
-        ("release_number", json!({ "number_id": "+14155550163", "confirm": true }), "+14155550163", "+1 415"),
+        ("release_number", json!({ "number_id": "+14155550163", "confirm": true }), "+1 415 555 0163", "+14155550163"),
     ] {
         let id = wire.send_call(tool, arguments);
         let question = wire.said();

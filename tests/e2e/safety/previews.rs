@@ -106,7 +106,7 @@ fn without_a_literal_true_nothing_is_bought_by_who_cannot_ask() {
             if strange {
                 assert_eq!((called.status(), called.is_error()), ("invalid_argument", true), "{arguments}");
             } else if number == UNPRICED && arguments.get("max_monthly_cost").is_some() {
-                assert_eq!((called.status(), &called.object()["rule"]), ("policy_denied", &json!("price_unknown")));
+                assert_eq!((called.status(), &called.object()["price"]), ("price_limit", &json!("unknown")));
             } else {
                 previews(&called, number);
             }
@@ -195,7 +195,7 @@ async fn over_http_too_a_preview_comes_first_and_its_next_buys() {
 
 #[test]
 fn what_became_dearer_or_unknown_since_the_preview_is_not_bought() {
-    for (later, rule) in [(Some("9.00000"), "max_monthly_cost"), (None, "price_unknown")] {
+    for (later, price) in [(Some("9.00000"), "9.00 USD a month and 1.00 USD once"), (None, "unknown")] {
         for era in Era::BOTH {
             let upstream = Upstream::start();
             let gone = Play::json(200, &json!({ "data": [], "pagination": { "has_more": false } }));
@@ -206,7 +206,7 @@ fn what_became_dearer_or_unknown_since_the_preview_is_not_bought() {
                 wire.call("purchase_number", json!({ "phone_number": PRICED })).object()["next"]["arguments"].clone();
             assert_eq!(next["max_monthly_cost"], "1.00 USD");
             let refused = wire.call("purchase_number", next);
-            assert_eq!((refused.status(), &refused.object()["rule"]), ("policy_denied", &json!(rule)), "{}", refused.0);
+            assert_eq!((refused.status(), &refused.object()["price"]), ("price_limit", &json!(price)), "{}", refused.0);
             assert!(refused.is_error() && refused.summary().starts_with("Nothing was bought."), "{}", refused.0);
             assert_eq!(upstream.changes(), 0);
         }

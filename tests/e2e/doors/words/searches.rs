@@ -1,0 +1,67 @@
+//! A search that cannot succeed is refused before anything is sent, with what would be right.
+
+use serde_json::{Value, json};
+
+use crate::upstream::{SEARCH, Upstream};
+use crate::wire::{Era, Wire, home, server};
+
+fn open(upstream: &Upstream) -> Wire {
+    let mut command = server(&upstream.base_url());
+    command.arg("--state-dir").arg(home());
+    Wire::open(command, Era::Modern)
+}
+
+#[test]
+fn an_area_code_names_its_country_and_those_that_have_any() {
+    let upstream = Upstream::start();
+    let mut wire = open(&upstream);
+    for (arguments, parts) in [
+        (json!({ "area_code": "416" }), &["416 is an area code of CA", "country_code CA"][..]),
+        (json!({ "area_code": 416, "country_code": "US" }), &["416 is an area code of CA"]),
+        (json!({ "area_code": "787" }), &["787 is an area code of PR", "US and CA only", "country_code PR"]),
+        (json!({ "area_code": "787", "country_code": "PR" }), &["area codes are for US and CA only"]),
+        (json!({ "area_code": "876", "country_code": "CA" }), &["876 is an area code of JM"]),
+        (json!({ "area_code": "020", "country_code": "GB" }), &["area codes are for US and CA only"]),
+    ] {
+        let refused = wire.call("search_numbers", arguments.clone());
+        assert_eq!(refused.status(), "invalid_argument", "{arguments}: {}", refused.0);
+        let told = refused.summary().to_owned() + &refused.object()["problems"].to_string();
+        for part in parts {
+            assert!(told.contains(part), "{arguments}: {told}");
+        }
+        assert!(!told.contains("there are none in"), "PR has area codes: {told}");
+    }
+    assert_eq!(upstream.seen().len(), 0, "nothing is sent");
+    // The right country, a code that serves both, and one that no list knows yet.
+    for arguments in [
+        json!({ "area_code": "416", "country_code": "CA" }),
+        json!({ "area_code": "415" }),
+        json!({ "area_code": "415", "country_code": "CA" }),
+        json!({ "area_code": "800" }),
+        json!({ "area_code": "235", "country_code": "CA" }),
+    ] {
+        let searched = wire.call("search_numbers", arguments.clone());
+        assert_eq!(searched.status(), "ok", "{arguments}: {}", searched.0);
+    }
+    assert_eq!(upstream.count(SEARCH), 5);
+}
+
+#[test]
+fn a_code_that_no_country_has_is_refused_with_the_one_that_is_meant() {
+    let upstream = Upstream::start();
+    let mut wire = open(&upstream);
+    for (wrong, meant) in
+        [("UK", Some("GB")), ("EL", Some("GR")), ("XX", None), ("gb", Some("GB")), ("England", Some("GB"))]
+    {
+        let refused = wire.call("search_numbers", json!({ "country_code": wrong }));
+        assert_eq!(refused.status(), "invalid_argument", "{wrong}: {}", refused.0);
+        let told = &refused.object()["problems"][0];
+        assert_eq!(told["field"], "country_code");
+        assert_eq!(told.get("did_you_mean").and_then(Value::as_str), meant, "{}", refused.0);
+        if let Some(meant) = meant {
+            assert!(refused.summary().contains(&format!("did you mean {meant}?")), "{}", refused.summary());
+        }
+    }
+    assert_eq!(upstream.seen().len(), 0);
+    assert_eq!(wire.call("search_numbers", json!({ "country_code": "GB" })).status(), "ok");
+}
