@@ -319,7 +319,7 @@ impl HttpArgs {
         if tokens.as_ref().is_some_and(|tokens| tokens.is_empty()) && oauth.is_none() {
             complain("the file of tokens holds none: nobody can come in until `truedy-mcp token new` makes one");
         }
-        Ok((Door::Verified(Verifiers::new(tokens, oauth, by_name.into_values())), None))
+        Ok((Door::Verified(Box::new(Verifiers::new(tokens, oauth, by_name.into_values()))), None))
     }
 
     fn tls(&self) -> Result<Option<Tls>, ConfigError> {

@@ -8,7 +8,7 @@ use crate::http::{AllowedHost, Listen, OAuth, OAuthOptions};
 
 #[derive(Debug, Args)]
 pub struct OAuthArgs {
-    /// Issuer whose access tokens (JWT) open the door: `iss`, exactly, for example `https://login.example.com`. It says itself where its keys are (RFC 8414, OpenID discovery).
+    /// Issuer whose access tokens (JWT) open the door: `iss`, exactly, for example `https://login.example.com`. It says itself where its keys are (discovery by RFC 8414 or OIDC).
     #[arg(long, value_name = "URL", env = "TRUEDY_MCP_OAUTH_ISSUER", hide_env_values = true)]
     pub oauth_issuer: Option<String>,
 

@@ -30,7 +30,7 @@ pub enum Door {
         principal: Principal,
     },
     /// Each by a token of its own.
-    Verified(Verifiers),
+    Verified(Box<Verifiers>),
 }
 
 /// What tells whose a token is.

@@ -1,4 +1,4 @@
-//! Where an issuer's keys are: as the operator says, or as the issuer itself publishes it (RFC 8414, OpenID Connect Discovery).
+//! Where an issuer's keys are: as the operator says, or as the issuer itself publishes it (RFC 8414, or the discovery of OIDC).
 
 use serde_json::Value;
 use url::Url;

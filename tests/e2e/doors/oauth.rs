@@ -16,7 +16,7 @@ async fn believing(issuer: &str, upstream: &Upstream, arguments: &[&str]) -> Ser
     Served::on(upstream, &all).await
 }
 
-/// An issuer that describes itself where OpenID Connect says, under this path; its name.
+/// An issuer that describes itself where OIDC says, under this path; its name.
 async fn describing(path: &str) -> (Issuer, String) {
     let issuer = Issuer::start().await;
     let name = format!("{}{path}", issuer.url());
