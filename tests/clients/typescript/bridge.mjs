@@ -1,6 +1,5 @@
 // mcp-remote, the bridge for clients that know only stdio, as the snippet for Claude Desktop starts it: a client of the
-// official SDK holds the conversation through it. It speaks the
-// older era with the client, and either with the server.
+// official SDK holds the conversation through it. It speaks the older era with the client, and either with the server.
 
 import { fileURLToPath } from "node:url";
 
