@@ -124,7 +124,8 @@ async function schemas() {
 
 for (const asks of [false, true]) {
   await converse("AI SDK", { version: "2025-11-25", asks, connect: connectIn(false) });
-  await converse("AI SDK", { version: TRANSPORT === "stdio" ? "2026-07-28" : "2026-07-28", asks, connect: connectIn(true) });
+  // The older transport has no newer era.
+  if (TRANSPORT !== "sse") await converse("AI SDK", { version: "2026-07-28", asks, connect: connectIn(true) });
 }
 if (TRANSPORT === "stdio") {
   await part(throughModel);
