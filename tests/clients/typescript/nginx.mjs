@@ -2,6 +2,7 @@
 // address, and keeps no connection. The official TypeScript client holds the conversation through it.
 
 import { readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
@@ -28,8 +29,16 @@ http {
   const args = ["-e", join(scratch, "error.log"), "-p", scratch, "-c", config, "-g", "daemon off;"];
   const running = await start("nginx", args, join(scratch, "nginx.log"));
   const url = new URL(`http://127.0.0.1:${port}/mcp`);
-  await until("nginx listens", () => fetch(url).then(() => true, () => false));
+  await until("nginx listens", () => listens(port));
   return { ...running, url };
+}
+
+/** Whether somebody listens there: a request would reach the server. */
+function listens(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("error", () => resolve(false)).on("connect", () => socket.end(() => resolve(true)));
+  });
 }
 
 function connectWith(mode) {
@@ -62,7 +71,10 @@ for (const [mode, version, asks] of [["legacy", "2025-11-25", false], ["auto", "
   const ended = await server.stop();
   const said = server.said();
   check("the server ends in order", ended === 0, { ended, said });
-  check("and logged neither trouble nor the token", !/"(WARN|ERROR)"/.test(said) && !said.includes(server.token), said);
+  // Clients of the older era ask for a stream, too, and do without: the log says once what the proxy lacks.
+  const told = said.split("\n").filter((line) => /"(WARN|ERROR)"/.test(line));
+  const right = told.length <= (mode === "legacy" ? 1 : 0) && told.every((line) => line.includes("proxy_http_version"));
+  check("and logged no other trouble, and no token", right && !said.includes(server.token), said);
   const changes = changesIn(ledger);
   check("Truedy saw one purchase and one release", `${changes}` === `${CHANGES}`, changes);
 }
