@@ -8,12 +8,8 @@ usage: frameworks.py PROGRAM FOLDER
 
 import asyncio
 import json
-import re
-import shutil
-import sys
 import traceback
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from agent_framework import Agent, BaseChatClient, ChatResponse, Content, FunctionInvocationLayer, MCPStdioTool, Message
@@ -23,18 +19,11 @@ from pydantic_ai.mcp import MCPToolset
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
-PROGRAM, SCRATCH = sys.argv[1], Path(sys.argv[2])
+from harness import PROGRAM, PURCHASE, changes_in, check, facts, finish, folder
+
 TOOL = "purchase_number"
 NUMBERS = ["+14155550100", "+14155550101"]
-BOUGHT = ["POST /api/public/v1/telephony/numbers/purchase"]
-
-outcomes: list[bool] = []
-
-
-def check(what: str, holds: bool, seen: object) -> None:
-    """Notes one check; `seen` is printed where it does not hold."""
-    outcomes.append(holds)
-    print(f"  ok      {what}" if holds else f"  FAILED  {what}\n          {seen}", flush=True)
+BOUGHT = [PURCHASE]
 
 
 class PlayedModel:
@@ -51,15 +40,6 @@ class PlayedModel:
         if len(results) == len(NUMBERS):
             return facts(results[-1]).get("next", {}).get("arguments", {"phone_number": "no call to make"})
         return None
-
-
-def facts(shown: str) -> dict[str, Any]:
-    """The facts of a result as the model is shown it: a sentence and then JSON, or the JSON alone."""
-    start = shown.find("{")
-    try:
-        return json.JSONDecoder().raw_decode(shown[start:])[0] if start >= 0 else {}
-    except json.JSONDecodeError:
-        return {}
 
 
 class PlayedChatClient(FunctionInvocationLayer, BaseChatClient):
@@ -107,9 +87,7 @@ async def pydantic_ai(model: PlayedModel, arguments: list[str]) -> str:
 
 async def play(name: str, run: Callable[[PlayedModel, list[str]], Awaitable[str]]) -> None:
     print(name, flush=True)
-    scratch = SCRATCH / re.sub("[^A-Za-z0-9.]+", "-", name)
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
+    scratch = folder(name)
     ledger, model = scratch / "ledger.jsonl", PlayedModel()
     try:
         said = await run(model, ["stdio", "--sandbox", "--ephemeral", "--ledger", str(ledger)])
@@ -127,22 +105,10 @@ async def play(name: str, run: Callable[[PlayedModel, list[str]], Awaitable[str]
     check("Truedy saw one purchase", changes == BOUGHT, changes)
 
 
-def changes_in(ledger: Path) -> list[str]:
-    """What changed something upstream, in order."""
-    lines = ledger.read_text().splitlines() if ledger.exists() else []
-    entries = [json.loads(line) for line in lines]
-    return [
-        f"{entry['method']} {entry['path']}"
-        for entry in entries
-        if entry.get("method", "GET") != "GET" and not entry["path"].endswith("/search")
-    ]
-
-
 async def main() -> None:
     await play("Agent Framework", agent_framework)
     await play("Pydantic AI", pydantic_ai)
 
 
 asyncio.run(main())
-print(f"{outcomes.count(True)} passed, {outcomes.count(False)} failed")
-sys.exit(0 if outcomes and all(outcomes) else 1)
+finish()

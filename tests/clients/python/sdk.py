@@ -7,33 +7,21 @@ usage: sdk.py PROGRAM FOLDER [stdio|http|sse]
 
 import asyncio
 import json
-import re
-import shutil
-import subprocess
 import sys
-import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp.types import ElicitResult
 
-PROGRAM, SCRATCH = sys.argv[1], Path(sys.argv[2])
+from harness import PROGRAM, PURCHASE, RELEASE, STEPS, TOOLS, changes_in, check, finish, folder, served
+
 TRANSPORT = sys.argv[3] if len(sys.argv) > 3 else "stdio"
-STEPS = json.loads((Path(__file__).parent.parent / "conversation.json").read_text())
 NUMBER = "+14155550100"
-TOOLS = 13
-CHANGES = ["POST /api/public/v1/telephony/numbers/purchase", "DELETE /api/public/v1/telephony/numbers/<id>"]
-
-PATIENCE = 30  # seconds for a server to start and to end
-
-outcomes: list[bool] = []
-
+CHANGES = [PURCHASE, RELEASE]
 
 @dataclass
 class Way:
@@ -52,12 +40,6 @@ WAYS = {
     ],
     "sse": [Way("SSE")],
 }[TRANSPORT]
-
-
-def check(what: str, holds: bool, seen: object) -> None:
-    """Notes one check; `seen` is printed where it does not hold."""
-    outcomes.append(holds)
-    print(f"  ok      {what}" if holds else f"  FAILED  {what}\n          {seen}", flush=True)
 
 
 class Person:
@@ -85,9 +67,7 @@ async def converse(mode: str, version: str, asks: bool, way: Way) -> None:
     """The whole conversation with one server; `asks` says whether the client carries questions to its user."""
     title = f"Python SDK 2, {version}, {way.name}, {'with' if asks else 'without'} elicitation"
     print(title, flush=True)
-    scratch = SCRATCH / re.sub("[^A-Za-z0-9.]+", "-", title)
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
+    scratch = folder(title)
     ledger = scratch / "ledger.jsonl"
     person = Person() if asks else None
     asked = asks and way.asks(version)
@@ -103,41 +83,6 @@ async def converse(mode: str, version: str, asks: bool, way: Way) -> None:
         check("Truedy saw one purchase and one release", changes == CHANGES, changes)
     except Exception:
         check("gets through the conversation", False, traceback.format_exc())
-
-
-@contextmanager
-def served(scratch: Path, options: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """A server that is started for this and must end as it should, and the header that opens its door."""
-    tokens, log = scratch / "tokens.toml", scratch / "server.log"
-    new = [PROGRAM, "token", "new", "--tokens", str(tokens), "--principal", "client"]
-    token = subprocess.run(new, capture_output=True, text=True, check=True).stdout.strip()
-    fixed = ["http", "--listen", "127.0.0.1:0", "--tokens", str(tokens), "--drain-seconds", "0", "--log-format", "json"]
-    with log.open("w") as file:
-        server = subprocess.Popen([PROGRAM, *fixed, *options], stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-    try:
-        yield address(server, log), {"Authorization": f"Bearer {token}"}
-    finally:
-        server.terminate()
-        try:
-            ended = server.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            ended = "late"
-        said = log.read_text()
-        check("the server ends in order", ended == 0, (ended, said))
-        check("and logged neither trouble nor the token", not re.search('"(WARN|ERROR)"', said) and token not in said, said)
-
-
-def address(server: subprocess.Popen, log: Path) -> str:
-    """Where the server says that it is reached."""
-    for _ in range(PATIENCE * 20):
-        found = re.search(r"listening on (\S+)/mcp\n", log.read_text())
-        if found:
-            return found[1]
-        if server.poll() is not None:
-            break
-        time.sleep(0.05)
-    raise RuntimeError(f"the server did not start: {log.read_text()}")
 
 
 def transport(url: str, headers: dict[str, str], statuses: list[int] | None = None):
@@ -200,16 +145,6 @@ async def take(step: dict, client: Client, person: Person | None) -> None:
     check(step["what"], answered and asked, (result, person and person.forms))
 
 
-def changes_in(ledger: Path) -> list[str]:
-    """What changed something upstream, in order."""
-    entries = [json.loads(line) for line in ledger.read_text().splitlines()]
-    return [
-        f"{entry['method']} {re.sub('[0-9a-f-]{36}$', '<id>', entry['path'])}"
-        for entry in entries
-        if entry.get("method", "GET") != "GET" and not entry["path"].endswith("/search")
-    ]
-
-
 async def main() -> None:
     for mode, version in [("legacy", "2025-11-25"), ("auto", "2026-07-28")]:
         for asks in [False, True]:
@@ -218,5 +153,4 @@ async def main() -> None:
 
 
 asyncio.run(main())
-print(f"{outcomes.count(True)} passed, {outcomes.count(False)} failed")
-sys.exit(0 if outcomes and all(outcomes) else 1)
+finish()

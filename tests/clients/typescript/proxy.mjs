@@ -6,14 +6,13 @@
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 
 import { CHANGES, INFO, STEPS, changesIn, check, finish, folder, talk } from "./conversation.mjs";
-import { serveHttp, start, token, until } from "./server.mjs";
+import { freePort, serveHttp, start, token, until } from "./server.mjs";
 
 const [PROGRAM, , CONFIG] = process.argv.slice(2);
 const DATABASES = process.env.TRUEDY_TEST_POSTGRES;
@@ -34,15 +33,6 @@ function database() {
   const url = new URL(DATABASES);
   url.pathname = name;
   return url.href;
-}
-
-function freePort() {
-  return new Promise((resolve) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
 }
 
 async function sandbox() {

@@ -3,6 +3,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { open } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -16,6 +17,16 @@ export async function until(what, found, patience = STARTS) {
     if (value) return value;
     if (Date.now() > end) throw new Error(`${what}: not in time`);
   }
+}
+
+/** A port that is free, for a server whose address must be known before it starts. */
+export function freePort() {
+  return new Promise((resolve) => {
+    const probe = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
 }
 
 /** A process whose output goes to a file: what it says, how it ends, and how it is told to. */
