@@ -22,11 +22,14 @@ use tokio_util::task::TaskTracker;
 
 use super::life::{Life, Phase};
 use super::listen::{Listener, Stream};
+use super::newcomers::{Newcomers, Noting};
 use super::tls::Tls;
 use crate::mcp::wire::Body;
 
 /// A head must have come after this time; an idle connection is closed after it, too.
 const HEAD: Duration = Duration::from_secs(10);
+/// The first byte must have come after this time, where only a browser is expected.
+const FIRST_BYTE: Duration = Duration::from_secs(2);
 /// A TLS handshake must be done after this time.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// What waits to be written must have gone out after this time; whoever reads a little now and then does not hold it longer.
@@ -64,7 +67,7 @@ impl<A: Answers> Edge<A> {
     /// Serves until its life is over and every connection has ended. The caller bounds that time.
     pub(super) async fn serve(mut self) {
         let (places, away) = (Arc::new(Semaphore::new(self.max_connections)), Arc::new(Semaphore::new(TURNED_AWAY)));
-        let connections = TaskTracker::new();
+        let (connections, newcomers) = (TaskTracker::new(), Newcomers::default());
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -78,7 +81,11 @@ impl<A: Answers> Edge<A> {
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            let place = match Arc::clone(&places).try_acquire_owned() {
+                Err(_) if !A::HAS_CLIENTS => newcomers.give_way(&places).await,
+                place => place.ok(),
+            };
+            let Some(place) = place else {
                 metrics::counter!("http_connections_refused_total").increment(1);
                 // A fresh connection takes so little at once. Over TLS nothing can be said before a handshake.
                 let told = self.tls.is_none() && stream.try_write(FULL).is_ok();
@@ -88,8 +95,17 @@ impl<A: Answers> Edge<A> {
                 continue;
             };
             let (answers, life, tls) = (Arc::clone(&self.answers), Arc::clone(&self.life), self.tls.clone());
+            if !A::HAS_CLIENTS {
+                let newcomer = newcomers.add();
+                let answers = Arc::new(Noting { answers, newcomer: Arc::clone(&newcomer) });
+                connections.spawn(async move {
+                    newcomer.unless_in_the_way(promptly(stream, answers, life)).await;
+                    drop(place);
+                });
+                continue;
+            }
             connections.spawn(async move {
-                let open = A::HAS_CLIENTS.then(Open::count);
+                let open = Open::count();
                 match tls {
                     None => converse(stream, answers, life).await,
                     Some(tls) => {
@@ -106,6 +122,13 @@ impl<A: Answers> Edge<A> {
         drop(self.listener);
         connections.close();
         connections.wait().await;
+    }
+}
+
+/// Serves one connection whose first byte comes at once: a browser opens none to be silent.
+async fn promptly<A: Answers>(stream: Stream, answers: Arc<A>, life: Arc<Life>) {
+    if tokio::time::timeout(FIRST_BYTE, stream.readable()).await.is_ok_and(|heard| heard.is_ok()) {
+        converse(stream, answers, life).await;
     }
 }
 

@@ -160,6 +160,15 @@ pub(super) enum Stream {
 }
 
 impl Stream {
+    /// Resolves when something has come, be it the end.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.readable().await,
+        }
+    }
+
     /// Writes what can be written at once.
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {

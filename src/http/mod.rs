@@ -16,6 +16,7 @@ mod key_page;
 mod landing;
 mod life;
 mod listen;
+mod newcomers;
 mod oauth;
 mod server;
 mod site;

@@ -4,5 +4,6 @@ mod door;
 mod oauth;
 mod secrets;
 mod stdio;
+mod stdio_busy;
 mod stdio_memory;
 mod words;
