@@ -127,7 +127,7 @@ impl<A: Answers> Edge<A> {
 
 /// Serves one connection whose first byte comes at once: a browser opens none to be silent.
 async fn promptly<A: Answers>(stream: Stream, answers: Arc<A>, life: Arc<Life>) {
-    if tokio::time::timeout(FIRST_BYTE, stream.readable()).await.is_ok_and(|heard| heard.is_ok()) {
+    if tokio::time::timeout(FIRST_BYTE, stream.heard()).await.is_ok_and(|heard| heard.is_ok()) {
         converse(stream, answers, life).await;
     }
 }

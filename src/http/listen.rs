@@ -161,9 +161,10 @@ pub(super) enum Stream {
 
 impl Stream {
     /// Resolves when something has come, be it the end.
-    pub(super) async fn readable(&self) -> io::Result<()> {
+    pub(super) async fn heard(&self) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.readable().await,
+            // Looked at, since a socket may be called readable before anything has come.
+            Self::Tcp(stream) => stream.peek(&mut [0]).await.map(drop),
             #[cfg(unix)]
             Self::Unix(stream) => stream.readable().await,
         }

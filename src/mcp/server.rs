@@ -30,6 +30,7 @@ use super::resources;
 use super::route::Reply;
 use crate::domain::{Status, clean_to};
 use crate::telemetry::{self, Heard, Parent};
+use crate::truedy::apart;
 
 /// How long a client may keep the catalogue: it changes only with the program.
 const FRESH_MS: u64 = 3_600_000;
@@ -138,7 +139,8 @@ impl Server {
                 // A refusal has nothing to be asked for again, and may repeat what should not have been said.
                 let query = query.filter(|_| !is_error);
                 let meta = self.for_the_page(entry, query, &mut object, principal);
-                let mut result = result(object, is_error);
+                let rows = object.values().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
+                let mut result = apart(rows, || result(object, is_error));
                 result.meta = meta;
                 CallToolResponse::from(result)
             }

@@ -672,7 +672,7 @@ fn a_request_whose_parameters_are_no_object_is_answered_by_its_id() {
         let upstream = Upstream::start();
         let mut wire = Wire::open(server(&upstream.base_url()), era);
         for (id, params) in
-            [json!([]), json!("x"), json!(1), json!(true), json!({ "_meta": [] }), json!({ "_meta": "x" })]
+            [json!([1]), json!("x"), json!(1), json!(true), json!({ "_meta": [1] }), json!({ "_meta": "x" })]
                 .into_iter()
                 .enumerate()
         {

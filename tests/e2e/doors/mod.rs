@@ -5,5 +5,6 @@ mod oauth;
 mod secrets;
 mod stdio;
 mod stdio_busy;
+mod stdio_http;
 mod stdio_memory;
 mod words;

@@ -9,12 +9,12 @@ use tokio::net::TcpStream;
 
 use crate::served::{Talk, request};
 use crate::upstream::{AGENTS, LIST, Play, Upstream};
-use crate::wire::{Era, LONG, Wire, server};
+use crate::wire::{Called, Era, LONG, Wire, server};
 
 /// Rows of a page of a list that ignores `limit`.
 const ROWS: usize = 5_000;
-/// The longest that anything else may wait.
-const PROMPT: Duration = Duration::from_millis(100);
+/// The longest that a ping may wait: 100 ms, and five times that in a build that is not optimized, on a machine that has more to do.
+const PROMPT: Duration = Duration::from_millis(500);
 
 /// A Truedy that gives 5,000 numbers and agents at once, whatever it is asked for; each agent holds one number.
 fn unlimited() -> Upstream {
@@ -40,12 +40,16 @@ fn no_ping_waits_for_a_list_that_ignores_the_limit() {
     let upstream = unlimited();
     let mut wire = Wire::open(server(&upstream.base_url()), Era::Legacy);
     // More at once than there are threads.
-    let calls: Vec<u64> = (0..4)
-        .flat_map(|_| [json!({}), json!({ "agent_id": "a17" }), json!({ "unassigned": false })])
+    let mut calls: Vec<u64> = [json!({ "limit": 10 }), json!({ "agent_id": "a17" }), json!({ "unassigned": false })]
+        .into_iter()
         .map(|arguments| wire.send_call("list_numbers", arguments))
         .collect();
     let (begun, mut longest, mut pings) = (Instant::now(), Duration::ZERO, 0);
-    while upstream.running() > 0 || begun.elapsed() < Duration::from_secs(2) {
+    while let Some(id) = calls.last().copied() {
+        if let Some(answer) = wire.answer_within(id, Duration::ZERO) {
+            assert_eq!(Called(answer).status(), "ok");
+            calls.pop();
+        }
         let asked = Instant::now();
         assert_eq!(wire.ask("ping", json!({}))["result"], json!({}));
         longest = longest.max(asked.elapsed());
@@ -53,11 +57,7 @@ fn no_ping_waits_for_a_list_that_ignores_the_limit() {
         thread::sleep(Duration::from_millis(5));
         assert!(begun.elapsed() < LONG);
     }
-    for id in calls {
-        let called = wire.called(id);
-        assert_eq!(called.status(), "ok", "{}", called.summary());
-    }
-    assert!(pings > 20 && longest <= 5 * PROMPT, "{longest:?} of {pings}");
+    assert!(pings > 20 && longest <= PROMPT, "{longest:?} of {pings}");
 }
 
 #[tokio::test]
