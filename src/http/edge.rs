@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use super::life::{Life, Phase};
 use super::listen::{Listener, Stream};
-use super::newcomers::{Newcomers, Noting};
+use super::newcomers::{Newcomer, Newcomers};
 use super::tls::Tls;
 use crate::mcp::wire::Body;
 
@@ -52,6 +52,21 @@ pub(super) trait Answers: Send + Sync + 'static {
     const HAS_CLIENTS: bool;
 
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// Answers the requests of one connection, and notes that it has asked.
+struct Noting<A> {
+    answers: Arc<A>,
+    newcomer: Arc<Newcomer>,
+}
+
+impl<A: Answers> Answers for Noting<A> {
+    const HAS_CLIENTS: bool = A::HAS_CLIENTS;
+
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
+        self.newcomer.asks();
+        self.answers.answer(request)
+    }
 }
 
 /// One address with its connections.

@@ -7,13 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-
-use super::edge::Answers;
-use crate::mcp::wire::Body;
 
 /// How long the one that goes may take for it.
 const GOING: Duration = Duration::from_secs(1);
@@ -26,6 +21,11 @@ pub(super) struct Newcomer {
 }
 
 impl Newcomer {
+    /// It asks for something, and stays from here on.
+    pub(super) fn asks(&self) {
+        self.asked.store(true, Ordering::Release);
+    }
+
     /// Serves it until it has to go.
     pub(super) async fn unless_in_the_way(&self, serving: impl Future<Output = ()>) {
         tokio::select! {
@@ -60,21 +60,6 @@ impl Newcomers {
     }
 }
 
-/// Answers the requests of one connection, and notes that it has asked.
-pub(super) struct Noting<A> {
-    pub(super) answers: Arc<A>,
-    pub(super) newcomer: Arc<Newcomer>,
-}
-
-impl<A: Answers> Answers for Noting<A> {
-    const HAS_CLIENTS: bool = A::HAS_CLIENTS;
-
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
-        self.newcomer.asked.store(true, Ordering::Release);
-        self.answers.answer(request)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,7 +69,7 @@ mod tests {
         let (newcomers, places) = (Newcomers::default(), Arc::new(Semaphore::new(0)));
         let [asked, silent, young] = [(); 3].map(|()| newcomers.add());
         drop(newcomers.add());
-        asked.asked.store(true, Ordering::Release);
+        asked.asks();
         let going = async {
             silent.gone.cancelled().await;
             places.add_permits(1);

@@ -40,10 +40,11 @@ fn no_ping_waits_for_a_list_that_ignores_the_limit() {
     let upstream = unlimited();
     let mut wire = Wire::open(server(&upstream.base_url()), Era::Legacy);
     // More at once than there are threads.
-    let mut calls: Vec<u64> = [json!({ "limit": 10 }), json!({ "agent_id": "a17" }), json!({ "unassigned": false })]
-        .into_iter()
-        .map(|arguments| wire.send_call("list_numbers", arguments))
-        .collect();
+    let mut calls: Vec<u64> =
+        [json!({ "status": "pending" }), json!({ "agent_id": "a17" }), json!({ "unassigned": false })]
+            .into_iter()
+            .map(|arguments| wire.send_call("list_numbers", arguments))
+            .collect();
     let (begun, mut longest, mut pings) = (Instant::now(), Duration::ZERO, 0);
     while let Some(id) = calls.last().copied() {
         if let Some(answer) = wire.answer_within(id, Duration::ZERO) {

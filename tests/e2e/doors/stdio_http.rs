@@ -3,11 +3,19 @@
 use serde_json::{Value, json};
 
 use crate::served::{Answer, Served, message};
-use crate::wire::LEGACY;
+use crate::wire::{LEGACY, MODERN};
 
 async fn post(server: &Served, message: Value) -> Answer {
     let bearer = format!("Bearer {}", server.token());
-    server.post(&[("authorization", &bearer)], message).await
+    let method = message["method"].as_str().unwrap_or_default().to_owned();
+    let mut headers = vec![("authorization", bearer.as_str())];
+    if message["params"]["_meta"].is_object() {
+        headers.extend([("mcp-protocol-version", MODERN), ("mcp-method", method.as_str())]);
+    }
+    if method == "tools/call" {
+        headers.push(("mcp-name", "list_credentials"));
+    }
+    server.post(&headers, message).await
 }
 
 #[tokio::test]
@@ -50,7 +58,7 @@ async fn an_empty_list_and_the_notes_of_a_client_are_read_as_on_stdio() {
 async fn methods_that_are_not_offered_are_named_in_words() {
     let server = Served::start(&[], &[]).await;
     let params = || json!({ "level": "info", "uri": "truedy://numbers", "taskId": "1", "notifications": {} });
-    for method in ["ping", "logging/setLevel", "resources/subscribe", "subscriptions/listen", "tasks/get", "tools/sell"]
+    for method in ["ping", "logging/setLevel", "subscriptions/listen", "tools/sell"]
     {
         let answer = post(&server, message(method, params())).await;
         assert_eq!(answer.status, 404, "{answer:?}");
