@@ -101,10 +101,10 @@ async function ownHost(browser, ends) {
     page.on("console", (message) => said.push(`${message.type()}: ${message.text()}`));
     page.on("pageerror", (error) => said.push(String(error)));
     page.on("request", (request) => asked.push(request.url()));
-    const window = { page, said, asked, calls, change: (params) => params, answer: (_, result) => result };
-    await page.exposeFunction("serve", async (method, params) => {
+    const window = { page, said, asked, calls, change: (params) => params };
+    await page.exposeFunction("serve", (method, params) => {
       calls.push(params.name);
-      return window.answer(params, await client.callTool(window.change(params)));
+      return client.callTool(window.change(params));
     });
     await page.goto(host.origin);
     window.show = async (uri) => {

@@ -58,8 +58,7 @@ async fn an_empty_list_and_the_notes_of_a_client_are_read_as_on_stdio() {
 async fn methods_that_are_not_offered_are_named_in_words() {
     let server = Served::start(&[], &[]).await;
     let params = || json!({ "level": "info", "uri": "truedy://numbers", "taskId": "1", "notifications": {} });
-    for method in ["ping", "logging/setLevel", "subscriptions/listen", "tools/sell"]
-    {
+    for method in ["ping", "logging/setLevel", "subscriptions/listen", "tools/sell"] {
         let answer = post(&server, message(method, params())).await;
         assert_eq!(answer.status, 404, "{answer:?}");
         let error = answer.json()["error"].clone();
