@@ -24,9 +24,12 @@ use super::keep_alive::{Activity, Timed};
 pub(super) use super::keep_alive::{HEAD, Known};
 use super::life::{Life, Phase};
 use super::listen::{Listener, Stream};
+use super::newcomers::{Newcomer, Newcomers};
 use super::tls::Tls;
 use crate::mcp::wire::Body;
 
+/// The first byte must have come after this time, where only a browser is expected.
+const FIRST_BYTE: Duration = Duration::from_secs(2);
 /// A TLS handshake must be done after this time.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// What waits to be written must have gone out after this time; whoever reads a little now and then does not hold it longer.
@@ -51,6 +54,21 @@ pub(super) trait Answers: Send + Sync + 'static {
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
 }
 
+/// Answers the requests of one connection, and notes that it has asked.
+struct Noting<A> {
+    answers: Arc<A>,
+    newcomer: Arc<Newcomer>,
+}
+
+impl<A: Answers> Answers for Noting<A> {
+    const HAS_CLIENTS: bool = A::HAS_CLIENTS;
+
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
+        self.newcomer.asks();
+        self.answers.answer(request)
+    }
+}
+
 /// One address with its connections.
 pub(super) struct Edge<A> {
     pub(super) listener: Listener,
@@ -66,7 +84,7 @@ impl<A: Answers> Edge<A> {
     /// Serves until its life is over and every connection has ended. The caller bounds that time.
     pub(super) async fn serve(mut self) {
         let (places, away) = (Arc::new(Semaphore::new(self.max_connections)), Arc::new(Semaphore::new(TURNED_AWAY)));
-        let connections = TaskTracker::new();
+        let (connections, newcomers) = (TaskTracker::new(), Newcomers::default());
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -81,7 +99,11 @@ impl<A: Answers> Edge<A> {
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            let place = match Arc::clone(&places).try_acquire_owned() {
+                Err(_) if !A::HAS_CLIENTS => newcomers.give_way(&places).await,
+                place => place.ok(),
+            };
+            let Some(place) = place else {
                 metrics::counter!("http_connections_refused_total").increment(1);
                 // A fresh connection takes so little at once. Over TLS nothing can be said before a handshake.
                 let told = self.tls.is_none() && stream.try_write(FULL).is_ok();
@@ -92,8 +114,17 @@ impl<A: Answers> Edge<A> {
             };
             let (answers, life, tls) = (Arc::clone(&self.answers), Arc::clone(&self.life), self.tls.clone());
             let keep_alive = self.keep_alive;
+            if !A::HAS_CLIENTS {
+                let newcomer = newcomers.add();
+                let answers = Arc::new(Noting { answers, newcomer: Arc::clone(&newcomer) });
+                connections.spawn(async move {
+                    newcomer.unless_in_the_way(promptly(stream, answers, life, keep_alive)).await;
+                    drop(place);
+                });
+                continue;
+            }
             connections.spawn(async move {
-                let open = A::HAS_CLIENTS.then(Open::count);
+                let open = Open::count();
                 match tls {
                     None => converse(stream, answers, life, keep_alive).await,
                     Some(tls) => {
@@ -117,6 +148,13 @@ impl<A: Answers> Edge<A> {
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Serves one connection whose first byte comes at once: a browser opens none to be silent.
+async fn promptly<A: Answers>(stream: Stream, answers: Arc<A>, life: Arc<Life>, keep_alive: Duration) {
+    if tokio::time::timeout(FIRST_BYTE, stream.heard()).await.is_ok_and(|heard| heard.is_ok()) {
+        converse(stream, answers, life, keep_alive).await;
+    }
 }
 
 /// Serves one connection to its end.

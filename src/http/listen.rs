@@ -160,6 +160,16 @@ pub(super) enum Stream {
 }
 
 impl Stream {
+    /// Resolves when something has come, be it the end.
+    pub(super) async fn heard(&self) -> io::Result<()> {
+        match self {
+            // Looked at, since a socket may be called readable before anything has come.
+            Self::Tcp(stream) => stream.peek(&mut [0]).await.map(drop),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.readable().await,
+        }
+    }
+
     /// Writes what can be written at once.
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {

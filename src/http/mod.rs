@@ -20,6 +20,7 @@ mod landing;
 mod life;
 mod listen;
 mod negotiate;
+mod newcomers;
 mod oauth;
 mod oauth_claims;
 mod oauth_discovery;

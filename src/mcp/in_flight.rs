@@ -82,15 +82,15 @@ impl InFlight {
     pub(super) fn came(
         &self,
         message: &mut RxJsonRpcMessage<RoleServer>,
-    ) -> Result<bool, TxJsonRpcMessage<RoleServer>> {
+    ) -> Result<bool, Box<TxJsonRpcMessage<RoleServer>>> {
         match message {
             JsonRpcMessage::Request(request) => {
                 let number = self.open(&request.id, is_quick(&request.request)).ok_or_else(|| {
                     let why = "Invalid Request: another request with this id is still being answered";
-                    TxJsonRpcMessage::<RoleServer>::error(
+                    Box::new(TxJsonRpcMessage::<RoleServer>::error(
                         ErrorData::invalid_request(why, None),
                         Some(request.id.clone()),
-                    )
+                    ))
                 })?;
                 request.id = RequestId::Number(number);
             }
@@ -236,7 +236,7 @@ mod tests {
         match flights.came(&mut message) {
             Ok(_) => Ok(number(&message)),
             Err(refused) => {
-                let refused = serde_json::to_value(refused).expect("JSON");
+                let refused = serde_json::to_value(*refused).expect("JSON");
                 Err(refused["id"] == *id && refused["error"]["code"] == json!(-32600))
             }
         }

@@ -245,7 +245,7 @@ mod tests {
         ] {
             assert_eq!(shaken(params.clone())["params"], whole, "{params}");
         }
-        let mut right = whole.clone();
+        let mut right = whole;
         right["capabilities"] = json!({ "elicitation": { "form": {}, "url": null }, "experimental": { "x": {} } });
         assert_eq!(shaken(right.clone())["params"], right);
         let numbered = shaken(json!({ "clientInfo": { "name": "x", "version": 2 } }));

@@ -25,7 +25,7 @@ use crate::domain::{
 use crate::guard::{Ask, Claims, Policy, Rights};
 use crate::journal::{Journal, Operation, Query};
 use crate::tools::{Answer, Desk, Effect, Failure, Offered, Prices, Read, Tool, reconcile};
-use crate::truedy::{Call, Client};
+use crate::truedy::{Call, Client, apart};
 
 /// Every call answers within 25 s; this leaves time to put the answer together.
 const TIME: Duration = Duration::from_millis(24_500);
@@ -262,7 +262,9 @@ impl Service {
     pub(super) fn cleanse(&self, reply: &mut Reply) {
         if let Reply::Done(object, _) = reply {
             let ours = |name: &str| matches!(name, "status" | "code");
-            object.iter_mut().filter(|(name, _)| !ours(name)).for_each(|(_, value)| self.redactor.value(value));
+            let rows = object.values().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
+            let theirs = object.iter_mut().filter(|(name, _)| !ours(name));
+            apart(rows, || theirs.for_each(|(_, value)| self.redactor.value(value)));
         }
     }
 

@@ -10,7 +10,7 @@ use rmcp::model::{
     GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
     ProgressNotificationParam, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, SetLevelRequestParams, SubscribeRequestParams, Tool as ToolCard, UnsubscribeRequestParams,
+    ServerConfig, SubscribeRequestParams, Tool as ToolCard, UnsubscribeRequestParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
@@ -30,6 +30,7 @@ use super::resources;
 use super::route::Reply;
 use crate::domain::{Status, clean_to, did_you_mean};
 use crate::telemetry::{self, Heard, Parent};
+use crate::truedy::apart;
 
 /// How long a client may keep the catalogue: it changes only with the program.
 const FRESH_MS: u64 = 3_600_000;
@@ -140,7 +141,8 @@ impl Server {
                 // A refusal has nothing to be asked for again, and may repeat what should not have been said.
                 let query = query.filter(|_| !is_error);
                 let meta = self.for_the_page(entry, query, &mut object, principal);
-                let mut result = result(object, is_error);
+                let rows = object.values().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
+                let mut result = apart(rows, || result(object, is_error));
                 result.meta = meta;
                 CallToolResponse::from(result)
             }
@@ -394,7 +396,12 @@ impl ServerHandler for Server {
         self.run(params, &context).await
     }
 
-    async fn set_level(&self, _: SetLevelRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+    #[expect(deprecated, reason = "clients of the older revisions ask for it")]
+    async fn set_level(
+        &self,
+        _: rmcp::model::SetLevelRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
         Err(no_such_method("logging/setLevel"))
     }
 

@@ -123,7 +123,8 @@ impl<R: AsyncRead, W: AsyncWrite> Line<R, W> {
                 // A probe opens nothing: the handshake may still follow.
                 ClientRequest::DiscoverRequest(_) | ClientRequest::PingRequest(_) => {}
                 ClientRequest::InitializeRequest(handshake) => {
-                    if *self.opened.get_or_insert(Era::Handshake) == Era::Metadata {
+                    let era = *self.opened.get_or_insert(Era::Handshake);
+                    if era == Era::Metadata {
                         self.handshake = Some(handshake.params.clone());
                     }
                 }
@@ -235,7 +236,7 @@ where
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(refused) => {
-                    self.answer(refused);
+                    self.answer(*refused);
                     continue;
                 }
             }

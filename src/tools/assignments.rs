@@ -396,7 +396,7 @@ mod tests {
     /// What the sources say of the inbound direction of the first number.
     fn judged(numbers: Vec<OwnedNumber>, agents: Option<Vec<Agent>>) -> Evidence {
         let first = numbers[0].clone();
-        let roster = Roster(agents.map(|rows| Listing { rows, complete: true, unreadable: false }));
+        let roster = Roster::of(agents.map(|rows| Listing { rows, complete: true, unreadable: false }));
         Assignments::new(&Listing { rows: numbers, complete: true, unreadable: false }, &roster).evidence(
             &first,
             Direction::Inbound,
@@ -468,7 +468,7 @@ mod tests {
         let first = number(ID, NUMBER, &json!(null));
         let of = |entry: Value, strict| {
             let rows = vec![first.clone(), number("n2", "+14155550112", &json!("a"))];
-            let roster = Roster(Some(Listing {
+            let roster = Roster::of(Some(Listing {
                 rows: vec![agent("a", &json!(["n2", entry]))],
                 complete: true,
                 unreadable: false,
@@ -536,7 +536,7 @@ mod tests {
                 .filter_map(|(id, told)| told.map(|told| ((*id).to_owned(), told)))
                 .collect();
             let asked_all = asked.len() == 2 && lists.is_some() && whole;
-            let all = Assignments::new(&Listing { rows: numbers.clone(), complete: true, unreadable: false }, &Roster(agents));
+            let all = Assignments::new(&Listing { rows: numbers.clone(), complete: true, unreadable: false }, &Roster::of(agents));
             let evidence = all.evidence(&numbers[0], Direction::Inbound, true);
             let evidence = Evidence { asked: asked.clone(), asked_all, ..evidence };
             let (usage, slot) = (evidence.usage(), evidence.slot());

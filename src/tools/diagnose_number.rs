@@ -150,7 +150,7 @@ impl Read for DiagnoseNumber {
         let name = self.number_id.as_str();
         let fits = |row: &OwnedNumber| row.id == name || row.number == name;
         let (listed, agents) = tokio::join!(lookup::numbers_until(&desk, false, fits), lookup::agents(&desk));
-        let (listed, roster) = (listed?, Roster(agents.ok()));
+        let (listed, roster) = (listed?, Roster::of(agents.ok()));
         let number = match lookup::number_among(&self.number_id, &listed) {
             Ok((number, _)) => number,
             Err(Failure::Refused(refusal))
@@ -756,7 +756,7 @@ mod tests {
         let row = json!({ "id": "n", "phone_number": "+14155550123", "status": "active", "is_trudy_managed": true, "inbound_agent_id": inbound });
         let rows = agents.iter().filter_map(Agent::read).collect();
         let number = OwnedNumber::read(&row).expect("a number");
-        let roster = Roster(Some(Listing { rows, complete: true, unreadable: false }));
+        let roster = Roster::of(Some(Listing { rows, complete: true, unreadable: false }));
         let assignments =
             Assignments::new(&Listing { rows: vec![number.clone()], complete: true, unreadable: false }, &roster);
         Case {

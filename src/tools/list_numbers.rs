@@ -16,6 +16,7 @@ use super::names;
 use super::tool::{Desk, Effect, Read, Tool};
 use crate::domain::{AgentRef, Limit, Offset, OwnedNumber, Slot, Status, StatusName, YesNo};
 use crate::guard::Scope;
+use crate::truedy::apart;
 
 arguments! {
     /// List our phone numbers: show each number this account has, who answers the number (agent, inbound), who calls from the number (outbound), numbers nobody uses (unused).
@@ -180,7 +181,7 @@ impl Read for ListNumbers {
         let (page, total, next_offset, roster, request_id) = if self.filters() {
             let (all, agents) = tokio::join!(lookup::numbers(&desk, false), lookup::agents(&desk));
             let mut listing = all?;
-            let roster = Roster(agents.as_ref().ok().cloned());
+            let roster = Roster::of(agents.as_ref().ok().cloned());
             let agent = self.agent_id.as_ref().map(|named| lookup::agent_among(named, agents)).transpose()?;
             fill(&desk, &mut listing, &roster).await;
             unlisted = !listing.complete;
@@ -213,7 +214,7 @@ impl Read for ListNumbers {
             (listing.rows, total, more.then_some(next), roster, reply.request_id.clone())
         };
         let summary = summary(page.len(), total, self.filters(), next_offset);
-        let numbers = Numbers::of(&page, &roster, total, next_offset);
+        let numbers = apart(page.len(), || Numbers::of(&page, &roster, total, next_offset));
         let mut answer = Answer::new(Status::Ok, summary, numbers).request_id(request_id);
         if unclear > 0 {
             answer.warn(format!("{unclear} more numbers may fit: Truedy did not say enough about them to tell."));

@@ -9,7 +9,7 @@ use super::assignments::{Assignments, Evidence, Told, Usage};
 use super::lookup::{self, Listing, PAGE, Roster};
 use super::tool::Desk;
 use crate::domain::{AgentId, Direction, NumberId, NumberRef, OwnedNumber, PhoneDigits, Slot, id_key};
-use crate::truedy::{Error, NotSent, Reply, Saying};
+use crate::truedy::{Error, NotSent, Reply, Saying, apart};
 
 /// Agents that are asked singly at most.
 const ASKED: usize = 50;
@@ -46,21 +46,8 @@ pub(super) struct Located {
 /// Fills in who holds the numbers that are shown, from all that was listed. Where the lists name different holders and no
 /// more than a few agents are in question, these are asked; else what any of them says stands.
 pub(super) async fn fill(desk: &Desk, listing: &mut Listing<OwnedNumber>, roster: &Roster) {
-    let assignments = Assignments::new(listing, roster);
-    let mut open: Vec<(usize, [Evidence; 2])> = Vec::new();
-    let mut silent: Vec<(usize, [Evidence; 2])> = Vec::new();
-    for (at, number) in listing.rows.iter_mut().enumerate() {
-        let evidence = Direction::BOTH.map(|direction| assignments.evidence(number, direction, false));
-        for (direction, one) in Direction::BOTH.into_iter().zip(&evidence) {
-            *number.slot_mut(direction) = one.slot();
-        }
-        // Rows that prove nothing contradict nothing: then the lists are all there is, and nobody need be asked.
-        if evidence.iter().any(|one| one.rows_prove && one.disputed()) {
-            open.push((at, evidence));
-        } else if evidence.iter().any(Evidence::nothing_named) {
-            silent.push((at, evidence));
-        }
-    }
+    let rows = listing.rows.len();
+    let (assignments, mut open, mut silent) = apart(rows, || weigh(listing, roster));
     let mut ids: Vec<String> = open
         .iter()
         .flat_map(|(_, evidence)| evidence)
@@ -88,11 +75,33 @@ pub(super) async fn fill(desk: &Desk, listing: &mut Listing<OwnedNumber>, roster
     }
 }
 
+/// Evidence of each direction of the number at a place of the list.
+type Weighed = Vec<(usize, [Evidence; 2])>;
+
+/// Fills in what the lists say; gives the numbers of which they say different things, and those of which they say nothing.
+fn weigh(listing: &mut Listing<OwnedNumber>, roster: &Roster) -> (Assignments, Weighed, Weighed) {
+    let assignments = Assignments::new(listing, roster);
+    let (mut open, mut silent) = (Weighed::new(), Weighed::new());
+    for (at, number) in listing.rows.iter_mut().enumerate() {
+        let evidence = Direction::BOTH.map(|direction| assignments.evidence(number, direction, false));
+        for (direction, one) in Direction::BOTH.into_iter().zip(&evidence) {
+            *number.slot_mut(direction) = one.slot();
+        }
+        // Rows that prove nothing contradict nothing: then the lists are all there is, and nobody need be asked.
+        if evidence.iter().any(|one| one.rows_prove && one.disputed()) {
+            open.push((at, evidence));
+        } else if evidence.iter().any(Evidence::nothing_named) {
+            silent.push((at, evidence));
+        }
+    }
+    (assignments, open, silent)
+}
+
 /// Finds the number a caller named, and who holds it.
 pub(super) async fn locate(desk: &Desk, named: &NumberRef, purpose: Purpose) -> Result<Located, Failure> {
     let (mut listing, mut roster) = both(desk).await?;
     let (mut number, mut id) = lookup::number_among(named, &listing)?;
-    let mut assignments = Assignments::new(&listing, &roster);
+    let mut assignments = apart(listing.rows.len(), || Assignments::new(&listing, &roster));
     // A number that came or went between the two requests looks like an entry that names no number.
     if assignments.has_unmatched() && listing.rows.len() <= PAGE {
         (listing, roster) = both(desk).await?;

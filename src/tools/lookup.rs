@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value, json};
 
@@ -16,7 +17,7 @@ use crate::domain::{
     Agent, AgentId, AgentRef, Direction, HeldNumber, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status, id_key,
     may_be_id, name_key, text_at, unlikeness,
 };
-use crate::truedy::{Error, Reply, Request, Saying};
+use crate::truedy::{Error, Reply, Request, Saying, apart};
 
 /// Rows a page, the most the API gives.
 pub(super) const PAGE: usize = 100;
@@ -207,7 +208,7 @@ async fn numbers_within(
     let mut offset = 0;
     for _ in 0..pages {
         let reply = numbers_page(desk, PAGE, offset, verifying).await?;
-        let more = gathering.add(&reply, offset)?;
+        let more = apart(reply.data.as_array().map_or(0, Vec::len), || gathering.add(&reply, offset))?;
         offset += rows(&reply)?.len();
         if !more {
             if gathering.listing.complete {
@@ -229,7 +230,7 @@ pub(super) async fn agents(desk: &Desk) -> Result<Listing<Agent>, Error> {
     for _ in 0..PAGES {
         let request = Request::get(["agents"]).query("limit", PAGE).query("offset", offset).list();
         let reply = desk.truedy.send(request, &desk.call).await?;
-        let more = gathering.add(&reply, offset)?;
+        let more = apart(reply.data.as_array().map_or(0, Vec::len), || gathering.add(&reply, offset))?;
         offset += rows(&reply)?.len();
         if !more {
             return Ok(gathering.listing);
@@ -274,16 +275,44 @@ pub(super) async fn new_credential(desk: &Desk, before: &[String], provider: &st
 
 /// The agents of the account, for their names and what they hold. `None` where they cannot be read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Roster(pub(super) Option<Listing<Agent>>);
+pub(super) struct Roster(pub(super) Option<Listing<Agent>>, Arc<OnceLock<Index>>);
+
+/// Where agents stand by their id, and how many have a name, in small letters.
+#[derive(Debug, Default)]
+struct Index {
+    by_id: HashMap<String, usize>,
+    namesakes: HashMap<String, usize>,
+}
+
+impl Index {
+    fn of(agents: &[Agent]) -> Self {
+        let mut index = Self::default();
+        for (at, agent) in agents.iter().enumerate() {
+            index.by_id.entry(agent.id.clone()).or_insert(at);
+            *index.namesakes.entry(agent.name.to_lowercase()).or_default() += 1;
+        }
+        index
+    }
+}
 
 impl Roster {
+    /// These agents.
+    pub(super) fn of(agents: Option<Listing<Agent>>) -> Self {
+        Self(agents, Arc::default())
+    }
+
     /// Reads them; a failure is no failure of the call.
     pub(super) async fn read(desk: &Desk) -> Self {
-        Self(agents(desk).await.ok())
+        Self::of(agents(desk).await.ok())
+    }
+
+    /// Made once: a long list is not searched for each of its rows.
+    fn index(&self) -> &Index {
+        self.1.get_or_init(|| Index::of(self.0.as_ref().map_or(&[], |agents| &agents.rows)))
     }
 
     pub(super) fn agent(&self, id: &str) -> Option<&Agent> {
-        self.0.as_ref()?.rows.iter().find(|agent| agent.id == id)
+        self.0.as_ref()?.rows.get(*self.index().by_id.get(id)?)
     }
 
     /// How an agent is shown: its name, with the id only where the name is not unique, by id alone where it is not known.
@@ -292,12 +321,11 @@ impl Roster {
             return id.to_owned();
         };
         let lower = agent.name.to_lowercase();
-        let agents = || self.0.iter().flat_map(|agents| &agents.rows);
-        let same = agents().filter(|other| other.name.to_lowercase() == lower).count();
+        let same = self.index().namesakes.get(&lower).copied().unwrap_or(0);
         // These words mean something else in the same place; a name that reads as an id would lead to another agent.
         let taken = ["unknown", "none"].contains(&lower.as_str());
         let as_id = AgentRef::try_from(agent.name.as_str()).is_ok_and(|named| named.certain_id().is_some());
-        if same > 1 || taken || as_id || agents().any(|other| other.id == agent.name) {
+        if same > 1 || taken || as_id || self.index().by_id.contains_key(&agent.name) {
             format!("{} ({id})", agent.name)
         } else {
             agent.name.clone()

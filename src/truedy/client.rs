@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use url::Url;
 
+use super::apart::apart;
 use super::body::{Departure, WatchedBody, unless_stale};
 use super::error::{Error, NotSent, Saying, request_id};
 use super::limit::{Busy, Limiter, Rate, Share};
@@ -439,7 +440,7 @@ impl Client {
             bytes.extend_from_slice(&chunk);
         }
         answer.empty = bytes.is_empty();
-        answer.body = self.read_json(&content_type, &bytes, answer.status);
+        answer.body = apart(bytes.len() / 1024, || self.read_json(&content_type, &bytes, answer.status));
         Ok(answer)
     }
 

@@ -267,7 +267,7 @@ fn line_of(length: usize, id: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_line_of_more_than_a_mebibyte_is_skipped_and_the_connection_lives_on() {
+fn a_line_of_more_than_a_mebibyte_is_not_read_and_the_connection_lives_on() {
     let mebibyte = 1 << 20;
     at_once([true, false], |first| {
         let upstream = Upstream::start();
@@ -275,9 +275,10 @@ fn a_line_of_more_than_a_mebibyte_is_skipped_and_the_connection_lives_on() {
         if !first {
             wire.begin();
         }
-        for length in [mebibyte + 1, 5 * mebibyte] {
-            wire.raw(&line_of(length, 900));
+        for (length, id) in [(mebibyte + 1, 900), (5 * mebibyte, 902)] {
+            wire.raw(&line_of(length, id));
             wire.raw(b"\n");
+            assert_eq!(wire.answer(id)["error"]["code"], json!(-32600));
         }
         if first {
             wire.begin();
@@ -287,7 +288,6 @@ fn a_line_of_more_than_a_mebibyte_is_skipped_and_the_connection_lives_on() {
         wire.raw(b"\n");
         assert_eq!(wire.called(901).status(), "invalid_argument");
         assert_eq!(wire.call("list_credentials", json!({})).status(), "ok");
-        assert!(wire.answer_within(900, Duration::from_millis(50)).is_none(), "it was skipped");
     });
 }
 
@@ -313,9 +313,7 @@ fn arguments_of_another_type_are_answered_with_what_is_expected() {
     for era in Era::BOTH {
         let upstream = Upstream::start();
         let mut wire = Wire::open(server(&upstream.base_url()), era);
-        for arguments in
-            [json!(5), json!(true), json!([]), json!([{ "limit": 5 }]), json!("limit=5"), json!("[]"), json!("")]
-        {
+        for arguments in [json!(5), json!(true), json!([{ "limit": 5 }]), json!("limit=5"), json!("[]"), json!("")] {
             let called = wire.call("list_numbers", arguments.clone());
             assert_eq!(called.status(), "invalid_argument", "{era:?} {arguments}: {}", called.0);
             assert!(called.is_error() && called.summary().contains("object"), "{era:?} {arguments}: {}", called.0);
@@ -674,7 +672,7 @@ fn a_request_whose_parameters_are_no_object_is_answered_by_its_id() {
         let upstream = Upstream::start();
         let mut wire = Wire::open(server(&upstream.base_url()), era);
         for (id, params) in
-            [json!([]), json!("x"), json!(1), json!(true), json!({ "_meta": [] }), json!({ "_meta": "x" })]
+            [json!([1]), json!("x"), json!(1), json!(true), json!({ "_meta": [1] }), json!({ "_meta": "x" })]
                 .into_iter()
                 .enumerate()
         {

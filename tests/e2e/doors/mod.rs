@@ -7,5 +7,7 @@ mod oauth;
 mod secrets;
 mod secrets_settings;
 mod stdio;
+mod stdio_busy;
+mod stdio_http;
 mod stdio_memory;
 mod words;
