@@ -155,7 +155,7 @@ async fn http_is_refused_in_the_words_of_the_framework() {
         sandbox.set_faults(json!({ "agents": "redirect" })).await;
         sandbox.text(KEY, "GET", "/agents?limit=1", "", "").await
     };
-    assert!(redirected.contains("location: http://sandbox/api/public/v1/agents/?limit=1"), "{redirected}");
+    assert!(redirected.contains("location: http://localhost/api/public/v1/agents/?limit=1"), "{redirected}");
     assert_eq!(sandbox.get("/agents/?limit=1").await.0, 200);
 }
 
