@@ -26,7 +26,7 @@ enum ConfigCommand {
         /// For a server that is reached by URL (`truedy-mcp http`), with the token in `TRUEDY_MCP_TOKEN` where the client takes it from there.
         #[arg(long)]
         http: bool,
-        /// Where that server is.
+        /// Where that server is. An address that ends in /sse is for clients that know nothing newer than the transport of 2024-11-05.
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/mcp", requires = "http")]
         url: Url,
     },
@@ -60,19 +60,31 @@ fn split(text: &str) -> (&str, &str) {
 fn http_snippet(client: Client, url: &str) -> String {
     let pretty = |value: serde_json::Value| serde_json::to_string_pretty(&value).unwrap_or_default();
     let bearer = |token: &str| json!({ "Authorization": format!("Bearer {token}") });
+    // The older transport has an address of its own, and most clients want to be told which of the two it is.
+    let older = url.trim_end_matches('/').ends_with("/sse");
+    let kind = if older { "sse" } else { "http" };
+    let bridged = if older { "sse-only" } else { "http-only" };
+    let gemini = if older { "url" } else { "httpUrl" };
     match client {
+        Client::Codex | Client::Zed | Client::Goose if older => {
+            let newer = format!("{}/mcp", url.trim_end_matches('/').trim_end_matches("/sse"));
+            format!(
+                "# This client does not speak the transport of 2024-11-05: it is given the newer one\n{}",
+                http_snippet(client, &newer)
+            )
+        }
         Client::ClaudeCode => format!(
             "# Claude Code: run this once (in single quotes the variable itself is kept, not the token), or put the JSON below into .mcp.json of a project\n\
-             # claude mcp add --transport http truedy {url} --header 'Authorization: Bearer ${{TRUEDY_MCP_TOKEN}}'\n{}\n",
+             # claude mcp add --transport {kind} truedy {url} --header 'Authorization: Bearer ${{TRUEDY_MCP_TOKEN}}'\n{}\n",
             pretty(
-                json!({ "mcpServers": { "truedy": { "type": "http", "url": url, "headers": bearer("${TRUEDY_MCP_TOKEN}") } } })
+                json!({ "mcpServers": { "truedy": { "type": kind, "url": url, "headers": bearer("${TRUEDY_MCP_TOKEN}") } } })
             )
         ),
         Client::ClaudeDesktop => format!(
             "# Claude Desktop: with OAuth as a connector (Settings > Connectors); with a token by a bridge, in claude_desktop_config.json, which reads no variables: keep it to yourself\n{}\n",
             pretty(json!({ "mcpServers": { "truedy": {
                 "command": "npx",
-                "args": ["-y", "mcp-remote", url, "--transport", "http-only", "--header", "Authorization:${TRUEDY_AUTH}"],
+                "args": ["-y", "mcp-remote", url, "--transport", bridged, "--header", "Authorization:${TRUEDY_AUTH}"],
                 "env": { "TRUEDY_AUTH": "Bearer your token" }
             } } }))
         ),
@@ -80,7 +92,7 @@ fn http_snippet(client: Client, url: &str) -> String {
             "# VS Code: .vscode/mcp.json; it asks for the token once and keeps it\n{}\n",
             pretty(json!({
                 "inputs": [{ "type": "promptString", "id": "truedy-token", "description": "Truedy MCP token", "password": true }],
-                "servers": { "truedy": { "type": "http", "url": url, "headers": bearer("${input:truedy-token}") } }
+                "servers": { "truedy": { "type": kind, "url": url, "headers": bearer("${input:truedy-token}") } }
             }))
         ),
         Client::Cursor => format!(
@@ -92,7 +104,7 @@ fn http_snippet(client: Client, url: &str) -> String {
         ),
         Client::Gemini => format!(
             "# Gemini CLI: ~/.gemini/settings.json\n{}\n",
-            pretty(json!({ "mcpServers": { "truedy": { "httpUrl": url, "headers": bearer("$TRUEDY_MCP_TOKEN") } } }))
+            pretty(json!({ "mcpServers": { "truedy": { gemini: url, "headers": bearer("$TRUEDY_MCP_TOKEN") } } }))
         ),
         Client::Zed => format!(
             "# Zed: settings.json; keep it to yourself\n{}\n",
@@ -232,6 +244,20 @@ mod tests {
             if entry.starts_with('{') {
                 serde_json::from_str::<serde_json::Value>(entry).expect("valid JSON");
             }
+        }
+    }
+
+    #[test]
+    fn a_snippet_for_the_older_transport_says_so_and_a_client_without_it_gets_the_newer() {
+        let snippet = |client| http_snippet(client, "http://127.0.0.1:8080/sse");
+        assert!(snippet(Client::ClaudeCode).contains("\"type\": \"sse\""));
+        assert!(snippet(Client::ClaudeCode).contains("--transport sse truedy"));
+        assert!(snippet(Client::Vscode).contains("\"type\": \"sse\""));
+        assert!(snippet(Client::ClaudeDesktop).contains("sse-only"));
+        assert!(snippet(Client::Gemini).contains("\"url\": \"http://127.0.0.1:8080/sse\""));
+        for client in [Client::Codex, Client::Zed, Client::Goose] {
+            let text = snippet(client);
+            assert!(text.starts_with("# ") && text.contains(":8080/mcp") && !text.contains("/sse"), "{text}");
         }
     }
 

@@ -48,6 +48,14 @@ pub(super) struct Owner {
     scopes: BTreeSet<Scope>,
 }
 
+#[cfg(test)]
+impl Owner {
+    /// A caller without any scope.
+    pub(super) fn of(caller: Caller) -> Self {
+        Self { caller, scopes: BTreeSet::new() }
+    }
+}
+
 impl Principal {
     /// This principal as an owner.
     pub(super) fn owner(&self) -> Owner {

@@ -4,15 +4,10 @@
 //! kept here.
 
 use std::collections::{HashMap, HashSet};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Response, StatusCode};
-use http_body::{Frame, SizeHint};
-use http_body_util::BodyExt;
 use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use serde_json::Value;
@@ -321,50 +316,99 @@ impl Outside {
 pub(super) const SAME_ID_WAITS: &str =
     "Invalid Request: an earlier request with this id is not answered yet; give each request an id of its own";
 
-/// An answer that keeps its place in a session to its last byte. The place is not given back when the client goes: the request
-/// runs on, and its answer must not be taken for that of another with the same id.
-pub(super) fn kept_to_the_end(answer: Response<Body>, place: InUse) -> Response<Body> {
-    answer.map(|body| KeptToTheEnd { rest: Some((body, place)) }.boxed())
-}
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body::Frame;
+    use http_body_util::BodyExt;
 
-struct KeptToTheEnd {
-    /// What has not been read yet, with its place; `None` after its end.
-    rest: Option<(Body, InUse)>,
-}
+    use super::super::wire::kept_to_the_end;
+    use super::*;
 
-impl http_body::Body for KeptToTheEnd {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
+    fn owner(name: &str) -> Owner {
+        Owner::of(Caller { principal: name.to_owned(), ..Caller::local() })
+    }
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let Some((body, _)) = &mut self.rest else { return Poll::Ready(None) };
-        let frame = Pin::new(body).poll_frame(context);
-        if matches!(frame, Poll::Ready(None)) {
-            self.rest = None;
+    /// Sessions of which this many are open for each of these; what keeps them alive comes back, too.
+    async fn opened(sessions: &Arc<Sessions>, name: &str, count: usize) -> (Vec<String>, Vec<impl Sized + use<>>) {
+        let (mut ids, mut alive) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let opening = sessions.open(owner(name)).await.map_err(|_| ()).expect("a place");
+            let (id, transport) = sessions.manager.create_session().await.expect("a session");
+            opening.done(&id);
+            ids.push(id.to_string());
+            alive.push(transport);
         }
-        frame
+        (ids, alive)
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.rest.as_ref().is_none_or(|(body, _)| body.is_end_stream())
+    fn sessions(each: usize, idle: u64) -> Arc<Sessions> {
+        let manager = Arc::new(LocalSessionManager::default());
+        Sessions::new(each, Duration::from_secs(idle), manager)
     }
 
-    fn size_hint(&self) -> SizeHint {
-        self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
+    #[tokio::test(start_paused = true)]
+    async fn a_session_ends_after_its_silence_and_not_while_it_is_used() {
+        let sessions = sessions(16, 3600);
+        let (ids, _alive) = opened(&sessions, "ana", 2).await;
+        let listened = sessions.enter(&ids[0], &owner("ana"), Comes::Listener).await.map_err(|_| ()).expect("in");
+        tokio::time::sleep(Duration::from_secs(3590)).await;
+        assert_eq!(sessions.count().await, 2);
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(!sessions.lives(&ids[1], &owner("ana")).await && sessions.lives(&ids[0], &owner("ana")).await);
+        tokio::time::sleep(Duration::from_secs(100_000)).await;
+        assert!(sessions.lives(&ids[0], &owner("ana")).await, "somebody listens");
+        drop(listened);
+        tokio::time::sleep(Duration::from_secs(3590)).await;
+        assert_eq!(sessions.count().await, 1);
+        tokio::time::sleep(Duration::from_secs(3620)).await;
+        assert_eq!((sessions.count().await, sessions.state().open.len()), (0, 0));
     }
-}
 
-impl Drop for KeptToTheEnd {
-    fn drop(&mut self) {
-        let rest = self.rest.take().filter(|(body, _)| !http_body::Body::is_end_stream(body));
-        if let (Some((mut body, place)), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
-            runtime.spawn(async move {
-                while body.frame().await.is_some() {}
-                drop(place);
-            });
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_too_many_loses_the_one_that_rested_longest_and_nobody_elses() {
+        let sessions = sessions(3, 3600);
+        let (theirs, _alive) = opened(&sessions, "ben", 1).await;
+        tokio::time::sleep(Duration::from_secs(400)).await;
+        let (ids, _alive_too) = opened(&sessions, "ana", 3).await;
+        let used = sessions.enter(&ids[0], &owner("ana"), Comes::Other).await.map_err(|_| ()).expect("in");
+        tokio::time::sleep(REST - Duration::from_secs(1)).await;
+        assert!(sessions.open(owner("ana")).await.is_err(), "none has rested for long");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        drop(sessions.enter(&ids[1], &owner("ana"), Comes::Other).await.map_err(|_| ()).expect("in"));
+        let (fresh, _alive_as_well) = opened(&sessions, "ana", 1).await;
+        for (id, name, lives) in
+            [(&ids[0], "ana", true), (&ids[1], "ana", true), (&ids[2], "ana", false), (&fresh[0], "ana", true)]
+        {
+            assert_eq!(sessions.lives(id, &owner(name)).await, lives, "{id}");
         }
+        assert!(sessions.lives(&theirs[0], &owner("ben")).await && sessions.open(owner("ana")).await.is_err());
+        drop(used);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_id_is_in_use_until_its_answer_has_gone_or_its_request_has_ended() {
+        let sessions = sessions(16, 3600);
+        let (ids, _alive) = opened(&sessions, "ana", 1).await;
+        let id = serde_json::json!("same");
+        let enter = async || sessions.enter(&ids[0], &owner("ana"), Comes::Request(&id)).await;
+        let place = enter().await.map_err(|_| ()).expect("in");
+        assert_eq!(enter().await.err().map(|answer| answer.status()), Some(StatusCode::BAD_REQUEST));
+        let other = serde_json::json!(1);
+        let other = sessions.enter(&ids[0], &owner("ana"), Comes::Request(&other)).await;
+        assert!(other.is_ok());
+        // Its client goes: what it waited for comes a minute later.
+        let late = futures::stream::once(async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok::<_, std::convert::Infallible>(Frame::data(Bytes::new()))
+        });
+        let answer = Response::new(BodyExt::boxed(http_body_util::StreamBody::new(Box::pin(late))));
+        drop(kept_to_the_end(answer, place));
+        assert!(enter().await.is_err());
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        let place = enter().await.map_err(|_| ()).expect("in");
+        let whole = super::super::wire::text(StatusCode::OK, "text/plain", "x");
+        drop(kept_to_the_end(whole, place).into_body().collect().await);
+        assert!(enter().await.is_ok());
     }
 }

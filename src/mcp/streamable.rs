@@ -20,8 +20,8 @@ use super::accept::Accepts;
 use super::principal::Principal;
 use super::repair::repaired;
 use super::server::name_the_method;
-use super::sessions::{Comes, Opening, SESSIONS_EACH, Sessions, kept_to_the_end};
-use super::wire::{Body, INVALID_REQUEST, empty, error, keeping, refusal};
+use super::sessions::{Comes, Opening, SESSIONS_EACH, Sessions};
+use super::wire::{Body, INVALID_REQUEST, empty, error, keeping, kept_to_the_end, refusal};
 
 /// A comment goes out this often on a stream on which nothing happens.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -99,3 +99,52 @@ impl<T: Unpin> http_body::Body for Keeping<T> {
         self.body.size_hint()
     }
 }
+
+/// The same answer, which keeps something until its last byte was made, even if its client goes before: the request runs on, and
+/// its answer must not be taken for that of another with the same id.
+pub(super) fn kept_to_the_end<T: Send + Sync + Unpin + 'static>(answer: Response<Body>, kept: T) -> Response<Body> {
+    answer.map(|body| KeptToTheEnd { rest: Some((body, kept)) }.boxed())
+}
+
+/// A body that is read to its end, if need be by itself.
+struct KeptToTheEnd<T: Send + 'static> {
+    /// What has not been read yet, with what is kept; `None` after its end.
+    rest: Option<(Body, T)>,
+}
+
+impl<T: Send + Unpin + 'static> http_body::Body for KeptToTheEnd<T> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let Some((body, _)) = &mut self.rest else { return Poll::Ready(None) };
+        let frame = Pin::new(body).poll_frame(context);
+        if matches!(frame, Poll::Ready(None)) {
+            self.rest = None;
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.as_ref().is_none_or(|(body, _)| body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
+    }
+}
+
+impl<T: Send + 'static> Drop for KeptToTheEnd<T> {
+    fn drop(&mut self) {
+        let rest = self.rest.take().filter(|(body, _)| !http_body::Body::is_end_stream(body));
+        if let (Some((mut body, kept)), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move {
+                while body.frame().await.is_some() {}
+                drop(kept);
+            });
+        }
+    }
+}

@@ -247,7 +247,7 @@ async fn behind_a_path_everything_that_is_told_leads_back() {
         "io.modelcontextprotocol/clientCapabilities": { "elicitation": { "url": {} } },
         "io.modelcontextprotocol/clientInfo": { "name": "door", "version": "1" }
     });
-    let arguments = json!({ "phone_number": "+14155550150", "provider_type": "telnyx", "confirm": true });
+    let arguments = json!({ "phone_number": "+14155550150", "provider_type": "telnyx" });
     let params = json!({ "name": "import_number", "arguments": arguments, "_meta": meta });
     let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
     let head = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "import_number")];

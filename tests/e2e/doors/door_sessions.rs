@@ -12,12 +12,15 @@ use crate::wire::LEGACY;
 
 const OPEN: &str = "--no-auth-loopback";
 
-async fn shake_hands(server: &Served, session: Option<&str>, capabilities: Value) -> Answer {
+fn hello(capabilities: Value) -> Value {
     let client = json!({ "name": "sessions", "version": "1" });
     let params = json!({ "protocolVersion": LEGACY, "capabilities": capabilities, "clientInfo": client });
-    let hello = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
+    json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params })
+}
+
+async fn shake_hands(server: &Served, session: Option<&str>, capabilities: Value) -> Answer {
     let headers: Vec<(&str, &str)> = session.map(|session| ("mcp-session-id", session)).into_iter().collect();
-    server.post(&headers, hello).await
+    server.post(&headers, hello(capabilities)).await
 }
 
 async fn open(server: &Served) -> String {
@@ -112,6 +115,9 @@ async fn three_requests_with_one_id_are_each_answered_or_refused() {
     // On one stream of the older transport.
     let mut stream = Stream::open(&server, "/sse").await;
     let target = format!("/{}", stream.next().await);
+    let hello = hello(json!({})).to_string();
+    assert_eq!(server.send("POST", &target, &[], &hello).await.status, 202);
+    assert_eq!(stream.message().await["id"], 0);
     let posts = join_all((0..3).map(|_| {
         let (server, target) = (&server, &target);
         async move { server.send("POST", target, &[], &call("same").to_string()).await }

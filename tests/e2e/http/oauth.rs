@@ -57,9 +57,11 @@ async fn whoever_has_no_token_is_told_where_one_comes_from() {
     let (issuer, upstream) = (Issuer::start().await, Upstream::start());
     let server = believing(&issuer, &upstream, &[]).await;
     for method in ["GET", "POST", "DELETE", "PUT"] {
-        for path in ["/mcp", "/elsewhere"] {
+        for path in ["/mcp", "/mcp/"] {
             assert_shut_out(&server.send(method, path, &[], "{}").await, &challenge(""), &format!("{method} {path}"));
         }
+        // What is not there is nobody's.
+        assert_eq!(server.send(method, "/elsewhere", &[], "{}").await.status, 404, "{method}");
     }
     let wrong = challenge(", error=\"invalid_token\"");
     assert_shut_out(&list(&server, "nonsense").await, &wrong, "nonsense");
