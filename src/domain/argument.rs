@@ -105,9 +105,9 @@ fn is_plain(text: &str) -> bool {
     text.chars().count() <= REPEATED && text.chars().all(plain) && !text.contains("..") && clean(text) == text
 }
 
-/// A name that a caller made up, as it may be repeated: a short word, or nothing of it.
+/// A name that a caller made up, as it may be repeated, since it must be told apart: short and without markup or code.
 pub fn shown_name(name: &str) -> Option<&str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
     (!name.is_empty() && name.len() <= REPEATED && name.chars().all(plain)).then_some(name)
 }
 

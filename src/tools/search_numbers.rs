@@ -23,7 +23,7 @@ use crate::guard::Scope;
 use crate::truedy::{Error, Nature, Reply, Request};
 
 arguments! {
-    /// Find phone numbers for sale: search for a number available in a country, city, state or area code, toll-free too, and what it costs (price, cost a month).
+    /// Search numbers for sale: find a phone number available in a country, city, state or area code, toll-free too, and what it costs (price, cost a month).
     /// Free, and reserves nothing. Buy it with purchase_number.
     SearchNumbers {
         /// ISO 3166-1, "GB"; default US.

@@ -65,3 +65,31 @@ fn a_code_that_no_country_has_is_refused_with_the_one_that_is_meant() {
     assert_eq!(upstream.seen().len(), 0);
     assert_eq!(wire.call("search_numbers", json!({ "country_code": "GB" })).status(), "ok");
 }
+
+/// What a widely used scanner of MCP servers takes for an attack (`cisco-ai-mcp-scanner`, rules in YARA): phrases that a
+/// description may have without meaning it.
+const SUSPECTED: [&str; 3] = [
+    r"(?i)\b(extract|parse|scan|search|find|identify)(s|ing|ed)?\s+(all|any)?\s*(api[_\s]?keys?|tokens?|credentials?|phone|credit\s+card|personal|private|sensitive)",
+    r"(?i)\b(do not execute[^\n]*other[^\n]*tool|must[^\n]*this tool|only[^\n]*this tool|tool[^\n]*will not work)\b",
+    r"(?i)\b(do\s+not\s+(mention|tell|execute)|tell\s+(the )?user\s+only)\b",
+];
+
+#[test]
+fn no_phrase_of_the_catalogue_is_taken_for_an_attack() {
+    let upstream = Upstream::start();
+    let listed = open(&upstream).ask("tools/list", json!({}));
+    let tools = listed["result"]["tools"].as_array().expect("tools");
+    assert_eq!(tools.len(), 13);
+    for pattern in SUSPECTED {
+        let pattern = regex_lite::Regex::new(pattern).expect("a pattern");
+        for tool in tools {
+            let text = tool.to_string();
+            assert!(
+                !pattern.is_match(&text),
+                "{}: {:?}",
+                tool["name"],
+                pattern.find(&text).map(|found| found.as_str())
+            );
+        }
+    }
+}
