@@ -569,6 +569,29 @@ impl Settings {
         said.fold(sentence.to_owned(), |sentence, said| sentence + &said)
     }
 
+    /// What is said of flags that name a place of the live account beside `--sandbox`: they would do nothing. Variables stay,
+    /// so that `--sandbox` alone turns a live set-up into play.
+    pub fn unused_on_sandbox(&self) -> Option<String> {
+        let places = [
+            ("base_url", "--base-url"),
+            ("api_key_file", "--api-key-file"),
+            ("upstream_proxy", "--upstream-proxy"),
+            ("ca_file", "--ca-file"),
+        ];
+        let by_variable =
+            |flag: &str| self.variables.iter().any(|(name, _)| flag.strip_prefix("--") == Some(name.as_str()));
+        let is_unused = |(id, flag): &&(&str, &str)| self.given.contains(*id) && !by_variable(flag);
+        let unused: Vec<&str> = places.iter().filter(is_unused).map(|(_, flag)| *flag).collect();
+        let journal =
+            PostgresPlace::is_url(&self.journal.0) && self.given.contains("journal") && !by_variable("--journal");
+        let unused = [unused, if journal { vec!["--journal"] } else { Vec::new() }].concat().join(", ");
+        (!unused.is_empty()).then(|| {
+            format!(
+                "With --sandbox there is no Truedy to reach, and {unused} would do nothing: leave out one or the other."
+            )
+        })
+    }
+
     /// The secrets of the settings themselves: passwords in the URLs of the proxy and of the journal.
     pub fn secrets(&self) -> Vec<Secret> {
         let mut passwords: Vec<String> =
