@@ -869,6 +869,20 @@ mod tests {
     }
 
     #[test]
+    fn the_password_of_a_proxy_is_a_secret_as_it_is_written_and_as_it_is_meant() {
+        let secrets = |proxy: &str| -> Vec<String> {
+            let secrets = with(&["--upstream-proxy", proxy]).secrets();
+            secrets.iter().map(|secret| secret.expose().to_owned()).collect()
+        };
+        assert_eq!(secrets("http://u:hunt%2Fer+2@127.0.0.1:9"), ["hunt/er+2", "hunt%2Fer+2"]);
+        assert!(secrets("http://127.0.0.1:9").is_empty());
+        let settings = with(&["--upstream-proxy", "http://u:hunter2@127.0.0.1:9"]);
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        let journal = with(&["--journal", "postgres://u:hunter2@db.example.com/d"]).secrets();
+        assert_eq!(journal.iter().map(Secret::expose).collect::<Vec<_>>(), ["hunter2"]);
+    }
+
+    #[test]
     fn accounts_are_told_apart_without_showing_the_key() {
         let key = |text: &str| Secret::new(text.to_owned()).expect("a key");
         let (one, other) = (with(&[]).account(&key("truedy_1")), with(&[]).account(&key("truedy_2")));
