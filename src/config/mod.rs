@@ -68,11 +68,11 @@ pub struct Settings {
     #[arg(long, value_name = "N|off", env = "TRUEDY_MCP_UPSTREAM_RPM", default_value = "100", value_parser = rate, global = true, help_heading = "Truedy")]
     pub upstream_rpm: Rate,
 
-    /// Proxy for requests to Truedy: a URL, or `env` to take it from HTTPS_PROXY. Without it the connection is direct.
+    /// Proxy for requests to Truedy: a URL, or `env` to take it from HTTPS_PROXY. Without it the connection is direct. A user and a password go into the variable.
     #[arg(long, value_name = "URL|env", env = "TRUEDY_MCP_UPSTREAM_PROXY", value_parser = proxy, global = true, help_heading = "Truedy")]
     pub upstream_proxy: Option<Proxy>,
 
-    /// PEM file with a further root certificate to trust, for example of a company's proxy.
+    /// PEM file with a further root certificate to trust, for example of a company's proxy: a regular file of yours or of root's that nobody else can change.
     #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_CA_FILE", value_parser = path_setting(), global = true, help_heading = "Truedy")]
     pub ca_file: Option<PathBuf>,
 
