@@ -175,6 +175,9 @@ fn sandboxed(
     (redactor, time): (&Arc<Redactor>, &Arc<ServerTime>),
 ) -> Result<Upstream, ConfigError> {
     settings.sandbox(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    if let Some(unused) = settings.unused_on_sandbox() {
+        return Err(ConfigError(unused));
+    }
     let key = Secret::new(KEY.to_owned()).map_err(ConfigError)?;
     hold(Some(&key), redactor);
     let (settings, redactor, kept) = (settings.clone(), Arc::clone(redactor), Arc::new(Mutex::new(None)));

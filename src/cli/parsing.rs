@@ -346,7 +346,7 @@ mod tests {
         let command = command();
         assert!(arguments(&command).len() > 60);
         for arg in arguments(&command) {
-            assert!(arg.is_hide_env_values_set(), "{arg}");
+            assert!(arg.is_hide_env_values_set(), "{}", arg.get_id());
         }
     }
 }

@@ -68,11 +68,11 @@ pub struct Settings {
     #[arg(long, value_name = "N|off", env = "TRUEDY_MCP_UPSTREAM_RPM", default_value = "100", value_parser = rate, global = true, help_heading = "Truedy")]
     pub upstream_rpm: Rate,
 
-    /// Proxy for requests to Truedy: a URL, or `env` to take it from HTTPS_PROXY. Without it the connection is direct.
+    /// Proxy for requests to Truedy: a URL, or `env` to take it from HTTPS_PROXY. Without it the connection is direct. A user and a password go into the variable.
     #[arg(long, value_name = "URL|env", env = "TRUEDY_MCP_UPSTREAM_PROXY", value_parser = proxy, global = true, help_heading = "Truedy")]
     pub upstream_proxy: Option<Proxy>,
 
-    /// PEM file with a further root certificate to trust, for example of a company's proxy.
+    /// PEM file with a further root certificate to trust, for example of a company's proxy: a regular file of yours or of root's that nobody else can change.
     #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_CA_FILE", value_parser = path_setting(), global = true, help_heading = "Truedy")]
     pub ca_file: Option<PathBuf>,
 
@@ -569,6 +569,29 @@ impl Settings {
         said.fold(sentence.to_owned(), |sentence, said| sentence + &said)
     }
 
+    /// What is said of flags that name a place of the live account beside `--sandbox`: they would do nothing. Variables stay,
+    /// so that `--sandbox` alone turns a live set-up into play.
+    pub fn unused_on_sandbox(&self) -> Option<String> {
+        let places = [
+            ("base_url", "--base-url"),
+            ("api_key_file", "--api-key-file"),
+            ("upstream_proxy", "--upstream-proxy"),
+            ("ca_file", "--ca-file"),
+        ];
+        let by_variable =
+            |flag: &str| self.variables.iter().any(|(name, _)| flag.strip_prefix("--") == Some(name.as_str()));
+        let is_unused = |(id, flag): &&(&str, &str)| self.given.contains(*id) && !by_variable(flag);
+        let unused: Vec<&str> = places.iter().filter(is_unused).map(|(_, flag)| *flag).collect();
+        let journal =
+            PostgresPlace::is_url(&self.journal.0) && self.given.contains("journal") && !by_variable("--journal");
+        let unused = [unused, if journal { vec!["--journal"] } else { Vec::new() }].concat().join(", ");
+        (!unused.is_empty()).then(|| {
+            format!(
+                "With --sandbox there is no Truedy to reach, and {unused} would do nothing: leave out one or the other."
+            )
+        })
+    }
+
     /// The secrets of the settings themselves: passwords in the URLs of the proxy and of the journal.
     pub fn secrets(&self) -> Vec<Secret> {
         let mut passwords: Vec<String> =
@@ -843,6 +866,20 @@ mod tests {
         let error = settings.no_password_in_journal().expect_err("refused").to_string();
         assert!(!format!("{settings:?}{error}{:?}", settings.journal_place()).contains("hunter2"));
         assert_eq!(with(&["--journal", "postgres://u@db.example.com/d"]).no_password_in_journal(), Ok(()));
+    }
+
+    #[test]
+    fn the_password_of_a_proxy_is_a_secret_as_it_is_written_and_as_it_is_meant() {
+        let secrets = |proxy: &str| -> Vec<String> {
+            let secrets = with(&["--upstream-proxy", proxy]).secrets();
+            secrets.iter().map(|secret| secret.expose().to_owned()).collect()
+        };
+        assert_eq!(secrets("http://u:hunt%2Fer+2@127.0.0.1:9"), ["hunt/er+2", "hunt%2Fer+2"]);
+        assert!(secrets("http://127.0.0.1:9").is_empty());
+        let settings = with(&["--upstream-proxy", "http://u:hunter2@127.0.0.1:9"]);
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        let journal = with(&["--journal", "postgres://u:hunter2@db.example.com/d"]).secrets();
+        assert_eq!(journal.iter().map(Secret::expose).collect::<Vec<_>>(), ["hunter2"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod operation;
 mod passfile;
 mod point;
 mod postgres;
+mod postgres_errors;
 mod refusals;
 mod row;
 mod sqlite;

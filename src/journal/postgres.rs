@@ -10,20 +10,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, WrongType, to_sql_checked};
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 
 use super::address::{PostgresPlace, Secured};
 use super::layout;
 use super::passfile::{self, Wanted};
+use super::postgres_errors::{Failure, explain, explain_pool, late};
 use super::store::{Lasting, Outcome, Row, Store, Transaction, Unavailable, Value, Work, new_owner};
 use super::tls::Tls;
 
@@ -284,7 +284,7 @@ impl Connect for Dialer {
             match config.connect(tls.clone()).await {
                 Ok((client, connection)) => Ok((client, tokio::spawn(run(connection)))),
                 // On this very machine nobody listens in, and few have a certificate for it.
-                Err(error) if !self.must && is_tls(&error) => {
+                Err(error) if !self.must && Failure::of(&error) == Failure::Tls => {
                     config.ssl_mode(SslMode::Disable);
                     plain(&config).await
                 }
@@ -417,68 +417,5 @@ impl Open<'_> {
         let rows = self.query(sql, values).await?;
         let nothing = || Unavailable("the database gave no answer".to_owned());
         rows.first().and_then(|row| row.first()?.int()).ok_or_else(nothing)
-    }
-}
-
-fn late() -> Unavailable {
-    Unavailable("the database did not answer in time".to_owned())
-}
-
-fn explain_pool(error: &PoolError) -> Unavailable {
-    match error {
-        PoolError::Backend(error) => explain(error),
-        _ => late(),
-    }
-}
-
-fn is_tls(error: &Error) -> bool {
-    // Its kind is told by no method.
-    error.to_string().starts_with("error performing TLS handshake")
-}
-
-/// Puts a failure into words of our own: the server's may hold anything.
-fn explain(error: &Error) -> Unavailable {
-    use std::error::Error as _;
-    let untrusted = || {
-        let mut cause = error.source();
-        while let Some(one) = cause {
-            let inner = one.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-            let inner = inner.and_then(|error| error.downcast_ref::<rustls::Error>());
-            if matches!(inner.or(one.downcast_ref()), Some(rustls::Error::InvalidCertificate(_))) {
-                return true;
-            }
-            cause = one.source();
-        }
-        false
-    };
-    let why = match error.code() {
-        Some(code) => said(code),
-        None if is_tls(error) && untrusted() => {
-            "the certificate of the database does not hold; --ca-file trusts a further one"
-        }
-        None if is_tls(error) => "no secure connection to the database can be made",
-        None if error.to_string().starts_with("invalid configuration") => {
-            "the database wants a password, and there is none"
-        }
-        None if error.to_string().starts_with("authentication error") => "the database refused the login",
-        None => "the database cannot be reached",
-    };
-    tracing::debug!(%error, code = error.code().map(SqlState::code), "the journal");
-    Unavailable(why.to_owned())
-}
-
-fn said(code: &SqlState) -> &'static str {
-    match code.code() {
-        "28000" | "28P01" => "the database refused the login",
-        "3D000" => "there is no such database",
-        "42501" => "this user of the database may not do what the journal needs",
-        "25006" | "0A000" => "the database cannot be written",
-        "53100" => "the disk of the database is full",
-        "53300" => "the database has no connection left",
-        "55P03" => "another program holds it",
-        "57014" | "25P03" => "the database did not answer in time",
-        "57P01" | "57P02" | "57P03" => "the database is being stopped or started",
-        "42P07" | "42710" => "the database has tables of another program; give the journal a database of its own",
-        _ => "the database reported a fault",
     }
 }

@@ -158,7 +158,7 @@ fn every_setting_has_a_variable_named_after_its_flag() {
     let flags: Vec<&str> = help
         .lines()
         .filter_map(|line| line.trim_start().strip_prefix("--"))
-        .map(|rest| rest.split([' ', ',']).next().unwrap_or_default())
+        .map(|rest| rest.split([' ', ',', '[']).next().unwrap_or_default())
         .collect();
     let own = ["help", "version"];
     for flag in flags.iter().filter(|flag| !own.contains(flag)) {

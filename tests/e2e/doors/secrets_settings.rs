@@ -343,3 +343,20 @@ fn the_manual_names_no_page_that_cannot_be_made() {
     }
     assert!(dir.join("truedy-mcp-carriers-add.1").is_file());
 }
+
+#[test]
+fn a_place_of_the_live_account_beside_the_sandbox_is_refused_by_flag_and_left_by_variable() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x");
+    for (flag, variable, value) in [
+        ("--base-url", "TRUEDY_BASE_URL", "https://api.example.com/v1"),
+        ("--api-key-file", "TRUEDY_API_KEY_FILE", file.to_str().unwrap()),
+        ("--upstream-proxy", "TRUEDY_MCP_UPSTREAM_PROXY", "http://127.0.0.1:9"),
+        ("--ca-file", "TRUEDY_MCP_CA_FILE", file.to_str().unwrap()),
+        ("--journal", "TRUEDY_MCP_JOURNAL", "postgres://u@127.0.0.1:1/d"),
+    ] {
+        let call = ["call", "list_numbers", "--sandbox", "--ephemeral"];
+        refused(&[&call[..], &[flag, value]].concat(), &[], &[flag, "would do nothing"]);
+        fine(&call, &[(variable, value)]);
+    }
+}
