@@ -81,7 +81,7 @@ pub struct HttpArgs {
     #[arg(long, value_name = "on|off", env = "TRUEDY_MCP_LEGACY_SSE", num_args = 0..=1, default_missing_value = "on", value_parser = on_or_off)]
     pub legacy_sse: Option<bool>,
 
-    /// The path in front of /mcp, /sse and /enter where clients reach this server, for example `/truedy` where a proxy serves https://example.com/truedy/mcp. The proxy may take it off or leave it.
+    /// The path in front of /mcp, /sse and /enter where clients reach this server, for example `/truedy` where a proxy serves `https://example.com/truedy/mcp`. The proxy may take it off or leave it.
     #[arg(long, value_name = "PATH", env = "TRUEDY_MCP_PUBLIC_PATH")]
     pub public_path: Option<PublicPath>,
 
