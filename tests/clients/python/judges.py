@@ -25,7 +25,7 @@ NODE = sys.argv[3]
 RUNS = sys.argv[4] if len(sys.argv) > 4 else "10"  # of the fuzzer, each tool
 BIN = Path(sys.executable).parent
 SANDBOX = ["--sandbox", "--ephemeral", "--fault", "rate_limit=0", "--upstream-rpm", "off"]
-PATIENCE = 600  # seconds for one judge
+PATIENCE = 1800  # seconds for one judge
 
 Finding = tuple[str, str]  # which judge, and what it finds
 
