@@ -1,6 +1,6 @@
 //! The layout of the store, in versions. Forward only: a file of a newer program is refused, never guessed at.
 
-use super::store::{Outcome, Transaction, Unavailable};
+use super::store::{NEWER, Outcome, Transaction, Unavailable};
 
 /// What makes each version out of the one before. A version that was released is never changed.
 pub(super) const VERSIONS: [&[&str]; 2] = [FIRST, SECOND];
@@ -97,9 +97,6 @@ const SECOND: &[&str] = &[
 
 /// The version that this program writes.
 pub(super) const NEWEST: usize = VERSIONS.len();
-
-/// How the reason begins where a newer program wrote the journal.
-pub(super) const NEWER: &str = "a newer version of this program wrote it";
 
 /// Brings the store to the newest version, or says why it cannot be used.
 pub(super) async fn migrate(transaction: &mut dyn Transaction) -> Outcome<()> {

@@ -5,6 +5,9 @@ use std::fmt;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
+/// How the reason begins where a newer program wrote the journal.
+pub(super) const NEWER: &str = "a newer version of this program wrote it";
+
 /// Why nothing could be read or written, in words for an operator. Nothing is sent without the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unavailable(pub String);
@@ -12,7 +15,7 @@ pub struct Unavailable(pub String);
 impl Unavailable {
     /// Whether a newer version of this program wrote the journal: nothing is wrong with its place.
     pub fn is_of_newer_program(&self) -> bool {
-        self.0.starts_with(super::layout::NEWER)
+        self.0.starts_with(NEWER)
     }
 }
 
