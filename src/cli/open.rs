@@ -1,13 +1,12 @@
 //! Joining the parts: settings become a service.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::complain;
 use crate::config::{ConfigError, Settings, TenantSettings, kept_keys};
 use crate::domain::{Caller, CarrierProfiles, Redactor, Refusal, Secret, ServerTime, Status};
-use crate::journal::{Journal, Place, stands_in};
+use crate::journal::{Journal, Place};
 use crate::mcp::{Bounds, Catalog, Crowd, KeyPages, Keys, Parts, Service, Tenant, Upstream};
 use crate::sandbox::{KEY, Sandbox};
 use crate::truedy::{Client, Rate, Setup};
@@ -103,25 +102,14 @@ fn open_journal(settings: &Settings, redactor: &Arc<Redactor>, account: String) 
     if let Some(warning) = settings.journal_warning(&place) {
         complain(warning);
     }
-    if let (Place::Directory(directory), false) = (&place, settings.sandbox) {
-        tell_if_new(directory);
-    }
     if let Place::Postgres(place) = &place {
         hold(place.password().and_then(|password| Secret::new(password).ok()).as_ref(), redactor);
     }
-    Ok(Journal::new(place, account))
-}
-
-/// A live journal that is new knows nothing of what was bought before. Whoever starts in a fresh container each time must
-/// hear it.
-fn tell_if_new(directory: &Path) {
-    if !stands_in(directory) {
-        let directory = directory.display();
-        tracing::warn!(
-            %directory,
-            "there is no journal of the live account here, and a new one is begun: caps and answers that were lost earlier are not in it; in a container, mount a volume there"
-        );
+    let journal = Journal::new(place, account);
+    if !settings.sandbox {
+        journal.tell_if_new();
     }
+    Ok(journal)
 }
 
 fn keys(settings: &Settings) -> Result<Keys, ConfigError> {

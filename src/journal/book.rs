@@ -157,6 +157,11 @@ impl Journal {
         self.watch.look(self.store.has_own_clock(), &self.server_time)
     }
 
+    /// Warns when a new one is begun: what was bought earlier is not in it.
+    pub fn tell_if_new(&self) {
+        self.store.tell_if_new();
+    }
+
     /// What it is kept in: `sqlite`, `postgres` or `memory`.
     pub fn kind(&self) -> &'static str {
         self.store.kind()

@@ -27,5 +27,5 @@ pub use book::{Awaited, Journal, Place};
 pub use operation::{
     Ending, Evidence, Intent, KnownBy, Operation, PREVIEWED, Query, Refused, Standing, State, Stop, moment,
 };
-pub use sqlite::{private_directory, stands_in};
+pub use sqlite::private_directory;
 pub use store::Unavailable;

@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,11 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How old the mark of a process must be before anybody else tidies it away.
 const LEFT: Duration = Duration::from_secs(60);
 
-/// Whether a journal stands in this directory.
-pub fn stands_in(directory: &Path) -> bool {
-    fs::symlink_metadata(directory.join(FILE)).is_ok()
-}
-
 /// Held while a connection is opened. To close any descriptor of a file lets go of all locks this process holds on it:
 /// one journal must not make the file and close it while another of the same process has it open already.
 static OPENING: Mutex<()> = Mutex::new(());
@@ -41,6 +37,8 @@ pub(super) struct Sqlite {
     place: Option<PathBuf>,
     owner: i64,
     clock: Arc<dyn Clock>,
+    /// Whether to warn, once, when the file is new.
+    tells: AtomicBool,
     kept: Arc<tokio::sync::Mutex<Kept>>,
 }
 
@@ -99,18 +97,22 @@ impl Drop for Life {
 impl Sqlite {
     /// In this directory, which is made when it is first needed.
     pub(super) fn in_directory(directory: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { place: Some(directory), owner: new_owner(), clock, kept: Arc::default() }
+        Self { place: Some(directory), owner: new_owner(), clock, tells: AtomicBool::default(), kept: Arc::default() }
     }
 
     /// Gone with the process.
     pub(super) fn in_memory(clock: Arc<dyn Clock>) -> Self {
-        Self { place: None, owner: new_owner(), clock, kept: Arc::default() }
+        Self { place: None, owner: new_owner(), clock, tells: AtomicBool::default(), kept: Arc::default() }
     }
 }
 
 impl Store for Sqlite {
     fn kind(&self) -> &'static str {
         if self.place.is_some() { "sqlite" } else { "memory" }
+    }
+
+    fn tell_if_new(&self) {
+        self.tells.store(true, Ordering::Relaxed);
     }
 
     fn has_own_clock(&self) -> bool {
@@ -129,7 +131,9 @@ impl Store for Sqlite {
             let Ok(mut kept) = tokio::time::timeout(PATIENCE, kept.lock_owned()).await else {
                 return Err(Unavailable("others are waiting for it already".to_owned()));
             };
+            let tells = self.tells.swap(false, Ordering::Relaxed);
             let blocking = tokio::task::spawn_blocking(move || {
+                place.as_deref().filter(|_| tells).inspect(|directory| warn_if_new(directory));
                 transact(&mut kept, place.as_deref(), owner, &*clock, (work, lasting))
             });
             let outcome = blocking.await.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())));
@@ -295,6 +299,18 @@ impl Transaction for Open<'_> {
 
     fn lives(&mut self, owner: i64) -> BoxFuture<'_, Outcome<bool>> {
         ready(Ok(self.place.is_some_and(|place| lives(place, owner)))).boxed()
+    }
+}
+
+/// A live journal that is new knows nothing of what was bought before. Whoever starts in a fresh container each time must
+/// hear it.
+fn warn_if_new(directory: &Path) {
+    if fs::symlink_metadata(directory.join(FILE)).is_err() {
+        let directory = directory.display();
+        tracing::warn!(
+            %directory,
+            "there is no journal of the live account here, and a new one is begun: caps and answers that were lost earlier are not in it; in a container, mount a volume there"
+        );
     }
 }
 

@@ -123,6 +123,9 @@ pub(super) trait Store: Send + Sync {
     /// What it is, in a word for people.
     fn kind(&self) -> &'static str;
 
+    /// Warns when it is begun anew, where that is easily done by mistake.
+    fn tell_if_new(&self) {}
+
     /// Whether it has a clock of its own, by which all who share it go.
     fn has_own_clock(&self) -> bool;
 
