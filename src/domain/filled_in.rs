@@ -114,7 +114,7 @@ fn is_example(text: &str) -> bool {
             };
             !rest.is_empty()
                 && rest.iter().any(|word| SECRET_NAMES.contains(word) || *word == "here")
-                && rest.iter().all(|word| is_of_example(&word))
+                && rest.iter().all(is_of_example)
         }
         ["changeme" | "change", ..] => lower.replace(' ', "") == "changeme",
         ["replace" | "insert" | "enter" | "paste", rest @ ..] => {
