@@ -20,6 +20,7 @@ mod offered;
 mod outcome;
 mod own_carrier;
 mod paging;
+mod price_search;
 mod prices;
 mod protected;
 mod purchase_number;

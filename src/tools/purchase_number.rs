@@ -17,6 +17,7 @@ use super::names;
 use super::offered::impossible_number;
 use super::outcome::{Documented, Found, documented_purchase, not_configured, said};
 use super::own_carrier;
+use super::price_search::failed_search;
 use super::prices::{Account, Price, prices_in};
 use super::search_numbers::search;
 use super::tool::{Budget, Change, Desk, Effect, Step, Tool};
@@ -25,7 +26,7 @@ use crate::domain::{
     Status, text_at,
 };
 use crate::guard::{Claims, Form, Level, Question, Scope, Stakes};
-use crate::truedy::{Error, Nature, NotSent, Reply, Request};
+use crate::truedy::{Error, Nature, Reply, Request};
 
 /// What stands in the place of a price that is not known.
 const UNKNOWN: &str = "unknown";
@@ -299,41 +300,16 @@ impl PurchaseNumber {
 
     /// What the caller reads where nothing was bought for want of a word: the price, and the call that buys.
     fn preview(&self, desk: &Desk, price: &Price, budget: &Budget, unsearched: Option<&Error>) -> Refusal {
-        let number = self.phone_number.as_str();
         let monthly = price.monthly_money();
         let left = desk.policy.caps.purchases.most().map(|most| most.saturating_sub(desk.used));
-        let mut summary = format!(
-            "Nothing was bought; this is a preview. {number} costs {}, billed every month until it is released.",
-            price.words()
-        );
-        let search = unsearched.map(failed_search);
-        if let Some((why, _)) = &search {
-            summary.push_str(&format!(" {why}"));
-        }
-        if monthly.is_none() {
-            summary.push_str(" Nothing limits what it may cost.");
-        }
-        if let Some(left) = left {
-            summary.push_str(&format!(" Purchases left in 24 hours: {left}."));
-        }
         let spend_left = budget.left().map(|left| left.to_string());
-        if let Some(left) = &spend_left {
-            summary.push_str(&format!(" Left to spend in 24 hours: {left}."));
-        }
-        let token =
-            if desk.policy.level >= Level::Token { " and this confirmation_token, within five minutes" } else { "" };
-        let same = if self.api_key.is_some() { ", the same api_key" } else { "" };
-        let limit = monthly.as_ref().map(|most| format!(", max_monthly_cost: \"{most}\"")).unwrap_or_default();
-        summary.push_str(&format!(
-            " If the user agrees, call {} again with confirm: true{same}{limit}{token}.",
-            Self::NAME
-        ));
-        let mut preview = Refusal::new(Status::ConfirmationRequired, summary).with("number", number);
-        if monthly.is_some() {
-            preview = preview.with("price", price.words());
-        } else {
-            preview = preview.with("price", UNKNOWN);
-        }
+        let search = unsearched.map(failed_search);
+        let told = search.as_ref().map(|(why, _)| why.as_str());
+        let summary = self.preview_in_words(price, told, (left, spend_left.as_deref()), desk.policy.level);
+        let known = if monthly.is_some() { price.words() } else { UNKNOWN.to_owned() };
+        let mut preview = Refusal::new(Status::ConfirmationRequired, summary)
+            .with("number", self.phone_number.as_str())
+            .with("price", known);
         for (field, value) in [
             ("monthly", price.monthly().filter(|_| monthly.is_some())),
             ("setup", price.upfront()),
@@ -352,6 +328,37 @@ impl PurchaseNumber {
         }
         // A key is not repeated, and without it the call would buy from another account.
         if self.api_key.is_some() { preview } else { preview.with("next", self.call(monthly.as_ref(), true)) }
+    }
+
+    /// The preview as a text. `left`: how many purchases, and how much money, are left in 24 hours, where that is limited.
+    fn preview_in_words(
+        &self,
+        price: &Price,
+        unsearched: Option<&str>,
+        left: (Option<u32>, Option<&str>),
+        level: Level,
+    ) -> String {
+        let (number, monthly) = (self.phone_number.as_str(), price.monthly_money());
+        let mut summary = format!(
+            "Nothing was bought; this is a preview. {number} costs {}, billed every month until it is released.",
+            price.words()
+        );
+        if let Some(why) = unsearched {
+            summary.push_str(&format!(" {why}"));
+        }
+        if monthly.is_none() {
+            summary.push_str(" Nothing limits what it may cost.");
+        }
+        if let Some(left) = left.0 {
+            summary.push_str(&format!(" Purchases left in 24 hours: {left}."));
+        }
+        if let Some(left) = left.1 {
+            summary.push_str(&format!(" Left to spend in 24 hours: {left}."));
+        }
+        let token = if level >= Level::Token { " and this confirmation_token, within five minutes" } else { "" };
+        let same = if self.api_key.is_some() { ", the same api_key" } else { "" };
+        let limit = monthly.as_ref().map(|most| format!(", max_monthly_cost: \"{most}\"")).unwrap_or_default();
+        summary + &format!(" If the user agrees, call {} again with confirm: true{same}{limit}{token}.", Self::NAME)
     }
 
     /// The call that comes next: one that buys what a preview shows, and nothing dearer, or one that previews.
@@ -428,35 +435,6 @@ fn bought(row: &OwnedNumber) -> Purchased {
         number_status: Some(row.status.clone()),
         ..Purchased::default()
     }
-}
-
-/// Why a search did not tell the price: as a sentence, and as a field with Truedy's own words.
-fn failed_search(error: &Error) -> (String, Value) {
-    let unconfigured = error.saying().is_some_and(|saying| saying.mentions(&["not configured"]));
-    let status = match error {
-        _ if unconfigured => Status::ProviderNotConfigured,
-        Error::Refused(saying) => match saying.status {
-            401 => Status::AuthFailed,
-            402 => Status::PaymentRequired,
-            403 => Status::Forbidden,
-            _ => Status::UpstreamRejected,
-        },
-        Error::Limited(..) | Error::NotSent(NotSent::Queue(_)) => Status::RateLimited,
-        Error::Unreadable(..) => Status::BadUpstreamResponse,
-        Error::NotSent(_) | Error::NoVerdict(..) => Status::UpstreamUnavailable,
-    };
-    let why = if unconfigured {
-        "No telephony provider is configured for this organisation at Truedy (provider_not_configured), so the price could not be searched, and the purchase will probably be refused for the same reason.".to_owned()
-    } else {
-        format!("The price could not be searched ({}).", status.as_str())
-    };
-    let mut told = json!({ "status": status });
-    if let (Some(message), Some(fields)) =
-        (error.saying().and_then(|saying| saying.message.as_ref()), told.as_object_mut())
-    {
-        fields.insert("truedy_says".to_owned(), json!(message));
-    }
-    (why, told)
 }
 
 fn requirements_open(data: &Value) -> bool {

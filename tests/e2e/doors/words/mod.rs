@@ -2,5 +2,6 @@
 
 mod arguments;
 mod money;
+mod operations;
 mod releases;
 mod searches;
