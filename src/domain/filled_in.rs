@@ -25,7 +25,7 @@ pub fn check_filled_in(text: &str) -> Result<(), String> {
     }
     if let Some(form) = placeholder(text) {
         return Err(format!(
-            "{form} stands in the place of the value: nobody filled it in, or the client that started this program did not expand it; give the value itself"
+            "{form} stands in the place of the value: nobody filled it in, or the client did not expand it; give the value itself"
         ));
     }
     Ok(())

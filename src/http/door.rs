@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 
 use super::oauth::{Denied, OAuth};
 use super::tokens::Tokens;
+use crate::domain::check_filled_in;
 use crate::guard::{Rights, Scope};
 use crate::mcp::wire::{Body, busy, refusal, with};
 use crate::mcp::{Catalog, Principal, Tenant};
@@ -225,6 +226,8 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Outside> {
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
         return Err(Outside::Nothing);
     }
+    // A client that did not expand its configuration, or a token that was copied with what stood around it.
+    check_filled_in(token).map_err(Outside::Wrong)?;
     if token.starts_with("truedy_") {
         let why = "it is a Truedy API key, which belongs in the server's own settings and never in a client's; make a token with `truedy-mcp token new`";
         return Err(Outside::Wrong(why.to_owned()));

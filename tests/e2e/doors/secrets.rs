@@ -13,7 +13,7 @@ use clap::{Arg, CommandFactory};
 use truedy_mcp::cli::Cli;
 
 use crate::served::Served;
-use crate::wire::{KEY, Ran, at_once, nobody, program, run};
+use crate::wire::{KEY, Ran, at_once, home, nobody, program, run};
 
 /// What stands by mistake where it does not belong: keys of several kinds and passwords.
 const CANARIES: [&str; 7] = [
@@ -55,6 +55,10 @@ fn ending_server(taken: &TcpListener) -> Vec<String> {
 fn loud(arguments: &[String], truedy: &str) -> Command {
     let mut command = program();
     command.args(arguments).env("RUST_LOG", "trace").env("TRUEDY_API_KEY", KEY).env("TRUEDY_BASE_URL", truedy);
+    // What is given as a directory may be made where this starts, and then it is the name of one for whoever starts there.
+    let own = home();
+    fs::create_dir_all(&own).unwrap();
+    command.current_dir(own);
     command
 }
 

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::served::{Served, message, request};
 use crate::upstream::{IMPORT, LIST, Play, Upstream};
 use crate::wire::{Era, KEY, Ran, Wire, home, nobody, program, run, server};
 
@@ -358,5 +360,28 @@ fn a_place_of_the_live_account_beside_the_sandbox_is_refused_by_flag_and_left_by
         let call = ["call", "list_numbers", "--sandbox", "--ephemeral"];
         refused(&[&call[..], &[flag, value]].concat(), &[], &[flag, "would do nothing"]);
         fine(&call, &[(variable, value)]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bearer_token_that_a_client_did_not_expand_is_named() {
+    let served = Served::start(&["--sandbox", "--ephemeral"], &[]).await;
+    for (token, named) in [
+        ("${TRUEDY_MCP_TOKEN}", "${...}"),
+        ("${input:truedy-token}", "${...}"),
+        ("your token", "YOUR_"),
+        ("\"tmcp_hunter2\"", "quotes"),
+        ("Bearer tmcp_hunter2", "bearer"),
+        ("TRUEDY_MCP_TOKEN=tmcp_hunter2", "NAME="),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(served.address()).await.unwrap();
+        let bearer = format!("Bearer {token}");
+        let body = message("tools/list", json!({})).to_string();
+        let asked = request(&served.host(), "POST", "/mcp", &[("authorization", &bearer)], &body);
+        stream.write_all(asked.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains(named), "{token}: {answer}");
+        assert!(!answer.contains("hunter2"), "{token}: {answer}");
     }
 }
