@@ -110,8 +110,7 @@ fn unfilled(command: &Command) -> Option<String> {
         let variable = arg.get_env()?;
         let value = std::env::var(variable).ok()?;
         let form = placeholder(&value).filter(|_| value.contains(['$', '%', '<', '{']))?;
-        let is_path = arg.get_value_parser().type_id() == std::any::TypeId::of::<std::path::PathBuf>();
-        (!is_path).then(|| {
+        (!is_path(arg)).then(|| {
             format!(
                 "{} (--{}) cannot be used: {form} stands in it, which the client that started this program did not fill in; give the value itself, or leave the variable out.",
                 variable.to_string_lossy(),
@@ -150,27 +149,48 @@ fn set_by_variables(command: &Command, matches: &ArgMatches) -> Vec<(String, Str
 /// Refuses a key where no key belongs, and a password in a URL where every process can read it or nobody uses it.
 fn misplaced(command: &Command, matches: &ArgMatches) -> Option<String> {
     arguments(command).into_iter().find_map(|arg| {
-        let (flag, variable) = (arg.get_long()?, arg.get_env()?.to_str()?);
-        let id = arg.get_id().as_str();
+        let (flag, id) = (arg.get_long()?, arg.get_id().as_str());
+        let variable = arg.get_env().and_then(OsStr::to_str);
+        if variable.is_none() && !is_path(arg) {
+            return None;
+        }
         let by_flag = is_by_flag(matches, id);
         let known = all_matches(matches).into_iter().filter(|one| one.try_contains_id(id).is_ok());
         let values: Vec<&OsStr> = known.flat_map(|one| one.get_raw(id).into_iter().flatten()).collect();
         let texts: Vec<_> = values.iter().map(|value| value.to_string_lossy()).collect();
         let takes_password = matches!(id, "upstream_proxy" | "journal");
+        let variable = variable.unwrap_or_default();
         if !takes_password && texts.iter().any(|text| is_certain_key(text)) {
-            let place = format!("what looks like a key stands in it, and no key belongs there; what belongs there is {}", arg.get_value_names().map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")).unwrap_or_default());
-            return Some(if by_flag { KEY_IN_ARGUMENTS.to_owned() } else { format!("{variable} (--{flag}) cannot be used: {place}.") });
+            return Some(if by_flag { KEY_IN_ARGUMENTS.to_owned() } else { key_in_variable(arg, variable) });
         }
         if id == "journal" || !texts.iter().any(|text| has_login(text)) {
             return None;
         }
         if by_flag && takes_password {
-            return Some(format!("--{flag} must not hold a user name or password, which every process could read: put the URL into {variable}."));
+            return Some(format!(
+                "--{flag} must not hold a user name or password, which every process could read: put the URL into {variable}."
+            ));
         }
         (!takes_password).then(|| {
-            format!("--{flag} ({variable}) must not hold a user name or password; expected a URL without, for example https://host.example.com/path.")
+            format!(
+                "--{flag} ({variable}) must not hold a user name or password; expected a URL without, for example https://host.example.com/path."
+            )
         })
     })
+}
+
+fn is_path(arg: &Arg) -> bool {
+    arg.get_value_parser().type_id() == std::any::TypeId::of::<std::path::PathBuf>()
+}
+
+fn key_in_variable(arg: &Arg, variable: &str) -> String {
+    let names = arg.get_value_names().unwrap_or_default();
+    let expected: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    format!(
+        "{variable} (--{}) cannot be used: what looks like a key stands in it, and no key belongs there; what belongs there is {}.",
+        arg.get_long().unwrap_or_default(),
+        expected.join(" ")
+    )
 }
 
 /// Whether a text is a URL with a user or a password in it.

@@ -54,11 +54,15 @@ fn ending_server(taken: &TcpListener) -> Vec<String> {
 /// The program, loud, with a key and with a Truedy that nobody answers for.
 fn loud(arguments: &[String], truedy: &str) -> Command {
     let mut command = program();
-    command.args(arguments).env("RUST_LOG", "trace").env("TRUEDY_API_KEY", KEY).env("TRUEDY_BASE_URL", truedy);
-    // What is given as a directory may be made where this starts, and then it is the name of one for whoever starts there.
-    let own = home();
-    fs::create_dir_all(&own).unwrap();
-    command.current_dir(own);
+    // Some commands make files: what one was given by mistake, the next must not find there.
+    let folder = home();
+    fs::create_dir_all(&folder).unwrap();
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env("RUST_LOG", "trace")
+        .env("TRUEDY_API_KEY", KEY)
+        .env("TRUEDY_BASE_URL", truedy);
     command
 }
 
