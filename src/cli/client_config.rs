@@ -27,12 +27,36 @@ enum ConfigCommand {
         #[arg(long)]
         http: bool,
         /// Where that server is. An address that ends in /sse is for clients that know nothing newer than the transport of 2024-11-05.
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/mcp", requires = "http")]
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/mcp", value_parser = server_url, requires = "http")]
         url: Url,
     },
 }
 
+/// The URL of a server; one without a path is that of its endpoint.
+fn server_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let mut url = url.ok_or("a URL that begins with https:// or http://, for example http://127.0.0.1:8080/mcp")?;
+    if url.path() == "/" {
+        url.set_path("/mcp");
+    }
+    Ok(url)
+}
+
+/// The flags of this command line that are not in what is printed, since the entry starts the server without them.
+fn left_out(words: impl Iterator<Item = String>) -> Vec<String> {
+    const CARRIED: [&str; 4] = ["--config", "--sandbox", "--http", "--url"];
+    let flags = words.filter_map(|word| Some(word.split('=').next()?.to_owned()));
+    flags.filter(|flag| flag.len() > 2 && flag.starts_with("--") && !CARRIED.contains(&flag.as_str())).collect()
+}
+
 pub(super) fn run(settings: &Settings, arguments: &ConfigArgs) -> Exit {
+    let left = left_out(std::env::args().skip(1));
+    if !left.is_empty() {
+        let left = left.join(", ");
+        complain(&format!(
+            "not in this entry: {left}; add it to the server's arguments, or the server starts without it"
+        ));
+    }
     let ConfigCommand::Print { client, http, url } = &arguments.command;
     let text = if *http {
         http_snippet(*client, url.as_str())
@@ -231,6 +255,23 @@ mod tests {
             if json.starts_with('{') {
                 serde_json::from_str::<serde_json::Value>(&json).expect("valid JSON");
             }
+        }
+    }
+
+    #[test]
+    fn what_an_entry_leaves_out_is_named() {
+        let words =
+            ["config", "print", "codex", "--gate=human", "--read-only", "--sandbox", "--config", "/x", "--url=y"];
+        assert_eq!(left_out(words.into_iter().map(str::to_owned)), ["--gate", "--read-only"]);
+    }
+
+    #[test]
+    fn the_url_of_a_server_is_whole() {
+        let read = |text: &str| server_url(text).map(|url| url.to_string());
+        assert_eq!(read("http://127.0.0.1:8080").as_deref(), Ok("http://127.0.0.1:8080/mcp"));
+        assert_eq!(read("https://mcp.example.com/a/sse").as_deref(), Ok("https://mcp.example.com/a/sse"));
+        for text in ["localhost:8080", "mcp.example.com:443/mcp", "mcp.example.com/mcp", "unix:/x", ""] {
+            assert!(read(text).is_err_and(|why| why.contains("for example http://127.0.0.1:8080/mcp")), "{text}");
         }
     }
 

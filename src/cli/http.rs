@@ -82,7 +82,7 @@ pub struct HttpArgs {
     pub legacy_sse: Option<bool>,
 
     /// The path in front of /mcp, /sse and /enter where clients reach this server, for example `/truedy` where a proxy serves `https://example.com/truedy/mcp`. The proxy may take it off or leave it.
-    #[arg(long, value_name = "PATH", env = "TRUEDY_MCP_PUBLIC_PATH")]
+    #[arg(long, value_name = "PREFIX", env = "TRUEDY_MCP_PUBLIC_PATH")]
     pub public_path: Option<PublicPath>,
 
     /// Seconds a connection of a known caller stays open without a request; choose more than the proxy in front keeps its own. Anybody else's is closed after 10.

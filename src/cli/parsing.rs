@@ -294,17 +294,23 @@ fn explained(error: &clap::Error, command: &Command) -> Option<String> {
         ErrorKind::UnknownArgument => unknown_argument(&argument, first(ContextKind::SuggestedArg), command),
         ErrorKind::InvalidSubcommand => {
             let given = first(ContextKind::InvalidSubcommand).unwrap_or_default();
-            let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+            let names: Vec<&str> = deepest(command).get_subcommands().map(Command::get_name).collect();
             let meant = first(ContextKind::SuggestedSubcommand)
                 .or_else(|| texts(ContextKind::SuggestedSubcommand).into_iter().next());
             let meant = meant.or_else(|| did_you_mean(&given, names.iter().copied()).map(str::to_owned));
-            let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
-            format!("there is no such command{meant} There are: {}", names.join(", "))
+            let meant = meant.map_or(".".to_owned(), |meant| format!("; did you mean {meant}?"));
+            format!("there is no such command{meant} There are: {}.", names.join(", "))
         }
         ErrorKind::InvalidUtf8 => "an argument is not UTF-8".to_owned(),
         _ => return None,
     };
     Some(format!("error: {what}\n\nFor more information, try '--help'.\n"))
+}
+
+/// The command that the words of the command line lead to.
+fn deepest(command: &Command) -> &Command {
+    let words = std::env::args().skip(1);
+    words.fold(command, |at, word| at.find_subcommand(word).unwrap_or(at))
 }
 
 /// The flag and its variable, if that was what set it.
@@ -330,6 +336,10 @@ fn unknown_argument(argument: &str, suggested: Option<String>, command: &Command
     }
     if let Some((_, here)) = ELSEWHERE.iter().find(|(flag, _)| *flag == argument) {
         return format!("unexpected argument '{argument}': here it is {here}");
+    }
+    let own = |command: &Command| arguments(command).iter().any(|arg| arg.get_long() == argument.strip_prefix("--"));
+    if let Some(other) = command.get_subcommands().find(|command| own(command)) {
+        return format!("unexpected argument '{argument}': it belongs to the command {}", other.get_name());
     }
     let flags: Vec<String> =
         arguments(command).iter().filter_map(|arg| arg.get_long()).map(|flag| format!("--{flag}")).collect();

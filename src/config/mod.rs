@@ -266,7 +266,7 @@ pub enum InlineSecrets {
 /// What a purchase and a release need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Gate {
-    /// A release: `confirm: true`. A purchase: nothing.
+    /// `confirm: true`. A purchase needs it only where the user cannot be asked.
     Flag,
     /// `confirm: true` and the token of a preview.
     Token,

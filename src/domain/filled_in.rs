@@ -23,12 +23,36 @@ pub fn check_filled_in(text: &str) -> Result<(), String> {
     if begins(text, "export ") || assigned_name(text) {
         return wrong("it begins with NAME=, as in a list of variables");
     }
+    if let Some(form) = reference(text) {
+        return wrong(form);
+    }
     if let Some(form) = placeholder(text) {
         return Err(format!(
             "{form} stands in the place of the value: nobody filled it in, or the client did not expand it; give the value itself"
         ));
     }
     Ok(())
+}
+
+/// What stands for a value elsewhere: a reference to it, its masked form, or that there is none.
+fn reference(text: &str) -> Option<&'static str> {
+    const ELSEWHERE: [&str; 6] = ["env:", "file:", "op://", "process.env.", "vault:", "keyring:"];
+    if ELSEWHERE.iter().any(|start| begins(text, start)) {
+        return Some("it is a reference to the place of a value");
+    }
+    let is_name = text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    if is_name && text.split('_').any(|part| SECRET_NAMES.contains(&part.to_ascii_lowercase().as_str())) {
+        return Some("it is the name of a variable");
+    }
+    if text.contains("****")
+        || text.ends_with("...")
+        || text.ends_with('\u{2026}')
+        || text.eq_ignore_ascii_case("redacted")
+    {
+        return Some("it is masked or cut off");
+    }
+    let none = ["null", "undefined", "none", "nil"].iter().any(|word| text.eq_ignore_ascii_case(word));
+    none.then_some("it says that there is no value")
 }
 
 /// The form of the placeholder that a whole text is, without the text itself; `None` if it is none.
@@ -167,6 +191,17 @@ mod tests {
             ("REPLACE_ME", "YOUR_"),
             ("changeme", "YOUR_"),
             ("xxxxxxxx", "YOUR_"),
+            ("TELNYX_API_KEY", "name of a variable"),
+            ("TWILIO_AUTH_TOKEN", "name of a variable"),
+            ("env:TELNYX_API_KEY", "reference"),
+            ("file:/etc/telnyx.key", "reference"),
+            ("op://vault/item/field", "reference"),
+            ("process.env.TELNYX_API_KEY", "reference"),
+            ("KEY0****cdef", "masked"),
+            ("KEY...", "masked"),
+            ("REDACTED", "masked"),
+            ("null", "no value"),
+            ("undefined", "no value"),
         ] {
             let said = check_filled_in(text).expect_err(text);
             assert!(said.to_lowercase().contains(&named.to_lowercase()), "{text}: {said}");

@@ -68,7 +68,7 @@ pub(super) struct Evidence {
     pub(super) denied: bool,
     /// The list of agents is whole and each of them said what it holds.
     pub(super) lists_whole: bool,
-    /// Some agent in it did.
+    /// Some agent in it did, or it is cut short: it answered.
     pub(super) lists_heard: bool,
     /// An entry in it may be the number.
     pub(super) doubt: bool,
@@ -198,6 +198,10 @@ struct Way {
     heard: HashSet<String>,
     /// The list of agents is whole and each of them did.
     whole: bool,
+    /// There is a list of agents, and it is not whole.
+    cut_short: bool,
+    /// Some row names an agent whose own row in the list of agents denies it: neither source proves an absence.
+    contradicted: bool,
     unmatched: Unmatched,
     /// Numbers by their group, with the agents in whose lists they stand.
     held: HashMap<usize, Vec<String>>,
@@ -268,6 +272,7 @@ impl Assignments {
         let mut way = Way {
             rows_name: numbers.rows.iter().any(|row| matches!(row.slot(direction), Slot::Held(_))),
             whole: roster.0.as_ref().is_some_and(|agents| agents.complete),
+            cut_short: roster.0.as_ref().is_some_and(|agents| !agents.complete),
             ..Way::default()
         };
         for agent in roster.0.iter().flat_map(|agents| &agents.rows) {
@@ -291,6 +296,12 @@ impl Assignments {
                 }
             }
         }
+        way.contradicted = self.rows.iter().any(|(group, rows)| {
+            rows.iter().any(|row| match direction.of(row.each_ref()) {
+                Slot::Held(id) => way.heard.contains(id) && !way.held.get(group).is_some_and(|held| held.contains(id)),
+                _ => false,
+            })
+        });
         way
     }
 
@@ -330,14 +341,15 @@ impl Assignments {
         Evidence {
             rows_free: !words.is_empty() && words.iter().all(|word| **word == Slot::Free),
             // Where no row names anybody, the list may not carry the columns; where no agent lists a number, neither may theirs.
-            rows_prove: way.rows_name,
-            lists_prove: way.lists_name,
+            // Before a release both must hold together everywhere: else the agents themselves are asked.
+            rows_prove: way.rows_name && !(strict && way.contradicted),
+            lists_prove: way.lists_name && !(strict && way.contradicted),
             row_unread: strict && self.unreadable,
             denied: in_rows.iter().any(|id| way.heard.contains(id) && !in_lists.contains(id)),
             in_rows,
             in_lists,
             lists_whole: way.whole,
-            lists_heard: !way.heard.is_empty(),
+            lists_heard: !way.heard.is_empty() || way.cut_short,
             doubt: way.unmatched.may_be(self.whole, strict),
             asked: Vec::new(),
             asked_all: false,
@@ -405,6 +417,15 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_agents_that_is_cut_short_has_answered() {
+        let rows = vec![number(ID, NUMBER, &json!(null))];
+        let numbers = Listing { rows, complete: true, unreadable: false };
+        let cut = Roster::of(Some(Listing { rows: Vec::new(), complete: false, unreadable: false }));
+        let evidence = Assignments::new(&numbers, &cut).evidence(&numbers.rows[0], Direction::Inbound, true);
+        assert_eq!(evidence.usage(), Usage::Unknown { silent: false }, "{evidence:?}");
+    }
+
+    #[test]
     fn each_source_weighs_what_it_proves() {
         let free = |inbound: Value| vec![number(ID, NUMBER, &inbound), number("n2", "+14155550112", &json!(null))];
         let known = || vec![number(ID, NUMBER, &json!(null)), number("n2", "+14155550112", &json!("b"))];
@@ -433,6 +454,7 @@ mod tests {
             ("a list, row absent", free(json!([])), Some(vec![a(json!([ID]))]), held("a"), Usage::InUse),
             ("columns may be missing", free(json!(null)), Some(vec![a(json!(["n2"]))]), Slot::Free, unknown(false)),
             ("columns are there", known(), Some(vec![b(json!(["n2"]))]), Slot::Free, Usage::Free),
+            ("a list denies another row", known(), Some(vec![b(json!([]))]), Slot::Free, unknown(false)),
             ("an odd entry", known(), Some(vec![b(json!(["n2", "asg"]))]), Slot::Unknown, unknown(false)),
             ("an agent is silent", known(), Some(vec![a(json!(null))]), Slot::Free, unknown(false)),
             ("no list, columns are there", known(), None, Slot::Free, unknown(false)),

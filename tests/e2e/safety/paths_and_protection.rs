@@ -40,10 +40,13 @@ fn every_setting_that_is_a_path_refuses_what_the_client_did_not_expand() {
     for (command, argument) in &all {
         assert!(
             is_path(argument) || !named_so(argument),
-            "{command}: {argument} is a path that is read as something else"
+            "{command}: {} is a path that is read as something else",
+            argument.get_id()
         );
     }
     for (command, argument) in paths {
+        // An argument that stands alone cannot be written as its command writes it.
+        let name = argument.get_id().as_str();
         let read = |value: &str| {
             let alone = Arg::new("path").long("path").value_parser(argument.get_value_parser().clone());
             let read = Command::new("x").arg(alone).try_get_matches_from(["x", "--path", value]);
@@ -53,20 +56,20 @@ fn every_setting_that_is_a_path_refuses_what_the_client_did_not_expand() {
             ["%APPDATA%\\x", "${user_config.dir}", "/srv/${TENANT}/x", "$STATE/x", "~ana/x", "{HOME}/x", "<dir>/x"]
         {
             let said = read(wrong).expect_err(wrong).to_string();
-            assert!(said.contains("did not expand"), "{command} {argument}: {said}");
+            assert!(said.contains("did not expand"), "{command} {name}: {said}");
         }
         for wrong in ["\"~/x\"", "'~'/x", "file:///tmp/x", " /tmp/x"] {
             let said = read(wrong).expect_err(wrong).to_string();
-            assert!(said.contains("begins with"), "{command} {argument}: {said}");
+            assert!(said.contains("begins with"), "{command} {name}: {said}");
         }
         let home = std::env::home_dir().unwrap();
         for text in ["~/x", "$HOME/x", "${HOME}/x"] {
-            assert_eq!(read(text).unwrap(), home.join("x"), "{command} {argument}");
+            assert_eq!(read(text).unwrap(), home.join("x"), "{command} {name}");
         }
-        assert_eq!(read("/var/x").unwrap(), Path::new("/var/x"), "{command} {argument}");
+        assert_eq!(read("/var/x").unwrap(), Path::new("/var/x"), "{command} {name}");
         match (argument.get_long(), read("var/x")) {
             (Some("state-dir"), refused) => assert!(refused.unwrap_err().to_string().contains("it is relative")),
-            (_, path) => assert_eq!(path.unwrap(), Path::new("var/x"), "{command} {argument}"),
+            (_, path) => assert_eq!(path.unwrap(), Path::new("var/x"), "{command} {name}"),
         }
     }
 }
