@@ -23,13 +23,13 @@ pub fn check_filled_in(text: &str) -> Result<(), String> {
     if begins(text, "export ") || assigned_name(text) {
         return wrong("it begins with NAME=, as in a list of variables");
     }
-    if let Some(form) = reference(text) {
-        return wrong(form);
-    }
     if let Some(form) = placeholder(text) {
         return Err(format!(
             "{form} stands in the place of the value: nobody filled it in, or the client did not expand it; give the value itself"
         ));
+    }
+    if let Some(form) = reference(text) {
+        return wrong(form);
     }
     Ok(())
 }
