@@ -112,11 +112,14 @@ impl Streamable {
         method: Option<&str>,
         id: Option<Value>,
     ) -> Response<Body> {
-        request = as_meant(request).await;
-        self.accept(&mut request);
-        let (mut opening, mut place) = (None, None);
         // A handshake is of the older revisions whatever it calls itself: rmcp opens a session for each.
         let shakes_hands = method == Some("initialize");
+        // The newer revision has none: what is missing in one is not filled in, so that it is told so.
+        if !shakes_hands || has_sessions(request.headers()) {
+            request = as_meant(request).await;
+        }
+        self.accept(&mut request);
+        let (mut opening, mut place) = (None, None);
         if !shakes_hands && !has_sessions(request.headers()) {
             request.headers_mut().remove(SESSION_ID);
         } else if let Some(sessions) = &self.sessions {

@@ -36,7 +36,7 @@ arguments! {
         provider_type: Option<ProviderType>,
         /// Secret; prefer carrier. API key (telnyx, twilio).
         api_key: Option<Secret>,
-        /// Twilio account SID, 34 characters, "AC0123…".
+        /// Twilio account SID, 34 characters, "AC0123...".
         account_sid: Option<AccountSid>,
         /// Secret: Twilio auth token.
         auth_token: Option<Secret>,
