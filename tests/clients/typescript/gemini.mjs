@@ -128,7 +128,7 @@ async function unattended() {
   check("without leave it offers the model no tool of ours, and calls none", offered.length + called(without.exchanges).length === 0, without.results);
   const human = await asks("with every leave, where a person must be asked", script, ["--yolo"], { options: ["--gate", "human"] });
   const statuses = called(human.exchanges).map(({ answer }) => answer.result.structuredContent.status);
-  check("a purchase ends where a person would be asked", `${statuses}` === "ok,confirmation_required,human_unavailable", statuses);
+  check("a purchase ends where a person would be asked", `${statuses}` === "ok,human_unavailable,human_unavailable", statuses);
   check("and the model is told so", /Nothing was bought/.test(JSON.stringify(human.results[2])), human.results);
   check("Truedy saw no change", human.changes.length + without.changes.length === 0, human.changes);
 }

@@ -1,11 +1,12 @@
 // What the pages show when a read fails or a number is gone: their own scripts in Node, with just enough of a document.
 //
-//   node tests/clients/typescript/pages.mjs
+//   node pages.mjs PROGRAM SCRATCH VIEWS
 
 import { readFileSync } from "node:fs";
 import vm from "node:vm";
 
-const read = (name) => readFileSync(new URL(`../../../src/mcp/views/${name}`, import.meta.url), "utf8");
+const [, , VIEWS] = process.argv.slice(2);
+const read = (name) => readFileSync(`${VIEWS}/${name}`, "utf8");
 const client = read("client.js").replace("{{name}}", "page").replace("{{version}}", "1");
 
 /** A page, its elements by their ids, what it sent, and a way to tell it something as the host would. */
