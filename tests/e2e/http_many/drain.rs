@@ -170,3 +170,24 @@ async fn a_question_that_nobody_answers_is_taken_back_and_its_call_answered() {
     assert_eq!(served.wait().await, 0, "{}", served.stderr());
     assert!(upstream.account(|account| account.has("+14155550150")));
 }
+
+/// One that gives up is usual: the log of an operator must not call it an error.
+#[tokio::test]
+async fn clients_that_leave_before_their_answers_are_no_errors_in_the_log() {
+    let (upstream, mut files) = (Upstream::start(), Files::new());
+    upstream.always(LIST, slowly(1));
+    let ana = files.person("ana");
+    let mut served = files.serve(&upstream, &["--drain-seconds", "0"]).await;
+    let mut line = Line::open(&served, &ana).await;
+    let written = line.written_call("list_numbers", &json!({}));
+    line.send(written).await;
+    eventually("it is not asked for", async || upstream.count(LIST) == 1).await;
+    drop(line);
+    // This call ends after the one that nobody waits for.
+    let patient = served.call_with(&[("authorization", &bearer(&ana))], "list_numbers", json!({})).await;
+    assert_eq!(patient.status, 200);
+    served.signal(Signal::TERM);
+    assert_eq!(served.wait().await, 0, "{}", served.stderr());
+    let log = served.stderr();
+    assert!(!log.contains("\"ERROR\""), "{log}");
+}
