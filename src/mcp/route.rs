@@ -25,7 +25,7 @@ use crate::domain::{
 use crate::guard::{Ask, Claims, Policy, Rights};
 use crate::journal::{Journal, Operation, Query};
 use crate::tools::{Answer, Desk, Effect, Failure, Offered, Prices, Read, Tool, reconcile};
-use crate::truedy::{Call, Client, apart};
+use crate::truedy::{Call, Client, Error, NotSent, apart};
 
 /// Every call answers within 25 s; this leaves time to put the answer together.
 const TIME: Duration = Duration::from_millis(24_500);
@@ -485,7 +485,10 @@ pub(super) fn words(failure: Failure, effect: Effect, stage: Stage) -> Refusal {
     match failure {
         Failure::Refused(refusal) => refusal,
         Failure::Truedy(error) => {
-            tracing::warn!(%error, ?effect, "a call failed at Truedy");
+            // A client that left is no failure of Truedy.
+            if !matches!(error, Error::NotSent(NotSent::Cancelled)) {
+                tracing::warn!(%error, ?effect, "a call failed at Truedy");
+            }
             advice::on_failure(&error, effect, stage)
         }
     }
