@@ -12,7 +12,7 @@ use super::{Exit, complain, logging, open, print, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{Redactor, Status, did_you_mean};
 use crate::journal::State;
-use crate::mcp::{Asker, Catalog, Entry, KeyPages, Principal, Reply, Views};
+use crate::mcp::{Asker, Catalog, Entry, KeyPages, Principal, Reply, Views, arguments_of, given_twice};
 
 /// How long the end of a change is waited for after its answer.
 const WAITING: Duration = Duration::from_secs(20);
@@ -121,7 +121,7 @@ fn from_json(text: &str, entry: &Entry) -> Result<Map<String, Value>, ConfigErro
     };
     // Some editors and shells put a byte order mark in front.
     let given = given.strip_prefix('\u{feff}').unwrap_or(&given);
-    let object = serde_json::from_str::<Map<String, Value>>(given)
+    let object = arguments_of(given)
         .map_err(|_| ConfigError("--json takes one JSON object, for example '{\"limit\": 5}'.".to_owned()))?;
     if text != "-" {
         refuse_secrets(object.keys().map(String::as_str), entry)?;
@@ -130,7 +130,7 @@ fn from_json(text: &str, entry: &Entry) -> Result<Map<String, Value>, ConfigErro
 }
 
 fn from_pairs(pairs: &[String], entry: &Entry) -> Result<Map<String, Value>, ConfigError> {
-    let mut object = Map::new();
+    let (mut object, mut twice) = (Map::new(), None);
     for pair in pairs {
         let Some((name, text)) = pair.split_once('=') else {
             return Err(ConfigError("Arguments are name=value, for example area_code=415.".to_owned()));
@@ -149,10 +149,12 @@ fn from_pairs(pairs: &[String], entry: &Entry) -> Result<Map<String, Value>, Con
             (Some("array"), several) => several.split(',').map(str::trim).collect(),
             _ => Value::String(text.to_owned()),
         };
-        object.insert(name.to_owned(), value);
+        if object.insert(name.to_owned(), value).is_some() {
+            twice = Some(given_twice(name));
+        }
     }
     refuse_secrets(object.keys().map(String::as_str), entry)?;
-    Ok(object)
+    Ok(twice.unwrap_or(object))
 }
 
 /// Every process can read the arguments of another.

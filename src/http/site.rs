@@ -31,7 +31,7 @@ use super::negotiate::{cannot_be_asked, in_form, nobody};
 use super::public_path::PublicPath;
 use crate::guard::Scope;
 use crate::mcp::wire::{Body, INVALID_REQUEST, PARSE_ERROR, busy, empty, error, json_answer, keeping, refusal, with};
-use crate::mcp::{Accepts, CameIn, Catalog, LegacySse, Principal, Streamable};
+use crate::mcp::{Accepts, CameIn, Catalog, LegacySse, Principal, Streamable, said_once};
 
 const MCP: &str = "/mcp";
 const SSE: &str = "/sse";
@@ -347,7 +347,9 @@ impl Site {
             StatusCode::SERVICE_UNAVAILABLE => busy(unread.status, LATER, unread.why),
             status => refusal(status, unread.why),
         })?;
-        plain(read).map_err(|why| error(StatusCode::BAD_REQUEST, PARSE_ERROR, &format!("Parse error: {why}"), None))
+        let plain = plain(read)
+            .map_err(|why| error(StatusCode::BAD_REQUEST, PARSE_ERROR, &format!("Parse error: {why}"), None))?;
+        said_once(plain).map_err(|(why, id)| error(StatusCode::BAD_REQUEST, INVALID_REQUEST, &why, id))
     }
 
     /// Whether the caller's scopes reach for what the message asks. The body alone decides, never a header.

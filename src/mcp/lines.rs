@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
 use super::id_finder::IdFinder;
+use super::once::Twice;
 use super::repair::repair;
 
 /// The method under which an unreadable request goes on, to be answered.
@@ -20,9 +21,16 @@ const TOO_LONG: &str = "truedy-mcp/too-long";
 /// The same for one that is not of JSON-RPC 2.0, or has no method.
 const NO_REQUEST: &str = "truedy-mcp/no-request";
 
+/// The same for one that says a thing twice; what is said of it goes on with it.
+const TWICE: &str = "truedy-mcp/twice";
+
 /// What is said of a request that went on under one of these methods.
-pub(super) fn refusal(method: &str) -> Option<ErrorData> {
+pub(super) fn refusal(method: &str, params: Option<&Value>) -> Option<ErrorData> {
     Some(match method {
+        TWICE => {
+            let told = params.and_then(|params| params.get("told")?.as_str()).unwrap_or("Invalid Request");
+            ErrorData::invalid_request(told.to_owned(), None)
+        }
         UNREADABLE => ErrorData::parse_error(
             "Parse error: the request is not JSON that can be read (nesting above 128, a number out of range, or broken text)",
             None,
@@ -145,12 +153,12 @@ impl Oddities {
 /// What to read instead of a line that cannot be read as it is; `None` if it can.
 fn mended(line: &[u8]) -> Option<Vec<u8>> {
     if let Ok(message) = serde_json::from_slice::<Value>(line) {
-        return refitted(message);
+        return refitted(message, line);
     }
     let text = String::from_utf8_lossy(line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line));
     let whole = without_halves(&text);
     if let Ok(message) = serde_json::from_str::<Value>(&whole) {
-        return Some(refitted(message).unwrap_or_else(|| whole.into_bytes()));
+        return Some(refitted(message, whole.as_bytes()).unwrap_or_else(|| whole.into_bytes()));
     }
     // Only a request awaits an answer, and only with its id can one be given.
     let mut finder = IdFinder::default();
@@ -158,9 +166,15 @@ fn mended(line: &[u8]) -> Option<Vec<u8>> {
     Some(in_place(UNREADABLE, &finder.found()?))
 }
 
-/// What goes on instead of a message; `None` if it goes on as it is.
-fn refitted(mut message: Value) -> Option<Vec<u8>> {
-    let changed = repair(&mut message);
+/// What goes on instead of a message, which is read from this text; `None` if it goes on as it is.
+fn refitted(mut message: Value, text: &[u8]) -> Option<Vec<u8>> {
+    let mut changed = repair(&mut message);
+    if let Some(twice) = Twice::find(text) {
+        if !twice.mark(&mut message) {
+            return Some(refused(&message, &twice));
+        }
+        changed = true;
+    }
     match unfit(&message) {
         Some((why, id)) => Some(in_place(why, &id)),
         None => changed.then(|| message.to_string().into_bytes()),
@@ -178,6 +192,22 @@ pub fn readable(body: &[u8]) -> Option<Vec<u8>> {
         return serde_json::from_str::<Value>(&whole).is_ok().then(|| whole.into_bytes());
     }
     (bare.len() < body.len()).then(|| bare.to_vec())
+}
+
+/// What goes on instead of a message that says a thing twice. An answer of a client becomes the word that there is none.
+fn refused(message: &Value, twice: &Twice) -> Vec<u8> {
+    let id = message.get("id").filter(|id| id.is_i64() || id.is_string());
+    let answers = message.get("result").or_else(|| message.get("error")).is_some();
+    let told = twice.told();
+    let instead = match id {
+        Some(id) if answers && message.get("method").is_none() => {
+            json!({ "jsonrpc": "2.0", "id": id, "error": ErrorData::invalid_request(told, None) })
+        }
+        Some(id) => json!({ "jsonrpc": "2.0", "id": id, "method": TWICE, "params": { "told": told } }),
+        // A notification that nobody knows: whatever it was, it is not heard.
+        None => json!({ "jsonrpc": "2.0", "method": TWICE }),
+    };
+    instead.to_string().into_bytes()
 }
 
 /// What goes on in the place of a request, to be answered.
@@ -233,6 +263,7 @@ fn without_halves(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::once::GIVEN_TWICE;
     use super::*;
 
     #[test]
@@ -315,6 +346,30 @@ mod tests {
     }
 
     #[test]
+    fn what_says_a_thing_twice_goes_on_as_something_else() {
+        let told = "Invalid Request: a stands twice in one object; each name stands there once";
+        let error = json!({ "code": -32600, "message": told });
+        for (line, instead) in [
+            (
+                r#"{"jsonrpc":"2.0","id":7.0,"method":"tools/call","params":{"name":"x","arguments":{"a":1,"\u0061":"\ud800"}}}"#,
+                json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "x", "arguments": { GIVEN_TWICE: "a" } } }),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":"b","method":"tools/list","params":{"a":1,"a":1}}"#,
+                json!({ "jsonrpc": "2.0", "id": "b", "method": TWICE, "params": { "told": told } }),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":2,"result":{"a":1,"a":2}}"#,
+                json!({ "jsonrpc": "2.0", "id": 2, "error": error }),
+            ),
+            (r#"{"jsonrpc":"2.0","method":"x","params":{"a":1,"a":2}}"#, json!({ "jsonrpc": "2.0", "method": TWICE })),
+        ] {
+            let made = mended(line.as_bytes()).unwrap_or_else(|| panic!("{line}"));
+            assert_eq!(serde_json::from_slice::<Value>(&made).expect("JSON"), instead, "{line}");
+        }
+    }
+
+    #[test]
     fn a_request_of_no_shape_is_answered_with_its_id() {
         for (message, why) in [
             (json!({ "jsonrpc": "2.0", "id": 1, "method": "a" }), None),
@@ -327,7 +382,7 @@ mod tests {
             (json!({ "jsonrpc": "2.0", "id": 1, "method": "a", "params": { "_meta": 1 } }), Some(SHAPELESS)),
         ] {
             assert_eq!(unfit(&message).map(|(why, _)| why), why, "{message}");
-            assert!(why.is_none_or(|why| refusal(why).is_some()));
+            assert!(why.is_none_or(|why| refusal(why, None).is_some()));
         }
     }
 }

@@ -18,6 +18,7 @@ use super::apps::Views;
 use super::consent::{Asker, Consent};
 use super::crowd::{Crowd, Turn};
 use super::key_pages::KeyPages;
+use super::once::{self, GIVEN_TWICE};
 use super::seal::{Keys, Tokens};
 use crate::domain::{
     Caller, CarrierProfiles, Held, Problem, Redactor, Refusal, Secret, Status, looks_like_key, shown_name, without_keys,
@@ -454,6 +455,9 @@ impl Service {
                 format!("{} The arguments have too many fields or are nested too deeply.", advice::nothing(T::EFFECT));
             return Err(Refusal::new(Status::InvalidArgument, summary));
         }
+        if let Some(name) = arguments.get(GIVEN_TWICE) {
+            return Err(advice::on_problems(&[twice(name)], T::EFFECT));
+        }
         let misplaced = misplaced_keys(&arguments, &T::secrets());
         if !misplaced.is_empty() {
             return Err(advice::on_problems(&misplaced, T::EFFECT));
@@ -509,6 +513,18 @@ pub(super) fn refuse(refusal: Refusal) -> Reply {
         object.insert("code".to_owned(), json!(refusal.status));
     }
     Reply::Done(object, is_error)
+}
+
+/// A name that stood twice in the arguments: neither value is taken, since it is not known which was meant.
+fn twice(name: &Value) -> Problem {
+    Problem {
+        field: once::shown(name.as_str().unwrap_or_default()),
+        reason: "it is given twice, and it is not known which value was meant".to_owned(),
+        received: None,
+        expected: "each name once in one object".to_owned(),
+        example: "the call again, with this name once".to_owned(),
+        did_you_mean: None,
+    }
 }
 
 /// Keys where no keys belong: a model may put one anywhere. What is found is not repeated.

@@ -23,6 +23,7 @@ use super::catalog::{Catalog, Entry};
 use super::completions::Completions;
 use super::consent::{AskWay, Asker};
 use super::key_pages::CameIn;
+use super::once::arguments_of;
 use super::picker;
 use super::principal::Principal;
 use super::prompts;
@@ -468,7 +469,7 @@ pub(super) fn name_the_method(error: &mut ErrorData) {
 /// A call whose arguments came as a JSON text; `None` if they are no object either way.
 fn with_read_arguments(mut params: Value) -> Option<CallToolRequestParams> {
     let text = params.get("arguments")?.as_str()?;
-    let arguments: Map<String, Value> = serde_json::from_str(text).ok()?;
+    let arguments = arguments_of(text).ok()?;
     params.as_object_mut()?.insert("arguments".to_owned(), Value::Object(arguments));
     serde_json::from_value(params).ok()
 }

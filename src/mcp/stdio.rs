@@ -164,7 +164,7 @@ fn opens(meta: &RequestMetaObject) -> bool {
 fn unreadable(message: &RxJsonRpcMessage<RoleServer>) -> Option<(RequestId, ErrorData)> {
     let JsonRpcMessage::Request(request) = message else { return None };
     let ClientRequest::CustomRequest(custom) = &request.request else { return None };
-    Some((request.id.clone(), refusal(&custom.method)?))
+    Some((request.id.clone(), refusal(&custom.method, custom.params.as_ref())?))
 }
 
 /// A connection that opened with metadata on every request is held to it by rmcp; what a later handshake agreed on is

@@ -10,4 +10,5 @@ mod stdio;
 mod stdio_busy;
 mod stdio_http;
 mod stdio_memory;
+mod twice;
 mod words;
