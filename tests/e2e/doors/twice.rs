@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::served::Served;
 use crate::upstream::Upstream;
-use crate::wire::{Era, MODERN, Wire, run, server};
+use crate::wire::{Era, KEY, MODERN, Wire, program, run, server};
 
 const NUMBER: &str = "+14155550150";
 
@@ -111,7 +111,8 @@ async fn over_http_a_call_that_says_a_thing_twice_is_refused_with_its_name() {
 fn the_command_refuses_what_is_given_twice() {
     let upstream = Upstream::start();
     let called = |arguments: &[&str], input: &str| {
-        let mut command = server(&upstream.base_url());
+        let mut command = program();
+        command.env("TRUEDY_BASE_URL", upstream.base_url()).env("TRUEDY_API_KEY", KEY);
         command.args(["call", "purchase_number"]).args(arguments);
         let ran = run(command, input);
         assert_eq!(ran.code, Some(2), "{} {}", ran.stdout, ran.stderr);

@@ -174,3 +174,27 @@ async fn a_person_is_asked_over_it_and_nobody_else_can_answer() {
     }
     assert_eq!(upstream.count(RELEASE), 1);
 }
+
+#[tokio::test]
+async fn a_call_that_says_a_thing_twice_is_refused_with_its_name() {
+    let (upstream, mut files) = (Upstream::start(), Files::new());
+    let ana = files.person("ana");
+    let served = files.serve(&upstream, &["--legacy-sse"]).await;
+    let mut client = Client::connect(&served, &ana).await;
+    client.shake_hands(&served, "2024-11-05", json!({})).await;
+    let with = |arguments: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"purchase_number","arguments":{arguments}}}}}"#
+        )
+    };
+    let headers = bearer(&ana);
+    let headers = [("authorization", headers.as_str())];
+    let odd = with(r#"{"phone_number":"+14155550150","confirm":false,"\u0063onfirm":true}"#);
+    assert_eq!(served.send("POST", &client.target, &headers, &odd).await.status, 202);
+    let answer = client.events.message().await;
+    let object = &answer["result"]["structuredContent"];
+    assert_eq!((&object["status"], &object["problems"][0]["field"]), (&json!("invalid_argument"), &json!("confirm")));
+    let odd = served.send("POST", &client.target, &headers, &with(r#"{},"arguments":{}"#)).await;
+    assert_eq!((odd.status, &odd.json()["id"], &odd.json()["error"]["code"]), (400, &json!(7), &json!(-32600)));
+    assert_eq!(upstream.changes(), 0);
+}
