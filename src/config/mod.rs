@@ -25,7 +25,9 @@ use url::{Host, Url};
 
 use self::checks::{check_machine_roots, check_tools, is_pipe};
 use self::protection::check_protected;
-use crate::domain::{Argument, CountryCode, Money, NumberType, Secret, SipServer, check_filled_in, hex, shown_path};
+use crate::domain::{
+    Argument, CountryCode, Money, NumberType, Secret, SipServer, check_filled_in, hex, is_own_token, shown_path,
+};
 use crate::guard::{Ask, Cap, Caps, Level, Policy};
 use crate::journal::{Place, PostgresPlace};
 use crate::sandbox::{Faults, Options, Store};
@@ -241,7 +243,11 @@ impl fmt::Debug for JournalText {
 
 /// A key that came from this source.
 fn as_key(text: String, source: &str) -> Result<Secret, ConfigError> {
-    let checked = check_filled_in(&text).and_then(|()| Secret::new(text));
+    let of_this_server = || {
+        let why = "it is a token of this server, not a key of Truedy: a client sends the token, and Truedy's dashboard (Settings > API Keys) has the key";
+        if is_own_token(&text) { Err(why.to_owned()) } else { Ok(()) }
+    };
+    let checked = check_filled_in(&text).and_then(|()| of_this_server()).and_then(|()| Secret::new(text.clone()));
     checked.map_err(|reason| ConfigError(format!("The API key in {source} cannot be used: {reason}.")))
 }
 

@@ -6,7 +6,9 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::{AccountSid, Argument, Problem, ProviderType, Secret, SipServer, SipUsername, is_account_sid};
+use super::{
+    AccountSid, Argument, Problem, ProviderType, Secret, SipServer, SipUsername, is_account_sid, is_own_token,
+};
 
 /// One value that a carrier account is reached with, by its name in Truedy's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -136,6 +138,10 @@ impl AccessField {
                 reason: "it is a Truedy API key, and this is for the carrier's".to_owned(),
                 ..Problem::of::<Secret>(self.name(), String::new(), None)
             }),
+            Self::ApiKey | Self::AuthToken if is_own_token(text) => Err(Problem {
+                reason: "it is a token of this server, and this is for the carrier's key".to_owned(),
+                ..Problem::of::<Secret>(self.name(), String::new(), None)
+            }),
             Self::ApiKey | Self::AuthToken if is_account_sid(text) => Err(Problem {
                 reason: "this is the account's SID, not its key; it belongs in account_sid".to_owned(),
                 ..Problem::of::<Secret>(self.name(), String::new(), None)
@@ -146,6 +152,16 @@ impl AccessField {
             Self::SipServer => as_type::<SipServer>(self, text),
         }
     }
+}
+
+/// Two keys of one account that are the same text: one of them stands in the place of the other.
+fn same_key_twice(given: &[(AccessField, Secret)]) -> Option<Problem> {
+    let text = |wanted| given.iter().find(|(field, _)| *field == wanted).map(|(_, value)| value.expose().trim());
+    let token = text(AccessField::AuthToken)?;
+    (text(AccessField::ApiKey)? == token).then(|| Problem {
+        reason: "it is the same text as api_key, and the two are different values".to_owned(),
+        ..Problem::of::<Secret>(AccessField::AuthToken.name(), String::new(), None)
+    })
 }
 
 /// Whether a text begins as a Truedy key does. Source: contract §1.1.
@@ -172,6 +188,7 @@ impl CarrierAccess {
         let fields: Vec<AccessField> = given.iter().map(|(field, _)| *field).collect();
         let mut problems = AccessField::misfits(provider, &fields);
         problems.extend(given.iter().filter_map(|(field, value)| field.check(value.expose()).err()));
+        problems.extend(same_key_twice(&given));
         if problems.is_empty() { Ok(Self { provider, values: given }) } else { Err(problems) }
     }
 
@@ -235,6 +252,17 @@ mod tests {
         let local = [sip[0], sip[1], (SipServer, "sip:user@host")];
         assert_eq!(wrong(ProviderType::CustomSip, &local), ["sip_server"]);
         assert_eq!(wrong(ProviderType::Telnyx, &[(ApiKey, "truedy_0123456789abcdef0123456789abcdef")]), ["api_key"]);
+    }
+
+    #[test]
+    fn a_value_in_the_place_of_another_is_told() {
+        use AccessField::{AccountSid, ApiKey, AuthToken};
+        let sid = (AccountSid, "AC00000000000000000000000000000001");
+        let wrong = |given: &[(AccessField, &str)]| access(ProviderType::Twilio, given).expect_err("wrong");
+        assert_eq!(wrong(&[(ApiKey, "hunter2"), sid, (AuthToken, "hunter2")]), ["auth_token"]);
+        assert_eq!(wrong(&[(ApiKey, sid.1), sid, (AuthToken, sid.1)]), ["api_key", "auth_token", "auth_token"]);
+        assert_eq!(wrong(&[(ApiKey, "tmcp_hunter2"), sid, (AuthToken, "TMCP_hunter3")]), ["api_key", "auth_token"]);
+        assert!(access(ProviderType::Twilio, &[(ApiKey, "hunter2"), sid, (AuthToken, "hunter3")]).is_ok());
     }
 
     #[test]

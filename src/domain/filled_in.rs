@@ -31,6 +31,9 @@ pub fn check_filled_in(text: &str) -> Result<(), String> {
     if let Some(form) = reference(text) {
         return wrong(form);
     }
+    if is_filler(text) {
+        return Err("a word such as test or secret stands in the place of the value: nobody filled it in; give the value itself".to_owned());
+    }
     Ok(())
 }
 
@@ -53,6 +56,23 @@ fn reference(text: &str) -> Option<&'static str> {
     }
     let none = ["null", "undefined", "none", "nil"].iter().any(|word| text.eq_ignore_ascii_case(word));
     none.then_some("it says that there is no value")
+}
+
+/// Words that stand where nobody filled in a value; a whole text that is one of them is no key.
+const FILLERS: [&str; 24] = [
+    "test", "testing", "password", "passwd", "string", "secret", "token", "key", "apikey", "dummy", "fake", "foo",
+    "bar", "foobar", "abc", "abcd", "example", "sample", "todo", "tbd", "default", "value", "text", "empty",
+];
+
+/// Whether a whole text is a word of [`FILLERS`], two such words that speak of a secret, or digits as they are counted.
+fn is_filler(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let word = ["truedy_", "sk_"].iter().find_map(|prefix| lower.strip_prefix(prefix)).unwrap_or(&lower);
+    let counted = (3..=10).contains(&word.len()) && "1234567890".starts_with(word);
+    let mut parts = word.split(['_', '-', ' ']);
+    let (first, rest) = (parts.next().unwrap_or_default(), parts.collect::<Vec<_>>());
+    let of_secret = |part: &&str| *part == "api" || SECRET_NAMES.contains(part);
+    counted || (FILLERS.contains(&first) && rest.iter().all(of_secret))
 }
 
 /// The form of the placeholder that a whole text is, without the text itself; `None` if it is none.
@@ -202,6 +222,21 @@ mod tests {
             ("REDACTED", "masked"),
             ("null", "no value"),
             ("undefined", "no value"),
+            ("None", "no value"),
+            ("test", "word such as"),
+            ("Password", "word such as"),
+            ("string", "word such as"),
+            ("SECRET", "word such as"),
+            ("token", "word such as"),
+            ("key", "word such as"),
+            ("dummy", "word such as"),
+            ("foo", "word such as"),
+            ("abc", "word such as"),
+            ("1234", "word such as"),
+            (" 12345678 ", "word such as"),
+            ("test-api-key", "word such as"),
+            ("dummy_token", "word such as"),
+            ("truedy_test", "word such as"),
         ] {
             let said = check_filled_in(text).expect_err(text);
             assert!(said.to_lowercase().contains(&named.to_lowercase()), "{text}: {said}");
@@ -224,6 +259,16 @@ mod tests {
             "KEY==",
             "your mother's maiden name",
             "mysecretpassword",
+            "test4",
+            "testtest",
+            "passw0rd",
+            "secret-garden",
+            "1235",
+            "87654321",
+            "12345678901",
+            "truedy_testA1b2C3d4E5f6G7h8",
+            "test_4f9c1b2e7d",
+            "abcdef",
             "bearerofnews",
             "it's \"quoted\" inside",
             "'",
@@ -240,6 +285,15 @@ mod tests {
         fn a_random_key_is_never_refused(key in "[A-Za-z0-9]{16,64}", base64 in "[A-Za-z0-9+/]{20,60}={0,2}") {
             prop_assert_eq!(check_filled_in(&key), Ok(()));
             prop_assert_eq!(check_filled_in(&base64), Ok(()));
+        }
+
+        #[test]
+        fn a_filler_is_refused_as_a_whole_word_only(at in 0..FILLERS.len(), more in "[A-Za-z0-9]{6,20}") {
+            let filler = FILLERS.get(at).copied().unwrap_or_default();
+            prop_assert!(check_filled_in(filler).is_err() && check_filled_in(&filler.to_uppercase()).is_err());
+            for text in [format!("{filler}{more}"), format!("{more}{filler}"), format!("{filler}_{more}"), format!("{more}-{filler}")] {
+                prop_assert_eq!(check_filled_in(&text), Ok(()), "{}", text);
+            }
         }
 
         #[test]

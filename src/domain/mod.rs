@@ -53,7 +53,7 @@ pub use phone::{AreaCode, CountryCode, E164};
 pub use phone_digits::{PhoneDigits, canonical_digits, digits_of};
 pub use profile::{CarrierName, CarrierProfile, CarrierProfiles, Origin, Source};
 pub use reading::{clean, clean_to, text_at};
-pub use secret::{Held, Redactor, Secret, looks_like_key, without_keys};
+pub use secret::{Held, Redactor, Secret, TOKEN_PREFIX, is_own_token, looks_like_key, without_keys};
 pub use shown::{is_certain_key, is_plausible_variable, shown_path, shown_program, shown_variable};
 pub use status::{Refusal, Status};
 pub use written::{field_names, read_toml};

@@ -14,6 +14,8 @@ use serde_json::Value;
 use super::argument::kind_of;
 use super::{Argument, check_filled_in};
 
+/// What the tokens of this server begin with, so that people and secret scanners know one when they see it.
+pub const TOKEN_PREFIX: &str = "tmcp_";
 /// What stands where a secret stood.
 const REDACTED: &str = "[redacted]";
 
@@ -188,7 +190,7 @@ impl Redactor {
                 clean = Cow::Owned(clean.replace(&needle.text, REDACTED));
             }
         }
-        for prefix in ["truedy_", "tmcp_", "KEY0"] {
+        for prefix in ["truedy_", TOKEN_PREFIX, "KEY0"] {
             if clean.len() >= prefix.len() + TAIL && clean.contains(prefix) {
                 clean = Cow::Owned(replace_keys(&clean, prefix));
             }
@@ -397,7 +399,7 @@ pub(super) fn is_key(word: &str) -> bool {
         return rest.split(['_', '-']).any(|run| long(run) && is_random(run));
     }
     // The tokens that open our own door.
-    if let Some(rest) = word.strip_prefix("tmcp_") {
+    if let Some(rest) = word.strip_prefix(TOKEN_PREFIX) {
         return long(rest);
     }
     if let Some(rest) = word.strip_prefix("KEY") {
@@ -412,6 +414,11 @@ pub(super) fn is_key(word: &str) -> bool {
 
 fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+
+/// Whether a text is a token of this server, which opens nothing at Truedy or at a carrier.
+pub fn is_own_token(text: &str) -> bool {
+    text.trim().get(..TOKEN_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(TOKEN_PREFIX))
 }
 
 /// Whether a text holds what looks like a key of Truedy, of this server or of a carrier: `truedy_…`, `tmcp_…`, Telnyx's `KEY0…`, Twilio's `SK…` and its

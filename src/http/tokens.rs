@@ -12,11 +12,9 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::domain::{Caller, digest_of, field_names, read_toml, unguessable};
+use crate::domain::{Caller, TOKEN_PREFIX as PREFIX, digest_of, field_names, read_toml, unguessable};
 use crate::guard::Scope;
 
-/// What our tokens begin with, so that people and secret scanners know one when they see it.
-const PREFIX: &str = "tmcp_";
 /// A file of tokens is not larger than this.
 pub const FILE_LIMIT: u64 = 1024 * 1024;
 

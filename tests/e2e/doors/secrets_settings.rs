@@ -91,7 +91,7 @@ fn a_blank_field_of_a_bundle_is_not_set_and_any_other_placeholder_names_its_vari
 }
 
 /// A key of Truedy as it must not be given, and what is said of it.
-const NO_KEYS: [(&str, &str); 10] = [
+const NO_KEYS: [(&str, &str); 13] = [
     ("\"truedy_Hunter2Hunter2Hunter2Hunter2Hunt\"", "quotes"),
     ("'truedy_Hunter2Hunter2Hunter2Hunter2Hunt'", "quotes"),
     ("Bearer truedy_Hunter2Hunter2Hunter2Hunter2Hunt", "bearer"),
@@ -102,6 +102,9 @@ const NO_KEYS: [(&str, &str); 10] = [
     ("${input:truedy-key}", "${...}"),
     ("YOUR_API_KEY", "YOUR_"),
     ("your key", "YOUR_"),
+    ("tmcp_Hunter2Hunter2Hunter2Hunter2Hunter2Hunter2Hu", "a token of this server, not a key of Truedy"),
+    ("secret", "a word such as"),
+    ("truedy_test", "a word such as"),
 ];
 
 #[test]
@@ -113,7 +116,11 @@ fn a_truedy_key_that_is_none_is_named_at_the_start_and_by_doctor() {
         fs::write(&file, format!("{key}\n")).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&config, "[tenants.acme]\napi_key_env = \"ACME\"\n").unwrap();
+        let commanded = dir.path().join("command.toml");
+        let program = format!("[tenants.acme]\napi_key_command = [\"printf\", \"%s\", {key:?}]\n");
+        fs::write(&commanded, program).unwrap();
         let ways = [
+            vec![("TRUEDY_MCP_CONFIG", commanded.to_str().unwrap())],
             vec![("TRUEDY_API_KEY", key)],
             vec![("TRUEDY_API_KEY_FILE", file.to_str().unwrap())],
             vec![("TRUEDY_MCP_CONFIG", config.to_str().unwrap()), ("ACME", key)],
@@ -147,6 +154,8 @@ fn a_carrier_key_that_is_none_is_refused_before_anything_is_sent() {
         ("TELNYX_API_KEY=KEY0hunter2", "NAME="),
         ("<key>", "<...>"),
         ("%TELNYX_API_KEY%", "%...%"),
+        ("test", "a word such as"),
+        ("12345678", "a word such as"),
     ] {
         let telnyx = json!({ "phone_number": "+14155550112", "provider_type": "telnyx", "api_key": key });
         for (tool, arguments) in [("import_number", telnyx), ("search_numbers", json!({ "api_key": key }))] {
