@@ -44,7 +44,7 @@ arguments! {
         carrier: Option<CarrierName>,
         /// Secret; prefer carrier. Own Telnyx key.
         api_key: Option<Secret>,
-        /// At most this a month, "1.50".
+        /// At most this a month, "1.50"; "" is no limit.
         max_monthly_cost: Option<Ceiling>,
         /// true once the user agreed to the preview.
         confirm: Option<bool>,
