@@ -73,7 +73,7 @@ impl Problem {
     /// Its reason, with what was probably meant.
     pub fn told(&self) -> String {
         match &self.did_you_mean {
-            Some(meant) => format!("{}: {}; did you mean {meant}?", self.field, self.reason),
+            Some(meant) => format!("{}: {} (did you mean {meant}?)", self.field, self.reason),
             None => format!("{}: {}", self.field, self.reason),
         }
     }

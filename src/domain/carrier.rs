@@ -108,6 +108,9 @@ fn host_and_port(text: &str) -> Result<(), String> {
         return inner.parse::<Ipv6Addr>().map(drop).map_err(|_| "what stands in [ ] is no IPv6 address".to_owned());
     }
     within(host, 253, |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))?;
+    if host.contains("..") {
+        return Err("between two dots of a host name stands a label, and here nothing does".to_owned());
+    }
     // The name of a trunk may have an underscore, at the edge of a label too.
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
     if edge(host.chars().next()) && edge(host.chars().last()) {

@@ -50,6 +50,19 @@ impl AreaCode {
     }
 }
 
+impl AreaCode {
+    /// Why no number of the North American plan has this area code; `None` if one may have it.
+    pub fn impossible(&self) -> Option<String> {
+        let code = self.as_str();
+        match code.as_bytes() {
+            [_, b'1', b'1'] => Some(format!("{code} is the number of a service (N11), and no area code")),
+            [b'0' | b'1', _, _] => Some(format!("no area code begins with 0 or 1, and {code} does")),
+            [_, _, _] => None,
+            digits => Some(format!("an area code of US and CA has three digits, and this has {}", digits.len())),
+        }
+    }
+}
+
 impl CountryCode {
     /// Every country that numbers belong to, in the order of the alphabet.
     pub fn all() -> Vec<&'static str> {

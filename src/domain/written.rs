@@ -136,7 +136,7 @@ fn is_word(name: &str) -> bool {
 fn unknown_field(name: &str, known: &[String]) -> String {
     let shown = if is_word(name) { format!("unknown field `{name}`") } else { "unknown field".to_owned() };
     let meant = did_you_mean(name, known.iter().map(String::as_str));
-    let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+    let meant = meant.map(|meant| format!(" (did you mean `{meant}`?)")).unwrap_or_default();
     let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     format!("{shown}{meant}; known here: {known}")
 }
@@ -218,13 +218,13 @@ mod tests {
             ("[inner.a]\nflag = true\n", "line 1, inner.a: missing field `words`"),
             (
                 "[inner.a]\nwords = []\nwrods = 1\n",
-                "line 3: unknown field `wrods`; did you mean `words`?; known here: `words`, `flag`, `number`, `run_command`",
+                "line 3: unknown field `wrods` (did you mean `words`?); known here: `words`, `flag`, `number`, `run_command`",
             ),
             (
                 "[inner.a]\nwords = []\nhunter2 = 1\n",
                 "line 3: unknown field; known here: `words`, `flag`, `number`, `run_command`",
             ),
-            ("iner = 1\n", "line 1: unknown field `iner`; did you mean `inner`?; known here: `inner`, `list`"),
+            ("iner = 1\n", "line 1: unknown field `iner` (did you mean `inner`?); known here: `inner`, `list`"),
         ] {
             let said = read_toml::<Outer>(text.as_bytes()).map(drop).expect_err(text);
             assert_eq!(said, told);

@@ -96,6 +96,10 @@ impl SearchNumbers {
             let expected = format!("no area_code; in {country} locality or administrative_area narrows the search");
             return Some(problem(only.to_owned(), expected, "locality: \"London\"".to_owned()));
         }
+        if let Some(why) = area.impossible() {
+            let expected = "three digits, the first from 2 to 9, without the country code".to_owned();
+            return Some(problem(why, expected, "415".to_owned()));
+        }
         // A code that no list knows may be newer than the list.
         let owner = area.country().filter(|owner| *owner != country.as_str())?;
         let of = format!("{area} is an area code of {owner}, and the search is for {country}");

@@ -312,9 +312,18 @@ fn what_can_only_mean_one_thing_is_read_and_confirm_is_not() {
         json!(true),
         json!("1e3"),
         json!("$2 EUR"),
+        json!(" "),
+        json!("none"),
+        json!("unlimited"),
+        json!("null"),
+        json!([]),
     ] {
         assert_eq!(wire.call("purchase_number", buy(most.clone())).status(), "invalid_argument", "{most}");
     }
+    // Strict clients send what is left out as an empty text. The preview names its price as the limit of the next call.
+    let preview = wire.call("purchase_number", buy(json!("")));
+    assert_eq!(preview.status(), "confirmation_required", "{}", preview.0);
+    assert_eq!(preview.object()["next"]["arguments"]["max_monthly_cost"], "1.50 USD", "{}", preview.0);
     for confirm in [json!("true"), json!(1), json!("TRUE"), json!("yes")] {
         let called = wire.call("purchase_number", json!({ "phone_number": "+14155550150", "confirm": confirm }));
         assert!(reason(&called, "confirm").contains("not a boolean"), "{}", called.0);
@@ -368,6 +377,8 @@ fn a_sip_server_is_a_host_and_a_port_that_exists() {
         ("2606:4700::1111", "write [2606:4700::1111]"),
         ("[2606:4700::1111", "not closed"),
         ("[::zz]", "no IPv6 address"),
+        ("a..b.com", "between two dots"),
+        ("sip.example..com:5060", "between two dots"),
     ] {
         let refused = wire.call("import_number", trunk(server));
         assert!(reason(&refused, "sip_server").contains(why), "{server}: {}", refused.0);

@@ -22,6 +22,11 @@ fn an_area_code_names_its_country_and_those_that_have_any() {
         (json!({ "area_code": "787", "country_code": "PR" }), &["area codes are for US and CA only"]),
         (json!({ "area_code": "876", "country_code": "CA" }), &["876 is an area code of JM"]),
         (json!({ "area_code": "020", "country_code": "GB" }), &["area codes are for US and CA only"]),
+        (json!({ "area_code": "4155" }), &["has three digits, and this has 4", "\"example\":\"415\""]),
+        (json!({ "area_code": 41, "country_code": "CA" }), &["has three digits, and this has 2"]),
+        (json!({ "area_code": "911" }), &["911 is the number of a service (N11), and no area code"]),
+        (json!({ "area_code": "411", "country_code": "CA" }), &["411 is the number of a service (N11)"]),
+        (json!({ "area_code": "015" }), &["no area code begins with 0 or 1, and 015 does"]),
     ] {
         let refused = wire.call("search_numbers", arguments.clone());
         assert_eq!(refused.status(), "invalid_argument", "{arguments}: {}", refused.0);
@@ -59,7 +64,7 @@ fn a_code_that_no_country_has_is_refused_with_the_one_that_is_meant() {
         assert_eq!(told["field"], "country_code");
         assert_eq!(told.get("did_you_mean").and_then(Value::as_str), meant, "{}", refused.0);
         if let Some(meant) = meant {
-            assert!(refused.summary().contains(&format!("did you mean {meant}?")), "{}", refused.summary());
+            assert!(refused.summary().contains(&format!(" (did you mean {meant}?). ")), "{}", refused.summary());
         }
     }
     assert_eq!(upstream.seen().len(), 0);
