@@ -1,13 +1,15 @@
 //! Who may come in: a bearer token becomes a principal, or the request goes no further.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio::time::Instant;
 
 use super::oauth::{Denied, OAuth};
 use super::tokens::Tokens;
@@ -18,6 +20,8 @@ use crate::mcp::{Catalog, Principal, Tenant};
 
 /// How long a client waits before it tries again while the issuer's keys cannot be fetched.
 const ISSUER_AGAIN: u32 = 5;
+/// How often, at most, the log says that a token gives no tool.
+const TOLD_PAUSE: Duration = Duration::from_secs(60);
 
 /// How callers are told apart.
 pub enum Door {
@@ -41,9 +45,20 @@ pub struct Verifiers {
     /// An issuer's tokens.
     oauth: Option<OAuth>,
     /// The tenants that there are.
-    tenants: BTreeMap<String, Arc<Tenant>>,
+    tenants: BTreeMap<String, Account>,
     /// The scopes that the policy of some tenant has a use for.
     useful: BTreeSet<Scope>,
+}
+
+/// A tenant, and the scopes that count under its policy.
+struct Account {
+    tenant: Arc<Tenant>,
+    /// Those that give a tool.
+    offered: BTreeSet<Scope>,
+    /// Those of them that are worth a login.
+    useful: BTreeSet<Scope>,
+    /// When the log last said that a token of this tenant gives no tool.
+    told: Mutex<Option<Instant>>,
 }
 
 /// Why somebody stays outside.
@@ -52,8 +67,8 @@ enum Outside {
     Nothing,
     /// One came that opens nothing.
     Wrong(String),
-    /// One came that is good, and names nothing that it is good for.
-    NoScope,
+    /// One came that is good, and none of its scopes gives a tool. These would.
+    NoTool(BTreeSet<Scope>),
     /// It cannot be told now.
     NotNow,
 }
@@ -80,8 +95,7 @@ impl Door {
                 let answer = refusal(StatusCode::UNAUTHORIZED, &format!("The bearer token is refused: {why}"));
                 with(answer, WWW_AUTHENTICATE, &self.challenge(Some("invalid_token"), &self.useful()))
             }
-            Outside::NoScope => {
-                let useful = self.useful();
+            Outside::NoTool(useful) => {
                 let why = format!(
                     "The bearer token is good, and names none of the scopes that open something here: {}",
                     self.names(&useful).join(", ")
@@ -171,15 +185,20 @@ impl Verifiers {
         oauth: Option<OAuth>,
         tenants: impl IntoIterator<Item = Arc<Tenant>>,
     ) -> Self {
-        let tenants: BTreeMap<_, _> = tenants.into_iter().map(|tenant| (tenant.name.clone(), tenant)).collect();
+        let account = |tenant: Arc<Tenant>| {
+            let policy = &tenant.service.policy;
+            let (offered, useful) = (Catalog::offered_scopes(policy), Catalog::useful_scopes(policy));
+            (tenant.name.clone(), Account { tenant, offered, useful, told: Mutex::default() })
+        };
+        let tenants: BTreeMap<_, _> = tenants.into_iter().map(account).collect();
         // A token's tenant is not known before the token is.
-        let useful = tenants.values().flat_map(|tenant| Catalog::useful_scopes(&tenant.service.policy)).collect();
+        let useful = tenants.values().flat_map(|account| account.useful.iter().copied()).collect();
         Self { tokens, oauth, tenants, useful }
     }
 
     async fn verify(&self, token: &str) -> Result<Principal, Outside> {
         if let Some(holder) = self.tokens.as_ref().and_then(|tokens| tokens.holder(token)) {
-            return self.principal(&holder.tenant, holder.principal, holder.scopes);
+            return self.principal(&holder.tenant, holder.principal, holder.scopes, false);
         }
         let Some(oauth) = &self.oauth else {
             let readable = self.tokens.as_ref().is_none_or(|tokens| tokens.is_readable());
@@ -192,24 +211,50 @@ impl Verifiers {
         };
         match oauth.verify(token).await {
             Ok(identity) => {
-                let is_empty = identity.scopes.is_empty();
-                let principal = self.principal(&identity.tenant, identity.principal, identity.scopes)?;
-                if is_empty { Err(Outside::NoScope) } else { Ok(principal) }
+                // The issuer's part, which knows the claims, has told the operator of a token without any scope.
+                let is_told = identity.scopes.is_empty();
+                self.principal(&identity.tenant, identity.principal, identity.scopes, is_told)
             }
             Err(Denied::Invalid(why)) => Err(Outside::Wrong(why.to_owned())),
             Err(Denied::Unavailable) => Err(Outside::NotNow),
         }
     }
 
+    /// Somebody whose token is good, unless none of its scopes gives a tool and another token's would.
     fn principal(
         &self,
         tenant: &str,
         name: String,
-        scopes: impl IntoIterator<Item = Scope>,
+        scopes: BTreeSet<Scope>,
+        is_told: bool,
     ) -> Result<Principal, Outside> {
-        let tenant =
+        let account =
             self.tenants.get(tenant).ok_or_else(|| Outside::Wrong("its tenant is not known here".to_owned()))?;
-        Ok(Principal::new(Arc::clone(tenant), name, Rights::of(scopes)))
+        if account.offered.is_disjoint(&scopes) && !account.useful.is_empty() {
+            if !is_told {
+                account.tell_operator(&scopes);
+            }
+            return Err(Outside::NoTool(account.useful.clone()));
+        }
+        Ok(Principal::new(Arc::clone(&account.tenant), name, Rights::of(scopes)))
+    }
+}
+
+impl Account {
+    /// Says which scopes a token has and which would give tools. Nothing else of the token is shown.
+    fn tell_operator(&self, has: &BTreeSet<Scope>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= TOLD_PAUSE) {
+            *told = Some(Instant::now());
+            let names = |scopes: &BTreeSet<Scope>| scopes.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(" ");
+            let (tenant, has, needed) = (&self.tenant.name, names(has), names(&self.useful));
+            tracing::warn!(
+                tenant,
+                has,
+                needed,
+                "a token is good and its scopes give no tool under the policy in force, so it is refused"
+            );
+        }
     }
 }
 

@@ -105,9 +105,19 @@ impl Catalog {
 
     /// The scopes that callers of somebody under this policy have a use for. No schema is derived either.
     pub fn useful_scopes(policy: &Policy) -> BTreeSet<Scope> {
-        let mut useful = UsefulScopes { policy, scopes: BTreeSet::new() };
-        visit(&mut useful);
-        useful.scopes
+        // What may be done no time at all is listed, so that its refusal says why; nobody need log in for it.
+        Self::scopes_of(policy, |tool| policy.caps.of(tool).is_none_or(|(_, cap)| cap.most() != Some(0)))
+    }
+
+    /// The scopes that give a caller a tool under this policy.
+    pub fn offered_scopes(policy: &Policy) -> BTreeSet<Scope> {
+        Self::scopes_of(policy, |_| true)
+    }
+
+    fn scopes_of(policy: &Policy, counts: impl Fn(&str) -> bool) -> BTreeSet<Scope> {
+        let mut found = ScopesUnder { policy, counts, scopes: BTreeSet::new() };
+        visit(&mut found);
+        found.scopes
     }
 
     /// All of them.
@@ -174,22 +184,22 @@ impl Visitor for Scopes {
     }
 }
 
-struct UsefulScopes<'a> {
+/// The scopes of the tools that a policy offers, as far as they count.
+struct ScopesUnder<'a, F> {
     policy: &'a Policy,
+    counts: F,
     scopes: BTreeSet<Scope>,
 }
 
-impl UsefulScopes<'_> {
+impl<F: Fn(&str) -> bool> ScopesUnder<'_, F> {
     fn tool<T: Tool>(&mut self) {
-        // What may be done no time at all is listed, so that its refusal says why; nobody need log in for it.
-        let is_capped = self.policy.caps.of(T::NAME).is_some_and(|(_, cap)| cap.most() == Some(0));
-        if self.policy.offers(T::NAME, T::EFFECT.reads()) && !is_capped {
+        if self.policy.offers(T::NAME, T::EFFECT.reads()) && (self.counts)(T::NAME) {
             self.scopes.insert(T::SCOPE);
         }
     }
 }
 
-impl Visitor for UsefulScopes<'_> {
+impl<F: Fn(&str) -> bool> Visitor for ScopesUnder<'_, F> {
     fn read<T: Read>(&mut self) {
         self.tool::<T>();
     }

@@ -151,6 +151,77 @@ async fn a_good_token_without_a_scope_of_ours_is_told_so_and_the_operator_once()
 }
 
 #[tokio::test]
+async fn a_token_whose_scopes_give_no_tool_is_refused_and_told_which_would() {
+    let ((issuer, name), upstream) = (describing("").await, Upstream::start());
+    let line = "its scopes give no tool under the policy in force";
+    for (arguments, held, due) in [
+        (&["--read-only"][..], "numbers:purchase", "numbers:read credentials:read"),
+        (&["--read-only"], "openid numbers:purchase numbers:release", "numbers:read credentials:read"),
+        (&["--tools", "list_numbers"], "credentials:read numbers:assign", "numbers:read"),
+        (&["--exclude-tools", "list_credentials"], "credentials:read", ALL.trim_end_matches(" credentials:read")),
+    ] {
+        let server = believing(&name, &upstream, arguments).await;
+        let token = issuer.token(json!({ "scope": held }));
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str())];
+        let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+        for answer in [server.post(&headers, list).await, call(&server, &token, "list_numbers").await] {
+            assert_eq!((answer.status, asked(&answer)), (403, due), "{arguments:?}: {answer:?}");
+            let challenge = answer.header("www-authenticate").unwrap();
+            assert!(
+                challenge.starts_with("Bearer ") && challenge.contains("error=\"insufficient_scope\""),
+                "{challenge}"
+            );
+        }
+        server.until_it_says(line).await;
+        let said = server.stderr();
+        let lines: Vec<&str> = said.lines().filter(|one| one.contains(line)).collect();
+        assert!(lines.len() == 1 && lines[0].contains("WARN") && lines[0].contains("numbers:read"), "{said}");
+        assert!(!said.contains(&token[..20]), "{said}");
+        // Whoever asks for what is named has tools.
+        let token = issuer.token(json!({ "scope": asked(&call(&server, &token, "list_numbers").await) }));
+        assert!(tools(&server, &token).await > 0, "{arguments:?}");
+    }
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_tool_that_is_listed_lets_its_scope_in_though_it_may_be_called_no_time() {
+    let ((issuer, name), upstream) = (describing("").await, Upstream::start());
+    let server = believing(&name, &upstream, &["--purchases-per-day", "0"]).await;
+    assert_eq!(tools(&server, &issuer.token(json!({ "scope": "numbers:purchase" }))).await, 1);
+    // Where the policy offers nothing at all, no other token would help: nobody is asked for one.
+    let nothing = ["--tools", "list_numbers", "--exclude-tools", "list_numbers"];
+    let server = believing(&name, &upstream, &nothing).await;
+    assert_eq!(tools(&server, &issuer.token(json!({ "scope": "numbers:purchase" }))).await, 0);
+}
+
+#[tokio::test]
+async fn what_gives_a_tool_is_said_by_the_policy_of_the_tokens_own_tenant() {
+    let ((issuer, name), upstream) = (describing("").await, Upstream::start());
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("truedy.toml");
+    let section = |name: &str, tool: &str| {
+        let url = upstream.base_url();
+        format!("[tenants.{name}]\napi_key_env = \"KEY\"\nbase_url = \"{url}\"\ntools = [\"{tool}\"]\n")
+    };
+    std::fs::write(&config, section("acme", "list_numbers") + &section("bolt", "release_number")).unwrap();
+    let arguments = ["--oauth-issuer", &name, "--public-url", AUDIENCE, "--oauth-tenant-claim", "org"];
+    let arguments = [&arguments[..], &["--config", config.to_str().unwrap()]].concat();
+    let server = Served::start(&arguments, &[("KEY", crate::wire::KEY)]).await;
+    let token = |org: &str, scope: &str| issuer.token(json!({ "org": org, "scope": scope }));
+    for (org, opens, shuts) in
+        [("acme", "numbers:read", "numbers:release"), ("bolt", "numbers:release", "numbers:read")]
+    {
+        assert_eq!(tools(&server, &token(org, opens)).await, 1, "{org}");
+        let answer = call(&server, &token(org, shuts), "list_numbers").await;
+        assert_eq!((answer.status, asked(&answer)), (403, opens), "{org}");
+        // One line for each tenant.
+        server.until_it_says(&format!("\"tenant\":\"{org}\"")).await;
+    }
+}
+
+#[tokio::test]
 async fn an_issuer_that_does_not_describe_itself_is_told_to_the_operator_and_may_be_overridden() {
     let (issuer, upstream) = (Issuer::start().await, Upstream::start());
     let server = believing(issuer.url(), &upstream, &[]).await;

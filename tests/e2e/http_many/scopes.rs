@@ -50,6 +50,15 @@ async fn every_set_of_scopes_shows_its_tools_and_refuses_all_others() {
         .collect();
     let served = files.serve(&upstream, &[]).await;
     for (held, token) in &sets {
+        if held.is_empty() {
+            let answer = served.call_with(&[("authorization", &bearer(token))], "list_numbers", json!({})).await;
+            let challenge = answer.header("www-authenticate").expect("a challenge");
+            assert_eq!(answer.status, 403, "{answer:?}");
+            assert!(challenge.contains(&format!("scope=\"{}\"", ALL.join(" "))), "{challenge}");
+            served.until_it_says("its scopes give no tool under the policy in force").await;
+            assert!(!served.stderr().contains(token));
+            continue;
+        }
         let shown = served.tools(&[("authorization", &bearer(token))]).await;
         let due: Vec<&str> = NEEDS.iter().filter(|(_, scope)| held.contains(scope)).map(|(tool, _)| *tool).collect();
         assert_eq!(shown, due, "{held:?}");
