@@ -18,6 +18,11 @@ pub(super) struct Envelope<'a> {
     pub(super) method: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
     params: Params<'a>,
+    /// What an answer says; a request has neither.
+    #[serde(default)]
+    result: Option<IgnoredAny>,
+    #[serde(default)]
+    error: Option<IgnoredAny>,
 }
 
 /// What is read of the parameters, whatever they are.
@@ -31,17 +36,21 @@ struct Params<'a> {
 pub(super) enum Unreadable {
     /// It is no JSON.
     NotJson,
-    /// It is JSON and no message, or says one thing twice.
+    /// It is JSON and no message, says one thing twice, or is a request and an answer at once.
     NoMessage,
 }
 
 impl<'a> Envelope<'a> {
     /// Reads the outside of a message.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Unreadable> {
-        let envelope = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        let envelope: Self = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Unreadable::NoMessage,
             _ => Unreadable::NotJson,
         })?;
+        // Two readers must never take it, one for a request and the other for an answer.
+        if envelope.method.is_some() && (envelope.result.is_some() || envelope.error.is_some()) {
+            return Err(Unreadable::NoMessage);
+        }
         // serde reads a list as well as the fields in their order.
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         if first == Some(&b'{') { Ok(envelope) } else { Err(Unreadable::NoMessage) }
@@ -178,6 +187,8 @@ mod tests {
     #[test]
     fn what_is_told_twice_is_not_passed_on() {
         for text in [
+            r#"{"jsonrpc":"2.0","id":0,"method":"x","result":{"action":"accept"}}"#,
+            r#"{"jsonrpc":"2.0","id":0,"method":"notifications/x","error":{"code":1,"message":"x"}}"#,
             r#"{"method":"tools/list","method":"tools/call","params":{"name":"release_number"}}"#,
             r#"{"method":"tools/call","params":{"name":"list_numbers","name":"release_number"}}"#,
             r#"{"method":"tools/call","params":{},"params":{"name":"release_number"}}"#,

@@ -359,7 +359,7 @@ impl Site {
                 error(StatusCode::BAD_REQUEST, PARSE_ERROR, "Parse error: the body is not JSON", None)
             }
             Unreadable::NoMessage => {
-                let why = "Invalid Request: the body must be one JSON-RPC message, an object that says each thing once";
+                let why = "Invalid Request: the body must be one JSON-RPC message, an object that says each thing once and is a request or an answer";
                 error(StatusCode::BAD_REQUEST, INVALID_REQUEST, why, None)
             }
         })?;

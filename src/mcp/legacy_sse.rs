@@ -23,12 +23,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::pending::{Pending, answers};
-use super::principal::{Owner, Principal};
+use super::principal::Principal;
 use super::repair::repaired;
 use super::server::name_the_method;
-use super::sessions::{SAME_ID_WAITS, SESSIONS, SESSIONS_EACH};
+use super::sessions::{FEWER_SCOPES, SAME_ID_WAITS, SESSIONS, SESSIONS_EACH};
 use super::wire::{Body, INVALID_REQUEST, busy, empty, error};
-use crate::domain::{hex, unguessable};
+use crate::domain::{Caller, hex, unguessable};
 
 /// Messages of one client that wait to be read, and answers that wait to be sent.
 const QUEUE: usize = 32;
@@ -53,7 +53,7 @@ pub struct LegacySse {
 
 /// One client that is connected.
 struct Client {
-    owner: Owner,
+    owner: Caller,
     inbox: mpsc::Sender<In>,
     pending: Arc<Pending>,
 }
@@ -111,13 +111,14 @@ impl LegacySse {
         let pending = Arc::new(Pending::default());
         {
             let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-            if clients.values().filter(|client| client.owner.caller == principal.caller).count() >= SESSIONS_EACH {
+            if clients.values().filter(|client| client.owner == principal.caller).count() >= SESSIONS_EACH {
                 return busy(StatusCode::TOO_MANY_REQUESTS, LATER, "Too many streams: a caller has at most 16.");
             }
             if clients.len() >= SESSIONS {
                 return busy(StatusCode::SERVICE_UNAVAILABLE, LATER, "Too many streams are open.");
             }
-            clients.insert(id.clone(), Client { owner: principal.owner(), inbox, pending: Arc::clone(&pending) });
+            clients
+                .insert(id.clone(), Client { owner: principal.caller.clone(), inbox, pending: Arc::clone(&pending) });
         }
         let stop = self.ended.child_token();
         let messages = futures::stream::unfold(messages, |mut inbox| async { Some((inbox.recv().await?, inbox)) });
@@ -152,10 +153,11 @@ impl LegacySse {
         body: &[u8],
         request: Option<Value>,
     ) -> Response<Body> {
+        let sender = principal.sender();
         let client = {
             let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
             id.and_then(|id| clients.get(id))
-                .filter(|client| client.owner == principal.owner())
+                .filter(|client| client.owner == sender.caller)
                 .map(|client| (client.inbox.clone(), Arc::clone(&client.pending)))
         };
         let Some((inbox, pending)) = client else {
@@ -168,6 +170,11 @@ impl LegacySse {
             let why = "Invalid Request: this is no JSON-RPC message of MCP";
             return error(StatusCode::BAD_REQUEST, INVALID_REQUEST, why, request);
         };
+        let is_answer = matches!(message, JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_));
+        if is_answer && !pending.may_be_answered_with(&sender.scopes) {
+            let code = i64::from(StatusCode::FORBIDDEN.as_u16());
+            return error(StatusCode::FORBIDDEN, code, FEWER_SCOPES, request);
+        }
         if let JsonRpcMessage::Request(request) = &mut message {
             request.request.extensions_mut().insert(head);
         }
@@ -176,7 +183,7 @@ impl LegacySse {
             _ => None,
         };
         // rmcp tells answers apart by the id alone: the second of two would take that of the first.
-        if !pending.came(&message) {
+        if !pending.came(&message, &sender.scopes) {
             return error(StatusCode::BAD_REQUEST, INVALID_REQUEST, SAME_ID_WAITS, request);
         }
         match tokio::time::timeout(PATIENCE, inbox.send(message)).await {

@@ -1,26 +1,33 @@
 //! The requests of one connection that still await an answer: its end waits for them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use tokio::sync::Notify;
 
+use crate::guard::Scope;
+
 /// The requests that still await an answer.
 #[derive(Default)]
 pub(super) struct Pending {
-    ids: Mutex<HashSet<RequestId>>,
+    /// Each with the scopes of its token.
+    ids: Mutex<HashMap<RequestId, BTreeSet<Scope>>>,
     emptied: Notify,
 }
 
 impl Pending {
     /// A message came: a request awaits an answer, one that is cancelled no longer does. Whether it is no second request under
     /// an id that still awaits one.
-    pub(super) fn came(&self, message: &RxJsonRpcMessage<RoleServer>) -> bool {
+    pub(super) fn came(&self, message: &RxJsonRpcMessage<RoleServer>, scopes: &BTreeSet<Scope>) -> bool {
         match message {
             JsonRpcMessage::Request(request) => {
-                return self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(request.id.clone());
+                let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+                if ids.contains_key(&request.id) {
+                    return false;
+                }
+                ids.insert(request.id.clone(), scopes.clone());
             }
             JsonRpcMessage::Notification(note) => {
                 if let ClientNotification::CancelledNotification(cancelled) = &note.notification
@@ -32,6 +39,11 @@ impl Pending {
             _ => {}
         }
         true
+    }
+
+    /// Whether a token with these scopes may answer a question: a call that waits was made with none that it lacks.
+    pub(super) fn may_be_answered_with(&self, scopes: &BTreeSet<Scope>) -> bool {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).values().all(|asked| asked.is_subset(scopes))
     }
 
     /// Nobody waits for this any more.

@@ -40,26 +40,19 @@ pub struct Principal {
     pub rights: Arc<Rights>,
 }
 
-/// Whose a session or a stream is: the same caller with another token may not have the same rights, and what is answered in it
-/// is answered by whoever opened it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Owner {
+/// Who sends a message in a session or on a stream, and what the token that came with it is good for.
+///
+/// A session belongs to the caller. The scopes are those of each message's own token, and may grow or shrink within a session.
+#[derive(Debug, Clone)]
+pub(super) struct Sender {
     pub(super) caller: Caller,
-    scopes: BTreeSet<Scope>,
-}
-
-#[cfg(test)]
-impl Owner {
-    /// A caller without any scope.
-    pub(super) fn of(caller: Caller) -> Self {
-        Self { caller, scopes: BTreeSet::new() }
-    }
+    pub(super) scopes: BTreeSet<Scope>,
 }
 
 impl Principal {
-    /// This principal as an owner.
-    pub(super) fn owner(&self) -> Owner {
-        Owner { caller: self.caller.clone(), scopes: self.rights.scopes.clone() }
+    /// This principal as the sender of a message.
+    pub(super) fn sender(&self) -> Sender {
+        Sender { caller: self.caller.clone(), scopes: self.rights.scopes.clone() }
     }
 
     /// Somebody of a tenant.

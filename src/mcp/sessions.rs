@@ -3,7 +3,7 @@
 //! rmcp ends a session after some time without a message. It does not count a stream that its client holds open, so the time is
 //! kept here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -13,9 +13,10 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::principal::Owner;
+use super::principal::Sender;
 use super::wire::{Body, INVALID_REQUEST, busy, error};
 use crate::domain::Caller;
+use crate::guard::Scope;
 
 /// Sessions of one principal, unless it is set otherwise.
 pub(super) const SESSIONS_EACH: usize = 16;
@@ -47,18 +48,20 @@ struct State {
 
 /// One session.
 struct Session {
-    owner: Owner,
+    owner: Caller,
     /// Requests that are being answered, and streams that its client holds open.
     uses: usize,
     /// When the last of them ended.
     since: Instant,
-    /// The ids of those requests, as JSON.
-    ids: HashSet<String>,
+    /// The ids of those requests, as JSON, each with the scopes of its token.
+    ids: HashMap<String, BTreeSet<Scope>>,
+    /// The scopes of all tokens with which something was asked here.
+    asked_with: BTreeSet<Scope>,
 }
 
 impl State {
     fn of(&self, caller: &Caller) -> usize {
-        let open = self.open.values().filter(|session| session.owner.caller == *caller).count();
+        let open = self.open.values().filter(|session| session.owner == *caller).count();
         open + self.opening.get(caller).copied().unwrap_or(0)
     }
 
@@ -68,7 +71,7 @@ impl State {
 
     /// Takes out the session that was silent longest, of this caller or of anybody, if it was silent for long.
     fn take_resting(&mut self, caller: Option<&Caller>) -> Option<String> {
-        let of_caller = |session: &Session| caller.is_none_or(|caller| session.owner.caller == *caller);
+        let of_caller = |session: &Session| caller.is_none_or(|caller| session.owner == *caller);
         let resting = self
             .open
             .iter()
@@ -92,13 +95,19 @@ fn less(counts: &mut HashMap<Caller, usize>, caller: &Caller) {
 /// A session on its way: it counts from before it exists.
 pub(super) struct Opening {
     sessions: Arc<Sessions>,
-    owner: Owner,
+    owner: Caller,
 }
 
 impl Opening {
     /// The session exists under this id.
     pub(super) fn done(self, id: &str) {
-        let session = Session { owner: self.owner.clone(), uses: 0, since: Instant::now(), ids: HashSet::new() };
+        let session = Session {
+            owner: self.owner.clone(),
+            uses: 0,
+            since: Instant::now(),
+            ids: HashMap::new(),
+            asked_with: BTreeSet::new(),
+        };
         self.sessions.state().open.insert(id.to_owned(), session);
         tokio::spawn(end_when_silent(Arc::downgrade(&self.sessions), id.to_owned()));
     }
@@ -106,7 +115,7 @@ impl Opening {
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        less(&mut self.sessions.state().opening, &self.owner.caller);
+        less(&mut self.sessions.state().opening, &self.owner);
     }
 }
 
@@ -151,8 +160,12 @@ impl Drop for InUse {
 pub(super) enum Comes<'a> {
     /// A stream is opened, to be listened to.
     Listener,
+    /// The same, from where an earlier stream broke off: what was answered to anybody's token comes again.
+    Resumer,
     /// A request with this id.
     Request(&'a Value),
+    /// What was asked of the client is answered.
+    Answer,
     /// What is not answered.
     Other,
 }
@@ -173,7 +186,7 @@ impl Sessions {
     }
 
     /// Takes a place for one more session, or says which limit stands in the way.
-    pub(super) async fn open(self: &Arc<Self>, owner: Owner) -> Result<Opening, Response<Body>> {
+    pub(super) async fn open(self: &Arc<Self>, owner: Caller) -> Result<Opening, Response<Body>> {
         self.forget_ended().await;
         let (opening, resting) = self.take_place(owner)?;
         if let Some(id) = resting {
@@ -183,11 +196,11 @@ impl Sessions {
     }
 
     /// The place, and the session that ends for it.
-    fn take_place(self: &Arc<Self>, owner: Owner) -> Result<(Opening, Option<String>), Response<Body>> {
+    fn take_place(self: &Arc<Self>, owner: Caller) -> Result<(Opening, Option<String>), Response<Body>> {
         let mut state = self.state();
         let mut resting = None;
-        if state.of(&owner.caller) >= self.each {
-            resting = state.take_resting(Some(&owner.caller));
+        if state.of(&owner) >= self.each {
+            resting = state.take_resting(Some(&owner));
             if resting.is_none() {
                 let why = format!(
                     "Too many sessions: a caller has at most {}. Close one with DELETE, or let one rest for 5 minutes.",
@@ -202,63 +215,65 @@ impl Sessions {
                 return Err(busy(StatusCode::SERVICE_UNAVAILABLE, LATER, "Too many sessions are open."));
             }
         }
-        *state.opening.entry(owner.caller.clone()).or_default() += 1;
+        *state.opening.entry(owner.clone()).or_default() += 1;
         drop(state);
         Ok((Opening { sessions: Arc::clone(self), owner }, resting))
     }
 
-    /// Enters a session of this owner, or says why not. To somebody else it looks as if it did not exist.
+    /// Enters a session of this sender's, or says why not. To somebody else it looks as if it did not exist.
     pub(super) async fn enter(
         self: &Arc<Self>,
         session: &str,
-        owner: &Owner,
+        sender: &Sender,
         comes: Comes<'_>,
     ) -> Result<InUse, Response<Body>> {
         let until = Instant::now() + SAME_ID;
-        let (id, listens) = match comes {
-            Comes::Listener => (None, true),
-            Comes::Request(id) => (Some(id), false),
-            Comes::Other => (None, false),
-        };
+        let id = if let Comes::Request(id) = comes { Some(id) } else { None };
         loop {
-            match self.try_enter(session, owner, id, listens) {
+            match self.try_enter(session, sender, &comes) {
                 Err(Outside::SameId) if Instant::now() < until => tokio::time::sleep(AGAIN).await,
                 entered => return entered.map_err(|outside| outside.told(id.cloned(), self.each)),
             }
         }
     }
 
-    fn try_enter(
-        self: &Arc<Self>,
-        session: &str,
-        owner: &Owner,
-        id: Option<&Value>,
-        listens: bool,
-    ) -> Result<InUse, Outside> {
+    fn try_enter(self: &Arc<Self>, session: &str, sender: &Sender, comes: &Comes<'_>) -> Result<InUse, Outside> {
         let mut state = self.state();
         let State { open, streams, .. } = &mut *state;
-        let found = open.get_mut(session).filter(|found| found.owner == *owner).ok_or(Outside::Unknown)?;
-        let id = id.map(Value::to_string);
+        let found = open.get_mut(session).filter(|found| found.owner == sender.caller).ok_or(Outside::Unknown)?;
+        let id = if let Comes::Request(id) = comes { Some(id.to_string()) } else { None };
         // rmcp tells answers apart by the id alone: the second of two would take that of the first.
-        if id.as_ref().is_some_and(|id| found.ids.contains(id)) {
+        if id.as_ref().is_some_and(|id| found.ids.contains_key(id)) {
             return Err(Outside::SameId);
         }
-        if listens {
-            let count = streams.entry(owner.caller.clone()).or_default();
+        let suffices = match comes {
+            // A question belongs to a call, and whoever answers it decides what that call does.
+            Comes::Answer => found.ids.values().all(|scopes| scopes.is_subset(&sender.scopes)),
+            Comes::Resumer => found.asked_with.is_subset(&sender.scopes),
+            Comes::Listener | Comes::Request(_) | Comes::Other => true,
+        };
+        if !suffices {
+            return Err(Outside::FewerScopes);
+        }
+        let listens = matches!(comes, Comes::Listener | Comes::Resumer).then(|| sender.caller.clone());
+        if let Some(caller) = &listens {
+            let count = streams.entry(caller.clone()).or_default();
             if *count >= self.each {
                 return Err(Outside::Streams);
             }
             *count += 1;
         }
         found.uses += 1;
-        found.ids.extend(id.clone());
-        let listens = listens.then(|| owner.caller.clone());
+        if let Some(id) = &id {
+            found.ids.insert(id.clone(), sender.scopes.clone());
+            found.asked_with.extend(&sender.scopes);
+        }
         drop(state);
         Ok(InUse { sessions: Arc::clone(self), session: session.to_owned(), id, listens })
     }
 
-    /// Whether this session is this owner's and has not ended.
-    pub(super) async fn lives(&self, session: &str, owner: &Owner) -> bool {
+    /// Whether this session is this caller's and has not ended.
+    pub(super) async fn lives(&self, session: &str, owner: &Caller) -> bool {
         let is_owners = self.state().open.get(session).is_some_and(|found| found.owner == *owner);
         is_owners && self.manager.sessions.read().await.contains_key(session)
     }
@@ -297,6 +312,8 @@ enum Outside {
     SameId,
     /// The caller listens to as many streams as it may.
     Streams,
+    /// The token has fewer scopes than one with which something was asked.
+    FewerScopes,
 }
 
 impl Outside {
@@ -304,6 +321,9 @@ impl Outside {
         match self {
             Self::Unknown => error(StatusCode::NOT_FOUND, INVALID_REQUEST, "There is no such session.", id),
             Self::SameId => error(StatusCode::BAD_REQUEST, INVALID_REQUEST, SAME_ID_WAITS, id),
+            Self::FewerScopes => {
+                error(StatusCode::FORBIDDEN, i64::from(StatusCode::FORBIDDEN.as_u16()), FEWER_SCOPES, id)
+            }
             Self::Streams => {
                 let why = format!("Too many streams: a caller has at most {each}.");
                 busy(StatusCode::TOO_MANY_REQUESTS, LATER, &why)
@@ -316,6 +336,9 @@ impl Outside {
 pub(super) const SAME_ID_WAITS: &str =
     "Invalid Request: an earlier request with this id is not answered yet; give each request an id of its own";
 
+/// What is said of an answer, or of a stream that is taken up again, where the token may do less than the call's.
+pub(super) const FEWER_SCOPES: &str = "The token has fewer scopes than the one with which the call was made: use that one, or one with at least its scopes";
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -325,8 +348,13 @@ mod tests {
     use super::super::wire::kept_to_the_end;
     use super::*;
 
-    fn owner(name: &str) -> Owner {
-        Owner::of(Caller { principal: name.to_owned(), ..Caller::local() })
+    fn owner(name: &str) -> Caller {
+        Caller { principal: name.to_owned(), ..Caller::local() }
+    }
+
+    /// Somebody with these scopes.
+    fn sender(name: &str, scopes: &[Scope]) -> Sender {
+        Sender { caller: owner(name), scopes: scopes.iter().copied().collect() }
     }
 
     /// Sessions of which this many are open for each of these; what keeps them alive comes back, too.
@@ -351,7 +379,7 @@ mod tests {
     async fn a_session_ends_after_its_silence_and_not_while_it_is_used() {
         let sessions = sessions(16, 3600);
         let (ids, _alive) = opened(&sessions, "ana", 2).await;
-        let listened = sessions.enter(&ids[0], &owner("ana"), Comes::Listener).await.map_err(|_| ()).expect("in");
+        let listened = sessions.enter(&ids[0], &sender("ana", &[]), Comes::Listener).await.map_err(|_| ()).expect("in");
         tokio::time::sleep(Duration::from_secs(3590)).await;
         assert_eq!(sessions.count().await, 2);
         tokio::time::sleep(Duration::from_secs(20)).await;
@@ -371,11 +399,11 @@ mod tests {
         let (theirs, _alive) = opened(&sessions, "ben", 1).await;
         tokio::time::sleep(Duration::from_secs(400)).await;
         let (ids, _alive_too) = opened(&sessions, "ana", 3).await;
-        let used = sessions.enter(&ids[0], &owner("ana"), Comes::Other).await.map_err(|_| ()).expect("in");
+        let used = sessions.enter(&ids[0], &sender("ana", &[]), Comes::Other).await.map_err(|_| ()).expect("in");
         tokio::time::sleep(REST - Duration::from_secs(1)).await;
         assert!(sessions.open(owner("ana")).await.is_err(), "none has rested for long");
         tokio::time::sleep(Duration::from_secs(1)).await;
-        drop(sessions.enter(&ids[1], &owner("ana"), Comes::Other).await.map_err(|_| ()).expect("in"));
+        drop(sessions.enter(&ids[1], &sender("ana", &[]), Comes::Other).await.map_err(|_| ()).expect("in"));
         let (fresh, _alive_as_well) = opened(&sessions, "ana", 1).await;
         for (id, name, lives) in
             [(&ids[0], "ana", true), (&ids[1], "ana", true), (&ids[2], "ana", false), (&fresh[0], "ana", true)]
@@ -391,11 +419,11 @@ mod tests {
         let sessions = sessions(16, 3600);
         let (ids, _alive) = opened(&sessions, "ana", 1).await;
         let id = serde_json::json!("same");
-        let enter = async || sessions.enter(&ids[0], &owner("ana"), Comes::Request(&id)).await;
+        let enter = async || sessions.enter(&ids[0], &sender("ana", &[]), Comes::Request(&id)).await;
         let place = enter().await.map_err(|_| ()).expect("in");
         assert_eq!(enter().await.err().map(|answer| answer.status()), Some(StatusCode::BAD_REQUEST));
         let other = serde_json::json!(1);
-        let other = sessions.enter(&ids[0], &owner("ana"), Comes::Request(&other)).await;
+        let other = sessions.enter(&ids[0], &sender("ana", &[]), Comes::Request(&other)).await;
         assert!(other.is_ok());
         // Its client goes: what it waited for comes a minute later.
         let late = futures::stream::once(async {
@@ -410,5 +438,33 @@ mod tests {
         let whole = super::super::wire::text(StatusCode::OK, "text/plain", "x");
         drop(kept_to_the_end(whole, place).into_body().collect().await);
         assert!(enter().await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_is_its_callers_and_each_token_counts_for_its_own_message() {
+        use Scope::{NumbersPurchase, NumbersRead};
+        let sessions = sessions(16, 3600);
+        let (ids, _alive) = opened(&sessions, "ana", 1).await;
+        let (reads, buys) = (sender("ana", &[NumbersRead]), sender("ana", &[NumbersRead, NumbersPurchase]));
+        let status = async |sender: &Sender, comes: Comes<'_>| {
+            sessions.enter(&ids[0], sender, comes).await.err().map(|answer| answer.status())
+        };
+        let (one, two) = (serde_json::json!(1), serde_json::json!(2));
+        let read = sessions.enter(&ids[0], &reads, Comes::Request(&one)).await;
+        assert_eq!((status(&buys, Comes::Answer).await, status(&reads, Comes::Answer).await), (None, None));
+        let bought = sessions.enter(&ids[0], &buys, Comes::Request(&two)).await;
+        assert!(read.is_ok() && bought.is_ok());
+        // A question of the call by the wider token is no business of the narrower one.
+        assert_eq!(status(&reads, Comes::Answer).await, Some(StatusCode::FORBIDDEN));
+        assert_eq!(status(&buys, Comes::Answer).await, None);
+        drop(bought);
+        assert_eq!(status(&reads, Comes::Answer).await, None, "that call has ended");
+        // What it was answered is not told again to the narrower one, which may listen to what comes.
+        assert_eq!(status(&reads, Comes::Resumer).await, Some(StatusCode::FORBIDDEN));
+        assert_eq!((status(&buys, Comes::Resumer).await, status(&reads, Comes::Listener).await), (None, None));
+        for comes in [Comes::Answer, Comes::Resumer, Comes::Listener, Comes::Request(&one), Comes::Other] {
+            let ben = sender("ben", &Scope::ALL);
+            assert_eq!(status(&ben, comes).await, Some(StatusCode::NOT_FOUND));
+        }
     }
 }

@@ -31,6 +31,7 @@ const TEXT: usize = 4096;
 const BODY: usize = 256 * 1024;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// The first revision without sessions. Revisions are dates, and sort as texts.
 const SESSIONLESS: &str = "2026-07-28";
@@ -127,22 +128,24 @@ impl Streamable {
             // A client that begins anew may still name the session that has ended.
             if shakes_hands
                 && let Some(before) = &named
-                && !sessions.lives(before, &principal.owner()).await
+                && !sessions.lives(before, &principal.caller).await
             {
                 request.headers_mut().remove(SESSION_ID);
                 named = None;
             }
             let comes = match (request.method(), method, &id) {
+                (&Method::GET, ..) if request.headers().contains_key(LAST_EVENT_ID) => Comes::Resumer,
                 (&Method::GET, ..) => Comes::Listener,
                 (_, Some(_), Some(id)) => Comes::Request(id),
+                (_, None, Some(_)) => Comes::Answer,
                 _ => Comes::Other,
             };
             match named {
-                Some(named) => match sessions.enter(&named, &principal.owner(), comes).await {
+                Some(named) => match sessions.enter(&named, &principal.sender(), comes).await {
                     Ok(entered) => place = Some(entered),
                     Err(outside) => return outside,
                 },
-                None if shakes_hands => match sessions.open(principal.owner()).await {
+                None if shakes_hands => match sessions.open(principal.caller.clone()).await {
                     Ok(made) => opening = Some(made),
                     Err(full) => return full,
                 },

@@ -108,15 +108,14 @@ async fn a_stream_is_of_no_use_to_anybody_else() {
     }
     assert_eq!(served.send("GET", "/sse", &[], "").await.status, 401);
     assert_eq!(served.send("POST", &client.target, &[], &ping().to_string()).await.status, 401);
-    // Another token of the same person has other rights: what is answered here is answered by whoever opened it.
+    // Another token of the same person has its own rights here.
     let call = |tool: &str| {
         let params = json!({ "name": tool, "arguments": {} });
         json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })
     };
     assert_eq!(post(&served, &ana_reads, &client.target, &call("release_number")).await.status, 403);
-    assert_eq!(post(&served, &ana_reads, &client.target, &call("list_numbers")).await.status, 404);
-    let yes = json!({ "jsonrpc": "2.0", "id": 0, "result": { "action": "accept", "content": { "buy": true } } });
-    assert_eq!(post(&served, &ana_reads, &client.target, &yes).await.status, 404);
+    assert_eq!(post(&served, &ana_reads, &client.target, &call("list_numbers")).await.status, 202);
+    assert_eq!(client.events.message().await["result"]["structuredContent"]["status"], "ok");
     assert_eq!(post(&served, &ana, &client.target, &call("list_numbers")).await.status, 202);
     assert_eq!(client.events.message().await["result"]["structuredContent"]["status"], "ok");
     // What a request narrows holds for that request.
@@ -124,7 +123,7 @@ async fn a_stream_is_of_no_use_to_anybody_else() {
     let answer = served.send("POST", &client.target, &narrow, &call("list_numbers").to_string()).await;
     assert_eq!(answer.status, 202);
     assert_eq!(client.events.message().await["result"]["structuredContent"]["rule"], "x_mcp_tools");
-    assert_eq!(upstream.count(LIST), 1);
+    assert_eq!(upstream.count(LIST), 2);
 }
 
 #[tokio::test]
@@ -156,6 +155,7 @@ async fn a_person_is_asked_over_it_and_nobody_else_can_answer() {
     let number = "+14155550150";
     upstream.account(|account| account.add(number, true));
     let (ana, ben) = (files.person("ana"), files.person("ben"));
+    let ana_reads = files.token("ana", "default", &["numbers:read"]);
     let served = files.serve(&upstream, &["--legacy-sse"]).await;
     let mut client = Client::connect(&served, &ana).await;
     client.shake_hands(&served, "2025-06-18", json!({ "elicitation": {} })).await;
@@ -167,6 +167,7 @@ async fn a_person_is_asked_over_it_and_nobody_else_can_answer() {
         assert_eq!(asked["method"], "elicitation/create", "{asked}");
         let yes = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": release_it(number) });
         assert_eq!(post(&served, &ben, &client.target, &yes).await.status, 404);
+        assert_eq!(post(&served, &ana_reads, &client.target, &yes).await.status, 403, "it may not release");
         let says = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": answer });
         assert_eq!(client.post(&served, &says).await.status, 202);
         let answered = client.events.message().await;

@@ -54,7 +54,6 @@ async fn close(served: &Served, token: &str, session: &str) -> u16 {
 async fn a_session_is_of_no_use_to_anybody_else() {
     let (upstream, mut files) = (Upstream::start(), Files::new());
     let (ana, ben) = (files.person("ana"), files.person("ben"));
-    let ana_reads = files.token("ana", "default", &["numbers:read"]);
     let served = files.serve(&upstream, &["--sessions"]).await;
     let session = open(&served, &ana).await;
     let list = call(1, "list_numbers", &json!({}));
@@ -88,17 +87,44 @@ async fn a_session_is_of_no_use_to_anybody_else() {
             assert!((400..500).contains(&answer.status), "{version}: {answer:?}");
         }
     }
-    // It goes on for its own; another token of the same person has other rights, and no part in it.
+    // It goes on for its own.
     assert_eq!(post(&served, &ana, Some(&session), list.clone()).await.status, 200);
-    let release = call(2, "release_number", &json!({ "number_id": "+14155550150" }));
-    assert_eq!(post(&served, &ana_reads, Some(&session), list.clone()).await.status, 404);
-    let yes = json!({ "jsonrpc": "2.0", "id": 0, "result": { "action": "accept", "content": { "buy": true } } });
-    assert_eq!(post(&served, &ana_reads, Some(&session), yes).await.status, 404);
-    assert_eq!(post(&served, &ana_reads, Some(&session), release).await.status, 403);
     // The newer revision knows no sessions: there the header means nothing.
     let headers = [&modern("list_numbers")[..], &foreign[..]].concat();
     let params = json!({ "name": "list_numbers", "arguments": {} });
     assert_eq!(served.post(&headers, message("tools/call", params)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_session_goes_on_with_another_token_of_its_person_and_each_request_has_the_scopes_of_its_own() {
+    let (upstream, mut files) = (Upstream::start(), Files::new());
+    let reads = files.token("ana", "default", &["numbers:read"]);
+    let (all, other) = (files.person("ana"), files.token("ana", "default", &["credentials:read"]));
+    let served = files.serve(&upstream, &["--sessions"]).await;
+    let session = open(&served, &reads).await;
+    let list = || json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    let buy = || call(2, "purchase_number", &json!({}));
+    // A step-up in the middle, and back.
+    for (token, tools, bought) in
+        [(&reads, 7, 403), (&all, 13, 200), (&other, 1, 403), (&reads, 7, 403), (&all, 13, 200)]
+    {
+        let answer = post(&served, token, Some(&session), list()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.json()["result"]["tools"].as_array().map(Vec::len), Some(tools), "{answer:?}");
+        let answer = post(&served, token, Some(&session), buy()).await;
+        assert_eq!(answer.status, bought, "{answer:?}");
+        let uri = json!({ "uri": "truedy://numbers" });
+        let read = json!({ "jsonrpc": "2.0", "id": 3, "method": "resources/read", "params": uri });
+        let answer = post(&served, token, Some(&session), read).await.json();
+        assert_eq!(answer.get("result").is_some(), tools > 1, "{answer}");
+    }
+    // A stream that is taken up again may tell what the wider token was answered.
+    let reads_bearer = bearer(&reads);
+    let own = [("authorization", &*reads_bearer), ("mcp-session-id", &*session), ("mcp-protocol-version", LEGACY)];
+    let headers = [&own[..], &[("last-event-id", "0"), ("accept", "text/event-stream")]].concat();
+    assert_eq!(served.send("GET", "/mcp", &headers, "").await.status, 403);
+    assert_eq!(close(&served, &reads, &session).await, 204);
+    assert_eq!(post(&served, &all, Some(&session), list()).await.status, 404);
 }
 
 #[tokio::test]
@@ -178,6 +204,7 @@ async fn a_person_is_asked_in_a_session_and_nobody_else_can_answer() {
     let (kept, gone) = ("+14155550150", "+14155550151");
     upstream.account(|account| [kept, gone].map(|number| account.add(number, true)));
     let (ana, ben) = (files.person("ana"), files.person("ben"));
+    let ana_reads = files.token("ana", "default", &["numbers:read"]);
     let served = files.serve(&upstream, &["--sessions"]).await;
     let session = open(&served, &ana).await;
     for (number, answer, due) in [
@@ -197,6 +224,11 @@ async fn a_person_is_asked_in_a_session_and_nobody_else_can_answer() {
         let says = json!({ "jsonrpc": "2.0", "id": asks["id"], "result": answer });
         let yes = json!({ "jsonrpc": "2.0", "id": asks["id"], "result": release_it(number) });
         assert_eq!(post(&served, &ben, Some(&session), yes.clone()).await.status, 404);
+        // A token of the same person that may not release does not say yes to it either, in whatever form.
+        assert_eq!(post(&served, &ana_reads, Some(&session), yes.clone()).await.status, 403);
+        let mut disguised = yes.clone();
+        disguised["method"] = json!("notifications/progress");
+        assert_eq!(post(&served, &ana_reads, Some(&session), disguised).await.status, 400);
         let elsewhere = open(&served, &ben).await;
         assert_eq!(post(&served, &ben, Some(&elsewhere), yes).await.status, 202);
         assert_eq!(close(&served, &ben, &elsewhere).await, 204);
