@@ -159,6 +159,7 @@ pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
             listen: arguments.listen.clone(),
             tls,
             https,
+            proxied: arguments.behind_tls_proxy.then(|| arguments.allow_host.clone()),
             hosts: arguments.hosts(),
             origins: arguments.origins(),
             door,
@@ -174,7 +175,7 @@ pub(super) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
             tenants,
         };
         let server = HttpServer::bind(setup).await.map_err(ConfigError)?;
-        arguments.announce(&server, https, shown.as_deref(), &what);
+        arguments.announce(&server, shown.as_deref(), &what);
         issuer_line.iter().for_each(|line| complain(line));
         let shutdown = CancellationToken::new();
         tokio::spawn(signal::twice(shutdown.clone()));
@@ -330,9 +331,23 @@ impl HttpArgs {
         opened.map(Some).map_err(|why| ConfigError(format!("--tls-cert and --tls-key cannot be used: {why}.")))
     }
 
+    /// The addresses that clients use where a proxy speaks TLS with them.
+    fn behind_proxy(&self) -> String {
+        if let Some(url) = &self.oauth.public_url {
+            return url.to_string();
+        }
+        let at = self.public_path.as_ref().map(ToString::to_string).unwrap_or_default();
+        let names: Vec<String> = self.allow_host.iter().map(|host| format!("https://{host}{at}/mcp")).collect();
+        if names.is_empty() {
+            return format!("https and a name of --allow-host, for example https://mcp.example.com{at}/mcp");
+        }
+        names.join(", ")
+    }
+
     /// Says where it is reached, on standard error, and with which token where it made one.
-    fn announce(&self, server: &HttpServer, https: bool, token: Option<&str>, what: &[String]) {
-        let scheme = if https { "https" } else { "http" };
+    fn announce(&self, server: &HttpServer, token: Option<&str>, what: &[String]) {
+        // What is spoken at its own address: behind a proxy that is HTTP.
+        let scheme = if self.tls_cert.is_some() { "https" } else { "http" };
         // Where it is, and how to begin with a token.
         let (url, begin) = match server.at() {
             Listen::Tcp(address) => {
@@ -346,10 +361,8 @@ impl HttpArgs {
         };
         complain(&format!("listening on {url}"));
         if self.behind_tls_proxy {
-            let at = self.public_path.as_ref().map(ToString::to_string).unwrap_or_default();
-            let names: Vec<String> = self.allow_host.iter().map(|host| format!("https://{host}{at}/mcp")).collect();
-            let names = if names.is_empty() { "its own name".to_owned() } else { names.join(", ") };
-            complain(&format!("it speaks HTTP with the proxy in front of it; clients reach it by {names}"));
+            let clients = self.behind_proxy();
+            complain(&format!("that address speaks HTTP and is for the proxy alone; clients use {clients}"));
         }
         complain(&format!("working on {}", what.join("; ")));
         if let Some(address) = server.admin_at() {

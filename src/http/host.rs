@@ -49,6 +49,11 @@ impl AllowedHost {
         Ok(Self { name, port })
     }
 
+    /// Whether this is the host that a request names.
+    pub(super) fn is(&self, host: &str) -> bool {
+        split(host).is_some_and(|(name, port)| self.fits(&name, port))
+    }
+
     fn fits(&self, name: &str, port: Option<u16>) -> bool {
         self.name == name && (self.port.is_none() || self.port == port)
     }

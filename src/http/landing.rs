@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use http::header::HOST;
 use http::{HeaderMap, Response, StatusCode};
 
+use super::host::AllowedHost;
 use super::html::{escaped, page, rules};
 use crate::mcp::wire::Body;
 
@@ -15,28 +16,46 @@ const PAGE: &str = include_str!("landing.html");
 pub(super) struct Landing {
     /// Whether clients reach it by https, by a certificate of its own or a proxy's.
     https: bool,
+    /// The names of a proxy that speaks TLS with clients, where there is one.
+    proxied: Option<Vec<AllowedHost>>,
     policy: String,
     /// What a purchase needs here.
     purchase: String,
 }
 
 impl Landing {
-    /// The page of a server that clients reach by https or not. `purchase` says for each tenant what a purchase needs.
-    pub(super) fn new<'a>(https: bool, purchase: impl Iterator<Item = &'a str>) -> Self {
+    /// The page of a server that clients reach by https or not, and under these names of a proxy. `purchase` says for each tenant
+    /// what a purchase needs.
+    pub(super) fn new<'a>(
+        (https, proxied): (bool, Option<Vec<AllowedHost>>),
+        purchase: impl Iterator<Item = &'a str>,
+    ) -> Self {
         let policy = rules(PAGE, "'none'");
         let purchase: Vec<&str> = purchase.collect::<BTreeSet<_>>().into_iter().collect();
         let purchase = match purchase.as_slice() {
             [needs] => (*needs).to_owned(),
             _ => "what the policy of its tenant says".to_owned(),
         };
-        Self { https, policy, purchase }
+        Self { https, proxied, policy, purchase }
+    }
+
+    /// Scheme and host by which clients reach the server that somebody has reached under this host.
+    fn reached(&self, host: &str) -> (&'static str, String) {
+        match &self.proxied {
+            // Somebody looks at the address that is for the proxy, or the proxy names that address instead of its own.
+            Some(names) if !names.iter().any(|name| name.is(host)) => match names.first() {
+                Some(name) => ("https", name.to_string()),
+                None => ("http", host.to_owned()),
+            },
+            _ => (if self.https { "https" } else { "http" }, host.to_owned()),
+        }
     }
 
     /// The page as it is now. The host was checked before: it is one of the server's own names. `at` is the path in front of the
     /// endpoints, where there is one.
     pub(super) fn answer(&self, (headers, at): (&HeaderMap, &str), ready: bool, legacy_sse: bool) -> Response<Body> {
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let scheme = if self.https { "https" } else { "http" };
+        let (scheme, host) = self.reached(host);
         let html = if legacy_sse { Cow::Borrowed(PAGE) } else { without(PAGE, "<!-- sse -->", "<!-- /sse -->") };
         let html = html
             .replace("{{url}}", &escaped(&format!("{scheme}://{host}{at}/mcp")))

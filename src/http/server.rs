@@ -52,6 +52,8 @@ pub struct Setup {
     pub tls: Option<Tls>,
     /// Whether clients reach it by https, by its own certificate or a proxy's.
     pub https: bool,
+    /// The names under which clients reach it, where a proxy speaks TLS with them; its own address speaks HTTP then.
+    pub proxied: Option<Vec<AllowedHost>>,
     /// By which names it is reached.
     pub hosts: Vec<AllowedHost>,
     /// Whose pages may call.
@@ -122,7 +124,7 @@ impl HttpServer {
             legacy_sse: setup.legacy_sse,
             scopes: setup.scopes,
             landing: Landing::new(
-                setup.https,
+                (setup.https, setup.proxied),
                 setup.tenants.iter().map(|tenant| tenant.service.policy.purchase_needs()),
             ),
             key_page: Default::default(),

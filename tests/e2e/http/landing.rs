@@ -60,6 +60,28 @@ async fn it_shows_the_name_that_the_client_uses_and_the_scheme_that_the_operator
 }
 
 #[tokio::test]
+async fn behind_a_proxy_its_own_address_speaks_http_and_clients_are_sent_to_the_proxys() {
+    let server = Served::start(&["--behind-tls-proxy", "--allow-host", "mcp.example.com:8443"], &[]).await;
+    assert!(server.url().starts_with("http://127.0.0.1:"), "{}", server.url());
+    let said = "that address speaks HTTP and is for the proxy alone; clients use https://mcp.example.com:8443/mcp\n";
+    server.until_it_says(said).await;
+    assert!(!server.stderr().contains("https://127.0.0.1"), "{}", server.stderr());
+    // Whoever looks at that address, and a proxy that names it instead of its own.
+    let page = server.get("/", &[]).await.body;
+    assert!(page.contains("https://mcp.example.com:8443/mcp") && !page.contains("://127.0.0.1"), "{page}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let tokens = dir.path().join("tokens.toml").display().to_string();
+    let mut made = crate::wire::program();
+    made.args(["token", "new", "--tokens", &tokens, "--principal", "ana"]);
+    assert_eq!(crate::wire::run(made, "").code, Some(0));
+    let unnamed = Served::start(&["--behind-tls-proxy", "--tokens", &tokens], &[]).await;
+    unnamed.until_it_says("clients use https and a name of --allow-host").await;
+    let (page, own) = (unnamed.get("/", &[]).await.body, unnamed.url().to_owned());
+    assert!(own.starts_with("http://") && page.contains(&own) && !page.contains("https://127."), "{own}: {page}");
+}
+
+#[tokio::test]
 async fn the_admin_endpoints_are_not_here() {
     let server = Served::start(&["--admin-listen", "127.0.0.1:0"], &[]).await;
     server.until_it_says("admin endpoints on http://").await;
