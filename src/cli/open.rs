@@ -19,10 +19,15 @@ pub(super) fn service(
     pages: Arc<KeyPages>,
 ) -> Result<Arc<Service>, ConfigError> {
     let mut tenants = settings.tenants()?;
-    let (Some(tenant), true) = (tenants.pop(), tenants.is_empty()) else {
-        let sentence =
-            "--config names several tenants, and this command works for one: name one alone, or leave --config out.";
-        return Err(ConfigError(sentence.to_owned()));
+    if let [first, _, ..] = tenants.as_slice() {
+        return Err(ConfigError(format!(
+            "The file of --config has {} tenants, and this command works on the account of one: expected a file with one section, for example [tenants.{}] alone; or leave --config out and set TRUEDY_API_KEY. For all of them: truedy-mcp http.",
+            tenants.len(),
+            first.name
+        )));
+    }
+    let Some(tenant) = tenants.pop() else {
+        return Err(ConfigError("The file of --config has no tenant.".to_owned()));
     };
     let key = if settings.sandbox { None } else { tenant.key()? };
     let settings = &tenant.settings;

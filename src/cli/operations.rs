@@ -162,7 +162,7 @@ async fn show(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, Una
         (_, n) => {
             let _ = writeln!(
                 text,
-                "\nUnresolved: {n}, of which it is not known whether they happened. Look in Truedy's dashboard, then say so:\n  truedy-mcp operations resolve ID --as bought|not-bought --note \"…\""
+                "\nUnresolved: {n}. It is not known whether Truedy has done them. Look for each in Truedy's dashboard, then record what is there:\n  truedy-mcp operations resolve ID --as bought --note \"in the dashboard since 12:04\"\n  truedy-mcp operations resolve ID --as not-bought --note \"not in the dashboard\""
             );
         }
     }

@@ -228,9 +228,9 @@ fn unknown_variable(command: &Command, settings: &Settings) -> Option<String> {
     let names: Vec<String> = all.iter().map(|name| bare(name)).collect();
     let meant = did_you_mean(&bare(&name), names.iter().map(String::as_str));
     let meant = meant.map(|meant| format!(" Did you mean {PREFIX}{meant}?")).unwrap_or_default();
-    let shown = if looks_like_key(&name) { "a variable that begins so".to_owned() } else { name };
+    let shown = if looks_like_key(&name) { format!("a variable that begins with {PREFIX}") } else { name };
     Some(format!(
-        "{shown} is not known to this version ({}).{meant} A later version may know it; unset it, or the setting would be missing in silence. truedy-mcp --help lists the variables.",
+        "{shown} is not known to this version ({}), so it would set nothing.{meant} Correct its name, or unset it. A later version may know it. truedy-mcp --help lists the variables, for example {PREFIX}READ_ONLY.",
         env!("CARGO_PKG_VERSION")
     ))
 }

@@ -9,11 +9,20 @@ pub(super) fn check_variable(name: &str) -> Result<(), String> {
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if looks_like_key(name) {
-        return Err(format!("what looks like a key itself stands there; {EXPECTED}, and put the key into it"));
+        return Err(format!(
+            "it looks like a key and not like the name of a variable; {EXPECTED}, and put the key into that variable"
+        ));
+    }
+    if !is_name {
+        return Err(format!(
+            "it is not the name of a variable, which has only letters, digits and _ and does not begin with a digit; {EXPECTED}"
+        ));
     }
     // A name in small letters is one where a variable of that name is set.
-    if !is_name || !is_plausible_variable(name) && name.len() > 32 {
-        return Err(format!("it has letters, digits and _ alone; {EXPECTED}"));
+    if !is_plausible_variable(name) && name.len() > 32 {
+        return Err(format!(
+            "it looks like a secret and not like the name of a variable; {EXPECTED}, and put the secret into that variable"
+        ));
     }
     Ok(())
 }
@@ -36,6 +45,9 @@ mod tests {
         ] {
             let said = check_variable(wrong).expect_err(wrong);
             assert!(said.contains("TELNYX_API_KEY") && !said.contains("hunter2"), "{wrong}: {said}");
+            // What has only such characters is told something else than which characters there may be.
+            let has_only_such = wrong.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && wrong.len() > 32;
+            assert_eq!(said.contains("only letters, digits and _"), !has_only_such, "{wrong}: {said}");
         }
         for name in ["TELNYX_API_KEY", "acme_key", "A1"] {
             assert_eq!(check_variable(name), Ok(()), "{name}");

@@ -39,7 +39,10 @@ impl Entries {
         let lost = self.0.iter().zip(1..).filter(|((_, holder), _)| !tenants.contains(&holder.tenant));
         lost.map(|(_, at)| {
             let known = tenants.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            format!("token {at}: there is no tenant of the name that its tenant has; there are: {known}")
+            let first = tenants.first().map_or("default", String::as_str);
+            format!(
+                "token {at}: its field tenant names no tenant of this server; expected one of: {known}; for example tenant = \"{first}\""
+            )
         })
     }
 }
@@ -106,7 +109,7 @@ impl Tokens {
         let entries = (self.reader)(&self.file).and_then(|bytes| parse(&bytes));
         // A slip in one entry shuts out nobody but its holder.
         for why in entries.iter().flat_map(|entries| entries.of_nobody(&self.tenants)) {
-            tracing::error!(why, "a token is good for nothing");
+            tracing::error!(why, "an entry of the file of tokens is refused");
         }
         let told = entries.as_ref().map(|entries| entries.0.len()).map_err(Clone::clone);
         *self.entries.write().unwrap_or_else(PoisonError::into_inner) = entries;
@@ -143,14 +146,19 @@ fn parse(bytes: &[u8]) -> Result<Entries, String> {
     let mut entries = Entries::default();
     for (at, entry) in written.token.into_iter().enumerate() {
         let bad = |why: String| format!("token {}: {why}", at + 1);
-        let digest = from_hex(&entry.sha256).ok_or_else(|| bad("sha256 is not 64 hexadecimal digits".to_owned()))?;
+        let digest = from_hex(&entry.sha256).ok_or_else(|| {
+            bad("sha256 is not 64 hexadecimal digits; expected what truedy-mcp token new writes".to_owned())
+        })?;
         Caller::check_name("principal", &entry.principal).map_err(bad)?;
         let scopes = match entry.scopes {
             None => Scope::ALL.into(),
             Some(names) => scopes(names.iter().map(String::as_str)).map_err(bad)?,
         };
         if entries.0.iter().any(|(known, _)| *known == digest) {
-            return Err(bad("the same token stands there twice".to_owned()));
+            return Err(bad(
+                "its sha256 is that of an earlier entry; each token has one entry, as truedy-mcp token new writes it"
+                    .to_owned(),
+            ));
         }
         entries.0.push((digest, Holder { principal: entry.principal, tenant: entry.tenant, scopes }));
     }
@@ -294,7 +302,9 @@ mod tests {
         assert_eq!(tokens.holder(&lost).map(|holder| holder.tenant), Some("acmee".to_owned()));
         let error = open(&file).err().unwrap();
         assert!(
-            error.contains("token 2: ") && error.contains("; there are: acme, default") && !error.contains("acmee"),
+            error.contains("token 2: ")
+                && error.contains("; expected one of: acme, default;")
+                && !error.contains("acmee"),
             "{error}"
         );
     }
@@ -328,7 +338,7 @@ mod tests {
         for (text, part) in [
             (entry("scopes = [\"numbers:write\"]"), "scope 1 is not known; there are: numbers:read"),
             (entry("secret = \"x\""), "line 4"),
-            (entry("") + &entry(""), "token 2: the same token stands there twice"),
+            (entry("") + &entry(""), "token 2: its sha256 is that of an earlier entry"),
             (entry("").replace(&digest, "xy"), "sha256"),
             (entry("").replace("ana", "a:b"), "token 1: the principal is not 1 to 64"),
             ("[[token]]\nprincipal = \"ana\"".to_owned(), "sha256"),

@@ -48,6 +48,8 @@ fn a_variable_that_is_not_known_stops_the_start_with_the_one_that_was_meant() {
         ("TRUEDY_MCP_PROTECTED", "Did you mean TRUEDY_MCP_PROTECT?"),
         ("TRUEDY_MCP_COLOUR", "A later version may know it"),
         ("TRUEDY_MCP_PORT", "is not known to this version"),
+        ("TRUEDY_MCP_PORT", "so it would set nothing"),
+        ("TRUEDY_MCP_PORT", "for example TRUEDY_MCP_READ_ONLY"),
     ] {
         for command in ["tools", "stdio", "doctor"] {
             refused(&[command], &[(variable, "hunter2")], &[variable, meant]);

@@ -123,7 +123,7 @@ async fn a_file_of_tokens_that_cannot_be_used_stops_the_start() {
     refused(&tokens, &[], "token 1: sha256").await;
     let digest = "ab".repeat(32);
     private(&file, &format!("[[token]]\nsha256 = \"{digest}\"\nprincipal = \"ana\"\ntenant = \"other\"\n"));
-    refused(&tokens, &[], "there is no tenant of the name").await;
+    refused(&tokens, &[], "its field tenant names no tenant of this server").await;
     private(&file, &format!("[[token]]\nsha256 = \"{digest}\"\nprincipal = \"ana\"\nscopes = [\"all\"]\n"));
     refused(&tokens, &[], "scope 1 is not known").await;
     private(&file, "");
