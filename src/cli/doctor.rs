@@ -68,8 +68,9 @@ impl Report {
         self.checks.push(Check { tenant, name, health, found: found.into(), todo: todo.map(str::to_owned) });
     }
 
+    /// The first failure tells the exit code, but a wrong setting goes before whatever else fails: it does on every command.
     fn fail(&mut self, exit: Exit) {
-        if self.exit == Exit::Fine {
+        if self.exit == Exit::Fine || exit == Exit::Usage {
             self.exit = exit;
         }
     }
@@ -175,12 +176,7 @@ async fn live(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut Re
             return;
         }
         Err(error) => {
-            report.add(
-                "key",
-                Health::Bad,
-                error.to_string(),
-                Some("Give the key in a file of your own with mode 0600, or in TRUEDY_API_KEY."),
-            );
+            report.add("key", Health::Bad, error.to_string(), Some(&tenant.key_remedy()));
             report.fail(Exit::Usage);
             return;
         }

@@ -26,6 +26,8 @@ pub(super) fn run(settings: &Settings, arguments: &ToolsArgs) -> Result<Exit, Co
     let catalog = Catalog::new();
     let names: Vec<&str> = catalog.entries().iter().map(Entry::name).collect();
     let policy = settings.policy(&names)?;
+    // What a section says wrongly is told here as on every other command.
+    settings.tenants()?.iter().try_for_each(|tenant| tenant.settings.policy(&names).map(drop))?;
     let mut entries: Vec<&Entry> = catalog.offered(&policy).collect();
     if let Some(words) = &arguments.search {
         let texts: Vec<String> = entries.iter().map(|entry| search_text(entry, &policy)).collect();

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::{ConfigError, Settings};
-use crate::domain::{Secret, did_you_mean};
+use super::{AskWhen, ConfigError, Gate, Settings};
+use crate::domain::{Secret, did_you_mean, shown_path};
 use crate::journal::PostgresPlace;
 use crate::truedy::Proxy;
 
@@ -73,6 +73,21 @@ impl Settings {
             }
             None => Ok(()),
         }
+    }
+
+    /// Refuses a tenant whose section makes a question necessary that may not be asked. `all` are the settings of all tenants.
+    pub(super) fn check_asking(&self, all: &Self) -> Result<(), String> {
+        let contradicts = |one: &Self| one.gate == Gate::Human && one.ask == AskWhen::Off;
+        if !contradicts(self) || contradicts(all) {
+            return Ok(());
+        }
+        Err("gate human asks a person before every purchase and release, and ask off forbids asking: set one of them only, for example gate = \"token\" with ask = \"off\""
+            .to_owned())
+    }
+
+    /// The configuration file, as people are told of it.
+    pub(super) fn config_shown(&self) -> String {
+        self.config.as_deref().map_or_else(|| "--config".to_owned(), shown_path)
     }
 
     /// The variables that the configuration file names as places of secrets.

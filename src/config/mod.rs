@@ -219,6 +219,14 @@ pub struct Settings {
     #[arg(skip)]
     pub section_tools: Vec<String>,
 
+    /// The same of the tools that it leaves out.
+    #[arg(skip)]
+    pub section_exclude_tools: Vec<String>,
+
+    /// Where that section is: the file and its name.
+    #[arg(skip)]
+    pub section: String,
+
     /// The flags of the settings that a variable has set, each with that variable.
     #[arg(skip)]
     pub variables: Vec<(String, String)>,
@@ -435,8 +443,11 @@ impl Settings {
     /// What the operator allows. `tools` are the names that exist.
     pub fn policy(&self, tools: &[&str]) -> Result<Policy, ConfigError> {
         let only = self.tools.as_deref().unwrap_or_default();
-        let (section, except) = (self.section_tools.as_slice(), self.exclude_tools.as_slice());
-        for (flag, names) in [("--tools", only), ("tools", section), ("--exclude-tools", except)] {
+        // The names in a section come first, since the lists of the flags hold them as well.
+        for (key, names) in [("tools", &self.section_tools), ("exclude_tools", &self.section_exclude_tools)] {
+            check_tools(&format!("{} {key}", self.section), names, tools)?;
+        }
+        for (flag, names) in [("--tools", only), ("--exclude-tools", self.exclude_tools.as_slice())] {
             check_tools(flag, names, tools)?;
         }
         self.check_blank_lists()?;

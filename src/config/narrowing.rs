@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
+use super::protection::check_protected;
 use super::{AskWhen, Gate, InlineSecrets, Settings};
 use crate::domain::{CountryCode, Money, NumberType, SipServer};
 use crate::guard::Cap;
@@ -32,6 +33,27 @@ pub(super) struct Narrowing {
     pub(super) inline_secrets: Option<InlineSecrets>,
 }
 
+impl Narrowing {
+    /// Refuses what a list of the section would not do, by the key of the list.
+    fn check(&self) -> Result<(), String> {
+        let lists = [
+            ("tools", &self.tools),
+            ("exclude_tools", &self.exclude_tools),
+            ("protect", &self.protect),
+            ("sip_hosts", &self.sip_hosts),
+        ];
+        let is_blank = |list: &[String]| !list.is_empty() && list.iter().all(|entry| entry.trim().is_empty());
+        if let Some((key, _)) = lists.iter().find(|(_, list)| list.as_deref().is_some_and(is_blank)) {
+            return Err(format!("{key} names nothing: give at least one entry, or take the line out"));
+        }
+        let protect = self.protect.iter().flatten().zip(1..).filter(|(entry, _)| !entry.trim().is_empty());
+        for (entry, at) in protect {
+            check_protected(entry.trim()).map_err(|why| format!("protect, entry {at}: {why}"))?;
+        }
+        Ok(())
+    }
+}
+
 impl Settings {
     /// Notes which settings came by flag or variable.
     pub fn note_sources(&mut self, matches: &ArgMatches) {
@@ -48,7 +70,9 @@ impl Settings {
             }
             said => self.release_in_use && said.unwrap_or(true),
         };
+        section.check()?;
         let section_tools = section.tools.clone().unwrap_or_default();
+        let section_exclude_tools = section.exclude_tools.clone().unwrap_or_default();
         let cap = |id, own: Cap, said| self.stricter(id, own, said, |one: Cap, other: Cap| smaller(one, other));
         Ok(Self {
             read_only: self.read_only || section.read_only.unwrap_or(false),
@@ -56,6 +80,7 @@ impl Settings {
             exclude_tools: either(&self.exclude_tools, section.exclude_tools),
             protect: either(&self.protect, section.protect),
             section_tools,
+            section_exclude_tools,
             release_in_use,
             ask: self.stricter(
                 "ask",

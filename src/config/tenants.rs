@@ -167,7 +167,9 @@ impl Settings {
             Caller::check_name("tenant", &name).map_err(bad)?;
             let carriers = profiles(std::mem::take(&mut section.carriers), &withheld).map_err(bad)?;
             let key = section.key(self.sandbox).map_err(bad)?;
-            let settings = section.over(self).map_err(bad)?;
+            let mut settings = section.over(self).map_err(bad)?;
+            settings.section = format!("--config {}: [tenants.{name}]", shown_path(file));
+            settings.check_asking(self).map_err(bad)?;
             let withheld = Arc::clone(&withheld);
             tenants.push(TenantSettings { name, settings, key, carriers, withheld });
         }
@@ -261,6 +263,33 @@ impl Section {
 }
 
 impl TenantSettings {
+    /// What to do where its key cannot be used.
+    pub fn key_remedy(&self) -> String {
+        let section = format!("[tenants.{}] of {}", self.name, self.settings.config_shown());
+        match &self.key {
+            KeySource::Settings => {
+                "Give the key in a file of your own with mode 0600, or in TRUEDY_API_KEY.".to_owned()
+            }
+            KeySource::Variable(name) => {
+                let name = shown_variable(name);
+                format!(
+                    "Set the variable {name} to the Truedy key of this tenant, or correct api_key_env in {section}."
+                )
+            }
+            KeySource::File(file) => {
+                let file = shown_path(file);
+                format!(
+                    "Put the Truedy key of this tenant into {file}, with mode 0600, or correct api_key_file in {section}."
+                )
+            }
+            KeySource::Command(_) => {
+                format!(
+                    "Run the command yourself: it must print the Truedy key of this tenant alone. Or correct api_key_command in {section}."
+                )
+            }
+        }
+    }
+
     /// Its key; `None` if the settings of all hold none.
     pub fn key(&self) -> Result<Option<Secret>, ConfigError> {
         let refuse = |source: &str, why: &str| {

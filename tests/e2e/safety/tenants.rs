@@ -110,3 +110,64 @@ async fn a_server_refuses_limits_in_two_currencies_and_keeps_the_smaller_of_one(
     assert_eq!((&refused["status"], &refused["rule"]), (&json!("policy_denied"), &json!("spend_per_day")), "{refused}");
     assert_eq!(upstream.count(PURCHASE), 0);
 }
+
+/// What every command says of a file with this one section, and that it ends with the code of wrong settings.
+fn refused_everywhere(lines: &str, commands: &[&[&str]], parts: &[&str]) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    std::fs::write(&file, format!("[tenants.acme]\n{lines}\n")).unwrap();
+    for arguments in commands {
+        let mut command = program();
+        command
+            .args(*arguments)
+            .envs([("TRUEDY_BASE_URL", "http://127.0.0.1:9"), ("ACME", KEY)])
+            .arg("--config")
+            .arg(&file);
+        let ran = run(command, "");
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.code, Some(2), "{arguments:?} {lines}: {said}");
+        for part in [&["config.toml", "[tenants.acme]"], parts].concat() {
+            assert!(said.contains(part), "{arguments:?} {lines}: {part}: {said}");
+        }
+        for flag in ["--protect", "--tools", "--exclude-tools", "--sip-hosts", "--gate", "TRUEDY_API_KEY"] {
+            assert!(!said.contains(flag), "{arguments:?} {lines}: {flag}: {said}");
+        }
+    }
+}
+
+#[test]
+fn what_a_section_says_wrongly_is_told_by_its_file_section_and_key_on_every_command() {
+    let commands: [&[&str]; 5] =
+        [&["call", "list_numbers"], &["stdio"], &["http", "--listen", "127.0.0.1:0"], &["tools"], &["doctor"]];
+    let key = "api_key_env = \"ACME\"\n";
+    for (line, parts) in [
+        ("protect = [\"+14155550123\", \"all\"]", &["protect, entry 2", "for example +14155550123"][..]),
+        ("protect = [\" \"]", &["protect names nothing"]),
+        ("tools = [\"list_number\"]", &["tools: entry 1", "Did you mean list_numbers?"]),
+        ("exclude_tools = [\"buy\"]", &["exclude_tools: entry 1"]),
+        ("sip_hosts = [\"http://sip.example.com\"]", &["sip_hosts, entry 1", "for example sip.example.com"]),
+        ("gate = \"human\"\nask = \"off\"", &["gate human", "ask off", "for example"]),
+    ] {
+        refused_everywhere(&format!("{key}{line}"), &commands, parts);
+    }
+}
+
+#[test]
+fn a_tenants_key_that_is_not_there_is_told_with_the_place_where_it_belongs() {
+    for (line, parts) in [
+        ("api_key_env = \"KEY_OF_ACME\"", &["Set the variable KEY_OF_ACME", "api_key_env in"][..]),
+        ("api_key_file = \"/nowhere/acme.key\"", &["into /nowhere/acme.key, with mode 0600", "api_key_file in"]),
+        ("api_key_command = [\"false\"]", &["Run the command yourself", "api_key_command in"]),
+    ] {
+        refused_everywhere(line, &[&["doctor"]], parts);
+        for arguments in [&["call", "list_numbers"][..], &["stdio"], &["http", "--listen", "127.0.0.1:0"]] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("config.toml");
+            std::fs::write(&file, format!("[tenants.acme]\n{line}\n")).unwrap();
+            let mut command = program();
+            command.args(arguments).arg("--config").arg(&file);
+            let ran = run(command, "");
+            assert_eq!(ran.code, Some(2), "{arguments:?} {line}: {}{}", ran.stdout, ran.stderr);
+        }
+    }
+}
