@@ -135,6 +135,7 @@ pub(crate) async fn on_our_edge() -> Served<()> {
         listen: Listen::Tcp(ANYWHERE),
         tls: None,
         https: false,
+        proxied: None,
         hosts: AllowedHost::loopback(),
         origins: Vec::new(),
         door: Door::Open(Principal::local(service, "bare")),

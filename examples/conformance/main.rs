@@ -38,6 +38,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         listen: address.parse()?,
         tls: None,
         https: false,
+        proxied: None,
         hosts: AllowedHost::loopback(),
         origins: vec![AllowedOrigin::Loopback],
         door: Door::Open(somebody(keys)),
