@@ -287,7 +287,7 @@ fn list(settings: &Settings, list: &ListArgs) -> Result<Exit, ConfigError> {
         let rows: Vec<Value> = listed
             .all()
             .map(|(tenant, profile)| {
-                let fields = profile.sources().iter().map(|(field, source)| (field.name().to_owned(), json!(source.origin().to_string())));
+                let fields = profile.sources().iter().map(|(field, source)| (field.name().to_owned(), json!(place(settings, (tenant, profile), *field, source.origin()))));
                 json!({ "tenant": whose(tenant), "carrier": profile.name(), "provider": profile.provider(), "from": serde_json::Map::from_iter(fields) })
             })
             .collect();
@@ -296,8 +296,11 @@ fn list(settings: &Settings, list: &ListArgs) -> Result<Exit, ConfigError> {
     }
     let mut text = String::new();
     for (tenant, profile) in listed.all() {
-        let fields =
-            profile.sources().iter().map(|(field, source)| format!("{} from {}", field.name(), source.origin()));
+        let place = |field: AccessField, origin| place(settings, (tenant, profile), field, origin);
+        let fields = profile
+            .sources()
+            .iter()
+            .map(|(field, source)| format!("{} from {}", field.name(), place(*field, source.origin())));
         let fields = fields.collect::<Vec<_>>().join(", ");
         let _ = writeln!(text, "{:<24} {:<10} {fields}", named(tenant, profile), profile.provider().as_str());
     }
@@ -306,6 +309,18 @@ fn list(settings: &Settings, list: &ListArgs) -> Result<Exit, ConfigError> {
     }
     print(&text);
     Ok(Exit::Fine)
+}
+
+/// Where a value is. What may be a secret is not repeated: then, where in the file that stands.
+fn place(
+    settings: &Settings,
+    (tenant, profile): (&TenantSettings, &CarrierProfile),
+    field: AccessField,
+    origin: &Origin,
+) -> String {
+    let Some(file) = settings.config.as_deref().filter(|_| origin.is_hidden()) else { return origin.to_string() };
+    let above = whose(tenant).map(|tenant| format!("tenants.{tenant}.")).unwrap_or_default();
+    format!("{origin}; see {above}carriers.{}.{} in {}", profile.name(), field.name(), shown_path(file))
 }
 
 fn named(tenant: &TenantSettings, profile: &CarrierProfile) -> String {

@@ -2,14 +2,14 @@
 //!
 //! Every snippet has an `env` entry: some clients strip inherited variables whose names speak of keys.
 
-use std::path::Path;
-
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::carried::Carried;
+use super::set::SetSetting;
 use super::{Client, Exit, complain, print};
-use crate::config::Settings;
+use crate::config::{ConfigError, KEY_VARIABLE, Settings};
 
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
@@ -42,26 +42,19 @@ fn server_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// The flags of this command line that are not in what is printed, since the entry starts the server without them.
-fn left_out(words: impl Iterator<Item = String>) -> Vec<String> {
-    const CARRIED: [&str; 4] = ["--config", "--sandbox", "--http", "--url"];
-    let flags = words.filter_map(|word| Some(word.split('=').next()?.to_owned()));
-    flags.filter(|flag| flag.len() > 2 && flag.starts_with("--") && !CARRIED.contains(&flag.as_str())).collect()
-}
-
-pub(super) fn run(settings: &Settings, arguments: &ConfigArgs) -> Exit {
-    let left = left_out(std::env::args().skip(1));
-    if !left.is_empty() {
-        let left = left.join(", ");
-        complain(&format!(
-            "not in this entry: {left}; add it to the server's arguments, or the server starts without it"
-        ));
-    }
+pub(super) fn run(settings: &Settings, set: &[SetSetting], arguments: &ConfigArgs) -> Result<Exit, ConfigError> {
     let ConfigCommand::Print { client, http, url } = &arguments.command;
     let text = if *http {
+        if let Some(said) = not_carried(set) {
+            complain(&said);
+        }
         http_snippet(*client, url.as_str())
     } else {
-        snippet(*client, settings.config.as_deref(), settings.sandbox)
+        let carried = Carried::of(settings, set)?;
+        if let Some(said) = by_name(&carried) {
+            complain(&said);
+        }
+        snippet(*client, &carried)
     };
     let (hints, entry) = split(&text);
     // JSON has no comments: what stands above it is for people, and the rest can be piped.
@@ -71,7 +64,26 @@ pub(super) fn run(settings: &Settings, arguments: &ConfigArgs) -> Exit {
     } else {
         print(&text);
     }
-    Exit::Fine
+    Ok(Exit::Fine)
+}
+
+/// What is said of settings beside an entry for a URL.
+fn not_carried(set: &[SetSetting]) -> Option<String> {
+    let places = set.iter().map(SetSetting::place).collect::<Vec<_>>().join(", ");
+    let sentence = format!(
+        "not in this entry: {places}; a server that is reached by URL has what it was started with: set it there"
+    );
+    (!set.is_empty()).then_some(sentence)
+}
+
+/// What is said of secrets besides the key of Truedy: the entry has the names of their variables.
+fn by_name(carried: &Carried) -> Option<String> {
+    let others: Vec<&str> = carried.secrets.iter().map(String::as_str).filter(|name| *name != KEY_VARIABLE).collect();
+    let sentence = format!(
+        "secrets are not repeated: the entry names {}; set it where the client takes its variables from, or put its value in",
+        others.join(", ")
+    );
+    (!others.is_empty()).then_some(sentence)
 }
 
 /// The comments at the front of a snippet, and what stands below them.
@@ -82,7 +94,7 @@ fn split(text: &str) -> (&str, &str) {
 
 /// The snippet for a server that is reached by URL.
 fn http_snippet(client: Client, url: &str) -> String {
-    let pretty = |value: serde_json::Value| serde_json::to_string_pretty(&value).unwrap_or_default();
+    let pretty = |value: Value| serde_json::to_string_pretty(&value).unwrap_or_default();
     let bearer = |token: &str| json!({ "Authorization": format!("Bearer {token}") });
     // The older transport has an address of its own, and most clients want to be told which of the two it is.
     let older = url.trim_end_matches('/').ends_with("/sse");
@@ -150,60 +162,68 @@ fn http_snippet(client: Client, url: &str) -> String {
     }
 }
 
-/// The snippet, with a first line that says where it goes. The configuration file, where one is named, goes with it: a client
-/// does not pass on the variables of a shell.
-pub(super) fn snippet(client: Client, config: Option<&Path>, sandbox: bool) -> String {
-    let pretty = |value: serde_json::Value| serde_json::to_string_pretty(&value).unwrap_or_default();
-    let mut arguments = vec!["stdio".to_owned()];
-    if sandbox {
-        arguments.push("--sandbox".to_owned());
-    }
-    if let Some(file) = config {
-        // A client starts it anywhere.
-        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        arguments.extend(["--config".to_owned(), file.display().to_string()]);
-    }
-    // The sandbox needs no key, and must not come to know one.
-    let env = |key: &str| if sandbox { json!({}) } else { json!({ "TRUEDY_API_KEY": key }) };
-    let entry = |key: &str| json!({ "command": "truedy-mcp", "args": arguments, "env": env(key) });
-    let inputs = if sandbox {
-        json!([])
-    } else {
-        json!([{ "type": "promptString", "id": "truedy-key", "description": "Truedy API key", "password": true }])
+/// How a text stands in an argument of a shell, and in TOML and YAML, where none of these needs quotes.
+fn quoted(text: &str) -> String {
+    let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+/// The name of a variable as that of a field which VS Code asks for.
+fn input(variable: &str) -> String {
+    if variable == KEY_VARIABLE { "truedy-key".to_owned() } else { variable.to_lowercase().replace('_', "-") }
+}
+
+/// What is written where a client takes no variables.
+fn blank(variable: &str) -> String {
+    if variable == KEY_VARIABLE { "your key".to_owned() } else { format!("your {variable}") }
+}
+
+/// The snippet, with a first line that says where it goes. A client does not pass on the variables of a shell: what was set
+/// goes with it.
+fn snippet(client: Client, carried: &Carried) -> String {
+    let pretty = |value: Value| serde_json::to_string_pretty(&value).unwrap_or_default();
+    let arguments = &[&["stdio".to_owned()], &carried.arguments[..]].concat();
+    let secrets = &carried.secrets;
+    let env = |written: &dyn Fn(&str) -> String| -> Map<String, Value> {
+        secrets.iter().map(|name| (name.clone(), json!(written(name)))).collect()
     };
-    let key_flag = if sandbox { "" } else { " -e 'TRUEDY_API_KEY=${TRUEDY_API_KEY}'" };
-    // Quoted as a shell, TOML and YAML read it alike.
-    let quoted = |text: &String| {
-        if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b)) {
-            text.clone()
-        } else {
-            format!("'{text}'")
-        }
+    let entry =
+        |written: &dyn Fn(&str) -> String| json!({ "command": "truedy-mcp", "args": arguments, "env": env(written) });
+    let ask = |name: &String| {
+        let about = if name == KEY_VARIABLE { "Truedy API key" } else { name };
+        json!({ "type": "promptString", "id": input(name), "description": about, "password": true })
     };
-    let shell = arguments.iter().map(quoted).collect::<Vec<_>>().join(" ");
+    let inputs: Vec<Value> = secrets.iter().map(ask).collect();
+    let key_flag: String = secrets.iter().map(|name| format!(" -e '{name}=${{{name}}}'")).collect();
+    let shell = arguments.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(" ");
     let list = json!(arguments);
+    // Nothing where there are none.
+    let named = |before: &str, between: &str, after: &str, written: &dyn Fn(&str) -> String| {
+        let all = secrets.iter().map(|name| written(name)).collect::<Vec<_>>().join(between);
+        if secrets.is_empty() { all } else { format!("{before}{all}{after}") }
+    };
     match client {
         Client::ClaudeCode => format!(
             "# Claude Code: run this once, or put the JSON below into .mcp.json of a project\n\
              # claude mcp add truedy{key_flag} -- truedy-mcp {shell}\n{}\n",
             pretty(
-                json!({ "mcpServers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": arguments, "env": env("${TRUEDY_API_KEY}") } } })
+                json!({ "mcpServers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": arguments, "env": env(&|name| format!("${{{name}}}")) } } })
             )
         ),
         Client::ClaudeDesktop => format!(
             "# Claude Desktop: claude_desktop_config.json (Settings > Developer > Edit Config)\n{}\n",
-            pretty(json!({ "mcpServers": { "truedy": entry("your key") } }))
+            pretty(json!({ "mcpServers": { "truedy": entry(&blank) } }))
         ),
         Client::Vscode => format!(
             "# VS Code: .vscode/mcp.json; it asks for the key once and keeps it\n{}\n",
             pretty(json!({
                 "inputs": inputs,
-                "servers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": arguments, "env": env("${input:truedy-key}") } }
+                "servers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": arguments, "env": env(&|name| format!("${{input:{}}}", input(name))) } }
             }))
         ),
         Client::Cursor => format!(
             "# Cursor: ~/.cursor/mcp.json or .cursor/mcp.json\n{}\n",
-            pretty(json!({ "mcpServers": { "truedy": entry("${env:TRUEDY_API_KEY}") } }))
+            pretty(json!({ "mcpServers": { "truedy": entry(&|name| format!("${{env:{name}}}")) } }))
         ),
         Client::Codex => format!(
             "# Codex: ~/.codex/config.toml\n\
@@ -211,16 +231,16 @@ pub(super) fn snippet(client: Client, config: Option<&Path>, sandbox: bool) -> S
              command = \"truedy-mcp\"\n\
              args = {list}\n\
              {}",
-            if sandbox { "" } else { "env = { TRUEDY_API_KEY = \"your key\" }\n" }
+            named("env = { ", ", ", " }\n", &|name| format!("{name} = \"{}\"", blank(name)))
         ),
         Client::Gemini => format!(
             "# Gemini CLI: ~/.gemini/settings.json\n{}\n",
-            pretty(json!({ "mcpServers": { "truedy": entry("$TRUEDY_API_KEY") } }))
+            pretty(json!({ "mcpServers": { "truedy": entry(&|name| format!("${name}")) } }))
         ),
         Client::Zed => format!(
             "# Zed: settings.json\n{}\n",
             pretty(
-                json!({ "context_servers": { "truedy": { "source": "custom", "command": "truedy-mcp", "args": arguments, "env": env("your key") } } })
+                json!({ "context_servers": { "truedy": { "source": "custom", "command": "truedy-mcp", "args": arguments, "env": env(&blank) } } })
             )
         ),
         Client::Goose => format!(
@@ -235,7 +255,7 @@ pub(super) fn snippet(client: Client, config: Option<&Path>, sandbox: bool) -> S
              args: {list}\n    \
              {}\
              timeout: 300\n",
-            if sandbox { "" } else { "envs:\n      TRUEDY_API_KEY: your key\n    " }
+            named("envs:\n      ", "\n      ", "\n    ", &|name| format!("{name}: {}", blank(name)))
         ),
     }
 }
@@ -259,10 +279,12 @@ mod tests {
     }
 
     #[test]
-    fn what_an_entry_leaves_out_is_named() {
-        let words =
-            ["config", "print", "codex", "--gate=human", "--read-only", "--sandbox", "--config", "/x", "--url=y"];
-        assert_eq!(left_out(words.into_iter().map(str::to_owned)), ["--gate", "--read-only"]);
+    fn a_text_of_an_argument_is_quoted_for_a_shell() {
+        for (text, written) in
+            [("--gate", "--gate"), ("50 USD", "'50 USD'"), ("", "''"), ("/a'b", "'/a'\\''b'"), ("$x", "'$x'")]
+        {
+            assert_eq!(quoted(text), written);
+        }
     }
 
     #[test]
@@ -278,7 +300,8 @@ mod tests {
     #[test]
     fn a_snippet_for_the_sandbox_asks_for_no_key() {
         for client in Client::value_variants() {
-            let text = snippet(*client, None, true);
+            let arguments = vec!["--sandbox".to_owned()];
+            let text = snippet(*client, &Carried { arguments, secrets: Vec::new() });
             assert!(text.contains("--sandbox") && !text.contains("TRUEDY_API_KEY"), "{text}");
             let (hints, entry) = split(&text);
             assert!(hints.lines().all(|line| line.starts_with("# ")), "{hints}");
@@ -305,10 +328,13 @@ mod tests {
     #[test]
     fn every_snippet_carries_the_key_in_its_own_environment() {
         for client in Client::value_variants() {
-            let named = snippet(*client, Some(Path::new("/etc/truedy/our config.toml")), false);
-            assert!(named.contains("--config") && named.contains("/etc/truedy/our config.toml"), "{named}");
-            let text = snippet(*client, None, false);
-            assert!(!text.contains("--config"), "{text}");
+            let secrets = vec!["ACME_KEY".to_owned(), "TRUNK_PASSWORD".to_owned()];
+            let arguments = ["--config", "/etc/truedy/our config.toml"].map(str::to_owned).to_vec();
+            let named = snippet(*client, &Carried { arguments, secrets });
+            for part in ["--config", "/etc/truedy/our config.toml", "ACME_KEY", "TRUNK_PASSWORD"] {
+                assert!(named.contains(part) && !named.contains("TRUEDY_API_KEY"), "{part}: {named}");
+            }
+            let text = snippet(*client, &Carried { arguments: Vec::new(), secrets: vec![KEY_VARIABLE.to_owned()] });
             assert!(text.starts_with("# ") && text.contains("TRUEDY_API_KEY") && text.contains("stdio"), "{client:?}");
             let json: String = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
             if json.starts_with('{') {

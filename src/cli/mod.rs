@@ -2,18 +2,21 @@
 
 mod bm25;
 mod call;
+mod carried;
 mod carriers;
 mod client_config;
 mod doctor;
 mod http;
 mod http_oauth;
 mod logging;
+mod near_miss;
 mod open;
 mod operations;
 mod parsing;
 mod probe;
 mod protected;
 mod sandbox;
+mod set;
 mod signal;
 mod stdio;
 mod token;
@@ -152,8 +155,8 @@ pub enum Command {
 /// Reads the command line and runs one command.
 pub fn run() -> ExitCode {
     protect_memory();
-    let cli = match parsing::parse() {
-        Ok(cli) => cli,
+    let (cli, set) = match parsing::parse() {
+        Ok(parsed) => parsed,
         Err(code) => return code,
     };
     let settings = &cli.settings;
@@ -164,13 +167,13 @@ pub fn run() -> ExitCode {
         Some(Command::Token(arguments)) => token::run(&arguments),
         Some(Command::Probe(arguments)) => probe::run(&arguments),
         Some(Command::Sandbox(arguments)) => sandbox::run(settings, &arguments),
-        Some(Command::Tour) => tour::run(settings),
+        Some(Command::Tour) => tour::run(&set),
         Some(Command::Call(arguments)) => call::run(settings, &arguments),
         Some(Command::Tools(arguments)) => tools::run(settings, &arguments),
         Some(Command::Doctor(arguments)) => doctor::run(settings, &arguments),
         Some(Command::Operations(arguments)) => operations::run(settings, &arguments),
         Some(Command::Carriers(arguments)) => carriers::run(settings, &arguments),
-        Some(Command::Config(arguments)) => Ok(client_config::run(settings, &arguments)),
+        Some(Command::Config(arguments)) => client_config::run(settings, &set, &arguments),
         Some(Command::Completions { shell }) => Ok(completions(shell)),
         Some(Command::Man { dir: None }) => Ok(man()),
         Some(Command::Man { dir: Some(dir) }) => man_pages(&dir),

@@ -137,10 +137,7 @@ fn upstream(
     if settings.sandbox {
         return sandboxed(settings, (redactor, time));
     }
-    if settings.ephemeral || !settings.fault.is_empty() || settings.ledger.is_some() {
-        let sentence = "--fault, --ephemeral and --ledger are for the sandbox, and without --sandbox this would work on a live account: add --sandbox or leave them out.";
-        return Err(ConfigError(sentence.to_owned()));
-    }
+    settings.no_sandbox_settings()?;
     // A wrong address or a key file that others can read is told at the start, not at the first call.
     settings.base_url()?;
     let Some(key) = key else {

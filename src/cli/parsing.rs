@@ -1,20 +1,20 @@
 //! Reads the command line and the variables, and says what is wrong with them. A value is never repeated: it may be a secret.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
-use url::Url;
 
-use super::{Cli, Exit, KEY_IN_ARGUMENTS, complain};
-use crate::config::{ConfigError, Settings};
-use crate::domain::{did_you_mean, is_certain_key, looks_like_key, placeholder};
+use super::near_miss::{PREFIX, is_of_kubernetes};
+use super::set::{SetSetting, has_login, is_path, is_switch, settings_set};
+use super::{Cli, Exit, KEY_IN_ARGUMENTS, complain, near_miss};
+use crate::config::{ConfigError, KEY_VARIABLE, Settings};
+use crate::domain::{AccessField, did_you_mean, is_certain_key, looks_like_key, placeholder};
 
-/// How the variables of this program begin, those of the key and of the address of Truedy aside.
-const PREFIX: &str = "TRUEDY_MCP_";
 /// Variables of this kind that this program does not read: clients take the token of a server from there.
 const OF_CLIENTS: [&str; 1] = ["TRUEDY_MCP_TOKEN"];
 /// Variables of debug builds, for tests.
@@ -30,8 +30,9 @@ const ELSEWHERE: [(&str, &str); 5] = [
     ("--transport", "the command stdio or http"),
 ];
 
-/// Reads the command line. What is wrong is said already, and the exit code returned.
-pub(super) fn parse() -> Result<Cli, ExitCode> {
+/// Reads the command line: what it says, and the settings of every command that are set. What is wrong is said already, and
+/// the exit code returned.
+pub(super) fn parse() -> Result<(Cli, Vec<SetSetting>), ExitCode> {
     let command = command();
     let usage = |sentence: &str| {
         complain(sentence);
@@ -51,10 +52,22 @@ pub(super) fn parse() -> Result<Cli, ExitCode> {
     {
         return Err(usage(&sentence));
     }
-    match unknown_variable(&command, &cli.settings) {
-        Some(sentence) => Err(usage(&sentence)),
-        None => Ok(cli),
+    let known = variables(|_| true);
+    let refused = unknown_variable(&command, &cli.settings).or_else(|| near_miss::refusal(&known, &cli.settings));
+    if let Some(sentence) = refused {
+        return Err(usage(&sentence));
     }
+    near_miss::warnings(&known, &variables(is_limit), &cli.settings).iter().for_each(|warning| complain(warning));
+    let set = settings_set(&matches, &cli.settings);
+    Ok((cli, set))
+}
+
+/// The variables that this program reads, of these arguments; and that of the key, which has none.
+fn variables(wanted: impl Fn(&Arg) -> bool) -> Vec<String> {
+    let original = Cli::command();
+    let wanted = arguments(&original).into_iter().filter(|arg| wanted(arg));
+    let names = wanted.filter_map(|arg| arg.get_env()?.to_str()).map(str::to_owned);
+    names.chain([KEY_VARIABLE.to_owned()]).collect()
 }
 
 /// The command line as it is read: no help shows what a variable holds, and what counts as not set is not read.
@@ -75,10 +88,6 @@ fn read_so(arg: Arg) -> Arg {
     let is_blank = text.trim().is_empty();
     let is_blank_field = text.starts_with(BLANK_FIELD) && is_switch && !is_limit(&arg);
     if is_blank || is_blank_field { arg.env(Resettable::Reset) } else { arg }
-}
-
-fn is_switch(arg: &Arg) -> bool {
-    matches!(arg.get_action(), ArgAction::SetTrue) && arg.get_env().is_some()
 }
 
 /// Whether it is part of the policy.
@@ -179,10 +188,6 @@ fn misplaced(command: &Command, matches: &ArgMatches) -> Option<String> {
     })
 }
 
-fn is_path(arg: &Arg) -> bool {
-    arg.get_value_parser().type_id() == std::any::TypeId::of::<std::path::PathBuf>()
-}
-
 fn key_in_variable(arg: &Arg, variable: &str) -> String {
     let names = arg.get_value_names().unwrap_or_default();
     let expected: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
@@ -191,11 +196,6 @@ fn key_in_variable(arg: &Arg, variable: &str) -> String {
         arg.get_long().unwrap_or_default(),
         expected.join(" ")
     )
-}
-
-/// Whether a text is a URL with a user or a password in it.
-fn has_login(text: &str) -> bool {
-    Url::parse(text.trim()).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
 }
 
 /// Refuses a variable that begins as ours do and that this program does not know: ignored, it would leave out what it limits.
@@ -226,28 +226,14 @@ fn unknown_variable(command: &Command, settings: &Settings) -> Option<String> {
     let name = unknown.into_iter().find(|name| !named.contains(name))?;
     let bare = |name: &'_ str| name.strip_prefix(PREFIX).unwrap_or_default().to_owned();
     let names: Vec<String> = all.iter().map(|name| bare(name)).collect();
-    let meant = did_you_mean(&bare(&name), names.iter().map(String::as_str));
-    let meant = meant.map(|meant| format!(" Did you mean {PREFIX}{meant}?")).unwrap_or_default();
+    let near = || did_you_mean(&bare(&name), names.iter().map(String::as_str)).map(|near| format!("{PREFIX}{near}"));
+    let meant = near_miss::meant_by(&name, &variables(|_| true)).or_else(near);
+    let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
     let shown = if looks_like_key(&name) { format!("a variable that begins with {PREFIX}") } else { name };
     Some(format!(
         "{shown} is not known to this version ({}), so it would set nothing.{meant} Correct its name, or unset it. A later version may know it. truedy-mcp --help lists the variables, for example {PREFIX}READ_ONLY.",
         env!("CARGO_PKG_VERSION")
     ))
-}
-
-/// Whether Kubernetes sets such a variable in each container, where a service is called `truedy-mcp`.
-fn is_of_kubernetes(name: &str, value: &str) -> bool {
-    let rest = name.strip_prefix(PREFIX).unwrap_or_default();
-    let is_address = || {
-        let value = value.trim();
-        value.contains("://")
-            || value.parse::<u16>().is_ok()
-            || value.parse::<std::net::IpAddr>().is_ok()
-            || ["tcp", "udp", "sctp"].contains(&value)
-    };
-    let of_service = rest.starts_with("SERVICE_") || rest.contains("_SERVICE_");
-    let of_port = rest == "PORT" || rest.starts_with("PORT_") || rest.contains("_PORT_") || rest.ends_with("_PORT");
-    (of_service || of_port) && is_address()
 }
 
 /// Says what is wrong with the command line; help and version are printed.
@@ -326,6 +312,13 @@ fn place_of(argument: &str, command: &Command) -> String {
     }
 }
 
+/// The field of a carrier that a flag names, where a command takes its place by `--from`.
+fn carrier_field(flag: &str, command: &Command) -> Option<&'static str> {
+    let takes_place = command.get_arguments().any(|arg| arg.get_long() == Some("from"));
+    let name = flag.strip_prefix("--")?.replace('-', "_");
+    AccessField::named(&name).filter(|_| takes_place).map(AccessField::name)
+}
+
 /// Says that an argument is not known. It is repeated only where it can be no value.
 fn unknown_argument(argument: &str, suggested: Option<String>, command: &Command) -> String {
     let is_flag = argument.strip_prefix("--").is_some_and(|name| {
@@ -333,6 +326,11 @@ fn unknown_argument(argument: &str, suggested: Option<String>, command: &Command
     });
     if !is_flag {
         return "an argument is not known, or one too many".to_owned();
+    }
+    if let Some(field) = carrier_field(argument, deepest(command)) {
+        return format!(
+            "unexpected argument '{argument}': here it is --from {field}=env:NAME, the place of the value, for example --from {field}=env:TELNYX_API_KEY; a key itself is never an argument"
+        );
     }
     if let Some((_, here)) = ELSEWHERE.iter().find(|(flag, _)| *flag == argument) {
         return format!("unexpected argument '{argument}': here it is {here}");
@@ -351,25 +349,6 @@ fn unknown_argument(argument: &str, suggested: Option<String>, command: &Command
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_kubernetes_sets_is_told_from_a_slip() {
-        for (name, value, is_its) in [
-            ("TRUEDY_MCP_SERVICE_HOST", "10.0.0.7", true),
-            ("TRUEDY_MCP_SERVICE_PORT", "8080", true),
-            ("TRUEDY_MCP_SERVICE_PORT_HTTP", "8080", true),
-            ("TRUEDY_MCP_PORT", "tcp://10.0.0.7:8080", true),
-            ("TRUEDY_MCP_PORT_8080_TCP", "tcp://10.0.0.7:8080", true),
-            ("TRUEDY_MCP_PORT_8080_TCP_PROTO", "tcp", true),
-            ("TRUEDY_MCP_PORT_8080_TCP_ADDR", "fd00::7", true),
-            ("TRUEDY_MCP_HTTP_SERVICE_HOST", "10.0.0.7", true),
-            ("TRUEDY_MCP_PORT", "yes", false),
-            ("TRUEDY_MCP_READONLY", "true", false),
-            ("TRUEDY_MCP_SERVICES", "10.0.0.7", false),
-        ] {
-            assert_eq!(is_of_kubernetes(name, value), is_its, "{name}={value}");
-        }
-    }
 
     #[test]
     fn no_help_shows_what_a_variable_holds() {

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::{Exit, complain, open, print, signal};
 use crate::config::{ConfigError, Settings};
+use crate::domain::shown_path;
 use crate::journal::{Journal, Place};
 use crate::sandbox::{Faults, KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY, Sandbox, reset};
 
@@ -43,11 +44,11 @@ fn forget(settings: &Settings) -> Result<Exit, ConfigError> {
     match reset(&dir) {
         Ok(there) => {
             let what = if there { "is forgotten" } else { "had nothing to forget" };
-            print(&format!("The sandbox in {} {what}.\n", dir.display()));
+            print(&format!("The sandbox in {} {what}.\n", shown_path(&dir)));
             Ok(Exit::Fine)
         }
         Err(error) => {
-            complain(&format!("the sandbox in {} could not be removed: {error}", dir.display()));
+            complain(&format!("the sandbox in {} could not be removed: {error}", shown_path(&dir)));
             Ok(Exit::Failed)
         }
     }
@@ -64,7 +65,7 @@ fn forget_journal(settings: &Settings) -> Result<(), ConfigError> {
     if open::runtime()?.block_on(journal.forget()).is_err()
         && let Err(error) = std::fs::remove_dir_all(&directory)
     {
-        complain(&format!("the journal in {} could not be removed: {error}", directory.display()));
+        complain(&format!("the journal in {} could not be removed: {error}", shown_path(&directory)));
     }
     Ok(())
 }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::set::SetSetting;
 use super::{Exit, complain, open, print};
-use crate::config::{ConfigError, Settings};
+use crate::config::ConfigError;
 use crate::mcp::Guest;
 
-pub(super) fn run(_: &Settings) -> Result<Exit, ConfigError> {
+pub(super) fn run(set: &[SetSetting]) -> Result<Exit, ConfigError> {
+    check_unused(set)?;
     let walked = open::runtime()?.block_on(walk());
     match walked {
         Ok(()) => Ok(Exit::Fine),
@@ -17,6 +19,27 @@ pub(super) fn run(_: &Settings) -> Result<Exit, ConfigError> {
             Ok(Exit::Failed)
         }
     }
+}
+
+/// Refuses flags that the tour would not use, and names such variables.
+fn check_unused(set: &[SetSetting]) -> Result<(), ConfigError> {
+    // It has these by itself.
+    let unused = set.iter().filter(|one| !["sandbox", "ephemeral"].contains(&one.flag.as_str()));
+    let (variables, flags): (Vec<_>, Vec<_>) = unused.partition(|one| one.by_variable);
+    let names = |set: Vec<&SetSetting>| set.into_iter().map(SetSetting::place).collect::<Vec<_>>().join(", ");
+    if !flags.is_empty() {
+        return Err(ConfigError(format!(
+            "The tour has a sandbox of its own with the defaults, and {} would do nothing: leave it out, or try it with truedy-mcp call TOOL --sandbox.",
+            names(flags)
+        )));
+    }
+    if !variables.is_empty() {
+        complain(&format!(
+            "the tour has a sandbox of its own with the defaults; these variables do not hold there: {}",
+            names(variables)
+        ));
+    }
+    Ok(())
 }
 
 /// The guide: prints what happens and stops where it is not as expected.

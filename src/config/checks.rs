@@ -108,6 +108,15 @@ impl Settings {
         said.fold(sentence.to_owned(), |sentence, said| sentence + &said)
     }
 
+    /// Refuses settings of the sandbox where there is none: they were meant to keep the live account out of it.
+    pub fn no_sandbox_settings(&self) -> Result<(), ConfigError> {
+        if self.sandbox || !(self.ephemeral || !self.fault.is_empty() || self.ledger.is_some()) {
+            return Ok(());
+        }
+        let sentence = "--fault, --ephemeral and --ledger are for the sandbox, and without --sandbox this would work on a live account: add --sandbox or leave them out.";
+        Err(ConfigError(sentence.to_owned()))
+    }
+
     /// What is said of flags that name a place of the live account beside `--sandbox`: they would do nothing. Variables stay,
     /// so that `--sandbox` alone turns a live set-up into play.
     pub fn unused_on_sandbox(&self) -> Option<String> {

@@ -66,7 +66,7 @@ fn unexpanded(text: &str) -> Option<String> {
             '$' if behind.starts_with('{') => return Some(format!("${}", until(behind, '}'))),
             '$' if behind.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '(') => {
                 let name: String = behind.chars().take_while(|c| is_name(*c) || *c == ':').collect();
-                return Some(format!("${name}"));
+                return Some(word(&format!("${name}"), "$"));
             }
             '{' if behind.starts_with('{') => return Some(format!("{{{}", until(behind, '}'))),
             '%' => {
@@ -96,16 +96,24 @@ fn check_front(text: &str) -> Result<(), String> {
     if let Some(scheme) =
         scheme.filter(|scheme| scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-._".contains(c)))
     {
+        let scheme = word(scheme, "a scheme and ");
         return Err(format!("it begins with {scheme}: as a URL does, and a path is expected; {WHOLE}"));
     }
     let is_framed = front.len() > 4 && front.starts_with("__") && front.ends_with("__");
     if is_framed || !(first.is_alphanumeric() || "._-".contains(first)) {
         let shown: String = if front.is_empty() { first.to_string() } else { front.chars().take(40).collect() };
+        let shown = word(&shown, &first.to_string());
         return Err(format!(
             "{shown} stands in it literally: the client that started this program did not expand it; {WHOLE}; where a folder has this name, put ./ before it"
         ));
     }
     Ok(())
+}
+
+/// A text with letters alone in its words, as names of placeholders are; otherwise what stands for it. A secret has digits.
+fn word(text: &str, otherwise: &str) -> String {
+    let is_word = !text.chars().any(|c| c.is_ascii_digit());
+    if is_word { text.to_owned() } else { otherwise.to_owned() }
 }
 
 /// The text up to this character and with it, at most 40 characters.

@@ -54,6 +54,8 @@ pub use phone_digits::{PhoneDigits, canonical_digits, digits_of};
 pub use profile::{CarrierName, CarrierProfile, CarrierProfiles, Origin, Source};
 pub use reading::{clean, clean_to, text_at};
 pub use secret::{Held, Redactor, Secret, TOKEN_PREFIX, is_own_token, looks_like_key, without_keys};
-pub use shown::{is_certain_key, is_plausible_variable, shown_path, shown_program, shown_variable};
+pub use shown::{
+    NOT_REPEATED, is_certain_key, is_plausible_path, is_plausible_variable, shown_path, shown_program, shown_variable,
+};
 pub use status::{Refusal, Status};
 pub use written::{field_names, read_toml};

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::text::{checked_text, within};
 use super::{
-    AccessField, CarrierAccess, Held, ProviderType, Redactor, Secret, shown_path, shown_program, shown_variable,
-    without_keys,
+    AccessField, CarrierAccess, Held, NOT_REPEATED, ProviderType, Redactor, Secret, shown_path, shown_program,
+    shown_variable, without_keys,
 };
 
 checked_text! {
@@ -39,6 +39,11 @@ impl Origin {
     /// Whether looking runs a program, or may ask a person to unlock something.
     pub fn acts(&self) -> bool {
         matches!(self, Self::Command(_) | Self::Keyring(_))
+    }
+
+    /// Whether it is told in other words, since what stands there may be a secret.
+    pub fn is_hidden(&self) -> bool {
+        self.to_string().contains(NOT_REPEATED)
     }
 }
 

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use super::secret::{KEY_RUN, is_key, looks_like_key};
 
+/// How the words begin that stand in the place of what is not repeated.
+pub const NOT_REPEATED: &str = "(not repeated: ";
+
 /// Whether a text is, without any doubt, a key: of Truedy, of a client of this server, of Telnyx or of Twilio.
 ///
 /// Not 32 hexadecimal digits alone, which may be an id.
@@ -56,7 +59,8 @@ pub fn is_plausible_variable(name: &str) -> bool {
     is_name && !looks_like_key(name) && !has_random_part(name) && (is_usual || std::env::var_os(name).is_some())
 }
 
-fn is_plausible_path(path: &Path) -> bool {
+/// Whether this can be a path and no secret: it is there, or has a root, a folder or an end that is usual.
+pub fn is_plausible_path(path: &Path) -> bool {
     const ENDS: [&str; 14] =
         ["toml", "pem", "key", "crt", "cer", "txt", "json", "jsonl", "log", "token", "secret", "sock", "db", "pgpass"];
     let text = path.to_string_lossy();

@@ -20,7 +20,7 @@ use super::refusals;
 use super::row::Writer;
 use super::sqlite::Sqlite;
 use super::store::{Lasting, Outcome, Store, Transaction, Unavailable, Work};
-use crate::domain::{Caller, Money, ServerTime};
+use crate::domain::{Caller, Money, ServerTime, shown_path};
 
 /// Where a journal is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory => formatter.write_str("in memory"),
-            Self::Directory(directory) => write!(formatter, "sqlite, in {}", directory.display()),
+            Self::Directory(directory) => write!(formatter, "sqlite, in {}", shown_path(directory)),
             Self::Postgres(place) => write!(formatter, "postgres, {place}"),
         }
     }

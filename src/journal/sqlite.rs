@@ -20,6 +20,7 @@ use super::clocks::{Clock, SystemClock};
 use super::sqlite_copy::make_file;
 use super::store::{Lasting, Outcome, Row, Store, Transaction, Unavailable, Value, Work, new_owner};
 use super::{layout, sqlite_copy};
+use crate::domain::shown_path;
 
 const FILE: &str = "journal.sqlite";
 const LIFE: &str = "journal.owner-";
@@ -203,7 +204,7 @@ fn still_there(kept: &mut Kept, place: Option<&Path>) -> Outcome<()> {
     match held {
         Ok(()) if kept.told => tracing::info!("the journal is back: changes are made again"),
         Err(why) if !kept.told => {
-            let directory = directory.display();
+            let directory = shown_path(directory);
             tracing::error!(%directory, why, "the journal was taken away: nothing is changed until it is back or the program is started anew");
         }
         _ => {}
@@ -306,7 +307,7 @@ impl Transaction for Open<'_> {
 /// hear it.
 fn warn_if_new(directory: &Path) {
     if fs::symlink_metadata(directory.join(FILE)).is_err() {
-        let directory = directory.display();
+        let directory = shown_path(directory);
         tracing::warn!(
             %directory,
             "there is no journal of the live account here, and a new one is begun: caps and answers that were lost earlier are not in it; in a container, mount a volume there"
@@ -320,7 +321,7 @@ fn in_memory() -> Outcome<Opened> {
 }
 
 fn open(directory: &Path, owner: i64, life: &mut Option<Life>) -> Outcome<Opened> {
-    let unusable = |error: io::Error| Unavailable(format!("{} cannot be used: {error}", directory.display()));
+    let unusable = |error: io::Error| Unavailable(format!("{} cannot be used: {error}", shown_path(directory)));
     private_directory(directory).map_err(unusable)?;
     // SQLite follows no link in the whole path when told so; a link above the directory is the user's own affair.
     let directory = fs::canonicalize(directory).map_err(unusable)?;

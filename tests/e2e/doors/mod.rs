@@ -1,8 +1,10 @@
 //! What real clients, proxies and operators send: each gets in or learns what is wrong, and no secret gets out.
 
+mod carried;
 mod door;
 mod door_sandbox;
 mod door_sessions;
+mod named;
 mod oauth;
 mod secrets;
 mod secrets_settings;

@@ -26,6 +26,9 @@ const CANARIES: [&str; 7] = [
     "http://canary2:canary3@127.0.0.1:9/x",
 ];
 
+/// The same where a path belongs: they begin as a placeholder, a variable or a URL does.
+const PATH_CANARIES: [&str; 4] = ["#Canary2", "$canary2", "pa$canary2", "canary2:x"];
+
 #[track_caller]
 fn assert_hidden(what: &str, text: &str) {
     let shown = |text: &str| text.to_ascii_lowercase().contains("canary") || text.contains("KEY0CA0A");
@@ -71,7 +74,12 @@ fn no_setting_shows_a_secret_in_help_errors_findings_or_logs() {
     let (taken, (_free, truedy)) = (TcpListener::bind("127.0.0.1:0").unwrap(), nobody());
     let all = settings(&Cli::command(), &[]);
     assert!(all.iter().filter(|(_, argument)| argument.get_env().is_some()).count() > 40);
-    let cases = all.iter().flat_map(|case| CANARIES.iter().enumerate().map(move |canary| (case, canary)));
+    let is_path =
+        |argument: &Arg| argument.get_value_parser().type_id() == std::any::TypeId::of::<std::path::PathBuf>();
+    let cases = all.iter().flat_map(|case| {
+        let more = if is_path(&case.1) { &PATH_CANARIES[..] } else { &[] };
+        CANARIES.iter().chain(more).enumerate().map(move |canary| (case, canary))
+    });
     at_once(cases, |((way, argument), (at, canary))| {
         let mut ways: Vec<Vec<String>> = Vec::new();
         // What a help does not show of one value, it does not show of another.
@@ -81,6 +89,11 @@ fn no_setting_shows_a_secret_in_help_errors_findings_or_logs() {
         if way.is_empty() {
             ways.push(vec!["doctor".to_owned(), "--json".to_owned()]);
             ways.push(["call", "search_numbers", "area_code=415"].map(str::to_owned).to_vec());
+            ways.push(["config", "print", "codex"].map(str::to_owned).to_vec());
+            if is_path(argument) && at >= 3 {
+                ways.push(["config", "print", "claude-code", "--http"].map(str::to_owned).to_vec());
+                ways.push(["carriers", "list"].map(str::to_owned).to_vec());
+            }
         } else if way.concat() == "http" {
             ways.push(ending_server(&taken));
         } else {
@@ -188,6 +201,7 @@ fn no_field_of_the_configuration_file_shows_a_secret() {
                 &["carriers", "list"][..],
                 &["carriers", "test", "--offline", "--json"],
                 &["doctor", "--json"],
+                &["config", "print", "codex"],
                 &["call", "search_numbers", "carrier=main"],
                 &ending_server(&taken).iter().map(String::as_str).collect::<Vec<_>>(),
             ] {

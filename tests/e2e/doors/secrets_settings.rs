@@ -12,14 +12,14 @@ use crate::served::{Served, message, request};
 use crate::upstream::{IMPORT, LIST, Play, Upstream};
 use crate::wire::{Era, KEY, Ran, Wire, home, nobody, program, run, server};
 
-fn ran(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+pub(super) fn ran(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
     let mut command = program();
     command.args(arguments).envs(variables.iter().copied());
     run(command, "")
 }
 
 #[track_caller]
-fn refused(arguments: &[&str], variables: &[(&str, &str)], parts: &[&str]) -> String {
+pub(super) fn refused(arguments: &[&str], variables: &[(&str, &str)], parts: &[&str]) -> String {
     let ran = ran(arguments, variables);
     assert_eq!(ran.code, Some(2), "{arguments:?} {variables:?}: {}{}", ran.stdout, ran.stderr);
     for part in parts {
@@ -29,7 +29,7 @@ fn refused(arguments: &[&str], variables: &[(&str, &str)], parts: &[&str]) -> St
 }
 
 #[track_caller]
-fn fine(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+pub(super) fn fine(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let ran = ran(arguments, variables);
     assert_eq!(ran.code, Some(0), "{arguments:?} {variables:?}: {}{}", ran.stdout, ran.stderr);
     ran.stdout
