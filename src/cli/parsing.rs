@@ -1,7 +1,6 @@
 //! Reads the command line and the variables, and says what is wrong with them. A value is never repeated: it may be a secret.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::Resettable;
