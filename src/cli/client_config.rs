@@ -273,7 +273,7 @@ mod tests {
             assert!(text.contains("Bearer") || text.contains("bearer"), "{client:?}");
             let json: String = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
             if json.starts_with('{') {
-                serde_json::from_str::<serde_json::Value>(&json).expect("valid JSON");
+                serde_json::from_str::<Value>(&json).expect("valid JSON");
             }
         }
     }
@@ -306,7 +306,7 @@ mod tests {
             let (hints, entry) = split(&text);
             assert!(hints.lines().all(|line| line.starts_with("# ")), "{hints}");
             if entry.starts_with('{') {
-                serde_json::from_str::<serde_json::Value>(entry).expect("valid JSON");
+                serde_json::from_str::<Value>(entry).expect("valid JSON");
             }
         }
     }
@@ -338,7 +338,7 @@ mod tests {
             assert!(text.starts_with("# ") && text.contains("TRUEDY_API_KEY") && text.contains("stdio"), "{client:?}");
             let json: String = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
             if json.starts_with('{') {
-                serde_json::from_str::<serde_json::Value>(&json).expect("valid JSON");
+                serde_json::from_str::<Value>(&json).expect("valid JSON");
             }
         }
     }
