@@ -88,22 +88,22 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
     Ok(exit)
 }
 
-/// What the status means for whoever started the program.
+/// The exit code of an answer.
 fn exit_of(reply: &Reply) -> Exit {
-    // A preview is no error to a model; to a script it did not do what it was called for.
-    let done = |status: &str| Status::parse(status).is_some_and(|status| !status.is_of_the_gate());
-    match reply {
-        Reply::Done(_, false) if reply.status().is_some_and(|status| done(status) && status != "in_progress") => {
-            Exit::Fine
-        }
-        _ => match reply.status() {
-            Some("invalid_argument") => Exit::Usage,
-            Some("auth_failed") => Exit::Key,
-            Some("upstream_unavailable" | "bad_upstream_response" | "rate_limited") => Exit::Upstream,
-            Some("policy_denied") => Exit::Policy,
-            Some("outcome_unknown" | "in_progress") => Exit::Unknown,
-            _ => Exit::Failed,
-        },
+    let is_error = !matches!(reply, Reply::Done(_, false));
+    reply.status().and_then(Status::parse).map_or(Exit::Failed, |status| exit_of_status(status, is_error))
+}
+
+/// The exit code of a status. A preview is no error to a model, but a script did not get what it asked for.
+pub(super) fn exit_of_status(status: Status, is_error: bool) -> Exit {
+    match status {
+        Status::InvalidArgument => Exit::Usage,
+        Status::AuthFailed => Exit::Key,
+        Status::UpstreamUnavailable | Status::BadUpstreamResponse | Status::RateLimited => Exit::Upstream,
+        Status::PolicyDenied => Exit::Policy,
+        Status::OutcomeUnknown | Status::InProgress => Exit::Unknown,
+        status if is_error || status.is_of_the_gate() => Exit::Failed,
+        _ => Exit::Fine,
     }
 }
 

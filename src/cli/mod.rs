@@ -15,6 +15,7 @@ mod operations;
 mod parsing;
 mod probe;
 mod protected;
+mod reference;
 mod sandbox;
 mod set;
 mod signal;
@@ -34,8 +35,9 @@ use crate::config::{ConfigError, Settings, path_setting};
 use crate::domain::shown_path;
 
 pub use bm25::Index;
+pub use reference::reference_pages;
 
-/// How a command ended. Documented in README and in the help.
+/// How a command ended. Documented in `docs/reference/cli.md` and in the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Done.
@@ -244,7 +246,7 @@ fn man_pages(dir: &Path) -> Result<Exit, ConfigError> {
     Ok(Exit::Fine)
 }
 
-/// The settings of every command as a Markdown table, for README.
+/// The settings of every command as a Markdown table, for `docs/reference`.
 pub fn settings_table() -> String {
     let key = "| | `TRUEDY_API_KEY` | | The Truedy API key. There is no flag: every process can read arguments. |\n";
     table(&Cli::command(), key)

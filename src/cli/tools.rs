@@ -66,7 +66,13 @@ fn search_text(entry: &Entry, policy: &Policy) -> String {
     )
 }
 
-/// The tools as a Markdown table, for README.
+/// The tools that every operator offers without further settings, as a Markdown table.
+pub(super) fn markdown() -> String {
+    let (catalog, policy) = (Catalog::new(), Policy::default());
+    table(&catalog.offered(&policy).collect::<Vec<_>>(), &policy)
+}
+
+/// The tools as a Markdown table, for `docs/reference`.
 fn table(entries: &[&Entry], policy: &Policy) -> String {
     let mut table = String::from("| tool | what it does | effect | tokens |\n| --- | --- | --- | --- |\n");
     for entry in entries {

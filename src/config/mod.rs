@@ -203,7 +203,7 @@ pub struct Settings {
     #[arg(long, value_name = "DIR", env = "TRUEDY_MCP_STATE_DIR", value_parser = state_dir_setting(), global = true, help_heading = "Program")]
     pub state_dir: Option<PathBuf>,
 
-    /// TOML file with carrier profiles, and with the tenants of `http`, each with a Truedy key of its own: see "Carrier profiles" and "Tenants" in README.
+    /// TOML file with carrier profiles, and with the tenants of `http`, each with a Truedy key of its own: see docs/carriers.md and docs/http/tenants.md.
     #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_CONFIG", value_parser = path_setting(), global = true, help_heading = "Program")]
     pub config: Option<PathBuf>,
 

@@ -4,17 +4,25 @@ use serde_json::{Map, Value};
 
 /// Makes the closed vocabulary of statuses.
 macro_rules! statuses {
-    ($($variant:ident = $word:literal),+ $(,)?) => {
+    ($(#[doc = $sentence:literal] $variant:ident = $word:literal),+ $(,)?) => {
         /// What became of a call, in one word.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Status {
             $(
-                #[doc = concat!("`", $word, "`")]
+                #[doc = concat!("`", $word, "`:", $sentence)]
                 $variant,
             )+
         }
 
         impl Status {
+            /// Every status, in the order of the reference page.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// What the status says, in one sentence or two.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence.trim_ascii(),)+ }
+            }
+
             /// The word on the wire.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
@@ -32,53 +40,102 @@ macro_rules! statuses {
 }
 
 statuses! {
+    /// The call did what it was asked to do, and nothing more is to be said in one word.
     Ok = "ok",
+    /// The number was released.
     Released = "released",
+    /// The number was bought.
     Purchased = "purchased",
+    /// The number was imported.
     Imported = "imported",
+    /// The number was assigned to the agent for this direction.
     Assigned = "assigned",
+    /// The number was taken from its agent for this direction.
     Unassigned = "unassigned",
+    /// Nothing was sent: the account has the number already.
     AlreadyOwned = "already_owned",
+    /// Nothing was sent: the agent has the number for this direction already.
     AlreadyAssigned = "already_assigned",
+    /// Nothing was bought: the price is above `max_monthly_cost` of the call, or it is not known.
     PriceLimit = "price_limit",
+    /// Nothing was changed: this is a preview, and `next` holds the call that makes the change.
     ConfirmationRequired = "confirmation_required",
+    /// Nothing was released: an agent uses the number.
     NumberInUse = "number_in_use",
+    /// Nothing was changed: it is not known whether an agent uses the number.
     AssignmentUnknown = "assignment_unknown",
+    /// Nothing was assigned: another agent has this direction and would lose its calls.
     WouldReassign = "would_reassign",
+    /// Nothing was released: `phone_number` and `number_id` name different numbers.
     NumberMismatch = "number_mismatch",
+    /// Nothing was changed: the number, its price or its agents have changed since they were shown.
     StateChanged = "state_changed",
+    /// Nothing was changed: the `confirmation_token` does not belong to this call.
     ConfirmationInvalid = "confirmation_invalid",
+    /// Nothing was changed: the `confirmation_token` is older than five minutes.
     ConfirmationExpired = "confirmation_expired",
+    /// Nothing was changed: the `confirmation_token` was used before.
     ConfirmationUsed = "confirmation_used",
+    /// Nothing was changed: the user said no, or gave no complete answer.
     HumanDeclined = "human_declined",
+    /// Nothing was changed: the user must be asked, and this client cannot ask.
     HumanUnavailable = "human_unavailable",
+    /// Nothing was changed: the operator's settings do not allow it. `rule` names the setting.
     PolicyDenied = "policy_denied",
+    /// There is no such number, agent or operation in this account.
     NotFound = "not_found",
+    /// Several numbers or agents match. Nothing was done, and the answer lists them.
     Ambiguous = "ambiguous",
+    /// Nothing was sent: the same change is under way, or it is not known how it ended.
     DuplicateInFlight = "duplicate_in_flight",
+    /// Nothing was bought: it is not known how an earlier purchase of this caller ended.
     OperationUnresolved = "operation_unresolved",
+    /// Nothing was changed: the journal cannot be written, so the change could not be recorded.
     JournalUnavailable = "journal_unavailable",
+    /// The change was sent and is not finished. `list_operations` tells how it ended.
     InProgress = "in_progress",
+    /// The number was not released.
     NotReleased = "not_released",
+    /// The number was not assigned.
     NotAssigned = "not_assigned",
+    /// The number was not unassigned.
     NotUnassigned = "not_unassigned",
+    /// The agent has no webhook URL: it is not known to the voice engine yet.
     NotSynced = "not_synced",
+    /// Nothing was sent: a value of the carrier profile cannot be read.
     CarrierUnavailable = "carrier_unavailable",
+    /// Nothing was done: Truedy has no carrier account for this organization.
     ProviderNotConfigured = "provider_not_configured",
+    /// It is not known whether the change happened. Do not repeat the call.
     OutcomeUnknown = "outcome_unknown",
+    /// Nothing was sent: an argument is missing or wrong. The summary says which and gives an example.
     InvalidArgument = "invalid_argument",
+    /// Nothing was done: too many requests. `retry_after_seconds` says when to try again.
     RateLimited = "rate_limited",
+    /// Nothing was done: Truedy cannot be reached or does not answer in time.
     UpstreamUnavailable = "upstream_unavailable",
+    /// Nothing was done: Truedy refused the request. `truedy_says` holds its reason.
     UpstreamRejected = "upstream_rejected",
+    /// Truedy answered, but the answer cannot be read or is incomplete.
     BadUpstreamResponse = "bad_upstream_response",
+    /// Nothing was done: the Truedy API key is missing, or Truedy refused it.
     AuthFailed = "auth_failed",
+    /// Nothing was done: Truedy asks for payment (trial, subscription or credits).
     PaymentRequired = "payment_required",
+    /// Nothing was done: Truedy does not allow this with this key or from this address.
     Forbidden = "forbidden",
+    /// The client cancelled the call before anything was sent.
     Cancelled = "cancelled",
+    /// A fault of this server. The summary says what is known of the change.
     InternalError = "internal_error",
 }
 
 impl Status {
+    /// Whether it says that the call did what it was asked to do.
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Ok | Self::Released | Self::Purchased | Self::Imported | Self::Assigned | Self::Unassigned)
+    }
+
     /// Whether policy or gate refused with it.
     pub fn is_of_the_gate(self) -> bool {
         matches!(

@@ -28,7 +28,7 @@ mod issuer;
 mod journeys;
 mod key_pages;
 mod levels;
-mod readme;
+mod papers;
 mod safety;
 mod secrets;
 #[allow(dead_code, reason = "more is offered than each set of tests takes")]

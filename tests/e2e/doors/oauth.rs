@@ -350,7 +350,7 @@ async fn keycloak_opens_by_scope_text_where_the_server_is_one_of_several_audienc
 
 #[test]
 fn the_page_for_operators_names_settings_that_there_are() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/oauth.md")).unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/http/oauth.md")).unwrap();
     let table = truedy_mcp::cli::http_table() + &truedy_mcp::cli::settings_table();
     let flags: Vec<&str> =
         page.split(|c: char| !c.is_ascii_lowercase() && c != '-').filter(|word| word.starts_with("--")).collect();
