@@ -40,7 +40,7 @@ macro_rules! statuses {
 }
 
 statuses! {
-    /// The call did what it was asked to do, and nothing more is to be said in one word.
+    /// The call did what it was asked to do.
     Ok = "ok",
     /// The number was released.
     Released = "released",

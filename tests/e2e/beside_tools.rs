@@ -82,9 +82,14 @@ async fn the_guide_changes_the_carrier_last() {
     let at = |text: &str| guide.find(text).unwrap_or_else(|| panic!("the guide says nothing of {text:?}"));
     let order = ["2. `get_webhook_url`", "3. `import_number`", "4. `assign_number`", "6. Last of all", "## Twilio"];
     assert!(order.map(at).is_sorted(), "{:?}", order.map(at));
-    assert!(guide.contains("Nobody should type a key"), "{guide}");
+    assert!(in_one_line(&guide).contains("Nobody should type a key"), "{guide}");
     let headings: Vec<&str> = guide.lines().filter(|line| line.starts_with('#')).collect();
     insta::assert_snapshot!("guide", headings.join("\n"));
+}
+
+/// The text without its line breaks: where a sentence is wrapped means nothing.
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -195,7 +200,7 @@ async fn prompts_show_where_to_stop_and_what_cannot_be_undone(era: Era) {
         ("audit_numbers", json!({}), &["Stop and ask me", "change nothing", "cannot be undone"]),
         ("release_number_safely", json!({ "number": "+14155550123" }), &["Stop and ask me", "This cannot be undone"]),
     ] {
-        let text = agent.get_prompt(name, arguments).await.unwrap();
+        let text = in_one_line(&agent.get_prompt(name, arguments).await.unwrap());
         for mark in marks {
             assert!(text.contains(mark), "{name} does not say {mark:?}: {text}");
         }

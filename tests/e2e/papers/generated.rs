@@ -103,3 +103,15 @@ fn every_client_has_a_page_with_its_three_snippets() {
         }
     }
 }
+
+/// A page that names the variable of before would have its reader write nothing.
+#[test]
+fn pages_and_recipes_name_the_variable_that_writes() {
+    let mut texts: Vec<(String, String)> = pages().into_iter().map(|page| (page.name(), page.text)).collect();
+    if let Ok(recipes) = fs::read_to_string(root().join("justfile")) {
+        texts.push(("justfile".to_owned(), recipes));
+    }
+    let before = ["UPDATE", "README"].join("_");
+    let wrong = texts.into_iter().filter(|(_, text)| text.contains(&before)).map(|(name, _)| name);
+    none(wrong.collect(), "UPDATE_DOCS is the variable; `cargo test --test e2e -- papers::generated` takes it");
+}
