@@ -66,10 +66,35 @@ fn search_text(entry: &Entry, policy: &Policy) -> String {
     )
 }
 
-/// The tools that every operator offers without further settings, as a Markdown table.
+/// The tools that are offered without further settings: a Markdown table of all, then the arguments of each.
 pub(super) fn markdown() -> String {
     let (catalog, policy) = (Catalog::new(), Policy::default());
-    table(&catalog.offered(&policy).collect::<Vec<_>>(), &policy)
+    let entries: Vec<&Entry> = catalog.offered(&policy).collect();
+    let sections = entries.iter().map(|entry| section(entry, &policy));
+    table(&entries, &policy) + &sections.collect::<String>()
+}
+
+/// A tool with its description, as agents read it, and a table of its arguments.
+fn section(entry: &Entry, policy: &Policy) -> String {
+    let card = entry.shown(policy);
+    let description = card.description.as_deref().unwrap_or_default();
+    let required = card.input_schema.get("required").and_then(Value::as_array);
+    let mut text = format!("\n## `{}`\n\n{description}\n", entry.name());
+    let arguments = card.input_schema.get("properties").and_then(Value::as_object);
+    if arguments.is_some_and(|arguments| !arguments.is_empty()) {
+        text.push_str("\n| argument | type | required | what it takes |\n| --- | --- | --- | --- |\n");
+    }
+    for (name, schema) in arguments.into_iter().flatten() {
+        let word = |field: &str| schema.get(field).and_then(Value::as_str).unwrap_or_default();
+        let is_required = required.is_some_and(|names| names.iter().any(|required| required == name));
+        let values: Vec<&str> =
+            schema.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let values = if values.is_empty() { String::new() } else { format!(" One of `{}`.", values.join("`, `")) };
+        let required = if is_required { "yes" } else { "" };
+        let what = word("description").replace('|', "\\|");
+        text.push_str(&format!("| `{name}` | {} | {required} | {what}{values} |\n", word("type")));
+    }
+    text
 }
 
 /// The tools as a Markdown table, for `docs/reference`.

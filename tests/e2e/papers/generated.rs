@@ -43,7 +43,8 @@ fn the_reference_is_what_the_program_says() {
     let there = fs::read_dir(folder).expect("docs/reference").map(|entry| entry.expect("an entry").file_name());
     let mut there: Vec<String> = there.map(|name| name.to_string_lossy().into_owned()).collect();
     let mut names: Vec<String> = wanted.iter().map(|(name, _)| (*name).to_owned()).collect();
-    (there.sort(), names.sort());
+    there.sort();
+    names.sort();
     assert_eq!(there, names, "a page of docs/reference that nothing writes");
 }
 
@@ -51,7 +52,7 @@ fn the_reference_is_what_the_program_says() {
 fn the_tools_of_the_reference_are_those_of_the_command() {
     let (table, _) = said(&["tools", "--markdown"]);
     let pages = truedy_mcp::cli::reference_pages();
-    assert!(table.lines().count() > 10 && pages[0].1.ends_with(&table), "{table}");
+    assert!(table.lines().count() > 10 && pages[0].1.contains(&table), "{table}");
 }
 
 /// The text between `<!-- printed: WORDS -->` and `<!-- /printed -->` is what `truedy-mcp WORDS` prints.
