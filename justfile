@@ -51,5 +51,5 @@ docs:
 # Accept the new snapshots and the generated tables. Look at the difference before you commit.
 snapshots:
     INSTA_UPDATE=always cargo test --locked --test e2e -- catalog beside_tools
-    UPDATE_README=1 cargo test --locked --test e2e -- readme
+    UPDATE_DOCS=1 cargo test --locked --test e2e -- papers::generated
     git diff --stat
