@@ -3,6 +3,7 @@
 mod carriers;
 mod checks;
 mod editing;
+mod key_file;
 mod names;
 mod narrowing;
 mod paths;
@@ -34,8 +35,9 @@ use crate::sandbox::{Faults, Options, Store};
 use crate::truedy::{Proxy, Rate, Setup};
 
 pub use editing::{Given, NewCarrier};
+pub use key_file::key_file;
 pub use paths::{expanded, path_setting, state_dir_setting};
-pub use private::{key_file, private_bytes, public_bytes};
+pub use private::{private_bytes, public_bytes};
 pub use state_key::{kept_keys, state_key_in};
 pub use tenants::{KeySource, TenantSettings, file_fields};
 

@@ -4,17 +4,6 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Component, Path};
 
-use super::{ConfigError, KEY_LIMIT};
-use crate::domain::shown_path;
-
-/// Reads a file that holds the API key.
-pub fn key_file(file: &Path) -> Result<String, ConfigError> {
-    let refuse = |why: &str| ConfigError(format!("The API key file {} cannot be used: {why}.", shown_path(file)));
-    let bytes = private_bytes(file, KEY_LIMIT).map_err(|why| refuse(&why))?;
-    let text = String::from_utf8(bytes).map_err(|_| refuse("it is no text"))?;
-    Ok(text.trim().to_owned())
-}
-
 /// Reads a file that holds secrets, at most `limit` bytes: refused if others can read it, or if it is no plain file.
 ///
 /// Kubernetes mounts secrets as links into `..data`, to files of root's that the pod's group can read; those pass.
@@ -89,7 +78,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_key_file_that_others_can_read_is_refused() {
+    fn a_file_of_secrets_that_others_can_read_is_refused() {
         use std::os::unix::fs::{PermissionsExt, symlink};
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("key");
@@ -97,14 +86,14 @@ mod tests {
         fs::write(&file, "truedy_0123456789\n").expect("written");
         for wrong in [0o644, 0o640, 0o660, 0o604, 0o610] {
             mode(wrong);
-            assert!(key_file(&file).is_err(), "{wrong:o}");
+            assert!(private_bytes(&file, 100).is_err(), "{wrong:o}");
         }
         mode(0o600);
         let link = dir.path().join("link");
         symlink(&file, &link).expect("a link");
-        assert!(key_file(&link).is_err());
-        assert_eq!(key_file(&file), Ok("truedy_0123456789".to_owned()));
-        assert!(key_file(dir.path()).is_err());
+        assert!(private_bytes(&link, 100).is_err());
+        assert_eq!(private_bytes(&file, 100), Ok(b"truedy_0123456789\n".to_vec()));
+        assert!(private_bytes(dir.path(), 100).is_err());
         assert!(private_bytes(&file, 17).is_err() && private_bytes(&file, 18).is_ok());
     }
 

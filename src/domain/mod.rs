@@ -25,6 +25,7 @@ mod phone_digits;
 mod profile;
 mod reading;
 mod secret;
+mod secret_argument;
 mod shown;
 mod status;
 mod text;

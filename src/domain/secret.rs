@@ -11,8 +11,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::argument::kind_of;
-use super::{Argument, check_filled_in};
 
 /// What the tokens of this server begin with, so that people and secret scanners know one when they see it.
 pub const TOKEN_PREFIX: &str = "tmcp_";
@@ -66,19 +64,6 @@ impl JsonSchema for Secret {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": Self::PATTERN })
-    }
-}
-
-impl Argument for Secret {
-    const EXPECTED: &'static str = "1 to 512 printable ASCII characters";
-    const EXAMPLE: &'static str = "the key as the carrier shows it";
-    const SECRET: bool = true;
-
-    fn parse(value: &Value) -> Result<Self, String> {
-        match value.as_str() {
-            Some(text) => check_filled_in(text).and_then(|()| Self::new(text.to_owned())),
-            None => Err(format!("it is {}, not a text", kind_of(value))),
-        }
     }
 }
 
