@@ -275,7 +275,7 @@ def _():
 
 # --- the landing page ---------------------------------------------------------------------------------------------
 
-PAGE = ROOT / "src/http/landing.html"
+PAGE = ROOT / "src/http/pages/landing.html"
 VALUES = {"url": "https://mcp.example.com/mcp", "sse": "https://mcp.example.com/sse", "version": "0.1.0", "health": "ready", "purchase": "A purchase needs confirm: true."}
 
 

@@ -8,10 +8,12 @@
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod files;
 pub mod guard;
 pub mod http;
 pub mod journal;
 pub mod mcp;
+pub mod redact;
 pub mod sandbox;
 pub mod telemetry;
 pub mod tools;

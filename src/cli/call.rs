@@ -8,11 +8,13 @@ use clap::Args;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::{Exit, complain, logging, open, print, signal};
+use crate::cli::command::{Exit, complain, print};
+use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
-use crate::domain::{Redactor, Status, did_you_mean};
+use crate::domain::{Status, did_you_mean};
 use crate::journal::State;
 use crate::mcp::{Asker, Catalog, Entry, KeyPages, Principal, Reply, Views, arguments_of, given_twice};
+use crate::redact::Redactor;
 
 /// How long the end of a change is waited for after its answer.
 const WAITING: Duration = Duration::from_secs(20);
@@ -32,7 +34,7 @@ pub struct CallArgs {
 pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
     let _traced = logging::start(settings, &redactor);
-    let service = open::service(settings, &redactor, KeyPages::nowhere())?;
+    let service = bootstrap::service(settings, &redactor, KeyPages::nowhere())?;
     let local = Principal::local(Arc::clone(&service), settings.mode());
     let catalog = Catalog::new();
     let Some(entry) = catalog.get(&call.tool) else {
@@ -45,7 +47,7 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
         Some(text) => from_json(text, entry)?,
         None => from_pairs(&call.arguments, entry)?,
     };
-    let (reply, ended) = open::runtime()?.block_on(async {
+    let (reply, ended) = bootstrap::runtime()?.block_on(async {
         let unwanted = CancellationToken::new();
         let stop = unwanted.clone();
         tokio::spawn(async move {

@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::carried::Carried;
-use super::set::SetSetting;
-use super::{Client, Exit, complain, print};
+use crate::cli::client_entry::Carried;
+use crate::cli::command::{Client, Exit, complain, print};
+use crate::cli::given::SetSetting;
 use crate::config::{ConfigError, KEY_VARIABLE, Settings};
 
 #[derive(Debug, Args)]

@@ -16,9 +16,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 #[cfg(feature = "otel")]
-use super::complain;
+use crate::cli::command::complain;
 use crate::config::{LogFormat, Settings};
-use crate::domain::Redactor;
+use crate::redact::Redactor;
 use crate::telemetry;
 #[cfg(feature = "otel")]
 use crate::telemetry::Traces;

@@ -3,7 +3,8 @@
 //! Names that begin with `TRUEDY_MCP_` are checked where the command line is read.
 
 use crate::config::Settings;
-use crate::domain::{did_you_mean, looks_like_key};
+use crate::domain::did_you_mean;
+use crate::redact::looks_like_key;
 
 /// How the variables of this program begin, those of the key and of the address of Truedy aside.
 pub(super) const PREFIX: &str = "TRUEDY_MCP_";

@@ -6,13 +6,14 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{Exit, complain, logging, open, print};
+use crate::cli::command::{Exit, complain, print};
+use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{
-    Argument, Caller, ChangeName, Moment, NumberRef, OperationState, Redactor, Status, clean_to, numbers_for_people,
-    read_e164,
+    Argument, Caller, ChangeName, Moment, NumberRef, OperationState, Status, clean_to, numbers_for_people, read_e164,
 };
 use crate::journal::{Ending, Journal, KnownBy, Operation, PREVIEWED, Query, State, Unavailable, moment};
+use crate::redact::Redactor;
 
 /// How often new changes are looked for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -107,11 +108,11 @@ fn number(text: &str) -> Result<NumberRef, String> {
 pub(super) fn run(settings: &Settings, arguments: &OperationsArgs) -> Result<Exit, ConfigError> {
     let redactor = std::sync::Arc::new(Redactor::default());
     let _traced = logging::start(settings, &redactor);
-    let journal = open::journal(settings, &redactor)?;
+    let journal = bootstrap::journal(settings, &redactor)?;
     if journal.kind() == "memory" {
         return Err(ConfigError("A journal in memory is gone with its process; there is nothing to show.".to_owned()));
     }
-    let outcome = open::runtime()?.block_on(async {
+    let outcome = bootstrap::runtime()?.block_on(async {
         match &arguments.command {
             Some(OperationsCommand::Resolve(what)) => resolve(&journal, what, &redactor).await,
             None if arguments.follow => follow(&journal, arguments).await,
@@ -179,7 +180,7 @@ async fn follow(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, U
     shown.sort_by_key(|operation| operation.rev);
     shown.iter().for_each(told);
     let mut rev = shown.last().map_or(0, |operation| operation.rev);
-    let end = super::signal::end();
+    let end = crate::cli::signal::end();
     tokio::pin!(end);
     loop {
         tokio::select! {

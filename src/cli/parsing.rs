@@ -8,11 +8,13 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use super::near_miss::{PREFIX, is_of_kubernetes};
-use super::set::{SetSetting, has_login, is_path, is_switch, settings_set};
-use super::{Cli, Exit, KEY_IN_ARGUMENTS, complain, near_miss};
+use crate::cli::command::{Cli, Exit, KEY_IN_ARGUMENTS, complain};
+use crate::cli::given::{SetSetting, has_login, is_path, is_switch, settings_set};
+use crate::cli::near_miss;
+use crate::cli::near_miss::{PREFIX, is_of_kubernetes};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings};
-use crate::domain::{AccessField, did_you_mean, is_certain_key, looks_like_key, placeholder};
+use crate::domain::{AccessField, did_you_mean};
+use crate::redact::{is_certain_key, looks_like_key, placeholder};
 
 /// Variables of this kind that this program does not read: clients take the token of a server from there.
 const OF_CLIENTS: [&str; 1] = ["TRUEDY_MCP_TOKEN"];

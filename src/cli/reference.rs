@@ -2,8 +2,9 @@
 
 use clap::{Command, CommandFactory};
 
-use super::call::exit_of_status;
-use super::{Cli, Exit, http_table, settings_table, tools};
+use crate::cli::call::exit_of_status;
+use crate::cli::command::{Cli, Exit, http_table, settings_table};
+use crate::cli::tools;
 use crate::domain::{Refusal, Status};
 
 /// The width of the help texts, in characters.

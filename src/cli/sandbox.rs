@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use clap::{Args, Subcommand};
 
-use super::{Exit, complain, open, print, signal};
+use crate::cli::command::{Exit, complain, print};
+use crate::cli::{bootstrap, signal};
 use crate::config::{ConfigError, Settings};
-use crate::domain::shown_path;
 use crate::journal::{Journal, Place};
+use crate::redact::shown_path;
 use crate::sandbox::{Faults, KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY, Sandbox, reset};
 
 #[derive(Debug, Args)]
@@ -62,7 +63,7 @@ fn forget_journal(settings: &Settings) -> Result<(), ConfigError> {
         return Ok(());
     }
     let journal = Journal::new(Place::Directory(directory.clone()), play.mode().to_owned());
-    if open::runtime()?.block_on(journal.forget()).is_err()
+    if bootstrap::runtime()?.block_on(journal.forget()).is_err()
         && let Err(error) = std::fs::remove_dir_all(&directory)
     {
         complain(&format!("the journal in {} could not be removed: {error}", shown_path(&directory)));
@@ -85,7 +86,7 @@ fn serve(settings: &Settings, listen: SocketAddr) -> Result<Exit, ConfigError> {
         )));
     }
     let options = settings.sandbox(listen)?;
-    let runtime = open::runtime()?;
+    let runtime = bootstrap::runtime()?;
     runtime.block_on(async {
         let sandbox = match Sandbox::start(options).await {
             Ok(sandbox) => sandbox,

@@ -6,11 +6,12 @@ use std::sync::{Arc, OnceLock};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::{Exit, complain, logging, open, signal};
+use crate::cli::command::{Exit, complain};
+use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
-use crate::domain::Redactor;
 use crate::http::serve_pages;
 use crate::mcp::{KeyPages, Principal, Server, serve_stdio};
+use crate::redact::Redactor;
 
 /// What is said at the start where no key is set.
 const NO_KEY: &str = "no API key is set, so every call will be refused: set TRUEDY_API_KEY in the entry of the client, or --api-key-file, or try it with --sandbox";
@@ -20,13 +21,13 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
     let _traced = logging::start(settings, &redactor);
     // Whoever started the program is the one to whom its pages are shown.
     let starter: Arc<OnceLock<Principal>> = Arc::default();
-    let service = open::service(settings, &redactor, pages_of(&starter))?;
+    let service = bootstrap::service(settings, &redactor, pages_of(&starter))?;
     if !settings.sandbox && !service.has_key() {
         complain(NO_KEY);
     }
     let principal = Principal::local(Arc::clone(&service), settings.mode());
     let server = Server::new(starter.get_or_init(|| principal).clone());
-    let runtime = open::runtime()?;
+    let runtime = bootstrap::runtime()?;
     let served = runtime.block_on(async {
         let shutdown = CancellationToken::new();
         tokio::spawn(signal::twice(shutdown.clone()));

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Exit, complain, print};
-use crate::config::{ConfigError, path_setting, private_bytes};
-use crate::domain::{Caller, shown_path};
+use crate::cli::command::{Exit, complain, print};
+use crate::config::{ConfigError, path_setting};
+use crate::domain::Caller;
+use crate::files::private_bytes;
 use crate::guard::Scope;
 use crate::http::{FILE_LIMIT, Holder, add, scopes};
+use crate::redact::shown_path;
 
 #[derive(Debug, Args)]
 pub struct TokenArgs {

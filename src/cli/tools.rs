@@ -3,8 +3,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::bm25::Index;
-use super::{Exit, print};
+use crate::cli::command::{Exit, print};
+use crate::cli::tool_search::Index;
 use crate::config::{ConfigError, Settings};
 use crate::guard::Policy;
 use crate::mcp::{Catalog, Entry};

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::set::SetSetting;
-use super::{Exit, complain, open, print};
+use crate::cli::bootstrap;
+use crate::cli::command::{Exit, complain, print};
+use crate::cli::given::SetSetting;
 use crate::config::ConfigError;
 use crate::mcp::Guest;
 
 pub(super) fn run(set: &[SetSetting]) -> Result<Exit, ConfigError> {
     check_unused(set)?;
-    let walked = open::runtime()?.block_on(walk());
+    let walked = bootstrap::runtime()?.block_on(walk());
     match walked {
         Ok(()) => Ok(Exit::Fine),
         Err(why) => {

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::{AskWhen, ConfigError, Gate, Settings};
-use crate::domain::{Secret, did_you_mean, shown_path};
+use crate::config::settings::{AskWhen, ConfigError, Gate, Settings};
+use crate::domain::did_you_mean;
 use crate::journal::PostgresPlace;
+use crate::redact::{Secret, shown_path};
 use crate::truedy::Proxy;
 
 /// Root certificates of a machine are not more than this.

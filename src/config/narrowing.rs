@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use super::protection::check_protected;
-use super::{AskWhen, Gate, InlineSecrets, Settings};
+use crate::config::protection::check_protected;
+use crate::config::settings::{AskWhen, Gate, InlineSecrets, Settings};
 use crate::domain::{CountryCode, Money, NumberType, SipServer};
 use crate::guard::Cap;
 
@@ -187,9 +187,9 @@ fn less(name: &str, own: Option<&Money>, said: Option<Money>) -> Result<Option<M
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::with;
     use super::*;
-    use crate::config::ConfigError;
+    use crate::config::settings::ConfigError;
+    use crate::config::settings::tests::with;
     use crate::domain::E164;
     use crate::guard::{Ask, Claims, Policy};
     use proptest::prelude::*;

@@ -1,6 +1,7 @@
 //! The entries of `--protect`: a number in E.164, or an id as Truedy writes them. Anything else would protect nothing.
 
-use crate::domain::{E164, NumberId, canonical_digits, is_certain_key};
+use crate::domain::{E164, NumberId, canonical_digits};
+use crate::redact::is_certain_key;
 
 /// What is expected of an entry.
 const EXPECTED: &str = "expected a number in E.164, for example +14155550123, or its id from list_numbers, for example d0845d54-d96d-4cb8-8cc3-eac55f94c2c0";

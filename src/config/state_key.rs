@@ -4,9 +4,9 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::KEY_LIMIT;
-use super::private::private_bytes;
+use crate::config::settings::KEY_LIMIT;
 use crate::domain::{hex, unguessable};
+use crate::files::private_bytes;
 use crate::journal::private_directory;
 
 /// Its name in the directory of the journal.

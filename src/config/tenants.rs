@@ -8,15 +8,20 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use super::carriers::{self, profiles};
-use super::names::check_variable;
-use super::narrowing::{Narrowing, sip_host};
-use super::printed::{Withheld, printed_by};
-use super::{
-    AskWhen, ConfigError, Gate, InlineSecrets, Settings, as_key, cap, country, expanded, key_file, money, number_type,
-    public_bytes, rate,
+use crate::config::carriers::printed::{Withheld, printed_by};
+use crate::config::carriers::sources;
+use crate::config::carriers::sources::profiles;
+use crate::config::key::key_file;
+use crate::config::narrowing::{Narrowing, sip_host};
+use crate::config::paths::expanded;
+use crate::config::settings::{
+    AskWhen, ConfigError, Gate, InlineSecrets, Settings, as_key, cap, country, money, number_type, rate,
 };
-use crate::domain::{Caller, CarrierProfile, Secret, field_names, read_toml, shown_path, shown_variable, without_keys};
+use crate::config::variable_name::check_variable;
+use crate::domain::{Caller, CarrierProfile};
+use crate::files::public_bytes;
+use crate::files::{field_names, read_toml};
+use crate::redact::{Secret, shown_path, shown_variable, without_keys};
 
 /// The largest configuration file.
 pub(super) const FILE_LIMIT: u64 = 1024 * 1024;
@@ -56,7 +61,7 @@ struct Written {
     #[serde(default)]
     tenants: BTreeMap<String, Section>,
     #[serde(default)]
-    carriers: BTreeMap<String, carriers::Section>,
+    carriers: BTreeMap<String, sources::Section>,
 }
 
 /// What may be set for one tenant. What is not is as it is set for all. Policy can only be narrowed.
@@ -85,7 +90,7 @@ struct Section {
     sip_hosts: Option<Vec<String>>,
     inline_secrets: Option<String>,
     #[serde(default)]
-    carriers: BTreeMap<String, carriers::Section>,
+    carriers: BTreeMap<String, sources::Section>,
 }
 
 /// A number, or a word in its place.
@@ -111,13 +116,13 @@ impl Written {
         let keys = self.tenants.values().filter_map(|section| section.api_key_env.as_ref());
         let profiles =
             self.tenants.values().flat_map(|section| section.carriers.values()).chain(self.carriers.values());
-        keys.chain(profiles.flat_map(carriers::Section::variables)).cloned().collect()
+        keys.chain(profiles.flat_map(sources::Section::variables)).cloned().collect()
     }
 }
 
 /// The names of all fields of the configuration file, each list with the way to it, in which `*` stands for any name.
 pub fn file_fields() -> Vec<(&'static str, &'static [&'static str])> {
-    let (profile, place) = carriers::fields();
+    let (profile, place) = sources::fields();
     vec![
         ("", field_names::<Written>()),
         ("tenants.*", field_names::<Section>()),
@@ -315,8 +320,8 @@ impl TenantSettings {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::with;
     use super::*;
+    use crate::config::settings::tests::with;
     use crate::guard::Cap;
 
     fn tenants(text: &str, arguments: &[&str]) -> Result<Vec<TenantSettings>, ConfigError> {

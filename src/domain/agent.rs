@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Direction, OwnedNumber, clean, clean_to, id_key, read_e164, text_at};
+use crate::domain::argument::choice::Direction;
+use crate::domain::notation::{id_key, read_e164};
+use crate::domain::number::OwnedNumber;
+use crate::domain::sanitize::{clean, clean_to, text_at};
 
 /// The fields of an entry that may name the number it is about.
 const NAMING: [&str; 10] = [

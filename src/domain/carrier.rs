@@ -2,8 +2,8 @@
 
 use std::net::Ipv6Addr;
 
-use super::choice::checked_choice;
-use super::text::{checked_text, digits_of_number, within};
+use crate::domain::argument::choice::checked_choice;
+use crate::domain::argument::text::{checked_text, digits_of_number, within};
 
 checked_choice! {
     /// Who carries an imported number.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::digest::{digest_of, unguessable};
+use crate::domain::digest::{digest_of, unguessable};
 
 /// How long a stated time is believed where no clock counts through the machine's sleep, in milliseconds.
 const BELIEVED: i64 = 10 * 60 * 1000;

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::choice::NumberType;
-use super::phone::{AreaCode, CountryCode, E164};
+use crate::domain::argument::choice::NumberType;
+use crate::domain::phone::{AreaCode, CountryCode, E164};
 
 impl E164 {
     /// The countries the number may belong to, ISO 3166-1 alpha-2. Several where they share a code; none where it is not

@@ -2,9 +2,10 @@
 //!
 //! Source: contract §9 row 19: opaque, letters, digits, `-` and `_`, at most 64; so they are safe in a URL path.
 
-use super::phone::is_number_in_any_notation;
-use super::text::{checked_text, within};
-use super::{E164, Object};
+use crate::domain::argument::text::{checked_text, within};
+use crate::domain::phone::E164;
+use crate::domain::phone::is_number_in_any_notation;
+use crate::domain::target::Object;
 
 fn id_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'

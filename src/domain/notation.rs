@@ -4,7 +4,8 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::{PhoneDigits, clean};
+use crate::domain::phone_digits::PhoneDigits;
+use crate::domain::sanitize::clean;
 
 /// Reads a whole international number in any usual notation (see [`PhoneDigits`]); `None` unless it certainly is one.
 ///

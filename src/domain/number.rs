@@ -4,7 +4,10 @@
 
 use serde_json::Value;
 
-use super::{Direction, Object, clean, is_e164, text_at};
+use crate::domain::argument::choice::Direction;
+use crate::domain::notation::is_e164;
+use crate::domain::sanitize::{clean, text_at};
+use crate::domain::target::Object;
 
 /// Who holds one direction of a number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use rlibphonenumber::{NumberLengthType, PhoneNumber, PhoneNumberFormat, PhoneNumberUtil};
 
-use super::phone::E164;
+use crate::domain::phone::E164;
 
 /// The plans; `None` where the data cannot be read, and then nothing is refused.
 static PLANS: LazyLock<Option<PhoneNumberUtil>> = LazyLock::new(|| PhoneNumberUtil::new().ok());

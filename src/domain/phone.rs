@@ -2,8 +2,9 @@
 //!
 //! Source: ITU-T E.164 §6; the contract's own pattern, with ASCII digits only.
 
-use super::text::{checked_text, digits_of_number};
-use super::{PhoneDigits, clean_to};
+use crate::domain::argument::text::{checked_text, digits_of_number};
+use crate::domain::phone_digits::PhoneDigits;
+use crate::domain::sanitize::clean_to;
 
 checked_text! {
     /// A phone number in E.164: `+`, then 2 to 15 ASCII digits, the first not 0. Never normalised.

@@ -1,7 +1,7 @@
 //! The digits of a phone number in any notation, so that two spellings of one number can be compared.
 //!
 //! Source: ITU-T E.164, RFC 3966 (`tel:`), ITU-T E.123 (spaces, brackets, extensions). This is for comparing alone: what is sent
-//! to Truedy is an [`E164`](super::E164), which is never normalised.
+//! to Truedy is an [`E164`](crate::domain::phone::E164), which is never normalised.
 
 use unicode_normalization::UnicodeNormalization;
 

@@ -4,7 +4,7 @@
 
 use crate::domain::{AccessField, E164, Money, Object, ProviderType, Refusal, Status};
 
-use super::policy::{Ask, Level, Policy, denied};
+use crate::guard::policy::{Ask, Level, Policy, denied};
 
 /// A question for a person. Its words are constants, checked numbers, prices and counts: never upstream text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 mod gate;
 mod policy;
-mod rights;
+mod scopes;
 mod summary;
 
 pub use gate::{Form, Given, Question, Stakes, Token, Verdict, Wanted, weigh};
 pub use policy::{Ask, Cap, Caps, Claims, Level, Policy};
-pub use rights::{Rights, Scope};
+pub use scopes::{Rights, Scope};

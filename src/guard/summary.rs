@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::policy::{Ask, Cap, Level, Policy};
+use crate::guard::policy::{Ask, Cap, Level, Policy};
 
 /// How many members of a list are named; the rest are counted.
 const NAMED: usize = 4;
@@ -93,7 +93,7 @@ fn few<T: ToString>(members: &BTreeSet<T>) -> String {
 mod tests {
     use super::*;
     use crate::domain::{CountryCode, Money, NumberType};
-    use crate::guard::Caps;
+    use crate::guard::policy::Caps;
 
     #[test]
     fn the_level_and_the_caps_are_always_told() {

@@ -7,9 +7,9 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::Value;
 
-use super::envelope::Envelope;
-use super::negotiate::{cannot_be_asked, message_of};
-use crate::mcp::wire::{Body, INVALID_REQUEST, PARSE_ERROR, empty, error, json_answer};
+use crate::http::request::jsonrpc::Envelope;
+use crate::http::request::negotiate::{cannot_be_asked, message_of};
+use crate::mcp::transport::http_response::{Body, INVALID_REQUEST, PARSE_ERROR, empty, error, json_answer};
 use crate::mcp::{Principal, Streamable};
 
 /// The revision that has batches; a request that names none is of it.

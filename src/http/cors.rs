@@ -8,8 +8,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-use super::host::AllowedOrigin;
-use crate::mcp::wire::{Body, empty, refusal};
+use crate::http::request::host_check::AllowedOrigin;
+use crate::mcp::transport::http_response::{Body, empty, refusal};
 
 /// What a page of an allowed origin may send and read.
 const CORS_HEADERS: &str = "authorization, content-type, accept, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, x-mcp-readonly, x-mcp-tools";

@@ -15,20 +15,20 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::admin::{Admin, Check};
-use super::door::Door;
-use super::edge::{Answers, Edge, HEAD};
-use super::host::{AllowedHost, AllowedOrigin};
-use super::landing::Landing;
-use super::life::{Life, Phase};
-use super::listen::{Listen, Listener};
-use super::public_path::PublicPath;
-use super::site::Site;
-use super::tls::Tls;
-use super::tokens::Tokens;
-use super::watch::watch;
+use crate::files::watch;
 use crate::guard::Scope;
-use crate::mcp::wire::Body;
+use crate::http::admin::endpoints::{Admin, Check};
+use crate::http::auth::authenticator::Door;
+use crate::http::auth::static_tokens::Tokens;
+use crate::http::connection::accept::{Answers, Edge, HEAD};
+use crate::http::connection::listener::{Listen, Listener};
+use crate::http::connection::shutdown::{Life, Phase};
+use crate::http::connection::tls::Tls;
+use crate::http::pages::landing::Landing;
+use crate::http::request::host_check::{AllowedHost, AllowedOrigin};
+use crate::http::request::public_path::PublicPath;
+use crate::http::router::Site;
+use crate::mcp::transport::http_response::Body;
 use crate::mcp::{LegacySse, Streamable, Tenant};
 
 /// What was asked before the end is answered for so long; a call takes no longer than 25 s.

@@ -1,31 +1,20 @@
 //! What was done: an intent before, an outcome after. Every change is recorded before it is sent; the caps are counted here.
 
-mod address;
-mod anchor;
-mod book;
-mod caps;
-mod clocks;
-mod layout;
-mod ledger;
-mod nonces;
+mod failpoints;
+mod journal;
 mod operation;
-mod passfile;
-mod point;
 mod postgres;
-mod postgres_errors;
-mod refusals;
-mod row;
+mod queries;
+mod schema;
 mod sqlite;
-mod sqlite_copy;
 mod store;
-mod tls;
 #[cfg(test)]
-mod trials;
+mod tests;
 
-pub use address::PostgresPlace;
-pub use book::{Awaited, Journal, Place};
+pub use journal::{Awaited, Journal, Place};
 pub use operation::{
     Ending, Evidence, Intent, KnownBy, Operation, PREVIEWED, Query, Refused, Standing, State, Stop, moment,
 };
-pub use sqlite::private_directory;
+pub use postgres::address::PostgresPlace;
+pub use sqlite::store::private_directory;
 pub use store::Unavailable;

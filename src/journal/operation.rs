@@ -62,7 +62,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    pub(super) fn to_text(self) -> String {
+    pub(crate) fn to_text(self) -> String {
         let given = [("flag", self.flag), ("token", self.token), ("person", self.person)];
         given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect::<Vec<_>>().join(",")
     }
@@ -251,7 +251,7 @@ pub struct Operation {
     /// Truedy's organization, as the rows of the account named it when the operation began.
     pub organization: Option<String>,
     /// Which start of the machine its answer was lost in, and the milliseconds since that start.
-    pub(super) lost_up: Option<(String, i64)>,
+    pub(crate) lost_up: Option<(String, i64)>,
 }
 
 impl Operation {

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use uuid::Uuid;
 
 /// How the reason begins where a newer program wrote the journal.
-pub(super) const NEWER: &str = "a newer version of this program wrote it";
+pub(crate) const NEWER: &str = "a newer version of this program wrote it";
 
 /// Why nothing could be read or written, in words for an operator. Nothing is sent without the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,21 +29,21 @@ impl std::error::Error for Unavailable {}
 
 /// A value as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Int(i64),
     Text(String),
 }
 
 impl Value {
-    pub(super) fn int(&self) -> Option<i64> {
+    pub(crate) fn int(&self) -> Option<i64> {
         match self {
             Self::Int(value) => Some(*value),
             _ => None,
         }
     }
 
-    pub(super) fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self) -> Option<String> {
         match self {
             Self::Text(value) => Some(value.clone()),
             _ => None,
@@ -82,16 +82,16 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 }
 
 /// A number for a process, by which it is known to live: random, and never negative.
-pub(super) fn new_owner() -> i64 {
+pub(crate) fn new_owner() -> i64 {
     let (random, _) = Uuid::new_v4().as_u64_pair();
     i64::try_from(random >> 1).unwrap_or(i64::MAX)
 }
 
-pub(super) type Row = Vec<Value>;
-pub(super) type Outcome<T> = Result<T, Unavailable>;
+pub(crate) type Row = Vec<Value>;
+pub(crate) type Outcome<T> = Result<T, Unavailable>;
 
 /// One transaction. Parameters are `$1`, `$2` … in SQL that both stores understand.
-pub(super) trait Transaction: Send {
+pub(crate) trait Transaction: Send {
     fn query<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<Vec<Row>>>;
 
     /// How many rows were changed.
@@ -106,11 +106,11 @@ pub(super) trait Transaction: Send {
 }
 
 /// What is done in a transaction; an error takes all of it back.
-pub(super) type Work = Box<dyn for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<()>> + Send>;
+pub(crate) type Work = Box<dyn for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<()>> + Send>;
 
 /// When what is written must be on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lasting {
+pub(crate) enum Lasting {
     /// Before the transaction counts, with all that was written before it: what must not be forgotten whatever happens.
     OnDisk,
     /// With the next transaction that must, or by itself. Every process sees it at once, and only the loss of the whole
@@ -119,7 +119,7 @@ pub(super) enum Lasting {
 }
 
 /// A store. Opened when first used; one that could not be opened is tried again the next time.
-pub(super) trait Store: Send + Sync {
+pub(crate) trait Store: Send + Sync {
     /// What it is, in a word for people.
     fn kind(&self) -> &'static str;
 

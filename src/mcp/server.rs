@@ -18,19 +18,21 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::apps::{self, Views};
-use super::catalog::{Catalog, Entry};
-use super::completions::Completions;
-use super::consent::{AskWay, Asker};
-use super::key_pages::CameIn;
-use super::once::arguments_of;
-use super::picker;
-use super::principal::Principal;
-use super::prompts;
-use super::resources;
-use super::route::Reply;
 use crate::domain::{Status, clean_to, did_you_mean};
-use crate::telemetry::{self, Heard, Parent};
+use crate::mcp::apps::pages;
+use crate::mcp::apps::pages::Views;
+use crate::mcp::call::service::Reply;
+use crate::mcp::consent::credential_forms::CameIn;
+use crate::mcp::consent::elicitation::{AskWay, Asker};
+use crate::mcp::offer::buy_offer;
+use crate::mcp::offer::catalog::{Catalog, Entry};
+use crate::mcp::offer::completions::Completions;
+use crate::mcp::offer::prompts;
+use crate::mcp::offer::resources;
+use crate::mcp::tenant::principal::Principal;
+use crate::mcp::transport::duplicate_names::arguments_of;
+use crate::telemetry;
+use crate::telemetry::{Heard, Parent};
 use crate::truedy::apart;
 
 /// How long a client may keep the catalogue: it changes only with the program.
@@ -134,7 +136,7 @@ impl Server {
         let asker = asker(context, &params);
         let mut arguments = params.arguments.unwrap_or_default();
         entry.drop_bookkeeping(&mut arguments);
-        let query = views.pages.then(|| apps::query(entry.name(), &arguments, &entry.secrets)).flatten();
+        let query = views.pages.then(|| pages::query(entry.name(), &arguments, &entry.secrets)).flatten();
         let call = entry.call(arguments, principal, (asker, views), context.ct.clone());
         let reply = reporting(call, context).await;
         let mut response = match reply {
@@ -177,17 +179,17 @@ impl Server {
         object: &mut Map<String, Value>,
         principal: &Principal,
     ) -> Option<MetaObject> {
-        if entry.name() == picker::NAME {
-            return picker::take_token(object).map(|tokens| apps::meta(picker::TOKENS, tokens));
+        if entry.name() == buy_offer::NAME {
+            return buy_offer::take_token(object).map(|tokens| pages::meta(buy_offer::TOKENS, tokens));
         }
         let query = query?;
         // A number that was found with an own carrier's key is not bought with another.
         let own = query.get("carrier").is_some_and(|name| !name.is_null());
-        let mut meta = apps::meta("truedy/query", query);
-        let sells = || !own && self.catalog.offers(picker::BUYS, principal);
-        if entry.name() == picker::SEARCHES && sells() {
-            let tokens = picker::tokens(&principal.tenant.service, &principal.caller, object);
-            meta.0.insert(picker::TOKENS.to_owned(), tokens);
+        let mut meta = pages::meta("truedy/query", query);
+        let sells = || !own && self.catalog.offers(buy_offer::BUYS, principal);
+        if entry.name() == buy_offer::SEARCHES && sells() {
+            let tokens = buy_offer::tokens(&principal.tenant.service, &principal.caller, object);
+            meta.0.insert(buy_offer::TOKENS.to_owned(), tokens);
         }
         Some(meta)
     }
@@ -242,7 +244,7 @@ impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_completions()
-            .enable_extensions_with(apps::extension())
+            .enable_extensions_with(pages::extension())
             .enable_prompts()
             .enable_resources()
             .enable_tools()
@@ -282,7 +284,7 @@ impl ServerHandler for Server {
     ) -> Result<ListToolsResult, ErrorData> {
         one_page(page, "tools")?;
         let principal = self.principal(&context)?;
-        let of_pages = if apps::shows(&context) { self.catalog.entries_of_pages() } else { &[] };
+        let of_pages = if pages::shows(&context) { self.catalog.entries_of_pages() } else { &[] };
         let offered = self.catalog.entries().iter().chain(of_pages).filter(|entry| entry.is_offered(principal));
         let mut result = ListToolsResult::with_all_items(
             offered.map(|entry| entry.shown(&principal.tenant.service.policy).clone()).collect(),

@@ -3,9 +3,9 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::answer::Reply;
-use super::faults::Faults;
-use super::world::World;
+use crate::sandbox::faults::active::Faults;
+use crate::sandbox::response::Reply;
+use crate::sandbox::state::World;
 
 /// Answers a request to `/sandbox/…`.
 pub(super) fn answer(world: &World, method: &Method, path: &str, body: &[u8]) -> Reply {

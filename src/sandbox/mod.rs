@@ -8,72 +8,27 @@
 //! Source: the "Telephony" page of the API reference, <https://docs.truedy.ai/api-reference/telephony>, and the pages
 //! on agents, calls, rate limits and errors beside it.
 
-mod account;
-mod answer;
-mod areas;
+mod auth;
 mod connection;
 mod control;
-mod door;
+mod data;
 mod endpoints;
-mod exchange;
+mod error;
 mod faults;
-mod fields;
 mod host;
-mod inventory;
-mod ledger;
-mod moments;
-mod problem;
-mod route;
-mod seed;
+mod options;
+mod pipeline;
+mod request_log;
+mod response;
+mod routes;
 mod server;
-mod store;
-mod switches;
+mod state;
 #[cfg(test)]
-mod trials;
-mod world;
+mod tests;
+mod time;
+mod validation;
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-
-pub use faults::{FaultError, Faults};
+pub use faults::active::{FaultError, Faults};
+pub use faults::catalogue::FaultSwitch;
+pub use options::{KEY, OTHER_ORGANIZATION_KEY, Options, REVOKED_KEY, SECOND_KEY, Store, reset};
 pub use server::{Sandbox, StartError};
-pub use switches::FaultSwitch;
-
-/// An API key of the first organization, the one with agents and numbers to try things on.
-pub const KEY: &str = "truedy_SandboxFirstKey00000000000000001";
-
-/// Another API key of the first organization: it sees the same account and shares its rate limit.
-pub const SECOND_KEY: &str = "truedy_SandboxSecondKey0000000000000002";
-
-/// An API key of the first organization that was revoked: it is answered 401.
-pub const REVOKED_KEY: &str = "truedy_SandboxRevokedKey000000000000003";
-
-/// An API key of the second organization, which must never see anything of the first.
-pub const OTHER_ORGANIZATION_KEY: &str = "truedy_SandboxOtherOrganization00000004";
-
-/// How a sandbox is to run.
-#[derive(Debug)]
-pub struct Options {
-    /// Where to listen; port 0 takes any free port, which [`Sandbox::address`] then tells.
-    pub listen: SocketAddr,
-    /// Where the account is kept.
-    pub store: Store,
-    /// How to misbehave from the start.
-    pub faults: Faults,
-    /// A file to append one JSON line to for every request received and every answer given.
-    pub ledger: Option<PathBuf>,
-}
-
-/// Where the account of a sandbox is kept.
-#[derive(Clone, Debug)]
-pub enum Store {
-    /// In memory: gone when the sandbox stops.
-    Memory,
-    /// In `sandbox.sqlite` in this directory, which several sandboxes may use at the same time.
-    Directory(PathBuf),
-}
-
-/// Forgets the kept account, also under a running sandbox, so that it begins with the seed again; true if there was one.
-pub fn reset(state_dir: &Path) -> std::io::Result<bool> {
-    store::forget(state_dir)
-}

@@ -12,12 +12,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Line, Lines};
-use super::exchange;
-use super::ledger::Ledger;
-use super::store::{self, StoreError};
-use super::world::World;
-use super::{Options, Store};
+use crate::sandbox::connection::{Line, Lines};
+use crate::sandbox::data::store;
+use crate::sandbox::data::store::StoreError;
+use crate::sandbox::options::{Options, Store};
+use crate::sandbox::pipeline;
+use crate::sandbox::request_log::Ledger;
+use crate::sandbox::state::World;
 
 /// How long running requests may take to finish when it stops.
 const GRACE: Duration = Duration::from_secs(2);
@@ -55,7 +56,7 @@ impl Sandbox {
         let closing = CancellationToken::new();
         let cutting = CancellationToken::new();
         let lines = Lines { listener, cut: cutting.clone() };
-        let router = Router::new().fallback(exchange::handle).with_state(Arc::new(world));
+        let router = Router::new().fallback(pipeline::handle).with_state(Arc::new(world));
         let service = router.into_make_service_with_connect_info::<Line>();
         let serving = axum::serve(lines, service).with_graceful_shutdown(closing.clone().cancelled_owned());
         let serving = tokio::spawn(async move {
@@ -75,7 +76,7 @@ impl Sandbox {
     /// The base URL of its API, such as `http://127.0.0.1:8787/api/public/v1`.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}{}", self.address, exchange::PREFIX)
+        format!("http://{}{}", self.address, pipeline::PREFIX)
     }
 
     /// Stops accepting, and gives running requests at most two seconds to finish.

@@ -16,7 +16,7 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 use url::{Host, Url};
 
-use super::spans::TARGET;
+use crate::telemetry::spans::TARGET;
 
 /// What is left at the end gets so long to go out.
 const GOODBYE: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 
 use tracing::{Span, field};
 
-use super::parent::Parent;
+use crate::telemetry::parent::Parent;
 
 /// What all of them are marked with; nothing else is exported.
 pub const TARGET: &str = "truedy_mcp::telemetry";

@@ -17,14 +17,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use url::Url;
 
-use super::apart::apart;
-use super::body::{Departure, WatchedBody, unless_stale};
-use super::error::{Error, NotSent, Saying, request_id};
-use super::limit::{Busy, Limiter, Rate, Share};
-use super::request::{Nature, Request};
-use super::{reset, retry};
-use crate::domain::{Redactor, Secret, ServerTime};
+use crate::domain::ServerTime;
+use crate::redact::{Redactor, Secret};
 use crate::telemetry;
+use crate::truedy::blocking::apart;
+use crate::truedy::error::{Error, NotSent, Saying, request_id};
+use crate::truedy::limiter::{Busy, Limiter, Rate, Share};
+use crate::truedy::request::{Nature, Request};
+use crate::truedy::sent_body::{Departure, WatchedBody, unless_stale};
+use crate::truedy::{rate_limit_reset, retry};
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a rate limit may last to be waited out.
@@ -427,7 +428,7 @@ impl Client {
             body: Ok(Value::Null),
             empty: false,
         };
-        if let Some(stated) = answer.date.as_deref().and_then(reset::http_date) {
+        if let Some(stated) = answer.date.as_deref().and_then(rate_limit_reset::http_date) {
             self.server_time.note(stated.as_millisecond());
         }
         let content_type = header(CONTENT_TYPE).unwrap_or_default();
@@ -488,7 +489,7 @@ impl Client {
         let said = saying(answer.body.as_ref().ok());
         let certain = matches!(nature, Nature::Create | Nature::Delete);
         if said.is_rate_limit(certain) || (status == StatusCode::TOO_MANY_REQUESTS && !certain) {
-            let wait = reset::wait(
+            let wait = rate_limit_reset::wait(
                 said.reset_at.as_ref(),
                 answer.retry_after.as_deref(),
                 answer.date.as_deref(),

@@ -1,16 +1,16 @@
 //! How one exchange with the API goes. Knows HTTP and what may be sent again; knows no endpoint.
 
-mod apart;
-mod body;
+mod blocking;
 mod client;
 mod error;
-mod limit;
+mod limiter;
+mod rate_limit_reset;
 mod request;
-mod reset;
 mod retry;
+mod sent_body;
 
-pub use apart::apart;
+pub use blocking::apart;
 pub use client::{Call, Clearance, Client, Proxy, Reply, Setup, SetupError};
 pub use error::{Error, NotSent, Saying};
-pub use limit::{Limiter, Rate};
+pub use limiter::{Limiter, Rate};
 pub use request::{Nature, Request};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::error::{Error, NotSent};
-use super::request::Nature;
+use crate::truedy::error::{Error, NotSent};
+use crate::truedy::request::Nature;
 
 const BASE: Duration = Duration::from_millis(250);
 const CAP: Duration = Duration::from_secs(4);
@@ -43,8 +43,8 @@ pub(super) fn cost(error: &Error) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::error::Saying;
     use super::*;
+    use crate::truedy::error::Saying;
 
     const LONG: Duration = Duration::from_secs(20);
 

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::account::{Agent, Direction};
-use super::super::answer::{Done, Refusal};
-use super::super::switches::Fault;
-use super::ids::{Kind, asked, shown, shown_or_null};
-use super::numbers::reference;
-use super::{Call, offset_pagination, window};
+use crate::sandbox::data::account::{Agent, Direction};
+use crate::sandbox::endpoints::dispatch::{Call, offset_pagination, window};
+use crate::sandbox::endpoints::ids::{Kind, asked, shown, shown_or_null};
+use crate::sandbox::endpoints::numbers::reference;
+use crate::sandbox::faults::catalogue::Fault;
+use crate::sandbox::response::{Done, Refusal};
 
 /// `GET /agents/`
 pub(super) fn list(call: &Call<'_>) -> Result<Done, Refusal> {

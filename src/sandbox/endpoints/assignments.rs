@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::account::{Direction, Number};
-use super::super::answer::{Done, Refusal};
-use super::super::switches::Fault;
-use super::Call;
-use super::agents::known;
-use super::ids::{Kind, asked, shown};
+use crate::sandbox::data::account::{Direction, Number};
+use crate::sandbox::endpoints::agents::known;
+use crate::sandbox::endpoints::dispatch::Call;
+use crate::sandbox::endpoints::ids::{Kind, asked, shown};
+use crate::sandbox::faults::catalogue::Fault;
+use crate::sandbox::response::{Done, Refusal};
 
 /// `POST /telephony/numbers/assign`
 ///

@@ -5,13 +5,14 @@ use http::header::{AUTHORIZATION, HOST, USER_AGENT};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::super::account::Direction;
-use super::super::answer::{Done, Refusal};
-use super::super::moments;
-use super::super::seed;
-use super::super::switches::Fault;
-use super::Call;
-use super::ids::{self, Kind, asked, shown};
+use crate::sandbox::data::account::Direction;
+use crate::sandbox::data::seed;
+use crate::sandbox::endpoints::dispatch::Call;
+use crate::sandbox::endpoints::ids;
+use crate::sandbox::endpoints::ids::{Kind, asked, shown};
+use crate::sandbox::faults::catalogue::Fault;
+use crate::sandbox::response::{Done, Refusal};
+use crate::sandbox::time;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("x-idempotency-key");
 
@@ -33,7 +34,7 @@ pub(super) fn create(call: &Call<'_>) -> Result<Done, Refusal> {
     let key = key.map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
     let request = key.as_ref().map(|_| fingerprint(call)).unwrap_or_default();
     if let Some(key) = &key
-        && let Some(kept) = account.replay(key, &request, &moments::days_ago(REPLAY_DAYS))?
+        && let Some(kept) = account.replay(key, &request, &time::days_ago(REPLAY_DAYS))?
         && let Ok(data) = serde_json::from_str(&kept)
     {
         // A replay is answered 201 where the first was 200.

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::answer::Refusal;
-use super::super::faults::Faults;
-use super::super::switches::Fault;
+use crate::sandbox::faults::active::Faults;
+use crate::sandbox::faults::catalogue::Fault;
+use crate::sandbox::response::Refusal;
 
 /// What an id is the id of, as the generated documentation writes it in front.
 #[derive(Clone, Copy, Debug)]

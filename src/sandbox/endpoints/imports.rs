@@ -2,12 +2,13 @@
 
 use serde_json::json;
 
-use super::super::account::NewNumber;
-use super::super::answer::{Done, Refusal};
-use super::super::moments;
-use super::super::switches::Fault;
-use super::Call;
-use super::ids::{self, Kind, shown};
+use crate::sandbox::data::account::NewNumber;
+use crate::sandbox::endpoints::dispatch::Call;
+use crate::sandbox::endpoints::ids;
+use crate::sandbox::endpoints::ids::{Kind, shown};
+use crate::sandbox::faults::catalogue::Fault;
+use crate::sandbox::response::{Done, Refusal};
+use crate::sandbox::time;
 
 /// `POST /telephony/numbers/import`
 ///
@@ -81,8 +82,8 @@ pub(super) fn credentials(call: &Call<'_>) -> Result<Done, Refusal> {
             "organization_id": call.account.organization,
             "provider_type": credential.provider_type,
             "friendly_name": credential.friendly_name,
-            "created_at": moments::with_offset(&credential.created_at),
-            "updated_at": moments::with_offset(&credential.updated_at),
+            "created_at": time::with_offset(&credential.created_at),
+            "updated_at": time::with_offset(&credential.updated_at),
         })
     });
     Ok(Done::with(rows.collect()))

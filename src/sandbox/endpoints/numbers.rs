@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::account::Number;
-use super::super::answer::{Done, Refusal};
-use super::super::faults::Faults;
-use super::super::moments;
-use super::super::switches::{Amount, Fault};
-use super::ids::{Kind, asked, shown, shown_or_null};
-use super::{Call, offset_pagination, window};
+use crate::sandbox::data::account::Number;
+use crate::sandbox::endpoints::dispatch::{Call, offset_pagination, window};
+use crate::sandbox::endpoints::ids::{Kind, asked, shown, shown_or_null};
+use crate::sandbox::faults::active::Faults;
+use crate::sandbox::faults::catalogue::{Amount, Fault};
+use crate::sandbox::response::{Done, Refusal};
+use crate::sandbox::time;
 
 /// How long a released number is withheld when it comes back at all.
 const AGING: Duration = Duration::from_secs(5);
@@ -42,8 +42,8 @@ fn row(call: &Call<'_>, number: &Number) -> Value {
         "status": number.status,
         "is_trudy_managed": number.managed,
         "telephony_credential_id": shown_or_null(faults, Kind::Credential, number.credential_id.as_deref()),
-        "created_at": moments::with_offset(&number.created_at),
-        "updated_at": moments::with_offset(&number.updated_at),
+        "created_at": time::with_offset(&number.created_at),
+        "updated_at": time::with_offset(&number.updated_at),
     });
     if let Value::Object(row) = &mut row {
         if faults.has(Fault::ListOmitAssignmentFields) {
@@ -89,7 +89,7 @@ pub(super) fn release(call: &Call<'_>) -> Result<Done, Refusal> {
     if number.managed {
         let back = faults
             .has(Fault::ReleaseBackToFree)
-            .then(|| moments::after(faults.amount(Amount::AgingMs).map_or(AGING, Duration::from_millis)));
+            .then(|| time::after(faults.amount(Amount::AgingMs).map_or(AGING, Duration::from_millis)));
         call.account.take_from_shelf(&number.phone_number, back.as_deref())?;
     }
     if faults.has(Fault::Release204) {

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::account::NewNumber;
-use super::super::answer::{Done, Refusal};
-use super::super::inventory::{self, Magic};
-use super::super::moments;
-use super::super::switches::{Amount, Fault};
-use super::Call;
-use super::ids::{self, Kind, shown};
-use super::search::carrier;
+use crate::sandbox::data::account::NewNumber;
+use crate::sandbox::data::inventory;
+use crate::sandbox::data::inventory::Magic;
+use crate::sandbox::endpoints::dispatch::Call;
+use crate::sandbox::endpoints::ids;
+use crate::sandbox::endpoints::ids::{Kind, shown};
+use crate::sandbox::endpoints::search::carrier;
+use crate::sandbox::faults::catalogue::{Amount, Fault};
+use crate::sandbox::response::{Done, Refusal};
+use crate::sandbox::time;
 
 /// How long an order takes unless told otherwise.
 const PENDING: Duration = Duration::from_secs(2);
@@ -41,7 +43,7 @@ pub(super) fn purchase(call: &Call<'_>) -> Result<Done, Refusal> {
     let (id, order) = (ids::fresh(), ids::fresh());
     let regulatory = faults.has(Fault::PurchaseRegulatoryPending);
     let delay = faults.amount(Amount::PendingMs).map_or(PENDING, Duration::from_millis);
-    let settles_at = moments::after(delay);
+    let settles_at = time::after(delay);
     let (status, settles) = if regulatory || faults.has(Fault::PendingStuck) {
         ("pending", None)
     } else if faults.has(Fault::PendingInstant) {
@@ -71,7 +73,7 @@ pub(super) fn purchase(call: &Call<'_>) -> Result<Done, Refusal> {
     }
     let id = shown(faults, Kind::Number, &id);
     let data = if faults.has(Fault::PurchaseNumberBody) {
-        let at = moments::with_offset(account.now);
+        let at = time::with_offset(account.now);
         json!({
             "id": id, "phone_number": number, "provider_id": order, "status": status, "is_trudy_managed": true,
             "organization_id": account.organization, "created_at": at, "updated_at": at,
@@ -83,13 +85,13 @@ pub(super) fn purchase(call: &Call<'_>) -> Result<Done, Refusal> {
     Ok(Done::made(data, faults))
 }
 
-fn carrier_order(id: &str, number: &str, area: &super::super::areas::Area, met: bool, now: &str) -> Value {
+fn carrier_order(id: &str, number: &str, area: &crate::sandbox::data::areas::Area, met: bool, now: &str) -> Value {
     let requirements = if met {
         json!([])
     } else {
         json!([{ "record_type": "phone_number_regulatory_requirement", "field_type": "address", "status": "missing" }])
     };
-    let at = moments::with_offset(now);
+    let at = time::with_offset(now);
     json!({
         "id": id,
         "record_type": "number_order",

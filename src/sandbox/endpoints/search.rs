@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::{Done, Refusal};
-use super::super::inventory::{self, Offer, Wanted};
-use super::super::switches::{Amount, Fault};
-use super::Call;
+use crate::sandbox::data::inventory;
+use crate::sandbox::data::inventory::{Offer, Wanted};
+use crate::sandbox::endpoints::dispatch::Call;
+use crate::sandbox::faults::catalogue::{Amount, Fault};
+use crate::sandbox::response::{Done, Refusal};
 
 pub(super) fn search(call: &Call<'_>) -> Result<Done, Refusal> {
     let faults = call.faults;

@@ -1,0 +1,112 @@
+//! What the entry of a client carries, so that its server works as this command line and its variables say.
+//!
+//! A setting that were left out would lose what it limits. Secrets are carried by the name of their variable.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use crate::cli::given::{SetSetting, SetValue};
+use crate::config::{ConfigError, KEY_VARIABLE, KeySource, Settings};
+use crate::mcp::Catalog;
+use crate::redact::{is_plausible_path, is_plausible_variable};
+
+/// Settings that name a place of the live account, which the sandbox does not reach.
+const OF_THE_ACCOUNT: [&str; 5] = ["api-key-file", "base-url", "upstream-proxy", "ca-file", "journal"];
+
+/// What an entry carries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Carried {
+    /// The arguments behind `stdio`.
+    pub(crate) arguments: Vec<String>,
+    /// The variables that hold secrets.
+    pub(crate) secrets: Vec<String>,
+}
+
+impl Carried {
+    /// What an entry carries of these settings. Errors: its server would not start, or a value may be a secret.
+    pub(crate) fn of(settings: &Settings, set: &[SetSetting]) -> Result<Self, ConfigError> {
+        check(settings)?;
+        let sandbox = settings.sandbox;
+        let mut carried = Self { secrets: keys(settings)?, ..Self::default() };
+        for one in set.iter().filter(|one| !(sandbox && OF_THE_ACCOUNT.contains(&one.flag.as_str()))) {
+            let flag = format!("--{}", one.flag);
+            match &one.value {
+                SetValue::Off => {}
+                SetValue::On => carried.arguments.push(flag),
+                SetValue::Secret => carried.secrets.push(one.variable.clone()),
+                SetValue::Text(text) => carried.arguments.extend([flag, text.clone()]),
+                SetValue::Path(path) => carried.arguments.extend([flag, whole(one, path)?]),
+            }
+        }
+        Ok(carried)
+    }
+}
+
+/// Checks what the server checks at its start, without looking for its key.
+fn check(settings: &Settings) -> Result<(), ConfigError> {
+    settings.policy(&Catalog::names())?;
+    // The one list that takes any word.
+    let hosts = settings.sip_hosts.as_deref().unwrap_or_default();
+    if hosts.iter().map(|host| host.trim()).any(|host| !host.is_empty() && !host.contains(['.', ':'])) {
+        let sentence = "--sip-hosts (TRUEDY_MCP_SIP_HOSTS): an entry has no dot, so it is no public host, and is not repeated; expected names such as sip.example.com.";
+        return Err(ConfigError(sentence.to_owned()));
+    }
+    settings.journal_place()?;
+    if settings.sandbox {
+        settings.sandbox(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        return settings.unused_on_sandbox().map_or(Ok(()), |unused| Err(ConfigError(unused)));
+    }
+    settings.no_sandbox_settings()?;
+    settings.base_url().map(drop)
+}
+
+/// A path, whole: a client starts the server anywhere.
+fn whole(one: &SetSetting, path: &Path) -> Result<String, ConfigError> {
+    let place = format!("--{} ({})", one.flag, one.variable);
+    if !is_plausible_path(path) {
+        return Err(ConfigError(format!(
+            "{place} is not repeated in an entry, since it may be a secret; expected the whole path of a file or folder, for example /home/ana/truedy-mcp/config.toml."
+        )));
+    }
+    let path: PathBuf = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.into_os_string()
+        .into_string()
+        .map_err(|_| ConfigError(format!("{place} cannot stand in an entry: it is not UTF-8; rename the file.")))
+}
+
+/// The variables that hold the key of Truedy and those of carriers. The sandbox needs no key, and must not come to know one.
+fn keys(settings: &Settings) -> Result<Vec<String>, ConfigError> {
+    if settings.sandbox {
+        return Ok(Vec::new());
+    }
+    let mut keys = Vec::new();
+    // A file that is still to be written names none.
+    let is_there = settings.config.as_ref().is_none_or(|file| file.exists());
+    let tenants = if is_there { settings.tenants()? } else { Vec::new() };
+    if tenants.len() > 1 {
+        let sentence = "--config names several tenants, and an entry starts a server for one: name one alone, or print the entry of a server for all with --http.";
+        return Err(ConfigError(sentence.to_owned()));
+    }
+    match tenants.first().map(|tenant| &tenant.key) {
+        None | Some(KeySource::Settings) => {
+            let is_set = std::env::var(KEY_VARIABLE).is_ok_and(|text| !text.trim().is_empty());
+            if is_set || settings.api_key_file.is_none() {
+                keys.push(KEY_VARIABLE.to_owned());
+            }
+        }
+        Some(KeySource::Variable(name)) => keys.push(name.clone()),
+        Some(KeySource::File(_) | KeySource::Command(_)) => {}
+    }
+    for name in if is_there { settings.file_variables() } else { Vec::new() } {
+        if !keys.contains(&name) {
+            keys.push(name);
+        }
+    }
+    if keys.iter().all(|name| is_plausible_variable(name)) {
+        return Ok(keys);
+    }
+    Err(ConfigError(
+        "--config: a field of the file that names a variable holds what may be a secret, which no entry repeats; expected the name of a variable, for example TELNYX_API_KEY."
+            .to_owned(),
+    ))
+}

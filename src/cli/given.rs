@@ -1,0 +1,96 @@
+//! The settings of every command that are set: by which flag or variable, and to what.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory};
+use url::Url;
+
+use crate::cli::command::Cli;
+use crate::config::Settings;
+
+/// A setting of every command that a flag or a variable has set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SetSetting {
+    /// Its flag, without the dashes.
+    pub(crate) flag: String,
+    /// Its variable.
+    pub(crate) variable: String,
+    /// Whether the variable has set it, and not the flag.
+    pub(crate) by_variable: bool,
+    /// Its value.
+    pub(crate) value: SetValue,
+}
+
+impl SetSetting {
+    /// The flag or the variable, whichever has set it.
+    pub(crate) fn place(&self) -> String {
+        if self.by_variable { self.variable.clone() } else { format!("--{}", self.flag) }
+    }
+}
+
+/// The value of a setting that is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SetValue {
+    /// Of a switch that is on.
+    On,
+    /// Of a switch that is off, which is what it is without being set.
+    Off,
+    /// A text, or a list with commas.
+    Text(String),
+    /// A path, with the home directory in it.
+    Path(PathBuf),
+    /// A text with a password in it.
+    Secret,
+}
+
+/// The settings of every command that a flag or a variable has set, in the order of their definition.
+pub(crate) fn settings_set(matches: &ArgMatches, settings: &Settings) -> Vec<SetSetting> {
+    // A command without the setting was read from variables that counted as not set.
+    let original = Cli::command();
+    let set = original.get_arguments().filter(|arg| arg.is_global_set()).filter_map(|arg| {
+        let (flag, variable, id) = (arg.get_long()?, arg.get_env()?.to_str()?, arg.get_id().as_str());
+        let source = matches.value_source(id)?;
+        let by_variable = source == ValueSource::EnvVariable;
+        if !by_variable && source != ValueSource::CommandLine {
+            return None;
+        }
+        let value = set_value(arg, matches, settings)?;
+        Some(SetSetting { flag: flag.to_owned(), variable: variable.to_owned(), by_variable, value })
+    });
+    set.collect()
+}
+
+fn set_value(arg: &Arg, matches: &ArgMatches, settings: &Settings) -> Option<SetValue> {
+    let id = arg.get_id().as_str();
+    if is_switch(arg) {
+        return Some(if *matches.get_one::<bool>(id)? { SetValue::On } else { SetValue::Off });
+    }
+    if is_path(arg) {
+        return matches.get_one::<PathBuf>(id).cloned().map(SetValue::Path);
+    }
+    let texts: Option<Vec<&str>> = matches.get_raw(id)?.map(OsStr::to_str).collect();
+    let text = texts?.join(",");
+    let has_password = match id {
+        "journal" => settings.no_password_in_journal().is_err(),
+        "upstream_proxy" => has_login(&text),
+        _ => false,
+    };
+    Some(if has_password { SetValue::Secret } else { SetValue::Text(text) })
+}
+
+/// Whether it is a switch with a variable, as it is defined.
+pub(crate) fn is_switch(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::SetTrue) && arg.get_env().is_some()
+}
+
+/// Whether it is a path.
+pub(crate) fn is_path(arg: &Arg) -> bool {
+    arg.get_value_parser().type_id() == std::any::TypeId::of::<PathBuf>()
+}
+
+/// Whether a text is a URL with a user or a password in it.
+pub(crate) fn has_login(text: &str) -> bool {
+    Url::parse(text.trim()).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
+}

@@ -1,0 +1,337 @@
+//! Changes the configuration file for its operator: adds and takes out carrier profiles, and leaves all else as it was written.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::de::IgnoredAny;
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
+
+use crate::config::settings::{ConfigError, Settings};
+use crate::config::tenants::FILE_LIMIT;
+use crate::domain::{AccessField, CarrierName, ProviderType, hex, unguessable};
+use crate::files::public_bytes;
+use crate::files::read_toml;
+use crate::redact::shown_path;
+
+/// Where a value of a new profile is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// Here. Only of what is no secret.
+    Text(String),
+    /// In this variable.
+    Variable(String),
+    /// In this file.
+    File(PathBuf),
+    /// In what this command prints: the program and its arguments.
+    Command(Vec<String>),
+    /// In the keyring: `service/user`.
+    Keyring(String),
+}
+
+impl Given {
+    /// As it stands in the file.
+    fn written(&self) -> Value {
+        let (kind, place) = match self {
+            Self::Text(text) => return text.into(),
+            Self::Variable(name) => ("env", name.into()),
+            Self::File(path) => ("file", path.display().to_string().into()),
+            Self::Command(argv) => ("command", Value::Array(argv.iter().collect::<Array>())),
+            Self::Keyring(entry) => ("keyring", entry.into()),
+        };
+        let mut table = InlineTable::new();
+        table.insert(kind, place);
+        Value::InlineTable(table)
+    }
+}
+
+/// A profile that is to be written.
+#[derive(Debug, Clone)]
+pub struct NewCarrier {
+    /// Its name.
+    pub name: CarrierName,
+    /// Whose account it is.
+    pub provider: ProviderType,
+    /// Where its values are.
+    pub fields: Vec<(AccessField, Given)>,
+}
+
+impl Settings {
+    /// Writes a profile into the configuration file, which is made if it is missing. One of the same name is kept unless it is
+    /// to be replaced.
+    pub fn add_carrier(&self, tenant: Option<&str>, carrier: &NewCarrier, replace: bool) -> Result<(), ConfigError> {
+        let name = carrier.name.as_str();
+        self.edit(tenant, name, true, |document| {
+            let carriers = carriers_of(document, tenant)?;
+            let inline = carriers.is_inline_table();
+            let carriers = carriers.as_table_like_mut().ok_or("carriers is no table")?;
+            match carriers.get_mut(name).map(Item::as_table_like_mut) {
+                Some(_) if !replace => {
+                    return Err(format!(
+                        "there is a carrier profile {name} already; --replace puts this one in its place"
+                    ));
+                }
+                // What stands beside and above its lines stays.
+                Some(Some(there)) => rewrite(there, carrier),
+                Some(None) => return Err(format!("{name} is no table")),
+                None => {
+                    let mut table = Table::new();
+                    rewrite(&mut table, carrier);
+                    let item = if inline { table.into_inline_table().into() } else { Item::Table(table) };
+                    carriers.insert(name, item);
+                    if tenant.is_none() {
+                        keep_above(document, name);
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes a profile out of the configuration file, with the comment right above it.
+    pub fn remove_carrier(&self, tenant: Option<&str>, name: &CarrierName) -> Result<(), ConfigError> {
+        self.edit(tenant, name.as_str(), false, |document| {
+            let carriers = carriers_of(document, tenant)?.as_table_like_mut().ok_or("carriers is no table")?;
+            let Some(removed) = carriers.remove(name.as_str()) else {
+                let names: Vec<&str> = carriers.iter().map(|(name, _)| name).collect();
+                let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                return Err(format!("there is no carrier profile {name}; there is {there}"));
+            };
+            if let Item::Table(table) = removed {
+                keep_comments(document, &table);
+            }
+            Ok(())
+        })
+    }
+
+    /// The configuration file.
+    pub fn config_file(&self) -> Result<&Path, ConfigError> {
+        self.config.as_deref().ok_or_else(|| {
+            ConfigError(
+                "Carrier profiles are kept in a configuration file, and none is named: add --config or set TRUEDY_MCP_CONFIG, for example --config ~/.config/truedy-mcp.toml; `carriers add` makes the file."
+                    .to_owned(),
+            )
+        })
+    }
+
+    /// Changes the file as a whole or not at all. What the server could not read afterwards, or what lacks the change, is not
+    /// written.
+    fn edit(
+        &self,
+        tenant: Option<&str>,
+        name: &str,
+        there: bool,
+        change: impl FnOnce(&mut DocumentMut) -> Result<(), String>,
+    ) -> Result<(), ConfigError> {
+        let file = self.config_file()?;
+        let unchanged = |why: String| ConfigError(format!("--config {} was not changed: {why}.", shown_path(file)));
+        let failed = |error: io::Error| unchanged(error.to_string());
+        let place = place_of(file).map_err(failed)?;
+        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if there && !folder.exists() {
+            make_folder(folder)
+                .map_err(|error| unchanged(format!("its folder {} cannot be made: {error}", shown_path(folder))))?;
+        }
+        let _turn = Turn::on(folder).map_err(failed)?;
+        let before = match fs::symlink_metadata(&place) {
+            Ok(_) => Some(public_bytes(&place, FILE_LIMIT).map_err(unchanged)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
+        let bytes = before.clone().unwrap_or_default();
+        // Said in the words in which the server says it, which do not repeat the line.
+        read_toml::<IgnoredAny>(&bytes).map_err(unchanged)?;
+        let text = String::from_utf8(bytes).map_err(|_| unchanged("it is no text".to_owned()))?;
+        let mut document: DocumentMut = text.parse().map_err(|_| unchanged("it is no TOML".to_owned()))?;
+        change(&mut document).map_err(unchanged)?;
+        let fresh = Fresh::beside(&place, document.to_string().as_bytes()).map_err(failed)?;
+        let written = public_bytes(&fresh.0, FILE_LIMIT).map_err(unchanged)?;
+        let tenants =
+            self.tenants_in(&written).map_err(|ConfigError(why)| ConfigError(format!("Nothing was changed. {why}")))?;
+        let whose = tenants.iter().filter(|one| tenant.is_none_or(|tenant| tenant == one.name));
+        let names = whose.flat_map(|tenant| &tenant.carriers).map(|carrier| carrier.name().as_str());
+        if names.filter(|one| *one == name).count() != usize::from(there) {
+            return Err(unchanged(
+                "it is written in a way that this command cannot change; edit it by hand".to_owned(),
+            ));
+        }
+        let now = match fs::read(&place) {
+            Ok(now) => Some(now),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
+        if now != before {
+            return Err(unchanged("somebody else changed it meanwhile; try again".to_owned()));
+        }
+        fs::rename(&fresh.0, &place).map_err(failed)
+    }
+}
+
+/// Makes a folder of the user's alone, and those above it.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// The profiles of the file, or of one of its tenants.
+fn carriers_of<'a>(document: &'a mut DocumentMut, tenant: Option<&str>) -> Result<&'a mut Item, String> {
+    let tenants = document.get("tenants").and_then(Item::as_table_like);
+    let names: Vec<&str> = tenants.into_iter().flat_map(|tenants| tenants.iter().map(|(name, _)| name)).collect();
+    let above = match tenant {
+        None if !names.is_empty() => {
+            return Err(format!(
+                "each of its tenants has its own carriers; add --tenant with one of {}",
+                names.join(", ")
+            ));
+        }
+        None => Some(document.as_item_mut()),
+        Some(_) if names.is_empty() => return Err("it names no tenants; leave --tenant out".to_owned()),
+        Some(name) if !names.contains(&name) => {
+            return Err(format!("--tenant: there is no such tenant; it is one of {}", names.join(", ")));
+        }
+        Some(name) => document.get_mut("tenants").and_then(|tenants| tenants.get_mut(name)),
+    };
+    let above = above.ok_or("the tenant is no table")?;
+    let inline = above.is_inline_table();
+    let empty = || {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        if inline { table.into_inline_table().into() } else { Item::Table(table) }
+    };
+    let above = above.as_table_like_mut().ok_or("the tenant is no table")?;
+    Ok(above.entry("carriers").or_insert_with(empty))
+}
+
+/// Makes a table say what the profile is, and nothing else.
+fn rewrite(table: &mut dyn toml_edit::TableLike, carrier: &NewCarrier) {
+    let fields = carrier.fields.iter().map(|(field, given)| (field.name(), given.written()));
+    let lines: Vec<(&str, Value)> =
+        [("provider", carrier.provider.as_str().into())].into_iter().chain(fields).collect();
+    let old: Vec<String> = table.iter().map(|(name, _)| name.to_owned()).collect();
+    for name in old.iter().filter(|name| !lines.iter().any(|(kept, _)| kept == name)) {
+        table.remove(name);
+    }
+    for (name, mut line) in lines {
+        match table.get_mut(name) {
+            Some(Item::Value(there)) => {
+                *line.decor_mut() = there.decor().clone();
+                *there = line;
+            }
+            _ => drop(table.insert(name, value(line))),
+        }
+    }
+}
+
+/// What stood at the end of the file stays above what is now its end.
+fn keep_above(document: &mut DocumentMut, name: &str) {
+    let trailing = document.trailing().as_str().unwrap_or_default().to_owned();
+    let table = document.get_mut("carriers").and_then(|carriers| carriers.get_mut(name)).and_then(Item::as_table_mut);
+    if let (Some(table), false) = (table, trailing.trim().is_empty()) {
+        table.decor_mut().set_prefix(format!("{}\n\n", trailing.trim_end()));
+        document.set_trailing("");
+    }
+}
+
+/// Keeps the comments above a removed table that a blank line sets apart from it: they are about what came before, or about all.
+fn keep_comments(document: &mut DocumentMut, removed: &Table) {
+    let above = removed.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+    let Some((kept, _)) = above.rsplit_once("\n\n").filter(|(kept, _)| !kept.trim().is_empty()) else { return };
+    let kept = format!("{kept}\n");
+    let next = positions(document.as_table()).into_iter().filter(|at| Some(*at) > removed.position()).min();
+    match next.and_then(|next| at(document.as_table_mut(), next)) {
+        Some(table) => {
+            let own = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned();
+            table.decor_mut().set_prefix(format!("{kept}{own}"));
+        }
+        None => {
+            let trailing = document.trailing().as_str().unwrap_or_default().to_owned();
+            document.set_trailing(format!("{kept}{trailing}"));
+        }
+    }
+}
+
+/// Where the tables with a line of their own are in the file.
+fn positions(table: &Table) -> Vec<isize> {
+    let own = table.position().filter(|_| !table.is_implicit() && !table.is_dotted());
+    let below = table.iter().filter_map(|(_, item)| item.as_table()).flat_map(positions);
+    own.into_iter().chain(below).collect()
+}
+
+/// The table that is there in the file.
+fn at(table: &mut Table, position: isize) -> Option<&mut Table> {
+    if table.position() == Some(position) && !table.is_implicit() && !table.is_dotted() {
+        return Some(table);
+    }
+    table.iter_mut().filter_map(|(_, item)| item.as_table_mut()).find_map(|below| at(below, position))
+}
+
+/// Where the file really is: what a link names is changed, not the link.
+fn place_of(file: &Path) -> io::Result<PathBuf> {
+    match fs::symlink_metadata(file) {
+        Ok(_) => fs::canonicalize(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(file.to_owned()),
+        Err(error) => Err(error),
+    }
+}
+
+/// One process at a time changes what is in a folder; where folders cannot be locked, a change between is noticed.
+struct Turn(Option<File>);
+
+impl Turn {
+    fn on(folder: &Path) -> io::Result<Self> {
+        if !cfg!(unix) {
+            return Ok(Self(None));
+        }
+        let folder = File::open(folder)?;
+        folder.lock()?;
+        Ok(Self(Some(folder)))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // The new name outlasts a failure of the machine.
+        if let Some(folder) = &self.0 {
+            drop(folder.sync_all());
+        }
+    }
+}
+
+/// A file beside another, to take its place. It does not stay behind.
+struct Fresh(PathBuf);
+
+impl Fresh {
+    fn beside(place: &Path, bytes: &[u8]) -> io::Result<Self> {
+        let name = place.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+        let random = hex(unguessable().get(..8).unwrap_or_default());
+        let fresh = Self(place.with_file_name(format!(".{name}.{random}")));
+        let mut options = File::options();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&fresh.0)?;
+        file.write_all(bytes)?;
+        if let Ok(about) = fs::metadata(place) {
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::{MetadataExt, fchown};
+                if file.metadata()?.gid() != about.gid() {
+                    fchown(&file, None, Some(about.gid()))?;
+                }
+            }
+            file.set_permissions(about.permissions())?;
+        }
+        file.sync_all()?;
+        Ok(fresh)
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        // Nothing is there once it has taken the other's place.
+        drop(fs::remove_file(&self.0));
+    }
+}

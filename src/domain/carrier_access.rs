@@ -1,0 +1,273 @@
+//! What a carrier account is reached with: which values each carrier takes, which of them are secrets, and all of them together.
+//!
+//! Source: contract §6.4 (Import Number).
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::argument::value::{Argument, Problem};
+use crate::domain::carrier::{AccountSid, ProviderType, SipServer, SipUsername, is_account_sid};
+use crate::redact::{Secret, is_own_token};
+
+/// One value that a carrier account is reached with, by its name in Truedy's API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AccessField {
+    /// The carrier's API key.
+    ApiKey,
+    /// The Twilio account SID.
+    AccountSid,
+    /// The Twilio auth token.
+    AuthToken,
+    /// The user name of a SIP trunk.
+    SipUsername,
+    /// The password of a SIP trunk.
+    SipPassword,
+    /// The host of a SIP trunk.
+    SipServer,
+}
+
+impl AccessField {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::ApiKey, Self::AccountSid, Self::AuthToken, Self::SipUsername, Self::SipPassword, Self::SipServer];
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.name() == name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api_key",
+            Self::AccountSid => "account_sid",
+            Self::AuthToken => "auth_token",
+            Self::SipUsername => "sip_username",
+            Self::SipPassword => "sip_password",
+            Self::SipServer => "sip_server",
+        }
+    }
+
+    /// As people call it.
+    pub fn title(self, provider: ProviderType) -> &'static str {
+        match (self, provider) {
+            (Self::ApiKey, ProviderType::Twilio) => "Twilio API key",
+            (Self::ApiKey, _) => "Telnyx API key",
+            (Self::AccountSid, _) => "Twilio account SID",
+            (Self::AuthToken, _) => "Twilio auth token",
+            (Self::SipUsername, _) => "SIP user name",
+            (Self::SipPassword, _) => "SIP password",
+            (Self::SipServer, _) => "SIP server",
+        }
+    }
+
+    /// Whether it must never be shown.
+    pub fn is_secret(self) -> bool {
+        matches!(self, Self::ApiKey | Self::AuthToken | Self::SipPassword)
+    }
+
+    /// A value that would be right; of a secret, where it is found.
+    pub fn example(self) -> &'static str {
+        match self {
+            Self::AccountSid => AccountSid::EXAMPLE,
+            Self::SipUsername => SipUsername::EXAMPLE,
+            Self::SipServer => SipServer::EXAMPLE,
+            Self::ApiKey | Self::AuthToken | Self::SipPassword => "the value as the carrier shows it",
+        }
+    }
+
+    /// What a carrier takes, and whether it needs it.
+    pub fn of(provider: ProviderType) -> &'static [(Self, bool)] {
+        match provider {
+            ProviderType::Telnyx => &[(Self::ApiKey, true)],
+            ProviderType::Twilio => &[(Self::ApiKey, true), (Self::AccountSid, false), (Self::AuthToken, false)],
+            ProviderType::CustomSip => &[(Self::SipUsername, true), (Self::SipPassword, true), (Self::SipServer, true)],
+        }
+    }
+
+    /// Whether it should be given although Truedy's reference does not ask for it: its code does (contract §9 row 26).
+    pub fn is_advised(self) -> bool {
+        self == Self::AccountSid
+    }
+
+    /// Those of these values that a carrier does not take.
+    pub fn foreign(provider: ProviderType, given: &[Self]) -> Vec<Problem> {
+        let mut problems = Self::misfits(provider, given);
+        problems.retain(|problem| given.iter().any(|field| field.name() == problem.field));
+        problems
+    }
+
+    /// Everything wrong with giving a carrier these values and no others.
+    pub fn misfits(provider: ProviderType, given: &[Self]) -> Vec<Problem> {
+        let taken = Self::of(provider);
+        let missing = taken.iter().filter(|(field, needed)| *needed && !given.contains(field));
+        let foreign = given.iter().filter(|field| !taken.iter().any(|(taken, _)| taken == *field));
+        let problem = |field: Self, reason: String, expected: &str| Problem {
+            field: field.name().to_owned(),
+            reason,
+            received: None,
+            expected: expected.to_owned(),
+            example: field.example().to_owned(),
+            did_you_mean: None,
+        };
+        missing
+            .map(|(field, _)| {
+                let expected = if field.is_secret() {
+                    "carrier in its place: a key should not pass through a conversation"
+                } else {
+                    "a value for this field"
+                };
+                problem(*field, format!("it is missing, and {provider} needs it"), expected)
+            })
+            .chain(foreign.map(|field| {
+                let expected = "no value; leave the field out, or choose the provider it belongs to";
+                problem(*field, format!("{provider} does not take it"), expected)
+            }))
+            .collect()
+    }
+
+    /// Checks a value; what is wrong is told without repeating it.
+    pub fn check(self, text: &str) -> Result<(), Problem> {
+        fn as_type<T: Argument>(field: AccessField, text: &str) -> Result<(), Problem> {
+            // What is wrong with it may quote a character of it: enough for what is no secret.
+            T::parse(&json!(text)).map(drop).map_err(|reason| Problem::of::<T>(field.name(), reason, None))
+        }
+        match self {
+            Self::ApiKey if is_of_truedy(text) => Err(Problem {
+                reason: "it is a Truedy API key, and this is for the carrier's".to_owned(),
+                ..Problem::of::<Secret>(self.name(), String::new(), None)
+            }),
+            Self::ApiKey | Self::AuthToken if is_own_token(text) => Err(Problem {
+                reason: "it is a token of this server, and this is for the carrier's key".to_owned(),
+                ..Problem::of::<Secret>(self.name(), String::new(), None)
+            }),
+            Self::ApiKey | Self::AuthToken if is_account_sid(text) => Err(Problem {
+                reason: "this is the account's SID, not its key; it belongs in account_sid".to_owned(),
+                ..Problem::of::<Secret>(self.name(), String::new(), None)
+            }),
+            Self::ApiKey | Self::AuthToken | Self::SipPassword => as_type::<Secret>(self, text),
+            Self::AccountSid => as_type::<AccountSid>(self, text),
+            Self::SipUsername => as_type::<SipUsername>(self, text),
+            Self::SipServer => as_type::<SipServer>(self, text),
+        }
+    }
+}
+
+/// Two keys of one account that are the same text: one of them stands in the place of the other.
+fn same_key_twice(given: &[(AccessField, Secret)]) -> Option<Problem> {
+    let text = |wanted| given.iter().find(|(field, _)| *field == wanted).map(|(_, value)| value.expose().trim());
+    let token = text(AccessField::AuthToken)?;
+    (text(AccessField::ApiKey)? == token).then(|| Problem {
+        reason: "it is the same text as api_key, and the two are different values".to_owned(),
+        ..Problem::of::<Secret>(AccessField::AuthToken.name(), String::new(), None)
+    })
+}
+
+/// Whether a text begins as a Truedy key does. Source: contract §1.1.
+fn is_of_truedy(text: &str) -> bool {
+    text.strip_prefix("truedy_").is_some_and(|rest| rest.len() >= 16)
+}
+
+/// All that a carrier account is reached with: what the carrier needs is there, and nothing that it does not take.
+#[derive(Clone)]
+pub struct CarrierAccess {
+    provider: ProviderType,
+    values: Vec<(AccessField, Secret)>,
+}
+
+impl fmt::Debug for CarrierAccess {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "CarrierAccess({})", self.provider)
+    }
+}
+
+impl CarrierAccess {
+    /// Takes what was given; an error tells everything that is wrong, without any value.
+    pub fn new(provider: ProviderType, given: Vec<(AccessField, Secret)>) -> Result<Self, Vec<Problem>> {
+        let fields: Vec<AccessField> = given.iter().map(|(field, _)| *field).collect();
+        let mut problems = AccessField::misfits(provider, &fields);
+        problems.extend(given.iter().filter_map(|(field, value)| field.check(value.expose()).err()));
+        problems.extend(same_key_twice(&given));
+        if problems.is_empty() { Ok(Self { provider, values: given }) } else { Err(problems) }
+    }
+
+    /// Whose it is.
+    pub fn provider(&self) -> ProviderType {
+        self.provider
+    }
+
+    /// One of its values.
+    pub fn get(&self, field: AccessField) -> Option<&Secret> {
+        self.values.iter().find(|(name, _)| *name == field).map(|(_, value)| value)
+    }
+
+    /// Those of its values that must never be shown.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.values.iter().filter(|(field, _)| field.is_secret()).map(|(_, value)| value)
+    }
+
+    /// The host that Truedy would be told to connect to.
+    pub fn sip_server(&self) -> Option<SipServer> {
+        SipServer::try_from(self.get(AccessField::SipServer)?.expose()).ok()
+    }
+
+    /// Adds its values to the body of a request.
+    pub fn write(&self, body: &mut Map<String, Value>) {
+        for (field, value) in &self.values {
+            body.insert(field.name().to_owned(), json!(value.expose()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(provider: ProviderType, given: &[(AccessField, &str)]) -> Result<CarrierAccess, Vec<String>> {
+        let given = given.iter().map(|(field, text)| (*field, Secret::new((*text).to_owned()).expect("a text")));
+        CarrierAccess::new(provider, given.collect())
+            .map_err(|problems| problems.into_iter().map(|problem| problem.field).collect())
+    }
+
+    #[test]
+    fn each_carrier_takes_its_own_values_and_no_others() {
+        use AccessField::{AccountSid, ApiKey, AuthToken, SipPassword, SipServer, SipUsername};
+        assert!(access(ProviderType::Telnyx, &[(ApiKey, "KEY-1")]).is_ok());
+        assert!(
+            access(
+                ProviderType::Twilio,
+                &[(ApiKey, "k"), (AccountSid, "AC00000000000000000000000000000001"), (AuthToken, "t")]
+            )
+            .is_ok()
+        );
+        let sip = [(SipUsername, "u"), (SipPassword, "p"), (SipServer, "sip.example.com")];
+        let trunk = access(ProviderType::CustomSip, &sip).expect("whole");
+        assert_eq!(trunk.sip_server().map(|server| server.to_string()).as_deref(), Some("sip.example.com"));
+        assert_eq!(trunk.secrets().count(), 1);
+        let wrong = |provider, given: &[(AccessField, &str)]| access(provider, given).expect_err("wrong");
+        assert_eq!(wrong(ProviderType::Telnyx, &[]), ["api_key"]);
+        assert_eq!(wrong(ProviderType::Telnyx, &[(ApiKey, "k"), (AuthToken, "t")]), ["auth_token"]);
+        assert_eq!(wrong(ProviderType::CustomSip, &sip[..2]), ["sip_server"]);
+        let local = [sip[0], sip[1], (SipServer, "sip:user@host")];
+        assert_eq!(wrong(ProviderType::CustomSip, &local), ["sip_server"]);
+        assert_eq!(wrong(ProviderType::Telnyx, &[(ApiKey, "truedy_0123456789abcdef0123456789abcdef")]), ["api_key"]);
+    }
+
+    #[test]
+    fn a_value_in_the_place_of_another_is_told() {
+        use AccessField::{AccountSid, ApiKey, AuthToken};
+        let sid = (AccountSid, "AC00000000000000000000000000000001");
+        let wrong = |given: &[(AccessField, &str)]| access(ProviderType::Twilio, given).expect_err("wrong");
+        assert_eq!(wrong(&[(ApiKey, "hunter2"), sid, (AuthToken, "hunter2")]), ["auth_token"]);
+        assert_eq!(wrong(&[(ApiKey, sid.1), sid, (AuthToken, sid.1)]), ["api_key", "auth_token", "auth_token"]);
+        assert_eq!(wrong(&[(ApiKey, "tmcp_hunter2"), sid, (AuthToken, "TMCP_hunter3")]), ["api_key", "auth_token"]);
+        assert!(access(ProviderType::Twilio, &[(ApiKey, "hunter2"), sid, (AuthToken, "hunter3")]).is_ok());
+    }
+
+    #[test]
+    fn it_does_not_print() {
+        let access = access(ProviderType::Telnyx, &[(AccessField::ApiKey, "hunter2hunter2")]);
+        assert_eq!(format!("{access:?}"), "Ok(CarrierAccess(telnyx))");
+    }
+}

@@ -1,0 +1,105 @@
+//! For whoever runs the server: is it alive, is it ready, what has it done. On loopback, without data of anybody.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
+
+use crate::http::connection::accept::Answers;
+use crate::http::connection::shutdown::Life;
+use crate::http::request::host_check::{AllowedHost, check_host};
+use crate::mcp::transport::http_response::{Body, json_answer, refusal, text};
+
+/// The runtime is alive if its watchdog has moved since.
+const STUCK: Duration = Duration::from_secs(5);
+/// How often the watchdog moves.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What is wrong with a part that the server cannot do without; `None` if nothing is.
+pub type Check = Box<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>;
+
+/// The admin endpoints.
+pub(crate) struct Admin {
+    life: Arc<Life>,
+    checks: Vec<(&'static str, Check)>,
+    metrics: PrometheusHandle,
+    started: Instant,
+    /// Milliseconds after the start at which the watchdog last moved.
+    moved: Arc<AtomicU64>,
+    refresh: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+}
+
+impl Admin {
+    /// The endpoints over these checks. `refresh` sets what is measured only when somebody looks.
+    pub(crate) fn new(
+        life: Arc<Life>,
+        checks: Vec<(&'static str, Check)>,
+        metrics: PrometheusHandle,
+        refresh: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+    ) -> Self {
+        let (started, moved) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+        let own = Arc::downgrade(&moved);
+        tokio::spawn(async move {
+            while let Some(moved) = own.upgrade() {
+                moved.store(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+                drop(moved);
+                tokio::time::sleep(TICK).await;
+            }
+        });
+        Self { life, checks, metrics, started, moved, refresh }
+    }
+
+    fn live(&self) -> Response<Body> {
+        let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
+        let stuck = self.started.elapsed().saturating_sub(moved) > STUCK;
+        let status = if stuck { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        json_answer(status, &json!({ "live": !stuck }))
+    }
+
+    /// Ready is whoever can take more. Truedy is not asked: its outage would make every replica unready.
+    async fn ready(&self) -> Response<Body> {
+        let mut parts = serde_json::Map::new();
+        let mut ready = self.life.is_open();
+        for (name, check) in &self.checks {
+            let wrong = check().await;
+            ready &= wrong.is_none();
+            parts.insert((*name).to_owned(), json!(if wrong.is_none() { "ok" } else { "failing" }));
+            if let Some(why) = wrong {
+                tracing::warn!(part = name, why, "not ready");
+            }
+        }
+        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let body = json!({ "ready": ready, "draining": !self.life.is_open(), "parts": parts });
+        json_answer(status, &body)
+    }
+
+    async fn metrics(&self) -> Response<Body> {
+        (self.refresh)().await;
+        text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render())
+    }
+}
+
+impl Answers for Admin {
+    const HAS_CLIENTS: bool = false;
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        // A page that rebinds its name to this machine learns nothing here either.
+        if check_host(request.headers(), request.uri(), &AllowedHost::loopback()).is_err() {
+            return refusal(StatusCode::FORBIDDEN, "This Host is not allowed.");
+        }
+        if request.method() != Method::GET {
+            return refusal(StatusCode::METHOD_NOT_ALLOWED, "Only GET works here.");
+        }
+        match request.uri().path() {
+            "/livez" => self.live(),
+            "/readyz" => self.ready().await,
+            "/metrics" => self.metrics().await,
+            _ => refusal(StatusCode::NOT_FOUND, "There are /livez, /readyz and /metrics."),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The port for health and metrics.
+
+pub(crate) mod endpoints;

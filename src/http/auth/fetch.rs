@@ -1,0 +1,95 @@
+//! Fetching what an issuer publishes: small JSON documents, bounded in time and size, without redirects or proxies.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::ACCEPT;
+use serde_json::Value;
+use url::Url;
+
+use crate::domain::clean;
+
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long one document may take.
+const WHOLE: Duration = Duration::from_secs(5);
+/// How large a document may be, in bytes.
+pub(crate) const LARGEST: usize = 256 * 1024;
+
+/// Why there is no document.
+#[derive(Debug)]
+pub(crate) enum NoDocument {
+    /// The host could not be asked.
+    Exchange(String),
+    /// It answered with something else.
+    Other(String),
+}
+
+impl NoDocument {
+    /// What went wrong, in a few words without an address.
+    pub(crate) fn why(self) -> String {
+        match self {
+            Self::Exchange(why) | Self::Other(why) => why,
+        }
+    }
+}
+
+/// Fetches documents.
+pub(crate) struct Fetcher {
+    client: reqwest::Client,
+}
+
+impl Fetcher {
+    /// A fetcher for https alone, or for http on a loopback host. The error says what is wrong with the certificates.
+    pub(crate) fn new(https: bool, ca_pem: Option<&[u8]>) -> Result<Self, String> {
+        let mut builder = reqwest::Client::builder()
+            .https_only(https)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(CONNECT)
+            .timeout(WHOLE)
+            // Fetches are minutes apart: a kept connection would mostly be a dead one.
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("truedy-mcp/", env!("CARGO_PKG_VERSION")));
+        // Plain http goes to a loopback host only: it needs no root certificates, which take time to load.
+        if !https {
+            builder = builder.tls_certs_only([]);
+        } else if let Some(pem) = ca_pem {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| words(&error))?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        Ok(Self { client: builder.build().map_err(|error| words(&error))? })
+    }
+
+    /// The JSON at this address.
+    pub(crate) async fn json(&self, url: &Url) -> Result<Value, NoDocument> {
+        let exchange = |error: reqwest::Error| NoDocument::Exchange(words(&error));
+        let request = self.client.get(url.clone()).header(ACCEPT, "application/json");
+        let mut response = request.send().await.map_err(exchange)?;
+        if response.status() != StatusCode::OK {
+            return Err(NoDocument::Other(format!("the answer has status {}", response.status().as_u16())));
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(exchange)? {
+            if bytes.len() + chunk.len() > LARGEST {
+                return Err(NoDocument::Other(format!("the answer is larger than {} KiB", LARGEST / 1024)));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        serde_json::from_slice(&bytes).map_err(|_| NoDocument::Other("the answer is not JSON".to_owned()))
+    }
+}
+
+/// What went wrong with an exchange: the innermost cause, without the address.
+fn words(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "there was no answer in time".to_owned();
+    }
+    let mut cause: &dyn Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    if std::ptr::addr_eq(cause, error) { "the exchange failed".to_owned() } else { clean(&cause.to_string()) }
+}

@@ -1,0 +1,352 @@
+//! Static bearer tokens: a file names who may come in; it holds digests only and is read again when it changes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::domain::{Caller, digest_of, unguessable};
+use crate::files::{field_names, read_toml};
+use crate::guard::Scope;
+use crate::redact::TOKEN_PREFIX as PREFIX;
+
+/// A file of tokens is not larger than this.
+pub const FILE_LIMIT: u64 = 1024 * 1024;
+
+/// Who comes in with a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The name.
+    pub principal: String,
+    /// Whose account.
+    pub tenant: String,
+    /// What the token is good for.
+    pub scopes: BTreeSet<Scope>,
+}
+
+/// All tokens of a file.
+#[derive(Debug, Default)]
+struct Entries(Vec<([u8; 32], Holder)>);
+
+impl Entries {
+    /// What is wrong with entries whose tenant there is not: they open nothing.
+    fn of_nobody<'a>(&'a self, tenants: &'a BTreeSet<String>) -> impl Iterator<Item = String> + 'a {
+        let lost = self.0.iter().zip(1..).filter(|((_, holder), _)| !tenants.contains(&holder.tenant));
+        lost.map(|(_, at)| {
+            let known = tenants.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let first = tenants.first().map_or("default", String::as_str);
+            format!(
+                "token {at}: its field tenant names no tenant of this server; expected one of: {known}; for example tenant = \"{first}\""
+            )
+        })
+    }
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    token: Vec<Entry>,
+}
+
+/// The names of all fields of the file, each list with the way to it.
+pub fn file_fields() -> Vec<(&'static str, &'static [&'static str])> {
+    vec![("", field_names::<Written>()), ("token", field_names::<Entry>())]
+}
+
+/// One token in it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    sha256: String,
+    principal: String,
+    #[serde(default = "default_tenant")]
+    tenant: String,
+    scopes: Option<Vec<String>>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "for people: when the token was made")]
+    created: Option<String>,
+}
+
+fn default_tenant() -> String {
+    "default".to_owned()
+}
+
+/// Reads the whole file, or says why it cannot be used. The path and the bytes come from whoever checked its rights.
+pub type Reader = dyn Fn(&Path) -> Result<Vec<u8>, String> + Send + Sync;
+
+/// The tokens of a file, as it is now.
+pub struct Tokens {
+    file: PathBuf,
+    reader: Arc<Reader>,
+    tenants: BTreeSet<String>,
+    entries: RwLock<Result<Entries, String>>,
+}
+
+impl Tokens {
+    /// The tokens of this file, for these tenants. A file that cannot be read or understood is an error.
+    pub fn open(file: PathBuf, tenants: BTreeSet<String>, reader: Arc<Reader>) -> Result<Self, String> {
+        let entries = parse(&reader(&file)?)?;
+        if let Some(why) = entries.of_nobody(&tenants).next() {
+            return Err(why);
+        }
+        Ok(Self { file, reader, tenants, entries: RwLock::new(Ok(entries)) })
+    }
+
+    /// Where they are.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Reads the file again. What cannot be understood lets nobody in: whoever was taken out must not stay.
+    pub(crate) fn reload(&self) -> Result<usize, String> {
+        let entries = (self.reader)(&self.file).and_then(|bytes| parse(&bytes));
+        // A slip in one entry shuts out nobody but its holder.
+        for why in entries.iter().flat_map(|entries| entries.of_nobody(&self.tenants)) {
+            tracing::error!(why, "an entry of the file of tokens is refused");
+        }
+        let told = entries.as_ref().map(|entries| entries.0.len()).map_err(Clone::clone);
+        *self.entries.write().unwrap_or_else(PoisonError::into_inner) = entries;
+        told
+    }
+
+    /// Whether nobody can come in with a token.
+    pub fn is_empty(&self) -> bool {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.as_ref().map_or(true, |entries| entries.0.is_empty())
+    }
+
+    /// Whether the file could be read when it was last looked at.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).is_ok()
+    }
+
+    /// Whose token this is. Every entry is compared, each in constant time.
+    pub(crate) fn holder(&self, token: &str) -> Option<Holder> {
+        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found = None;
+        for (known, holder) in entries.as_ref().map(|entries| entries.0.as_slice()).unwrap_or_default() {
+            if bool::from(known.ct_eq(&digest)) {
+                found = Some(holder);
+            }
+        }
+        found.cloned()
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Entries, String> {
+    let written: Written = read_toml(bytes)?;
+    let mut entries = Entries::default();
+    for (at, entry) in written.token.into_iter().enumerate() {
+        let bad = |why: String| format!("token {}: {why}", at + 1);
+        let digest = from_hex(&entry.sha256).ok_or_else(|| {
+            bad("sha256 is not 64 hexadecimal digits; expected what truedy-mcp token new writes".to_owned())
+        })?;
+        Caller::check_name("principal", &entry.principal).map_err(bad)?;
+        let scopes = match entry.scopes {
+            None => Scope::ALL.into(),
+            Some(names) => scopes(names.iter().map(String::as_str)).map_err(bad)?,
+        };
+        if entries.0.iter().any(|(known, _)| *known == digest) {
+            return Err(bad(
+                "its sha256 is that of an earlier entry; each token has one entry, as truedy-mcp token new writes it"
+                    .to_owned(),
+            ));
+        }
+        entries.0.push((digest, Holder { principal: entry.principal, tenant: entry.tenant, scopes }));
+    }
+    Ok(entries)
+}
+
+/// Scopes by their names.
+pub fn scopes<'a>(names: impl Iterator<Item = &'a str>) -> Result<BTreeSet<Scope>, String> {
+    let all = || Scope::ALL.map(Scope::as_str).join(", ");
+    let numbered = names.zip(1..);
+    numbered
+        .map(|(name, at)| Scope::parse(name).ok_or_else(|| format!("scope {at} is not known; there are: {}", all())))
+        .collect()
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let digits = text.as_bytes();
+    let mut bytes = [0; 32];
+    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// A token that nobody can guess: 32 random bytes.
+pub fn fresh() -> String {
+    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(unguessable()))
+}
+
+/// Appends the entry of a new token to a file, which is made if it is missing, and gives the token: the only time it is seen.
+pub fn add(file: &Path, holder: &Holder, now: &str) -> Result<String, String> {
+    let token = fresh();
+    let digest = digest_of(token.as_bytes());
+    let scopes: Vec<String> = holder.scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
+    let entry = format!(
+        "\n[[token]]\nsha256 = \"{digest}\"\nprincipal = \"{}\"\ntenant = \"{}\"\nscopes = [{}]\ncreated = \"{now}\"\n",
+        holder.principal,
+        holder.tenant,
+        scopes.join(", ")
+    );
+    let mut options = fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    let there = match fs::read(file) {
+        Ok(there) => there,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error.to_string()),
+    };
+    // Nothing is written into a file of another kind, such as a key, nor behind what nobody could read.
+    parse(&there).map_err(|why| format!("it is no file of tokens, and nothing was written: {why}"))?;
+    let length = u64::try_from(there.len()).unwrap_or(u64::MAX);
+    if length + u64::try_from(entry.len()).unwrap_or(u64::MAX) > FILE_LIMIT {
+        return Err(format!(
+            "it would be larger than {} KiB: take out tokens that are no longer used",
+            FILE_LIMIT / 1024
+        ));
+    }
+    // One write: whoever reads meanwhile sees all of the entry or nothing.
+    let written = options.open(file).and_then(|mut file| {
+        file.write_all(entry.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|error| error.to_string())?;
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenants() -> BTreeSet<String> {
+        ["default".to_owned(), "acme".to_owned()].into()
+    }
+
+    fn holder(principal: &str) -> Holder {
+        Holder { principal: principal.to_owned(), tenant: "acme".to_owned(), scopes: [Scope::NumbersRead].into() }
+    }
+
+    fn open(file: &Path) -> Result<Tokens, String> {
+        let reader = |file: &Path| fs::read(file).map_err(|error| error.to_string());
+        Tokens::open(file.to_owned(), tenants(), Arc::new(reader))
+    }
+
+    #[test]
+    fn a_new_token_opens_for_its_holder_and_only_its_digest_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tokens.toml");
+        let (ana, ben) = (holder("ana@example.com"), holder("ben"));
+        let (first, second) = (add(&file, &ana, "now").unwrap(), add(&file, &ben, "now").unwrap());
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(!text.contains(&first) && first.starts_with(PREFIX) && first.len() == 48 && first != second);
+        let tokens = open(&file).unwrap();
+        assert_eq!((tokens.holder(&first), tokens.holder(&second)), (Some(ana), Some(ben)));
+        let (mut other, last) = (first.clone(), if first.ends_with('A') { 'B' } else { 'A' });
+        other.pop();
+        for wrong in
+            ["", PREFIX, other.as_str(), &format!("{other}{last}"), &format!("{first} "), &first.to_lowercase()]
+        {
+            assert_eq!(tokens.holder(wrong), None, "{wrong}");
+        }
+        #[cfg(unix)]
+        assert_eq!(std::os::unix::fs::MetadataExt::mode(&fs::metadata(&file).unwrap()) & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_is_taken_out_is_out_and_what_is_broken_lets_nobody_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tokens.toml");
+        let first = add(&file, &holder("ana"), "now").unwrap();
+        let kept = fs::read_to_string(&file).unwrap();
+        let second = add(&file, &holder("ben"), "now").unwrap();
+        let tokens = open(&file).unwrap();
+        fs::write(&file, &kept).unwrap();
+        assert_eq!(tokens.reload(), Ok(1));
+        assert!(tokens.holder(&first).is_some() && tokens.holder(&second).is_none());
+        fs::write(&file, "[[token]\n").unwrap();
+        assert!(tokens.reload().is_err() && !tokens.is_readable() && tokens.holder(&first).is_none());
+        fs::remove_file(&file).unwrap();
+        assert!(tokens.reload().is_err() && tokens.holder(&first).is_none());
+        fs::write(&file, &kept).unwrap();
+        assert!(tokens.reload().is_ok() && tokens.is_readable() && tokens.holder(&first).is_some());
+    }
+
+    #[test]
+    fn a_tenant_that_there_is_not_stops_the_start_and_later_shuts_out_its_holder_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tokens.toml");
+        let first = add(&file, &holder("ana"), "now").unwrap();
+        let tokens = open(&file).unwrap();
+        let lost = add(&file, &Holder { tenant: "acmee".to_owned(), ..holder("zed") }, "now").unwrap();
+        assert_eq!(tokens.reload(), Ok(2));
+        assert!(tokens.is_readable() && tokens.holder(&first).is_some());
+        // The door knows no such tenant, whatever the file says.
+        assert_eq!(tokens.holder(&lost).map(|holder| holder.tenant), Some("acmee".to_owned()));
+        let error = open(&file).err().unwrap();
+        assert!(
+            error.contains("token 2: ")
+                && error.contains("; expected one of: acme, default;")
+                && !error.contains("acmee"),
+            "{error}"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_token_goes_into_no_other_file_and_no_file_that_would_not_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, large) = (dir.path().join("link"), dir.path().join("large"));
+        std::os::unix::fs::symlink(dir.path().join("target"), &link).unwrap();
+        assert!(add(&link, &holder("ana"), "now").is_err() && !dir.path().join("target").exists());
+        fs::write(&large, vec![b'\n'; usize::try_from(FILE_LIMIT).unwrap()]).unwrap();
+        assert!(add(&large, &holder("ana"), "now").is_err());
+        for other in ["-----BEGIN PRIVATE KEY-----\nxx\n", "truedy_0123456789\n", "[[token]]\nprincipal = \"ana\"\n"] {
+            let file = dir.path().join("other");
+            fs::write(&file, other).unwrap();
+            assert!(add(&file, &holder("ana"), "now").unwrap_err().contains("no file of tokens"), "{other}");
+            assert_eq!(fs::read_to_string(&file).unwrap(), other);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_understood_says_where() {
+        let digest = "ab".repeat(32);
+        let entry = |rest: &str| format!("[[token]]\nsha256 = \"{digest}\"\nprincipal = \"ana\"\n{rest}");
+        let told = |text: &str| parse(text.as_bytes()).map(|entries| entries.0.len());
+        assert_eq!(told(""), Ok(0));
+        assert_eq!(told(&entry("")), Ok(1));
+        let all = parse(entry("").as_bytes()).unwrap();
+        assert_eq!((all.0[0].1.tenant.as_str(), all.0[0].1.scopes.len()), ("default", 6));
+        for (text, part) in [
+            (entry("scopes = [\"numbers:write\"]"), "scope 1 is not known; there are: numbers:read"),
+            (entry("secret = \"x\""), "line 4"),
+            (entry("") + &entry(""), "token 2: its sha256 is that of an earlier entry"),
+            (entry("").replace(&digest, "xy"), "sha256"),
+            (entry("").replace("ana", "a:b"), "token 1: the principal is not 1 to 64"),
+            ("[[token]]\nprincipal = \"ana\"".to_owned(), "sha256"),
+        ] {
+            let error = told(&text).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! Connections: accepted up to a number, each with deadlines for its head, its handshake and its writes, and drained at the end.
+//!
+//! `axum::serve` 0.8 sets no deadlines, so this is hyper's own connection with a timer.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep};
+use tokio_util::task::TaskTracker;
+
+use crate::http::connection::idle_limit::{Newcomer, Newcomers};
+use crate::http::connection::keep_alive::{Activity, Timed};
+pub(crate) use crate::http::connection::keep_alive::{HEAD, Known};
+use crate::http::connection::listener::{Listener, Stream};
+use crate::http::connection::shutdown::{Life, Phase};
+use crate::http::connection::tls::Tls;
+use crate::mcp::transport::http_response::Body;
+
+/// The first byte must have come after this time, where only a browser is expected.
+const FIRST_BYTE: Duration = Duration::from_secs(2);
+/// A TLS handshake must be done after this time.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// What waits to be written must have gone out after this time; whoever reads a little now and then does not hold it longer.
+const WRITE: Duration = Duration::from_secs(10);
+const MAX_HEADERS: usize = 64;
+/// What a connection buffers of a head or of what is pipelined behind it.
+const BUFFER: usize = 32 * 1024;
+/// Connections beyond the limit that are heard out at the same time; more are closed as soon as they were told.
+const TURNED_AWAY: usize = 512;
+/// How long whoever was told that there is no room may go on sending before the connection is closed.
+const LISTENING: Duration = Duration::from_millis(100);
+/// After an error of accepting, such as too many open files, this long nothing is accepted.
+const BREATH: Duration = Duration::from_millis(50);
+
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\ncontent-length: 80\r\nconnection: close\r\n\r\n{\"jsonrpc\":\"2.0\",\"error\":{\"code\":503,\"message\":\"Too many connections are open\"}}";
+
+/// What answers the requests of a connection.
+pub(crate) trait Answers: Send + Sync + 'static {
+    /// Whether its connections are counted as those of clients.
+    const HAS_CLIENTS: bool;
+
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// Answers the requests of one connection, and notes that it has asked.
+struct Noting<A> {
+    answers: Arc<A>,
+    newcomer: Arc<Newcomer>,
+}
+
+impl<A: Answers> Answers for Noting<A> {
+    const HAS_CLIENTS: bool = A::HAS_CLIENTS;
+
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
+        self.newcomer.asks();
+        self.answers.answer(request)
+    }
+}
+
+/// One address with its connections.
+pub(crate) struct Edge<A> {
+    pub(crate) listener: Listener,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) answers: Arc<A>,
+    pub(crate) life: Arc<Life>,
+    pub(crate) max_connections: usize,
+    /// How long a known caller's connection may be idle; that of anybody else, at most as long as a head may take.
+    pub(crate) keep_alive: Duration,
+}
+
+impl<A: Answers> Edge<A> {
+    /// Serves until its life is over and every connection has ended. The caller bounds that time.
+    pub(crate) async fn serve(mut self) {
+        let (places, away) = (Arc::new(Semaphore::new(self.max_connections)), Arc::new(Semaphore::new(TURNED_AWAY)));
+        let (connections, newcomers) = (TaskTracker::new(), Newcomers::default());
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = self.life.reached(Phase::Shut) => break,
+            };
+            let stream = match accepted {
+                Ok(stream) => stream,
+                Err(error) if is_of_one_connection(&error) => continue,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(BREATH).await;
+                    continue;
+                }
+            };
+            let place = match Arc::clone(&places).try_acquire_owned() {
+                Err(_) if !A::HAS_CLIENTS => newcomers.give_way(&places).await,
+                place => place.ok(),
+            };
+            let Some(place) = place else {
+                metrics::counter!("http_connections_refused_total").increment(1);
+                // A fresh connection takes so little at once. Over TLS nothing can be said before a handshake.
+                let told = self.tls.is_none() && stream.try_write(FULL).is_ok();
+                if let (true, Ok(listening)) = (told, Arc::clone(&away).try_acquire_owned()) {
+                    tokio::spawn(hear_out(stream, listening));
+                }
+                continue;
+            };
+            let (answers, life, tls) = (Arc::clone(&self.answers), Arc::clone(&self.life), self.tls.clone());
+            let keep_alive = self.keep_alive;
+            if !A::HAS_CLIENTS {
+                let newcomer = newcomers.add();
+                let answers = Arc::new(Noting { answers, newcomer: Arc::clone(&newcomer) });
+                connections.spawn(async move {
+                    newcomer.unless_in_the_way(promptly(stream, answers, life, keep_alive)).await;
+                    drop(place);
+                });
+                continue;
+            }
+            connections.spawn(async move {
+                let open = Open::count();
+                match tls {
+                    None => converse(stream, answers, life, keep_alive).await,
+                    Some(tls) => {
+                        if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
+                            converse(stream, answers, life, keep_alive).await;
+                        }
+                    }
+                }
+                drop(open);
+                drop(place);
+            });
+        }
+        // The address is free for the next process from here on.
+        drop(self.listener);
+        connections.close();
+        connections.wait().await;
+    }
+}
+
+/// Whether a connection failed before it was accepted, which says nothing of the next.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Serves one connection whose first byte comes at once: a browser opens none to be silent.
+async fn promptly<A: Answers>(stream: Stream, answers: Arc<A>, life: Arc<Life>, keep_alive: Duration) {
+    if tokio::time::timeout(FIRST_BYTE, stream.heard()).await.is_ok_and(|heard| heard.is_ok()) {
+        converse(stream, answers, life, keep_alive).await;
+    }
+}
+
+/// Serves one connection to its end.
+async fn converse<A: Answers>(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    answers: Arc<A>,
+    life: Arc<Life>,
+    keep_alive: Duration,
+) {
+    let (heard, activity) = (Arc::clone(&life), Arc::<Activity>::default());
+    let stream = Timed::new(Patient::new(stream), Arc::clone(&activity), keep_alive);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (answers, life, activity) = (Arc::clone(&answers), Arc::clone(&heard), Arc::clone(&activity));
+        activity.begin();
+        async move {
+            let mut answer = activity.end_with(answers.answer(request).await);
+            if !life.is_open() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // The last resort: the time that counts is that of `Timed`, which tells a head from a rest.
+        .header_read_timeout(keep_alive + HEAD)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        // How it ended is the client's affair.
+        ended = connection.as_mut() => return drop(ended),
+        () = life.reached(Phase::Shut) => connection.as_mut().graceful_shutdown(),
+    }
+    drop(connection.await);
+}
+
+/// Reads for a moment what somebody sends who was told that there is no room: otherwise the system would call the connection
+/// broken before that was heard.
+async fn hear_out(mut stream: Stream, _listening: OwnedSemaphorePermit) {
+    let mut rest = [0; 1024];
+    let listening = async {
+        if stream.shutdown().await.is_ok() {
+            while matches!(stream.read(&mut rest).await, Ok(1..)) {}
+        }
+    };
+    drop(tokio::time::timeout(LISTENING, listening).await);
+}
+
+/// Counts a connection as long as it is open.
+struct Open;
+
+impl Open {
+    fn count() -> Self {
+        metrics::gauge!("http_connections").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::gauge!("http_connections").decrement(1.0);
+    }
+}
+
+/// A stream whose writes do not wait for ever: somebody who reads nothing must not hold an answer in memory.
+struct Patient<S> {
+    stream: S,
+    since: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Patient<S> {
+    fn new(stream: S) -> Self {
+        Self { stream, since: None }
+    }
+
+    /// What a write came to, or the end of patience. Patience is new when all is out, which is when hyper flushes, and not
+    /// with each part that a client lets through.
+    fn judge<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            return written;
+        }
+        let since = self.since.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + WRITE)));
+        match since.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.judge(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.judge(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        if flushed.is_ready() {
+            self.since = None;
+        }
+        self.judge(context, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.judge(context, shut)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_concerns_all_connections_pauses_the_listener() {
+        for (kind, of_one) in [
+            (io::ErrorKind::ConnectionAborted, true),
+            (io::ErrorKind::ConnectionReset, true),
+            (io::ErrorKind::Interrupted, true),
+            (io::ErrorKind::OutOfMemory, false),
+            (io::ErrorKind::Other, false),
+        ] {
+            assert_eq!(is_of_one_connection(&kind.into()), of_one, "{kind}");
+        }
+        // Too many open files.
+        assert!(!is_of_one_connection(&io::Error::from_raw_os_error(24)));
+    }
+
+    #[test]
+    fn the_last_word_is_as_long_as_it_says() {
+        let text = std::str::from_utf8(FULL).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+        serde_json::from_str::<serde_json::Value>(body).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_reads_nothing_is_given_up() {
+        let (ours, theirs) = tokio::io::duplex(16);
+        let mut patient = Patient::new(ours);
+        let begun = Instant::now();
+        let error = patient.write_all(&[0; 64]).await.unwrap_err();
+        assert_eq!((error.kind(), begun.elapsed()), (io::ErrorKind::TimedOut, WRITE));
+        drop(theirs);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_reads_a_byte_a_second_is_given_up_and_one_that_reads_all_is_not() {
+        let (ours, mut theirs) = tokio::io::duplex(16);
+        let mut patient = Patient::new(ours);
+        let reader = tokio::spawn(async move {
+            for _ in 0..16 + 64 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                theirs.read_exact(&mut [0]).await.unwrap();
+            }
+        });
+        for _ in 0..8 {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            // Four seconds of waiting each, thirty-two in all.
+            patient.write_all(&[0; 4]).await.unwrap();
+            patient.flush().await.unwrap();
+        }
+        let begun = Instant::now();
+        let error = patient.write_all(&[0; 64]).await.unwrap_err();
+        assert_eq!((error.kind(), begun.elapsed()), (io::ErrorKind::TimedOut, WRITE));
+        reader.abort();
+    }
+}

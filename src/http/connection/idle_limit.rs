@@ -1,0 +1,82 @@
+//! Connections that have not asked for anything yet. Where there is no room, the oldest of them goes.
+//!
+//! On loopback every process of the machine is the same peer. A cap for each would keep the browser out with the others.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// How long the one that goes may take for it.
+const GOING: Duration = Duration::from_secs(1);
+
+/// One connection.
+#[derive(Default)]
+pub(crate) struct Newcomer {
+    asked: AtomicBool,
+    gone: CancellationToken,
+}
+
+impl Newcomer {
+    /// It asks for something, and stays from here on.
+    pub(crate) fn asks(&self) {
+        self.asked.store(true, Ordering::Release);
+    }
+
+    /// Serves it until it has to go.
+    pub(crate) async fn unless_in_the_way(&self, serving: impl Future<Output = ()>) {
+        tokio::select! {
+            () = serving => {}
+            () = self.gone.cancelled() => {}
+        }
+    }
+}
+
+/// All of them, the oldest first.
+#[derive(Default)]
+pub(crate) struct Newcomers(Mutex<VecDeque<Arc<Newcomer>>>);
+
+impl Newcomers {
+    /// One more.
+    pub(crate) fn add(&self) -> Arc<Newcomer> {
+        let newcomer = Arc::<Newcomer>::default();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // What has ended, or has asked, is none of them any more.
+        all.retain(|one| Arc::strong_count(one) > 1 && !one.asked.load(Ordering::Acquire));
+        all.push_back(Arc::clone(&newcomer));
+        newcomer
+    }
+
+    /// Sends the oldest away, and takes its place.
+    pub(crate) async fn give_way(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        let next = || self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let oldest =
+            std::iter::from_fn(next).find(|one| Arc::strong_count(one) > 1 && !one.asked.load(Ordering::Acquire))?;
+        oldest.gone.cancel();
+        tokio::time::timeout(GOING, Arc::clone(places).acquire_owned()).await.ok()?.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_that_has_not_asked_goes() {
+        let (newcomers, places) = (Newcomers::default(), Arc::new(Semaphore::new(0)));
+        let [asked, silent, young] = [(); 3].map(|()| newcomers.add());
+        drop(newcomers.add());
+        asked.asks();
+        let going = async {
+            silent.gone.cancelled().await;
+            places.add_permits(1);
+        };
+        let (place, ()) = tokio::join!(newcomers.give_way(&places), going);
+        assert!(place.is_some() && !asked.gone.is_cancelled() && !young.gone.is_cancelled());
+        assert!(newcomers.give_way(&places).await.is_none() && young.gone.is_cancelled(), "it did not go in time");
+        assert!(newcomers.give_way(&places).await.is_none() && !asked.gone.is_cancelled());
+    }
+}

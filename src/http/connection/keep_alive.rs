@@ -1,0 +1,272 @@
+//! How long a connection may be silent: a head must come quickly, a known caller's connection may rest between requests.
+//!
+//! hyper has one deadline for both. Clients and proxies keep connections for a minute or more, and a request that they send on
+//! one that is closed at this moment is lost.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Response;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use crate::mcp::transport::http_response::{Body, keeping};
+
+/// A head must have come after this time. The connection of somebody who is not known is closed when it is idle for so long.
+pub(crate) const HEAD: Duration = Duration::from_secs(10);
+
+/// On an answer: its request came from a known caller.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known;
+
+/// What a connection does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    /// A head is awaited, or comes.
+    Head,
+    /// A request is being answered. Its body has a deadline of its own.
+    Answering,
+    /// Somebody was answered who is not known.
+    Idle,
+    /// A known caller was answered.
+    KnownIdle,
+}
+
+/// What a connection does, for both who serve it and who read from it. Each change is counted, so that none is overlooked.
+#[derive(Debug, Default)]
+pub(crate) struct Activity(AtomicU64);
+
+impl Activity {
+    fn is(&self) -> (u64, Doing) {
+        let state = self.0.load(Ordering::Acquire);
+        let doing = match state & 3 {
+            0 => Doing::Head,
+            1 => Doing::Answering,
+            2 => Doing::Idle,
+            _ => Doing::KnownIdle,
+        };
+        (state, doing)
+    }
+
+    fn becomes(&self, doing: Doing) {
+        let code = match doing {
+            Doing::Head => 0,
+            Doing::Answering => 1,
+            Doing::Idle => 2,
+            Doing::KnownIdle => 3,
+        };
+        // One task alone serves a connection and reads from it.
+        let changes = (self.0.load(Ordering::Acquire) >> 2).wrapping_add(1);
+        self.0.store((changes << 2) | code, Ordering::Release);
+    }
+
+    /// A head has come.
+    pub(crate) fn begin(&self) {
+        self.becomes(Doing::Answering);
+    }
+
+    /// The answer, which ends what began with its head.
+    pub(crate) fn end_with(self: &Arc<Self>, answer: Response<Body>) -> Response<Body> {
+        let then = if answer.extensions().get::<Known>().is_some() { Doing::KnownIdle } else { Doing::Idle };
+        keeping(answer, Ended { activity: Arc::clone(self), then })
+    }
+}
+
+/// Dropped with the last of an answer.
+struct Ended {
+    activity: Arc<Activity>,
+    then: Doing,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.activity.becomes(self.then);
+    }
+}
+
+/// A stream whose reads do not wait for ever.
+pub(crate) struct Timed<S> {
+    stream: S,
+    activity: Arc<Activity>,
+    keep_alive: Duration,
+    /// What was waited for when the time began to run, and its end.
+    waits: Option<(u64, Pin<Box<Sleep>>)>,
+    /// Something waits to be written: nobody is idle who has not read the answer. Writes have a time of their own.
+    writing: bool,
+}
+
+impl<S> Timed<S> {
+    /// This stream; a known caller's connection may rest for so long.
+    pub(crate) fn new(stream: S, activity: Arc<Activity>, keep_alive: Duration) -> Self {
+        Self { stream, activity, keep_alive, waits: None, writing: false }
+    }
+
+    /// Whether the time for what is awaited is over.
+    fn is_over(&mut self, context: &mut Context<'_>) -> Option<Doing> {
+        let (state, doing) = self.activity.is();
+        let time = match doing {
+            Doing::Answering => return None,
+            Doing::Head => HEAD,
+            Doing::Idle | Doing::KnownIdle if self.writing => return None,
+            Doing::Idle => self.keep_alive.min(HEAD),
+            Doing::KnownIdle => self.keep_alive,
+        };
+        if self.waits.as_ref().is_none_or(|(since, _)| *since != state) {
+            self.waits = Some((state, Box::pin(tokio::time::sleep(time))));
+        }
+        let (_, end) = self.waits.as_mut()?;
+        end.as_mut().poll(context).is_ready().then_some(doing)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if read.is_ready() {
+            if buffer.filled().len() > before && matches!(self.activity.is().1, Doing::Idle | Doing::KnownIdle) {
+                // The first of a head: the rest of it must come quickly.
+                self.activity.becomes(Doing::Head);
+            }
+            return read;
+        }
+        match self.is_over(context) {
+            None => Poll::Pending,
+            Some(Doing::Head) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            // As if the client had closed, which ends it in good order.
+            Some(_) => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.writing = true;
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.writing = true;
+        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.writing &= flushed.is_pending();
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::mcp::transport::http_response::empty;
+
+    const KEEP: Duration = Duration::from_secs(95);
+
+    fn connection() -> (Timed<DuplexStream>, DuplexStream, Arc<Activity>) {
+        let (ours, theirs) = tokio::io::duplex(64);
+        let activity = Arc::<Activity>::default();
+        (Timed::new(ours, Arc::clone(&activity), KEEP), theirs, activity)
+    }
+
+    /// Answers what has come; the answer has gone out when this returns.
+    fn answer(activity: &Arc<Activity>, known: bool) {
+        activity.begin();
+        let mut answer = empty(StatusCode::NO_CONTENT);
+        if known {
+            answer.extensions_mut().insert(Known);
+        }
+        drop(activity.end_with(answer));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_must_come_quickly_however_it_drips() {
+        let (mut ours, mut theirs, activity) = connection();
+        let begun = Instant::now();
+        let dripping = tokio::spawn(async move {
+            while theirs.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(700)).await;
+            }
+        });
+        let error = loop {
+            if let Err(error) = ours.read_u8().await {
+                break error;
+            }
+        };
+        assert_eq!((error.kind(), begun.elapsed()), (io::ErrorKind::TimedOut, HEAD));
+        dripping.abort();
+        assert_eq!(activity.is().1, Doing::Head);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_known_caller_may_rest_and_anybody_else_may_not() {
+        for (known, rests) in [(true, KEEP), (false, HEAD)] {
+            let (mut ours, mut theirs, activity) = connection();
+            for _ in 0..3 {
+                theirs.write_all(b"head").await.unwrap();
+                ours.read_exact(&mut [0; 4]).await.unwrap();
+                answer(&activity, known);
+                let begun = Instant::now();
+                let waits = tokio::time::timeout(rests - Duration::from_secs(1), ours.read_u8()).await;
+                assert!(waits.is_err() && begun.elapsed() == rests - Duration::from_secs(1), "{known}");
+            }
+            let begun = Instant::now();
+            assert_eq!(ours.read(&mut [0; 4]).await.unwrap(), 0, "closed in good order");
+            assert_eq!(begun.elapsed(), Duration::from_secs(1), "{known}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_rest_a_head_must_come_quickly_and_an_answer_takes_its_time() {
+        let (mut ours, mut theirs, activity) = connection();
+        answer(&activity, true);
+        assert!(tokio::time::timeout(KEEP / 2, ours.read_u8()).await.is_err());
+        theirs.write_all(b"h").await.unwrap();
+        ours.read_u8().await.unwrap();
+        let begun = Instant::now();
+        assert_eq!(ours.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed(), HEAD);
+        activity.begin();
+        assert!(tokio::time::timeout(KEEP * 10, ours.read_u8()).await.is_err(), "it is being answered");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_idle_who_has_not_read_the_answer() {
+        let (mut ours, mut theirs, activity) = connection();
+        answer(&activity, false);
+        let waker = futures::task::noop_waker();
+        let mut context = Context::from_waker(&waker);
+        while Pin::new(&mut ours).poll_write(&mut context, &[0; 64]).is_ready() {}
+        assert!(tokio::time::timeout(HEAD * 2, ours.read_u8()).await.is_err());
+        theirs.read_exact(&mut [0; 64]).await.unwrap();
+        ours.flush().await.unwrap();
+        let begun = Instant::now();
+        assert_eq!(ours.read(&mut [0; 4]).await.unwrap(), 0);
+        assert_eq!(begun.elapsed(), HEAD);
+    }
+}

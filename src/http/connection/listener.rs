@@ -1,0 +1,269 @@
+//! Where the server listens: a TCP address or a Unix socket.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 4096;
+
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// An address and port; port 0 takes any free one.
+    Tcp(SocketAddr),
+    /// A socket in the file system, for this user alone.
+    Unix(PathBuf),
+}
+
+impl Listen {
+    /// Whether only this machine reaches it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = PathBuf::from(path);
+            return if path.is_absolute() {
+                Ok(Self::Unix(path))
+            } else {
+                Err("unix: needs an absolute path".to_owned())
+            };
+        }
+        let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+        let address = named.as_deref().unwrap_or(text).parse();
+        address.map(Self::Tcp).map_err(|_| {
+            "an IP address and a port, for example 127.0.0.1:8080, or unix: and a path, for example unix:/run/truedy/mcp.sock"
+                .to_owned()
+        })
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Accepts connections.
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener, #[expect(dead_code, reason = "kept for its end")] Removed),
+}
+
+/// A socket file that goes with its listener.
+#[cfg(unix)]
+pub(crate) struct Removed(PathBuf);
+
+#[cfg(unix)]
+impl Drop for Removed {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+impl Listener {
+    /// Listens.
+    pub(crate) async fn bind(listen: &Listen) -> io::Result<Self> {
+        match listen {
+            Listen::Tcp(address) => {
+                let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+                #[cfg(not(windows))]
+                socket.set_reuseaddr(true)?;
+                socket.bind(*address)?;
+                socket.listen(BACKLOG).map(Self::Tcp)
+            }
+            #[cfg(unix)]
+            Listen::Unix(path) => Self::bind_unix(path).await,
+            #[cfg(not(unix))]
+            Listen::Unix(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets")),
+        }
+    }
+
+    /// The socket is made under another name first: under its own it never exists with wider rights.
+    #[cfg(unix)]
+    async fn bind_unix(path: &std::path::Path) -> io::Result<Self> {
+        use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+        match std::fs::symlink_metadata(path) {
+            Ok(about) if !about.file_type().is_socket() => {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no socket is there"));
+            }
+            Ok(_) if UnixStream::connect(path).await.is_ok() => {
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there"));
+            }
+            _ => {}
+        }
+        let mut fresh = path.as_os_str().to_owned();
+        fresh.push(format!(".{}", std::process::id()));
+        let fresh = PathBuf::from(fresh);
+        let listener = UnixListener::bind(&fresh)?;
+        let put = std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))
+            .and_then(|()| std::fs::rename(&fresh, path));
+        if let Err(error) = put {
+            drop(std::fs::remove_file(&fresh));
+            return Err(error);
+        }
+        Ok(Self::Unix(listener, Removed(path.to_owned())))
+    }
+
+    /// Where it listens, with the port that was taken.
+    pub(crate) fn at(&self, asked: &Listen) -> Listen {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map_or_else(|_| asked.clone(), Listen::Tcp),
+            #[cfg(unix)]
+            Self::Unix(..) => asked.clone(),
+        }
+    }
+
+    /// The next connection.
+    pub(crate) async fn accept(&mut self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // Without it an answer in two writes waits for the client's delayed acknowledgement, 40 ms. It fails where the
+                // client has gone already, which says nothing of the listener.
+                drop(stream.set_nodelay(true));
+                Ok(Stream::Tcp(stream))
+            }
+            #[cfg(unix)]
+            Self::Unix(listener, _) => listener.accept().await.map(|(stream, _)| Stream::Unix(stream)),
+        }
+    }
+}
+
+/// One connection.
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Resolves when something has come, be it the end.
+    pub(crate) async fn heard(&self) -> io::Result<()> {
+        match self {
+            // Looked at, since a socket may be called readable before anything has come.
+            Self::Tcp(stream) => stream.peek(&mut [0]).await.map(drop),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.readable().await,
+        }
+    }
+
+    /// Writes what can be written at once.
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.try_write(bytes),
+        }
+    }
+}
+
+/// The same call on whichever stream it is.
+macro_rules! on_either {
+    ($stream:expr, $it:ident => $call:expr) => {
+        match $stream.get_mut() {
+            Stream::Tcp($it) => $call,
+            #[cfg(unix)]
+            Stream::Unix($it) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        on_either!(self, it => Pin::new(it).poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        on_either!(self, it => Pin::new(it).poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on_either!(self, it => Pin::new(it).poll_write_vectored(context, parts))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_either!(self, it => Pin::new(it).poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_either!(self, it => Pin::new(it).poll_shutdown(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_an_address_or_a_path() {
+        for (text, local) in [
+            ("127.0.0.1:8080", true),
+            ("localhost:0", true),
+            ("[::1]:8080", true),
+            ("127.8.9.1:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("unix:/run/x.sock", true),
+            ("0.0.0.0:8080", false),
+            ("[::]:8080", false),
+            ("192.168.1.5:80", false),
+        ] {
+            assert_eq!(text.parse::<Listen>().unwrap().is_local(), local, "{text}");
+        }
+        for bad in ["8080", "example.com:80", "unix:x.sock", "127.0.0.1", ":8080", ""] {
+            assert!(bad.parse::<Listen>().is_err(), "{bad}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_socket_is_its_owners_and_replaces_only_a_dead_one() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let listen = Listen::Unix(dir.path().join("mcp.sock"));
+        let Listen::Unix(path) = &listen else { unreachable!() };
+        let first = Listener::bind(&listen).await.unwrap();
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(Listener::bind(&listen).await.err().unwrap().kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        assert!(!path.exists());
+        // Left behind by a process that was killed.
+        drop(std::os::unix::net::UnixListener::bind(path).unwrap());
+        assert!(Listener::bind(&listen).await.is_ok());
+        std::fs::write(path, "mine").unwrap();
+        assert_eq!(Listener::bind(&listen).await.err().unwrap().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "mine");
+    }
+}

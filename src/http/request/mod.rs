@@ -1,0 +1,7 @@
+//! What is checked of a request before it reaches the protocol.
+
+pub(crate) mod body_limit;
+pub(crate) mod host_check;
+pub(crate) mod jsonrpc;
+pub(crate) mod negotiate;
+pub(crate) mod public_path;

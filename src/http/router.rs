@@ -1,0 +1,453 @@
+//! What is where, and who may see it: the way of a request from its head to the protocol.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body_util::Full;
+use serde_json::Value;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::guard::Scope;
+use crate::http::auth::authenticator::Door;
+use crate::http::batch;
+use crate::http::connection::accept::Known;
+use crate::http::connection::shutdown::Life;
+use crate::http::cors::{Cors, readable_by};
+use crate::http::pages::credential_form::{KeyPage, page_of, with_password_as_token};
+use crate::http::pages::landing::Landing;
+use crate::http::request::body_limit::{Bodies, is_packed, plain};
+use crate::http::request::host_check::{AllowedHost, AllowedOrigin, NotLetIn, check_host, check_origin};
+use crate::http::request::jsonrpc::{Envelope, Unreadable};
+use crate::http::request::negotiate::{cannot_be_asked, in_form, nobody};
+use crate::http::request::public_path::PublicPath;
+use crate::mcp::transport::http_response::{
+    Body, INVALID_REQUEST, PARSE_ERROR, busy, empty, error, json_answer, keeping, refusal, with,
+};
+use crate::mcp::{Accepts, CameIn, Catalog, LegacySse, Principal, Streamable, said_once};
+
+const MCP: &str = "/mcp";
+const SSE: &str = "/sse";
+const MESSAGES: &str = "/messages";
+/// RFC 9728 §3: with the path of the endpoint behind it, or alone.
+const METADATA: &str = "/.well-known/oauth-protected-resource";
+
+/// When somebody for whose body there is no room may try again, in seconds.
+const LATER: u32 = 1;
+
+const READ_ONLY: HeaderName = HeaderName::from_static("x-mcp-readonly");
+const TOOLS: HeaderName = HeaderName::from_static("x-mcp-tools");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
+const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// Headers of which a second one could be believed by somebody else than the first.
+fn once() -> [HeaderName; 9] {
+    [HOST, AUTHORIZATION, ORIGIN, CONTENT_TYPE, CONTENT_LENGTH, METHOD, NAME, REVISION, SESSION]
+}
+
+/// Everything that is served on one address.
+pub(crate) struct Site {
+    /// Who may come in.
+    pub(crate) door: Door,
+    /// By which names it is reached.
+    pub(crate) hosts: Vec<AllowedHost>,
+    /// Whose pages may call.
+    pub(crate) origins: Vec<AllowedOrigin>,
+    /// The endpoint.
+    pub(crate) streamable: Streamable,
+    /// The endpoints of 2024-11-05.
+    pub(crate) legacy_sse: Option<LegacySse>,
+    /// What each tool needs of its caller.
+    pub(crate) scopes: HashMap<&'static str, Scope>,
+    /// The page for people.
+    pub(crate) landing: Landing,
+    /// The pages on which they enter a carrier's keys.
+    pub(crate) key_page: KeyPage,
+    /// `https` or `http`, as browsers reach it; `None` where none can: it listens on a socket in the file system.
+    pub(crate) scheme: Option<&'static str>,
+    /// What stands in front of its paths where clients reach it.
+    pub(crate) public_path: PublicPath,
+    /// Whether it is still open.
+    pub(crate) life: Arc<Life>,
+    /// Reads bodies.
+    pub(crate) bodies: Bodies,
+    /// The calls whose answer has not gone out to its last byte.
+    pub(crate) calls: TaskTracker,
+    /// What pages may do.
+    pub(crate) cors: Cors,
+    /// Whether the log says already that somebody speaks HTTP/1.0.
+    pub(crate) said_http_1_0: AtomicBool,
+}
+
+impl Site {
+    /// Answers a request.
+    pub(crate) async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
+        let (head, body) = request.into_parts();
+        let path = endpoint(self.public_path.below(head.uri.path())).to_owned();
+        let (place, method, begun) = (place(&path), method(&head.method), Instant::now());
+        let old = head.version == Version::HTTP_10;
+        let mut answer = match self.check(&head, &path) {
+            Ok(Some(origin)) if head.method == Method::OPTIONS => self.cors.preflight(&head.headers, origin),
+            Ok(origin) => {
+                let origin =
+                    origin.filter(|origin| origin.is_configured()).and_then(|_| head.headers.get(ORIGIN).cloned());
+                let answer = self.answer_checked(head, body, path).await;
+                match origin {
+                    Some(origin) => readable_by(answer, origin),
+                    None => answer,
+                }
+            }
+            Err(answer) => answer,
+        };
+        if old {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        tracing::debug!(method, place, status = answer.status().as_u16(), time = ?begun.elapsed(), "answered");
+        metrics::counter!("http_requests_total", "place" => place, "code" => code(answer.status())).increment(1);
+        answer
+    }
+
+    /// What must hold of every request, whatever it asks for.
+    fn check(&self, head: &Parts, path: &str) -> Result<Option<&AllowedOrigin>, Response<Body>> {
+        // HTTP/1.0, which some proxies speak, knows no stream that stays open.
+        let streams = matches!(path, MCP | SSE) && head.method == Method::GET;
+        if head.version != Version::HTTP_11 && (head.version != Version::HTTP_10 || streams) {
+            if !self.said_http_1_0.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "a stream was asked for by HTTP/1.0 and refused: a proxy in front of this server must speak HTTP/1.1, for nginx `proxy_http_version 1.1;`"
+                );
+            }
+            let why = "HTTP/1.1 is needed for this; a proxy in front of this server must speak it";
+            return Err(refusal(StatusCode::HTTP_VERSION_NOT_SUPPORTED, why));
+        }
+        let forbidden = |NotLetIn(why): NotLetIn| refusal(StatusCode::FORBIDDEN, why);
+        check_host(&head.headers, &head.uri, &self.hosts).map_err(forbidden)?;
+        // A page of ours is posted by itself, and looks at that more closely.
+        let origin = match page_of(path) {
+            Some(_) => None,
+            None => check_origin(&head.headers, &self.origins).map_err(forbidden)?,
+        };
+        // hyper reads the end of the body by the last coding alone; a proxy in front may know the others, or not.
+        let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+        let chunked = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+        if !chunked || codings.next().is_some() {
+            return Err(refusal(StatusCode::NOT_IMPLEMENTED, "Transfer-Encoding must be chunked, and nothing else"));
+        }
+        // Two tokens open nothing, as the door says in its own words.
+        let twice = |name: &HeaderName| *name != AUTHORIZATION && head.headers.get_all(name).iter().nth(1).is_some();
+        if let Some(name) = once().into_iter().find(twice) {
+            return Err(refusal(StatusCode::BAD_REQUEST, &format!("the header {name} came twice")));
+        }
+        Ok(origin)
+    }
+
+    async fn answer_checked<B>(&self, head: Parts, body: B, path: String) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
+        if let Some(answer) = self.open_to_all(&head, &path) {
+            return answer;
+        }
+        // Heard: whoever asks from here on is waited for at the end, however slowly the rest of it comes.
+        let heard = self.calls.token();
+        if let Some(id) = page_of(&path) {
+            return keeping(self.page(&head, body, id).await, heard);
+        }
+        // What is not there needs no token: clients look for an authorization server in several places.
+        match (path.as_str(), &self.legacy_sse) {
+            (MCP, _) | (SSE | MESSAGES, Some(_)) => {}
+            (SSE | MESSAGES, None) => {
+                let why = "The transport of 2024-11-05 is off; use /mcp, or start the server with --legacy-sse on.";
+                return refusal(StatusCode::NOT_FOUND, why);
+            }
+            _ => return refusal(StatusCode::NOT_FOUND, "There is nothing here; the MCP endpoint is /mcp."),
+        }
+        let principal = match self.door.enter(&head.headers).await {
+            Ok(principal) => narrowed(principal, &head.headers),
+            Err(outside) => return outside,
+        };
+        let mut answer = match &self.legacy_sse {
+            Some(sse) if path != MCP => self.legacy(sse, head, body, (&path, principal)).await,
+            _ => self.call(head, body, principal, heard).await,
+        };
+        answer.extensions_mut().insert(Known);
+        answer
+    }
+
+    /// A page on which a caller enters a carrier's keys: it is shown to that caller alone, who comes by a browser.
+    async fn page<B>(&self, head: &Parts, body: B, id: &str) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
+        let Some(origin) = self.origin(head) else {
+            return refusal(StatusCode::NOT_FOUND, "There are no pages here.");
+        };
+        match self.door.enter(&with_password_as_token(&head.headers)).await {
+            Ok(principal) => self.key_page.answer(head, body, (id, &origin), &principal).await,
+            Err(outside) => self.key_page.stranger(&outside),
+        }
+    }
+
+    /// The origin on which a request came in. Its host was checked: it is one of the server's own names.
+    fn origin(&self, head: &Parts) -> Option<String> {
+        let host = head.headers.get(HOST)?.to_str().ok()?;
+        self.scheme.map(|scheme| format!("{scheme}://{host}"))
+    }
+
+    /// Tells the protocol who calls, and where the server is reached.
+    fn introduce(&self, head: &mut Parts, principal: &Principal) {
+        if let Some(origin) = self.origin(head) {
+            head.extensions.insert(CameIn(format!("{origin}{}", self.public_path)));
+        }
+        head.extensions.insert(principal.clone());
+    }
+
+    /// What needs no token: nothing of it is anybody's.
+    fn open_to_all(&self, head: &Parts, path: &str) -> Option<Response<Body>> {
+        let reads = matches!(head.method, Method::GET | Method::HEAD);
+        let metadata = if path.starts_with(METADATA) { self.door.metadata() } else { None };
+        let known = |at: &str| path == METADATA || path == at.trim_end_matches('/');
+        let metadata = metadata.filter(|(at, _)| known(at)).map(|(_, metadata)| metadata);
+        match (path, metadata) {
+            ("/" | "/favicon.ico", _) | (_, Some(_)) if !reads => {
+                Some(with(refusal(StatusCode::METHOD_NOT_ALLOWED, "Only GET works here."), ALLOW, "GET, HEAD"))
+            }
+            ("/", _) => {
+                let at = self.public_path.to_string();
+                Some(self.landing.answer((&head.headers, &at), self.life.is_open(), self.legacy_sse.is_some()))
+            }
+            ("/favicon.ico", _) => Some(empty(StatusCode::NO_CONTENT)),
+            (_, Some(metadata)) => Some(json_answer(StatusCode::OK, &metadata)),
+            _ => None,
+        }
+    }
+
+    /// A request to the endpoint.
+    async fn call<B>(&self, mut head: Parts, body: B, principal: Principal, heard: TaskTrackerToken) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
+        if head.method != Method::POST {
+            self.introduce(&mut head, &principal);
+            let request = Request::from_parts(head, Full::new(Bytes::new()));
+            return self.streamable.answer(request, &principal, None, None).await;
+        }
+        let body = match self.message(&principal, &head, body).await {
+            Ok(body) => body,
+            Err(answer) => return answer,
+        };
+        let mut accepts = Accepts::of(&head.headers);
+        // A stream would end only with its connection, and nothing on it would come before.
+        accepts.events &= head.version != Version::HTTP_10 || !accepts.json;
+        if batch::is_batch(&head.headers, &body) {
+            let answer = match accepts.nothing() {
+                true => not_acceptable(None),
+                false => self.batch(&head, &body, &principal).await,
+            };
+            return keeping(in_form(answer, accepts, None, nobody).await, heard);
+        }
+        let envelope = match self.admit(&body, &principal) {
+            Ok(envelope) => envelope,
+            Err(answer) => return answer,
+        };
+        let id = envelope.id();
+        if accepts.nothing() {
+            return not_acceptable(id);
+        }
+        let method = envelope.method.as_deref().map(str::to_owned);
+        self.introduce(&mut head, &principal);
+        let request = Request::from_parts(head.clone(), Full::new(body));
+        let answer = self.streamable.answer(request, &principal, method.as_deref(), id.clone()).await;
+        let (streamable, caller) = (&self.streamable, &principal);
+        let asked = |question| -> BoxFuture<'_, ()> {
+            let cannot = Request::from_parts(head.clone(), Full::new(cannot_be_asked(&question)));
+            Box::pin(async move { drop(streamable.answer(cannot, caller, None, None).await) })
+        };
+        keeping(in_form(answer, accepts, id, asked).await, heard)
+    }
+
+    /// Several messages in one body. One that the caller has no right to stops them all.
+    async fn batch(&self, head: &Parts, body: &[u8], principal: &Principal) -> Response<Body> {
+        let messages = match batch::messages(body) {
+            Ok(messages) => messages,
+            Err(answer) => return answer,
+        };
+        for message in &messages {
+            if let Err(answer) = self.admit(message, principal) {
+                return answer;
+            }
+        }
+        batch::answer(&self.streamable, head, messages, principal).await
+    }
+
+    /// A request to the endpoints of 2024-11-05.
+    async fn legacy<B>(
+        &self,
+        sse: &LegacySse,
+        mut head: Parts,
+        body: B,
+        (path, principal): (&str, Principal),
+    ) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
+        let allowed = if path == SSE { Method::GET } else { Method::POST };
+        if head.method != allowed {
+            let answer = refusal(StatusCode::METHOD_NOT_ALLOWED, &format!("Only {allowed} works here."));
+            return with(answer, ALLOW, allowed.as_str());
+        }
+        if path == SSE {
+            // Relative to the address that was asked for, which may end with a slash.
+            let up = if head.uri.path().ends_with('/') { "../" } else { "" };
+            return sse.open(&principal, &format!("{up}{}", MESSAGES.trim_start_matches('/')));
+        }
+        let body = match self.message(&principal, &head, body).await {
+            Ok(body) => body,
+            Err(answer) => return answer,
+        };
+        let id = match self.admit(&body, &principal) {
+            Ok(envelope) => envelope.id(),
+            Err(answer) => return answer,
+        };
+        let query = head.uri.query().unwrap_or_default().to_owned();
+        let session = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "sessionId");
+        self.introduce(&mut head, &principal);
+        sse.message(&principal, session.as_ref().map(|(_, id)| id.as_ref()), head, &body, id).await
+    }
+
+    /// The body of a message, which is JSON by its type.
+    async fn message<B>(&self, principal: &Principal, head: &Parts, body: B) -> Result<Bytes, Response<Body>>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
+        let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        // What a page may send without asking first is not among what is taken.
+        if !essence.eq_ignore_ascii_case("application/json") {
+            return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"));
+        }
+        if let Some(why) = is_packed(&head.headers) {
+            let answer = refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why);
+            return Err(with(answer, ACCEPT_ENCODING, "identity"));
+        }
+        let read = self.bodies.read(&principal.caller, &head.headers, body).await;
+        let read = read.map_err(|unread| match unread.status {
+            StatusCode::SERVICE_UNAVAILABLE => busy(unread.status, LATER, unread.why),
+            status => refusal(status, unread.why),
+        })?;
+        let plain = plain(read)
+            .map_err(|why| error(StatusCode::BAD_REQUEST, PARSE_ERROR, &format!("Parse error: {why}"), None))?;
+        said_once(plain).map_err(|(why, id)| error(StatusCode::BAD_REQUEST, INVALID_REQUEST, &why, id))
+    }
+
+    /// Whether the caller's scopes reach for what the message asks. The body alone decides, never a header.
+    fn admit<'a>(&self, body: &'a [u8], principal: &Principal) -> Result<Envelope<'a>, Response<Body>> {
+        let envelope = Envelope::read(body).map_err(|unreadable| match unreadable {
+            Unreadable::NotJson => {
+                error(StatusCode::BAD_REQUEST, PARSE_ERROR, "Parse error: the body is not JSON", None)
+            }
+            Unreadable::NoMessage => {
+                let why = "Invalid Request: the body must be one JSON-RPC message, an object that says each thing once and is a request or an answer";
+                error(StatusCode::BAD_REQUEST, INVALID_REQUEST, why, None)
+            }
+        })?;
+        let needed = envelope.tool().and_then(|tool| self.scopes.get(tool).copied());
+        let has = &principal.rights.scopes;
+        // A login for what the operator's policy refuses anyway would be in vain: that is said where the policy is.
+        let is_useful = |scope: &Scope| Catalog::useful_scopes(&principal.tenant.service.policy).contains(scope);
+        match needed.filter(|scope| !has.contains(scope)).filter(is_useful) {
+            None => Ok(envelope),
+            Some(scope) => {
+                let names: Vec<&str> = has.iter().map(|scope| scope.as_str()).collect();
+                let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                let why = format!(
+                    "Nothing was done. This needs the scope {scope}, which the token does not have; it has {names}."
+                );
+                let code = i64::from(StatusCode::FORBIDDEN.as_u16());
+                let all = has.iter().copied().chain([scope]).collect();
+                Err(self.door.step_up(error(StatusCode::FORBIDDEN, code, &why, envelope.id()), &all))
+            }
+        }
+    }
+}
+
+/// What is said to whoever takes neither form of answer.
+fn not_acceptable(id: Option<Value>) -> Response<Body> {
+    let why = "Not Acceptable: Accept must name application/json or text/event-stream, or both";
+    error(StatusCode::NOT_ACCEPTABLE, INVALID_REQUEST, why, id)
+}
+
+/// A path without the slash that some clients put behind an endpoint.
+fn endpoint(path: &str) -> &str {
+    match path.strip_suffix('/') {
+        Some(bare) if matches!(bare, MCP | SSE | MESSAGES) || bare.starts_with(METADATA) => bare,
+        _ => path,
+    }
+}
+
+/// A request may ask for less than its caller has, never for more.
+fn narrowed(mut principal: Principal, headers: &HeaderMap) -> Principal {
+    let texts = |name: &HeaderName| -> Vec<String> {
+        headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned()).collect()
+    };
+    let (read_only, tools) = (texts(&READ_ONLY), texts(&TOOLS));
+    // Whatever is not a clear "no" is taken for the narrower "yes".
+    let read_only =
+        read_only.iter().any(|text| !matches!(text.to_ascii_lowercase().as_str(), "" | "false" | "0" | "no"));
+    if !read_only && tools.is_empty() {
+        return principal;
+    }
+    let named = tools.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|name| !name.is_empty());
+    let rights = Arc::make_mut(&mut principal.rights);
+    // What was narrow before stays so.
+    rights.read_only |= read_only;
+    if !tools.is_empty() {
+        let before = rights.only.take();
+        let within = |name: &&str| before.as_ref().is_none_or(|before| before.contains(*name));
+        rights.only = Some(named.filter(within).map(str::to_owned).collect());
+    }
+    principal
+}
+
+/// The places there are, for counting: whatever else is asked for is one of them.
+fn place(path: &str) -> &'static str {
+    match path {
+        MCP => "mcp",
+        SSE => "sse",
+        MESSAGES => "messages",
+        "/" => "landing",
+        _ if path.starts_with(METADATA) => "metadata",
+        _ => "other",
+    }
+}
+
+/// A method, for a line in the log: whatever else it is called is one of them.
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// A status as a label.
+fn code(status: StatusCode) -> String {
+    status.as_str().to_owned()
+}

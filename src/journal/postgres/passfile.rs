@@ -1,0 +1,132 @@
+//! The file of passwords that PostgreSQL's own programs read: a line a database, `host:port:database:user:password`.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// What a password is looked up by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// The host, or `localhost` for a socket in the usual place; otherwise the socket's directory.
+    pub(crate) host: &'a str,
+    pub(crate) port: u16,
+    pub(crate) database: &'a str,
+    pub(crate) user: &'a str,
+}
+
+/// The password of the first line that fits. `*` alone fits anything; `\\:` and `\\\\` stand for the characters themselves.
+pub(crate) fn find(text: &str, wanted: Wanted<'_>) -> Option<String> {
+    let port = wanted.port.to_string();
+    let keys = [wanted.host, &port, wanted.database, wanted.user];
+    text.lines().map(|line| line.trim_end_matches('\r')).filter(|line| !line.starts_with('#')).find_map(|line| {
+        let mut rest = line;
+        for key in keys {
+            let (field, after) = field(rest)?;
+            if field != Field::Any && field != Field::Text(key.to_owned()) {
+                return None;
+            }
+            rest = after;
+        }
+        let password = unescaped(rest);
+        (!password.is_empty()).then_some(password)
+    })
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Field {
+    Any,
+    Text(String),
+}
+
+/// The field before the next colon that is none of its characters, and what follows.
+fn field(text: &str) -> Option<(Field, &str)> {
+    let mut escaped = false;
+    let end = text.char_indices().find_map(|(at, c)| {
+        let ends = c == ':' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends.then_some(at)
+    })?;
+    let (field, rest) = text.split_at(end);
+    let field = if field == "*" { Field::Any } else { Field::Text(unescaped(field)) };
+    Some((field, rest.get(1..)?))
+}
+
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        // A backslash at the end stands for itself.
+        plain.push(if c == '\\' { characters.next().unwrap_or(c) } else { c });
+    }
+    plain
+}
+
+/// Reads the file; refused if others can read it, or if it is no plain file.
+pub(crate) fn read(file: &Path) -> io::Result<String> {
+    let about = fs::metadata(file)?;
+    if !about.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if about.len() > 1 << 20 {
+        return Err(io::Error::other("it is too large"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        if about.mode() & 0o077 != 0 {
+            return Err(io::Error::other("others can read it; chmod 600 mends that"));
+        }
+    }
+    fs::read_to_string(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WANTED: Wanted<'_> = Wanted { host: "db.example.com", port: 5432, database: "truedy", user: "app" };
+
+    #[test]
+    fn the_first_line_that_fits_counts() {
+        for (text, password) in [
+            ("db.example.com:5432:truedy:app:secret", Some("secret")),
+            ("*:*:*:*:any", Some("any")),
+            ("# db.example.com:5432:truedy:app:comment\n\n*:*:*:app:second\n*:*:*:*:third", Some("second")),
+            ("db.example.com:5433:truedy:app:port\ndb.example.com:5432:*:app:right\r\n", Some("right")),
+            ("other:5432:truedy:app:x", None),
+            ("db.example.com:5432:truedy:app", None),
+            ("db.example.com:5432:truedy:app:", None),
+            ("db.example.com:5432:truedy:ap*:x", None),
+            ("*:*:*:*:with:colons:in it", Some("with:colons:in it")),
+            (r"*:*:*:*:a\:b\\c\d", Some(r"a:b\cd")),
+            (r"*:*:*:*:end\", Some(r"end\")),
+            ("", None),
+        ] {
+            assert_eq!(find(text, WANTED).as_deref(), password, "{text}");
+        }
+    }
+
+    #[test]
+    fn escaped_names_are_told_from_wildcards_and_separators() {
+        let odd = Wanted { host: "::1", database: r"a\b", user: "*", ..WANTED };
+        assert_eq!(find(r"\:\:1:5432:a\\b:\*:x", odd).as_deref(), Some("x"));
+        assert_eq!(find(r"\:\:1:5432:a\\b:\*:x", Wanted { user: "app", ..odd }), None);
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        let home = tempfile::tempdir().expect("a directory");
+        let file = home.path().join("pgpass");
+        fs::write(&file, "*:*:*:*:x").expect("written");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("mode");
+            assert!(read(&file).expect_err("refused").to_string().contains("chmod 600"));
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("mode");
+        }
+        assert_eq!(read(&file).expect("read"), "*:*:*:*:x");
+        assert!(read(home.path()).is_err());
+        assert!(read(&home.path().join("none")).is_err());
+    }
+}

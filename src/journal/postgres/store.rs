@@ -1,0 +1,422 @@
+//! The journal in a PostgreSQL database, shared by the processes of any number of machines.
+//!
+//! Every transaction takes one lock of the database first, so that no two run at once anywhere. Each process holds another
+//! lock, under its own number, on a session that does nothing else; the database lets go of it when that session ends,
+//! whatever ended it, so that the others see at once which operations nobody waits for any more. Both need a session of
+//! their own: a pooler between that shares sessions out by transaction will not do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::types::{IsNull, ToSql, Type, WrongType, to_sql_checked};
+use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
+
+use crate::journal::postgres::address::{PostgresPlace, Secured};
+use crate::journal::postgres::errors::{Failure, explain, explain_pool, late};
+use crate::journal::postgres::passfile;
+use crate::journal::postgres::passfile::Wanted;
+use crate::journal::postgres::tls::Tls;
+use crate::journal::schema;
+use crate::journal::store::{Lasting, Outcome, Row, Store, Transaction, Unavailable, Value, Work, new_owner};
+
+/// How long the making of a connection may take, and whatever is waited for on the way to one.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a transaction may take with everything before it.
+const WHOLE: Duration = Duration::from_secs(10);
+/// How long this process waits for its own lock. Another session of ours that broke may hold it a while longer; the wait
+/// goes on behind, and one of the two has it all the time.
+const SHOWING: Duration = Duration::from_secs(1);
+/// Transactions run one after the other: more connections would only wait.
+const CONNECTIONS: usize = 3;
+
+/// Whatever the server's defaults are: each statement sees what was committed before it, so that what is read behind the
+/// lock is what is so; a commit is on the disk before it counts; nothing waits for ever, nor does the lock outlast a
+/// machine that vanished with it. Locks of two keys and those of one are of two kinds: a process's number never meets ours.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+    SET LOCAL statement_timeout = 5000; SET LOCAL lock_timeout = 4500; \
+    SET LOCAL idle_in_transaction_session_timeout = 10000; \
+    SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
+    SELECT pg_advisory_xact_lock(1953658469, 1785688684)";
+
+/// What a session that shows life is set to: one whose machine is gone is noticed within half a minute.
+const SHOW: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_session_timeout = 0; \
+    SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
+    SET tcp_user_timeout = 25000";
+
+/// A journal in a database.
+pub(crate) struct Postgres(Arc<Shared>);
+
+struct Shared {
+    place: PostgresPlace,
+    owner: i64,
+    migrated: AtomicBool,
+    opened: Mutex<Option<Arc<Opened>>>,
+    /// Outlasts the connections: while they are made anew, what this process has under way must not look as if nobody
+    /// waited for it.
+    life: Mutex<Option<Life>>,
+}
+
+/// What is made once, and anew after a failure: the file of passwords or a certificate may have changed.
+struct Opened {
+    pool: Pool,
+    dialer: Dialer,
+    config: Config,
+}
+
+/// The session that shows that this process lives.
+struct Life {
+    client: Client,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Postgres {
+    /// In this database. Nothing is connected yet.
+    pub(crate) fn new(place: PostgresPlace) -> Self {
+        let owner = new_owner();
+        Self(Arc::new(Shared {
+            place,
+            owner,
+            migrated: AtomicBool::new(false),
+            opened: Mutex::default(),
+            life: Mutex::default(),
+        }))
+    }
+}
+
+impl Store for Postgres {
+    fn kind(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn has_own_clock(&self) -> bool {
+        true
+    }
+
+    fn owner(&self) -> i64 {
+        self.0.owner
+    }
+
+    fn transact(&self, work: Work, _: Lasting) -> BoxFuture<'_, Outcome<()>> {
+        let shared = Arc::clone(&self.0);
+        Box::pin(async move {
+            // A task of its own: once begun it runs to its end, whoever stops waiting for it.
+            let whole = tokio::spawn(async move { timeout(WHOLE, shared.transact(work)).await });
+            match whole.await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) => Err(late()),
+                Err(_) => Err(Unavailable("a fault ended its work".to_owned())),
+            }
+        })
+    }
+}
+
+impl Shared {
+    async fn transact(&self, work: Work) -> Outcome<()> {
+        let opened = self.opened().await?;
+        let begun = self.begin(&opened).await;
+        if begun.is_err() {
+            *self.opened.lock().await = None;
+        }
+        let mut held = begun?;
+        let mut transaction = Open { object: held.get()?, failed: false };
+        let mut outcome = Ok(());
+        let fresh = !self.migrated.load(Ordering::Acquire);
+        if fresh {
+            outcome = schema::migrate(&mut transaction).await;
+        }
+        if outcome.is_ok() {
+            outcome = work(&mut transaction).await;
+        }
+        if transaction.failed {
+            // Its tables may be gone; the database would answer the commit of a failed transaction with a yes.
+            self.migrated.store(false, Ordering::Release);
+            outcome = outcome.and(Err(Unavailable("the database reported a fault".to_owned())));
+        }
+        outcome?;
+        held.get()?.batch_execute("COMMIT").await.map_err(|error| explain(&error))?;
+        if fresh {
+            self.migrated.store(true, Ordering::Release);
+        }
+        held.give_back();
+        Ok(())
+    }
+
+    async fn opened(&self) -> Outcome<Arc<Opened>> {
+        let mut opened = self.opened.lock().await;
+        if let Some(opened) = &*opened {
+            return Ok(Arc::clone(opened));
+        }
+        let place = self.place.clone();
+        // Files are read: the password, the roots of this machine.
+        let prepared = tokio::task::spawn_blocking(move || prepare(&place)).await;
+        let (config, dialer) = prepared.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())))?;
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Verified };
+        let manager = Manager::from_connect(config.clone(), dialer.clone(), recycling);
+        let timeouts = Timeouts { wait: Some(CONNECT), create: Some(CONNECT), recycle: Some(CONNECT) };
+        let pool = Pool::builder(manager).max_size(CONNECTIONS).timeouts(timeouts).runtime(Runtime::Tokio1).build();
+        let pool = pool.map_err(|_| Unavailable("its connections could not be set up".to_owned()))?;
+        Ok(Arc::clone(opened.insert(Arc::new(Opened { pool, dialer, config }))))
+    }
+
+    /// Begins a transaction that no other runs beside. The database itself says whether it sees this process live.
+    async fn begin(&self, opened: &Opened) -> Outcome<Held> {
+        self.show_life(opened).await?;
+        let mut held = Held(Some(opened.pool.get().await.map_err(|error| explain_pool(&error))?));
+        let seen = format!("{BEGIN}; SELECT pg_try_advisory_xact_lock({})", self.owner);
+        if is_taken(held.get()?, &seen).await? {
+            return Ok(held);
+        }
+        // Nobody had the lock of this process: its session broke without a word.
+        held.get()?.batch_execute("ROLLBACK").await.map_err(|error| explain(&error))?;
+        *self.life.lock().await = None;
+        self.show_life(opened).await?;
+        if is_taken(held.get()?, &seen).await? {
+            return Ok(held);
+        }
+        Err(Unavailable("the database does not keep our locks; a pooler that shares sessions will not do".to_owned()))
+    }
+
+    /// Makes sure that the session that shows life stands.
+    async fn show_life(&self, opened: &Opened) -> Outcome<()> {
+        let mut life = self.life.lock().await;
+        if life.as_ref().is_some_and(|life| !life.client.is_closed()) {
+            return Ok(());
+        }
+        *life = None;
+        let dialled = timeout(CONNECT, opened.dialer.connect(&opened.config)).await.map_err(|_| late())?;
+        let (client, task) = dialled.map_err(|error| explain(&error))?;
+        let shown = Life { client, task };
+        // An older server does not know every one of these, and does without.
+        for setting in SHOW.split("; ") {
+            match timeout(CONNECT, shown.client.batch_execute(setting)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) if error.code().is_some() => {
+                    tracing::debug!(setting, "the database does not know a setting");
+                }
+                Ok(Err(error)) => return Err(explain(&error)),
+                Err(_) => return Err(late()),
+            }
+        }
+        let lock = format!("SELECT pg_advisory_lock({})", self.owner);
+        // What was sent is waited for by the server, whether we look or not.
+        if let Ok(Err(error)) = timeout(SHOWING, shown.client.batch_execute(&lock)).await {
+            return Err(explain(&error));
+        }
+        *life = Some(shown);
+        Ok(())
+    }
+}
+
+/// Runs statements, and tells from the last whether a lock was another's already.
+async fn is_taken(client: &Client, sql: &str) -> Outcome<bool> {
+    let messages = client.simple_query(sql).await.map_err(|error| explain(&error))?;
+    let last = messages.iter().rev().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten(),
+        _ => None,
+    });
+    Ok(last == Some("f"))
+}
+
+/// The settings of a connection with its password, and how one is made.
+pub(crate) fn prepare(place: &PostgresPlace) -> Outcome<(Config, Dialer)> {
+    let mut config = Config::clone(&place.config);
+    if let (None, Some(file)) = (config.get_password(), &place.password_file) {
+        let unusable = |error: std::io::Error| {
+            Unavailable(format!("the password file {} cannot be used: {error}", file.path.display()))
+        };
+        let text = match passfile::read(&file.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !file.named => String::new(),
+            read => read.map_err(unusable)?,
+        };
+        let host = place.host();
+        let wanted = Wanted {
+            // As its other readers do: a socket in a usual place is this machine.
+            host: if ["/tmp", "/var/run/postgresql", "/run/postgresql"].contains(&host.as_str()) {
+                "localhost"
+            } else {
+                &host
+            },
+            port: place.port(),
+            database: config.get_dbname().unwrap_or_default(),
+            user: config.get_user().unwrap_or_default(),
+        };
+        if let Some(password) = passfile::find(&text, wanted) {
+            config.password(password);
+        }
+    }
+    let tls = match place.secured {
+        Secured::Never => None,
+        Secured::Perhaps | Secured::Always => Some(Tls::new(&place.roots).map_err(|error| {
+            tracing::debug!(%error, "the journal");
+            Unavailable("the root certificates of this machine cannot be used".to_owned())
+        })?),
+    };
+    Ok((config, Dialer { tls, must: place.secured == Secured::Always }))
+}
+
+/// Makes connections.
+#[derive(Clone)]
+pub(crate) struct Dialer {
+    tls: Option<Tls>,
+    must: bool,
+}
+
+impl Connect for Dialer {
+    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
+        let mut config = config.clone();
+        async move {
+            let Some(tls) = &self.tls else { return plain(&config).await };
+            config.ssl_mode(if self.must { SslMode::Require } else { SslMode::Prefer });
+            match config.connect(tls.clone()).await {
+                Ok((client, connection)) => Ok((client, tokio::spawn(run(connection)))),
+                // On this very machine nobody listens in, and few have a certificate for it.
+                Err(error) if !self.must && Failure::of(&error) == Failure::Tls => {
+                    config.ssl_mode(SslMode::Disable);
+                    plain(&config).await
+                }
+                Err(error) => Err(error),
+            }
+        }
+        .boxed()
+    }
+}
+
+async fn plain(config: &Config) -> Result<(Client, JoinHandle<()>), Error> {
+    let (client, connection) = config.connect(NoTls).await?;
+    Ok((client, tokio::spawn(run(connection))))
+}
+
+async fn run(connection: impl Future<Output = Result<(), Error>>) {
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a connection of the journal ended");
+    }
+}
+
+/// A connection in a transaction. One that is dropped before its end is closed, never used again.
+struct Held(Option<Object>);
+
+impl Held {
+    fn get(&mut self) -> Outcome<&mut Object> {
+        self.0.as_mut().ok_or_else(late)
+    }
+
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.0.take().map(Object::take));
+    }
+}
+
+struct Open<'c> {
+    object: &'c mut Object,
+    failed: bool,
+}
+
+impl Open<'_> {
+    async fn rows(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
+        let statement = self.object.prepare_cached(sql).await?;
+        let rows = self.object.query(&statement, &parameters(values)).await?;
+        rows.iter().map(|row| (0..row.len()).map(|at| cell(row, at)).collect()).collect()
+    }
+
+    async fn change(&self, sql: &str, values: &[Value]) -> Result<u64, Error> {
+        // What makes tables is asked once, and needs no plan.
+        if values.is_empty() {
+            return self.object.execute(sql, &[]).await;
+        }
+        let statement = self.object.prepare_cached(sql).await?;
+        self.object.execute(&statement, &parameters(values)).await
+    }
+
+    fn noted<T>(&mut self, outcome: Result<T, Error>) -> Outcome<T> {
+        self.failed |= outcome.is_err();
+        outcome.map_err(|error| explain(&error))
+    }
+}
+
+fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+fn cell(row: &tokio_postgres::Row, at: usize) -> Result<Value, Error> {
+    let kind = row.columns().get(at).map(|column| column.type_().clone());
+    Ok(match kind {
+        Some(Type::INT8) => row.try_get::<_, Option<i64>>(at)?.into(),
+        Some(Type::INT4) => row.try_get::<_, Option<i32>>(at)?.map(i64::from).into(),
+        Some(Type::BOOL) => row.try_get::<_, Option<bool>>(at)?.map(i64::from).into(),
+        _ => row.try_get::<_, Option<String>>(at)?.into(),
+    })
+}
+
+impl ToSql for Value {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match (self, kind) {
+            (Self::Null, _) => Ok(IsNull::Yes),
+            (Self::Int(value), &Type::INT8) => value.to_sql(kind, out),
+            (Self::Int(value), &Type::INT4) => i32::try_from(*value)?.to_sql(kind, out),
+            (Self::Text(text), &Type::TEXT | &Type::VARCHAR) => text.to_sql(kind, out),
+            _ => Err(Box::new(WrongType::new::<Self>(kind.clone()))),
+        }
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        matches!(*kind, Type::INT8 | Type::INT4 | Type::TEXT | Type::VARCHAR)
+    }
+
+    to_sql_checked!();
+}
+
+impl Transaction for Open<'_> {
+    fn query<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<Vec<Row>>> {
+        async move {
+            let rows = self.rows(sql, values).await;
+            self.noted(rows)
+        }
+        .boxed()
+    }
+
+    fn execute<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<u64>> {
+        async move {
+            let changed = self.change(sql, values).await;
+            self.noted(changed)
+        }
+        .boxed()
+    }
+
+    fn now(&mut self) -> BoxFuture<'_, Outcome<i64>> {
+        // The time of now, not that of the beginning: the lock was waited for since.
+        async move { self.first("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)", &[]).await }
+            .boxed()
+    }
+
+    fn lives(&mut self, owner: i64) -> BoxFuture<'_, Outcome<bool>> {
+        async move { Ok(self.first("SELECT pg_try_advisory_xact_lock($1)", &[owner.into()]).await? == 0) }.boxed()
+    }
+}
+
+impl Open<'_> {
+    async fn first(&mut self, sql: &str, values: &[Value]) -> Outcome<i64> {
+        let rows = self.query(sql, values).await?;
+        let nothing = || Unavailable("the database gave no answer".to_owned());
+        rows.first().and_then(|row| row.first()?.int()).ok_or_else(nothing)
+    }
+}

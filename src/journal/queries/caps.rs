@@ -1,0 +1,103 @@
+//! What counts against a cap, and for how long a number that was made ours is not made ours again.
+
+use crate::domain::{Caller, Money};
+use crate::journal::operation::{Intent, Operation};
+use crate::journal::queries::clocks::{Now, Use};
+use crate::journal::queries::row::{number, select};
+use crate::journal::store::{Outcome, Transaction, Value};
+
+/// The sliding day of the caps, in milliseconds.
+pub(crate) const DAY: i64 = 24 * 60 * 60 * 1000;
+/// For so long a number that was just made ours is not made ours again, whatever a list that lags behind shows.
+const JUST_IMPORTED: i64 = 15 * 60 * 1000;
+/// A purchase costs money each time: the same for a day.
+const JUST_BOUGHT: i64 = DAY;
+
+/// What counts, in two parts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counted {
+    pub(crate) all: i64,
+    /// The part that counts only because no clock says that it is a day old: it may be.
+    pub(crate) unproven: i64,
+}
+
+/// How many of its tool were made in a day, those included of which nobody can tell.
+pub(crate) async fn used(
+    transaction: &mut dyn Transaction,
+    caller: &Caller,
+    tool: &str,
+    now: &Now,
+) -> Outcome<Counted> {
+    counted(transaction, "count(*)", caller, tool, None, now).await
+}
+
+/// What those of its tool may cost.
+pub(crate) async fn spent(
+    transaction: &mut dyn Transaction,
+    caller: &Caller,
+    tool: &str,
+    currency: &str,
+    now: &Now,
+) -> Outcome<Money> {
+    let sum = "CAST(COALESCE(SUM(amount_micros), 0) AS BIGINT)";
+    let sum = counted(transaction, sum, caller, tool, Some(currency), now).await?;
+    Ok(Money::from_micros(sum.all, currency))
+}
+
+/// Three ranges that do not overlap, each found by an index: only the last looks at what is long past, and only until a
+/// second clock is known.
+async fn counted(
+    transaction: &mut dyn Transaction,
+    what: &str,
+    caller: &Caller,
+    tool: &str,
+    currency: Option<&str>,
+    now: &Now,
+) -> Outcome<Counted> {
+    let mut of = async |condition: &str, own: Vec<Value>| {
+        let mut values = vec![(&caller.tenant).into(), tool.into(), now.oldest(DAY).into()];
+        values.extend(own);
+        let mut sql =
+            format!("SELECT {what} FROM operations WHERE tenant = $1 AND tool = $2 AND reserved = 1 AND {condition}");
+        if let Some(currency) = currency {
+            values.push(currency.into());
+            sql.push_str(&format!(" AND currency = ${}", values.len()));
+        }
+        number(transaction, &sql, &values).await
+    };
+    let recent = of("begun_at > $3", Vec::new()).await?;
+    let [boot, young] = now.young(DAY);
+    // The wall clock says that a day has passed, and the machine has not run for so long since.
+    let contradicted = of("begun_at <= $3 AND begun_boot = $4 AND begun_up > $5", vec![boot.clone(), young]).await?;
+    let unproven = if now.is_proven(Use::Frees) {
+        0
+    } else {
+        of("begun_at <= $3 AND COALESCE(begun_boot, '') <> $4", vec![boot]).await?
+    };
+    Ok(Counted { all: recent.saturating_add(contradicted).saturating_add(unproven), unproven })
+}
+
+fn just_done_for(tool: &str) -> i64 {
+    if tool == "purchase_number" { JUST_BOUGHT } else { JUST_IMPORTED }
+}
+
+/// The same number made ours a moment ago, and not given up since.
+pub(crate) async fn just_done(
+    transaction: &mut dyn Transaction,
+    intent: &Intent,
+    flight: &str,
+    now: &Now,
+) -> Outcome<Option<Operation>> {
+    let tenant = Value::from(&intent.caller.tenant);
+    let mut values = vec![tenant.clone(), flight.into()];
+    let past = now.past("ended", just_done_for(intent.tool), Use::Frees, &mut values);
+    let done = format!(
+        "tenant = $1 AND flight = $2 AND state = 'done' AND NOT {past} \
+         AND tool IN ('purchase_number', 'import_number') ORDER BY rev DESC LIMIT 1"
+    );
+    let Some(done) = select(transaction, &done, &values).await?.pop() else { return Ok(None) };
+    let given_up = "SELECT count(*) FROM operations WHERE tenant = $1 AND tool = 'release_number' AND number = $2 \
+        AND state = 'done' AND begun_rev > $3";
+    let values = [tenant, done.object.number.clone().into(), done.rev.into()];
+    Ok((number(transaction, given_up, &values).await? == 0).then_some(done))
+}

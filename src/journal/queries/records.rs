@@ -1,0 +1,442 @@
+//! What is asked of the journal, each in one transaction, the same over every store.
+
+use crate::domain::{Caller, Money};
+use crate::journal::operation::{Ending, Intent, KnownBy, Operation, PREVIEWED, Query, Standing, State, Stop};
+use crate::journal::queries::caps;
+use crate::journal::queries::caps::DAY;
+use crate::journal::queries::clocks::{Times, Use};
+use crate::journal::queries::row::{NEXT_REV, NewRow, Writer, number, select};
+use crate::journal::queries::{nonces, refusals};
+use crate::journal::schema;
+use crate::journal::store::{Outcome, Transaction, Value};
+
+/// How long what is settled is kept.
+const KEPT: i64 = 90 * DAY;
+/// How many unresolved operations are read at once.
+pub(crate) const PAGE: usize = 1_000;
+
+const RELEASE: &str = "release_number";
+/// How the accounts of sandboxes begin; a live one is a digest in hexadecimal digits.
+const SANDBOX: &str = "sandbox";
+const OPEN: &str = "state IN ('begun', 'sent', 'unknown')";
+/// How many unresolved operations are shown at once.
+const SHOWN: usize = 50;
+
+/// What could not be written when it was known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Late {
+    /// An operation may have begun without its caller learning of it: it was not sent.
+    Withdrawn(String),
+    /// Its answer was lost.
+    Lost { id: String, upstream_status: Option<u16>, request_id: Option<String> },
+    /// It ended.
+    Ended(String, Ending),
+    /// Nobody waits for its answer any more.
+    Abandoned(String),
+    /// A person said no: the operation, who called, and the nonce of the question.
+    Declined { id: String, caller: Caller, nonce: String },
+}
+
+/// Writes what is late. Done twice, it does nothing the second time.
+pub(crate) async fn write_late(transaction: &mut dyn Transaction, late: &Late, times: &Times) -> Outcome<()> {
+    match late {
+        Late::Withdrawn(id) => never_sent(transaction, id, times).await,
+        Late::Lost { id, upstream_status, request_id } => {
+            lose(transaction, id, *upstream_status, request_id.as_deref(), times).await
+        }
+        Late::Ended(id, ending) => settle(transaction, id, ending, times).await.map(drop),
+        Late::Abandoned(id) => abandon(transaction, id, times).await,
+        Late::Declined { id, caller, nonce } => {
+            let now = times.at(transaction).await?;
+            if nonces::is_used(transaction, caller, nonce).await? {
+                return Ok(());
+            }
+            nonces::keep(transaction, caller, nonce, id, &now).await
+        }
+    }
+}
+
+/// What processes that are gone left open: what they had not sent did not happen, what they had sent is not known.
+pub(crate) async fn recover(transaction: &mut dyn Transaction, own: i64, times: &Times) -> Outcome<()> {
+    let owners = "SELECT DISTINCT owner FROM operations WHERE state IN ('begun', 'sent') AND owner <> $1";
+    for row in transaction.query(owners, &[own.into()]).await? {
+        let Some(owner) = row.first().and_then(Value::int) else { continue };
+        if transaction.lives(owner).await? {
+            continue;
+        }
+        // One at a time: each has a revision of its own, so that no page of changes ends between two with the same.
+        let left = "SELECT id, state FROM operations WHERE owner = $1 AND state IN ('begun', 'sent') ORDER BY rev";
+        for row in transaction.query(left, &[owner.into()]).await? {
+            let text = |at: usize| row.get(at).and_then(Value::text).unwrap_or_default();
+            match State::read(&text(1)) {
+                Some(State::Begun) => never_sent(transaction, &text(0), times).await?,
+                _ => lose(transaction, &text(0), None, None, times).await?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An operation that had begun and will not be sent any more.
+async fn never_sent(transaction: &mut dyn Transaction, id: &str, times: &Times) -> Outcome<()> {
+    let now = times.at(transaction).await?;
+    let withdrawn = format!(
+        "UPDATE operations SET state = 'refused', outcome = 'cancelled', known_by = 'answer', reserved = 0, \
+         ended_at = $1, ended_boot = $2, ended_up = $3, rev = {NEXT_REV} WHERE id = $4 AND state = 'begun'"
+    );
+    let [boot, up] = now.boot();
+    if transaction.execute(&withdrawn, &[now.stamp().into(), boot, up, id.into()]).await? > 0 {
+        nonces::give_back(transaction, id).await?;
+    }
+    Ok(())
+}
+
+/// Nobody waits for the answer of an operation any more: until it has ended, its principal makes no other of its kind.
+pub(crate) async fn abandon(transaction: &mut dyn Transaction, id: &str, times: &Times) -> Outcome<()> {
+    let now = times.at(transaction).await?;
+    let left = format!(
+        "UPDATE operations SET abandoned_at = $1, rev = {NEXT_REV} \
+         WHERE id = $2 AND abandoned_at IS NULL AND state IN ('begun', 'sent')"
+    );
+    transaction.execute(&left, &[now.stamp().into(), id.into()]).await.map(drop)
+}
+
+/// What stands in the way of a change, as far as the journal knows before anything is read.
+pub(crate) async fn standing(
+    transaction: &mut dyn Transaction,
+    caller: &Caller,
+    tool: &str,
+    flight: Option<&str>,
+    nonce: Option<&str>,
+    times: &Times,
+) -> Outcome<Standing> {
+    let now = times.at(transaction).await?;
+    let flying = match flight {
+        Some(flight) => flying(transaction, caller, flight).await?,
+        None => None,
+    };
+    let used = caps::used(transaction, caller, tool, &now).await?;
+    Ok(Standing {
+        used: small(used.all),
+        unproven: small(used.unproven),
+        flying: flying.map(Box::new),
+        unresolved: shown(unresolved(transaction, caller, tool).await?),
+        nonce_used: match nonce {
+            Some(nonce) => nonces::is_used(transaction, caller, nonce).await?,
+            None => false,
+        },
+    })
+}
+
+/// What the operations of this tool may cost that count against the day.
+pub(crate) async fn spent(
+    transaction: &mut dyn Transaction,
+    caller: &Caller,
+    tool: &str,
+    currency: &str,
+    times: &Times,
+) -> Outcome<Money> {
+    let now = times.at(transaction).await?;
+    caps::spent(transaction, caller, tool, currency, &now).await
+}
+
+fn small(count: i64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+async fn flying(transaction: &mut dyn Transaction, caller: &Caller, flight: &str) -> Outcome<Option<Operation>> {
+    // A release that was lost is no longer running: its number is read anew before another.
+    let open = format!("tenant = $1 AND flight = $2 AND {OPEN} AND NOT (state = 'unknown' AND tool = '{RELEASE}')");
+    Ok(select(transaction, &open, &[(&caller.tenant).into(), flight.into()]).await?.pop())
+}
+
+/// What stops its principal: operations of its tool that are not known, and those that go on while nobody waits for them.
+async fn unresolved(transaction: &mut dyn Transaction, caller: &Caller, tool: &str) -> Outcome<Vec<Operation>> {
+    let mut open = Vec::new();
+    for state in ["state = 'unknown'", "state IN ('begun', 'sent') AND abandoned_at IS NOT NULL"] {
+        // Written so that no index over the tool is chosen: that one holds all that was ever done.
+        let one = format!(
+            "tenant = $1 AND principal = $2 AND LOWER(tool) = $3 AND {state} AND acknowledged_at IS NULL \
+             ORDER BY begun_at, id"
+        );
+        let values = [(&caller.tenant).into(), (&caller.principal).into(), tool.into()];
+        open.extend(select(transaction, &one, &values).await?);
+    }
+    Ok(open)
+}
+
+fn shown(mut operations: Vec<Operation>) -> Vec<Operation> {
+    operations.truncate(SHOWN);
+    operations
+}
+
+/// Begins an operation, or says what stops it: single flight, token, unresolved ones and caps in one transaction.
+pub(crate) async fn begin(
+    transaction: &mut dyn Transaction,
+    intent: &Intent,
+    writer: &Writer<'_>,
+) -> Outcome<Option<Stop>> {
+    schema::is_known(transaction).await?;
+    let now = writer.times.at(transaction).await?;
+    if let Some(flight) = &intent.flight {
+        if intent.tool == RELEASE {
+            // Its number was read a moment ago and is still there: an earlier release whose answer was lost did not happen
+            // so far, and to give a number up twice ends the same.
+            let aside = "UPDATE operations SET flight = NULL WHERE tenant = $1 AND flight = $2 AND state = 'unknown'";
+            transaction.execute(aside, &[(&intent.caller.tenant).into(), flight.into()]).await?;
+        }
+        if let Some(open) = flying(transaction, &intent.caller, flight).await? {
+            return Ok(Some(Stop::Flying(Box::new(open))));
+        }
+        if let Some(done) = caps::just_done(transaction, intent, flight, &now).await? {
+            return Ok(Some(Stop::JustDone(Box::new(done))));
+        }
+    }
+    if let Some(nonce) = &intent.nonce
+        && nonces::is_used(transaction, &intent.caller, nonce).await?
+    {
+        return Ok(Some(Stop::NonceUsed));
+    }
+    if intent.stopped_by_unresolved {
+        let open = unresolved(transaction, &intent.caller, intent.tool).await?;
+        let (known, left): (Vec<_>, Vec<_>) = open.into_iter().partition(|one| intent.acknowledged.contains(&one.id));
+        if !left.is_empty() {
+            return Ok(Some(Stop::Unresolved(shown(left))));
+        }
+        for one in known {
+            let known = format!("UPDATE operations SET acknowledged_at = $1, rev = {NEXT_REV} WHERE id = $2");
+            transaction.execute(&known, &[now.stamp().into(), one.id.into()]).await?;
+        }
+    }
+    if let Some(most) = intent.most {
+        let used = small(caps::used(transaction, &intent.caller, intent.tool, &now).await?.all);
+        if used >= most {
+            return Ok(Some(Stop::Cap(used)));
+        }
+    }
+    if let (Some(limit), Some(price)) = (&intent.spend, &intent.price) {
+        let spent = caps::spent(transaction, &intent.caller, intent.tool, limit.currency(), &now).await?;
+        if spent.plus(price).is_none_or(|sum| sum.micros() > limit.micros()) {
+            return Ok(Some(Stop::Spend(spent)));
+        }
+    }
+    let id = intent.id.to_string();
+    if let Some(nonce) = &intent.nonce {
+        nonces::keep(transaction, &intent.caller, nonce, &id, &now).await?;
+    }
+    let row = NewRow {
+        id,
+        caller: &intent.caller,
+        writer,
+        tool: intent.tool,
+        object: &intent.object,
+        flight: intent.flight.as_deref(),
+        digest: &intent.digest,
+        price: intent.price.as_ref(),
+        evidence: intent.evidence,
+        now: &now,
+        fold: None,
+    };
+    row.insert(transaction, State::Begun, None, None).await?;
+    Ok(None)
+}
+
+/// The last step before a change leaves. False if it may not: it is not as it was begun. `again`: its answer was lost, and
+/// what it sets is set once more; it stays unknown meanwhile.
+pub(crate) async fn clear(transaction: &mut dyn Transaction, id: &str, own: i64, again: bool) -> Outcome<bool> {
+    let now = transaction.now().await?;
+    // What was not lost by its own process and is unknown all the same, another process has taken for lost.
+    let states = if again { "('sent', 'unknown')" } else { "('begun', 'sent')" };
+    let sent = format!(
+        "UPDATE operations SET state = CASE state WHEN 'unknown' THEN 'unknown' ELSE 'sent' END, sent_at = $1, \
+         rev = {NEXT_REV} WHERE id = $2 AND owner = $3 AND state IN {states}"
+    );
+    Ok(transaction.execute(&sent, &[now.into(), id.into(), own.into()]).await? == 1)
+}
+
+/// Its answer was lost: from now on it is unresolved.
+pub(crate) async fn lose(
+    transaction: &mut dyn Transaction,
+    id: &str,
+    upstream_status: Option<u16>,
+    request_id: Option<&str>,
+    times: &Times,
+) -> Outcome<()> {
+    let now = times.at(transaction).await?;
+    // One that others took for lost already, because its process seemed to be gone, only learns what Truedy said.
+    let lost = format!(
+        "UPDATE operations SET state = 'unknown', outcome = 'outcome_unknown', lost_at = COALESCE(lost_at, $1), \
+         lost_boot = CASE WHEN lost_at IS NULL THEN $5 ELSE lost_boot END, \
+         lost_up = CASE WHEN lost_at IS NULL THEN $6 ELSE lost_up END, \
+         upstream_status = COALESCE($2, upstream_status), request_id = COALESCE($3, request_id), rev = {NEXT_REV} \
+         WHERE id = $4 AND {OPEN}"
+    );
+    let [boot, up] = now.boot();
+    let status = upstream_status.map(i64::from).into();
+    let values = [now.stamp().into(), status, request_id.into(), id.into(), boot, up];
+    transaction.execute(&lost, &values).await.map(drop)
+}
+
+/// Writes how it ended. That it happened is written even over a "no": the truth wins, whoever finds it. But a number that
+/// is only seen in the account says nothing of an older "no" once a later operation may have brought it there.
+pub(crate) async fn settle(
+    transaction: &mut dyn Transaction,
+    id: &str,
+    ending: &Ending,
+    times: &Times,
+) -> Outcome<bool> {
+    let now = times.at(transaction).await?;
+    let no_later = "NOT EXISTS (SELECT 1 FROM operations AS later WHERE later.tenant = operations.tenant \
+        AND later.flight = operations.flight AND later.rev > operations.rev AND later.state <> 'refused')";
+    let (state, from) = match (ending.happened, ending.known_by) {
+        (false, _) => ("refused", OPEN.to_owned()),
+        (true, KnownBy::Look) => ("done", format!("({OPEN} OR (state = 'refused' AND {no_later}))")),
+        (true, _) => ("done", "state <> 'done'".to_owned()),
+    };
+    let given_back = if ending.happened { "reserved = 1" } else { "reserved = 0" };
+    let settled = format!(
+        "UPDATE operations SET state = '{state}', {given_back}, outcome = $1, known_by = $2, \
+         upstream_status = COALESCE($3, upstream_status), request_id = COALESCE($4, request_id), \
+         number_id = COALESCE($5, number_id), credential_id = COALESCE($6, credential_id), ended_at = $7, \
+         ended_boot = $9, ended_up = $10, rev = {NEXT_REV} WHERE id = $8 AND {from}"
+    );
+    let [boot, up] = now.boot();
+    let values = [
+        (&ending.outcome).into(),
+        ending.known_by.as_str().into(),
+        ending.upstream_status.map(i64::from).into(),
+        ending.request_id.as_ref().into(),
+        ending.number_id.as_ref().into(),
+        ending.credential_id.as_ref().into(),
+        now.stamp().into(),
+        id.into(),
+        boot,
+        up,
+    ];
+    let changed = transaction.execute(&settled, &values).await? == 1;
+    if changed && !ending.sent {
+        nonces::give_back(transaction, id).await?;
+    }
+    Ok(changed)
+}
+
+/// Operations, unresolved ones first, then those that run, then the newest; after a revision, in the order of changes.
+pub(crate) async fn find(transaction: &mut dyn Transaction, query: &Query) -> Outcome<Vec<Operation>> {
+    let mut conditions = vec!["1 = 1".to_owned()];
+    let mut values: Vec<Value> = Vec::new();
+    let mut add = |condition: &str, value: Value| {
+        values.push(value);
+        conditions.push(condition.replace('?', &format!("${}", values.len())));
+    };
+    if let Some(tenant) = &query.tenant {
+        add("tenant = ?", tenant.into());
+    }
+    if let Some(id) = &query.id {
+        add("id = ?", id.into());
+    }
+    if let Some(state) = query.state {
+        add("state = ?", state.as_str().into());
+    }
+    if query.previews {
+        // Rows of earlier versions say it with the status of the answer.
+        add("state = 'refused' AND outcome IN (?, 'confirmation_required')", PREVIEWED.into());
+    }
+    if let Some(tool) = &query.tool {
+        add("tool = ?", tool.into());
+    }
+    if let Some(object) = &query.object {
+        add("(number = ? OR number_id = ?)", object.into());
+    }
+    if let Some(since) = query.since {
+        // Of equal refusals the last counts.
+        add("(begun_at >= ? OR (times > 1 AND ended_at >= ?))", since.into());
+    }
+    let order = if let Some(rev) = query.after_rev {
+        add("rev > ?", rev.into());
+        "rev"
+    } else {
+        "CASE state WHEN 'unknown' THEN 0 WHEN 'begun' THEN 1 WHEN 'sent' THEN 1 ELSE 2 END, \
+         CASE WHEN times > 1 THEN ended_at ELSE begun_at END DESC, rev DESC"
+    };
+    let rest = format!("{} ORDER BY {order} LIMIT {}", conditions.join(" AND "), query.limit.max(1));
+    select(transaction, &rest, &values).await
+}
+
+/// Whose unresolved operations: all of a tenant's, whatever key they began under. Those of a sandbox are its own.
+fn lost_of(tenant: &str, account: &str) -> (&'static str, [Value; 3]) {
+    let live = i64::from(!account.starts_with(SANDBOX));
+    let whose = "tenant = $1 AND state = 'unknown' \
+        AND (account = $2 OR (CAST($3 AS BIGINT) = 1 AND account NOT LIKE 'sandbox%'))";
+    (whose, [tenant.into(), account.into(), live.into()])
+}
+
+/// A page of the unresolved operations of a tenant, in the order of their revisions.
+pub(crate) async fn lost(
+    transaction: &mut dyn Transaction,
+    tenant: &str,
+    account: &str,
+    after: i64,
+) -> Outcome<Vec<Operation>> {
+    let (whose, values) = lost_of(tenant, account);
+    let page = format!("{whose} AND rev > $4 ORDER BY rev LIMIT {PAGE}");
+    select(transaction, &page, &[values.to_vec(), vec![after.into()]].concat()).await
+}
+
+/// How many operations of a tenant are unresolved.
+pub(crate) async fn count_lost(transaction: &mut dyn Transaction, tenant: &str, account: &str) -> Outcome<usize> {
+    let (whose, values) = lost_of(tenant, account);
+    let count = number(transaction, &format!("SELECT count(*) FROM operations WHERE {whose}"), &values).await?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// How many operations of anybody are unresolved.
+pub(crate) async fn count_all_lost(transaction: &mut dyn Transaction) -> Outcome<usize> {
+    let count = number(transaction, "SELECT count(*) FROM operations WHERE state = 'unknown'", &[]).await?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// What an operator found out elsewhere. `None` if there is no such operation; it is changed only if it is unresolved.
+pub(crate) async fn resolve(
+    transaction: &mut dyn Transaction,
+    id: &str,
+    ending: &Ending,
+    note: &str,
+    times: &Times,
+) -> Outcome<Option<(Operation, bool)>> {
+    let Some(operation) = select(transaction, "id = $1", &[id.into()]).await?.pop() else {
+        return Ok(None);
+    };
+    if operation.state != State::Unknown {
+        return Ok(Some((operation, false)));
+    }
+    settle(transaction, id, &Ending { known_by: KnownBy::Operator, ..ending.clone() }, times).await?;
+    transaction.execute("UPDATE operations SET note = $1 WHERE id = $2", &[note.into(), id.into()]).await?;
+    let resolved = select(transaction, "id = $1", &[id.into()]).await?.pop();
+    Ok(resolved.map(|operation| (operation, true)))
+}
+
+/// Forgets what is old, and refusals beyond a number; never what is unresolved, nor the newest change: revisions only grow.
+pub(crate) async fn prune(transaction: &mut dyn Transaction, times: &Times) -> Outcome<u64> {
+    let now = times.at(transaction).await?;
+    let mut values = Vec::new();
+    let past = now.past("ended", KEPT, Use::Erases, &mut values);
+    let old = format!(
+        "DELETE FROM operations WHERE {past} AND state IN ('done', 'refused') \
+         AND rev < (SELECT MAX(rev) FROM operations)"
+    );
+    let mut gone = transaction.execute(&old, &values).await?;
+    gone += refusals::prune(transaction).await?;
+    nonces::prune(transaction, &now).await?;
+    Ok(gone)
+}
+
+/// Writes something, and changes nothing by it.
+pub(crate) async fn probe(transaction: &mut dyn Transaction) -> Outcome<()> {
+    transaction.execute("UPDATE journal_version SET version = version", &[]).await.map(drop)
+}
+
+/// Forgets everything, what is unresolved too: only for play.
+pub(crate) async fn forget(transaction: &mut dyn Transaction) -> Outcome<u64> {
+    transaction.execute("DELETE FROM nonces", &[]).await?;
+    transaction.execute("DELETE FROM operations", &[]).await
+}

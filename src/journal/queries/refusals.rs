@@ -1,0 +1,83 @@
+//! Refusals by policy and gate: equal ones are counted in one row, and nobody's push out another's.
+
+use crate::domain::digest_of;
+use crate::journal::operation::{Refused, State};
+use crate::journal::queries::nonces;
+use crate::journal::queries::row::{NEXT_REV, NewRow, Writer};
+use crate::journal::store::{Outcome, Transaction};
+
+/// How many different refusals of one principal are kept: a looping caller must not fill the disk.
+pub(crate) const EACH: i64 = 1_000;
+/// How many are kept of one tenant. Beyond that the older ones go, of those first who have the most.
+pub(crate) const TENANT: i64 = 20_000;
+
+/// Records a refusal. One that equals an earlier one adds to its count, and to its last time.
+pub(crate) async fn refuse(
+    transaction: &mut dyn Transaction,
+    refused: &Refused,
+    id: String,
+    writer: &Writer<'_>,
+) -> Outcome<()> {
+    let now = writer.times.at(transaction).await?;
+    if let Some(nonce) = &refused.nonce
+        && !nonces::is_used(transaction, &refused.caller, nonce).await?
+    {
+        nonces::keep(transaction, &refused.caller, nonce, &id, &now).await?;
+    }
+    let fold = fold(refused, writer.account);
+    let [boot, up] = now.boot();
+    let again = format!(
+        "UPDATE operations SET times = times + 1, ended_at = $1, ended_boot = $2, ended_up = $3, rev = {NEXT_REV} \
+         WHERE tenant = $4 AND fold = $5"
+    );
+    let values = [now.stamp().into(), boot, up, (&refused.caller.tenant).into(), (&fold).into()];
+    if transaction.execute(&again, &values).await? > 0 {
+        return Ok(());
+    }
+    let row = NewRow {
+        id,
+        caller: &refused.caller,
+        writer,
+        tool: refused.tool,
+        object: &refused.object,
+        flight: None,
+        digest: &refused.digest,
+        price: None,
+        evidence: refused.evidence,
+        now: &now,
+        fold: Some(&fold),
+    };
+    row.insert(transaction, State::Refused, Some(refused.outcome), refused.rule.as_deref()).await
+}
+
+/// What makes two refusals equal: everything that is told of them but the time.
+fn fold(refused: &Refused, account: &str) -> String {
+    let object = &refused.object;
+    let parts = [
+        Some(account),
+        Some(&refused.caller.principal),
+        Some(refused.tool),
+        object.number.as_deref(),
+        object.number_id.as_deref(),
+        object.direction.as_deref(),
+        object.agent_id.as_deref(),
+        object.provider.as_deref(),
+        Some(&refused.digest),
+        Some(refused.outcome),
+        refused.rule.as_deref(),
+        Some(&refused.evidence.to_text()),
+    ];
+    // Debug text puts each part in quotes: no two lists of parts read the same.
+    digest_of(format!("{parts:?}").as_bytes())
+}
+
+/// Keeps the newest of each principal, and of each tenant no more than a number, by turns of its principals.
+pub(crate) async fn prune(transaction: &mut dyn Transaction) -> Outcome<u64> {
+    let many = "DELETE FROM operations WHERE id IN (SELECT id FROM ( \
+            SELECT id, nth, ROW_NUMBER() OVER (PARTITION BY tenant ORDER BY nth, rev DESC) AS turn FROM ( \
+                SELECT id, tenant, rev, ROW_NUMBER() OVER (PARTITION BY tenant, principal ORDER BY rev DESC) AS nth \
+                FROM operations WHERE state = 'refused' AND sent_at IS NULL) AS of_each) AS of_tenant \
+            WHERE nth > $1 OR turn > $2) \
+        AND rev < (SELECT MAX(rev) FROM operations)";
+    transaction.execute(many, &[EACH.into(), TENANT.into()]).await
+}

@@ -1,0 +1,151 @@
+//! The rows of operations: how one is read, and how one is written first.
+
+use crate::domain::{Caller, Money, Object};
+use crate::journal::operation::{Evidence, Operation, State};
+use crate::journal::queries::clocks::{Now, Times};
+use crate::journal::store::{Outcome, Row, Transaction, Unavailable, Value};
+
+const COLUMNS: &str = "id, rev, tenant, account, principal, tool, number, number_id, direction, agent_id, provider, \
+    credentials_before, state, outcome, rule, evidence, amount_micros, currency, upstream_status, request_id, \
+    credential_id, known_by, note, begun_at, lost_at, ended_at, acknowledged_at, \
+    times, abandoned_at, organization, lost_boot, lost_up";
+pub(crate) const NEXT_REV: &str = "(SELECT COALESCE(MAX(rev), 0) + 1 FROM operations)";
+
+/// Who writes, and when.
+pub(crate) struct Writer<'a> {
+    /// The number of the process.
+    pub(crate) own: i64,
+    /// Which key of Truedy's.
+    pub(crate) account: &'a str,
+    /// Truedy's organization, where the account named it.
+    pub(crate) organization: Option<&'a str>,
+    /// The clocks beside that of the store.
+    pub(crate) times: &'a Times,
+}
+
+fn read(row: &Row) -> Outcome<Operation> {
+    let broken = || Unavailable("a row of it cannot be read".to_owned());
+    let text = |at: usize| row.get(at).and_then(Value::text);
+    let int = |at: usize| row.get(at).and_then(Value::int);
+    let needed = |at: usize| text(at).ok_or_else(broken);
+    let price = int(16).zip(text(17)).map(|(micros, currency)| Money::from_micros(micros, currency));
+    Ok(Operation {
+        id: needed(0)?,
+        rev: int(1).ok_or_else(broken)?,
+        tenant: needed(2)?,
+        account: needed(3)?,
+        principal: needed(4)?,
+        tool: needed(5)?,
+        object: Object {
+            number: text(6),
+            number_id: text(7),
+            direction: text(8),
+            agent_id: text(9),
+            provider: text(10),
+            credentials_before: text(11)
+                .map(|ids| ids.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect()),
+        },
+        state: State::read(&needed(12)?).ok_or_else(broken)?,
+        outcome: text(13),
+        rule: text(14),
+        evidence: needed(15)?,
+        price,
+        upstream_status: int(18).and_then(|status| u16::try_from(status).ok()),
+        request_id: text(19),
+        credential_id: text(20),
+        known_by: text(21),
+        note: text(22),
+        begun_at: int(23).ok_or_else(broken)?,
+        lost_at: int(24),
+        ended_at: int(25),
+        acknowledged: int(26).is_some(),
+        times: int(27).and_then(|times| u64::try_from(times).ok()).unwrap_or(1),
+        abandoned: int(28).is_some(),
+        organization: text(29),
+        lost_up: text(30).zip(int(31)),
+    })
+}
+
+pub(crate) async fn select(transaction: &mut dyn Transaction, rest: &str, values: &[Value]) -> Outcome<Vec<Operation>> {
+    let rows = transaction.query(&format!("SELECT {COLUMNS} FROM operations WHERE {rest}"), values).await?;
+    rows.iter().map(read).collect()
+}
+
+pub(crate) async fn number(transaction: &mut dyn Transaction, sql: &str, values: &[Value]) -> Outcome<i64> {
+    let rows = transaction.query(sql, values).await?;
+    Ok(rows.first().and_then(|row| row.first()?.int()).unwrap_or(0))
+}
+
+/// A row to be written.
+pub(crate) struct NewRow<'a> {
+    pub(crate) id: String,
+    pub(crate) caller: &'a Caller,
+    pub(crate) writer: &'a Writer<'a>,
+    pub(crate) tool: &'a str,
+    pub(crate) object: &'a Object,
+    pub(crate) flight: Option<&'a str>,
+    pub(crate) digest: &'a str,
+    pub(crate) price: Option<&'a Money>,
+    pub(crate) evidence: Evidence,
+    pub(crate) now: &'a Now,
+    /// What makes a refusal equal to others.
+    pub(crate) fold: Option<&'a str>,
+}
+
+impl NewRow<'_> {
+    pub(crate) async fn insert(
+        self,
+        transaction: &mut dyn Transaction,
+        state: State,
+        outcome: Option<&str>,
+        rule: Option<&str>,
+    ) -> Outcome<()> {
+        let open = state == State::Begun;
+        let (object, now) = (self.object, self.now.stamp());
+        let before = object.credentials_before.as_ref().map(|ids| ids.join(","));
+        let [boot, up] = self.now.boot();
+        let ended = |value: &Value| if open { Value::Null } else { value.clone() };
+        let columns: [(&str, Value); 28] = [
+            ("id", self.id.into()),
+            ("owner", self.writer.own.into()),
+            ("tenant", (&self.caller.tenant).into()),
+            ("account", self.writer.account.into()),
+            ("organization", self.writer.organization.into()),
+            ("principal", (&self.caller.principal).into()),
+            ("tool", self.tool.into()),
+            ("number", object.number.as_ref().into()),
+            ("number_id", object.number_id.as_ref().into()),
+            ("direction", object.direction.as_ref().into()),
+            ("agent_id", object.agent_id.as_ref().into()),
+            ("provider", object.provider.as_ref().into()),
+            ("credentials_before", before.into()),
+            ("flight", self.flight.into()),
+            ("digest", self.digest.into()),
+            ("reserved", i64::from(open).into()),
+            ("amount_micros", self.price.map(Money::micros).into()),
+            ("currency", self.price.map(Money::currency).into()),
+            ("state", state.as_str().into()),
+            ("outcome", outcome.into()),
+            ("rule", rule.into()),
+            ("evidence", self.evidence.to_text().into()),
+            ("fold", self.fold.into()),
+            ("ended_at", ended(&now.into())),
+            ("ended_boot", ended(&boot)),
+            ("ended_up", ended(&up)),
+            ("begun_boot", boot),
+            ("begun_up", up),
+        ];
+        let (mut names, mut places, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, value) in columns.into_iter().chain([("begun_at", now.into())]) {
+            values.push(value);
+            names.push(name);
+            places.push(format!("${}", values.len()));
+        }
+        let insert = format!(
+            "INSERT INTO operations ({}, rev, begun_rev) VALUES ({}, {NEXT_REV}, {NEXT_REV})",
+            names.join(", "),
+            places.join(", ")
+        );
+        transaction.execute(&insert, &values).await.map(drop)
+    }
+}

@@ -1,0 +1,147 @@
+//! The layout of the store, in versions. Forward only: a file of a newer program is refused, never guessed at.
+
+use crate::journal::store::{NEWER, Outcome, Transaction, Unavailable};
+
+/// What makes each version out of the one before. A version that was released is never changed.
+pub(crate) const VERSIONS: [&[&str]; 2] = [FIRST, SECOND];
+
+/// Operations alone.
+const FIRST: &[&str] = &[
+    "CREATE TABLE operations (
+        id TEXT PRIMARY KEY,
+        rev BIGINT NOT NULL,
+        begun_rev BIGINT NOT NULL DEFAULT 0,
+        owner BIGINT NOT NULL,
+        tenant TEXT NOT NULL,
+        account TEXT NOT NULL,
+        principal TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        number TEXT,
+        number_id TEXT,
+        direction TEXT,
+        agent_id TEXT,
+        provider TEXT,
+        credentials_before TEXT,
+        flight TEXT,
+        digest TEXT NOT NULL,
+        nonce TEXT,
+        reserved BIGINT NOT NULL,
+        amount_micros BIGINT,
+        currency TEXT,
+        state TEXT NOT NULL CHECK (state IN ('begun', 'sent', 'done', 'refused', 'unknown')),
+        outcome TEXT,
+        rule TEXT,
+        evidence TEXT NOT NULL,
+        upstream_status BIGINT,
+        request_id TEXT,
+        credential_id TEXT,
+        known_by TEXT,
+        note TEXT,
+        begun_at BIGINT NOT NULL,
+        sent_at BIGINT,
+        lost_at BIGINT,
+        ended_at BIGINT,
+        acknowledged_at BIGINT
+    )",
+    // The last line of defence: whatever the program believes, two open operations cannot share a key.
+    "CREATE UNIQUE INDEX operations_flight ON operations (tenant, flight)
+        WHERE flight IS NOT NULL AND state IN ('begun', 'sent', 'unknown')",
+    "CREATE UNIQUE INDEX operations_nonce ON operations (tenant, nonce) WHERE nonce IS NOT NULL",
+    // What is asked before every change is found without looking through what is long settled.
+    "CREATE INDEX operations_running ON operations (owner) WHERE state IN ('begun', 'sent')",
+    "CREATE INDEX operations_lost ON operations (tenant, principal) WHERE state = 'unknown'",
+    "CREATE INDEX operations_same ON operations (tenant, flight)",
+    "CREATE INDEX operations_used ON operations (tenant, tool, begun_at)",
+    "CREATE INDEX operations_rev ON operations (rev)",
+    "CREATE INDEX operations_ended ON operations (ended_at)",
+];
+
+/// Times that no wall clock can move, nonces that outlive their operations, refusals that are counted, callers that left.
+const SECOND: &[&str] = &[
+    // Which start of the machine a time is of, and the milliseconds since that start.
+    "ALTER TABLE operations ADD COLUMN begun_boot TEXT",
+    "ALTER TABLE operations ADD COLUMN begun_up BIGINT",
+    "ALTER TABLE operations ADD COLUMN lost_boot TEXT",
+    "ALTER TABLE operations ADD COLUMN lost_up BIGINT",
+    "ALTER TABLE operations ADD COLUMN ended_boot TEXT",
+    "ALTER TABLE operations ADD COLUMN ended_up BIGINT",
+    // Since when nobody waits for the answer.
+    "ALTER TABLE operations ADD COLUMN abandoned_at BIGINT",
+    // Truedy's organization, as the rows of the account named it when the operation began.
+    "ALTER TABLE operations ADD COLUMN organization TEXT",
+    // How many equal refusals this row stands for, and what makes them equal.
+    "ALTER TABLE operations ADD COLUMN times BIGINT NOT NULL DEFAULT 1",
+    "ALTER TABLE operations ADD COLUMN fold TEXT",
+    "CREATE TABLE nonces (
+        tenant TEXT NOT NULL,
+        nonce TEXT NOT NULL,
+        operation TEXT NOT NULL,
+        used_at BIGINT NOT NULL,
+        used_boot TEXT,
+        used_up BIGINT,
+        PRIMARY KEY (tenant, nonce)
+    )",
+    "INSERT INTO nonces (tenant, nonce, operation, used_at) \
+        SELECT tenant, nonce, id, COALESCE(ended_at, sent_at, begun_at) FROM operations WHERE nonce IS NOT NULL",
+    // A program of the first layout that still runs writes this column with every change: without it, it can begin none.
+    "DROP INDEX operations_nonce",
+    "ALTER TABLE operations DROP COLUMN nonce",
+    "CREATE INDEX nonces_operation ON nonces (operation)",
+    "CREATE INDEX nonces_used ON nonces (used_at)",
+    "CREATE UNIQUE INDEX operations_fold ON operations (tenant, fold) WHERE fold IS NOT NULL",
+    "CREATE INDEX operations_refused ON operations (tenant, principal, rev) WHERE state = 'refused' AND sent_at IS NULL",
+    "CREATE INDEX operations_used_up ON operations (tenant, tool, begun_boot, begun_up)",
+    "CREATE INDEX operations_left ON operations (tenant, principal)
+        WHERE abandoned_at IS NOT NULL AND state IN ('begun', 'sent')",
+];
+
+/// The version that this program writes.
+pub(crate) const NEWEST: usize = VERSIONS.len();
+
+/// Brings the store to the newest version, or says why it cannot be used.
+pub(crate) async fn migrate(transaction: &mut dyn Transaction) -> Outcome<()> {
+    migrate_to(transaction, NEWEST).await
+}
+
+/// The version of the store; 0 where nothing has been written.
+pub(crate) async fn version(transaction: &mut dyn Transaction) -> Outcome<usize> {
+    transaction.execute("CREATE TABLE IF NOT EXISTS journal_version (version BIGINT NOT NULL)", &[]).await?;
+    found(transaction).await
+}
+
+/// Makes sure that no newer program has changed the layout since this one opened the store.
+pub(crate) async fn is_known(transaction: &mut dyn Transaction) -> Outcome<()> {
+    match found(transaction).await? {
+        found if found > NEWEST => Err(newer(found)),
+        _ => Ok(()),
+    }
+}
+
+async fn found(transaction: &mut dyn Transaction) -> Outcome<usize> {
+    let rows = transaction.query("SELECT version FROM journal_version", &[]).await?;
+    let found = rows.first().and_then(|row| row.first()?.int()).unwrap_or(0);
+    usize::try_from(found).map_err(|_| Unavailable("it has no version that can be read".to_owned()))
+}
+
+fn newer(found: usize) -> Unavailable {
+    Unavailable(format!("{NEWER} (layout {found}, known is {NEWEST})"))
+}
+
+pub(crate) async fn migrate_to(transaction: &mut dyn Transaction, wanted: usize) -> Outcome<()> {
+    let found = version(transaction).await?;
+    if found > NEWEST {
+        return Err(newer(found));
+    }
+    if found >= wanted {
+        return Ok(());
+    }
+    for version in VERSIONS.iter().take(wanted).skip(found) {
+        for step in *version {
+            transaction.execute(step, &[]).await?;
+        }
+    }
+    transaction.execute("DELETE FROM journal_version", &[]).await?;
+    let version = i64::try_from(wanted).unwrap_or(i64::MAX);
+    transaction.execute("INSERT INTO journal_version (version) VALUES ($1)", &[version.into()]).await?;
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Whether the journal that this process has opened still stands where it was.
+//!
+//! A file that was deleted, moved away, replaced or cut off would be begun anew in silence: limits and what is not known would
+//! be forgotten. So a process stays with the files it has opened first, and goes on when they are back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What tells one file from another: device and number.
+type FileId = (u64, u64);
+
+/// A file of `SQLite`'s beside the journal, while a connection is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Beside {
+    path: PathBuf,
+    id: FileId,
+}
+
+/// The file that this process has opened first, and how long it was at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Anchor {
+    id: FileId,
+    length: u64,
+}
+
+impl Anchor {
+    /// To this file, if it is there.
+    pub(crate) fn at(file: &Path) -> Option<Self> {
+        look(file).map(|(id, length)| Self { id, length })
+    }
+
+    /// Whether it is still the same file, whole, with what `SQLite` keeps beside it. An error says what is wrong.
+    pub(crate) fn holds(&mut self, file: &Path, beside: &[Beside]) -> Result<(), &'static str> {
+        match look(file) {
+            None => return Err("its file was deleted or moved away while this program had it open"),
+            Some((id, _)) if id != self.id => return Err("its file was replaced while this program had it open"),
+            Some((_, length)) if length < self.length => {
+                return Err("its file was cut off while this program had it open");
+            }
+            Some((_, length)) => self.length = length,
+        }
+        let is_there = |one: &Beside| look(&one.path).is_some_and(|(id, _)| id == one.id);
+        if beside.iter().all(is_there) {
+            Ok(())
+        } else {
+            Err("a file beside it (-wal or -shm) was deleted or replaced while this program had it open")
+        }
+    }
+}
+
+/// What `SQLite` keeps beside a journal that is open.
+pub(crate) fn beside(file: &Path) -> Vec<Beside> {
+    let named = |ending: &str| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let there = ["-wal", "-shm"].into_iter().map(named);
+    there.filter_map(|path| look(&path).map(|(id, _)| Beside { path, id })).collect()
+}
+
+#[cfg(unix)]
+fn look(file: &Path) -> Option<(FileId, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    fs::symlink_metadata(file).ok().map(|about| ((about.dev(), about.ino()), about.len()))
+}
+
+#[cfg(not(unix))]
+fn look(file: &Path) -> Option<(FileId, u64)> {
+    fs::symlink_metadata(file).ok().map(|about| ((0, 0), about.len()))
+}

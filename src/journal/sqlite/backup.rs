@@ -1,0 +1,92 @@
+//! A copy of the journal's file, made before a newer layout changes it: the way back for an operator.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+/// How many copies of one layout are kept at most; each holds something that the others may not.
+const MOST: usize = 9;
+
+/// Copies the file. The caller holds the lock for writing, so that nothing is written between the copy and the change.
+pub(crate) fn keep(file: &Path, version: usize) -> Result<(), String> {
+    let path = |suffix: &str| {
+        let mut path = file.as_os_str().to_owned();
+        path.push(format!(".v{version}-backup{suffix}"));
+        PathBuf::from(path)
+    };
+    let fresh = path(".new");
+    drop(fs::remove_file(&fresh));
+    // Made before SQLite would, for us alone.
+    drop(make_file(&fresh).map_err(|error| error.to_string())?);
+    let kept = copy(file, &fresh).and_then(|held| place(&fresh, held, &path));
+    if kept.is_err() {
+        drop(fs::remove_file(&fresh));
+    }
+    let copy = kept?;
+    tracing::warn!(
+        copy = %copy.display(),
+        "the journal takes on a newer layout; a copy of it as it was is kept, and an older version of this program refuses it from now on"
+    );
+    Ok(())
+}
+
+/// How much a journal holds: its newest revision and its rows. More is better.
+type Held = (i64, i64);
+
+fn copy(file: &Path, fresh: &Path) -> Result<Held, String> {
+    let said = |error: rusqlite::Error| error.to_string();
+    let source = open(file).map_err(said)?;
+    source.execute("VACUUM INTO ?1", [fresh.to_string_lossy()]).map_err(said)?;
+    drop(source);
+    let held = held(fresh).map_err(said)?;
+    let synced = File::open(fresh).and_then(|copy| copy.sync_all());
+    synced.map_err(|error| error.to_string())?;
+    Ok(held)
+}
+
+/// Gives the copy its name. One that holds more keeps it; the copy then gets the next.
+fn place(fresh: &Path, now: Held, path: &dyn Fn(&str) -> PathBuf) -> Result<PathBuf, String> {
+    let names = (1..=MOST).map(|nth| if nth == 1 { path("") } else { path(&format!("-{nth}")) });
+    for name in names {
+        let free = fs::symlink_metadata(&name).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        // One that cannot be read is no copy.
+        if free || held(&name).map_or(true, |then| then <= now) {
+            fs::rename(fresh, &name).map_err(|error| error.to_string())?;
+            sync_directory(&name).map_err(|error| error.to_string())?;
+            return Ok(name);
+        }
+    }
+    Err(format!("there are {MOST} copies already, and each holds more"))
+}
+
+fn open(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    Connection::open_with_flags(file, flags)
+}
+
+fn held(file: &Path) -> rusqlite::Result<Held> {
+    let sql = "SELECT COALESCE(MAX(rev), 0), count(*) FROM operations";
+    open(file)?.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// What a directory holds is on the disk only when the directory is.
+fn sync_directory(file: &Path) -> io::Result<()> {
+    match file.parent() {
+        Some(directory) if cfg!(unix) => File::open(directory)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a file that was not there, for us alone.
+pub(crate) fn make_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create_new(true).read(true).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
+}

@@ -1,0 +1,5 @@
+//! The journal of one machine: a SQLite database.
+
+pub(crate) mod anchor;
+pub(crate) mod backup;
+pub(crate) mod store;

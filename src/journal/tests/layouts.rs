@@ -1,0 +1,166 @@
+//! Layouts of the store: every older one is brought up to date with all that it holds, and the file as it was is kept.
+
+use crate::journal::schema::{NEWEST, migrate_to};
+use crate::journal::tests::fixture::*;
+
+/// Lays the store out as an older program did.
+async fn lay_out(journal: &Journal, version: usize) {
+    journal.probe().await.unwrap();
+    for table in ["operations", "nonces", "journal_version"] {
+        journal.sql(format!("DROP TABLE {table}")).await;
+    }
+    let older = journal.run(move |transaction| Box::pin(async move { migrate_to(transaction, version).await }));
+    older.await.unwrap();
+}
+
+/// Rows of the first layout, one in every state, as a program of it wrote them; a refusal by a person as well.
+async fn first_rows(journal: &Journal) {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let columns = "id, rev, begun_rev, owner, tenant, account, principal, tool, number, flight, digest, nonce, reserved, \
+        amount_micros, currency, state, outcome, known_by, evidence, begun_at, sent_at, lost_at, ended_at";
+    let row = |at: i64, tool: &str, nonce: &str, reserved: i64, state: &str, ends: &str| {
+        format!(
+            "('{state}{at}', {at}, {at}, 1, 'default', 'account', 'local', '{tool}', '+1212555000{at}', 'make:+1212555000{at}', \
+             'digest', {nonce}, {reserved}, 1150000, 'USD', '{state}', {ends})"
+        )
+    };
+    let rows = [
+        row(1, "purchase_number", "'n1'", 1, "begun", &format!("NULL, NULL, 'flag', {now}, NULL, NULL, NULL")),
+        row(2, "purchase_number", "'n2'", 1, "sent", &format!("NULL, NULL, 'flag', {now}, {now}, NULL, NULL")),
+        row(
+            3,
+            "purchase_number",
+            "'n3'",
+            1,
+            "done",
+            &format!("'purchased', 'answer', 'flag', {now}, {now}, NULL, {now}"),
+        ),
+        row(
+            4,
+            "release_number",
+            "NULL",
+            0,
+            "refused",
+            &format!("'not_released', 'answer', '', {now}, {now}, NULL, {now}"),
+        ),
+        row(
+            5,
+            "import_number",
+            "NULL",
+            1,
+            "unknown",
+            &format!("'outcome_unknown', NULL, '', {now}, {now}, {now}, NULL"),
+        ),
+        row(
+            6,
+            "release_number",
+            "'n6'",
+            0,
+            "refused",
+            &format!("'human_declined', NULL, '', {now}, NULL, NULL, {now}"),
+        ),
+    ];
+    let made = journal.sql(format!("INSERT INTO operations ({columns}) VALUES {}", rows.join(", "))).await;
+    assert_eq!(made, 6);
+}
+
+pub(crate) async fn every_older_layout_is_brought_up_to_date(fixture: Fixture) {
+    for version in 0..=NEWEST {
+        let journal = fixture.journal();
+        lay_out(&journal, version).await;
+        fixture.crash(journal).await;
+        let journal = fixture.journal();
+        journal.sends(purchase(&number(1))).await;
+        assert_eq!(journal.all().await.len(), 1, "from version {version}");
+        fixture.crash(journal).await;
+    }
+}
+
+pub(crate) async fn rows_of_the_first_layout_in_every_state_are_kept(fixture: Fixture) {
+    let journal = fixture.journal();
+    lay_out(&journal, 1).await;
+    first_rows(&journal).await;
+    fixture.crash(journal).await;
+    let (one, two) = (fixture.journal(), fixture.journal());
+    let found = one.all().await;
+    let is = |id: &str| found.iter().find(|row| row.id == id).unwrap_or_else(|| panic!("{id} is gone"));
+    assert_eq!(found.len(), 6);
+    // What a process that is gone had open is not sent, or not known.
+    assert_eq!((is("begun1").state, is("sent2").state), (State::Refused, State::Unknown));
+    assert_eq!((is("done3").state, is("unknown5").state), (State::Done, State::Unknown));
+    assert_eq!((is("refused4").state, is("refused6").outcome.as_deref()), (State::Refused, Some("human_declined")));
+    assert!(found.iter().all(|row| row.times == 1 && !row.abandoned && row.organization.is_none()));
+    assert_eq!((is("done3").price.clone(), one.used().await), (money("1.15 USD"), 2));
+    assert!(matches!(
+        two.stops(Intent { stopped_by_unresolved: false, ..purchase("+12125550003") }).await,
+        Stop::JustDone(_)
+    ));
+    assert!(matches!(two.stops(Intent { tool: "import_number", ..purchase("+12125550005") }).await, Stop::Flying(_)));
+    assert_eq!(two.count_unresolved().await, Ok(2));
+    // Answers that were used stay used; what was not sent gives its token back.
+    let free = |nonce: &str| Intent { nonce: Some(nonce.to_owned()), ..release(&number(8)) };
+    for used in ["n2", "n3", "n6"] {
+        assert_eq!(two.stops(free(used)).await, Stop::NonceUsed, "{used}");
+    }
+    two.begins(free("n1")).await;
+    assert_eq!(two.prune().await, Ok(0));
+    if let Place::Directory(directory) = &fixture.place {
+        let copy = directory.join("journal.sqlite.v1-backup");
+        let kept = rusqlite::Connection::open(&copy).unwrap();
+        let count = |sql: &str| kept.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!((count("SELECT count(*) FROM operations"), count("SELECT version FROM journal_version")), (6, 1));
+        assert_eq!(count("SELECT count(*) FROM operations WHERE state = 'begun' AND nonce = 'n1'"), 1);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+}
+
+pub(crate) async fn a_program_of_the_first_layout_begins_nothing_on_the_second(fixture: Fixture) {
+    let journal = fixture.journal();
+    journal.begins(purchase(&number(1))).await;
+    // One that still runs writes the intent in the columns that it knows.
+    let begun = "INSERT INTO operations (id, rev, owner, tenant, account, principal, tool, digest, nonce, reserved, state, \
+        evidence, begun_at) VALUES ('old', 99, 1, 'default', 'a', 'p', 'purchase_number', '', NULL, 1, 'begun', '', 0)";
+    let older = journal.run(move |transaction| Box::pin(async move { transaction.execute(begun, &[]).await }));
+    assert!(older.await.is_err());
+    assert_eq!(journal.all().await.len(), 1);
+    // And one that opens the store reads a version that it does not know; so does this program of a later one, while it runs.
+    journal.sql(format!("UPDATE journal_version SET version = {}", NEWEST + 1)).await;
+    let Err(Unavailable(why)) = journal.begin(purchase(&number(2))).await else { panic!("it begins") };
+    assert!(why.contains("newer version"), "{why}");
+}
+
+/// A copy that holds more is not overwritten by one that holds less.
+#[tokio::test]
+async fn a_copy_is_replaced_by_no_worse_one() {
+    let fixture = Fixture::sqlite();
+    let Place::Directory(directory) = fixture.place.clone() else { unreachable!() };
+    let held = |name: &str| {
+        let copy = rusqlite::Connection::open(directory.join(name)).unwrap();
+        copy.query_row("SELECT count(*) FROM operations", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    for rows in [true, false, true] {
+        let journal = fixture.journal();
+        lay_out(&journal, 1).await;
+        if rows {
+            first_rows(&journal).await;
+        }
+        fixture.crash(journal).await;
+        let journal = fixture.journal();
+        journal.probe().await.unwrap();
+        fixture.crash(journal).await;
+        assert_eq!(held("journal.sqlite.v1-backup"), 6);
+    }
+    assert_eq!(held("journal.sqlite.v1-backup-2"), 0);
+    assert!(!directory.join("journal.sqlite.v1-backup.new").exists());
+    // One that cannot be read is no copy.
+    std::fs::write(directory.join("journal.sqlite.v1-backup"), "cut off").unwrap();
+    let journal = fixture.journal();
+    lay_out(&journal, 1).await;
+    fixture.crash(journal).await;
+    fixture.journal().probe().await.unwrap();
+    assert_eq!(held("journal.sqlite.v1-backup"), 0);
+}

@@ -1,0 +1,89 @@
+//! Every case over every store.
+
+use crate::journal::tests::{cases, server};
+
+macro_rules! over_every_store {
+    ($($case:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::journal::tests::cases::$case(crate::journal::tests::fixture::Fixture::sqlite()).await;
+            })*
+        }
+
+        /// One test: where there is no server, it is one that says so, and not many that seem to have passed.
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn over_postgres_where_there_is_a_server() {
+            let Some(server) = server::Server::find() else { return };
+            $({
+                let fixture = server.fixture().await;
+                let case = tokio::spawn(cases::$case(fixture));
+                case.await.unwrap_or_else(|_| panic!("over PostgreSQL: {}", stringify!($case)));
+            })*
+        }
+    };
+}
+
+over_every_store!(
+    an_operation_is_followed_from_its_intent_to_its_outcome,
+    a_lost_answer_stays_unknown_until_something_is_known,
+    one_number_is_made_ours_by_one_operation_at_a_time,
+    the_same_number_is_bought_once_however_many_try_at_once,
+    what_a_dead_process_left_is_given_back_or_not_known,
+    a_cap_is_reached_and_never_passed,
+    a_limit_of_money_is_kept_to_the_last_millionth,
+    only_what_did_not_happen_is_given_back,
+    a_token_is_good_for_one_operation_and_for_another_if_nothing_was_sent,
+    what_is_not_known_stops_its_principal_until_acknowledged,
+    more_that_is_not_known_than_is_shown_still_stops,
+    a_number_just_made_ours_is_not_made_ours_again,
+    that_it_happened_wins,
+    an_operator_resolves_what_is_not_known_and_nothing_else,
+    operations_are_found_by_what_they_are,
+    what_is_old_is_forgotten_but_never_what_is_not_known,
+    refusals_are_kept_by_principal_and_by_tenant,
+    equal_refusals_are_one_row_with_a_count,
+    nobodys_refusals_push_out_anothers,
+    a_used_nonce_outlives_the_row_it_came_with,
+    a_wall_clock_alone_frees_and_erases_nothing,
+    a_number_is_not_bought_again_because_a_clock_says_so,
+    a_purchase_that_nobody_waits_for_stops_the_others,
+    what_is_not_known_is_the_tenants_under_any_key,
+    rows_survive,
+    every_older_layout_is_brought_up_to_date,
+    rows_of_the_first_layout_in_every_state_are_kept,
+    a_program_of_the_first_layout_begins_nothing_on_the_second,
+    a_newer_layout_is_refused_and_left_alone,
+    an_error_takes_all_of_it_back,
+);
+
+/// Those that need one process only.
+mod memory {
+    use crate::journal::journal::Place;
+    use crate::journal::tests::fixture::Fixture;
+
+    fn memory() -> Fixture {
+        Fixture { place: Place::Memory, home: None }
+    }
+
+    macro_rules! alone {
+        ($($case:ident),* $(,)?) => {
+            $(#[tokio::test]
+            async fn $case() {
+                crate::journal::tests::cases::$case(memory()).await;
+            })*
+        };
+    }
+
+    alone!(
+        an_operation_is_followed_from_its_intent_to_its_outcome,
+        a_lost_answer_stays_unknown_until_something_is_known,
+        only_what_did_not_happen_is_given_back,
+        more_that_is_not_known_than_is_shown_still_stops,
+        that_it_happened_wins,
+        operations_are_found_by_what_they_are,
+        what_is_old_is_forgotten_but_never_what_is_not_known,
+        equal_refusals_are_one_row_with_a_count,
+        an_error_takes_all_of_it_back,
+    );
+}

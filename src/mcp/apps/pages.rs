@@ -1,0 +1,266 @@
+//! MCP Apps: pages that a client may show in the chat beside what a tool answers. None has a fact or an ability that the
+//! tools lack.
+//!
+//! Sources: specification `2026-01-26` of `io.modelcontextprotocol/ui` (modelcontextprotocol/ext-apps); for the page that
+//! asks a person, SEP-3118 (a draft: [`Views::of`] and [`extension`] alone depend on what becomes of it).
+
+use rmcp::RoleServer;
+use rmcp::model::{
+    ExtensionCapabilities, JsonObject, MetaObject, ReadResourceResult, Resource, ResourceContents, Tool as ToolCard,
+};
+use rmcp::service::RequestContext;
+use serde_json::{Map, Value, json};
+
+/// The name of the extension.
+const EXTENSION: &str = "io.modelcontextprotocol/ui";
+/// What a page is, by its type.
+const PAGE: &str = "text/html;profile=mcp-app";
+/// The page on which a person confirms a purchase or a release.
+pub(crate) const CONFIRM: &str = "ui://truedy/confirm.html";
+
+/// A page.
+struct Page {
+    uri: &'static str,
+    name: &'static str,
+    title: &'static str,
+    /// The tool whose answers it shows; `None` for the one that asks a person.
+    tool: Option<&'static str>,
+    html: &'static str,
+}
+
+/// All of them. What they share stands in files of its own, and is put in their places when a page is read.
+const PAGES: [Page; 3] = [
+    Page {
+        uri: CONFIRM,
+        name: "confirm",
+        title: "Confirm a purchase or a release",
+        tool: None,
+        html: include_str!("views/confirm.html"),
+    },
+    Page {
+        uri: "ui://truedy/number-picker.html",
+        name: "number-picker",
+        title: "Numbers for sale",
+        tool: Some("search_numbers"),
+        html: include_str!("views/number-picker.html"),
+    },
+    Page {
+        uri: "ui://truedy/inventory.html",
+        name: "inventory",
+        title: "Numbers of the account",
+        tool: Some("list_numbers"),
+        html: include_str!("views/inventory.html"),
+    },
+];
+const CLIENT: &str = include_str!("views/client.js");
+const STYLE: &str = include_str!("views/style.css");
+
+impl Page {
+    /// The whole of it: it asks for nothing beyond itself.
+    fn text(&self) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        let client = CLIENT.replace("{{name}}", self.name).replace("{{version}}", version);
+        self.html.replace("{{style}}", STYLE.trim_end()).replace("{{client}}", client.trim_end())
+    }
+}
+
+/// What the client of a request shows of pages.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Views {
+    /// Pages beside the answers of tools.
+    pub(crate) pages: bool,
+    /// A page in the place of its own form, where a question comes with one.
+    pub(crate) cards: bool,
+}
+
+impl Views {
+    /// As the client declared it for this very request.
+    pub(crate) fn of(context: &RequestContext<RoleServer>) -> Self {
+        let declared = context.client_capabilities().and_then(|capabilities| capabilities.extensions);
+        let Some(declared) = declared.as_ref().and_then(|all| all.get(EXTENSION)) else {
+            return Self::default();
+        };
+        let pages =
+            declared.get("mimeTypes").and_then(Value::as_array).is_some_and(|types| types.contains(&json!(PAGE)));
+        Self { pages, cards: pages && declared.get("elicitation").is_some_and(Value::is_object) }
+    }
+}
+
+/// What the server declares of it.
+pub(crate) fn extension() -> ExtensionCapabilities {
+    let mut declared = JsonObject::new();
+    declared.insert("elicitation".to_owned(), json!({}));
+    ExtensionCapabilities::from([(EXTENSION.to_owned(), declared)])
+}
+
+/// Whether the client of this request shows pages of ours.
+pub(crate) fn shows(context: &RequestContext<RoleServer>) -> bool {
+    Views::of(context).pages
+}
+
+/// The pages, for a client that shows them.
+pub(crate) fn list() -> Vec<Resource> {
+    let resource = |page: &Page| {
+        Resource::new(page.uri, page.name).with_title(page.title).with_mime_type(PAGE).with_meta(presented())
+    };
+    PAGES.iter().map(resource).collect()
+}
+
+/// A page by its address.
+pub(crate) fn read(uri: &str) -> Option<ReadResourceResult> {
+    let page = PAGES.iter().find(|page| page.uri == uri)?;
+    let content = ResourceContents::text(page.text(), page.uri).with_mime_type(PAGE).with_meta(presented());
+    Some(ReadResourceResult::new(vec![content]))
+}
+
+/// How a host frames a page. Nothing is declared of where it may connect or what it may use: the strictest rules do.
+fn presented() -> MetaObject {
+    meta("ui", json!({ "prefersBorder": true }))
+}
+
+/// Says of a tool which page shows its answers: to every client, since not every host declares that it shows pages.
+pub(crate) fn with_page(card: ToolCard) -> ToolCard {
+    match PAGES.iter().find(|page| page.tool == Some(&*card.name)) {
+        Some(page) => with_more_meta(card, meta("ui", json!({ "resourceUri": page.uri }))),
+        None => card,
+    }
+}
+
+/// The same tool with more `_meta`; what it has already stays.
+pub(crate) fn with_more_meta(mut card: ToolCard, more: MetaObject) -> ToolCard {
+    card.meta.get_or_insert_default().0.extend(more.0);
+    card
+}
+
+/// What a page must know to ask for more of the same: the arguments of the call, which some hosts do not tell it. `None` where
+/// a page cannot repeat the call, because a secret was among them, or where no page shows the tool.
+pub(crate) fn query(tool: &str, arguments: &Map<String, Value>, secrets: &[&str]) -> Option<Value> {
+    let shown = PAGES.iter().any(|page| page.tool == Some(tool));
+    let repeatable = !secrets.iter().any(|name| arguments.get(*name).is_some_and(|value| !value.is_null()));
+    (shown && repeatable).then(|| Value::Object(arguments.clone()))
+}
+
+/// A `_meta` of one entry.
+pub(crate) fn meta(name: &str, value: Value) -> MetaObject {
+    let mut meta = MetaObject::default();
+    meta.0.insert(name.to_owned(), value);
+    meta
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every method of `schema.json` of `@modelcontextprotocol/ext-apps` 2.0.4, those of MCP that pages and hosts exchange, and
+    /// that of SEP-3118.
+    const METHODS: [&str; 21] = [
+        "elicitation/create",
+        "ping",
+        "resources/read",
+        "tools/call",
+        "ui/download-file",
+        "ui/initialize",
+        "ui/message",
+        "ui/notifications/host-context-changed",
+        "ui/notifications/initialized",
+        "ui/notifications/request-teardown",
+        "ui/notifications/sandbox-proxy-ready",
+        "ui/notifications/sandbox-resource-ready",
+        "ui/notifications/size-changed",
+        "ui/notifications/tool-cancelled",
+        "ui/notifications/tool-input",
+        "ui/notifications/tool-input-partial",
+        "ui/notifications/tool-result",
+        "ui/open-link",
+        "ui/request-display-mode",
+        "ui/resource-teardown",
+        "ui/update-model-context",
+    ];
+
+    #[test]
+    fn a_page_is_whole_small_and_asks_for_nothing_elsewhere() {
+        for page in &PAGES {
+            let text = page.text();
+            assert!(text.len() < 16 * 1024, "{}: {} bytes", page.name, text.len());
+            assert!(text.starts_with("<!doctype html>") && text.contains("lang=\"en\""), "{}", page.name);
+            assert!(!text.contains("{{"), "{}: a place for a value is left", page.name);
+            for reaches in [
+                "http:",
+                "https:",
+                "//",
+                "src=",
+                "href=",
+                "@import",
+                "url(",
+                "fetch(",
+                "XMLHttp",
+                "WebSocket",
+                "import(",
+                "import ",
+                "eval(",
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacent",
+                "document.write",
+                "localStorage",
+                "<select",
+                "alert(",
+                "overflow: auto",
+                "overflow: scroll",
+            ] {
+                assert!(!text.contains(reaches), "{} has {reaches}", page.name);
+            }
+        }
+    }
+
+    #[test]
+    fn pages_and_hosts_exchange_messages_of_the_schema_only() {
+        let mut spoken = BTreeSet::new();
+        for page in &PAGES {
+            let text = page.text();
+            for word in text.split(['"', '`']).filter(|word| !word.contains(['<', ' ', ':', '.']) && word.contains('/'))
+            {
+                if word.starts_with("truedy/") {
+                    continue;
+                }
+                assert!(METHODS.contains(&word), "{} says {word}", page.name);
+                spoken.insert(word.to_owned());
+            }
+            assert!(text.contains("\"2026-01-26\""), "{} names the version of the protocol", page.name);
+        }
+        for needed in [
+            "elicitation/create",
+            "tools/call",
+            "ui/initialize",
+            "ui/notifications/initialized",
+            "ui/notifications/size-changed",
+            "ui/notifications/tool-input",
+            "ui/notifications/tool-result",
+            "ui/notifications/host-context-changed",
+            "ui/resource-teardown",
+            "ui/update-model-context",
+        ] {
+            assert!(spoken.contains(needed), "nobody says {needed}");
+        }
+    }
+
+    #[test]
+    fn what_a_tool_says_of_itself_stays_beside_its_page() {
+        let own = meta("anthropic/requiresUserInteraction", json!(true));
+        let card = ToolCard::new("search_numbers", "", JsonObject::new()).with_meta(own);
+        let meta = json!(with_page(card).meta);
+        assert_eq!(meta["anthropic/requiresUserInteraction"], json!(true));
+        assert!(meta["ui"]["resourceUri"].is_string());
+    }
+
+    #[test]
+    fn a_call_with_a_secret_is_not_repeated_by_a_page() {
+        let given = |value: Value| value.as_object().cloned().unwrap_or_default();
+        let plain = given(json!({ "area_code": "415" }));
+        assert_eq!(query("search_numbers", &plain, &["api_key"]), Some(json!({ "area_code": "415" })));
+        assert_eq!(query("search_numbers", &given(json!({ "api_key": "KEY" })), &["api_key"]), None);
+        assert_eq!(query("list_agents", &plain, &[]), None, "no page shows it");
+    }
+}

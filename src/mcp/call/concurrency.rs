@@ -1,0 +1,272 @@
+//! How many calls run and wait, in all and of each principal, so that nobody's flood is another's wait. A call that waits for
+//! a person runs no more than one that waits for its turn: it gives its place back meanwhile.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::domain::Caller;
+
+/// Bounds on calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Calls that run at once, of all principals together.
+    pub running: usize,
+    /// Calls of one principal that run at once.
+    pub running_each: usize,
+    /// Calls of one principal that wait beside those that run.
+    pub waiting_each: usize,
+    /// Calls of one principal that wait for a person at once; they are among those that wait.
+    pub asking_each: usize,
+}
+
+impl Bounds {
+    /// For a server that one person started.
+    pub const ALONE: Self = Self { running: 64, running_each: 64, waiting_each: 512, asking_each: 64 };
+    /// For a server that many share.
+    pub const SHARED: Self = Self { running: 256, running_each: 8, waiting_each: 64, asking_each: 16 };
+}
+
+/// Everybody whose calls run or wait.
+pub struct Crowd {
+    bounds: Bounds,
+    running: Arc<Semaphore>,
+    queues: Mutex<HashMap<Caller, Arc<Queue>>>,
+}
+
+/// The calls of one principal.
+struct Queue {
+    running: Arc<Semaphore>,
+    inside: AtomicUsize,
+    asking: Arc<Semaphore>,
+}
+
+/// One of the places for calls that run or wait; dropping it gives it back.
+pub(crate) struct Place {
+    crowd: Arc<Crowd>,
+    caller: Caller,
+    queue: Arc<Queue>,
+}
+
+/// Leave to run, until it is dropped.
+pub(crate) struct Running {
+    _own: OwnedSemaphorePermit,
+    _shared: OwnedSemaphorePermit,
+}
+
+impl Crowd {
+    /// Nobody yet.
+    pub fn new(bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self { bounds, running: Arc::new(Semaphore::new(bounds.running)), queues: Mutex::default() })
+    }
+
+    /// A place for one more call of this caller, if there is one.
+    pub(crate) fn enter(self: &Arc<Self>, caller: &Caller) -> Option<Place> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.entry(caller.clone()).or_insert_with(|| {
+            Arc::new(Queue {
+                running: Arc::new(Semaphore::new(self.bounds.running_each)),
+                inside: AtomicUsize::new(0),
+                asking: Arc::new(Semaphore::new(self.bounds.asking_each)),
+            })
+        });
+        if queue.inside.load(Ordering::Acquire) >= self.bounds.running_each + self.bounds.waiting_each {
+            return None;
+        }
+        queue.inside.fetch_add(1, Ordering::AcqRel);
+        Some(Place { crowd: Arc::clone(self), caller: caller.clone(), queue: Arc::clone(queue) })
+    }
+
+    /// Whether there may be several principals.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.bounds.running_each < self.bounds.running
+    }
+
+    /// How many calls run now.
+    pub fn running(&self) -> usize {
+        self.bounds.running.saturating_sub(self.running.available_permits())
+    }
+}
+
+impl Place {
+    /// Waits for its turn, at most so long. Its own queue comes first: who waits there takes nothing from others.
+    pub(crate) async fn turn(&self, patience: Duration) -> Option<Running> {
+        let turn = async {
+            let own = Arc::clone(&self.queue.running).acquire_owned().await.ok()?;
+            let shared = Arc::clone(&self.crowd.running).acquire_owned().await.ok()?;
+            Some(Running { _own: own, _shared: shared })
+        };
+        tokio::time::timeout(patience, turn).await.ok().flatten()
+    }
+}
+
+/// The place of one call from its first turn to its end. It steps aside while a person thinks.
+pub(crate) struct Turn {
+    place: Place,
+    running: Mutex<Option<Running>>,
+}
+
+impl Turn {
+    /// Waits for the first turn, at most so long.
+    pub(crate) async fn first(place: Place, patience: Duration) -> Option<Self> {
+        let running = place.turn(patience).await?;
+        Some(Self { place, running: Mutex::new(Some(running)) })
+    }
+
+    /// Waits for a person. The right to run is given back if that takes any time; whoever goes on takes it anew with
+    /// [`Self::again`]. `None`: as many of this caller's calls wait for persons already as may, and nobody was asked.
+    pub(crate) async fn aside<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        let _asking = self.place.queue.asking.try_acquire().ok()?;
+        let mut wait = pin!(wait);
+        if let Poll::Ready(done) = futures::poll!(wait.as_mut()) {
+            return Some(done);
+        }
+        drop(self.running.lock().unwrap_or_else(PoisonError::into_inner).take());
+        Some(wait.await)
+    }
+
+    /// Waits for the right to run, at most so long, if it was given back. Whether it is there.
+    pub(crate) async fn again(&self, patience: Duration) -> bool {
+        if self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return true;
+        }
+        let running = self.place.turn(patience).await;
+        let there = running.is_some();
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = running;
+        there
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut queues = self.crowd.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever is gone leaves nothing behind: there may be any number of principals in a server's life.
+        if self.queue.inside.fetch_sub(1, Ordering::AcqRel) == 1 {
+            queues.remove(&self.caller);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(name: &str) -> Caller {
+        Caller { principal: name.to_owned(), ..Caller::local() }
+    }
+
+    const FEW: Bounds = Bounds { running: 3, running_each: 2, waiting_each: 1, asking_each: 2 };
+    const AT_ONCE: Duration = Duration::from_millis(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn one_principal_cannot_take_the_places_of_another() {
+        let crowd = Crowd::new(FEW);
+        let places: Vec<Place> = (0..3).map(|_| crowd.enter(&caller("a")).expect("a place")).collect();
+        assert!(crowd.enter(&caller("a")).is_none(), "two run and one waits");
+        let (first, second) = (places[0].turn(AT_ONCE).await, places[1].turn(AT_ONCE).await);
+        assert!(first.is_some() && second.is_some() && places[2].turn(AT_ONCE).await.is_none());
+        let other = crowd.enter(&caller("b")).expect("a place");
+        let turn = other.turn(AT_ONCE).await;
+        assert!(turn.is_some(), "b has a queue of its own");
+        let third = crowd.enter(&caller("c")).expect("a place");
+        assert!(third.turn(AT_ONCE).await.is_none(), "three run in all");
+        drop(first);
+        assert!(third.turn(AT_ONCE).await.is_some());
+    }
+
+    /// A call of this caller, in its turn, which waits for a person until `thinks` ends.
+    async fn asks(crowd: &Arc<Crowd>, name: &str, thinks: tokio::sync::oneshot::Receiver<()>) -> Option<bool> {
+        let place = crowd.enter(&caller(name)).expect("a place");
+        let turn = Turn::first(place, AT_ONCE).await.expect("a turn");
+        turn.aside(thinks).await?.expect("the person answers");
+        Some(turn.again(AT_ONCE).await)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sixty_four_principals_with_eight_questions_each_leave_every_place_free() {
+        let crowd = Crowd::new(Bounds::SHARED);
+        let mut persons = Vec::new();
+        let mut calls = Vec::new();
+        for at in 0..64 * 8 {
+            let (answer, thinks) = tokio::sync::oneshot::channel();
+            persons.push(answer);
+            let crowd = Arc::clone(&crowd);
+            calls.push(tokio::spawn(async move { asks(&crowd, &(at / 8).to_string(), thinks).await }));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(crowd.running(), 0);
+        let ninth = crowd.enter(&caller("0")).expect("a place");
+        assert!(ninth.turn(AT_ONCE).await.is_some(), "nobody waits for a person of somebody else");
+        persons.into_iter().for_each(|answer| answer.send(()).expect("it is waited for"));
+        for call in calls {
+            assert!(call.await.expect("it ends").is_some());
+        }
+        assert_eq!((crowd.queues.lock().unwrap().len(), crowd.running()), (1, 0), "the ninth alone is left");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_comes_back_waits_for_a_place_and_may_find_none() {
+        let crowd = Crowd::new(FEW);
+        let (answer, thinks) = tokio::sync::oneshot::channel();
+        let call = tokio::spawn({
+            let crowd = Arc::clone(&crowd);
+            async move { asks(&crowd, "a", thinks).await }
+        });
+        tokio::task::yield_now().await;
+        let places: Vec<Place> = (0..2).map(|_| crowd.enter(&caller("a")).expect("a place")).collect();
+        let taken = (places[0].turn(AT_ONCE).await, places[1].turn(AT_ONCE).await);
+        assert!(taken.0.is_some() && taken.1.is_some(), "the place was given back");
+        answer.send(()).expect("it is waited for");
+        assert_eq!(call.await.expect("it ends"), Some(false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_questions_of_one_principal_are_bounded_and_an_answer_at_hand_gives_nothing_back() {
+        let crowd = Crowd::new(Bounds { running_each: 9, running: 9, ..FEW });
+        let mut persons = Vec::new();
+        let mut calls = Vec::new();
+        for _ in 0..2 {
+            let (answer, thinks) = tokio::sync::oneshot::channel();
+            persons.push(answer);
+            let crowd = Arc::clone(&crowd);
+            calls.push(tokio::spawn(async move { asks(&crowd, "a", thinks).await }));
+            tokio::task::yield_now().await;
+        }
+        let (_answer, thinks) = tokio::sync::oneshot::channel();
+        let third = tokio::time::timeout(Duration::from_secs(1), asks(&crowd, "a", thinks)).await;
+        assert_eq!(third, Ok(None), "two are open");
+        let (answer, thinks) = tokio::sync::oneshot::channel();
+        answer.send(()).expect("it is waited for");
+        assert_eq!(asks(&crowd, "b", thinks).await, Some(true), "b has a bound of its own");
+        drop(persons.into_iter().map(|answer| answer.send(())).collect::<Vec<_>>());
+        for call in calls {
+            assert_eq!(call.await.expect("it ends"), Some(true));
+        }
+        let turn = Turn::first(crowd.enter(&caller("a")).expect("a place"), AT_ONCE).await.expect("a turn");
+        assert_eq!(turn.aside(std::future::ready(1)).await, Some(1));
+        assert_eq!(crowd.running(), 1, "it was not given back");
+    }
+
+    #[tokio::test]
+    async fn whoever_has_gone_leaves_nothing_behind() {
+        let crowd = Crowd::new(FEW);
+        for n in 0..100 {
+            let place = crowd.enter(&caller(&n.to_string())).expect("a place");
+            assert!(place.turn(AT_ONCE).await.is_some());
+        }
+        assert_eq!((crowd.queues.lock().unwrap().len(), crowd.running()), (0, 0));
+    }
+
+    #[test]
+    fn the_same_name_in_another_tenant_is_somebody_else() {
+        let crowd = Crowd::new(Bounds { running: 9, running_each: 1, waiting_each: 0, asking_each: 1 });
+        let _held = crowd.enter(&caller("a")).expect("a place");
+        let elsewhere = Caller { tenant: "other".to_owned(), ..caller("a") };
+        assert!(crowd.enter(&caller("a")).is_none() && crowd.enter(&elsewhere).is_some());
+    }
+}

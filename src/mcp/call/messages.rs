@@ -1,0 +1,284 @@
+//! Words for the caller when an exchange with Truedy fails: did it happen, what Truedy says, what to do next.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::domain::{Object, Problem, Refusal, Status};
+use crate::journal::{Operation, State};
+use crate::tools::{Effect, not_configured, said};
+use crate::truedy::{Error, NotSent, Saying};
+
+/// Whether the exchange that failed was the change itself, or one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Only reading had been done.
+    Before,
+    /// The change was being made.
+    During,
+}
+
+/// What certainly did not happen.
+pub(crate) fn nothing(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Reads => "Nothing could be read.",
+        Effect::Spends => "Nothing was bought.",
+        Effect::Registers => "Nothing was imported.",
+        Effect::Changes => "Nothing was changed.",
+        Effect::Destroys => "Nothing was released.",
+    }
+}
+
+fn unknown(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Reads => "The answer could not be read.",
+        Effect::Spends => "It is not known whether the number was bought.",
+        Effect::Registers => "It is not known whether the number was imported.",
+        Effect::Changes => "It is not known whether the change was made.",
+        Effect::Destroys => "It is not known whether the number was released.",
+    }
+}
+
+/// Puts a failed exchange into words.
+pub(crate) fn on_failure(error: &Error, effect: Effect, stage: Stage) -> Refusal {
+    let no = nothing(effect);
+    let refusal = match error {
+        Error::Refused(saying) => refused(saying, no),
+        Error::Limited(wait, _) => limited(*wait, &format!("{no} Truedy's rate limit for this organisation is used up.")),
+        Error::NotSent(NotSent::Queue(wait)) => limited(*wait, &format!("{no} Too many requests: this server keeps within Truedy's rate limit.")),
+        Error::NotSent(NotSent::NoConnection(why)) => Refusal::new(
+            Status::UpstreamUnavailable,
+            format!("{no} Truedy could not be reached. Try again later; `truedy-mcp doctor` helps the operator to find the cause."),
+        )
+        .with("cause", why.as_str())
+        .retryable(),
+        Error::NotSent(NotSent::Late) => Refusal::new(Status::UpstreamUnavailable, format!("{no} There was no time left to send it; Truedy answered too slowly before.")).retryable(),
+        Error::NotSent(NotSent::Cancelled) => Refusal::new(Status::Cancelled, format!("{no} The call was cancelled before anything was sent.")).retryable(),
+        Error::NotSent(NotSent::NotCleared(why)) => on_journal(why, effect),
+        Error::NotSent(NotSent::BadAddress) => Refusal::new(Status::InternalError, format!("{no} The request could not be built; this is a fault of the server.")),
+        Error::NoVerdict(why, _) | Error::Unreadable(why, _) if stage == Stage::During && !effect.reads() => Refusal::new(
+            Status::OutcomeUnknown,
+            format!("{} Do not repeat the call: look with list_numbers first.", unknown(effect)),
+        )
+        .with("cause", why.as_str())
+        .with("next", json!({ "tool": "list_numbers", "arguments": {} })),
+        Error::NoVerdict(why, _) => Refusal::new(Status::UpstreamUnavailable, format!("{no} Truedy did not give a usable answer. Try again later.")).with("cause", why.as_str()).retryable(),
+        Error::Unreadable(why, _) => Refusal::new(
+            Status::BadUpstreamResponse,
+            format!("{no} Truedy's answer could not be read. If it happens again, its API may have changed, or a proxy is in between."),
+        )
+        .with("cause", why.as_str()),
+    };
+    let fields = error.saying().map(|saying| saying.fields.as_slice()).unwrap_or_default();
+    with_fields(said(refusal, error), fields)
+}
+
+fn refused(saying: &Saying, no: &str) -> Refusal {
+    match saying.status {
+        401 => Refusal::new(
+            Status::AuthFailed,
+            format!(
+                "{no} Truedy refused the API key. The operator must set a valid one in TRUEDY_API_KEY (Truedy dashboard: Settings > API Keys) and restart; `truedy-mcp doctor` checks it."
+            ),
+        ),
+        402 => Refusal::new(
+            Status::PaymentRequired,
+            format!(
+                "{no} Truedy asks for payment: trial, subscription or credits. The owner can settle it in Truedy's dashboard."
+            ),
+        ),
+        403 => Refusal::new(
+            Status::Forbidden,
+            format!(
+                "{no} Truedy does not allow this with this API key, perhaps because of the address it is used from. The owner can change that in Truedy's dashboard."
+            ),
+        ),
+        404 => Refusal::new(
+            Status::NotFound,
+            format!("{no} Truedy knows nothing by that id. List again and take the id or the number from the result."),
+        ),
+        _ if saying.mentions(&["not configured"]) => not_configured(no),
+        _ if saying.mentions(&["not found"]) => Refusal::new(
+            Status::NotFound,
+            format!("{no} Truedy knows nothing by that name or id. List again and take it from the result."),
+        ),
+        _ => Refusal::new(
+            Status::UpstreamRejected,
+            format!("{no} Truedy refused it; its reason, if it gave one, is in truedy_says."),
+        ),
+    }
+}
+
+fn limited(wait: Duration, why: &str) -> Refusal {
+    let seconds = wait.as_secs().max(1);
+    Refusal::new(Status::RateLimited, format!("{why} Try again in {seconds} s."))
+        .with("retry_after_seconds", seconds)
+        .retryable()
+}
+
+/// What the framework found wrong with a request, in a field of its own: it is data.
+fn with_fields(refusal: Refusal, fields: &[(String, String)]) -> Refusal {
+    if fields.is_empty() {
+        return refusal;
+    }
+    let fields: Vec<_> = fields.iter().map(|(field, reason)| json!({ "field": field, "reason": reason })).collect();
+    refusal.with("truedy_fields", fields)
+}
+
+/// Everything wrong with the arguments.
+pub(crate) fn on_problems(problems: &[Problem], effect: Effect) -> Refusal {
+    let told: Vec<String> = problems.iter().take(32).map(Problem::told).collect();
+    let nothing = if effect.reads() { "Nothing was sent." } else { nothing(effect) };
+    let problems: Vec<_> = problems.iter().take(32).map(Problem::to_json).collect();
+    Refusal::new(
+        Status::InvalidArgument,
+        format!(
+            "{nothing} The arguments are not right: {}. What is expected, with an example for each, is in problems.",
+            told.join("; ")
+        ),
+    )
+    .with("problems", problems)
+}
+
+/// No key is set: how to set one.
+pub(crate) fn on_missing_key() -> Refusal {
+    Refusal::new(
+        Status::AuthFailed,
+        "Nothing was sent. No Truedy API key is set. The operator must set TRUEDY_API_KEY (or TRUEDY_API_KEY_FILE) where this server is started (if the client starts it, in the env entry of its configuration), with a key from Truedy's dashboard (Settings > API Keys), and restart; or start it with --sandbox to try it without an account.",
+    )
+}
+
+/// The journal cannot be written: without it nothing is sent.
+pub(crate) fn on_journal(why: &str, effect: Effect) -> Refusal {
+    let summary = format!(
+        "{} The journal of this server, without which nothing is changed, cannot be used: {why}. Reading goes on. The operator can find the cause with `truedy-mcp doctor`.",
+        nothing(effect)
+    );
+    Refusal::new(Status::JournalUnavailable, summary).retryable()
+}
+
+/// Another call that makes the same number ours is running here.
+pub(crate) fn on_flight(number: &str, effect: Effect) -> Refusal {
+    let summary = format!(
+        "{} Another call for {number} is running; wait for its answer, or look with list_operations.",
+        nothing(effect)
+    );
+    Refusal::new(Status::DuplicateInFlight, summary).with("number", number).retryable()
+}
+
+/// A confirmation, or an answer to a question, is good once.
+pub(crate) fn on_answer_used(effect: Effect) -> Refusal {
+    Refusal::new(Status::ConfirmationUsed, format!("{} The confirmation was used already.", nothing(effect)))
+}
+
+/// An operation about the same number stands in the way.
+pub(crate) fn on_duplicate(other: &Operation, effect: Effect) -> Refusal {
+    let name = other.object.name();
+    let why = match other.state {
+        State::Unknown => format!(
+            "It is not known whether an earlier operation made {name} yours; it may have. It is looked for; list_operations tells when it is known. If it stays unknown, the owner looks in Truedy's dashboard, and the operator resolves it with `truedy-mcp operations resolve`."
+        ),
+        State::Done => {
+            format!("An operation of a moment ago made {name} yours, although the account does not show it yet.")
+        }
+        _ => {
+            format!("Another operation with {name} is running; wait for it, or look with list_operations.")
+        }
+    };
+    let refusal = Refusal::new(Status::DuplicateInFlight, format!("{} {why}", nothing(effect)))
+        .with("number", name)
+        .with("operation_id", other.id.as_str())
+        .with("next", look_up(&other.id));
+    if other.is_unresolved() { refusal } else { refusal.retryable() }
+}
+
+/// Earlier operations of the same principal may have happened: doing another thing instead may be one too many.
+///
+/// `arguments` are those of the call, without the secrets named beside them. The next call previews, and spends nothing.
+pub(crate) fn on_unresolved(
+    open: &[Operation],
+    (mut arguments, left_out): (Value, Vec<&str>),
+    tool: &str,
+    effect: Effect,
+) -> Refusal {
+    let ids: Vec<&str> = open.iter().map(|operation| operation.id.as_str()).collect();
+    let names: Vec<&str> = open.iter().map(|operation| operation.object.name()).collect();
+    let names = names.join(", ");
+    let known = if open.iter().any(Operation::is_unresolved) {
+        format!("It is not known whether {names} was bought: it may have been, and would be paid for.")
+    } else {
+        format!("The purchase of {names} goes on although nobody waits for its answer: it may be bought, and paid for.")
+    };
+    let summary = format!(
+        "{} {known} Tell the user. To buy this one all the same, call again with acknowledge_unresolved, first without confirm to see what it costs; list_operations tells what is known.",
+        nothing(effect)
+    );
+    let summary = match left_out.as_slice() {
+        [] => summary,
+        // Without it another account would be asked, and would pay.
+        secrets => format!("{summary} Give the same {} again: next does not repeat it.", secrets.join(" and ")),
+    };
+    let open: Vec<Value> = open.iter().map(|operation| Value::Object(operation.to_json())).collect();
+    if let Some(fields) = arguments.as_object_mut() {
+        for word in ["confirm", "confirmation_token"] {
+            fields.remove(word);
+        }
+        fields.insert("acknowledge_unresolved".to_owned(), json!(ids));
+    }
+    Refusal::new(Status::OperationUnresolved, summary)
+        .with("unresolved", open)
+        .with("acknowledge_unresolved", ids)
+        .with("next", json!({ "tool": tool, "arguments": arguments }))
+}
+
+/// The change goes on although the caller must be answered now.
+pub(crate) fn in_progress(effect: Effect, object: &Object, id: &str) -> Refusal {
+    let summary = format!(
+        "{} The call is still running and goes on by itself, for three minutes at most. Do not repeat it, and do not do another instead: list_operations tells when it is done.",
+        unknown(effect).replace("not known whether", "not known yet whether")
+    );
+    Refusal::new(Status::InProgress, summary).with("number", object.name()).with("next", look_up(id))
+}
+
+/// The call that tells what became of an operation.
+pub(crate) fn look_up(id: &str) -> Value {
+    json!({ "tool": "list_operations", "arguments": { "id": id } })
+}
+
+/// The server has as much to do as it takes on.
+pub(crate) fn on_overload(effect: Effect) -> Refusal {
+    Refusal::new(
+        Status::RateLimited,
+        format!("{} This server has too many calls running. Try again in a moment.", nothing(effect)),
+    )
+    .with("retry_after_seconds", 2)
+    .retryable()
+}
+
+/// As many questions of this caller are open as may be.
+pub(crate) fn on_questions(effect: Effect) -> Refusal {
+    let why =
+        "Too many questions to the user are open already, and nobody was asked this one. Wait until some are answered.";
+    Refusal::new(Status::RateLimited, format!("{} {why}", nothing(effect))).retryable()
+}
+
+/// The key that seals previews and questions cannot be used.
+pub(crate) fn on_sealing(why: &str, effect: Effect) -> Refusal {
+    let summary = format!(
+        "{} The key of this server for confirmations, without which no confirmation can be checked, cannot be used: {why}. Reading goes on.",
+        nothing(effect)
+    );
+    Refusal::new(Status::JournalUnavailable, summary).retryable()
+}
+
+/// The world may have changed while the machine slept, and it could not be read again.
+pub(crate) fn on_overslept(effect: Effect) -> Refusal {
+    let why = "The machine slept, or this program was stopped, between the decision and the request. Look again, then call again.";
+    Refusal::new(Status::StateChanged, format!("{} {why}", nothing(effect))).retryable()
+}
+
+/// Something in this server went wrong; how far the call had come is not known.
+pub(crate) fn on_fault(effect: Effect) -> Refusal {
+    let next = if effect.reads() { "" } else { " Look with list_numbers before repeating the call." };
+    Refusal::new(Status::InternalError, format!("{} A fault in this server ended the call.{next}", unknown(effect)))
+}

@@ -1,0 +1,24 @@
+//! What is counted of calls: closed sets only, tools, statuses and rules of our own, nothing of anybody.
+
+use std::time::Duration;
+
+use metrics::{counter, histogram};
+use serde_json::Value;
+
+use crate::domain::Status;
+use crate::mcp::call::service::Reply;
+
+/// Counts a call that was answered.
+pub(crate) fn call(tool: &'static str, reply: &Reply, time: Duration) {
+    let status = reply.status().unwrap_or("asked").to_owned();
+    histogram!("tool_call_seconds", "tool" => tool).record(time.as_secs_f64());
+    if status == "asked" || Status::parse(&status).is_some_and(Status::is_of_the_gate) {
+        counter!("gate_total", "tool" => tool, "result" => status.clone()).increment(1);
+    }
+    if let Reply::Done(object, true) = reply
+        && let Some(rule) = object.get("rule").and_then(Value::as_str)
+    {
+        counter!("policy_denied_total", "rule" => rule.to_owned()).increment(1);
+    }
+    counter!("tool_calls_total", "tool" => tool, "status" => status).increment(1);
+}

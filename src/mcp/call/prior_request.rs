@@ -1,0 +1,93 @@
+//! What a client brings with a second call, whatever that call declares.
+//!
+//! A state of ours that opens proves that somebody was asked. So a no counts from every client. A yes counts only from a
+//! request that declares elicitation: without it nobody says that a person gave it.
+
+use rmcp::model::{ElicitResult, ElicitationAction};
+
+use crate::domain::{Refusal, Status};
+use crate::guard::Question;
+use crate::mcp::consent::credential_elicitation::{PAGE, not_opened};
+use crate::mcp::consent::elicitation::{AskWay, Asker, Consent, QUESTION, Subject, judge, no_yes, unreadable};
+
+/// A no to a question of an earlier call.
+pub(crate) struct SaidNo {
+    /// What is said of it.
+    pub(crate) refusal: Refusal,
+    /// The nonce of the state: no other answer to the same question counts any more.
+    pub(crate) nonce: String,
+    /// The page that was shown, if it was one.
+    pub(crate) page: Option<String>,
+}
+
+impl Asker {
+    /// Whether the call says of itself that another came before it.
+    fn is_second_call(&self) -> bool {
+        match &self.way {
+            AskWay::SecondCall { state, responses } => {
+                state.is_some() || responses.as_ref().is_some_and(|responses| !responses.is_empty())
+            }
+            AskWay::Nobody | AskWay::Open { .. } => false,
+        }
+    }
+}
+
+impl Consent {
+    /// The no that comes with this call, if one does: a decline, a dismissal, or an answer that cannot be read. Nothing need
+    /// be known of the account for it. `nothing` says first what was not done.
+    pub(crate) fn refusal_in(&self, asker: &Asker, subject: &Subject<'_>, nothing: &str) -> Option<SaidNo> {
+        let AskWay::SecondCall { state: Some(state), responses: Some(responses) } = &asker.way else {
+            return None;
+        };
+        let opened = self.open(state, &subject.binding())?;
+        let answer = responses.get(if opened.page.is_some() { PAGE } else { QUESTION })?;
+        let action = serde_json::from_value::<ElicitResult>(answer.clone()).map(|said| said.action);
+        let refusal = match (action, &opened.page) {
+            (Ok(ElicitationAction::Accept), _) => return None,
+            (_, Some(_)) => not_opened(nothing),
+            (Ok(action), None) => no_yes(&action, nothing),
+            (Err(_), None) => unreadable(nothing),
+        };
+        // A state that was used before says nothing any more.
+        let first = self.first_use(&opened.nonce);
+        first.then_some(SaidNo { refusal, nonce: opened.nonce, page: opened.page })
+    }
+
+    /// Stops a second call for which nobody can be asked again, unless it brings a whole yes and may. It is never taken for a
+    /// first call, which the flag alone might let pass. Gives the nonce of a question that was answered with no.
+    pub(crate) fn admit_second_call(
+        &self,
+        asker: &Asker,
+        (question, nothing): (Option<&Question>, &str),
+        subject: &Subject<'_>,
+    ) -> Result<(), (Refusal, Option<String>)> {
+        let AskWay::SecondCall { state, responses } = &asker.way else {
+            return Ok(());
+        };
+        if !asker.is_second_call() {
+            return Ok(());
+        }
+        let opened = state.as_deref().and_then(|state| self.open(state, &subject.binding()));
+        if question.is_none() && opened.is_none() {
+            // Nobody would be asked about this at all.
+            return Ok(());
+        }
+        let answer = responses.as_ref().and_then(|responses| responses.get(QUESTION));
+        let answer = answer.and_then(|answer| serde_json::from_value::<ElicitResult>(answer.clone()).ok());
+        let (Some(opened), Some(answer), Some(question)) = (opened, answer, question) else {
+            return Err((no_answer(nothing), None));
+        };
+        match judge(&answer, question) {
+            Err(refusal) if opened.page.is_none() && self.first_use(&opened.nonce) => {
+                Err((refusal, Some(opened.nonce)))
+            }
+            Ok(()) if asker.form && opened.page.is_none() && self.first_use(&opened.nonce) => Ok(()),
+            _ => Err((no_answer(nothing), None)),
+        }
+    }
+}
+
+fn no_answer(nothing: &str) -> Refusal {
+    let why = "The call comes as the second round of a question, and brings no yes that counts: a yes counts once, for the very call that was asked about, from a request that declares elicitation.";
+    Refusal::new(Status::HumanUnavailable, format!("{nothing} {why}"))
+}

@@ -1,0 +1,192 @@
+//! Keys from a person: a page of this server by URL elicitation, in both eras, filled in by the one whose call it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::model::{
+    CustomNotification, ElicitRequestParams, ElicitResult, ElicitationAction, InputRequiredResult, ServerNotification,
+};
+use serde_json::json;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{CarrierAccess, Refusal, Status};
+use crate::guard::Wanted;
+use crate::mcp::consent::credential_forms::{KeyPages, Outcome};
+use crate::mcp::consent::elicitation::{Answered, AskWay, Asker, Consent, Subject, Then, open_question};
+use crate::redact::Held;
+
+/// How long a page is waited for where the call waits.
+const PAGE_LIFE: Duration = Duration::from_secs(300);
+/// How long a second call waits for a page that its person has open.
+const ENTERING: Duration = Duration::from_secs(15);
+/// The key of the one page of a call.
+pub(crate) const PAGE: &str = "keys";
+
+/// What came of showing a page.
+pub(crate) enum Entered {
+    /// It was filled in: the values, what keeps them from coming back, and the call in which it was shown, if it was another.
+    Yes(CarrierAccess, Vec<Held>, Option<Then>),
+    /// Nothing was entered, as was said to a question of another call.
+    No {
+        /// What is said of it.
+        refusal: Refusal,
+        /// The nonce of the state.
+        nonce: String,
+    },
+    /// The client carries the address and calls again.
+    Pending(Box<InputRequiredResult>),
+}
+
+/// What is said where the user did not open the page.
+pub(crate) fn not_opened(nothing: &str) -> Refusal {
+    Nothing(nothing).not_opened()
+}
+
+/// What is said where nothing was entered: always that nothing was done, then why.
+struct Nothing<'a>(&'a str);
+
+impl Nothing<'_> {
+    fn because(&self, status: Status, why: &str) -> Refusal {
+        Refusal::new(status, format!("{} {why}", self.0))
+    }
+
+    fn cancelled(&self) -> Refusal {
+        self.because(Status::Cancelled, "The call was cancelled.")
+    }
+
+    /// Nobody could enter anything.
+    fn unavailable(&self, why: &str) -> Refusal {
+        let instead = "A carrier profile needs no page: name it in carrier.";
+        self.because(Status::HumanUnavailable, &format!("{why} {instead}"))
+    }
+
+    fn no_page(&self) -> Refusal {
+        self.unavailable("No page can be opened now on which the user could enter the keys.")
+    }
+
+    fn not_in_time(&self) -> Refusal {
+        self.unavailable("Nothing was entered on the page in time, or it was used already.")
+    }
+
+    /// Somebody did not want it.
+    fn declined(&self, why: &str) -> Refusal {
+        self.because(Status::HumanDeclined, &format!("{why} Do not ask again unless the user wishes it."))
+    }
+
+    fn not_opened(&self) -> Refusal {
+        self.declined(
+            "The client reported that the user did not open the page. A carrier profile needs no page: name it in carrier, if there is one.",
+        )
+    }
+}
+
+impl Consent {
+    /// Shows a person a page to enter a carrier's keys on, or takes what was entered on the page of an earlier call. Whoever
+    /// fills it in has read there what the keys are for: that is the yes. `nothing` is what is said first of what was not done.
+    pub(crate) async fn collect(
+        &self,
+        (asker, pages): (&Asker, &Arc<KeyPages>),
+        stop: &CancellationToken,
+        (wanted, nothing): (&Wanted, &str),
+        subject: &Subject<'_>,
+    ) -> Result<Entered, Refusal> {
+        let (nothing, came_in) = (Nothing(nothing), asker.came_in.as_deref());
+        let open = async || pages.open(subject.caller, wanted, came_in).await.ok_or_else(|| nothing.no_page());
+        let binding = subject.binding();
+        let put = |id: String, url: String| {
+            let asked = self.required(PAGE, to_page(wanted, url, String::new()), Some(id), subject, &binding);
+            asked.map(Entered::Pending).ok_or_else(|| nothing.no_page())
+        };
+        let (state, responses) = match &asker.way {
+            AskWay::Nobody => return Err(nothing.no_page()),
+            AskWay::Open { peer, call } => {
+                let (id, url) = open().await?;
+                let asked = open_question(peer, call, stop, to_page(wanted, url, id.clone()));
+                let waited = pages.wait(&id, subject.caller, wanted, Instant::now() + PAGE_LIFE);
+                let entered = entered_meanwhile(asked, waited, stop, &nothing).await;
+                pages.close(&id);
+                if entered.is_ok() {
+                    let complete = Some(json!({ "elicitationId": id }));
+                    let complete = CustomNotification::new("notifications/elicitation/complete", complete);
+                    drop(peer.send_notification(ServerNotification::CustomNotification(complete)).await);
+                }
+                return entered;
+            }
+            AskWay::SecondCall { state, responses } => (state, responses),
+        };
+        let opened = state.as_deref().and_then(|sealed| self.open(sealed, &binding));
+        let Some((page, then)) =
+            opened.and_then(|state| Some((state.page?, Then { seen: state.seen, nonce: state.nonce })))
+        else {
+            // A forged, foreign or stale state, or none yet.
+            let (id, url) = open().await?;
+            return put(id, url);
+        };
+        let answer = responses.as_ref().and_then(|responses| responses.get(PAGE));
+        let action =
+            answer.map(|answer| serde_json::from_value::<ElicitResult>(answer.clone()).map(|said| said.action));
+        if action.is_some_and(|action| !action.is_ok_and(|action| action == ElicitationAction::Accept)) {
+            pages.close(&page);
+            return Ok(Entered::No { refusal: nothing.not_opened(), nonce: then.nonce });
+        }
+        let outcome = tokio::select! {
+            outcome = pages.wait(&page, subject.caller, wanted, Instant::now() + ENTERING) => outcome,
+            () = stop.cancelled() => return Err(nothing.cancelled()),
+        };
+        let refusal = match outcome {
+            Outcome::Waiting => {
+                let url = pages.address(&page, came_in).await.ok_or_else(|| nothing.no_page())?;
+                return put(page, url);
+            }
+            Outcome::Filled(access, held) if self.first_use(&then.nonce) => {
+                pages.close(&page);
+                return Ok(Entered::Yes(access, held, Some(then)));
+            }
+            Outcome::Refused => nothing.declined("The user did not want it."),
+            // A client that always says that its user agrees would go on for ever.
+            Outcome::Filled(..) | Outcome::Gone => nothing.not_in_time(),
+        };
+        pages.close(&page);
+        Ok(Entered::No { refusal, nonce: then.nonce })
+    }
+}
+
+/// What is entered while the call waits: the client says whether its user opens the page, the page says the rest.
+async fn entered_meanwhile(
+    asked: impl Future<Output = Answered>,
+    waited: impl Future<Output = Outcome>,
+    stop: &CancellationToken,
+    nothing: &Nothing<'_>,
+) -> Result<Entered, Refusal> {
+    tokio::pin!(asked, waited);
+    let mut agreed = false;
+    loop {
+        tokio::select! {
+            biased;
+            outcome = &mut waited => return match outcome {
+                Outcome::Filled(access, held) => Ok(Entered::Yes(access, held, None)),
+                Outcome::Refused => Err(nothing.declined("The user did not want it.")),
+                Outcome::Waiting | Outcome::Gone => Err(nothing.not_in_time()),
+            },
+            () = stop.cancelled(), if agreed => return Err(nothing.cancelled()),
+            answer = &mut asked, if !agreed => match answer {
+                Answered::Yes(answer) if answer.action == ElicitationAction::Accept => agreed = true,
+                Answered::Yes(_) => return Err(nothing.not_opened()),
+                Answered::Unwanted => return Err(nothing.cancelled()),
+                Answered::No => {
+                    return Err(nothing.unavailable("The client said that it can show its user a page, but it did not."));
+                }
+            },
+        }
+    }
+}
+
+/// The request to show a person a page. The address alone says which; the words are constants, the number and the carrier.
+fn to_page(wanted: &Wanted, url: String, elicitation_id: String) -> ElicitRequestParams {
+    let (number, provider) = (wanted.number.for_people(), wanted.provider.title());
+    let message = format!(
+        "To import {number}, open this page of the Truedy server and enter the keys of {provider} there. They go to Truedy alone, not through this conversation. The page is good for five minutes."
+    );
+    ElicitRequestParams::UrlElicitationParams { meta: None, message, url, elicitation_id }
+}

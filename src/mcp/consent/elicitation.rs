@@ -1,0 +1,585 @@
+//! The person's word, carried by elicitation: one question, two carriers.
+//!
+//! From 2026-07-28 on the question is an `InputRequiredResult` and the answer comes with a second call; before that it
+//! is a request of our own while the call is open. A decline, a failure, silence or a malformed answer refuses.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rmcp::model::{
+    ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
+    InputRequests, InputRequiredResult, InputResponses, RequestId, RequestMetaObject, SealOptions, ServerRequest,
+};
+use rmcp::service::{OriginatingRequestId, PeerRequestOptions};
+use rmcp::{Peer, RoleServer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::domain::{Caller, Refusal, Status, digest_of, numbers_for_people};
+use crate::guard::{Form, Question};
+use crate::mcp::consent::credential_forms::KeyPages;
+use crate::mcp::consent::signed_state::{Issued, Keys, Sealer};
+
+/// How long a person may think where the call waits.
+const THINKING: Duration = Duration::from_secs(120);
+/// How long an answer to a second call is good for.
+const STATE_LIFE: Duration = Duration::from_secs(600);
+/// The key of the one question of a call.
+pub(crate) const QUESTION: &str = "confirm";
+
+/// How a person can be asked during this call, and with what.
+#[derive(Clone)]
+pub struct Asker {
+    /// How the question travels.
+    pub way: AskWay,
+    /// Whether the client shows forms.
+    pub form: bool,
+    /// Whether the client shows its user the address of a page.
+    pub url: bool,
+    /// The origin on which this call came in, where it came over a network.
+    pub came_in: Option<String>,
+}
+
+/// How a question travels.
+#[derive(Clone)]
+pub enum AskWay {
+    /// Not at all.
+    Nobody,
+    /// By a request to the client while the call is open (2025-06-18, 2025-11-25).
+    Open {
+        /// The client.
+        peer: Box<Peer<RoleServer>>,
+        /// The id of the call: the question goes out on its stream, where a transport has several.
+        call: RequestId,
+    },
+    /// By a second call (2026-07-28): what came with this one, if it is the second.
+    SecondCall {
+        /// The state we sealed.
+        state: Option<String>,
+        /// The answers.
+        responses: Option<InputResponses>,
+    },
+}
+
+impl Asker {
+    /// Nobody is there.
+    pub fn nobody() -> Self {
+        Self { way: AskWay::Nobody, form: false, url: false, came_in: None }
+    }
+
+    /// Whether a person can be asked by form.
+    pub fn can_ask(&self) -> bool {
+        self.form && !matches!(self.way, AskWay::Nobody)
+    }
+
+    /// Whether a person can be shown a page of this server.
+    pub(crate) fn can_show_page(&self, pages: &KeyPages) -> bool {
+        self.url && !matches!(self.way, AskWay::Nobody) && pages.can_show(self.came_in.as_deref())
+    }
+}
+
+/// What came of asking.
+pub(crate) enum Word {
+    /// Yes, to what was seen then.
+    Yes {
+        /// What had been seen when the question was put, and the nonce of the state, where that was another call.
+        then: Option<Then>,
+    },
+    /// No, or nothing that can be taken for a yes, in answer to a question of another call.
+    No {
+        /// What is said of it.
+        refusal: Refusal,
+        /// The nonce of the state: no other answer to the same question counts any more.
+        nonce: String,
+    },
+    /// The client carries the question and calls again.
+    Pending(Box<InputRequiredResult>),
+}
+
+/// The call in which a question was put.
+pub(crate) struct Then {
+    /// A digest of what had been seen.
+    pub(crate) seen: String,
+    /// Good for one answer.
+    pub(crate) nonce: String,
+}
+
+/// Asks, and remembers which answers were used.
+pub(crate) struct Consent {
+    sealer: Sealer,
+    used: Mutex<HashMap<String, Instant>>,
+}
+
+/// What is sealed between two calls.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) nonce: String,
+    pub(crate) seen: String,
+    /// When it was sealed.
+    issued: Issued,
+    /// The page that was shown, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) page: Option<String>,
+}
+
+/// The text of a question. Numbers are shown in groups, but not where a person types the last digits of one: groups would
+/// part them.
+fn as_asked(question: &Question) -> String {
+    match question.form {
+        Form::Yes { .. } => numbers_for_people(&question.message),
+        // An id is typed as it is written.
+        Form::Last4 { of_id: true, .. } => question.message.clone(),
+        // The digits that are typed stay together, however the number is grouped.
+        Form::Last4 { ref digits, .. } => {
+            let apart = (1..digits.len()).filter_map(|at| digits.split_at_checked(at));
+            apart.fold(numbers_for_people(&question.message), |shown, (front, back)| {
+                shown.replace(&format!("{front} {back}"), digits)
+            })
+        }
+    }
+}
+
+/// What a question is about: the answer is good for this and nothing else.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) tool: &'a str,
+    pub(crate) arguments: &'a Value,
+    pub(crate) seen: &'a str,
+}
+
+impl Subject<'_> {
+    /// Tenant, principal, tool and arguments.
+    pub(crate) fn binding(&self) -> Vec<u8> {
+        // Maps are sorted by key, so equal arguments give equal texts.
+        let arguments = digest(&self.arguments.to_string());
+        json!([self.caller.tenant, self.caller.principal, self.tool, arguments]).to_string().into_bytes()
+    }
+}
+
+fn digest(text: &str) -> String {
+    digest_of(text.as_bytes())
+}
+
+impl Consent {
+    pub(crate) fn new(keys: &Keys) -> Self {
+        Self { sealer: keys.sealer("truedy-mcp question"), used: Mutex::default() }
+    }
+
+    /// Whether this call brings an answer to a question of ours about this very subject.
+    pub(crate) fn is_answered(&self, asker: &Asker, subject: &Subject<'_>) -> bool {
+        match &asker.way {
+            AskWay::SecondCall { state, responses } => {
+                let opened = state.as_deref().and_then(|sealed| self.open(sealed, &subject.binding()));
+                opened.is_some() && responses.as_ref().is_some_and(|responses| responses.contains_key(QUESTION))
+            }
+            AskWay::Nobody | AskWay::Open { .. } => false,
+        }
+    }
+
+    /// A state of ours about this, that is neither old nor from the future.
+    pub(crate) fn open(&self, sealed: &str, binding: &[u8]) -> Option<State> {
+        let state = self.sealer.codec().ok()?.open_json_with::<State>(sealed, binding).ok()?;
+        state.issued.holds(STATE_LIFE).is_ok().then_some(state)
+    }
+
+    /// Asks a person, or reads the answer that came with this call. `card` is for a client that shows the form on a page; the
+    /// form and what is made of the answer are the same for all.
+    pub(crate) async fn ask(
+        &self,
+        asker: &Asker,
+        stop: &CancellationToken,
+        (question, card): (&Question, Option<RequestMetaObject>),
+        subject: &Subject<'_>,
+    ) -> Result<Word, Refusal> {
+        let fault = || {
+            Refusal::new(
+                Status::HumanUnavailable,
+                format!("{} The question could not be put to the user.", question.declined),
+            )
+        };
+        let Some(schema) = schema(&question.form) else {
+            return Err(fault());
+        };
+        let form = ElicitRequestParams::FormElicitationParams {
+            meta: card,
+            message: as_asked(question),
+            requested_schema: schema,
+        };
+        match &asker.way {
+            AskWay::Nobody => Err(fault()),
+            AskWay::Open { peer, call } => match open_question(peer, call, stop, form).await {
+                Answered::Yes(answer) => judge(&answer, question).map(|()| Word::Yes { then: None }),
+                Answered::Unwanted => {
+                    Err(Refusal::new(Status::Cancelled, format!("{} The call was cancelled.", question.declined)))
+                }
+                Answered::No => {
+                    let why = "The client said that it can ask the user, but it did not bring back an answer.";
+                    Err(Refusal::new(Status::HumanUnavailable, format!("{} {why}", question.declined)))
+                }
+            },
+            AskWay::SecondCall { state, responses } => {
+                let binding = subject.binding();
+                let opened = state.as_deref().and_then(|sealed| self.open(sealed, &binding));
+                let answer = responses.as_ref().and_then(|responses| responses.get(QUESTION));
+                // A forged, foreign or stale state, or no answer yet: the question is put (again), nothing is done.
+                let (Some(opened), Some(answer)) = (opened, answer) else {
+                    return self.put(form, subject, &binding).ok_or_else(fault);
+                };
+                if opened.page.is_some() || !self.first_use(&opened.nonce) {
+                    return self.put(form, subject, &binding).ok_or_else(fault);
+                }
+                let answer = serde_json::from_value::<ElicitResult>(answer.clone());
+                let answer = answer.map_err(|_| unreadable(&question.declined));
+                let State { nonce, seen, .. } = opened;
+                Ok(match answer.and_then(|answer| judge(&answer, question)) {
+                    Ok(()) => Word::Yes { then: Some(Then { seen, nonce }) },
+                    Err(refusal) => Word::No { refusal, nonce },
+                })
+            }
+        }
+    }
+
+    fn put(&self, form: ElicitRequestParams, subject: &Subject<'_>, binding: &[u8]) -> Option<Word> {
+        self.required(QUESTION, form, None, subject, binding).map(Word::Pending)
+    }
+
+    /// What a client is told that must put a question and call again.
+    pub(crate) fn required(
+        &self,
+        key: &str,
+        question: ElicitRequestParams,
+        page: Option<String>,
+        subject: &Subject<'_>,
+        binding: &[u8],
+    ) -> Option<Box<InputRequiredResult>> {
+        let (nonce, issued) = (Uuid::new_v4().simple().to_string(), Issued::now());
+        let state = State { nonce, seen: digest(subject.seen), issued, page };
+        let options = SealOptions::new().associated_data(binding).ttl(STATE_LIFE);
+        let sealed = self.sealer.codec().ok()?.seal_json_with(&state, &options).ok()?;
+        let mut requests = InputRequests::new();
+        requests.insert(key.to_owned(), InputRequest::Elicitation(ElicitRequest::new(question)));
+        Some(Box::new(InputRequiredResult::new(Some(requests), Some(sealed))))
+    }
+
+    /// Whether a state answers its question for the first time.
+    pub(crate) fn first_use(&self, nonce: &str) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        used.retain(|_, until| *until > now);
+        used.insert(nonce.to_owned(), now + STATE_LIFE + Duration::from_secs(60)).is_none()
+    }
+}
+
+/// What came back from a question that was put while the call is open.
+pub(crate) enum Answered {
+    /// An answer, whatever it says.
+    Yes(ElicitResult),
+    /// Nothing in time, or a failure.
+    No,
+    /// The call is no longer wanted.
+    Unwanted,
+}
+
+/// Puts a question and waits. A question that nobody waits for any more is taken back, so that no dialog stays open.
+pub(crate) async fn open_question(
+    peer: &Peer<RoleServer>,
+    call: &RequestId,
+    stop: &CancellationToken,
+    form: ElicitRequestParams,
+) -> Answered {
+    let mut request = ElicitRequest::new(form);
+    // rmcp knows by itself only in the task in which it called us, and a call runs in one of its own.
+    request.extensions.insert(OriginatingRequestId(call.clone()));
+    let request = ServerRequest::ElicitRequest(request);
+    let Ok(mut asked) = peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await else {
+        return Answered::No;
+    };
+    let outcome = tokio::select! {
+        biased;
+        () = stop.cancelled() => Answered::Unwanted,
+        answer = tokio::time::timeout(THINKING, &mut asked.rx) => match answer {
+            Ok(Ok(Ok(ClientResult::ElicitResult(answer)))) => return Answered::Yes(answer),
+            Ok(_) => return Answered::No,
+            Err(_) => Answered::No,
+        },
+    };
+    drop(asked.cancel(Some("the question is no longer open".to_owned())).await);
+    outcome
+}
+
+/// Whether what was seen when the question was put is what is seen now.
+pub(crate) fn same(seen_then: &str, seen_now: &str) -> bool {
+    seen_then == digest(seen_now)
+}
+
+/// What is said of an answer that cannot be read.
+pub(crate) fn unreadable(nothing: &str) -> Refusal {
+    Refusal::new(Status::HumanUnavailable, format!("{nothing} The client's answer to the question could not be read."))
+}
+
+/// What is said of an answer that is no yes by its action.
+pub(crate) fn no_yes(action: &ElicitationAction, nothing: &str) -> Refusal {
+    declined(
+        nothing,
+        match action {
+            ElicitationAction::Decline => "The client reported that the user declined.",
+            _ => "The client reported that the question was dismissed.",
+        },
+    )
+}
+
+fn declined(nothing: &str, why: &str) -> Refusal {
+    Refusal::new(Status::HumanDeclined, format!("{nothing} {why} Do not ask again unless the user wishes it."))
+}
+
+/// Only a complete yes is a yes.
+pub(crate) fn judge(answer: &ElicitResult, question: &Question) -> Result<(), Refusal> {
+    let declined = |why: &str| Err(declined(&question.declined, why));
+    if answer.action != ElicitationAction::Accept {
+        return Err(no_yes(&answer.action, &question.declined));
+    }
+    let content = answer.content.as_ref().unwrap_or(&Value::Null);
+    let ticked = |field: &str| content.get(field) == Some(&Value::Bool(true));
+    match &question.form {
+        Form::Yes { field } if ticked(field) => Ok(()),
+        Form::Last4 { field, digits, of_id } if ticked(field) => match content.get("last4").and_then(Value::as_str) {
+            Some(typed) if typed == digits => Ok(()),
+            _ if *of_id => declined("The last four characters that were typed are not those of the id."),
+            _ => declined("The last four digits that were typed are not those of the number."),
+        },
+        _ => declined("The form came back without a yes."),
+    }
+}
+
+fn schema(form: &Form) -> Option<ElicitationSchema> {
+    let schema = match form {
+        Form::Yes { field } => json!({
+            "type": "object",
+            "properties": { *field: { "type": "boolean", "title": "Yes", "description": "Tick to go ahead." } },
+            "required": [field]
+        }),
+        Form::Last4 { field, digits, of_id: true } => json!({
+            "type": "object",
+            "properties": {
+                *field: { "type": "boolean", "title": "Yes, release it", "description": "Tick to give the number up for good.", "default": false },
+                "last4": { "type": "string", "title": "Last four characters", "description": "Type the last four characters of the id, as it is written.", "minLength": digits.chars().count(), "maxLength": digits.chars().count() }
+            },
+            "required": [field, "last4"]
+        }),
+        Form::Last4 { field, .. } => json!({
+            "type": "object",
+            "properties": {
+                *field: { "type": "boolean", "title": "Yes, release it", "description": "Tick to give the number up for good.", "default": false },
+                "last4": { "type": "string", "title": "Last four digits", "description": "Type the last four digits of the number: 4 digits, 0 to 9.", "minLength": 4, "maxLength": 4 }
+            },
+            "required": [field, "last4"]
+        }),
+    };
+    serde_json::from_value(schema).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ClockReading, boot_id};
+
+    fn question() -> Question {
+        Question {
+            message: "Release +14155550123?".to_owned(),
+            form: Form::Last4 { field: "release", digits: "0123".to_owned(), of_id: false },
+            declined: "Nothing was released.".to_owned(),
+        }
+    }
+
+    fn second(state: Option<String>, answer: Option<Value>) -> Asker {
+        let responses = answer.map(|answer| InputResponses::from([(QUESTION.to_owned(), answer)]));
+        let way = AskWay::SecondCall { state, responses };
+        Asker { way, form: true, ..Asker::nobody() }
+    }
+
+    fn new() -> Consent {
+        Consent::new(&Keys::of_this_process())
+    }
+
+    async fn put(consent: &Consent, subject: &Subject<'_>) -> String {
+        match consent.ask(&second(None, None), &CancellationToken::new(), (&question(), None), subject).await {
+            Ok(Word::Pending(asked)) => asked.request_state.expect("a state"),
+            _ => panic!("not asked"),
+        }
+    }
+
+    fn yes() -> Value {
+        json!({ "action": "accept", "content": { "release": true, "last4": "0123" } })
+    }
+
+    #[tokio::test]
+    async fn only_a_whole_yes_is_a_yes() {
+        let consent = new();
+        let arguments = json!({ "number_id": "n" });
+        let caller = Caller::local();
+        let subject = Subject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
+        for (answer, right) in [
+            (yes(), true),
+            (json!({ "action": "accept", "content": { "release": true, "last4": "9999" } }), false),
+            (json!({ "action": "accept", "content": { "release": false, "last4": "0123" } }), false),
+            (json!({ "action": "accept", "content": { "release": "true", "last4": "0123" } }), false),
+            (json!({ "action": "accept", "content": { "release": true } }), false),
+            (json!({ "action": "accept", "content": {} }), false),
+            (json!({ "action": "accept" }), false),
+            (json!({ "action": "decline" }), false),
+            (json!({ "action": "cancel" }), false),
+            (json!({ "action": "maybe" }), false),
+            (json!("yes"), false),
+        ] {
+            let state = put(&consent, &subject).await;
+            let word = consent
+                .ask(
+                    &second(Some(state), Some(answer.clone())),
+                    &CancellationToken::new(),
+                    (&question(), None),
+                    &subject,
+                )
+                .await;
+            assert_eq!(matches!(word, Ok(Word::Yes { .. })), right, "{answer}");
+            assert_eq!(matches!(word, Ok(Word::No { .. })), !right, "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_state_from_the_future_or_of_long_ago_is_none() {
+        let (consent, arguments, caller) = (new(), json!({ "number_id": "n" }), Caller::local());
+        let subject = Subject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
+        let opens = |wall: i64, boot: i64| {
+            let now = ClockReading::now();
+            let then = ClockReading { wall: now.wall - wall * 1000, boot: now.boot - boot * 1000, ..now };
+            let issued = Issued::of(&then, boot_id());
+            let state = State { nonce: "n".to_owned(), seen: digest("s"), issued, page: None };
+            let binding = subject.binding();
+            let options = SealOptions::new().associated_data(&binding).ttl(STATE_LIFE);
+            let sealed = consent.sealer.codec().expect("a codec").seal_json_with(&state, &options).expect("a state");
+            consent.open(&sealed, &binding).is_some()
+        };
+        assert!(opens(0, 0) && opens(599, 599) && opens(-20, 0));
+        assert!(!opens(-60, 0) && !opens(-91 * 86_400, 0) && !opens(0, -10));
+        // The wall clock was set back, or ahead, after it was sealed.
+        assert!(!opens(0, 601) && !opens(601, 0));
+    }
+
+    #[test]
+    fn a_second_call_is_judged_whatever_it_declares() {
+        let (arguments, caller) = (json!({ "number_id": "n" }), Caller::local());
+        let subject = Subject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
+        let sealed = |consent: &Consent| {
+            let state = State { nonce: "n".to_owned(), seen: digest("s"), issued: Issued::now(), page: None };
+            let binding = subject.binding();
+            let options = SealOptions::new().associated_data(&binding).ttl(STATE_LIFE);
+            consent.sealer.codec().expect("a codec").seal_json_with(&state, &options).expect("a state")
+        };
+        let wrong = json!({ "action": "accept", "content": { "release": true, "last4": "9999" } });
+        for form in [true, false] {
+            for (answer, early, admitted, status) in [
+                (Some(json!({ "action": "decline" })), true, false, Status::HumanDeclined),
+                (Some(json!({ "action": "cancel" })), true, false, Status::HumanDeclined),
+                (Some(json!("no")), true, false, Status::HumanUnavailable),
+                (Some(wrong.clone()), false, false, Status::HumanDeclined),
+                (Some(yes()), false, form, Status::HumanUnavailable),
+                (None, false, false, Status::HumanUnavailable),
+            ] {
+                let consent = new();
+                let asker = Asker { form, ..second(Some(sealed(&consent)), answer.clone()) };
+                let no = consent.refusal_in(&asker, &subject, "Nothing was released.");
+                assert_eq!(no.as_ref().map(|no| no.refusal.status), early.then_some(status), "{answer:?}");
+                if no.is_none() {
+                    let about = (Some(&question()), "Nothing was released.");
+                    let verdict =
+                        consent.admit_second_call(&asker, about, &subject).map_err(|(refusal, _)| refusal.status);
+                    assert_eq!(verdict, if admitted { Ok(()) } else { Err(status) }, "{answer:?} {form}");
+                }
+            }
+            let consent = new();
+            let about = || (Some(question()), "Nothing was released.");
+            for (state, answer, passes) in [
+                (None, None, true),
+                (None, Some(yes()), false),
+                (Some("forged".to_owned()), None, false),
+                (Some("forged".to_owned()), Some(yes()), false),
+            ] {
+                let asker = Asker { form, ..second(state, answer) };
+                let (question, nothing) = about();
+                assert!(consent.refusal_in(&asker, &subject, nothing).is_none());
+                let verdict = consent.admit_second_call(&asker, (question.as_ref(), nothing), &subject);
+                assert_eq!(verdict.is_ok(), passes);
+                // Where nobody would be asked at all, what is no state of ours says nothing.
+                assert!(consent.admit_second_call(&asker, (None, nothing), &subject).is_ok());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_yes_is_good_once_and_for_one_thing() {
+        let consent = new();
+        let (arguments, other) = (json!({ "number_id": "n" }), json!({ "number_id": "m" }));
+        let caller = Caller::local();
+        let subject = Subject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
+        let state = put(&consent, &subject).await;
+        let asked_again = |word: Result<Word, Refusal>| matches!(word, Ok(Word::Pending(_)));
+        for wrong in [
+            Subject { arguments: &other, ..subject },
+            Subject { tool: "purchase_number", ..subject },
+            Subject { caller: &Caller { principal: "other".to_owned(), ..Caller::local() }, ..subject },
+            Subject { caller: &Caller { tenant: "other".to_owned(), ..Caller::local() }, ..subject },
+        ] {
+            assert!(asked_again(
+                consent
+                    .ask(
+                        &second(Some(state.clone()), Some(yes())),
+                        &CancellationToken::new(),
+                        (&question(), None),
+                        &wrong
+                    )
+                    .await
+            ));
+        }
+        assert!(asked_again(
+            consent
+                .ask(
+                    &second(Some("forged".to_owned()), Some(yes())),
+                    &CancellationToken::new(),
+                    (&question(), None),
+                    &subject
+                )
+                .await
+        ));
+        assert!(asked_again(
+            consent.ask(&second(None, Some(yes())), &CancellationToken::new(), (&question(), None), &subject).await
+        ));
+        let other_process = new();
+        assert!(asked_again(
+            other_process
+                .ask(
+                    &second(Some(state.clone()), Some(yes())),
+                    &CancellationToken::new(),
+                    (&question(), None),
+                    &subject
+                )
+                .await
+        ));
+        let word = consent
+            .ask(&second(Some(state.clone()), Some(yes())), &CancellationToken::new(), (&question(), None), &subject)
+            .await;
+        assert!(matches!(word, Ok(Word::Yes { then: Some(then) }) if same(&then.seen, "s") && !same(&then.seen, "t")));
+        assert!(
+            asked_again(
+                consent
+                    .ask(&second(Some(state), Some(yes())), &CancellationToken::new(), (&question(), None), &subject)
+                    .await
+            ),
+            "used twice"
+        );
+    }
+}

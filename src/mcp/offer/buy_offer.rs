@@ -1,0 +1,178 @@
+//! Buying from the page that shows a search: another door to the one purchase, which opens only with a token that went to the
+//! page with the search and to no model.
+//!
+//! A token shows that the answer reached the client's page, not who clicked there. So a person is still asked wherever the
+//! client can carry the question, at every level: leaving it out would take the word of the page for that of the person.
+
+use std::sync::Arc;
+
+use rmcp::model::Tool as ToolCard;
+use serde_json::{Map, Value, json};
+
+use crate::domain::{Caller, ConfirmationToken, E164, Object, Problem, Status};
+use crate::mcp::call::messages;
+use crate::mcp::call::service::{Guest, Reply, Service, refuse};
+use crate::mcp::consent::signed_state::Binding;
+use crate::tools::{Change, priced};
+
+/// The tool that searches.
+pub(crate) const SEARCHES: &str = "search_numbers";
+/// The tool that buys, whose every rule holds.
+pub(crate) const BUYS: &str = "purchase_number";
+/// The door for pages, and what its tokens are good for.
+pub(crate) const NAME: &str = "buy_offer";
+/// Where a page finds the tokens: the number, then its token.
+pub(crate) const TOKENS: &str = "truedy/offers";
+
+const NUMBER: &str = "phone_number";
+const TOKEN: &str = "confirmation_token";
+
+/// The tool as hosts see it, from the card of the one that buys.
+pub(crate) fn card(mut card: ToolCard) -> ToolCard {
+    let mut input = (*card.input_schema).clone();
+    if let Some(Value::Object(properties)) = input.get_mut("properties") {
+        properties.retain(|name, _| name == NUMBER || name == TOKEN);
+    }
+    input.insert("required".to_owned(), json!([NUMBER, TOKEN]));
+    card.input_schema = Arc::new(input);
+    // Hosts that show pages keep it from the model: what it costs is nobody's context.
+    card.output_schema = None;
+    card.name = NAME.into();
+    card.title = Some("Buy an offered number".to_owned());
+    if let Some(annotations) = &mut card.annotations {
+        annotations.title.clone_from(&card.title);
+    }
+    card.description = Some(
+        format!(
+            "For the page of {SEARCHES} only: buys the number that a person confirmed there. The rules of {BUYS} hold."
+        )
+        .into(),
+    );
+    let mut meta = card.meta.take().unwrap_or_default();
+    meta.0.insert("ui".to_owned(), json!({ "visibility": ["app"] }));
+    card.with_meta(meta)
+}
+
+/// A token for each number that a search found, at the price that it showed.
+pub(crate) fn tokens(service: &Service, caller: &Caller, found: &Map<String, Value>) -> Value {
+    let offers = found.get("offers").and_then(Value::as_array).into_iter().flatten();
+    let tokens = offers.filter_map(|offer| {
+        let (number, price) = priced(offer)?;
+        // What is no number cannot be bought.
+        E164::try_from(number).ok()?;
+        let object = Object::number(number);
+        let token = service.tokens.issue(&Binding { caller, tool: NAME, object: &object }, &price).ok()?;
+        Some((number.to_owned(), json!(token)))
+    });
+    Value::Object(tokens.collect())
+}
+
+/// Buys the number that a person confirmed on the page. It is the purchase in all but the token, which it cannot do without.
+pub(crate) async fn buy<T: Change>(
+    service: Arc<Service>,
+    mut arguments: Map<String, Value>,
+    mut guest: Guest,
+) -> Reply {
+    let problems = problems(&arguments);
+    if !problems.is_empty() {
+        return refuse(messages::on_problems(&problems, T::EFFECT));
+    }
+    // The second click says so.
+    arguments.insert("confirm".to_owned(), json!(true));
+    guest.token_for = Some(NAME);
+    let mut reply = service.change::<T>(arguments, guest).await;
+    if let Reply::Done(object, _) = &mut reply {
+        reword(object);
+    }
+    reply
+}
+
+/// What is wrong with the arguments beyond what the purchase says of each.
+fn problems(arguments: &Map<String, Value>) -> Vec<Problem> {
+    let missing = |name: &&str| arguments.get(*name).is_none_or(|value| value.is_null() || *value == json!(""));
+    let mut problems: Vec<Problem> = [NUMBER, TOKEN]
+        .iter()
+        .filter(|name| missing(name))
+        .map(|name| match *name {
+            NUMBER => Problem::of::<E164>(name, "it is missing".to_owned(), None),
+            _ => Problem::of::<ConfirmationToken>(name, "it is missing".to_owned(), None),
+        })
+        .collect();
+    // Their names are not repeated: a token may stand there by mistake.
+    if arguments.keys().any(|name| name != NUMBER && name != TOKEN) {
+        problems.push(Problem {
+            field: "arguments".to_owned(),
+            reason: "there are others than it takes".to_owned(),
+            received: None,
+            expected: format!("only {NUMBER} and {TOKEN}"),
+            example: NUMBER.to_owned(),
+            did_you_mean: None,
+        });
+    }
+    problems
+}
+
+/// A refusal in words for the person at the page. What it points to is for models: no token of the page is in it.
+fn reword(object: &mut Map<String, Value>) {
+    if let Some(Value::Object(next)) = object.get_mut("next").and_then(|next| next.get_mut("arguments")) {
+        next.remove(TOKEN);
+        next.remove("confirm");
+    }
+    if !object.contains_key(TOKEN) {
+        return;
+    }
+    object.remove("next");
+    let why = match object.get("status").and_then(Value::as_str).and_then(Status::parse) {
+        Some(Status::ConfirmationExpired) => "The offer is older than five minutes.",
+        Some(Status::ConfirmationUsed) => "This offer was used already.",
+        Some(Status::StateChanged) => "The price has changed since it was shown.",
+        _ => "This offer cannot be checked any more.",
+    };
+    let price = object.get("price").and_then(Value::as_str).filter(|price| *price != "unknown");
+    let price = price.unwrap_or("a price that is not known").to_owned();
+    let summary = format!("Nothing was bought. {why} It is offered at {price} now: confirm again to buy it.");
+    object.insert("summary".to_owned(), json!(summary));
+}
+
+/// Takes a fresh token out of what the caller reads; it goes where only the page looks.
+pub(crate) fn take_token(object: &mut Map<String, Value>) -> Option<Value> {
+    let token = object.remove(TOKEN)?;
+    let number = object.get("number").and_then(Value::as_str)?;
+    Some(json!({ number: token }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::offer::catalog::Catalog;
+
+    #[test]
+    fn it_is_the_purchase_under_another_name() {
+        let catalog = Catalog::new();
+        let (buys, door) = (catalog.get(BUYS).expect("a tool"), catalog.of_pages(NAME).expect("the door"));
+        assert!(catalog.get(SEARCHES).is_some() && catalog.get(NAME).is_none(), "no tool of the list");
+        assert_eq!((door.effect, door.scope), (buys.effect, buys.scope));
+        assert_eq!(Catalog::scopes().get(NAME), Some(&buys.scope), "what HTTP asks of its caller");
+        assert!(!Catalog::names().contains(&NAME), "the operator's rules name the purchase");
+        let properties = door.card.input_schema.get("properties").and_then(Value::as_object).expect("properties");
+        assert_eq!(properties.keys().collect::<Vec<_>>(), [TOKEN, NUMBER]);
+        let meta = json!(door.card.meta);
+        assert_eq!(meta["ui"], json!({ "visibility": ["app"] }));
+        assert_eq!(meta["anthropic/requiresUserInteraction"], true);
+    }
+
+    #[test]
+    fn only_a_number_and_a_token_are_taken() {
+        let fields = |value: Value| -> Vec<String> {
+            let arguments = value.as_object().cloned().unwrap_or_default();
+            problems(&arguments).into_iter().map(|problem| problem.field).collect()
+        };
+        assert!(fields(json!({ "phone_number": "+14155550150", "confirmation_token": "t" })).is_empty());
+        assert_eq!(fields(json!({ "phone_number": "+14155550150", "confirmation_token": "" })), [TOKEN]);
+        assert_eq!(fields(json!({ "confirmation_token": null })), [NUMBER, TOKEN]);
+        for more in ["api_key", "max_monthly_cost", "confirm", "acknowledge_unresolved"] {
+            let given = json!({ "phone_number": "+14155550150", "confirmation_token": "t", more: true });
+            assert_eq!(fields(given), ["arguments"], "{more}");
+        }
+    }
+}

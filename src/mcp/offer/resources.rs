@@ -1,0 +1,282 @@
+//! Resources: what a person may attach to a conversation. Tools never depend on them.
+//!
+//! What belongs to the account is read by the way of the tools, and offered to whoever is offered the tool.
+
+use rmcp::RoleServer;
+use rmcp::model::{CacheScope, ErrorData, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
+use rmcp::service::RequestContext;
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{AgentRef, NumberRef, clean_to};
+use crate::mcp::apps::pages;
+use crate::mcp::apps::pages::Views;
+use crate::mcp::call::metrics;
+use crate::mcp::call::service::{Reply, Way};
+use crate::mcp::consent::elicitation::Asker;
+use crate::mcp::offer::catalog::Catalog;
+use crate::mcp::tenant::principal::Principal;
+use crate::tools::{AccountNumbers, OneNumber, Read};
+
+/// How to bring a number from an own carrier.
+pub(crate) const BYOC: &str = include_str!("guides/byoc.md");
+
+/// The template of one number.
+pub(crate) const NUMBER: &str = "truedy://numbers/{id}";
+/// The template of an agent's numbers.
+pub(crate) const AGENT_NUMBERS: &str = "truedy://agents/{id}/numbers";
+
+const NUMBERS: &str = "truedy://numbers";
+const POLICY: &str = "truedy://policy";
+const GUIDE: &str = "truedy://guides/byoc";
+
+const JSON: &str = "application/json";
+const MARKDOWN: &str = "text/markdown";
+
+/// How long a client may keep the guide: it changes only with the program.
+const FRESH_MS: u64 = 3_600_000;
+/// The longest address that is looked at.
+const LONGEST: usize = 512;
+
+/// What an address leads to.
+#[derive(Debug, PartialEq)]
+enum Place {
+    Numbers,
+    Number(String),
+    AgentNumbers(String),
+    Policy,
+    Guide,
+}
+
+impl Place {
+    fn of(uri: &str) -> Option<Self> {
+        if uri.len() > LONGEST {
+            return None;
+        }
+        match uri {
+            NUMBERS => return Some(Self::Numbers),
+            POLICY => return Some(Self::Policy),
+            GUIDE => return Some(Self::Guide),
+            _ => {}
+        }
+        let inside = |(before, after): (&str, &str)| {
+            decoded(uri.strip_prefix(before)?.strip_suffix(after)?).filter(|named| !named.is_empty())
+        };
+        let number = || Some(Self::Number(inside(NUMBER.split_once("{id}")?)?));
+        let agent = || Some(Self::AgentNumbers(inside(AGENT_NUMBERS.split_once("{id}")?)?));
+        number().or_else(agent)
+    }
+
+    /// The tool by whose way it is read; `None` where nothing of the account is in it.
+    fn tool(&self) -> Option<&'static str> {
+        match self {
+            Self::Numbers | Self::Number(_) => Some("list_numbers"),
+            Self::AgentNumbers(_) => Some("get_agent_numbers"),
+            Self::Policy | Self::Guide => None,
+        }
+    }
+}
+
+/// One segment of an address, of which anything may be written as `%XX`.
+fn decoded(segment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.bytes();
+    while let Some(byte) = rest.next() {
+        let digit = |digit: Option<u8>| char::from(digit?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        bytes.push(match byte {
+            b'/' | b'?' | b'#' => return None,
+            b'%' => digit(rest.next())? << 4 | digit(rest.next())?,
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// What there is to read, for this caller and client.
+pub(crate) fn list(catalog: &Catalog, principal: &Principal, context: &RequestContext<RoleServer>) -> Vec<Resource> {
+    let mut all = Vec::new();
+    if catalog.offers("list_numbers", principal) {
+        all.push(
+            Resource::new(NUMBERS, "numbers")
+                .with_title("Phone numbers")
+                .with_description("The phone numbers of the account, up to 500, and who answers and calls from each.")
+                .with_mime_type(JSON),
+        );
+    }
+    all.push(
+        Resource::new(POLICY, "policy")
+            .with_title("Policy of this server")
+            .with_description(
+                "What the operator allows: limits, confirmations, tools. No argument of a call changes it.",
+            )
+            .with_mime_type(MARKDOWN),
+    );
+    all.push(
+        Resource::new(GUIDE, "guide_byoc")
+            .with_title("Guide: bring a number from your own carrier")
+            .with_description(
+                "Twilio, Telnyx or a SIP trunk (BYOC), step by step, in the order that keeps live calls alive, and how to go back.",
+            )
+            .with_mime_type(MARKDOWN),
+    );
+    if pages::shows(context) {
+        all.extend(pages::list());
+    }
+    all
+}
+
+/// What can be read of one number or agent, for this caller.
+pub(crate) fn templates(catalog: &Catalog, principal: &Principal) -> Vec<ResourceTemplate> {
+    let number = ResourceTemplate::new(NUMBER, "number")
+        .with_title("A phone number")
+        .with_description("One number of the account, by the number (%2B14155550123) or its id, and who holds it.")
+        .with_mime_type(JSON);
+    let agent = ResourceTemplate::new(AGENT_NUMBERS, "agent_numbers")
+        .with_title("An agent's numbers")
+        .with_description("What an agent answers and calls from, by its exact name (Front%20desk) or id.")
+        .with_mime_type(JSON);
+    let all = [("list_numbers", number), ("get_agent_numbers", agent)];
+    all.into_iter().filter(|(tool, _)| catalog.offers(tool, principal)).map(|(_, template)| template).collect()
+}
+
+/// Reads one. `unwanted` is cancelled when the caller no longer wants it.
+pub(crate) async fn read(
+    uri: &str,
+    catalog: &Catalog,
+    principal: &Principal,
+    unwanted: CancellationToken,
+) -> Result<ReadResourceResult, ErrorData> {
+    if let Some(page) = pages::read(uri) {
+        return Ok(page);
+    }
+    // What comes back names what was asked for, as far as that may be repeated.
+    let shown = clean_to(&principal.tenant.service.hide(uri), 128);
+    let nothing =
+        || ErrorData::resource_not_found(format!("There is no resource {shown}"), Some(json!({ "uri": shown })));
+    let place = Place::of(uri).ok_or_else(nothing)?;
+    if place.tool().is_some_and(|tool| !catalog.offers(tool, principal)) {
+        return Err(nothing());
+    }
+    let reply = match &place {
+        Place::Policy => return Ok(whole(&policy(catalog, principal), &shown, MARKDOWN, 0, CacheScope::Private)),
+        Place::Guide => return Ok(whole(BYOC, &shown, MARKDOWN, FRESH_MS, CacheScope::Public)),
+        Place::Numbers => look::<AccountNumbers>(Map::new(), principal, unwanted).await,
+        Place::Number(named) => {
+            NumberRef::try_from(named.as_str()).map_err(|_| nothing())?;
+            look::<OneNumber>(one("number_id", named), principal, unwanted).await
+        }
+        Place::AgentNumbers(named) => {
+            AgentRef::try_from(named.as_str()).map_err(|_| nothing())?;
+            let entry = catalog.get("get_agent_numbers").ok_or_else(nothing)?;
+            entry.call(one("agent_id", named), principal, (Asker::nobody(), Views::default()), unwanted).await
+        }
+    };
+    match reply {
+        Reply::Done(object, false) => {
+            // What is true of an account now may not be in a moment.
+            Ok(whole(&Value::Object(object).to_string(), &shown, JSON, 0, CacheScope::Private))
+        }
+        Reply::Done(object, true) => Err(refused(&object, &shown)),
+        Reply::Ask(_) => Err(ErrorData::internal_error("a reading asked for a person", None)),
+    }
+}
+
+/// Reads something of the account, as a tool is called; it counts as a call of the tool by whose way it goes.
+pub(crate) async fn look<T: Read>(
+    arguments: Map<String, Value>,
+    principal: &Principal,
+    unwanted: CancellationToken,
+) -> Reply {
+    let Principal { tenant, caller, rights } = principal;
+    let begun = Instant::now();
+    let way: Way = |service, arguments, guest| Box::pin(service.read::<T>(arguments, guest));
+    let reply = tenant
+        .service
+        .call(T::EFFECT, way, arguments, (caller, rights), (Asker::nobody(), Views::default()), unwanted)
+        .await;
+    metrics::call(T::NAME, &reply, begun.elapsed());
+    reply
+}
+
+fn one(name: &str, value: &str) -> Map<String, Value> {
+    Map::from_iter([(name.to_owned(), json!(value))])
+}
+
+fn whole(text: &str, uri: &str, kind: &str, fresh: u64, scope: CacheScope) -> ReadResourceResult {
+    let contents = ResourceContents::text(text, uri).with_mime_type(kind);
+    ReadResourceResult::new(vec![contents]).with_ttl_ms(fresh).with_cache_scope(scope)
+}
+
+/// A refusal as an error: a resource has no other way to say that it could not be read.
+fn refused(object: &Map<String, Value>, uri: &str) -> ErrorData {
+    let told = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+    let (status, summary) = (told("status"), told("summary").to_owned());
+    let data = Some(json!({ "uri": uri, "status": status }));
+    match status {
+        "not_found" => ErrorData::resource_not_found(summary, data),
+        "ambiguous" | "invalid_argument" => ErrorData::invalid_params(summary, data),
+        _ => ErrorData::internal_error(summary, data),
+    }
+}
+
+/// The policy in words, and what of the tools is left of it for this caller.
+fn policy(catalog: &Catalog, principal: &Principal) -> String {
+    let rules: String = principal.tenant.service.policy.summary().iter().map(|rule| format!("- {rule}\n")).collect();
+    let (mut offered, mut withheld) = (Vec::new(), Vec::new());
+    for entry in catalog.entries() {
+        let list = if entry.is_offered(principal) { &mut offered } else { &mut withheld };
+        list.push(entry.name());
+    }
+    let names = |list: &[&str]| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+    format!(
+        "# Policy of this server\n\nThe operator set it; no argument of a call changes it.\n\n{rules}\nTools offered to you: {}.\nNot offered: {}.\n",
+        names(&offered),
+        names(&withheld)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_leads_to_one_place_or_nowhere() {
+        let number = |named: &str| Some(Place::Number(named.to_owned()));
+        let agent = |named: &str| Some(Place::AgentNumbers(named.to_owned()));
+        for (uri, place) in [
+            ("truedy://numbers", Some(Place::Numbers)),
+            ("truedy://numbers/+14155550123", number("+14155550123")),
+            ("truedy://numbers/%2B14155550123", number("+14155550123")),
+            ("truedy://numbers/%2b14155550123", number("+14155550123")),
+            ("truedy://agents/Front%20desk/numbers", agent("Front desk")),
+            ("truedy://agents/B%C3%BCro%2F2/numbers", agent("Büro/2")),
+            ("truedy://policy", Some(Place::Policy)),
+            ("truedy://guides/byoc", Some(Place::Guide)),
+        ] {
+            assert_eq!(Place::of(uri), place, "{uri}");
+        }
+        let long = format!("truedy://agents/{}/numbers", "a".repeat(LONGEST));
+        for uri in [
+            "",
+            "truedy://",
+            "truedy://numbers/",
+            "truedy://numbers/a/b",
+            "truedy://numbers?limit=1",
+            "truedy://numbers/a?b",
+            "truedy://numbers/%",
+            "truedy://numbers/%2",
+            "truedy://numbers/%zz",
+            "truedy://numbers/%ff",
+            "truedy://agents//numbers",
+            "truedy://agents/a",
+            "truedy://agents/a/b/numbers",
+            "truedy://guides/other",
+            "TRUEDY://numbers",
+            "file:///etc/passwd",
+            &long,
+        ] {
+            assert_eq!(Place::of(uri), None, "{uri}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The transport of 2024-11-05, deprecated: one stream out, messages in by POST. For clients that know nothing newer.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::channel::mpsc as outbox;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{SinkExt, Stream, StreamExt};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use rmcp::model::{GetExtensions, JsonRpcMessage};
+use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
+use rmcp::{ServerHandler, ServiceExt};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::domain::{Caller, hex, unguessable};
+use crate::mcp::server::name_the_method;
+use crate::mcp::tenant::principal::Principal;
+use crate::mcp::transport::http_response::{Body, INVALID_REQUEST, busy, empty, error};
+use crate::mcp::transport::message_repair::repaired;
+use crate::mcp::transport::pending::{Pending, answers};
+use crate::mcp::transport::sessions::{FEWER_SCOPES, SAME_ID_WAITS, SESSIONS, SESSIONS_EACH};
+
+/// Messages of one client that wait to be read, and answers that wait to be sent.
+const QUEUE: usize = 32;
+/// How long a message may wait for room in the queue.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A comment goes out this often on a stream on which nothing happens; it shows as well who is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// When somebody who has too many streams may try again, in seconds.
+const LATER: u32 = 5;
+
+type In = RxJsonRpcMessage<RoleServer>;
+type Out = TxJsonRpcMessage<RoleServer>;
+type Serving =
+    dyn Fn(outbox::Sender<Out>, BoxStream<'static, In>, CancellationToken) -> BoxFuture<'static, ()> + Send + Sync;
+
+/// The two endpoints.
+pub struct LegacySse {
+    serving: Box<Serving>,
+    clients: Arc<Mutex<HashMap<String, Client>>>,
+    ended: CancellationToken,
+}
+
+/// One client that is connected.
+struct Client {
+    owner: Caller,
+    inbox: mpsc::Sender<In>,
+    pending: Arc<Pending>,
+}
+
+/// Ends a client's service and forgets it when its stream is gone.
+struct Connected {
+    clients: Arc<Mutex<HashMap<String, Client>>>,
+    id: String,
+    _stop: DropGuard,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
+impl LegacySse {
+    /// The endpoints of this server. `ended` ends what streams there are.
+    pub fn new<S: ServerHandler + Clone>(server: S, ended: CancellationToken) -> Self {
+        let serving = move |out: outbox::Sender<Out>, inbox: BoxStream<'static, In>, stop| -> BoxFuture<'static, ()> {
+            let server = server.clone();
+            Box::pin(async move {
+                let out = out.sink_map_err(std::io::Error::other);
+                if let Ok(running) = server.serve_with_ct((out, inbox), stop).await {
+                    drop(running.waiting().await);
+                }
+            })
+        };
+        Self { serving: Box::new(serving), clients: Arc::default(), ended }
+    }
+
+    /// How many clients are connected.
+    pub fn clients(&self) -> usize {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Resolves when no client awaits an answer.
+    pub async fn all_answered(&self) {
+        let pending: Vec<_> = {
+            let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            clients.values().map(|client| Arc::clone(&client.pending)).collect()
+        };
+        for pending in pending {
+            pending.all_answered().await;
+        }
+    }
+
+    /// Opens a stream for this caller. Its first event says where messages go: `reference`, relative to the address of the
+    /// stream, so that it holds behind a proxy that adds a path.
+    pub fn open(&self, principal: &Principal, reference: &str) -> Response<Body> {
+        let (inbox, messages) = mpsc::channel::<In>(QUEUE);
+        let (out, answers_out) = outbox::channel::<Out>(QUEUE);
+        let id = hex(&unguessable());
+        let pending = Arc::new(Pending::default());
+        {
+            let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            if clients.values().filter(|client| client.owner == principal.caller).count() >= SESSIONS_EACH {
+                return busy(StatusCode::TOO_MANY_REQUESTS, LATER, "Too many streams: a caller has at most 16.");
+            }
+            if clients.len() >= SESSIONS {
+                return busy(StatusCode::SERVICE_UNAVAILABLE, LATER, "Too many streams are open.");
+            }
+            clients
+                .insert(id.clone(), Client { owner: principal.caller.clone(), inbox, pending: Arc::clone(&pending) });
+        }
+        let stop = self.ended.child_token();
+        let messages = futures::stream::unfold(messages, |mut inbox| async { Some((inbox.recv().await?, inbox)) });
+        let service = (self.serving)(out, messages.boxed(), stop.clone());
+        let done = stop.clone();
+        tokio::spawn(async move {
+            service.await;
+            // A client whose service has ended must not think that it is still heard.
+            done.cancel();
+        });
+        let connected =
+            Connected { clients: Arc::clone(&self.clients), id: id.clone(), _stop: stop.clone().drop_guard() };
+        let events = events(format!("{reference}?sessionId={id}"), answers_out, pending);
+        let events = events.take_until(stop.cancelled_owned()).map(move |event| {
+            let _as_long_as_the_stream_lives = &connected;
+            Ok::<_, Infallible>(Frame::data(Bytes::from(event)))
+        });
+        let mut answer = Response::new(BodyExt::boxed(StreamBody::new(Box::pin(events))));
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        answer
+    }
+
+    /// Takes a message of this caller for the stream of this id. `head` carries who calls to whoever serves it.
+    pub async fn message(
+        &self,
+        principal: &Principal,
+        id: Option<&str>,
+        head: Parts,
+        body: &[u8],
+        request: Option<Value>,
+    ) -> Response<Body> {
+        let sender = principal.sender();
+        let client = {
+            let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            id.and_then(|id| clients.get(id))
+                .filter(|client| client.owner == sender.caller)
+                .map(|client| (client.inbox.clone(), Arc::clone(&client.pending)))
+        };
+        let Some((inbox, pending)) = client else {
+            let why =
+                "There is no such stream: open one with GET /sse and post to the path that its first event gives.";
+            return error(StatusCode::NOT_FOUND, INVALID_REQUEST, why, request);
+        };
+        let body = repaired(Bytes::copy_from_slice(body));
+        let Ok(mut message) = serde_json::from_slice::<In>(&body) else {
+            let why = "Invalid Request: this is no JSON-RPC message of MCP";
+            return error(StatusCode::BAD_REQUEST, INVALID_REQUEST, why, request);
+        };
+        let is_answer = matches!(message, JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_));
+        if is_answer && !pending.may_be_answered_with(&sender.scopes) {
+            let code = i64::from(StatusCode::FORBIDDEN.as_u16());
+            return error(StatusCode::FORBIDDEN, code, FEWER_SCOPES, request);
+        }
+        if let JsonRpcMessage::Request(request) = &mut message {
+            request.request.extensions_mut().insert(head);
+        }
+        let waiting = match &message {
+            JsonRpcMessage::Request(request) => Some(request.id.clone()),
+            _ => None,
+        };
+        // rmcp tells answers apart by the id alone: the second of two would take that of the first.
+        if !pending.came(&message, &sender.scopes) {
+            return error(StatusCode::BAD_REQUEST, INVALID_REQUEST, SAME_ID_WAITS, request);
+        }
+        match tokio::time::timeout(PATIENCE, inbox.send(message)).await {
+            Ok(Ok(())) => empty(StatusCode::ACCEPTED),
+            failed => {
+                waiting.iter().for_each(|id| pending.answered(id));
+                match failed {
+                    Err(_) => {
+                        busy(StatusCode::SERVICE_UNAVAILABLE, LATER, "The stream's messages are not read fast enough.")
+                    }
+                    Ok(_) => error(StatusCode::NOT_FOUND, INVALID_REQUEST, "The stream has ended.", request),
+                }
+            }
+        }
+    }
+}
+
+/// What goes out on a stream: where to post, then the messages, with comments in between.
+fn events(
+    endpoint: String,
+    messages: outbox::Receiver<Out>,
+    pending: Arc<Pending>,
+) -> impl Stream<Item = String> + Send {
+    let first = format!("event: endpoint\ndata: {endpoint}\n\n");
+    let messages = messages.map(move |mut message| {
+        if let JsonRpcMessage::Error(refused) = &mut message {
+            name_the_method(&mut refused.error);
+        }
+        if let Some(id) = answers(&message) {
+            pending.answered(&id);
+        }
+        // JSON holds no line break, so one line is one message.
+        format!("event: message\ndata: {}\n\n", serde_json::to_string(&message).unwrap_or_default())
+    });
+    let ticks = futures::stream::unfold((), |()| async {
+        tokio::time::sleep(KEEP_ALIVE).await;
+        Some((": still here\n\n".to_owned(), ()))
+    });
+    futures::stream::once(std::future::ready(first)).chain(until_first_ends(messages, ticks))
+}
+
+/// Both streams together, until the first of them ends.
+fn until_first_ends<T>(first: impl Stream<Item = T>, second: impl Stream<Item = T>) -> impl Stream<Item = T> {
+    let first = first.map(Some).chain(futures::stream::once(std::future::ready(None)));
+    futures::stream::select(first, second.map(Some))
+        .take_while(|item| std::future::ready(item.is_some()))
+        .filter_map(std::future::ready)
+}

@@ -1,0 +1,14 @@
+//! How messages come in and go out: standard input and output, HTTP, and the older SSE.
+
+pub(crate) mod accept;
+pub(crate) mod duplicate_names;
+pub mod http_response;
+pub(crate) mod id_finder;
+pub(crate) mod in_flight;
+pub(crate) mod legacy_sse;
+pub(crate) mod line_repair;
+pub(crate) mod message_repair;
+pub(crate) mod pending;
+pub(crate) mod sessions;
+pub(crate) mod stdio;
+pub(crate) mod streamable_http;

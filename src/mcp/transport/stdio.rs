@@ -1,0 +1,259 @@
+//! MCP over standard input and output.
+//!
+//! rmcp's line transport, with four things added: messages before the first request do no harm, nothing is read while answers
+//! wait, the end of input or a signal lets running calls finish and be answered, and the protocol has an output of its own
+//! that no stray print reaches.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::ServiceExt;
+use rmcp::model::{
+    ClientRequest, ErrorData, GetMeta, InitializeRequestParams, JsonRpcMessage, ProtocolVersion, RequestId,
+    RequestMetaObject,
+};
+use rmcp::service::{RoleServer, RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
+use rmcp::transport::Transport;
+use rmcp::transport::async_rw::AsyncRwTransport;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::mcp::call::service::Service;
+use crate::mcp::server::{Server, name_the_method};
+use crate::mcp::transport::in_flight::InFlight;
+use crate::mcp::transport::line_repair::{mend, refusal};
+
+/// The longest line that is read; a longer one is skipped.
+const LINE: usize = 1024 * 1024;
+/// What is kept between the client's lines and their reader.
+const BUFFER: usize = 64 * 1024;
+/// After the end of input, reads get this long, changes the second.
+const AT_END: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(20));
+/// The same after a signal.
+const AT_SIGNAL: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
+
+/// Serves one client until its input ends or `shutdown` is cancelled, and every running change has ended or run out of time.
+pub async fn serve_stdio(
+    server: Server,
+    service: Arc<Service>,
+    input: impl AsyncRead + Send + Unpin + 'static,
+    output: impl AsyncWrite + Send + Unpin + 'static,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let (fit, mended) = tokio::io::duplex(BUFFER);
+    tokio::spawn(mend(input, fit, LINE));
+    let lines = AsyncRwTransport::new_server(mended, output).with_max_line_length(LINE + BUFFER);
+    let (ending, mut ends) = watch::channel(None);
+    let answered = Arc::new(Notify::new());
+    let (first, tended) = (Arc::clone(&answered), Arc::clone(&service));
+    // Nothing is looked for before the client has its first answer.
+    tokio::spawn(async move {
+        first.notified().await;
+        tended.tend().await;
+    });
+    let transport = Line {
+        lines,
+        answered,
+        opened: None,
+        handshake: None,
+        ending,
+        shutdown,
+        service: Arc::clone(&service),
+        open: Arc::default(),
+    };
+    match server.serve(transport).await {
+        Ok(running) => tokio::select! {
+            _ = running.waiting() => {}
+            // Nobody is waited for twice: this bound covers calls, changes and the writing of answers.
+            () = end_of(&mut ends) => return Ok(()),
+        },
+        // Nobody asked for anything: a normal end.
+        Err(ServerInitializeError::ConnectionClosed(_)) => {}
+        Err(error) => return Err(io::Error::other(error.to_string())),
+    }
+    let left = ends.borrow().map_or(AT_SIGNAL.1, |end: Instant| end.saturating_duration_since(Instant::now()));
+    service.finish(std::future::ready(()), Duration::ZERO, left).await;
+    Ok(())
+}
+
+/// Resolves when the time for ending is up, once there is such a time.
+async fn end_of(ends: &mut watch::Receiver<Option<Instant>>) {
+    loop {
+        let end = *ends.borrow_and_update();
+        match end {
+            Some(end) => return tokio::time::sleep_until(end).await,
+            None if ends.changed().await.is_err() => return std::future::pending().await,
+            None => {}
+        }
+    }
+}
+
+struct Line<R: AsyncRead, W: AsyncWrite> {
+    lines: AsyncRwTransport<RoleServer, R, W>,
+    /// Told of each answer that was written.
+    answered: Arc<Notify>,
+    /// Which era the first request was of; a probe opens nothing.
+    opened: Option<Era>,
+    /// The handshake that came after requests of the newer era.
+    handshake: Option<InitializeRequestParams>,
+    /// When everything must have ended.
+    ending: watch::Sender<Option<Instant>>,
+    shutdown: CancellationToken,
+    service: Arc<Service>,
+    open: Arc<InFlight>,
+}
+
+/// How a client speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Era {
+    /// By a handshake, then without metadata.
+    Handshake,
+    /// With metadata on every request.
+    Metadata,
+}
+
+impl<R: AsyncRead, W: AsyncWrite> Line<R, W> {
+    /// Keeps what must be known of a message: in which era the client speaks.
+    fn note(&mut self, message: &mut RxJsonRpcMessage<RoleServer>) {
+        if let JsonRpcMessage::Request(request) = message {
+            match &request.request {
+                // A probe opens nothing: the handshake may still follow.
+                ClientRequest::DiscoverRequest(_) | ClientRequest::PingRequest(_) => {}
+                ClientRequest::InitializeRequest(handshake) => {
+                    let era = *self.opened.get_or_insert(Era::Handshake);
+                    if era == Era::Metadata {
+                        self.handshake = Some(handshake.params.clone());
+                    }
+                }
+                other if opens(other.get_meta()) => drop(self.opened.get_or_insert(Era::Metadata)),
+                // rmcp refuses it, and waits on.
+                _ => {}
+            }
+            if let Some(handshake) = &self.handshake {
+                as_agreed(request.request.get_meta_mut(), handshake);
+            }
+        }
+    }
+}
+
+impl<R, W> Line<R, W>
+where
+    R: AsyncRead + Send + Unpin,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    /// Answers a request that goes no further. On a task of its own: whoever reads may be dropped at any await.
+    fn answer(&mut self, answer: TxJsonRpcMessage<RoleServer>) {
+        let (sent, writing) = (self.lines.send(answer), self.open.goes_besides());
+        tokio::spawn(async move {
+            drop(sent.await);
+            drop(writing);
+        });
+    }
+}
+
+/// Whether a request with this metadata opens a connection, as rmcp sees it. Until one does, anything but a request ends it.
+fn opens(meta: &RequestMetaObject) -> bool {
+    let known = meta.protocol_version().is_some_and(|version| ProtocolVersion::KNOWN_VERSIONS.contains(&version));
+    known && meta.missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty()
+}
+
+/// The id of a request that could not be read, and what is said of it.
+fn unreadable(message: &RxJsonRpcMessage<RoleServer>) -> Option<(RequestId, ErrorData)> {
+    let JsonRpcMessage::Request(request) = message else { return None };
+    let ClientRequest::CustomRequest(custom) = &request.request else { return None };
+    Some((request.id.clone(), refusal(&custom.method, custom.params.as_ref())?))
+}
+
+/// A connection that opened with metadata on every request is held to it by rmcp; what a later handshake agreed on is
+/// written into the requests that follow it.
+fn as_agreed(meta: &mut RequestMetaObject, handshake: &InitializeRequestParams) {
+    if meta.protocol_version().is_some() {
+        return;
+    }
+    let asked = &handshake.protocol_version;
+    let known = ProtocolVersion::KNOWN_VERSIONS.contains(asked) && *asked < ProtocolVersion::V_2026_07_28;
+    meta.set_protocol_version(if known { asked.clone() } else { ProtocolVersion::V_2025_11_25 });
+    meta.set_client_capabilities(handshake.capabilities.clone());
+    meta.set_client_info(handshake.client_info.clone());
+}
+
+impl<R, W> Transport<RoleServer> for Line<R, W>
+where
+    R: AsyncRead + Send + Unpin,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        mut item: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        if let JsonRpcMessage::Error(refused) = &mut item {
+            name_the_method(&mut refused.error);
+        }
+        let sent = self.open.goes(&mut item).map(|writing| (self.lines.send(item), writing));
+        let (shutdown, told) = (self.shutdown.clone(), Arc::clone(&self.answered));
+        async move {
+            // Nobody waits for it any more.
+            let Some((sent, writing)) = sent else { return Ok(()) };
+            let sent = sent.await;
+            if writing.is_answer() {
+                told.notify_one();
+            }
+            drop(writing);
+            if sent.is_err() {
+                // Nobody reads any more: the same as the end of input.
+                shutdown.cancel();
+            }
+            sent
+        }
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        let mut at_end = AT_END;
+        while self.ending.borrow().is_none() {
+            let (lines, open) = (&mut self.lines, &self.open);
+            let message = tokio::select! {
+                message = async { open.room().await; lines.receive().await } => message,
+                () = self.shutdown.cancelled() => {
+                    at_end = AT_SIGNAL;
+                    None
+                }
+            };
+            let Some(mut message) = message else {
+                self.service.client_left();
+                self.ending.send_replace(Some(Instant::now() + at_end.1));
+                break;
+            };
+            if let Some((id, why)) = unreadable(&message) {
+                self.answer(TxJsonRpcMessage::<RoleServer>::error(why, Some(id)));
+                continue;
+            }
+            match self.open.came(&mut message) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(refused) => {
+                    self.answer(*refused);
+                    continue;
+                }
+            }
+            self.note(&mut message);
+            let is_request = matches!(message, JsonRpcMessage::Request(_));
+            // Before a request that opens the connection anything else would end it.
+            if is_request || self.opened.is_some() {
+                return Some(message);
+            }
+        }
+        // Answers of running calls still go out while this waits.
+        let left = self.ending.borrow().map_or(at_end.1, |end| end.saturating_duration_since(Instant::now()));
+        self.service.finish(self.open.all_answered(), at_end.0.min(left), left).await;
+        None
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        Transport::<RoleServer>::close(&mut self.lines).await
+    }
+}

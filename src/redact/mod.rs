@@ -1,0 +1,11 @@
+//! Secrets: how they are held, and how they stay out of logs, errors and results. Knows no other room.
+
+mod display;
+mod placeholder;
+mod secret;
+
+pub use display::{
+    NOT_REPEATED, is_certain_key, is_plausible_path, is_plausible_variable, shown_path, shown_program, shown_variable,
+};
+pub use placeholder::{check_filled_in, placeholder};
+pub use secret::{Held, Redactor, Secret, TOKEN_PREFIX, is_own_token, looks_like_key, without_keys};

@@ -1,0 +1,51 @@
+//! One way in which a request does not fit, in the words of both kinds of error body.
+
+use serde_json::{Map, Value, json};
+
+/// The fields whose values are secrets or lead to them.
+pub(crate) const SECRET: &[&str] = &["api_key", "account_sid", "auth_token", "sip_username", "sip_password"];
+
+/// One way in which a request does not fit.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    place: &'static str,
+    pub(crate) field: Option<String>,
+    kind: &'static str,
+    message: String,
+    /// What was sent; never of a secret field, unless the whole body is to be echoed.
+    pub(crate) input: Option<Value>,
+}
+
+impl Problem {
+    pub(crate) fn new(
+        place: &'static str,
+        field: Option<&str>,
+        kind: &'static str,
+        message: impl Into<String>,
+    ) -> Problem {
+        Problem { place, field: field.map(str::to_owned), kind, message: message.into(), input: None }
+    }
+
+    pub(crate) fn showing(self, input: &Value) -> Problem {
+        let secret = self.field.as_deref().is_some_and(|field| SECRET.contains(&field));
+        Problem { input: (!secret).then(|| input.clone()), ..self }
+    }
+
+    /// For the `details` of the documented envelope.
+    pub(crate) fn details(&self) -> Value {
+        json!({ "field": self.field.as_deref().unwrap_or(self.place), "reason": self.message })
+    }
+
+    /// As an item of the framework's list.
+    pub(crate) fn listed(&self, instead: Option<&str>) -> Value {
+        let mut item = Map::new();
+        let location: Vec<&str> = std::iter::once(self.place).chain(self.field.as_deref()).collect();
+        item.insert("type".to_owned(), json!(self.kind));
+        item.insert("loc".to_owned(), json!(location));
+        item.insert("msg".to_owned(), json!(instead.unwrap_or(&self.message)));
+        if let Some(input) = &self.input {
+            item.insert("input".to_owned(), input.clone());
+        }
+        Value::Object(item)
+    }
+}

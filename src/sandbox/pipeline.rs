@@ -1,0 +1,213 @@
+//! One request from its arrival to its answer: recorded, delayed, let in, carried out, and perhaps never answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{self, Body};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::request::Parts;
+use http_body_util::BodyExt;
+
+use crate::sandbox::auth;
+use crate::sandbox::connection::Line;
+use crate::sandbox::control;
+use crate::sandbox::faults::active::Faults;
+use crate::sandbox::faults::catalogue::{Amount, Fault, Moment};
+use crate::sandbox::host;
+use crate::sandbox::request_log::Arrival;
+use crate::sandbox::response::{Manner, Refusal, Reply};
+use crate::sandbox::routes;
+use crate::sandbox::routes::{Operation, Route};
+use crate::sandbox::state::World;
+use crate::sandbox::validation;
+
+/// What every path of the API begins with.
+pub(crate) const PREFIX: &str = "/api/public/v1";
+
+/// No request that makes sense comes near it.
+const LARGEST_BODY: usize = 1024 * 1024;
+
+/// Answers whatever arrives.
+pub(crate) async fn handle(
+    State(world): State<Arc<World>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let request_id = uuid::Uuid::new_v4().to_string();
+    let faults = world.faults();
+    if !host::is_of_this_machine(&parts) {
+        let refusal = Refusal::new(403, "forbidden", "Host and Origin must name this machine, such as 127.0.0.1");
+        let manner = Manner { faults: &faults, request_id: &request_id, secrets: &[] };
+        return response(manner.refusal(refusal), &request_id);
+    }
+
+    let path = parts.uri.path();
+    let organization = world.door.organization(&parts.headers);
+    // What is sent without a key that is known is not kept, in memory or on disk.
+    let body = if organization.is_some() || path.starts_with("/sandbox/") {
+        read(&parts, body).await
+    } else {
+        skip(body).await
+    };
+    if let Some(below) = path.strip_prefix("/sandbox/") {
+        let reply = control::answer(&world, &parts.method, below, body.as_deref().unwrap_or_default());
+        return response(reply, &request_id);
+    }
+    let below = path.strip_prefix(PREFIX).filter(|below| below.is_empty() || below.starts_with('/'));
+    let mut secrets: Vec<String> = auth::bearer(&parts.headers).map(str::to_owned).into_iter().collect();
+    secrets.extend(validation::secrets(body.as_deref().unwrap_or_default()));
+    let manner = Manner { faults: &faults, request_id: &request_id, secrets: &secrets };
+    let Some(below) = below else {
+        return response(manner.refusal(Refusal::no_such_path()), &request_id);
+    };
+
+    let seq = organization.map(|organization| {
+        world.ledger.received(&Arrival {
+            method: parts.method.as_str(),
+            path,
+            query: parts.uri.query(),
+            organization,
+            idempotency_key: parts.headers.get("idempotency-key").and_then(|key| key.to_str().ok()),
+            body: body.as_deref().unwrap_or_default(),
+        })
+    });
+    let answered = |status| seq.iter().for_each(|seq| world.ledger.answered(*seq, status));
+    if let Some(latency) = faults.amount(Amount::LatencyMs) {
+        tokio::time::sleep(Duration::from_millis(latency)).await;
+    }
+
+    let below = below.to_owned();
+    let reply = match body {
+        Ok(body) => settle(&world, &faults, &manner, parts, &below, body).await,
+        Err(refusal) => Ending::Answer(manner.refusal(refusal)),
+    };
+    match reply {
+        Ending::Answer(reply) => {
+            answered(Some(reply.status));
+            response(reply, &request_id)
+        }
+        Ending::Cut => {
+            answered(None);
+            line.cut.cancel();
+            response(Reply::empty(500), &request_id)
+        }
+        Ending::Silence => {
+            answered(None);
+            line.cut.cancelled().await;
+            response(Reply::empty(500), &request_id)
+        }
+    }
+}
+
+/// How an exchange ends.
+enum Ending {
+    Answer(Reply),
+    /// The connection is closed without an answer.
+    Cut,
+    /// The connection is left open without an answer.
+    Silence,
+}
+
+async fn settle(
+    world: &Arc<World>,
+    faults: &Arc<Faults>,
+    manner: &Manner<'_>,
+    parts: Parts,
+    below: &str,
+    body: Bytes,
+) -> Ending {
+    let (operation, id) = match routes::find(&parts.method, below) {
+        Route::To { operation, id } => (operation, id),
+        Route::AgentsWithoutSlash if faults.has(Fault::AgentsRedirect) => {
+            return Ending::Answer(redirect(&parts));
+        }
+        Route::AgentsWithoutSlash => (Operation::Agents, String::new()),
+        Route::NotFound => return Ending::Answer(manner.refusal(Refusal::no_such_path())),
+        Route::NotAllowed { allow } => {
+            return Ending::Answer(manner.refusal(Refusal::method_not_allowed(allow)));
+        }
+    };
+    if world.strikes(faults, Moment::DropBefore, operation) {
+        return Ending::Cut;
+    }
+    if world.strikes(faults, Moment::ServerError, operation) {
+        return Ending::Answer(manner.refusal(Refusal::proxy()));
+    }
+    if world.strikes(faults, Moment::InternalError, operation) {
+        return Ending::Answer(manner.refusal(Refusal::internal()));
+    }
+
+    let done = {
+        let (world, faults) = (Arc::clone(world), Arc::clone(faults));
+        // What has begun is finished even if the client gives up meanwhile, as it would be at the real one.
+        tokio::task::spawn_blocking(move || world.carry_out(operation, &id, &parts, &body, &faults)).await
+    };
+    let reply = match done {
+        Ok(Ok(done)) => manner.success(done),
+        Ok(Err(refusal)) => Some(manner.refusal(refusal)),
+        Err(error) => {
+            tracing::error!(%error, "the sandbox failed in the middle of a request");
+            Some(manner.refusal(Refusal::internal()))
+        }
+    };
+    if world.strikes(faults, Moment::Drop, operation) {
+        return Ending::Cut;
+    }
+    if world.strikes(faults, Moment::Hang, operation) {
+        return Ending::Silence;
+    }
+    reply.map_or(Ending::Silence, Ending::Answer)
+}
+
+async fn read(parts: &Parts, body: Body) -> Result<Bytes, Refusal> {
+    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > LARGEST_BODY as u64) {
+        return Err(Refusal::too_large());
+    }
+    // A body that breaks off leaves nobody to read the answer, so the reason does not matter.
+    body::to_bytes(body, LARGEST_BODY).await.map_err(|_| Refusal::too_large())
+}
+
+/// Reads a body to its end and keeps nothing of it.
+async fn skip(mut body: Body) -> Result<Bytes, Refusal> {
+    let mut length = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        length += frame.data_ref().map_or(0, Bytes::len);
+        if length > LARGEST_BODY {
+            return Err(Refusal::too_large());
+        }
+    }
+    Ok(Bytes::new())
+}
+
+fn redirect(parts: &Parts) -> Reply {
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let origin = host.map(|host| format!("http://{host}")).unwrap_or_default();
+    let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut reply = Reply::empty(307);
+    reply.headers.push(("location", format!("{origin}{PREFIX}/agents/{query}")));
+    reply
+}
+
+fn response(reply: Reply, request_id: &str) -> Response {
+    let mut response = Response::new(Body::from(reply.body));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    if let Some(content_type) = reply.content_type {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    for (name, value) in reply.headers {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert("x-request-id", value);
+    }
+    response
+}

@@ -1,0 +1,226 @@
+//! A record of every request, written before it is handled, and of every answer: what tests count purchases by.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use crate::sandbox::error::SECRET;
+use crate::sandbox::time;
+
+/// So many entries are remembered for whoever asks over HTTP; the file keeps them all.
+const REMEMBERED: usize = 20_000;
+/// The most that they may take together, in bytes of JSON.
+const BYTES: usize = 8 * 1024 * 1024;
+/// A longer body is not kept: none that makes sense comes near it.
+const BODY: usize = 16 * 1024;
+
+const HIDDEN: &str = "[secret]";
+
+/// What is known of a request when it arrives.
+#[derive(Debug)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) organization: &'a str,
+    /// What the sender calls the change it asks for.
+    pub(crate) idempotency_key: Option<&'a str>,
+    pub(crate) body: &'a [u8],
+}
+
+/// The record of one sandbox.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pages: Mutex<Pages>,
+}
+
+#[derive(Debug)]
+struct Pages {
+    next: u64,
+    file: Option<File>,
+    /// Each as it stands in the file.
+    entries: VecDeque<String>,
+    /// What they take.
+    bytes: usize,
+}
+
+impl Ledger {
+    /// Opens the record, appending to the file if one is named.
+    pub(crate) fn open(file: Option<&Path>) -> io::Result<Ledger> {
+        let file = file.map(append).transpose()?;
+        Ok(Ledger { pages: Mutex::new(Pages { next: 1, file, entries: VecDeque::new(), bytes: 0 }) })
+    }
+
+    /// Records a request and says its number.
+    pub(crate) fn received(&self, arrival: &Arrival<'_>) -> u64 {
+        let body = match arrival.body {
+            [] => Value::Null,
+            long if long.len() > BODY => json!("[too long]"),
+            bytes => serde_json::from_slice(bytes).map_or_else(|_| json!("[unreadable]"), hide),
+        };
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let seq = pages.next;
+        pages.next += 1;
+        pages.write(json!({
+            "seq": seq,
+            "ts": time::now(),
+            "method": arrival.method,
+            "path": arrival.path,
+            "query": arrival.query,
+            "organization": arrival.organization,
+            "idempotency_key": arrival.idempotency_key,
+            "body": body,
+        }));
+        seq
+    }
+
+    /// Records the answer to a request; without a status there was none.
+    pub(crate) fn answered(&self, seq: u64, status: Option<u16>) {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.write(json!({ "seq": seq, "status": status }));
+    }
+
+    /// Everything recorded, oldest first.
+    pub(crate) fn entries(&self) -> Value {
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        Value::Array(pages.entries.iter().filter_map(|entry| serde_json::from_str(entry).ok()).collect())
+    }
+}
+
+impl Pages {
+    fn write(&mut self, entry: Value) {
+        let line = format!("{entry}\n");
+        if let Some(file) = &mut self.file {
+            // One write a line, so that lines of several processes do not mix.
+            if let Err(error) = file.write_all(line.as_bytes()) {
+                tracing::error!(%error, "the sandbox could not write its ledger");
+            }
+        }
+        self.bytes += line.len();
+        self.entries.push_back(line);
+        while self.entries.len() > REMEMBERED || self.bytes > BYTES {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.bytes -= oldest.len();
+        }
+    }
+}
+
+fn append(file: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // A pipe would hold up whoever writes until somebody reads it.
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let open = options.open(file)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = open.metadata()?.file_type();
+        if kind.is_fifo() || kind.is_socket() || kind.is_block_device() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+    }
+    Ok(open)
+}
+
+/// A body with the values of secret fields replaced, however deep they lie.
+fn hide(mut body: Value) -> Value {
+    match &mut body {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                *value = if SECRET.contains(&name.as_str()) { json!(HIDDEN) } else { hide(value.take()) };
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                *item = hide(item.take());
+            }
+        }
+        _ => {}
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_written_at_once_and_without_secrets() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("ledger.jsonl");
+        let ledger = Ledger::open(Some(&file)).unwrap();
+        let seq = ledger.received(&Arrival {
+            method: "POST",
+            path: "/x",
+            query: None,
+            organization: "org",
+            idempotency_key: Some("op-1"),
+            body: br#"{"api_key":"Geheim","deep":[{"sip_password":1}],"phone_number":"+12"}"#,
+        });
+        ledger.answered(seq, Some(200));
+        ledger.answered(seq, None);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(ledger.entries(), Value::Array(lines.clone()));
+        assert_eq!(
+            lines[0]["body"],
+            json!({ "api_key": "[secret]", "deep": [{ "sip_password": "[secret]" }], "phone_number": "+12" })
+        );
+        assert_eq!(lines[0]["idempotency_key"], "op-1");
+        assert_eq!(lines[1], json!({ "seq": 1, "status": 200 }));
+        assert_eq!(lines[2]["status"], Value::Null);
+        assert!(!text.contains("Geheim"));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_in_number_and_in_bytes() {
+        let ledger = Ledger::open(None).unwrap();
+        let body = json!({ "x": "y".repeat(BODY - 100) }).to_string().into_bytes();
+        let arrival = |body| Arrival {
+            method: "POST",
+            path: "/x",
+            query: None,
+            organization: "org",
+            idempotency_key: None,
+            body,
+        };
+        for _ in 0..BYTES / BODY + 200 {
+            ledger.received(&arrival(&body));
+        }
+        let last = ledger.received(&arrival(&vec![b' '; BODY + 1]));
+        let pages = ledger.pages.lock().unwrap();
+        let held: usize = pages.entries.iter().map(String::len).sum();
+        assert!(held == pages.bytes && held <= BYTES && held > BYTES - 2 * BODY, "{held}");
+        drop(pages);
+        let told = ledger.entries();
+        let told = told.as_array().unwrap().last().unwrap();
+        assert_eq!((&told["seq"], &told["body"]), (&json!(last), &json!("[too long]")));
+        for _ in 0..REMEMBERED + 1 {
+            ledger.answered(last, Some(200));
+        }
+        assert_eq!(ledger.pages.lock().unwrap().entries.len(), REMEMBERED);
+    }
+
+    #[test]
+    fn a_body_that_is_no_json_is_not_kept() {
+        let ledger = Ledger::open(None).unwrap();
+        let arrival = Arrival {
+            method: "POST",
+            path: "/",
+            query: None,
+            organization: "org",
+            idempotency_key: None,
+            body: b"{secret",
+        };
+        ledger.received(&arrival);
+        assert_eq!(ledger.entries()[0]["body"], "[unreadable]");
+    }
+}

@@ -1,0 +1,385 @@
+//! The shapes of answers: the documented envelope, and every shape of error that has been seen or must be feared.
+//!
+//! Source: <https://docs.truedy.ai/guides/error-handling> for the documented envelope; the other shapes are what the
+//! backend, its framework and the proxy before it give.
+
+use serde_json::{Map, Value, json};
+
+use crate::sandbox::error::Problem;
+use crate::sandbox::faults::active::Faults;
+use crate::sandbox::faults::catalogue::Fault;
+use crate::sandbox::time;
+
+pub(crate) const JSON: &str = "application/json";
+
+/// What is sent back.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) content_type: Option<&'static str>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn json(status: u16, body: &Value) -> Reply {
+        Reply { status, headers: Vec::new(), content_type: Some(JSON), body: body.to_string().into_bytes() }
+    }
+
+    pub(crate) fn empty(status: u16) -> Reply {
+        Reply { status, headers: Vec::new(), content_type: None, body: Vec::new() }
+    }
+}
+
+/// What an operation did.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// It has something to show.
+    Data { status: u16, data: Value, pagination: Option<Value> },
+    /// It answers without a body.
+    Empty,
+    /// It is done and will never answer.
+    Silence,
+}
+
+impl Done {
+    pub(crate) fn with(data: Value) -> Done {
+        Done::Data { status: 200, data, pagination: None }
+    }
+
+    pub(crate) fn page(data: Vec<Value>, pagination: Value) -> Done {
+        Done::Data { status: 200, data: Value::Array(data), pagination: Some(pagination) }
+    }
+
+    /// Something that was made, with the status the API has for that.
+    pub(crate) fn made(data: Value, faults: &Faults) -> Done {
+        let status = if faults.has(Fault::SuccessStatus201) { 201 } else { 200 };
+        Done::Data { status, data, pagination: None }
+    }
+}
+
+/// Who writes an error, which decides its shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Author {
+    /// The application, in the documented envelope.
+    Application,
+    /// The framework, about a path or method.
+    Framework,
+    /// The proxy in front.
+    Proxy,
+    /// The last resort for what nobody caught.
+    LastResort,
+}
+
+/// Why an operation was not answered with data.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    /// Whether what was written before it stays written.
+    pub(crate) keeps: bool,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    author: Author,
+    code: &'static str,
+    message: String,
+    /// Boxed to keep the type small enough to be returned everywhere.
+    details: Box<Value>,
+    problems: Vec<Problem>,
+    /// Shown in the framework's own list, whatever the errors are set to.
+    listed: bool,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Refusal {
+        Refusal {
+            status,
+            keeps: false,
+            headers: Vec::new(),
+            author: Author::Application,
+            code,
+            message: message.into(),
+            details: Box::new(json!({})),
+            problems: Vec::new(),
+            listed: false,
+        }
+    }
+
+    /// A rule of the business was broken, or the carrier said no: both are a 422.
+    pub(crate) fn rule(message: impl Into<String>) -> Refusal {
+        Refusal::new(422, "validation_error", message)
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Refusal {
+        Refusal::new(404, "not_found", message)
+    }
+
+    /// The request does not fit the schema.
+    pub(crate) fn schema(problems: Vec<Problem>, listed: bool) -> Refusal {
+        let details = problems.first().map_or_else(|| json!({}), Problem::details);
+        Refusal { details: Box::new(details), problems, listed, ..Refusal::rule("Invalid request") }
+    }
+
+    /// The body is no JSON.
+    pub(crate) fn malformed(problem: Problem) -> Refusal {
+        Refusal {
+            details: Box::new(problem.details()),
+            problems: vec![problem],
+            ..Refusal::new(400, "bad_request", "Malformed JSON")
+        }
+    }
+
+    pub(crate) fn no_such_path() -> Refusal {
+        Refusal { author: Author::Framework, ..Refusal::new(404, "not_found", "Not Found") }
+    }
+
+    pub(crate) fn method_not_allowed(allow: String) -> Refusal {
+        Refusal {
+            author: Author::Framework,
+            headers: vec![("allow", allow)],
+            ..Refusal::new(405, "method_not_allowed", "Method Not Allowed")
+        }
+    }
+
+    pub(crate) fn too_large() -> Refusal {
+        Refusal {
+            author: Author::Proxy,
+            headers: vec![("connection", "close".to_owned())],
+            ..Refusal::new(413, "payload_too_large", "Request body is too large")
+        }
+    }
+
+    /// The proxy lost the backend: what was done is unknown.
+    pub(crate) fn proxy() -> Refusal {
+        let message = "Backend server is currently unreachable or failed.";
+        Refusal { author: Author::Proxy, ..Refusal::new(500, "server_error", message) }
+    }
+
+    pub(crate) fn internal() -> Refusal {
+        let message = "An internal error occurred";
+        Refusal { author: Author::LastResort, ..Refusal::new(500, "internal_error", message) }
+    }
+
+    /// The same, but what was written before it stays.
+    pub(crate) fn after_the_fact(self) -> Refusal {
+        Refusal { keeps: true, ..self }
+    }
+
+    pub(crate) fn with_details(self, details: Value) -> Refusal {
+        Refusal { details: Box::new(details), ..self }
+    }
+
+    pub(crate) fn with_header(mut self, name: &'static str, value: String) -> Refusal {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Refusal {
+        tracing::error!(%error, "the sandbox could not read or write its account");
+        Refusal::internal()
+    }
+}
+
+/// How one answer is to be written.
+#[derive(Debug)]
+pub(crate) struct Manner<'a> {
+    pub(crate) faults: &'a Faults,
+    pub(crate) request_id: &'a str,
+    /// Everything secret in the request, for the fault that repeats it.
+    pub(crate) secrets: &'a [String],
+}
+
+impl Manner<'_> {
+    /// Writes what an operation did. Silence cannot be written.
+    pub(crate) fn success(&self, done: Done) -> Option<Reply> {
+        let (status, data, pagination) = match done {
+            Done::Data { status, data, pagination } => (status, data, pagination),
+            Done::Empty => return Some(Reply::empty(204)),
+            Done::Silence => return None,
+        };
+        let mut body = Map::new();
+        body.insert("data".to_owned(), data);
+        // On success the id in meta is another one than the header's.
+        body.insert("meta".to_owned(), self.meta(&uuid::Uuid::new_v4().to_string()));
+        if let Some(pagination) = pagination {
+            body.insert("pagination".to_owned(), pagination);
+        }
+        let mut body = Value::Object(body);
+        if self.faults.has(Fault::ExtraUnknownFields) {
+            add_unknown_fields(&mut body);
+        }
+        if self.faults.has(Fault::UnenvelopedBody) {
+            body = body.get_mut("data").map(Value::take).unwrap_or_default();
+        }
+        Some(Reply::json(status, &body))
+    }
+
+    /// Writes why an operation was refused.
+    pub(crate) fn refusal(&self, refusal: Refusal) -> Reply {
+        let mut message = refusal.message;
+        if self.faults.has(Fault::EchoKey) {
+            for secret in self.secrets {
+                message.push_str(&format!(" {secret} {}", base64(secret.as_bytes())));
+            }
+        }
+        let error = json!({ "code": refusal.code, "message": message });
+        let mut reply = match refusal.author {
+            Author::Framework => Reply::json(refusal.status, &json!({ "detail": message })),
+            Author::Proxy => {
+                let mut reply = Reply::json(refusal.status, &json!({ "error": error }));
+                if refusal.status >= 500 {
+                    reply.content_type = Some("text/plain");
+                }
+                reply
+            }
+            Author::LastResort => {
+                let error = merged(error, json!({ "request_id": self.request_id, "ts": null }));
+                Reply::json(refusal.status, &json!({ "error": error }))
+            }
+            Author::Application => {
+                let framework = refusal.listed || self.faults.has(Fault::ErrorsC);
+                if framework && !refusal.problems.is_empty() {
+                    let echoed = if self.faults.has(Fault::EchoKey) { Some(message.as_str()) } else { None };
+                    let list: Vec<Value> = refusal.problems.iter().map(|problem| problem.listed(echoed)).collect();
+                    Reply::json(422, &json!({ "detail": list }))
+                } else {
+                    self.enveloped(refusal.status, merged(error, json!({ "details": refusal.details })))
+                }
+            }
+        };
+        reply.headers.extend(refusal.headers);
+        reply
+    }
+
+    fn enveloped(&self, status: u16, error: Value) -> Reply {
+        if self.faults.has(Fault::ErrorsEmpty) {
+            return Reply::empty(status);
+        }
+        if self.faults.has(Fault::ErrorsHtml) {
+            let page = format!("<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n");
+            let body = page.into_bytes();
+            return Reply { status, headers: Vec::new(), content_type: Some("text/html"), body };
+        }
+        if self.faults.has(Fault::ErrorsB) {
+            let now = time::now();
+            let inside = json!({ "request_id": self.request_id, "ts": time::naive(&now) });
+            return Reply::json(status, &json!({ "error": merged(error, inside) }));
+        }
+        if self.faults.has(Fault::ErrorsD) {
+            return Reply::json(status, &json!({ "detail": error.get("message") }));
+        }
+        if self.faults.has(Fault::ErrorsE) {
+            return Reply::json(status, &json!({ "detail": { "error": error } }));
+        }
+        Reply::json(status, &json!({ "error": error, "meta": self.meta(self.request_id) }))
+    }
+
+    fn meta(&self, request_id: &str) -> Value {
+        let time = if self.faults.has(Fault::MetaTimestampKey) { "timestamp" } else { "ts" };
+        json!({ "request_id": request_id, time: time::now() })
+    }
+}
+
+/// Members that no documentation knows, wherever an object stands near the top.
+fn add_unknown_fields(body: &mut Value) {
+    let unknown = || json!({ "added_later": [1, "two", null], "beta": true });
+    let add = |value: Option<&mut Value>| {
+        if let Some(Value::Object(object)) = value {
+            object.insert("x_unknown".to_owned(), unknown());
+        }
+    };
+    if let Some(Value::Array(items)) = body.get_mut("data") {
+        for item in items {
+            add(Some(item));
+        }
+    }
+    for part in ["data", "meta", "pagination"] {
+        add(body.get_mut(part));
+    }
+    add(Some(body));
+}
+
+fn merged(mut one: Value, other: Value) -> Value {
+    if let (Value::Object(one), Value::Object(other)) = (&mut one, other) {
+        one.extend(other);
+    }
+    one
+}
+
+/// The standard alphabet with padding (RFC 4648 §4).
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let letter = |six: u32| char::from(ALPHABET[(six & 63) as usize]);
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let group = (0..3).fold(0_u32, |group, nth| group << 8 | u32::from(chunk.get(nth).copied().unwrap_or(0)));
+        for nth in 0..4 {
+            text.push(if nth <= chunk.len() { letter(group >> (18 - 6 * nth)) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(faults: &[&str], refusal: Refusal) -> (u16, String) {
+        let faults = Faults::parse(faults).unwrap();
+        let manner = Manner { faults: &faults, request_id: "r", secrets: &["Geheim".to_owned()] };
+        let reply = manner.refusal(refusal);
+        (reply.status, String::from_utf8(reply.body).unwrap())
+    }
+
+    fn body(faults: &[&str], refusal: Refusal) -> Value {
+        serde_json::from_str(&written(faults, refusal).1).unwrap()
+    }
+
+    #[test]
+    fn the_documented_envelope_is_the_rule() {
+        let body = body(&[], Refusal::rule("No"));
+        assert_eq!(body["error"], json!({ "code": "validation_error", "message": "No", "details": {} }));
+        assert_eq!(body["meta"]["request_id"], "r");
+    }
+
+    #[test]
+    fn every_other_shape_can_be_had() {
+        assert_eq!(body(&["errors=B"], Refusal::rule("No"))["error"]["request_id"], "r");
+        assert_eq!(body(&["errors=D"], Refusal::rule("No")), json!({ "detail": "No" }));
+        assert_eq!(body(&["errors=E"], Refusal::rule("No"))["detail"]["error"]["message"], "No");
+        assert_eq!(body(&["errors=C"], Refusal::rule("No"))["error"]["message"], "No");
+        assert!(written(&["errors=html"], Refusal::rule("No")).1.starts_with("<html>"));
+        assert_eq!(written(&["errors=empty"], Refusal::rule("No")), (422, String::new()));
+        assert_eq!(body(&["errors=E"], Refusal::no_such_path()), json!({ "detail": "Not Found" }));
+        assert_eq!(body(&[], Refusal::internal())["error"]["ts"], Value::Null);
+    }
+
+    #[test]
+    fn secrets_are_echoed_only_on_request() {
+        assert!(!written(&[], Refusal::rule("No")).1.contains("Geheim"));
+        let (_, body) = written(&["echo_key"], Refusal::rule("No"));
+        assert!(body.contains("No Geheim R2VoZWlt"), "{body}");
+        assert!(written(&["echo_key"], Refusal::proxy()).1.contains("R2VoZWlt"));
+    }
+
+    #[test]
+    fn base64_pads() {
+        assert_eq!([&b""[..], b"f", b"fo", b"foo", b"foob"].map(base64), ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
+    }
+
+    #[test]
+    fn a_success_can_be_dressed_differently() {
+        let dressed = |faults: &[&str]| -> Value {
+            let faults = Faults::parse(faults).unwrap();
+            let manner = Manner { faults: &faults, request_id: "r", secrets: &[] };
+            let reply = manner.success(Done::page(vec![json!({ "id": 1 })], json!({ "total": 1 }))).unwrap();
+            serde_json::from_slice(&reply.body).unwrap()
+        };
+        let plain = dressed(&[]);
+        assert_eq!(plain["pagination"], json!({ "total": 1 }));
+        assert_ne!(plain["meta"]["request_id"], "r");
+        assert_eq!(dressed(&["unenveloped_body"]), json!([{ "id": 1 }]));
+        assert!(dressed(&["meta_timestamp_key"])["meta"]["timestamp"].is_string());
+        assert!(dressed(&["extra_unknown_fields"])["data"][0]["x_unknown"].is_object());
+    }
+}

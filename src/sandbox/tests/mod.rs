@@ -1,0 +1,6 @@
+//! The sandbox as its users meet it: started, driven over TCP, stopped, and started again.
+
+pub(crate) mod fixture;
+pub(crate) mod keeping;
+pub(crate) mod lives;
+pub(crate) mod mischief;

@@ -1,0 +1,594 @@
+//! Who holds a number, judged from every source that was read.
+//!
+//! Sources: the number's own rows, the agents' lists, the agents asked singly (contract §6.1, §6.8, §7.1). Held by any
+//! source is held. What could not be read or matched is unknown, and unknown is never free.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::domain::{Direction, HeldNumber, OwnedNumber, Slot, canonical_digits, id_key, is_e164, read_e164, text_at};
+use crate::truedy::Reply;
+
+use crate::tools::account::lookup::{Listing, Roster};
+use crate::tools::account::paging::is_cut_off;
+
+/// What an agent's own list says of one direction of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Told {
+    /// It shows the number.
+    Yes,
+    /// It does not show it, and all of it could be read.
+    No,
+    /// It has an entry that may be the number.
+    Doubt,
+    /// It could not be read.
+    Silent,
+}
+
+/// Whether a number may be given up, as far as one direction goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Usage {
+    /// Every source that was needed says that nobody holds it.
+    Free,
+    /// A source says that somebody holds it, whatever another says.
+    InUse,
+    /// It is not known.
+    Unknown {
+        /// No source answered at all.
+        silent: bool,
+    },
+}
+
+impl Usage {
+    /// Of both directions together.
+    pub(crate) fn both(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::InUse, _) | (_, Self::InUse) => Self::InUse,
+            (Self::Unknown { silent }, Self::Unknown { silent: too }) => Self::Unknown { silent: silent && too },
+            (unknown @ Self::Unknown { .. }, Self::Free) | (Self::Free, unknown) => unknown,
+        }
+    }
+}
+
+/// What each source says of one direction of one number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Evidence {
+    /// The agents that its rows name; several only where it has several rows.
+    pub(crate) in_rows: Vec<String>,
+    /// Every row of it says that nobody holds it.
+    pub(crate) rows_free: bool,
+    /// "Nobody" in a row means something: the list of numbers carries this direction.
+    pub(crate) rows_prove: bool,
+    /// "Nobody" in the agents' lists means something: some list names a number.
+    pub(crate) lists_prove: bool,
+    /// A row of the list of numbers could not be read; it may be about this number.
+    pub(crate) row_unread: bool,
+    /// The agents in whose row of the list of agents it stands.
+    pub(crate) in_lists: Vec<String>,
+    /// An agent that a row names was heard in the list of agents, and its row there does not show the number.
+    pub(crate) denied: bool,
+    /// The list of agents is whole and each of them said what it holds.
+    pub(crate) lists_whole: bool,
+    /// Some agent in it did, or it is cut short: it answered.
+    pub(crate) lists_heard: bool,
+    /// An entry in it may be the number.
+    pub(crate) doubt: bool,
+    /// What the agents said that were asked singly.
+    pub(crate) asked: Vec<(String, Told)>,
+    /// These were all agents of the account.
+    pub(crate) asked_all: bool,
+    /// There are agents that were not asked, since there are too many.
+    pub(crate) unasked: bool,
+}
+
+impl Evidence {
+    /// Every agent that any source names, those that say so themselves first.
+    pub(crate) fn named(&self) -> Vec<String> {
+        let own = self.asked.iter().filter(|(_, told)| *told == Told::Yes).map(|(id, _)| id);
+        let mut named: Vec<String> = Vec::new();
+        for id in own.chain(&self.in_lists).chain(&self.in_rows) {
+            if !named.contains(id) {
+                named.push(id.clone());
+            }
+        }
+        named
+    }
+
+    /// The agents that hold it for all that is known: one that says no itself is none of them.
+    pub(crate) fn holders(&self) -> Vec<String> {
+        let mut holders = self.named();
+        holders.retain(|id| !self.asked.contains(&(id.clone(), Told::No)));
+        holders
+    }
+
+    /// Whether the sources name different holders, so that the agents in question must be asked.
+    pub(crate) fn disputed(&self) -> bool {
+        let same = match (self.in_rows.as_slice(), self.in_lists.as_slice()) {
+            ([], []) => true,
+            ([], [_]) => !self.rows_free,
+            ([_], []) => !self.denied,
+            ([row], [list]) => row == list && !self.denied,
+            _ => false,
+        };
+        !same
+    }
+
+    /// Whether an agent said itself that it holds the number.
+    pub(crate) fn said_so(&self, agent: &str) -> bool {
+        self.asked.iter().any(|(id, told)| id == agent && *told == Told::Yes)
+    }
+
+    /// Whether rows and lists name nobody anywhere, so that neither proves anything: the agents themselves must say it.
+    pub(crate) fn nothing_named(&self) -> bool {
+        self.named().is_empty() && !self.rows_prove && !self.lists_prove
+    }
+
+    fn doubtful(&self) -> bool {
+        self.doubt || self.asked.iter().any(|(_, told)| *told == Told::Doubt)
+    }
+
+    fn all_said_no(&self) -> bool {
+        self.asked_all && self.asked.iter().all(|(_, told)| *told == Told::No)
+    }
+
+    /// Who holds it, for everything that can be taken back.
+    pub(crate) fn slot(&self) -> Slot {
+        if let Some(holder) = self.holders().into_iter().next() {
+            return Slot::Held(holder);
+        }
+        let named = !self.named().is_empty();
+        // An agent that denies what a row says of it leaves that row without a word; the lists must do then.
+        let by_rows = self.rows_free && self.rows_prove;
+        let by_lists = self.lists_whole && (!named || self.rows_free || !self.in_rows.is_empty());
+        if !self.doubtful() && (by_rows || by_lists || self.all_said_no()) { Slot::Free } else { Slot::Unknown }
+    }
+
+    /// Whether it may be given up, which cannot be taken back: nothing that names a holder is talked away.
+    pub(crate) fn usage(&self) -> Usage {
+        if !self.named().is_empty() {
+            return Usage::InUse;
+        }
+        if self.doubtful() || self.row_unread {
+            return Usage::Unknown { silent: false };
+        }
+        if (self.rows_free && self.rows_prove && self.lists_whole) || self.all_said_no() {
+            return Usage::Free;
+        }
+        let answered = (self.rows_free && self.rows_prove)
+            || self.lists_heard
+            || self.unasked
+            || self.asked.iter().any(|(_, told)| *told != Told::Silent);
+        Usage::Unknown { silent: !answered }
+    }
+}
+
+/// The entries of agents' lists that name no number of the list of numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Unmatched {
+    /// They name nothing that can be read.
+    nameless: bool,
+    /// They name an id, and no number.
+    id: bool,
+    /// They name a number.
+    number: bool,
+}
+
+impl Unmatched {
+    fn add(&mut self, entry: &HeldNumber) {
+        let names = entry.names();
+        self.nameless |= names.is_empty();
+        self.number |= names.iter().any(|name| read_e164(name).is_some());
+        self.id |= !names.is_empty() && !names.iter().any(|name| read_e164(name).is_some());
+    }
+
+    /// Whether one of them may be a number of the list after all. Where the list is not whole, a number that is written
+    /// out stands for one that was not read, and so may an id, unless the answer decides about a release.
+    fn may_be(self, whole: bool, strict: bool) -> bool {
+        self.nameless || (self.id && (whole || strict)) || (self.number && whole)
+    }
+}
+
+/// What is known of one direction of all numbers.
+#[derive(Debug, Clone, Default)]
+struct Way {
+    /// Some row of the account names a holder.
+    rows_name: bool,
+    /// Some agent's list names a number.
+    lists_name: bool,
+    /// The agents that said what they hold.
+    heard: HashSet<String>,
+    /// The list of agents is whole and each of them did.
+    whole: bool,
+    /// There is a list of agents, and it is not whole.
+    cut_short: bool,
+    /// Some row names an agent whose own row in the list of agents denies it: neither source proves an absence.
+    contradicted: bool,
+    unmatched: Unmatched,
+    /// Numbers by their group, with the agents in whose lists they stand.
+    held: HashMap<usize, Vec<String>>,
+}
+
+/// The numbers of an account beside what its agents say they hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Assignments {
+    /// What a number may be called, and the group of rows that are about it.
+    groups: HashMap<String, usize>,
+    /// The words of the rows of each group.
+    rows: HashMap<usize, Vec<[Slot; 2]>>,
+    /// Whether the list of numbers is whole.
+    whole: bool,
+    /// Whether some row of it could not be read.
+    unreadable: bool,
+    ways: [Way; 2],
+}
+
+/// The keys by which a text may be found.
+fn keys(text: &str) -> impl Iterator<Item = String> {
+    let number = read_e164(text).map(|number| format!("number {number}"));
+    std::iter::once(format!("id {}", id_key(text))).chain(number)
+}
+
+/// The keys of a row: its id; its number, which is compared as it stands where it is none; and the digits of that, by which rows
+/// are one whatever stands before the country code.
+fn keys_of(row: &OwnedNumber) -> Vec<String> {
+    let number = read_e164(&row.number).unwrap_or_else(|| row.number.clone());
+    let digits = canonical_digits(&row.number).map(|digits| format!("digits {digits}"));
+    [format!("id {}", id_key(&row.id)), format!("number {number}")].into_iter().chain(digits).collect()
+}
+
+/// The group a row belongs to in the end: rows are linked where they share an id or a number.
+fn root(links: &[usize], mut at: usize) -> usize {
+    while let Some(next) = links.get(at).copied().filter(|next| *next != at) {
+        at = next;
+    }
+    at
+}
+
+impl Assignments {
+    /// Sets what was listed side by side.
+    pub(crate) fn new(numbers: &Listing<OwnedNumber>, roster: &Roster) -> Self {
+        let mut links: Vec<usize> = (0..numbers.rows.len()).collect();
+        let mut known: HashMap<String, usize> = HashMap::new();
+        for (at, row) in numbers.rows.iter().enumerate() {
+            for key in keys_of(row) {
+                let other = root(&links, *known.entry(key).or_insert(at));
+                let own = root(&links, at);
+                if let Some(link) = links.get_mut(own.max(other)) {
+                    *link = own.min(other);
+                }
+            }
+        }
+        let mut rows: HashMap<usize, Vec<[Slot; 2]>> = HashMap::new();
+        for (at, row) in numbers.rows.iter().enumerate() {
+            rows.entry(root(&links, at)).or_default().push([row.inbound.clone(), row.outbound.clone()]);
+        }
+        let groups = known.into_iter().map(|(key, at)| (key, root(&links, at))).collect();
+        let (whole, unreadable) = (numbers.complete, numbers.unreadable);
+        let all = Self { groups, rows, whole, unreadable, ways: Default::default() };
+        let ways = Direction::BOTH.map(|direction| all.way(direction, numbers, roster));
+        Self { ways, ..all }
+    }
+
+    fn way(&self, direction: Direction, numbers: &Listing<OwnedNumber>, roster: &Roster) -> Way {
+        let mut way = Way {
+            rows_name: numbers.rows.iter().any(|row| matches!(row.slot(direction), Slot::Held(_))),
+            whole: roster.0.as_ref().is_some_and(|agents| agents.complete),
+            cut_short: roster.0.as_ref().is_some_and(|agents| !agents.complete),
+            ..Way::default()
+        };
+        for agent in roster.0.iter().flat_map(|agents| &agents.rows) {
+            match agent.held(direction) {
+                Some(held) => {
+                    way.heard.insert(agent.id.clone());
+                    way.lists_name |= !held.is_empty();
+                }
+                None => way.whole = false,
+            }
+            for entry in agent.held(direction).into_iter().flatten().chain(agent.beside(direction)) {
+                let groups = self.groups_of(entry);
+                if groups.is_empty() {
+                    way.unmatched.add(entry);
+                }
+                for group in groups {
+                    let holders = way.held.entry(group).or_default();
+                    if !holders.contains(&agent.id) {
+                        holders.push(agent.id.clone());
+                    }
+                }
+            }
+        }
+        way.contradicted = self.rows.iter().any(|(group, rows)| {
+            rows.iter().any(|row| match direction.of(row.each_ref()) {
+                Slot::Held(id) => way.heard.contains(id) && !way.held.get(group).is_some_and(|held| held.contains(id)),
+                _ => false,
+            })
+        });
+        way
+    }
+
+    /// The groups an entry of an agent's list names: more than one where its id and its number disagree.
+    fn groups_of(&self, entry: &HeldNumber) -> HashSet<usize> {
+        let names = entry.names().iter();
+        // A number that is none may stand in an entry as it stands in its row.
+        names
+            .flat_map(|name| keys(name).chain((!is_e164(name)).then(|| format!("number {name}"))))
+            .filter_map(|key| self.groups.get(&key).copied())
+            .collect()
+    }
+
+    /// Takes over that the list of numbers was seen to carry assignments before.
+    pub(crate) fn remembering(mut self, before: &Self) -> Self {
+        for (way, was) in self.ways.iter_mut().zip(&before.ways) {
+            way.rows_name |= was.rows_name;
+        }
+        self
+    }
+
+    /// What the lists say of one direction of a number. `strict` is for what cannot be taken back.
+    pub(crate) fn evidence(&self, number: &OwnedNumber, direction: Direction, strict: bool) -> Evidence {
+        let way = direction.of(self.ways.each_ref());
+        let group = keys_of(number).iter().find_map(|key| self.groups.get(key));
+        let rows = group.and_then(|group| self.rows.get(group)).into_iter().flatten();
+        let words: Vec<&Slot> = rows.map(|row| direction.of(row.each_ref())).collect();
+        let mut in_rows: Vec<String> = Vec::new();
+        for word in &words {
+            if let Slot::Held(id) = word
+                && !in_rows.contains(id)
+            {
+                in_rows.push(id.clone());
+            }
+        }
+        let in_lists = group.and_then(|group| way.held.get(group)).cloned().unwrap_or_default();
+        Evidence {
+            rows_free: !words.is_empty() && words.iter().all(|word| **word == Slot::Free),
+            // Where no row names anybody, the list may not carry the columns; where no agent lists a number, neither may theirs.
+            // Before a release both must hold together everywhere: else the agents themselves are asked.
+            rows_prove: way.rows_name && !(strict && way.contradicted),
+            lists_prove: way.lists_name && !(strict && way.contradicted),
+            row_unread: strict && self.unreadable,
+            denied: in_rows.iter().any(|id| way.heard.contains(id) && !in_lists.contains(id)),
+            in_rows,
+            in_lists,
+            lists_whole: way.whole,
+            lists_heard: !way.heard.is_empty() || way.cut_short,
+            doubt: way.unmatched.may_be(self.whole, strict),
+            asked: Vec::new(),
+            asked_all: false,
+            unasked: false,
+        }
+    }
+
+    /// What an agent's own list says of a number. An answer about another agent says nothing.
+    pub(crate) fn told(&self, reply: &Reply, agent: &str, number: &OwnedNumber, direction: Direction) -> Told {
+        if text_at(&reply.data, "agent_id").is_some_and(|id| id_key(&id) != id_key(agent)) {
+            return Told::Silent;
+        }
+        let Some(held) = reply.data.get(direction.as_str()).and_then(HeldNumber::read_all) else {
+            return Told::Silent;
+        };
+        let group = keys_of(number).iter().find_map(|key| self.groups.get(key)).copied();
+        let mut unmatched = Unmatched::default();
+        for entry in &held {
+            let groups = self.groups_of(entry);
+            if entry.is(number) || group.is_some_and(|group| groups.contains(&group)) {
+                return Told::Yes;
+            }
+            if groups.is_empty() {
+                unmatched.add(entry);
+            }
+        }
+        if unmatched.may_be(self.whole, true) || is_cut_off(reply) { Told::Doubt } else { Told::No }
+    }
+
+    /// Whether an entry of an agent's list names no number that is listed.
+    pub(crate) fn has_unmatched(&self) -> bool {
+        self.ways.iter().any(|way| way.unmatched.may_be(self.whole, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Agent;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    const ID: &str = "d0845d54-d96d-4cb8-8cc3-eac55f94c2c0";
+    const NUMBER: &str = "+14155550111";
+
+    fn number(id: &str, text: &str, inbound: &Value) -> OwnedNumber {
+        let row = json!({ "id": id, "phone_number": text, "inbound_agent_id": inbound, "outbound_agent_id": null });
+        OwnedNumber::read(&row).expect("a number")
+    }
+
+    fn agent(id: &str, inbound: &Value) -> Agent {
+        let row = json!({ "id": id, "inbound_phone_numbers": inbound, "outbound_phone_numbers": [] });
+        Agent::read(&row).expect("an agent")
+    }
+
+    /// What the sources say of the inbound direction of the first number.
+    fn judged(numbers: Vec<OwnedNumber>, agents: Option<Vec<Agent>>) -> Evidence {
+        let first = numbers[0].clone();
+        let roster = Roster::of(agents.map(|rows| Listing { rows, complete: true, unreadable: false }));
+        Assignments::new(&Listing { rows: numbers, complete: true, unreadable: false }, &roster).evidence(
+            &first,
+            Direction::Inbound,
+            true,
+        )
+    }
+
+    #[test]
+    fn a_list_of_agents_that_is_cut_short_has_answered() {
+        let rows = vec![number(ID, NUMBER, &json!(null))];
+        let numbers = Listing { rows, complete: true, unreadable: false };
+        let cut = Roster::of(Some(Listing { rows: Vec::new(), complete: false, unreadable: false }));
+        let evidence = Assignments::new(&numbers, &cut).evidence(&numbers.rows[0], Direction::Inbound, true);
+        assert_eq!(evidence.usage(), Usage::Unknown { silent: false }, "{evidence:?}");
+    }
+
+    #[test]
+    fn each_source_weighs_what_it_proves() {
+        let free = |inbound: Value| vec![number(ID, NUMBER, &inbound), number("n2", "+14155550112", &json!(null))];
+        let known = || vec![number(ID, NUMBER, &json!(null)), number("n2", "+14155550112", &json!("b"))];
+        let (a, b) = (|held: Value| agent("a", &held), |held: Value| agent("b", &held));
+        let held = |id: &str| Slot::Held(id.to_owned());
+        let unknown = |silent| Usage::Unknown { silent };
+        for (what, numbers, agents, slot, usage) in [
+            (
+                "nobody is named anywhere",
+                free(json!(null)),
+                Some(vec![a(json!([])), b(json!([]))]),
+                Slot::Free,
+                unknown(false),
+            ),
+            ("no agents to ask", free(json!(null)), Some(vec![]), Slot::Free, unknown(true)),
+            (
+                "a holder without an id",
+                free(json!({ "x": 1 })),
+                Some(vec![a(json!([]))]),
+                held("unreadable"),
+                Usage::InUse,
+            ),
+            ("a holder as an object", free(json!({ "id": "a" })), Some(vec![a(json!([]))]), held("a"), Usage::InUse),
+            ("the row", free(json!("a")), Some(vec![a(json!([]))]), held("a"), Usage::InUse),
+            ("a list", free(json!(null)), Some(vec![a(json!([ID]))]), held("a"), Usage::InUse),
+            ("a list, row absent", free(json!([])), Some(vec![a(json!([ID]))]), held("a"), Usage::InUse),
+            ("columns may be missing", free(json!(null)), Some(vec![a(json!(["n2"]))]), Slot::Free, unknown(false)),
+            ("columns are there", known(), Some(vec![b(json!(["n2"]))]), Slot::Free, Usage::Free),
+            ("a list denies another row", known(), Some(vec![b(json!([]))]), Slot::Free, unknown(false)),
+            ("an odd entry", known(), Some(vec![b(json!(["n2", "asg"]))]), Slot::Unknown, unknown(false)),
+            ("an agent is silent", known(), Some(vec![a(json!(null))]), Slot::Free, unknown(false)),
+            ("no list, columns are there", known(), None, Slot::Free, unknown(false)),
+            ("no list, columns may be missing", free(json!(null)), None, Slot::Unknown, unknown(true)),
+            ("nothing at all", free(json!([])), None, Slot::Unknown, unknown(true)),
+        ] {
+            let evidence = judged(numbers, agents);
+            assert_eq!((evidence.slot(), evidence.usage()), (slot, usage), "{what}: {evidence:?}");
+        }
+    }
+
+    #[test]
+    fn rows_that_share_an_id_or_a_number_are_about_one() {
+        let none = json!(null);
+        for other in [
+            number("n2", NUMBER, &json!("a")),
+            number("n2", "+1 (415) 555-0111", &json!("a")),
+            number("n2", "0014155550111", &json!("a")),
+            number("n2", "14155550111", &json!("a")),
+            number(&ID.to_uppercase(), "+14155550199", &json!("a")),
+        ] {
+            let evidence = judged(vec![number(ID, NUMBER, &none), other.clone()], Some(vec![]));
+            assert_eq!(evidence.usage(), Usage::InUse, "{other:?}");
+        }
+        // Linked by a third row, and by an entry for the other id.
+        let rows = vec![number(ID, NUMBER, &none), number("n2", "+14155550199", &none), number("n2", NUMBER, &none)];
+        let evidence = judged(rows, Some(vec![agent("a", &json!(["+14155550199"]))]));
+        assert_eq!(evidence.usage(), Usage::InUse, "{evidence:?}");
+    }
+
+    #[test]
+    fn in_a_part_of_a_list_a_number_that_is_written_out_is_another_one() {
+        let first = number(ID, NUMBER, &json!(null));
+        let of = |entry: Value, strict| {
+            let rows = vec![first.clone(), number("n2", "+14155550112", &json!("a"))];
+            let roster = Roster::of(Some(Listing {
+                rows: vec![agent("a", &json!(["n2", entry]))],
+                complete: true,
+                unreadable: false,
+            }));
+            let all = Assignments::new(&Listing { rows, complete: false, unreadable: false }, &roster);
+            all.evidence(&first, Direction::Inbound, strict).usage()
+        };
+        let unknown = Usage::Unknown { silent: false };
+        for (entry, strict, usage) in [
+            (json!("+19995550100"), true, Usage::Free),
+            (json!("n3"), false, Usage::Free),
+            (json!("n3"), true, unknown),
+            (json!({}), false, unknown),
+        ] {
+            assert_eq!(of(entry.clone(), strict), usage, "{entry} {strict}");
+        }
+    }
+
+    /// An entry of an agent's list: the number in one of its forms, another number, or none that is known.
+    fn entry() -> impl Strategy<Value = (Value, char)> {
+        prop_oneof![
+            1 => Just((json!(ID), 'm')),
+            1 => Just((json!({ "id": ID.to_uppercase() }), 'm')),
+            1 => Just((json!({ "phone_number": { "number": "tel:+1-415-555-0111" } }), 'm')),
+            3 => Just((json!("n2"), 'o')),
+            1 => Just((json!({ "id": "asg-1" }), 'u')),
+            1 => Just((json!({}), 'u')),
+            1 => Just((json!("+19995550100"), 'u')),
+        ]
+    }
+
+    fn told() -> impl Strategy<Value = Told> {
+        prop_oneof![Just(Told::Yes), Just(Told::No), Just(Told::No), Just(Told::Doubt), Just(Told::Silent)]
+    }
+
+    fn slot() -> impl Strategy<Value = Value> {
+        prop_oneof![3 => Just(json!(null)), 1 => Just(json!([])), 1 => Just(json!("a")), 1 => Just(json!("b"))]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn no_source_that_says_held_is_talked_away(
+            rows in proptest::collection::vec(slot(), 3),
+            twin in any::<bool>(),
+            lists in proptest::option::of(proptest::collection::vec(proptest::option::of(proptest::collection::vec(entry(), 0..3)), 2)),
+            whole in any::<bool>(),
+            answers in proptest::collection::vec(proptest::option::of(told()), 2),
+        ) {
+            let numbers = vec![
+                number(ID, NUMBER, &rows[0]),
+                number("n2", "+14155550112", &rows[1]),
+                number("n3", if twin { NUMBER } else { "+14155550113" }, &rows[2]),
+            ];
+            let names = ["a", "b"];
+            let agents = lists.as_ref().map(|lists| {
+                let list = |held: &Vec<(Value, char)>| held.iter().map(|(entry, _)| entry.clone()).collect::<Value>();
+                let rows = names.iter().zip(lists).map(|(id, held)| agent(id, &held.as_ref().map_or(json!(null), list)));
+                Listing { rows: rows.collect(), complete: whole, unreadable: false }
+            });
+            let asked: Vec<(String, Told)> = names
+                .iter()
+                .zip(&answers)
+                .filter_map(|(id, told)| told.map(|told| ((*id).to_owned(), told)))
+                .collect();
+            let asked_all = asked.len() == 2 && lists.is_some() && whole;
+            let all = Assignments::new(&Listing { rows: numbers.clone(), complete: true, unreadable: false }, &Roster::of(agents));
+            let evidence = all.evidence(&numbers[0], Direction::Inbound, true);
+            let evidence = Evidence { asked: asked.clone(), asked_all, ..evidence };
+            let (usage, slot) = (evidence.usage(), evidence.slot());
+
+            let entries: Vec<char> =
+                lists.iter().flatten().flatten().flatten().map(|(_, kind)| *kind).collect();
+            let held_by_row = rows[0].is_string() || (twin && rows[2].is_string());
+            let held = held_by_row || entries.contains(&'m') || asked.iter().any(|(_, told)| *told == Told::Yes);
+            let unmatched = entries.contains(&'u') || asked.iter().any(|(_, told)| *told == Told::Doubt);
+            prop_assert_eq!(held, usage == Usage::InUse, "held by any source is held");
+            if unmatched {
+                prop_assert_ne!(usage, Usage::Free);
+                prop_assert_ne!(&slot, &Slot::Free);
+            }
+            if evidence.disputed() || unmatched {
+                prop_assert_ne!(usage, Usage::Unknown { silent: true }, "the caller's word lifts no contradiction");
+            }
+            if usage == (Usage::Unknown { silent: true }) {
+                let heard = lists.iter().flatten().any(Option::is_some);
+                prop_assert!(!heard && asked.iter().all(|(_, told)| *told == Told::Silent));
+            }
+            if usage == Usage::Free {
+                let by_lists = lists.is_some() && whole && lists.iter().flatten().all(Option::is_some);
+                let rows_free = rows[0].is_null() && (!twin || rows[2].is_null());
+                let singly = asked_all && asked.iter().all(|(_, told)| *told == Told::No);
+                prop_assert!(singly || (by_lists && rows_free), "free is said by two, or by every agent");
+            }
+            if asked.iter().any(|(_, told)| *told == Told::Yes) {
+                prop_assert!(matches!(slot, Slot::Held(_)));
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The caller's own carrier account: opened by the name of a profile, so that no key passes through the model, or by a key that
+//! came with the call.
+
+use std::sync::Arc;
+
+use crate::domain::{
+    AccessField, Argument, CarrierAccess, CarrierName, CarrierProfile, Problem, ProviderType, Refusal, Status,
+    did_you_mean,
+};
+use crate::redact::Secret;
+use crate::tools::contract::response::Failure;
+use crate::tools::contract::tool::Desk;
+use crate::tools::names;
+
+/// The profile of this name; where there is none, the names that there are.
+pub(crate) fn profile<'a>(desk: &'a Desk, name: &CarrierName) -> Result<&'a CarrierProfile, Refusal> {
+    desk.carriers.get(name).ok_or_else(|| {
+        let names: Vec<&str> = desk.carriers.all().iter().map(|profile| profile.name().as_str()).collect();
+        let problem = Problem {
+            reason: "there is no profile of this name".to_owned(),
+            expected: known(&names),
+            example: names.first().map_or(CarrierName::EXAMPLE, |name| name).to_owned(),
+            did_you_mean: did_you_mean(name.as_str(), names.iter().copied()).map(str::to_owned),
+            ..Problem::of::<CarrierName>("carrier", String::new(), None)
+        };
+        let summary = format!(
+            "Nothing was done. carrier: there is no carrier profile of this name; expected {}. {} shows them.",
+            problem.expected,
+            names::LIST_CREDENTIALS
+        );
+        Refusal::new(Status::InvalidArgument, summary).with("problems", vec![problem.to_json()])
+    })
+}
+
+/// The profiles that there are, in words.
+pub(crate) fn known(names: &[&str]) -> String {
+    if names.is_empty() {
+        "a profile, and there is none yet: the operator adds one with `truedy-mcp carriers add`".to_owned()
+    } else {
+        format!("one of {}", names.join(", "))
+    }
+}
+
+/// What the profile of this name holds, read now.
+pub(crate) async fn open(desk: &Desk, name: &CarrierName) -> Result<CarrierAccess, Failure> {
+    let profile = profile(desk, name)?.clone();
+    let carriers = Arc::clone(&desk.carriers);
+    let reading = tokio::task::spawn_blocking(move || carriers.open(&profile));
+    let why = tokio::select! {
+        read = reading => match read {
+            Ok(Ok(access)) => return Ok(access),
+            Ok(Err(why)) => why,
+            Err(_) => "reading it failed".to_owned(),
+        },
+        // A file may lie on a disk that does not answer.
+        () = tokio::time::sleep_until(desk.call.deadline) => "reading it takes too long".to_owned(),
+        () = desk.call.stop.cancelled() => {
+            return Err(Refusal::new(Status::Cancelled, "Nothing was done. The call was cancelled.").into());
+        }
+    };
+    let summary = format!(
+        "Nothing was done. The carrier profile {name} cannot be used: {why}. The operator of this server can mend it; `truedy-mcp carriers test {name}` shows what is wrong."
+    );
+    Err(Refusal::new(Status::CarrierUnavailable, summary).with("carrier", name.as_str()).into())
+}
+
+/// An own Telnyx key, if the call brings or names one.
+pub(crate) async fn telnyx_key(
+    desk: &Desk,
+    key: Option<&Secret>,
+    name: Option<&CarrierName>,
+) -> Result<Option<Secret>, Failure> {
+    let Some(name) = name else { return Ok(key.cloned()) };
+    let provider = profile(desk, name)?.provider();
+    if provider != ProviderType::Telnyx {
+        let problem = Problem {
+            reason: format!("it is a profile of {provider}"),
+            expected: "a profile of telnyx: numbers are searched and bought there".to_owned(),
+            ..Problem::of::<CarrierName>("carrier", String::new(), None)
+        };
+        let summary = format!("Nothing was done. carrier: {}; expected {}.", problem.reason, problem.expected);
+        let refusal = Refusal::new(Status::InvalidArgument, summary);
+        return Err(refusal.with("problems", vec![problem.to_json()]).into());
+    }
+    Ok(open(desk, name).await?.get(AccessField::ApiKey).cloned())
+}
+
+/// What is wrong with a key for an own Telnyx account, and with naming a profile as well.
+pub(crate) fn wrong_key(name: Option<&CarrierName>, key: Option<&Secret>) -> Vec<Problem> {
+    let Some(key) = key else { return Vec::new() };
+    let mut problems = beside(name, &[AccessField::ApiKey]);
+    problems.extend(AccessField::ApiKey.check(key.expose()).err());
+    problems
+}
+
+/// What is wrong with naming a profile and giving these values as well.
+pub(crate) fn beside(name: Option<&CarrierName>, given: &[AccessField]) -> Vec<Problem> {
+    let Some(name) = name else { return Vec::new() };
+    let problem = |field: &AccessField| Problem {
+        field: field.name().to_owned(),
+        // Whether there is a profile of this name is not known here.
+        reason: "carrier is given as well".to_owned(),
+        received: None,
+        expected: format!("either carrier or {}", field.name()),
+        example: format!("carrier: \"{name}\" alone"),
+        did_you_mean: None,
+    };
+    given.iter().map(problem).collect()
+}

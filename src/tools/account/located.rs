@@ -1,0 +1,297 @@
+//! One number of the account, freshly read, with who holds it: before a change, and after it.
+//!
+//! Source: contract §6.1, §6.8, §7.1. Two requests where the sources agree; one more for each agent in question.
+
+use futures::future::join_all;
+
+use crate::domain::{AgentId, Direction, NumberId, NumberRef, OwnedNumber, PhoneDigits, Slot, id_key};
+use crate::tools::account::assignments::{Assignments, Evidence, Told, Usage};
+use crate::tools::account::lookup;
+use crate::tools::account::lookup::{Listing, PAGE, Roster};
+use crate::tools::contract::response::Failure;
+use crate::tools::contract::tool::Desk;
+use crate::truedy::{Error, NotSent, Reply, Saying, apart};
+
+/// Agents that are asked singly at most.
+const ASKED: usize = 50;
+/// Agents that are asked singly at most for a preview, which shall leave the rate limit room for what it shows.
+const ASKED_FOR_A_PREVIEW: usize = 16;
+/// Agents that are asked singly at most for a list of numbers.
+const ASKED_FOR_A_LIST: usize = 8;
+/// Agents that are asked at the same time.
+const AT_ONCE: usize = 8;
+
+/// What the answer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Something that can be taken back: an agent's own no counts.
+    Look,
+    /// The preview of a release: the same, while few agents need be asked.
+    Preview,
+    /// A release: every source that says "held" counts.
+    Release,
+}
+
+/// A number the caller named.
+#[derive(Debug, Clone)]
+pub(crate) struct Located {
+    /// Its row, with each direction as it was judged.
+    pub(crate) number: OwnedNumber,
+    pub(crate) id: NumberId,
+    pub(crate) roster: Roster,
+    listing: Listing<OwnedNumber>,
+    assignments: Assignments,
+    evidence: [Evidence; 2],
+}
+
+/// Fills in who holds the numbers that are shown, from all that was listed. Where the lists name different holders and no
+/// more than a few agents are in question, these are asked; else what any of them says stands.
+pub(crate) async fn fill(desk: &Desk, listing: &mut Listing<OwnedNumber>, roster: &Roster) {
+    let rows = listing.rows.len();
+    let (assignments, mut open, mut silent) = apart(rows, || weigh(listing, roster));
+    let mut ids: Vec<String> = open
+        .iter()
+        .flat_map(|(_, evidence)| evidence)
+        .filter(|one| one.rows_prove && one.disputed())
+        .flat_map(Evidence::named)
+        .collect();
+    // Where neither rows nor lists name anybody, the agents themselves are asked while they are few.
+    if let Some(agents) = roster.0.as_ref().filter(|agents| agents.rows.len() <= ASKED_FOR_A_LIST && !silent.is_empty())
+    {
+        ids.extend(agents.rows.iter().map(|agent| agent.id.clone()));
+        open.append(&mut silent);
+    }
+    ids.sort();
+    ids.dedup();
+    if ids.len() > ASKED_FOR_A_LIST {
+        return;
+    }
+    let replies = ask(desk, &ids).await;
+    for (at, evidence) in open {
+        let Some(number) = listing.rows.get_mut(at) else { continue };
+        for (direction, one) in Direction::BOTH.into_iter().zip(evidence) {
+            let asked = told(&assignments, &replies, number, direction);
+            *number.slot_mut(direction) = Evidence { asked, ..one }.slot();
+        }
+    }
+}
+
+/// Evidence of each direction of the number at a place of the list.
+type Weighed = Vec<(usize, [Evidence; 2])>;
+
+/// Fills in what the lists say; gives the numbers of which they say different things, and those of which they say nothing.
+fn weigh(listing: &mut Listing<OwnedNumber>, roster: &Roster) -> (Assignments, Weighed, Weighed) {
+    let assignments = Assignments::new(listing, roster);
+    let (mut open, mut silent) = (Weighed::new(), Weighed::new());
+    for (at, number) in listing.rows.iter_mut().enumerate() {
+        let evidence = Direction::BOTH.map(|direction| assignments.evidence(number, direction, false));
+        for (direction, one) in Direction::BOTH.into_iter().zip(&evidence) {
+            *number.slot_mut(direction) = one.slot();
+        }
+        // Rows that prove nothing contradict nothing: then the lists are all there is, and nobody need be asked.
+        if evidence.iter().any(|one| one.rows_prove && one.disputed()) {
+            open.push((at, evidence));
+        } else if evidence.iter().any(Evidence::nothing_named) {
+            silent.push((at, evidence));
+        }
+    }
+    (assignments, open, silent)
+}
+
+/// Finds the number a caller named, and who holds it.
+pub(crate) async fn locate(desk: &Desk, named: &NumberRef, purpose: Purpose) -> Result<Located, Failure> {
+    let (mut listing, mut roster) = both(desk).await?;
+    let (mut number, mut id) = lookup::number_among(named, &listing)?;
+    let mut assignments = apart(listing.rows.len(), || Assignments::new(&listing, &roster));
+    // A number that came or went between the two requests looks like an entry that names no number.
+    if assignments.has_unmatched() && listing.rows.len() <= PAGE {
+        (listing, roster) = both(desk).await?;
+        (number, id) = lookup::number_among(named, &listing)?;
+        assignments = Assignments::new(&listing, &roster);
+    }
+    let evidence = judge(desk, &assignments, &roster, &number, purpose).await?;
+    for (direction, evidence) in Direction::BOTH.into_iter().zip(&evidence) {
+        *number.slot_mut(direction) = evidence.slot();
+    }
+    Ok(Located { number, id, roster, listing, assignments, evidence })
+}
+
+async fn both(desk: &Desk) -> Result<(Listing<OwnedNumber>, Roster), Failure> {
+    let (listing, roster) = tokio::join!(lookup::numbers(desk, false), Roster::read(desk));
+    Ok((listing?, roster))
+}
+
+/// Collects what every source says of a number, asking the agents singly where the lists do not settle it.
+async fn judge(
+    desk: &Desk,
+    assignments: &Assignments,
+    roster: &Roster,
+    number: &OwnedNumber,
+    purpose: Purpose,
+) -> Result<[Evidence; 2], Failure> {
+    let mut evidence =
+        Direction::BOTH.map(|direction| assignments.evidence(number, direction, purpose != Purpose::Look));
+    let open = |evidence: &Evidence| !evidence.doubt && evidence.named().is_empty();
+    let (everyone, disputed): (bool, Vec<String>) = match purpose {
+        Purpose::Look => (
+            evidence.iter().any(|one| open(one) && (one.slot() == Slot::Unknown || one.nothing_named())),
+            evidence.iter().filter(|one| one.disputed()).flat_map(Evidence::named).collect(),
+        ),
+        // What is named already is in use, and nobody's no would change that.
+        Purpose::Preview | Purpose::Release => {
+            let usage = |one: &Evidence| one.usage();
+            let settled = evidence.iter().any(|one| usage(one) == Usage::InUse);
+            let unknown = |one: &Evidence| open(one) && matches!(usage(one), Usage::Unknown { .. });
+            (!settled && evidence.iter().any(unknown), Vec::new())
+        }
+    };
+    let most = if purpose == Purpose::Preview { ASKED_FOR_A_PREVIEW } else { ASKED };
+    let all = roster.0.as_ref().filter(|_| everyone);
+    let agents = all.filter(|agents| agents.rows.len() <= most);
+    let mut ids = disputed;
+    ids.extend(agents.into_iter().flat_map(|agents| &agents.rows).map(|agent| agent.id.clone()));
+    ids.sort();
+    ids.dedup();
+    ids.truncate(ASKED);
+    let replies = ask(desk, &ids).await;
+    // Our own limit is no silence of Truedy's: the caller is told to wait.
+    if purpose == Purpose::Release
+        && let Some(error) = replies.iter().find_map(|(_, reply)| reply.as_ref().err().filter(|error| is_limit(error)))
+    {
+        return Err(error.clone().into());
+    }
+    for (direction, one) in Direction::BOTH.into_iter().zip(&mut evidence) {
+        one.asked = told(assignments, &replies, number, direction);
+        one.asked_all = agents.is_some_and(|agents| agents.complete);
+        one.unasked = all.is_some() && agents.is_none();
+    }
+    Ok(evidence)
+}
+
+/// Whether a request was stopped by a rate limit, ours or Truedy's.
+fn is_limit(error: &Error) -> bool {
+    matches!(error, Error::Limited(..) | Error::NotSent(NotSent::Queue(_)))
+}
+
+/// The own lists of these agents, or why one cannot be read.
+async fn ask(desk: &Desk, ids: &[String]) -> Vec<(String, Result<Reply, Error>)> {
+    let mut replies = Vec::new();
+    for some in ids.chunks(AT_ONCE) {
+        replies.extend(join_all(some.iter().map(|id| ask_one(desk, id))).await);
+    }
+    replies
+}
+
+async fn ask_one(desk: &Desk, id: &str) -> (String, Result<Reply, Error>) {
+    let reply = match AgentId::try_from(id) {
+        Ok(agent) => lookup::agent_numbers(desk, &agent, false).await,
+        Err(_) => Err(Error::Unreadable("the agent's id is none that can be used".to_owned(), Saying::default())),
+    };
+    (id.to_owned(), reply)
+}
+
+/// What they say of one direction of a number.
+fn told(
+    assignments: &Assignments,
+    replies: &[(String, Result<Reply, Error>)],
+    number: &OwnedNumber,
+    direction: Direction,
+) -> Vec<(String, Told)> {
+    let of = |id: &str, reply: &Reply| assignments.told(reply, id, number, direction);
+    let heard = replies.iter().map(|(id, reply)| (id, reply.as_ref().map_or(Told::Silent, |reply| of(id, reply))));
+    heard.map(|(id, told)| (id.clone(), told)).collect()
+}
+
+impl Located {
+    /// What the sources say of a direction.
+    pub(crate) fn evidence(&self, direction: Direction) -> &Evidence {
+        direction.of(self.evidence.each_ref())
+    }
+
+    /// Whether it may be given up.
+    pub(crate) fn usage(&self) -> Usage {
+        let [inbound, outbound] = &self.evidence;
+        inbound.usage().both(outbound.usage())
+    }
+
+    /// Whether nothing speaks against a release so far, but the agents have not been asked yet, and are few enough to be.
+    pub(crate) fn is_askable(&self) -> bool {
+        let open = |one: &Evidence| one.usage() == Usage::Free || (one.unasked && one.lists_whole && !one.doubt);
+        let few = self.roster.0.as_ref().is_some_and(|agents| agents.complete && agents.rows.len() <= ASKED);
+        let unasked = self.evidence.iter().any(|one| one.unasked);
+        few && unasked && self.evidence.iter().all(open)
+    }
+
+    /// Whether the sources name different holders of either direction.
+    pub(crate) fn disputed(&self) -> bool {
+        self.evidence.iter().any(Evidence::disputed)
+    }
+
+    /// What was found, so that two looks can be compared. Whether it may go is judged anew at each look, and not among it: a
+    /// preview asks fewer agents.
+    pub(crate) fn seen(&self) -> String {
+        let seen = |one: &Evidence| {
+            let mut named = one.named();
+            named.sort();
+            named
+        };
+        let number = &self.number;
+        let what = (&number.id, &number.number, &number.status, number.managed);
+        format!("{what:?} {:?}", self.evidence.each_ref().map(seen))
+    }
+
+    /// Whether an agent holds a direction now; `None` if that cannot be read.
+    pub(crate) async fn is_with(&self, desk: &Desk, agent: &AgentId, direction: Direction) -> Option<bool> {
+        let reply = lookup::agent_numbers(desk, agent, true).await.ok()?;
+        match self.assignments.told(&reply, agent.as_str(), &self.number, direction) {
+            Told::Yes => Some(true),
+            Told::No => Some(false),
+            Told::Doubt | Told::Silent => None,
+        }
+    }
+
+    /// Who holds a direction now, by the same rules as before; `None` if that is not known.
+    pub(crate) async fn slot_now(&self, desk: &Desk, direction: Direction) -> Option<Slot> {
+        let ours = |row: &OwnedNumber| row.id == self.number.id;
+        let (fresh, roster) = tokio::join!(lookup::numbers_until(desk, true, ours), Roster::read(desk));
+        let fresh = fresh.ok()?;
+        let number = fresh.rows.iter().find(|row| ours(row))?.clone();
+        let is_fresh = |row: &OwnedNumber| fresh.rows.iter().any(|new| new.id == row.id);
+        let mut listing = self.listing.clone();
+        if fresh.complete {
+            listing = fresh;
+        } else {
+            listing.rows.retain(|row| !is_fresh(row));
+            listing.rows.extend(fresh.rows);
+        }
+        let assignments = Assignments::new(&listing, &roster).remembering(&self.assignments);
+        let evidence = judge(desk, &assignments, &roster, &number, Purpose::Look).await.ok()?;
+        Some(direction.of(evidence).slot()).filter(|slot| *slot != Slot::Unknown)
+    }
+}
+
+impl Located {
+    /// Every id and number under which it stands in the account: those of its own row, and of each row that may be about it.
+    ///
+    /// Rows are linked where they share an id or may share a number. For protection, where too much is the safe side.
+    pub(crate) fn all_names(&self) -> Vec<String> {
+        let mut linked: Vec<&OwnedNumber> = vec![&self.number];
+        let mut others: Vec<&OwnedNumber> = self.listing.rows.iter().collect();
+        let mut at = 0;
+        while let Some(row) = linked.get(at).copied() {
+            at += 1;
+            let (same, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(|other| may_be_one(row, other));
+            linked.extend(same);
+            others = rest;
+        }
+        linked.into_iter().flat_map(|row| [row.id.clone(), row.number.clone()]).collect()
+    }
+}
+
+/// Whether two rows may be about one number.
+fn may_be_one(one: &OwnedNumber, other: &OwnedNumber) -> bool {
+    let digits = |row: &OwnedNumber| PhoneDigits::read(&row.number);
+    id_key(&one.id) == id_key(&other.id)
+        || one.number == other.number
+        || digits(one).zip(digits(other)).is_some_and(|(one, other)| one.may_equal(&other))
+}

@@ -1,0 +1,583 @@
+//! Finding numbers and agents by what people call them, and who holds what.
+//!
+//! Source: contract §6.1, §6.8, §7.1. The API has no "get one number": list and filter.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::{
+    Agent, AgentId, AgentRef, Direction, HeldNumber, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status, id_key,
+    may_be_id, name_key, text_at, unlikeness,
+};
+use crate::tools::account::paging::has_more;
+use crate::tools::account::protected::heed_protected;
+use crate::tools::contract::response::Failure;
+use crate::tools::contract::tool::Desk;
+use crate::tools::names;
+use crate::truedy::{Error, Reply, Request, Saying, apart};
+
+/// Rows a page, the most the API gives.
+pub(crate) const PAGE: usize = 100;
+/// Pages that are read at most.
+const PAGES: usize = 50;
+/// Pages of what is shown whole, in one piece.
+const SHOWN_PAGES: usize = 5;
+/// Numbers that are shown whole, in one piece.
+pub(crate) const SHOWN: usize = SHOWN_PAGES * PAGE;
+/// Rows of one answer that are looked at at most: an older API answers with all agents at once.
+const ROWS: usize = 5_000;
+/// Candidates that are offered when a name fits none or several.
+const CANDIDATES: usize = 5;
+
+/// The rows of a list answer; an answer of another shape is not readable.
+pub(crate) fn rows(reply: &Reply) -> Result<&[Value], Error> {
+    let rows = reply
+        .data
+        .as_array()
+        .ok_or_else(|| Error::Unreadable("the list is not an array".to_owned(), Saying::default()))?;
+    Ok(rows.get(..ROWS).unwrap_or(rows))
+}
+
+/// One page of the account's numbers.
+pub(crate) async fn numbers_page(desk: &Desk, limit: usize, offset: usize, verifying: bool) -> Result<Reply, Error> {
+    let request = Request::get(["telephony", "numbers"])
+        .query("limit", limit)
+        .query("offset", offset)
+        .list()
+        .verifying(verifying);
+    let reply = desk.truedy.send(request, &desk.call).await?;
+    if let Some(organization) = organization(rows(&reply)?) {
+        desk.journal.note_organization(&organization);
+    }
+    if desk.journal.awaits_any() {
+        desk.sighted(rows(&reply)?.iter().filter_map(OwnedNumber::read)).await;
+    }
+    Ok(reply)
+}
+
+/// The organization that every row names; `None` where one names none, or they differ.
+fn organization(rows: &[Value]) -> Option<String> {
+    let mut named = rows.iter().map(|row| text_at(row, "organization_id").filter(|id| may_be_id(id)));
+    let first = named.next()??;
+    named.all(|other| other.as_ref() == Some(&first)).then_some(first)
+}
+
+/// Reads as little as can be read: its answer states the time by Truedy's clock. A failure is no failure of the call.
+pub async fn ask_the_time(desk: &Desk) {
+    let request = Request::get(["telephony", "numbers"]).query("limit", 1).query("offset", 0).list();
+    if let Err(error) = desk.truedy.send(request, &desk.call).await {
+        tracing::debug!(%error, "Truedy's time is not known");
+    }
+}
+
+/// What a list held, and whether that was all of it. From a part of a list nothing follows about what it does not show.
+#[derive(Debug, Clone)]
+pub(crate) struct Listing<T> {
+    pub(crate) rows: Vec<T>,
+    pub(crate) complete: bool,
+    /// Some row of it could not be read.
+    pub(crate) unreadable: bool,
+}
+
+/// A list that is being read, page by page.
+struct Gathering<T> {
+    listing: Listing<T>,
+    /// Where each thing stands, by what makes it one.
+    places: HashMap<String, usize>,
+}
+
+/// What is listed, each once.
+trait Row: Sized {
+    fn read(row: &Value) -> Option<Self>;
+    /// What makes it one and the same.
+    fn key(&self) -> String;
+    /// Takes over what another row says of the same.
+    fn merge(&mut self, other: Self);
+}
+
+impl Row for OwnedNumber {
+    fn read(row: &Value) -> Option<Self> {
+        Self::read(row)
+    }
+
+    // One id with two numbers is kept as two, so that it is seen.
+    fn key(&self) -> String {
+        format!("{} {}", self.id, self.number)
+    }
+
+    /// It is in use if either row says so, and free only if both do.
+    fn merge(&mut self, other: Self) {
+        for direction in Direction::BOTH {
+            match (self.slot(direction), other.slot(direction)) {
+                (Slot::Held(_), _) | (_, Slot::Free) => {}
+                (_, slot) => *self.slot_mut(direction) = slot.clone(),
+            }
+        }
+    }
+}
+
+impl Row for Agent {
+    fn read(row: &Value) -> Option<Self> {
+        Self::read(row)
+    }
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+
+    fn merge(&mut self, other: Self) {
+        for direction in Direction::BOTH {
+            let all = match (self.held(direction), other.held(direction)) {
+                (Some(held), Some(more)) => Some(held.iter().chain(more).cloned().collect()),
+                // What one row names stays, beside an entry that nobody can read.
+                (Some(held), None) | (None, Some(held)) => {
+                    Some(held.iter().cloned().chain([HeldNumber::default()]).collect())
+                }
+                (None, None) => None,
+            };
+            *self.held_mut(direction) = all;
+        }
+    }
+}
+
+impl<T: Row> Gathering<T> {
+    fn new() -> Self {
+        Self { listing: Listing { rows: Vec::new(), complete: true, unreadable: false }, places: HashMap::new() }
+    }
+
+    /// Adds a page, each thing once. Says whether another page is worth asking for.
+    fn add(&mut self, reply: &Reply, offset: usize) -> Result<bool, Error> {
+        let shown = rows(reply)?;
+        let listing = &mut self.listing;
+        let before = listing.rows.len();
+        for row in shown {
+            let Some(thing) = T::read(row) else {
+                (listing.complete, listing.unreadable) = (false, true);
+                continue;
+            };
+            match self.places.entry(thing.key()) {
+                Entry::Vacant(place) => {
+                    place.insert(listing.rows.len());
+                    listing.rows.push(thing);
+                }
+                Entry::Occupied(place) => {
+                    if let Some(known) = listing.rows.get_mut(*place.get()) {
+                        known.merge(thing);
+                    }
+                }
+            }
+        }
+        listing.complete &= reply.data.as_array().map(Vec::len) == Some(shown.len());
+        let more = has_more(reply, offset, shown.len());
+        // A page that brings nothing new would repeat for ever.
+        let stuck = more && listing.rows.len() == before;
+        listing.complete &= !stuck;
+        Ok(more && !stuck)
+    }
+}
+
+/// All numbers of the account, each once. `verifying` says that this finds out what a change did.
+pub(crate) async fn numbers(desk: &Desk, verifying: bool) -> Result<Listing<OwnedNumber>, Error> {
+    numbers_until(desk, verifying, |_| false).await
+}
+
+/// The first [`SHOWN`] numbers of the account at most, each once.
+pub(crate) async fn first_numbers(desk: &Desk) -> Result<Listing<OwnedNumber>, Error> {
+    numbers_within(desk, false, SHOWN_PAGES, |_| false).await
+}
+
+/// Like [`numbers`], stopping after the page on which `enough` holds for some number.
+pub(crate) async fn numbers_until(
+    desk: &Desk,
+    verifying: bool,
+    enough: impl Fn(&OwnedNumber) -> bool,
+) -> Result<Listing<OwnedNumber>, Error> {
+    numbers_within(desk, verifying, PAGES, enough).await
+}
+
+async fn numbers_within(
+    desk: &Desk,
+    verifying: bool,
+    pages: usize,
+    enough: impl Fn(&OwnedNumber) -> bool,
+) -> Result<Listing<OwnedNumber>, Error> {
+    let mut gathering = Gathering::new();
+    let mut offset = 0;
+    for _ in 0..pages {
+        let reply = numbers_page(desk, PAGE, offset, verifying).await?;
+        let more = apart(reply.data.as_array().map_or(0, Vec::len), || gathering.add(&reply, offset))?;
+        offset += rows(&reply)?.len();
+        if !more {
+            if gathering.listing.complete {
+                heed_protected(desk, &gathering.listing.rows);
+            }
+            return Ok(gathering.listing);
+        }
+        if gathering.listing.rows.iter().any(&enough) {
+            break;
+        }
+    }
+    Ok(Listing { complete: false, ..gathering.listing })
+}
+
+/// All agents of the account, each once.
+pub(crate) async fn agents(desk: &Desk) -> Result<Listing<Agent>, Error> {
+    let mut gathering = Gathering::new();
+    let mut offset = 0;
+    for _ in 0..PAGES {
+        let request = Request::get(["agents"]).query("limit", PAGE).query("offset", offset).list();
+        let reply = desk.truedy.send(request, &desk.call).await?;
+        let more = apart(reply.data.as_array().map_or(0, Vec::len), || gathering.add(&reply, offset))?;
+        offset += rows(&reply)?.len();
+        if !more {
+            return Ok(gathering.listing);
+        }
+    }
+    Ok(Listing { complete: false, ..gathering.listing })
+}
+
+/// The numbers one agent holds in a direction: ids and rows.
+pub(crate) async fn agent_numbers(desk: &Desk, agent: &AgentId, verifying: bool) -> Result<Reply, Error> {
+    let request = Request::get(["telephony", "agents", agent.as_str(), "numbers"]).list().verifying(verifying);
+    desk.truedy.send(request, &desk.call).await
+}
+
+/// Whether an agent holds a number in a direction; `None` if the answer does not say.
+pub(crate) fn holds(reply: &Reply, number: &OwnedNumber, direction: Direction) -> Option<bool> {
+    let held = HeldNumber::read_all(reply.data.get(direction.as_str())?)?;
+    let named = held.iter().all(|held| !held.names().is_empty());
+    Some(held.iter().any(|held| held.is(number))).filter(|holds| *holds || named)
+}
+
+/// The credentials that are stored: their rows.
+async fn credentials(desk: &Desk, verifying: bool) -> Result<Vec<Value>, Error> {
+    let request = Request::get(["telephony", "credentials"]).list().verifying(verifying);
+    let reply = desk.truedy.send(request, &desk.call).await?;
+    Ok(rows(&reply)?.to_vec())
+}
+
+/// The ids of the credentials that are stored.
+pub(crate) async fn credential_ids(desk: &Desk) -> Result<Vec<String>, Error> {
+    Ok(credentials(desk, false).await?.iter().filter_map(|row| text_at(row, "id")).collect())
+}
+
+/// The one credential of a carrier that was not there before; `None` if there is none, or more than one.
+pub(crate) async fn new_credential(desk: &Desk, before: &[String], provider: &str) -> Option<String> {
+    let rows = credentials(desk, true).await.ok()?;
+    let is_new = |row: &&Value| text_at(row, "provider_type").as_deref() == Some(provider);
+    let mut ids = rows.iter().filter(is_new).filter_map(|row| text_at(row, "id")).filter(|id| !before.contains(id));
+    let first = ids.next()?;
+    ids.next().is_none().then_some(first)
+}
+
+/// The agents of the account, for their names and what they hold. `None` where they cannot be read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Roster(pub(crate) Option<Listing<Agent>>, Arc<OnceLock<Index>>);
+
+/// Where agents stand by their id, and how many have a name, in small letters.
+#[derive(Debug, Default)]
+struct Index {
+    by_id: HashMap<String, usize>,
+    namesakes: HashMap<String, usize>,
+}
+
+impl Index {
+    fn of(agents: &[Agent]) -> Self {
+        let mut index = Self::default();
+        for (at, agent) in agents.iter().enumerate() {
+            index.by_id.entry(agent.id.clone()).or_insert(at);
+            *index.namesakes.entry(agent.name.to_lowercase()).or_default() += 1;
+        }
+        index
+    }
+}
+
+impl Roster {
+    /// These agents.
+    pub(crate) fn of(agents: Option<Listing<Agent>>) -> Self {
+        Self(agents, Arc::default())
+    }
+
+    /// Reads them; a failure is no failure of the call.
+    pub(crate) async fn read(desk: &Desk) -> Self {
+        Self::of(agents(desk).await.ok())
+    }
+
+    /// Made once: a long list is not searched for each of its rows.
+    fn index(&self) -> &Index {
+        self.1.get_or_init(|| Index::of(self.0.as_ref().map_or(&[], |agents| &agents.rows)))
+    }
+
+    pub(crate) fn agent(&self, id: &str) -> Option<&Agent> {
+        self.0.as_ref()?.rows.get(*self.index().by_id.get(id)?)
+    }
+
+    /// How an agent is shown: its name, with the id only where the name is not unique, by id alone where it is not known.
+    pub(crate) fn label(&self, id: &str) -> String {
+        let Some(agent) = self.agent(id) else {
+            return id.to_owned();
+        };
+        let lower = agent.name.to_lowercase();
+        let same = self.index().namesakes.get(&lower).copied().unwrap_or(0);
+        // These words mean something else in the same place; a name that reads as an id would lead to another agent.
+        let taken = ["unknown", "none"].contains(&lower.as_str());
+        let as_id = AgentRef::try_from(agent.name.as_str()).is_ok_and(|named| named.certain_id().is_some());
+        if same > 1 || taken || as_id || self.index().by_id.contains_key(&agent.name) {
+            format!("{} ({id})", agent.name)
+        } else {
+            agent.name.clone()
+        }
+    }
+
+    /// How a slot is shown: an agent, `unknown`, or nothing.
+    pub(crate) fn slot(&self, slot: &Slot) -> Option<String> {
+        match slot {
+            Slot::Free => None,
+            Slot::Unknown => Some("unknown".to_owned()),
+            Slot::Held(id) => Some(self.label(id)),
+        }
+    }
+}
+
+/// Picks the number a caller named out of those listed.
+pub(crate) fn number_among(
+    named: &NumberRef,
+    numbers: &Listing<OwnedNumber>,
+) -> Result<(OwnedNumber, NumberId), Failure> {
+    let name = named.as_str();
+    let fits = |number: &&OwnedNumber| id_key(&number.id) == id_key(name) || number.number == name;
+    let fitting: Vec<&OwnedNumber> = numbers.rows.iter().filter(fits).collect();
+    let [number] = fitting.as_slice() else {
+        return Err(no_such_number(named, numbers, &fitting).into());
+    };
+    // A change names the id: it must not mean another number too.
+    let same: Vec<&OwnedNumber> = numbers.rows.iter().filter(|row| id_key(&row.id) == id_key(&number.id)).collect();
+    if same.len() > 1 {
+        return Err(no_such_number(named, numbers, &same).into());
+    }
+    let id = NumberId::try_from(number.id.as_str())
+        .map_err(|_| Error::Unreadable("the number's id is none that can be used".to_owned(), Saying::default()))?;
+    Ok(((*number).clone(), id))
+}
+
+fn no_such_number(named: &NumberRef, numbers: &Listing<OwnedNumber>, fitting: &[&OwnedNumber]) -> Refusal {
+    let name = named.as_str();
+    let tail = name.get(name.len().saturating_sub(4)..).unwrap_or(name);
+    let mut near: Vec<&OwnedNumber> = numbers.rows.iter().collect();
+    near.sort_by_cached_key(|number| {
+        let ends = number.number.ends_with(tail);
+        (!fitting.contains(number), !ends, unlikeness(name, &number.number).min(unlikeness(name, &number.id)))
+    });
+    let candidates: Vec<Value> =
+        near.iter().take(CANDIDATES).map(|number| json!({ "id": number.id, "number": number.number })).collect();
+    let refusal = if !fitting.is_empty() {
+        let summary = format!(
+            "Nothing was done. Several numbers of this account fit the number or id given. {} shows them all; some are in candidates.",
+            names::LIST_NUMBERS
+        );
+        Refusal::new(Status::Ambiguous, summary)
+    } else if numbers.complete {
+        let summary = format!(
+            "Nothing was done. No number of this account has the number or id given. {} shows them all; some are in candidates.",
+            names::LIST_NUMBERS
+        );
+        Refusal::new(Status::NotFound, summary)
+    } else {
+        unread("The number could not be found in the part of the list of numbers that could be read.")
+    };
+    refusal.with("candidates", candidates).with("next", json!({ "tool": names::LIST_NUMBERS, "arguments": {} }))
+}
+
+/// What is said where a list could be read in part only: nothing follows from what it does not show.
+pub(crate) fn unread(what: &str) -> Refusal {
+    let summary = format!(
+        "Nothing was done. {what} Whether it is in the part that could not be read is not known: Truedy's answer was not whole, or the list is too long. Try again later."
+    );
+    Refusal::new(Status::BadUpstreamResponse, summary).retryable()
+}
+
+/// Refuses to make a number ours of which a list that is not whole does not show whether it is already.
+pub(crate) fn must_be_whole(complete: bool) -> Result<(), Failure> {
+    if complete {
+        return Ok(());
+    }
+    let what = "Whether the number belongs to this account already could not be found in the part of its list that could be read.";
+    Err(unread(what).into())
+}
+
+/// An agent the caller named: its id, and what is known of it.
+pub(crate) async fn agent(desk: &Desk, named: &AgentRef) -> Result<AgentId, Failure> {
+    if let Some(id) = named.certain_id() {
+        return Ok(id);
+    }
+    agent_among(named, agents(desk).await)
+}
+
+/// Picks the agent a caller named out of those listed.
+pub(crate) fn agent_among(named: &AgentRef, listed: Result<Listing<Agent>, Error>) -> Result<AgentId, Failure> {
+    if let Some(id) = named.certain_id() {
+        return Ok(id);
+    }
+    let name = named.as_str().trim();
+    let Listing { rows: agents, complete, .. } = match (listed, AgentId::try_from(name)) {
+        (Ok(listing), _) => listing,
+        // Where agents may not be read, what may be an id is taken for one.
+        (Err(Error::Refused(saying)), Ok(id)) if saying.status == 403 => return Ok(id),
+        (Err(error), _) => return Err(error.into()),
+    };
+    let wanted = name_key(name);
+    let fitting: Vec<&Agent> = match agents.iter().find(|agent| agent.id == name) {
+        Some(agent) => vec![agent],
+        None => agents.iter().filter(|agent| agent.is_called(name)).collect(),
+    };
+    if let [agent] = fitting.as_slice() {
+        return AgentId::try_from(agent.id.as_str()).map_err(|_| {
+            Error::Unreadable("the agent's id is none that can be used".to_owned(), Saying::default()).into()
+        });
+    }
+    let several = !fitting.is_empty();
+    let mut near: Vec<&Agent> = if several { fitting } else { agents.iter().collect() };
+    near.sort_by_cached_key(|agent| unlikeness(&wanted, agent.key()));
+    let candidates: Vec<Value> = near
+        .iter()
+        .take(CANDIDATES)
+        .map(|agent| json!({ "id": agent.id, "name": agent.name, "status": agent.status }))
+        .collect();
+    let refusal = if several {
+        Refusal::new(
+            Status::Ambiguous,
+            "Nothing was done. Several agents have this name; call again with the id of the one that is meant, from candidates.",
+        )
+    } else if !complete {
+        unread("No agent of this name or id could be found in the part of the list of agents that could be read.")
+            .with("next", json!({ "tool": names::LIST_AGENTS, "arguments": {} }))
+    } else {
+        Refusal::new(
+            Status::NotFound,
+            format!("Nothing was done. No agent has this name or id. {}", shown_agents(agents.len())),
+        )
+        .with("next", json!({ "tool": names::LIST_AGENTS, "arguments": {} }))
+    };
+    Err(refusal.with("candidates", candidates).into())
+}
+
+/// Where the agents are seen that there are.
+fn shown_agents(count: usize) -> String {
+    match count {
+        0 => "There are no agents yet.".to_owned(),
+        1 => "The 1 agent of the account is in candidates.".to_owned(),
+        2..=CANDIDATES => format!("The {count} agents of the account are in candidates, the nearest first."),
+        _ => format!("The nearest of {count} agents are in candidates; {} shows them all.", names::LIST_AGENTS),
+    }
+}
+
+/// A number and who holds it, as every answer shows them.
+pub(crate) fn facts(number: &OwnedNumber, roster: &Roster) -> Map<String, Value> {
+    let mut facts = Map::new();
+    facts.insert("id".to_owned(), json!(number.id));
+    facts.insert("number".to_owned(), json!(number.name()));
+    if number.name() != number.number {
+        facts.insert("number_text".to_owned(), json!(number.number));
+    }
+    facts.insert("number_status".to_owned(), json!(number.status));
+    facts.insert("kind".to_owned(), json!(number.kind()));
+    for direction in Direction::BOTH {
+        facts.insert(direction.as_str().to_owned(), json!(roster.slot(number.slot(direction))));
+    }
+    facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(rows: Vec<Value>, pagination: Option<Value>) -> Reply {
+        Reply { data: Value::Array(rows), pagination, request_id: None, date: None }
+    }
+
+    fn row(n: usize) -> Value {
+        json!({ "id": format!("n{n}"), "phone_number": format!("+1415555{n:04}") })
+    }
+
+    /// Adds pages to a listing; whether another is worth asking for, and whether all is known.
+    fn after(pages: &[Reply]) -> (bool, bool) {
+        let (mut gathering, mut offset, mut more) = (Gathering::<OwnedNumber>::new(), 0, true);
+        for reply in pages {
+            more = gathering.add(reply, offset).expect("a list");
+            offset += rows(reply).expect("a list").len();
+        }
+        (more, gathering.listing.complete)
+    }
+
+    #[test]
+    fn a_list_is_complete_only_if_everything_in_it_was_read() {
+        let all = || (0..3).map(row).collect::<Vec<_>>();
+        let told = |total: usize, more: bool| Some(json!({ "total": total, "has_more": more }));
+        assert_eq!(after(&[page(all(), told(3, false))]), (false, true));
+        assert_eq!(after(&[page(all(), None)]), (false, true));
+        assert_eq!(after(&[page(all(), told(9, false))]), (true, true), "the total says that there is more");
+        assert_eq!(
+            after(&[page(all(), Some(json!({ "total": 9 })))]),
+            (true, true),
+            "a page may be shorter than asked for"
+        );
+        let same = || page(all(), told(9, true));
+        assert_eq!(after(&[same(), same()]), (false, false), "a page that repeats ends it, incomplete");
+        let mut odd = all();
+        odd.push(json!({ "id": [] }));
+        assert_eq!(after(&[page(odd, None)]), (false, false), "a row that cannot be read might be the one");
+        let many = (0..ROWS + 1).map(row).collect();
+        assert!(!after(&[page(many, told(ROWS + 1, false))]).1, "cut");
+    }
+
+    #[test]
+    fn a_number_that_is_listed_twice_is_in_use_if_either_row_says_so() {
+        let with = |inbound: Value| {
+            let mut row = row(1);
+            row["inbound_agent_id"] = inbound;
+            row
+        };
+        for (first, second, slot) in [
+            (json!(null), json!("a"), Slot::Held("a".to_owned())),
+            (json!("a"), json!(null), Slot::Held("a".to_owned())),
+            (json!(null), json!([]), Slot::Unknown),
+            (json!(null), json!(null), Slot::Free),
+        ] {
+            let mut gathering = Gathering::<OwnedNumber>::new();
+            gathering.add(&page(vec![with(first), with(second)], None), 0).expect("a list");
+            assert_eq!((gathering.listing.rows.len(), &gathering.listing.rows[0].inbound), (1, &slot));
+        }
+    }
+
+    #[test]
+    fn an_id_that_means_two_numbers_means_neither() {
+        let two = json!({ "id": "n1", "phone_number": "+14155559999" });
+        let rows: Vec<OwnedNumber> = [row(1), two].iter().filter_map(OwnedNumber::read).collect();
+        let listing = Listing { rows, complete: true, unreadable: false };
+        for name in ["n1", "+14155550001", "+14155559999"] {
+            let named = NumberRef::try_from(name).expect("a number");
+            let Err(Failure::Refused(refusal)) = number_among(&named, &listing) else { panic!("{name}") };
+            assert_eq!(refusal.status, Status::Ambiguous, "{name}");
+        }
+    }
+
+    #[test]
+    fn from_a_part_of_a_list_no_absence_follows() {
+        let listing =
+            |complete| Listing { rows: OwnedNumber::read(&row(1)).into_iter().collect(), complete, unreadable: false };
+        let agents = |complete| Listing { rows: Vec::new(), complete, unreadable: false };
+        let (number, agent) = (NumberRef::try_from("+19995550123").unwrap(), AgentRef::try_from("Nobody").unwrap());
+        for (complete, status) in [(true, Status::NotFound), (false, Status::BadUpstreamResponse)] {
+            let refused = |failure| match failure {
+                Err(Failure::Refused(refusal)) => refusal.status,
+                _ => panic!("found"),
+            };
+            assert_eq!(refused(number_among(&number, &listing(complete)).map(drop)), status);
+            assert_eq!(refused(agent_among(&agent, Ok(agents(complete))).map(drop)), status);
+            assert_eq!(must_be_whole(complete).is_ok(), complete);
+        }
+    }
+}

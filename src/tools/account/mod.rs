@@ -1,0 +1,10 @@
+//! What tools read of the account: numbers, agents, and who holds what.
+
+pub(crate) mod assignments;
+pub(crate) mod carrier;
+pub(crate) mod located;
+pub(crate) mod lookup;
+pub(crate) mod paging;
+pub(crate) mod price_search;
+pub(crate) mod protected;
+pub(crate) mod readings;

@@ -1,0 +1,93 @@
+//! Whether a list goes on after what was read, in every form in which an answer may say so.
+//!
+//! Source: contract §2. What is said and not understood counts as more: from a part of a list nothing follows.
+
+use serde_json::Value;
+
+use crate::truedy::Reply;
+
+/// The page sizes that servers fall back to. A list of exactly so many rows that says nothing of pages may go on.
+const USUAL: [usize; 4] = [10, 20, 25, 50];
+/// Rows a page that were asked for.
+const ASKED: usize = 100;
+
+/// Whether rows may follow the `shown` ones that begin at `offset`.
+pub(crate) fn has_more(reply: &Reply, offset: usize, shown: usize) -> bool {
+    let read = offset.saturating_add(shown);
+    match reply.pagination.as_ref().filter(|pagination| pagination.is_object()) {
+        Some(told) => says_more(told, read).unwrap_or(shown >= ASKED),
+        None => shown >= ASKED || USUAL.contains(&shown),
+    }
+}
+
+/// Whether an answer that is not read in pages says that it is not whole.
+pub(crate) fn is_cut_off(reply: &Reply) -> bool {
+    let told = [reply.pagination.as_ref(), reply.data.get("pagination")];
+    told.into_iter()
+        .flatten()
+        .any(|told| told.get("has_more").is_some_and(|more| flag(more) != Some(false)) || names_next(told))
+}
+
+/// What the fields of a pagination say; `None` where none of them does.
+fn says_more(told: &Value, read: usize) -> Option<bool> {
+    let beyond = |field: &str| told.get(field).and_then(count).map(|total| total > read);
+    let pages = told.get("page").and_then(count).zip(told.get("total_pages").and_then(count));
+    let said = [
+        told.get("has_more").map(|more| flag(more).unwrap_or(true)),
+        beyond("total"),
+        beyond("total_results"),
+        pages.map(|(page, pages)| page < pages),
+        names_next(told).then_some(true),
+    ];
+    said.into_iter().flatten().reduce(|one, other| one || other)
+}
+
+/// Whether there is a way to what follows: a cursor, a page, a link.
+fn names_next(told: &Value) -> bool {
+    let names = told.as_object().into_iter().flatten();
+    names.filter(|(name, _)| name.starts_with("next")).any(|(_, value)| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.trim().is_empty(),
+        _ => true,
+    })
+}
+
+fn flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Null => Some(false),
+        Value::Bool(flag) => Some(*flag),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+fn count(value: &Value) -> Option<usize> {
+    let count = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    usize::try_from(count).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn whatever_says_that_a_list_goes_on_is_heard() {
+        for (told, read, more) in [
+            (json!({ "total": 2, "has_more": false }), 2, Some(false)),
+            (json!({ "total": 130, "has_more": false }), 60, Some(true)),
+            (json!({ "total": "2", "has_more": "true" }), 1, Some(true)),
+            (json!({ "total": "2" }), 2, Some(false)),
+            (json!({ "next_cursor": "abc", "limit": 1 }), 1, Some(true)),
+            (json!({ "next_cursor": null, "has_more": false }), 1, Some(false)),
+            (json!({ "next": "" , "limit": 1 }), 1, None),
+            (json!({ "page": 1, "page_size": 1, "total_results": 2, "total_pages": 2 }), 1, Some(true)),
+            (json!({ "page": 2, "total_pages": 2 }), 2, Some(false)),
+            (json!({ "has_more": 1 }), 1, Some(true)),
+            (json!({ "limit": 100, "offset": 0 }), 1, None),
+        ] {
+            assert_eq!(says_more(&told, read), more, "{told}");
+        }
+    }
+}

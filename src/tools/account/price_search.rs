@@ -1,0 +1,35 @@
+//! Why a search for a price failed, in words for the caller of a purchase.
+
+use serde_json::{Value, json};
+
+use crate::domain::Status;
+use crate::truedy::{Error, NotSent};
+
+/// Why a search did not tell the price: as a sentence, and as a field with Truedy's own words.
+pub(crate) fn failed_search(error: &Error) -> (String, Value) {
+    let unconfigured = error.saying().is_some_and(|saying| saying.mentions(&["not configured"]));
+    let status = match error {
+        _ if unconfigured => Status::ProviderNotConfigured,
+        Error::Refused(saying) => match saying.status {
+            401 => Status::AuthFailed,
+            402 => Status::PaymentRequired,
+            403 => Status::Forbidden,
+            _ => Status::UpstreamRejected,
+        },
+        Error::Limited(..) | Error::NotSent(NotSent::Queue(_)) => Status::RateLimited,
+        Error::Unreadable(..) => Status::BadUpstreamResponse,
+        Error::NotSent(_) | Error::NoVerdict(..) => Status::UpstreamUnavailable,
+    };
+    let why = if unconfigured {
+        "No telephony provider is configured for this organisation at Truedy (provider_not_configured), so the price could not be searched, and the purchase will probably be refused for the same reason.".to_owned()
+    } else {
+        format!("The price could not be searched ({}).", status.as_str())
+    };
+    let mut told = json!({ "status": status });
+    if let (Some(message), Some(fields)) =
+        (error.saying().and_then(|saying| saying.message.as_ref()), told.as_object_mut())
+    {
+        fields.insert("truedy_says".to_owned(), json!(message));
+    }
+    (why, told)
+}

@@ -1,0 +1,151 @@
+//! What resources and completions read, by the way of the tools: whoever may call the tool may read it, and nobody else.
+
+use std::collections::{HashMap, HashSet};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::domain::{AgentRef, NumberRef, Status};
+use crate::guard::Scope;
+use crate::tools::account::located::{Purpose, fill, locate};
+use crate::tools::account::lookup;
+use crate::tools::account::lookup::{Roster, SHOWN};
+use crate::tools::catalog::list_numbers::{Numbers, PARTLY, summary};
+use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::response::{Answer, Failure};
+use crate::tools::contract::tool::{Desk, Effect, Read, Tool};
+use crate::tools::names;
+
+arguments! {
+    /// The numbers of the account in one piece, up to a bound, and who holds them.
+    pub AccountNumbers {}
+}
+
+arguments! {
+    /// One number of the account, and who holds it.
+    pub OneNumber {
+        /// The number, or its id.
+        number_id: NumberRef,
+    }
+}
+
+arguments! {
+    /// What the numbers of the account are called, up to the same bound.
+    pub NumberNames {}
+}
+
+arguments! {
+    /// What the agents of the account are called.
+    pub AgentNames {}
+}
+
+/// The numbers, as `list_numbers` shows a page of them.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct AllNumbers(Numbers);
+
+/// One number, as every answer shows it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct NumberFacts(Map<String, Value>);
+
+/// Things by what they are called.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Names {
+    names: Vec<Name>,
+    /// Whether these are all.
+    complete: bool,
+}
+
+/// One thing.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct Name {
+    /// What people call it, if that leads to it and to nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    id: String,
+}
+
+/// Makes each of them a reading that is admitted as the tool it stands beside.
+macro_rules! beside {
+    ($($reading:ident beside $tool:ident, $title:literal: $output:ty;)+) => { $(
+        impl Tool for $reading {
+            const NAME: &'static str = names::$tool;
+            const TITLE: &'static str = $title;
+            const EFFECT: Effect = Effect::Reads;
+            const SCOPE: Scope = Scope::NumbersRead;
+            type Output = $output;
+        }
+    )+ };
+}
+
+beside! {
+    AccountNumbers beside LIST_NUMBERS, "All numbers": AllNumbers;
+    OneNumber beside LIST_NUMBERS, "One number": NumberFacts;
+    NumberNames beside LIST_NUMBERS, "What numbers are called": Names;
+    AgentNames beside LIST_AGENTS, "What agents are called": Names;
+}
+
+impl Read for AccountNumbers {
+    async fn read(self, desk: Desk) -> Result<Answer<AllNumbers>, Failure> {
+        let (listing, roster) = tokio::join!(lookup::first_numbers(&desk), Roster::read(&desk));
+        let mut listing = listing?;
+        let bounded = !listing.complete && listing.rows.len() >= SHOWN;
+        listing.rows.truncate(SHOWN);
+        fill(&desk, &mut listing, &roster).await;
+        let shown = listing.rows.len();
+        let total = listing.complete.then_some(shown as u64);
+        let next_offset = bounded.then_some(shown as u64);
+        let mut summary = summary(shown, total, false, next_offset);
+        if bounded {
+            summary.push_str(&format!(" These are the first {SHOWN}; {} shows the others.", names::LIST_NUMBERS));
+        }
+        let numbers = Numbers::of(&listing.rows, &roster, total, next_offset);
+        let mut answer = Answer::new(Status::Ok, summary, AllNumbers(numbers));
+        if !listing.complete && !bounded {
+            answer.warn(PARTLY);
+        }
+        if roster.0.is_none() {
+            answer.warn("Agents could not be read, so they are shown by id.");
+        }
+        Ok(answer)
+    }
+}
+
+impl Read for OneNumber {
+    async fn read(self, desk: Desk) -> Result<Answer<NumberFacts>, Failure> {
+        let located = locate(&desk, &self.number_id, Purpose::Look).await?;
+        let facts = NumberFacts(lookup::facts(&located.number, &located.roster));
+        Ok(Answer::new(Status::Ok, "One number. A direction that is null has no agent.", facts))
+    }
+}
+
+impl Read for NumberNames {
+    async fn read(self, desk: Desk) -> Result<Answer<Names>, Failure> {
+        let listing = lookup::first_numbers(&desk).await?;
+        let complete = listing.complete;
+        let names = listing.rows.into_iter().map(|row| Name { name: Some(row.number), id: row.id }).collect();
+        Ok(Answer::new(Status::Ok, "The numbers.", Names { names, complete }))
+    }
+}
+
+impl Read for AgentNames {
+    async fn read(self, desk: Desk) -> Result<Answer<Names>, Failure> {
+        let listing = lookup::agents(&desk).await?;
+        let complete = listing.complete;
+        let agents = listing.rows;
+        let mut namesakes: HashMap<String, usize> = HashMap::new();
+        agents.iter().for_each(|agent| *namesakes.entry(agent.name.to_lowercase()).or_default() += 1);
+        let ids: HashSet<&str> = agents.iter().map(|agent| agent.id.as_str()).collect();
+        // A name that is not one agent's alone, or would be taken for an id, leads nowhere: the id does.
+        let leads = |name: &&String| {
+            namesakes.get(&name.to_lowercase()) == Some(&1)
+                && AgentRef::try_from(name.as_str()).is_ok_and(|named| named.certain_id().is_none())
+                && !ids.contains(name.as_str())
+        };
+        let names = agents
+            .iter()
+            .map(|agent| Name { name: Some(&agent.name).filter(leads).cloned(), id: agent.id.clone() })
+            .collect();
+        Ok(Answer::new(Status::Ok, "The agents.", Names { names, complete }))
+    }
+}

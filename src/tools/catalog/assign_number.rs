@@ -1,0 +1,287 @@
+//! `POST /telephony/numbers/assign`: give one direction of a number to an agent.
+//!
+//! Source: <https://docs.truedy.ai/api-reference/telephony> (Assign Number); contract §6.5.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::domain::{AgentId, AgentRef, Direction, NumberRef, Object, Refusal, Slot, Status};
+use crate::guard::{Claims, Scope, Stakes};
+use crate::tools::account::located::{Located, Purpose, locate};
+use crate::tools::account::lookup;
+use crate::tools::changes::verify::said;
+use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::response::{Answer, Failure, Pointer, Undo};
+use crate::tools::contract::tool::{Change, Desk, Effect, Step, Tool};
+use crate::tools::names;
+use crate::truedy::{Error, Nature, Request};
+
+/// What is kept back of the call's time for reading back.
+const AFTERWARDS: Duration = Duration::from_secs(6);
+
+arguments! {
+    /// Assign (attach, give) a phone number to an agent for one direction: inbound, let it answer calls; outbound, let it call from there (caller ID).
+    ///
+    /// Call twice for both. If another agent (bot) has the direction, nothing changes and the
+    /// result names it; confirm: true then moves the calls. Returns what was read back.
+    AssignNumber {
+        /// The number, "+14155550123", or its id.
+        number_id: NumberRef,
+        /// The agent's exact name, "Front desk", or id.
+        agent_id: AgentRef,
+        /// inbound: calls to it.
+        assignment_type: Direction,
+        /// true: take it from another agent, once the user agreed.
+        confirm: Option<bool>,
+    }
+}
+
+/// An assignment.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct Assigned {
+    number: String,
+    id: String,
+    agent: String,
+    agent_id: String,
+    direction: String,
+    /// Whether reading back showed it; absent where nothing had to be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<bool>,
+    /// The agent that no longer has the direction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    displaced: Option<String>,
+}
+
+/// What was found before assigning.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    located: Located,
+    agent_id: AgentId,
+}
+
+impl Tool for AssignNumber {
+    const NAME: &'static str = names::ASSIGN_NUMBER;
+    const TITLE: &'static str = "Assign a number to an agent";
+    const EFFECT: Effect = Effect::Changes;
+    const SCOPE: Scope = Scope::NumbersAssign;
+    type Output = Assigned;
+}
+
+impl Change for AssignNumber {
+    type Plan = Plan;
+
+    fn claims(&self) -> Claims {
+        let direction = Some(self.assignment_type.as_str().to_owned());
+        let about = Object { direction, ..self.number_id.object() };
+        Claims { confirm: self.confirm == Some(true), about, ..Claims::default() }
+    }
+
+    async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Assigned>, Failure> {
+        let mut located = locate(desk, &self.number_id, Purpose::Look).await?;
+        let agent_id = match &located.roster.0 {
+            Some(agents) => lookup::agent_among(&self.agent_id, Ok(agents.clone()))?,
+            None => lookup::agent(desk, &self.agent_id).await?,
+        };
+        let direction = self.assignment_type;
+        // Where several agents are said to have it, another one decides: it is who would lose it.
+        let evidence = located.evidence(direction);
+        let settled = !evidence.disputed() || evidence.said_so(agent_id.as_str());
+        if let Some(other) = evidence.holders().into_iter().find(|holder| holder != agent_id.as_str()) {
+            *located.number.slot_mut(direction) = Slot::Held(other);
+        }
+        let slot = located.number.slot(direction).clone();
+        let plan = Plan { located, agent_id };
+        let facts = lookup::facts(&plan.located.number, &plan.located.roster);
+        let name = plan.located.number.name();
+        let confirm = json!({ "tool": Self::NAME, "arguments": { "number_id": name, "agent_id": self.agent_id, "assignment_type": direction, "confirm": true } });
+        let mut without_flag = match &slot {
+            Slot::Free => None,
+            // Not all sources know of it: it is assigned again.
+            Slot::Held(holder) if holder == plan.agent_id.as_str() && !settled => None,
+            Slot::Held(holder) if holder == plan.agent_id.as_str() => {
+                let summary = format!("Nothing had to be changed: {name} is assigned to this agent for {direction} calls already.");
+                return Ok(Step::Done(Answer::new(Status::AlreadyAssigned, summary, self.assigned(&plan, None, None))));
+            }
+            Slot::Held(holder) => Some(
+                Refusal::new(
+                    Status::WouldReassign,
+                    format!("Nothing was assigned. Another agent, named in holder, has the {direction} calls of {name} and would lose them. Ask the user, then call {} again with confirm: true.", Self::NAME),
+                )
+                .with("holder", plan.located.roster.label(holder)),
+            ),
+            Slot::Unknown => Some(Refusal::new(
+                Status::AssignmentUnknown,
+                format!("Nothing was assigned. Truedy did not say whether an agent has the {direction} calls of {name} already; it would lose them. Ask the user, then call {} again with confirm: true.", Self::NAME),
+            )),
+        };
+        if let Some(refusal) = &mut without_flag {
+            refusal.details.extend(facts);
+            refusal.details.insert("next".to_owned(), confirm);
+        }
+        let object = Object {
+            direction: Some(direction.as_str().to_owned()),
+            agent_id: Some(plan.agent_id.as_str().to_owned()),
+            ..plan.located.number.object()
+        };
+        let seen = format!("{slot:?}");
+        Ok(Step::Ready(plan, Box::new(Stakes { object, without_flag, seen, ..Stakes::default() })))
+    }
+
+    async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Assigned>, Failure> {
+        let mut settled = self.post(&plan, &desk, AFTERWARDS).await;
+        if let Err(error) = &settled
+            && error.may_have_happened()
+        {
+            desk.lost(error).await;
+            match self.holder(&plan, &desk).await {
+                Some(Slot::Held(holder)) if holder == plan.agent_id.as_str() => {
+                    return Ok(self.done(&plan, Some(true), None));
+                }
+                // Still as before: it was not applied, and once more cannot do harm.
+                Some(holder)
+                    if holder == *plan.located.number.slot(self.assignment_type) && desk.call.left() > AFTERWARDS =>
+                {
+                    settled = self.post(&plan, &desk.with(desk.call.unstoppable()), Duration::from_secs(3)).await;
+                }
+                Some(_) => {
+                    let summary = format!(
+                        "The {} calls of {} are not with this agent: the assignment did not take effect, or somebody else changed it meanwhile. Look with {} before trying again.",
+                        self.assignment_type,
+                        plan.located.number.name(),
+                        names::GET_AGENT_NUMBERS
+                    );
+                    return Err(Refusal::new(Status::NotAssigned, summary)
+                        .with("number", plan.located.number.name())
+                        .into());
+                }
+                None => {}
+            }
+        }
+        let verified = self.verify(&plan, &desk).await;
+        match settled {
+            Ok(id) => {
+                let mut answer = self.done(&plan, Some(verified == Some(true)), id);
+                if verified == Some(false) {
+                    answer.warn("Truedy confirmed the assignment, but reading back does not show it yet.");
+                }
+                Ok(answer)
+            }
+            // The engine may fail after the assignment was stored (contract §6.5).
+            Err(error) if verified == Some(true) => {
+                let mut answer =
+                    self.done(&plan, verified, error.saying().and_then(|saying| saying.request_id.clone()));
+                answer.warn("Truedy stored the assignment but reported a failure, so calls may not be routed yet. Make a test call.");
+                Ok(answer)
+            }
+            Err(Error::Refused(saying)) if saying.status == 422 => {
+                let summary = format!(
+                    "{} was not assigned: Truedy refused, in the words of truedy_says. Check number and agent, and try again.",
+                    plan.located.number.name()
+                );
+                Err(said(Refusal::new(Status::NotAssigned, summary), &Error::Refused(saying)).into())
+            }
+            Err(error) if error.may_have_happened() && verified == Some(false) => {
+                let summary = format!(
+                    "{} was not assigned: reading back does not show it. It may be tried again.",
+                    plan.located.number.name()
+                );
+                Err(said(Refusal::new(Status::NotAssigned, summary).retryable(), &error).into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn unknown(&self) -> Refusal {
+        let name = &self.number_id;
+        let summary = format!(
+            "It is not known whether {name} was assigned. Look with {} or {} before trying again.",
+            names::GET_AGENT_NUMBERS,
+            names::LIST_OPERATIONS
+        );
+        Refusal::new(Status::OutcomeUnknown, summary).with("number", name.as_str())
+    }
+}
+
+impl AssignNumber {
+    async fn post(&self, plan: &Plan, desk: &Desk, leaving: Duration) -> Result<Option<String>, Error> {
+        let body =
+            json!({ "number_id": plan.located.id, "agent_id": plan.agent_id, "assignment_type": self.assignment_type });
+        let request = Request::post(["telephony", "numbers", "assign"], Nature::Set, body);
+        Ok(desk.truedy.send(request, &desk.call.leaving(leaving)).await?.request_id)
+    }
+
+    /// Whether the agent holds it now; `None` if that cannot be read.
+    async fn verify(&self, plan: &Plan, desk: &Desk) -> Option<bool> {
+        let desk = desk.with(desk.call.unstoppable());
+        plan.located.is_with(&desk, &plan.agent_id, self.assignment_type).await
+    }
+
+    /// Who holds it now, as far as the new and the old agent can tell.
+    async fn holder(&self, plan: &Plan, desk: &Desk) -> Option<Slot> {
+        if self.verify(plan, desk).await? {
+            return Some(Slot::Held(plan.agent_id.as_str().to_owned()));
+        }
+        plan.located.slot_now(&desk.with(desk.call.unstoppable()), self.assignment_type).await
+    }
+
+    fn assigned(&self, plan: &Plan, verified: Option<bool>, displaced: Option<String>) -> Assigned {
+        Assigned {
+            number: plan.located.number.name().to_owned(),
+            id: plan.located.number.id.clone(),
+            agent: plan.located.roster.label(plan.agent_id.as_str()),
+            agent_id: plan.agent_id.as_str().to_owned(),
+            direction: self.assignment_type.as_str().to_owned(),
+            verified,
+            displaced,
+        }
+    }
+
+    fn done(&self, plan: &Plan, verified: Option<bool>, request_id: Option<String>) -> Answer<Assigned> {
+        let (number, direction) = (plan.located.number.name(), self.assignment_type);
+        let other = match plan.located.number.slot(direction) {
+            Slot::Held(holder) if holder != plan.agent_id.as_str() => Some(holder),
+            _ => None,
+        };
+        let displaced = other.map(|holder| plan.located.roster.label(holder));
+        let lost = if displaced.is_some() {
+            format!(" The agent named in displaced no longer has its {direction} calls.")
+        } else {
+            String::new()
+        };
+        let read_back = if verified == Some(true) { ", and read back" } else { "" };
+        let summary = format!("Assigned {number} to the agent for {direction} calls{read_back}.{lost}");
+        let before = match other {
+            Some(holder) => Pointer {
+                tool: Self::NAME,
+                arguments: json!({ "number_id": number, "agent_id": holder, "assignment_type": direction, "confirm": true }),
+            },
+            None => Pointer {
+                tool: names::UNASSIGN_NUMBER,
+                arguments: json!({ "number_id": number, "assignment_type": direction }),
+            },
+        };
+        let mut answer = Answer::new(Status::Assigned, summary, self.assigned(plan, verified, displaced))
+            .undo(Undo::Call(before))
+            .request_id(request_id);
+        if plan.located.number.status != "active" {
+            answer.warn(format!(
+                "The number is not active yet (status in {}); calls start when it is.",
+                names::LIST_NUMBERS
+            ));
+        }
+        if plan.located.roster.agent(plan.agent_id.as_str()).is_some_and(|agent| agent.status != "active") {
+            answer.warn("The agent is not active, so it takes and makes no calls until it is.");
+        }
+        if direction == Direction::Inbound && plan.located.number.outbound == Slot::Free {
+            answer.warn("For outbound calls from this number, assign it for outbound too.");
+        }
+        if direction == Direction::Inbound && plan.located.number.managed == Some(false) {
+            answer.warn("The number is with an own carrier: point that carrier at this agent's webhook URL.");
+            answer = answer.next(names::GET_WEBHOOK_URL, json!({ "agent_id": plan.agent_id }));
+        }
+        answer
+    }
+}

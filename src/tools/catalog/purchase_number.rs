@@ -1,0 +1,444 @@
+//! `POST /telephony/numbers/purchase`: buy a number.
+//!
+//! Source: <https://docs.truedy.ai/api-reference/telephony> (Purchase Number); contract §6.3.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::domain::{
+    CarrierName, Ceiling, ConfirmationToken, E164, Money, Object, OperationIds, OwnedNumber, Problem, Refusal, Status,
+    text_at,
+};
+use crate::guard::{Claims, Form, Level, Question, Scope, Stakes};
+use crate::redact::Secret;
+use crate::tools::account::carrier;
+use crate::tools::account::lookup;
+use crate::tools::account::lookup::Listing;
+use crate::tools::account::price_search::failed_search;
+use crate::tools::catalog::search_numbers::search;
+use crate::tools::changes::create_once::{Made, flight, make};
+use crate::tools::changes::verify::{Documented, Found, documented_purchase, not_configured, said};
+use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::offered_numbers::impossible_number;
+use crate::tools::contract::price_cache::{Account, Price, prices_in};
+use crate::tools::contract::response::{Answer, Failure, Pointer, Undo};
+use crate::tools::contract::tool::{Budget, Change, Desk, Effect, Step, Tool};
+use crate::tools::names;
+use crate::truedy::{Error, Nature, Reply, Request};
+
+/// What stands in the place of a price that is not known.
+const UNKNOWN: &str = "unknown";
+/// How long looking for the price may take.
+const PRICING: Duration = Duration::from_secs(6);
+
+arguments! {
+    /// Buy (purchase, order, get) a new phone number. Paid every month until released. Returns id and status.
+    ///
+    /// Take it from search_numbers and buy only what the user asked for. Pending until the carrier has set it up; then assign_number. To bring one from an own carrier use import_number. If the outcome is unknown do not buy again: see list_operations.
+    PurchaseNumber {
+        /// E.164: + and 2 to 15 digits, "+14155550123".
+        phone_number: E164,
+        /// Own Telnyx account by its profile, "main".
+        carrier: Option<CarrierName>,
+        /// Secret; prefer carrier. Own Telnyx key.
+        api_key: Option<Secret>,
+        /// At most this a month, "1.50"; "" is no limit.
+        max_monthly_cost: Option<Ceiling>,
+        /// true once the user agreed to the preview.
+        confirm: Option<bool>,
+        /// From the preview.
+        confirmation_token: Option<ConfirmationToken>,
+        /// At most 50 ids the user knows may be bought.
+        acknowledge_unresolved: Option<OperationIds>,
+    }
+}
+
+/// A bought number.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub(crate) struct Purchased {
+    purchased: bool,
+    number: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number_status: Option<String>,
+    /// What it costs a month, "1.00".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    monthly: Option<String>,
+    /// What is paid once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    setup: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<String>,
+    /// `unknown` where the price is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<&'static str>,
+}
+
+/// What was found before buying.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The own Telnyx key, if it is bought with one.
+    key: Option<Secret>,
+    price: Price,
+}
+
+impl Tool for PurchaseNumber {
+    const NAME: &'static str = names::PURCHASE_NUMBER;
+    const TITLE: &'static str = "Buy a phone number";
+    const EFFECT: Effect = Effect::Spends;
+    const SCOPE: Scope = Scope::NumbersPurchase;
+    type Output = Purchased;
+
+    fn contradictions(&self) -> Vec<Problem> {
+        carrier::wrong_key(self.carrier.as_ref(), self.api_key.as_ref())
+    }
+}
+
+impl Change for PurchaseNumber {
+    type Plan = Plan;
+
+    fn claims(&self) -> Claims {
+        let number = &self.phone_number;
+        Claims {
+            confirm: self.confirm == Some(true),
+            buys: Some(number.clone()),
+            makes: Some(number.as_str().to_owned()),
+            about: Object::number(number.as_str()),
+            token: self.confirmation_token.clone(),
+            acknowledged: self.acknowledge_unresolved.clone().unwrap_or_default(),
+            ..Claims::default()
+        }
+    }
+
+    async fn plan(&self, desk: &Desk) -> Result<Step<Self::Plan, Purchased>, Failure> {
+        self.possible(desk)?;
+        let number = self.phone_number.as_str();
+        let key = carrier::telnyx_key(desk, self.api_key.as_ref(), self.carrier.as_ref()).await?;
+        let Listing { rows, complete, .. } = lookup::numbers_until(desk, false, |row| row.number == number).await?;
+        if let Some(row) = rows.into_iter().find(|row| row.number == number) {
+            let summary = format!("Nothing was bought: {number} belongs to this account already.");
+            return Ok(Step::Done(Answer::new(
+                Status::AlreadyOwned,
+                summary,
+                Purchased { purchased: false, ..bought(&row) },
+            )));
+        }
+        lookup::must_be_whole(complete)?;
+        let account = Account::of(self.carrier.as_ref(), self.api_key.as_ref());
+        let (price, unsearched) = self.price(desk, key.as_ref(), &account).await;
+        let explained = |refusal: Refusal| match &unsearched {
+            Some(error) => refusal.with("price_search", failed_search(error).1),
+            None => refusal,
+        };
+        if let Some(ceiling) = &self.max_monthly_cost {
+            self.within(ceiling, &price).map_err(explained)?;
+        }
+        let budget = desk.admit_price(Self::NAME, &price).await.map_err(explained)?;
+        let words = price.words();
+        let stakes = Stakes {
+            object: Object::number(number),
+            grave: true,
+            without_flag: Some(self.preview(desk, &price, &budget, unsearched.as_ref())),
+            yes_is_enough: true,
+            question: Some(Question {
+                message: format!(
+                    "Buy {number} for {words}? It is billed every month until it is released.{}{}",
+                    desk.counted("Bought"),
+                    budget.counted()
+                ),
+                form: Form::Yes { field: "buy" },
+                declined: "Nothing was bought.".to_owned(),
+            }),
+            seen: price.seen(&account),
+            flight: Some(flight(number)),
+            price: budget.reserved,
+            ..Stakes::default()
+        };
+        Ok(Step::Ready(Plan { key, price }, Box::new(stakes)))
+    }
+
+    async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Purchased>, Failure> {
+        let number = self.phone_number.as_str();
+        let mut body = json!({ "phone_number": number });
+        if let (Some(key), Some(fields)) = (&plan.key, body.as_object_mut()) {
+            fields.insert("api_key".to_owned(), json!(key.expose()));
+        }
+        let request = Request::post(["telephony", "numbers", "purchase"], Nature::Create, body);
+        match make(&desk, number, request, documented_purchase).await? {
+            Made::Confirmed(reply, listed) => Ok(self.confirmed(&reply, &listed, &plan.price)),
+            Made::Seen(row) => {
+                let mut answer = self.done(bought(&row), &plan.price);
+                answer.warn(
+                    "Truedy's answer to the purchase was lost or unclear; the number was found in the account afterwards.",
+                );
+                Ok(answer)
+            }
+            Made::Refused(why, error) => {
+                let refusal = match why {
+                    Documented::NotConfigured => not_configured("Nothing was bought."),
+                    _ => Refusal::new(
+                        Status::UpstreamRejected,
+                        format!("Nothing was bought: {number} cannot be had, in the words of truedy_says, and it is not in the account. Search again for another one."),
+                    )
+                    .with("next", json!({ "tool": names::SEARCH_NUMBERS, "arguments": {} })),
+                };
+                Err(said(refusal.with("number", number), &error).into())
+            }
+            Made::Unknown(error) => Err(said(self.unknown(), &error).into()),
+        }
+    }
+
+    fn unknown(&self) -> Refusal {
+        let number = &self.phone_number;
+        let summary = format!(
+            "It is not known whether {number} was bought. Do not repeat the call and do not buy another number instead. It is looked for in the account; {} tells what is known, and {} shows it once it is there. If it does not show up, ask Truedy's dashboard or support before anything else.",
+            names::LIST_OPERATIONS,
+            names::LIST_NUMBERS
+        );
+        Refusal::new(Status::OutcomeUnknown, summary).with("number", number.as_str())
+    }
+}
+
+impl PurchaseNumber {
+    /// Refuses a number that cannot exist, unless Truedy's own search offered it to this process.
+    ///
+    /// Nothing is sent to find out: so a process that did not search does not know of the offer, and says so.
+    fn possible(&self, desk: &Desk) -> Result<(), Refusal> {
+        let Some(why) = desk.offered.impossible(&self.phone_number) else { return Ok(()) };
+        let problem = impossible_number("phone_number", &self.phone_number, why);
+        let summary = format!(
+            "Nothing was bought. phone_number: {}; expected {}. If it is for sale all the same, search for it with {} first, in this same session; once the search has offered it, it can be bought.",
+            problem.reason,
+            problem.expected,
+            names::SEARCH_NUMBERS
+        );
+        Err(Refusal::new(Status::InvalidArgument, summary).with("problems", vec![problem.to_json()]))
+    }
+
+    /// Truedy says that it was bought.
+    fn confirmed(&self, reply: &Reply, listed: &Found, price: &Price) -> Answer<Purchased> {
+        let mut purchased = Purchased {
+            purchased: true,
+            number: self.phone_number.as_str().to_owned(),
+            id: text_at(&reply.data, "number_id").or_else(|| text_at(&reply.data, "id")),
+            ..Purchased::default()
+        };
+        match listed {
+            Found::Here(row) => purchased = bought(row),
+            Found::Absent | Found::Unreadable => {
+                let order =
+                    reply.data.get("purchase_response").map(|response| response.get("data").unwrap_or(response));
+                purchased.number_status =
+                    Some(order.and_then(|order| text_at(order, "status")).unwrap_or_else(|| "unknown".to_owned()));
+            }
+        }
+        let mut answer = self.done(purchased, price).request_id(reply.request_id.clone());
+        if *listed == Found::Absent {
+            answer.warn(format!(
+                "Truedy confirmed the purchase, but {} does not show the number yet.",
+                names::LIST_NUMBERS
+            ));
+        }
+        if requirements_open(&reply.data) {
+            answer.warn("The carrier asks for documents before it sets the number up; until then it stays pending. See the Truedy dashboard.");
+        }
+        answer
+    }
+
+    /// Holds the price against the caller's own limit, beside the operator's.
+    fn within(&self, ceiling: &Ceiling, price: &Price) -> Result<(), Refusal> {
+        let monthly = price.monthly_money();
+        let most = ceiling.money(monthly.as_ref().map_or("USD", Money::currency));
+        let why = match (&monthly, &most) {
+            (None, _) => "What the number costs is not known, so the limit you gave cannot be kept.".to_owned(),
+            (Some(monthly), Some(most)) if most.currency() != monthly.currency() => {
+                format!("It costs {monthly} a month, and the limit you gave is in {}.", most.currency())
+            }
+            (Some(monthly), Some(most)) if monthly.micros() > most.micros() => {
+                format!("It costs {monthly} a month, more than the {most} of the limit you gave.")
+            }
+            _ => return Ok(()),
+        };
+        let way =
+            if self.api_key.is_some() { "call again without it, with the same api_key" } else { "call as in next" };
+        let summary = format!(
+            "Nothing was bought. {why} It is max_monthly_cost of this call. To see the price and decide anew, {way}: a preview, which buys nothing."
+        );
+        let mut refusal = Refusal::new(Status::PriceLimit, summary).with("number", self.phone_number.as_str());
+        if let Some(most) = most {
+            refusal = refusal.with("limit", most.to_string());
+        }
+        refusal = refusal.with("price", if monthly.is_some() { price.words() } else { UNKNOWN.to_owned() });
+        // A key is not repeated, and without it the call would ask for the price of another account.
+        Err(if self.api_key.is_some() { refusal } else { refusal.with("next", self.call(None, false)) })
+    }
+
+    fn done(&self, mut purchased: Purchased, price: &Price) -> Answer<Purchased> {
+        if price.monthly_money().is_some() {
+            (purchased.monthly, purchased.setup) = (price.monthly(), price.upfront());
+            purchased.currency.clone_from(&price.currency);
+        } else {
+            purchased.price = Some(UNKNOWN);
+        }
+        let number = &self.phone_number;
+        let state = match purchased.number_status.as_deref() {
+            Some("active") => "It is active.",
+            Some("pending") => "It is pending: the carrier is still setting it up.",
+            _ => "Its status is in number_status; only active numbers carry calls.",
+        };
+        let active = purchased.number_status.as_deref() == Some("active");
+        let next =
+            format!("Assign it with {}{}.", names::ASSIGN_NUMBER, if active { "" } else { " once it is active" });
+        let summary = format!("Bought {number} for {}. {state} No agent uses it yet. {next}", price.words());
+        let answer = Answer::new(Status::Purchased, summary, purchased)
+            .undo(Undo::Call(Pointer { tool: names::RELEASE_NUMBER, arguments: json!({ "number_id": number }) }));
+        if active { answer } else { answer.next(names::LIST_NUMBERS, json!({ "status": "active" })) }
+    }
+
+    /// What the caller reads where nothing was bought for want of a word: the price, and the call that buys.
+    fn preview(&self, desk: &Desk, price: &Price, budget: &Budget, unsearched: Option<&Error>) -> Refusal {
+        let monthly = price.monthly_money();
+        let left = desk.policy.caps.purchases.most().map(|most| most.saturating_sub(desk.used));
+        let spend_left = budget.left().map(|left| left.to_string());
+        let search = unsearched.map(failed_search);
+        let told = search.as_ref().map(|(why, _)| why.as_str());
+        let summary = self.preview_in_words(price, told, (left, spend_left.as_deref()), desk.policy.level);
+        let known = if monthly.is_some() { price.words() } else { UNKNOWN.to_owned() };
+        let mut preview = Refusal::new(Status::ConfirmationRequired, summary)
+            .with("number", self.phone_number.as_str())
+            .with("price", known);
+        for (field, value) in [
+            ("monthly", price.monthly().filter(|_| monthly.is_some())),
+            ("setup", price.upfront()),
+            ("currency", price.currency.clone()),
+            ("spend_left", spend_left),
+        ] {
+            if let Some(value) = value {
+                preview = preview.with(field, value);
+            }
+        }
+        if let Some(left) = left {
+            preview = preview.with("purchases_left", left);
+        }
+        if let Some((_, search)) = search {
+            preview = preview.with("price_search", search);
+        }
+        // A key is not repeated, and without it the call would buy from another account.
+        if self.api_key.is_some() { preview } else { preview.with("next", self.call(monthly.as_ref(), true)) }
+    }
+
+    /// The preview as a text. `left`: how many purchases, and how much money, are left in 24 hours, where that is limited.
+    fn preview_in_words(
+        &self,
+        price: &Price,
+        unsearched: Option<&str>,
+        left: (Option<u32>, Option<&str>),
+        level: Level,
+    ) -> String {
+        let (number, monthly) = (self.phone_number.as_str(), price.monthly_money());
+        let mut summary = format!(
+            "Nothing was bought; this is a preview. {number} costs {}, billed every month until it is released.",
+            price.words()
+        );
+        if let Some(why) = unsearched {
+            summary.push_str(&format!(" {why}"));
+        }
+        if monthly.is_none() {
+            summary.push_str(" Nothing limits what it may cost.");
+        }
+        if let Some(left) = left.0 {
+            summary.push_str(&format!(" Purchases left in 24 hours: {left}."));
+        }
+        if let Some(left) = left.1 {
+            summary.push_str(&format!(" Left to spend in 24 hours: {left}."));
+        }
+        let token = if level >= Level::Token { " and this confirmation_token, within five minutes" } else { "" };
+        let same = if self.api_key.is_some() { ", the same api_key" } else { "" };
+        let limit = monthly.as_ref().map(|most| format!(", max_monthly_cost: \"{most}\"")).unwrap_or_default();
+        summary + &format!(" If the user agrees, call {} again with confirm: true{same}{limit}{token}.", Self::NAME)
+    }
+
+    /// The call that comes next: one that buys what a preview shows, and nothing dearer, or one that previews.
+    fn call(&self, most: Option<&Money>, confirm: bool) -> Value {
+        let mut next = json!({ "phone_number": self.phone_number });
+        if let Some(arguments) = next.as_object_mut() {
+            let mut add =
+                |name: &str, value: Option<Value>| drop(value.map(|value| arguments.insert(name.to_owned(), value)));
+            add("confirm", confirm.then_some(json!(true)));
+            add("carrier", self.carrier.as_ref().map(|carrier| json!(carrier)));
+            add("max_monthly_cost", most.map(|most| json!(most.to_string())));
+            add("acknowledge_unresolved", self.acknowledge_unresolved.as_ref().map(|ids| json!(ids.to_strings())));
+        }
+        json!({ "tool": Self::NAME, "arguments": next })
+    }
+
+    /// Whether the call may buy: then an older price does not do.
+    fn may_buy(&self, desk: &Desk) -> bool {
+        let yes_is_enough = desk.asks && desk.policy.level == Level::Flag;
+        self.confirm == Some(true) || self.confirmation_token.is_some() || yes_is_enough
+    }
+
+    /// What it costs with this account: searched for now; a preview may show what was seen lately. Where it is not known
+    /// because a search failed, the failure too.
+    async fn price(&self, desk: &Desk, key: Option<&Secret>, account: &Account) -> (Price, Option<Error>) {
+        let number = self.phone_number.as_str();
+        let seen = desk.prices.recall(account, number);
+        if let Some(seen) = seen.as_ref().filter(|_| !self.may_buy(desk)) {
+            return (seen.price.clone(), None);
+        }
+        let desk = desk.with(desk.call.within(PRICING));
+        let mut failed = None;
+        // The search that showed it finds it again; without one, it is looked for where its digits belong.
+        let searches = seen.map(|seen| seen.search).into_iter().chain(self.searches().map(Arc::new));
+        for body in searches {
+            let reply = match search(&desk, &body, key).await {
+                Ok(reply) => reply,
+                Err(error) => {
+                    failed = Some(error);
+                    continue;
+                }
+            };
+            let found = prices_in(lookup::rows(&reply).unwrap_or_default());
+            desk.prices.remember(account, &found, &body);
+            if let Some(price) = found.get(number) {
+                return (price.clone(), None);
+            }
+        }
+        desk.prices.forget(account, number);
+        (Price::default(), failed)
+    }
+
+    /// Searches that may show the number: by the country and the area code that its digits show.
+    fn searches(&self) -> impl Iterator<Item = Value> {
+        self.phone_number.regions().into_iter().map(|(country, area)| {
+            let mut body = json!({ "country_code": country, "page": 1, "page_size": 100 });
+            if let (Some(area), Some(fields)) = (area, body.as_object_mut()) {
+                if E164::is_toll_free(area) {
+                    fields.insert("phone_number_type".to_owned(), json!("toll_free"));
+                } else {
+                    fields.insert("area_code".to_owned(), json!(area));
+                }
+            }
+            body
+        })
+    }
+}
+
+fn bought(row: &OwnedNumber) -> Purchased {
+    Purchased {
+        purchased: true,
+        number: row.number.clone(),
+        id: Some(row.id.clone()),
+        number_status: Some(row.status.clone()),
+        ..Purchased::default()
+    }
+}
+
+fn requirements_open(data: &Value) -> bool {
+    data.pointer("/purchase_response/data/requirements_met").and_then(Value::as_bool) == Some(false)
+}

@@ -1,0 +1,350 @@
+//! `DELETE /telephony/numbers/{number_id}`: give a number up for good.
+//!
+//! Source: <https://docs.truedy.ai/api-reference/telephony> (Delete (Release) Number); contract §6.7.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::domain::{ConfirmationToken, Direction, E164, NumberId, NumberRef, OwnedNumber, Refusal, Status};
+use crate::guard::{Claims, Form, Level, Question, Scope, Stakes};
+use crate::tools::account::assignments::Usage;
+use crate::tools::account::located::{Located, Purpose, locate};
+use crate::tools::account::lookup;
+use crate::tools::changes::verify::{Found, said, vanishes};
+use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::response::{Answer, Failure, Undo};
+use crate::tools::contract::tool::{Change, Desk, Effect, Step, Tool};
+use crate::tools::names;
+use crate::truedy::{Error, Request};
+
+/// What is kept back of the call's time for finding out what became of it.
+const AFTERWARDS: Duration = Duration::from_secs(8);
+
+arguments! {
+    /// Release (cancel, delete, get rid of) a phone number for good. A bought number goes back to the carrier and is usually lost; billing ends.
+    ///
+    /// Without confirm: true a preview: releases nothing, returns what is lost and which agents fall silent. A number in use is refused:
+    /// unassign_number first. An imported (BYOC) number only leaves Truedy. Cannot be undone.
+    ReleaseNumber {
+        /// The number, "+14155550123", or its id.
+        number_id: NumberRef,
+        /// true only after the user agreed to lose this number.
+        confirm: Option<bool>,
+        /// The number again, "+14155550123", to check the id.
+        phone_number: Option<E164>,
+        /// From the preview.
+        confirmation_token: Option<ConfirmationToken>,
+    }
+}
+
+/// A released number.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct Released {
+    number: String,
+    id: String,
+    kind: String,
+    /// Whether the list no longer shows it.
+    verified: bool,
+}
+
+/// What was found before.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    number: OwnedNumber,
+    number_id: NumberId,
+}
+
+impl Tool for ReleaseNumber {
+    const NAME: &'static str = names::RELEASE_NUMBER;
+    const TITLE: &'static str = "Release a phone number for good";
+    const EFFECT: Effect = Effect::Destroys;
+    const SCOPE: Scope = Scope::NumbersRelease;
+    type Output = Released;
+}
+
+impl Change for ReleaseNumber {
+    type Plan = Plan;
+
+    fn claims(&self) -> Claims {
+        Claims {
+            confirm: self.confirm == Some(true),
+            about: self.number_id.object(),
+            token: self.confirmation_token.clone(),
+            ..Claims::default()
+        }
+    }
+
+    async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Released>, Failure> {
+        let purpose = if self.confirm == Some(true) { Purpose::Release } else { Purpose::Preview };
+        let located = locate(desk, &self.number_id, purpose).await?;
+        let number = located.number.clone();
+        let name = number.name().to_owned();
+        if self.phone_number.as_ref().is_some_and(|given| given.as_str() != name) {
+            let summary = format!(
+                "Nothing was released. number_id means {name}, phone_number names another number. Make sure which one is meant."
+            );
+            return Err(Refusal::new(Status::NumberMismatch, summary)
+                .with("number", name)
+                .with("id", number.id)
+                .into());
+        }
+        let holders = holders(&located);
+        let in_use = self.interlock(&located, &holders);
+        let facts = lookup::facts(&number, &located.roster);
+        let in_use = in_use.map(|mut refusal| {
+            refusal.details.extend(facts.clone());
+            refusal
+        });
+        // What stands in the way now, and will when the flag is given.
+        let hurdle = in_use.as_ref().filter(|_| !desk.policy.release_in_use && !located.is_askable());
+        let next = hurdle.and_then(|refusal| refusal.details.get("next").cloned());
+        let next = next.unwrap_or_else(|| self.releasing(&name, self.phone_number.is_some()));
+        let mut preview = Refusal::new(
+            Status::ConfirmationRequired,
+            self.preview(&located, &holders, hurdle.is_none(), desk.policy.level),
+        );
+        preview.details.extend(facts);
+        preview = preview
+            .with("agents_that_fall_silent", holders.clone())
+            .with("undo", "cannot be undone")
+            .with("next", next);
+        let fate = fate(&number);
+        let silent = match holders.len() {
+            0 => String::new(),
+            n => format!(" {n} assignment(s) of agents end with it."),
+        };
+        let question = Question {
+            message: format!("Release {name} for good? {fate}{silent} This cannot be undone."),
+            form: Form::Last4 { field: "release", digits: last4(&name).to_owned(), of_id: name != number.number },
+            declined: "Nothing was released.".to_owned(),
+        };
+        let stakes = Stakes {
+            object: number.object(),
+            destroys: true,
+            also_known_as: located.all_names(),
+            grave: true,
+            flight: Some(format!("release:{}", number.id)),
+            without_flag: Some(preview),
+            in_use,
+            question: Some(question),
+            seen: located.seen(),
+            ..Stakes::default()
+        };
+        Ok(Step::Ready(Plan { number, number_id: located.id }, Box::new(stakes)))
+    }
+
+    async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Released>, Failure> {
+        let name = plan.number.name();
+        let request = Request::delete(["telephony", "numbers", plan.number_id.as_str()]);
+        match desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await {
+            Ok(reply) => {
+                let found = vanishes(&desk, &plan.number.id, false).await;
+                let mut answer = plan.done(found == Found::Absent).request_id(reply.request_id);
+                if matches!(found, Found::Here(_)) {
+                    answer.warn(format!(
+                        "Truedy confirmed the release, but {} still shows the number. Look again in a minute.",
+                        names::LIST_NUMBERS
+                    ));
+                }
+                Ok(answer)
+            }
+            // Truedy turns whatever goes wrong into 422, also after the deed: a refusal is looked at like a lost answer.
+            Err(error) if error.may_have_happened() => plan.look(&error, true, &desk).await,
+            Err(Error::Refused(saying)) if matches!(saying.status, 409 | 422) => {
+                plan.look(&Error::Refused(saying), false, &desk).await
+            }
+            Err(Error::Refused(saying)) if saying.status == 404 => {
+                let summary = format!("This call released nothing: {name} is gone already, by somebody else's hand.");
+                Err(said(Refusal::new(Status::NotFound, summary).with("number", name), &Error::Refused(saying)).into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn unknown(&self) -> Refusal {
+        let name = &self.number_id;
+        Refusal::new(Status::OutcomeUnknown, unknown(name.as_str())).with("number", name.as_str())
+    }
+}
+
+fn unknown(name: &str) -> String {
+    format!(
+        "It is not known whether {name} was released. Do not repeat the call: look for it with {} or {} first.",
+        names::LIST_NUMBERS,
+        names::LIST_OPERATIONS
+    )
+}
+
+impl ReleaseNumber {
+    /// What stands in the way whatever the flag says: it is in use, or that is not known.
+    fn interlock(&self, located: &Located, holders: &[Value]) -> Option<Refusal> {
+        let name = located.number.name();
+        let (status, summary) = match located.usage() {
+            Usage::Free => return None,
+            // Nobody could be heard at all, and id and number agree in the caller's own words: the owner knows which it is.
+            Usage::Unknown { silent: true } if self.phone_number.is_some() => return None,
+            Usage::InUse => {
+                let disputed = if located.disputed() {
+                    " Truedy's lists disagree about that; if they still do afterwards, only the operator of this server can let the number go."
+                } else {
+                    ""
+                };
+                let summary = format!(
+                    "Nothing was released. {name} is in use by the agents in in_use_by, who would fall silent. First unassign it with {}, then release it.{disputed}",
+                    names::UNASSIGN_NUMBER
+                );
+                (Status::NumberInUse, summary)
+            }
+            Usage::Unknown { silent: true } => {
+                let sure = if name == located.number.number {
+                    format!(
+                        " If the user is sure, call {} with phone_number: \"{name}\" beside confirm: true.",
+                        Self::NAME
+                    )
+                } else {
+                    String::new()
+                };
+                let summary = format!("Nothing was released. Truedy did not say whether an agent uses {name}.{sure}");
+                (Status::AssignmentUnknown, summary)
+            }
+            Usage::Unknown { silent: false } => {
+                let summary = format!(
+                    "Nothing was released. Whether an agent uses {name} is not known: not every agent could be heard, or an agent's list has an entry that fits no number. Look with {}, and try again later.",
+                    names::DIAGNOSE_NUMBER
+                );
+                (Status::AssignmentUnknown, summary)
+            }
+        };
+        let refusal = Refusal::new(status, summary);
+        let first = Direction::BOTH.into_iter().find(|direction| !located.evidence(*direction).named().is_empty());
+        let next = match (status, first) {
+            (Status::NumberInUse, Some(first)) => {
+                json!({ "tool": names::UNASSIGN_NUMBER, "arguments": { "number_id": name, "assignment_type": first } })
+            }
+            _ if located.usage() == (Usage::Unknown { silent: true }) && name == located.number.number => {
+                self.releasing(name, true)
+            }
+            _ => json!({ "tool": names::DIAGNOSE_NUMBER, "arguments": { "number_id": name } }),
+        };
+        let refusal = if status == Status::NumberInUse { refusal.with("in_use_by", holders.to_vec()) } else { refusal };
+        Some(refusal.with("next", next))
+    }
+
+    /// The call that releases. The number again, where that is what lifts the doubt.
+    fn releasing(&self, name: &str, named_twice: bool) -> Value {
+        let mut arguments = json!({ "number_id": name, "confirm": true });
+        if named_twice {
+            arguments["phone_number"] = json!(name);
+        }
+        json!({ "tool": Self::NAME, "arguments": arguments })
+    }
+
+    /// What the caller reads where nothing was released for want of a word. `open`: with the word it would be.
+    fn preview(&self, located: &Located, holders: &[Value], open: bool, level: Level) -> String {
+        let number = &located.number;
+        let name = number.name();
+        let use_now = match (located.usage(), holders.len()) {
+            (Usage::Free, _) => "No agent uses it.".to_owned(),
+            (Usage::InUse, n) if open => {
+                format!("{n} assignment(s) of agents end with it: the agents in agents_that_fall_silent fall silent.")
+            }
+            (Usage::InUse, n) => format!("{n} assignment(s) of agents, in agents_that_fall_silent, stand in the way."),
+            (Usage::Unknown { .. }, _) if located.is_askable() => {
+                "No list names an agent that uses it; each agent is asked before it is released.".to_owned()
+            }
+            (Usage::Unknown { .. }, _) => "Whether an agent uses it is not known.".to_owned(),
+        };
+        let token = if level >= Level::Token { " and this confirmation_token, within five minutes" } else { "" };
+        let silent = located.usage() == (Usage::Unknown { silent: true }) && name == number.number;
+        let twice = if silent && !located.is_askable() { format!(", phone_number: \"{name}\"") } else { String::new() };
+        let then = match located.usage() {
+            Usage::InUse if !open => {
+                format!("First unassign it with {}, then release it.", names::UNASSIGN_NUMBER)
+            }
+            _ if open || silent => {
+                format!("If the user agrees, call {} again with confirm: true{twice}{token}.", Self::NAME)
+            }
+            _ => format!(
+                "It is not released until that is known: look with {}, and try again later.",
+                names::DIAGNOSE_NUMBER
+            ),
+        };
+        format!("Nothing was released; this is a preview for {name}. {} {use_now} {then}", fate(number))
+    }
+}
+
+impl Plan {
+    /// Finds out in the list what a DELETE did whose answer was lost, or was a no that proves nothing.
+    async fn look(&self, error: &Error, lost: bool, desk: &Desk) -> Result<Answer<Released>, Failure> {
+        let name = self.number.name();
+        if lost {
+            desk.lost(error).await;
+        }
+        let no = |status, summary: String| Err(said(Refusal::new(status, summary).with("number", name), error).into());
+        match vanishes(desk, &self.number.id, lost).await {
+            Found::Absent => {
+                let mut answer = self.done(true);
+                answer.warn("Truedy's answer was lost or a refusal, but the number is no longer in the account.");
+                Ok(answer)
+            }
+            Found::Here(_) if lost => no(
+                Status::NotReleased,
+                format!(
+                    "{name} was not released so far: Truedy gave no clear answer, and the number is still in the account. It may still go: look again with {} before trying once more.",
+                    names::LIST_NUMBERS
+                ),
+            ),
+            Found::Here(_) => no(
+                Status::NotReleased,
+                format!(
+                    "{name} was not released: Truedy refused, in the words of truedy_says. The number is still in the account."
+                ),
+            ),
+            Found::Unreadable => no(Status::OutcomeUnknown, unknown(name)),
+        }
+    }
+
+    fn done(&self, verified: bool) -> Answer<Released> {
+        let number = &self.number;
+        let summary = format!("Released {}. {}", number.name(), fate(number));
+        Answer::new(
+            Status::Released,
+            summary,
+            Released {
+                number: number.name().to_owned(),
+                id: number.id.clone(),
+                kind: number.kind().to_owned(),
+                verified,
+            },
+        )
+        .undo(Undo::Never)
+    }
+}
+
+/// What releasing means for a number of this kind.
+fn fate(number: &OwnedNumber) -> &'static str {
+    match number.managed {
+        Some(true) => "It goes back to the carrier, its billing ends, and it can usually not be had again.",
+        Some(false) => {
+            "It is removed from Truedy only; its own carrier keeps it, bills it, and must be pointed elsewhere."
+        }
+        None => "Whether it was bought from Truedy or imported is not known; a bought number is usually lost for good.",
+    }
+}
+
+/// Every agent that any source names, with its direction.
+fn holders(located: &Located) -> Vec<Value> {
+    let of = |direction: Direction| {
+        let named = located.evidence(direction).named();
+        named.into_iter().map(move |id| json!({ "agent": located.roster.label(&id), "direction": direction }))
+    };
+    Direction::BOTH.into_iter().flat_map(of).collect()
+}
+
+/// The last four characters: digits of the number, or what there is of its id.
+fn last4(number: &str) -> &str {
+    number.get(number.len().saturating_sub(4)..).unwrap_or(number)
+}

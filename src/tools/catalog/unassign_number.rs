@@ -1,0 +1,177 @@
+//! `POST /telephony/numbers/unassign`: take one direction of a number from whichever agent holds it.
+//!
+//! Source: <https://docs.truedy.ai/api-reference/telephony> (Unassign Number); contract §6.6.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::domain::{Direction, NumberRef, Object, Refusal, Slot, Status};
+use crate::guard::{Claims, Scope, Stakes};
+use crate::tools::account::located::{Located, Purpose, locate};
+use crate::tools::changes::verify::said;
+use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::response::{Answer, Failure, Pointer, Undo};
+use crate::tools::contract::tool::{Change, Desk, Effect, Step, Tool};
+use crate::tools::names;
+use crate::truedy::{Error, Nature, Request};
+
+/// What is kept back of the call's time for reading back.
+const AFTERWARDS: Duration = Duration::from_secs(6);
+
+arguments! {
+    /// Unassign (detach, disconnect) a phone number from its agent for one direction: that agent stops getting or making its calls at once.
+    ///
+    /// The account keeps it and pays for it; returns which agent lost it. To give it up for good use release_number.
+    UnassignNumber {
+        /// The number, "+14155550123", or its id.
+        number_id: NumberRef,
+        /// inbound: calls to it.
+        assignment_type: Direction,
+    }
+}
+
+/// What was taken away.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct Unassigned {
+    number: String,
+    id: String,
+    direction: String,
+    /// The agent that no longer has the direction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<String>,
+    /// Whether reading back showed it; absent where nothing had to be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<bool>,
+}
+
+/// What was found before.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    located: Located,
+}
+
+impl Tool for UnassignNumber {
+    const NAME: &'static str = names::UNASSIGN_NUMBER;
+    const TITLE: &'static str = "Unassign a number from its agent";
+    const EFFECT: Effect = Effect::Changes;
+    const SCOPE: Scope = Scope::NumbersAssign;
+    type Output = Unassigned;
+}
+
+impl Change for UnassignNumber {
+    type Plan = Plan;
+
+    fn claims(&self) -> Claims {
+        let direction = Some(self.assignment_type.as_str().to_owned());
+        Claims { about: Object { direction, ..self.number_id.object() }, ..Claims::default() }
+    }
+
+    async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Unassigned>, Failure> {
+        let plan = Plan { located: locate(desk, &self.number_id, Purpose::Look).await? };
+        let number = &plan.located.number;
+        // Where one source still names an agent, taking it away sets that source right, too.
+        let named = !plan.located.evidence(self.assignment_type).named().is_empty();
+        if *number.slot(self.assignment_type) == Slot::Free && !named {
+            let summary = format!(
+                "Nothing had to be changed: no agent has the {} calls of {}.",
+                self.assignment_type,
+                number.name()
+            );
+            return Ok(Step::Done(Answer::new(Status::Unassigned, summary, self.unassigned(&plan, None))));
+        }
+        let object = Object { direction: Some(self.assignment_type.as_str().to_owned()), ..number.object() };
+        Ok(Step::Ready(plan, Box::new(Stakes { object, ..Stakes::default() })))
+    }
+
+    async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Unassigned>, Failure> {
+        let body = json!({ "number_id": plan.located.id, "assignment_type": self.assignment_type });
+        let request = Request::post(["telephony", "numbers", "unassign"], Nature::Set, body);
+        let settled = desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await;
+        if matches!(&settled, Err(error) if !error.may_have_happened() && !matches!(error, Error::Refused(saying) if saying.status == 422))
+        {
+            return settled.map(|_| self.done(&plan, false, None)).map_err(Failure::from);
+        }
+        if let Err(error) = &settled
+            && error.may_have_happened()
+        {
+            desk.lost(error).await;
+        }
+        let after = plan.located.slot_now(&desk.with(desk.call.unstoppable()), self.assignment_type).await;
+        let free = after.as_ref() == Some(&Slot::Free);
+        match settled {
+            Ok(reply) => {
+                let mut answer = self.done(&plan, free, reply.request_id);
+                if matches!(after, Some(Slot::Held(_))) {
+                    answer.warn("Truedy confirmed it, but reading back still shows an agent.");
+                }
+                Ok(answer)
+            }
+            Err(error) if free => {
+                let mut answer = self.done(&plan, true, error.saying().and_then(|saying| saying.request_id.clone()));
+                answer.warn("Truedy reported a failure, but reading back shows that no agent has it now.");
+                Ok(answer)
+            }
+            Err(error) if after.is_some() || !error.may_have_happened() => {
+                let summary = format!(
+                    "{} was not unassigned: Truedy did not carry it out. It may be tried again.",
+                    plan.located.number.name()
+                );
+                Err(said(Refusal::new(Status::NotUnassigned, summary).retryable(), &error).into())
+            }
+            Err(error) => Err(said(self.unknown(), &error).into()),
+        }
+    }
+
+    fn unknown(&self) -> Refusal {
+        let name = &self.number_id;
+        let summary = format!(
+            "It is not known whether {name} was unassigned. Do not repeat the call: look at it with {} or {} first.",
+            names::LIST_NUMBERS,
+            names::LIST_OPERATIONS
+        );
+        Refusal::new(Status::OutcomeUnknown, summary).with("number", name.as_str())
+    }
+}
+
+impl UnassignNumber {
+    fn unassigned(&self, plan: &Plan, verified: Option<bool>) -> Unassigned {
+        let located = &plan.located;
+        Unassigned {
+            number: located.number.name().to_owned(),
+            id: located.number.id.clone(),
+            direction: self.assignment_type.as_str().to_owned(),
+            stopped: located.roster.slot(located.number.slot(self.assignment_type)),
+            verified,
+        }
+    }
+
+    fn done(&self, plan: &Plan, verified: bool, request_id: Option<String>) -> Answer<Unassigned> {
+        let number = &plan.located.number;
+        let (name, direction) = (number.name(), self.assignment_type);
+        let what = match direction {
+            Direction::Inbound => "it no longer answers calls to this number",
+            Direction::Outbound => "it no longer calls from this number",
+        };
+        let read_back = if verified { ", and read back" } else { "" };
+        let lost = match number.slot(direction) {
+            Slot::Free => "Truedy's lists disagreed about who had it.".to_owned(),
+            Slot::Held(_) | Slot::Unknown => format!("The agent named in stopped: {what}."),
+        };
+        let summary = format!("Unassigned {name} for {direction} calls{read_back}. {lost}");
+        let mut answer =
+            Answer::new(Status::Unassigned, summary, self.unassigned(plan, Some(verified))).request_id(request_id);
+        if let Slot::Held(holder) = number.slot(direction) {
+            answer = answer.undo(Undo::Call(Pointer {
+                tool: names::ASSIGN_NUMBER,
+                arguments: json!({ "number_id": name, "agent_id": holder, "assignment_type": direction }),
+            }));
+        }
+        if number.managed == Some(false) && direction == Direction::Inbound {
+            answer.warn("The number is with an own carrier, which still sends its calls to the webhook URL set there.");
+        }
+        answer
+    }
+}

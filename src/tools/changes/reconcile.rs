@@ -1,0 +1,102 @@
+//! Finding out, from the account as it is now, what became of operations whose answer was lost.
+//!
+//! What is found happened. What is not found stays unknown: Truedy may have bought a number that it does not list. Only of
+//! what the account itself shows the opposite of, long after, a "no" is written down.
+
+use std::time::Duration;
+
+use crate::domain::{Direction, OwnedNumber, Slot, Status};
+use crate::journal::{Ending, KnownBy, Operation};
+use crate::tools::account::assignments::Assignments;
+use crate::tools::account::lookup;
+use crate::tools::account::lookup::{Listing, Roster};
+use crate::tools::contract::tool::Desk;
+use crate::tools::names;
+
+/// After so long nobody's own attempt to find out is still going on, and no request is still under way.
+const LATE: Duration = Duration::from_secs(200);
+
+/// Looks once for what became of these operations.
+pub async fn reconcile(desk: &Desk, operations: &[Operation]) {
+    let desk = desk.with(desk.call.unstoppable());
+    let numbers = match lookup::numbers(&desk, true).await {
+        Ok(numbers) => numbers,
+        Err(error) => {
+            tracing::debug!(%error, "what was lost could not be looked for");
+            return;
+        }
+    };
+    let mut roster = None;
+    for operation in operations {
+        let late = operation.tool != names::PURCHASE_NUMBER && desk.journal.lost_for(operation).await > LATE;
+        // What another key shows proves what there is; what it does not show proves nothing.
+        let absence = numbers.complete && desk.journal.is_of_this_account(operation);
+        let ending = match operation.tool.as_str() {
+            names::PURCHASE_NUMBER => made(operation, &numbers, Status::Purchased),
+            names::IMPORT_NUMBER => match made(operation, &numbers, Status::Imported) {
+                None if absence && late => credential_only(&desk, operation).await,
+                ending => ending,
+            },
+            names::RELEASE_NUMBER => released(operation, &numbers, (late, absence)),
+            names::ASSIGN_NUMBER | names::UNASSIGN_NUMBER => {
+                if roster.is_none() {
+                    roster = Some(Roster::read(&desk).await);
+                }
+                roster.as_ref().and_then(|roster| assigned(operation, &numbers, roster, late))
+            }
+            _ => None,
+        };
+        if let Some(ending) = ending
+            && desk.journal.settle(&operation.id, ending.clone()).await
+        {
+            tracing::info!(id = operation.id, tool = operation.tool, outcome = ending.outcome, "resolved");
+        }
+    }
+}
+
+fn looked(happened: bool, status: Status) -> Ending {
+    Ending::new(happened, status.as_str(), KnownBy::Look)
+}
+
+/// A number that a purchase or import made ours is in the list.
+fn made(operation: &Operation, numbers: &Listing<OwnedNumber>, status: Status) -> Option<Ending> {
+    let number = operation.object.number.as_deref()?;
+    let row = numbers.rows.iter().find(|row| row.number == number)?;
+    Some(Ending { number_id: Some(row.id.clone()), ..looked(true, status) })
+}
+
+/// The number of an import is not there, and exactly one credential that can be its own is new.
+async fn credential_only(desk: &Desk, operation: &Operation) -> Option<Ending> {
+    let provider = operation.object.provider.as_deref()?;
+    let before = operation.object.credentials_before.as_deref()?;
+    let id = lookup::new_credential(desk, before, provider).await?;
+    Some(Ending { credential_id: Some(id), ..Ending::new(false, "credential_only", KnownBy::Look) })
+}
+
+fn released(operation: &Operation, numbers: &Listing<OwnedNumber>, (late, absence): (bool, bool)) -> Option<Ending> {
+    let id = operation.object.number_id.as_deref()?;
+    if numbers.rows.iter().any(|row| row.id == id) {
+        return late.then(|| looked(false, Status::NotReleased));
+    }
+    absence.then(|| looked(true, Status::Released))
+}
+
+fn assigned(operation: &Operation, numbers: &Listing<OwnedNumber>, roster: &Roster, late: bool) -> Option<Ending> {
+    let object = &operation.object;
+    let direction = Direction::BOTH.into_iter().find(|way| Some(way.as_str()) == object.direction.as_deref())?;
+    let row = numbers.rows.iter().find(|row| Some(row.id.as_str()) == object.number_id.as_deref())?;
+    let evidence = Assignments::new(numbers, roster).evidence(row, direction, true);
+    if evidence.disputed() {
+        return None;
+    }
+    let (happened, yes, no) = match (object.agent_id.as_deref(), evidence.slot()) {
+        (_, Slot::Unknown) => return None,
+        (Some(agent), Slot::Held(holder)) => (holder == agent, Status::Assigned, Status::NotAssigned),
+        (Some(_), Slot::Free) => (false, Status::Assigned, Status::NotAssigned),
+        (None, slot) => (slot == Slot::Free, Status::Unassigned, Status::NotUnassigned),
+    };
+    match happened {
+        true => Some(looked(true, yes)),
+        false => late.then(|| looked(false, no)),
+    }
+}

@@ -1,0 +1,207 @@
+//! Finding out what became of a change whose answer was lost or says little.
+
+use std::time::Duration;
+
+use crate::domain::{OwnedNumber, Refusal, Status};
+use crate::tools::account::lookup::numbers_until;
+use crate::tools::contract::tool::Desk;
+use crate::truedy::{Error, Saying};
+
+/// When the list is looked at after an outcome that is not known, in seconds after the first look.
+const LOOKS: [u64; 8] = [0, 2, 5, 10, 20, 40, 80, 150];
+/// The same after a refusal that documents itself.
+const SHORT_LOOKS: [u64; 2] = [0, 2];
+/// What is kept back for putting the answer together.
+const SPARE: Duration = Duration::from_millis(400);
+
+/// What repeated looks at the list found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It is there.
+    Here(Box<OwnedNumber>),
+    /// It was not there whenever the list could be read.
+    Absent,
+    /// The list could not be read.
+    Unreadable,
+}
+
+/// Looks for a number in the list, again and again while there is time, until it `settles`.
+async fn look(
+    desk: &Desk,
+    times: &[u64],
+    fits: impl Fn(&OwnedNumber) -> bool,
+    settles: impl Fn(&Found) -> bool,
+) -> Found {
+    let start = tokio::time::Instant::now();
+    let desk = desk.with(desk.call.unstoppable().leaving(SPARE));
+    let mut last = Found::Unreadable;
+    for seconds in times {
+        let at = start + Duration::from_secs(*seconds);
+        if at >= desk.call.deadline {
+            break;
+        }
+        tokio::time::sleep_until(at).await;
+        match numbers_until(&desk, true, &fits).await {
+            Ok(numbers) => {
+                last = match numbers.rows.into_iter().find(&fits) {
+                    Some(number) => Found::Here(Box::new(number)),
+                    None if numbers.complete => Found::Absent,
+                    None => Found::Unreadable,
+                };
+            }
+            Err(error) => tracing::debug!(%error, "could not look up what a change did"),
+        }
+        if settles(&last) {
+            break;
+        }
+    }
+    last
+}
+
+/// Looks once whether the list shows a number.
+pub(crate) async fn shows(desk: &Desk, number: &str) -> Option<Box<OwnedNumber>> {
+    let desk = desk.with(desk.call.unstoppable());
+    let numbers = numbers_until(&desk, true, |row| row.number == number).await.ok()?;
+    numbers.rows.into_iter().find(|row| row.number == number).map(Box::new)
+}
+
+/// Waits for a number to appear in the list.
+pub(crate) async fn appears(desk: &Desk, number: &str, documented: bool) -> Found {
+    let times: &[u64] = if documented { &SHORT_LOOKS } else { &LOOKS };
+    look(desk, times, |row| row.number == number, |found| matches!(found, Found::Here(_))).await
+}
+
+/// Waits for a number to leave the list.
+pub(crate) async fn vanishes(desk: &Desk, id: &str, patient: bool) -> Found {
+    let times: &[u64] = if patient { LOOKS.get(..4).unwrap_or(&LOOKS) } else { &[0] };
+    look(desk, times, |row| row.id == id, |found| *found == Found::Absent).await
+}
+
+/// Why Truedy says it did not make something, where its words are of a kind that is known to come before the deed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Documented {
+    /// The provider is not configured for the organisation.
+    NotConfigured,
+    /// A field was missing.
+    MissingField,
+    /// The number exists in Truedy already, here or in another workspace.
+    Duplicate,
+    /// The carrier itself said no.
+    Carrier,
+}
+
+/// How a provider that is not configured is spoken of.
+const NO_PROVIDER: [&str; 3] = ["key is not configured", "provider is not configured", "provider not configured"];
+
+/// Reads a 422 to a purchase (contract §3.4, §6.3). The order comes first and the database after it, so only words that are
+/// said before the order (a field of the request, no provider), or by the carrier instead of one, prove anything.
+pub(crate) fn documented_purchase(error: &Error) -> Option<Documented> {
+    let fields = error.saying().map(|saying| saying.fields.as_slice()).unwrap_or_default();
+    let ours =
+        !fields.is_empty() && fields.iter().all(|(field, _)| matches!(field.as_str(), "phone_number" | "api_key"));
+    documented(error).filter(|why| match why {
+        // Other things may turn out not to be configured after the order.
+        Documented::NotConfigured => error.saying().is_some_and(|saying| saying.mentions(&NO_PROVIDER)),
+        Documented::Carrier => true,
+        Documented::MissingField => ours,
+        Documented::Duplicate => false,
+    })
+}
+
+/// Reads a 422 to an import (contract §3.4, §6.4). What speaks of a failed request or a time-out is not documented.
+pub(crate) fn documented(error: &Error) -> Option<Documented> {
+    let Error::NoVerdict(_, saying) = error else {
+        return None;
+    };
+    if saying.status != 422 {
+        return None;
+    }
+    let unclear = ["timed out", "timeout", "time-out", "request failed", "connection", "unreachable", "disconnected"];
+    if saying.mentions(&["not configured"]) {
+        Some(Documented::NotConfigured)
+    } else if saying.mentions(&unclear) {
+        None
+    } else if saying.mentions(&["duplicate key", "23505", "already exists"]) {
+        Some(Documented::Duplicate)
+    } else if carrier_said_no(saying) {
+        Some(Documented::Carrier)
+    } else if !saying.fields.is_empty() || saying.mentions(&["required"]) {
+        Some(Documented::MissingField)
+    } else {
+        None
+    }
+}
+
+/// `… API error: 4xx …`, but for the statuses by which a carrier says that it does not know either.
+fn carrier_said_no(saying: &Saying) -> bool {
+    let message = saying.message.as_deref().unwrap_or_default();
+    let Some((_, after)) = message.split_once("API error: ") else {
+        return false;
+    };
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    matches!(digits.parse::<u16>(), Ok(400..=499)) && !matches!(digits.as_str(), "408" | "409" | "425" | "429" | "499")
+}
+
+/// The provider is not configured: who can mend that.
+pub fn not_configured(what: &str) -> Refusal {
+    let summary = format!(
+        "{what} No telephony provider is configured for this organisation at Truedy. The owner can set one up in Truedy's dashboard or through its support, or give an own Telnyx key in api_key."
+    );
+    Refusal::new(Status::ProviderNotConfigured, summary)
+}
+
+/// Adds Truedy's words, in a field of their own.
+pub fn said(mut refusal: Refusal, error: &Error) -> Refusal {
+    if let Some(saying) = error.saying() {
+        if let Some(message) = &saying.message {
+            refusal = refusal.with("truedy_says", message.as_str());
+        }
+        if let Some(id) = &saying.request_id {
+            refusal = refusal.with("request_id", id.as_str());
+        }
+    }
+    refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(message: &str) -> Error {
+        let mut saying = Saying::default();
+        (saying.status, saying.message) = (422, Some(message.to_owned()));
+        Error::NoVerdict(String::new(), saying)
+    }
+
+    #[test]
+    fn only_known_refusals_are_taken_for_a_no() {
+        assert_eq!(
+            documented(&said("Failed to purchase number: Telnyx API key is not configured")),
+            Some(Documented::NotConfigured)
+        );
+        assert_eq!(
+            documented(&said("Failed to purchase number: Telnyx API error: 422 - no longer available.")),
+            Some(Documented::Carrier)
+        );
+        assert_eq!(documented(&said("Failed to import number: {'code': '23505'}")), Some(Documented::Duplicate));
+        assert_eq!(documented(&said("Account SID is required for Twilio")), Some(Documented::MissingField));
+        for after_the_order in ["{'code': '23505', 'message': 'duplicate key'}", "organization_id is required"] {
+            assert_eq!(documented_purchase(&said(after_the_order)), None, "{after_the_order}");
+        }
+        let configured =
+            |what: &str| documented_purchase(&said(&format!("Failed to purchase number: {what} not configured")));
+        assert_eq!(configured("Telnyx API key is"), Some(Documented::NotConfigured));
+        assert_eq!(configured("messaging profile"), None);
+        let carrier = said("Failed to purchase number: Telnyx API error: 422 - no longer available.");
+        assert_eq!(documented_purchase(&carrier), Some(Documented::Carrier));
+        for unclear in [
+            "Failed to purchase number: Telnyx API request failed: timed out",
+            "Failed to purchase number: Telnyx API error: 503 - x",
+            "Failed to purchase number: Telnyx API error: 408 - x",
+            "Failed to purchase number: database error",
+            "",
+        ] {
+            assert_eq!(documented(&said(unclear)), None, "{unclear}");
+        }
+    }
+}

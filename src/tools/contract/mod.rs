@@ -1,0 +1,9 @@
+//! What every tool has: its traits, its context, its arguments, its answer and its schema.
+
+pub(crate) mod arguments;
+pub(crate) mod offered_numbers;
+pub(crate) mod operation_record;
+pub(crate) mod price_cache;
+pub(crate) mod response;
+pub(crate) mod schema;
+pub(crate) mod tool;

@@ -1,0 +1,307 @@
+//! What numbers cost, as seen in searches of the last quarter of an hour.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::domain::{CarrierName, Money, digest_of, text_at};
+use crate::redact::Secret;
+
+/// How long a price that was seen may be shown.
+const FRESH: Duration = Duration::from_secs(15 * 60);
+/// How many prices are kept; the oldest goes first.
+const MOST: usize = 2_000;
+
+/// The account a price was quoted for. A price says nothing of what the same number costs with another account.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Account {
+    /// Truedy's own, which is used without a carrier.
+    Truedy,
+    /// The account behind a carrier profile, by the profile's name.
+    Profile(String),
+    /// The account that a key of the call opens, by the SHA-256 of the key.
+    Key(String),
+}
+
+impl Account {
+    /// The account that a call with these arguments uses.
+    pub(crate) fn of(carrier: Option<&CarrierName>, key: Option<&Secret>) -> Self {
+        match (carrier, key) {
+            (Some(name), _) => Self::Profile(name.as_str().to_owned()),
+            (None, Some(key)) => Self::Key(digest_of(key.expose().as_bytes())),
+            (None, None) => Self::Truedy,
+        }
+    }
+}
+
+/// A price as Truedy gives it: amounts are texts, never floats.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Price {
+    pub(crate) monthly: Option<String>,
+    pub(crate) upfront: Option<String>,
+    pub(crate) currency: Option<String>,
+}
+
+impl Price {
+    /// Reads `cost_information` (contract §6.2).
+    pub(crate) fn read(offer: &Value) -> Self {
+        let cost = offer.get("cost_information").unwrap_or(&Value::Null);
+        let amount = |field| text_at(cost, field).filter(|text| is_amount(text));
+        let upfront = amount("upfront_cost");
+        // What is paid once and cannot be read is not nothing: then the whole price is not known.
+        let readable = upfront.is_some() || cost.get("upfront_cost").is_none_or(Value::is_null);
+        Self {
+            monthly: amount("monthly_cost").filter(|_| readable),
+            upfront,
+            currency: text_at(cost, "currency")
+                .filter(|text| text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())),
+        }
+    }
+
+    /// The amount a month, without needless zeros.
+    pub(crate) fn monthly(&self) -> Option<String> {
+        self.monthly.as_deref().map(|amount| to_cents(amount).to_owned())
+    }
+
+    /// The amount that is paid once, likewise.
+    pub(crate) fn upfront(&self) -> Option<String> {
+        self.upfront.as_deref().map(|amount| to_cents(amount).to_owned())
+    }
+
+    /// What it costs a month; `None` if amount or currency is not known.
+    pub(crate) fn monthly_money(&self) -> Option<Money> {
+        Money::of(self.monthly.as_deref()?, self.currency.as_deref()?)
+    }
+
+    /// What is paid once; `None` if amount or currency is not known.
+    pub(crate) fn upfront_money(&self) -> Option<Money> {
+        Money::of(self.upfront.as_deref()?, self.currency.as_deref()?)
+    }
+
+    /// What of two prices of one number counts: each part at its higher amount, and nothing where they cannot be compared.
+    fn higher(self, other: Self) -> Self {
+        if self == other {
+            return self;
+        }
+        let (Some(mine), Some(theirs)) = (self.monthly_money(), other.monthly_money()) else {
+            return Self::default();
+        };
+        if mine.currency() != theirs.currency() {
+            return Self::default();
+        }
+        let upfront = match (self.upfront_money(), other.upfront_money()) {
+            (Some(mine), Some(theirs)) if theirs.micros() > mine.micros() => other.upfront,
+            (None, Some(_)) => other.upfront,
+            _ => self.upfront,
+        };
+        let monthly = if theirs.micros() > mine.micros() { other.monthly } else { self.monthly };
+        Self { monthly, upfront, currency: self.currency }
+    }
+
+    /// What a token or a question is bound to: the price in words, and the account where it is not Truedy's own.
+    pub(crate) fn seen(&self, account: &Account) -> String {
+        match account {
+            Account::Truedy => self.words(),
+            own => format!("{} {own:?}", self.words()),
+        }
+    }
+
+    /// In words made of digits and a currency only, fit for a question to a person.
+    pub(crate) fn words(&self) -> String {
+        let currency = self.currency.as_deref().unwrap_or("(currency unknown)");
+        match (self.monthly.as_deref().map(to_cents), self.upfront.as_deref().map(to_cents)) {
+            (Some(monthly), Some(upfront)) => format!("{monthly} {currency} a month and {upfront} {currency} once"),
+            (Some(monthly), None) => format!("{monthly} {currency} a month"),
+            (None, Some(upfront)) => format!("{upfront} {currency} once and an unknown amount a month"),
+            (None, None) => "a price that is not known".to_owned(),
+        }
+    }
+}
+
+/// The number of an offer as a search shows it, and its price in words.
+pub fn priced(offer: &Value) -> Option<(&str, String)> {
+    let text = |field: &str| offer.get(field).and_then(Value::as_str).map(str::to_owned);
+    let monthly = text("monthly").filter(|text| is_amount(text));
+    let price = Price { monthly, upfront: text("upfront"), currency: text("currency") };
+    Some((offer.get("number")?.as_str()?, price.words()))
+}
+
+/// Digits, with a point between them where there are decimals.
+fn is_amount(text: &str) -> bool {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| (1..=12).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    digits(whole) && digits(decimals)
+}
+
+/// The amount without zeros beyond two decimals: `1.00000` is `1.00`.
+fn to_cents(amount: &str) -> &str {
+    let Some((_, decimals)) = amount.split_once('.') else {
+        return amount;
+    };
+    let kept = decimals.trim_end_matches('0').len().max(decimals.len().min(2));
+    amount.get(..amount.len() - (decimals.len() - kept)).unwrap_or(amount)
+}
+
+/// Prices seen in searches of this process, of one tenant.
+#[derive(Debug, Default)]
+pub struct Prices(Mutex<Kept>);
+
+/// What is kept of prices, and in which order they came.
+#[derive(Debug, Default)]
+struct Kept {
+    seen: HashMap<(Account, String), Seen>,
+    order: BTreeMap<u64, (Account, String)>,
+    last: u64,
+}
+
+/// The newest offer of a number.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) price: Price,
+    /// The search that showed it, without a key: the same search finds it again.
+    pub(crate) search: Arc<Value>,
+    at: Instant,
+    turn: u64,
+}
+
+impl Prices {
+    /// Keeps what one answer to a search showed, in the place of what was known; the oldest goes where there is no room.
+    pub(crate) fn remember(&self, account: &Account, found: &HashMap<String, Price>, search: &Arc<Value>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, price) in found {
+            let key = (account.clone(), number.clone());
+            kept.last += 1;
+            let turn = kept.last;
+            let seen = Seen { price: price.clone(), search: Arc::clone(search), at: Instant::now(), turn };
+            if let Some(before) = kept.seen.insert(key.clone(), seen) {
+                kept.order.remove(&before.turn);
+            }
+            kept.order.insert(turn, key);
+            if kept.seen.len() > MOST
+                && let Some((_, oldest)) = kept.order.pop_first()
+            {
+                kept.seen.remove(&oldest);
+            }
+        }
+    }
+
+    /// Drops what was known of a number: a newer search did not show it.
+    pub(crate) fn forget(&self, account: &Account, number: &str) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = kept.seen.remove(&(account.clone(), number.to_owned())) {
+            kept.order.remove(&seen.turn);
+        }
+    }
+
+    /// The newest offer of the last 15 minutes.
+    pub(crate) fn recall(&self, account: &Account, number: &str) -> Option<Seen> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.seen.get(&(account.clone(), number.to_owned())).filter(|seen| seen.at.elapsed() < FRESH).cloned()
+    }
+}
+
+/// The prices in one answer to a search. Where it shows a number more than once, the higher price counts.
+pub(crate) fn prices_in(rows: &[Value]) -> HashMap<String, Price> {
+    let mut found: HashMap<String, Price> = HashMap::new();
+    for row in rows {
+        let Some(number) = text_at(row, "phone_number") else { continue };
+        let price = Price::read(row);
+        let price = match found.remove(&number) {
+            Some(before) => before.higher(price),
+            None => price,
+        };
+        found.insert(number, price);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_shown_as_people_write_them() {
+        for (given, shown) in [("1.00000", "1.00"), ("1.5", "1.5"), ("2", "2"), ("0.12500", "0.125"), ("1.10", "1.10")]
+        {
+            assert_eq!(to_cents(given), shown);
+        }
+        for odd in [".", "1.", ".5", "1.2.3", "-1", "1e5", "", "free"] {
+            assert!(!is_amount(odd), "{odd}");
+        }
+    }
+
+    fn price(monthly: &str, upfront: Option<&str>, currency: &str) -> Price {
+        let text = |text: &str| Some(text.to_owned());
+        Price { monthly: text(monthly), upfront: upfront.map(str::to_owned), currency: text(currency) }
+    }
+
+    fn row(number: &str, monthly: &str, upfront: &str, currency: &str) -> Value {
+        serde_json::json!({ "phone_number": number, "cost_information": { "monthly_cost": monthly, "upfront_cost": upfront, "currency": currency } })
+    }
+
+    fn remember(prices: &Prices, account: &Account, number: &str, monthly: &str) {
+        let found = [(number.to_owned(), price(monthly, None, "USD"))].into();
+        prices.remember(account, &found, &Arc::new(Value::Null));
+    }
+
+    #[test]
+    fn a_price_is_good_for_its_account_alone() {
+        let key = |text: &str| Secret::new(text.to_owned()).expect("a key");
+        let name = CarrierName::try_from("main").expect("a name");
+        let accounts = [
+            Account::of(None, None),
+            Account::of(Some(&name), None),
+            Account::of(None, Some(&key("KEY-one-0123456789"))),
+            Account::of(None, Some(&key("KEY-two-0123456789"))),
+        ];
+        for mine in &accounts {
+            let prices = Prices::default();
+            remember(&prices, mine, "+14155550123", "0.10");
+            for other in &accounts {
+                let found = prices.recall(other, "+14155550123").is_some();
+                assert_eq!(found, mine == other, "{mine:?} {other:?}");
+            }
+            assert!(!format!("{prices:?}").contains("0123456789\"") && !format!("{prices:?}").contains("KEY-"));
+        }
+    }
+
+    #[test]
+    fn the_newest_stays_and_the_oldest_goes() {
+        let prices = Prices::default();
+        let number = |n: usize| format!("+1415{n:07}");
+        for n in 0..MOST {
+            remember(&prices, &Account::Truedy, &number(n), "1.00");
+        }
+        // One that is known gets its newest price although there is no room, and is the newest from then on.
+        remember(&prices, &Account::Truedy, &number(0), "99.00");
+        remember(&prices, &Account::Truedy, &number(MOST), "2.00");
+        let monthly = |n| prices.recall(&Account::Truedy, &number(n)).and_then(|seen| seen.price.monthly);
+        assert_eq!(monthly(0).as_deref(), Some("99.00"));
+        assert_eq!(monthly(MOST).as_deref(), Some("2.00"));
+        assert_eq!(monthly(1), None, "the oldest went");
+        assert_eq!(monthly(2).as_deref(), Some("1.00"));
+        prices.forget(&Account::Truedy, &number(0));
+        assert_eq!(monthly(0), None);
+        let kept = prices.0.lock().expect("kept");
+        assert_eq!((kept.seen.len(), kept.order.len()), (MOST - 1, MOST - 1));
+    }
+
+    #[test]
+    fn of_two_prices_in_one_answer_the_higher_counts() {
+        let cheap = row("+14155550123", "1.00", "5.00", "USD");
+        let dear = row("+14155550123", "25.00", "1.00", "USD");
+        for rows in [[cheap.clone(), dear.clone()], [dear.clone(), cheap.clone()]] {
+            assert_eq!(prices_in(&rows)["+14155550123"], price("25.00", Some("5.00"), "USD"));
+        }
+        // What cannot be compared is not known.
+        let euros = row("+14155550123", "1.00", "1.00", "EUR");
+        let free = row("+14155550123", "free", "1.00", "USD");
+        for other in [euros, free] {
+            assert_eq!(prices_in(&[dear.clone(), other.clone()])["+14155550123"].monthly_money(), None);
+            assert_eq!(prices_in(&[other, dear.clone(), cheap.clone()])["+14155550123"].monthly_money(), None);
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! At most so many requests in any sixty seconds, shared fairly.
+//!
+//! A window of what was sent, not a leaky bucket: Truedy counts whole minutes, so the whole allowance may
+//! be used at once, and any sixty seconds hold at most the allowance whatever it is. A share is kept for
+//! changes and for finding out what they did, so that a flood of reads cannot leave a purchase unverified; half of it is open
+//! to the reads that a change needs before it. Where many principals share an account, none of them takes more than three
+//! quarters of what reads may take.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The window, with a little more for the way to Truedy, whose clock does the counting.
+const WINDOW: Duration = Duration::from_millis(60_250);
+/// The longest wait for a place.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How many may wait.
+const WAITING: usize = 32;
+/// Two refusals within this time, though we kept within the limit, mean that others use the key.
+const CROWDED: Duration = Duration::from_secs(300);
+
+/// Requests a minute, or no limit of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// At most this many in any sixty seconds.
+    PerMinute(u32),
+    /// No limit of ours; Truedy's own still holds.
+    Off,
+}
+
+/// Who asks for a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// Reads.
+    General,
+    /// Reads that a change needs before it.
+    Planning,
+    /// Changes, and reads that find out what a change did.
+    Reserved,
+}
+
+/// The limiter of one organisation.
+#[derive(Debug)]
+pub struct Limiter {
+    rate: Rate,
+    window: Mutex<Window>,
+    queues: [Queue; 3],
+}
+
+/// Those who wait for a place of one share.
+#[derive(Debug, Default)]
+struct Queue {
+    /// The async mutex hands out turns in order.
+    turn: tokio::sync::Mutex<()>,
+    waiting: AtomicUsize,
+}
+
+/// What went out, and for whom.
+#[derive(Debug)]
+struct Sent {
+    at: Instant,
+    share: Share,
+    whose: Option<Arc<str>>,
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    sent: VecDeque<Sent>,
+    frozen_until: Option<Instant>,
+    refusals: VecDeque<Instant>,
+    crowded_since: Option<Instant>,
+}
+
+/// There was no place in time; try again after this long.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Busy(pub(crate) Duration);
+
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Limiter {
+    /// A fresh limiter.
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, window: Mutex::default(), queues: Default::default() }
+    }
+
+    /// Waits for a place, at most ten seconds and not beyond `deadline`. Dropping the future gives the turn back. `whose` is
+    /// the principal where there are several.
+    pub(crate) async fn place(&self, share: Share, whose: Option<&Arc<str>>, deadline: Instant) -> Result<(), Busy> {
+        let Rate::PerMinute(most) = self.rate else {
+            return Ok(());
+        };
+        let give_up = deadline.min(Instant::now() + PATIENCE);
+        let queue = match share {
+            Share::General => &self.queues[0],
+            Share::Planning => &self.queues[1],
+            Share::Reserved => &self.queues[2],
+        };
+        let window = || self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = |next: Instant| Busy(next.saturating_duration_since(Instant::now()));
+        let waiting = Waiting(&queue.waiting);
+        if queue.waiting.fetch_add(1, Ordering::AcqRel) >= WAITING {
+            drop(waiting);
+            return Err(window().next(share, whose, most, Instant::now()).map_or(Busy(Duration::from_secs(1)), until));
+        }
+        loop {
+            // Whoever has had its own part waits outside of the queue: others behind it still have theirs.
+            let own = window().own(share, whose, most, Instant::now());
+            match own {
+                Some(next) if next > give_up => return Err(until(next)),
+                Some(next) => {
+                    tokio::time::sleep_until(next).await;
+                    continue;
+                }
+                None => {}
+            }
+            let Ok(_turn) = tokio::time::timeout_at(give_up, queue.turn.lock()).await else {
+                return Err(window()
+                    .next(share, whose, most, Instant::now())
+                    .map_or(Busy(Duration::from_secs(1)), until));
+            };
+            loop {
+                let next = window().take(share, whose, most, Instant::now());
+                match next {
+                    Ok(()) => return Ok(()),
+                    Err(next) if next > give_up => return Err(until(next)),
+                    Err(next) => tokio::time::sleep_until(next).await,
+                }
+                if window().own(share, whose, most, Instant::now()).is_some() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Truedy refused although we kept within our limit: nothing goes out until it says so.
+    pub(crate) fn refused(&self, wait: Duration) {
+        if self.rate == Rate::Off {
+            return;
+        }
+        let now = Instant::now();
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = now + wait;
+        window.frozen_until = Some(window.frozen_until.map_or(until, |before| before.max(until)));
+        window.refusals.push_back(now);
+        while window.refusals.front().is_some_and(|first| now.duration_since(*first) > CROWDED) {
+            window.refusals.pop_front();
+        }
+        if window.refusals.len() >= 2 {
+            window.crowded_since = Some(now);
+        }
+    }
+}
+
+/// How many of the places are kept for changes.
+fn reserved(whole: usize) -> usize {
+    if whole >= 2 { (whole * 17 / 100).max(1) } else { 0 }
+}
+
+impl Window {
+    /// Takes a place now, or says when there will be one.
+    fn take(&mut self, share: Share, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Result<(), Instant> {
+        match self.next(share, whose, most, now) {
+            Some(next) => Err(next),
+            None => {
+                self.sent.push_back(Sent { at: now, share, whose: whose.cloned() });
+                Ok(())
+            }
+        }
+    }
+
+    /// When fewer than `cap` of those that count are left in the window; `None` for now.
+    fn free_at(&self, cap: usize, counts: impl Fn(&Sent) -> bool) -> Option<Instant> {
+        let held = self.sent.iter().filter(|sent| counts(sent)).count();
+        let last = (held + 1).checked_sub(cap)?.checked_sub(1)?;
+        self.sent.iter().filter(|sent| counts(sent)).nth(last).map(|sent| sent.at + WINDOW)
+    }
+
+    /// When the next place of a share comes free; `None` for now.
+    fn next(&mut self, share: Share, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Option<Instant> {
+        while self.sent.front().is_some_and(|sent| now.duration_since(sent.at) >= WINDOW) {
+            self.sent.pop_front();
+        }
+        if let Some(until) = self.frozen_until {
+            if until > now {
+                return Some(until);
+            }
+            self.frozen_until = None;
+        }
+        let whole = most.max(1) as usize;
+        let any = self.free_at(whole, |_| true);
+        let of_share = match share {
+            Share::Reserved => None,
+            Share::Planning => self.free_at(self.open_to(share, whole, now), |sent| sent.share != Share::Reserved),
+            Share::General => self.free_at(self.open_to(share, whole, now), |sent| sent.share == Share::General),
+        };
+        any.max(of_share).max(self.own(share, whose, most, now))
+    }
+
+    /// When a principal has had less than its own part of a share; `None` for now, or where there is but one.
+    fn own(&self, share: Share, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Option<Instant> {
+        let whose = whose.filter(|_| share != Share::Reserved)?;
+        let part = (self.open_to(share, most.max(1) as usize, now) * 3 / 4).max(1);
+        let within = |sent: &Sent| now.duration_since(sent.at) < WINDOW;
+        self.free_at(part, |sent| within(sent) && sent.share != Share::Reserved && sent.whose.as_ref() == Some(whose))
+    }
+
+    /// How many of the places a share may take at the most.
+    fn open_to(&self, share: Share, whole: usize, now: Instant) -> usize {
+        match share {
+            Share::General => self.general(whole, now),
+            // What is left is for changes that are sent, and for finding out what became of them.
+            Share::Planning => whole - reserved(whole).div_ceil(2),
+            Share::Reserved => whole,
+        }
+    }
+
+    /// How many of the places reads may take: what is not reserved, and half of that for a while when others
+    /// use the key, growing back by a tenth a minute.
+    fn general(&self, whole: usize, now: Instant) -> usize {
+        let open = whole - reserved(whole);
+        let Some(since) = self.crowded_since.map(|since| now.duration_since(since)) else {
+            return open;
+        };
+        let minutes = since.saturating_sub(CROWDED).as_secs() / 60;
+        let percent = usize::try_from(minutes).unwrap_or(10).saturating_mul(10).saturating_add(50).min(100);
+        (open * percent / 100).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SOON: Duration = Duration::from_secs(3600);
+
+    async fn granted(limiter: &Limiter, share: Share, tries: usize) -> usize {
+        let mut granted = 0;
+        for _ in 0..tries {
+            granted += usize::from(limiter.place(share, None, Instant::now()).await.is_ok());
+        }
+        granted
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_leave_the_reserved_share() {
+        let limiter = Limiter::new(Rate::PerMinute(100));
+        assert_eq!(granted(&limiter, Share::General, 200).await, 83);
+        assert_eq!(granted(&limiter, Share::Reserved, 200).await, 17);
+        tokio::time::advance(WINDOW).await;
+        assert_eq!(granted(&limiter, Share::Reserved, 200).await, 100, "changes may use it all");
+        assert_eq!(granted(&limiter, Share::General, 5).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_change_needs_before_it_leaves_room_for_the_change() {
+        let limiter = Limiter::new(Rate::PerMinute(100));
+        assert_eq!(granted(&limiter, Share::General, 200).await, 83);
+        assert_eq!(granted(&limiter, Share::Planning, 200).await, 8);
+        assert_eq!(granted(&limiter, Share::Reserved, 200).await, 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_principal_leaves_room_for_others_and_does_not_hold_up_their_queue() {
+        let limiter = Limiter::new(Rate::PerMinute(100));
+        let (ana, ben): (Arc<str>, Arc<str>) = ("ana".into(), "ben".into());
+        let now = || Instant::now();
+        let mut granted = 0;
+        for _ in 0..200 {
+            granted += usize::from(limiter.place(Share::General, Some(&ana), now()).await.is_ok());
+        }
+        assert_eq!(granted, 62, "three quarters of 83");
+        // Ana waits for a place of hers, and Ben, who comes later, does not wait behind her.
+        tokio::time::advance(WINDOW - Duration::from_secs(5)).await;
+        let begun = now();
+        let (anas, bens) = tokio::join!(
+            async { limiter.place(Share::General, Some(&ana), now() + SOON).await.map(|()| begun.elapsed()) },
+            async { limiter.place(Share::General, Some(&ben), now() + SOON).await.map(|()| begun.elapsed()) }
+        );
+        assert_eq!((anas, bens), (Ok(Duration::from_secs(5)), Ok(Duration::ZERO)));
+        for share in [Share::Planning, Share::Reserved] {
+            assert_eq!(limiter.place(share, Some(&ben), now()).await, Ok(()), "{share:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_to_read_takes_no_place_in_the_queue_of_changes() {
+        let limiter = Arc::new(Limiter::new(Rate::PerMinute(100)));
+        granted(&limiter, Share::General, 200).await;
+        let reads = (0..2 * WAITING).map(|_| {
+            let limiter = Arc::clone(&limiter);
+            tokio::spawn(async move { limiter.place(Share::General, None, Instant::now() + SOON).await })
+        });
+        let reads: Vec<_> = reads.collect();
+        tokio::task::yield_now().await;
+        assert_eq!(limiter.place(Share::Reserved, None, Instant::now()).await, Ok(()));
+        reads.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_freezes_all_and_two_halve_the_reads() {
+        let limiter = Limiter::new(Rate::PerMinute(100));
+        limiter.refused(Duration::from_secs(5));
+        assert_eq!(granted(&limiter, Share::Reserved, 1).await, 0);
+        let before = Instant::now();
+        assert_eq!(limiter.place(Share::Reserved, None, before + SOON).await, Ok(()));
+        assert!(before.elapsed() >= Duration::from_secs(5));
+        limiter.refused(Duration::from_secs(1));
+        tokio::time::advance(WINDOW).await;
+        assert_eq!(granted(&limiter, Share::General, 200).await, 41);
+        tokio::time::advance(Duration::from_secs(1200)).await;
+        assert_eq!(granted(&limiter, Share::General, 200).await, 83);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_ten_seconds() {
+        let limiter = Limiter::new(Rate::PerMinute(1));
+        assert_eq!(limiter.place(Share::General, None, Instant::now() + SOON).await, Ok(()));
+        let before = Instant::now();
+        assert!(limiter.place(Share::General, None, Instant::now() + SOON).await.is_err());
+        assert!(before.elapsed() <= PATIENCE);
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_holds_more_than_the_limit(most in 1_u32..20, steps in proptest::collection::vec((0_u64..20_000, any::<bool>()), 1..200)) {
+            let mut window = Window::default();
+            let mut now = Instant::now();
+            let mut sent = Vec::new();
+            for (pause, reserved) in steps {
+                now += Duration::from_millis(pause);
+                let share = if reserved { Share::Reserved } else { Share::General };
+                match window.take(share, None, most, now) {
+                    Ok(()) => sent.push(now),
+                    Err(next) => prop_assert!(next > now),
+                }
+            }
+            for (index, first) in sent.iter().enumerate() {
+                let within = sent[index..].iter().filter(|at| at.duration_since(*first) < Duration::from_secs(60)).count();
+                prop_assert!(within <= most as usize, "{within} in a minute");
+            }
+        }
+    }
+}

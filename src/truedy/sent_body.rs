@@ -1,0 +1,139 @@
+//! A request body that tells whether its first byte may have left, and can be held back until then: the proof behind
+//! "nothing was sent".
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+/// Whether anything of a request may have left this machine.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Departure(Arc<AtomicU8>);
+
+/// Nothing has left; it may at any time.
+const OPEN: u8 = 0;
+/// Something may have left.
+const LEFT: u8 = 1;
+/// Nothing has left, and nothing will.
+const HELD: u8 = 2;
+
+impl Departure {
+    /// `false` only if it certainly did not leave.
+    pub(crate) fn happened(&self) -> bool {
+        self.0.load(Ordering::Acquire) == LEFT
+    }
+
+    /// Sees to it that nothing leaves any more; whether that came in time.
+    fn hold(&self) -> bool {
+        !matches!(self.0.compare_exchange(OPEN, HELD, Ordering::AcqRel, Ordering::Acquire), Err(LEFT))
+    }
+
+    /// Notes that something leaves; whether it may.
+    fn leave(&self) -> bool {
+        !matches!(self.0.compare_exchange(OPEN, LEFT, Ordering::AcqRel, Ordering::Acquire), Err(HELD))
+    }
+}
+
+/// Runs an exchange unless it turns stale before its body has left: looked at again whenever the exchange goes on, so also when
+/// the machine wakes. `None`: it did, and no body leaves any more.
+pub(crate) async fn unless_stale<F: Future>(
+    exchange: F,
+    departure: &Departure,
+    is_stale: impl Fn() -> bool,
+) -> Option<F::Output> {
+    let mut exchange = pin!(exchange);
+    poll_fn(|context| {
+        if !departure.happened() && is_stale() && departure.hold() {
+            return Poll::Ready(None);
+        }
+        exchange.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+/// A JSON body of known length. hyper polls it once the connection stands.
+pub(crate) struct WatchedBody {
+    bytes: Option<Bytes>,
+    departure: Departure,
+}
+
+impl WatchedBody {
+    pub(crate) fn new(bytes: Bytes, departure: Departure) -> Self {
+        Self { bytes: Some(bytes), departure }
+    }
+}
+
+impl http_body::Body for WatchedBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if !self.departure.leave() {
+            return Poll::Ready(Some(Err(io::Error::other("it was held back"))));
+        }
+        Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    use http_body::Body;
+
+    use super::*;
+
+    /// Polls a body once; whether anything came out.
+    async fn leaves(departure: &Departure) -> bool {
+        let mut body = WatchedBody::new(Bytes::from_static(b"x"), departure.clone());
+        matches!(poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await, Some(Ok(_)))
+    }
+
+    #[tokio::test]
+    async fn what_is_held_back_never_leaves_and_what_has_left_is_not_held_back() {
+        let departure = Departure::default();
+        assert!(departure.hold() && !leaves(&departure).await && !departure.happened() && departure.hold());
+        let departure = Departure::default();
+        assert!(leaves(&departure).await && departure.happened() && !departure.hold());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_exchange_that_turns_stale_while_it_connects_is_held_back() {
+        let (departure, stale) = (Departure::default(), AtomicBool::new(false));
+        // The machine sleeps while the connection is made.
+        let exchange = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            stale.store(true, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            leaves(&departure).await
+        };
+        assert_eq!(unless_stale(exchange, &departure, || stale.load(Ordering::Relaxed)).await, None);
+        assert!(!leaves(&departure).await && !departure.happened());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_awaited_however_long_it_takes() {
+        let (departure, stale) = (Departure::default(), AtomicBool::new(false));
+        let exchange = async {
+            let left = leaves(&departure).await;
+            stale.store(true, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            left
+        };
+        assert_eq!(unless_stale(exchange, &departure, || stale.load(Ordering::Relaxed)).await, Some(true));
+    }
+}
