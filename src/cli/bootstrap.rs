@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::cli::command::complain;
+use crate::cli::output::complain;
 use crate::config::{ConfigError, Settings, TenantSettings, kept_keys};
 use crate::domain::{Caller, CarrierProfiles, Refusal, ServerTime, Status};
 use crate::journal::{Journal, Place};

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::command::{Exit, complain, print};
+use crate::cli::output::{Exit, complain, print};
 use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{Status, did_you_mean};

@@ -2,13 +2,13 @@
 //!
 //! Every snippet has an `env` entry: some clients strip inherited variables whose names speak of keys.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::cli::client_entry::Carried;
-use crate::cli::command::{Client, Exit, complain, print};
 use crate::cli::given::SetSetting;
+use crate::cli::output::{Exit, complain, print};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings};
 
 #[derive(Debug, Args)]
@@ -258,6 +258,29 @@ fn snippet(client: Client, carried: &Carried) -> String {
             named("envs:\n      ", "\n      ", "\n    ", &|name| format!("{name}: {}", blank(name)))
         ),
     }
+}
+
+/// The client whose configuration is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Client {
+    /// Claude Code
+    ClaudeCode,
+    /// Claude Desktop
+    ClaudeDesktop,
+    /// VS Code
+    #[value(alias = "vs-code")]
+    Vscode,
+    /// Cursor
+    Cursor,
+    /// Codex
+    Codex,
+    /// Gemini CLI
+    #[value(alias = "gemini-cli")]
+    Gemini,
+    /// Zed
+    Zed,
+    /// Goose
+    Goose,
 }
 
 #[cfg(test)]

@@ -4,10 +4,9 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, CommandFactory};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use url::Url;
 
-use crate::cli::command::Cli;
 use crate::config::Settings;
 
 /// A setting of every command that a flag or a variable has set.
@@ -46,10 +45,10 @@ pub(crate) enum SetValue {
 }
 
 /// The settings of every command that a flag or a variable has set, in the order of their definition.
-pub(crate) fn settings_set(matches: &ArgMatches, settings: &Settings) -> Vec<SetSetting> {
-    // A command without the setting was read from variables that counted as not set.
-    let original = Cli::command();
-    let set = original.get_arguments().filter(|arg| arg.is_global_set()).filter_map(|arg| {
+///
+/// `definition` is that of the whole program: a command without the setting was read with its variable not set.
+pub(crate) fn settings_set(definition: &Command, matches: &ArgMatches, settings: &Settings) -> Vec<SetSetting> {
+    let set = definition.get_arguments().filter(|arg| arg.is_global_set()).filter_map(|arg| {
         let (flag, variable, id) = (arg.get_long()?, arg.get_env()?.to_str()?, arg.get_id().as_str());
         let source = matches.value_source(id)?;
         let by_variable = source == ValueSource::EnvVariable;

@@ -4,22 +4,24 @@ use std::io::{self, IsTerminal, Write};
 use std::panic;
 use std::sync::Arc;
 
-#[cfg(feature = "otel")]
-use tracing::Subscriber;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
-#[cfg(feature = "otel")]
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-#[cfg(feature = "otel")]
-use crate::cli::command::complain;
 use crate::config::{LogFormat, Settings};
 use crate::redact::Redactor;
 use crate::telemetry;
+
+#[cfg(feature = "otel")]
+use tracing::Subscriber;
+#[cfg(feature = "otel")]
+use tracing_subscriber::registry::LookupSpan;
+
+#[cfg(feature = "otel")]
+use crate::cli::output::complain;
 #[cfg(feature = "otel")]
 use crate::telemetry::Traces;
 

@@ -1,5 +1,6 @@
 //! What a person runs: one file a command.
 
+mod args;
 mod bootstrap;
 mod call;
 mod carriers;
@@ -10,12 +11,15 @@ mod doctor;
 mod given;
 mod http;
 mod logging;
+mod manual;
 mod near_miss;
 mod operations;
+mod output;
 mod parsing;
 mod probe;
 mod reference;
 mod sandbox;
+mod settings_table;
 mod signal;
 mod stdio;
 mod token;
@@ -23,6 +27,10 @@ mod tool_search;
 mod tools;
 mod tour;
 
-pub use command::{Cli, Client, Command, Exit, http_table, run, settings_table};
+pub use args::{Cli, Command};
+pub use client_config::Client;
+pub use command::run;
+pub use output::Exit;
 pub use reference::reference_pages;
+pub use settings_table::{http_table, settings_table};
 pub use tool_search::Index;

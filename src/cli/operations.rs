@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::cli::command::{Exit, complain, print};
+use crate::cli::output::{Exit, complain, print};
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{

@@ -8,10 +8,11 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use crate::cli::command::{Cli, Exit, KEY_IN_ARGUMENTS, complain};
+use crate::cli::args::Cli;
 use crate::cli::given::{SetSetting, has_login, is_path, is_switch, settings_set};
 use crate::cli::near_miss;
 use crate::cli::near_miss::{PREFIX, is_of_kubernetes};
+use crate::cli::output::{Exit, KEY_IN_ARGUMENTS, complain};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings};
 use crate::domain::{AccessField, did_you_mean};
 use crate::redact::{is_certain_key, looks_like_key, placeholder};
@@ -59,7 +60,7 @@ pub(super) fn parse() -> Result<(Cli, Vec<SetSetting>), ExitCode> {
         return Err(usage(&sentence));
     }
     near_miss::warnings(&known, &variables(is_limit), &cli.settings).iter().for_each(|warning| complain(warning));
-    let set = settings_set(&matches, &cli.settings);
+    let set = settings_set(&Cli::command(), &matches, &cli.settings);
     Ok((cli, set))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::command::{Exit, complain};
+use crate::cli::output::{Exit, complain};
 use crate::config::ConfigError;
 
 /// How long each step may take.

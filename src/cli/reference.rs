@@ -2,8 +2,10 @@
 
 use clap::{Command, CommandFactory};
 
+use crate::cli::args::Cli;
 use crate::cli::call::exit_of_status;
-use crate::cli::command::{Cli, Exit, http_table, settings_table};
+use crate::cli::output::Exit;
+use crate::cli::settings_table::{http_table, settings_table};
 use crate::cli::tools;
 use crate::domain::{Refusal, Status};
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::command::{Exit, complain, print};
+use crate::cli::output::{Exit, complain, print};
 use crate::cli::{bootstrap, signal};
 use crate::config::{ConfigError, Settings};
 use crate::journal::{Journal, Place};

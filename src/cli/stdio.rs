@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::command::{Exit, complain};
+use crate::cli::output::{Exit, complain};
 use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
 use crate::http::serve_pages;

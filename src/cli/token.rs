@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::command::{Exit, complain, print};
+use crate::cli::output::{Exit, complain, print};
 use crate::config::{ConfigError, path_setting};
 use crate::domain::Caller;
 use crate::files::private_bytes;

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::command::{Exit, print};
+use crate::cli::output::{Exit, print};
 use crate::cli::tool_search::Index;
 use crate::config::{ConfigError, Settings};
 use crate::guard::Policy;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cli::bootstrap;
-use crate::cli::command::{Exit, complain, print};
 use crate::cli::given::SetSetting;
+use crate::cli::output::{Exit, complain, print};
 use crate::config::ConfigError;
 use crate::mcp::Guest;
 

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::config::settings::{AskWhen, ConfigError, Gate, Settings};
+use crate::config::choices::{AskWhen, Gate};
+use crate::config::error::ConfigError;
+use crate::config::settings::Settings;
 use crate::domain::did_you_mean;
 use crate::journal::PostgresPlace;
 use crate::redact::{Secret, shown_path};

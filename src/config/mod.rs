@@ -2,20 +2,25 @@
 
 mod carriers;
 mod checks;
+mod choices;
+mod error;
 mod key;
 mod narrowing;
+mod parsers;
 mod paths;
 mod protection;
+mod resolve;
 mod settings;
 mod state_key;
 mod tenants;
 mod variable_name;
 
 pub use carriers::edit::{Given, NewCarrier};
+pub use choices::{AskWhen, Gate, InlineSecrets, JournalText, LogFormat};
+pub use error::ConfigError;
+pub use key::KEY_VARIABLE;
 pub use key::key_file;
 pub use paths::{expanded, path_setting, state_dir_setting};
-pub use settings::{
-    AskWhen, BASE_URL, ConfigError, FORGETFUL, Gate, InlineSecrets, JournalText, KEY_VARIABLE, LogFormat, Settings,
-};
+pub use settings::{BASE_URL, FORGETFUL, Settings};
 pub use state_key::{kept_keys, state_key_in};
 pub use tenants::{KeySource, TenantSettings, file_fields};

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
+use crate::config::choices::{AskWhen, Gate, InlineSecrets};
 use crate::config::protection::check_protected;
-use crate::config::settings::{AskWhen, Gate, InlineSecrets, Settings};
+use crate::config::settings::Settings;
 use crate::domain::{CountryCode, Money, NumberType, SipServer};
 use crate::guard::Cap;
 
@@ -188,8 +189,8 @@ fn less(name: &str, own: Option<&Money>, said: Option<Money>) -> Result<Option<M
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::settings::ConfigError;
-    use crate::config::settings::tests::with;
+    use crate::config::error::ConfigError;
+    use crate::config::resolve::tests::with;
     use crate::domain::E164;
     use crate::guard::{Ask, Claims, Policy};
     use proptest::prelude::*;

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::config::settings::KEY_LIMIT;
+use crate::config::error::KEY_LIMIT;
 use crate::domain::{hex, unguessable};
 use crate::files::private_bytes;
 use crate::journal::private_directory;

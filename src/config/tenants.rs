@@ -11,16 +11,16 @@ use serde::Deserialize;
 use crate::config::carriers::printed::{Withheld, printed_by};
 use crate::config::carriers::sources;
 use crate::config::carriers::sources::profiles;
-use crate::config::key::key_file;
+use crate::config::choices::{AskWhen, Gate, InlineSecrets};
+use crate::config::error::ConfigError;
+use crate::config::key::{as_key, key_file};
 use crate::config::narrowing::{Narrowing, sip_host};
+use crate::config::parsers::{cap, country, money, number_type, rate};
 use crate::config::paths::expanded;
-use crate::config::settings::{
-    AskWhen, ConfigError, Gate, InlineSecrets, Settings, as_key, cap, country, money, number_type, rate,
-};
+use crate::config::settings::Settings;
 use crate::config::variable_name::check_variable;
 use crate::domain::{Caller, CarrierProfile};
-use crate::files::public_bytes;
-use crate::files::{field_names, read_toml};
+use crate::files::{field_names, public_bytes, read_toml};
 use crate::redact::{Secret, shown_path, shown_variable, without_keys};
 
 /// The largest configuration file.
@@ -321,7 +321,7 @@ impl TenantSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::settings::tests::with;
+    use crate::config::resolve::tests::with;
     use crate::guard::Cap;
 
     fn tenants(text: &str, arguments: &[&str]) -> Result<Vec<TenantSettings>, ConfigError> {

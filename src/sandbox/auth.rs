@@ -161,7 +161,7 @@ fn written(faults: &Faults, reset_at: Timestamp) -> Option<Value> {
 mod tests {
     use super::*;
     use crate::sandbox::data::store;
-    use crate::sandbox::options::{KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY};
+    use crate::sandbox::keys::{KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY};
 
     fn door() -> Door {
         Door::load(&store::in_memory().unwrap()).unwrap()

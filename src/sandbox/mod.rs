@@ -16,6 +16,7 @@ mod endpoints;
 mod error;
 mod faults;
 mod host;
+mod keys;
 mod options;
 mod pipeline;
 mod request_log;
@@ -30,5 +31,7 @@ mod validation;
 
 pub use faults::active::{FaultError, Faults};
 pub use faults::catalogue::FaultSwitch;
-pub use options::{KEY, OTHER_ORGANIZATION_KEY, Options, REVOKED_KEY, SECOND_KEY, Store, reset};
+pub use keys::{KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY};
+pub use options::{Options, Store};
+pub use server::reset;
 pub use server::{Sandbox, StartError};

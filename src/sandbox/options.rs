@@ -8,24 +8,10 @@
 //! Source: the "Telephony" page of the API reference, <https://docs.truedy.ai/api-reference/telephony>, and the pages
 //! on agents, calls, rate limits and errors beside it.
 
-use crate::sandbox::data::store;
-
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::sandbox::faults::active::Faults;
-
-/// An API key of the first organization, the one with agents and numbers to try things on.
-pub const KEY: &str = "truedy_SandboxFirstKey00000000000000001";
-
-/// Another API key of the first organization: it sees the same account and shares its rate limit.
-pub const SECOND_KEY: &str = "truedy_SandboxSecondKey0000000000000002";
-
-/// An API key of the first organization that was revoked: it is answered 401.
-pub const REVOKED_KEY: &str = "truedy_SandboxRevokedKey000000000000003";
-
-/// An API key of the second organization, which must never see anything of the first.
-pub const OTHER_ORGANIZATION_KEY: &str = "truedy_SandboxOtherOrganization00000004";
 
 /// How a sandbox is to run.
 #[derive(Debug)]
@@ -47,9 +33,4 @@ pub enum Store {
     Memory,
     /// In `sandbox.sqlite` in this directory, which several sandboxes may use at the same time.
     Directory(PathBuf),
-}
-
-/// Forgets the kept account, also under a running sandbox, so that it begins with the seed again; true if there was one.
-pub fn reset(state_dir: &Path) -> std::io::Result<bool> {
-    store::forget(state_dir)
 }

@@ -1,11 +1,10 @@
 //! A running sandbox: starts, says where it is, and stops.
 
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -139,4 +138,9 @@ impl std::error::Error for StartError {
             Cause::Stopped(error) => Some(error),
         }
     }
+}
+
+/// Forgets the kept account, also under a running sandbox, so that it begins with the seed again; true if there was one.
+pub fn reset(state_dir: &Path) -> io::Result<bool> {
+    store::forget(state_dir)
 }

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::command::{Exit, KEY_IN_ARGUMENTS, complain, print};
 use crate::cli::doctor::command::trouble;
+use crate::cli::output::{Exit, KEY_IN_ARGUMENTS, complain, print};
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, Given, NewCarrier, Settings, TenantSettings, expanded};
 use crate::domain::{

@@ -12,8 +12,8 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::command::{Exit, print};
 use crate::cli::doctor::protected::{Matching, unmatched};
+use crate::cli::output::{Exit, print};
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings, TenantSettings, kept_keys, state_key_in};
 use crate::guard::Policy;

@@ -11,8 +11,8 @@ use clap::{ArgAction, Args};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::command::{Exit, complain};
 use crate::cli::http::oauth_args::{OAuthArgs, Reached};
+use crate::cli::output::{Exit, complain};
 use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings, expanded, path_setting};
 use crate::domain::Caller;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::de::IgnoredAny;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 
-use crate::config::settings::{ConfigError, Settings};
+use crate::config::error::ConfigError;
+use crate::config::settings::Settings;
 use crate::config::tenants::FILE_LIMIT;
 use crate::domain::{AccessField, CarrierName, ProviderType, hex, unguessable};
 use crate::files::public_bytes;

@@ -5,7 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::settings::{KEY_LIMIT, KEY_VARIABLE};
+use crate::config::error::KEY_LIMIT;
+use crate::config::key::KEY_VARIABLE;
 use crate::redact::shown_program;
 
 /// How long a command may take to tell a secret: less than a call may spend on what comes before its change.

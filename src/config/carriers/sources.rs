@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use crate::config::carriers::printed::{Withheld, printed_by};
+use crate::config::error::KEY_LIMIT;
 use crate::config::paths::expanded;
-use crate::config::settings::KEY_LIMIT;
 use crate::config::variable_name::check_variable;
 use crate::domain::{AccessField, Argument, CarrierName, CarrierProfile, Origin, ProviderType, Source};
 use crate::files::field_names;

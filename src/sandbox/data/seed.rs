@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
-use crate::sandbox::options::{KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY};
+use crate::sandbox::keys::{KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY};
 
 pub(crate) const FIRST_ORGANIZATION: &str = "org_2SandboxFirstOrganization1";
 pub(crate) const OTHER_ORGANIZATION: &str = "org_2SandboxOtherOrganization2";

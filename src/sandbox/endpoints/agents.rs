@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::data::account::{Agent, Direction};
-use crate::sandbox::endpoints::dispatch::{Call, offset_pagination, window};
+use crate::sandbox::endpoints::call::{Call, offset_pagination, window};
 use crate::sandbox::endpoints::ids::{Kind, asked, shown, shown_or_null};
 use crate::sandbox::endpoints::numbers::reference;
 use crate::sandbox::faults::catalogue::Fault;

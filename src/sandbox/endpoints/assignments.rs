@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::data::account::{Direction, Number};
 use crate::sandbox::endpoints::agents::known;
-use crate::sandbox::endpoints::dispatch::Call;
+use crate::sandbox::endpoints::call::Call;
 use crate::sandbox::endpoints::ids::{Kind, asked, shown};
 use crate::sandbox::faults::catalogue::Fault;
 use crate::sandbox::response::{Done, Refusal};

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::sandbox::data::account::Direction;
 use crate::sandbox::data::seed;
-use crate::sandbox::endpoints::dispatch::Call;
+use crate::sandbox::endpoints::call::Call;
 use crate::sandbox::endpoints::ids;
 use crate::sandbox::endpoints::ids::{Kind, asked, shown};
 use crate::sandbox::faults::catalogue::Fault;

@@ -1,45 +1,9 @@
 //! The answers of the API, one file for what belongs together.
 
-use crate::sandbox::endpoints::agents;
-use crate::sandbox::endpoints::assignments;
-use crate::sandbox::endpoints::calls;
-use crate::sandbox::endpoints::imports;
-use crate::sandbox::endpoints::numbers;
-use crate::sandbox::endpoints::purchase;
-use crate::sandbox::endpoints::search;
-
-use http::header::CONTENT_TYPE;
-use http::request::Parts;
-use serde_json::{Value, json};
-
-use crate::sandbox::data::account::Account;
-use crate::sandbox::faults::active::Faults;
+use crate::sandbox::endpoints::call::Call;
+use crate::sandbox::endpoints::{agents, assignments, calls, imports, numbers, purchase, search};
 use crate::sandbox::response::{Done, Refusal};
 use crate::sandbox::routes::Operation;
-use crate::sandbox::validation::{Body, Query};
-
-/// A request that was let in.
-#[derive(Debug)]
-pub(crate) struct Call<'a> {
-    pub(crate) account: Account<'a>,
-    pub(crate) faults: &'a Faults,
-    /// The id in the path, if the operation has one there.
-    pub(crate) id: &'a str,
-    pub(crate) parts: &'a Parts,
-    pub(crate) body: &'a [u8],
-}
-
-impl Call<'_> {
-    pub(crate) fn query(&self) -> Query {
-        Query::parse(self.parts.uri.query())
-    }
-
-    pub(crate) fn json(&self) -> Result<Body, Refusal> {
-        let content_type = self.parts.headers.get(CONTENT_TYPE);
-        // A content type that is no text is no JSON either.
-        Body::parse(content_type.map(|content_type| content_type.to_str().unwrap_or("?")), self.body)
-    }
-}
 
 /// Carries out an operation.
 pub(crate) fn answer(operation: Operation, call: &Call<'_>) -> Result<Done, Refusal> {
@@ -58,14 +22,4 @@ pub(crate) fn answer(operation: Operation, call: &Call<'_>) -> Result<Done, Refu
         Operation::Agent => agents::get(call),
         Operation::Call => calls::create(call),
     }
-}
-
-/// The `limit` and `offset` of a list.
-pub(crate) fn window(query: &mut Query) -> (u64, u64) {
-    (query.whole("limit", 50, 1, 100), query.whole("offset", 0, 0, u64::MAX))
-}
-
-pub(crate) fn offset_pagination(total: u64, limit: u64, offset: u64) -> Value {
-    let has_more = offset.saturating_add(limit) < total;
-    json!({ "total": total, "limit": limit, "offset": offset, "has_more": has_more })
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::sandbox::data::account::NewNumber;
-use crate::sandbox::endpoints::dispatch::Call;
+use crate::sandbox::endpoints::call::Call;
 use crate::sandbox::endpoints::ids;
 use crate::sandbox::endpoints::ids::{Kind, shown};
 use crate::sandbox::faults::catalogue::Fault;

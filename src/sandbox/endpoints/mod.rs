@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod assignments;
+pub(crate) mod call;
 pub(crate) mod calls;
 pub(crate) mod dispatch;
 pub(crate) mod ids;

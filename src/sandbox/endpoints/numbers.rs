@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::sandbox::data::account::Number;
-use crate::sandbox::endpoints::dispatch::{Call, offset_pagination, window};
+use crate::sandbox::endpoints::call::{Call, offset_pagination, window};
 use crate::sandbox::endpoints::ids::{Kind, asked, shown, shown_or_null};
 use crate::sandbox::faults::active::Faults;
 use crate::sandbox::faults::catalogue::{Amount, Fault};

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::sandbox::data::account::NewNumber;
 use crate::sandbox::data::inventory;
 use crate::sandbox::data::inventory::Magic;
-use crate::sandbox::endpoints::dispatch::Call;
+use crate::sandbox::endpoints::call::Call;
 use crate::sandbox::endpoints::ids;
 use crate::sandbox::endpoints::ids::{Kind, shown};
 use crate::sandbox::endpoints::search::carrier;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::data::inventory;
 use crate::sandbox::data::inventory::{Offer, Wanted};
-use crate::sandbox::endpoints::dispatch::Call;
+use crate::sandbox::endpoints::call::Call;
 use crate::sandbox::faults::catalogue::{Amount, Fault};
 use crate::sandbox::response::{Done, Refusal};
 

@@ -7,8 +7,10 @@ pub(crate) use tokio::io::{AsyncReadExt, AsyncWriteExt};
 pub(crate) use tokio::net::TcpStream;
 
 pub(crate) use crate::sandbox::faults::active::Faults;
-pub(crate) use crate::sandbox::options::{KEY, OTHER_ORGANIZATION_KEY, Options, REVOKED_KEY, SECOND_KEY, Store, reset};
+pub(crate) use crate::sandbox::keys::{KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY};
+pub(crate) use crate::sandbox::options::{Options, Store};
 pub(crate) use crate::sandbox::server::Sandbox;
+pub(crate) use crate::sandbox::server::reset;
 
 pub(crate) const LIST: &str = "/telephony/numbers";
 pub(crate) const SEARCH: &str = "/telephony/numbers/search";

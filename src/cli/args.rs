@@ -1,0 +1,100 @@
+//! The command line: its commands and what they take.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::cli::carriers::command as carriers;
+use crate::cli::doctor::command as doctor;
+use crate::cli::http::serve as http;
+use crate::cli::{call, client_config, operations, probe, sandbox, token, tools};
+use crate::config::{Settings, path_setting};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  truedy-mcp tour                                  see the whole of it, on a sandbox, without an account
+  truedy-mcp call list_numbers --sandbox           call one tool
+  TRUEDY_API_KEY=… truedy-mcp doctor               check key, address and clock
+  claude mcp add truedy -e TRUEDY_API_KEY=… -- truedy-mcp stdio
+
+The API key comes from the variable TRUEDY_API_KEY (or a file), never from an argument.
+Exit codes: 0 fine, 1 failed, 2 usage, 3 key missing or refused, 4 Truedy down, 5 refused by policy,
+6 not known whether it happened: do not repeat it, see `truedy-mcp operations`.";
+
+/// Truedy's phone numbers as tools for AI agents: an MCP server.
+#[derive(Debug, Parser)]
+#[command(name = "truedy-mcp", version, about, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Cli {
+    /// Settings of every command.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve one MCP client over standard input and output.
+    #[command(after_help = "Example: claude mcp add truedy -e TRUEDY_API_KEY=… -- truedy-mcp stdio")]
+    Stdio,
+    /// Serve many MCP clients over HTTP: Streamable HTTP at /mcp.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp http                                      on this machine, with a token made for this run\n  truedy-mcp token new --tokens tokens.toml --principal ana && truedy-mcp http --tokens tokens.toml\n  truedy-mcp http --listen 0.0.0.0:8080 --behind-tls-proxy --allow-host mcp.example.com --tokens tokens.toml"
+    )]
+    Http(Box<http::HttpArgs>),
+    /// Make bearer tokens for `http --tokens`.
+    #[command(after_help = "Example: truedy-mcp token new --tokens tokens.toml --principal ana")]
+    Token(token::TokenArgs),
+    /// Ask a server on this machine, at its admin endpoints, whether it lives or is ready.
+    #[command(after_help = "Example: truedy-mcp probe ready")]
+    Probe(probe::ProbeArgs),
+    /// Run the sandbox on its own, so that other programs can use it.
+    #[command(after_help = "Example: truedy-mcp sandbox --listen 127.0.0.1:8787 --fault purchase=timeout_after_commit")]
+    Sandbox(sandbox::SandboxArgs),
+    /// Walk through a whole conversation on a fresh sandbox, as a real MCP client.
+    #[command(after_help = "Example: truedy-mcp tour")]
+    Tour,
+    /// Call one tool, as an agent would, and print its answer.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp call search_numbers area_code=415 page_size=3 --sandbox\n  truedy-mcp call import_number --json - < import.json"
+    )]
+    Call(call::CallArgs),
+    /// Show the tools as agents see them.
+    #[command(after_help = "Examples:\n  truedy-mcp tools --search \"get rid of a number\"\n  truedy-mcp tools --json")]
+    Tools(tools::ToolsArgs),
+    /// Check key, address, clock, proxy, state directory and journal, each with what to do.
+    #[command(after_help = "Example: truedy-mcp doctor --json")]
+    Doctor(doctor::DoctorArgs),
+    /// Show what was bought, imported, assigned, released or refused, and what is not known; unresolved first.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp operations --state unknown\n  truedy-mcp operations --json --follow\n  truedy-mcp operations resolve 0199d0ab-7c1e-7d4b-9a55-2f0e6b1c8d90 --as not-bought --note \"not in the dashboard\""
+    )]
+    Operations(operations::OperationsArgs),
+    /// Keep carrier accounts under names, in the file of --config: where each key is, never the key.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp carriers add main --provider telnyx --from api_key=env:TELNYX_API_KEY\n  truedy-mcp carriers list\n  truedy-mcp carriers test main"
+    )]
+    Carriers(carriers::CarriersArgs),
+    /// Print what a client's configuration needs.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp config print vscode\n  truedy-mcp config print claude-code --http --url https://mcp.example.com/mcp"
+    )]
+    Config(client_config::ConfigArgs),
+    /// Print shell completions.
+    #[command(after_help = "Example: truedy-mcp completions bash > /etc/bash_completion.d/truedy-mcp")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write it and those of all commands into a directory.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp man > truedy-mcp.1\n  truedy-mcp man --dir /usr/local/share/man/man1"
+    )]
+    Man {
+        /// Write all pages into this directory, which is made if it is missing.
+        #[arg(long, value_name = "DIR", value_parser = path_setting())]
+        dir: Option<PathBuf>,
+    },
+}

@@ -1,0 +1,34 @@
+//! Shell completions and manual pages, from the definition of the command line.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use clap::CommandFactory;
+
+use crate::cli::args::Cli;
+use crate::cli::output::{Exit, print};
+use crate::config::ConfigError;
+use crate::redact::shown_path;
+
+pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "truedy-mcp", &mut script);
+    print(&String::from_utf8_lossy(&script));
+    Exit::Fine
+}
+
+pub(crate) fn man() -> Exit {
+    let mut page = Vec::new();
+    let written = clap_mangen::Man::new(Cli::command()).render(&mut page);
+    print(&String::from_utf8_lossy(&page));
+    if written.is_ok() { Exit::Fine } else { Exit::Failed }
+}
+
+/// Writes the page of the program and of each command, each under the name by which the others refer to it.
+pub(crate) fn man_pages(dir: &Path) -> Result<Exit, ConfigError> {
+    let refuse = |error: io::Error| ConfigError(format!("--dir {} cannot be used: {error}.", shown_path(dir)));
+    fs::create_dir_all(dir).map_err(refuse)?;
+    clap_mangen::generate_to(Cli::command(), dir).map_err(refuse)?;
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,62 @@
+//! Settings that are one of a few words.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+/// What was said of the journal. It may hold a password, and therefore does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct JournalText(pub(crate) String);
+
+impl JournalText {
+    /// Takes anything: whoever reads the command line repeats what it refuses.
+    pub(crate) fn any(text: &str) -> Result<Self, std::convert::Infallible> {
+        Ok(Self(text.trim().to_owned()))
+    }
+}
+
+impl fmt::Debug for JournalText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if matches!(self.0.as_str(), "sqlite" | "memory") { &self.0 } else { "[a database]" })
+    }
+}
+
+/// Whether a person is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AskWhen {
+    /// Whenever the client can.
+    Auto,
+    /// Never.
+    Off,
+}
+
+/// Whether a carrier's keys may be arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InlineSecrets {
+    /// They may.
+    Allow,
+    /// They may not: no schema has them, and a call that has them is refused.
+    Deny,
+}
+
+/// What a purchase and a release need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Gate {
+    /// `confirm: true`. A purchase needs it only where the user cannot be asked.
+    Flag,
+    /// `confirm: true` and the token of a preview.
+    Token,
+    /// The same, and a person who was asked and agreed.
+    Human,
+}
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

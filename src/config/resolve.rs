@@ -1,0 +1,453 @@
+//! From settings as they were given to what the program works with: each is checked here, once.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use url::{Host, Url};
+
+use crate::config::checks::{check_machine_roots, check_tools, is_pipe};
+use crate::config::choices::{AskWhen, Gate, InlineSecrets};
+use crate::config::error::{CA_LIMIT, ConfigError, KEY_LIMIT};
+use crate::config::key::{KEY_VARIABLE, as_key, key_file};
+use crate::config::protection::check_protected;
+use crate::config::settings::{BASE_URL, FORGETFUL, Settings};
+use crate::config::state_key;
+use crate::domain::{SipServer, hex};
+use crate::files::{private_bytes, public_bytes};
+use crate::guard::{Ask, Caps, Level, Policy};
+use crate::journal::{Place, PostgresPlace};
+use crate::redact::{Secret, shown_path};
+use crate::sandbox::{Faults, Options, Store};
+use crate::truedy::Setup;
+
+impl Settings {
+    /// The key, from the environment or the file; `None` if neither is set.
+    pub fn key(&self) -> Result<Option<Secret>, ConfigError> {
+        let from_variable =
+            std::env::var(KEY_VARIABLE).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let (text, source) = match (from_variable, &self.api_key_file) {
+            (Some(text), _) => (text, KEY_VARIABLE.to_owned()),
+            (None, Some(file)) => (key_file(file)?, shown_path(file)),
+            (None, None) => return Ok(None),
+        };
+        // The blank field of a desktop bundle.
+        if text.starts_with("${user_config.") {
+            return Ok(None);
+        }
+        as_key(text, &source).map(Some)
+    }
+
+    /// Where the API is.
+    pub fn base_url(&self) -> Result<Url, ConfigError> {
+        let bad = |why: &str| {
+            ConfigError(format!("--base-url (TRUEDY_BASE_URL) cannot be used: {why}, for example {BASE_URL}."))
+        };
+        let mut url = Url::parse(&self.base_url).map_err(|_| bad("it is not a URL"))?;
+        let loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => return Err(bad("it has no host")),
+        };
+        let link_local = match url.host() {
+            Some(Host::Ipv4(address)) => address.is_link_local() || address.is_unspecified(),
+            Some(Host::Ipv6(address)) => {
+                address.is_unspecified() || (address.segments().first().copied().unwrap_or_default() & 0xffc0) == 0xfe80
+            }
+            _ => false,
+        };
+        match url.scheme() {
+            "https" => {}
+            "http" if loopback => {}
+            "http" => {
+                return Err(bad(
+                    "http would send the key in clear; use https (http only for 127.0.0.1, [::1] or localhost)",
+                ));
+            }
+            _ => return Err(bad("only https works")),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(bad("it must not hold a user name or password"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(bad("it must not hold ? or #"));
+        }
+        if link_local {
+            return Err(bad("its host is a link-local or unspecified address"));
+        }
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        Ok(url)
+    }
+
+    /// What a client of Truedy is made of, with this key.
+    pub fn setup(&self, key: Secret) -> Result<Setup, ConfigError> {
+        Ok(Setup {
+            base_url: self.base_url()?,
+            key,
+            rate: self.upstream_rpm,
+            proxy: self.upstream_proxy.clone(),
+            ca_pem: self.ca_pem()?,
+        })
+    }
+
+    /// A further root certificate to trust, PEM.
+    pub fn ca_pem(&self) -> Result<Option<Vec<u8>>, ConfigError> {
+        check_machine_roots()?;
+        let read = |file: &Path| {
+            // It decides whom the key is sent to: whoever could write it could read the key.
+            let bytes = public_bytes(file, CA_LIMIT);
+            let refuse = |why: &str| ConfigError(format!("--ca-file {} cannot be used: {why}.", shown_path(file)));
+            let bytes = bytes.map_err(|why| refuse(&why))?;
+            // Without one it would do nothing.
+            let marks = String::from_utf8_lossy(&bytes).matches("-----BEGIN CERTIFICATE-----").count();
+            if marks == 0 { Err(refuse("it holds no certificate in PEM")) } else { Ok(bytes) }
+        };
+        self.ca_file.as_deref().map(read).transpose()
+    }
+
+    /// What the operator allows. `tools` are the names that exist.
+    pub fn policy(&self, tools: &[&str]) -> Result<Policy, ConfigError> {
+        let only = self.tools.as_deref().unwrap_or_default();
+        // The names in a section come first, since the lists of the flags hold them as well.
+        for (key, names) in [("tools", &self.section_tools), ("exclude_tools", &self.section_exclude_tools)] {
+            check_tools(&format!("{} {key}", self.section), names, tools)?;
+        }
+        for (flag, names) in [("--tools", only), ("--exclude-tools", self.exclude_tools.as_slice())] {
+            check_tools(flag, names, tools)?;
+        }
+        self.check_blank_lists()?;
+        let tidy = |names: &[String]| -> BTreeSet<String> {
+            names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+        };
+        let protected = tidy(&self.protect);
+        for (entry, at) in self.protect.iter().zip(1..).filter(|(entry, _)| !entry.trim().is_empty()) {
+            check_protected(entry.trim())
+                .map_err(|why| ConfigError(format!("--protect, entry {at}, cannot be used: {why}.")))?;
+        }
+        let given_hosts = self.sip_hosts.as_deref();
+        let sip_hosts: BTreeSet<String> =
+            tidy(given_hosts.unwrap_or_default()).iter().map(|host| host.to_ascii_lowercase()).collect();
+        // An empty list allows none. A flag without a host in it counts as not set.
+        let hosts_are_limited = given_hosts.is_some_and(|given| given.is_empty() || !sip_hosts.is_empty());
+        let no_host =
+            |name: &&String| SipServer::try_from(name.as_str()).map_or(true, |server| server.host() != name.as_str());
+        if sip_hosts.iter().any(|host| no_host(&host)) {
+            return Err(ConfigError(
+                "--sip-hosts: an entry is no host name; expected names such as sip.example.com.".to_owned(),
+            ));
+        }
+        if self.gate == Gate::Human && self.ask == AskWhen::Off {
+            return Err(ConfigError(
+                "--gate human asks a person before every purchase and release, and --ask off forbids asking: set one of them only, for example --gate token --ask off."
+                    .to_owned(),
+            ));
+        }
+        Ok(Policy {
+            level: match self.gate {
+                Gate::Flag => Level::Flag,
+                Gate::Token => Level::Token,
+                Gate::Human => Level::Human,
+            },
+            caps: Caps {
+                purchases: self.purchases_per_day,
+                releases: self.releases_per_day,
+                imports: self.imports_per_day,
+                spend: self.spend_per_day.clone(),
+            },
+            max_monthly: self.max_monthly_cost.clone(),
+            countries: self.countries.as_ref().map(|allowed| allowed.iter().cloned().collect()),
+            number_types: self.number_types.as_ref().map(|allowed| allowed.iter().copied().collect()),
+            read_only: self.read_only,
+            only: self.tools.as_deref().map(tidy),
+            except: tidy(&self.exclude_tools),
+            protected,
+            protect_checked: std::sync::Arc::default(),
+            release_in_use: self.release_in_use,
+            sip_hosts: hosts_are_limited.then_some(sip_hosts),
+            ask: if self.ask == AskWhen::Off { Ask::Off } else { Ask::Auto },
+            no_inline_secrets: self.inline_secrets == InlineSecrets::Deny,
+        })
+    }
+
+    /// The keys for confirmations that the operator keeps, the one that seals first; `None` if there are none.
+    pub fn state_keys(&self) -> Result<Option<Vec<Vec<u8>>>, ConfigError> {
+        let Some(file) = &self.state_key_file else { return Ok(None) };
+        let refuse = |why: &str| ConfigError(format!("--state-key-file {} cannot be used: {why}.", shown_path(file)));
+        let bytes = private_bytes(file, KEY_LIMIT).map_err(|why| refuse(&why))?;
+        state_key::keys_in(bytes).map(Some).map_err(refuse)
+    }
+
+    /// Where state is kept.
+    pub fn state_dir(&self) -> Result<PathBuf, ConfigError> {
+        if let Some(dir) = &self.state_dir {
+            return Ok(dir.clone());
+        }
+        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        absolute("XDG_STATE_HOME")
+            // Without HOME, the home that the system has on record.
+            .or_else(|| {
+                std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(".local").join("state"))
+            })
+            .or_else(|| absolute("LOCALAPPDATA"))
+            .map(|base| base.join("truedy-mcp"))
+            .ok_or_else(|| {
+                ConfigError(
+                    "There is no place for state: set --state-dir (TRUEDY_MCP_STATE_DIR), XDG_STATE_HOME or HOME."
+                        .to_owned(),
+                )
+            })
+    }
+
+    /// How the sandbox is to run.
+    pub fn sandbox(&self, listen: std::net::SocketAddr) -> Result<Options, ConfigError> {
+        let faults = Faults::parse(&self.fault).map_err(|error| ConfigError(format!("--fault: {error}")))?;
+        let no_place = |file: &&PathBuf| file.metadata().is_ok_and(|about| is_pipe(&about) || about.is_dir());
+        if let Some(file) = self.ledger.as_ref().filter(no_place) {
+            return Err(ConfigError(format!(
+                "--ledger {} cannot be used: it is not a regular file.",
+                shown_path(file)
+            )));
+        }
+        let store = if self.ephemeral { Store::Memory } else { Store::Directory(self.state_dir()?) };
+        Ok(Options { listen, store, faults, ledger: self.ledger.clone() })
+    }
+
+    /// Where the journal is kept. Play on the sandbox never counts against the account.
+    pub fn journal_place(&self) -> Result<Place, ConfigError> {
+        let bad = |why: &str| ConfigError(format!("--journal (TRUEDY_MCP_JOURNAL) cannot be used: {why}."));
+        let place = match self.journal.0.as_str() {
+            "memory" => Place::Memory,
+            "sqlite" => Place::Directory(self.state_dir()?),
+            url if PostgresPlace::is_url(url) => Place::Postgres(self.postgres(url)?),
+            _ => {
+                return Err(bad(
+                    "it must be sqlite, memory or the URL of a PostgreSQL database, for example postgres://user@db.example.com/truedy",
+                ));
+            }
+        };
+        match place {
+            _ if self.sandbox && self.ephemeral => Ok(Place::Memory),
+            Place::Directory(_) | Place::Postgres(_) if self.sandbox => {
+                Ok(Place::Directory(self.state_dir()?.join("sandbox-journal")))
+            }
+            place => Ok(place),
+        }
+    }
+
+    fn postgres(&self, url: &str) -> Result<PostgresPlace, ConfigError> {
+        let bad = |why: String| ConfigError(format!("--journal (TRUEDY_MCP_JOURNAL) cannot be used: {why}."));
+        let mut place = PostgresPlace::parse(url).map_err(bad)?;
+        check_machine_roots()?;
+        if let Some((file, pem)) = self.ca_file.as_deref().zip(self.ca_pem()?) {
+            let bad = |why: String| ConfigError(format!("--ca-file {} cannot be used: {why}.", shown_path(file)));
+            place = place.trusting(&pem).map_err(bad)?;
+        }
+        let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Ok(match (path("PGPASSFILE"), path("HOME")) {
+            (Some(file), _) => place.with_password_file(file, true),
+            (None, Some(home)) => place.with_password_file(home.join(".pgpass"), false),
+            (None, None) => place,
+        })
+    }
+
+    /// Refuses a password in what was said of the journal. For a flag: every process can read arguments.
+    pub fn no_password_in_journal(&self) -> Result<(), ConfigError> {
+        if PostgresPlace::shows_password(&self.journal.0) {
+            let sentence = "--journal must not hold a password, which every process could read: put the URL into TRUEDY_MCP_JOURNAL, or the password into the file of PGPASSFILE.";
+            return Err(ConfigError(sentence.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// What is to be said at the start about where the journal is kept.
+    pub fn journal_warning(&self, place: &Place) -> Option<&'static str> {
+        (!self.sandbox && *place == Place::Memory).then_some(FORGETFUL)
+    }
+
+    /// What the journal tells accounts apart by: a digest of the key.
+    pub fn account(&self, key: &Secret) -> String {
+        if self.sandbox {
+            return "sandbox".to_owned();
+        }
+        let digest = Sha256::new().chain_update("truedy-mcp account\n").chain_update(key.expose()).finalize();
+        hex(digest.get(..8).unwrap_or_default())
+    }
+
+    /// Which Truedy the program works on, in a word.
+    pub fn mode(&self) -> &'static str {
+        if self.sandbox { "sandbox" } else { "live" }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::domain::{Money, NumberType};
+    use crate::guard::Cap;
+    use clap::{CommandFactory, FromArgMatches, Parser};
+
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    pub(crate) fn with(arguments: &[&str]) -> Settings {
+        let matches = Alone::command().get_matches_from([&["x"], arguments].concat());
+        let mut settings = Alone::from_arg_matches(&matches).expect("settings").settings;
+        settings.note_sources(&matches);
+        settings
+    }
+
+    #[test]
+    fn only_safe_base_urls_pass() {
+        for good in [
+            BASE_URL,
+            "https://api.example.com/v1/",
+            "http://127.0.0.1:8787/api",
+            "http://[::1]:1/x",
+            "http://localhost:9",
+        ] {
+            assert!(with(&["--base-url", good]).base_url().is_ok(), "{good}");
+        }
+        for bad in [
+            "http://api.truedy.ai/v1",
+            "http://10.0.0.1/",
+            "http://localhost.evil.com/",
+            "https://user:pass@api.truedy.ai/",
+            "https://api.truedy.ai/?a=b",
+            "https://api.truedy.ai/#x",
+            "https://169.254.169.254/latest",
+            "ftp://api.truedy.ai/",
+            "file:///etc/passwd",
+            "api.truedy.ai",
+            "https://[fe80::1]/",
+            "https://0.0.0.0/",
+        ] {
+            assert!(with(&["--base-url", bad]).base_url().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_tools_and_numbers_are_checked() {
+        assert!(with(&["--tools", "list_numbers,nope"]).policy(&["list_numbers"]).is_err());
+        assert!(with(&["--protect", "not a number"]).policy(&[]).is_err());
+        for lost in ["14155550123", "1-415-555-0123", "all", "Main-line", "+1312555011"] {
+            assert!(with(&["--protect", lost]).policy(&[]).is_err(), "{lost}");
+        }
+        assert!(with(&["--sip-hosts", "http://sip.example.com"]).policy(&[]).is_err());
+        let policy = with(&["--protect", "+14155550123, +12125550142"]).policy(&[]).expect("fine");
+        assert_eq!(policy.protected.len(), 2);
+    }
+    #[test]
+    fn limits_are_read_or_refused_with_an_example() {
+        let read = |arguments: &[&str]| {
+            Alone::try_parse_from([&["x"], arguments].concat()).map(|alone| alone.settings.policy(&[]).expect("fine"))
+        };
+        let policy = read(&[]).expect("the defaults");
+        assert_eq!((policy.level, policy.caps, policy.max_monthly), (Level::Flag, Caps::default(), None));
+        assert_eq!((policy.countries, policy.number_types), (None, None));
+        for (text, cap) in [("0", Cap::Most(0)), (" 7 ", Cap::Most(7)), ("unlimited", Cap::Unlimited)] {
+            let caps = read(&["--purchases-per-day", text, "--releases-per-day", "3"]).expect(text).caps;
+            assert_eq!((caps.purchases, caps.releases, caps.imports), (cap, Cap::Most(3), Cap::Most(50)));
+        }
+        let policy = read(&[
+            "--spend-per-day=50 USD",
+            "--max-monthly-cost=2.5 EUR",
+            "--countries=US, CA",
+            "--number-types=toll-free,local",
+            "--gate=human",
+        ])
+        .expect("fine");
+        assert_eq!((policy.caps.spend, policy.max_monthly), (Money::parse("50 USD"), Money::parse("2.5 EUR")));
+        assert_eq!(policy.countries.map(|set| set.len()), Some(2));
+        assert_eq!(policy.number_types, Some([NumberType::Local, NumberType::TollFree].into()));
+        assert_eq!(policy.level, Level::Human);
+        for bad in [
+            ["--purchases-per-day", "-1"],
+            ["--releases-per-day", "+1"],
+            ["--imports-per-day", "4294967296"],
+            ["--imports-per-day", ""],
+            ["--purchases-per-day", "Unlimited"],
+            ["--spend-per-day", "50"],
+            ["--spend-per-day", "-50 USD"],
+            ["--spend-per-day", "USD 50"],
+            ["--max-monthly-cost", "2,50 EUR"],
+            ["--max-monthly-cost", "2 usd"],
+            ["--countries", "US,,CA"],
+            ["--countries", ""],
+            ["--countries", "UK"],
+            ["--countries", "us"],
+            ["--number-types", "local,satellite"],
+            ["--number-types", ""],
+        ] {
+            let said = read(&bad).map(drop).expect_err(bad[1]).to_string();
+            assert!(said.contains("for example"), "{bad:?}: {said}");
+        }
+        let nobody = with(&["--gate", "human", "--ask", "off"]).policy(&[]).expect_err("nobody to ask");
+        assert!(nobody.0.contains("--gate human") && nobody.0.contains("--ask off"), "{nobody}");
+        assert!(with(&["--gate", "token", "--ask", "off"]).policy(&[]).is_ok());
+    }
+
+    #[test]
+    fn play_never_counts_against_the_account() {
+        let place = |arguments: &[&str]| with(&[&["--state-dir", "/s"], arguments].concat()).journal_place();
+        let directory = |path: &str| Ok(Place::Directory(path.into()));
+        assert_eq!(place(&[]), directory("/s"));
+        assert_eq!(place(&["--journal", "memory"]), Ok(Place::Memory));
+        let url = "postgres://u@db.example.com/d";
+        assert!(matches!(place(&["--journal", url]), Ok(Place::Postgres(_))));
+        for journal in ["sqlite", url] {
+            assert_eq!(place(&["--sandbox", "--journal", journal]), directory("/s/sandbox-journal"));
+            assert_eq!(place(&["--sandbox", "--ephemeral", "--journal", journal]), Ok(Place::Memory));
+        }
+        assert_eq!(place(&["--sandbox", "--journal", "memory"]), Ok(Place::Memory));
+        let said = |arguments: &[&str]| with(arguments).journal_warning(&Place::Memory);
+        assert_eq!((said(&[]), said(&["--sandbox"])), (Some(FORGETFUL), None));
+    }
+
+    #[test]
+    fn a_wrong_journal_is_told_without_repeating_it() {
+        for wrong in [
+            "",
+            "mysql",
+            "hunter2",
+            "postgres://hunter2",
+            "postgres://u:hunter2@",
+            "postgres://u:hunter2@a/d?x=hunter2",
+        ] {
+            let error = with(&["--journal", wrong]).journal_place().expect_err(wrong).to_string();
+            assert!(error.starts_with("--journal (TRUEDY_MCP_JOURNAL)") && error.ends_with('.'), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let settings = with(&["--journal", "postgres://u:hunter2@db.example.com/d"]);
+        let error = settings.no_password_in_journal().expect_err("refused").to_string();
+        assert!(!format!("{settings:?}{error}{:?}", settings.journal_place()).contains("hunter2"));
+        assert_eq!(with(&["--journal", "postgres://u@db.example.com/d"]).no_password_in_journal(), Ok(()));
+    }
+
+    #[test]
+    fn the_password_of_a_proxy_is_a_secret_as_it_is_written_and_as_it_is_meant() {
+        let secrets = |proxy: &str| -> Vec<String> {
+            let secrets = with(&["--upstream-proxy", proxy]).secrets();
+            secrets.iter().map(|secret| secret.expose().to_owned()).collect()
+        };
+        assert_eq!(secrets("http://u:hunt%2Fer+2@127.0.0.1:9"), ["hunt/er+2", "hunt%2Fer+2"]);
+        assert!(secrets("http://127.0.0.1:9").is_empty());
+        let settings = with(&["--upstream-proxy", "http://u:hunter2@127.0.0.1:9"]);
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        let journal = with(&["--journal", "postgres://u:hunter2@db.example.com/d"]).secrets();
+        assert_eq!(journal.iter().map(Secret::expose).collect::<Vec<_>>(), ["hunter2"]);
+    }
+
+    #[test]
+    fn accounts_are_told_apart_without_showing_the_key() {
+        let key = |text: &str| Secret::new(text.to_owned()).expect("a key");
+        let (one, other) = (with(&[]).account(&key("truedy_1")), with(&[]).account(&key("truedy_2")));
+        assert!(one != other && one.len() == 16 && one.bytes().all(|b| b.is_ascii_hexdigit()), "{one}");
+        assert_eq!(with(&[]).account(&key("truedy_1")), one);
+        assert_eq!(with(&["--sandbox"]).account(&key("truedy_1")), "sandbox");
+    }
+}
