@@ -18,10 +18,11 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 use truedy_mcp::domain::CarrierProfiles;
 use truedy_mcp::guard::Policy;
-use truedy_mcp::http::{AllowedHost, Door, HttpServer, Listen, PublicPath, Setup};
-use truedy_mcp::journal::{Journal, Place};
+use truedy_mcp::http::{AllowedHost, Authenticator, HttpServer, Listen, PublicPath, ServerConfig};
+use truedy_mcp::journal::{Journal, JournalPlace};
 use truedy_mcp::mcp::{
-    Bounds, Catalog, Crowd, KeyPages, Keys, Parts, Principal, Service, SessionMode, Streamable, Upstream,
+    CallLimits, Catalog, ConcurrencyLimiter, CredentialForms, Principal, SealingKeys, Service, ServiceConfig,
+    SessionMode, Streamable, Upstream,
 };
 
 type Served<T> = Result<T, Box<dyn Error>>;
@@ -121,24 +122,24 @@ impl ServerHandler for Bare {
 /// On the edge of the product, which lets everybody in.
 pub(crate) async fn on_our_edge() -> Served<()> {
     let streams = CancellationToken::new();
-    let service = Service::new(Parts {
+    let service = Service::new(ServiceConfig {
         policy: Policy::default(),
         upstream: Upstream::NoKey,
-        journal: Journal::new(Place::Memory, String::new()),
-        keys: Keys::of_this_process(),
+        journal: Journal::new(JournalPlace::Memory, String::new()),
+        keys: SealingKeys::of_this_process(),
         redactor: Arc::default(),
-        crowd: Crowd::new(Bounds::ALONE),
+        crowd: ConcurrencyLimiter::new(CallLimits::ALONE),
         carriers: CarrierProfiles::default(),
-        pages: KeyPages::nowhere(),
+        pages: CredentialForms::nowhere(),
     });
-    let setup = Setup {
+    let setup = ServerConfig {
         listen: Listen::Tcp(ANYWHERE),
         tls: None,
         https: false,
         proxied: None,
         hosts: AllowedHost::loopback(),
         origins: Vec::new(),
-        door: Door::Open(Principal::local(service, "bare")),
+        door: Authenticator::Open(Principal::local(service, "bare")),
         streamable: Streamable::new(Bare::new()?, SessionMode::Off, streams.clone()),
         legacy_sse: None,
         streams,

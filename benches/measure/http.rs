@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use tempfile::TempDir;
 use truedy_mcp::guard::Scope;
-use truedy_mcp::http::{Holder, add};
+use truedy_mcp::http::{TokenHolder, add};
 
 use crate::child::{Listening, Program};
 use crate::figures::{Row, Samples, Target, milliseconds};
@@ -53,7 +53,7 @@ impl Servers {
         let home = home()?;
         let file = home.path().join("tokens.toml");
         let callers = (0..CALLERS).map(|caller| {
-            let holder = Holder {
+            let holder = TokenHolder {
                 principal: format!("caller-{caller}"),
                 tenant: "default".to_owned(),
                 scopes: Scope::ALL.into(),

@@ -15,11 +15,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use truedy_mcp::domain::{CarrierProfiles, Redactor};
+use truedy_mcp::domain::CarrierProfiles;
 use truedy_mcp::guard::Policy;
-use truedy_mcp::http::{AllowedHost, AllowedOrigin, Door, HttpServer, PublicPath, Setup};
-use truedy_mcp::journal::{Journal, Place};
-use truedy_mcp::mcp::{Bounds, Crowd, KeyPages, Keys, Parts, Principal, Service, SessionMode, Streamable, Upstream};
+use truedy_mcp::http::{AllowedHost, AllowedOrigin, Authenticator, HttpServer, PublicPath, ServerConfig};
+use truedy_mcp::journal::{Journal, JournalPlace};
+use truedy_mcp::mcp::{
+    CallLimits, ConcurrencyLimiter, CredentialForms, Principal, SealingKeys, Service, ServiceConfig, SessionMode,
+    Streamable, Upstream,
+};
+use truedy_mcp::redact::Redactor;
 
 use server::Server;
 use table::Table;
@@ -31,17 +35,17 @@ const CONNECTIONS: usize = 256;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8931".to_owned());
-    let keys = Keys::of_this_process();
+    let keys = SealingKeys::of_this_process();
     let handler = Server::new(Table::read()?, &keys)?;
     let streams = CancellationToken::new();
-    let setup = Setup {
+    let setup = ServerConfig {
         listen: address.parse()?,
         tls: None,
         https: false,
         proxied: None,
         hosts: AllowedHost::loopback(),
         origins: vec![AllowedOrigin::Loopback],
-        door: Door::Open(somebody(keys)),
+        door: Authenticator::Open(somebody(keys)),
         streamable: Streamable::new(handler, SESSIONS, streams.clone()),
         legacy_sse: None,
         streams,
@@ -58,17 +62,17 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 }
 
 /// Whoever calls: the edge lets nobody in who is nobody, though no fixture asks who it is.
-fn somebody(keys: Keys) -> Principal {
+fn somebody(keys: SealingKeys) -> Principal {
     Principal::local(
-        Service::new(Parts {
+        Service::new(ServiceConfig {
             policy: Policy::default(),
             upstream: Upstream::NoKey,
-            journal: Journal::new(Place::Memory, "conformance".to_owned()),
+            journal: Journal::new(JournalPlace::Memory, "conformance".to_owned()),
             keys,
             redactor: Arc::new(Redactor::default()),
-            crowd: Crowd::new(Bounds::ALONE),
+            crowd: ConcurrencyLimiter::new(CallLimits::ALONE),
             carriers: CarrierProfiles::default(),
-            pages: KeyPages::nowhere(),
+            pages: CredentialForms::nowhere(),
         }),
         "conformance",
     )

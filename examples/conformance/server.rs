@@ -16,7 +16,7 @@ use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
-use truedy_mcp::mcp::Keys;
+use truedy_mcp::mcp::SealingKeys;
 
 use crate::rounds::{Call, ask_now, lacks};
 use crate::table::{Change, Table, ToolFixture, Words, blocks, failure, filled};
@@ -34,7 +34,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// The states of questions are sealed as the product seals its own. An error says why nothing can be sealed.
-    pub(crate) fn new(table: Table, keys: &Keys) -> Result<Self, String> {
+    pub(crate) fn new(table: Table, keys: &SealingKeys) -> Result<Self, String> {
         let codec = Arc::new(keys.codec("truedy-mcp conformance fixtures")?);
         Ok(Self { table: Arc::new(table), codec, changes: broadcast::channel(16).0 })
     }

@@ -6,18 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::cli::output::complain;
 use crate::config::{ConfigError, Settings, TenantSettings, kept_keys};
 use crate::domain::{Caller, CarrierProfiles, Refusal, ServerTime, Status};
-use crate::journal::{Journal, Place};
-use crate::mcp::{Bounds, Catalog, Crowd, KeyPages, Keys, Parts, Service, Tenant, Upstream};
+use crate::journal::{Journal, JournalPlace};
+use crate::mcp::{
+    CallLimits, Catalog, ConcurrencyLimiter, CredentialForms, SealingKeys, Service, ServiceConfig, Tenant, Upstream,
+};
 use crate::redact::{Redactor, Secret};
 use crate::sandbox::{KEY, Sandbox};
-use crate::truedy::{Client, Rate, Setup};
+use crate::truedy::{Client, ClientConfig, Rate};
 
 /// A service on Truedy or on the embedded sandbox, for the one who started the program. Nothing is connected, opened or
 /// started yet.
 pub(crate) fn service(
     settings: &Settings,
     redactor: &Arc<Redactor>,
-    pages: Arc<KeyPages>,
+    pages: Arc<CredentialForms>,
 ) -> Result<Arc<Service>, ConfigError> {
     let mut tenants = settings.tenants()?;
     if let [first, _, ..] = tenants.as_slice() {
@@ -35,11 +37,11 @@ pub(crate) fn service(
     let policy = settings.policy(&Catalog::names())?;
     let account = key.as_ref().map_or_else(|| settings.mode().to_owned(), |key| settings.account(key));
     hold(key.as_ref(), redactor);
-    let (keys, crowd) = (keys(settings)?.of(account.clone()), Crowd::new(Bounds::ALONE));
+    let (keys, crowd) = (keys(settings)?.of(account.clone()), ConcurrencyLimiter::new(CallLimits::ALONE));
     let journal = open_journal(settings, redactor, account)?;
     let upstream = upstream(settings, key, (redactor, &journal.server_time()))?;
     let (carriers, redactor) = (CarrierProfiles::new(tenant.carriers, Arc::clone(redactor)), Arc::clone(redactor));
-    Ok(Service::new(Parts { policy, upstream, journal, keys, redactor, crowd, carriers, pages }))
+    Ok(Service::new(ServiceConfig { policy, upstream, journal, keys, redactor, crowd, carriers, pages }))
 }
 
 /// The tenants of a server for many, on one journal, under the same keys and in one crowd. There are so many servers.
@@ -48,10 +50,10 @@ pub(crate) fn tenants(
     replicas: u32,
     redactor: &Arc<Redactor>,
 ) -> Result<Vec<Arc<Tenant>>, ConfigError> {
-    let (keys, crowd, names) = (keys(settings)?, Crowd::new(Bounds::SHARED), Catalog::names());
+    let (keys, crowd, names) = (keys(settings)?, ConcurrencyLimiter::new(CallLimits::SHARED), Catalog::names());
     let shared = open_journal(settings, redactor, String::new())?;
     // A page is kept by the process that opened it, and its form may reach any replica.
-    let pages = if replicas > 1 { KeyPages::nowhere() } else { KeyPages::here() };
+    let pages = if replicas > 1 { CredentialForms::nowhere() } else { CredentialForms::here() };
     let mut tenants = Vec::new();
     for source in settings.tenants()? {
         let key = if settings.sandbox { None } else { source.key()? };
@@ -74,7 +76,7 @@ pub(crate) fn tenants(
         let upstream = upstream(&own, key, (&redactor, &journal.server_time()))?;
         let carriers = CarrierProfiles::new(carriers, Arc::clone(&redactor));
         let (crowd, pages) = (Arc::clone(&crowd), Arc::clone(&pages));
-        let service = Service::new(Parts { policy, upstream, journal, keys, redactor, crowd, carriers, pages });
+        let service = Service::new(ServiceConfig { policy, upstream, journal, keys, redactor, crowd, carriers, pages });
         tenants.push(Tenant::new(name, service, own.mode()));
     }
     Ok(tenants)
@@ -108,7 +110,7 @@ fn open_journal(settings: &Settings, redactor: &Arc<Redactor>, account: String) 
     if let Some(warning) = settings.journal_warning(&place) {
         complain(warning);
     }
-    if let Place::Postgres(place) = &place {
+    if let JournalPlace::Postgres(place) = &place {
         hold(place.password().and_then(|password| Secret::new(password).ok()).as_ref(), redactor);
     }
     let journal = Journal::new(place, account);
@@ -118,14 +120,14 @@ fn open_journal(settings: &Settings, redactor: &Arc<Redactor>, account: String) 
     Ok(journal)
 }
 
-fn keys(settings: &Settings) -> Result<Keys, ConfigError> {
+fn keys(settings: &Settings) -> Result<SealingKeys, ConfigError> {
     let short = || ConfigError("--state-key-file: a key has at least 32 bytes.".to_owned());
     match settings.state_keys()? {
-        Some(keys) => Keys::new(keys).ok_or_else(short),
+        Some(keys) => SealingKeys::new(keys).ok_or_else(short),
         // Beside the journal, which knows what was used: read when it is first needed. What forgets the one forgets the other.
         None => Ok(match settings.journal_place()? {
-            Place::Directory(directory) => Keys::read_by(move || kept_keys(&directory)),
-            Place::Memory | Place::Postgres(_) => Keys::of_this_process(),
+            JournalPlace::Directory(directory) => SealingKeys::read_by(move || kept_keys(&directory)),
+            JournalPlace::Memory | JournalPlace::Postgres(_) => SealingKeys::of_this_process(),
         }),
     }
 }
@@ -153,7 +155,7 @@ fn upstream(
 }
 
 /// A client that tells the journal what time it is there.
-fn client(setup: Setup, (redactor, time): (&Arc<Redactor>, &Arc<ServerTime>)) -> Result<Arc<Client>, Refusal> {
+fn client(setup: ClientConfig, (redactor, time): (&Arc<Redactor>, &Arc<ServerTime>)) -> Result<Arc<Client>, Refusal> {
     let made = Client::new(setup, Arc::clone(redactor)).map(|client| Arc::new(client.telling(Arc::clone(time))));
     made.map_err(|error| {
         Refusal::new(Status::InternalError, format!("Nothing was sent. The client could not be made: {error}."))

@@ -12,8 +12,10 @@ use crate::cli::output::{Exit, complain, print};
 use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{Status, did_you_mean};
-use crate::journal::State;
-use crate::mcp::{Asker, Catalog, Entry, KeyPages, Principal, Reply, Views, arguments_of, given_twice};
+use crate::journal::OperationPhase;
+use crate::mcp::{
+    AppsSupport, CallResult, Catalog, CatalogEntry, CredentialForms, Elicitor, Principal, arguments_of, given_twice,
+};
 use crate::redact::Redactor;
 
 /// How long the end of a change is waited for after its answer.
@@ -34,11 +36,11 @@ pub struct CallArgs {
 pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
     let _traced = logging::start(settings, &redactor);
-    let service = bootstrap::service(settings, &redactor, KeyPages::nowhere())?;
+    let service = bootstrap::service(settings, &redactor, CredentialForms::nowhere())?;
     let local = Principal::local(Arc::clone(&service), settings.mode());
     let catalog = Catalog::new();
     let Some(entry) = catalog.get(&call.tool) else {
-        let names: Vec<&str> = catalog.entries().iter().map(Entry::name).collect();
+        let names: Vec<&str> = catalog.entries().iter().map(CatalogEntry::name).collect();
         let meant = did_you_mean(&call.tool, names.iter().copied());
         let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
         return Err(ConfigError(format!("There is no tool of this name.{meant} There are {}.", names.join(", "))));
@@ -54,14 +56,14 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
             signal::end().await;
             stop.cancel();
         });
-        let reply = entry.call(arguments, &local, (Asker::nobody(), Views::default()), unwanted).await;
+        let reply = entry.call(arguments, &local, (Elicitor::nobody(), AppsSupport::default()), unwanted).await;
         if reply.status() == Some("in_progress") {
             complain("the change goes on; its end is waited for, for a while.");
         }
         // What still runs gets as long as it would at the end of a connection; the journal knows of it either way.
         service.finish(std::future::ready(()), WAITING, WAITING).await;
         let ended = match &reply {
-            Reply::Done(object, _) if exit_of(&reply) == Exit::Unknown => {
+            CallResult::Done(object, _) if exit_of(&reply) == Exit::Unknown => {
                 let id = object.get("operation_id").and_then(Value::as_str).unwrap_or_default();
                 service.operation(id).await
             }
@@ -71,28 +73,28 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
     });
     let mut exit = exit_of(&reply);
     match reply {
-        Reply::Done(object, _) => {
+        CallResult::Done(object, _) => {
             print(&format!("{}\n", serde_json::to_string_pretty(&Value::Object(object.clone())).unwrap_or_default()));
             if exit != Exit::Fine {
                 complain(object.get("summary").and_then(Value::as_str).unwrap_or("the call failed"));
             }
         }
-        Reply::Ask(_) => complain("the tool asks a question that only an MCP client can put"),
+        CallResult::Ask(_) => complain("the tool asks a question that only an MCP client can put"),
     }
     if let Some(ended) = ended.filter(|operation| !operation.is_unresolved()) {
         complain(&format!("meanwhile it is {}: {}", ended.state, ended.outcome.as_deref().unwrap_or("still running")));
         exit = match ended.state {
-            State::Done => Exit::Fine,
-            State::Refused => Exit::Failed,
-            State::Begun | State::Sent | State::Unknown => exit,
+            OperationPhase::Done => Exit::Fine,
+            OperationPhase::Refused => Exit::Failed,
+            OperationPhase::Begun | OperationPhase::Sent | OperationPhase::Unknown => exit,
         };
     }
     Ok(exit)
 }
 
 /// The exit code of an answer.
-fn exit_of(reply: &Reply) -> Exit {
-    let is_error = !matches!(reply, Reply::Done(_, false));
+fn exit_of(reply: &CallResult) -> Exit {
+    let is_error = !matches!(reply, CallResult::Done(_, false));
     reply.status().and_then(Status::parse).map_or(Exit::Failed, |status| exit_of_status(status, is_error))
 }
 
@@ -109,7 +111,7 @@ pub(super) fn exit_of_status(status: Status, is_error: bool) -> Exit {
     }
 }
 
-fn from_json(text: &str, entry: &Entry) -> Result<Map<String, Value>, ConfigError> {
+fn from_json(text: &str, entry: &CatalogEntry) -> Result<Map<String, Value>, ConfigError> {
     let given = if text == "-" {
         let mut read = Vec::new();
         std::io::stdin()
@@ -131,7 +133,7 @@ fn from_json(text: &str, entry: &Entry) -> Result<Map<String, Value>, ConfigErro
     Ok(object)
 }
 
-fn from_pairs(pairs: &[String], entry: &Entry) -> Result<Map<String, Value>, ConfigError> {
+fn from_pairs(pairs: &[String], entry: &CatalogEntry) -> Result<Map<String, Value>, ConfigError> {
     let (mut object, mut twice) = (Map::new(), None);
     for pair in pairs {
         let Some((name, text)) = pair.split_once('=') else {
@@ -160,7 +162,7 @@ fn from_pairs(pairs: &[String], entry: &Entry) -> Result<Map<String, Value>, Con
 }
 
 /// Every process can read the arguments of another.
-fn refuse_secrets<'a>(mut names: impl Iterator<Item = &'a str>, entry: &Entry) -> Result<(), ConfigError> {
+fn refuse_secrets<'a>(mut names: impl Iterator<Item = &'a str>, entry: &CatalogEntry) -> Result<(), ConfigError> {
     match names.find(|name| entry.secrets.contains(name)) {
         Some(name) => Err(ConfigError(format!(
             "{name} is a secret and must not stand on the command line: give all arguments as JSON on standard input, with --json -."

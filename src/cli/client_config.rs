@@ -22,7 +22,7 @@ enum ConfigCommand {
     /// Print the snippet for a client.
     Print {
         /// The client.
-        client: Client,
+        client: ClientKind,
         /// For a server that is reached by URL (`truedy-mcp http`), with the token in `TRUEDY_MCP_TOKEN` where the client takes it from there.
         #[arg(long)]
         http: bool,
@@ -93,7 +93,7 @@ fn split(text: &str) -> (&str, &str) {
 }
 
 /// The snippet for a server that is reached by URL.
-fn http_snippet(client: Client, url: &str) -> String {
+fn http_snippet(client: ClientKind, url: &str) -> String {
     let pretty = |value: Value| serde_json::to_string_pretty(&value).unwrap_or_default();
     let bearer = |token: &str| json!({ "Authorization": format!("Bearer {token}") });
     // The older transport has an address of its own, and most clients want to be told which of the two it is.
@@ -102,21 +102,21 @@ fn http_snippet(client: Client, url: &str) -> String {
     let bridged = if older { "sse-only" } else { "http-only" };
     let gemini = if older { "url" } else { "httpUrl" };
     match client {
-        Client::Codex | Client::Zed | Client::Goose if older => {
+        ClientKind::Codex | ClientKind::Zed | ClientKind::Goose if older => {
             let newer = format!("{}/mcp", url.trim_end_matches('/').trim_end_matches("/sse"));
             format!(
                 "# This client does not speak the transport of 2024-11-05: it is given the newer one\n{}",
                 http_snippet(client, &newer)
             )
         }
-        Client::ClaudeCode => format!(
+        ClientKind::ClaudeCode => format!(
             "# Claude Code: run this once (in single quotes the variable itself is kept, not the token), or put the JSON below into .mcp.json of a project\n\
              # claude mcp add --transport {kind} truedy {url} --header 'Authorization: Bearer ${{TRUEDY_MCP_TOKEN}}'\n{}\n",
             pretty(
                 json!({ "mcpServers": { "truedy": { "type": kind, "url": url, "headers": bearer("${TRUEDY_MCP_TOKEN}") } } })
             )
         ),
-        Client::ClaudeDesktop => format!(
+        ClientKind::ClaudeDesktop => format!(
             "# Claude Desktop: with OAuth as a connector (Settings > Connectors); with a token by a bridge, in claude_desktop_config.json, which reads no variables: keep it to yourself\n{}\n",
             pretty(json!({ "mcpServers": { "truedy": {
                 "command": "npx",
@@ -124,29 +124,29 @@ fn http_snippet(client: Client, url: &str) -> String {
                 "env": { "TRUEDY_AUTH": "Bearer your token" }
             } } }))
         ),
-        Client::Vscode => format!(
+        ClientKind::Vscode => format!(
             "# VS Code: .vscode/mcp.json; it asks for the token once and keeps it\n{}\n",
             pretty(json!({
                 "inputs": [{ "type": "promptString", "id": "truedy-token", "description": "Truedy MCP token", "password": true }],
                 "servers": { "truedy": { "type": kind, "url": url, "headers": bearer("${input:truedy-token}") } }
             }))
         ),
-        Client::Cursor => format!(
+        ClientKind::Cursor => format!(
             "# Cursor: ~/.cursor/mcp.json or .cursor/mcp.json\n{}\n",
             pretty(json!({ "mcpServers": { "truedy": { "url": url, "headers": bearer("${env:TRUEDY_MCP_TOKEN}") } } }))
         ),
-        Client::Codex => format!(
+        ClientKind::Codex => format!(
             "# Codex: ~/.codex/config.toml\n[mcp_servers.truedy]\nurl = \"{url}\"\nbearer_token_env_var = \"TRUEDY_MCP_TOKEN\"\n"
         ),
-        Client::Gemini => format!(
+        ClientKind::Gemini => format!(
             "# Gemini CLI: ~/.gemini/settings.json\n{}\n",
             pretty(json!({ "mcpServers": { "truedy": { gemini: url, "headers": bearer("$TRUEDY_MCP_TOKEN") } } }))
         ),
-        Client::Zed => format!(
+        ClientKind::Zed => format!(
             "# Zed: settings.json; keep it to yourself\n{}\n",
             pretty(json!({ "context_servers": { "truedy": { "url": url, "headers": bearer("your token") } } }))
         ),
-        Client::Goose => format!(
+        ClientKind::Goose => format!(
             "# Goose: ~/.config/goose/config.yaml; keep it to yourself\n\
              extensions:\n  \
              truedy:\n    \
@@ -180,7 +180,7 @@ fn blank(variable: &str) -> String {
 
 /// The snippet, with a first line that says where it goes. A client does not pass on the variables of a shell: what was set
 /// goes with it.
-fn snippet(client: Client, carried: &Carried) -> String {
+fn snippet(client: ClientKind, carried: &Carried) -> String {
     let pretty = |value: Value| serde_json::to_string_pretty(&value).unwrap_or_default();
     let arguments = &[&["stdio".to_owned()], &carried.arguments[..]].concat();
     let secrets = &carried.secrets;
@@ -203,29 +203,29 @@ fn snippet(client: Client, carried: &Carried) -> String {
         if secrets.is_empty() { all } else { format!("{before}{all}{after}") }
     };
     match client {
-        Client::ClaudeCode => format!(
+        ClientKind::ClaudeCode => format!(
             "# Claude Code: run this once, or put the JSON below into .mcp.json of a project\n\
              # claude mcp add truedy{key_flag} -- truedy-mcp {shell}\n{}\n",
             pretty(
                 json!({ "mcpServers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": arguments, "env": env(&|name| format!("${{{name}}}")) } } })
             )
         ),
-        Client::ClaudeDesktop => format!(
+        ClientKind::ClaudeDesktop => format!(
             "# Claude Desktop: claude_desktop_config.json (Settings > Developer > Edit Config)\n{}\n",
             pretty(json!({ "mcpServers": { "truedy": entry(&blank) } }))
         ),
-        Client::Vscode => format!(
+        ClientKind::Vscode => format!(
             "# VS Code: .vscode/mcp.json; it asks for the key once and keeps it\n{}\n",
             pretty(json!({
                 "inputs": inputs,
                 "servers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": arguments, "env": env(&|name| format!("${{input:{}}}", input(name))) } }
             }))
         ),
-        Client::Cursor => format!(
+        ClientKind::Cursor => format!(
             "# Cursor: ~/.cursor/mcp.json or .cursor/mcp.json\n{}\n",
             pretty(json!({ "mcpServers": { "truedy": entry(&|name| format!("${{env:{name}}}")) } }))
         ),
-        Client::Codex => format!(
+        ClientKind::Codex => format!(
             "# Codex: ~/.codex/config.toml\n\
              [mcp_servers.truedy]\n\
              command = \"truedy-mcp\"\n\
@@ -233,17 +233,17 @@ fn snippet(client: Client, carried: &Carried) -> String {
              {}",
             named("env = { ", ", ", " }\n", &|name| format!("{name} = \"{}\"", blank(name)))
         ),
-        Client::Gemini => format!(
+        ClientKind::Gemini => format!(
             "# Gemini CLI: ~/.gemini/settings.json\n{}\n",
             pretty(json!({ "mcpServers": { "truedy": entry(&|name| format!("${name}")) } }))
         ),
-        Client::Zed => format!(
+        ClientKind::Zed => format!(
             "# Zed: settings.json\n{}\n",
             pretty(
                 json!({ "context_servers": { "truedy": { "source": "custom", "command": "truedy-mcp", "args": arguments, "env": env(&blank) } } })
             )
         ),
-        Client::Goose => format!(
+        ClientKind::Goose => format!(
             "# Goose: ~/.config/goose/config.yaml\n\
              extensions:\n  \
              truedy:\n    \
@@ -262,7 +262,7 @@ fn snippet(client: Client, carried: &Carried) -> String {
 
 /// The client whose configuration is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Client {
+pub enum ClientKind {
     /// Claude Code
     ClaudeCode,
     /// Claude Desktop
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn every_snippet_for_a_url_names_it_and_holds_no_token() {
-        for client in Client::value_variants() {
+        for client in ClientKind::value_variants() {
             let text = http_snippet(*client, "https://mcp.example.com/mcp");
             assert!(text.starts_with("# ") && text.contains("https://mcp.example.com/mcp"), "{client:?}");
             assert!(text.contains("Bearer") || text.contains("bearer"), "{client:?}");
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_snippet_for_the_sandbox_asks_for_no_key() {
-        for client in Client::value_variants() {
+        for client in ClientKind::value_variants() {
             let arguments = vec!["--sandbox".to_owned()];
             let text = snippet(*client, &Carried { arguments, secrets: Vec::new() });
             assert!(text.contains("--sandbox") && !text.contains("TRUEDY_API_KEY"), "{text}");
@@ -337,12 +337,12 @@ mod tests {
     #[test]
     fn a_snippet_for_the_older_transport_says_so_and_a_client_without_it_gets_the_newer() {
         let snippet = |client| http_snippet(client, "http://127.0.0.1:8080/sse");
-        assert!(snippet(Client::ClaudeCode).contains("\"type\": \"sse\""));
-        assert!(snippet(Client::ClaudeCode).contains("--transport sse truedy"));
-        assert!(snippet(Client::Vscode).contains("\"type\": \"sse\""));
-        assert!(snippet(Client::ClaudeDesktop).contains("sse-only"));
-        assert!(snippet(Client::Gemini).contains("\"url\": \"http://127.0.0.1:8080/sse\""));
-        for client in [Client::Codex, Client::Zed, Client::Goose] {
+        assert!(snippet(ClientKind::ClaudeCode).contains("\"type\": \"sse\""));
+        assert!(snippet(ClientKind::ClaudeCode).contains("--transport sse truedy"));
+        assert!(snippet(ClientKind::Vscode).contains("\"type\": \"sse\""));
+        assert!(snippet(ClientKind::ClaudeDesktop).contains("sse-only"));
+        assert!(snippet(ClientKind::Gemini).contains("\"url\": \"http://127.0.0.1:8080/sse\""));
+        for client in [ClientKind::Codex, ClientKind::Zed, ClientKind::Goose] {
             let text = snippet(client);
             assert!(text.starts_with("# ") && text.contains(":8080/mcp") && !text.contains("/sse"), "{text}");
         }
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn every_snippet_carries_the_key_in_its_own_environment() {
-        for client in Client::value_variants() {
+        for client in ClientKind::value_variants() {
             let secrets = vec!["ACME_KEY".to_owned(), "TRUNK_PASSWORD".to_owned()];
             let arguments = ["--config", "/etc/truedy/our config.toml"].map(str::to_owned).to_vec();
             let named = snippet(*client, &Carried { arguments, secrets });

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::cli::given::{SetSetting, SetValue};
-use crate::config::{ConfigError, KEY_VARIABLE, KeySource, Settings};
+use crate::config::{ApiKeySource, ConfigError, KEY_VARIABLE, Settings};
 use crate::mcp::Catalog;
 use crate::redact::{is_plausible_path, is_plausible_variable};
 
@@ -88,14 +88,14 @@ fn keys(settings: &Settings) -> Result<Vec<String>, ConfigError> {
         return Err(ConfigError(sentence.to_owned()));
     }
     match tenants.first().map(|tenant| &tenant.key) {
-        None | Some(KeySource::Settings) => {
+        None | Some(ApiKeySource::Settings) => {
             let is_set = std::env::var(KEY_VARIABLE).is_ok_and(|text| !text.trim().is_empty());
             if is_set || settings.api_key_file.is_none() {
                 keys.push(KEY_VARIABLE.to_owned());
             }
         }
-        Some(KeySource::Variable(name)) => keys.push(name.clone()),
-        Some(KeySource::File(_) | KeySource::Command(_)) => {}
+        Some(ApiKeySource::Variable(name)) => keys.push(name.clone()),
+        Some(ApiKeySource::File(_) | ApiKeySource::Command(_)) => {}
     }
     for name in if is_there { settings.file_variables() } else { Vec::new() } {
         if !keys.contains(&name) {

@@ -28,9 +28,9 @@ mod tools;
 mod tour;
 
 pub use args::{Cli, Command};
-pub use client_config::Client;
+pub use client_config::ClientKind;
 pub use command::run;
 pub use output::Exit;
 pub use reference::reference_pages;
 pub use settings_table::{http_table, settings_table};
-pub use tool_search::Index;
+pub use tool_search::ToolIndex;

@@ -12,7 +12,9 @@ use crate::config::{ConfigError, Settings};
 use crate::domain::{
     Argument, Caller, ChangeName, Moment, NumberRef, OperationState, Status, clean_to, numbers_for_people, read_e164,
 };
-use crate::journal::{Ending, Journal, KnownBy, Operation, PREVIEWED, Query, State, Unavailable, moment};
+use crate::journal::{
+    Journal, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED, Unavailable, moment,
+};
 use crate::redact::Redactor;
 
 /// How often new changes are looked for.
@@ -65,14 +67,14 @@ struct ResolveArgs {
     id: String,
     /// Whether it happened; for an import, release or assignment, too: bought stands for yes, not-bought for no.
     #[arg(long = "as", value_enum)]
-    verdict: Verdict,
+    verdict: ResolvedAs,
     /// Where that was seen, in at most 200 characters; kept with it.
     #[arg(long, value_name = "TEXT")]
     note: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Verdict {
+enum ResolvedAs {
     /// It happened.
     #[value(alias = "done")]
     Bought,
@@ -125,12 +127,12 @@ pub(super) fn run(settings: &Settings, arguments: &OperationsArgs) -> Result<Exi
     }))
 }
 
-fn query(arguments: &OperationsArgs) -> Query {
-    Query {
+fn query(arguments: &OperationsArgs) -> OperationQuery {
+    OperationQuery {
         tenant: None,
         id: arguments.id.as_ref().map(|id| id.to_ascii_lowercase()),
         state: match arguments.state {
-            Some(ShownState::Of(state)) => State::read(state.as_str()),
+            Some(ShownState::Of(state)) => OperationPhase::read(state.as_str()),
             Some(ShownState::Previewed) | None => None,
         },
         previews: arguments.state == Some(ShownState::Previewed),
@@ -187,7 +189,7 @@ async fn follow(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, U
             () = &mut end => return Ok(Exit::Fine),
             () = tokio::time::sleep(LOOK) => {}
         }
-        for operation in journal.find(Query { after_rev: Some(rev), ..query(arguments) }).await? {
+        for operation in journal.find(OperationQuery { after_rev: Some(rev), ..query(arguments) }).await? {
             rev = rev.max(operation.rev);
             told(&operation);
         }
@@ -245,14 +247,15 @@ async fn resolve(journal: &Journal, what: &ResolveArgs, redactor: &Redactor) -> 
         return Ok(Exit::Usage);
     }
     let id = what.id.to_ascii_lowercase();
-    let known = journal.find(Query { id: Some(id.clone()), limit: 1, ..Query::default() }).await?.pop();
+    let known =
+        journal.find(OperationQuery { id: Some(id.clone()), limit: 1, ..OperationQuery::default() }).await?.pop();
     let Some(operation) = known else {
         complain(&format!("there is no operation {}; `truedy-mcp operations` shows them.", clean_to(&what.id, 64)));
         return Ok(Exit::Failed);
     };
-    let happened = what.verdict == Verdict::Bought;
+    let happened = what.verdict == ResolvedAs::Bought;
     let outcome = outcome(&operation.tool, happened);
-    let ending = Ending::new(happened, outcome, KnownBy::Operator);
+    let ending = Outcome::new(happened, outcome, OutcomeSource::Operator);
     match journal.resolve(id, ending, note).await? {
         Some((operation, true)) => {
             print(&line(&operation));
@@ -260,7 +263,7 @@ async fn resolve(journal: &Journal, what: &ResolveArgs, redactor: &Redactor) -> 
         }
         Some((operation, false)) => {
             let why = match operation.state {
-                State::Begun | State::Sent => "it is still running",
+                OperationPhase::Begun | OperationPhase::Sent => "it is still running",
                 _ => "its outcome is known",
             };
             complain(&format!("nothing was changed: the operation is not unresolved, {why}."));

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::cli::output::{Exit, complain, print};
 use crate::cli::{bootstrap, signal};
 use crate::config::{ConfigError, Settings};
-use crate::journal::{Journal, Place};
+use crate::journal::{Journal, JournalPlace};
 use crate::redact::shown_path;
 use crate::sandbox::{Faults, KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY, Sandbox, reset};
 
@@ -58,11 +58,11 @@ fn forget(settings: &Settings) -> Result<Exit, ConfigError> {
 /// What was bought in the sandbox that is forgotten must not count in the next one. One that cannot be used is removed.
 fn forget_journal(settings: &Settings) -> Result<(), ConfigError> {
     let play = Settings { sandbox: true, ephemeral: false, ..settings.clone() };
-    let Place::Directory(directory) = play.journal_place()? else { return Ok(()) };
+    let JournalPlace::Directory(directory) = play.journal_place()? else { return Ok(()) };
     if !directory.exists() {
         return Ok(());
     }
-    let journal = Journal::new(Place::Directory(directory.clone()), play.mode().to_owned());
+    let journal = Journal::new(JournalPlace::Directory(directory.clone()), play.mode().to_owned());
     if bootstrap::runtime()?.block_on(journal.forget()).is_err()
         && let Err(error) = std::fs::remove_dir_all(&directory)
     {

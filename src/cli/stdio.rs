@@ -10,7 +10,7 @@ use crate::cli::output::{Exit, complain};
 use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
 use crate::http::serve_pages;
-use crate::mcp::{KeyPages, Principal, Server, serve_stdio};
+use crate::mcp::{CredentialForms, McpServer, Principal, serve_stdio};
 use crate::redact::Redactor;
 
 /// What is said at the start where no key is set.
@@ -26,7 +26,7 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
         complain(NO_KEY);
     }
     let principal = Principal::local(Arc::clone(&service), settings.mode());
-    let server = Server::new(starter.get_or_init(|| principal).clone());
+    let server = McpServer::new(starter.get_or_init(|| principal).clone());
     let runtime = bootstrap::runtime()?;
     let served = runtime.block_on(async {
         let shutdown = CancellationToken::new();
@@ -47,9 +47,9 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
 }
 
 /// Pages on loopback, from the first that is needed on.
-fn pages_of(starter: &Arc<OnceLock<Principal>>) -> Arc<KeyPages> {
+fn pages_of(starter: &Arc<OnceLock<Principal>>) -> Arc<CredentialForms> {
     let starter = Arc::clone(starter);
-    KeyPages::on_loopback(Box::new(move || {
+    CredentialForms::on_loopback(Box::new(move || {
         let principal = starter.get().cloned();
         Box::pin(async move { serve_pages(principal.ok_or("the server has not started yet")?).await })
     }))

@@ -9,7 +9,7 @@ use crate::config::{ConfigError, path_setting};
 use crate::domain::Caller;
 use crate::files::private_bytes;
 use crate::guard::Scope;
-use crate::http::{FILE_LIMIT, Holder, add, scopes};
+use crate::http::{FILE_LIMIT, TokenHolder, add, scopes};
 use crate::redact::shown_path;
 
 #[derive(Debug, Args)]
@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &TokenArgs) -> Result<Exit, ConfigError> {
         private_bytes(&new.tokens, FILE_LIMIT)
             .map_err(|why| ConfigError(format!("--tokens {} cannot be used: {why}.", shown_path(&new.tokens))))?;
     }
-    let holder = Holder { principal: new.principal.clone(), tenant: new.tenant.clone(), scopes };
+    let holder = TokenHolder { principal: new.principal.clone(), tenant: new.tenant.clone(), scopes };
     match add(&new.tokens, &holder, &jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()) {
         Ok(token) => {
             print(&format!("{token}\n"));

@@ -5,12 +5,12 @@
 use std::collections::HashMap;
 
 /// Texts that can be searched.
-pub struct Index {
+pub struct ToolIndex {
     texts: Vec<HashMap<String, f64>>,
     lengths: Vec<f64>,
 }
 
-impl Index {
+impl ToolIndex {
     /// An index over texts, which are named by their position.
     pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let texts: Vec<HashMap<String, f64>> = texts
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_rarer_word_decides() {
-        let index = Index::new(["buy a number", "release a number", "list numbers"]);
+        let index = ToolIndex::new(["buy a number", "release a number", "list numbers"]);
         assert_eq!(index.search("release the numbers").first().map(|hit| hit.0), Some(1));
         assert!(index.search("weather").is_empty());
     }

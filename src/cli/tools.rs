@@ -4,10 +4,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::output::{Exit, print};
-use crate::cli::tool_search::Index;
+use crate::cli::tool_search::ToolIndex;
 use crate::config::{ConfigError, Settings};
 use crate::guard::Policy;
-use crate::mcp::{Catalog, Entry};
+use crate::mcp::{Catalog, CatalogEntry};
 
 #[derive(Debug, Args)]
 pub struct ToolsArgs {
@@ -24,14 +24,14 @@ pub struct ToolsArgs {
 
 pub(super) fn run(settings: &Settings, arguments: &ToolsArgs) -> Result<Exit, ConfigError> {
     let catalog = Catalog::new();
-    let names: Vec<&str> = catalog.entries().iter().map(Entry::name).collect();
+    let names: Vec<&str> = catalog.entries().iter().map(CatalogEntry::name).collect();
     let policy = settings.policy(&names)?;
     // What a section says wrongly is told here as on every other command.
     settings.tenants()?.iter().try_for_each(|tenant| tenant.settings.policy(&names).map(drop))?;
-    let mut entries: Vec<&Entry> = catalog.offered(&policy).collect();
+    let mut entries: Vec<&CatalogEntry> = catalog.offered(&policy).collect();
     if let Some(words) = &arguments.search {
         let texts: Vec<String> = entries.iter().map(|entry| search_text(entry, &policy)).collect();
-        let hits = Index::new(texts.iter().map(String::as_str)).search(words);
+        let hits = ToolIndex::new(texts.iter().map(String::as_str)).search(words);
         entries = hits.iter().filter_map(|(index, _)| entries.get(*index).copied()).collect();
     }
     if arguments.json {
@@ -47,7 +47,7 @@ pub(super) fn run(settings: &Settings, arguments: &ToolsArgs) -> Result<Exit, Co
 }
 
 /// What clients search: name, title, description and the names of the arguments.
-fn search_text(entry: &Entry, policy: &Policy) -> String {
+fn search_text(entry: &CatalogEntry, policy: &Policy) -> String {
     let card = entry.shown(policy);
     let arguments: Vec<&str> = card
         .input_schema
@@ -69,13 +69,13 @@ fn search_text(entry: &Entry, policy: &Policy) -> String {
 /// The tools that are offered without further settings: a Markdown table of all, then the arguments of each.
 pub(super) fn markdown() -> String {
     let (catalog, policy) = (Catalog::new(), Policy::default());
-    let entries: Vec<&Entry> = catalog.offered(&policy).collect();
+    let entries: Vec<&CatalogEntry> = catalog.offered(&policy).collect();
     let sections = entries.iter().map(|entry| section(entry, &policy));
     table(&entries, &policy) + &sections.collect::<String>()
 }
 
 /// A tool with its description, as agents read it, and a table of its arguments.
-fn section(entry: &Entry, policy: &Policy) -> String {
+fn section(entry: &CatalogEntry, policy: &Policy) -> String {
     let card = entry.shown(policy);
     let description = card.description.as_deref().unwrap_or_default();
     let required = card.input_schema.get("required").and_then(Value::as_array);
@@ -98,7 +98,7 @@ fn section(entry: &Entry, policy: &Policy) -> String {
 }
 
 /// The tools as a Markdown table, for `docs/reference`.
-fn table(entries: &[&Entry], policy: &Policy) -> String {
+fn table(entries: &[&CatalogEntry], policy: &Policy) -> String {
     let mut table = String::from("| tool | what it does | effect | tokens |\n| --- | --- | --- | --- |\n");
     for entry in entries {
         table.push_str(&format!(
@@ -112,7 +112,7 @@ fn table(entries: &[&Entry], policy: &Policy) -> String {
     table
 }
 
-fn plain(entries: &[&Entry], policy: &Policy) -> String {
+fn plain(entries: &[&CatalogEntry], policy: &Policy) -> String {
     let mut text = String::new();
     for entry in entries {
         text.push_str(&format!(
@@ -128,12 +128,12 @@ fn plain(entries: &[&Entry], policy: &Policy) -> String {
     text
 }
 
-fn first_sentence(entry: &Entry) -> String {
+fn first_sentence(entry: &CatalogEntry) -> String {
     let description = entry.card.description.as_deref().unwrap_or_default();
     description.split_once(". ").map_or(description, |(first, _)| first).trim_end_matches('.').to_owned()
 }
 
-fn effect(entry: &Entry) -> &'static str {
+fn effect(entry: &CatalogEntry) -> &'static str {
     match entry.effect {
         crate::tools::Effect::Reads => "reads",
         crate::tools::Effect::Spends => "spends",
@@ -144,7 +144,7 @@ fn effect(entry: &Entry) -> &'static str {
 }
 
 /// An estimate: a token is about four bytes of name, description and input schema, which is what a model is shown.
-fn tokens(entry: &Entry, policy: &Policy) -> usize {
+fn tokens(entry: &CatalogEntry, policy: &Policy) -> usize {
     let card = entry.shown(policy);
     let schema = Value::Object(card.input_schema.as_ref().clone()).to_string().len();
     (card.name.len() + card.description.as_deref().map_or(0, str::len) + schema).div_ceil(4)

@@ -8,7 +8,7 @@ use crate::cli::bootstrap;
 use crate::cli::given::SetSetting;
 use crate::cli::output::{Exit, complain, print};
 use crate::config::ConfigError;
-use crate::mcp::Guest;
+use crate::mcp::TourClient;
 
 pub(super) fn run(set: &[SetSetting]) -> Result<Exit, ConfigError> {
     check_unused(set)?;
@@ -44,12 +44,12 @@ fn check_unused(set: &[SetSetting]) -> Result<(), ConfigError> {
 }
 
 /// The guide: prints what happens and stops where it is not as expected.
-struct Guide {
-    guest: Guest,
+struct TourGuide {
+    guest: TourClient,
     step: u32,
 }
 
-impl Guide {
+impl TourGuide {
     /// Calls a tool and expects this status.
     async fn call(
         &mut self,
@@ -79,7 +79,7 @@ impl Guide {
 
 async fn walk() -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let guest = Guest::start(program, &["stdio", "--sandbox", "--ephemeral"]).await?;
+    let guest = TourClient::start(program, &["stdio", "--sandbox", "--ephemeral"]).await?;
     let tools = guest.tools().await?;
     print(&format!(
         "A tour of truedy-mcp, on a sandbox of its own: made-up numbers, no money, no account.\n\
@@ -88,7 +88,7 @@ async fn walk() -> Result<(), String> {
         tools.len(),
         tools.join(", ")
     ));
-    let mut guide = Guide { guest, step: 0 };
+    let mut guide = TourGuide { guest, step: 0 };
     let agents =
         guide.call("Which agent is \"Front desk\"?", "list_agents", json!({ "name": "front desk" }), "ok").await?;
     let agent = first(&agents, "agents", "name")?;
@@ -165,7 +165,7 @@ async fn walk() -> Result<(), String> {
 }
 
 /// A bought number is pending until the carrier has set it up.
-async fn wait_until_active(guide: &mut Guide, number: &str) -> Result<(), String> {
+async fn wait_until_active(guide: &mut TourGuide, number: &str) -> Result<(), String> {
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let (listed, _) = guide.guest.call("list_numbers", json!({ "status": "active" })).await?;

@@ -15,7 +15,7 @@ mod state_key;
 mod tenants;
 mod variable_name;
 
-pub use carriers::edit::{Given, NewCarrier};
+pub use carriers::edit::{NewCarrier, ValuePlace};
 pub use choices::{AskWhen, Gate, InlineSecrets, JournalText, LogFormat};
 pub use error::ConfigError;
 pub use key::KEY_VARIABLE;
@@ -23,4 +23,4 @@ pub use key::key_file;
 pub use paths::{expanded, path_setting, state_dir_setting};
 pub use settings::{BASE_URL, FORGETFUL, Settings};
 pub use state_key::{kept_keys, state_key_in};
-pub use tenants::{KeySource, TenantSettings, file_fields};
+pub use tenants::{ApiKeySource, TenantSettings, file_fields};

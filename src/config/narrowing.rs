@@ -192,7 +192,7 @@ mod tests {
     use crate::config::error::ConfigError;
     use crate::config::resolve::tests::with;
     use crate::domain::E164;
-    use crate::guard::{Ask, Claims, Policy};
+    use crate::guard::{AskMode, Policy, RequestedChange};
     use proptest::prelude::*;
 
     const TOOLS: [&str; 4] = ["list_numbers", "purchase_number", "import_number", "release_number"];
@@ -237,8 +237,8 @@ mod tests {
         assert!(both(&["--read-only"], "read_only = false\n").read_only);
         assert_eq!(both(&["--gate", "token"], "gate = \"flag\"\n").level, crate::guard::Level::Token);
         assert_eq!(both(&["--gate", "token"], "gate = \"human\"\n").level, crate::guard::Level::Human);
-        assert_eq!(both(&["--ask", "auto"], "ask = \"off\"\n").ask, Ask::Auto);
-        assert_eq!(both(&["--ask", "off"], "ask = \"auto\"\n").ask, Ask::Auto);
+        assert_eq!(both(&["--ask", "auto"], "ask = \"off\"\n").ask, AskMode::Auto);
+        assert_eq!(both(&["--ask", "off"], "ask = \"auto\"\n").ask, AskMode::Auto);
         assert!(both(&["--inline-secrets", "deny"], "inline_secrets = \"allow\"\n").no_inline_secrets);
         assert_eq!(both(&["--purchases-per-day", "3"], "purchases_per_day = 5\n").caps.purchases, Cap::Most(3));
         assert_eq!(both(&["--purchases-per-day", "3"], "purchases_per_day = 2\n").caps.purchases, Cap::Most(2));
@@ -266,7 +266,7 @@ mod tests {
         );
         // A default does not bind.
         assert_eq!(both(&[], "purchases_per_day = 50\nask = \"off\"\n").caps.purchases, Cap::Most(50));
-        assert_eq!(both(&[], "purchases_per_day = 50\nask = \"off\"\n").ask, Ask::Off);
+        assert_eq!(both(&[], "purchases_per_day = 50\nask = \"off\"\n").ask, AskMode::Off);
         // A tool's name is checked although the operator's list leaves it out.
         assert!(tenant(&["--tools", "list_numbers"], "tools = [\"nope\"]\n").is_err());
     }
@@ -308,7 +308,7 @@ mod tests {
         }
         for host in ["a.example.com", "b.example.com", "10.0.0.1"] {
             let server = SipServer::try_from(host).expect("a host");
-            let claims = Claims { sip_server: Some(server), ..Claims::default() };
+            let claims = RequestedChange { sip_server: Some(server), ..RequestedChange::default() };
             let admits = |policy: &Policy| policy.admit("import_number", false, &claims).is_ok();
             prop_assert!(
                 !admits(tenant)
@@ -324,7 +324,7 @@ mod tests {
         prop_assert!(tenant.no_inline_secrets || !operator.no_inline_secrets);
         let binds = |id: &str| given.contains(id);
         prop_assert!(!binds("gate") || tenant.level >= operator.level);
-        prop_assert!(!binds("ask") || operator.ask == Ask::Off || tenant.ask == Ask::Auto);
+        prop_assert!(!binds("ask") || operator.ask == AskMode::Off || tenant.ask == AskMode::Auto);
         let most = |cap: Cap| cap.most().map_or(u64::MAX, u64::from);
         for (id, own, all) in [
             ("purchases_per_day", tenant.caps.purchases, operator.caps.purchases),

@@ -15,11 +15,11 @@ use crate::config::settings::{BASE_URL, FORGETFUL, Settings};
 use crate::config::state_key;
 use crate::domain::{SipServer, hex};
 use crate::files::{private_bytes, public_bytes};
-use crate::guard::{Ask, Caps, Level, Policy};
-use crate::journal::{Place, PostgresPlace};
+use crate::guard::{AskMode, Caps, Level, Policy};
+use crate::journal::{JournalPlace, PostgresPlace};
 use crate::redact::{Secret, shown_path};
-use crate::sandbox::{Faults, Options, Store};
-use crate::truedy::Setup;
+use crate::sandbox::{Faults, SandboxOptions, SandboxStore};
+use crate::truedy::ClientConfig;
 
 impl Settings {
     /// The key, from the environment or the file; `None` if neither is set.
@@ -82,8 +82,8 @@ impl Settings {
     }
 
     /// What a client of Truedy is made of, with this key.
-    pub fn setup(&self, key: Secret) -> Result<Setup, ConfigError> {
-        Ok(Setup {
+    pub fn setup(&self, key: Secret) -> Result<ClientConfig, ConfigError> {
+        Ok(ClientConfig {
             base_url: self.base_url()?,
             key,
             rate: self.upstream_rpm,
@@ -166,7 +166,7 @@ impl Settings {
             protect_checked: std::sync::Arc::default(),
             release_in_use: self.release_in_use,
             sip_hosts: hosts_are_limited.then_some(sip_hosts),
-            ask: if self.ask == AskWhen::Off { Ask::Off } else { Ask::Auto },
+            ask: if self.ask == AskWhen::Off { AskMode::Off } else { AskMode::Auto },
             no_inline_secrets: self.inline_secrets == InlineSecrets::Deny,
         })
     }
@@ -201,7 +201,7 @@ impl Settings {
     }
 
     /// How the sandbox is to run.
-    pub fn sandbox(&self, listen: std::net::SocketAddr) -> Result<Options, ConfigError> {
+    pub fn sandbox(&self, listen: std::net::SocketAddr) -> Result<SandboxOptions, ConfigError> {
         let faults = Faults::parse(&self.fault).map_err(|error| ConfigError(format!("--fault: {error}")))?;
         let no_place = |file: &&PathBuf| file.metadata().is_ok_and(|about| is_pipe(&about) || about.is_dir());
         if let Some(file) = self.ledger.as_ref().filter(no_place) {
@@ -210,17 +210,17 @@ impl Settings {
                 shown_path(file)
             )));
         }
-        let store = if self.ephemeral { Store::Memory } else { Store::Directory(self.state_dir()?) };
-        Ok(Options { listen, store, faults, ledger: self.ledger.clone() })
+        let store = if self.ephemeral { SandboxStore::Memory } else { SandboxStore::Directory(self.state_dir()?) };
+        Ok(SandboxOptions { listen, store, faults, ledger: self.ledger.clone() })
     }
 
     /// Where the journal is kept. Play on the sandbox never counts against the account.
-    pub fn journal_place(&self) -> Result<Place, ConfigError> {
+    pub fn journal_place(&self) -> Result<JournalPlace, ConfigError> {
         let bad = |why: &str| ConfigError(format!("--journal (TRUEDY_MCP_JOURNAL) cannot be used: {why}."));
         let place = match self.journal.0.as_str() {
-            "memory" => Place::Memory,
-            "sqlite" => Place::Directory(self.state_dir()?),
-            url if PostgresPlace::is_url(url) => Place::Postgres(self.postgres(url)?),
+            "memory" => JournalPlace::Memory,
+            "sqlite" => JournalPlace::Directory(self.state_dir()?),
+            url if PostgresPlace::is_url(url) => JournalPlace::Postgres(self.postgres(url)?),
             _ => {
                 return Err(bad(
                     "it must be sqlite, memory or the URL of a PostgreSQL database, for example postgres://user@db.example.com/truedy",
@@ -228,9 +228,9 @@ impl Settings {
             }
         };
         match place {
-            _ if self.sandbox && self.ephemeral => Ok(Place::Memory),
-            Place::Directory(_) | Place::Postgres(_) if self.sandbox => {
-                Ok(Place::Directory(self.state_dir()?.join("sandbox-journal")))
+            _ if self.sandbox && self.ephemeral => Ok(JournalPlace::Memory),
+            JournalPlace::Directory(_) | JournalPlace::Postgres(_) if self.sandbox => {
+                Ok(JournalPlace::Directory(self.state_dir()?.join("sandbox-journal")))
             }
             place => Ok(place),
         }
@@ -262,8 +262,8 @@ impl Settings {
     }
 
     /// What is to be said at the start about where the journal is kept.
-    pub fn journal_warning(&self, place: &Place) -> Option<&'static str> {
-        (!self.sandbox && *place == Place::Memory).then_some(FORGETFUL)
+    pub fn journal_warning(&self, place: &JournalPlace) -> Option<&'static str> {
+        (!self.sandbox && *place == JournalPlace::Memory).then_some(FORGETFUL)
     }
 
     /// What the journal tells accounts apart by: a digest of the key.
@@ -394,17 +394,17 @@ pub(crate) mod tests {
     #[test]
     fn play_never_counts_against_the_account() {
         let place = |arguments: &[&str]| with(&[&["--state-dir", "/s"], arguments].concat()).journal_place();
-        let directory = |path: &str| Ok(Place::Directory(path.into()));
+        let directory = |path: &str| Ok(JournalPlace::Directory(path.into()));
         assert_eq!(place(&[]), directory("/s"));
-        assert_eq!(place(&["--journal", "memory"]), Ok(Place::Memory));
+        assert_eq!(place(&["--journal", "memory"]), Ok(JournalPlace::Memory));
         let url = "postgres://u@db.example.com/d";
-        assert!(matches!(place(&["--journal", url]), Ok(Place::Postgres(_))));
+        assert!(matches!(place(&["--journal", url]), Ok(JournalPlace::Postgres(_))));
         for journal in ["sqlite", url] {
             assert_eq!(place(&["--sandbox", "--journal", journal]), directory("/s/sandbox-journal"));
-            assert_eq!(place(&["--sandbox", "--ephemeral", "--journal", journal]), Ok(Place::Memory));
+            assert_eq!(place(&["--sandbox", "--ephemeral", "--journal", journal]), Ok(JournalPlace::Memory));
         }
-        assert_eq!(place(&["--sandbox", "--journal", "memory"]), Ok(Place::Memory));
-        let said = |arguments: &[&str]| with(arguments).journal_warning(&Place::Memory);
+        assert_eq!(place(&["--sandbox", "--journal", "memory"]), Ok(JournalPlace::Memory));
+        let said = |arguments: &[&str]| with(arguments).journal_warning(&JournalPlace::Memory);
         assert_eq!((said(&[]), said(&["--sandbox"])), (Some(FORGETFUL), None));
     }
 

@@ -34,7 +34,7 @@ pub struct TenantSettings {
     /// What is set for it.
     pub settings: Settings,
     /// Where its key comes from.
-    pub key: KeySource,
+    pub key: ApiKeySource,
     /// Its carrier profiles.
     pub carriers: Vec<CarrierProfile>,
     /// The variables that hold secrets of any tenant or profile: the command of its key does not inherit them.
@@ -43,7 +43,7 @@ pub struct TenantSettings {
 
 /// Where a Truedy key comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeySource {
+pub enum ApiKeySource {
     /// From where the settings say: `TRUEDY_API_KEY` or `--api-key-file`.
     Settings,
     /// From this variable.
@@ -57,22 +57,22 @@ pub enum KeySource {
 /// The file as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct TenantsFile {
     #[serde(default)]
-    tenants: BTreeMap<String, Section>,
+    tenants: BTreeMap<String, TenantSection>,
     #[serde(default)]
-    carriers: BTreeMap<String, sources::Section>,
+    carriers: BTreeMap<String, sources::ProfileSection>,
 }
 
 /// What may be set for one tenant. What is not is as it is set for all. Policy can only be narrowed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Section {
+struct TenantSection {
     api_key_env: Option<String>,
     api_key_file: Option<PathBuf>,
     api_key_command: Option<Vec<String>>,
     base_url: Option<String>,
-    upstream_rpm: Option<Number>,
+    upstream_rpm: Option<NumberOrWord>,
     read_only: Option<bool>,
     tools: Option<Vec<String>>,
     exclude_tools: Option<Vec<String>>,
@@ -80,9 +80,9 @@ struct Section {
     release_in_use: Option<bool>,
     ask: Option<String>,
     gate: Option<String>,
-    purchases_per_day: Option<Number>,
-    releases_per_day: Option<Number>,
-    imports_per_day: Option<Number>,
+    purchases_per_day: Option<NumberOrWord>,
+    releases_per_day: Option<NumberOrWord>,
+    imports_per_day: Option<NumberOrWord>,
     spend_per_day: Option<String>,
     max_monthly_cost: Option<String>,
     countries: Option<Vec<String>>,
@@ -90,18 +90,18 @@ struct Section {
     sip_hosts: Option<Vec<String>>,
     inline_secrets: Option<String>,
     #[serde(default)]
-    carriers: BTreeMap<String, sources::Section>,
+    carriers: BTreeMap<String, sources::ProfileSection>,
 }
 
 /// A number, or a word in its place.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Number {
+enum NumberOrWord {
     Number(i64),
     Word(String),
 }
 
-impl fmt::Display for Number {
+impl fmt::Display for NumberOrWord {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(number) => number.fmt(formatter),
@@ -110,13 +110,13 @@ impl fmt::Display for Number {
     }
 }
 
-impl Written {
+impl TenantsFile {
     /// The variables that hold secrets of anybody in the file.
     fn secret_variables(&self) -> Withheld {
         let keys = self.tenants.values().filter_map(|section| section.api_key_env.as_ref());
         let profiles =
             self.tenants.values().flat_map(|section| section.carriers.values()).chain(self.carriers.values());
-        keys.chain(profiles.flat_map(sources::Section::variables)).cloned().collect()
+        keys.chain(profiles.flat_map(sources::ProfileSection::variables)).cloned().collect()
     }
 }
 
@@ -124,8 +124,8 @@ impl Written {
 pub fn file_fields() -> Vec<(&'static str, &'static [&'static str])> {
     let (profile, place) = sources::fields();
     vec![
-        ("", field_names::<Written>()),
-        ("tenants.*", field_names::<Section>()),
+        ("", field_names::<TenantsFile>()),
+        ("tenants.*", field_names::<TenantSection>()),
         ("tenants.*.carriers.*", profile),
         ("carriers.*", profile),
         ("carriers.*.*", place),
@@ -148,7 +148,13 @@ impl Settings {
         let (mut tenants, carriers, withheld) = self.named_in(bytes)?;
         if tenants.is_empty() {
             let name = Caller::local().tenant;
-            tenants.push(TenantSettings { name, settings: self.clone(), key: KeySource::Settings, carriers, withheld });
+            tenants.push(TenantSettings {
+                name,
+                settings: self.clone(),
+                key: ApiKeySource::Settings,
+                carriers,
+                withheld,
+            });
         }
         Ok(tenants)
     }
@@ -157,7 +163,7 @@ impl Settings {
     fn named_in(&self, bytes: &[u8]) -> Result<(Vec<TenantSettings>, Vec<CarrierProfile>, Withheld), ConfigError> {
         let file = self.config.as_deref().unwrap_or(Path::new(""));
         let refuse = |why: &str| ConfigError(format!("--config {} cannot be used: {why}.", shown_path(file)));
-        let written: Written = read_toml(bytes).map_err(|why| refuse(&why))?;
+        let written: TenantsFile = read_toml(bytes).map_err(|why| refuse(&why))?;
         if let (Some(tenant), Some(carrier)) = (written.tenants.keys().next(), written.carriers.keys().next()) {
             // A key of one must not be used by another.
             return Err(refuse(&format!(
@@ -182,28 +188,28 @@ impl Settings {
     }
 }
 
-impl Section {
-    fn key(&self, sandbox: bool) -> Result<KeySource, String> {
+impl TenantSection {
+    fn key(&self, sandbox: bool) -> Result<ApiKeySource, String> {
         let sources = [
-            self.api_key_env.clone().map(KeySource::Variable),
-            self.api_key_file.clone().map(KeySource::File),
-            self.api_key_command.clone().map(KeySource::Command),
+            self.api_key_env.clone().map(ApiKeySource::Variable),
+            self.api_key_file.clone().map(ApiKeySource::File),
+            self.api_key_command.clone().map(ApiKeySource::Command),
         ];
         let mut given = sources.into_iter().flatten();
         match (given.next(), given.next()) {
             (Some(_), Some(_)) => Err("it has more than one of api_key_env, api_key_file and api_key_command".to_owned()),
-            (Some(KeySource::Command(argv)), None) if argv.is_empty() => {
+            (Some(ApiKeySource::Command(argv)), None) if argv.is_empty() => {
                 Err("api_key_command is empty; it is a program and its arguments, for example [\"pass\", \"truedy/acme\"]".to_owned())
             }
-            (Some(KeySource::File(file)), None) => {
-                expanded(&file).map(KeySource::File).map_err(|why| format!("api_key_file: {why}"))
+            (Some(ApiKeySource::File(file)), None) => {
+                expanded(&file).map(ApiKeySource::File).map_err(|why| format!("api_key_file: {why}"))
             }
-            (Some(KeySource::Variable(name)), None) => {
+            (Some(ApiKeySource::Variable(name)), None) => {
                 check_variable(&name).map_err(|why| format!("api_key_env: {why}"))?;
-                Ok(KeySource::Variable(name))
+                Ok(ApiKeySource::Variable(name))
             }
             (Some(source), None) => Ok(source),
-            (None, _) if sandbox => Ok(KeySource::Settings),
+            (None, _) if sandbox => Ok(ApiKeySource::Settings),
             (None, _) => {
                 Err("it has no key: set api_key_env, api_key_file or api_key_command, for example api_key_env = \"ACME_TRUEDY_KEY\"".to_owned())
             }
@@ -234,8 +240,8 @@ impl Section {
             };
             texts.map(all).transpose()
         }
-        let number = |number: &Option<Number>| number.as_ref().map(ToString::to_string);
-        let cap_of = |name: &str, given: &Option<Number>| read(name, number(given).as_deref(), cap);
+        let number = |number: &Option<NumberOrWord>| number.as_ref().map(ToString::to_string);
+        let cap_of = |name: &str, given: &Option<NumberOrWord>| read(name, number(given).as_deref(), cap);
         let ask = |text: &str| AskWhen::from_str(text, false).map_err(|_| "auto or off".to_owned());
         let gate = |text: &str| Gate::from_str(text, false).map_err(|_| "flag, token or human".to_owned());
         let inline = |text: &str| InlineSecrets::from_str(text, false).map_err(|_| "allow or deny".to_owned());
@@ -272,22 +278,22 @@ impl TenantSettings {
     pub fn key_remedy(&self) -> String {
         let section = format!("[tenants.{}] of {}", self.name, self.settings.config_shown());
         match &self.key {
-            KeySource::Settings => {
+            ApiKeySource::Settings => {
                 "Give the key in a file of your own with mode 0600, or in TRUEDY_API_KEY.".to_owned()
             }
-            KeySource::Variable(name) => {
+            ApiKeySource::Variable(name) => {
                 let name = shown_variable(name);
                 format!(
                     "Set the variable {name} to the Truedy key of this tenant, or correct api_key_env in {section}."
                 )
             }
-            KeySource::File(file) => {
+            ApiKeySource::File(file) => {
                 let file = shown_path(file);
                 format!(
                     "Put the Truedy key of this tenant into {file}, with mode 0600, or correct api_key_file in {section}."
                 )
             }
-            KeySource::Command(_) => {
+            ApiKeySource::Command(_) => {
                 format!(
                     "Run the command yourself: it must print the Truedy key of this tenant alone. Or correct api_key_command in {section}."
                 )
@@ -301,16 +307,16 @@ impl TenantSettings {
             ConfigError(format!("The API key of the tenant {} in {source} cannot be used: {why}.", self.name))
         };
         match &self.key {
-            KeySource::Settings => self.settings.key(),
-            KeySource::Variable(name) => {
+            ApiKeySource::Settings => self.settings.key(),
+            ApiKeySource::Variable(name) => {
                 let text = std::env::var(name).unwrap_or_default().trim().to_owned();
                 if text.is_empty() {
                     return Err(refuse(&shown_variable(name), "the variable is not set"));
                 }
                 as_key(text, &shown_variable(name)).map(Some)
             }
-            KeySource::File(file) => as_key(key_file(file)?, &shown_path(file)).map(Some),
-            KeySource::Command(argv) => {
+            ApiKeySource::File(file) => as_key(key_file(file)?, &shown_path(file)).map(Some),
+            ApiKeySource::Command(argv) => {
                 let text = printed_by(argv, &self.withheld).map_err(|why| refuse("api_key_command", &why))?;
                 as_key(text, "what api_key_command prints").map(Some)
             }
@@ -336,7 +342,7 @@ mod tests {
     fn without_any_there_is_one() {
         for all in [with(&[]).tenants().expect("one"), tenants("", &[]).expect("one")] {
             assert_eq!(all.len(), 1);
-            assert_eq!((all[0].name.as_str(), &all[0].key), ("default", &KeySource::Settings));
+            assert_eq!((all[0].name.as_str(), &all[0].key), ("default", &ApiKeySource::Settings));
         }
     }
 

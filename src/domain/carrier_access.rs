@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::argument::value::{Argument, Problem};
+use crate::domain::argument::value::{Argument, ArgumentProblem};
 use crate::domain::carrier::{AccountSid, ProviderType, SipServer, SipUsername, is_account_sid};
 use crate::redact::{Secret, is_own_token};
 
@@ -92,18 +92,18 @@ impl AccessField {
     }
 
     /// Those of these values that a carrier does not take.
-    pub fn foreign(provider: ProviderType, given: &[Self]) -> Vec<Problem> {
+    pub fn foreign(provider: ProviderType, given: &[Self]) -> Vec<ArgumentProblem> {
         let mut problems = Self::misfits(provider, given);
         problems.retain(|problem| given.iter().any(|field| field.name() == problem.field));
         problems
     }
 
     /// Everything wrong with giving a carrier these values and no others.
-    pub fn misfits(provider: ProviderType, given: &[Self]) -> Vec<Problem> {
+    pub fn misfits(provider: ProviderType, given: &[Self]) -> Vec<ArgumentProblem> {
         let taken = Self::of(provider);
         let missing = taken.iter().filter(|(field, needed)| *needed && !given.contains(field));
         let foreign = given.iter().filter(|field| !taken.iter().any(|(taken, _)| taken == *field));
-        let problem = |field: Self, reason: String, expected: &str| Problem {
+        let problem = |field: Self, reason: String, expected: &str| ArgumentProblem {
             field: field.name().to_owned(),
             reason,
             received: None,
@@ -128,23 +128,23 @@ impl AccessField {
     }
 
     /// Checks a value; what is wrong is told without repeating it.
-    pub fn check(self, text: &str) -> Result<(), Problem> {
-        fn as_type<T: Argument>(field: AccessField, text: &str) -> Result<(), Problem> {
+    pub fn check(self, text: &str) -> Result<(), ArgumentProblem> {
+        fn as_type<T: Argument>(field: AccessField, text: &str) -> Result<(), ArgumentProblem> {
             // What is wrong with it may quote a character of it: enough for what is no secret.
-            T::parse(&json!(text)).map(drop).map_err(|reason| Problem::of::<T>(field.name(), reason, None))
+            T::parse(&json!(text)).map(drop).map_err(|reason| ArgumentProblem::of::<T>(field.name(), reason, None))
         }
         match self {
-            Self::ApiKey if is_of_truedy(text) => Err(Problem {
+            Self::ApiKey if is_of_truedy(text) => Err(ArgumentProblem {
                 reason: "it is a Truedy API key, and this is for the carrier's".to_owned(),
-                ..Problem::of::<Secret>(self.name(), String::new(), None)
+                ..ArgumentProblem::of::<Secret>(self.name(), String::new(), None)
             }),
-            Self::ApiKey | Self::AuthToken if is_own_token(text) => Err(Problem {
+            Self::ApiKey | Self::AuthToken if is_own_token(text) => Err(ArgumentProblem {
                 reason: "it is a token of this server, and this is for the carrier's key".to_owned(),
-                ..Problem::of::<Secret>(self.name(), String::new(), None)
+                ..ArgumentProblem::of::<Secret>(self.name(), String::new(), None)
             }),
-            Self::ApiKey | Self::AuthToken if is_account_sid(text) => Err(Problem {
+            Self::ApiKey | Self::AuthToken if is_account_sid(text) => Err(ArgumentProblem {
                 reason: "this is the account's SID, not its key; it belongs in account_sid".to_owned(),
-                ..Problem::of::<Secret>(self.name(), String::new(), None)
+                ..ArgumentProblem::of::<Secret>(self.name(), String::new(), None)
             }),
             Self::ApiKey | Self::AuthToken | Self::SipPassword => as_type::<Secret>(self, text),
             Self::AccountSid => as_type::<AccountSid>(self, text),
@@ -155,12 +155,12 @@ impl AccessField {
 }
 
 /// Two keys of one account that are the same text: one of them stands in the place of the other.
-fn same_key_twice(given: &[(AccessField, Secret)]) -> Option<Problem> {
+fn same_key_twice(given: &[(AccessField, Secret)]) -> Option<ArgumentProblem> {
     let text = |wanted| given.iter().find(|(field, _)| *field == wanted).map(|(_, value)| value.expose().trim());
     let token = text(AccessField::AuthToken)?;
-    (text(AccessField::ApiKey)? == token).then(|| Problem {
+    (text(AccessField::ApiKey)? == token).then(|| ArgumentProblem {
         reason: "it is the same text as api_key, and the two are different values".to_owned(),
-        ..Problem::of::<Secret>(AccessField::AuthToken.name(), String::new(), None)
+        ..ArgumentProblem::of::<Secret>(AccessField::AuthToken.name(), String::new(), None)
     })
 }
 
@@ -184,7 +184,7 @@ impl fmt::Debug for CarrierAccess {
 
 impl CarrierAccess {
     /// Takes what was given; an error tells everything that is wrong, without any value.
-    pub fn new(provider: ProviderType, given: Vec<(AccessField, Secret)>) -> Result<Self, Vec<Problem>> {
+    pub fn new(provider: ProviderType, given: Vec<(AccessField, Secret)>) -> Result<Self, Vec<ArgumentProblem>> {
         let fields: Vec<AccessField> = given.iter().map(|(field, _)| *field).collect();
         let mut problems = AccessField::misfits(provider, &fields);
         problems.extend(given.iter().filter_map(|(field, value)| field.check(value.expose()).err()));

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::domain::argument::text::{checked_text, within};
 use crate::domain::carrier::ProviderType;
 use crate::domain::carrier_access::{AccessField, CarrierAccess};
-use crate::redact::{Held, NOT_REPEATED, Redactor, Secret, shown_path, shown_program, shown_variable, without_keys};
+use crate::redact::{
+    NOT_REPEATED, RedactionGuard, Redactor, Secret, shown_path, shown_program, shown_variable, without_keys,
+};
 
 checked_text! {
     /// The name of a carrier profile in the operator's configuration.
@@ -142,7 +144,7 @@ impl CarrierProfile {
 }
 
 /// The last values of one field, each known by its digest, and what keeps it looked for.
-type Values = VecDeque<(String, Held)>;
+type Values = VecDeque<(String, RedactionGuard)>;
 
 /// The profiles of one tenant. What was read from them is looked for in all that comes back from then on.
 #[derive(Default)]

@@ -53,11 +53,11 @@ pub fn steady_ms() -> i64 {
 
 /// What Truedy's clock says, as the `Date` of its last answer stated it.
 #[derive(Debug, Default)]
-pub struct ServerTime(Mutex<Option<Stated>>);
+pub struct ServerTime(Mutex<Option<StatedTime>>);
 
 /// A stated time, and when it came.
 #[derive(Debug, Clone, Copy)]
-struct Stated {
+struct StatedTime {
     /// Milliseconds since 1970.
     at: i64,
     /// By [`steady_ms`].
@@ -67,7 +67,7 @@ struct Stated {
 impl ServerTime {
     /// An answer stated this time, in milliseconds since 1970.
     pub fn note(&self, at: i64) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Stated { at, came: steady_ms() });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(StatedTime { at, came: steady_ms() });
     }
 
     /// The time there now, in milliseconds since 1970; `None` if no answer has stated one.

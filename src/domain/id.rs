@@ -5,7 +5,7 @@
 use crate::domain::argument::text::{checked_text, within};
 use crate::domain::phone::E164;
 use crate::domain::phone::is_number_in_any_notation;
-use crate::domain::target::Object;
+use crate::domain::target::OperationTarget;
 
 fn id_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
@@ -50,9 +50,13 @@ checked_text! {
 
 impl NumberRef {
     /// What it names, for a record.
-    pub fn object(&self) -> Object {
+    pub fn object(&self) -> OperationTarget {
         let text = self.as_str().to_owned();
-        if text.starts_with('+') { Object::number(text) } else { Object { number_id: Some(text), ..Object::default() } }
+        if text.starts_with('+') {
+            OperationTarget::number(text)
+        } else {
+            OperationTarget { number_id: Some(text), ..OperationTarget::default() }
+        }
     }
 }
 

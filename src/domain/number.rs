@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::domain::argument::choice::Direction;
 use crate::domain::notation::is_e164;
 use crate::domain::sanitize::{clean, text_at};
-use crate::domain::target::Object;
+use crate::domain::target::OperationTarget;
 
 /// Who holds one direction of a number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -78,9 +78,9 @@ impl OwnedNumber {
     }
 
     /// What a change of it is about: its id, and the number where it is E.164.
-    pub fn object(&self) -> Object {
+    pub fn object(&self) -> OperationTarget {
         let number = Some(&self.number).filter(|number| is_e164(number)).cloned();
-        Object { number, number_id: Some(self.id.clone()), ..Object::default() }
+        OperationTarget { number, number_id: Some(self.id.clone()), ..OperationTarget::default() }
     }
 
     /// Whether nobody holds it; `None` if that is not known.

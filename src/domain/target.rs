@@ -2,7 +2,7 @@
 
 /// What a change is about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Object {
+pub struct OperationTarget {
     /// The number in E.164, where it is known.
     pub number: Option<String>,
     /// Truedy's id of the number, where it has one.
@@ -17,7 +17,7 @@ pub struct Object {
     pub credentials_before: Option<Vec<String>>,
 }
 
-impl Object {
+impl OperationTarget {
     /// A number of the account or one to be.
     pub fn number(number: impl Into<String>) -> Self {
         Self { number: Some(number.into()), ..Self::default() }

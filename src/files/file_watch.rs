@@ -11,14 +11,14 @@ const EVERY: Duration = Duration::from_millis(400);
 /// What changes with a file: its content, or who may read it. A file that others replace has another inode, though its time
 /// may be the same; whoever sets back the time of a change, or changes rights alone, cannot set back the system's own.
 #[derive(Debug, PartialEq, Eq, Clone)]
-struct Look {
+struct FileVersion {
     modified: Option<SystemTime>,
     length: u64,
     inode: u64,
     touched: (i64, i64),
 }
 
-fn look(file: &Path) -> Option<Look> {
+fn look(file: &Path) -> Option<FileVersion> {
     let about = fs::metadata(file).ok()?;
     #[cfg(unix)]
     let (inode, touched) = {
@@ -27,7 +27,7 @@ fn look(file: &Path) -> Option<Look> {
     };
     #[cfg(not(unix))]
     let (inode, touched) = (0, (0, 0));
-    Some(Look { modified: about.modified().ok(), length: about.len(), inode, touched })
+    Some(FileVersion { modified: about.modified().ok(), length: about.len(), inode, touched })
 }
 
 /// Calls `changed` each time one of the files is not what it was, and once at first: it may have changed since it was

@@ -16,7 +16,7 @@ pub fn read_toml<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let table = DeTable::parse(text).map_err(|error| {
         format!("line {}: it is no TOML: {}", line(error.span().map_or(0, |span| span.start)), error.message())
     })?;
-    let places = Places::of(table.get_ref());
+    let places = ValueSpans::of(table.get_ref());
     if let Some(place) = places.0.iter().find(|place| place.holds_key) {
         return Err(format!(
             "line {}, {}: what looks like a key stands there, and no key belongs into this file; name the variable, the file or the command that has it",
@@ -35,14 +35,14 @@ pub fn read_toml<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 }
 
 /// Where a value stands: its byte range, and the names that lead to it.
-struct Place {
+struct ValueSpan {
     start: usize,
     end: usize,
     path: Vec<String>,
     holds_key: bool,
 }
 
-impl Place {
+impl ValueSpan {
     /// Its name for people. A name that may be a secret which stands there by mistake is left out: the line tells it.
     fn name(&self) -> String {
         let shown = |name: &String| if is_word(name) { name.clone() } else { "…".to_owned() };
@@ -51,9 +51,9 @@ impl Place {
 }
 
 /// The place of every value of a file.
-struct Places(Vec<Place>);
+struct ValueSpans(Vec<ValueSpan>);
 
-impl Places {
+impl ValueSpans {
     fn of(table: &DeTable<'_>) -> Self {
         let mut places = Self(Vec::new());
         places.add_table(table, &[]);
@@ -66,7 +66,7 @@ impl Places {
             // What is wrong with a table is told at its name.
             if is_certain_key(name.get_ref()) {
                 let span = name.span();
-                self.0.push(Place { start: span.start, end: span.end, path: above.to_vec(), holds_key: true });
+                self.0.push(ValueSpan { start: span.start, end: span.end, path: above.to_vec(), holds_key: true });
             }
             self.add(value.get_ref(), &value.span(), path);
         }
@@ -87,11 +87,11 @@ impl Places {
             DeValue::Array(array) => self.add_array(array, &path),
             _ => {}
         }
-        self.0.push(Place { start: span.start, end: span.end, path, holds_key });
+        self.0.push(ValueSpan { start: span.start, end: span.end, path, holds_key });
     }
 
     /// The smallest place that holds this byte.
-    fn at(&self, at: usize) -> Option<&Place> {
+    fn at(&self, at: usize) -> Option<&ValueSpan> {
         let holding = self.0.iter().filter(|place| place.start <= at && at < place.end.max(place.start + 1));
         holding.min_by_key(|place| place.end - place.start)
     }

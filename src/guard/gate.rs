@@ -2,9 +2,9 @@
 //!
 //! Order: protected, flag (where a person must be asked, only if one can be), interlock, person at hand, token, person. The policy has been passed before anything was read.
 
-use crate::domain::{AccessField, E164, Money, Object, ProviderType, Refusal, Status};
+use crate::domain::{AccessField, E164, Money, OperationTarget, ProviderType, Refusal, Status};
 
-use crate::guard::policy::{Ask, Level, Policy, denied};
+use crate::guard::policy::{AskMode, Level, Policy, denied};
 
 /// A question for a person. Its words are constants, checked numbers, prices and counts: never upstream text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,14 +12,14 @@ pub struct Question {
     /// What is asked.
     pub message: String,
     /// What the person fills in.
-    pub form: Form,
+    pub form: QuestionForm,
     /// What the caller is told when the person does not say yes.
     pub declined: String,
 }
 
 /// The form of a question. Neither has a default that says yes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Form {
+pub enum QuestionForm {
     /// A tick and the last four characters of what is named, which only somebody who read the question can type.
     Last4 {
         /// The name of the tick.
@@ -38,7 +38,7 @@ pub enum Form {
 
 /// What a person is asked to enter on a page of this server, so that it passes neither through the client nor the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct CredentialRequest {
     /// The number that it is for.
     pub number: E164,
     /// The carrier whose account it opens.
@@ -49,9 +49,9 @@ pub struct Wanted {
 
 /// What a change puts at stake, found out by reading before anything is sent.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Stakes {
+pub struct ChangeImpact {
     /// What it is about.
-    pub object: Object,
+    pub object: OperationTarget,
     /// Whether it destroys the object, so that protection applies.
     pub destroys: bool,
     /// Every id and number under which the object stands in the account, as Truedy writes them. Protection covers each.
@@ -67,7 +67,7 @@ pub struct Stakes {
     /// What a person is asked, where one can be.
     pub question: Option<Question>,
     /// What the person enters on a page, which then takes the place of the form.
-    pub wanted: Option<Wanted>,
+    pub wanted: Option<CredentialRequest>,
     /// What was seen, to be compared after a person has thought, and when a token comes back.
     pub seen: String,
     /// While an operation with this key is open, no other may begin.
@@ -78,7 +78,7 @@ pub struct Stakes {
 
 /// What came of the token that a call brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Token {
+pub enum TokenCheck {
     /// It brought none.
     Absent,
     /// It holds, for this and what is seen now.
@@ -89,11 +89,11 @@ pub enum Token {
 
 /// What a call brings to the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Given {
+pub struct GateInput {
     /// `confirm: true`.
     pub confirm: bool,
     /// The token of a preview.
-    pub token: Token,
+    pub token: TokenCheck,
     /// Whether it must bring a token whatever the level.
     pub token_needed: bool,
     /// Whether the client can carry a question to a person.
@@ -102,7 +102,7 @@ pub struct Given {
 
 /// What the gate says.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub enum GateDecision {
     /// It is not done.
     Refuse(Refusal),
     /// It is not done; this shows what would be. A token goes with it.
@@ -114,13 +114,13 @@ pub enum Verdict {
 }
 
 /// Weighs a change: protected, flag, interlock, person at hand, token, person's word.
-pub fn weigh(stakes: &Stakes, given: Given, policy: &Policy) -> Verdict {
+pub fn weigh(stakes: &ChangeImpact, given: GateInput, policy: &Policy) -> GateDecision {
     let names = [&stakes.object.number_id, &stakes.object.number].into_iter().flatten().chain(&stakes.also_known_as);
     if stakes.destroys && names.into_iter().any(|name| policy.protects(None, Some(name))) {
         let name = stakes.object.name();
         let summary =
             format!("Nothing was released. {name} is protected by the operator of this server (rule protect).");
-        return Verdict::Refuse(denied("protect", &summary).with("number", name));
+        return GateDecision::Refuse(denied("protect", &summary).with("number", name));
     }
     // Its number is text that nobody can compare: it may be any of those that are protected.
     if stakes.destroys && stakes.object.number.is_none() && policy.protects_numbers() {
@@ -128,39 +128,39 @@ pub fn weigh(stakes: &Stakes, given: Given, policy: &Policy) -> Verdict {
         let summary = format!(
             "Nothing was released. The number of {name} is no E.164, and the operator of this server protects numbers by number (rule protect): whether it is one of them is not known."
         );
-        return Verdict::Refuse(denied("protect", &summary).with("number", name));
+        return GateDecision::Refuse(denied("protect", &summary).with("number", name));
     }
     let preview = |refusal: &Refusal| {
-        if stakes.grave { Verdict::Preview(refusal.clone()) } else { Verdict::Refuse(refusal.clone()) }
+        if stakes.grave { GateDecision::Preview(refusal.clone()) } else { GateDecision::Refuse(refusal.clone()) }
     };
-    let asks = given.can_ask && policy.ask == Ask::Auto;
+    let asks = given.can_ask && policy.ask == AskMode::Auto;
     let nobody_asked = stakes.grave && policy.level == Level::Human && !asks;
     let flag_needed = policy.level > Level::Flag || !(stakes.yes_is_enough && asks);
     if let (Some(refusal), true, false) = (&stakes.without_flag, flag_needed, given.confirm) {
         // A preview and its token would lead nowhere.
-        return if nobody_asked { Verdict::Refuse(no_human(stakes)) } else { preview(refusal) };
+        return if nobody_asked { GateDecision::Refuse(no_human(stakes)) } else { preview(refusal) };
     }
     if let (Some(refusal), false) = (&stakes.in_use, policy.release_in_use) {
-        return Verdict::Refuse(refusal.clone());
+        return GateDecision::Refuse(refusal.clone());
     }
     if nobody_asked {
-        return Verdict::Refuse(no_human(stakes));
+        return GateDecision::Refuse(no_human(stakes));
     }
     if let (Some(shown), true) = (&stakes.without_flag, stakes.grave) {
         let token_needed = given.token_needed || policy.level >= Level::Token;
         match given.token {
-            Token::Fails(status) => return preview(&again(shown, status, token_needed)),
-            Token::Absent if token_needed => return preview(shown),
-            Token::Absent | Token::Holds => {}
+            TokenCheck::Fails(status) => return preview(&again(shown, status, token_needed)),
+            TokenCheck::Absent if token_needed => return preview(shown),
+            TokenCheck::Absent | TokenCheck::Holds => {}
         }
     }
     match &stakes.question {
-        Some(question) if asks => Verdict::Ask(question.clone()),
-        _ => Verdict::Go,
+        Some(question) if asks => GateDecision::Ask(question.clone()),
+        _ => GateDecision::Go,
     }
 }
 
-fn no_human(stakes: &Stakes) -> Refusal {
+fn no_human(stakes: &ChangeImpact) -> Refusal {
     let nothing = stakes.question.as_ref().map_or("Nothing was done.", |question| question.declined.as_str());
     let summary = format!(
         "{nothing} The operator of this server wants a person to be asked, and this client cannot put a question to its user. Use a client that supports MCP elicitation."
@@ -187,29 +187,29 @@ mod tests {
     use super::*;
     use crate::domain::Status;
 
-    fn stakes(in_use: bool) -> Stakes {
-        Stakes {
-            object: Object { number_id: Some("n1".to_owned()), ..Object::number("+14155550123") },
+    fn stakes(in_use: bool) -> ChangeImpact {
+        ChangeImpact {
+            object: OperationTarget { number_id: Some("n1".to_owned()), ..OperationTarget::number("+14155550123") },
             destroys: true,
             grave: true,
             without_flag: Some(Refusal::new(Status::ConfirmationRequired, "preview")),
             in_use: in_use.then(|| Refusal::new(Status::NumberInUse, "in use")),
             question: Some(Question {
                 message: "?".to_owned(),
-                form: Form::Yes { field: "release" },
+                form: QuestionForm::Yes { field: "release" },
                 declined: String::new(),
             }),
-            ..Stakes::default()
+            ..ChangeImpact::default()
         }
     }
 
-    fn given(confirm: bool, token: Token, can_ask: bool) -> Given {
-        Given { confirm, token, token_needed: false, can_ask }
+    fn given(confirm: bool, token: TokenCheck, can_ask: bool) -> GateInput {
+        GateInput { confirm, token, token_needed: false, can_ask }
     }
 
-    fn refused(verdict: &Verdict) -> Option<Status> {
+    fn refused(verdict: &GateDecision) -> Option<Status> {
         match verdict {
-            Verdict::Refuse(refusal) | Verdict::Preview(refusal) => Some(refusal.status),
+            GateDecision::Refuse(refusal) | GateDecision::Preview(refusal) => Some(refusal.status),
             _ => None,
         }
     }
@@ -220,88 +220,101 @@ mod tests {
         let weigh = |in_use, confirm, token, can_ask, policy: &Policy| {
             weigh(&stakes(in_use), given(confirm, token, can_ask), policy)
         };
-        let none = Token::Absent;
+        let none = TokenCheck::Absent;
         assert_eq!(refused(&weigh(false, false, none, true, &open)), Some(Status::ConfirmationRequired));
         assert_eq!(refused(&weigh(true, false, none, true, &open)), Some(Status::ConfirmationRequired));
         assert_eq!(refused(&weigh(true, true, none, true, &open)), Some(Status::NumberInUse));
-        assert!(matches!(weigh(false, true, none, true, &open), Verdict::Ask(_)));
-        assert_eq!(weigh(false, true, none, false, &open), Verdict::Go);
-        let quiet = Policy { ask: Ask::Off, release_in_use: true, ..Policy::default() };
-        assert_eq!(weigh(true, true, none, true, &quiet), Verdict::Go);
+        assert!(matches!(weigh(false, true, none, true, &open), GateDecision::Ask(_)));
+        assert_eq!(weigh(false, true, none, false, &open), GateDecision::Go);
+        let quiet = Policy { ask: AskMode::Off, release_in_use: true, ..Policy::default() };
+        assert_eq!(weigh(true, true, none, true, &quiet), GateDecision::Go);
     }
 
     #[test]
     fn a_level_asks_for_what_it_is_named_after() {
         let at = |level| Policy { level, ..Policy::default() };
         let weigh_at = |token, can_ask, level| weigh(&stakes(false), given(true, token, can_ask), &at(level));
-        let bare = |can_ask| weigh(&stakes(false), given(false, Token::Absent, can_ask), &at(Level::Human));
+        let bare = |can_ask| weigh(&stakes(false), given(false, TokenCheck::Absent, can_ask), &at(Level::Human));
         assert_eq!(refused(&bare(false)), Some(Status::HumanUnavailable), "no preview that leads nowhere");
-        assert!(matches!(bare(true), Verdict::Preview(_)));
+        assert!(matches!(bare(true), GateDecision::Preview(_)));
         for level in [Level::Token, Level::Human] {
-            assert!(matches!(weigh_at(Token::Absent, true, level), Verdict::Preview(_)), "{level:?}");
+            assert!(matches!(weigh_at(TokenCheck::Absent, true, level), GateDecision::Preview(_)), "{level:?}");
             for status in [Status::ConfirmationInvalid, Status::ConfirmationExpired, Status::StateChanged] {
-                assert_eq!(refused(&weigh_at(Token::Fails(status), true, level)), Some(status), "{level:?}");
+                assert_eq!(refused(&weigh_at(TokenCheck::Fails(status), true, level)), Some(status), "{level:?}");
             }
-            assert!(matches!(weigh_at(Token::Holds, true, level), Verdict::Ask(_)), "{level:?}");
+            assert!(matches!(weigh_at(TokenCheck::Holds, true, level), GateDecision::Ask(_)), "{level:?}");
         }
-        assert_eq!(weigh_at(Token::Holds, false, Level::Token), Verdict::Go);
-        assert_eq!(refused(&weigh_at(Token::Holds, false, Level::Human)), Some(Status::HumanUnavailable));
+        assert_eq!(weigh_at(TokenCheck::Holds, false, Level::Token), GateDecision::Go);
+        assert_eq!(refused(&weigh_at(TokenCheck::Holds, false, Level::Human)), Some(Status::HumanUnavailable));
         // A token that does not hold is no token, even where none is needed.
         let status = Status::ConfirmationInvalid;
-        assert_eq!(refused(&weigh_at(Token::Fails(status), false, Level::Flag)), Some(status));
+        assert_eq!(refused(&weigh_at(TokenCheck::Fails(status), false, Level::Flag)), Some(status));
         // Nor does any token do for a number in use.
-        let used = weigh(&stakes(true), given(true, Token::Holds, true), &at(Level::Token));
+        let used = weigh(&stakes(true), given(true, TokenCheck::Holds, true), &at(Level::Token));
         assert_eq!(refused(&used), Some(Status::NumberInUse));
     }
 
     #[test]
     fn a_purchase_needs_the_flag_or_the_yes_of_a_person() {
-        let purchase = Stakes { yes_is_enough: true, destroys: false, ..stakes(false) };
+        let purchase = ChangeImpact { yes_is_enough: true, destroys: false, ..stakes(false) };
         let weigh = |confirm, token, can_ask, level, ask| {
             weigh(&purchase, given(confirm, token, can_ask), &Policy { level, ask, ..Policy::default() })
         };
-        let none = Token::Absent;
-        for ask in [Ask::Auto, Ask::Off] {
+        let none = TokenCheck::Absent;
+        for ask in [AskMode::Auto, AskMode::Off] {
             for can_ask in [false, true] {
-                let asks = can_ask && ask == Ask::Auto;
+                let asks = can_ask && ask == AskMode::Auto;
                 let bare = weigh(false, none, can_ask, Level::Flag, ask);
                 let flagged = weigh(true, none, can_ask, Level::Flag, ask);
                 if asks {
-                    assert!(matches!(bare, Verdict::Ask(_)) && matches!(flagged, Verdict::Ask(_)));
+                    assert!(matches!(bare, GateDecision::Ask(_)) && matches!(flagged, GateDecision::Ask(_)));
                 } else {
-                    assert!(matches!(bare, Verdict::Preview(_)), "{can_ask} {ask:?}");
-                    assert_eq!(flagged, Verdict::Go);
+                    assert!(matches!(bare, GateDecision::Preview(_)), "{can_ask} {ask:?}");
+                    assert_eq!(flagged, GateDecision::Go);
                 }
                 // A token is no flag.
-                assert_eq!(matches!(weigh(false, Token::Holds, can_ask, Level::Flag, ask), Verdict::Ask(_)), asks);
-                assert_ne!(weigh(false, Token::Holds, can_ask, Level::Flag, ask), Verdict::Go);
+                assert_eq!(
+                    matches!(weigh(false, TokenCheck::Holds, can_ask, Level::Flag, ask), GateDecision::Ask(_)),
+                    asks
+                );
+                assert_ne!(weigh(false, TokenCheck::Holds, can_ask, Level::Flag, ask), GateDecision::Go);
             }
         }
-        let weigh = |confirm, token, level| weigh(confirm, token, false, level, Ask::Auto);
-        assert!(matches!(weigh(false, Token::Holds, Level::Token), Verdict::Preview(_)));
-        assert!(matches!(weigh(true, none, Level::Token), Verdict::Preview(_)));
-        assert_eq!(weigh(true, Token::Holds, Level::Token), Verdict::Go);
+        let weigh = |confirm, token, level| weigh(confirm, token, false, level, AskMode::Auto);
+        assert!(matches!(weigh(false, TokenCheck::Holds, Level::Token), GateDecision::Preview(_)));
+        assert!(matches!(weigh(true, none, Level::Token), GateDecision::Preview(_)));
+        assert_eq!(weigh(true, TokenCheck::Holds, Level::Token), GateDecision::Go);
     }
 
     #[test]
     fn a_way_that_needs_a_token_needs_it_at_every_level() {
-        let purchase = Stakes { yes_is_enough: true, destroys: false, ..stakes(false) };
+        let purchase = ChangeImpact { yes_is_enough: true, destroys: false, ..stakes(false) };
         for level in [Level::Flag, Level::Token, Level::Human] {
             let policy = Policy { level, ..Policy::default() };
-            let weigh = |token| weigh(&purchase, Given { token_needed: true, ..given(true, token, true) }, &policy);
-            assert!(matches!(weigh(Token::Absent), Verdict::Preview(_)), "{level:?}");
-            assert!(matches!(weigh(Token::Fails(Status::ConfirmationUsed)), Verdict::Preview(_)), "{level:?}");
-            assert!(matches!(weigh(Token::Holds), Verdict::Ask(_)), "a person is asked all the same, {level:?}");
+            let weigh = |token| weigh(&purchase, GateInput { token_needed: true, ..given(true, token, true) }, &policy);
+            assert!(matches!(weigh(TokenCheck::Absent), GateDecision::Preview(_)), "{level:?}");
+            assert!(
+                matches!(weigh(TokenCheck::Fails(Status::ConfirmationUsed)), GateDecision::Preview(_)),
+                "{level:?}"
+            );
+            assert!(
+                matches!(weigh(TokenCheck::Holds), GateDecision::Ask(_)),
+                "a person is asked all the same, {level:?}"
+            );
         }
     }
 
     #[test]
     fn a_number_that_cannot_be_compared_is_not_released_while_numbers_are_protected_by_number() {
-        let object = Object { number_id: Some("n7".to_owned()), ..Object::default() };
-        let stakes = Stakes { object, ..stakes(false) };
+        let object = OperationTarget { number_id: Some("n7".to_owned()), ..OperationTarget::default() };
+        let stakes = ChangeImpact { object, ..stakes(false) };
         for (protected, refused_by) in [("+14155550199", Some(Status::PolicyDenied)), ("n9", None)] {
             let policy = Policy { protected: [protected.to_owned()].into(), ..Policy::default() };
-            assert_eq!(refused(&weigh(&stakes, given(true, Token::Absent, false), &policy)), refused_by, "{protected}");
+            assert_eq!(
+                refused(&weigh(&stakes, given(true, TokenCheck::Absent, false), &policy)),
+                refused_by,
+                "{protected}"
+            );
         }
     }
 
@@ -309,17 +322,18 @@ mod tests {
     fn protection_comes_first_by_id_or_number() {
         for name in ["n1", "+14155550123"] {
             let policy = Policy { protected: [name.to_owned()].into(), release_in_use: true, ..Policy::default() };
-            let verdict = weigh(&stakes(false), given(true, Token::Absent, false), &policy);
+            let verdict = weigh(&stakes(false), given(true, TokenCheck::Absent, false), &policy);
             assert_eq!(refused(&verdict), Some(Status::PolicyDenied));
         }
     }
 
     #[test]
     fn protection_covers_every_name_of_the_number() {
-        let stakes = Stakes { also_known_as: vec!["n2".to_owned(), "tel:+14155550199".to_owned()], ..stakes(false) };
+        let stakes =
+            ChangeImpact { also_known_as: vec!["n2".to_owned(), "tel:+14155550199".to_owned()], ..stakes(false) };
         for (name, protected) in [("n1", true), ("n2", true), ("+14155550199", true), ("n3", false)] {
             let policy = Policy { protected: [name.to_owned()].into(), ..Policy::default() };
-            let verdict = weigh(&stakes, given(true, Token::Absent, false), &policy);
+            let verdict = weigh(&stakes, given(true, TokenCheck::Absent, false), &policy);
             assert_eq!(refused(&verdict) == Some(Status::PolicyDenied), protected, "{name}");
         }
     }

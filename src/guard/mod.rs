@@ -5,6 +5,6 @@ mod policy;
 mod scopes;
 mod summary;
 
-pub use gate::{Form, Given, Question, Stakes, Token, Verdict, Wanted, weigh};
-pub use policy::{Ask, Cap, Caps, Claims, Level, Policy};
+pub use gate::{ChangeImpact, CredentialRequest, GateDecision, GateInput, Question, QuestionForm, TokenCheck, weigh};
+pub use policy::{AskMode, Cap, Caps, Level, Policy, RequestedChange};
 pub use scopes::{Rights, Scope};

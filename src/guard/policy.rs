@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use crate::domain::{
-    ConfirmationToken, CountryCode, E164, Money, NumberType, Object, OperationIds, PhoneDigits, Refusal, SipServer,
-    Status, digits_of, id_key,
+    ConfirmationToken, CountryCode, E164, Money, NumberType, OperationIds, OperationTarget, PhoneDigits, Refusal,
+    SipServer, Status, digits_of, id_key,
 };
 
 /// Whether a person is asked where the client can carry the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Ask {
+pub enum AskMode {
     /// Asked whenever the client declares that it can.
     #[default]
     Auto,
@@ -109,14 +109,14 @@ pub struct Policy {
     /// The only SIP hosts numbers may be imported from; `None` for any public one.
     pub sip_hosts: Option<BTreeSet<String>>,
     /// Whether a person is asked.
-    pub ask: Ask,
+    pub ask: AskMode,
     /// Whether a carrier's keys may not be arguments of a call: they come from profiles or from the page of a person.
     pub no_inline_secrets: bool,
 }
 
 /// What a call says about itself before anything is read.
 #[derive(Debug, Clone, Default)]
-pub struct Claims {
+pub struct RequestedChange {
     /// `confirm: true` was given.
     pub confirm: bool,
     /// Truedy would be told to connect to this host.
@@ -126,7 +126,7 @@ pub struct Claims {
     /// The number that the call makes ours. Nothing at Truedy tells two such calls apart, so only one may run at a time.
     pub makes: Option<String>,
     /// What the call is about, as far as it says so itself.
-    pub about: Object,
+    pub about: OperationTarget,
     /// The token of a preview.
     pub token: Option<ConfirmationToken>,
     /// Unresolved operations that the caller says it knows of.
@@ -151,7 +151,7 @@ impl Policy {
     }
 
     /// Lets a call pass or refuses it, before anything is sent.
-    pub fn admit(&self, tool: &str, reads: bool, claims: &Claims) -> Result<(), Refusal> {
+    pub fn admit(&self, tool: &str, reads: bool, claims: &RequestedChange) -> Result<(), Refusal> {
         if let Some(rule) = self.rule_against(tool, reads) {
             return Err(denied(
                 rule,
@@ -419,7 +419,10 @@ mod tests {
     use super::*;
 
     fn sip(host: &str) -> bool {
-        let claims = Claims { sip_server: Some(SipServer::try_from(host).expect("syntax")), ..Claims::default() };
+        let claims = RequestedChange {
+            sip_server: Some(SipServer::try_from(host).expect("syntax")),
+            ..RequestedChange::default()
+        };
         Policy::default().admit("import_number", false, &claims).is_ok()
     }
 
@@ -457,7 +460,7 @@ mod tests {
     #[test]
     fn the_wall_stands_whatever_the_call_claims() {
         let policy = Policy { read_only: true, ..Policy::default() };
-        let confirmed = Claims { confirm: true, ..Claims::default() };
+        let confirmed = RequestedChange { confirm: true, ..RequestedChange::default() };
         let refusal = policy.admit("release_number", false, &confirmed).expect_err("read only");
         assert_eq!(refusal.status, Status::PolicyDenied);
         assert!(policy.admit("list_numbers", true, &confirmed).is_ok());
@@ -468,8 +471,10 @@ mod tests {
         };
         assert!(!policy.offers("list_numbers", true) && !policy.offers("search_numbers", true));
         let policy = Policy { sip_hosts: Some(["sip.example.com".to_owned()].into()), ..Policy::default() };
-        let claims =
-            Claims { sip_server: Some(SipServer::try_from("sip.other.com").expect("syntax")), ..Claims::default() };
+        let claims = RequestedChange {
+            sip_server: Some(SipServer::try_from("sip.other.com").expect("syntax")),
+            ..RequestedChange::default()
+        };
         assert!(policy.admit("import_number", false, &claims).is_err());
     }
     fn number(text: &str) -> E164 {
@@ -520,7 +525,7 @@ mod tests {
         let unknown = only(&["US", "CA"]).admit_purchase(&number("+80012345678"), None).expect_err("refused");
         assert!(unknown.summary.contains("not known") && unknown.summary.contains("CA, US"), "{unknown:?}");
         // The wall refuses before anything is read.
-        let claims = Claims { buys: Some(number("+442079460123")), ..Claims::default() };
+        let claims = RequestedChange { buys: Some(number("+442079460123")), ..RequestedChange::default() };
         assert_eq!(rule(only(&["US"]).admit("purchase_number", false, &claims)), "countries");
         assert!(only(&["GB"]).admit("purchase_number", false, &claims).is_ok());
         assert!(Policy::default().admit_purchase(&number("+80012345678"), None).is_ok());
@@ -538,7 +543,7 @@ mod tests {
         let unknown = policy.admit_purchase(&number("+4930123456"), None).expect_err("refused");
         assert!(unknown.summary.contains("not known"), "{unknown:?}");
         assert_eq!(unknown.details["number"], "+4930123456");
-        let claims = Claims { buys: Some(number("+18005550123")), ..Claims::default() };
+        let claims = RequestedChange { buys: Some(number("+18005550123")), ..RequestedChange::default() };
         assert_eq!(rule(policy.admit("purchase_number", false, &claims)), "number_types");
     }
 
@@ -619,11 +624,11 @@ mod tests {
         assert_eq!((&reached.details["used"], &reached.details["limit"]), (&10.into(), &10.into()));
         assert_eq!(rule(Err::<(), _>(reached)), "purchases_per_day");
         // None allowed is refused by the wall, without counting.
-        let none = policy.admit("release_number", false, &Claims::default());
+        let none = policy.admit("release_number", false, &RequestedChange::default());
         assert!(none.as_ref().is_err_and(|refusal| refusal.summary.contains("allows no releases")), "{none:?}");
         assert_eq!(rule(none), "releases_per_day");
-        assert!(policy.admit("import_number", false, &Claims::default()).is_ok());
-        assert!(policy.admit("purchase_number", false, &Claims::default()).is_ok());
+        assert!(policy.admit("import_number", false, &RequestedChange::default()).is_ok());
+        assert!(policy.admit("purchase_number", false, &RequestedChange::default()).is_ok());
     }
 
     #[test]

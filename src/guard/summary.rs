@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::guard::policy::{Ask, Cap, Level, Policy};
+use crate::guard::policy::{AskMode, Cap, Level, Policy};
 
 /// How many members of a list are named; the rest are counted.
 const NAMED: usize = 4;
@@ -39,7 +39,7 @@ impl Policy {
             from.to_owned()
         }));
         add(self.no_inline_secrets.then(|| "carrier keys from profiles or the user's page only".to_owned()));
-        add((self.ask == Ask::Off).then(|| "the user is not asked by form".to_owned()));
+        add((self.ask == AskMode::Off).then(|| "the user is not asked by form".to_owned()));
         rules
     }
 
@@ -48,7 +48,7 @@ impl Policy {
         let never = !self.offers("purchase_number", false) || self.caps.purchases == Cap::Most(0);
         match self.level {
             _ if never => "an operator who allows purchases; here none are allowed",
-            Level::Flag if self.ask == Ask::Off => "confirm: true, without which it is a preview",
+            Level::Flag if self.ask == AskMode::Off => "confirm: true, without which it is a preview",
             Level::Flag => {
                 "the user's yes or, where the client cannot ask, confirm: true, without which it is a preview"
             }
@@ -65,9 +65,9 @@ impl Policy {
     }
 }
 
-fn level(level: Level, ask: Ask) -> &'static str {
+fn level(level: Level, ask: AskMode) -> &'static str {
     match level {
-        Level::Flag if ask == Ask::Off => {
+        Level::Flag if ask == AskMode::Off => {
             "gate flag: a purchase or release needs confirm: true, without which it is a preview"
         }
         Level::Flag => {
@@ -125,9 +125,11 @@ mod tests {
     #[test]
     fn what_a_purchase_needs_is_told_of_each_configuration() {
         let told = |level, ask| Policy { level, ask, ..Policy::default() }.purchase_needs();
-        assert!(told(Level::Flag, Ask::Auto).contains("the user's yes or"));
-        assert_eq!(told(Level::Flag, Ask::Off), "confirm: true, without which it is a preview");
-        assert!(told(Level::Token, Ask::Auto).contains("token") && told(Level::Human, Ask::Auto).contains("person"));
+        assert!(told(Level::Flag, AskMode::Auto).contains("the user's yes or"));
+        assert_eq!(told(Level::Flag, AskMode::Off), "confirm: true, without which it is a preview");
+        assert!(
+            told(Level::Token, AskMode::Auto).contains("token") && told(Level::Human, AskMode::Auto).contains("person")
+        );
         let read_only = Policy { read_only: true, ..Policy::default() };
         let caps = Caps { purchases: Cap::Most(0), ..Caps::default() };
         for none in [read_only, Policy { caps, ..Policy::default() }] {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::http::request::jsonrpc::Envelope;
 use crate::http::request::negotiate::{cannot_be_asked, message_of};
-use crate::mcp::transport::http_response::{Body, INVALID_REQUEST, PARSE_ERROR, empty, error, json_answer};
+use crate::mcp::transport::http_response::{INVALID_REQUEST, PARSE_ERROR, ResponseBody, empty, error, json_answer};
 use crate::mcp::{Principal, Streamable};
 
 /// The revision that has batches; a request that names none is of it.
@@ -25,7 +25,7 @@ pub(super) fn is_batch(headers: &HeaderMap, body: &[u8]) -> bool {
 }
 
 /// The messages, each as a body of its own. What stood there twice stands there once from here on.
-pub(super) fn messages(body: &[u8]) -> Result<Vec<Bytes>, Response<Body>> {
+pub(super) fn messages(body: &[u8]) -> Result<Vec<Bytes>, Response<ResponseBody>> {
     let refuse = |code, why: &str| error(StatusCode::BAD_REQUEST, code, why, None);
     let all: Vec<Value> =
         serde_json::from_slice(body).map_err(|_| refuse(PARSE_ERROR, "Parse error: the body is not JSON"))?;
@@ -44,7 +44,7 @@ pub(super) async fn answer(
     head: &Parts,
     messages: Vec<Bytes>,
     principal: &Principal,
-) -> Response<Body> {
+) -> Response<ResponseBody> {
     let answering = messages.into_iter().map(|message| async move {
         let envelope = Envelope::read(&message).unwrap_or_default();
         let (id, method) = (envelope.id(), envelope.method.as_deref().map(str::to_owned));

@@ -9,7 +9,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::http::request::host_check::AllowedOrigin;
-use crate::mcp::transport::http_response::{Body, empty, refusal};
+use crate::mcp::transport::http_response::{ResponseBody, empty, refusal};
 
 /// What a page of an allowed origin may send and read.
 const CORS_HEADERS: &str = "authorization, content-type, accept, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, x-mcp-readonly, x-mcp-tools";
@@ -25,7 +25,7 @@ pub(super) struct Cors {
 impl Cors {
     /// Answers a page that asks whether it may call. `let_in` is what its origin was let in as. One of this machine may call;
     /// but only one that is named is told so, since its scripts can read the answers.
-    pub(super) fn preflight(&self, headers: &HeaderMap, let_in: &AllowedOrigin) -> Response<Body> {
+    pub(super) fn preflight(&self, headers: &HeaderMap, let_in: &AllowedOrigin) -> Response<ResponseBody> {
         let asks = headers.get(ORIGIN);
         if let (true, Some(asks)) = (let_in.is_configured(), asks) {
             return readable_by(allowed(), asks.clone());
@@ -46,7 +46,7 @@ impl Cors {
 }
 
 /// What a page of a named origin is told that asks whether it may call.
-fn allowed() -> Response<Body> {
+fn allowed() -> Response<ResponseBody> {
     let mut answer = empty(StatusCode::NO_CONTENT);
     let headers = answer.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
@@ -56,7 +56,7 @@ fn allowed() -> Response<Body> {
 }
 
 /// The answer as a page of this origin may read it. Never with credentials of the browser's own.
-pub(super) fn readable_by(mut answer: Response<Body>, origin: HeaderValue) -> Response<Body> {
+pub(super) fn readable_by(mut answer: Response<ResponseBody>, origin: HeaderValue) -> Response<ResponseBody> {
     let headers = answer.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(CORS_EXPOSED));

@@ -18,12 +18,12 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::guard::Scope;
-use crate::http::auth::authenticator::Door;
+use crate::http::auth::authenticator::Authenticator;
 use crate::http::batch;
-use crate::http::connection::accept::Known;
-use crate::http::connection::shutdown::Life;
+use crate::http::connection::keep_alive::KnownCaller;
+use crate::http::connection::shutdown::Lifecycle;
 use crate::http::cors::{Cors, readable_by};
-use crate::http::pages::credential_form::{KeyPage, page_of, with_password_as_token};
+use crate::http::pages::credential_form::{CredentialForm, page_of, with_password_as_token};
 use crate::http::pages::landing::Landing;
 use crate::http::request::body_limit::{Bodies, is_packed, plain};
 use crate::http::request::host_check::{AllowedHost, AllowedOrigin, NotLetIn, check_host, check_origin};
@@ -31,9 +31,9 @@ use crate::http::request::jsonrpc::{Envelope, Unreadable};
 use crate::http::request::negotiate::{cannot_be_asked, in_form, nobody};
 use crate::http::request::public_path::PublicPath;
 use crate::mcp::transport::http_response::{
-    Body, INVALID_REQUEST, PARSE_ERROR, busy, empty, error, json_answer, keeping, refusal, with,
+    INVALID_REQUEST, PARSE_ERROR, ResponseBody, busy, empty, error, json_answer, keeping, refusal, with,
 };
-use crate::mcp::{Accepts, CameIn, Catalog, LegacySse, Principal, Streamable, said_once};
+use crate::mcp::{Accepts, Catalog, LegacySse, Principal, RequestOrigin, Streamable, said_once};
 
 const MCP: &str = "/mcp";
 const SSE: &str = "/sse";
@@ -57,9 +57,9 @@ fn once() -> [HeaderName; 9] {
 }
 
 /// Everything that is served on one address.
-pub(crate) struct Site {
+pub(crate) struct Router {
     /// Who may come in.
-    pub(crate) door: Door,
+    pub(crate) door: Authenticator,
     /// By which names it is reached.
     pub(crate) hosts: Vec<AllowedHost>,
     /// Whose pages may call.
@@ -73,13 +73,13 @@ pub(crate) struct Site {
     /// The page for people.
     pub(crate) landing: Landing,
     /// The pages on which they enter a carrier's keys.
-    pub(crate) key_page: KeyPage,
+    pub(crate) key_page: CredentialForm,
     /// `https` or `http`, as browsers reach it; `None` where none can: it listens on a socket in the file system.
     pub(crate) scheme: Option<&'static str>,
     /// What stands in front of its paths where clients reach it.
     pub(crate) public_path: PublicPath,
     /// Whether it is still open.
-    pub(crate) life: Arc<Life>,
+    pub(crate) life: Arc<Lifecycle>,
     /// Reads bodies.
     pub(crate) bodies: Bodies,
     /// The calls whose answer has not gone out to its last byte.
@@ -90,9 +90,9 @@ pub(crate) struct Site {
     pub(crate) said_http_1_0: AtomicBool,
 }
 
-impl Site {
+impl Router {
     /// Answers a request.
-    pub(crate) async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    pub(crate) async fn answer<B>(&self, request: Request<B>) -> Response<ResponseBody>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
@@ -122,7 +122,7 @@ impl Site {
     }
 
     /// What must hold of every request, whatever it asks for.
-    fn check(&self, head: &Parts, path: &str) -> Result<Option<&AllowedOrigin>, Response<Body>> {
+    fn check(&self, head: &Parts, path: &str) -> Result<Option<&AllowedOrigin>, Response<ResponseBody>> {
         // HTTP/1.0, which some proxies speak, knows no stream that stays open.
         let streams = matches!(path, MCP | SSE) && head.method == Method::GET;
         if head.version != Version::HTTP_11 && (head.version != Version::HTTP_10 || streams) {
@@ -155,7 +155,7 @@ impl Site {
         Ok(origin)
     }
 
-    async fn answer_checked<B>(&self, head: Parts, body: B, path: String) -> Response<Body>
+    async fn answer_checked<B>(&self, head: Parts, body: B, path: String) -> Response<ResponseBody>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
@@ -184,12 +184,12 @@ impl Site {
             Some(sse) if path != MCP => self.legacy(sse, head, body, (&path, principal)).await,
             _ => self.call(head, body, principal, heard).await,
         };
-        answer.extensions_mut().insert(Known);
+        answer.extensions_mut().insert(KnownCaller);
         answer
     }
 
     /// A page on which a caller enters a carrier's keys: it is shown to that caller alone, who comes by a browser.
-    async fn page<B>(&self, head: &Parts, body: B, id: &str) -> Response<Body>
+    async fn page<B>(&self, head: &Parts, body: B, id: &str) -> Response<ResponseBody>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
@@ -211,13 +211,13 @@ impl Site {
     /// Tells the protocol who calls, and where the server is reached.
     fn introduce(&self, head: &mut Parts, principal: &Principal) {
         if let Some(origin) = self.origin(head) {
-            head.extensions.insert(CameIn(format!("{origin}{}", self.public_path)));
+            head.extensions.insert(RequestOrigin(format!("{origin}{}", self.public_path)));
         }
         head.extensions.insert(principal.clone());
     }
 
     /// What needs no token: nothing of it is anybody's.
-    fn open_to_all(&self, head: &Parts, path: &str) -> Option<Response<Body>> {
+    fn open_to_all(&self, head: &Parts, path: &str) -> Option<Response<ResponseBody>> {
         let reads = matches!(head.method, Method::GET | Method::HEAD);
         let metadata = if path.starts_with(METADATA) { self.door.metadata() } else { None };
         let known = |at: &str| path == METADATA || path == at.trim_end_matches('/');
@@ -237,7 +237,13 @@ impl Site {
     }
 
     /// A request to the endpoint.
-    async fn call<B>(&self, mut head: Parts, body: B, principal: Principal, heard: TaskTrackerToken) -> Response<Body>
+    async fn call<B>(
+        &self,
+        mut head: Parts,
+        body: B,
+        principal: Principal,
+        heard: TaskTrackerToken,
+    ) -> Response<ResponseBody>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
@@ -281,7 +287,7 @@ impl Site {
     }
 
     /// Several messages in one body. One that the caller has no right to stops them all.
-    async fn batch(&self, head: &Parts, body: &[u8], principal: &Principal) -> Response<Body> {
+    async fn batch(&self, head: &Parts, body: &[u8], principal: &Principal) -> Response<ResponseBody> {
         let messages = match batch::messages(body) {
             Ok(messages) => messages,
             Err(answer) => return answer,
@@ -301,7 +307,7 @@ impl Site {
         mut head: Parts,
         body: B,
         (path, principal): (&str, Principal),
-    ) -> Response<Body>
+    ) -> Response<ResponseBody>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
@@ -330,7 +336,7 @@ impl Site {
     }
 
     /// The body of a message, which is JSON by its type.
-    async fn message<B>(&self, principal: &Principal, head: &Parts, body: B) -> Result<Bytes, Response<Body>>
+    async fn message<B>(&self, principal: &Principal, head: &Parts, body: B) -> Result<Bytes, Response<ResponseBody>>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
@@ -355,7 +361,7 @@ impl Site {
     }
 
     /// Whether the caller's scopes reach for what the message asks. The body alone decides, never a header.
-    fn admit<'a>(&self, body: &'a [u8], principal: &Principal) -> Result<Envelope<'a>, Response<Body>> {
+    fn admit<'a>(&self, body: &'a [u8], principal: &Principal) -> Result<Envelope<'a>, Response<ResponseBody>> {
         let envelope = Envelope::read(body).map_err(|unreadable| match unreadable {
             Unreadable::NotJson => {
                 error(StatusCode::BAD_REQUEST, PARSE_ERROR, "Parse error: the body is not JSON", None)
@@ -386,7 +392,7 @@ impl Site {
 }
 
 /// What is said to whoever takes neither form of answer.
-fn not_acceptable(id: Option<Value>) -> Response<Body> {
+fn not_acceptable(id: Option<Value>) -> Response<ResponseBody> {
     let why = "Not Acceptable: Accept must name application/json or text/event-stream, or both";
     error(StatusCode::NOT_ACCEPTABLE, INVALID_REQUEST, why, id)
 }

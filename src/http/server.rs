@@ -17,18 +17,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::files::watch;
 use crate::guard::Scope;
-use crate::http::admin::endpoints::{Admin, Check};
-use crate::http::auth::authenticator::Door;
-use crate::http::auth::static_tokens::Tokens;
-use crate::http::connection::accept::{Answers, Edge, HEAD};
+use crate::http::admin::endpoints::{Admin, ReadinessCheck};
+use crate::http::auth::authenticator::Authenticator;
+use crate::http::auth::static_tokens::StaticTokens;
+use crate::http::connection::accept::{ConnectionServer, RequestHandler};
+use crate::http::connection::keep_alive::HEAD;
 use crate::http::connection::listener::{Listen, Listener};
-use crate::http::connection::shutdown::{Life, Phase};
-use crate::http::connection::tls::Tls;
+use crate::http::connection::shutdown::{Lifecycle, LifecyclePhase};
+use crate::http::connection::tls::ServerTls;
 use crate::http::pages::landing::Landing;
 use crate::http::request::host_check::{AllowedHost, AllowedOrigin};
 use crate::http::request::public_path::PublicPath;
-use crate::http::router::Site;
-use crate::mcp::transport::http_response::Body;
+use crate::http::router::Router;
+use crate::mcp::transport::http_response::ResponseBody;
 use crate::mcp::{LegacySse, Streamable, Tenant};
 
 /// What was asked before the end is answered for so long; a call takes no longer than 25 s.
@@ -45,11 +46,11 @@ const JOURNAL: Duration = Duration::from_secs(1);
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// What a server is made of.
-pub struct Setup {
+pub struct ServerConfig {
     /// Where it listens.
     pub listen: Listen,
     /// The certificate it shows; without, it speaks HTTP.
-    pub tls: Option<Tls>,
+    pub tls: Option<ServerTls>,
     /// Whether clients reach it by https, by its own certificate or a proxy's.
     pub https: bool,
     /// The names under which clients reach it, where a proxy speaks TLS with them; its own address speaks HTTP then.
@@ -59,7 +60,7 @@ pub struct Setup {
     /// Whose pages may call.
     pub origins: Vec<AllowedOrigin>,
     /// Who may come in.
-    pub door: Door,
+    pub door: Authenticator,
     /// The endpoint.
     pub streamable: Streamable,
     /// The endpoints of 2024-11-05.
@@ -79,28 +80,28 @@ pub struct Setup {
     /// How long it still serves after it was asked to end, so that whoever shares out the load can notice.
     pub drain: Duration,
     /// The admin endpoints.
-    pub admin: Option<AdminSetup>,
+    pub admin: Option<AdminConfig>,
 }
 
 /// What the admin endpoints are made of.
-pub struct AdminSetup {
+pub struct AdminConfig {
     /// Where they are: on loopback.
     pub listen: SocketAddr,
     /// What was counted.
     pub metrics: PrometheusHandle,
     /// What must work for the server to be ready.
-    pub checks: Vec<(&'static str, Check)>,
+    pub checks: Vec<(&'static str, ReadinessCheck)>,
 }
 
 /// A server that listens and does not serve yet.
 pub struct HttpServer {
     at: Listen,
     admin_at: Option<SocketAddr>,
-    edge: Edge<Site>,
-    admin: Option<Edge<Admin>>,
-    site: Arc<Site>,
-    life: Arc<Life>,
-    tls: Option<Arc<Tls>>,
+    edge: ConnectionServer<Router>,
+    admin: Option<ConnectionServer<Admin>>,
+    site: Arc<Router>,
+    life: Arc<Lifecycle>,
+    tls: Option<Arc<ServerTls>>,
     tenants: Vec<Arc<Tenant>>,
     streams: CancellationToken,
     drain: Duration,
@@ -109,14 +110,14 @@ pub struct HttpServer {
 
 impl HttpServer {
     /// Listens; an error names the address.
-    pub async fn bind(setup: Setup) -> Result<Self, String> {
+    pub async fn bind(setup: ServerConfig) -> Result<Self, String> {
         raise_file_limit(setup.max_connections);
         let told =
             |address: &dyn std::fmt::Display, error: io::Error| format!("{address} cannot be listened on: {error}.");
         let listener = Listener::bind(&setup.listen).await.map_err(|error| told(&setup.listen, error))?;
         let at = listener.at(&setup.listen);
-        let life = Arc::new(Life::default());
-        let site = Arc::new(Site {
+        let life = Arc::new(Lifecycle::default());
+        let site = Arc::new(Router {
             door: setup.door,
             hosts: setup.hosts,
             origins: setup.origins,
@@ -156,7 +157,7 @@ impl HttpServer {
                 wanted.metrics,
                 measured(Arc::clone(&site), setup.tenants.clone()),
             );
-            admin = Some(Edge {
+            admin = Some(ConnectionServer {
                 listener,
                 tls: None,
                 answers: Arc::new(answers),
@@ -167,7 +168,7 @@ impl HttpServer {
             });
         }
         let tls = setup.tls.map(Arc::new);
-        let edge = Edge {
+        let edge = ConnectionServer {
             listener,
             tls: tls.clone(),
             answers: Arc::clone(&site),
@@ -206,9 +207,9 @@ impl HttpServer {
         let tending: Vec<_> = tending.collect();
         shutdown.await;
         tracing::info!("ending: no longer ready");
-        life.go_on_to(Phase::Draining);
+        life.go_on_to(LifecyclePhase::Draining);
         tokio::time::sleep(drain).await;
-        life.go_on_to(Phase::Shut);
+        life.go_on_to(LifecyclePhase::Shut);
         let answered = async || {
             site.calls.close();
             site.calls.wait().await;
@@ -238,16 +239,16 @@ impl HttpServer {
     }
 }
 
-impl Answers for Site {
+impl RequestHandler for Router {
     const HAS_CLIENTS: bool = true;
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         Self::answer(self, request).await
     }
 }
 
 /// A file of tokens that cannot be used lets nobody in.
-fn tokens_check(tokens: Arc<Tokens>) -> (&'static str, Check) {
+fn tokens_check(tokens: Arc<StaticTokens>) -> (&'static str, ReadinessCheck) {
     let check = move || -> BoxFuture<'static, Option<String>> {
         let wrong = (!tokens.is_readable()).then(|| "the file of tokens cannot be used".to_owned());
         Box::pin(std::future::ready(wrong))
@@ -256,7 +257,7 @@ fn tokens_check(tokens: Arc<Tokens>) -> (&'static str, Check) {
 }
 
 /// Reads again what changes: tokens and certificates.
-async fn watched(tokens: Option<Arc<Tokens>>, tls: Option<Arc<Tls>>) {
+async fn watched(tokens: Option<Arc<StaticTokens>>, tls: Option<Arc<ServerTls>>) {
     let reload_tokens = async {
         let Some(tokens) = tokens else { return };
         watch(vec![tokens.file().to_owned()], move || match tokens.reload() {
@@ -284,7 +285,7 @@ async fn upkeep(metrics: PrometheusHandle) {
 }
 
 /// Sets what is measured only when somebody looks.
-fn measured(site: Arc<Site>, tenants: Vec<Arc<Tenant>>) -> Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync> {
+fn measured(site: Arc<Router>, tenants: Vec<Arc<Tenant>>) -> Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync> {
     #[expect(clippy::cast_precision_loss, reason = "these counts are far below 2^52")]
     let number = |count: u64| count as f64;
     Box::new(move || {

@@ -12,21 +12,23 @@ use uuid::Uuid;
 
 use crate::domain::{Caller, Money, ServerTime};
 use crate::journal::failpoints::{Point, reach};
-use crate::journal::operation::{Ending, Intent, Operation, Query, Refused, Standing, Stop};
+use crate::journal::operation::{
+    BeginConflict, Intent, Operation, OperationQuery, Outcome, Preconditions, RefusedCall,
+};
 use crate::journal::postgres::address::PostgresPlace;
 use crate::journal::postgres::store::Postgres;
-use crate::journal::queries::clocks::{Clock, SystemClock, Times, Watch};
+use crate::journal::queries::clocks::{Clock, ClockWatch, JournalClocks, SystemClock};
 use crate::journal::queries::records;
-use crate::journal::queries::records::Late;
+use crate::journal::queries::records::DeferredWrite;
 use crate::journal::queries::refusals;
-use crate::journal::queries::row::Writer;
+use crate::journal::queries::row::RowWriter;
 use crate::journal::sqlite::store::Sqlite;
-use crate::journal::store::{Lasting, Outcome, Store, Transaction, Unavailable, Work};
+use crate::journal::store::{Durability, JournalStore, StoreResult, Transaction, TransactionWork, Unavailable};
 use crate::redact::shown_path;
 
 /// Where a journal is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum JournalPlace {
     /// In memory: gone with the process.
     Memory,
     /// In a directory of this machine.
@@ -36,7 +38,7 @@ pub enum Place {
 }
 
 /// Where it is, for people; never a password.
-impl fmt::Display for Place {
+impl fmt::Display for JournalPlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory => formatter.write_str("in memory"),
@@ -48,28 +50,28 @@ impl fmt::Display for Place {
 
 /// The journal of one account.
 pub struct Journal {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn JournalStore>,
     tenant: String,
     account: String,
     /// Truedy's organization, once rows of the account have named it.
     organization: Mutex<Option<String>>,
-    watch: Arc<Watch>,
+    watch: Arc<ClockWatch>,
     server_time: Arc<ServerTime>,
-    awaited: Mutex<Awaiting>,
+    awaited: Mutex<AwaitedNumbers>,
     /// What could not be written when it was known: written first in the next transaction that anything is decided in.
-    late: Mutex<Vec<Late>>,
+    late: Mutex<Vec<DeferredWrite>>,
 }
 
 /// Numbers that unresolved operations of this account would have made ours.
 #[derive(Debug, Default)]
-struct Awaiting {
-    numbers: BTreeMap<String, Vec<(u64, Awaited)>>,
+struct AwaitedNumbers {
+    numbers: BTreeMap<String, Vec<(u64, AwaitedNumber)>>,
     /// How many were added, by which those that came after a look into the store are told from those before.
     added: u64,
 }
 
-impl Awaiting {
-    fn add(&mut self, number: String, one: Awaited) {
+impl AwaitedNumbers {
+    fn add(&mut self, number: String, one: AwaitedNumber) {
         let all = self.numbers.entry(number).or_default();
         if all.iter().all(|(_, other)| other.id != one.id) {
             all.push((self.added, one));
@@ -80,7 +82,7 @@ impl Awaiting {
 
 /// An unresolved operation that a number in the account would resolve.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Awaited {
+pub struct AwaitedNumber {
     /// The operation.
     pub id: String,
     /// Its tool.
@@ -89,18 +91,18 @@ pub struct Awaited {
 
 impl Journal {
     /// The journal of the one caller's account; nothing is opened yet. `account` tells Truedy's keys apart: a digest.
-    pub fn new(place: Place, account: String) -> Arc<Self> {
+    pub fn new(place: JournalPlace, account: String) -> Arc<Self> {
         Self::by(Arc::new(SystemClock), place, account)
     }
 
     /// The same, going by these clocks.
-    pub(crate) fn by(clock: Arc<dyn Clock>, place: Place, account: String) -> Arc<Self> {
-        let store: Arc<dyn Store> = match place {
-            Place::Memory => Arc::new(Sqlite::in_memory(Arc::clone(&clock))),
-            Place::Directory(directory) => Arc::new(Sqlite::in_directory(directory, Arc::clone(&clock))),
-            Place::Postgres(place) => Arc::new(Postgres::new(place)),
+    pub(crate) fn by(clock: Arc<dyn Clock>, place: JournalPlace, account: String) -> Arc<Self> {
+        let store: Arc<dyn JournalStore> = match place {
+            JournalPlace::Memory => Arc::new(Sqlite::in_memory(Arc::clone(&clock))),
+            JournalPlace::Directory(directory) => Arc::new(Sqlite::in_directory(directory, Arc::clone(&clock))),
+            JournalPlace::Postgres(place) => Arc::new(Postgres::new(place)),
         };
-        Self::over(store, Arc::new(Watch::new(clock)), (Caller::local().tenant, account))
+        Self::over(store, Arc::new(ClockWatch::new(clock)), (Caller::local().tenant, account))
     }
 
     /// The journal of a tenant's account, kept in the same place by the same connections.
@@ -108,7 +110,11 @@ impl Journal {
         Self::over(Arc::clone(&self.store), Arc::clone(&self.watch), (tenant, account))
     }
 
-    pub(crate) fn over(store: Arc<dyn Store>, watch: Arc<Watch>, (tenant, account): (String, String)) -> Arc<Self> {
+    pub(crate) fn over(
+        store: Arc<dyn JournalStore>,
+        watch: Arc<ClockWatch>,
+        (tenant, account): (String, String),
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             tenant,
@@ -155,7 +161,7 @@ impl Journal {
         Duration::from_millis(u64::try_from(since.await.unwrap_or(0)).unwrap_or(0))
     }
 
-    fn times(&self) -> Times {
+    fn times(&self) -> JournalClocks {
         self.watch.look(self.store.has_own_clock(), &self.server_time)
     }
 
@@ -173,12 +179,12 @@ impl Journal {
     /// its end failed.
     pub(crate) async fn attempt<T: Send + 'static>(
         &self,
-        lasting: Lasting,
-        work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<T>> + Send + 'static,
-    ) -> (Outcome<T>, bool) {
+        lasting: Durability,
+        work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, StoreResult<T>> + Send + 'static,
+    ) -> (StoreResult<T>, bool) {
         let kept = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&kept);
-        let work: Work = Box::new(move |transaction| {
+        let work: TransactionWork = Box::new(move |transaction| {
             async move {
                 let value = work(transaction).await?;
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
@@ -200,18 +206,18 @@ impl Journal {
     /// Runs a transaction; an error takes all of it back.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<T>> + Send + 'static,
-    ) -> Outcome<T> {
-        self.attempt(Lasting::Soon, work).await.0
+        work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, StoreResult<T>> + Send + 'static,
+    ) -> StoreResult<T> {
+        self.attempt(Durability::Soon, work).await.0
     }
 
     /// Runs a transaction in which the journal is as it should be: with what was late, and without what processes that
     /// are gone left open.
     async fn decide<T: Send + 'static>(
         &self,
-        lasting: Lasting,
-        work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<T>> + Send + 'static,
-    ) -> (Outcome<T>, bool) {
+        lasting: Durability,
+        work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, StoreResult<T>> + Send + 'static,
+    ) -> (StoreResult<T>, bool) {
         let (own, late) = (self.store.owner(), self.late.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let times = self.times();
         let written = late.clone();
@@ -239,9 +245,9 @@ impl Journal {
         tool: &'static str,
         flight: Option<String>,
         nonce: Option<String>,
-    ) -> Outcome<Standing> {
+    ) -> StoreResult<Preconditions> {
         let (caller, times) = (caller.clone(), self.times());
-        let standing = self.decide(Lasting::Soon, move |transaction| {
+        let standing = self.decide(Durability::Soon, move |transaction| {
             let standing = async move {
                 records::standing(transaction, &caller, tool, flight.as_deref(), nonce.as_deref(), &times).await
             };
@@ -251,20 +257,20 @@ impl Journal {
     }
 
     /// What the operations of a tool cost in 24 hours, those included of which no clock can tell that a day has passed.
-    pub async fn spent(&self, caller: &Caller, tool: &'static str, currency: &str) -> Outcome<Money> {
+    pub async fn spent(&self, caller: &Caller, tool: &'static str, currency: &str) -> StoreResult<Money> {
         let (caller, currency, times) = (caller.clone(), currency.to_owned(), self.times());
-        let spent = self.decide(Lasting::Soon, move |transaction| {
+        let spent = self.decide(Durability::Soon, move |transaction| {
             async move { records::spent(transaction, &caller, tool, &currency, &times).await }.boxed()
         });
         spent.await.0
     }
 
     /// Begins an operation, or says what stops it.
-    pub async fn begin(&self, intent: Intent) -> Outcome<Option<Stop>> {
+    pub async fn begin(&self, intent: Intent) -> StoreResult<Option<BeginConflict>> {
         reach(Point::Planned);
         let (id, writer) = (intent.id.to_string(), self.writer());
         let (begun, in_doubt) = self
-            .decide(Lasting::Soon, move |transaction| {
+            .decide(Durability::Soon, move |transaction| {
                 async move { records::begin(transaction, &intent, &writer.borrow()).await }.boxed()
             })
             .await;
@@ -273,25 +279,25 @@ impl Journal {
         }
         if in_doubt {
             // Whether it was written is not known; it certainly is not sent.
-            self.remember(Late::Withdrawn(id));
+            self.remember(DeferredWrite::Withdrawn(id));
         }
         begun
     }
 
     /// The last step before a change leaves: after it, intent and leave are on the disk. False, or an error: it must not leave.
-    pub async fn clear(&self, id: Uuid) -> Outcome<bool> {
+    pub async fn clear(&self, id: Uuid) -> StoreResult<bool> {
         self.leave(id, false).await
     }
 
     /// The same for one whose answer was lost, and which sets once more what it set; it stays unknown meanwhile.
-    pub async fn clear_again(&self, id: Uuid) -> Outcome<bool> {
+    pub async fn clear_again(&self, id: Uuid) -> StoreResult<bool> {
         self.leave(id, true).await
     }
 
-    async fn leave(&self, id: Uuid, again: bool) -> Outcome<bool> {
+    async fn leave(&self, id: Uuid, again: bool) -> StoreResult<bool> {
         let own = self.store.owner();
         let cleared = self
-            .attempt(Lasting::OnDisk, move |transaction| {
+            .attempt(Durability::OnDisk, move |transaction| {
                 async move { records::clear(transaction, &id.to_string(), own, again).await }.boxed()
             })
             .await
@@ -312,9 +318,9 @@ impl Journal {
     ) {
         reach(Point::AnswerLost);
         if let Some((number, tool)) = awaited {
-            self.await_number(number, Awaited { id: id.to_string(), tool: tool.to_owned() });
+            self.await_number(number, AwaitedNumber { id: id.to_string(), tool: tool.to_owned() });
         }
-        let late = Late::Lost { id: id.to_string(), upstream_status: status, request_id };
+        let late = DeferredWrite::Lost { id: id.to_string(), upstream_status: status, request_id };
         let (written, times) = (late.clone(), self.times());
         let lost = self
             .run(move |transaction| async move { records::write_late(transaction, &written, &times).await }.boxed());
@@ -327,7 +333,7 @@ impl Journal {
     }
 
     /// Writes how an operation ended; what cannot be written now is written later. True if it was open and is written.
-    pub async fn settle(&self, id: &str, ending: Ending) -> bool {
+    pub async fn settle(&self, id: &str, ending: Outcome) -> bool {
         reach(Point::Answered);
         self.no_longer_awaited(id);
         let (key, kept, times) = (id.to_owned(), ending.clone(), self.times());
@@ -337,7 +343,7 @@ impl Journal {
         reach(Point::Settled);
         settled.unwrap_or_else(|error| {
             tracing::error!(%error, id, "an outcome could not be recorded; it is tried again");
-            self.remember(Late::Ended(id.to_owned(), ending));
+            self.remember(DeferredWrite::Ended(id.to_owned(), ending));
             false
         })
     }
@@ -345,15 +351,15 @@ impl Journal {
     /// Nobody waits for the answer of an operation any more. From the first poll on this process knows; when this returns true,
     /// every process does. Until it has ended, its principal begins no other of its kind.
     pub async fn abandon(&self, id: Uuid) -> bool {
-        self.remember(Late::Abandoned(id.to_string()));
-        self.decide(Lasting::Soon, |_| futures::future::ready(Ok(())).boxed()).await.0.is_ok()
+        self.remember(DeferredWrite::Abandoned(id.to_string()));
+        self.decide(Durability::Soon, |_| futures::future::ready(Ok(())).boxed()).await.0.is_ok()
     }
 
     /// Records a refusal by policy or gate. A failure is no failure of the call; a person's no is then written later.
-    pub async fn refuse(&self, refused: Refused) {
+    pub async fn refuse(&self, refused: RefusedCall) {
         let (id, writer) = (Uuid::now_v7().to_string(), self.writer());
         let (caller, nonce) = (refused.caller.clone(), refused.nonce.clone());
-        let declined = nonce.map(|nonce| Late::Declined { id: id.clone(), caller, nonce });
+        let declined = nonce.map(|nonce| DeferredWrite::Declined { id: id.clone(), caller, nonce });
         let written = self.run(move |transaction| {
             async move { refusals::refuse(transaction, &refused, id, &writer.borrow()).await }.boxed()
         });
@@ -364,38 +370,40 @@ impl Journal {
     }
 
     /// Operations, unresolved ones first.
-    pub async fn find(&self, query: Query) -> Outcome<Vec<Operation>> {
-        self.decide(Lasting::Soon, move |transaction| async move { records::find(transaction, &query).await }.boxed())
-            .await
-            .0
+    pub async fn find(&self, query: OperationQuery) -> StoreResult<Vec<Operation>> {
+        self.decide(Durability::Soon, move |transaction| {
+            async move { records::find(transaction, &query).await }.boxed()
+        })
+        .await
+        .0
     }
 
     /// How many operations of the tenant are unresolved, whatever key they began under.
-    pub async fn count_unresolved(&self) -> Outcome<usize> {
+    pub async fn count_unresolved(&self) -> StoreResult<usize> {
         let (tenant, account) = (self.tenant.clone(), self.account.clone());
-        let counted = self.decide(Lasting::Soon, move |transaction| {
+        let counted = self.decide(Durability::Soon, move |transaction| {
             async move { records::count_lost(transaction, &tenant, &account).await }.boxed()
         });
         counted.await.0
     }
 
     /// How many operations of anybody are unresolved.
-    pub async fn count_all_unresolved(&self) -> Outcome<usize> {
-        self.decide(Lasting::Soon, |transaction| records::count_all_lost(transaction).boxed()).await.0
+    pub async fn count_all_unresolved(&self) -> StoreResult<usize> {
+        self.decide(Durability::Soon, |transaction| records::count_all_lost(transaction).boxed()).await.0
     }
 
     /// Unresolved operations of the tenant, those of processes that are gone included: the first thousand. Numbers they would
     /// have made ours are looked out for from now on.
-    pub async fn unresolved(&self) -> Outcome<Vec<Operation>> {
+    pub async fn unresolved(&self) -> StoreResult<Vec<Operation>> {
         self.unresolved_after(0).await
     }
 
     /// The same, of those that were lost after a revision.
-    pub async fn unresolved_after(&self, after: i64) -> Outcome<Vec<Operation>> {
+    pub async fn unresolved_after(&self, after: i64) -> StoreResult<Vec<Operation>> {
         let (tenant, account) = (self.tenant.clone(), self.account.clone());
         let before = self.awaited.lock().unwrap_or_else(PoisonError::into_inner).added;
         let lost = self
-            .decide(Lasting::Soon, move |transaction| {
+            .decide(Durability::Soon, move |transaction| {
                 async move { records::lost(transaction, &tenant, &account, after).await }.boxed()
             })
             .await
@@ -413,7 +421,7 @@ impl Journal {
             newer.flat_map(|(number, all)| all.into_iter().map(move |one| (number.clone(), one))).collect();
         for operation in lost.iter().filter(|operation| makes_ours(&operation.tool)) {
             if let Some(number) = &operation.object.number {
-                awaited.add(number.clone(), Awaited { id: operation.id.clone(), tool: operation.tool.clone() });
+                awaited.add(number.clone(), AwaitedNumber { id: operation.id.clone(), tool: operation.tool.clone() });
             }
         }
         for (number, (added, one)) in newer {
@@ -424,9 +432,9 @@ impl Journal {
     }
 
     /// What an operator found out elsewhere. `None`: there is no such operation; `false`: it was not unresolved.
-    pub async fn resolve(&self, id: String, ending: Ending, note: String) -> Outcome<Option<(Operation, bool)>> {
+    pub async fn resolve(&self, id: String, ending: Outcome, note: String) -> StoreResult<Option<(Operation, bool)>> {
         let (key, times) = (id.clone(), self.times());
-        let resolved = self.decide(Lasting::OnDisk, move |transaction| {
+        let resolved = self.decide(Durability::OnDisk, move |transaction| {
             async move { records::resolve(transaction, &key, &ending, &note, &times).await }.boxed()
         });
         let resolved = resolved.await.0?;
@@ -437,18 +445,18 @@ impl Journal {
     }
 
     /// Forgets what is old and settled.
-    pub async fn prune(&self) -> Outcome<u64> {
+    pub async fn prune(&self) -> StoreResult<u64> {
         let times = self.times();
         self.run(move |transaction| async move { records::prune(transaction, &times).await }.boxed()).await
     }
 
     /// Forgets everything, what is unresolved too: only for the journal of a sandbox.
-    pub async fn forget(&self) -> Outcome<u64> {
+    pub async fn forget(&self) -> StoreResult<u64> {
         self.run(|transaction| records::forget(transaction).boxed()).await
     }
 
     /// Whether it can be written, found out by writing.
-    pub async fn probe(&self) -> Outcome<()> {
+    pub async fn probe(&self) -> StoreResult<()> {
         self.run(|transaction| records::probe(transaction).boxed()).await
     }
 
@@ -458,12 +466,12 @@ impl Journal {
     }
 
     /// The unresolved operations that this number, seen in the account, resolves.
-    pub fn awaiting(&self, number: &str) -> Vec<Awaited> {
+    pub fn awaiting(&self, number: &str) -> Vec<AwaitedNumber> {
         let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         awaited.numbers.get(number).into_iter().flatten().map(|(_, one)| one.clone()).collect()
     }
 
-    fn await_number(&self, number: String, one: Awaited) {
+    fn await_number(&self, number: String, one: AwaitedNumber) {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner).add(number, one);
     }
 
@@ -490,22 +498,27 @@ impl Journal {
         self.late.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    fn remember(&self, late: Late) {
+    fn remember(&self, late: DeferredWrite) {
         self.late.lock().unwrap_or_else(PoisonError::into_inner).push(late);
     }
 }
 
-/// A [`Writer`] that a transaction can take along.
+/// A [`RowWriter`] that a transaction can take along.
 struct OwnWriter {
     own: i64,
     account: String,
     organization: Option<String>,
-    times: Times,
+    times: JournalClocks,
 }
 
 impl OwnWriter {
-    fn borrow(&self) -> Writer<'_> {
-        Writer { own: self.own, account: &self.account, organization: self.organization.as_deref(), times: &self.times }
+    fn borrow(&self) -> RowWriter<'_> {
+        RowWriter {
+            own: self.own,
+            account: &self.account,
+            organization: self.organization.as_deref(),
+            times: &self.times,
+        }
     }
 }
 

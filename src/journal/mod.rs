@@ -1,6 +1,7 @@
 //! What was done: an intent before, an outcome after. Every change is recorded before it is sent; the caps are counted here.
 
 mod failpoints;
+#[expect(clippy::module_inception, reason = "it holds the type of that name")]
 mod journal;
 mod operation;
 mod postgres;
@@ -11,9 +12,10 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use journal::{Awaited, Journal, Place};
+pub use journal::{AwaitedNumber, Journal, JournalPlace};
 pub use operation::{
-    Ending, Evidence, Intent, KnownBy, Operation, PREVIEWED, Query, Refused, Standing, State, Stop, moment,
+    BeginConflict, GateEvidence, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED,
+    Preconditions, RefusedCall, moment,
 };
 pub use postgres::address::PostgresPlace;
 pub use sqlite::store::private_directory;

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::domain::{Caller, Money, Object};
+use crate::domain::{Caller, Money, OperationTarget};
 
 /// How far an operation has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
+pub enum OperationPhase {
     /// Recorded; nothing has been sent.
     Begun,
     /// It may have left; its answer is awaited.
@@ -23,7 +23,7 @@ pub enum State {
     Unknown,
 }
 
-impl State {
+impl OperationPhase {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Begun, Self::Sent, Self::Done, Self::Refused, Self::Unknown];
 
@@ -44,7 +44,7 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for OperationPhase {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.as_str())
     }
@@ -52,7 +52,7 @@ impl fmt::Display for State {
 
 /// What let a change pass the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Evidence {
+pub struct GateEvidence {
     /// `confirm: true` was given.
     pub flag: bool,
     /// A token of a preview was given and held.
@@ -61,7 +61,7 @@ pub struct Evidence {
     pub person: bool,
 }
 
-impl Evidence {
+impl GateEvidence {
     pub(crate) fn to_text(self) -> String {
         let given = [("flag", self.flag), ("token", self.token), ("person", self.person)];
         given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect::<Vec<_>>().join(",")
@@ -78,7 +78,7 @@ pub struct Intent {
     /// The tool's name.
     pub tool: &'static str,
     /// What it is about.
-    pub object: Object,
+    pub object: OperationTarget,
     /// While an operation with this key is open, no other may begin; `None` where several may.
     pub flight: Option<String>,
     /// SHA-256 of the arguments, in hex.
@@ -88,7 +88,7 @@ pub struct Intent {
     /// What is reserved of the spending limit.
     pub price: Option<Money>,
     /// What let it pass.
-    pub evidence: Evidence,
+    pub evidence: GateEvidence,
     /// Unresolved operations that the caller knows of.
     pub acknowledged: Vec<String>,
     /// Whether an unresolved operation of this tool stops it.
@@ -101,7 +101,7 @@ pub struct Intent {
 
 /// Why an operation did not begin.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Stop {
+pub enum BeginConflict {
     /// Another with the same key is open.
     Flying(Box<Operation>),
     /// Another with the same key was done a moment ago.
@@ -118,7 +118,7 @@ pub enum Stop {
 
 /// How an operation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
+pub struct Outcome {
     /// Whether it happened.
     pub happened: bool,
     /// In one word, as the caller was told.
@@ -126,7 +126,7 @@ pub struct Ending {
     /// Whether any of it was sent; if not, a token may be used again.
     pub sent: bool,
     /// How it is known.
-    pub known_by: KnownBy,
+    pub known_by: OutcomeSource,
     /// Truedy's HTTP status.
     pub upstream_status: Option<u16>,
     /// Truedy's id of the exchange.
@@ -137,9 +137,9 @@ pub struct Ending {
     pub credential_id: Option<String>,
 }
 
-impl Ending {
+impl Outcome {
     /// An ending of which no more is known.
-    pub fn new(happened: bool, outcome: impl Into<String>, known_by: KnownBy) -> Self {
+    pub fn new(happened: bool, outcome: impl Into<String>, known_by: OutcomeSource) -> Self {
         Self {
             happened,
             outcome: outcome.into(),
@@ -155,7 +155,7 @@ impl Ending {
 
 /// How an outcome is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KnownBy {
+pub enum OutcomeSource {
     /// By Truedy's answer, or because nothing was sent.
     Answer,
     /// By looking at the account afterwards.
@@ -164,7 +164,7 @@ pub enum KnownBy {
     Operator,
 }
 
-impl KnownBy {
+impl OutcomeSource {
     /// The word in the store.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -180,13 +180,13 @@ pub const PREVIEWED: &str = "previewed";
 
 /// A call that policy or gate refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct RefusedCall {
     /// Who called.
     pub caller: Caller,
     /// The tool's name.
     pub tool: &'static str,
     /// What it was about, as far as it is known.
-    pub object: Object,
+    pub object: OperationTarget,
     /// SHA-256 of the arguments, in hex.
     pub digest: String,
     /// The status of the refusal.
@@ -194,7 +194,7 @@ pub struct Refused {
     /// The rule of the policy, where one refused.
     pub rule: Option<String>,
     /// What had been given.
-    pub evidence: Evidence,
+    pub evidence: GateEvidence,
     /// The nonce of a question that a person answered with no: no other answer to it counts.
     pub nonce: Option<String>,
 }
@@ -215,9 +215,9 @@ pub struct Operation {
     /// The tool's name.
     pub tool: String,
     /// What it is about.
-    pub object: Object,
+    pub object: OperationTarget,
     /// How far it has come.
-    pub state: State,
+    pub state: OperationPhase,
     /// The status the caller was told, or would have been.
     pub outcome: Option<String>,
     /// The rule of the policy that refused it.
@@ -257,13 +257,13 @@ pub struct Operation {
 impl Operation {
     /// Whether it is not known if it happened.
     pub fn is_unresolved(&self) -> bool {
-        self.state == State::Unknown
+        self.state == OperationPhase::Unknown
     }
 
     /// Whether the call only showed what it would do. Rows of earlier versions say it with the status of the answer.
     pub fn is_preview(&self) -> bool {
         let shown = matches!(self.outcome.as_deref(), Some(PREVIEWED | "confirmation_required"));
-        self.state == State::Refused && shown
+        self.state == OperationPhase::Refused && shown
     }
 
     /// The word that people read for how far it has come.
@@ -294,7 +294,7 @@ impl Operation {
         add("request_id", self.request_id.clone());
         add("begun_at", Some(moment(self.begun_at)));
         add("ended_at", self.ended_at.map(moment));
-        if self.abandoned && matches!(self.state, State::Begun | State::Sent) {
+        if self.abandoned && matches!(self.state, OperationPhase::Begun | OperationPhase::Sent) {
             row.insert("waited_for".to_owned(), json!(false));
         }
         row
@@ -309,13 +309,13 @@ pub fn moment(ms: i64) -> String {
 
 /// Which operations are wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Query {
+pub struct OperationQuery {
     /// Of this tenant; `None` for all.
     pub tenant: Option<String>,
     /// With this id.
     pub id: Option<String>,
     /// In this state.
-    pub state: Option<State>,
+    pub state: Option<OperationPhase>,
     /// Only calls that were previews; they are refused ones.
     pub previews: bool,
     /// Of this tool.
@@ -332,7 +332,7 @@ pub struct Query {
 
 /// What stands when a change is asked for, before anything is read or sent.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Standing {
+pub struct Preconditions {
     /// How many of its tool were made in 24 hours, those included of which no clock can tell.
     pub used: u32,
     /// How many of these count only because no second clock vouches for the wall clock yet: a `Date` of Truedy's would.

@@ -1,6 +1,6 @@
 //! The layout of the store, in versions. Forward only: a file of a newer program is refused, never guessed at.
 
-use crate::journal::store::{NEWER, Outcome, Transaction, Unavailable};
+use crate::journal::store::{NEWER, StoreResult, Transaction, Unavailable};
 
 /// What makes each version out of the one before. A version that was released is never changed.
 pub(crate) const VERSIONS: [&[&str]; 2] = [FIRST, SECOND];
@@ -99,25 +99,25 @@ const SECOND: &[&str] = &[
 pub(crate) const NEWEST: usize = VERSIONS.len();
 
 /// Brings the store to the newest version, or says why it cannot be used.
-pub(crate) async fn migrate(transaction: &mut dyn Transaction) -> Outcome<()> {
+pub(crate) async fn migrate(transaction: &mut dyn Transaction) -> StoreResult<()> {
     migrate_to(transaction, NEWEST).await
 }
 
 /// The version of the store; 0 where nothing has been written.
-pub(crate) async fn version(transaction: &mut dyn Transaction) -> Outcome<usize> {
+pub(crate) async fn version(transaction: &mut dyn Transaction) -> StoreResult<usize> {
     transaction.execute("CREATE TABLE IF NOT EXISTS journal_version (version BIGINT NOT NULL)", &[]).await?;
     found(transaction).await
 }
 
 /// Makes sure that no newer program has changed the layout since this one opened the store.
-pub(crate) async fn is_known(transaction: &mut dyn Transaction) -> Outcome<()> {
+pub(crate) async fn is_known(transaction: &mut dyn Transaction) -> StoreResult<()> {
     match found(transaction).await? {
         found if found > NEWEST => Err(newer(found)),
         _ => Ok(()),
     }
 }
 
-async fn found(transaction: &mut dyn Transaction) -> Outcome<usize> {
+async fn found(transaction: &mut dyn Transaction) -> StoreResult<usize> {
     let rows = transaction.query("SELECT version FROM journal_version", &[]).await?;
     let found = rows.first().and_then(|row| row.first()?.int()).unwrap_or(0);
     usize::try_from(found).map_err(|_| Unavailable("it has no version that can be read".to_owned()))
@@ -127,7 +127,7 @@ fn newer(found: usize) -> Unavailable {
     Unavailable(format!("{NEWER} (layout {found}, known is {NEWEST})"))
 }
 
-pub(crate) async fn migrate_to(transaction: &mut dyn Transaction, wanted: usize) -> Outcome<()> {
+pub(crate) async fn migrate_to(transaction: &mut dyn Transaction, wanted: usize) -> StoreResult<()> {
     let found = version(transaction).await?;
     if found > NEWEST {
         return Err(newer(found));

@@ -29,13 +29,13 @@ impl std::error::Error for Unavailable {}
 
 /// A value as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Value {
+pub(crate) enum SqlValue {
     Null,
     Int(i64),
     Text(String),
 }
 
-impl Value {
+impl SqlValue {
     pub(crate) fn int(&self) -> Option<i64> {
         match self {
             Self::Int(value) => Some(*value),
@@ -51,31 +51,31 @@ impl Value {
     }
 }
 
-impl From<i64> for Value {
+impl From<i64> for SqlValue {
     fn from(value: i64) -> Self {
         Self::Int(value)
     }
 }
 
-impl From<&str> for Value {
+impl From<&str> for SqlValue {
     fn from(value: &str) -> Self {
         Self::Text(value.to_owned())
     }
 }
 
-impl From<&String> for Value {
+impl From<&String> for SqlValue {
     fn from(value: &String) -> Self {
         Self::Text(value.clone())
     }
 }
 
-impl From<String> for Value {
+impl From<String> for SqlValue {
     fn from(value: String) -> Self {
         Self::Text(value)
     }
 }
 
-impl<T: Into<Value>> From<Option<T>> for Value {
+impl<T: Into<SqlValue>> From<Option<T>> for SqlValue {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
     }
@@ -87,30 +87,31 @@ pub(crate) fn new_owner() -> i64 {
     i64::try_from(random >> 1).unwrap_or(i64::MAX)
 }
 
-pub(crate) type Row = Vec<Value>;
-pub(crate) type Outcome<T> = Result<T, Unavailable>;
+pub(crate) type SqlRow = Vec<SqlValue>;
+pub(crate) type StoreResult<T> = Result<T, Unavailable>;
 
 /// One transaction. Parameters are `$1`, `$2` … in SQL that both stores understand.
 pub(crate) trait Transaction: Send {
-    fn query<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<Vec<Row>>>;
+    fn query<'a>(&'a mut self, sql: &'a str, values: &'a [SqlValue]) -> BoxFuture<'a, StoreResult<Vec<SqlRow>>>;
 
     /// How many rows were changed.
-    fn execute<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<u64>>;
+    fn execute<'a>(&'a mut self, sql: &'a str, values: &'a [SqlValue]) -> BoxFuture<'a, StoreResult<u64>>;
 
     /// The time that all who share the store go by, in milliseconds since 1970.
-    fn now(&mut self) -> BoxFuture<'_, Outcome<i64>>;
+    fn now(&mut self) -> BoxFuture<'_, StoreResult<i64>>;
 
     /// Whether the process that has this number still runs. What cannot be told is taken for life: a mistake either way
     /// stops something, but never lets anything be sent twice.
-    fn lives(&mut self, owner: i64) -> BoxFuture<'_, Outcome<bool>>;
+    fn lives(&mut self, owner: i64) -> BoxFuture<'_, StoreResult<bool>>;
 }
 
 /// What is done in a transaction; an error takes all of it back.
-pub(crate) type Work = Box<dyn for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Outcome<()>> + Send>;
+pub(crate) type TransactionWork =
+    Box<dyn for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, StoreResult<()>> + Send>;
 
 /// When what is written must be on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lasting {
+pub(crate) enum Durability {
     /// Before the transaction counts, with all that was written before it: what must not be forgotten whatever happens.
     OnDisk,
     /// With the next transaction that must, or by itself. Every process sees it at once, and only the loss of the whole
@@ -119,7 +120,7 @@ pub(crate) enum Lasting {
 }
 
 /// A store. Opened when first used; one that could not be opened is tried again the next time.
-pub(crate) trait Store: Send + Sync {
+pub(crate) trait JournalStore: Send + Sync {
     /// What it is, in a word for people.
     fn kind(&self) -> &'static str;
 
@@ -133,5 +134,5 @@ pub(crate) trait Store: Send + Sync {
     fn owner(&self) -> i64;
 
     /// Runs a transaction. No two run at the same time, in this or any other process.
-    fn transact(&self, work: Work, lasting: Lasting) -> BoxFuture<'_, Outcome<()>>;
+    fn transact(&self, work: TransactionWork, lasting: Durability) -> BoxFuture<'_, StoreResult<()>>;
 }

@@ -9,16 +9,18 @@ mod tenant;
 mod tour_client;
 pub mod transport;
 
-pub use apps::pages::Views;
-pub use call::concurrency::{Bounds, Crowd};
-pub use call::service::{Parts, Reply, Service, Upstream};
-pub use consent::credential_forms::{CameIn, KEY_PAGES, KeyPages, Opener, Shown, Unusable};
-pub use consent::elicitation::{AskWay, Asker};
-pub use consent::signed_state::Keys;
-pub use offer::catalog::{Catalog, Entry};
-pub use server::Server;
+pub use apps::pages::AppsSupport;
+pub use call::concurrency::{CallLimits, ConcurrencyLimiter};
+pub use call::service::{CallResult, Service, ServiceConfig, Upstream};
+pub use consent::credential_forms::{
+    CredentialForms, FormContent, FormError, FormServerStarter, KEY_PAGES, RequestOrigin,
+};
+pub use consent::elicitation::{ElicitationMode, Elicitor};
+pub use consent::signed_state::SealingKeys;
+pub use offer::catalog::{Catalog, CatalogEntry};
+pub use server::McpServer;
 pub use tenant::principal::{Principal, Tenant};
-pub use tour_client::{Asked, Guest};
+pub use tour_client::{AnsweredQuestion, TourClient};
 pub use transport::accept::Accepts;
 pub use transport::duplicate_names::{arguments_of, given_twice, said_once};
 pub use transport::legacy_sse::LegacySse;

@@ -20,12 +20,12 @@ use tracing::Instrument;
 
 use crate::domain::{Status, clean_to, did_you_mean};
 use crate::mcp::apps::pages;
-use crate::mcp::apps::pages::Views;
-use crate::mcp::call::service::Reply;
-use crate::mcp::consent::credential_forms::CameIn;
-use crate::mcp::consent::elicitation::{AskWay, Asker};
+use crate::mcp::apps::pages::AppsSupport;
+use crate::mcp::call::service::CallResult;
+use crate::mcp::consent::credential_forms::RequestOrigin;
+use crate::mcp::consent::elicitation::{ElicitationMode, Elicitor};
 use crate::mcp::offer::buy_offer;
-use crate::mcp::offer::catalog::{Catalog, Entry};
+use crate::mcp::offer::catalog::{Catalog, CatalogEntry};
 use crate::mcp::offer::completions::Completions;
 use crate::mcp::offer::prompts;
 use crate::mcp::offer::resources;
@@ -63,14 +63,14 @@ const KNOWN: [&str; 11] = [
 
 /// The MCP server.
 #[derive(Clone)]
-pub struct Server {
+pub struct McpServer {
     catalog: Arc<Catalog>,
     completions: Arc<Completions>,
     /// Who calls where the way in has but one caller; `None` where each request says it.
     alone: Option<Principal>,
 }
 
-impl Server {
+impl McpServer {
     /// A server for the one who started it.
     pub fn new(local: Principal) -> Self {
         Self { catalog: Arc::new(Catalog::new()), completions: Arc::default(), alone: Some(local) }
@@ -103,9 +103,9 @@ impl Server {
         params: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let views = Views::of(context);
+        let views = AppsSupport::of(context);
         let entry = self.entry(&params.name, views);
-        let span = telemetry::tool_call(entry.map(Entry::name), &heard(context));
+        let span = telemetry::tool_call(entry.map(CatalogEntry::name), &heard(context));
         let answer = self.answer(entry, params, views, context).instrument(span.clone()).await;
         match &answer {
             Ok(CallToolResponse::Complete(result)) => {
@@ -121,15 +121,15 @@ impl Server {
 
     async fn answer(
         &self,
-        entry: Option<&Entry>,
+        entry: Option<&CatalogEntry>,
         params: CallToolRequestParams,
-        views: Views,
+        views: AppsSupport,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let principal = self.principal(context)?;
         let Some(entry) = entry else {
             let name = clean_to(&principal.tenant.service.hide(&params.name), 64);
-            let meant = did_you_mean(&params.name, self.catalog.entries().iter().map(Entry::name));
+            let meant = did_you_mean(&params.name, self.catalog.entries().iter().map(CatalogEntry::name));
             let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
             return Err(ErrorData::invalid_params(format!("Unknown tool: {name}{meant}"), None));
         };
@@ -140,7 +140,7 @@ impl Server {
         let call = entry.call(arguments, principal, (asker, views), context.ct.clone());
         let reply = reporting(call, context).await;
         let mut response = match reply {
-            Reply::Done(mut object, is_error) => {
+            CallResult::Done(mut object, is_error) => {
                 // A refusal has nothing to be asked for again, and may repeat what should not have been said.
                 let query = query.filter(|_| !is_error);
                 let meta = self.for_the_page(entry, query, &mut object, principal);
@@ -149,7 +149,7 @@ impl Server {
                 result.meta = meta;
                 CallToolResponse::from(result)
             }
-            Reply::Ask(asked) => CallToolResponse::InputRequired(*asked),
+            CallResult::Ask(asked) => CallToolResponse::InputRequired(*asked),
         };
         sign(&mut response, context);
         Ok(response)
@@ -164,9 +164,9 @@ fn one_page(page: Option<PaginatedRequestParams>, what: &str) -> Result<(), Erro
     }
 }
 
-impl Server {
+impl McpServer {
     /// What a client may call: every tool, and where it shows pages, what they call.
-    fn entry(&self, name: &str, views: Views) -> Option<&Entry> {
+    fn entry(&self, name: &str, views: AppsSupport) -> Option<&CatalogEntry> {
         self.catalog.get(name).or_else(|| self.catalog.of_pages(name).filter(|_| views.pages))
     }
 
@@ -174,7 +174,7 @@ impl Server {
     /// which a person buys there.
     fn for_the_page(
         &self,
-        entry: &Entry,
+        entry: &CatalogEntry,
         query: Option<Value>,
         object: &mut Map<String, Value>,
         principal: &Principal,
@@ -197,7 +197,7 @@ impl Server {
 
 /// Waits for a call, and tells a client that wants to know that it still runs. Quick calls say nothing: over HTTP their
 /// answer stays one piece of JSON.
-async fn reporting(call: impl Future<Output = Reply>, context: &RequestContext<RoleServer>) -> Reply {
+async fn reporting(call: impl Future<Output = CallResult>, context: &RequestContext<RoleServer>) -> CallResult {
     let Some(token) = context.meta.get_progress_token() else {
         return call.await;
     };
@@ -240,7 +240,7 @@ fn sign(response: &mut CallToolResponse, context: &RequestContext<RoleServer>) {
     }
 }
 
-impl ServerHandler for Server {
+impl ServerHandler for McpServer {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_completions()
@@ -388,7 +388,7 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<ToolCard> {
-        self.entry(name, Views { pages: true, ..Views::default() }).map(|entry| entry.card.clone())
+        self.entry(name, AppsSupport { pages: true, ..AppsSupport::default() }).map(|entry| entry.card.clone())
     }
 
     async fn call_tool(
@@ -509,7 +509,7 @@ fn stamp(meta: &mut Option<MetaObject>) {
 
 /// How a person can be asked during this call: only as the client declared for this very request. What a second call brings
 /// is kept whatever it declares.
-fn asker(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -> Asker {
+fn asker(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -> Elicitor {
     let declared = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
     let form = declared.as_ref().is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none());
     let version = context.protocol_version();
@@ -517,17 +517,18 @@ fn asker(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -
     let url = declared.is_some_and(|elicitation| elicitation.url.is_some())
         && version.as_ref().is_some_and(|version| *version >= ProtocolVersion::V_2025_11_25);
     let way = match version {
-        Some(version) if version >= ProtocolVersion::V_2026_07_28 => {
-            AskWay::SecondCall { state: params.request_state.clone(), responses: params.input_responses.clone() }
-        }
+        Some(version) if version >= ProtocolVersion::V_2026_07_28 => ElicitationMode::SecondCall {
+            state: params.request_state.clone(),
+            responses: params.input_responses.clone(),
+        },
         Some(version) if (form || url) && version >= ProtocolVersion::V_2025_06_18 => {
-            AskWay::Open { peer: Box::new(context.peer.clone()), call: context.id.clone() }
+            ElicitationMode::Open { peer: Box::new(context.peer.clone()), call: context.id.clone() }
         }
-        _ => AskWay::Nobody,
+        _ => ElicitationMode::Nobody,
     };
     let head = context.extensions.get::<Parts>();
-    let came_in = head.and_then(|head| head.extensions.get::<CameIn>()).map(|origin| origin.0.clone());
-    Asker { way, form, url, came_in }
+    let came_in = head.and_then(|head| head.extensions.get::<RequestOrigin>()).map(|origin| origin.0.clone());
+    Elicitor { way, form, url, came_in }
 }
 
 #[cfg(test)]

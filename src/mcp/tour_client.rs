@@ -15,7 +15,7 @@ use tokio::process::Command;
 
 /// A question that was put to the person, and what the person said.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct AnsweredQuestion {
     /// The question.
     pub question: String,
     /// The answer.
@@ -24,9 +24,9 @@ pub struct Asked {
 
 /// A person who says yes, and remembers what was asked.
 #[derive(Clone, Default)]
-struct Person(Arc<Mutex<Vec<Asked>>>);
+struct TourPerson(Arc<Mutex<Vec<AnsweredQuestion>>>);
 
-impl ClientHandler for Person {
+impl ClientHandler for TourPerson {
     fn get_info(&self) -> ClientConfig {
         ClientConfig::new(
             ClientCapabilities::builder().enable_elicitation().build(),
@@ -54,7 +54,10 @@ impl ClientHandler for Person {
             })
             .collect();
         let answer = Value::Object(answer);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Asked { question: message, answer: answer.clone() });
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(AnsweredQuestion { question: message, answer: answer.clone() });
         Ok(ElicitResult::new(ElicitationAction::Accept).with_content(answer))
     }
 }
@@ -67,12 +70,12 @@ fn last4(text: &str) -> String {
 }
 
 /// A connection to a server that was started for it.
-pub struct Guest {
-    connection: RunningService<RoleClient, Person>,
-    person: Person,
+pub struct TourClient {
+    connection: RunningService<RoleClient, TourPerson>,
+    person: TourPerson,
 }
 
-impl Guest {
+impl TourClient {
     /// Starts the program with these arguments and connects in the newest protocol.
     pub async fn start(program: impl AsRef<OsStr>, arguments: &[&str]) -> Result<Self, String> {
         let mut command = Command::new(program);
@@ -83,7 +86,7 @@ impl Guest {
             command.env_remove(name);
         }
         let child = TokioChildProcess::new(command).map_err(|error| error.to_string())?;
-        let person = Person::default();
+        let person = TourPerson::default();
         let lifecycle = ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
         let connection =
             person.clone().serve_with_lifecycle(child, lifecycle).await.map_err(|error| error.to_string())?;
@@ -105,7 +108,7 @@ impl Guest {
     }
 
     /// What the person was asked since the last time.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<AnsweredQuestion> {
         std::mem::take(&mut *self.person.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

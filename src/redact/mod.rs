@@ -8,4 +8,4 @@ pub use display::{
     NOT_REPEATED, is_certain_key, is_plausible_path, is_plausible_variable, shown_path, shown_program, shown_variable,
 };
 pub use placeholder::{check_filled_in, placeholder};
-pub use secret::{Held, Redactor, Secret, TOKEN_PREFIX, is_own_token, looks_like_key, without_keys};
+pub use secret::{RedactionGuard, Redactor, Secret, TOKEN_PREFIX, is_own_token, looks_like_key, without_keys};

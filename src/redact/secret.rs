@@ -69,13 +69,13 @@ impl JsonSchema for Secret {
 /// Finds the secrets now in use in any text, in every encoding they may come back in.
 #[derive(Default)]
 pub struct Redactor {
-    held: Arc<RwLock<Vec<Hidden>>>,
+    held: Arc<RwLock<Vec<WatchedSecret>>>,
     /// Whose secrets are looked for besides those of nobody in particular; `None` for everybody's.
     only: Option<u64>,
 }
 
 /// A secret that is looked for.
-struct Hidden {
+struct WatchedSecret {
     id: u64,
     /// Whose it is; `None` for nobody's in particular.
     of: Option<u64>,
@@ -93,12 +93,12 @@ struct Needle {
 
 /// Keeps a secret looked for until it is dropped.
 #[must_use]
-pub struct Held {
+pub struct RedactionGuard {
     redactor: Arc<Redactor>,
     id: u64,
 }
 
-impl Drop for Held {
+impl Drop for RedactionGuard {
     fn drop(&mut self) {
         let mut held = self.redactor.held.write().unwrap_or_else(PoisonError::into_inner);
         held.retain(|hidden| hidden.id != self.id);
@@ -113,11 +113,11 @@ impl fmt::Debug for Redactor {
 
 impl Redactor {
     /// Looks for this secret from now until the returned value is dropped.
-    pub fn hold(self: &Arc<Self>, secret: &Secret) -> Held {
+    pub fn hold(self: &Arc<Self>, secret: &Secret) -> RedactionGuard {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         let id = held.iter().map(|hidden| hidden.id + 1).max().unwrap_or(0);
-        held.push(Hidden { id, of: self.only, needles: needles(secret.expose()) });
-        Held { redactor: Arc::clone(self), id }
+        held.push(WatchedSecret { id, of: self.only, needles: needles(secret.expose()) });
+        RedactionGuard { redactor: Arc::clone(self), id }
     }
 
     /// One for somebody who shares nothing with others: what is held there is taken out of what is read there, and not of
@@ -141,7 +141,7 @@ impl Redactor {
         self.change(&held, value);
     }
 
-    fn change(&self, held: &[Hidden], value: &mut Value) {
+    fn change(&self, held: &[WatchedSecret], value: &mut Value) {
         match value {
             Value::String(text) => {
                 if let Some(clean) = self.changed(held, text) {
@@ -155,10 +155,10 @@ impl Redactor {
     }
 
     /// The text without any secret, if there is one in it.
-    fn changed(&self, held: &[Hidden], text: &str) -> Option<String> {
+    fn changed(&self, held: &[WatchedSecret], text: &str) -> Option<String> {
         let mut clean = Cow::Borrowed(text);
         // No escape is shorter than what it stands for: a shorter text cannot hold the form.
-        let ours = |hidden: &&Hidden| self.only.is_none() || hidden.of.is_none() || hidden.of == self.only;
+        let ours = |hidden: &&WatchedSecret| self.only.is_none() || hidden.of.is_none() || hidden.of == self.only;
         let needles = held.iter().filter(ours).flat_map(|hidden| &hidden.needles);
         for needle in needles.filter(|needle| needle.text.len() <= text.len()) {
             if needle.whole_word {
@@ -427,7 +427,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn redactor(secret: &str) -> (Arc<Redactor>, Held) {
+    fn redactor(secret: &str) -> (Arc<Redactor>, RedactionGuard) {
         let redactor = Arc::new(Redactor::default());
         let held = redactor.hold(&Secret::new(secret.to_owned()).expect("a secret"));
         (redactor, held)

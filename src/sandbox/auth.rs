@@ -16,35 +16,35 @@ use serde_json::{Value, json};
 use crate::sandbox::data::seed;
 use crate::sandbox::faults::active::Faults;
 use crate::sandbox::faults::catalogue::{Amount, Fault};
-use crate::sandbox::response::Refusal;
-use crate::sandbox::routes::Operation;
+use crate::sandbox::response::ApiRefusal;
+use crate::sandbox::routes::ApiOperation;
 use crate::sandbox::time;
 
 /// Requests an organization may make in a clock minute unless told otherwise.
 const PER_MINUTE: u64 = 100;
 
 #[derive(Debug)]
-struct Key {
+struct KnownKey {
     organization: String,
     revoked: bool,
 }
 
 /// The keys there are and the requests of the present minute.
 #[derive(Debug)]
-pub(crate) struct Door {
-    keys: HashMap<String, Key>,
+pub(crate) struct KeyAuthenticator {
+    keys: HashMap<String, KnownKey>,
     /// Per organization: the minute since 1970, and the requests in it.
     minutes: Mutex<HashMap<String, (i64, u64)>>,
 }
 
-impl Door {
+impl KeyAuthenticator {
     /// Reads the keys once; nothing makes or revokes keys while a sandbox runs.
-    pub(crate) fn load(database: &Connection) -> rusqlite::Result<Door> {
+    pub(crate) fn load(database: &Connection) -> rusqlite::Result<KeyAuthenticator> {
         let mut statement = database.prepare("SELECT sha256, organization_id, revoked FROM api_keys")?;
         let keys = statement
-            .query_map([], |row| Ok((row.get(0)?, Key { organization: row.get(1)?, revoked: row.get(2)? })))?
+            .query_map([], |row| Ok((row.get(0)?, KnownKey { organization: row.get(1)?, revoked: row.get(2)? })))?
             .collect::<rusqlite::Result<_>>()?;
-        Ok(Door { keys, minutes: Mutex::default() })
+        Ok(KeyAuthenticator { keys, minutes: Mutex::default() })
     }
 
     /// The organization a request would act for, whether or not it may.
@@ -53,11 +53,11 @@ impl Door {
     }
 
     /// Checks the key, and the address by a switch.
-    pub(crate) fn authenticate(&self, faults: &Faults, headers: &HeaderMap) -> Result<&str, Refusal> {
+    pub(crate) fn authenticate(&self, faults: &Faults, headers: &HeaderMap) -> Result<&str, ApiRefusal> {
         let known = self.key(headers).filter(|key| !key.revoked && !faults.has(Fault::Auth401));
-        let key = known.ok_or_else(|| Refusal::new(401, "unauthorized", "Invalid or missing API key"))?;
+        let key = known.ok_or_else(|| ApiRefusal::new(401, "unauthorized", "Invalid or missing API key"))?;
         if faults.has(Fault::Auth403Ip) {
-            return Err(Refusal::new(403, "forbidden", "IP address not allowed"));
+            return Err(ApiRefusal::new(403, "forbidden", "IP address not allowed"));
         }
         Ok(&key.organization)
     }
@@ -69,7 +69,7 @@ impl Door {
         organization: &str,
         now: Timestamp,
         strike: impl FnOnce() -> bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiRefusal> {
         let switched = [Fault::Limits429, Fault::Limits429WithHeaders, Fault::Limits500];
         let switched = switched.into_iter().any(|fault| faults.has(fault));
         let limit = faults.amount(Amount::RateLimit);
@@ -87,7 +87,7 @@ impl Door {
         if limit != 0 && window.1 > limit { Err(over(faults, limit, now)) } else { Ok(()) }
     }
 
-    fn key(&self, headers: &HeaderMap) -> Option<&Key> {
+    fn key(&self, headers: &HeaderMap) -> Option<&KnownKey> {
         self.keys.get(&seed::fingerprint(bearer(headers)?))
     }
 }
@@ -98,8 +98,8 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Checks that the subscription pays for an operation.
-pub(crate) fn pay(faults: &Faults, operation: Operation, state: &str) -> Result<(), Refusal> {
-    let gated = faults.has(Fault::PaymentGateAll) || matches!(operation, Operation::Purchase | Operation::Call);
+pub(crate) fn pay(faults: &Faults, operation: ApiOperation, state: &str) -> Result<(), ApiRefusal> {
+    let gated = faults.has(Fault::PaymentGateAll) || matches!(operation, ApiOperation::Purchase | ApiOperation::Call);
     if !gated {
         return Ok(());
     }
@@ -117,12 +117,12 @@ pub(crate) fn pay(faults: &Faults, operation: Operation, state: &str) -> Result<
         "inactive" => "Subscription inactive",
         _ => return Ok(()),
     };
-    Err(Refusal::new(402, "payment_required", message))
+    Err(ApiRefusal::new(402, "payment_required", message))
 }
 
-fn over(faults: &Faults, limit: u64, now: Timestamp) -> Refusal {
+fn over(faults: &Faults, limit: u64, now: Timestamp) -> ApiRefusal {
     if faults.has(Fault::Limits500) {
-        return Refusal::internal();
+        return ApiRefusal::internal();
     }
     let next_minute = (now.as_second().div_euclid(60) + 1) * 60;
     let reset_at = Timestamp::from_second(next_minute).unwrap_or(now);
@@ -130,7 +130,7 @@ fn over(faults: &Faults, limit: u64, now: Timestamp) -> Refusal {
     if let (Some(reset_at), Value::Object(details)) = (written(faults, reset_at), &mut details) {
         details.insert("reset_at".to_owned(), reset_at);
     }
-    let refusal = Refusal::new(429, "rate_limit_exceeded", "Rate limit exceeded").with_details(details);
+    let refusal = ApiRefusal::new(429, "rate_limit_exceeded", "Rate limit exceeded").with_details(details);
     if !faults.has(Fault::Limits429WithHeaders) {
         return refusal;
     }
@@ -163,8 +163,8 @@ mod tests {
     use crate::sandbox::data::store;
     use crate::sandbox::keys::{KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY};
 
-    fn door() -> Door {
-        Door::load(&store::in_memory().unwrap()).unwrap()
+    fn door() -> KeyAuthenticator {
+        KeyAuthenticator::load(&store::in_memory().unwrap()).unwrap()
     }
 
     fn with(authorization: &str) -> HeaderMap {
@@ -215,10 +215,10 @@ mod tests {
     #[test]
     fn only_what_costs_is_gated_unless_all_is() {
         let faults = Faults::parse(["auth=402_trial_expired"]).unwrap();
-        assert!(pay(&faults, Operation::Purchase, "active").is_err());
-        assert!(pay(&faults, Operation::List, "active").is_ok());
+        assert!(pay(&faults, ApiOperation::Purchase, "active").is_err());
+        assert!(pay(&faults, ApiOperation::List, "active").is_ok());
         let all = Faults::parse(["payment_gate=all"]).unwrap();
-        assert!(pay(&all, Operation::List, "no_credits").is_err());
-        assert!(pay(&all, Operation::List, "active").is_ok());
+        assert!(pay(&all, ApiOperation::List, "no_credits").is_err());
+        assert!(pay(&all, ApiOperation::List, "active").is_ok());
     }
 }

@@ -15,16 +15,16 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Accepts connections that all end when `cut` is cancelled.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct CuttableListener {
     pub(super) listener: TcpListener,
     pub(super) cut: CancellationToken,
 }
 
-impl Listener for Lines {
-    type Io = Wire;
+impl Listener for CuttableListener {
+    type Io = CuttableStream;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Wire, SocketAddr) {
+    async fn accept(&mut self) -> (CuttableStream, SocketAddr) {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
@@ -32,7 +32,7 @@ impl Listener for Lines {
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "the sandbox could not set TCP_NODELAY");
                     }
-                    return (Wire::new(stream, self.cut.child_token()), peer);
+                    return (CuttableStream::new(stream, self.cut.child_token()), peer);
                 }
                 Err(error) => {
                     // Too many open files, mostly: it passes.
@@ -50,16 +50,16 @@ impl Listener for Lines {
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct CuttableStream {
     stream: TcpStream,
     cut: CancellationToken,
     is_cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl Wire {
-    fn new(stream: TcpStream, cut: CancellationToken) -> Wire {
+impl CuttableStream {
+    fn new(stream: TcpStream, cut: CancellationToken) -> CuttableStream {
         let is_cut = Box::pin(cut.clone().cancelled_owned());
-        Wire { stream, cut, is_cut }
+        CuttableStream { stream, cut, is_cut }
     }
 
     /// The stream, unless it was cut; the task is woken when that happens.
@@ -71,13 +71,13 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for CuttableStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.stream(cx)?.poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for CuttableStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         self.stream(cx)?.poll_write(cx, buffer)
     }
@@ -93,12 +93,12 @@ impl AsyncWrite for Wire {
 
 /// What a request knows of the connection it came by.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(super) struct ConnectionInfo {
     pub(super) cut: CancellationToken,
 }
 
-impl Connected<IncomingStream<'_, Lines>> for Line {
-    fn connect_info(stream: IncomingStream<'_, Lines>) -> Line {
-        Line { cut: stream.io().cut.clone() }
+impl Connected<IncomingStream<'_, CuttableListener>> for ConnectionInfo {
+    fn connect_info(stream: IncomingStream<'_, CuttableListener>) -> ConnectionInfo {
+        ConnectionInfo { cut: stream.io().cut.clone() }
     }
 }

@@ -7,7 +7,7 @@ pub(crate) const SECRET: &[&str] = &["api_key", "account_sid", "auth_token", "si
 
 /// One way in which a request does not fit.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub(crate) struct FieldError {
     place: &'static str,
     pub(crate) field: Option<String>,
     kind: &'static str,
@@ -16,19 +16,19 @@ pub(crate) struct Problem {
     pub(crate) input: Option<Value>,
 }
 
-impl Problem {
+impl FieldError {
     pub(crate) fn new(
         place: &'static str,
         field: Option<&str>,
         kind: &'static str,
         message: impl Into<String>,
-    ) -> Problem {
-        Problem { place, field: field.map(str::to_owned), kind, message: message.into(), input: None }
+    ) -> FieldError {
+        FieldError { place, field: field.map(str::to_owned), kind, message: message.into(), input: None }
     }
 
-    pub(crate) fn showing(self, input: &Value) -> Problem {
+    pub(crate) fn showing(self, input: &Value) -> FieldError {
         let secret = self.field.as_deref().is_some_and(|field| SECRET.contains(&field));
-        Problem { input: (!secret).then(|| input.clone()), ..self }
+        FieldError { input: (!secret).then(|| input.clone()), ..self }
     }
 
     /// For the `details` of the documented envelope.

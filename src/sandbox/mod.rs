@@ -32,6 +32,6 @@ mod validation;
 pub use faults::active::{FaultError, Faults};
 pub use faults::catalogue::FaultSwitch;
 pub use keys::{KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY};
-pub use options::{Options, Store};
+pub use options::{SandboxOptions, SandboxStore};
 pub use server::reset;
 pub use server::{Sandbox, StartError};

@@ -15,11 +15,11 @@ use crate::sandbox::faults::active::Faults;
 
 /// How a sandbox is to run.
 #[derive(Debug)]
-pub struct Options {
-    /// Where to listen; port 0 takes any free port, which [`Sandbox::address`] then tells.
+pub struct SandboxOptions {
+    /// Where to listen; port 0 takes any free port, which [`Sandbox::address`](crate::sandbox::Sandbox::address) then tells.
     pub listen: SocketAddr,
     /// Where the account is kept.
-    pub store: Store,
+    pub store: SandboxStore,
     /// How to misbehave from the start.
     pub faults: Faults,
     /// A file to append one JSON line to for every request received and every answer given.
@@ -28,7 +28,7 @@ pub struct Options {
 
 /// Where the account of a sandbox is kept.
 #[derive(Clone, Debug)]
-pub enum Store {
+pub enum SandboxStore {
     /// In memory: gone when the sandbox stops.
     Memory,
     /// In `sandbox.sqlite` in this directory, which several sandboxes may use at the same time.

@@ -13,16 +13,16 @@ use http::request::Parts;
 use http_body_util::BodyExt;
 
 use crate::sandbox::auth;
-use crate::sandbox::connection::Line;
+use crate::sandbox::connection::ConnectionInfo;
 use crate::sandbox::control;
 use crate::sandbox::faults::active::Faults;
 use crate::sandbox::faults::catalogue::{Amount, Fault, Moment};
 use crate::sandbox::host;
 use crate::sandbox::request_log::Arrival;
-use crate::sandbox::response::{Manner, Refusal, Reply};
+use crate::sandbox::response::{ApiRefusal, HttpReply, ResponseWriter};
 use crate::sandbox::routes;
-use crate::sandbox::routes::{Operation, Route};
-use crate::sandbox::state::World;
+use crate::sandbox::routes::{ApiOperation, Route};
+use crate::sandbox::state::SandboxState;
 use crate::sandbox::validation;
 
 /// What every path of the API begins with.
@@ -33,16 +33,16 @@ const LARGEST_BODY: usize = 1024 * 1024;
 
 /// Answers whatever arrives.
 pub(crate) async fn handle(
-    State(world): State<Arc<World>>,
-    ConnectInfo(line): ConnectInfo<Line>,
+    State(world): State<Arc<SandboxState>>,
+    ConnectInfo(line): ConnectInfo<ConnectionInfo>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
     let request_id = uuid::Uuid::new_v4().to_string();
     let faults = world.faults();
     if !host::is_of_this_machine(&parts) {
-        let refusal = Refusal::new(403, "forbidden", "Host and Origin must name this machine, such as 127.0.0.1");
-        let manner = Manner { faults: &faults, request_id: &request_id, secrets: &[] };
+        let refusal = ApiRefusal::new(403, "forbidden", "Host and Origin must name this machine, such as 127.0.0.1");
+        let manner = ResponseWriter { faults: &faults, request_id: &request_id, secrets: &[] };
         return response(manner.refusal(refusal), &request_id);
     }
 
@@ -61,9 +61,9 @@ pub(crate) async fn handle(
     let below = path.strip_prefix(PREFIX).filter(|below| below.is_empty() || below.starts_with('/'));
     let mut secrets: Vec<String> = auth::bearer(&parts.headers).map(str::to_owned).into_iter().collect();
     secrets.extend(validation::secrets(body.as_deref().unwrap_or_default()));
-    let manner = Manner { faults: &faults, request_id: &request_id, secrets: &secrets };
+    let manner = ResponseWriter { faults: &faults, request_id: &request_id, secrets: &secrets };
     let Some(below) = below else {
-        return response(manner.refusal(Refusal::no_such_path()), &request_id);
+        return response(manner.refusal(ApiRefusal::no_such_path()), &request_id);
     };
 
     let seq = organization.map(|organization| {
@@ -84,29 +84,29 @@ pub(crate) async fn handle(
     let below = below.to_owned();
     let reply = match body {
         Ok(body) => settle(&world, &faults, &manner, parts, &below, body).await,
-        Err(refusal) => Ending::Answer(manner.refusal(refusal)),
+        Err(refusal) => ExchangeEnd::Answer(manner.refusal(refusal)),
     };
     match reply {
-        Ending::Answer(reply) => {
+        ExchangeEnd::Answer(reply) => {
             answered(Some(reply.status));
             response(reply, &request_id)
         }
-        Ending::Cut => {
+        ExchangeEnd::Cut => {
             answered(None);
             line.cut.cancel();
-            response(Reply::empty(500), &request_id)
+            response(HttpReply::empty(500), &request_id)
         }
-        Ending::Silence => {
+        ExchangeEnd::Silence => {
             answered(None);
             line.cut.cancelled().await;
-            response(Reply::empty(500), &request_id)
+            response(HttpReply::empty(500), &request_id)
         }
     }
 }
 
 /// How an exchange ends.
-enum Ending {
-    Answer(Reply),
+enum ExchangeEnd {
+    Answer(HttpReply),
     /// The connection is closed without an answer.
     Cut,
     /// The connection is left open without an answer.
@@ -114,32 +114,32 @@ enum Ending {
 }
 
 async fn settle(
-    world: &Arc<World>,
+    world: &Arc<SandboxState>,
     faults: &Arc<Faults>,
-    manner: &Manner<'_>,
+    manner: &ResponseWriter<'_>,
     parts: Parts,
     below: &str,
     body: Bytes,
-) -> Ending {
+) -> ExchangeEnd {
     let (operation, id) = match routes::find(&parts.method, below) {
         Route::To { operation, id } => (operation, id),
         Route::AgentsWithoutSlash if faults.has(Fault::AgentsRedirect) => {
-            return Ending::Answer(redirect(&parts));
+            return ExchangeEnd::Answer(redirect(&parts));
         }
-        Route::AgentsWithoutSlash => (Operation::Agents, String::new()),
-        Route::NotFound => return Ending::Answer(manner.refusal(Refusal::no_such_path())),
+        Route::AgentsWithoutSlash => (ApiOperation::Agents, String::new()),
+        Route::NotFound => return ExchangeEnd::Answer(manner.refusal(ApiRefusal::no_such_path())),
         Route::NotAllowed { allow } => {
-            return Ending::Answer(manner.refusal(Refusal::method_not_allowed(allow)));
+            return ExchangeEnd::Answer(manner.refusal(ApiRefusal::method_not_allowed(allow)));
         }
     };
     if world.strikes(faults, Moment::DropBefore, operation) {
-        return Ending::Cut;
+        return ExchangeEnd::Cut;
     }
     if world.strikes(faults, Moment::ServerError, operation) {
-        return Ending::Answer(manner.refusal(Refusal::proxy()));
+        return ExchangeEnd::Answer(manner.refusal(ApiRefusal::proxy()));
     }
     if world.strikes(faults, Moment::InternalError, operation) {
-        return Ending::Answer(manner.refusal(Refusal::internal()));
+        return ExchangeEnd::Answer(manner.refusal(ApiRefusal::internal()));
     }
 
     let done = {
@@ -152,49 +152,49 @@ async fn settle(
         Ok(Err(refusal)) => Some(manner.refusal(refusal)),
         Err(error) => {
             tracing::error!(%error, "the sandbox failed in the middle of a request");
-            Some(manner.refusal(Refusal::internal()))
+            Some(manner.refusal(ApiRefusal::internal()))
         }
     };
     if world.strikes(faults, Moment::Drop, operation) {
-        return Ending::Cut;
+        return ExchangeEnd::Cut;
     }
     if world.strikes(faults, Moment::Hang, operation) {
-        return Ending::Silence;
+        return ExchangeEnd::Silence;
     }
-    reply.map_or(Ending::Silence, Ending::Answer)
+    reply.map_or(ExchangeEnd::Silence, ExchangeEnd::Answer)
 }
 
-async fn read(parts: &Parts, body: Body) -> Result<Bytes, Refusal> {
+async fn read(parts: &Parts, body: Body) -> Result<Bytes, ApiRefusal> {
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > LARGEST_BODY as u64) {
-        return Err(Refusal::too_large());
+        return Err(ApiRefusal::too_large());
     }
     // A body that breaks off leaves nobody to read the answer, so the reason does not matter.
-    body::to_bytes(body, LARGEST_BODY).await.map_err(|_| Refusal::too_large())
+    body::to_bytes(body, LARGEST_BODY).await.map_err(|_| ApiRefusal::too_large())
 }
 
 /// Reads a body to its end and keeps nothing of it.
-async fn skip(mut body: Body) -> Result<Bytes, Refusal> {
+async fn skip(mut body: Body) -> Result<Bytes, ApiRefusal> {
     let mut length = 0;
     while let Some(Ok(frame)) = body.frame().await {
         length += frame.data_ref().map_or(0, Bytes::len);
         if length > LARGEST_BODY {
-            return Err(Refusal::too_large());
+            return Err(ApiRefusal::too_large());
         }
     }
     Ok(Bytes::new())
 }
 
-fn redirect(parts: &Parts) -> Reply {
+fn redirect(parts: &Parts) -> HttpReply {
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
     let origin = host.map(|host| format!("http://{host}")).unwrap_or_default();
     let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let mut reply = Reply::empty(307);
+    let mut reply = HttpReply::empty(307);
     reply.headers.push(("location", format!("{origin}{PREFIX}/agents/{query}")));
     reply
 }
 
-fn response(reply: Reply, request_id: &str) -> Response {
+fn response(reply: HttpReply, request_id: &str) -> Response {
     let mut response = Response::new(Body::from(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

@@ -34,12 +34,12 @@ pub(crate) struct Arrival<'a> {
 
 /// The record of one sandbox.
 #[derive(Debug)]
-pub(crate) struct Ledger {
-    pages: Mutex<Pages>,
+pub(crate) struct RequestLog {
+    pages: Mutex<LogPages>,
 }
 
 #[derive(Debug)]
-struct Pages {
+struct LogPages {
     next: u64,
     file: Option<File>,
     /// Each as it stands in the file.
@@ -48,11 +48,11 @@ struct Pages {
     bytes: usize,
 }
 
-impl Ledger {
+impl RequestLog {
     /// Opens the record, appending to the file if one is named.
-    pub(crate) fn open(file: Option<&Path>) -> io::Result<Ledger> {
+    pub(crate) fn open(file: Option<&Path>) -> io::Result<RequestLog> {
         let file = file.map(append).transpose()?;
-        Ok(Ledger { pages: Mutex::new(Pages { next: 1, file, entries: VecDeque::new(), bytes: 0 }) })
+        Ok(RequestLog { pages: Mutex::new(LogPages { next: 1, file, entries: VecDeque::new(), bytes: 0 }) })
     }
 
     /// Records a request and says its number.
@@ -91,7 +91,7 @@ impl Ledger {
     }
 }
 
-impl Pages {
+impl LogPages {
     fn write(&mut self, entry: Value) {
         let line = format!("{entry}\n");
         if let Some(file) = &mut self.file {
@@ -156,7 +156,7 @@ mod tests {
     fn lines_are_written_at_once_and_without_secrets() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("ledger.jsonl");
-        let ledger = Ledger::open(Some(&file)).unwrap();
+        let ledger = RequestLog::open(Some(&file)).unwrap();
         let seq = ledger.received(&Arrival {
             method: "POST",
             path: "/x",
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded_in_number_and_in_bytes() {
-        let ledger = Ledger::open(None).unwrap();
+        let ledger = RequestLog::open(None).unwrap();
         let body = json!({ "x": "y".repeat(BODY - 100) }).to_string().into_bytes();
         let arrival = |body| Arrival {
             method: "POST",
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_body_that_is_no_json_is_not_kept() {
-        let ledger = Ledger::open(None).unwrap();
+        let ledger = RequestLog::open(None).unwrap();
         let arrival = Arrival {
             method: "POST",
             path: "/",

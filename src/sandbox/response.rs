@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::error::Problem;
+use crate::sandbox::error::FieldError;
 use crate::sandbox::faults::active::Faults;
 use crate::sandbox::faults::catalogue::Fault;
 use crate::sandbox::time;
@@ -14,26 +14,26 @@ pub(crate) const JSON: &str = "application/json";
 
 /// What is sent back.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct HttpReply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) content_type: Option<&'static str>,
     pub(crate) body: Vec<u8>,
 }
 
-impl Reply {
-    pub(crate) fn json(status: u16, body: &Value) -> Reply {
-        Reply { status, headers: Vec::new(), content_type: Some(JSON), body: body.to_string().into_bytes() }
+impl HttpReply {
+    pub(crate) fn json(status: u16, body: &Value) -> HttpReply {
+        HttpReply { status, headers: Vec::new(), content_type: Some(JSON), body: body.to_string().into_bytes() }
     }
 
-    pub(crate) fn empty(status: u16) -> Reply {
-        Reply { status, headers: Vec::new(), content_type: None, body: Vec::new() }
+    pub(crate) fn empty(status: u16) -> HttpReply {
+        HttpReply { status, headers: Vec::new(), content_type: None, body: Vec::new() }
     }
 }
 
 /// What an operation did.
 #[derive(Debug)]
-pub(crate) enum Done {
+pub(crate) enum OperationResult {
     /// It has something to show.
     Data { status: u16, data: Value, pagination: Option<Value> },
     /// It answers without a body.
@@ -42,25 +42,25 @@ pub(crate) enum Done {
     Silence,
 }
 
-impl Done {
-    pub(crate) fn with(data: Value) -> Done {
-        Done::Data { status: 200, data, pagination: None }
+impl OperationResult {
+    pub(crate) fn with(data: Value) -> OperationResult {
+        OperationResult::Data { status: 200, data, pagination: None }
     }
 
-    pub(crate) fn page(data: Vec<Value>, pagination: Value) -> Done {
-        Done::Data { status: 200, data: Value::Array(data), pagination: Some(pagination) }
+    pub(crate) fn page(data: Vec<Value>, pagination: Value) -> OperationResult {
+        OperationResult::Data { status: 200, data: Value::Array(data), pagination: Some(pagination) }
     }
 
     /// Something that was made, with the status the API has for that.
-    pub(crate) fn made(data: Value, faults: &Faults) -> Done {
+    pub(crate) fn made(data: Value, faults: &Faults) -> OperationResult {
         let status = if faults.has(Fault::SuccessStatus201) { 201 } else { 200 };
-        Done::Data { status, data, pagination: None }
+        OperationResult::Data { status, data, pagination: None }
     }
 }
 
 /// Who writes an error, which decides its shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Author {
+enum ErrorShape {
     /// The application, in the documented envelope.
     Application,
     /// The framework, about a path or method.
@@ -73,28 +73,28 @@ enum Author {
 
 /// Why an operation was not answered with data.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct ApiRefusal {
     pub(crate) status: u16,
     /// Whether what was written before it stays written.
     pub(crate) keeps: bool,
     pub(crate) headers: Vec<(&'static str, String)>,
-    author: Author,
+    author: ErrorShape,
     code: &'static str,
     message: String,
     /// Boxed to keep the type small enough to be returned everywhere.
     details: Box<Value>,
-    problems: Vec<Problem>,
+    problems: Vec<FieldError>,
     /// Shown in the framework's own list, whatever the errors are set to.
     listed: bool,
 }
 
-impl Refusal {
-    pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Refusal {
-        Refusal {
+impl ApiRefusal {
+    pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> ApiRefusal {
+        ApiRefusal {
             status,
             keeps: false,
             headers: Vec::new(),
-            author: Author::Application,
+            author: ErrorShape::Application,
             code,
             message: message.into(),
             details: Box::new(json!({})),
@@ -104,98 +104,98 @@ impl Refusal {
     }
 
     /// A rule of the business was broken, or the carrier said no: both are a 422.
-    pub(crate) fn rule(message: impl Into<String>) -> Refusal {
-        Refusal::new(422, "validation_error", message)
+    pub(crate) fn rule(message: impl Into<String>) -> ApiRefusal {
+        ApiRefusal::new(422, "validation_error", message)
     }
 
-    pub(crate) fn not_found(message: impl Into<String>) -> Refusal {
-        Refusal::new(404, "not_found", message)
+    pub(crate) fn not_found(message: impl Into<String>) -> ApiRefusal {
+        ApiRefusal::new(404, "not_found", message)
     }
 
     /// The request does not fit the schema.
-    pub(crate) fn schema(problems: Vec<Problem>, listed: bool) -> Refusal {
-        let details = problems.first().map_or_else(|| json!({}), Problem::details);
-        Refusal { details: Box::new(details), problems, listed, ..Refusal::rule("Invalid request") }
+    pub(crate) fn schema(problems: Vec<FieldError>, listed: bool) -> ApiRefusal {
+        let details = problems.first().map_or_else(|| json!({}), FieldError::details);
+        ApiRefusal { details: Box::new(details), problems, listed, ..ApiRefusal::rule("Invalid request") }
     }
 
     /// The body is no JSON.
-    pub(crate) fn malformed(problem: Problem) -> Refusal {
-        Refusal {
+    pub(crate) fn malformed(problem: FieldError) -> ApiRefusal {
+        ApiRefusal {
             details: Box::new(problem.details()),
             problems: vec![problem],
-            ..Refusal::new(400, "bad_request", "Malformed JSON")
+            ..ApiRefusal::new(400, "bad_request", "Malformed JSON")
         }
     }
 
-    pub(crate) fn no_such_path() -> Refusal {
-        Refusal { author: Author::Framework, ..Refusal::new(404, "not_found", "Not Found") }
+    pub(crate) fn no_such_path() -> ApiRefusal {
+        ApiRefusal { author: ErrorShape::Framework, ..ApiRefusal::new(404, "not_found", "Not Found") }
     }
 
-    pub(crate) fn method_not_allowed(allow: String) -> Refusal {
-        Refusal {
-            author: Author::Framework,
+    pub(crate) fn method_not_allowed(allow: String) -> ApiRefusal {
+        ApiRefusal {
+            author: ErrorShape::Framework,
             headers: vec![("allow", allow)],
-            ..Refusal::new(405, "method_not_allowed", "Method Not Allowed")
+            ..ApiRefusal::new(405, "method_not_allowed", "Method Not Allowed")
         }
     }
 
-    pub(crate) fn too_large() -> Refusal {
-        Refusal {
-            author: Author::Proxy,
+    pub(crate) fn too_large() -> ApiRefusal {
+        ApiRefusal {
+            author: ErrorShape::Proxy,
             headers: vec![("connection", "close".to_owned())],
-            ..Refusal::new(413, "payload_too_large", "Request body is too large")
+            ..ApiRefusal::new(413, "payload_too_large", "Request body is too large")
         }
     }
 
     /// The proxy lost the backend: what was done is unknown.
-    pub(crate) fn proxy() -> Refusal {
+    pub(crate) fn proxy() -> ApiRefusal {
         let message = "Backend server is currently unreachable or failed.";
-        Refusal { author: Author::Proxy, ..Refusal::new(500, "server_error", message) }
+        ApiRefusal { author: ErrorShape::Proxy, ..ApiRefusal::new(500, "server_error", message) }
     }
 
-    pub(crate) fn internal() -> Refusal {
+    pub(crate) fn internal() -> ApiRefusal {
         let message = "An internal error occurred";
-        Refusal { author: Author::LastResort, ..Refusal::new(500, "internal_error", message) }
+        ApiRefusal { author: ErrorShape::LastResort, ..ApiRefusal::new(500, "internal_error", message) }
     }
 
     /// The same, but what was written before it stays.
-    pub(crate) fn after_the_fact(self) -> Refusal {
-        Refusal { keeps: true, ..self }
+    pub(crate) fn after_the_fact(self) -> ApiRefusal {
+        ApiRefusal { keeps: true, ..self }
     }
 
-    pub(crate) fn with_details(self, details: Value) -> Refusal {
-        Refusal { details: Box::new(details), ..self }
+    pub(crate) fn with_details(self, details: Value) -> ApiRefusal {
+        ApiRefusal { details: Box::new(details), ..self }
     }
 
-    pub(crate) fn with_header(mut self, name: &'static str, value: String) -> Refusal {
+    pub(crate) fn with_header(mut self, name: &'static str, value: String) -> ApiRefusal {
         self.headers.push((name, value));
         self
     }
 }
 
-impl From<rusqlite::Error> for Refusal {
-    fn from(error: rusqlite::Error) -> Refusal {
+impl From<rusqlite::Error> for ApiRefusal {
+    fn from(error: rusqlite::Error) -> ApiRefusal {
         tracing::error!(%error, "the sandbox could not read or write its account");
-        Refusal::internal()
+        ApiRefusal::internal()
     }
 }
 
 /// How one answer is to be written.
 #[derive(Debug)]
-pub(crate) struct Manner<'a> {
+pub(crate) struct ResponseWriter<'a> {
     pub(crate) faults: &'a Faults,
     pub(crate) request_id: &'a str,
     /// Everything secret in the request, for the fault that repeats it.
     pub(crate) secrets: &'a [String],
 }
 
-impl Manner<'_> {
+impl ResponseWriter<'_> {
     /// Writes what an operation did. Silence cannot be written.
-    pub(crate) fn success(&self, done: Done) -> Option<Reply> {
+    pub(crate) fn success(&self, done: OperationResult) -> Option<HttpReply> {
         let (status, data, pagination) = match done {
-            Done::Data { status, data, pagination } => (status, data, pagination),
-            Done::Empty => return Some(Reply::empty(204)),
-            Done::Silence => return None,
+            OperationResult::Data { status, data, pagination } => (status, data, pagination),
+            OperationResult::Empty => return Some(HttpReply::empty(204)),
+            OperationResult::Silence => return None,
         };
         let mut body = Map::new();
         body.insert("data".to_owned(), data);
@@ -211,11 +211,11 @@ impl Manner<'_> {
         if self.faults.has(Fault::UnenvelopedBody) {
             body = body.get_mut("data").map(Value::take).unwrap_or_default();
         }
-        Some(Reply::json(status, &body))
+        Some(HttpReply::json(status, &body))
     }
 
     /// Writes why an operation was refused.
-    pub(crate) fn refusal(&self, refusal: Refusal) -> Reply {
+    pub(crate) fn refusal(&self, refusal: ApiRefusal) -> HttpReply {
         let mut message = refusal.message;
         if self.faults.has(Fault::EchoKey) {
             for secret in self.secrets {
@@ -224,24 +224,24 @@ impl Manner<'_> {
         }
         let error = json!({ "code": refusal.code, "message": message });
         let mut reply = match refusal.author {
-            Author::Framework => Reply::json(refusal.status, &json!({ "detail": message })),
-            Author::Proxy => {
-                let mut reply = Reply::json(refusal.status, &json!({ "error": error }));
+            ErrorShape::Framework => HttpReply::json(refusal.status, &json!({ "detail": message })),
+            ErrorShape::Proxy => {
+                let mut reply = HttpReply::json(refusal.status, &json!({ "error": error }));
                 if refusal.status >= 500 {
                     reply.content_type = Some("text/plain");
                 }
                 reply
             }
-            Author::LastResort => {
+            ErrorShape::LastResort => {
                 let error = merged(error, json!({ "request_id": self.request_id, "ts": null }));
-                Reply::json(refusal.status, &json!({ "error": error }))
+                HttpReply::json(refusal.status, &json!({ "error": error }))
             }
-            Author::Application => {
+            ErrorShape::Application => {
                 let framework = refusal.listed || self.faults.has(Fault::ErrorsC);
                 if framework && !refusal.problems.is_empty() {
                     let echoed = if self.faults.has(Fault::EchoKey) { Some(message.as_str()) } else { None };
                     let list: Vec<Value> = refusal.problems.iter().map(|problem| problem.listed(echoed)).collect();
-                    Reply::json(422, &json!({ "detail": list }))
+                    HttpReply::json(422, &json!({ "detail": list }))
                 } else {
                     self.enveloped(refusal.status, merged(error, json!({ "details": refusal.details })))
                 }
@@ -251,27 +251,27 @@ impl Manner<'_> {
         reply
     }
 
-    fn enveloped(&self, status: u16, error: Value) -> Reply {
+    fn enveloped(&self, status: u16, error: Value) -> HttpReply {
         if self.faults.has(Fault::ErrorsEmpty) {
-            return Reply::empty(status);
+            return HttpReply::empty(status);
         }
         if self.faults.has(Fault::ErrorsHtml) {
             let page = format!("<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n");
             let body = page.into_bytes();
-            return Reply { status, headers: Vec::new(), content_type: Some("text/html"), body };
+            return HttpReply { status, headers: Vec::new(), content_type: Some("text/html"), body };
         }
         if self.faults.has(Fault::ErrorsB) {
             let now = time::now();
             let inside = json!({ "request_id": self.request_id, "ts": time::naive(&now) });
-            return Reply::json(status, &json!({ "error": merged(error, inside) }));
+            return HttpReply::json(status, &json!({ "error": merged(error, inside) }));
         }
         if self.faults.has(Fault::ErrorsD) {
-            return Reply::json(status, &json!({ "detail": error.get("message") }));
+            return HttpReply::json(status, &json!({ "detail": error.get("message") }));
         }
         if self.faults.has(Fault::ErrorsE) {
-            return Reply::json(status, &json!({ "detail": { "error": error } }));
+            return HttpReply::json(status, &json!({ "detail": { "error": error } }));
         }
-        Reply::json(status, &json!({ "error": error, "meta": self.meta(self.request_id) }))
+        HttpReply::json(status, &json!({ "error": error, "meta": self.meta(self.request_id) }))
     }
 
     fn meta(&self, request_id: &str) -> Value {
@@ -324,42 +324,42 @@ fn base64(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn written(faults: &[&str], refusal: Refusal) -> (u16, String) {
+    fn written(faults: &[&str], refusal: ApiRefusal) -> (u16, String) {
         let faults = Faults::parse(faults).unwrap();
-        let manner = Manner { faults: &faults, request_id: "r", secrets: &["Geheim".to_owned()] };
+        let manner = ResponseWriter { faults: &faults, request_id: "r", secrets: &["Geheim".to_owned()] };
         let reply = manner.refusal(refusal);
         (reply.status, String::from_utf8(reply.body).unwrap())
     }
 
-    fn body(faults: &[&str], refusal: Refusal) -> Value {
+    fn body(faults: &[&str], refusal: ApiRefusal) -> Value {
         serde_json::from_str(&written(faults, refusal).1).unwrap()
     }
 
     #[test]
     fn the_documented_envelope_is_the_rule() {
-        let body = body(&[], Refusal::rule("No"));
+        let body = body(&[], ApiRefusal::rule("No"));
         assert_eq!(body["error"], json!({ "code": "validation_error", "message": "No", "details": {} }));
         assert_eq!(body["meta"]["request_id"], "r");
     }
 
     #[test]
     fn every_other_shape_can_be_had() {
-        assert_eq!(body(&["errors=B"], Refusal::rule("No"))["error"]["request_id"], "r");
-        assert_eq!(body(&["errors=D"], Refusal::rule("No")), json!({ "detail": "No" }));
-        assert_eq!(body(&["errors=E"], Refusal::rule("No"))["detail"]["error"]["message"], "No");
-        assert_eq!(body(&["errors=C"], Refusal::rule("No"))["error"]["message"], "No");
-        assert!(written(&["errors=html"], Refusal::rule("No")).1.starts_with("<html>"));
-        assert_eq!(written(&["errors=empty"], Refusal::rule("No")), (422, String::new()));
-        assert_eq!(body(&["errors=E"], Refusal::no_such_path()), json!({ "detail": "Not Found" }));
-        assert_eq!(body(&[], Refusal::internal())["error"]["ts"], Value::Null);
+        assert_eq!(body(&["errors=B"], ApiRefusal::rule("No"))["error"]["request_id"], "r");
+        assert_eq!(body(&["errors=D"], ApiRefusal::rule("No")), json!({ "detail": "No" }));
+        assert_eq!(body(&["errors=E"], ApiRefusal::rule("No"))["detail"]["error"]["message"], "No");
+        assert_eq!(body(&["errors=C"], ApiRefusal::rule("No"))["error"]["message"], "No");
+        assert!(written(&["errors=html"], ApiRefusal::rule("No")).1.starts_with("<html>"));
+        assert_eq!(written(&["errors=empty"], ApiRefusal::rule("No")), (422, String::new()));
+        assert_eq!(body(&["errors=E"], ApiRefusal::no_such_path()), json!({ "detail": "Not Found" }));
+        assert_eq!(body(&[], ApiRefusal::internal())["error"]["ts"], Value::Null);
     }
 
     #[test]
     fn secrets_are_echoed_only_on_request() {
-        assert!(!written(&[], Refusal::rule("No")).1.contains("Geheim"));
-        let (_, body) = written(&["echo_key"], Refusal::rule("No"));
+        assert!(!written(&[], ApiRefusal::rule("No")).1.contains("Geheim"));
+        let (_, body) = written(&["echo_key"], ApiRefusal::rule("No"));
         assert!(body.contains("No Geheim R2VoZWlt"), "{body}");
-        assert!(written(&["echo_key"], Refusal::proxy()).1.contains("R2VoZWlt"));
+        assert!(written(&["echo_key"], ApiRefusal::proxy()).1.contains("R2VoZWlt"));
     }
 
     #[test]
@@ -371,8 +371,8 @@ mod tests {
     fn a_success_can_be_dressed_differently() {
         let dressed = |faults: &[&str]| -> Value {
             let faults = Faults::parse(faults).unwrap();
-            let manner = Manner { faults: &faults, request_id: "r", secrets: &[] };
-            let reply = manner.success(Done::page(vec![json!({ "id": 1 })], json!({ "total": 1 }))).unwrap();
+            let manner = ResponseWriter { faults: &faults, request_id: "r", secrets: &[] };
+            let reply = manner.success(OperationResult::page(vec![json!({ "id": 1 })], json!({ "total": 1 }))).unwrap();
             serde_json::from_slice(&reply.body).unwrap()
         };
         let plain = dressed(&[]);

@@ -4,7 +4,7 @@ use http::Method;
 
 /// What the API can be asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Operation {
+pub(crate) enum ApiOperation {
     List,
     Search,
     Purchase,
@@ -20,39 +20,39 @@ pub(crate) enum Operation {
     Call,
 }
 
-impl Operation {
-    pub(crate) const EVERY: &[Operation] = &[
-        Operation::List,
-        Operation::Search,
-        Operation::Purchase,
-        Operation::Import,
-        Operation::Assign,
-        Operation::Unassign,
-        Operation::Release,
-        Operation::AgentNumbers,
-        Operation::WebhookUrl,
-        Operation::Credentials,
-        Operation::Agents,
-        Operation::Agent,
-        Operation::Call,
+impl ApiOperation {
+    pub(crate) const EVERY: &[ApiOperation] = &[
+        ApiOperation::List,
+        ApiOperation::Search,
+        ApiOperation::Purchase,
+        ApiOperation::Import,
+        ApiOperation::Assign,
+        ApiOperation::Unassign,
+        ApiOperation::Release,
+        ApiOperation::AgentNumbers,
+        ApiOperation::WebhookUrl,
+        ApiOperation::Credentials,
+        ApiOperation::Agents,
+        ApiOperation::Agent,
+        ApiOperation::Call,
     ];
 
     /// The name used by fault switches.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Operation::List => "list",
-            Operation::Search => "search",
-            Operation::Purchase => "purchase",
-            Operation::Import => "import",
-            Operation::Assign => "assign",
-            Operation::Unassign => "unassign",
-            Operation::Release => "release",
-            Operation::AgentNumbers => "agent_numbers",
-            Operation::WebhookUrl => "webhook_url",
-            Operation::Credentials => "credentials",
-            Operation::Agents => "agents",
-            Operation::Agent => "agent",
-            Operation::Call => "call",
+            ApiOperation::List => "list",
+            ApiOperation::Search => "search",
+            ApiOperation::Purchase => "purchase",
+            ApiOperation::Import => "import",
+            ApiOperation::Assign => "assign",
+            ApiOperation::Unassign => "unassign",
+            ApiOperation::Release => "release",
+            ApiOperation::AgentNumbers => "agent_numbers",
+            ApiOperation::WebhookUrl => "webhook_url",
+            ApiOperation::Credentials => "credentials",
+            ApiOperation::Agents => "agents",
+            ApiOperation::Agent => "agent",
+            ApiOperation::Call => "call",
         }
     }
 
@@ -60,12 +60,12 @@ impl Operation {
     pub(crate) fn changes(self) -> bool {
         matches!(
             self,
-            Operation::Purchase
-                | Operation::Import
-                | Operation::Assign
-                | Operation::Unassign
-                | Operation::Release
-                | Operation::Call
+            ApiOperation::Purchase
+                | ApiOperation::Import
+                | ApiOperation::Assign
+                | ApiOperation::Unassign
+                | ApiOperation::Release
+                | ApiOperation::Call
         )
     }
 }
@@ -74,7 +74,7 @@ impl Operation {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     /// To an operation; `id` is the id in its path, or empty.
-    To { operation: Operation, id: String },
+    To { operation: ApiOperation, id: String },
     /// Nowhere: no such path.
     NotFound,
     /// The path exists; these methods do.
@@ -87,30 +87,30 @@ pub(crate) enum Route {
 pub(crate) fn find(method: &Method, path: &str) -> Route {
     let segments: Vec<String> = path.strip_prefix('/').unwrap_or(path).split('/').map(decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let candidates: Vec<(Method, Operation, &str)> = match segments.as_slice() {
-        ["telephony", "numbers"] => vec![(Method::GET, Operation::List, "")],
+    let candidates: Vec<(Method, ApiOperation, &str)> = match segments.as_slice() {
+        ["telephony", "numbers"] => vec![(Method::GET, ApiOperation::List, "")],
         ["telephony", "numbers", id] if !id.is_empty() => {
             let named = match *id {
-                "search" => Some(Operation::Search),
-                "purchase" => Some(Operation::Purchase),
-                "import" => Some(Operation::Import),
-                "assign" => Some(Operation::Assign),
-                "unassign" => Some(Operation::Unassign),
+                "search" => Some(ApiOperation::Search),
+                "purchase" => Some(ApiOperation::Purchase),
+                "import" => Some(ApiOperation::Import),
+                "assign" => Some(ApiOperation::Assign),
+                "unassign" => Some(ApiOperation::Unassign),
                 _ => None,
             };
             let mut candidates: Vec<_> = named.map(|operation| (Method::POST, operation, "")).into_iter().collect();
-            candidates.push((Method::DELETE, Operation::Release, *id));
+            candidates.push((Method::DELETE, ApiOperation::Release, *id));
             candidates
         }
-        ["telephony", "agents", id, "numbers"] => vec![(Method::GET, Operation::AgentNumbers, *id)],
+        ["telephony", "agents", id, "numbers"] => vec![(Method::GET, ApiOperation::AgentNumbers, *id)],
         ["telephony", "agents", id, "webhook-url"] => {
-            vec![(Method::GET, Operation::WebhookUrl, *id)]
+            vec![(Method::GET, ApiOperation::WebhookUrl, *id)]
         }
-        ["telephony", "credentials"] => vec![(Method::GET, Operation::Credentials, "")],
+        ["telephony", "credentials"] => vec![(Method::GET, ApiOperation::Credentials, "")],
         ["agents"] if method == Method::GET => return Route::AgentsWithoutSlash,
-        ["agents"] | ["agents", ""] => vec![(Method::GET, Operation::Agents, "")],
-        ["agents", id] => vec![(Method::GET, Operation::Agent, *id)],
-        ["calls"] => vec![(Method::POST, Operation::Call, "")],
+        ["agents"] | ["agents", ""] => vec![(Method::GET, ApiOperation::Agents, "")],
+        ["agents", id] => vec![(Method::GET, ApiOperation::Agent, *id)],
+        ["calls"] => vec![(Method::POST, ApiOperation::Call, "")],
         _ => return Route::NotFound,
     };
     match candidates.iter().find(|(known, _, _)| known == method) {
@@ -143,24 +143,24 @@ fn decode(segment: &str) -> String {
 mod tests {
     use super::*;
 
-    fn to(operation: Operation, id: &str) -> Route {
+    fn to(operation: ApiOperation, id: &str) -> Route {
         Route::To { operation, id: id.to_owned() }
     }
 
     #[test]
     fn every_documented_path_is_found() {
         for (method, path, expected) in [
-            (Method::GET, "/telephony/numbers", to(Operation::List, "")),
-            (Method::POST, "/telephony/numbers/search", to(Operation::Search, "")),
-            (Method::DELETE, "/telephony/numbers/abc", to(Operation::Release, "abc")),
-            (Method::DELETE, "/telephony/numbers/search", to(Operation::Release, "search")),
-            (Method::GET, "/telephony/agents/abc/numbers", to(Operation::AgentNumbers, "abc")),
-            (Method::GET, "/telephony/agents/abc/webhook-url", to(Operation::WebhookUrl, "abc")),
-            (Method::GET, "/telephony/credentials", to(Operation::Credentials, "")),
+            (Method::GET, "/telephony/numbers", to(ApiOperation::List, "")),
+            (Method::POST, "/telephony/numbers/search", to(ApiOperation::Search, "")),
+            (Method::DELETE, "/telephony/numbers/abc", to(ApiOperation::Release, "abc")),
+            (Method::DELETE, "/telephony/numbers/search", to(ApiOperation::Release, "search")),
+            (Method::GET, "/telephony/agents/abc/numbers", to(ApiOperation::AgentNumbers, "abc")),
+            (Method::GET, "/telephony/agents/abc/webhook-url", to(ApiOperation::WebhookUrl, "abc")),
+            (Method::GET, "/telephony/credentials", to(ApiOperation::Credentials, "")),
             (Method::GET, "/agents", Route::AgentsWithoutSlash),
-            (Method::GET, "/agents/", to(Operation::Agents, "")),
-            (Method::GET, "/agents/a%2Fb%", to(Operation::Agent, "a/b%")),
-            (Method::POST, "/calls", to(Operation::Call, "")),
+            (Method::GET, "/agents/", to(ApiOperation::Agents, "")),
+            (Method::GET, "/agents/a%2Fb%", to(ApiOperation::Agent, "a/b%")),
+            (Method::POST, "/calls", to(ApiOperation::Call, "")),
             (Method::GET, "/calls/", Route::NotFound),
             (Method::GET, "", Route::NotFound),
             (Method::PUT, "/telephony/numbers/search", Route::NotAllowed { allow: "POST".to_owned() }),

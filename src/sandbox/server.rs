@@ -11,13 +11,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::sandbox::connection::{Line, Lines};
+use crate::sandbox::connection::{ConnectionInfo, CuttableListener};
 use crate::sandbox::data::store;
 use crate::sandbox::data::store::StoreError;
-use crate::sandbox::options::{Options, Store};
+use crate::sandbox::options::{SandboxOptions, SandboxStore};
 use crate::sandbox::pipeline;
-use crate::sandbox::request_log::Ledger;
-use crate::sandbox::state::World;
+use crate::sandbox::request_log::RequestLog;
+use crate::sandbox::state::SandboxState;
 
 /// How long running requests may take to finish when it stops.
 const GRACE: Duration = Duration::from_secs(2);
@@ -33,30 +33,30 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Opens the account and begins to listen.
-    pub async fn start(options: Options) -> Result<Sandbox, StartError> {
-        let Options { listen, store, faults, ledger } = options;
+    pub async fn start(options: SandboxOptions) -> Result<Sandbox, StartError> {
+        let SandboxOptions { listen, store, faults, ledger } = options;
         let opened = tokio::task::spawn_blocking(move || {
             let database = match store {
-                Store::Memory => store::in_memory(),
-                Store::Directory(directory) => store::in_directory(&directory),
+                SandboxStore::Memory => store::in_memory(),
+                SandboxStore::Directory(directory) => store::in_directory(&directory),
             }
-            .map_err(Cause::Store)?;
-            let ledger =
-                Ledger::open(ledger.as_deref()).map_err(|error| Cause::Ledger(ledger.unwrap_or_default(), error))?;
-            World::new(database, faults, ledger).map_err(Cause::Account)
+            .map_err(StartFailure::Store)?;
+            let ledger = RequestLog::open(ledger.as_deref())
+                .map_err(|error| StartFailure::Ledger(ledger.unwrap_or_default(), error))?;
+            SandboxState::new(database, faults, ledger).map_err(StartFailure::Account)
         });
         let world = match opened.await {
             Ok(world) => world.map_err(StartError)?,
-            Err(error) => return Err(StartError(Cause::Stopped(error))),
+            Err(error) => return Err(StartError(StartFailure::Stopped(error))),
         };
         let listening = TcpListener::bind(listen).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
-        let (address, listener) = listening.map_err(|error| StartError(Cause::Listen(listen, error)))?;
+        let (address, listener) = listening.map_err(|error| StartError(StartFailure::Listen(listen, error)))?;
 
         let closing = CancellationToken::new();
         let cutting = CancellationToken::new();
-        let lines = Lines { listener, cut: cutting.clone() };
+        let lines = CuttableListener { listener, cut: cutting.clone() };
         let router = Router::new().fallback(pipeline::handle).with_state(Arc::new(world));
-        let service = router.into_make_service_with_connect_info::<Line>();
+        let service = router.into_make_service_with_connect_info::<ConnectionInfo>();
         let serving = axum::serve(lines, service).with_graceful_shutdown(closing.clone().cancelled_owned());
         let serving = tokio::spawn(async move {
             if let Err(error) = serving.await {
@@ -102,10 +102,10 @@ impl Drop for Sandbox {
 
 /// Why a sandbox could not start.
 #[derive(Debug)]
-pub struct StartError(Cause);
+pub struct StartError(StartFailure);
 
 #[derive(Debug)]
-enum Cause {
+enum StartFailure {
     Store(StoreError),
     Account(rusqlite::Error),
     Ledger(PathBuf, io::Error),
@@ -116,15 +116,17 @@ enum Cause {
 impl fmt::Display for StartError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Cause::Store(error) => error.fmt(formatter),
-            Cause::Account(_) => {
+            StartFailure::Store(error) => error.fmt(formatter),
+            StartFailure::Account(_) => {
                 formatter.write_str("the sandbox cannot read its account; `truedy-mcp sandbox reset` begins afresh")
             }
-            Cause::Ledger(file, _) => write!(formatter, "the sandbox cannot write its ledger to {}", file.display()),
-            Cause::Listen(address, _) => {
+            StartFailure::Ledger(file, _) => {
+                write!(formatter, "the sandbox cannot write its ledger to {}", file.display())
+            }
+            StartFailure::Listen(address, _) => {
                 write!(formatter, "the sandbox cannot listen on {address}")
             }
-            Cause::Stopped(_) => formatter.write_str("the sandbox was stopped while it started"),
+            StartFailure::Stopped(_) => formatter.write_str("the sandbox was stopped while it started"),
         }
     }
 }
@@ -132,10 +134,10 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
-            Cause::Store(_) => None,
-            Cause::Account(error) => Some(error),
-            Cause::Ledger(_, error) | Cause::Listen(_, error) => Some(error),
-            Cause::Stopped(error) => Some(error),
+            StartFailure::Store(_) => None,
+            StartFailure::Account(error) => Some(error),
+            StartFailure::Ledger(_, error) | StartFailure::Listen(_, error) => Some(error),
+            StartFailure::Stopped(error) => Some(error),
         }
     }
 }

@@ -7,38 +7,38 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::sandbox::auth;
-use crate::sandbox::auth::Door;
-use crate::sandbox::data::account::Account;
-use crate::sandbox::endpoints::call::Call;
+use crate::sandbox::auth::KeyAuthenticator;
+use crate::sandbox::data::account::AccountRows;
+use crate::sandbox::endpoints::call::EndpointCall;
 use crate::sandbox::endpoints::dispatch;
 use crate::sandbox::faults::active::Faults;
 use crate::sandbox::faults::catalogue::{Amount, Fault, Moment};
-use crate::sandbox::request_log::Ledger;
-use crate::sandbox::response::{Done, Refusal};
-use crate::sandbox::routes::Operation;
+use crate::sandbox::request_log::RequestLog;
+use crate::sandbox::response::{ApiRefusal, OperationResult};
+use crate::sandbox::routes::ApiOperation;
 use crate::sandbox::time;
 
 /// Everything a running sandbox holds.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct SandboxState {
     database: Mutex<Connection>,
-    pub(crate) door: Door,
-    pub(crate) ledger: Ledger,
-    temper: Mutex<Temper>,
+    pub(crate) door: KeyAuthenticator,
+    pub(crate) ledger: RequestLog,
+    temper: Mutex<FaultState>,
 }
 
 /// How it misbehaves now, and how often it has done so.
 #[derive(Debug)]
-struct Temper {
+struct FaultState {
     faults: Arc<Faults>,
     struck: u64,
 }
 
-impl World {
-    pub(crate) fn new(database: Connection, faults: Faults, ledger: Ledger) -> rusqlite::Result<World> {
-        let door = Door::load(&database)?;
-        let temper = Mutex::new(Temper { faults: Arc::new(faults), struck: 0 });
-        Ok(World { database: Mutex::new(database), door, ledger, temper })
+impl SandboxState {
+    pub(crate) fn new(database: Connection, faults: Faults, ledger: RequestLog) -> rusqlite::Result<SandboxState> {
+        let door = KeyAuthenticator::load(&database)?;
+        let temper = Mutex::new(FaultState { faults: Arc::new(faults), struck: 0 });
+        Ok(SandboxState { database: Mutex::new(database), door, ledger, temper })
     }
 
     pub(crate) fn faults(&self) -> Arc<Faults> {
@@ -47,7 +47,7 @@ impl World {
 
     pub(crate) fn set_faults(&self, faults: Faults) {
         let mut temper = self.temper.lock().unwrap_or_else(PoisonError::into_inner);
-        *temper = Temper { faults: Arc::new(faults), struck: 0 };
+        *temper = FaultState { faults: Arc::new(faults), struck: 0 };
     }
 
     /// Whether a fault that was switched on is still to be felt; counts if so.
@@ -61,19 +61,19 @@ impl World {
         strikes
     }
 
-    pub(crate) fn strikes(&self, faults: &Faults, moment: Moment, operation: Operation) -> bool {
+    pub(crate) fn strikes(&self, faults: &Faults, moment: Moment, operation: ApiOperation) -> bool {
         faults.strikes(moment, operation) && self.strike()
     }
 
     /// Lets a request in and carries it out, all in one transaction.
     pub(crate) fn carry_out(
         &self,
-        operation: Operation,
+        operation: ApiOperation,
         id: &str,
         parts: &Parts,
         body: &[u8],
         faults: &Faults,
-    ) -> Result<Done, Refusal> {
+    ) -> Result<OperationResult, ApiRefusal> {
         let organization = self.door.authenticate(faults, &parts.headers)?;
         self.door.admit(faults, organization, Timestamp::now(), || self.strike())?;
 
@@ -86,9 +86,9 @@ impl World {
         let transaction = database.transaction_with_behavior(behavior)?;
         // Told only now: whoever waited for another writer comes after it in time as well.
         let now = time::now();
-        let account = Account { database: &transaction, organization, now: &now };
+        let account = AccountRows { database: &transaction, organization, now: &now };
         auth::pay(faults, operation, &account.subscription_state()?)?;
-        let outcome = dispatch::answer(operation, &Call { account, faults, id, parts, body });
+        let outcome = dispatch::answer(operation, &EndpointCall { account, faults, id, parts, body });
         if outcome.as_ref().map_or_else(|refusal| refusal.keeps, |_| true) {
             transaction.commit()?;
         }

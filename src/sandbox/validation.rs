@@ -2,36 +2,36 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::error::{Problem, SECRET};
-use crate::sandbox::response::Refusal;
+use crate::sandbox::error::{FieldError, SECRET};
+use crate::sandbox::response::ApiRefusal;
 
 /// The body of a request, an object whose fields are asked for one by one.
 #[derive(Debug)]
-pub(crate) struct Body {
+pub(crate) struct JsonBody {
     fields: Map<String, Value>,
-    problems: Vec<Problem>,
+    problems: Vec<FieldError>,
 }
 
-impl Body {
+impl JsonBody {
     /// Parses a body; what is no JSON object is refused at once.
-    pub(crate) fn parse(content_type: Option<&str>, bytes: &[u8]) -> Result<Body, Refusal> {
-        let of_body = |kind, message: &str| Problem::new("body", None, kind, message);
+    pub(crate) fn parse(content_type: Option<&str>, bytes: &[u8]) -> Result<JsonBody, ApiRefusal> {
+        let of_body = |kind, message: &str| FieldError::new("body", None, kind, message);
         if bytes.is_empty() {
-            return Err(Refusal::schema(vec![of_body("missing", "Field required")], false));
+            return Err(ApiRefusal::schema(vec![of_body("missing", "Field required")], false));
         }
         let object = "Input should be a valid dictionary";
         if !content_type.is_none_or(is_json) {
-            return Err(Refusal::schema(vec![of_body("model_attributes_type", object)], false));
+            return Err(ApiRefusal::schema(vec![of_body("model_attributes_type", object)], false));
         }
         match serde_json::from_slice(bytes) {
-            Ok(Value::Object(fields)) => Ok(Body { fields, problems: Vec::new() }),
-            Ok(_) => Err(Refusal::schema(vec![of_body("model_attributes_type", object)], false)),
-            Err(error) => Err(Refusal::malformed(of_body("json_invalid", &format!("JSON decode error: {error}")))),
+            Ok(Value::Object(fields)) => Ok(JsonBody { fields, problems: Vec::new() }),
+            Ok(_) => Err(ApiRefusal::schema(vec![of_body("model_attributes_type", object)], false)),
+            Err(error) => Err(ApiRefusal::malformed(of_body("json_invalid", &format!("JSON decode error: {error}")))),
         }
     }
 
     /// Refuses if any field asked for did not fit; with `echo`, repeating all that was sent.
-    pub(crate) fn check(&mut self, echo: bool) -> Result<(), Refusal> {
+    pub(crate) fn check(&mut self, echo: bool) -> Result<(), ApiRefusal> {
         if self.problems.is_empty() {
             return Ok(());
         }
@@ -41,7 +41,7 @@ impl Body {
                 problem.input = Some(Value::Object(self.fields.clone()));
             }
         }
-        Err(Refusal::schema(problems, echo))
+        Err(ApiRefusal::schema(problems, echo))
     }
 
     /// A text that may be left out or null.
@@ -61,7 +61,7 @@ impl Body {
     pub(crate) fn required_text(&mut self, name: &str) -> String {
         match self.fields.get(name) {
             None => {
-                self.problems.push(Problem::new("body", Some(name), "missing", "Field required"));
+                self.problems.push(FieldError::new("body", Some(name), "missing", "Field required"));
                 String::new()
             }
             Some(Value::String(text)) => text.clone(),
@@ -77,7 +77,7 @@ impl Body {
     pub(crate) fn id(&mut self, name: &str) -> String {
         let id = self.required_text(name);
         if self.fits(name) && !is_id(&id) {
-            let problem = Problem::new("body", Some(name), "string_pattern_mismatch", "Must be an identifier");
+            let problem = FieldError::new("body", Some(name), "string_pattern_mismatch", "Must be an identifier");
             self.problems.push(problem.showing(&json!(id)));
         }
         id
@@ -132,11 +132,11 @@ impl Body {
             Value::Number(number) => match whole_of(number) {
                 Some(whole) => match bounds(whole, least, most) {
                     Ok(whole) => return whole,
-                    Err((kind, message)) => Problem::new("body", Some(name), kind, message),
+                    Err((kind, message)) => FieldError::new("body", Some(name), kind, message),
                 },
-                None => Problem::new("body", Some(name), "int_from_float", "Input should be a valid integer"),
+                None => FieldError::new("body", Some(name), "int_from_float", "Input should be a valid integer"),
             },
-            _ => Problem::new("body", Some(name), "int_type", "Input should be a valid integer"),
+            _ => FieldError::new("body", Some(name), "int_type", "Input should be a valid integer"),
         };
         self.problems.push(problem.showing(given));
         default
@@ -148,14 +148,14 @@ impl Body {
             && !other.is_object()
             && !other.is_null()
         {
-            let problem = Problem::new("body", Some(name), "dict_type", "Input should be a valid dictionary");
+            let problem = FieldError::new("body", Some(name), "dict_type", "Input should be a valid dictionary");
             self.problems.push(problem.showing(other));
         }
     }
 
     /// Adds a problem with a field that is right for its type and wrong otherwise.
     pub(crate) fn complain(&mut self, name: &str, kind: &'static str, message: &str) {
-        let problem = Problem::new("body", Some(name), kind, message);
+        let problem = FieldError::new("body", Some(name), kind, message);
         let problem = match self.fields.get(name) {
             Some(given) => problem.showing(given),
             None => problem,
@@ -165,7 +165,7 @@ impl Body {
 
     fn check_phone(&mut self, name: &str, number: &str) {
         if !is_e164(number) {
-            let problem = Problem::new("body", Some(name), "string_pattern_mismatch", "Must be in E.164 format");
+            let problem = FieldError::new("body", Some(name), "string_pattern_mismatch", "Must be in E.164 format");
             self.problems.push(problem.showing(&json!(number)));
         }
     }
@@ -173,15 +173,15 @@ impl Body {
 
 /// The query of a request.
 #[derive(Debug)]
-pub(crate) struct Query {
+pub(crate) struct QueryString {
     pairs: Vec<(String, String)>,
-    problems: Vec<Problem>,
+    problems: Vec<FieldError>,
 }
 
-impl Query {
-    pub(crate) fn parse(query: Option<&str>) -> Query {
+impl QueryString {
+    pub(crate) fn parse(query: Option<&str>) -> QueryString {
         let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
-        Query { pairs, problems: Vec::new() }
+        QueryString { pairs, problems: Vec::new() }
     }
 
     /// A text; of several the last counts.
@@ -204,7 +204,7 @@ impl Query {
         match bounded {
             Ok(whole) => whole,
             Err((kind, message)) => {
-                let problem = Problem::new("query", Some(name), kind, message).showing(&json!(given));
+                let problem = FieldError::new("query", Some(name), kind, message).showing(&json!(given));
                 self.problems.push(problem);
                 default
             }
@@ -212,8 +212,12 @@ impl Query {
     }
 
     /// Refuses if anything asked for did not fit.
-    pub(crate) fn check(&mut self) -> Result<(), Refusal> {
-        if self.problems.is_empty() { Ok(()) } else { Err(Refusal::schema(std::mem::take(&mut self.problems), false)) }
+    pub(crate) fn check(&mut self) -> Result<(), ApiRefusal> {
+        if self.problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiRefusal::schema(std::mem::take(&mut self.problems), false))
+        }
     }
 }
 
@@ -245,8 +249,8 @@ fn is_json(content_type: &str) -> bool {
         || essence.strip_prefix("application/").is_some_and(|sub| sub == "json" || sub.ends_with("+json"))
 }
 
-fn string_type(name: &str) -> Problem {
-    Problem::new("body", Some(name), "string_type", "Input should be a valid string")
+fn string_type(name: &str) -> FieldError {
+    FieldError::new("body", Some(name), "string_type", "Input should be a valid string")
 }
 
 /// A whole number of any size: negative ones as an error of their own kind, huge ones as the largest there is.
@@ -289,8 +293,8 @@ fn bounds(whole: Option<u64>, least: u64, most: u64) -> Result<u64, (&'static st
 mod tests {
     use super::*;
 
-    fn body(text: &str) -> Body {
-        Body::parse(Some("application/json; charset=utf-8"), text.as_bytes()).unwrap()
+    fn body(text: &str) -> JsonBody {
+        JsonBody::parse(Some("application/json; charset=utf-8"), text.as_bytes()).unwrap()
     }
 
     #[test]
@@ -316,7 +320,7 @@ mod tests {
             assert_eq!(ask(wrong), None, "{wrong}");
         }
         let query = |text: &str| {
-            let mut query = Query::parse(Some(&format!("n=7&n={text}")));
+            let mut query = QueryString::parse(Some(&format!("n=7&n={text}")));
             let whole = query.whole("n", 0, 0, u64::MAX);
             query.check().is_ok().then_some(whole)
         };
@@ -347,11 +351,11 @@ mod tests {
     #[test]
     fn bodies_that_are_no_objects_are_refused() {
         for text in ["", "nul", "[]", "\"x\"", "{\"a\":NaN}", "{\"a\":\"\\ud800\"}", "{} x"] {
-            assert!(Body::parse(None, text.as_bytes()).is_err(), "{text}");
+            assert!(JsonBody::parse(None, text.as_bytes()).is_err(), "{text}");
         }
-        assert!(Body::parse(Some("text/plain"), b"{}").is_err());
-        assert!(Body::parse(Some("application/problem+json"), b"{}").is_ok());
-        assert!(Body::parse(None, &[b'{', b'"', 0xff]).is_err());
+        assert!(JsonBody::parse(Some("text/plain"), b"{}").is_err());
+        assert!(JsonBody::parse(Some("application/problem+json"), b"{}").is_ok());
+        assert!(JsonBody::parse(None, &[b'{', b'"', 0xff]).is_err());
     }
 
     #[test]

@@ -21,10 +21,10 @@ use crate::domain::ServerTime;
 use crate::redact::{Redactor, Secret};
 use crate::telemetry;
 use crate::truedy::blocking::apart;
-use crate::truedy::error::{Error, NotSent, Saying, request_id};
-use crate::truedy::limiter::{Busy, Limiter, Rate, Share};
-use crate::truedy::request::{Nature, Request};
-use crate::truedy::sent_body::{Departure, WatchedBody, unless_stale};
+use crate::truedy::error::{ApiError, Error, NotSent, request_id};
+use crate::truedy::limiter::{Busy, Limiter, Priority, Rate};
+use crate::truedy::request::{Request, RequestKind};
+use crate::truedy::sent_body::{SentFlag, WatchedBody, unless_stale};
 use crate::truedy::{rate_limit_reset, retry};
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ const IDLE: Duration = Duration::from_secs(20);
 const BUDGET: f64 = 50.0;
 
 /// Leave for one change to go out. Without it none does: the client itself sees to that.
-pub trait Clearance: Send + Sync {
+pub trait SendPermit: Send + Sync {
     /// The id under which the change is recorded.
     fn id(&self) -> String;
 
@@ -55,26 +55,26 @@ pub trait Clearance: Send + Sync {
 
 /// How much time a call has, whether it is still wanted, and whether it may change anything.
 #[derive(Clone)]
-pub struct Call {
+pub struct CallBudget {
     /// When the caller must have an answer.
     pub deadline: Instant,
     /// Cancelled when the caller no longer wants it. What was sent runs to its end all the same.
     pub stop: CancellationToken,
     /// Leave for the change that the call is for; a call without it can only read.
-    pub clearance: Option<Arc<dyn Clearance>>,
+    pub clearance: Option<Arc<dyn SendPermit>>,
     /// The principal, where several share the account: none of them reads so much that nothing is left for others.
     pub whose: Option<Arc<str>>,
     /// Whether it reads what a change needs before it.
     pub plans: bool,
 }
 
-impl fmt::Debug for Call {
+impl fmt::Debug for CallBudget {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Call").field("deadline", &self.deadline).finish_non_exhaustive()
     }
 }
 
-impl Call {
+impl CallBudget {
     /// A call that can only read.
     pub fn reading(deadline: Instant, stop: CancellationToken) -> Self {
         Self { deadline, stop, clearance: None, whose: None, plans: false }
@@ -118,7 +118,7 @@ impl Call {
 
 /// What Truedy answered.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reply {
+pub struct ApiReply {
     /// `data`, or the whole body where there is no envelope. `null` for an empty one.
     pub data: Value,
     /// `pagination`, if there was any.
@@ -131,7 +131,7 @@ pub struct Reply {
 
 /// What a client is made of.
 #[derive(Debug, Clone)]
-pub struct Setup {
+pub struct ClientConfig {
     /// Where the API is; https, or http on a literal loopback host.
     pub base_url: Url,
     /// The key of the organisation.
@@ -176,7 +176,7 @@ impl std::error::Error for SetupError {}
 
 /// A client of one organisation.
 pub struct Client {
-    setup: Setup,
+    setup: ClientConfig,
     authorization: HeaderValue,
     redactor: Arc<Redactor>,
     limiter: Limiter,
@@ -194,7 +194,7 @@ impl fmt::Debug for Client {
 }
 
 /// The status line, headers of interest and body of one answer.
-struct Answer {
+struct HttpAnswer {
     status: StatusCode,
     location: Option<String>,
     date: Option<String>,
@@ -207,7 +207,7 @@ struct Answer {
 
 impl Client {
     /// A client; nothing is connected yet.
-    pub fn new(setup: Setup, redactor: Arc<Redactor>) -> Result<Self, SetupError> {
+    pub fn new(setup: ClientConfig, redactor: Arc<Redactor>) -> Result<Self, SetupError> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", setup.key.expose()))
             .map_err(|_| SetupError("the API key has characters that no header can carry".to_owned()))?;
         authorization.set_sensitive(true);
@@ -241,7 +241,7 @@ impl Client {
     }
 
     /// Sends a request until it is settled: done, refused, not known, or out of time.
-    pub async fn send(&self, request: Request, call: &Call) -> Result<Reply, Error> {
+    pub async fn send(&self, request: Request, call: &CallBudget) -> Result<ApiReply, Error> {
         let call = call.within(request.nature.patience());
         let begun = Instant::now();
         let mut sent = 0;
@@ -294,12 +294,12 @@ impl Client {
     }
 
     /// One attempt, a redirect to the same path with a slash included.
-    async fn attempt(&self, request: &Request, call: &Call) -> Result<Reply, Error> {
+    async fn attempt(&self, request: &Request, call: &CallBudget) -> Result<ApiReply, Error> {
         let url = self.address(request)?;
         let share = match () {
-            () if request.nature.changes() || request.verifies => Share::Reserved,
-            () if call.plans => Share::Planning,
-            () => Share::General,
+            () if request.nature.changes() || request.verifies => Priority::Reserved,
+            () if call.plans => Priority::Planning,
+            () => Priority::General,
         };
         let answer = self.exchange(request, &url, share, call).await?;
         if request.method == Method::GET && is_same_with_slash(&url, &answer) {
@@ -329,7 +329,13 @@ impl Client {
         Ok(url)
     }
 
-    async fn exchange(&self, request: &Request, url: &Url, share: Share, call: &Call) -> Result<Answer, Error> {
+    async fn exchange(
+        &self,
+        request: &Request,
+        url: &Url,
+        share: Priority,
+        call: &CallBudget,
+    ) -> Result<HttpAnswer, Error> {
         let asked = Instant::now();
         let place = stopped(call, self.limiter.place(share, call.whose.as_ref(), call.deadline)).await;
         metrics::histogram!("upstream_queue_seconds").record(asked.elapsed().as_secs_f64());
@@ -347,7 +353,7 @@ impl Client {
             let clearance = call.clearance.as_ref().ok_or(Error::NotSent(NotSent::NotCleared(String::new())))?;
             clearance.clear().await.map_err(|why| Error::NotSent(NotSent::NotCleared(why)))?;
         }
-        let departure = Departure::default();
+        let departure = SentFlag::default();
         let mut builder = line
             .request(request.method.clone(), url.clone())
             .header(AUTHORIZATION, self.authorization.clone())
@@ -378,7 +384,7 @@ impl Client {
                 let why = "what it relies on was read too long ago".to_owned();
                 // Only a body tells that nothing has left.
                 if without_body {
-                    Error::NoVerdict(why, Saying::default())
+                    Error::NoVerdict(why, ApiError::default())
                 } else {
                     Error::NotSent(NotSent::NotCleared(why))
                 }
@@ -408,18 +414,18 @@ impl Client {
             Ok(Err(error)) if error.is_connect() || (!without_body && !departure.happened()) => {
                 Err(Error::NotSent(NotSent::NoConnection(self.words(&error))))
             }
-            Ok(Err(error)) => Err(Error::NoVerdict(self.words(&error), Saying::default())),
+            Ok(Err(error)) => Err(Error::NoVerdict(self.words(&error), ApiError::default())),
             Err(_) if !without_body && !departure.happened() => Err(Error::NotSent(NotSent::Late)),
-            Err(_) => Err(Error::NoVerdict(format!("no answer within {} s", left.as_secs()), Saying::default())),
+            Err(_) => Err(Error::NoVerdict(format!("no answer within {} s", left.as_secs()), ApiError::default())),
         }
     }
 
-    async fn receive(&self, builder: reqwest::RequestBuilder, limit: usize) -> Result<Answer, reqwest::Error> {
+    async fn receive(&self, builder: reqwest::RequestBuilder, limit: usize) -> Result<HttpAnswer, reqwest::Error> {
         let mut response = builder.send().await?;
         let header = |name: http::HeaderName| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).map(|text| self.redactor.text(text))
         };
-        let mut answer = Answer {
+        let mut answer = HttpAnswer {
             status: response.status(),
             location: header(LOCATION),
             date: header(DATE),
@@ -464,9 +470,9 @@ impl Client {
     }
 
     /// Did it happen? The answer decides, not the status alone.
-    fn judge(&self, nature: Nature, answer: Answer) -> Result<Reply, Error> {
+    fn judge(&self, nature: RequestKind, answer: HttpAnswer) -> Result<ApiReply, Error> {
         let status = answer.status;
-        let saying = |body: Option<&Value>| Saying::read(status.as_u16(), body, answer.request_id.as_deref());
+        let saying = |body: Option<&Value>| ApiError::read(status.as_u16(), body, answer.request_id.as_deref());
         if status.is_success() {
             return match answer.body {
                 // A yes with an error inside is no yes to rely on.
@@ -479,15 +485,18 @@ impl Client {
                 }
                 Ok(body) => Ok(unwrap_envelope(body, answer.request_id, answer.date)),
                 // A release may answer 204 or an empty 200: that is a yes.
-                Err(_) if answer.empty && nature == Nature::Delete => {
-                    Ok(Reply { data: Value::Null, pagination: None, request_id: answer.request_id, date: answer.date })
-                }
+                Err(_) if answer.empty && nature == RequestKind::Delete => Ok(ApiReply {
+                    data: Value::Null,
+                    pagination: None,
+                    request_id: answer.request_id,
+                    date: answer.date,
+                }),
                 Err(why) => Err(Error::Unreadable(why, saying(None))),
             };
         }
         let json = answer.body.is_ok();
         let said = saying(answer.body.as_ref().ok());
-        let certain = matches!(nature, Nature::Create | Nature::Delete);
+        let certain = matches!(nature, RequestKind::Create | RequestKind::Delete);
         if said.is_rate_limit(certain) || (status == StatusCode::TOO_MANY_REQUESTS && !certain) {
             let wait = rate_limit_reset::wait(
                 said.reset_at.as_ref(),
@@ -501,7 +510,7 @@ impl Client {
             400 | 401 | 402 | 403 | 404 | 405 | 409 | 413 | 415 => json || !nature.changes(),
             // Truedy turns everything that goes wrong while it makes something into 422, even after the order (contract §3.4);
             // only the framework's own list of fields proves that no code ran.
-            422 if nature == Nature::Create => said.unprocessed,
+            422 if nature == RequestKind::Create => said.unprocessed,
             422 => json || !nature.changes(),
             _ => false,
         };
@@ -546,7 +555,7 @@ impl Client {
     }
 }
 
-fn open(setup: &Setup, idle: usize) -> Result<reqwest::Client, reqwest::Error> {
+fn open(setup: &ClientConfig, idle: usize) -> Result<reqwest::Client, reqwest::Error> {
     let mut builder = reqwest::Client::builder()
         .https_only(setup.base_url.scheme() == "https")
         .redirect(reqwest::redirect::Policy::none())
@@ -571,7 +580,7 @@ fn open(setup: &Setup, idle: usize) -> Result<reqwest::Client, reqwest::Error> {
 }
 
 /// Runs a future unless the call is no longer wanted; `None` if it is not.
-async fn stopped<F: Future>(call: &Call, future: F) -> Option<F::Output> {
+async fn stopped<F: Future>(call: &CallBudget, future: F) -> Option<F::Output> {
     tokio::select! {
         biased;
         () = call.stop.cancelled() => None,
@@ -586,7 +595,7 @@ fn random() -> f64 {
 }
 
 /// `/agents` → `/agents/`: the one redirect that is followed, by us, and only for reads (contract §1).
-fn is_same_with_slash(url: &Url, answer: &Answer) -> bool {
+fn is_same_with_slash(url: &Url, answer: &HttpAnswer) -> bool {
     let moved = matches!(answer.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
     let target = answer.location.as_deref().and_then(|location| url.join(location).ok());
     moved
@@ -599,16 +608,16 @@ fn is_same_with_slash(url: &Url, answer: &Answer) -> bool {
         })
 }
 
-fn unwrap_envelope(mut body: Value, header_id: Option<String>, date: Option<String>) -> Reply {
+fn unwrap_envelope(mut body: Value, header_id: Option<String>, date: Option<String>) -> ApiReply {
     let request_id = request_id(&body).or(header_id);
     let fields = body.as_object_mut();
     let pagination = fields.as_ref().and_then(|fields| fields.get("pagination")).cloned();
     let data = fields.and_then(|fields| fields.remove("data")).unwrap_or(body);
-    Reply { data, pagination, request_id, date }
+    ApiReply { data, pagination, request_id, date }
 }
 
 /// Counts an exchange by what it does and how it came out: closed sets, no path and no text.
-fn tally(nature: Nature, outcome: &Result<Reply, Error>, time: Duration) {
+fn tally(nature: RequestKind, outcome: &Result<ApiReply, Error>, time: Duration) {
     let (request, class) = (nature.name(), outcome.as_ref().map_or_else(Error::class, |_| "done"));
     metrics::counter!("upstream_requests_total", "request" => request, "class" => class).increment(1);
     metrics::histogram!("upstream_seconds", "request" => request).record(time.as_secs_f64());
@@ -621,7 +630,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn client(base: &str) -> Client {
-        let setup = Setup {
+        let setup = ClientConfig {
             base_url: Url::parse(base).expect("a URL"),
             key: Secret::new("truedy_0123456789abcdef".to_owned()).expect("a key"),
             rate: Rate::Off,
@@ -667,7 +676,7 @@ mod tests {
     fn only_the_same_address_with_a_slash_is_followed() {
         let url = Url::parse("https://api.truedy.ai/v1/agents?limit=1").expect("a URL");
         let moved = |status: u16, location: &str| {
-            let answer = Answer {
+            let answer = HttpAnswer {
                 status: StatusCode::from_u16(status).expect("a status"),
                 location: Some(location.to_owned()),
                 date: None,

@@ -14,7 +14,7 @@ const MESSAGE: usize = 300;
 
 /// Truedy's own words about a failure: cleaned, without secrets, never instructions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Saying {
+pub struct ApiError {
     /// HTTP status.
     pub status: u16,
     /// Machine-readable code, if there was one.
@@ -31,7 +31,7 @@ pub struct Saying {
     pub(super) reset_at: Option<Value>,
 }
 
-impl Saying {
+impl ApiError {
     /// Reads an error body of any known shape (contract §3.2 A to I).
     pub(super) fn read(status: u16, body: Option<&Value>, header_id: Option<&str>) -> Self {
         let nothing = Value::Null;
@@ -139,20 +139,20 @@ pub enum NotSent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// Truedy said no. It did not happen.
-    Refused(Saying),
+    Refused(ApiError),
     /// The rate limit said no, until then. It did not happen.
-    Limited(Duration, Saying),
+    Limited(Duration, ApiError),
     /// It never left. It did not happen.
     NotSent(NotSent),
     /// It left, and the answer does not say what became of it. It may have happened.
-    NoVerdict(String, Saying),
+    NoVerdict(String, ApiError),
     /// Truedy said yes in a shape that cannot be read. If it was a change, it happened.
-    Unreadable(String, Saying),
+    Unreadable(String, ApiError),
 }
 
 impl Error {
     /// Truedy's words, if it had any.
-    pub fn saying(&self) -> Option<&Saying> {
+    pub fn saying(&self) -> Option<&ApiError> {
         match self {
             Self::Refused(saying)
             | Self::Limited(_, saying)
@@ -201,28 +201,28 @@ mod tests {
     #[test]
     fn every_known_shape_is_read() {
         let a = json!({"error": {"code": "validation_error", "message": "Invalid", "details": {"field": "phone_number", "reason": "E.164"}}, "meta": {"request_id": "r1"}});
-        let saying = Saying::read(422, Some(&a), None);
+        let saying = ApiError::read(422, Some(&a), None);
         assert_eq!(
             (saying.code.as_deref(), saying.request_id.as_deref(), saying.fields.len()),
             (Some("validation_error"), Some("r1"), 1)
         );
         let b = json!({"error": {"code": "x", "message": "m", "details": {}, "request_id": "r2", "ts": null}});
-        assert_eq!(Saying::read(422, Some(&b), None).request_id.as_deref(), Some("r2"));
+        assert_eq!(ApiError::read(422, Some(&b), None).request_id.as_deref(), Some("r2"));
         let c = json!({"detail": [{"type": "missing", "loc": ["body", "phone_number"], "msg": "Field required", "input": {"api_key": "s3cret"}}]});
-        let saying = Saying::read(422, Some(&c), Some("h"));
+        let saying = ApiError::read(422, Some(&c), Some("h"));
         assert_eq!(saying.fields, [("phone_number".to_owned(), "Field required".to_owned())]);
         assert!(!format!("{saying:?}").contains("s3cret"));
         assert_eq!(
-            Saying::read(404, Some(&json!({"detail": "Not Found"})), None).message.as_deref(),
+            ApiError::read(404, Some(&json!({"detail": "Not Found"})), None).message.as_deref(),
             Some("Not Found")
         );
         let e = json!({"detail": {"error": {"code": "rate_limit_exceeded", "message": "slow", "details": {"reset_at": "2026-03-03T12:01:00"}}}});
-        assert!(Saying::read(429, Some(&e), None).is_rate_limit(true));
-        assert!(Saying::read(500, Some(&e), None).is_rate_limit(false));
-        assert!(!Saying::read(500, Some(&e), None).is_rate_limit(true));
+        assert!(ApiError::read(429, Some(&e), None).is_rate_limit(true));
+        assert!(ApiError::read(500, Some(&e), None).is_rate_limit(false));
+        assert!(!ApiError::read(500, Some(&e), None).is_rate_limit(true));
         let g = json!({"error": {"code": "server_error", "message": "unreachable"}});
-        assert_eq!(Saying::read(500, Some(&g), None).code.as_deref(), Some("server_error"));
-        assert_eq!(Saying::read(502, None, Some("h")).request_id.as_deref(), Some("h"));
-        assert_eq!(Saying::read(500, Some(&json!({"error": "plain"})), None).message.as_deref(), Some("plain"));
+        assert_eq!(ApiError::read(500, Some(&g), None).code.as_deref(), Some("server_error"));
+        assert_eq!(ApiError::read(502, None, Some("h")).request_id.as_deref(), Some("h"));
+        assert_eq!(ApiError::read(500, Some(&json!({"error": "plain"})), None).message.as_deref(), Some("plain"));
     }
 }

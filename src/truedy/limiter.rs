@@ -33,7 +33,7 @@ pub enum Rate {
 
 /// Who asks for a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Share {
+pub(crate) enum Priority {
     /// Reads.
     General,
     /// Reads that a change needs before it.
@@ -47,12 +47,12 @@ pub(crate) enum Share {
 pub struct Limiter {
     rate: Rate,
     window: Mutex<Window>,
-    queues: [Queue; 3],
+    queues: [ShareQueue; 3],
 }
 
 /// Those who wait for a place of one share.
 #[derive(Debug, Default)]
-struct Queue {
+struct ShareQueue {
     /// The async mutex hands out turns in order.
     turn: tokio::sync::Mutex<()>,
     waiting: AtomicUsize,
@@ -62,7 +62,7 @@ struct Queue {
 #[derive(Debug)]
 struct Sent {
     at: Instant,
-    share: Share,
+    share: Priority,
     whose: Option<Arc<str>>,
 }
 
@@ -94,15 +94,15 @@ impl Limiter {
 
     /// Waits for a place, at most ten seconds and not beyond `deadline`. Dropping the future gives the turn back. `whose` is
     /// the principal where there are several.
-    pub(crate) async fn place(&self, share: Share, whose: Option<&Arc<str>>, deadline: Instant) -> Result<(), Busy> {
+    pub(crate) async fn place(&self, share: Priority, whose: Option<&Arc<str>>, deadline: Instant) -> Result<(), Busy> {
         let Rate::PerMinute(most) = self.rate else {
             return Ok(());
         };
         let give_up = deadline.min(Instant::now() + PATIENCE);
         let queue = match share {
-            Share::General => &self.queues[0],
-            Share::Planning => &self.queues[1],
-            Share::Reserved => &self.queues[2],
+            Priority::General => &self.queues[0],
+            Priority::Planning => &self.queues[1],
+            Priority::Reserved => &self.queues[2],
         };
         let window = || self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let until = |next: Instant| Busy(next.saturating_duration_since(Instant::now()));
@@ -167,7 +167,7 @@ fn reserved(whole: usize) -> usize {
 
 impl Window {
     /// Takes a place now, or says when there will be one.
-    fn take(&mut self, share: Share, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Result<(), Instant> {
+    fn take(&mut self, share: Priority, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Result<(), Instant> {
         match self.next(share, whose, most, now) {
             Some(next) => Err(next),
             None => {
@@ -185,7 +185,7 @@ impl Window {
     }
 
     /// When the next place of a share comes free; `None` for now.
-    fn next(&mut self, share: Share, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Option<Instant> {
+    fn next(&mut self, share: Priority, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Option<Instant> {
         while self.sent.front().is_some_and(|sent| now.duration_since(sent.at) >= WINDOW) {
             self.sent.pop_front();
         }
@@ -198,28 +198,32 @@ impl Window {
         let whole = most.max(1) as usize;
         let any = self.free_at(whole, |_| true);
         let of_share = match share {
-            Share::Reserved => None,
-            Share::Planning => self.free_at(self.open_to(share, whole, now), |sent| sent.share != Share::Reserved),
-            Share::General => self.free_at(self.open_to(share, whole, now), |sent| sent.share == Share::General),
+            Priority::Reserved => None,
+            Priority::Planning => {
+                self.free_at(self.open_to(share, whole, now), |sent| sent.share != Priority::Reserved)
+            }
+            Priority::General => self.free_at(self.open_to(share, whole, now), |sent| sent.share == Priority::General),
         };
         any.max(of_share).max(self.own(share, whose, most, now))
     }
 
     /// When a principal has had less than its own part of a share; `None` for now, or where there is but one.
-    fn own(&self, share: Share, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Option<Instant> {
-        let whose = whose.filter(|_| share != Share::Reserved)?;
+    fn own(&self, share: Priority, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Option<Instant> {
+        let whose = whose.filter(|_| share != Priority::Reserved)?;
         let part = (self.open_to(share, most.max(1) as usize, now) * 3 / 4).max(1);
         let within = |sent: &Sent| now.duration_since(sent.at) < WINDOW;
-        self.free_at(part, |sent| within(sent) && sent.share != Share::Reserved && sent.whose.as_ref() == Some(whose))
+        self.free_at(part, |sent| {
+            within(sent) && sent.share != Priority::Reserved && sent.whose.as_ref() == Some(whose)
+        })
     }
 
     /// How many of the places a share may take at the most.
-    fn open_to(&self, share: Share, whole: usize, now: Instant) -> usize {
+    fn open_to(&self, share: Priority, whole: usize, now: Instant) -> usize {
         match share {
-            Share::General => self.general(whole, now),
+            Priority::General => self.general(whole, now),
             // What is left is for changes that are sent, and for finding out what became of them.
-            Share::Planning => whole - reserved(whole).div_ceil(2),
-            Share::Reserved => whole,
+            Priority::Planning => whole - reserved(whole).div_ceil(2),
+            Priority::Reserved => whole,
         }
     }
 
@@ -243,7 +247,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(3600);
 
-    async fn granted(limiter: &Limiter, share: Share, tries: usize) -> usize {
+    async fn granted(limiter: &Limiter, share: Priority, tries: usize) -> usize {
         let mut granted = 0;
         for _ in 0..tries {
             granted += usize::from(limiter.place(share, None, Instant::now()).await.is_ok());
@@ -254,19 +258,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn reads_leave_the_reserved_share() {
         let limiter = Limiter::new(Rate::PerMinute(100));
-        assert_eq!(granted(&limiter, Share::General, 200).await, 83);
-        assert_eq!(granted(&limiter, Share::Reserved, 200).await, 17);
+        assert_eq!(granted(&limiter, Priority::General, 200).await, 83);
+        assert_eq!(granted(&limiter, Priority::Reserved, 200).await, 17);
         tokio::time::advance(WINDOW).await;
-        assert_eq!(granted(&limiter, Share::Reserved, 200).await, 100, "changes may use it all");
-        assert_eq!(granted(&limiter, Share::General, 5).await, 0);
+        assert_eq!(granted(&limiter, Priority::Reserved, 200).await, 100, "changes may use it all");
+        assert_eq!(granted(&limiter, Priority::General, 5).await, 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_a_change_needs_before_it_leaves_room_for_the_change() {
         let limiter = Limiter::new(Rate::PerMinute(100));
-        assert_eq!(granted(&limiter, Share::General, 200).await, 83);
-        assert_eq!(granted(&limiter, Share::Planning, 200).await, 8);
-        assert_eq!(granted(&limiter, Share::Reserved, 200).await, 9);
+        assert_eq!(granted(&limiter, Priority::General, 200).await, 83);
+        assert_eq!(granted(&limiter, Priority::Planning, 200).await, 8);
+        assert_eq!(granted(&limiter, Priority::Reserved, 200).await, 9);
     }
 
     #[tokio::test(start_paused = true)]
@@ -276,18 +280,18 @@ mod tests {
         let now = || Instant::now();
         let mut granted = 0;
         for _ in 0..200 {
-            granted += usize::from(limiter.place(Share::General, Some(&ana), now()).await.is_ok());
+            granted += usize::from(limiter.place(Priority::General, Some(&ana), now()).await.is_ok());
         }
         assert_eq!(granted, 62, "three quarters of 83");
         // Ana waits for a place of hers, and Ben, who comes later, does not wait behind her.
         tokio::time::advance(WINDOW - Duration::from_secs(5)).await;
         let begun = now();
         let (anas, bens) = tokio::join!(
-            async { limiter.place(Share::General, Some(&ana), now() + SOON).await.map(|()| begun.elapsed()) },
-            async { limiter.place(Share::General, Some(&ben), now() + SOON).await.map(|()| begun.elapsed()) }
+            async { limiter.place(Priority::General, Some(&ana), now() + SOON).await.map(|()| begun.elapsed()) },
+            async { limiter.place(Priority::General, Some(&ben), now() + SOON).await.map(|()| begun.elapsed()) }
         );
         assert_eq!((anas, bens), (Ok(Duration::from_secs(5)), Ok(Duration::ZERO)));
-        for share in [Share::Planning, Share::Reserved] {
+        for share in [Priority::Planning, Priority::Reserved] {
             assert_eq!(limiter.place(share, Some(&ben), now()).await, Ok(()), "{share:?}");
         }
     }
@@ -295,14 +299,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_to_read_takes_no_place_in_the_queue_of_changes() {
         let limiter = Arc::new(Limiter::new(Rate::PerMinute(100)));
-        granted(&limiter, Share::General, 200).await;
+        granted(&limiter, Priority::General, 200).await;
         let reads = (0..2 * WAITING).map(|_| {
             let limiter = Arc::clone(&limiter);
-            tokio::spawn(async move { limiter.place(Share::General, None, Instant::now() + SOON).await })
+            tokio::spawn(async move { limiter.place(Priority::General, None, Instant::now() + SOON).await })
         });
         let reads: Vec<_> = reads.collect();
         tokio::task::yield_now().await;
-        assert_eq!(limiter.place(Share::Reserved, None, Instant::now()).await, Ok(()));
+        assert_eq!(limiter.place(Priority::Reserved, None, Instant::now()).await, Ok(()));
         reads.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
@@ -310,23 +314,23 @@ mod tests {
     async fn a_refusal_freezes_all_and_two_halve_the_reads() {
         let limiter = Limiter::new(Rate::PerMinute(100));
         limiter.refused(Duration::from_secs(5));
-        assert_eq!(granted(&limiter, Share::Reserved, 1).await, 0);
+        assert_eq!(granted(&limiter, Priority::Reserved, 1).await, 0);
         let before = Instant::now();
-        assert_eq!(limiter.place(Share::Reserved, None, before + SOON).await, Ok(()));
+        assert_eq!(limiter.place(Priority::Reserved, None, before + SOON).await, Ok(()));
         assert!(before.elapsed() >= Duration::from_secs(5));
         limiter.refused(Duration::from_secs(1));
         tokio::time::advance(WINDOW).await;
-        assert_eq!(granted(&limiter, Share::General, 200).await, 41);
+        assert_eq!(granted(&limiter, Priority::General, 200).await, 41);
         tokio::time::advance(Duration::from_secs(1200)).await;
-        assert_eq!(granted(&limiter, Share::General, 200).await, 83);
+        assert_eq!(granted(&limiter, Priority::General, 200).await, 83);
     }
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_longer_than_ten_seconds() {
         let limiter = Limiter::new(Rate::PerMinute(1));
-        assert_eq!(limiter.place(Share::General, None, Instant::now() + SOON).await, Ok(()));
+        assert_eq!(limiter.place(Priority::General, None, Instant::now() + SOON).await, Ok(()));
         let before = Instant::now();
-        assert!(limiter.place(Share::General, None, Instant::now() + SOON).await.is_err());
+        assert!(limiter.place(Priority::General, None, Instant::now() + SOON).await.is_err());
         assert!(before.elapsed() <= PATIENCE);
     }
 
@@ -338,7 +342,7 @@ mod tests {
             let mut sent = Vec::new();
             for (pause, reserved) in steps {
                 now += Duration::from_millis(pause);
-                let share = if reserved { Share::Reserved } else { Share::General };
+                let share = if reserved { Priority::Reserved } else { Priority::General };
                 match window.take(share, None, most, now) {
                     Ok(()) => sent.push(now),
                     Err(next) => prop_assert!(next > now),

@@ -10,7 +10,7 @@ mod retry;
 mod sent_body;
 
 pub use blocking::apart;
-pub use client::{Call, Clearance, Client, Proxy, Reply, Setup, SetupError};
-pub use error::{Error, NotSent, Saying};
+pub use client::{ApiReply, CallBudget, Client, ClientConfig, Proxy, SendPermit, SetupError};
+pub use error::{ApiError, Error, NotSent};
 pub use limiter::{Limiter, Rate};
-pub use request::{Nature, Request};
+pub use request::{Request, RequestKind};

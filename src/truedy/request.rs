@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// What sending a request does, which decides whether it may be repeated and how its failure is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nature {
+pub enum RequestKind {
     /// A GET.
     Read,
     /// A POST that changes nothing.
@@ -20,7 +20,7 @@ pub enum Nature {
     Create,
 }
 
-impl Nature {
+impl RequestKind {
     /// Whether it changes anything.
     pub fn changes(self) -> bool {
         !matches!(self, Self::Read | Self::Search)
@@ -68,7 +68,7 @@ pub struct Request {
     pub(super) path: Vec<String>,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
-    pub(super) nature: Nature,
+    pub(super) nature: RequestKind,
     pub(super) verifies: bool,
     pub(super) body_limit: usize,
 }
@@ -76,20 +76,25 @@ pub struct Request {
 impl Request {
     /// A read. The path is made of fixed words and checked ids; each part becomes one path segment.
     pub fn get<'a>(path: impl IntoIterator<Item = &'a str>) -> Self {
-        Self::new(Method::GET, path, None, Nature::Read)
+        Self::new(Method::GET, path, None, RequestKind::Read)
     }
 
     /// A POST with a JSON body.
-    pub fn post<'a>(path: impl IntoIterator<Item = &'a str>, nature: Nature, body: Value) -> Self {
+    pub fn post<'a>(path: impl IntoIterator<Item = &'a str>, nature: RequestKind, body: Value) -> Self {
         Self::new(Method::POST, path, Some(body), nature)
     }
 
     /// A DELETE.
     pub fn delete<'a>(path: impl IntoIterator<Item = &'a str>) -> Self {
-        Self::new(Method::DELETE, path, None, Nature::Delete)
+        Self::new(Method::DELETE, path, None, RequestKind::Delete)
     }
 
-    fn new<'a>(method: Method, path: impl IntoIterator<Item = &'a str>, body: Option<Value>, nature: Nature) -> Self {
+    fn new<'a>(
+        method: Method,
+        path: impl IntoIterator<Item = &'a str>,
+        body: Option<Value>,
+        nature: RequestKind,
+    ) -> Self {
         Self {
             method,
             path: path.into_iter().map(str::to_owned).collect(),

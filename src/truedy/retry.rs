@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::truedy::error::{Error, NotSent};
-use crate::truedy::request::Nature;
+use crate::truedy::request::RequestKind;
 
 const BASE: Duration = Duration::from_millis(250);
 const CAP: Duration = Duration::from_secs(4);
@@ -13,19 +13,19 @@ const WORTHWHILE: Duration = Duration::from_millis(1500);
 const AFTER_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long to wait before sending again; `None` to stop. `sent` counts attempts, the failed one included.
-pub(super) fn wait(nature: Nature, error: &Error, sent: u32, left: Duration, random: f64) -> Option<Duration> {
+pub(super) fn wait(nature: RequestKind, error: &Error, sent: u32, left: Duration, random: f64) -> Option<Duration> {
     if let Error::Limited(wait, _) = error {
         // The limiter spoke before anything was done, so even a purchase may go again, once.
         let wait = *wait + Duration::from_secs_f64(random);
-        let most = if nature == Nature::Create { 1 } else { nature.attempts() };
+        let most = if nature == RequestKind::Create { 1 } else { nature.attempts() };
         return (sent <= most && wait + AFTER_LIMIT <= left).then_some(wait);
     }
     let again = match (nature, error) {
-        (Nature::Delete, _) => false,
+        (RequestKind::Delete, _) => false,
         (_, Error::NotSent(NotSent::NoConnection(_))) => true,
         // A plain 500 to a search is the carrier's no more often than an accident.
-        (Nature::Search, Error::NoVerdict(_, saying)) => saying.status != 500,
-        (Nature::Read, Error::NoVerdict(..)) => true,
+        (RequestKind::Search, Error::NoVerdict(_, saying)) => saying.status != 500,
+        (RequestKind::Read, Error::NoVerdict(..)) => true,
         _ => false,
     };
     let backoff = CAP.min(BASE * 2_u32.saturating_pow(sent.saturating_sub(1))).mul_f64(random);
@@ -44,12 +44,12 @@ pub(super) fn cost(error: &Error) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::truedy::error::Saying;
+    use crate::truedy::error::ApiError;
 
     const LONG: Duration = Duration::from_secs(20);
 
-    fn status(status: u16) -> Saying {
-        Saying { status, ..Saying::default() }
+    fn status(status: u16) -> ApiError {
+        ApiError { status, ..ApiError::default() }
     }
 
     fn failures() -> Vec<Error> {
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn what_may_have_happened_is_never_sent_again_unless_it_only_reads() {
-        for nature in [Nature::Set, Nature::Delete, Nature::Create] {
+        for nature in [RequestKind::Set, RequestKind::Delete, RequestKind::Create] {
             for error in failures().iter().filter(|error| error.may_have_happened()) {
                 assert_eq!(wait(nature, error, 1, LONG, 0.5), None, "{nature:?} {error}");
             }
@@ -76,23 +76,27 @@ mod tests {
 
     #[test]
     fn attempts_are_bounded() {
-        for nature in [Nature::Read, Nature::Search, Nature::Set, Nature::Delete, Nature::Create] {
+        for nature in
+            [RequestKind::Read, RequestKind::Search, RequestKind::Set, RequestKind::Delete, RequestKind::Create]
+        {
             for error in failures() {
                 assert_eq!(wait(nature, &error, nature.attempts(), LONG, 0.5), None, "{nature:?} {error}");
             }
         }
-        assert!(wait(Nature::Read, &Error::NoVerdict(String::new(), status(503)), 2, LONG, 0.5).is_some());
-        assert!(wait(Nature::Create, &Error::NotSent(NotSent::NoConnection(String::new())), 1, LONG, 0.5).is_some());
-        assert_eq!(wait(Nature::Search, &Error::NoVerdict(String::new(), status(500)), 1, LONG, 0.5), None);
+        assert!(wait(RequestKind::Read, &Error::NoVerdict(String::new(), status(503)), 2, LONG, 0.5).is_some());
+        assert!(
+            wait(RequestKind::Create, &Error::NotSent(NotSent::NoConnection(String::new())), 1, LONG, 0.5).is_some()
+        );
+        assert_eq!(wait(RequestKind::Search, &Error::NoVerdict(String::new(), status(500)), 1, LONG, 0.5), None);
     }
 
     #[test]
     fn a_rate_limit_is_waited_for_only_if_it_fits() {
         let limited = |seconds| Error::Limited(Duration::from_secs(seconds), status(429));
-        assert!(wait(Nature::Create, &limited(5), 1, LONG, 0.0).is_some());
-        assert_eq!(wait(Nature::Create, &limited(30), 1, LONG, 0.0), None);
+        assert!(wait(RequestKind::Create, &limited(5), 1, LONG, 0.0).is_some());
+        assert_eq!(wait(RequestKind::Create, &limited(30), 1, LONG, 0.0), None);
         assert_eq!(
-            wait(Nature::Read, &Error::NoVerdict(String::new(), status(503)), 1, Duration::from_secs(1), 0.0),
+            wait(RequestKind::Read, &Error::NoVerdict(String::new(), status(503)), 1, Duration::from_secs(1), 0.0),
             None
         );
     }

@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 
 /// Whether anything of a request may have left this machine.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Departure(Arc<AtomicU8>);
+pub(crate) struct SentFlag(Arc<AtomicU8>);
 
 /// Nothing has left; it may at any time.
 const OPEN: u8 = 0;
@@ -22,7 +22,7 @@ const LEFT: u8 = 1;
 /// Nothing has left, and nothing will.
 const HELD: u8 = 2;
 
-impl Departure {
+impl SentFlag {
     /// `false` only if it certainly did not leave.
     pub(crate) fn happened(&self) -> bool {
         self.0.load(Ordering::Acquire) == LEFT
@@ -43,7 +43,7 @@ impl Departure {
 /// the machine wakes. `None`: it did, and no body leaves any more.
 pub(crate) async fn unless_stale<F: Future>(
     exchange: F,
-    departure: &Departure,
+    departure: &SentFlag,
     is_stale: impl Fn() -> bool,
 ) -> Option<F::Output> {
     let mut exchange = pin!(exchange);
@@ -59,11 +59,11 @@ pub(crate) async fn unless_stale<F: Future>(
 /// A JSON body of known length. hyper polls it once the connection stands.
 pub(crate) struct WatchedBody {
     bytes: Option<Bytes>,
-    departure: Departure,
+    departure: SentFlag,
 }
 
 impl WatchedBody {
-    pub(crate) fn new(bytes: Bytes, departure: Departure) -> Self {
+    pub(crate) fn new(bytes: Bytes, departure: SentFlag) -> Self {
         Self { bytes: Some(bytes), departure }
     }
 }
@@ -98,22 +98,22 @@ mod tests {
     use super::*;
 
     /// Polls a body once; whether anything came out.
-    async fn leaves(departure: &Departure) -> bool {
+    async fn leaves(departure: &SentFlag) -> bool {
         let mut body = WatchedBody::new(Bytes::from_static(b"x"), departure.clone());
         matches!(poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await, Some(Ok(_)))
     }
 
     #[tokio::test]
     async fn what_is_held_back_never_leaves_and_what_has_left_is_not_held_back() {
-        let departure = Departure::default();
+        let departure = SentFlag::default();
         assert!(departure.hold() && !leaves(&departure).await && !departure.happened() && departure.hold());
-        let departure = Departure::default();
+        let departure = SentFlag::default();
         assert!(leaves(&departure).await && departure.happened() && !departure.hold());
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_exchange_that_turns_stale_while_it_connects_is_held_back() {
-        let (departure, stale) = (Departure::default(), AtomicBool::new(false));
+        let (departure, stale) = (SentFlag::default(), AtomicBool::new(false));
         // The machine sleeps while the connection is made.
         let exchange = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -127,7 +127,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_is_awaited_however_long_it_takes() {
-        let (departure, stale) = (Departure::default(), AtomicBool::new(false));
+        let (departure, stale) = (SentFlag::default(), AtomicBool::new(false));
         let exchange = async {
             let left = leaves(&departure).await;
             stale.store(true, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use rmcp::model::SealOptions;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use truedy_mcp::mcp::Keys;
+use truedy_mcp::mcp::SealingKeys;
 
 use crate::agent::{Agent, Era, Human, Sandbox, Setup, in_both_eras};
 use crate::served::Served;
@@ -286,7 +286,7 @@ async fn what_is_not_known_stops_the_page_too_and_hands_its_token_to_nobody() {
 
 /// A token of the page as the server seals it, made so long ago.
 fn sealed(key: &str, caller: [&str; 2], number: &str, price: &str, age: u64) -> String {
-    let keys = Keys::new(vec![key.as_bytes().to_vec()]).unwrap().of("sandbox".to_owned());
+    let keys = SealingKeys::new(vec![key.as_bytes().to_vec()]).unwrap().of("sandbox".to_owned());
     let codec = keys.codec("truedy-mcp confirmation token").unwrap();
     let parts = ["token", caller[0], caller[1], "buy_offer", number, ""];
     let binding: String = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();

@@ -13,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::doctor::command::trouble;
 use crate::cli::output::{Exit, KEY_IN_ARGUMENTS, complain, print};
 use crate::cli::{bootstrap, logging};
-use crate::config::{ConfigError, Given, NewCarrier, Settings, TenantSettings, expanded};
+use crate::config::{ConfigError, NewCarrier, Settings, TenantSettings, ValuePlace, expanded};
 use crate::domain::{
     AccessField, AccountSid, Argument, Caller, CarrierName, CarrierProfile, Origin, ProviderType, SipServer,
     SipUsername,
 };
 use crate::mcp::Catalog;
 use crate::redact::{Redactor, Secret, looks_like_key, shown_path};
-use crate::truedy::{Call, Client, Error, Nature, Request};
+use crate::truedy::{CallBudget, Client, Error, Request, RequestKind};
 
 /// How `--from` is written.
 const FROM: &str = "FIELD=KIND:PLACE, for example api_key=env:TELNYX_API_KEY, auth_token=file:/etc/truedy/twilio.token, sip_password=command:pass show trunk/main or api_key=keyring:truedy/telnyx; a key itself is never an argument";
@@ -203,15 +203,15 @@ fn plain<T: Argument>(
     field: AccessField,
     flag: &str,
     text: Option<&String>,
-) -> Result<Option<(AccessField, Given)>, ConfigError> {
+) -> Result<Option<(AccessField, ValuePlace)>, ConfigError> {
     let Some(text) = text else { return Ok(None) };
     T::parse(&json!(text))
         .map_err(|_| ConfigError(format!("{flag}: expected {}, for example {}.", T::EXPECTED, T::EXAMPLE)))?;
-    Ok(Some((field, Given::Text(text.clone()))))
+    Ok(Some((field, ValuePlace::Text(text.clone()))))
 }
 
 /// What `--from` says. It may be a secret by mistake: an error does not repeat it.
-fn read_from(text: &str) -> Result<(AccessField, Given), String> {
+fn read_from(text: &str) -> Result<(AccessField, ValuePlace), String> {
     let (name, source) = text.split_once('=').ok_or_else(|| format!("expected {FROM}"))?;
     let field = AccessField::named(name).ok_or_else(|| {
         format!("the field is one of {}; expected {FROM}", AccessField::ALL.map(AccessField::name).join(", "))
@@ -221,15 +221,15 @@ fn read_from(text: &str) -> Result<(AccessField, Given), String> {
         .filter(|(_, place)| !place.trim().is_empty())
         .ok_or_else(|| format!("{name}: expected {FROM}"))?;
     let given = match kind {
-        "env" if is_variable(place) => Given::Variable(place.to_owned()),
+        "env" if is_variable(place) => ValuePlace::Variable(place.to_owned()),
         "env" => return Err(format!("{name}: a variable has letters, digits and _, for example env:TELNYX_API_KEY")),
         // A server may be started anywhere.
         "file" => {
             let path = expanded(Path::new(place)).map_err(|why| format!("{name}: {why}"))?;
-            Given::File(std::path::absolute(path).map_err(|error| format!("{name}: {error}"))?)
+            ValuePlace::File(std::path::absolute(path).map_err(|error| format!("{name}: {error}"))?)
         }
-        "command" => Given::Command(words(place).map_err(|why| format!("{name}: {why}"))?),
-        "keyring" => Given::Keyring(place.to_owned()),
+        "command" => ValuePlace::Command(words(place).map_err(|why| format!("{name}: {why}"))?),
+        "keyring" => ValuePlace::Keyring(place.to_owned()),
         _ => return Err(format!("{name}: expected {FROM}")),
     };
     Ok((field, given))
@@ -430,8 +430,8 @@ async fn asked(
     let client = Client::new(settings.setup(key)?, Arc::clone(redactor));
     let client = client.map_err(|error| ConfigError(format!("The client could not be made: {error}.")))?;
     let body = json!({ "country_code": "US", "page": 1, "page_size": 1, "api_key": carrier_key.expose() });
-    let request = Request::post(["telephony", "numbers", "search"], Nature::Search, body).list();
-    let call = Call::reading(Instant::now() + Duration::from_secs(20), CancellationToken::new());
+    let request = Request::post(["telephony", "numbers", "search"], RequestKind::Search, body).list();
+    let call = CallBudget::reading(Instant::now() + Duration::from_secs(20), CancellationToken::new());
     Ok(match client.send(request, &call).await {
         Ok(_) => (Exit::Fine, Some(true), "Truedy searched with this key: it is accepted".to_owned()),
         Err(Error::Refused(saying)) if matches!(saying.status, 400 | 422) => {
@@ -482,13 +482,13 @@ mod tests {
     #[test]
     fn a_source_is_read_as_it_is_typed() {
         let read = |text: &str| read_from(text).map(|(field, given)| (field.name(), given));
-        assert_eq!(read("api_key=env:A_1"), Ok(("api_key", Given::Variable("A_1".to_owned()))));
-        assert_eq!(read("auth_token=file:/a:b=c"), Ok(("auth_token", Given::File("/a:b=c".into()))));
-        assert!(matches!(read("auth_token=file:a"), Ok((_, Given::File(path))) if path.is_absolute()));
-        let argv = |words: &[&str]| Given::Command(words.iter().map(|word| (*word).to_owned()).collect());
+        assert_eq!(read("api_key=env:A_1"), Ok(("api_key", ValuePlace::Variable("A_1".to_owned()))));
+        assert_eq!(read("auth_token=file:/a:b=c"), Ok(("auth_token", ValuePlace::File("/a:b=c".into()))));
+        assert!(matches!(read("auth_token=file:a"), Ok((_, ValuePlace::File(path))) if path.is_absolute()));
+        let argv = |words: &[&str]| ValuePlace::Command(words.iter().map(|word| (*word).to_owned()).collect());
         assert_eq!(read("sip_password=command: pass  show x=y"), Ok(("sip_password", argv(&["pass", "show", "x=y"]))));
         assert_eq!(read("sip_password=command:[\"a\", \"b c\"]"), Ok(("sip_password", argv(&["a", "b c"]))));
-        assert_eq!(read("api_key=keyring:a/b/c"), Ok(("api_key", Given::Keyring("a/b/c".to_owned()))));
+        assert_eq!(read("api_key=keyring:a/b/c"), Ok(("api_key", ValuePlace::Keyring("a/b/c".to_owned()))));
     }
 
     #[test]

@@ -17,10 +17,10 @@ use crate::cli::output::{Exit, print};
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings, TenantSettings, kept_keys, state_key_in};
 use crate::guard::Policy;
-use crate::journal::{Journal, Operation, Place, Query, State};
+use crate::journal::{Journal, JournalPlace, Operation, OperationPhase, OperationQuery};
 use crate::mcp::Catalog;
 use crate::redact::{Redactor, Secret, shown_path};
-use crate::truedy::{Call, Client, Error, NotSent, Reply, Request};
+use crate::truedy::{ApiReply, CallBudget, Client, Error, NotSent, Request};
 
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
@@ -31,13 +31,13 @@ pub struct DoctorArgs {
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Health {
+enum CheckResult {
     Good,
     Notice,
     Bad,
 }
 
-impl Health {
+impl CheckResult {
     fn word(self) -> &'static str {
         match self {
             Self::Good => "ok",
@@ -47,26 +47,26 @@ impl Health {
     }
 }
 
-struct Check {
+struct DoctorCheck {
     /// Whose, where there are tenants.
     tenant: Option<String>,
     name: &'static str,
-    health: Health,
+    health: CheckResult,
     found: String,
     todo: Option<String>,
 }
 
-struct Report {
+struct DoctorReport {
     /// Whose account is being examined, where there are tenants.
     tenant: Option<String>,
-    checks: Vec<Check>,
+    checks: Vec<DoctorCheck>,
     exit: Exit,
 }
 
-impl Report {
-    fn add(&mut self, name: &'static str, health: Health, found: impl Into<String>, todo: Option<&str>) {
+impl DoctorReport {
+    fn add(&mut self, name: &'static str, health: CheckResult, found: impl Into<String>, todo: Option<&str>) {
         let tenant = self.tenant.clone();
-        self.checks.push(Check { tenant, name, health, found: found.into(), todo: todo.map(str::to_owned) });
+        self.checks.push(DoctorCheck { tenant, name, health, found: found.into(), todo: todo.map(str::to_owned) });
     }
 
     /// The first failure tells the exit code, but a wrong setting goes before whatever else fails: it does on every command.
@@ -86,8 +86,8 @@ pub(crate) fn run(settings: &Settings, arguments: &DoctorArgs) -> Result<Exit, C
     Ok(report.exit)
 }
 
-async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> Report {
-    let mut report = Report { tenant: None, checks: Vec::new(), exit: Exit::Fine };
+async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> DoctorReport {
+    let mut report = DoctorReport { tenant: None, checks: Vec::new(), exit: Exit::Fine };
     let mut accounts = BTreeMap::new();
     match settings.tenants() {
         Ok(tenants) => {
@@ -101,7 +101,7 @@ async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> Report {
             report.tenant = None;
         }
         Err(error) => {
-            report.add("config", Health::Bad, error.to_string(), Some("Correct the file of --config."));
+            report.add("config", CheckResult::Bad, error.to_string(), Some("Correct the file of --config."));
             report.fail(Exit::Usage);
         }
     }
@@ -113,9 +113,9 @@ async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> Report {
 }
 
 /// What there is to one account: its address, key and policy.
-async fn account(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut Report) {
+async fn account(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut DoctorReport) {
     if tenant.settings.sandbox {
-        report.add("mode", Health::Good, "sandbox: no account is needed", None);
+        report.add("mode", CheckResult::Good, "sandbox: no account is needed", None);
     } else {
         live(tenant, redactor, report).await;
     }
@@ -124,7 +124,7 @@ async fn account(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut
 }
 
 /// Each carrier profile. No command is run for it and no keyring opened: either may ask a person something.
-fn carriers(tenant: &TenantSettings, report: &mut Report) {
+fn carriers(tenant: &TenantSettings, report: &mut DoctorReport) {
     for profile in &tenant.carriers {
         let (name, provider) = (profile.name(), profile.provider());
         let (acting, plain): (Vec<_>, Vec<_>) =
@@ -132,10 +132,15 @@ fn carriers(tenant: &TenantSettings, report: &mut Report) {
         let unread = plain.into_iter().find_map(|source| Some((source.0, profile.read_one(source).err()?)));
         if let Some((field, why)) = unread {
             let todo = format!("Mend it; truedy-mcp carriers test {name} shows all of it.");
-            report.add("carriers", Health::Bad, format!("{name} ({provider}): {}: {why}", field.name()), Some(&todo));
+            report.add(
+                "carriers",
+                CheckResult::Bad,
+                format!("{name} ({provider}): {}: {why}", field.name()),
+                Some(&todo),
+            );
             report.fail(Exit::Failed);
         } else if acting.is_empty() {
-            report.add("carriers", Health::Good, format!("{name} ({provider}): readable"), None);
+            report.add("carriers", CheckResult::Good, format!("{name} ({provider}): readable"), None);
         } else {
             let acting: Vec<String> =
                 acting.iter().map(|(field, source)| format!("{} from {}", field.name(), source.origin())).collect();
@@ -143,22 +148,22 @@ fn carriers(tenant: &TenantSettings, report: &mut Report) {
                 "{name} ({provider}): {} not read here; truedy-mcp carriers test {name} reads it",
                 acting.join(", ")
             );
-            report.add("carriers", Health::Good, found, None);
+            report.add("carriers", CheckResult::Good, found, None);
         }
     }
 }
 
-async fn live(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut Report) {
+async fn live(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut DoctorReport) {
     let settings = &tenant.settings;
     let base_url = match settings.base_url() {
         Ok(url) => {
-            report.add("base_url", Health::Good, url.to_string(), None);
+            report.add("base_url", CheckResult::Good, url.to_string(), None);
             true
         }
         Err(error) => {
             report.add(
                 "base_url",
-                Health::Bad,
+                CheckResult::Bad,
                 error.to_string(),
                 Some("Correct --base-url or TRUEDY_BASE_URL, or leave it out."),
             );
@@ -172,21 +177,21 @@ async fn live(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut Re
             let todo = format!(
                 "Make a key in Truedy's dashboard (Settings > API Keys) and set {KEY_VARIABLE}, or try it all with --sandbox."
             );
-            report.add("key", Health::Bad, "no API key is set", Some(&todo));
+            report.add("key", CheckResult::Bad, "no API key is set", Some(&todo));
             report.fail(Exit::Key);
             return;
         }
         Err(error) => {
-            report.add("key", Health::Bad, error.to_string(), Some(&tenant.key_remedy()));
+            report.add("key", CheckResult::Bad, error.to_string(), Some(&tenant.key_remedy()));
             report.fail(Exit::Usage);
             return;
         }
     };
     if usual_form(&key) {
-        report.add("key", Health::Good, "an API key is set", None);
+        report.add("key", CheckResult::Good, "an API key is set", None);
     } else {
         let todo = "Truedy's keys look like truedy_ and 32 letters and digits; check that all of it was copied, and that it is no carrier's key.";
-        report.add("key", Health::Notice, "an API key is set, of an unusual form", Some(todo));
+        report.add("key", CheckResult::Notice, "an API key is set, of an unusual form", Some(todo));
     }
     std::mem::forget(redactor.hold(&key));
     if !base_url {
@@ -205,7 +210,7 @@ async fn live(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut Re
             }
         }
         Err(error) => {
-            report.add("truedy", Health::Bad, error, Some("Correct the setting that it names."));
+            report.add("truedy", CheckResult::Bad, error, Some("Correct the setting that it names."));
             report.fail(Exit::Usage);
         }
     }
@@ -214,14 +219,14 @@ async fn live(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut Re
 /// One authenticated read shows address, certificate, key and clock at once.
 ///
 /// Returns whether Truedy accepted the key.
-async fn accepted(client: &Client, report: &mut Report) -> bool {
-    let call = Call::reading(Instant::now() + Duration::from_secs(20), CancellationToken::new());
+async fn accepted(client: &Client, report: &mut DoctorReport) -> bool {
+    let call = CallBudget::reading(Instant::now() + Duration::from_secs(20), CancellationToken::new());
     let start = Instant::now();
     match client.send(Request::get(["telephony", "numbers"]).query("limit", 1).list(), &call).await {
         Ok(reply) => {
             report.add(
                 "truedy",
-                Health::Good,
+                CheckResult::Good,
                 format!("the key is accepted; answered in {} ms", start.elapsed().as_millis()),
                 None,
             );
@@ -230,7 +235,7 @@ async fn accepted(client: &Client, report: &mut Report) -> bool {
         }
         Err(error) => {
             let (exit, found, todo) = trouble(&error);
-            report.add("truedy", Health::Bad, found, Some(todo));
+            report.add("truedy", CheckResult::Bad, found, Some(todo));
             report.fail(exit);
             false
         }
@@ -238,21 +243,21 @@ async fn accepted(client: &Client, report: &mut Report) -> bool {
 }
 
 /// Whether the protected entries match numbers of the account: the others protect nothing.
-async fn protection(client: &Client, policy: &Policy, report: &mut Report) {
+async fn protection(client: &Client, policy: &Policy, report: &mut DoctorReport) {
     const REMEDY: &str = "Correct --protect (TRUEDY_MCP_PROTECT) or protect of the tenant; truedy-mcp call list_numbers shows numbers and ids.";
     if policy.protected.is_empty() {
         return;
     }
     let (health, found) = match unmatched(client, policy).await {
-        Ok(Matching::All) => (Health::Good, "each entry matches a number of the account".to_owned()),
+        Ok(Matching::All) => (CheckResult::Good, "each entry matches a number of the account".to_owned()),
         Ok(Matching::Not(entries)) => (
-            Health::Notice,
+            CheckResult::Notice,
             format!("{} match no number of the account, so they protect nothing now", entries.join(", ")),
         ),
-        Ok(Matching::Unknown) => (Health::Notice, "not all numbers of the account could be read".to_owned()),
-        Err(error) => (Health::Notice, trouble(&error).1),
+        Ok(Matching::Unknown) => (CheckResult::Notice, "not all numbers of the account could be read".to_owned()),
+        Err(error) => (CheckResult::Notice, trouble(&error).1),
     };
-    report.add("protect", health, found, (health != Health::Good).then_some(REMEDY));
+    report.add("protect", health, found, (health != CheckResult::Good).then_some(REMEDY));
 }
 
 pub(crate) fn trouble(error: &Error) -> (Exit, String, &'static str) {
@@ -296,45 +301,47 @@ pub(crate) fn trouble(error: &Error) -> (Exit, String, &'static str) {
     }
 }
 
-fn clock(reply: &Reply, report: &mut Report) {
+fn clock(reply: &ApiReply, report: &mut DoctorReport) {
     let Some(theirs) = reply.date.as_deref().and_then(|date| DateTimeParser::new().parse_timestamp(date).ok()) else {
         return;
     };
     let off = Timestamp::now().as_second() - theirs.as_second();
     if off.abs() <= 30 {
-        report.add("clock", Health::Good, format!("{off} s off Truedy's"), None);
+        report.add("clock", CheckResult::Good, format!("{off} s off Truedy's"), None);
     } else {
         report.add(
             "clock",
-            Health::Notice,
+            CheckResult::Notice,
             format!("{off} s off Truedy's"),
             Some("Set the clock of this machine; limits and confirmations go by it."),
         );
     }
 }
 
-fn proxy(settings: &Settings, report: &mut Report) {
+fn proxy(settings: &Settings, report: &mut DoctorReport) {
     let set: Vec<&str> = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
         .into_iter()
         .filter(|name| std::env::var_os(name).is_some())
         .collect();
     match (&settings.upstream_proxy, set.is_empty()) {
-        (Some(_), _) => report.add("proxy", Health::Good, "requests go through the proxy of --upstream-proxy", None),
-        (None, true) => report.add("proxy", Health::Good, "none", None),
+        (Some(_), _) => {
+            report.add("proxy", CheckResult::Good, "requests go through the proxy of --upstream-proxy", None)
+        }
+        (None, true) => report.add("proxy", CheckResult::Good, "none", None),
         (None, false) => report.add(
             "proxy",
-            Health::Notice,
+            CheckResult::Notice,
             format!("{} is set and not used", set.join(", ")),
             Some("If Truedy is only reached through it, add --upstream-proxy env."),
         ),
     }
 }
 
-fn state_dir(settings: &Settings, report: &mut Report) {
+fn state_dir(settings: &Settings, report: &mut DoctorReport) {
     let dir = match settings.state_dir() {
         Ok(dir) => dir,
         Err(error) => {
-            report.add("state_dir", Health::Bad, error.to_string(), Some("Set --state-dir."));
+            report.add("state_dir", CheckResult::Bad, error.to_string(), Some("Set --state-dir."));
             report.fail(Exit::Failed);
             return;
         }
@@ -345,11 +352,11 @@ fn state_dir(settings: &Settings, report: &mut Report) {
     let existing = existing.into_iter().find(|path| path.exists()).unwrap_or(&dir);
     let writable = existing.is_dir() && can_write(existing);
     if writable {
-        report.add("state_dir", Health::Good, shown_path(&dir), None);
+        report.add("state_dir", CheckResult::Good, shown_path(&dir), None);
     } else {
         report.add(
             "state_dir",
-            Health::Bad,
+            CheckResult::Bad,
             format!("{} cannot be written", shown_path(&dir)),
             Some("Make it writable for this user, or choose another with --state-dir."),
         );
@@ -362,24 +369,29 @@ async fn journal(
     settings: &Settings,
     redactor: &Arc<Redactor>,
     accounts: &BTreeMap<String, String>,
-    report: &mut Report,
+    report: &mut DoctorReport,
 ) {
     let place = match settings.journal_place() {
         Ok(place) => place,
         Err(error) => {
-            report.add("journal", Health::Bad, error.to_string(), Some("Correct --journal or TRUEDY_MCP_JOURNAL."));
+            report.add(
+                "journal",
+                CheckResult::Bad,
+                error.to_string(),
+                Some("Correct --journal or TRUEDY_MCP_JOURNAL."),
+            );
             report.fail(Exit::Usage);
             return;
         }
     };
-    if let Place::Postgres(place) = &place
+    if let JournalPlace::Postgres(place) = &place
         && let Some(password) = place.password().and_then(|password| Secret::new(password).ok())
     {
         std::mem::forget(redactor.hold(&password));
     }
     let (found, forgetful) = (place.to_string(), settings.journal_warning(&place).is_some());
     let todo = match &place {
-        Place::Postgres(_) => {
+        JournalPlace::Postgres(_) => {
             "Check address, login, certificate and rights of the database; RUST_LOG=truedy_mcp=debug says more."
         }
         _ => {
@@ -396,20 +408,20 @@ async fn journal(
         Ok(open) if open > 0 => {
             let found = format!("{found}; {open} unresolved{}", under_another_key(&journal, accounts).await);
             let todo = "Look at them with truedy-mcp operations, and resolve them.";
-            report.add("journal", Health::Notice, found, Some(todo));
+            report.add("journal", CheckResult::Notice, found, Some(todo));
         }
         Ok(_) if forgetful => {
             let todo = "Leave out --journal memory to keep what was bought, and what is not known, beyond the end of the program.";
-            report.add("journal", Health::Notice, found, Some(todo));
+            report.add("journal", CheckResult::Notice, found, Some(todo));
         }
-        Ok(_) => report.add("journal", Health::Good, format!("{found}; nothing unresolved"), None),
+        Ok(_) => report.add("journal", CheckResult::Good, format!("{found}; nothing unresolved"), None),
         Err(error) => {
             let todo = if error.is_of_newer_program() {
                 "Install that version or a newer one. Or give this one a --state-dir of its own: limits begin anew there."
             } else {
                 todo
             };
-            report.add("journal", Health::Bad, format!("{found}: {error}"), Some(todo));
+            report.add("journal", CheckResult::Bad, format!("{found}: {error}"), Some(todo));
             report.fail(Exit::Failed);
         }
     }
@@ -423,7 +435,12 @@ async fn under_another_key(journal: &Journal, accounts: &BTreeMap<String, String
         |operation: &&Operation| accounts.get(&operation.tenant).is_some_and(|account| *account != operation.account);
     let (mut count, mut after) = (0, 0);
     loop {
-        let page = Query { state: Some(State::Unknown), limit: PAGE, after_rev: Some(after), ..Query::default() };
+        let page = OperationQuery {
+            state: Some(OperationPhase::Unknown),
+            limit: PAGE,
+            after_rev: Some(after),
+            ..OperationQuery::default()
+        };
         let page = journal.find(page).await.unwrap_or_default();
         count += page.iter().filter(other).count();
         match page.last() {
@@ -437,24 +454,24 @@ async fn under_another_key(journal: &Journal, accounts: &BTreeMap<String, String
     }
 }
 
-fn state_key(settings: &Settings, report: &mut Report) {
+fn state_key(settings: &Settings, report: &mut DoctorReport) {
     match settings.state_keys() {
         Ok(None) => {
             // Looked at where it is there; it is made when it is first needed.
-            if let Ok(Place::Directory(directory)) = settings.journal_place()
+            if let Ok(JournalPlace::Directory(directory)) = settings.journal_place()
                 && state_key_in(&directory).symlink_metadata().is_ok()
                 && let Err(why) = kept_keys(&directory)
             {
                 let todo = "Put it right, or remove it: confirmations that are under way are asked for again.";
-                report.add("state_key", Health::Bad, why, Some(todo));
+                report.add("state_key", CheckResult::Bad, why, Some(todo));
                 report.fail(Exit::Failed);
             }
         }
         Ok(Some(keys)) => {
-            report.add("state_key", Health::Good, format!("{} key(s) for confirmations", keys.len()), None)
+            report.add("state_key", CheckResult::Good, format!("{} key(s) for confirmations", keys.len()), None)
         }
         Err(error) => {
-            report.add("state_key", Health::Bad, error.to_string(), Some("Correct --state-key-file or its file."));
+            report.add("state_key", CheckResult::Bad, error.to_string(), Some("Correct --state-key-file or its file."));
             report.fail(Exit::Usage);
         }
     }
@@ -476,17 +493,17 @@ fn usual_form(key: &Secret) -> bool {
         .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
-fn policy(settings: &Settings, report: &mut Report) {
+fn policy(settings: &Settings, report: &mut DoctorReport) {
     match settings.policy(&Catalog::names()) {
-        Ok(policy) => report.add("policy", Health::Good, policy.summary().join("; "), None),
+        Ok(policy) => report.add("policy", CheckResult::Good, policy.summary().join("; "), None),
         Err(error) => {
-            report.add("policy", Health::Bad, error.to_string(), Some("Correct the setting that it names."));
+            report.add("policy", CheckResult::Bad, error.to_string(), Some("Correct the setting that it names."));
             report.fail(Exit::Usage);
         }
     }
 }
 
-fn as_text(settings: &Settings, report: &Report) -> String {
+fn as_text(settings: &Settings, report: &DoctorReport) -> String {
     let mut text = format!("truedy-mcp {} ({})\n", env!("CARGO_PKG_VERSION"), settings.mode());
     for check in &report.checks {
         let whose = check.tenant.as_ref().map(|tenant| format!("{tenant}: ")).unwrap_or_default();
@@ -504,7 +521,7 @@ fn as_text(settings: &Settings, report: &Report) -> String {
     text
 }
 
-fn as_json(settings: &Settings, report: &Report) -> String {
+fn as_json(settings: &Settings, report: &DoctorReport) -> String {
     let checks: Vec<_> = report.checks.iter().map(|check| json!({ "tenant": check.tenant, "check": check.name, "health": check.health.word(), "found": settings.name_variables(&check.found), "todo": check.todo })).collect();
     let whole = json!({ "version": env!("CARGO_PKG_VERSION"), "mode": settings.mode(), "ok": report.exit == Exit::Fine, "exit_code": report.exit as u8, "checks": checks });
     format!("{}\n", serde_json::to_string_pretty(&whole).unwrap_or_default())

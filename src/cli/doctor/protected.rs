@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::OwnedNumber;
 use crate::guard::Policy;
-use crate::truedy::{Call, Client, Error, Request};
+use crate::truedy::{CallBudget, Client, Error, Request};
 
 /// Rows a page, the most the API gives.
 const PAGE: usize = 100;
@@ -28,7 +28,7 @@ pub(crate) enum Matching {
 
 /// Holds the protected entries against the account's numbers.
 pub(crate) async fn unmatched(client: &Client, policy: &Policy) -> Result<Matching, Error> {
-    let call = Call::reading(Instant::now() + PATIENCE, CancellationToken::new());
+    let call = CallBudget::reading(Instant::now() + PATIENCE, CancellationToken::new());
     let mut rows: Vec<OwnedNumber> = Vec::new();
     let (mut offset, mut is_whole) = (0, true);
     for page in 0..=PAGES {

@@ -19,11 +19,11 @@ use crate::domain::Caller;
 use crate::files::{private_bytes, public_bytes};
 use crate::guard::Rights;
 use crate::http::{
-    AdminSetup, AllowedHost, AllowedOrigin, Certificates, Check, Door, FILE_LIMIT, HttpServer, Listen, PublicPath,
-    Reader, Setup, Tls, Tokens, Verifiers, fresh,
+    AdminConfig, AllowedHost, AllowedOrigin, Authenticator, Certificates, FILE_LIMIT, FileReader, HttpServer, Listen,
+    PublicPath, ReadinessCheck, ServerConfig, ServerTls, StaticTokens, Verifiers, fresh,
 };
-use crate::journal::Place;
-use crate::mcp::{Catalog, LegacySse, Principal, Server, SessionMode, Streamable, Tenant};
+use crate::journal::JournalPlace;
+use crate::mcp::{Catalog, LegacySse, McpServer, Principal, SessionMode, Streamable, Tenant};
 use crate::redact::{Redactor, Secret, shown_path};
 
 /// How long a server on an open network still serves after it was asked to end; a proxy needs so long to notice.
@@ -154,11 +154,11 @@ pub(crate) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
     let runtime = bootstrap::runtime_for_many()?;
     let served = runtime.block_on(async {
         let streams = CancellationToken::new();
-        let server = Server::shared();
+        let server = McpServer::shared();
         let idle = Duration::from_secs(arguments.session_idle_seconds);
         let sessions = if arguments.sessions { SessionMode::on(idle) } else { SessionMode::Off };
         let https = tls.is_some() || arguments.behind_tls_proxy;
-        let setup = Setup {
+        let setup = ServerConfig {
             listen: arguments.listen.clone(),
             tls,
             https,
@@ -174,7 +174,7 @@ pub(crate) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
             max_connections: usize::try_from(arguments.max_connections).unwrap_or(usize::MAX),
             keep_alive: Duration::from_secs(arguments.keep_alive_seconds),
             drain: Duration::from_secs(arguments.drain_seconds.unwrap_or_else(|| arguments.usual_drain())),
-            admin: metrics.map(|(listen, metrics)| AdminSetup { listen, metrics, checks: checks(&tenants) }),
+            admin: metrics.map(|(listen, metrics)| AdminConfig { listen, metrics, checks: checks(&tenants) }),
             tenants,
         };
         let server = HttpServer::bind(setup).await.map_err(ConfigError)?;
@@ -231,7 +231,7 @@ impl HttpArgs {
         if self.tls_cert.is_some() && self.behind_tls_proxy {
             return refuse("--behind-tls-proxy says that a proxy speaks TLS, and --tls-cert that this server does: set one of them only.".to_owned());
         }
-        if self.replicas > 1 && !matches!(settings.journal_place()?, Place::Postgres(_)) {
+        if self.replicas > 1 && !matches!(settings.journal_place()?, JournalPlace::Postgres(_)) {
             return refuse("More than one replica needs a journal that all of them share, or the same number could be bought twice: use --journal postgres://… (and no --sandbox).".to_owned());
         }
         if self.replicas > 1 && settings.state_key_file.is_none() {
@@ -272,7 +272,7 @@ impl HttpArgs {
         settings: &Settings,
         tenants: &[Arc<Tenant>],
         redactor: &Arc<Redactor>,
-    ) -> Result<(Door, Option<String>), ConfigError> {
+    ) -> Result<(Authenticator, Option<String>), ConfigError> {
         let by_name: BTreeMap<String, Arc<Tenant>> =
             tenants.iter().map(|tenant| (tenant.name.clone(), Arc::clone(tenant))).collect();
         if self.tokens.is_none() && self.oauth.oauth_issuer.is_none() {
@@ -282,16 +282,16 @@ impl HttpArgs {
             };
             let principal = Principal::new(Arc::clone(tenant), "local".to_owned(), Rights::default());
             if self.no_auth_loopback {
-                return Ok((Door::Open(principal), None));
+                return Ok((Authenticator::Open(principal), None));
             }
             let token = fresh();
             std::mem::forget(redactor.hold(&Secret::new(token.clone()).map_err(ConfigError)?));
-            return Ok((Door::own(&token, principal), Some(token)));
+            return Ok((Authenticator::own(&token, principal), Some(token)));
         }
         let tokens = self.tokens.as_ref().map(|file| {
             let names: BTreeSet<String> = by_name.keys().cloned().collect();
-            let reader: Arc<Reader> = Arc::new(|file| private_bytes(file, FILE_LIMIT));
-            Tokens::open(file.clone(), names, reader).map(Arc::new).map_err(|why| {
+            let reader: Arc<FileReader> = Arc::new(|file| private_bytes(file, FILE_LIMIT));
+            StaticTokens::open(file.clone(), names, reader).map(Arc::new).map_err(|why| {
                 let make = if file.exists() { "" } else { "; truedy-mcp token new makes it" };
                 ConfigError(format!("--tokens {} cannot be used: {why}{make}.", shown_path(file)))
             })
@@ -323,14 +323,14 @@ impl HttpArgs {
         if tokens.as_ref().is_some_and(|tokens| tokens.is_empty()) && oauth.is_none() {
             complain("the file of tokens holds none: nobody can come in until `truedy-mcp token new` makes one");
         }
-        Ok((Door::Verified(Box::new(Verifiers::new(tokens, oauth, by_name.into_values()))), None))
+        Ok((Authenticator::Verified(Box::new(Verifiers::new(tokens, oauth, by_name.into_values()))), None))
     }
 
-    fn tls(&self) -> Result<Option<Tls>, ConfigError> {
+    fn tls(&self) -> Result<Option<ServerTls>, ConfigError> {
         let (Some(chain), Some(key)) = (self.tls_cert.clone(), self.tls_key.clone()) else { return Ok(None) };
-        let readers: (Arc<Reader>, Arc<Reader>) =
+        let readers: (Arc<FileReader>, Arc<FileReader>) =
             (Arc::new(|file| public_bytes(file, FILE_LIMIT)), Arc::new(|file| private_bytes(file, FILE_LIMIT)));
-        let opened = Tls::open(Certificates { chain, key, readers });
+        let opened = ServerTls::open(Certificates { chain, key, readers });
         opened.map(Some).map_err(|why| ConfigError(format!("--tls-cert and --tls-key cannot be used: {why}.")))
     }
 
@@ -419,12 +419,12 @@ fn recorder() -> Result<PrometheusHandle, ConfigError> {
 }
 
 /// What must work for the server to be ready: a change needs the journal.
-fn checks(tenants: &[Arc<Tenant>]) -> Vec<(&'static str, Check)> {
+fn checks(tenants: &[Arc<Tenant>]) -> Vec<(&'static str, ReadinessCheck)> {
     // All tenants keep theirs in the same place.
     let first = tenants.first().map(|tenant| Arc::clone(&tenant.service));
     first
         .into_iter()
-        .map(|service| -> (&'static str, Check) {
+        .map(|service| -> (&'static str, ReadinessCheck) {
             let check = move || -> futures::future::BoxFuture<'static, Option<String>> {
                 let service = Arc::clone(&service);
                 Box::pin(async move {

@@ -17,7 +17,7 @@ use crate::redact::shown_path;
 
 /// Where a value of a new profile is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Given {
+pub enum ValuePlace {
     /// Here. Only of what is no secret.
     Text(String),
     /// In this variable.
@@ -30,7 +30,7 @@ pub enum Given {
     Keyring(String),
 }
 
-impl Given {
+impl ValuePlace {
     /// As it stands in the file.
     fn written(&self) -> Value {
         let (kind, place) = match self {
@@ -54,7 +54,7 @@ pub struct NewCarrier {
     /// Whose account it is.
     pub provider: ProviderType,
     /// Where its values are.
-    pub fields: Vec<(AccessField, Given)>,
+    pub fields: Vec<(AccessField, ValuePlace)>,
 }
 
 impl Settings {
@@ -133,7 +133,7 @@ impl Settings {
             make_folder(folder)
                 .map_err(|error| unchanged(format!("its folder {} cannot be made: {error}", shown_path(folder))))?;
         }
-        let _turn = Turn::on(folder).map_err(failed)?;
+        let _turn = FolderLock::on(folder).map_err(failed)?;
         let before = match fs::symlink_metadata(&place) {
             Ok(_) => Some(public_bytes(&place, FILE_LIMIT).map_err(unchanged)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -145,7 +145,7 @@ impl Settings {
         let text = String::from_utf8(bytes).map_err(|_| unchanged("it is no text".to_owned()))?;
         let mut document: DocumentMut = text.parse().map_err(|_| unchanged("it is no TOML".to_owned()))?;
         change(&mut document).map_err(unchanged)?;
-        let fresh = Fresh::beside(&place, document.to_string().as_bytes()).map_err(failed)?;
+        let fresh = TemporaryFile::beside(&place, document.to_string().as_bytes()).map_err(failed)?;
         let written = public_bytes(&fresh.0, FILE_LIMIT).map_err(unchanged)?;
         let tenants =
             self.tenants_in(&written).map_err(|ConfigError(why)| ConfigError(format!("Nothing was changed. {why}")))?;
@@ -279,9 +279,9 @@ fn place_of(file: &Path) -> io::Result<PathBuf> {
 }
 
 /// One process at a time changes what is in a folder; where folders cannot be locked, a change between is noticed.
-struct Turn(Option<File>);
+struct FolderLock(Option<File>);
 
-impl Turn {
+impl FolderLock {
     fn on(folder: &Path) -> io::Result<Self> {
         if !cfg!(unix) {
             return Ok(Self(None));
@@ -292,7 +292,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for FolderLock {
     fn drop(&mut self) {
         // The new name outlasts a failure of the machine.
         if let Some(folder) = &self.0 {
@@ -302,9 +302,9 @@ impl Drop for Turn {
 }
 
 /// A file beside another, to take its place. It does not stay behind.
-struct Fresh(PathBuf);
+struct TemporaryFile(PathBuf);
 
-impl Fresh {
+impl TemporaryFile {
     fn beside(place: &Path, bytes: &[u8]) -> io::Result<Self> {
         let name = place.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
         let random = hex(unguessable().get(..8).unwrap_or_default());
@@ -330,7 +330,7 @@ impl Fresh {
     }
 }
 
-impl Drop for Fresh {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         // Nothing is there once it has taken the other's place.
         drop(fs::remove_file(&self.0));

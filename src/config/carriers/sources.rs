@@ -22,57 +22,57 @@ use crate::redact::{shown_path, shown_variable, without_keys};
 /// The section of one profile.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Section {
+pub(crate) struct ProfileSection {
     provider: String,
-    api_key: Option<Written>,
-    account_sid: Option<Written>,
-    auth_token: Option<Written>,
-    sip_username: Option<Written>,
-    sip_password: Option<Written>,
-    sip_server: Option<Written>,
+    api_key: Option<ProfileValue>,
+    account_sid: Option<ProfileValue>,
+    auth_token: Option<ProfileValue>,
+    sip_username: Option<ProfileValue>,
+    sip_password: Option<ProfileValue>,
+    sip_server: Option<ProfileValue>,
 }
 
 /// A value, or where it comes from.
-enum Written {
+enum ProfileValue {
     Text(String),
-    From(From),
+    From(ValueSource),
 }
 
 /// Where a value comes from: one of these.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct From {
+struct ValueSource {
     env: Option<String>,
     file: Option<PathBuf>,
     command: Option<Vec<String>>,
     keyring: Option<String>,
 }
 
-impl<'de> Deserialize<'de> for Written {
+impl<'de> Deserialize<'de> for ProfileValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Written;
+        struct ValueVisitor;
+        impl<'de> Visitor<'de> for ValueVisitor {
+            type Value = ProfileValue;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("where the value comes from, for example { env = \"TELNYX_API_KEY\" }")
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Written, E> {
-                Ok(Written::Text(text.to_owned()))
+            fn visit_str<E>(self, text: &str) -> Result<ProfileValue, E> {
+                Ok(ProfileValue::Text(text.to_owned()))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Written, A::Error> {
-                From::deserialize(MapAccessDeserializer::new(map)).map(Written::From)
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ProfileValue, A::Error> {
+                ValueSource::deserialize(MapAccessDeserializer::new(map)).map(ProfileValue::From)
             }
         }
-        deserializer.deserialize_any(Either)
+        deserializer.deserialize_any(ValueVisitor)
     }
 }
 
 /// The fields of a profile, and those of the place of one of its values.
 pub(crate) fn fields() -> (&'static [&'static str], &'static [&'static str]) {
-    (field_names::<Section>(), field_names::<From>())
+    (field_names::<ProfileSection>(), field_names::<ValueSource>())
 }
 
 /// How sources are written.
@@ -82,10 +82,10 @@ const SOURCES: &str = "{ env = \"NAME\" }, { file = \"/path\" }, { command = [\"
 ///
 /// `withheld`: variables with secrets of ours, which no command inherits.
 pub(crate) fn profiles(
-    sections: BTreeMap<String, Section>,
+    sections: BTreeMap<String, ProfileSection>,
     withheld: &Withheld,
 ) -> Result<Vec<CarrierProfile>, String> {
-    let profile = |(name, section): (String, Section)| {
+    let profile = |(name, section): (String, ProfileSection)| {
         let bad = |why: String| format!("[carriers.{}]: {why}", without_keys(&name));
         let known = CarrierName::try_from(name.as_str()).map_err(|why| {
             bad(format!("the name cannot be used: {why}; it has letters, digits, - and _, at most 40"))
@@ -95,7 +95,7 @@ pub(crate) fn profiles(
     sections.into_iter().map(profile).collect()
 }
 
-impl Section {
+impl ProfileSection {
     /// The variables that its values come from.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &String> {
         let all = [
@@ -107,8 +107,8 @@ impl Section {
             &self.sip_server,
         ];
         all.into_iter().flatten().filter_map(|written| match written {
-            Written::From(from) => from.env.as_ref(),
-            Written::Text(_) => None,
+            ProfileValue::From(from) => from.env.as_ref(),
+            ProfileValue::Text(_) => None,
         })
     }
 
@@ -129,7 +129,7 @@ impl Section {
     }
 }
 
-impl Written {
+impl ProfileValue {
     fn source(self, field: AccessField, withheld: &Withheld) -> Result<Source, String> {
         let name = field.name();
         let from = match self {

@@ -28,7 +28,7 @@ pub trait Argument: Sized {
 
 /// One thing wrong with the arguments of a call, with what it takes to mend it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ArgumentProblem {
     /// The argument.
     pub field: String,
     /// What was wrong.
@@ -43,7 +43,7 @@ pub struct Problem {
     pub did_you_mean: Option<String>,
 }
 
-impl Problem {
+impl ArgumentProblem {
     /// A problem with a value of type `T`.
     pub fn of<T: Argument>(field: &str, reason: String, value: Option<&Value>) -> Self {
         Self {

@@ -10,10 +10,10 @@ use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
-use crate::http::connection::accept::Answers;
-use crate::http::connection::shutdown::Life;
+use crate::http::connection::accept::RequestHandler;
+use crate::http::connection::shutdown::Lifecycle;
 use crate::http::request::host_check::{AllowedHost, check_host};
-use crate::mcp::transport::http_response::{Body, json_answer, refusal, text};
+use crate::mcp::transport::http_response::{ResponseBody, json_answer, refusal, text};
 
 /// The runtime is alive if its watchdog has moved since.
 const STUCK: Duration = Duration::from_secs(5);
@@ -21,12 +21,12 @@ const STUCK: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_secs(1);
 
 /// What is wrong with a part that the server cannot do without; `None` if nothing is.
-pub type Check = Box<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>;
+pub type ReadinessCheck = Box<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>;
 
 /// The admin endpoints.
 pub(crate) struct Admin {
-    life: Arc<Life>,
-    checks: Vec<(&'static str, Check)>,
+    life: Arc<Lifecycle>,
+    checks: Vec<(&'static str, ReadinessCheck)>,
     metrics: PrometheusHandle,
     started: Instant,
     /// Milliseconds after the start at which the watchdog last moved.
@@ -37,8 +37,8 @@ pub(crate) struct Admin {
 impl Admin {
     /// The endpoints over these checks. `refresh` sets what is measured only when somebody looks.
     pub(crate) fn new(
-        life: Arc<Life>,
-        checks: Vec<(&'static str, Check)>,
+        life: Arc<Lifecycle>,
+        checks: Vec<(&'static str, ReadinessCheck)>,
         metrics: PrometheusHandle,
         refresh: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
     ) -> Self {
@@ -54,7 +54,7 @@ impl Admin {
         Self { life, checks, metrics, started, moved, refresh }
     }
 
-    fn live(&self) -> Response<Body> {
+    fn live(&self) -> Response<ResponseBody> {
         let moved = Duration::from_millis(self.moved.load(Ordering::Relaxed));
         let stuck = self.started.elapsed().saturating_sub(moved) > STUCK;
         let status = if stuck { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
@@ -62,7 +62,7 @@ impl Admin {
     }
 
     /// Ready is whoever can take more. Truedy is not asked: its outage would make every replica unready.
-    async fn ready(&self) -> Response<Body> {
+    async fn ready(&self) -> Response<ResponseBody> {
         let mut parts = serde_json::Map::new();
         let mut ready = self.life.is_open();
         for (name, check) in &self.checks {
@@ -78,16 +78,16 @@ impl Admin {
         json_answer(status, &body)
     }
 
-    async fn metrics(&self) -> Response<Body> {
+    async fn metrics(&self) -> Response<ResponseBody> {
         (self.refresh)().await;
         text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render())
     }
 }
 
-impl Answers for Admin {
+impl RequestHandler for Admin {
     const HAS_CLIENTS: bool = false;
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         // A page that rebinds its name to this machine learns nothing here either.
         if check_host(request.headers(), request.uri(), &AllowedHost::loopback()).is_err() {
             return refusal(StatusCode::FORBIDDEN, "This Host is not allowed.");

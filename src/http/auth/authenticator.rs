@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use crate::guard::{Rights, Scope};
 use crate::http::auth::oauth::{Denied, OAuth};
-use crate::http::auth::static_tokens::Tokens;
-use crate::mcp::transport::http_response::{Body, busy, refusal, with};
+use crate::http::auth::static_tokens::StaticTokens;
+use crate::mcp::transport::http_response::{ResponseBody, busy, refusal, with};
 use crate::mcp::{Catalog, Principal, Tenant};
 use crate::redact::check_filled_in;
 
@@ -24,7 +24,7 @@ const ISSUER_AGAIN: u32 = 5;
 const TOLD_PAUSE: Duration = Duration::from_secs(60);
 
 /// How callers are told apart.
-pub enum Door {
+pub enum Authenticator {
     /// Everybody who reaches it is this one: only on this machine, and only if the operator says so.
     Open(Principal),
     /// One token, made at the start and shown on standard error, is this one.
@@ -41,17 +41,17 @@ pub enum Door {
 /// What tells whose a token is.
 pub struct Verifiers {
     /// The tokens of a file.
-    tokens: Option<Arc<Tokens>>,
+    tokens: Option<Arc<StaticTokens>>,
     /// An issuer's tokens.
     oauth: Option<OAuth>,
     /// The tenants that there are.
-    tenants: BTreeMap<String, Account>,
+    tenants: BTreeMap<String, TenantScopes>,
     /// The scopes that the policy of some tenant has a use for.
     useful: BTreeSet<Scope>,
 }
 
 /// A tenant, and the scopes that count under its policy.
-struct Account {
+struct TenantScopes {
     tenant: Arc<Tenant>,
     /// Those that give a tool.
     offered: BTreeSet<Scope>,
@@ -62,7 +62,7 @@ struct Account {
 }
 
 /// Why somebody stays outside.
-enum Outside {
+enum AuthError {
     /// No token came.
     Nothing,
     /// One came that opens nothing.
@@ -73,7 +73,7 @@ enum Outside {
     NotNow,
 }
 
-impl Door {
+impl Authenticator {
     /// A door that one fresh token opens.
     pub fn own(token: &str, principal: Principal) -> Self {
         Self::Own { digest: Sha256::digest(token.as_bytes()).into(), principal }
@@ -85,36 +85,36 @@ impl Door {
     }
 
     /// The caller, or the answer that turns it away.
-    pub(crate) async fn enter(&self, headers: &HeaderMap) -> Result<Principal, Response<Body>> {
+    pub(crate) async fn enter(&self, headers: &HeaderMap) -> Result<Principal, Response<ResponseBody>> {
         self.identify(headers).await.map_err(|outside| match outside {
-            Outside::Nothing => {
+            AuthError::Nothing => {
                 let answer = refusal(StatusCode::UNAUTHORIZED, "A bearer token is needed: Authorization: Bearer TOKEN");
                 with(answer, WWW_AUTHENTICATE, &self.challenge(None, &self.useful()))
             }
-            Outside::Wrong(why) => {
+            AuthError::Wrong(why) => {
                 let answer = refusal(StatusCode::UNAUTHORIZED, &format!("The bearer token is refused: {why}"));
                 with(answer, WWW_AUTHENTICATE, &self.challenge(Some("invalid_token"), &self.useful()))
             }
-            Outside::NoTool(useful) => {
+            AuthError::NoTool(useful) => {
                 let why = format!(
                     "The bearer token is good, and names none of the scopes that open something here: {}",
                     self.names(&useful).join(", ")
                 );
                 self.step_up(refusal(StatusCode::FORBIDDEN, &why), &useful)
             }
-            Outside::NotNow => {
+            AuthError::NotNow => {
                 busy(StatusCode::SERVICE_UNAVAILABLE, ISSUER_AGAIN, "The keys of the issuer cannot be fetched now.")
             }
         })
     }
 
-    async fn identify(&self, headers: &HeaderMap) -> Result<Principal, Outside> {
+    async fn identify(&self, headers: &HeaderMap) -> Result<Principal, AuthError> {
         match self {
             Self::Open(principal) => Ok(principal.clone()),
             Self::Own { digest, principal } => {
                 let same = bool::from(Sha256::digest(bearer(headers)?.as_bytes())[..].ct_eq(digest));
                 let wrong = "this token is not the one that was shown when the server started";
-                same.then(|| principal.clone()).ok_or_else(|| Outside::Wrong(wrong.to_owned()))
+                same.then(|| principal.clone()).ok_or_else(|| AuthError::Wrong(wrong.to_owned()))
             }
             Self::Verified(verifiers) => verifiers.verify(bearer(headers)?).await,
         }
@@ -123,7 +123,7 @@ impl Door {
     /// The answer to somebody whose token is good, but not for this. `scopes` are all that the next token must have.
     ///
     /// What the token has is among them: clients ask for exactly what a challenge names, and would lose it.
-    pub(crate) fn step_up(&self, answer: Response<Body>, scopes: &BTreeSet<Scope>) -> Response<Body> {
+    pub(crate) fn step_up(&self, answer: Response<ResponseBody>, scopes: &BTreeSet<Scope>) -> Response<ResponseBody> {
         with(answer, WWW_AUTHENTICATE, &self.challenge(Some("insufficient_scope"), scopes))
     }
 
@@ -170,7 +170,7 @@ impl Door {
     }
 
     /// The file of tokens that open it.
-    pub(crate) fn tokens(&self) -> Option<&Arc<Tokens>> {
+    pub(crate) fn tokens(&self) -> Option<&Arc<StaticTokens>> {
         match self {
             Self::Verified(verifiers) => verifiers.tokens.as_ref(),
             Self::Open(_) | Self::Own { .. } => None,
@@ -181,14 +181,14 @@ impl Door {
 impl Verifiers {
     /// The tokens of a file, those of an issuer, or both.
     pub fn new(
-        tokens: Option<Arc<Tokens>>,
+        tokens: Option<Arc<StaticTokens>>,
         oauth: Option<OAuth>,
         tenants: impl IntoIterator<Item = Arc<Tenant>>,
     ) -> Self {
         let account = |tenant: Arc<Tenant>| {
             let policy = &tenant.service.policy;
             let (offered, useful) = (Catalog::offered_scopes(policy), Catalog::useful_scopes(policy));
-            (tenant.name.clone(), Account { tenant, offered, useful, told: Mutex::default() })
+            (tenant.name.clone(), TenantScopes { tenant, offered, useful, told: Mutex::default() })
         };
         let tenants: BTreeMap<_, _> = tenants.into_iter().map(account).collect();
         // A token's tenant is not known before the token is.
@@ -196,7 +196,7 @@ impl Verifiers {
         Self { tokens, oauth, tenants, useful }
     }
 
-    async fn verify(&self, token: &str) -> Result<Principal, Outside> {
+    async fn verify(&self, token: &str) -> Result<Principal, AuthError> {
         if let Some(holder) = self.tokens.as_ref().and_then(|tokens| tokens.holder(token)) {
             return self.principal(&holder.tenant, holder.principal, holder.scopes, false);
         }
@@ -207,7 +207,7 @@ impl Verifiers {
             } else {
                 "the server's file of tokens cannot be used now, so no token is known; its operator finds why in its log"
             };
-            return Err(Outside::Wrong(why.to_owned()));
+            return Err(AuthError::Wrong(why.to_owned()));
         };
         match oauth.verify(token).await {
             Ok(identity) => {
@@ -215,8 +215,8 @@ impl Verifiers {
                 let is_told = identity.scopes.is_empty();
                 self.principal(&identity.tenant, identity.principal, identity.scopes, is_told)
             }
-            Err(Denied::Invalid(why)) => Err(Outside::Wrong(why.to_owned())),
-            Err(Denied::Unavailable) => Err(Outside::NotNow),
+            Err(Denied::Invalid(why)) => Err(AuthError::Wrong(why.to_owned())),
+            Err(Denied::Unavailable) => Err(AuthError::NotNow),
         }
     }
 
@@ -227,20 +227,20 @@ impl Verifiers {
         name: String,
         scopes: BTreeSet<Scope>,
         is_told: bool,
-    ) -> Result<Principal, Outside> {
+    ) -> Result<Principal, AuthError> {
         let account =
-            self.tenants.get(tenant).ok_or_else(|| Outside::Wrong("its tenant is not known here".to_owned()))?;
+            self.tenants.get(tenant).ok_or_else(|| AuthError::Wrong("its tenant is not known here".to_owned()))?;
         if account.offered.is_disjoint(&scopes) && !account.useful.is_empty() {
             if !is_told {
                 account.tell_operator(&scopes);
             }
-            return Err(Outside::NoTool(account.useful.clone()));
+            return Err(AuthError::NoTool(account.useful.clone()));
         }
         Ok(Principal::new(Arc::clone(&account.tenant), name, Rights::of(scopes)))
     }
 }
 
-impl Account {
+impl TenantScopes {
     /// Says which scopes a token has and which would give tools. Nothing else of the token is shown.
     fn tell_operator(&self, has: &BTreeSet<Scope>) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -259,23 +259,23 @@ impl Account {
 }
 
 /// The one bearer token of a request.
-fn bearer(headers: &HeaderMap) -> Result<&str, Outside> {
+fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
     let mut given = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = given.next() else { return Err(Outside::Nothing) };
+    let Some(value) = given.next() else { return Err(AuthError::Nothing) };
     if given.next().is_some() {
-        return Err(Outside::Wrong("two Authorization headers came".to_owned()));
+        return Err(AuthError::Wrong("two Authorization headers came".to_owned()));
     }
-    let text = value.to_str().map_err(|_| Outside::Wrong("it has characters that no token has".to_owned()))?;
+    let text = value.to_str().map_err(|_| AuthError::Wrong("it has characters that no token has".to_owned()))?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     let token = token.trim();
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
-        return Err(Outside::Nothing);
+        return Err(AuthError::Nothing);
     }
     // A client that did not expand its configuration, or a token that was copied with what stood around it.
-    check_filled_in(token).map_err(Outside::Wrong)?;
+    check_filled_in(token).map_err(AuthError::Wrong)?;
     if token.starts_with("truedy_") {
         let why = "it is a Truedy API key, which belongs in the server's own settings and never in a client's; make a token with `truedy-mcp token new`";
-        return Err(Outside::Wrong(why.to_owned()));
+        return Err(AuthError::Wrong(why.to_owned()));
     }
     Ok(token)
 }

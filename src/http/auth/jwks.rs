@@ -56,14 +56,14 @@ const fn little(first: u8, middle: u8, last: u8) -> [u8; 32] {
 
 /// One key to verify with, and the algorithms it is for.
 #[derive(Debug)]
-pub(crate) struct Key {
+pub(crate) struct VerificationKey {
     id: Option<String>,
     /// More than one only where the issuer does not say for which its RSA key is.
     algorithms: Vec<Algorithm>,
     pub(crate) decoding: DecodingKey,
 }
 
-impl Key {
+impl VerificationKey {
     /// Reads one entry of the document; `None` if it is not for verifying, or of no kind that is accepted.
     fn read(entry: &Value) -> Option<Self> {
         let jwk = Jwk::deserialize(entry).ok()?;
@@ -137,13 +137,13 @@ pub(crate) enum NoKey {
 
 /// The keys as they were fetched at one moment.
 struct KeySet {
-    keys: Vec<Arc<Key>>,
+    keys: Vec<Arc<VerificationKey>>,
     fetched: Instant,
 }
 
 impl KeySet {
-    fn pick(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Arc<Key>, NoKey> {
-        let named: Vec<&Arc<Key>> = match id {
+    fn pick(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Arc<VerificationKey>, NoKey> {
+        let named: Vec<&Arc<VerificationKey>> = match id {
             Some(id) => self.keys.iter().filter(|key| key.id.as_deref() == Some(id)).collect(),
             None if self.keys.len() > 1 => return Err(NoKey::Unnamed),
             None => self.keys.iter().collect(),
@@ -156,7 +156,7 @@ impl KeySet {
 }
 
 #[derive(Default)]
-struct State {
+struct JwksState {
     set: Option<Arc<KeySet>>,
     /// When the last fetch ended.
     ended: Option<Instant>,
@@ -168,7 +168,7 @@ struct State {
 
 /// Why keys are fetched.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Cause {
+enum FetchReason {
     /// There are none, or they are old.
     Age,
     /// A token names one that is not among them.
@@ -176,15 +176,15 @@ enum Cause {
 }
 
 /// Where the keys come from, and those that came last.
-pub(crate) struct KeySource {
+pub(crate) struct JwksSource {
     at: KeysAt,
     fetcher: Fetcher,
-    state: Mutex<State>,
+    state: Mutex<JwksState>,
     /// Held by the one fetch that is under way.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
-impl KeySource {
+impl JwksSource {
     /// Keys from this place; nothing is fetched yet. The error says what is wrong with the certificates.
     pub(crate) fn new(at: KeysAt, ca_pem: Option<&[u8]>) -> Result<Self, String> {
         let fetcher = Fetcher::new(at.is_https(), ca_pem)?;
@@ -192,10 +192,14 @@ impl KeySource {
     }
 
     /// The key that a token names, for the algorithm it names.
-    pub(crate) async fn find(self: &Arc<Self>, id: Option<&str>, algorithm: Algorithm) -> Result<Arc<Key>, NoKey> {
+    pub(crate) async fn find(
+        self: &Arc<Self>,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<Arc<VerificationKey>, NoKey> {
         let asked = Instant::now();
         if self.younger_than(GOOD).is_none() {
-            self.fetch(Cause::Age, asked).await;
+            self.fetch(FetchReason::Age, asked).await;
         } else if self.younger_than(FRESH).is_none() {
             self.refresh(asked);
         }
@@ -204,7 +208,7 @@ impl KeySource {
             return picked;
         }
         // The issuer may have a new key since.
-        self.fetch(Cause::Search, asked).await;
+        self.fetch(FetchReason::Search, asked).await;
         let picked = self.younger_than(GOOD).ok_or(NoKey::Unavailable)?.pick(id, algorithm);
         match picked {
             // An issuer that could not be asked did not say that it has no such key.
@@ -213,7 +217,7 @@ impl KeySource {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, JwksState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -222,7 +226,7 @@ impl KeySource {
     }
 
     /// Fetches the keys unless it is too early to; whoever wants them meanwhile waits for the same fetch.
-    async fn fetch(self: &Arc<Self>, cause: Cause, asked: Instant) {
+    async fn fetch(self: &Arc<Self>, cause: FetchReason, asked: Instant) {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         if self.is_due(cause, asked) {
             // If it broke down, there are no keys, and that says it all.
@@ -233,7 +237,7 @@ impl KeySource {
     /// Fetches newer keys while those there are serve on. An issuer that is slow keeps nobody waiting.
     fn refresh(self: &Arc<Self>, asked: Instant) {
         if let Ok(turn) = Arc::clone(&self.turn).try_lock_owned()
-            && self.is_due(Cause::Age, asked)
+            && self.is_due(FetchReason::Age, asked)
         {
             drop(self.begin(turn));
         }
@@ -250,7 +254,7 @@ impl KeySource {
     }
 
     /// Whether to fetch now. Asked with the turn in hand, so that one of many gets a yes.
-    fn is_due(&self, cause: Cause, asked: Instant) -> bool {
+    fn is_due(&self, cause: FetchReason, asked: Instant) -> bool {
         let mut state = self.state();
         // Whoever had the turn before has fetched for this caller too.
         if state.ended.is_some_and(|ended| ended >= asked) {
@@ -260,7 +264,7 @@ impl KeySource {
         if state.failed && !rested(state.ended, FAILURE_PAUSE) {
             return false;
         }
-        if cause == Cause::Search {
+        if cause == FetchReason::Search {
             if !rested(state.searched, SEARCH_PAUSE) {
                 return false;
             }
@@ -269,7 +273,7 @@ impl KeySource {
         true
     }
 
-    fn settle(&self, outcome: Result<Vec<Arc<Key>>, String>) {
+    fn settle(&self, outcome: Result<Vec<Arc<VerificationKey>>, String>) {
         let mut state = self.state();
         let now = Instant::now();
         state.ended = Some(now);
@@ -286,11 +290,11 @@ impl KeySource {
         }
     }
 
-    async fn load(&self) -> Result<Vec<Arc<Key>>, String> {
+    async fn load(&self) -> Result<Vec<Arc<VerificationKey>>, String> {
         let url = self.at.find(&self.fetcher).await?;
         let document = self.fetcher.json(&url).await.map_err(NoDocument::why)?;
         let entries = document.get("keys").and_then(Value::as_array).ok_or("the answer has no list `keys`")?;
-        Ok(entries.iter().filter_map(Key::read).map(Arc::new).collect())
+        Ok(entries.iter().filter_map(VerificationKey::read).map(Arc::new).collect())
     }
 }
 
@@ -306,8 +310,8 @@ mod tests {
 
     const ES256: Algorithm = Algorithm::ES256;
 
-    fn source(issuer: &Issuer) -> Arc<KeySource> {
-        Arc::new(KeySource::new(KeysAt::Url(issuer.jwks_url()), None).unwrap())
+    fn source(issuer: &Issuer) -> Arc<JwksSource> {
+        Arc::new(JwksSource::new(KeysAt::Url(issuer.jwks_url()), None).unwrap())
     }
 
     /// Lets time go by for everything but the operating system.
@@ -322,7 +326,7 @@ mod tests {
     }
 
     /// Waits for the fetch that is under way.
-    async fn until_settled(source: &Arc<KeySource>) {
+    async fn until_settled(source: &Arc<JwksSource>) {
         drop(source.turn.lock().await);
     }
 
@@ -331,7 +335,7 @@ mod tests {
     }
 
     /// Whether the key is there, or why it is not.
-    async fn look(source: &Arc<KeySource>, id: &str) -> Result<(), NoKey> {
+    async fn look(source: &Arc<JwksSource>, id: &str) -> Result<(), NoKey> {
         source.find(Some(id), ES256).await.map(|_| ())
     }
 
@@ -538,7 +542,7 @@ mod tests {
             issuer::Key::es384("e").jwk(),
             with(&rsa, "key_ops", json!(["verify"])),
         ] {
-            assert!(Key::read(&good).is_some(), "{good}");
+            assert!(VerificationKey::read(&good).is_some(), "{good}");
         }
         for bad in [
             none.clone(),
@@ -576,7 +580,7 @@ mod tests {
             with(&ed, "x", json!("AAAA")),
             with(&ed, "kty", json!("EC")),
         ] {
-            assert!(Key::read(&bad).is_none(), "{bad}");
+            assert!(VerificationKey::read(&bad).is_none(), "{bad}");
         }
     }
 
@@ -589,12 +593,12 @@ mod tests {
             (Value::Null, &[Algorithm::RS256, Algorithm::PS256]),
         ] {
             rsa["alg"] = alg;
-            assert_eq!(Key::read(&rsa).unwrap().algorithms, expected);
+            assert_eq!(VerificationKey::read(&rsa).unwrap().algorithms, expected);
         }
         let mut mixed = issuer::Key::es384("e").jwk();
-        assert_eq!(Key::read(&mixed).unwrap().algorithms, [Algorithm::ES384]);
+        assert_eq!(VerificationKey::read(&mixed).unwrap().algorithms, [Algorithm::ES384]);
         mixed["alg"] = json!("ES256");
-        assert!(Key::read(&mixed).is_none());
+        assert!(VerificationKey::read(&mixed).is_none());
     }
 
     #[test]
@@ -604,12 +608,12 @@ mod tests {
             for sign in [0, 0x80] {
                 let mut x = point;
                 x[31] |= sign;
-                assert!(Key::read(&entry(x)).is_none(), "{x:02x?}");
+                assert!(VerificationKey::read(&entry(x)).is_none(), "{x:02x?}");
             }
         }
         let mut base = [0x66; 32];
         base[0] = 0x58;
-        assert!(Key::read(&entry(base)).is_some(), "the base point has the order of a key");
+        assert!(VerificationKey::read(&entry(base)).is_some(), "the base point has the order of a key");
     }
 
     #[tokio::test]

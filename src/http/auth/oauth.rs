@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::guard::Scope;
-use crate::http::auth::jwks::{Key, KeySource, NoKey};
+use crate::http::auth::jwks::{JwksSource, NoKey, VerificationKey};
 use crate::http::auth::oauth_claims::{ScopeForm, is_of_another_kind};
 use crate::http::auth::oauth_discovery::KeysAt;
 use crate::http::auth::oauth_options::{ISSUER, OAuthOptions, is_name};
@@ -72,7 +72,7 @@ pub struct OAuth {
     scope_form: ScopeForm,
     tenant_claim: Option<String>,
     tenants: BTreeMap<String, String>,
-    keys: Arc<KeySource>,
+    keys: Arc<JwksSource>,
     /// When the operator was last told that a token names no scope of ours.
     told: Mutex<Option<Instant>>,
 }
@@ -94,7 +94,7 @@ impl OAuth {
         let (resource, metadata_path) = (format!("{origin}{path}"), format!("{WELL_KNOWN}{path}"));
         let written = if options.audiences.is_empty() { vec![resource.clone()] } else { options.audiences };
         let at = options.jwks_url.map_or_else(|| KeysAt::Discovered(options.issuer.clone()), KeysAt::Url);
-        let keys = KeySource::new(at, options.ca_pem.as_deref()).map_err(|why| {
+        let keys = JwksSource::new(at, options.ca_pem.as_deref()).map_err(|why| {
             format!("The keys of {ISSUER} cannot be fetched with the certificates of --ca-file: {why}.")
         })?;
         Ok(Self {
@@ -113,7 +113,7 @@ impl OAuth {
 
     /// Whom a token stands for. The token is in no error and no log.
     pub async fn verify(&self, token: &str) -> Result<Identity, Denied> {
-        let header = Header::read(token)?;
+        let header = TokenHeader::read(token)?;
         let key = self.keys.find(header.kid.as_deref(), header.algorithm).await?;
         self.identify(&claims(token, header.algorithm, &key)?)
     }
@@ -204,12 +204,12 @@ impl OAuth {
 }
 
 /// What the header of a token says that matters here. It is not verified yet.
-struct Header {
+struct TokenHeader {
     algorithm: Algorithm,
     kid: Option<String>,
 }
 
-impl Header {
+impl TokenHeader {
     fn read(token: &str) -> Result<Self, Denied> {
         if token.len() > LARGEST {
             return Err(Denied::Invalid("too long"));
@@ -249,7 +249,7 @@ impl Header {
 }
 
 /// The claims of a token that this key signed and whose time it is. The key is one for this algorithm.
-fn claims(token: &str, algorithm: Algorithm, key: &Key) -> Result<Map<String, Value>, Denied> {
+fn claims(token: &str, algorithm: Algorithm, key: &VerificationKey) -> Result<Map<String, Value>, Denied> {
     let mut validation = Validation::new(algorithm);
     validation.leeway = LEEWAY;
     validation.validate_nbf = true;

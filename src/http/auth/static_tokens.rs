@@ -22,7 +22,7 @@ pub const FILE_LIMIT: u64 = 1024 * 1024;
 
 /// Who comes in with a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub struct TokenHolder {
     /// The name.
     pub principal: String,
     /// Whose account.
@@ -33,9 +33,9 @@ pub struct Holder {
 
 /// All tokens of a file.
 #[derive(Debug, Default)]
-struct Entries(Vec<([u8; 32], Holder)>);
+struct TokenEntries(Vec<([u8; 32], TokenHolder)>);
 
-impl Entries {
+impl TokenEntries {
     /// What is wrong with entries whose tenant there is not: they open nothing.
     fn of_nobody<'a>(&'a self, tenants: &'a BTreeSet<String>) -> impl Iterator<Item = String> + 'a {
         let lost = self.0.iter().zip(1..).filter(|((_, holder), _)| !tenants.contains(&holder.tenant));
@@ -52,20 +52,20 @@ impl Entries {
 /// The file as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct TokensFile {
     #[serde(default)]
-    token: Vec<Entry>,
+    token: Vec<TokenEntry>,
 }
 
 /// The names of all fields of the file, each list with the way to it.
 pub fn file_fields() -> Vec<(&'static str, &'static [&'static str])> {
-    vec![("", field_names::<Written>()), ("token", field_names::<Entry>())]
+    vec![("", field_names::<TokensFile>()), ("token", field_names::<TokenEntry>())]
 }
 
 /// One token in it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct TokenEntry {
     sha256: String,
     principal: String,
     #[serde(default = "default_tenant")]
@@ -81,19 +81,19 @@ fn default_tenant() -> String {
 }
 
 /// Reads the whole file, or says why it cannot be used. The path and the bytes come from whoever checked its rights.
-pub type Reader = dyn Fn(&Path) -> Result<Vec<u8>, String> + Send + Sync;
+pub type FileReader = dyn Fn(&Path) -> Result<Vec<u8>, String> + Send + Sync;
 
 /// The tokens of a file, as it is now.
-pub struct Tokens {
+pub struct StaticTokens {
     file: PathBuf,
-    reader: Arc<Reader>,
+    reader: Arc<FileReader>,
     tenants: BTreeSet<String>,
-    entries: RwLock<Result<Entries, String>>,
+    entries: RwLock<Result<TokenEntries, String>>,
 }
 
-impl Tokens {
+impl StaticTokens {
     /// The tokens of this file, for these tenants. A file that cannot be read or understood is an error.
-    pub fn open(file: PathBuf, tenants: BTreeSet<String>, reader: Arc<Reader>) -> Result<Self, String> {
+    pub fn open(file: PathBuf, tenants: BTreeSet<String>, reader: Arc<FileReader>) -> Result<Self, String> {
         let entries = parse(&reader(&file)?)?;
         if let Some(why) = entries.of_nobody(&tenants).next() {
             return Err(why);
@@ -130,7 +130,7 @@ impl Tokens {
     }
 
     /// Whose token this is. Every entry is compared, each in constant time.
-    pub(crate) fn holder(&self, token: &str) -> Option<Holder> {
+    pub(crate) fn holder(&self, token: &str) -> Option<TokenHolder> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let mut found = None;
@@ -143,9 +143,9 @@ impl Tokens {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Entries, String> {
-    let written: Written = read_toml(bytes)?;
-    let mut entries = Entries::default();
+fn parse(bytes: &[u8]) -> Result<TokenEntries, String> {
+    let written: TokensFile = read_toml(bytes)?;
+    let mut entries = TokenEntries::default();
     for (at, entry) in written.token.into_iter().enumerate() {
         let bad = |why: String| format!("token {}: {why}", at + 1);
         let digest = from_hex(&entry.sha256).ok_or_else(|| {
@@ -162,7 +162,7 @@ fn parse(bytes: &[u8]) -> Result<Entries, String> {
                     .to_owned(),
             ));
         }
-        entries.0.push((digest, Holder { principal: entry.principal, tenant: entry.tenant, scopes }));
+        entries.0.push((digest, TokenHolder { principal: entry.principal, tenant: entry.tenant, scopes }));
     }
     Ok(entries)
 }
@@ -194,7 +194,7 @@ pub fn fresh() -> String {
 }
 
 /// Appends the entry of a new token to a file, which is made if it is missing, and gives the token: the only time it is seen.
-pub fn add(file: &Path, holder: &Holder, now: &str) -> Result<String, String> {
+pub fn add(file: &Path, holder: &TokenHolder, now: &str) -> Result<String, String> {
     let token = fresh();
     let digest = digest_of(token.as_bytes());
     let scopes: Vec<String> = holder.scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
@@ -242,13 +242,13 @@ mod tests {
         ["default".to_owned(), "acme".to_owned()].into()
     }
 
-    fn holder(principal: &str) -> Holder {
-        Holder { principal: principal.to_owned(), tenant: "acme".to_owned(), scopes: [Scope::NumbersRead].into() }
+    fn holder(principal: &str) -> TokenHolder {
+        TokenHolder { principal: principal.to_owned(), tenant: "acme".to_owned(), scopes: [Scope::NumbersRead].into() }
     }
 
-    fn open(file: &Path) -> Result<Tokens, String> {
+    fn open(file: &Path) -> Result<StaticTokens, String> {
         let reader = |file: &Path| fs::read(file).map_err(|error| error.to_string());
-        Tokens::open(file.to_owned(), tenants(), Arc::new(reader))
+        StaticTokens::open(file.to_owned(), tenants(), Arc::new(reader))
     }
 
     #[test]
@@ -297,7 +297,7 @@ mod tests {
         let file = dir.path().join("tokens.toml");
         let first = add(&file, &holder("ana"), "now").unwrap();
         let tokens = open(&file).unwrap();
-        let lost = add(&file, &Holder { tenant: "acmee".to_owned(), ..holder("zed") }, "now").unwrap();
+        let lost = add(&file, &TokenHolder { tenant: "acmee".to_owned(), ..holder("zed") }, "now").unwrap();
         assert_eq!(tokens.reload(), Ok(2));
         assert!(tokens.is_readable() && tokens.holder(&first).is_some());
         // The door knows no such tenant, whatever the file says.

@@ -20,13 +20,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 use tokio_util::task::TaskTracker;
 
-use crate::http::connection::idle_limit::{Newcomer, Newcomers};
-use crate::http::connection::keep_alive::{Activity, Timed};
-pub(crate) use crate::http::connection::keep_alive::{HEAD, Known};
-use crate::http::connection::listener::{Listener, Stream};
-use crate::http::connection::shutdown::{Life, Phase};
-use crate::http::connection::tls::Tls;
-use crate::mcp::transport::http_response::Body;
+use crate::http::connection::idle_limit::{UnusedConnection, UnusedConnections};
+use crate::http::connection::keep_alive::HEAD;
+use crate::http::connection::keep_alive::{ConnectionActivity, ReadDeadline};
+use crate::http::connection::listener::{ClientStream, Listener};
+use crate::http::connection::shutdown::{Lifecycle, LifecyclePhase};
+use crate::http::connection::tls::ServerTls;
+use crate::mcp::transport::http_response::ResponseBody;
 
 /// The first byte must have come after this time, where only a browser is expected.
 const FIRST_BYTE: Duration = Duration::from_secs(2);
@@ -47,48 +47,48 @@ const BREATH: Duration = Duration::from_millis(50);
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\ncontent-length: 80\r\nconnection: close\r\n\r\n{\"jsonrpc\":\"2.0\",\"error\":{\"code\":503,\"message\":\"Too many connections are open\"}}";
 
 /// What answers the requests of a connection.
-pub(crate) trait Answers: Send + Sync + 'static {
+pub(crate) trait RequestHandler: Send + Sync + 'static {
     /// Whether its connections are counted as those of clients.
     const HAS_CLIENTS: bool;
 
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<ResponseBody>> + Send;
 }
 
 /// Answers the requests of one connection, and notes that it has asked.
-struct Noting<A> {
+struct ActivityHandler<A> {
     answers: Arc<A>,
-    newcomer: Arc<Newcomer>,
+    newcomer: Arc<UnusedConnection>,
 }
 
-impl<A: Answers> Answers for Noting<A> {
+impl<A: RequestHandler> RequestHandler for ActivityHandler<A> {
     const HAS_CLIENTS: bool = A::HAS_CLIENTS;
 
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<ResponseBody>> + Send {
         self.newcomer.asks();
         self.answers.answer(request)
     }
 }
 
 /// One address with its connections.
-pub(crate) struct Edge<A> {
+pub(crate) struct ConnectionServer<A> {
     pub(crate) listener: Listener,
-    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) answers: Arc<A>,
-    pub(crate) life: Arc<Life>,
+    pub(crate) life: Arc<Lifecycle>,
     pub(crate) max_connections: usize,
     /// How long a known caller's connection may be idle; that of anybody else, at most as long as a head may take.
     pub(crate) keep_alive: Duration,
 }
 
-impl<A: Answers> Edge<A> {
+impl<A: RequestHandler> ConnectionServer<A> {
     /// Serves until its life is over and every connection has ended. The caller bounds that time.
     pub(crate) async fn serve(mut self) {
         let (places, away) = (Arc::new(Semaphore::new(self.max_connections)), Arc::new(Semaphore::new(TURNED_AWAY)));
-        let (connections, newcomers) = (TaskTracker::new(), Newcomers::default());
+        let (connections, newcomers) = (TaskTracker::new(), UnusedConnections::default());
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
-                () = self.life.reached(Phase::Shut) => break,
+                () = self.life.reached(LifecyclePhase::Shut) => break,
             };
             let stream = match accepted {
                 Ok(stream) => stream,
@@ -116,7 +116,7 @@ impl<A: Answers> Edge<A> {
             let keep_alive = self.keep_alive;
             if !A::HAS_CLIENTS {
                 let newcomer = newcomers.add();
-                let answers = Arc::new(Noting { answers, newcomer: Arc::clone(&newcomer) });
+                let answers = Arc::new(ActivityHandler { answers, newcomer: Arc::clone(&newcomer) });
                 connections.spawn(async move {
                     newcomer.unless_in_the_way(promptly(stream, answers, life, keep_alive)).await;
                     drop(place);
@@ -124,7 +124,7 @@ impl<A: Answers> Edge<A> {
                 continue;
             }
             connections.spawn(async move {
-                let open = Open::count();
+                let open = OpenConnection::count();
                 match tls {
                     None => converse(stream, answers, life, keep_alive).await,
                     Some(tls) => {
@@ -151,21 +151,26 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Serves one connection whose first byte comes at once: a browser opens none to be silent.
-async fn promptly<A: Answers>(stream: Stream, answers: Arc<A>, life: Arc<Life>, keep_alive: Duration) {
+async fn promptly<A: RequestHandler>(
+    stream: ClientStream,
+    answers: Arc<A>,
+    life: Arc<Lifecycle>,
+    keep_alive: Duration,
+) {
     if tokio::time::timeout(FIRST_BYTE, stream.heard()).await.is_ok_and(|heard| heard.is_ok()) {
         converse(stream, answers, life, keep_alive).await;
     }
 }
 
 /// Serves one connection to its end.
-async fn converse<A: Answers>(
+async fn converse<A: RequestHandler>(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     answers: Arc<A>,
-    life: Arc<Life>,
+    life: Arc<Lifecycle>,
     keep_alive: Duration,
 ) {
-    let (heard, activity) = (Arc::clone(&life), Arc::<Activity>::default());
-    let stream = Timed::new(Patient::new(stream), Arc::clone(&activity), keep_alive);
+    let (heard, activity) = (Arc::clone(&life), Arc::<ConnectionActivity>::default());
+    let stream = ReadDeadline::new(WriteDeadline::new(stream), Arc::clone(&activity), keep_alive);
     let service = service_fn(move |request: Request<Incoming>| {
         let (answers, life, activity) = (Arc::clone(&answers), Arc::clone(&heard), Arc::clone(&activity));
         activity.begin();
@@ -179,7 +184,7 @@ async fn converse<A: Answers>(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // The last resort: the time that counts is that of `Timed`, which tells a head from a rest.
+        // The last resort: the time that counts is that of `ReadDeadline`, which tells a head from a rest.
         .header_read_timeout(keep_alive + HEAD)
         .max_headers(MAX_HEADERS)
         .max_buf_size(BUFFER)
@@ -188,14 +193,14 @@ async fn converse<A: Answers>(
     tokio::select! {
         // How it ended is the client's affair.
         ended = connection.as_mut() => return drop(ended),
-        () = life.reached(Phase::Shut) => connection.as_mut().graceful_shutdown(),
+        () = life.reached(LifecyclePhase::Shut) => connection.as_mut().graceful_shutdown(),
     }
     drop(connection.await);
 }
 
 /// Reads for a moment what somebody sends who was told that there is no room: otherwise the system would call the connection
 /// broken before that was heard.
-async fn hear_out(mut stream: Stream, _listening: OwnedSemaphorePermit) {
+async fn hear_out(mut stream: ClientStream, _listening: OwnedSemaphorePermit) {
     let mut rest = [0; 1024];
     let listening = async {
         if stream.shutdown().await.is_ok() {
@@ -206,28 +211,28 @@ async fn hear_out(mut stream: Stream, _listening: OwnedSemaphorePermit) {
 }
 
 /// Counts a connection as long as it is open.
-struct Open;
+struct OpenConnection;
 
-impl Open {
+impl OpenConnection {
     fn count() -> Self {
         metrics::gauge!("http_connections").increment(1.0);
         Self
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         metrics::gauge!("http_connections").decrement(1.0);
     }
 }
 
 /// A stream whose writes do not wait for ever: somebody who reads nothing must not hold an answer in memory.
-struct Patient<S> {
+struct WriteDeadline<S> {
     stream: S,
     since: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
+impl<S> WriteDeadline<S> {
     fn new(stream: S) -> Self {
         Self { stream, since: None }
     }
@@ -246,7 +251,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteDeadline<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -256,7 +261,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.judge(context, written)
@@ -319,7 +324,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_reads_nothing_is_given_up() {
         let (ours, theirs) = tokio::io::duplex(16);
-        let mut patient = Patient::new(ours);
+        let mut patient = WriteDeadline::new(ours);
         let begun = Instant::now();
         let error = patient.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!((error.kind(), begun.elapsed()), (io::ErrorKind::TimedOut, WRITE));
@@ -329,7 +334,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_reads_a_byte_a_second_is_given_up_and_one_that_reads_all_is_not() {
         let (ours, mut theirs) = tokio::io::duplex(16);
-        let mut patient = Patient::new(ours);
+        let mut patient = WriteDeadline::new(ours);
         let reader = tokio::spawn(async move {
             for _ in 0..16 + 64 {
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -15,12 +15,12 @@ const GOING: Duration = Duration::from_secs(1);
 
 /// One connection.
 #[derive(Default)]
-pub(crate) struct Newcomer {
+pub(crate) struct UnusedConnection {
     asked: AtomicBool,
     gone: CancellationToken,
 }
 
-impl Newcomer {
+impl UnusedConnection {
     /// It asks for something, and stays from here on.
     pub(crate) fn asks(&self) {
         self.asked.store(true, Ordering::Release);
@@ -37,12 +37,12 @@ impl Newcomer {
 
 /// All of them, the oldest first.
 #[derive(Default)]
-pub(crate) struct Newcomers(Mutex<VecDeque<Arc<Newcomer>>>);
+pub(crate) struct UnusedConnections(Mutex<VecDeque<Arc<UnusedConnection>>>);
 
-impl Newcomers {
+impl UnusedConnections {
     /// One more.
-    pub(crate) fn add(&self) -> Arc<Newcomer> {
-        let newcomer = Arc::<Newcomer>::default();
+    pub(crate) fn add(&self) -> Arc<UnusedConnection> {
+        let newcomer = Arc::<UnusedConnection>::default();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // What has ended, or has asked, is none of them any more.
         all.retain(|one| Arc::strong_count(one) > 1 && !one.asked.load(Ordering::Acquire));
@@ -66,7 +66,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_that_has_not_asked_goes() {
-        let (newcomers, places) = (Newcomers::default(), Arc::new(Semaphore::new(0)));
+        let (newcomers, places) = (UnusedConnections::default(), Arc::new(Semaphore::new(0)));
         let [asked, silent, young] = [(); 3].map(|()| newcomers.add());
         drop(newcomers.add());
         asked.asks();

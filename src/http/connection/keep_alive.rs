@@ -14,18 +14,18 @@ use http::Response;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use crate::mcp::transport::http_response::{Body, keeping};
+use crate::mcp::transport::http_response::{ResponseBody, keeping};
 
 /// A head must have come after this time. The connection of somebody who is not known is closed when it is idle for so long.
 pub(crate) const HEAD: Duration = Duration::from_secs(10);
 
 /// On an answer: its request came from a known caller.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Known;
+pub(crate) struct KnownCaller;
 
 /// What a connection does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doing {
+enum ConnectionPhase {
     /// A head is awaited, or comes.
     Head,
     /// A request is being answered. Its body has a deadline of its own.
@@ -38,26 +38,26 @@ enum Doing {
 
 /// What a connection does, for both who serve it and who read from it. Each change is counted, so that none is overlooked.
 #[derive(Debug, Default)]
-pub(crate) struct Activity(AtomicU64);
+pub(crate) struct ConnectionActivity(AtomicU64);
 
-impl Activity {
-    fn is(&self) -> (u64, Doing) {
+impl ConnectionActivity {
+    fn is(&self) -> (u64, ConnectionPhase) {
         let state = self.0.load(Ordering::Acquire);
         let doing = match state & 3 {
-            0 => Doing::Head,
-            1 => Doing::Answering,
-            2 => Doing::Idle,
-            _ => Doing::KnownIdle,
+            0 => ConnectionPhase::Head,
+            1 => ConnectionPhase::Answering,
+            2 => ConnectionPhase::Idle,
+            _ => ConnectionPhase::KnownIdle,
         };
         (state, doing)
     }
 
-    fn becomes(&self, doing: Doing) {
+    fn becomes(&self, doing: ConnectionPhase) {
         let code = match doing {
-            Doing::Head => 0,
-            Doing::Answering => 1,
-            Doing::Idle => 2,
-            Doing::KnownIdle => 3,
+            ConnectionPhase::Head => 0,
+            ConnectionPhase::Answering => 1,
+            ConnectionPhase::Idle => 2,
+            ConnectionPhase::KnownIdle => 3,
         };
         // One task alone serves a connection and reads from it.
         let changes = (self.0.load(Ordering::Acquire) >> 2).wrapping_add(1);
@@ -66,32 +66,36 @@ impl Activity {
 
     /// A head has come.
     pub(crate) fn begin(&self) {
-        self.becomes(Doing::Answering);
+        self.becomes(ConnectionPhase::Answering);
     }
 
     /// The answer, which ends what began with its head.
-    pub(crate) fn end_with(self: &Arc<Self>, answer: Response<Body>) -> Response<Body> {
-        let then = if answer.extensions().get::<Known>().is_some() { Doing::KnownIdle } else { Doing::Idle };
-        keeping(answer, Ended { activity: Arc::clone(self), then })
+    pub(crate) fn end_with(self: &Arc<Self>, answer: Response<ResponseBody>) -> Response<ResponseBody> {
+        let then = if answer.extensions().get::<KnownCaller>().is_some() {
+            ConnectionPhase::KnownIdle
+        } else {
+            ConnectionPhase::Idle
+        };
+        keeping(answer, AnswerEnd { activity: Arc::clone(self), then })
     }
 }
 
 /// Dropped with the last of an answer.
-struct Ended {
-    activity: Arc<Activity>,
-    then: Doing,
+struct AnswerEnd {
+    activity: Arc<ConnectionActivity>,
+    then: ConnectionPhase,
 }
 
-impl Drop for Ended {
+impl Drop for AnswerEnd {
     fn drop(&mut self) {
         self.activity.becomes(self.then);
     }
 }
 
 /// A stream whose reads do not wait for ever.
-pub(crate) struct Timed<S> {
+pub(crate) struct ReadDeadline<S> {
     stream: S,
-    activity: Arc<Activity>,
+    activity: Arc<ConnectionActivity>,
     keep_alive: Duration,
     /// What was waited for when the time began to run, and its end.
     waits: Option<(u64, Pin<Box<Sleep>>)>,
@@ -99,21 +103,21 @@ pub(crate) struct Timed<S> {
     writing: bool,
 }
 
-impl<S> Timed<S> {
+impl<S> ReadDeadline<S> {
     /// This stream; a known caller's connection may rest for so long.
-    pub(crate) fn new(stream: S, activity: Arc<Activity>, keep_alive: Duration) -> Self {
+    pub(crate) fn new(stream: S, activity: Arc<ConnectionActivity>, keep_alive: Duration) -> Self {
         Self { stream, activity, keep_alive, waits: None, writing: false }
     }
 
     /// Whether the time for what is awaited is over.
-    fn is_over(&mut self, context: &mut Context<'_>) -> Option<Doing> {
+    fn is_over(&mut self, context: &mut Context<'_>) -> Option<ConnectionPhase> {
         let (state, doing) = self.activity.is();
         let time = match doing {
-            Doing::Answering => return None,
-            Doing::Head => HEAD,
-            Doing::Idle | Doing::KnownIdle if self.writing => return None,
-            Doing::Idle => self.keep_alive.min(HEAD),
-            Doing::KnownIdle => self.keep_alive,
+            ConnectionPhase::Answering => return None,
+            ConnectionPhase::Head => HEAD,
+            ConnectionPhase::Idle | ConnectionPhase::KnownIdle if self.writing => return None,
+            ConnectionPhase::Idle => self.keep_alive.min(HEAD),
+            ConnectionPhase::KnownIdle => self.keep_alive,
         };
         if self.waits.as_ref().is_none_or(|(since, _)| *since != state) {
             self.waits = Some((state, Box::pin(tokio::time::sleep(time))));
@@ -123,7 +127,7 @@ impl<S> Timed<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ReadDeadline<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -132,22 +136,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_ready() {
-            if buffer.filled().len() > before && matches!(self.activity.is().1, Doing::Idle | Doing::KnownIdle) {
+            if buffer.filled().len() > before
+                && matches!(self.activity.is().1, ConnectionPhase::Idle | ConnectionPhase::KnownIdle)
+            {
                 // The first of a head: the rest of it must come quickly.
-                self.activity.becomes(Doing::Head);
+                self.activity.becomes(ConnectionPhase::Head);
             }
             return read;
         }
         match self.is_over(context) {
             None => Poll::Pending,
-            Some(Doing::Head) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Some(ConnectionPhase::Head) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             // As if the client had closed, which ends it in good order.
             Some(_) => Poll::Ready(Ok(())),
         }
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ReadDeadline<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.writing = true;
         Pin::new(&mut self.stream).poll_write(context, bytes)
@@ -188,18 +194,18 @@ mod tests {
 
     const KEEP: Duration = Duration::from_secs(95);
 
-    fn connection() -> (Timed<DuplexStream>, DuplexStream, Arc<Activity>) {
+    fn connection() -> (ReadDeadline<DuplexStream>, DuplexStream, Arc<ConnectionActivity>) {
         let (ours, theirs) = tokio::io::duplex(64);
-        let activity = Arc::<Activity>::default();
-        (Timed::new(ours, Arc::clone(&activity), KEEP), theirs, activity)
+        let activity = Arc::<ConnectionActivity>::default();
+        (ReadDeadline::new(ours, Arc::clone(&activity), KEEP), theirs, activity)
     }
 
     /// Answers what has come; the answer has gone out when this returns.
-    fn answer(activity: &Arc<Activity>, known: bool) {
+    fn answer(activity: &Arc<ConnectionActivity>, known: bool) {
         activity.begin();
         let mut answer = empty(StatusCode::NO_CONTENT);
         if known {
-            answer.extensions_mut().insert(Known);
+            answer.extensions_mut().insert(KnownCaller);
         }
         drop(activity.end_with(answer));
     }
@@ -220,7 +226,7 @@ mod tests {
         };
         assert_eq!((error.kind(), begun.elapsed()), (io::ErrorKind::TimedOut, HEAD));
         dripping.abort();
-        assert_eq!(activity.is().1, Doing::Head);
+        assert_eq!(activity.is().1, ConnectionPhase::Head);
     }
 
     #[tokio::test(start_paused = true)]

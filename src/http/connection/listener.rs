@@ -69,15 +69,15 @@ impl fmt::Display for Listen {
 pub(crate) enum Listener {
     Tcp(TcpListener),
     #[cfg(unix)]
-    Unix(UnixListener, #[expect(dead_code, reason = "kept for its end")] Removed),
+    Unix(UnixListener, #[expect(dead_code, reason = "kept for its end")] SocketFile),
 }
 
 /// A socket file that goes with its listener.
 #[cfg(unix)]
-pub(crate) struct Removed(PathBuf);
+pub(crate) struct SocketFile(PathBuf);
 
 #[cfg(unix)]
-impl Drop for Removed {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         drop(std::fs::remove_file(&self.0));
     }
@@ -124,7 +124,7 @@ impl Listener {
             drop(std::fs::remove_file(&fresh));
             return Err(error);
         }
-        Ok(Self::Unix(listener, Removed(path.to_owned())))
+        Ok(Self::Unix(listener, SocketFile(path.to_owned())))
     }
 
     /// Where it listens, with the port that was taken.
@@ -137,29 +137,29 @@ impl Listener {
     }
 
     /// The next connection.
-    pub(crate) async fn accept(&mut self) -> io::Result<Stream> {
+    pub(crate) async fn accept(&mut self) -> io::Result<ClientStream> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
                 // Without it an answer in two writes waits for the client's delayed acknowledgement, 40 ms. It fails where the
                 // client has gone already, which says nothing of the listener.
                 drop(stream.set_nodelay(true));
-                Ok(Stream::Tcp(stream))
+                Ok(ClientStream::Tcp(stream))
             }
             #[cfg(unix)]
-            Self::Unix(listener, _) => listener.accept().await.map(|(stream, _)| Stream::Unix(stream)),
+            Self::Unix(listener, _) => listener.accept().await.map(|(stream, _)| ClientStream::Unix(stream)),
         }
     }
 }
 
 /// One connection.
-pub(crate) enum Stream {
+pub(crate) enum ClientStream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
 }
 
-impl Stream {
+impl ClientStream {
     /// Resolves when something has come, be it the end.
     pub(crate) async fn heard(&self) -> io::Result<()> {
         match self {
@@ -184,20 +184,20 @@ impl Stream {
 macro_rules! on_either {
     ($stream:expr, $it:ident => $call:expr) => {
         match $stream.get_mut() {
-            Stream::Tcp($it) => $call,
+            ClientStream::Tcp($it) => $call,
             #[cfg(unix)]
-            Stream::Unix($it) => $call,
+            ClientStream::Unix($it) => $call,
         }
     };
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for ClientStream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         on_either!(self, it => Pin::new(it).poll_read(context, buffer))
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         on_either!(self, it => Pin::new(it).poll_write(context, bytes))
     }

@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 /// How far the end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
+pub(crate) enum LifecyclePhase {
     /// Serving.
     Open,
     /// Still serving, and asking every client to come by another connection next time.
@@ -14,21 +14,21 @@ pub(crate) enum Phase {
 }
 
 /// The phase, for all to see.
-pub(crate) struct Life(watch::Sender<Phase>);
+pub(crate) struct Lifecycle(watch::Sender<LifecyclePhase>);
 
-impl Default for Life {
+impl Default for Lifecycle {
     fn default() -> Self {
-        Self(watch::Sender::new(Phase::Open))
+        Self(watch::Sender::new(LifecyclePhase::Open))
     }
 }
 
-impl Life {
+impl Lifecycle {
     /// Whether it is ready for more.
     pub(crate) fn is_open(&self) -> bool {
-        *self.0.borrow() == Phase::Open
+        *self.0.borrow() == LifecyclePhase::Open
     }
 
-    pub(crate) fn go_on_to(&self, phase: Phase) {
+    pub(crate) fn go_on_to(&self, phase: LifecyclePhase) {
         self.0.send_if_modified(|now| {
             let later = *now < phase;
             if later {
@@ -39,7 +39,7 @@ impl Life {
     }
 
     /// Resolves once it has come so far.
-    pub(crate) async fn reached(&self, phase: Phase) {
+    pub(crate) async fn reached(&self, phase: LifecyclePhase) {
         let mut changes = self.0.subscribe();
         // The sender lives as long as this does.
         drop(changes.wait_for(|now| *now >= phase).await);

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::http::auth::static_tokens::Reader;
+use crate::http::auth::static_tokens::FileReader;
 
 /// The two files.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub struct Certificates {
     /// Its key, in PEM.
     pub key: PathBuf,
     /// Reads the chain, which is no secret, and the key, which is.
-    pub readers: (Arc<Reader>, Arc<Reader>),
+    pub readers: (Arc<FileReader>, Arc<FileReader>),
 }
 
 impl fmt::Debug for Certificates {
@@ -30,12 +30,12 @@ impl fmt::Debug for Certificates {
 }
 
 /// What is presented to clients, as the files are now.
-pub struct Tls {
+pub struct ServerTls {
     files: Certificates,
     config: RwLock<Arc<ServerConfig>>,
 }
 
-impl Tls {
+impl ServerTls {
     /// Reads both files.
     pub fn open(files: Certificates) -> Result<Self, String> {
         let config = RwLock::new(load(&files)?);

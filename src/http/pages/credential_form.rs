@@ -14,14 +14,15 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
-use crate::domain::{AccessField, Problem};
-use crate::http::connection::accept::{Answers, Edge, HEAD};
+use crate::domain::{AccessField, ArgumentProblem};
+use crate::http::connection::accept::{ConnectionServer, RequestHandler};
+use crate::http::connection::keep_alive::HEAD;
 use crate::http::connection::listener::{Listen, Listener};
 use crate::http::pages::html::{escaped, page, rules};
 use crate::http::request::body_limit::Bodies;
 use crate::http::request::host_check::{AllowedHost, NotLetIn, check_host};
-use crate::mcp::transport::http_response::{Body, keeping, refusal, with};
-use crate::mcp::{KEY_PAGES, Principal, Shown, Unusable};
+use crate::mcp::transport::http_response::{ResponseBody, keeping, refusal, with};
+use crate::mcp::{FormContent, FormError, KEY_PAGES, Principal};
 use crate::redact::Secret;
 
 const PAGE: &str = include_str!("credential_form.html");
@@ -31,12 +32,12 @@ const CONNECTIONS: usize = 32;
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The pages of a server.
-pub(crate) struct KeyPage {
+pub(crate) struct CredentialForm {
     rules: String,
     bodies: Bodies,
 }
 
-impl Default for KeyPage {
+impl Default for CredentialForm {
     fn default() -> Self {
         Self { rules: rules(PAGE, "'self'"), bodies: Bodies::default() }
     }
@@ -64,9 +65,9 @@ pub(crate) fn with_password_as_token(headers: &HeaderMap) -> HeaderMap {
     headers
 }
 
-impl KeyPage {
+impl CredentialForm {
     /// Asks a browser for the caller's token.
-    pub(crate) fn stranger(&self, outside: &Response<Body>) -> Response<Body> {
+    pub(crate) fn stranger(&self, outside: &Response<ResponseBody>) -> Response<ResponseBody> {
         if outside.status() != StatusCode::UNAUTHORIZED {
             return self.say(outside.status(), "Not now", "The page cannot be shown now. Try again in a moment.");
         }
@@ -89,7 +90,7 @@ impl KeyPage {
         body: B,
         (id, origin): (&str, &str),
         principal: &Principal,
-    ) -> Response<Body>
+    ) -> Response<ResponseBody>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
@@ -105,7 +106,13 @@ impl KeyPage {
         }
     }
 
-    async fn take<B>(&self, head: &Parts, body: B, (id, origin): (&str, &str), principal: &Principal) -> Response<Body>
+    async fn take<B>(
+        &self,
+        head: &Parts,
+        body: B,
+        (id, origin): (&str, &str),
+        principal: &Principal,
+    ) -> Response<ResponseBody>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
@@ -128,7 +135,7 @@ impl KeyPage {
                 (None, "do") => refused = value == "refuse",
                 (Some(field), _) if !value.trim().is_empty() => match Secret::new(value.trim().to_owned()) {
                     Ok(value) => given.push((field, value)),
-                    Err(reason) => wrong.push(Problem::of::<Secret>(field.name(), reason, None)),
+                    Err(reason) => wrong.push(ArgumentProblem::of::<Secret>(field.name(), reason, None)),
                 },
                 _ => {}
             }
@@ -136,7 +143,7 @@ impl KeyPage {
         let taken = match (refused, wrong.is_empty()) {
             (true, _) => principal.refuse_page(id, &csrf),
             (false, true) => principal.fill_page(id, &csrf, given),
-            (false, false) => Err(Unusable::Wrong(wrong)),
+            (false, false) => Err(FormError::Wrong(wrong)),
         };
         match (taken, principal.look_at_page(id)) {
             (Ok(()), _) if refused => self.say(
@@ -149,16 +156,16 @@ impl KeyPage {
                 "The keys were taken",
                 "You can close this page and go back to your conversation: it says what becomes of the import.",
             ),
-            (Err(Unusable::Wrong(problems)), Ok(shown)) => {
+            (Err(FormError::Wrong(problems)), Ok(shown)) => {
                 self.form(StatusCode::UNPROCESSABLE_ENTITY, &shown, &problems)
             }
-            (Err(Unusable::Foreign), _) => self.foreign(),
+            (Err(FormError::Foreign), _) => self.foreign(),
             (Err(_), _) => self.gone(),
         }
     }
 
     /// The form, with what was wrong with it the last time.
-    fn form(&self, status: StatusCode, shown: &Shown, problems: &[Problem]) -> Response<Body> {
+    fn form(&self, status: StatusCode, shown: &FormContent, problems: &[ArgumentProblem]) -> Response<ResponseBody> {
         let (number, provider) = (shown.wanted.number.for_people(), shown.wanted.provider);
         let title_of = |name: &str| AccessField::named(name).map_or("A value", |field| field.title(provider));
         let mut content = String::new();
@@ -207,7 +214,7 @@ impl KeyPage {
         self.show(status, &format!("Keys for {number}"), &content)
     }
 
-    fn foreign(&self) -> Response<Body> {
+    fn foreign(&self) -> Response<ResponseBody> {
         self.say(
             StatusCode::FORBIDDEN,
             "Not taken",
@@ -215,16 +222,16 @@ impl KeyPage {
         )
     }
 
-    fn gone(&self) -> Response<Body> {
+    fn gone(&self) -> Response<ResponseBody> {
         let why = "This page was used already, is older than five minutes, or is not yours. Ask in your conversation for the import again; it gives you a new one.";
         self.say(StatusCode::NOT_FOUND, "Nothing here any more", why)
     }
 
-    fn say(&self, status: StatusCode, title: &str, sentence: &str) -> Response<Body> {
+    fn say(&self, status: StatusCode, title: &str, sentence: &str) -> Response<ResponseBody> {
         self.show(status, title, &format!("<p role=\"status\">{sentence}</p>"))
     }
 
-    fn show(&self, status: StatusCode, title: &str, content: &str) -> Response<Body> {
+    fn show(&self, status: StatusCode, title: &str, content: &str) -> Response<ResponseBody> {
         let html = PAGE.replace("{{title}}", title).replace("{{content}}", content);
         // A form says where it comes from only under this rule.
         page(status, &self.rules, "same-origin", html)
@@ -242,16 +249,16 @@ fn is_own(headers: &HeaderMap, origin: &str) -> bool {
 }
 
 /// The pages of a program without an address of its own, on loopback.
-struct OnLoopback {
-    key_page: KeyPage,
+struct LoopbackForms {
+    key_page: CredentialForm,
     principal: Principal,
     hosts: Vec<AllowedHost>,
 }
 
-impl Answers for OnLoopback {
+impl RequestHandler for LoopbackForms {
     const HAS_CLIENTS: bool = false;
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
         if let Err(NotLetIn(why)) = check_host(&head.headers, &head.uri, &self.hosts) {
             return refusal(StatusCode::FORBIDDEN, why);
@@ -272,8 +279,8 @@ pub async fn serve_pages(principal: Principal) -> Result<String, String> {
     let listen = Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let listener = Listener::bind(&listen).await.map_err(|error| format!("no port on loopback: {error}"))?;
     let at = listener.at(&listen);
-    let answers = OnLoopback { key_page: KeyPage::default(), principal, hosts: AllowedHost::loopback() };
-    let edge = Edge {
+    let answers = LoopbackForms { key_page: CredentialForm::default(), principal, hosts: AllowedHost::loopback() };
+    let edge = ConnectionServer {
         listener,
         tls: None,
         answers: Arc::new(answers),

@@ -8,7 +8,7 @@ use http::header::{
 use http::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
-use crate::mcp::transport::http_response::{Body, text, with};
+use crate::mcp::transport::http_response::{ResponseBody, text, with};
 
 /// The rules of a page: no script, no outside request, no frame, and only its own style. `forms` says where its forms go.
 pub(crate) fn rules(page: &str, forms: &str) -> String {
@@ -21,7 +21,7 @@ pub(crate) fn rules(page: &str, forms: &str) -> String {
 }
 
 /// A page as an answer that nobody keeps.
-pub(crate) fn page(status: StatusCode, rules: &str, referrer: &str, html: String) -> Response<Body> {
+pub(crate) fn page(status: StatusCode, rules: &str, referrer: &str, html: String) -> Response<ResponseBody> {
     let answer = text(status, "text/html; charset=utf-8", html);
     let headers: [(HeaderName, &str); 5] = [
         (CONTENT_SECURITY_POLICY, rules),

@@ -8,7 +8,7 @@ use http::{HeaderMap, Response, StatusCode};
 
 use crate::http::pages::html::{escaped, page, rules};
 use crate::http::request::host_check::AllowedHost;
-use crate::mcp::transport::http_response::Body;
+use crate::mcp::transport::http_response::ResponseBody;
 
 const PAGE: &str = include_str!("landing.html");
 
@@ -53,7 +53,12 @@ impl Landing {
 
     /// The page as it is now. The host was checked before: it is one of the server's own names. `at` is the path in front of the
     /// endpoints, where there is one.
-    pub(crate) fn answer(&self, (headers, at): (&HeaderMap, &str), ready: bool, legacy_sse: bool) -> Response<Body> {
+    pub(crate) fn answer(
+        &self,
+        (headers, at): (&HeaderMap, &str),
+        ready: bool,
+        legacy_sse: bool,
+    ) -> Response<ResponseBody> {
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let (scheme, host) = self.reached(host);
         let html = if legacy_sse { Cow::Borrowed(PAGE) } else { without(PAGE, "<!-- sse -->", "<!-- /sse -->") };

@@ -69,14 +69,14 @@ impl<'a> Envelope<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Params<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Named)
+        deserializer.deserialize_any(NameVisitor)
     }
 }
 
 /// Finds the name among the parameters. One that is told twice is refused: two readers must never see two tools.
-struct Named;
+struct NameVisitor;
 
-impl<'de> Visitor<'de> for Named {
+impl<'de> Visitor<'de> for NameVisitor {
     type Value = Params<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -135,13 +135,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Either<'b> {
+        enum MemberVisitor<'b> {
             Text(#[serde(borrow)] Cow<'b, str>),
             Other(IgnoredAny),
         }
-        Ok(match Either::deserialize(deserializer)? {
-            Either::Text(text) => Self(Some(text)),
-            Either::Other(_) => Self(None),
+        Ok(match MemberVisitor::deserialize(deserializer)? {
+            MemberVisitor::Text(text) => Self(Some(text)),
+            MemberVisitor::Other(_) => Self(None),
         })
     }
 }

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 
 use crate::mcp::Accepts;
-use crate::mcp::transport::http_response::{Body, json_answer};
+use crate::mcp::transport::http_response::{ResponseBody, json_answer};
 
 /// The largest answer that is read here.
 const ANSWER: usize = 4 * 1024 * 1024;
@@ -18,11 +18,11 @@ const INTERNAL_ERROR: i64 = -32603;
 /// The answer to the request with this id as its client takes it. `asked` is told the id of what the server asks the client on
 /// a stream that the client does not take.
 pub(crate) async fn in_form<'a>(
-    answer: Response<Body>,
+    answer: Response<ResponseBody>,
     accepts: Accepts,
     id: Option<Value>,
     asked: impl Fn(Value) -> BoxFuture<'a, ()>,
-) -> Response<Body> {
+) -> Response<ResponseBody> {
     match (is_stream(&answer), accepts.json, accepts.events) {
         (true, _, false) => match message_of(answer, id, asked).await {
             Some(message) => json_answer(StatusCode::OK, &message),
@@ -34,7 +34,7 @@ pub(crate) async fn in_form<'a>(
 }
 
 /// A whole answer as one event. A refusal stays what it is: its status says all.
-async fn one_event(answer: Response<Body>) -> Response<Body> {
+async fn one_event(answer: Response<ResponseBody>) -> Response<ResponseBody> {
     let is_json = content_type(&answer).starts_with("application/json");
     if !is_json || !answer.status().is_success() {
         return answer;
@@ -54,7 +54,7 @@ async fn one_event(answer: Response<Body>) -> Response<Body> {
 /// The one message that answers the request with this id, whether it comes alone or on a stream. A request is always answered:
 /// by an error, if the answer breaks off or is too large.
 pub(crate) async fn message_of<'a>(
-    answer: Response<Body>,
+    answer: Response<ResponseBody>,
     id: Option<Value>,
     asked: impl Fn(Value) -> BoxFuture<'a, ()>,
 ) -> Option<Value> {
@@ -110,11 +110,11 @@ pub(crate) fn cannot_be_asked(question: &Value) -> Bytes {
     Bytes::from(json!({ "jsonrpc": "2.0", "id": question, "error": error }).to_string())
 }
 
-fn is_stream(answer: &Response<Body>) -> bool {
+fn is_stream(answer: &Response<ResponseBody>) -> bool {
     content_type(answer).starts_with("text/event-stream")
 }
 
-fn content_type(answer: &Response<Body>) -> &str {
+fn content_type(answer: &Response<ResponseBody>) -> &str {
     answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
@@ -130,7 +130,7 @@ mod tests {
     use crate::mcp::transport::http_response::text;
 
     /// A stream of these parts.
-    fn stream(parts: Vec<String>) -> Response<Body> {
+    fn stream(parts: Vec<String>) -> Response<ResponseBody> {
         let frames = parts.into_iter().map(|part| Ok::<_, Infallible>(Frame::data(Bytes::from(part))));
         let mut answer = Response::new(BodyExt::boxed(StreamBody::new(futures::stream::iter(frames))));
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -139,7 +139,7 @@ mod tests {
 
     const TOLD: &str = "data: {\"method\":\"notifications/progress\"}\n\n";
 
-    async fn answered(answer: Response<Body>) -> (Option<Value>, Vec<Value>) {
+    async fn answered(answer: Response<ResponseBody>) -> (Option<Value>, Vec<Value>) {
         let questions = Mutex::new(Vec::new());
         let asked = |id| -> BoxFuture<'_, ()> {
             questions.lock().unwrap().push(id);

@@ -20,14 +20,14 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresPlace {
     pub(crate) config: Box<Config>,
-    pub(crate) secured: Secured,
+    pub(crate) secured: Encryption,
     pub(crate) roots: Vec<CertificateDer<'static>>,
     pub(crate) password_file: Option<PasswordFile>,
 }
 
 /// Whether the connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Secured {
+pub(crate) enum Encryption {
     Never,
     /// If the server can, and shows a certificate that holds: it is on this very machine.
     Perhaps,
@@ -108,10 +108,10 @@ impl PostgresPlace {
         };
         let secured = match (mode, local) {
             (Some("disable"), _)
-            | (Some("allow" | "prefer" | "require" | "verify-ca" | "verify-full") | None, None) => Secured::Never,
-            (Some("allow" | "prefer") | None, Some(true)) => Secured::Perhaps,
+            | (Some("allow" | "prefer" | "require" | "verify-ca" | "verify-full") | None, None) => Encryption::Never,
+            (Some("allow" | "prefer") | None, Some(true)) => Encryption::Perhaps,
             // Elsewhere whatever is less would send what the journal holds in clear.
-            (Some("allow" | "prefer" | "require" | "verify-ca" | "verify-full") | None, Some(_)) => Secured::Always,
+            (Some("allow" | "prefer" | "require" | "verify-ca" | "verify-full") | None, Some(_)) => Encryption::Always,
             (Some(_), _) => return wrong("sslmode must be disable, prefer, require or verify-full"),
         };
         if config.get_application_name().is_none() {
@@ -120,7 +120,7 @@ impl PostgresPlace {
         config.connect_timeout(CONNECT).tcp_user_timeout(Duration::from_secs(15));
         config.keepalives(true).keepalives_idle(Duration::from_secs(10));
         config.keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
-        config.ssl_mode(if secured == Secured::Always { SslMode::Require } else { SslMode::Disable });
+        config.ssl_mode(if secured == Encryption::Always { SslMode::Require } else { SslMode::Disable });
         Ok(Self { config: Box::new(config), secured, roots: Vec::new(), password_file: None })
     }
 
@@ -184,17 +184,17 @@ mod tests {
     #[test]
     fn a_connection_is_secured_wherever_it_leaves_the_machine() {
         for (url, secured, shown) in [
-            ("postgres://u@db.example.com/d", Secured::Always, "u@db.example.com:5432/d"),
-            ("postgresql://u:pw@db.example.com:6543/d?sslmode=prefer", Secured::Always, "u@db.example.com:6543/d"),
-            ("postgres://u@10.0.0.1/d?sslmode=allow", Secured::Always, "u@10.0.0.1:5432/d"),
-            ("postgres://u@db.example.com/d?sslmode=disable", Secured::Never, "u@db.example.com:5432/d"),
-            ("postgres://u@localhost.example.com/d", Secured::Always, "u@localhost.example.com:5432/d"),
-            ("postgres://u@localhost/d", Secured::Perhaps, "u@localhost:5432/d"),
-            ("postgres://u@127.0.0.1/d?application_name=x", Secured::Perhaps, "u@127.0.0.1:5432/d"),
-            ("postgres://u@[::1]:1/d", Secured::Perhaps, "u@[::1]:1/d"),
-            ("postgres://u@localhost/d?sslmode=verify-full", Secured::Always, "u@localhost:5432/d"),
-            ("postgres://u@%2Frun%2Fpostgresql/d", Secured::Never, "u@/run/postgresql:5432/d"),
-            ("postgres://u@/d?host=/run/postgresql&sslmode=require", Secured::Never, "u@/run/postgresql:5432/d"),
+            ("postgres://u@db.example.com/d", Encryption::Always, "u@db.example.com:5432/d"),
+            ("postgresql://u:pw@db.example.com:6543/d?sslmode=prefer", Encryption::Always, "u@db.example.com:6543/d"),
+            ("postgres://u@10.0.0.1/d?sslmode=allow", Encryption::Always, "u@10.0.0.1:5432/d"),
+            ("postgres://u@db.example.com/d?sslmode=disable", Encryption::Never, "u@db.example.com:5432/d"),
+            ("postgres://u@localhost.example.com/d", Encryption::Always, "u@localhost.example.com:5432/d"),
+            ("postgres://u@localhost/d", Encryption::Perhaps, "u@localhost:5432/d"),
+            ("postgres://u@127.0.0.1/d?application_name=x", Encryption::Perhaps, "u@127.0.0.1:5432/d"),
+            ("postgres://u@[::1]:1/d", Encryption::Perhaps, "u@[::1]:1/d"),
+            ("postgres://u@localhost/d?sslmode=verify-full", Encryption::Always, "u@localhost:5432/d"),
+            ("postgres://u@%2Frun%2Fpostgresql/d", Encryption::Never, "u@/run/postgresql:5432/d"),
+            ("postgres://u@/d?host=/run/postgresql&sslmode=require", Encryption::Never, "u@/run/postgresql:5432/d"),
         ] {
             let place = PostgresPlace::parse(url).expect(url);
             assert_eq!((place.secured, place.to_string().as_str()), (secured, shown), "{url}");

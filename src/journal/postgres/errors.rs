@@ -8,7 +8,7 @@ use crate::journal::store::Unavailable;
 
 /// The kinds of failure that are told apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub(crate) enum PostgresFailure {
     /// The server reported this SQLSTATE.
     Reported(SqlState),
     /// No TLS connection could be made.
@@ -21,7 +21,7 @@ pub(crate) enum Failure {
     Connection,
 }
 
-impl Failure {
+impl PostgresFailure {
     /// The kind of an error. The driver tells its own kinds by no method: by how its words begin, which its version fixes.
     pub(crate) fn of(error: &Error) -> Self {
         if let Some(code) = error.code() {
@@ -53,15 +53,15 @@ pub(crate) fn explain_pool(error: &PoolError) -> Unavailable {
 
 /// Puts a failure into words.
 pub(crate) fn explain(error: &Error) -> Unavailable {
-    let why = match Failure::of(error) {
-        Failure::Reported(code) => said(&code),
-        Failure::Tls if is_untrusted(error) => {
+    let why = match PostgresFailure::of(error) {
+        PostgresFailure::Reported(code) => said(&code),
+        PostgresFailure::Tls if is_untrusted(error) => {
             "the certificate of the database does not hold; --ca-file trusts a further one"
         }
-        Failure::Tls => "no secure connection to the database can be made",
-        Failure::Settings => "the database wants a password, and there is none",
-        Failure::Login => "the database refused the login",
-        Failure::Connection => "the database cannot be reached",
+        PostgresFailure::Tls => "no secure connection to the database can be made",
+        PostgresFailure::Settings => "the database wants a password, and there is none",
+        PostgresFailure::Login => "the database refused the login",
+        PostgresFailure::Connection => "the database cannot be reached",
     };
     tracing::debug!(%error, code = error.code().map(SqlState::code), "the journal");
     Unavailable(why.to_owned())
@@ -106,7 +106,7 @@ fn said(code: &SqlState) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::postgres::tls::Tls;
+    use crate::journal::postgres::tls::ClientTls;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio_postgres::config::SslMode;
@@ -141,7 +141,7 @@ mod tests {
         config.host("127.0.0.1").port(port).user("u").dbname("d").ssl_mode(mode);
         let outcome = match mode {
             SslMode::Disable => config.connect(NoTls).await.map(drop),
-            _ => config.connect(Tls::new(&[]).expect("roots")).await.map(drop),
+            _ => config.connect(ClientTls::new(&[]).expect("roots")).await.map(drop),
         };
         outcome.expect_err("it fails")
     }
@@ -151,22 +151,27 @@ mod tests {
         const SCRAM: i32 = 10;
         let asks = |kind: i32, body: &[u8]| message(b'R', &[&kind.to_be_bytes()[..], body].concat());
         let cases = [
-            (asks(3, b""), SslMode::Disable, Failure::Settings, "wants a password, and there is none"),
-            (asks(7, b""), SslMode::Disable, Failure::Login, "refused the login"),
-            (asks(SCRAM, b"UNKNOWN\0\0"), SslMode::Disable, Failure::Settings, "wants a password"),
-            (b"N".to_vec(), SslMode::Require, Failure::Tls, "no secure connection"),
-            (b"S\x15\x03\x03\0\x02\x02\x28".to_vec(), SslMode::Require, Failure::Tls, "no secure connection"),
-            (Vec::new(), SslMode::Disable, Failure::Connection, "cannot be reached"),
-            (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), SslMode::Disable, Failure::Connection, "cannot be reached"),
+            (asks(3, b""), SslMode::Disable, PostgresFailure::Settings, "wants a password, and there is none"),
+            (asks(7, b""), SslMode::Disable, PostgresFailure::Login, "refused the login"),
+            (asks(SCRAM, b"UNKNOWN\0\0"), SslMode::Disable, PostgresFailure::Settings, "wants a password"),
+            (b"N".to_vec(), SslMode::Require, PostgresFailure::Tls, "no secure connection"),
+            (b"S\x15\x03\x03\0\x02\x02\x28".to_vec(), SslMode::Require, PostgresFailure::Tls, "no secure connection"),
+            (Vec::new(), SslMode::Disable, PostgresFailure::Connection, "cannot be reached"),
+            (
+                b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+                SslMode::Disable,
+                PostgresFailure::Connection,
+                "cannot be reached",
+            ),
         ];
         for (answer, mode, kind, words) in cases {
             let error = failure(answer.clone(), mode).await;
-            assert_eq!(Failure::of(&error), kind, "{answer:?}: {error}");
+            assert_eq!(PostgresFailure::of(&error), kind, "{answer:?}: {error}");
             assert!(explain(&error).0.contains(words), "{answer:?}: {}", explain(&error).0);
         }
         let (address, config) = ("127.0.0.1:1", "postgres://u@127.0.0.1:1/d");
         let refused = tokio_postgres::connect(config, NoTls).await.map(drop).expect_err(address);
-        assert_eq!(Failure::of(&refused), Failure::Connection);
+        assert_eq!(PostgresFailure::of(&refused), PostgresFailure::Connection);
     }
 
     #[tokio::test]
@@ -192,7 +197,7 @@ mod tests {
             ("99999", "reported a fault"),
         ] {
             let error = failure(report(code), SslMode::Disable).await;
-            assert_eq!(Failure::of(&error), Failure::Reported(SqlState::from_code(code)), "{code}");
+            assert_eq!(PostgresFailure::of(&error), PostgresFailure::Reported(SqlState::from_code(code)), "{code}");
             let said = explain(&error).0;
             assert!(said.contains(words) && !said.contains("hunter2"), "{code}: {said}");
         }

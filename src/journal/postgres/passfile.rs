@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// What a password is looked up by.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct PasswordLookup<'a> {
     /// The host, or `localhost` for a socket in the usual place; otherwise the socket's directory.
     pub(crate) host: &'a str,
     pub(crate) port: u16,
@@ -15,14 +15,14 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// The password of the first line that fits. `*` alone fits anything; `\\:` and `\\\\` stand for the characters themselves.
-pub(crate) fn find(text: &str, wanted: Wanted<'_>) -> Option<String> {
+pub(crate) fn find(text: &str, wanted: PasswordLookup<'_>) -> Option<String> {
     let port = wanted.port.to_string();
     let keys = [wanted.host, &port, wanted.database, wanted.user];
     text.lines().map(|line| line.trim_end_matches('\r')).filter(|line| !line.starts_with('#')).find_map(|line| {
         let mut rest = line;
         for key in keys {
             let (field, after) = field(rest)?;
-            if field != Field::Any && field != Field::Text(key.to_owned()) {
+            if field != PassfileField::Any && field != PassfileField::Text(key.to_owned()) {
                 return None;
             }
             rest = after;
@@ -33,13 +33,13 @@ pub(crate) fn find(text: &str, wanted: Wanted<'_>) -> Option<String> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Field {
+enum PassfileField {
     Any,
     Text(String),
 }
 
 /// The field before the next colon that is none of its characters, and what follows.
-fn field(text: &str) -> Option<(Field, &str)> {
+fn field(text: &str) -> Option<(PassfileField, &str)> {
     let mut escaped = false;
     let end = text.char_indices().find_map(|(at, c)| {
         let ends = c == ':' && !escaped;
@@ -47,7 +47,7 @@ fn field(text: &str) -> Option<(Field, &str)> {
         ends.then_some(at)
     })?;
     let (field, rest) = text.split_at(end);
-    let field = if field == "*" { Field::Any } else { Field::Text(unescaped(field)) };
+    let field = if field == "*" { PassfileField::Any } else { PassfileField::Text(unescaped(field)) };
     Some((field, rest.get(1..)?))
 }
 
@@ -84,7 +84,8 @@ pub(crate) fn read(file: &Path) -> io::Result<String> {
 mod tests {
     use super::*;
 
-    const WANTED: Wanted<'_> = Wanted { host: "db.example.com", port: 5432, database: "truedy", user: "app" };
+    const WANTED: PasswordLookup<'_> =
+        PasswordLookup { host: "db.example.com", port: 5432, database: "truedy", user: "app" };
 
     #[test]
     fn the_first_line_that_fits_counts() {
@@ -108,9 +109,9 @@ mod tests {
 
     #[test]
     fn escaped_names_are_told_from_wildcards_and_separators() {
-        let odd = Wanted { host: "::1", database: r"a\b", user: "*", ..WANTED };
+        let odd = PasswordLookup { host: "::1", database: r"a\b", user: "*", ..WANTED };
         assert_eq!(find(r"\:\:1:5432:a\\b:\*:x", odd).as_deref(), Some("x"));
-        assert_eq!(find(r"\:\:1:5432:a\\b:\*:x", Wanted { user: "app", ..odd }), None);
+        assert_eq!(find(r"\:\:1:5432:a\\b:\*:x", PasswordLookup { user: "app", ..odd }), None);
     }
 
     #[test]

@@ -20,13 +20,15 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{IsNull, ToSql, Type, WrongType, to_sql_checked};
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 
-use crate::journal::postgres::address::{PostgresPlace, Secured};
-use crate::journal::postgres::errors::{Failure, explain, explain_pool, late};
+use crate::journal::postgres::address::{Encryption, PostgresPlace};
+use crate::journal::postgres::errors::{PostgresFailure, explain, explain_pool, late};
 use crate::journal::postgres::passfile;
-use crate::journal::postgres::passfile::Wanted;
-use crate::journal::postgres::tls::Tls;
+use crate::journal::postgres::passfile::PasswordLookup;
+use crate::journal::postgres::tls::ClientTls;
 use crate::journal::schema;
-use crate::journal::store::{Lasting, Outcome, Row, Store, Transaction, Unavailable, Value, Work, new_owner};
+use crate::journal::store::{
+    Durability, JournalStore, SqlRow, SqlValue, StoreResult, Transaction, TransactionWork, Unavailable, new_owner,
+};
 
 /// How long the making of a connection may take, and whatever is waited for on the way to one.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -53,32 +55,32 @@ const SHOW: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_se
     SET tcp_user_timeout = 25000";
 
 /// A journal in a database.
-pub(crate) struct Postgres(Arc<Shared>);
+pub(crate) struct Postgres(Arc<PostgresShared>);
 
-struct Shared {
+struct PostgresShared {
     place: PostgresPlace,
     owner: i64,
     migrated: AtomicBool,
-    opened: Mutex<Option<Arc<Opened>>>,
+    opened: Mutex<Option<Arc<PostgresPool>>>,
     /// Outlasts the connections: while they are made anew, what this process has under way must not look as if nobody
     /// waited for it.
-    life: Mutex<Option<Life>>,
+    life: Mutex<Option<ConnectionLease>>,
 }
 
 /// What is made once, and anew after a failure: the file of passwords or a certificate may have changed.
-struct Opened {
+struct PostgresPool {
     pool: Pool,
-    dialer: Dialer,
+    dialer: Connector,
     config: Config,
 }
 
 /// The session that shows that this process lives.
-struct Life {
+struct ConnectionLease {
     client: Client,
     task: JoinHandle<()>,
 }
 
-impl Drop for Life {
+impl Drop for ConnectionLease {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -88,7 +90,7 @@ impl Postgres {
     /// In this database. Nothing is connected yet.
     pub(crate) fn new(place: PostgresPlace) -> Self {
         let owner = new_owner();
-        Self(Arc::new(Shared {
+        Self(Arc::new(PostgresShared {
             place,
             owner,
             migrated: AtomicBool::new(false),
@@ -98,7 +100,7 @@ impl Postgres {
     }
 }
 
-impl Store for Postgres {
+impl JournalStore for Postgres {
     fn kind(&self) -> &'static str {
         "postgres"
     }
@@ -111,7 +113,7 @@ impl Store for Postgres {
         self.0.owner
     }
 
-    fn transact(&self, work: Work, _: Lasting) -> BoxFuture<'_, Outcome<()>> {
+    fn transact(&self, work: TransactionWork, _: Durability) -> BoxFuture<'_, StoreResult<()>> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
             // A task of its own: once begun it runs to its end, whoever stops waiting for it.
@@ -125,15 +127,15 @@ impl Store for Postgres {
     }
 }
 
-impl Shared {
-    async fn transact(&self, work: Work) -> Outcome<()> {
+impl PostgresShared {
+    async fn transact(&self, work: TransactionWork) -> StoreResult<()> {
         let opened = self.opened().await?;
         let begun = self.begin(&opened).await;
         if begun.is_err() {
             *self.opened.lock().await = None;
         }
         let mut held = begun?;
-        let mut transaction = Open { object: held.get()?, failed: false };
+        let mut transaction = PostgresTransaction { object: held.get()?, failed: false };
         let mut outcome = Ok(());
         let fresh = !self.migrated.load(Ordering::Acquire);
         if fresh {
@@ -156,7 +158,7 @@ impl Shared {
         Ok(())
     }
 
-    async fn opened(&self) -> Outcome<Arc<Opened>> {
+    async fn opened(&self) -> StoreResult<Arc<PostgresPool>> {
         let mut opened = self.opened.lock().await;
         if let Some(opened) = &*opened {
             return Ok(Arc::clone(opened));
@@ -170,13 +172,13 @@ impl Shared {
         let timeouts = Timeouts { wait: Some(CONNECT), create: Some(CONNECT), recycle: Some(CONNECT) };
         let pool = Pool::builder(manager).max_size(CONNECTIONS).timeouts(timeouts).runtime(Runtime::Tokio1).build();
         let pool = pool.map_err(|_| Unavailable("its connections could not be set up".to_owned()))?;
-        Ok(Arc::clone(opened.insert(Arc::new(Opened { pool, dialer, config }))))
+        Ok(Arc::clone(opened.insert(Arc::new(PostgresPool { pool, dialer, config }))))
     }
 
     /// Begins a transaction that no other runs beside. The database itself says whether it sees this process live.
-    async fn begin(&self, opened: &Opened) -> Outcome<Held> {
+    async fn begin(&self, opened: &PostgresPool) -> StoreResult<TransactionConnection> {
         self.show_life(opened).await?;
-        let mut held = Held(Some(opened.pool.get().await.map_err(|error| explain_pool(&error))?));
+        let mut held = TransactionConnection(Some(opened.pool.get().await.map_err(|error| explain_pool(&error))?));
         let seen = format!("{BEGIN}; SELECT pg_try_advisory_xact_lock({})", self.owner);
         if is_taken(held.get()?, &seen).await? {
             return Ok(held);
@@ -192,7 +194,7 @@ impl Shared {
     }
 
     /// Makes sure that the session that shows life stands.
-    async fn show_life(&self, opened: &Opened) -> Outcome<()> {
+    async fn show_life(&self, opened: &PostgresPool) -> StoreResult<()> {
         let mut life = self.life.lock().await;
         if life.as_ref().is_some_and(|life| !life.client.is_closed()) {
             return Ok(());
@@ -200,7 +202,7 @@ impl Shared {
         *life = None;
         let dialled = timeout(CONNECT, opened.dialer.connect(&opened.config)).await.map_err(|_| late())?;
         let (client, task) = dialled.map_err(|error| explain(&error))?;
-        let shown = Life { client, task };
+        let shown = ConnectionLease { client, task };
         // An older server does not know every one of these, and does without.
         for setting in SHOW.split("; ") {
             match timeout(CONNECT, shown.client.batch_execute(setting)).await {
@@ -223,7 +225,7 @@ impl Shared {
 }
 
 /// Runs statements, and tells from the last whether a lock was another's already.
-async fn is_taken(client: &Client, sql: &str) -> Outcome<bool> {
+async fn is_taken(client: &Client, sql: &str) -> StoreResult<bool> {
     let messages = client.simple_query(sql).await.map_err(|error| explain(&error))?;
     let last = messages.iter().rev().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten(),
@@ -233,7 +235,7 @@ async fn is_taken(client: &Client, sql: &str) -> Outcome<bool> {
 }
 
 /// The settings of a connection with its password, and how one is made.
-pub(crate) fn prepare(place: &PostgresPlace) -> Outcome<(Config, Dialer)> {
+pub(crate) fn prepare(place: &PostgresPlace) -> StoreResult<(Config, Connector)> {
     let mut config = Config::clone(&place.config);
     if let (None, Some(file)) = (config.get_password(), &place.password_file) {
         let unusable = |error: std::io::Error| {
@@ -244,7 +246,7 @@ pub(crate) fn prepare(place: &PostgresPlace) -> Outcome<(Config, Dialer)> {
             read => read.map_err(unusable)?,
         };
         let host = place.host();
-        let wanted = Wanted {
+        let wanted = PasswordLookup {
             // As its other readers do: a socket in a usual place is this machine.
             host: if ["/tmp", "/var/run/postgresql", "/run/postgresql"].contains(&host.as_str()) {
                 "localhost"
@@ -260,23 +262,23 @@ pub(crate) fn prepare(place: &PostgresPlace) -> Outcome<(Config, Dialer)> {
         }
     }
     let tls = match place.secured {
-        Secured::Never => None,
-        Secured::Perhaps | Secured::Always => Some(Tls::new(&place.roots).map_err(|error| {
+        Encryption::Never => None,
+        Encryption::Perhaps | Encryption::Always => Some(ClientTls::new(&place.roots).map_err(|error| {
             tracing::debug!(%error, "the journal");
             Unavailable("the root certificates of this machine cannot be used".to_owned())
         })?),
     };
-    Ok((config, Dialer { tls, must: place.secured == Secured::Always }))
+    Ok((config, Connector { tls, must: place.secured == Encryption::Always }))
 }
 
 /// Makes connections.
 #[derive(Clone)]
-pub(crate) struct Dialer {
-    tls: Option<Tls>,
+pub(crate) struct Connector {
+    tls: Option<ClientTls>,
     must: bool,
 }
 
-impl Connect for Dialer {
+impl Connect for Connector {
     fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
         let mut config = config.clone();
         async move {
@@ -285,7 +287,7 @@ impl Connect for Dialer {
             match config.connect(tls.clone()).await {
                 Ok((client, connection)) => Ok((client, tokio::spawn(run(connection)))),
                 // On this very machine nobody listens in, and few have a certificate for it.
-                Err(error) if !self.must && Failure::of(&error) == Failure::Tls => {
+                Err(error) if !self.must && PostgresFailure::of(&error) == PostgresFailure::Tls => {
                     config.ssl_mode(SslMode::Disable);
                     plain(&config).await
                 }
@@ -308,10 +310,10 @@ async fn run(connection: impl Future<Output = Result<(), Error>>) {
 }
 
 /// A connection in a transaction. One that is dropped before its end is closed, never used again.
-struct Held(Option<Object>);
+struct TransactionConnection(Option<Object>);
 
-impl Held {
-    fn get(&mut self) -> Outcome<&mut Object> {
+impl TransactionConnection {
+    fn get(&mut self) -> StoreResult<&mut Object> {
         self.0.as_mut().ok_or_else(late)
     }
 
@@ -320,25 +322,25 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for TransactionConnection {
     fn drop(&mut self) {
         drop(self.0.take().map(Object::take));
     }
 }
 
-struct Open<'c> {
+struct PostgresTransaction<'c> {
     object: &'c mut Object,
     failed: bool,
 }
 
-impl Open<'_> {
-    async fn rows(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
+impl PostgresTransaction<'_> {
+    async fn rows(&self, sql: &str, values: &[SqlValue]) -> Result<Vec<SqlRow>, Error> {
         let statement = self.object.prepare_cached(sql).await?;
         let rows = self.object.query(&statement, &parameters(values)).await?;
         rows.iter().map(|row| (0..row.len()).map(|at| cell(row, at)).collect()).collect()
     }
 
-    async fn change(&self, sql: &str, values: &[Value]) -> Result<u64, Error> {
+    async fn change(&self, sql: &str, values: &[SqlValue]) -> Result<u64, Error> {
         // What makes tables is asked once, and needs no plan.
         if values.is_empty() {
             return self.object.execute(sql, &[]).await;
@@ -347,17 +349,17 @@ impl Open<'_> {
         self.object.execute(&statement, &parameters(values)).await
     }
 
-    fn noted<T>(&mut self, outcome: Result<T, Error>) -> Outcome<T> {
+    fn noted<T>(&mut self, outcome: Result<T, Error>) -> StoreResult<T> {
         self.failed |= outcome.is_err();
         outcome.map_err(|error| explain(&error))
     }
 }
 
-fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+fn parameters(values: &[SqlValue]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
-fn cell(row: &tokio_postgres::Row, at: usize) -> Result<Value, Error> {
+fn cell(row: &tokio_postgres::Row, at: usize) -> Result<SqlValue, Error> {
     let kind = row.columns().get(at).map(|column| column.type_().clone());
     Ok(match kind {
         Some(Type::INT8) => row.try_get::<_, Option<i64>>(at)?.into(),
@@ -367,7 +369,7 @@ fn cell(row: &tokio_postgres::Row, at: usize) -> Result<Value, Error> {
     })
 }
 
-impl ToSql for Value {
+impl ToSql for SqlValue {
     fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
         match (self, kind) {
             (Self::Null, _) => Ok(IsNull::Yes),
@@ -385,8 +387,8 @@ impl ToSql for Value {
     to_sql_checked!();
 }
 
-impl Transaction for Open<'_> {
-    fn query<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<Vec<Row>>> {
+impl Transaction for PostgresTransaction<'_> {
+    fn query<'a>(&'a mut self, sql: &'a str, values: &'a [SqlValue]) -> BoxFuture<'a, StoreResult<Vec<SqlRow>>> {
         async move {
             let rows = self.rows(sql, values).await;
             self.noted(rows)
@@ -394,7 +396,7 @@ impl Transaction for Open<'_> {
         .boxed()
     }
 
-    fn execute<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<u64>> {
+    fn execute<'a>(&'a mut self, sql: &'a str, values: &'a [SqlValue]) -> BoxFuture<'a, StoreResult<u64>> {
         async move {
             let changed = self.change(sql, values).await;
             self.noted(changed)
@@ -402,19 +404,19 @@ impl Transaction for Open<'_> {
         .boxed()
     }
 
-    fn now(&mut self) -> BoxFuture<'_, Outcome<i64>> {
+    fn now(&mut self) -> BoxFuture<'_, StoreResult<i64>> {
         // The time of now, not that of the beginning: the lock was waited for since.
         async move { self.first("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)", &[]).await }
             .boxed()
     }
 
-    fn lives(&mut self, owner: i64) -> BoxFuture<'_, Outcome<bool>> {
+    fn lives(&mut self, owner: i64) -> BoxFuture<'_, StoreResult<bool>> {
         async move { Ok(self.first("SELECT pg_try_advisory_xact_lock($1)", &[owner.into()]).await? == 0) }.boxed()
     }
 }
 
-impl Open<'_> {
-    async fn first(&mut self, sql: &str, values: &[Value]) -> Outcome<i64> {
+impl PostgresTransaction<'_> {
+    async fn first(&mut self, sql: &str, values: &[SqlValue]) -> StoreResult<i64> {
         let rows = self.query(sql, values).await?;
         let nothing = || Unavailable("the database gave no answer".to_owned());
         rows.first().and_then(|row| row.first()?.int()).ok_or_else(nothing)

@@ -24,9 +24,9 @@ pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, S
 
 /// How a secure connection is made.
 #[derive(Clone)]
-pub(crate) struct Tls(TlsConnector);
+pub(crate) struct ClientTls(TlsConnector);
 
-impl Tls {
+impl ClientTls {
     /// Trusts the roots of this machine, and these.
     pub(crate) fn new(extra: &[CertificateDer<'static>]) -> Result<Self, rustls::Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -54,8 +54,8 @@ fn verifier(
     Verifier::new(provider)
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for Tls {
-    type Stream = Secured<S>;
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for ClientTls {
+    type Stream = TlsSession<S>;
     type TlsConnect = Handshake;
     type Error = std::convert::Infallible;
 
@@ -71,29 +71,29 @@ pub(crate) struct Handshake {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Handshake {
-    type Stream = Secured<S>;
+    type Stream = TlsSession<S>;
     type Error = io::Error;
-    type Future = BoxFuture<'static, io::Result<Secured<S>>>;
+    type Future = BoxFuture<'static, io::Result<TlsSession<S>>>;
 
     fn connect(self, stream: S) -> Self::Future {
         Box::pin(async move {
             let host = ServerName::try_from(self.host).map_err(|_| io::Error::other("the host has no name"))?;
-            self.connector.connect(host, stream).await.map(Secured)
+            self.connector.connect(host, stream).await.map(TlsSession)
         })
     }
 }
 
 /// A stream over which nobody else reads.
-pub(crate) struct Secured<S>(tokio_rustls::client::TlsStream<S>);
+pub(crate) struct TlsSession<S>(tokio_rustls::client::TlsStream<S>);
 
-impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Secured<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for TlsSession<S> {
     /// The certificate is always checked, which is what a binding to it is for.
     fn channel_binding(&self) -> ChannelBinding {
         ChannelBinding::none()
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secured<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsSession<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -103,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secured<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Secured<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsSession<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(context, bytes)
     }

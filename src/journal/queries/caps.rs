@@ -2,9 +2,9 @@
 
 use crate::domain::{Caller, Money};
 use crate::journal::operation::{Intent, Operation};
-use crate::journal::queries::clocks::{Now, Use};
+use crate::journal::queries::clocks::{AgeUse, ClockMoment};
 use crate::journal::queries::row::{number, select};
-use crate::journal::store::{Outcome, Transaction, Value};
+use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
 /// The sliding day of the caps, in milliseconds.
 pub(crate) const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -26,8 +26,8 @@ pub(crate) async fn used(
     transaction: &mut dyn Transaction,
     caller: &Caller,
     tool: &str,
-    now: &Now,
-) -> Outcome<Counted> {
+    now: &ClockMoment,
+) -> StoreResult<Counted> {
     counted(transaction, "count(*)", caller, tool, None, now).await
 }
 
@@ -37,8 +37,8 @@ pub(crate) async fn spent(
     caller: &Caller,
     tool: &str,
     currency: &str,
-    now: &Now,
-) -> Outcome<Money> {
+    now: &ClockMoment,
+) -> StoreResult<Money> {
     let sum = "CAST(COALESCE(SUM(amount_micros), 0) AS BIGINT)";
     let sum = counted(transaction, sum, caller, tool, Some(currency), now).await?;
     Ok(Money::from_micros(sum.all, currency))
@@ -52,9 +52,9 @@ async fn counted(
     caller: &Caller,
     tool: &str,
     currency: Option<&str>,
-    now: &Now,
-) -> Outcome<Counted> {
-    let mut of = async |condition: &str, own: Vec<Value>| {
+    now: &ClockMoment,
+) -> StoreResult<Counted> {
+    let mut of = async |condition: &str, own: Vec<SqlValue>| {
         let mut values = vec![(&caller.tenant).into(), tool.into(), now.oldest(DAY).into()];
         values.extend(own);
         let mut sql =
@@ -69,7 +69,7 @@ async fn counted(
     let [boot, young] = now.young(DAY);
     // The wall clock says that a day has passed, and the machine has not run for so long since.
     let contradicted = of("begun_at <= $3 AND begun_boot = $4 AND begun_up > $5", vec![boot.clone(), young]).await?;
-    let unproven = if now.is_proven(Use::Frees) {
+    let unproven = if now.is_proven(AgeUse::Frees) {
         0
     } else {
         of("begun_at <= $3 AND COALESCE(begun_boot, '') <> $4", vec![boot]).await?
@@ -86,11 +86,11 @@ pub(crate) async fn just_done(
     transaction: &mut dyn Transaction,
     intent: &Intent,
     flight: &str,
-    now: &Now,
-) -> Outcome<Option<Operation>> {
-    let tenant = Value::from(&intent.caller.tenant);
+    now: &ClockMoment,
+) -> StoreResult<Option<Operation>> {
+    let tenant = SqlValue::from(&intent.caller.tenant);
     let mut values = vec![tenant.clone(), flight.into()];
-    let past = now.past("ended", just_done_for(intent.tool), Use::Frees, &mut values);
+    let past = now.past("ended", just_done_for(intent.tool), AgeUse::Frees, &mut values);
     let done = format!(
         "tenant = $1 AND flight = $2 AND state = 'done' AND NOT {past} \
          AND tool IN ('purchase_number', 'import_number') ORDER BY rev DESC LIMIT 1"

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::domain::{BootTime, ServerTime, steady_ms};
-use crate::journal::store::{Outcome, Transaction, Value};
+use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
 const MINUTE: i64 = 60 * 1000;
 /// How far apart two looks at the wall clock must be before they count as agreement.
@@ -53,25 +53,25 @@ impl Clock for SystemClock {
 }
 
 /// Looks at the clocks of this machine, and remembers the first look at the wall clock that still fits.
-pub(crate) struct Watch {
+pub(crate) struct ClockWatch {
     clock: Arc<dyn Clock>,
-    first: Mutex<Option<Look>>,
+    first: Mutex<Option<ClockLook>>,
 }
 
 #[derive(Clone, Copy)]
-struct Look {
+struct ClockLook {
     wall: i64,
     steady: i64,
 }
 
-impl Watch {
+impl ClockWatch {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, first: Mutex::default() }
     }
 
     /// What the clocks say now. `shared`: the store has a clock of its own, by which all who share it go.
-    pub(crate) fn look(&self, shared: bool, server: &ServerTime) -> Times {
-        let look = Look { wall: self.clock.wall(), steady: self.clock.steady() };
+    pub(crate) fn look(&self, shared: bool, server: &ServerTime) -> JournalClocks {
+        let look = ClockLook { wall: self.clock.wall(), steady: self.clock.steady() };
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         let agreed = match *first {
             Some(first) if (look.wall - first.wall).abs_diff(look.steady - first.steady) <= DRIFT.unsigned_abs() => {
@@ -82,13 +82,13 @@ impl Watch {
                 false
             }
         };
-        Times { boot: self.clock.boot(), date: server.now(), agreed, shared }
+        JournalClocks { boot: self.clock.boot(), date: server.now(), agreed, shared }
     }
 }
 
 /// What is known of the time beside the clock of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Times {
+pub(crate) struct JournalClocks {
     boot: Option<BootTime>,
     /// By Truedy's clock.
     date: Option<i64>,
@@ -100,28 +100,28 @@ pub(crate) struct Times {
 
 /// What a row being past an age brings about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Use {
+pub(crate) enum AgeUse {
     /// A place in a cap is free again, or a number may be made ours again.
     Frees,
     /// The row is erased.
     Erases,
 }
 
-impl Times {
+impl JournalClocks {
     /// With the clock of the store, read in the transaction.
-    pub(crate) async fn at(&self, transaction: &mut dyn Transaction) -> Outcome<Now> {
+    pub(crate) async fn at(&self, transaction: &mut dyn Transaction) -> StoreResult<ClockMoment> {
         let wall = transaction.now().await?;
-        Ok(Now { wall, times: self.clone() })
+        Ok(ClockMoment { wall, times: self.clone() })
     }
 }
 
 /// One moment by every clock there is.
-pub(crate) struct Now {
+pub(crate) struct ClockMoment {
     wall: i64,
-    times: Times,
+    times: JournalClocks,
 }
 
-impl Now {
+impl ClockMoment {
     /// The time a row is written with, in milliseconds since 1970. Truedy's, where the wall clock is far from it.
     pub(crate) fn stamp(&self) -> i64 {
         match self.times.date {
@@ -131,10 +131,10 @@ impl Now {
     }
 
     /// The start of the machine and the time since, for a row that is written now.
-    pub(crate) fn boot(&self) -> [Value; 2] {
+    pub(crate) fn boot(&self) -> [SqlValue; 2] {
         match &self.times.boot {
             Some(now) => [(&now.boot).into(), now.up.into()],
-            None => [Value::Null, Value::Null],
+            None => [SqlValue::Null, SqlValue::Null],
         }
     }
 
@@ -144,7 +144,7 @@ impl Now {
     }
 
     /// This start of the machine, and from when on a row of it is younger than `age`.
-    pub(crate) fn young(&self, age: i64) -> [Value; 2] {
+    pub(crate) fn young(&self, age: i64) -> [SqlValue; 2] {
         match &self.times.boot {
             Some(now) => [(&now.boot).into(), now.up.saturating_sub(age).into()],
             None => [NO_BOOT.into(), i64::MAX.into()],
@@ -152,13 +152,13 @@ impl Now {
     }
 
     /// Whether a clock other than the wall clock vouches for rows of any start of the machine.
-    pub(crate) fn is_proven(&self, purpose: Use) -> bool {
-        self.times.shared || self.times.date.is_some() || (purpose == Use::Frees && self.times.agreed)
+    pub(crate) fn is_proven(&self, purpose: AgeUse) -> bool {
+        self.times.shared || self.times.date.is_some() || (purpose == AgeUse::Frees && self.times.agreed)
     }
 
     /// A condition on rows that are past an age, by the columns `{what}_at`, `{what}_boot` and `{what}_up`. Its four values
     /// are added to `values`.
-    pub(crate) fn past(&self, what: &str, age: i64, purpose: Use, values: &mut Vec<Value>) -> String {
+    pub(crate) fn past(&self, what: &str, age: i64, purpose: AgeUse, values: &mut Vec<SqlValue>) -> String {
         let at = values.len();
         let [boot, young] = self.young(age);
         values.extend([self.oldest(age).into(), boot, young, i64::from(self.is_proven(purpose)).into()]);
@@ -175,7 +175,7 @@ impl Now {
         let same = self.times.boot.as_ref().zip(boot).filter(|(now, (boot, _))| now.boot == *boot);
         match same {
             Some((now, (_, up))) => by_wall.min(now.up.saturating_sub(up)),
-            None if self.is_proven(Use::Frees) => by_wall,
+            None if self.is_proven(AgeUse::Frees) => by_wall,
             None => 0,
         }
         .max(0)

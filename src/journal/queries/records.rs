@@ -1,14 +1,16 @@
 //! What is asked of the journal, each in one transaction, the same over every store.
 
 use crate::domain::{Caller, Money};
-use crate::journal::operation::{Ending, Intent, KnownBy, Operation, PREVIEWED, Query, Standing, State, Stop};
+use crate::journal::operation::{
+    BeginConflict, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED, Preconditions,
+};
 use crate::journal::queries::caps;
 use crate::journal::queries::caps::DAY;
-use crate::journal::queries::clocks::{Times, Use};
-use crate::journal::queries::row::{NEXT_REV, NewRow, Writer, number, select};
+use crate::journal::queries::clocks::{AgeUse, JournalClocks};
+use crate::journal::queries::row::{NEXT_REV, NewRow, RowWriter, number, select};
 use crate::journal::queries::{nonces, refusals};
 use crate::journal::schema;
-use crate::journal::store::{Outcome, Transaction, Value};
+use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
 /// How long what is settled is kept.
 const KEPT: i64 = 90 * DAY;
@@ -24,13 +26,13 @@ const SHOWN: usize = 50;
 
 /// What could not be written when it was known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Late {
+pub(crate) enum DeferredWrite {
     /// An operation may have begun without its caller learning of it: it was not sent.
     Withdrawn(String),
     /// Its answer was lost.
     Lost { id: String, upstream_status: Option<u16>, request_id: Option<String> },
     /// It ended.
-    Ended(String, Ending),
+    Ended(String, Outcome),
     /// Nobody waits for its answer any more.
     Abandoned(String),
     /// A person said no: the operation, who called, and the nonce of the question.
@@ -38,15 +40,19 @@ pub(crate) enum Late {
 }
 
 /// Writes what is late. Done twice, it does nothing the second time.
-pub(crate) async fn write_late(transaction: &mut dyn Transaction, late: &Late, times: &Times) -> Outcome<()> {
+pub(crate) async fn write_late(
+    transaction: &mut dyn Transaction,
+    late: &DeferredWrite,
+    times: &JournalClocks,
+) -> StoreResult<()> {
     match late {
-        Late::Withdrawn(id) => never_sent(transaction, id, times).await,
-        Late::Lost { id, upstream_status, request_id } => {
+        DeferredWrite::Withdrawn(id) => never_sent(transaction, id, times).await,
+        DeferredWrite::Lost { id, upstream_status, request_id } => {
             lose(transaction, id, *upstream_status, request_id.as_deref(), times).await
         }
-        Late::Ended(id, ending) => settle(transaction, id, ending, times).await.map(drop),
-        Late::Abandoned(id) => abandon(transaction, id, times).await,
-        Late::Declined { id, caller, nonce } => {
+        DeferredWrite::Ended(id, ending) => settle(transaction, id, ending, times).await.map(drop),
+        DeferredWrite::Abandoned(id) => abandon(transaction, id, times).await,
+        DeferredWrite::Declined { id, caller, nonce } => {
             let now = times.at(transaction).await?;
             if nonces::is_used(transaction, caller, nonce).await? {
                 return Ok(());
@@ -57,19 +63,19 @@ pub(crate) async fn write_late(transaction: &mut dyn Transaction, late: &Late, t
 }
 
 /// What processes that are gone left open: what they had not sent did not happen, what they had sent is not known.
-pub(crate) async fn recover(transaction: &mut dyn Transaction, own: i64, times: &Times) -> Outcome<()> {
+pub(crate) async fn recover(transaction: &mut dyn Transaction, own: i64, times: &JournalClocks) -> StoreResult<()> {
     let owners = "SELECT DISTINCT owner FROM operations WHERE state IN ('begun', 'sent') AND owner <> $1";
     for row in transaction.query(owners, &[own.into()]).await? {
-        let Some(owner) = row.first().and_then(Value::int) else { continue };
+        let Some(owner) = row.first().and_then(SqlValue::int) else { continue };
         if transaction.lives(owner).await? {
             continue;
         }
         // One at a time: each has a revision of its own, so that no page of changes ends between two with the same.
         let left = "SELECT id, state FROM operations WHERE owner = $1 AND state IN ('begun', 'sent') ORDER BY rev";
         for row in transaction.query(left, &[owner.into()]).await? {
-            let text = |at: usize| row.get(at).and_then(Value::text).unwrap_or_default();
-            match State::read(&text(1)) {
-                Some(State::Begun) => never_sent(transaction, &text(0), times).await?,
+            let text = |at: usize| row.get(at).and_then(SqlValue::text).unwrap_or_default();
+            match OperationPhase::read(&text(1)) {
+                Some(OperationPhase::Begun) => never_sent(transaction, &text(0), times).await?,
                 _ => lose(transaction, &text(0), None, None, times).await?,
             }
         }
@@ -78,7 +84,7 @@ pub(crate) async fn recover(transaction: &mut dyn Transaction, own: i64, times: 
 }
 
 /// An operation that had begun and will not be sent any more.
-async fn never_sent(transaction: &mut dyn Transaction, id: &str, times: &Times) -> Outcome<()> {
+async fn never_sent(transaction: &mut dyn Transaction, id: &str, times: &JournalClocks) -> StoreResult<()> {
     let now = times.at(transaction).await?;
     let withdrawn = format!(
         "UPDATE operations SET state = 'refused', outcome = 'cancelled', known_by = 'answer', reserved = 0, \
@@ -92,7 +98,7 @@ async fn never_sent(transaction: &mut dyn Transaction, id: &str, times: &Times) 
 }
 
 /// Nobody waits for the answer of an operation any more: until it has ended, its principal makes no other of its kind.
-pub(crate) async fn abandon(transaction: &mut dyn Transaction, id: &str, times: &Times) -> Outcome<()> {
+pub(crate) async fn abandon(transaction: &mut dyn Transaction, id: &str, times: &JournalClocks) -> StoreResult<()> {
     let now = times.at(transaction).await?;
     let left = format!(
         "UPDATE operations SET abandoned_at = $1, rev = {NEXT_REV} \
@@ -108,15 +114,15 @@ pub(crate) async fn standing(
     tool: &str,
     flight: Option<&str>,
     nonce: Option<&str>,
-    times: &Times,
-) -> Outcome<Standing> {
+    times: &JournalClocks,
+) -> StoreResult<Preconditions> {
     let now = times.at(transaction).await?;
     let flying = match flight {
         Some(flight) => flying(transaction, caller, flight).await?,
         None => None,
     };
     let used = caps::used(transaction, caller, tool, &now).await?;
-    Ok(Standing {
+    Ok(Preconditions {
         used: small(used.all),
         unproven: small(used.unproven),
         flying: flying.map(Box::new),
@@ -134,8 +140,8 @@ pub(crate) async fn spent(
     caller: &Caller,
     tool: &str,
     currency: &str,
-    times: &Times,
-) -> Outcome<Money> {
+    times: &JournalClocks,
+) -> StoreResult<Money> {
     let now = times.at(transaction).await?;
     caps::spent(transaction, caller, tool, currency, &now).await
 }
@@ -144,14 +150,14 @@ fn small(count: i64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-async fn flying(transaction: &mut dyn Transaction, caller: &Caller, flight: &str) -> Outcome<Option<Operation>> {
+async fn flying(transaction: &mut dyn Transaction, caller: &Caller, flight: &str) -> StoreResult<Option<Operation>> {
     // A release that was lost is no longer running: its number is read anew before another.
     let open = format!("tenant = $1 AND flight = $2 AND {OPEN} AND NOT (state = 'unknown' AND tool = '{RELEASE}')");
     Ok(select(transaction, &open, &[(&caller.tenant).into(), flight.into()]).await?.pop())
 }
 
 /// What stops its principal: operations of its tool that are not known, and those that go on while nobody waits for them.
-async fn unresolved(transaction: &mut dyn Transaction, caller: &Caller, tool: &str) -> Outcome<Vec<Operation>> {
+async fn unresolved(transaction: &mut dyn Transaction, caller: &Caller, tool: &str) -> StoreResult<Vec<Operation>> {
     let mut open = Vec::new();
     for state in ["state = 'unknown'", "state IN ('begun', 'sent') AND abandoned_at IS NOT NULL"] {
         // Written so that no index over the tool is chosen: that one holds all that was ever done.
@@ -174,8 +180,8 @@ fn shown(mut operations: Vec<Operation>) -> Vec<Operation> {
 pub(crate) async fn begin(
     transaction: &mut dyn Transaction,
     intent: &Intent,
-    writer: &Writer<'_>,
-) -> Outcome<Option<Stop>> {
+    writer: &RowWriter<'_>,
+) -> StoreResult<Option<BeginConflict>> {
     schema::is_known(transaction).await?;
     let now = writer.times.at(transaction).await?;
     if let Some(flight) = &intent.flight {
@@ -186,22 +192,22 @@ pub(crate) async fn begin(
             transaction.execute(aside, &[(&intent.caller.tenant).into(), flight.into()]).await?;
         }
         if let Some(open) = flying(transaction, &intent.caller, flight).await? {
-            return Ok(Some(Stop::Flying(Box::new(open))));
+            return Ok(Some(BeginConflict::Flying(Box::new(open))));
         }
         if let Some(done) = caps::just_done(transaction, intent, flight, &now).await? {
-            return Ok(Some(Stop::JustDone(Box::new(done))));
+            return Ok(Some(BeginConflict::JustDone(Box::new(done))));
         }
     }
     if let Some(nonce) = &intent.nonce
         && nonces::is_used(transaction, &intent.caller, nonce).await?
     {
-        return Ok(Some(Stop::NonceUsed));
+        return Ok(Some(BeginConflict::NonceUsed));
     }
     if intent.stopped_by_unresolved {
         let open = unresolved(transaction, &intent.caller, intent.tool).await?;
         let (known, left): (Vec<_>, Vec<_>) = open.into_iter().partition(|one| intent.acknowledged.contains(&one.id));
         if !left.is_empty() {
-            return Ok(Some(Stop::Unresolved(shown(left))));
+            return Ok(Some(BeginConflict::Unresolved(shown(left))));
         }
         for one in known {
             let known = format!("UPDATE operations SET acknowledged_at = $1, rev = {NEXT_REV} WHERE id = $2");
@@ -211,13 +217,13 @@ pub(crate) async fn begin(
     if let Some(most) = intent.most {
         let used = small(caps::used(transaction, &intent.caller, intent.tool, &now).await?.all);
         if used >= most {
-            return Ok(Some(Stop::Cap(used)));
+            return Ok(Some(BeginConflict::Cap(used)));
         }
     }
     if let (Some(limit), Some(price)) = (&intent.spend, &intent.price) {
         let spent = caps::spent(transaction, &intent.caller, intent.tool, limit.currency(), &now).await?;
         if spent.plus(price).is_none_or(|sum| sum.micros() > limit.micros()) {
-            return Ok(Some(Stop::Spend(spent)));
+            return Ok(Some(BeginConflict::Spend(spent)));
         }
     }
     let id = intent.id.to_string();
@@ -237,13 +243,13 @@ pub(crate) async fn begin(
         now: &now,
         fold: None,
     };
-    row.insert(transaction, State::Begun, None, None).await?;
+    row.insert(transaction, OperationPhase::Begun, None, None).await?;
     Ok(None)
 }
 
 /// The last step before a change leaves. False if it may not: it is not as it was begun. `again`: its answer was lost, and
 /// what it sets is set once more; it stays unknown meanwhile.
-pub(crate) async fn clear(transaction: &mut dyn Transaction, id: &str, own: i64, again: bool) -> Outcome<bool> {
+pub(crate) async fn clear(transaction: &mut dyn Transaction, id: &str, own: i64, again: bool) -> StoreResult<bool> {
     let now = transaction.now().await?;
     // What was not lost by its own process and is unknown all the same, another process has taken for lost.
     let states = if again { "('sent', 'unknown')" } else { "('begun', 'sent')" };
@@ -260,8 +266,8 @@ pub(crate) async fn lose(
     id: &str,
     upstream_status: Option<u16>,
     request_id: Option<&str>,
-    times: &Times,
-) -> Outcome<()> {
+    times: &JournalClocks,
+) -> StoreResult<()> {
     let now = times.at(transaction).await?;
     // One that others took for lost already, because its process seemed to be gone, only learns what Truedy said.
     let lost = format!(
@@ -282,15 +288,15 @@ pub(crate) async fn lose(
 pub(crate) async fn settle(
     transaction: &mut dyn Transaction,
     id: &str,
-    ending: &Ending,
-    times: &Times,
-) -> Outcome<bool> {
+    ending: &Outcome,
+    times: &JournalClocks,
+) -> StoreResult<bool> {
     let now = times.at(transaction).await?;
     let no_later = "NOT EXISTS (SELECT 1 FROM operations AS later WHERE later.tenant = operations.tenant \
         AND later.flight = operations.flight AND later.rev > operations.rev AND later.state <> 'refused')";
     let (state, from) = match (ending.happened, ending.known_by) {
         (false, _) => ("refused", OPEN.to_owned()),
-        (true, KnownBy::Look) => ("done", format!("({OPEN} OR (state = 'refused' AND {no_later}))")),
+        (true, OutcomeSource::Look) => ("done", format!("({OPEN} OR (state = 'refused' AND {no_later}))")),
         (true, _) => ("done", "state <> 'done'".to_owned()),
     };
     let given_back = if ending.happened { "reserved = 1" } else { "reserved = 0" };
@@ -321,10 +327,10 @@ pub(crate) async fn settle(
 }
 
 /// Operations, unresolved ones first, then those that run, then the newest; after a revision, in the order of changes.
-pub(crate) async fn find(transaction: &mut dyn Transaction, query: &Query) -> Outcome<Vec<Operation>> {
+pub(crate) async fn find(transaction: &mut dyn Transaction, query: &OperationQuery) -> StoreResult<Vec<Operation>> {
     let mut conditions = vec!["1 = 1".to_owned()];
-    let mut values: Vec<Value> = Vec::new();
-    let mut add = |condition: &str, value: Value| {
+    let mut values: Vec<SqlValue> = Vec::new();
+    let mut add = |condition: &str, value: SqlValue| {
         values.push(value);
         conditions.push(condition.replace('?', &format!("${}", values.len())));
     };
@@ -363,7 +369,7 @@ pub(crate) async fn find(transaction: &mut dyn Transaction, query: &Query) -> Ou
 }
 
 /// Whose unresolved operations: all of a tenant's, whatever key they began under. Those of a sandbox are its own.
-fn lost_of(tenant: &str, account: &str) -> (&'static str, [Value; 3]) {
+fn lost_of(tenant: &str, account: &str) -> (&'static str, [SqlValue; 3]) {
     let live = i64::from(!account.starts_with(SANDBOX));
     let whose = "tenant = $1 AND state = 'unknown' \
         AND (account = $2 OR (CAST($3 AS BIGINT) = 1 AND account NOT LIKE 'sandbox%'))";
@@ -376,21 +382,21 @@ pub(crate) async fn lost(
     tenant: &str,
     account: &str,
     after: i64,
-) -> Outcome<Vec<Operation>> {
+) -> StoreResult<Vec<Operation>> {
     let (whose, values) = lost_of(tenant, account);
     let page = format!("{whose} AND rev > $4 ORDER BY rev LIMIT {PAGE}");
     select(transaction, &page, &[values.to_vec(), vec![after.into()]].concat()).await
 }
 
 /// How many operations of a tenant are unresolved.
-pub(crate) async fn count_lost(transaction: &mut dyn Transaction, tenant: &str, account: &str) -> Outcome<usize> {
+pub(crate) async fn count_lost(transaction: &mut dyn Transaction, tenant: &str, account: &str) -> StoreResult<usize> {
     let (whose, values) = lost_of(tenant, account);
     let count = number(transaction, &format!("SELECT count(*) FROM operations WHERE {whose}"), &values).await?;
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
 /// How many operations of anybody are unresolved.
-pub(crate) async fn count_all_lost(transaction: &mut dyn Transaction) -> Outcome<usize> {
+pub(crate) async fn count_all_lost(transaction: &mut dyn Transaction) -> StoreResult<usize> {
     let count = number(transaction, "SELECT count(*) FROM operations WHERE state = 'unknown'", &[]).await?;
     Ok(usize::try_from(count).unwrap_or(0))
 }
@@ -399,27 +405,27 @@ pub(crate) async fn count_all_lost(transaction: &mut dyn Transaction) -> Outcome
 pub(crate) async fn resolve(
     transaction: &mut dyn Transaction,
     id: &str,
-    ending: &Ending,
+    ending: &Outcome,
     note: &str,
-    times: &Times,
-) -> Outcome<Option<(Operation, bool)>> {
+    times: &JournalClocks,
+) -> StoreResult<Option<(Operation, bool)>> {
     let Some(operation) = select(transaction, "id = $1", &[id.into()]).await?.pop() else {
         return Ok(None);
     };
-    if operation.state != State::Unknown {
+    if operation.state != OperationPhase::Unknown {
         return Ok(Some((operation, false)));
     }
-    settle(transaction, id, &Ending { known_by: KnownBy::Operator, ..ending.clone() }, times).await?;
+    settle(transaction, id, &Outcome { known_by: OutcomeSource::Operator, ..ending.clone() }, times).await?;
     transaction.execute("UPDATE operations SET note = $1 WHERE id = $2", &[note.into(), id.into()]).await?;
     let resolved = select(transaction, "id = $1", &[id.into()]).await?.pop();
     Ok(resolved.map(|operation| (operation, true)))
 }
 
 /// Forgets what is old, and refusals beyond a number; never what is unresolved, nor the newest change: revisions only grow.
-pub(crate) async fn prune(transaction: &mut dyn Transaction, times: &Times) -> Outcome<u64> {
+pub(crate) async fn prune(transaction: &mut dyn Transaction, times: &JournalClocks) -> StoreResult<u64> {
     let now = times.at(transaction).await?;
     let mut values = Vec::new();
-    let past = now.past("ended", KEPT, Use::Erases, &mut values);
+    let past = now.past("ended", KEPT, AgeUse::Erases, &mut values);
     let old = format!(
         "DELETE FROM operations WHERE {past} AND state IN ('done', 'refused') \
          AND rev < (SELECT MAX(rev) FROM operations)"
@@ -431,12 +437,12 @@ pub(crate) async fn prune(transaction: &mut dyn Transaction, times: &Times) -> O
 }
 
 /// Writes something, and changes nothing by it.
-pub(crate) async fn probe(transaction: &mut dyn Transaction) -> Outcome<()> {
+pub(crate) async fn probe(transaction: &mut dyn Transaction) -> StoreResult<()> {
     transaction.execute("UPDATE journal_version SET version = version", &[]).await.map(drop)
 }
 
 /// Forgets everything, what is unresolved too: only for play.
-pub(crate) async fn forget(transaction: &mut dyn Transaction) -> Outcome<u64> {
+pub(crate) async fn forget(transaction: &mut dyn Transaction) -> StoreResult<u64> {
     transaction.execute("DELETE FROM nonces", &[]).await?;
     transaction.execute("DELETE FROM operations", &[]).await
 }

@@ -1,10 +1,10 @@
 //! Refusals by policy and gate: equal ones are counted in one row, and nobody's push out another's.
 
 use crate::domain::digest_of;
-use crate::journal::operation::{Refused, State};
+use crate::journal::operation::{OperationPhase, RefusedCall};
 use crate::journal::queries::nonces;
-use crate::journal::queries::row::{NEXT_REV, NewRow, Writer};
-use crate::journal::store::{Outcome, Transaction};
+use crate::journal::queries::row::{NEXT_REV, NewRow, RowWriter};
+use crate::journal::store::{StoreResult, Transaction};
 
 /// How many different refusals of one principal are kept: a looping caller must not fill the disk.
 pub(crate) const EACH: i64 = 1_000;
@@ -14,10 +14,10 @@ pub(crate) const TENANT: i64 = 20_000;
 /// Records a refusal. One that equals an earlier one adds to its count, and to its last time.
 pub(crate) async fn refuse(
     transaction: &mut dyn Transaction,
-    refused: &Refused,
+    refused: &RefusedCall,
     id: String,
-    writer: &Writer<'_>,
-) -> Outcome<()> {
+    writer: &RowWriter<'_>,
+) -> StoreResult<()> {
     let now = writer.times.at(transaction).await?;
     if let Some(nonce) = &refused.nonce
         && !nonces::is_used(transaction, &refused.caller, nonce).await?
@@ -47,11 +47,11 @@ pub(crate) async fn refuse(
         now: &now,
         fold: Some(&fold),
     };
-    row.insert(transaction, State::Refused, Some(refused.outcome), refused.rule.as_deref()).await
+    row.insert(transaction, OperationPhase::Refused, Some(refused.outcome), refused.rule.as_deref()).await
 }
 
 /// What makes two refusals equal: everything that is told of them but the time.
-fn fold(refused: &Refused, account: &str) -> String {
+fn fold(refused: &RefusedCall, account: &str) -> String {
     let object = &refused.object;
     let parts = [
         Some(account),
@@ -72,7 +72,7 @@ fn fold(refused: &Refused, account: &str) -> String {
 }
 
 /// Keeps the newest of each principal, and of each tenant no more than a number, by turns of its principals.
-pub(crate) async fn prune(transaction: &mut dyn Transaction) -> Outcome<u64> {
+pub(crate) async fn prune(transaction: &mut dyn Transaction) -> StoreResult<u64> {
     let many = "DELETE FROM operations WHERE id IN (SELECT id FROM ( \
             SELECT id, nth, ROW_NUMBER() OVER (PARTITION BY tenant ORDER BY nth, rev DESC) AS turn FROM ( \
                 SELECT id, tenant, rev, ROW_NUMBER() OVER (PARTITION BY tenant, principal ORDER BY rev DESC) AS nth \

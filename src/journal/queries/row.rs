@@ -1,9 +1,9 @@
 //! The rows of operations: how one is read, and how one is written first.
 
-use crate::domain::{Caller, Money, Object};
-use crate::journal::operation::{Evidence, Operation, State};
-use crate::journal::queries::clocks::{Now, Times};
-use crate::journal::store::{Outcome, Row, Transaction, Unavailable, Value};
+use crate::domain::{Caller, Money, OperationTarget};
+use crate::journal::operation::{GateEvidence, Operation, OperationPhase};
+use crate::journal::queries::clocks::{ClockMoment, JournalClocks};
+use crate::journal::store::{SqlRow, SqlValue, StoreResult, Transaction, Unavailable};
 
 const COLUMNS: &str = "id, rev, tenant, account, principal, tool, number, number_id, direction, agent_id, provider, \
     credentials_before, state, outcome, rule, evidence, amount_micros, currency, upstream_status, request_id, \
@@ -12,7 +12,7 @@ const COLUMNS: &str = "id, rev, tenant, account, principal, tool, number, number
 pub(crate) const NEXT_REV: &str = "(SELECT COALESCE(MAX(rev), 0) + 1 FROM operations)";
 
 /// Who writes, and when.
-pub(crate) struct Writer<'a> {
+pub(crate) struct RowWriter<'a> {
     /// The number of the process.
     pub(crate) own: i64,
     /// Which key of Truedy's.
@@ -20,13 +20,13 @@ pub(crate) struct Writer<'a> {
     /// Truedy's organization, where the account named it.
     pub(crate) organization: Option<&'a str>,
     /// The clocks beside that of the store.
-    pub(crate) times: &'a Times,
+    pub(crate) times: &'a JournalClocks,
 }
 
-fn read(row: &Row) -> Outcome<Operation> {
+fn read(row: &SqlRow) -> StoreResult<Operation> {
     let broken = || Unavailable("a row of it cannot be read".to_owned());
-    let text = |at: usize| row.get(at).and_then(Value::text);
-    let int = |at: usize| row.get(at).and_then(Value::int);
+    let text = |at: usize| row.get(at).and_then(SqlValue::text);
+    let int = |at: usize| row.get(at).and_then(SqlValue::int);
     let needed = |at: usize| text(at).ok_or_else(broken);
     let price = int(16).zip(text(17)).map(|(micros, currency)| Money::from_micros(micros, currency));
     Ok(Operation {
@@ -36,7 +36,7 @@ fn read(row: &Row) -> Outcome<Operation> {
         account: needed(3)?,
         principal: needed(4)?,
         tool: needed(5)?,
-        object: Object {
+        object: OperationTarget {
             number: text(6),
             number_id: text(7),
             direction: text(8),
@@ -45,7 +45,7 @@ fn read(row: &Row) -> Outcome<Operation> {
             credentials_before: text(11)
                 .map(|ids| ids.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect()),
         },
-        state: State::read(&needed(12)?).ok_or_else(broken)?,
+        state: OperationPhase::read(&needed(12)?).ok_or_else(broken)?,
         outcome: text(13),
         rule: text(14),
         evidence: needed(15)?,
@@ -66,12 +66,16 @@ fn read(row: &Row) -> Outcome<Operation> {
     })
 }
 
-pub(crate) async fn select(transaction: &mut dyn Transaction, rest: &str, values: &[Value]) -> Outcome<Vec<Operation>> {
+pub(crate) async fn select(
+    transaction: &mut dyn Transaction,
+    rest: &str,
+    values: &[SqlValue],
+) -> StoreResult<Vec<Operation>> {
     let rows = transaction.query(&format!("SELECT {COLUMNS} FROM operations WHERE {rest}"), values).await?;
     rows.iter().map(read).collect()
 }
 
-pub(crate) async fn number(transaction: &mut dyn Transaction, sql: &str, values: &[Value]) -> Outcome<i64> {
+pub(crate) async fn number(transaction: &mut dyn Transaction, sql: &str, values: &[SqlValue]) -> StoreResult<i64> {
     let rows = transaction.query(sql, values).await?;
     Ok(rows.first().and_then(|row| row.first()?.int()).unwrap_or(0))
 }
@@ -80,14 +84,14 @@ pub(crate) async fn number(transaction: &mut dyn Transaction, sql: &str, values:
 pub(crate) struct NewRow<'a> {
     pub(crate) id: String,
     pub(crate) caller: &'a Caller,
-    pub(crate) writer: &'a Writer<'a>,
+    pub(crate) writer: &'a RowWriter<'a>,
     pub(crate) tool: &'a str,
-    pub(crate) object: &'a Object,
+    pub(crate) object: &'a OperationTarget,
     pub(crate) flight: Option<&'a str>,
     pub(crate) digest: &'a str,
     pub(crate) price: Option<&'a Money>,
-    pub(crate) evidence: Evidence,
-    pub(crate) now: &'a Now,
+    pub(crate) evidence: GateEvidence,
+    pub(crate) now: &'a ClockMoment,
     /// What makes a refusal equal to others.
     pub(crate) fold: Option<&'a str>,
 }
@@ -96,16 +100,16 @@ impl NewRow<'_> {
     pub(crate) async fn insert(
         self,
         transaction: &mut dyn Transaction,
-        state: State,
+        state: OperationPhase,
         outcome: Option<&str>,
         rule: Option<&str>,
-    ) -> Outcome<()> {
-        let open = state == State::Begun;
+    ) -> StoreResult<()> {
+        let open = state == OperationPhase::Begun;
         let (object, now) = (self.object, self.now.stamp());
         let before = object.credentials_before.as_ref().map(|ids| ids.join(","));
         let [boot, up] = self.now.boot();
-        let ended = |value: &Value| if open { Value::Null } else { value.clone() };
-        let columns: [(&str, Value); 28] = [
+        let ended = |value: &SqlValue| if open { SqlValue::Null } else { value.clone() };
+        let columns: [(&str, SqlValue); 28] = [
             ("id", self.id.into()),
             ("owner", self.writer.own.into()),
             ("tenant", (&self.caller.tenant).into()),

@@ -33,9 +33,9 @@ pub(crate) fn keep(file: &Path, version: usize) -> Result<(), String> {
 }
 
 /// How much a journal holds: its newest revision and its rows. More is better.
-type Held = (i64, i64);
+type JournalExtent = (i64, i64);
 
-fn copy(file: &Path, fresh: &Path) -> Result<Held, String> {
+fn copy(file: &Path, fresh: &Path) -> Result<JournalExtent, String> {
     let said = |error: rusqlite::Error| error.to_string();
     let source = open(file).map_err(said)?;
     source.execute("VACUUM INTO ?1", [fresh.to_string_lossy()]).map_err(said)?;
@@ -47,7 +47,7 @@ fn copy(file: &Path, fresh: &Path) -> Result<Held, String> {
 }
 
 /// Gives the copy its name. One that holds more keeps it; the copy then gets the next.
-fn place(fresh: &Path, now: Held, path: &dyn Fn(&str) -> PathBuf) -> Result<PathBuf, String> {
+fn place(fresh: &Path, now: JournalExtent, path: &dyn Fn(&str) -> PathBuf) -> Result<PathBuf, String> {
     let names = (1..=MOST).map(|nth| if nth == 1 { path("") } else { path(&format!("-{nth}")) });
     for name in names {
         let free = fs::symlink_metadata(&name).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
@@ -66,7 +66,7 @@ fn open(file: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(file, flags)
 }
 
-fn held(file: &Path) -> rusqlite::Result<Held> {
+fn held(file: &Path) -> rusqlite::Result<JournalExtent> {
     let sql = "SELECT COALESCE(MAX(rev), 0), count(*) FROM operations";
     open(file)?.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }

@@ -21,7 +21,9 @@ use crate::journal::sqlite::anchor;
 use crate::journal::sqlite::anchor::{Anchor, Beside};
 use crate::journal::sqlite::backup;
 use crate::journal::sqlite::backup::make_file;
-use crate::journal::store::{Lasting, Outcome, Row, Store, Transaction, Unavailable, Value, Work, new_owner};
+use crate::journal::store::{
+    Durability, JournalStore, SqlRow, SqlValue, StoreResult, Transaction, TransactionWork, Unavailable, new_owner,
+};
 use crate::redact::shown_path;
 
 const FILE: &str = "journal.sqlite";
@@ -42,34 +44,34 @@ pub(crate) struct Sqlite {
     clock: Arc<dyn Clock>,
     /// Whether to warn, once, when the file is new.
     tells: AtomicBool,
-    kept: Arc<tokio::sync::Mutex<Kept>>,
+    kept: Arc<tokio::sync::Mutex<SqliteState>>,
 }
 
 /// What is kept between transactions. The proof of life outlasts a connection: while one is opened anew, what this
 /// process has under way must not look as if nobody waited for it.
 #[derive(Default)]
-struct Kept {
-    life: Option<Life>,
-    opened: Option<Opened>,
+struct SqliteState {
+    life: Option<FileLease>,
+    opened: Option<SqliteConnection>,
     /// The file that this process has opened first: another in its place is another journal.
     anchor: Option<Anchor>,
     /// Whether it was said that it is not there any more.
     told: bool,
 }
 
-struct Opened {
+struct SqliteConnection {
     connection: Connection,
     /// What stands beside the file as long as this connection is open.
     beside: Vec<Beside>,
 }
 
 /// The proof that this process lives: a locked file.
-struct Life {
+struct FileLease {
     path: PathBuf,
     locked: File,
 }
 
-impl Life {
+impl FileLease {
     /// Shows the others that this process lives. The file is locked before it has its name: whoever finds one unlocked
     /// may take its process for dead.
     fn show(directory: &Path, owner: i64) -> io::Result<Self> {
@@ -89,7 +91,7 @@ impl Life {
     }
 }
 
-impl Drop for Life {
+impl Drop for FileLease {
     fn drop(&mut self) {
         if self.shows() {
             drop(fs::remove_file(&self.path));
@@ -109,7 +111,7 @@ impl Sqlite {
     }
 }
 
-impl Store for Sqlite {
+impl JournalStore for Sqlite {
     fn kind(&self) -> &'static str {
         if self.place.is_some() { "sqlite" } else { "memory" }
     }
@@ -126,7 +128,7 @@ impl Store for Sqlite {
         self.owner
     }
 
-    fn transact(&self, work: Work, lasting: Lasting) -> BoxFuture<'_, Outcome<()>> {
+    fn transact(&self, work: TransactionWork, lasting: Durability) -> BoxFuture<'_, StoreResult<()>> {
         let (place, owner, kept) = (self.place.clone(), self.owner, Arc::clone(&self.kept));
         let clock = Arc::clone(&self.clock);
         Box::pin(async move {
@@ -140,7 +142,7 @@ impl Store for Sqlite {
                 transact(&mut kept, place.as_deref(), owner, &*clock, (work, lasting))
             });
             let outcome = blocking.await.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())));
-            if lasting == Lasting::OnDisk && outcome.is_ok() && self.place.is_some() {
+            if lasting == Durability::OnDisk && outcome.is_ok() && self.place.is_some() {
                 // Not waited for: while Truedy works, what was written moves from the file beside it into the journal itself.
                 let kept = Arc::clone(&self.kept);
                 tokio::spawn(async move {
@@ -154,7 +156,7 @@ impl Store for Sqlite {
 }
 
 /// Moves what stands in the file beside the journal into the journal: the loss of that file loses little then.
-fn gather(kept: &Kept) {
+fn gather(kept: &SqliteState) {
     if let Some(opened) = &kept.opened
         && let Err(error) = opened.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
     {
@@ -163,12 +165,12 @@ fn gather(kept: &Kept) {
 }
 
 fn transact(
-    kept: &mut Kept,
+    kept: &mut SqliteState,
     place: Option<&Path>,
     owner: i64,
     clock: &dyn Clock,
-    (work, lasting): (Work, Lasting),
-) -> Outcome<()> {
+    (work, lasting): (TransactionWork, Durability),
+) -> StoreResult<()> {
     still_there(kept, place)?;
     if kept.life.as_ref().is_some_and(|life| !life.shows()) {
         kept.life = None;
@@ -186,8 +188,8 @@ fn transact(
         }
     };
     let synchronous = match lasting {
-        Lasting::OnDisk => "PRAGMA synchronous = FULL",
-        Lasting::Soon => "PRAGMA synchronous = NORMAL",
+        Durability::OnDisk => "PRAGMA synchronous = FULL",
+        Durability::Soon => "PRAGMA synchronous = NORMAL",
     };
     let mut broken = opened.connection.execute_batch(synchronous).is_err();
     let outcome = in_transaction(&mut opened.connection, (place, clock), work, &mut broken);
@@ -199,7 +201,7 @@ fn transact(
 }
 
 /// Refuses where the file that this process works with is not the one that stands there now. Nothing is begun anew.
-fn still_there(kept: &mut Kept, place: Option<&Path>) -> Outcome<()> {
+fn still_there(kept: &mut SqliteState, place: Option<&Path>) -> StoreResult<()> {
     let (Some(directory), Some(anchor)) = (place, &mut kept.anchor) else { return Ok(()) };
     let beside = kept.opened.as_ref().map_or(&[][..], |opened| &opened.beside);
     let held = anchor.holds(&directory.join(FILE), beside);
@@ -218,9 +220,9 @@ fn still_there(kept: &mut Kept, place: Option<&Path>) -> Outcome<()> {
 fn in_transaction(
     connection: &mut Connection,
     (place, clock): (Option<&Path>, &dyn Clock),
-    work: Work,
+    work: TransactionWork,
     broken: &mut bool,
-) -> Outcome<()> {
+) -> StoreResult<()> {
     // Left open by a fault in the work before.
     if !connection.is_autocommit() {
         drop(connection.execute_batch("ROLLBACK"));
@@ -231,7 +233,7 @@ fn in_transaction(
     };
     // Read anew from the file, not from what is remembered of it: damage shows before anything is sent.
     connection.execute_batch("PRAGMA shrink_memory; BEGIN IMMEDIATE").map_err(|error| failed(&error))?;
-    let mut transaction = Open { connection, place, clock, failed: &mut failed };
+    let mut transaction = SqliteTransaction { connection, place, clock, failed: &mut failed };
     // Everything is at hand when it is asked for: the future never waits.
     let done = work(&mut transaction).now_or_never();
     let outcome = match done.unwrap_or_else(|| Err(Unavailable("its work did not end".to_owned()))) {
@@ -244,7 +246,7 @@ fn in_transaction(
     outcome
 }
 
-struct Open<'c> {
+struct SqliteTransaction<'c> {
     connection: &'c mut Connection,
     place: Option<&'c Path>,
     clock: &'c dyn Clock,
@@ -252,8 +254,8 @@ struct Open<'c> {
     failed: &'c mut (dyn FnMut(&rusqlite::Error) -> Unavailable + Send),
 }
 
-impl Open<'_> {
-    fn rows(&mut self, sql: &str, values: &[Value]) -> rusqlite::Result<Vec<Row>> {
+impl SqliteTransaction<'_> {
+    fn rows(&mut self, sql: &str, values: &[SqlValue]) -> rusqlite::Result<Vec<SqlRow>> {
         let mut statement = self.connection.prepare_cached(&sql.replace('$', "?"))?;
         let width = statement.column_count();
         let mut rows = statement.query(params_from_iter(values))?;
@@ -261,23 +263,23 @@ impl Open<'_> {
         while let Some(row) = rows.next()? {
             let cell = |at| {
                 Ok(match row.get_ref(at)? {
-                    ValueRef::Integer(value) => Value::Int(value),
-                    ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
-                    _ => Value::Null,
+                    ValueRef::Integer(value) => SqlValue::Int(value),
+                    ValueRef::Text(text) => SqlValue::Text(String::from_utf8_lossy(text).into_owned()),
+                    _ => SqlValue::Null,
                 })
             };
-            read.push((0..width).map(cell).collect::<rusqlite::Result<Row>>()?);
+            read.push((0..width).map(cell).collect::<rusqlite::Result<SqlRow>>()?);
         }
         Ok(read)
     }
 
-    fn change(&mut self, sql: &str, values: &[Value]) -> rusqlite::Result<u64> {
+    fn change(&mut self, sql: &str, values: &[SqlValue]) -> rusqlite::Result<u64> {
         let changed = self.connection.prepare_cached(&sql.replace('$', "?"))?.execute(params_from_iter(values))?;
         Ok(changed as u64)
     }
 }
 
-impl rusqlite::ToSql for Value {
+impl rusqlite::ToSql for SqlValue {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
         Ok(match self {
             Self::Null => rusqlite::types::Null.into(),
@@ -287,20 +289,20 @@ impl rusqlite::ToSql for Value {
     }
 }
 
-impl Transaction for Open<'_> {
-    fn query<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<Vec<Row>>> {
+impl Transaction for SqliteTransaction<'_> {
+    fn query<'a>(&'a mut self, sql: &'a str, values: &'a [SqlValue]) -> BoxFuture<'a, StoreResult<Vec<SqlRow>>> {
         ready(self.rows(sql, values).map_err(|error| (self.failed)(&error))).boxed()
     }
 
-    fn execute<'a>(&'a mut self, sql: &'a str, values: &'a [Value]) -> BoxFuture<'a, Outcome<u64>> {
+    fn execute<'a>(&'a mut self, sql: &'a str, values: &'a [SqlValue]) -> BoxFuture<'a, StoreResult<u64>> {
         ready(self.change(sql, values).map_err(|error| (self.failed)(&error))).boxed()
     }
 
-    fn now(&mut self) -> BoxFuture<'_, Outcome<i64>> {
+    fn now(&mut self) -> BoxFuture<'_, StoreResult<i64>> {
         ready(Ok(self.clock.wall())).boxed()
     }
 
-    fn lives(&mut self, owner: i64) -> BoxFuture<'_, Outcome<bool>> {
+    fn lives(&mut self, owner: i64) -> BoxFuture<'_, StoreResult<bool>> {
         ready(Ok(self.place.is_some_and(|place| lives(place, owner)))).boxed()
     }
 }
@@ -317,12 +319,12 @@ fn warn_if_new(directory: &Path) {
     }
 }
 
-fn in_memory() -> Outcome<Opened> {
+fn in_memory() -> StoreResult<SqliteConnection> {
     let connection = Connection::open_in_memory().map_err(|error| explain(&error))?;
-    prepare(Opened { connection, beside: Vec::new() }, None)
+    prepare(SqliteConnection { connection, beside: Vec::new() }, None)
 }
 
-fn open(directory: &Path, owner: i64, life: &mut Option<Life>) -> Outcome<Opened> {
+fn open(directory: &Path, owner: i64, life: &mut Option<FileLease>) -> StoreResult<SqliteConnection> {
     let unusable = |error: io::Error| Unavailable(format!("{} cannot be used: {error}", shown_path(directory)));
     private_directory(directory).map_err(unusable)?;
     // SQLite follows no link in the whole path when told so; a link above the directory is the user's own affair.
@@ -335,7 +337,7 @@ fn open(directory: &Path, owner: i64, life: &mut Option<Life>) -> Outcome<Opened
     private_file(&file).map_err(|error| Unavailable(format!("{} cannot be used: {error}", file.display())))?;
     if life.is_none() {
         tidy(&directory);
-        *life = Some(Life::show(&directory, owner).map_err(unusable)?);
+        *life = Some(FileLease::show(&directory, owner).map_err(unusable)?);
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(&file, flags).map_err(|error| explain(&error))?;
@@ -346,20 +348,20 @@ fn open(directory: &Path, owner: i64, life: &mut Option<Life>) -> Outcome<Opened
     if verdict != "ok" {
         return Err(Unavailable(format!("{} is damaged", file.display())));
     }
-    let opened = prepare(Opened { connection, beside: Vec::new() }, Some(&file))?;
+    let opened = prepare(SqliteConnection { connection, beside: Vec::new() }, Some(&file))?;
     // They are there from the first transaction on.
-    Ok(Opened { beside: anchor::beside(&file), ..opened })
+    Ok(SqliteConnection { beside: anchor::beside(&file), ..opened })
 }
 
 /// Every commit reaches the disk before it counts; the layout is brought up to date, once, whoever comes first. A file of an
 /// older layout is copied before that.
-fn prepare(mut opened: Opened, file: Option<&Path>) -> Outcome<Opened> {
+fn prepare(mut opened: SqliteConnection, file: Option<&Path>) -> StoreResult<SqliteConnection> {
     // The second is for macOS, where a plain sync stops at the drive's cache.
     let durable = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON";
     opened.connection.execute_batch(durable).map_err(|error| explain(&error))?;
     opened.connection.set_prepared_statement_cache_capacity(64);
     let file = file.map(Path::to_path_buf);
-    let work: Work = Box::new(|transaction| {
+    let work: TransactionWork = Box::new(|transaction| {
         async move {
             let version = schema::version(transaction).await?;
             if let Some(file) = file

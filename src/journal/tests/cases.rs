@@ -23,7 +23,7 @@ pub(crate) use crate::journal::tests::refusals::{
 pub(crate) async fn an_operation_is_followed_from_its_intent_to_its_outcome(fixture: Fixture) {
     let journal = fixture.journal();
     let intent = Intent {
-        object: Object {
+        object: OperationTarget {
             number: Some(number(1)),
             number_id: Some("n1".to_owned()),
             direction: Some("inbound".to_owned()),
@@ -32,19 +32,19 @@ pub(crate) async fn an_operation_is_followed_from_its_intent_to_its_outcome(fixt
             credentials_before: Some(vec!["c1".to_owned(), "c2".to_owned()]),
         },
         price: money("1.15 USD"),
-        evidence: Evidence { flag: true, token: true, person: true },
+        evidence: GateEvidence { flag: true, token: true, person: true },
         ..purchase(&number(1))
     };
     let object = intent.object.clone();
     let id = journal.begins(intent).await;
     let begun = journal.one(id).await;
-    assert_eq!((begun.state, &begun.object, begun.price.clone()), (State::Begun, &object, money("1.15 USD")));
+    assert_eq!((begun.state, &begun.object, begun.price.clone()), (OperationPhase::Begun, &object, money("1.15 USD")));
     assert_eq!((begun.evidence.as_str(), begun.account.as_str()), ("flag,token,person", "account"));
     assert_eq!((begun.tenant.as_str(), begun.principal.as_str()), ("default", "local"));
     // A repeat of the same request needs leave once more.
     assert_eq!((journal.clear(id).await, journal.clear(id).await), (Ok(true), Ok(true)));
-    assert_eq!(journal.state(id).await, State::Sent);
-    let ending = Ending {
+    assert_eq!(journal.state(id).await, OperationPhase::Sent);
+    let ending = Outcome {
         upstream_status: Some(200),
         request_id: Some("req_7".to_owned()),
         number_id: Some("n2".to_owned()),
@@ -53,7 +53,7 @@ pub(crate) async fn an_operation_is_followed_from_its_intent_to_its_outcome(fixt
     };
     journal.ends(id, ending).await;
     let ended = journal.one(id).await;
-    assert_eq!((ended.state, ended.outcome.as_deref()), (State::Done, Some("purchased")));
+    assert_eq!((ended.state, ended.outcome.as_deref()), (OperationPhase::Done, Some("purchased")));
     assert_eq!((ended.upstream_status, ended.request_id.as_deref()), (Some(200), Some("req_7")));
     assert_eq!((ended.object.number_id.as_deref(), ended.credential_id.as_deref()), (Some("n2"), Some("c3")));
     assert_eq!(ended.known_by.as_deref(), Some("answer"));
@@ -72,14 +72,14 @@ pub(crate) async fn a_lost_answer_stays_unknown_until_something_is_known(fixture
     let lost = journal.one(id).await;
     assert_eq!(
         (lost.state, lost.upstream_status, lost.request_id.as_deref()),
-        (State::Unknown, Some(502), Some("req_1"))
+        (OperationPhase::Unknown, Some(502), Some("req_1"))
     );
     assert!(lost.is_unresolved() && lost.lost_at.is_some() && lost.ended_at.is_none());
     assert_eq!(journal.awaiting(&number(1)).len(), 1);
     assert_eq!(journal.unresolved().await.unwrap(), [lost]);
     assert!(journal.awaits_any() && journal.awaiting(&number(2)).is_empty());
     let seen = journal.awaiting(&number(1));
-    journal.ends(seen[0].id.parse().unwrap(), Ending::new(true, "purchased", KnownBy::Look)).await;
+    journal.ends(seen[0].id.parse().unwrap(), Outcome::new(true, "purchased", OutcomeSource::Look)).await;
     assert!(!journal.awaits_any() && journal.unresolved().await.unwrap().is_empty());
     assert_eq!(journal.one(id).await.known_by.as_deref(), Some("look"));
 }
@@ -90,7 +90,7 @@ pub(crate) async fn one_number_is_made_ours_by_one_operation_at_a_time(fixture: 
     for journal in [&one, &two] {
         for tool in ["purchase_number", "import_number"] {
             let stop = journal.stops(Intent { tool, ..purchase(&number(1)) }).await;
-            assert!(matches!(stop, Stop::Flying(open) if open.id == id.to_string()));
+            assert!(matches!(stop, BeginConflict::Flying(open) if open.id == id.to_string()));
         }
         let flight = Some(format!("make:{}", number(1)));
         let standing = journal.standing(&Caller::local(), "purchase_number", flight, None).await.unwrap();
@@ -117,21 +117,21 @@ pub(crate) async fn what_a_dead_process_left_is_given_back_or_not_known(fixture:
     let begun = dying.begins(Intent { nonce: nonce.clone(), ..purchase(&number(1)) }).await;
     let sent = dying.sends(purchase(&number(2))).await;
     let (open, flying) = (living.begins(purchase(&number(3))).await, living.sends(purchase(&number(4))).await);
-    assert_eq!((living.state(begun).await, living.state(sent).await), (State::Begun, State::Sent));
+    assert_eq!((living.state(begun).await, living.state(sent).await), (OperationPhase::Begun, OperationPhase::Sent));
     assert_eq!(living.used().await, 4);
     fixture.crash(dying).await;
     let lost: Vec<String> = living.unresolved().await.unwrap().into_iter().map(|one| one.id).collect();
     assert_eq!(lost, [sent.to_string()]);
     let given_back = living.one(begun).await;
-    assert_eq!((given_back.state, given_back.outcome.as_deref()), (State::Refused, Some("cancelled")));
-    assert_eq!((living.state(open).await, living.state(flying).await), (State::Begun, State::Sent));
+    assert_eq!((given_back.state, given_back.outcome.as_deref()), (OperationPhase::Refused, Some("cancelled")));
+    assert_eq!((living.state(open).await, living.state(flying).await), (OperationPhase::Begun, OperationPhase::Sent));
     assert_eq!((living.used().await, living.awaiting(&number(2)).len()), (3, 1));
     assert_eq!(living.clear(begun).await, Ok(false));
     let revisions: BTreeSet<i64> = living.all().await.into_iter().map(|one| one.rev).collect();
     assert_eq!(revisions.len(), 4, "each change has a revision of its own");
     let acknowledged = vec![sent.to_string()];
     living.begins(Intent { nonce, acknowledged, ..purchase(&number(1)) }).await;
-    assert!(matches!(living.stops(purchase(&number(2))).await, Stop::Flying(_)));
+    assert!(matches!(living.stops(purchase(&number(2))).await, BeginConflict::Flying(_)));
 }
 
 pub(crate) async fn a_cap_is_reached_and_never_passed(fixture: Fixture) {
@@ -143,17 +143,17 @@ pub(crate) async fn a_cap_is_reached_and_never_passed(fixture: Fixture) {
     let tries = (0..20).map(|at| journals[at as usize % 2].begin(capped(100 + at)));
     let outcomes = join_all(tries).await;
     let passed = outcomes.iter().filter(|outcome| matches!(outcome, Ok(None))).count();
-    let stopped = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Some(Stop::Cap(3))))).count();
+    let stopped = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Some(BeginConflict::Cap(3))))).count();
     assert_eq!((passed, stopped), (1, 19), "{outcomes:?}");
     assert_eq!(journals[1].used().await, 3);
-    assert_eq!(journals[0].stops(Intent { most: Some(0), ..purchase(&number(200)) }).await, Stop::Cap(3));
+    assert_eq!(journals[0].stops(Intent { most: Some(0), ..purchase(&number(200)) }).await, BeginConflict::Cap(3));
     // Other tools and other tenants have their own.
     journals[0].begins(Intent { tool: "import_number", ..capped(300) }).await;
     let other = Caller { tenant: "other".to_owned(), ..Caller::local() };
     journals[0].begins(Intent { caller: other, ..capped(301) }).await;
     // A day later there is room again.
     journals[0].wait(24 * HOUR - MINUTE).await;
-    assert_eq!(journals[1].stops(capped(302)).await, Stop::Cap(3));
+    assert_eq!(journals[1].stops(capped(302)).await, BeginConflict::Cap(3));
     journals[0].wait(2 * MINUTE).await;
     journals[1].begins(capped(303)).await;
 }
@@ -164,14 +164,14 @@ pub(crate) async fn a_limit_of_money_is_kept_to_the_last_millionth(fixture: Fixt
         |at: u32, price: &str| Intent { price: money(price), spend: money("2.00 USD"), ..purchase(&number(at)) };
     let first = journals[0].begins(at_price(1, "1.00 USD")).await;
     let spent = money("1.00 USD").unwrap();
-    assert_eq!(journals[1].stops(at_price(2, "1.000001 USD")).await, Stop::Spend(spent.clone()));
-    assert_eq!(journals[1].stops(at_price(2, "0.50 EUR")).await, Stop::Spend(spent));
+    assert_eq!(journals[1].stops(at_price(2, "1.000001 USD")).await, BeginConflict::Spend(spent.clone()));
+    assert_eq!(journals[1].stops(at_price(2, "0.50 EUR")).await, BeginConflict::Spend(spent));
     let tries = (0..20).map(|at| journals[at as usize % 2].begin(at_price(100 + at, "1.00 USD")));
     let passed = join_all(tries).await.iter().filter(|outcome| matches!(outcome, Ok(None))).count();
     assert_eq!(passed, 1);
     // Without a price nothing is reserved; whether that may be is the policy's affair.
     journals[0].begins(Intent { spend: money("2.00 USD"), ..purchase(&number(3)) }).await;
-    assert!(matches!(journals[0].stops(at_price(4, "0.01 USD")).await, Stop::Spend(_)));
+    assert!(matches!(journals[0].stops(at_price(4, "0.01 USD")).await, BeginConflict::Spend(_)));
     journals[0].ends(first, refused()).await;
     journals[0].begins(at_price(4, "0.01 USD")).await;
 }
@@ -200,29 +200,35 @@ pub(crate) async fn a_token_is_good_for_one_operation_and_for_another_if_nothing
     assert!(!is_used(&two).await);
     let first = one.begins(with(1)).await;
     assert!(is_used(&two).await);
-    assert_eq!(two.stops(with(2)).await, Stop::NonceUsed);
-    one.ends(first, Ending { sent: false, ..refused() }).await;
+    assert_eq!(two.stops(with(2)).await, BeginConflict::NonceUsed);
+    one.ends(first, Outcome { sent: false, ..refused() }).await;
     assert!(!is_used(&two).await);
     let second = two.sends(with(2)).await;
     two.ends(second, refused()).await;
-    assert_eq!(one.stops(with(3)).await, Stop::NonceUsed);
+    assert_eq!(one.stops(with(3)).await, BeginConflict::NonceUsed);
     let other = Caller { tenant: "other".to_owned(), ..Caller::local() };
     one.begins(Intent { caller: other, ..with(3) }).await;
     // Whoever was asked and said no has answered for all, however often it is said.
-    let no = |nonce: &str| crate::journal::operation::Refused {
+    let no = |nonce: &str| crate::journal::operation::RefusedCall {
         caller: Caller::local(),
         tool: "purchase_number",
-        object: Object::default(),
+        object: OperationTarget::default(),
         digest: "digest".to_owned(),
         outcome: "human_declined",
         rule: None,
-        evidence: Evidence::default(),
+        evidence: GateEvidence::default(),
         nonce: Some(nonce.to_owned()),
     };
     one.refuse(no("asked")).await;
     two.refuse(no("asked")).await;
-    assert_eq!(two.stops(Intent { nonce: Some("asked".to_owned()), ..purchase(&number(4)) }).await, Stop::NonceUsed);
-    let declined = two.find(Query { limit: 10, state: Some(State::Refused), ..Query::default() }).await.unwrap();
+    assert_eq!(
+        two.stops(Intent { nonce: Some("asked".to_owned()), ..purchase(&number(4)) }).await,
+        BeginConflict::NonceUsed
+    );
+    let declined = two
+        .find(OperationQuery { limit: 10, state: Some(OperationPhase::Refused), ..OperationQuery::default() })
+        .await
+        .unwrap();
     let declined: Vec<_> = declined.iter().filter(|row| row.outcome.as_deref() == Some("human_declined")).collect();
     assert_eq!(declined.iter().map(|row| row.times).collect::<Vec<_>>(), [2], "equal refusals are one row");
     let many = join_all((0..10).map(|at| {
@@ -237,9 +243,9 @@ pub(crate) async fn what_is_not_known_stops_its_principal_until_acknowledged(fix
     let lost = one.loses(purchase(&number(1))).await.to_string();
     let knowing = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
     let stop = two.stops(purchase(&number(2))).await;
-    assert!(matches!(stop, Stop::Unresolved(left) if left[0].id == lost));
+    assert!(matches!(stop, BeginConflict::Unresolved(left) if left[0].id == lost));
     let wrong = Intent { acknowledged: knowing(&["other"]), ..purchase(&number(2)) };
-    assert!(matches!(two.stops(wrong).await, Stop::Unresolved(_)));
+    assert!(matches!(two.stops(wrong).await, BeginConflict::Unresolved(_)));
     // Others are not stopped, nor are other tools, nor those whom it does not stop.
     let other = Caller { principal: "other".to_owned(), ..Caller::local() };
     one.begins(Intent { caller: other, ..purchase(&number(3)) }).await;
@@ -248,15 +254,17 @@ pub(crate) async fn what_is_not_known_stops_its_principal_until_acknowledged(fix
 
     let second = one.loses(Intent { stopped_by_unresolved: false, ..purchase(&number(6)) }).await.to_string();
     let half = Intent { acknowledged: knowing(&[&lost]), ..purchase(&number(7)) };
-    assert!(matches!(two.stops(half).await, Stop::Unresolved(left) if left.len() == 1 && left[0].id == second));
+    assert!(
+        matches!(two.stops(half).await, BeginConflict::Unresolved(left) if left.len() == 1 && left[0].id == second)
+    );
     two.begins(Intent { acknowledged: knowing(&[&lost, &second]), ..purchase(&number(7)) }).await;
     // It stays acknowledged, and unknown, and its number stays out of reach.
     one.begins(purchase(&number(8))).await;
     assert!(two.all().await.iter().filter(|one| one.is_unresolved()).all(|one| one.acknowledged));
     let again = Intent { acknowledged: knowing(&[&lost]), ..purchase(&number(1)) };
-    assert!(matches!(one.stops(again).await, Stop::Flying(open) if open.id == lost));
+    assert!(matches!(one.stops(again).await, BeginConflict::Flying(open) if open.id == lost));
     one.wait(100 * 24 * HOUR).await;
-    assert!(matches!(two.stops(purchase(&number(1))).await, Stop::Flying(open) if open.id == lost));
+    assert!(matches!(two.stops(purchase(&number(1))).await, BeginConflict::Flying(open) if open.id == lost));
 }
 
 pub(crate) async fn more_that_is_not_known_than_is_shown_still_stops(fixture: Fixture) {
@@ -266,10 +274,10 @@ pub(crate) async fn more_that_is_not_known_than_is_shown_still_stops(fixture: Fi
         let intent = Intent { stopped_by_unresolved: false, ..purchase(&number(at)) };
         lost.push(journal.loses(intent).await.to_string());
     }
-    let Stop::Unresolved(shown) = journal.stops(purchase(&number(100))).await else { panic!("it is stopped") };
+    let BeginConflict::Unresolved(shown) = journal.stops(purchase(&number(100))).await else { panic!("it is stopped") };
     let acknowledged: Vec<String> = shown.into_iter().map(|one| one.id).collect();
     assert_eq!(acknowledged, lost[..50]);
-    let Stop::Unresolved(left) = journal.stops(Intent { acknowledged, ..purchase(&number(100)) }).await else {
+    let BeginConflict::Unresolved(left) = journal.stops(Intent { acknowledged, ..purchase(&number(100)) }).await else {
         panic!("it is stopped by the others")
     };
     assert_eq!(left.iter().map(|one| &one.id).collect::<Vec<_>>(), lost[50..].iter().collect::<Vec<_>>());
@@ -282,20 +290,22 @@ pub(crate) async fn a_number_just_made_ours_is_not_made_ours_again(fixture: Fixt
     one.ends(first, done()).await;
     for tool in ["purchase_number", "import_number"] {
         let stop = two.stops(Intent { tool, ..purchase(&number(1)) }).await;
-        assert!(matches!(stop, Stop::JustDone(done) if done.id == first.to_string()));
+        assert!(matches!(stop, BeginConflict::JustDone(done) if done.id == first.to_string()));
     }
     let failed = two.sends(release(&number(1))).await;
     two.ends(failed, refused()).await;
-    assert!(matches!(two.stops(purchase(&number(1))).await, Stop::JustDone(_)));
+    assert!(matches!(two.stops(purchase(&number(1))).await, BeginConflict::JustDone(_)));
     let given_up = two.sends(release(&number(1))).await;
     two.ends(given_up, done()).await;
     let second = one.sends(purchase(&number(1))).await;
     one.ends(second, done()).await;
     // The release before that purchase is none of it; a second release is no purchase.
-    assert!(matches!(two.stops(purchase(&number(1))).await, Stop::JustDone(done) if done.id == second.to_string()));
+    assert!(
+        matches!(two.stops(purchase(&number(1))).await, BeginConflict::JustDone(done) if done.id == second.to_string())
+    );
     two.begins(release(&number(1))).await;
     one.wait(23 * 60 * MINUTE).await;
-    assert!(matches!(two.stops(purchase(&number(1))).await, Stop::JustDone(_)));
+    assert!(matches!(two.stops(purchase(&number(1))).await, BeginConflict::JustDone(_)));
     one.wait(61 * MINUTE).await;
     two.begins(purchase(&number(1))).await;
 }
@@ -306,16 +316,16 @@ pub(crate) async fn that_it_happened_wins(fixture: Fixture) {
     journal.ends(answered, refused()).await;
     assert_eq!(journal.used().await, 0);
     journal.ends(answered, done()).await;
-    assert_eq!((journal.state(answered).await, journal.used().await), (State::Done, 1));
+    assert_eq!((journal.state(answered).await, journal.used().await), (OperationPhase::Done, 1));
     assert!(!journal.settle(&answered.to_string(), refused()).await);
-    assert_eq!(journal.state(answered).await, State::Done);
+    assert_eq!(journal.state(answered).await, OperationPhase::Done);
 
     // An operator said no, and the number shows: but only where no later operation may have brought it.
-    let look = || Ending::new(true, "purchased", KnownBy::Look);
+    let look = || Outcome::new(true, "purchased", OutcomeSource::Look);
     for bought_later in [false, true] {
         let number = number(10 + u32::from(bought_later));
         let lost = journal.loses(purchase(&number)).await;
-        let ending = Ending::new(false, "not_purchased", KnownBy::Operator);
+        let ending = Outcome::new(false, "not_purchased", OutcomeSource::Operator);
         journal.resolve(lost.to_string(), ending, "asked".to_owned()).await.unwrap().unwrap();
         if bought_later {
             let later = journal.sends(purchase(&number)).await;
@@ -329,13 +339,13 @@ pub(crate) async fn an_operator_resolves_what_is_not_known_and_nothing_else(fixt
     let (one, two) = (fixture.journal(), fixture.journal());
     let lost = one.loses(purchase(&number(1))).await;
     let running = one.sends(Intent { stopped_by_unresolved: false, ..purchase(&number(2)) }).await;
-    let no = || Ending::new(false, "not_purchased", KnownBy::Answer);
+    let no = || Outcome::new(false, "not_purchased", OutcomeSource::Answer);
     let resolve = async |id: String| two.resolve(id, no(), "the support says no".to_owned()).await.unwrap();
     assert_eq!(resolve("nothing".to_owned()).await, None);
     let (operation, changed) = resolve(running.to_string()).await.unwrap();
-    assert!(!changed && operation.state == State::Sent);
+    assert!(!changed && operation.state == OperationPhase::Sent);
     let (operation, changed) = resolve(lost.to_string()).await.unwrap();
-    assert!(changed && operation.state == State::Refused);
+    assert!(changed && operation.state == OperationPhase::Refused);
     assert_eq!(
         (operation.known_by.as_deref(), operation.note.as_deref()),
         (Some("operator"), Some("the support says no"))
@@ -351,62 +361,77 @@ pub(crate) async fn an_operator_resolves_what_is_not_known_and_nothing_else(fixt
 pub(crate) async fn operations_are_found_by_what_they_are(fixture: Fixture) {
     let journal = fixture.journal();
     let ended = journal.sends(purchase(&number(1))).await;
-    journal.ends(ended, Ending { number_id: Some("n1".to_owned()), ..done() }).await;
+    journal.ends(ended, Outcome { number_id: Some("n1".to_owned()), ..done() }).await;
     let lost = journal.loses(purchase(&number(2))).await;
     journal.wait(HOUR).await;
     let running = journal.sends(release(&number(3))).await;
     let other = Caller { tenant: "other".to_owned(), principal: "p".to_owned() };
     let begun = journal.begins(Intent { caller: other.clone(), ..purchase(&number(4)) }).await;
-    let denied = crate::journal::operation::Refused {
+    let denied = crate::journal::operation::RefusedCall {
         caller: Caller::local(),
         tool: "purchase_number",
-        object: Object { number: Some(number(5)), ..Object::default() },
+        object: OperationTarget { number: Some(number(5)), ..OperationTarget::default() },
         digest: "digest".to_owned(),
         outcome: "policy_denied",
         rule: Some("countries".to_owned()),
-        evidence: Evidence::default(),
+        evidence: GateEvidence::default(),
         nonce: None,
     };
     journal.refuse(denied).await;
-    let found = async |query: Query| {
+    let found = async |query: OperationQuery| {
         let limit = if query.limit == 0 { 100 } else { query.limit };
-        let rows = journal.find(Query { limit, ..query }).await.unwrap();
+        let rows = journal.find(OperationQuery { limit, ..query }).await.unwrap();
         rows.into_iter().map(|one| one.id).collect::<Vec<_>>()
     };
-    let all = found(Query::default()).await;
+    let all = found(OperationQuery::default()).await;
     let denied = all.iter().find(|id| ![ended, lost, running, begun].map(|id| id.to_string()).contains(*id)).unwrap();
     let [ended, lost, running, begun] = [ended, lost, running, begun].map(|id| id.to_string());
     assert_eq!(all, [&lost, &begun, &running, denied, &ended].map(Clone::clone));
     let refusal = journal.one(denied.parse().unwrap()).await;
     assert_eq!(
         (refusal.state, refusal.outcome.as_deref(), refusal.rule.as_deref()),
-        (State::Refused, Some("policy_denied"), Some("countries"))
+        (OperationPhase::Refused, Some("policy_denied"), Some("countries"))
     );
     let tenant = Some("other".to_owned());
-    assert_eq!(found(Query { tenant, ..Query::default() }).await, std::slice::from_ref(&begun));
-    assert_eq!(found(Query { state: Some(State::Unknown), ..Query::default() }).await, std::slice::from_ref(&lost));
+    assert_eq!(found(OperationQuery { tenant, ..OperationQuery::default() }).await, std::slice::from_ref(&begun));
     assert_eq!(
-        found(Query { tool: Some("release_number".to_owned()), ..Query::default() }).await,
+        found(OperationQuery { state: Some(OperationPhase::Unknown), ..OperationQuery::default() }).await,
+        std::slice::from_ref(&lost)
+    );
+    assert_eq!(
+        found(OperationQuery { tool: Some("release_number".to_owned()), ..OperationQuery::default() }).await,
         std::slice::from_ref(&running)
     );
-    assert_eq!(found(Query { object: Some(number(1)), ..Query::default() }).await, std::slice::from_ref(&ended));
-    assert_eq!(found(Query { object: Some("n1".to_owned()), ..Query::default() }).await, std::slice::from_ref(&ended));
-    assert_eq!(found(Query { id: Some(lost.clone()), ..Query::default() }).await, std::slice::from_ref(&lost));
-    assert_eq!(found(Query { limit: 2, ..Query::default() }).await, all[..2]);
+    assert_eq!(
+        found(OperationQuery { object: Some(number(1)), ..OperationQuery::default() }).await,
+        std::slice::from_ref(&ended)
+    );
+    assert_eq!(
+        found(OperationQuery { object: Some("n1".to_owned()), ..OperationQuery::default() }).await,
+        std::slice::from_ref(&ended)
+    );
+    assert_eq!(
+        found(OperationQuery { id: Some(lost.clone()), ..OperationQuery::default() }).await,
+        std::slice::from_ref(&lost)
+    );
+    assert_eq!(found(OperationQuery { limit: 2, ..OperationQuery::default() }).await, all[..2]);
     let since = Some(journal.one(running.parse().unwrap()).await.begun_at);
-    assert_eq!(found(Query { since, ..Query::default() }).await.len(), 3);
+    assert_eq!(found(OperationQuery { since, ..OperationQuery::default() }).await.len(), 3);
 
     // A page of changes at a time, and nothing is missed.
     let (mut after, mut seen) = (0, Vec::new());
     loop {
-        let page = journal.find(Query { after_rev: Some(after), limit: 2, ..Query::default() }).await.unwrap();
+        let page = journal
+            .find(OperationQuery { after_rev: Some(after), limit: 2, ..OperationQuery::default() })
+            .await
+            .unwrap();
         let Some(last) = page.last() else { break };
         after = last.rev;
         seen.extend(page.into_iter().map(|one| one.id));
     }
     assert_eq!(seen, [&ended, &lost, &running, &begun, denied].map(Clone::clone));
     journal.ends(running.parse().unwrap(), done()).await;
-    assert_eq!(found(Query { after_rev: Some(after), ..Query::default() }).await, [running]);
+    assert_eq!(found(OperationQuery { after_rev: Some(after), ..OperationQuery::default() }).await, [running]);
 }
 
 pub(crate) async fn what_is_old_is_forgotten_but_never_what_is_not_known(fixture: Fixture) {
@@ -419,7 +444,10 @@ pub(crate) async fn what_is_old_is_forgotten_but_never_what_is_not_known(fixture
     assert_eq!(journal.prune().await, Ok(0));
     journal.wait(1000 * 24 * HOUR).await;
     assert_eq!(journal.prune().await, Ok(1));
-    assert_eq!((journal.state(lost).await, journal.state(running).await), (State::Unknown, State::Sent));
+    assert_eq!(
+        (journal.state(lost).await, journal.state(running).await),
+        (OperationPhase::Unknown, OperationPhase::Sent)
+    );
     // The newest change stays, so that revisions only grow and whoever follows them misses nothing.
     let newest = journal.one(running).await.rev;
     journal.ends(running, done()).await;

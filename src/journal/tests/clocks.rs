@@ -92,13 +92,13 @@ async fn bought(journal: &Journal, at: u32) -> Uuid {
 /// Nothing is free, nothing is gone, and the number is not bought again.
 async fn holds(journal: &Journal, id: Uuid, at: u32) {
     for _ in 0..2 {
-        assert_eq!(journal.stops(capped(900)).await, Stop::Cap(1));
+        assert_eq!(journal.stops(capped(900)).await, BeginConflict::Cap(1));
         let spend = Intent { price: money("0.01 USD"), spend: money("1.00 USD"), ..purchase(&number(900)) };
-        assert!(matches!(journal.stops(spend).await, Stop::Spend(_)));
+        assert!(matches!(journal.stops(spend).await, BeginConflict::Spend(_)));
         let again = journal.stops(purchase(&number(at))).await;
-        assert!(matches!(&again, Stop::JustDone(one) if one.id == id.to_string()), "{again:?}");
+        assert!(matches!(&again, BeginConflict::JustDone(one) if one.id == id.to_string()), "{again:?}");
         journal.prune().await.unwrap();
-        assert_eq!(journal.state(id).await, State::Done);
+        assert_eq!(journal.state(id).await, OperationPhase::Done);
     }
 }
 
@@ -134,7 +134,7 @@ pub(crate) async fn a_number_is_not_bought_again_because_a_clock_says_so(fixture
     // An import is held up for a quarter of an hour, a purchase for a day.
     journal.sql(format!("UPDATE operations SET ended_at = ended_at - {}", 20 * MINUTE)).await;
     let import = || Intent { tool: "import_number", ..purchase(&number(1)) };
-    assert!(matches!(journal.stops(import()).await, Stop::JustDone(one) if one.id == id.to_string()));
+    assert!(matches!(journal.stops(import()).await, BeginConflict::JustDone(one) if one.id == id.to_string()));
     journal.wait(10 * MINUTE).await;
     journal.begins(import()).await;
 }
@@ -237,7 +237,7 @@ async fn without_a_second_clock_two_looks_free_a_place_and_erase_nothing() {
     journal.server_time().note(clock.wall() - 90 * DAY);
     assert!(matches!(
         journal.stops(Intent { most: Some(1), stopped_by_unresolved: false, ..purchase(&number(3)) }).await,
-        Stop::Cap(_)
+        BeginConflict::Cap(_)
     ));
     assert_eq!(journal.prune().await, Ok(0));
 }
@@ -256,7 +256,7 @@ async fn what_is_old_is_erased_only_where_a_second_clock_agrees() {
         clock.pass(20 * MINUTE);
     }
     two.server_time().note(clock.wall() - 2 * DAY);
-    assert_eq!((two.prune().await, two.state(id).await), (Ok(0), State::Done));
+    assert_eq!((two.prune().await, two.state(id).await), (Ok(0), OperationPhase::Done));
     two.server_time().note(clock.wall());
     assert_eq!(two.prune().await, Ok(1), "the newest stays");
     // A row of this start of the machine is as old as the machine says.

@@ -4,9 +4,9 @@ use std::sync::Mutex;
 
 use futures::future::BoxFuture;
 
-use crate::journal::queries::clocks::{SystemClock, Watch};
+use crate::journal::queries::clocks::{ClockWatch, SystemClock};
 use crate::journal::sqlite::store::Sqlite;
-use crate::journal::store::{Lasting, Outcome, Work};
+use crate::journal::store::{Durability, StoreResult, TransactionWork};
 use crate::journal::tests::fixture::*;
 use crate::journal::tests::refusals;
 
@@ -25,7 +25,7 @@ struct Flaky {
     fails: Arc<Mutex<Fails>>,
 }
 
-impl Store for Flaky {
+impl JournalStore for Flaky {
     fn kind(&self) -> &'static str {
         self.store.kind()
     }
@@ -38,7 +38,7 @@ impl Store for Flaky {
         self.store.owner()
     }
 
-    fn transact(&self, work: Work, lasting: Lasting) -> BoxFuture<'_, Outcome<()>> {
+    fn transact(&self, work: TransactionWork, lasting: Durability) -> BoxFuture<'_, StoreResult<()>> {
         let fails = *self.fails.lock().unwrap();
         Box::pin(async move {
             if fails != Fails::Before {
@@ -53,7 +53,7 @@ fn flaky() -> (Arc<Journal>, impl Fn(Fails)) {
     let fails = Arc::new(Mutex::new(Fails::Never));
     let store = Flaky { store: Sqlite::in_memory(Arc::new(SystemClock)), fails: Arc::clone(&fails) };
     let set = move |now| *fails.lock().unwrap() = now;
-    let watch = Arc::new(Watch::new(Arc::new(SystemClock)));
+    let watch = Arc::new(ClockWatch::new(Arc::new(SystemClock)));
     (Journal::over(Arc::new(store), watch, ("default".to_owned(), "account".to_owned())), set)
 }
 
@@ -68,7 +68,7 @@ async fn what_may_have_begun_is_withdrawn_before_anything_else_is_decided() {
         set(Fails::Never);
         // The very next operation finds number, token and cap free.
         let id = journal.sends(with()).await;
-        assert_eq!((journal.state(id).await, journal.used().await), (State::Sent, 1), "{fails:?}");
+        assert_eq!((journal.state(id).await, journal.used().await), (OperationPhase::Sent, 1), "{fails:?}");
         assert_eq!(journal.all().await.len(), if fails == Fails::After { 2 } else { 1 });
     }
 }
@@ -85,14 +85,14 @@ async fn one_that_was_tried_again_under_its_own_id_is_not_withdrawn_while_it_run
     // Its row stands in the way of another with the same id, until it is withdrawn.
     assert!(journal.begin(intent).await.is_err());
     journal.used().await;
-    assert_eq!((journal.state(id).await, journal.clear(id).await), (State::Refused, Ok(false)));
+    assert_eq!((journal.state(id).await, journal.clear(id).await), (OperationPhase::Refused, Ok(false)));
     let (journal, set) = flaky();
     set(Fails::Before);
     let intent = purchase(&number(1));
     assert!(journal.begin(intent.clone()).await.is_err());
     set(Fails::Never);
     let id = journal.sends(intent).await;
-    assert_eq!(journal.state(id).await, State::Sent);
+    assert_eq!(journal.state(id).await, OperationPhase::Sent);
 }
 
 #[tokio::test]
@@ -102,10 +102,10 @@ async fn leave_that_was_not_heard_is_no_leave_and_ends_nothing() {
         let id = journal.begins(purchase(&number(1))).await;
         set(fails);
         assert!(journal.clear(id).await.is_err());
-        assert!(!journal.settle(&id.to_string(), Ending { sent: false, ..refused() }).await);
+        assert!(!journal.settle(&id.to_string(), Outcome { sent: false, ..refused() }).await);
         set(Fails::Never);
         let id = journal.sends(purchase(&number(1))).await;
-        assert_eq!(journal.state(id).await, State::Sent, "{fails:?}");
+        assert_eq!(journal.state(id).await, OperationPhase::Sent, "{fails:?}");
     }
 }
 
@@ -119,7 +119,7 @@ async fn an_answer_that_was_lost_stops_others_even_if_that_could_not_be_written(
         assert!(journal.begin(purchase(&number(2))).await.is_err());
         set(Fails::Never);
         let stop = journal.stops(purchase(&number(2))).await;
-        assert!(matches!(stop, Stop::Unresolved(left) if left[0].id == id.to_string()), "{fails:?}");
+        assert!(matches!(stop, BeginConflict::Unresolved(left) if left[0].id == id.to_string()), "{fails:?}");
         assert_eq!(journal.one(id).await.request_id.as_deref(), Some("req_1"));
         assert_eq!(journal.awaiting(&number(1)).len(), 1);
     }
@@ -131,7 +131,7 @@ async fn a_no_that_could_not_be_written_is_written_first() {
         let (journal, set) = flaky();
         journal.used().await;
         set(fails);
-        let no = crate::journal::operation::Refused {
+        let no = crate::journal::operation::RefusedCall {
             outcome: "human_declined",
             nonce: Some("n".to_owned()),
             ..refusals::denied("local", 1)
@@ -139,7 +139,7 @@ async fn a_no_that_could_not_be_written_is_written_first() {
         journal.refuse(no).await;
         set(Fails::Never);
         let again = Intent { nonce: Some("n".to_owned()), ..purchase(&number(1)) };
-        assert!(matches!(journal.stops(again).await, Stop::NonceUsed), "{fails:?}");
+        assert!(matches!(journal.stops(again).await, BeginConflict::NonceUsed), "{fails:?}");
         // Only the question is answered, no number is taken.
         assert_eq!(journal.used().await, 0);
         journal.begins(purchase(&number(1))).await;
@@ -150,7 +150,7 @@ async fn a_no_that_could_not_be_written_is_written_first() {
 #[tokio::test]
 async fn an_outcome_that_could_not_be_written_is_written_first() {
     for fails in [Fails::Before, Fails::After] {
-        for (ending, state) in [(done(), State::Done), (refused(), State::Refused)] {
+        for (ending, state) in [(done(), OperationPhase::Done), (refused(), OperationPhase::Refused)] {
             let (journal, set) = flaky();
             let id = journal.loses(purchase(&number(1))).await;
             set(fails);
@@ -158,7 +158,7 @@ async fn an_outcome_that_could_not_be_written_is_written_first() {
             assert!(journal.unresolved().await.is_err());
             set(Fails::Never);
             let stop = journal.begin(purchase(&number(1))).await.unwrap();
-            assert_eq!(stop.is_none(), state == State::Refused, "{fails:?}: {stop:?}");
+            assert_eq!(stop.is_none(), state == OperationPhase::Refused, "{fails:?}: {stop:?}");
             assert_eq!(journal.state(id).await, state);
             // It is not written once more, over what became of it later.
             assert!(journal.unresolved().await.unwrap().is_empty());

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::journal::store::Lasting;
+use crate::journal::store::Durability;
 use crate::journal::tests::fixture::*;
 
 fn directory(fixture: &Fixture) -> &Path {
     match &fixture.place {
-        Place::Directory(directory) => directory,
+        JournalPlace::Directory(directory) => directory,
         other => panic!("{other:?}"),
     }
 }
@@ -54,7 +54,7 @@ async fn the_file_and_its_directory_are_private() {
     assert_eq!(mode(&file(&fixture)), 0o600);
     let journal = fixture.journal();
     // What must not be forgotten reaches the disk before it counts; the rest goes with it.
-    for (lasting, synchronous) in [(Lasting::OnDisk, 2), (Lasting::Soon, 1)] {
+    for (lasting, synchronous) in [(Durability::OnDisk, 2), (Durability::Soon, 1)] {
         let settings = journal.attempt(lasting, |transaction| {
             Box::pin(async move {
                 let synchronous = transaction.query("PRAGMA synchronous", &[]).await?;
@@ -95,12 +95,12 @@ async fn what_others_could_tamper_with_is_refused() {
     fs::set_permissions(file(&fixture), Permissions::from_mode(0o600)).unwrap();
     let link = fixture.home.as_ref().unwrap().path().join("link");
     symlink(directory(&fixture), &link).unwrap();
-    let linked = Journal::new(Place::Directory(link), "account".to_owned());
+    let linked = Journal::new(JournalPlace::Directory(link), "account".to_owned());
     assert_eq!(linked.all().await.len(), 1);
 
-    let nowhere = Journal::new(Place::Directory("/proc/nowhere".into()), String::new());
+    let nowhere = Journal::new(JournalPlace::Directory("/proc/nowhere".into()), String::new());
     assert!(why(&nowhere).await.contains("/proc/nowhere"));
-    let no_directory = Journal::new(Place::Directory(elsewhere), String::new());
+    let no_directory = Journal::new(JournalPlace::Directory(elsewhere), String::new());
     assert!(why(&no_directory).await.contains("cannot be used"));
 }
 
@@ -159,7 +159,7 @@ async fn a_connection_that_fails_is_made_anew() {
     assert_eq!(why(&journal).await, "it cannot be written");
     journal.begins(release(&number(2))).await;
     // While it was made anew its process lived on.
-    assert_eq!(fixture.journal().state(id).await, State::Sent);
+    assert_eq!(fixture.journal().state(id).await, OperationPhase::Sent);
 }
 
 #[tokio::test]
@@ -234,7 +234,7 @@ async fn a_process_stays_with_the_file_that_it_opened_first() {
     fs::remove_dir_all(&place).unwrap();
     fs::rename(&aside, &place).unwrap();
     // What is back is used again, with all that stood in it.
-    assert_eq!((one.clear(old).await, one.state(sent).await), (Ok(true), State::Sent));
+    assert_eq!((one.clear(old).await, one.state(sent).await), (Ok(true), OperationPhase::Sent));
     // The file alone.
     fs::rename(file(&fixture), &aside).unwrap();
     stopped("moved away").await;
@@ -244,14 +244,14 @@ async fn a_process_stays_with_the_file_that_it_opened_first() {
     fs::copy(&aside, file(&fixture)).unwrap();
     stopped("replaced").await;
     fs::rename(&aside, file(&fixture)).unwrap();
-    assert_eq!(one.state(old).await, State::Sent);
+    assert_eq!(one.state(old).await, OperationPhase::Sent);
     // What SQLite keeps beside it.
     for beside in ["-wal", "-shm"] {
         let beside = place.join(format!("journal.sqlite{beside}"));
         fs::rename(&beside, &aside).unwrap();
         stopped("beside it").await;
         fs::rename(&aside, &beside).unwrap();
-        assert_eq!(one.state(old).await, State::Sent);
+        assert_eq!(one.state(old).await, OperationPhase::Sent);
     }
     // Cut off, and whole again.
     let whole = fs::read(file(&fixture)).unwrap();
@@ -260,7 +260,7 @@ async fn a_process_stays_with_the_file_that_it_opened_first() {
         stopped("cut off").await;
     }
     fs::write(file(&fixture), &whole).unwrap();
-    assert_eq!(one.state(old).await, State::Sent);
+    assert_eq!(one.state(old).await, OperationPhase::Sent);
     // A process that starts looks at what it finds.
     assert_eq!(fixture.journal().all().await.len(), 2);
 }
@@ -348,9 +348,9 @@ async fn a_process_that_was_ended_by_force_is_told_from_one_that_lives() {
     File::create(&mark).unwrap();
     let held = File::open(&mark).unwrap();
     held.try_lock().unwrap();
-    assert_eq!(living.state(id).await, State::Sent);
+    assert_eq!(living.state(id).await, OperationPhase::Sent);
     drop(held);
-    assert_eq!(living.state(id).await, State::Unknown);
+    assert_eq!(living.state(id).await, OperationPhase::Unknown);
     assert!(!mark.exists());
 }
 
@@ -363,13 +363,13 @@ async fn a_mark_that_somebody_removed_is_shown_again_before_anything_is_done() {
     fs::remove_file(&mark).unwrap();
     let begun = one.begins(release(&number(2))).await;
     assert!(mark.exists());
-    assert_eq!((two.state(id).await, two.state(begun).await), (State::Sent, State::Begun));
+    assert_eq!((two.state(id).await, two.state(begun).await), (OperationPhase::Sent, OperationPhase::Begun));
     // One that is not its own is no proof, and not removed at its end.
     fs::remove_file(&mark).unwrap();
     File::create(&mark).unwrap();
     drop(one);
     assert!(mark.exists());
-    assert_eq!((two.state(id).await, two.state(begun).await), (State::Unknown, State::Refused));
+    assert_eq!((two.state(id).await, two.state(begun).await), (OperationPhase::Unknown, OperationPhase::Refused));
 }
 
 #[tokio::test]

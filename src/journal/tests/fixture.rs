@@ -7,11 +7,13 @@ pub(crate) use std::sync::Arc;
 pub(crate) use tempfile::TempDir;
 pub(crate) use uuid::Uuid;
 
-pub(crate) use crate::domain::{Caller, Money, Object};
-pub(crate) use crate::journal::journal::{Journal, Place};
-pub(crate) use crate::journal::operation::{Ending, Evidence, Intent, KnownBy, Operation, Query, State, Stop};
+pub(crate) use crate::domain::{Caller, Money, OperationTarget};
+pub(crate) use crate::journal::journal::{Journal, JournalPlace};
+pub(crate) use crate::journal::operation::{
+    BeginConflict, GateEvidence, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource,
+};
 pub(crate) use crate::journal::postgres::address::PostgresPlace;
-pub(crate) use crate::journal::store::Store;
+pub(crate) use crate::journal::store::JournalStore;
 pub(crate) use crate::journal::store::Unavailable;
 
 pub(crate) const MINUTE: i64 = 60_000;
@@ -19,14 +21,14 @@ pub(crate) const HOUR: i64 = 60 * MINUTE;
 
 /// A place for journals: each of them is another process.
 pub(crate) struct Fixture {
-    pub(crate) place: Place,
+    pub(crate) place: JournalPlace,
     pub(crate) home: Option<TempDir>,
 }
 
 impl Fixture {
     pub(crate) fn sqlite() -> Self {
         let home = tempfile::tempdir().unwrap();
-        Self { place: Place::Directory(home.path().join("state")), home: Some(home) }
+        Self { place: JournalPlace::Directory(home.path().join("state")), home: Some(home) }
     }
 
     pub(crate) fn journal(&self) -> Arc<Journal> {
@@ -38,14 +40,14 @@ impl Fixture {
         let owner = journal.store.owner();
         drop(Arc::into_inner(journal).expect("nobody else has it"));
         match &self.place {
-            Place::Postgres(place) => server::until_gone(place, owner).await,
+            JournalPlace::Postgres(place) => server::until_gone(place, owner).await,
             // What it still had to do behind its last transaction ends first.
-            Place::Directory(directory) => {
+            JournalPlace::Directory(directory) => {
                 while directory.join(format!("journal.owner-{owner:016x}")).exists() {
                     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
                 }
             }
-            Place::Memory => {}
+            JournalPlace::Memory => {}
         }
     }
 }
@@ -60,12 +62,12 @@ pub(crate) fn purchase(number: &str) -> Intent {
         id: Uuid::now_v7(),
         caller: Caller::local(),
         tool: "purchase_number",
-        object: Object { number: Some(number.to_owned()), ..Object::default() },
+        object: OperationTarget { number: Some(number.to_owned()), ..OperationTarget::default() },
         flight: Some(format!("make:{number}")),
         digest: "digest".to_owned(),
         nonce: None,
         price: None,
-        evidence: Evidence { flag: true, ..Evidence::default() },
+        evidence: GateEvidence { flag: true, ..GateEvidence::default() },
         acknowledged: Vec::new(),
         stopped_by_unresolved: true,
         most: None,
@@ -78,12 +80,12 @@ pub(crate) fn release(number: &str) -> Intent {
     Intent { tool: "release_number", flight, stopped_by_unresolved: false, ..purchase(number) }
 }
 
-pub(crate) fn done() -> Ending {
-    Ending::new(true, "purchased", KnownBy::Answer)
+pub(crate) fn done() -> Outcome {
+    Outcome::new(true, "purchased", OutcomeSource::Answer)
 }
 
-pub(crate) fn refused() -> Ending {
-    Ending::new(false, "upstream_rejected", KnownBy::Answer)
+pub(crate) fn refused() -> Outcome {
+    Outcome::new(false, "upstream_rejected", OutcomeSource::Answer)
 }
 
 pub(crate) fn money(text: &str) -> Option<Money> {
@@ -98,7 +100,7 @@ impl Journal {
         id
     }
 
-    pub(crate) async fn stops(&self, intent: Intent) -> Stop {
+    pub(crate) async fn stops(&self, intent: Intent) -> BeginConflict {
         self.begin(intent).await.unwrap().expect("it is stopped")
     }
 
@@ -108,7 +110,7 @@ impl Journal {
         id
     }
 
-    pub(crate) async fn ends(&self, id: Uuid, ending: Ending) {
+    pub(crate) async fn ends(&self, id: Uuid, ending: Outcome) {
         assert!(self.settle(&id.to_string(), ending).await, "{id} was open");
     }
 
@@ -120,15 +122,19 @@ impl Journal {
     }
 
     pub(crate) async fn all(&self) -> Vec<Operation> {
-        self.find(Query { limit: 100_000, ..Query::default() }).await.unwrap()
+        self.find(OperationQuery { limit: 100_000, ..OperationQuery::default() }).await.unwrap()
     }
 
     pub(crate) async fn one(&self, id: Uuid) -> Operation {
         let id = Some(id.to_string());
-        self.find(Query { id, limit: 2, ..Query::default() }).await.unwrap().pop().expect("it is there")
+        self.find(OperationQuery { id, limit: 2, ..OperationQuery::default() })
+            .await
+            .unwrap()
+            .pop()
+            .expect("it is there")
     }
 
-    pub(crate) async fn state(&self, id: Uuid) -> State {
+    pub(crate) async fn state(&self, id: Uuid) -> OperationPhase {
         self.one(id).await.state
     }
 

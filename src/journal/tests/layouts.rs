@@ -86,25 +86,31 @@ pub(crate) async fn rows_of_the_first_layout_in_every_state_are_kept(fixture: Fi
     let is = |id: &str| found.iter().find(|row| row.id == id).unwrap_or_else(|| panic!("{id} is gone"));
     assert_eq!(found.len(), 6);
     // What a process that is gone had open is not sent, or not known.
-    assert_eq!((is("begun1").state, is("sent2").state), (State::Refused, State::Unknown));
-    assert_eq!((is("done3").state, is("unknown5").state), (State::Done, State::Unknown));
-    assert_eq!((is("refused4").state, is("refused6").outcome.as_deref()), (State::Refused, Some("human_declined")));
+    assert_eq!((is("begun1").state, is("sent2").state), (OperationPhase::Refused, OperationPhase::Unknown));
+    assert_eq!((is("done3").state, is("unknown5").state), (OperationPhase::Done, OperationPhase::Unknown));
+    assert_eq!(
+        (is("refused4").state, is("refused6").outcome.as_deref()),
+        (OperationPhase::Refused, Some("human_declined"))
+    );
     assert!(found.iter().all(|row| row.times == 1 && !row.abandoned && row.organization.is_none()));
     assert_eq!((is("done3").price.clone(), one.used().await), (money("1.15 USD"), 2));
     assert!(matches!(
         two.stops(Intent { stopped_by_unresolved: false, ..purchase("+12125550003") }).await,
-        Stop::JustDone(_)
+        BeginConflict::JustDone(_)
     ));
-    assert!(matches!(two.stops(Intent { tool: "import_number", ..purchase("+12125550005") }).await, Stop::Flying(_)));
+    assert!(matches!(
+        two.stops(Intent { tool: "import_number", ..purchase("+12125550005") }).await,
+        BeginConflict::Flying(_)
+    ));
     assert_eq!(two.count_unresolved().await, Ok(2));
     // Answers that were used stay used; what was not sent gives its token back.
     let free = |nonce: &str| Intent { nonce: Some(nonce.to_owned()), ..release(&number(8)) };
     for used in ["n2", "n3", "n6"] {
-        assert_eq!(two.stops(free(used)).await, Stop::NonceUsed, "{used}");
+        assert_eq!(two.stops(free(used)).await, BeginConflict::NonceUsed, "{used}");
     }
     two.begins(free("n1")).await;
     assert_eq!(two.prune().await, Ok(0));
-    if let Place::Directory(directory) = &fixture.place {
+    if let JournalPlace::Directory(directory) = &fixture.place {
         let copy = directory.join("journal.sqlite.v1-backup");
         let kept = rusqlite::Connection::open(&copy).unwrap();
         let count = |sql: &str| kept.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
@@ -137,7 +143,7 @@ pub(crate) async fn a_program_of_the_first_layout_begins_nothing_on_the_second(f
 #[tokio::test]
 async fn a_copy_is_replaced_by_no_worse_one() {
     let fixture = Fixture::sqlite();
-    let Place::Directory(directory) = fixture.place.clone() else { unreachable!() };
+    let JournalPlace::Directory(directory) = fixture.place.clone() else { unreachable!() };
     let held = |name: &str| {
         let copy = rusqlite::Connection::open(directory.join(name)).unwrap();
         copy.query_row("SELECT count(*) FROM operations", [], |row| row.get::<_, i64>(0)).unwrap()

@@ -15,13 +15,13 @@ pub(crate) async fn a_purchase_that_nobody_waits_for_stops_the_others(fixture: F
     for journal in [&one, &two] {
         let stop = journal.stops(purchase(&number(3))).await;
         assert!(
-            matches!(&stop, Stop::Unresolved(open) if open.len() == 1 && open[0].id == first.to_string()),
+            matches!(&stop, BeginConflict::Unresolved(open) if open.len() == 1 && open[0].id == first.to_string()),
             "{stop:?}"
         );
         let standing = journal.standing(&Caller::local(), "purchase_number", None, None).await.unwrap();
         assert_eq!(standing.unresolved.iter().map(|one| &one.id).collect::<Vec<_>>(), [&first.to_string()]);
     }
-    assert_eq!(one.state(first).await, State::Sent, "it goes on");
+    assert_eq!(one.state(first).await, OperationPhase::Sent, "it goes on");
     // Others are not stopped, nor are other tools.
     let other = Caller { principal: "other".to_owned(), ..Caller::local() };
     two.begins(Intent { caller: other, ..purchase(&number(4)) }).await;
@@ -31,7 +31,7 @@ pub(crate) async fn a_purchase_that_nobody_waits_for_stops_the_others(fixture: F
     assert!(two.one(first).await.acknowledged);
     two.ends(named, refused()).await;
     assert!(two.abandon(second).await);
-    assert!(matches!(one.stops(purchase(&number(7))).await, Stop::Unresolved(_)));
+    assert!(matches!(one.stops(purchase(&number(7))).await, BeginConflict::Unresolved(_)));
     two.ends(second, done()).await;
     one.begins(purchase(&number(7))).await;
     // One that has ended, or never was, is left alone.
@@ -66,6 +66,6 @@ pub(crate) async fn what_is_not_known_is_the_tenants_under_any_key(fixture: Fixt
         !second.is_of_this_account(&unnamed)
             && !stranger.of("x".to_owned(), "y".to_owned()).is_of_this_account(&unnamed)
     );
-    second.ends(bought, Ending::new(true, "purchased", KnownBy::Look)).await;
+    second.ends(bought, Outcome::new(true, "purchased", OutcomeSource::Look)).await;
     assert_eq!(first.count_unresolved().await, Ok(1));
 }

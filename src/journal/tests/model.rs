@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use crate::journal::tests::fixture::*;
 
 #[derive(Debug, Clone)]
-enum Step {
+enum ModelStep {
     Begin {
         who: usize,
         number: u32,
@@ -39,7 +39,7 @@ enum Step {
         which: usize,
         happened: bool,
     },
-    Standing {
+    Preconditions {
         who: usize,
         number: u32,
         principal: usize,
@@ -71,25 +71,25 @@ enum Step {
     },
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<ModelStep>> {
     let who = || 0..2_usize;
     let which = || 0..64_usize;
     let step = prop_oneof![
         8 => (who(), 0..3_u32, 0..2_usize, proptest::option::weighted(0.3, 0..3_u8), proptest::option::weighted(0.5, 0..4_u32), proptest::option::weighted(0.3, 0..4_i64), any::<bool>(), proptest::bool::weighted(0.2))
-            .prop_map(|(who, number, principal, nonce, most, spend, knows, release)| Step::Begin { who, number, principal, nonce, most, spend, knows, release }),
-        6 => (who(), which()).prop_map(|(who, which)| Step::Clear { who, which }),
-        3 => (who(), which()).prop_map(|(who, which)| Step::Lose { who, which }),
+            .prop_map(|(who, number, principal, nonce, most, spend, knows, release)| ModelStep::Begin { who, number, principal, nonce, most, spend, knows, release }),
+        6 => (who(), which()).prop_map(|(who, which)| ModelStep::Clear { who, which }),
+        3 => (who(), which()).prop_map(|(who, which)| ModelStep::Lose { who, which }),
         5 => (who(), which(), any::<bool>(), any::<bool>(), any::<bool>())
-            .prop_map(|(who, which, happened, look, sent)| Step::Settle { who, which, happened, look, sent }),
-        2 => (who(), which(), any::<bool>()).prop_map(|(who, which, happened)| Step::Resolve { who, which, happened }),
-        2 => (who(), 0..3_u32, 0..2_usize, 0..3_u8).prop_map(|(who, number, principal, nonce)| Step::Standing { who, number, principal, nonce }),
-        2 => who().prop_map(|who| Step::Crash { who }),
-        2 => prop_oneof![Just(1), Just(16), Just(25 * 60), Just(91 * 24 * 60)].prop_map(|minutes| Step::Wait { minutes }),
-        2 => prop_oneof![Just(25 * 60), Just(91 * 24 * 60), Just(-25 * 60), Just(-730 * 24 * 60)].prop_map(|minutes| Step::Jump { minutes }),
-        3 => (who(), which()).prop_map(|(who, which)| Step::Leave { who, which }),
+            .prop_map(|(who, which, happened, look, sent)| ModelStep::Settle { who, which, happened, look, sent }),
+        2 => (who(), which(), any::<bool>()).prop_map(|(who, which, happened)| ModelStep::Resolve { who, which, happened }),
+        2 => (who(), 0..3_u32, 0..2_usize, 0..3_u8).prop_map(|(who, number, principal, nonce)| ModelStep::Preconditions { who, number, principal, nonce }),
+        2 => who().prop_map(|who| ModelStep::Crash { who }),
+        2 => prop_oneof![Just(1), Just(16), Just(25 * 60), Just(91 * 24 * 60)].prop_map(|minutes| ModelStep::Wait { minutes }),
+        2 => prop_oneof![Just(25 * 60), Just(91 * 24 * 60), Just(-25 * 60), Just(-730 * 24 * 60)].prop_map(|minutes| ModelStep::Jump { minutes }),
+        3 => (who(), which()).prop_map(|(who, which)| ModelStep::Leave { who, which }),
         3 => (who(), 0..2_usize, 0..2_u32, proptest::option::weighted(0.3, 0..3_u8))
-            .prop_map(|(who, principal, number, nonce)| Step::Refuse { who, principal, number, nonce }),
-        1 => who().prop_map(|who| Step::Prune { who }),
+            .prop_map(|(who, principal, number, nonce)| ModelStep::Refuse { who, principal, number, nonce }),
+        1 => who().prop_map(|who| ModelStep::Prune { who }),
     ];
     proptest::collection::vec(step, 1..40)
 }
@@ -103,13 +103,13 @@ struct At {
 
 /// An operation as the model knows it.
 #[derive(Debug, Clone)]
-struct Known {
+struct ModelOperation {
     id: Uuid,
     owner: u64,
     number: u32,
     principal: usize,
     release: bool,
-    state: State,
+    state: OperationPhase,
     reserved: bool,
     price: i64,
     acknowledged: bool,
@@ -123,9 +123,9 @@ struct Known {
     born: u64,
 }
 
-impl Known {
+impl ModelOperation {
     fn is_open(&self) -> bool {
-        matches!(self.state, State::Begun | State::Sent | State::Unknown)
+        matches!(self.state, OperationPhase::Begun | OperationPhase::Sent | OperationPhase::Unknown)
     }
 }
 
@@ -141,7 +141,7 @@ struct Folded {
 
 #[derive(Default)]
 struct Model {
-    known: Vec<Known>,
+    known: Vec<ModelOperation>,
     folded: Vec<Folded>,
     /// Answers that were used, by which operation, and when.
     nonces: Vec<(u8, Option<Uuid>, At)>,
@@ -163,7 +163,7 @@ enum Says {
 }
 
 impl Model {
-    fn change(&mut self, at: usize, how: impl FnOnce(&mut Known)) {
+    fn change(&mut self, at: usize, how: impl FnOnce(&mut ModelOperation)) {
         self.changes += 1;
         let one = &mut self.known[at];
         how(one);
@@ -189,13 +189,13 @@ impl Model {
 
     fn flying(&self, number: u32, release: bool) -> Option<Uuid> {
         // A release that was lost did not happen so far: its number was just seen.
-        let stands = |one: &&Known| one.is_open() && !(one.release && one.state == State::Unknown);
-        let same = |one: &&Known| one.number == number && one.release == release;
+        let stands = |one: &&ModelOperation| one.is_open() && !(one.release && one.state == OperationPhase::Unknown);
+        let same = |one: &&ModelOperation| one.number == number && one.release == release;
         self.known.iter().filter(same).find(stands).map(|one| one.id)
     }
 
     fn just_done(&self, number: u32) -> Option<Uuid> {
-        let done = |one: &&Known| one.number == number && one.state == State::Done;
+        let done = |one: &&ModelOperation| one.number == number && one.state == OperationPhase::Done;
         let made = self.known.iter().filter(done).filter(|one| !one.release && !self.is_past(one.ended, 24 * 60));
         let last = made.max_by_key(|one| one.changed)?;
         let given_up = self.known.iter().filter(done).any(|one| one.release && one.born > last.changed);
@@ -203,12 +203,13 @@ impl Model {
     }
 
     fn unresolved(&self, principal: usize) -> Vec<Uuid> {
-        let stops = |one: &Known| match one.state {
-            State::Unknown => true,
-            State::Begun | State::Sent => one.left,
-            State::Done | State::Refused => false,
+        let stops = |one: &ModelOperation| match one.state {
+            OperationPhase::Unknown => true,
+            OperationPhase::Begun | OperationPhase::Sent => one.left,
+            OperationPhase::Done | OperationPhase::Refused => false,
         };
-        let open = |one: &&Known| stops(one) && one.principal == principal && !one.acknowledged && !one.release;
+        let open =
+            |one: &&ModelOperation| stops(one) && one.principal == principal && !one.acknowledged && !one.release;
         let mut open: Vec<_> = self.known.iter().filter(open).map(|one| one.id).collect();
         open.sort();
         open
@@ -218,8 +219,10 @@ impl Model {
         self.nonces.iter().any(|(used, ..)| *used == nonce)
     }
 
-    fn begin(&mut self, id: Uuid, owner: u64, step: &Step) -> Says {
-        let &Step::Begin { number, principal, nonce, most, spend, knows, release, .. } = step else { unreachable!() };
+    fn begin(&mut self, id: Uuid, owner: u64, step: &ModelStep) -> Says {
+        let &ModelStep::Begin { number, principal, nonce, most, spend, knows, release, .. } = step else {
+            unreachable!()
+        };
         if let Some(open) = self.flying(number, release) {
             return Says::Flying(open);
         }
@@ -249,13 +252,13 @@ impl Model {
         let (begun, changed) = (self.now, self.changes);
         self.nonces.extend(nonce.map(|nonce| (nonce, Some(id), begun)));
         let price = i64::from(spend.is_some());
-        self.known.push(Known {
+        self.known.push(ModelOperation {
             id,
             owner,
             number,
             principal,
             release,
-            state: State::Begun,
+            state: OperationPhase::Begun,
             reserved: true,
             price,
             acknowledged: false,
@@ -276,17 +279,17 @@ impl Model {
             other.number == one.number
                 && other.release == one.release
                 && other.changed > one.changed
-                && other.state != State::Refused
+                && other.state != OperationPhase::Refused
         });
         let may = match one.state {
-            State::Done => false,
-            State::Refused => happened && !(look && later),
+            OperationPhase::Done => false,
+            OperationPhase::Refused => happened && !(look && later),
             _ => true,
         };
         if may {
             let now = self.now;
             self.change(at, |one| {
-                one.state = if happened { State::Done } else { State::Refused };
+                one.state = if happened { OperationPhase::Done } else { OperationPhase::Refused };
                 one.reserved = happened;
                 one.ended = now;
             });
@@ -299,8 +302,8 @@ impl Model {
     fn die(&mut self, owner: u64) {
         for at in 0..self.known.len() {
             match (self.known[at].owner == owner, self.known[at].state) {
-                (true, State::Begun) => drop(self.settle(at, false, false, false)),
-                (true, State::Sent) => self.change(at, |one| one.state = State::Unknown),
+                (true, OperationPhase::Begun) => drop(self.settle(at, false, false, false)),
+                (true, OperationPhase::Sent) => self.change(at, |one| one.state = OperationPhase::Unknown),
                 _ => {}
             }
         }
@@ -335,8 +338,9 @@ fn principal(at: usize) -> Caller {
     Caller { principal: format!("p{at}"), ..Caller::local() }
 }
 
-fn intent(step: &Step, model: &Model) -> Intent {
-    let &Step::Begin { number: at, principal: who, nonce, most, spend, knows, release: gives_up, .. } = step else {
+fn intent(step: &ModelStep, model: &Model) -> Intent {
+    let &ModelStep::Begin { number: at, principal: who, nonce, most, spend, knows, release: gives_up, .. } = step
+    else {
         unreachable!()
     };
     let plain = if gives_up { release(&number(at)) } else { purchase(&number(at)) };
@@ -351,24 +355,24 @@ fn intent(step: &Step, model: &Model) -> Intent {
     }
 }
 
-fn said(stop: Option<Stop>) -> Says {
+fn said(stop: Option<BeginConflict>) -> Says {
     let id = |one: &Operation| one.id.parse().unwrap();
     match stop {
         None => Says::Begins,
-        Some(Stop::Flying(one)) => Says::Flying(id(&one)),
-        Some(Stop::JustDone(one)) => Says::JustDone(id(&one)),
-        Some(Stop::NonceUsed) => Says::NonceUsed,
-        Some(Stop::Unresolved(all)) => {
+        Some(BeginConflict::Flying(one)) => Says::Flying(id(&one)),
+        Some(BeginConflict::JustDone(one)) => Says::JustDone(id(&one)),
+        Some(BeginConflict::NonceUsed) => Says::NonceUsed,
+        Some(BeginConflict::Unresolved(all)) => {
             let mut all: Vec<Uuid> = all.iter().map(id).collect();
             all.sort();
             Says::Unresolved(all)
         }
-        Some(Stop::Cap(used)) => Says::Cap(used),
-        Some(Stop::Spend(spent)) => Says::Spend(spent.micros() / 1_000_000),
+        Some(BeginConflict::Cap(used)) => Says::Cap(used),
+        Some(BeginConflict::Spend(spent)) => Says::Spend(spent.micros() / 1_000_000),
     }
 }
 
-async fn play(fixture: &Fixture, steps: Vec<Step>) -> Result<(), TestCaseError> {
+async fn play(fixture: &Fixture, steps: Vec<ModelStep>) -> Result<(), TestCaseError> {
     let mut model = Model::default();
     let mut journals = [(0_u64, fixture.journal()), (1, fixture.journal())];
     let mut born = 2;
@@ -376,48 +380,50 @@ async fn play(fixture: &Fixture, steps: Vec<Step>) -> Result<(), TestCaseError> 
         let pick = |which: usize| (!model.ever.is_empty()).then(|| model.ever[which % model.ever.len()]);
         let at = |id: Uuid| model.known.iter().position(|one| one.id == id);
         match step {
-            Step::Begin { who, .. } => {
+            ModelStep::Begin { who, .. } => {
                 let (owner, journal) = &journals[who];
                 let intent = intent(&step, &model);
                 let id = intent.id;
                 let answer = said(journal.begin(intent).await.unwrap());
                 prop_assert_eq!(answer, model.begin(id, *owner, &step), "{:?}", step);
             }
-            Step::Clear { who, which } => {
+            ModelStep::Clear { who, which } => {
                 let Some(id) = pick(which) else { continue };
                 let (owner, journal) = &journals[who];
-                let may = |one: &Known| one.owner == *owner && matches!(one.state, State::Begun | State::Sent);
+                let may = |one: &ModelOperation| {
+                    one.owner == *owner && matches!(one.state, OperationPhase::Begun | OperationPhase::Sent)
+                };
                 let wanted = at(id).filter(|at| may(&model.known[*at]));
                 prop_assert_eq!(journal.clear(id).await, Ok(wanted.is_some()));
                 if let Some(at) = wanted {
-                    model.change(at, |one| one.state = State::Sent);
+                    model.change(at, |one| one.state = OperationPhase::Sent);
                 }
             }
-            Step::Lose { who, which } => {
+            ModelStep::Lose { who, which } => {
                 let Some(id) = pick(which) else { continue };
                 journals[who].1.lose(id, None, None, None).await;
                 if let Some(at) = at(id).filter(|at| model.known[*at].is_open()) {
-                    model.change(at, |one| one.state = State::Unknown);
+                    model.change(at, |one| one.state = OperationPhase::Unknown);
                 }
             }
-            Step::Settle { who, which, happened, look, sent } => {
+            ModelStep::Settle { who, which, happened, look, sent } => {
                 let Some(id) = pick(which) else { continue };
-                let known_by = if look { KnownBy::Look } else { KnownBy::Answer };
-                let ending = Ending { sent, ..Ending::new(happened, "word", known_by) };
+                let known_by = if look { OutcomeSource::Look } else { OutcomeSource::Answer };
+                let ending = Outcome { sent, ..Outcome::new(happened, "word", known_by) };
                 let wanted = at(id).is_some_and(|at| model.settle(at, happened, look, sent));
                 prop_assert_eq!(journals[who].1.settle(&id.to_string(), ending).await, wanted);
             }
-            Step::Resolve { who, which, happened } => {
+            ModelStep::Resolve { who, which, happened } => {
                 let Some(id) = pick(which) else { continue };
-                let ending = Ending::new(happened, "word", KnownBy::Operator);
+                let ending = Outcome::new(happened, "word", OutcomeSource::Operator);
                 let answer = journals[who].1.resolve(id.to_string(), ending, String::new()).await.unwrap();
                 let wanted = at(id).map(|at| {
-                    let unknown = model.known[at].state == State::Unknown;
+                    let unknown = model.known[at].state == OperationPhase::Unknown;
                     unknown && model.settle(at, happened, false, true)
                 });
                 prop_assert_eq!(answer.map(|(_, changed)| changed), wanted);
             }
-            Step::Standing { who, number: at, principal: by, nonce } => {
+            ModelStep::Preconditions { who, number: at, principal: by, nonce } => {
                 let flight = Some(format!("make:{}", number(at)));
                 let nonce_text = Some(format!("n{nonce}"));
                 let standing =
@@ -436,43 +442,45 @@ async fn play(fixture: &Fixture, steps: Vec<Step>) -> Result<(), TestCaseError> 
                 prop_assert_eq!(standing.unproven, 0, "the machine vouches for its own rows");
                 prop_assert_eq!(standing.nonce_used, model.nonce_used(nonce));
             }
-            Step::Crash { who } => {
+            ModelStep::Crash { who } => {
                 let (owner, journal) = std::mem::replace(&mut journals[who], (born, fixture.journal()));
                 born += 1;
                 fixture.crash(journal).await;
                 model.die(owner);
             }
-            Step::Wait { minutes } => {
+            ModelStep::Wait { minutes } => {
                 journals[0].1.wait(minutes * MINUTE).await;
                 model.now = At { wall: model.now.wall + minutes, up: model.now.up + minutes };
             }
-            Step::Jump { minutes } => {
+            ModelStep::Jump { minutes } => {
                 journals[0].1.jump(minutes * MINUTE).await;
                 model.now.wall += minutes;
             }
-            Step::Leave { who, which } => {
+            ModelStep::Leave { who, which } => {
                 let Some(id) = pick(which) else { continue };
                 prop_assert!(journals[who].1.abandon(id).await);
-                let runs = |one: &Known| matches!(one.state, State::Begun | State::Sent) && !one.left;
+                let runs = |one: &ModelOperation| {
+                    matches!(one.state, OperationPhase::Begun | OperationPhase::Sent) && !one.left
+                };
                 if let Some(at) = at(id).filter(|at| runs(&model.known[*at])) {
                     model.change(at, |one| one.left = true);
                 }
             }
-            Step::Refuse { who, principal: by, number: at, nonce } => {
-                let refused = crate::journal::operation::Refused {
+            ModelStep::Refuse { who, principal: by, number: at, nonce } => {
+                let refused = crate::journal::operation::RefusedCall {
                     caller: principal(by),
                     tool: "purchase_number",
-                    object: Object::number(number(at)),
+                    object: OperationTarget::number(number(at)),
                     digest: "digest".to_owned(),
                     outcome: "human_declined",
                     rule: None,
-                    evidence: Evidence::default(),
+                    evidence: GateEvidence::default(),
                     nonce: nonce.map(|nonce| format!("n{nonce}")),
                 };
                 journals[who].1.refuse(refused).await;
                 model.refuse(by, at, nonce);
             }
-            Step::Prune { who } => prop_assert_eq!(journals[who].1.prune().await, Ok(model.prune())),
+            ModelStep::Prune { who } => prop_assert_eq!(journals[who].1.prune().await, Ok(model.prune())),
         }
         // Whatever happened, everybody sees the same, and it is what the model says.
         let all = journals[1].1.all().await;
@@ -490,9 +498,9 @@ async fn play(fixture: &Fixture, steps: Vec<Step>) -> Result<(), TestCaseError> 
         let wanted = model.known.iter().map(|one| (one.id.to_string(), one.state.as_str(), one.acknowledged)).collect();
         prop_assert_eq!(seen, wanted);
         let open = |row: &&Operation| match row.state {
-            State::Begun | State::Sent => true,
-            State::Unknown => row.tool != "release_number",
-            State::Done | State::Refused => false,
+            OperationPhase::Begun | OperationPhase::Sent => true,
+            OperationPhase::Unknown => row.tool != "release_number",
+            OperationPhase::Done | OperationPhase::Refused => false,
         };
         let numbers: Vec<_> = rows.iter().filter(open).map(|row| (&row.tool, &row.object.number)).collect();
         prop_assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len(), "two open with one key");
@@ -512,7 +520,7 @@ fn every_answer_is_as_in_the_model() {
 
 #[test]
 fn every_answer_over_postgres_is_as_in_the_model() {
-    let Some(server) = server::Server::find() else { return };
+    let Some(server) = server::TestDatabaseServer::find() else { return };
     let config = Config { cases: 12, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

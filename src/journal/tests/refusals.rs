@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::journal::operation::Refused;
+use crate::journal::operation::RefusedCall;
 use crate::journal::queries::refusals::{EACH, TENANT};
 use crate::journal::tests::fixture::*;
 
-pub(crate) fn denied(principal: &str, at: u32) -> Refused {
-    Refused {
+pub(crate) fn denied(principal: &str, at: u32) -> RefusedCall {
+    RefusedCall {
         caller: Caller { principal: principal.to_owned(), ..Caller::local() },
         tool: "purchase_number",
-        object: Object::number(number(at)),
+        object: OperationTarget::number(number(at)),
         digest: "digest".to_owned(),
         outcome: "policy_denied",
         rule: Some("countries".to_owned()),
-        evidence: Evidence::default(),
+        evidence: GateEvidence::default(),
         nonce: None,
     }
 }
@@ -35,7 +35,7 @@ async fn flood(journal: &Journal, tenant: &str, principal: &str, from: i64, coun
 
 async fn by_principal(journal: &Journal) -> BTreeMap<(String, String), usize> {
     let mut found = BTreeMap::new();
-    for row in journal.all().await.into_iter().filter(|row| row.state == State::Refused) {
+    for row in journal.all().await.into_iter().filter(|row| row.state == OperationPhase::Refused) {
         *found.entry((row.tenant, row.principal)).or_insert(0) += 1;
     }
     found
@@ -43,7 +43,7 @@ async fn by_principal(journal: &Journal) -> BTreeMap<(String, String), usize> {
 
 pub(crate) async fn equal_refusals_are_one_row_with_a_count(fixture: Fixture) {
     let one = fixture.journal();
-    let two = if fixture.place == Place::Memory { Arc::clone(&one) } else { fixture.journal() };
+    let two = if fixture.place == JournalPlace::Memory { Arc::clone(&one) } else { fixture.journal() };
     for journal in [&one, &two, &one] {
         journal.refuse(denied("ana", 1)).await;
         one.wait(HOUR).await;
@@ -53,7 +53,7 @@ pub(crate) async fn equal_refusals_are_one_row_with_a_count(fixture: Fixture) {
     assert_eq!((row.times, row.ended_at.unwrap() - row.begun_at >= 2 * HOUR), (3, true), "{row:?}");
     assert_eq!(row.to_json()["times"], serde_json::json!(3));
     // Everything that is told of a refusal makes it another one.
-    let other = |change: fn(&mut Refused)| {
+    let other = |change: fn(&mut RefusedCall)| {
         let mut other = denied("ana", 1);
         change(&mut other);
         other
@@ -77,12 +77,13 @@ pub(crate) async fn equal_refusals_are_one_row_with_a_count(fixture: Fixture) {
     // Whoever follows the changes sees the count grow, and the newest comes first.
     let rev = two.all().await.iter().map(|row| row.rev).max().unwrap();
     two.refuse(denied("ana", 1)).await;
-    let changed = two.find(Query { after_rev: Some(rev), limit: 9, ..Query::default() }).await.unwrap();
+    let changed =
+        two.find(OperationQuery { after_rev: Some(rev), limit: 9, ..OperationQuery::default() }).await.unwrap();
     assert_eq!(changed.iter().map(|row| row.times).collect::<Vec<_>>(), [4]);
     assert_eq!(two.all().await[0].times, 4);
     // What was begun and withdrawn is no refusal by us.
     let begun = one.begins(purchase(&number(7))).await;
-    one.ends(begun, Ending { sent: false, ..refused() }).await;
+    one.ends(begun, Outcome { sent: false, ..refused() }).await;
     assert_eq!(one.one(begun).await.to_json().get("times"), None);
 }
 
@@ -90,7 +91,7 @@ pub(crate) async fn nobodys_refusals_push_out_anothers(fixture: Fixture) {
     let journal = fixture.journal();
     journal.refuse(denied("ana", 1)).await;
     let other = Caller { tenant: "other".to_owned(), principal: "local".to_owned() };
-    journal.refuse(Refused { caller: other, ..denied("x", 1) }).await;
+    journal.refuse(RefusedCall { caller: other, ..denied("x", 1) }).await;
     flood(&journal, "default", "'loop'", 100, 5_400).await;
     assert_eq!(journal.prune().await, Ok(u64::try_from(5_400 - EACH).unwrap()));
     assert_eq!(journal.prune().await, Ok(0));
@@ -114,12 +115,12 @@ pub(crate) async fn refusals_are_kept_by_principal_and_by_tenant(fixture: Fixtur
     assert!(many.clone().count() == 2_500 && many.clone().all(|(_, count)| *count == 8), "each by turns");
     assert_eq!(left[&("other".to_owned(), "q".to_owned())], 10);
     let states = (journal.state(sent).await, journal.state(lost).await);
-    assert_eq!(states, (State::Refused, State::Unknown), "what was sent is no refusal by us");
+    assert_eq!(states, (OperationPhase::Refused, OperationPhase::Unknown), "what was sent is no refusal by us");
 }
 
 pub(crate) async fn a_used_nonce_outlives_the_row_it_came_with(fixture: Fixture) {
     let (one, two) = (fixture.journal(), fixture.journal());
-    let no = Refused { outcome: "human_declined", nonce: Some("no".to_owned()), ..denied("local", 1) };
+    let no = RefusedCall { outcome: "human_declined", nonce: Some("no".to_owned()), ..denied("local", 1) };
     one.refuse(no).await;
     let nonce = |text: &str| Some(text.to_owned());
     let yes = one.sends(Intent { nonce: nonce("yes"), ..purchase(&number(2)) }).await;
@@ -133,12 +134,16 @@ pub(crate) async fn a_used_nonce_outlives_the_row_it_came_with(fixture: Fixture)
     for used in ["no", "yes"] {
         let standing = two.standing(&Caller::local(), "purchase_number", None, nonce(used)).await.unwrap();
         assert!(standing.nonce_used, "{used}");
-        assert_eq!(two.stops(Intent { nonce: nonce(used), ..purchase(&number(3)) }).await, Stop::NonceUsed, "{used}");
+        assert_eq!(
+            two.stops(Intent { nonce: nonce(used), ..purchase(&number(3)) }).await,
+            BeginConflict::NonceUsed,
+            "{used}"
+        );
     }
     // Longer than anything lives that could bring it again.
     one.wait(23 * HOUR).await;
     one.prune().await.unwrap();
-    assert_eq!(two.stops(Intent { nonce: nonce("no"), ..purchase(&number(3)) }).await, Stop::NonceUsed);
+    assert_eq!(two.stops(Intent { nonce: nonce("no"), ..purchase(&number(3)) }).await, BeginConflict::NonceUsed);
     one.wait(2 * HOUR).await;
     one.prune().await.unwrap();
     two.begins(Intent { nonce: nonce("no"), ..purchase(&number(3)) }).await;

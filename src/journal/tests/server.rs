@@ -15,12 +15,12 @@ use crate::journal::tests::files;
 use crate::journal::tests::fixture::*;
 
 /// A server on which databases may be made; each fixture has one of its own.
-pub(crate) struct Server {
+pub(crate) struct TestDatabaseServer {
     url: String,
     ca: Option<Vec<u8>>,
 }
 
-impl Server {
+impl TestDatabaseServer {
     /// The server that `TRUEDY_TEST_POSTGRES` names, with the certificate in `TRUEDY_TEST_POSTGRES_CA`.
     pub(crate) fn find() -> Option<Self> {
         let Ok(url) = std::env::var("TRUEDY_TEST_POSTGRES") else {
@@ -54,7 +54,7 @@ impl Server {
 
     pub(crate) async fn fixture(&self) -> Fixture {
         let url = self.url(&self.database().await);
-        Fixture { place: Place::Postgres(self.place(&url)), home: None }
+        Fixture { place: JournalPlace::Postgres(self.place(&url)), home: None }
     }
 }
 
@@ -92,14 +92,14 @@ async fn end_sessions(client: &Client, which: &str) -> i64 {
 
 fn place_of(fixture: &Fixture) -> &PostgresPlace {
     match &fixture.place {
-        Place::Postgres(place) => place,
+        JournalPlace::Postgres(place) => place,
         other => panic!("{other:?}"),
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_sessions_are_made_anew_and_life_shows_on() {
-    let Some(server) = Server::find() else { return };
+    let Some(server) = TestDatabaseServer::find() else { return };
     let fixture = server.fixture().await;
     let (one, two) = (fixture.journal(), fixture.journal());
     let id = one.sends(purchase(&number(1))).await;
@@ -108,7 +108,7 @@ async fn broken_sessions_are_made_anew_and_life_shows_on() {
     // The session that shows life, behind the back of its process: it did nothing but to take the lock.
     assert_eq!(end_sessions(&client, "query LIKE 'SELECT pg_advisory_lock(%'").await, 2);
     one.begins(release(&number(9))).await;
-    assert_eq!(two.state(id).await, State::Sent);
+    assert_eq!(two.state(id).await, OperationPhase::Sent);
     // All of them.
     assert!(end_sessions(&client, "true").await >= 4);
     let mut shows = one.begin(release(&number(8))).await;
@@ -118,10 +118,10 @@ async fn broken_sessions_are_made_anew_and_life_shows_on() {
     }
     assert_eq!(shows, Ok(None));
     // Between the break and that, the other may have taken it for dead: then it is not known, and never free.
-    assert!([State::Sent, State::Unknown].contains(&two.state(id).await));
-    assert!(matches!(two.stops(purchase(&number(1))).await, Stop::Flying(_)));
+    assert!([OperationPhase::Sent, OperationPhase::Unknown].contains(&two.state(id).await));
+    assert!(matches!(two.stops(purchase(&number(1))).await, BeginConflict::Flying(_)));
     one.ends(id, done()).await;
-    assert_eq!(two.state(id).await, State::Done);
+    assert_eq!(two.state(id).await, OperationPhase::Done);
 }
 
 /// Goes between: the first connection through it can be made to go dead, with neither end being told.
@@ -156,25 +156,26 @@ async fn go_between(port: u16) -> (u16, watch::Sender<bool>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_died_without_a_word_is_noticed_before_anything_is_done() {
-    let Some(server) = Server::find() else { return };
+    let Some(server) = TestDatabaseServer::find() else { return };
     let fixture = server.fixture().await;
     let direct = place_of(&fixture);
     let (port, dead) = go_between(direct.port()).await;
     let url = server.url(direct.config.get_dbname().unwrap());
     let (credentials, _) = url.rsplit_once('@').unwrap();
     let through = format!("{credentials}@127.0.0.1:{port}/{}?sslmode=disable", direct.config.get_dbname().unwrap());
-    let (one, two) = (Journal::new(Place::Postgres(server.place(&through)), "account".to_owned()), fixture.journal());
+    let (one, two) =
+        (Journal::new(JournalPlace::Postgres(server.place(&through)), "account".to_owned()), fixture.journal());
     let id = one.sends(purchase(&number(1))).await;
     dead.send(true).unwrap();
     let ended = format!("query = 'SELECT pg_advisory_lock({})'", one.store.owner());
     assert_eq!(end_sessions(&connect(direct).await, &ended).await, 1);
     let begun = one.begins(release(&number(2))).await;
-    assert_eq!((two.state(id).await, two.state(begun).await), (State::Sent, State::Begun));
+    assert_eq!((two.state(id).await, two.state(begun).await), (OperationPhase::Sent, OperationPhase::Begun));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_holds_the_lock_for_too_long_is_not_waited_for() {
-    let Some(server) = Server::find() else { return };
+    let Some(server) = TestDatabaseServer::find() else { return };
     let fixture = server.fixture().await;
     let journal = fixture.journal();
     let id = journal.begins(purchase(&number(1))).await;
@@ -190,7 +191,7 @@ async fn who_holds_the_lock_for_too_long_is_not_waited_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn defaults_of_the_server_do_not_weaken_it() {
-    let Some(server) = Server::find() else { return };
+    let Some(server) = TestDatabaseServer::find() else { return };
     let database = server.database().await;
     let place = server.place(&server.url(&database));
     let client = connect(&place).await;
@@ -202,7 +203,7 @@ async fn defaults_of_the_server_do_not_weaken_it() {
     ] {
         client.batch_execute(&format!("ALTER DATABASE {database} SET {setting}")).await.unwrap();
     }
-    let fixture = Fixture { place: Place::Postgres(place), home: None };
+    let fixture = Fixture { place: JournalPlace::Postgres(place), home: None };
     let journal = fixture.journal();
     for (setting, wanted) in [
         ("transaction_isolation", "read committed"),
@@ -220,7 +221,7 @@ async fn defaults_of_the_server_do_not_weaken_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_that_nobody_looks_at_is_no_success() {
-    let Some(server) = Server::find() else { return };
+    let Some(server) = TestDatabaseServer::find() else { return };
     let journal = server.fixture().await.journal();
     journal.begins(purchase(&number(1))).await;
     let careless = journal.run(|transaction| {
@@ -236,7 +237,7 @@ async fn a_failure_that_nobody_looks_at_is_no_success() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_is_not_waited_for_ends_all_the_same() {
-    let Some(server) = Server::find() else { return };
+    let Some(server) = TestDatabaseServer::find() else { return };
     let fixture = server.fixture().await;
     let journal = fixture.journal();
     journal.used().await;
@@ -246,18 +247,18 @@ async fn a_transaction_that_is_not_waited_for_ends_all_the_same() {
     assert!(left.is_err(), "it was quicker than its caller's patience");
     let begun = Instant::now();
     while journal.all().await.is_empty() && begun.elapsed() < Duration::from_secs(5) {}
-    assert_eq!(journal.state(id).await, State::Begun);
+    assert_eq!(journal.state(id).await, OperationPhase::Begun);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_is_told_in_words_of_our_own() {
-    let Some(server) = Server::find() else { return };
+    let Some(server) = TestDatabaseServer::find() else { return };
     let database = server.database().await;
     let url = server.url(&database);
     let why = async |url: &str, place: Option<PostgresPlace>| {
         let place = place.unwrap_or_else(|| server.place(url));
         let begun = Instant::now();
-        let Err(Unavailable(why)) = Journal::new(Place::Postgres(place), String::new()).probe().await else {
+        let Err(Unavailable(why)) = Journal::new(JournalPlace::Postgres(place), String::new()).probe().await else {
             panic!("{url} works")
         };
         assert!(begun.elapsed() < Duration::from_secs(11), "{:?}", begun.elapsed());
@@ -289,7 +290,7 @@ async fn a_failure_is_told_in_words_of_our_own() {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(why("", Some(bare())).await.contains("chmod 600"));
-        let journal = Journal::new(Place::Postgres(bare()), String::new());
+        let journal = Journal::new(JournalPlace::Postgres(bare()), String::new());
         assert!(journal.probe().await.is_err());
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(journal.probe().await, Ok(()), "it is read anew");
@@ -314,7 +315,7 @@ async fn a_failure_is_told_in_words_of_our_own() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_must_be_secured_is() {
-    let Some(server) = Server::find() else { return };
+    let Some(server) = TestDatabaseServer::find() else { return };
     if server.ca.is_none() {
         std::io::stderr()
             .lock()
@@ -327,7 +328,7 @@ async fn a_connection_that_must_be_secured_is() {
     let is_encrypted = async |place: PostgresPlace| {
         let client = connect(&place).await;
         let row = client.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).await.unwrap();
-        assert_eq!(Journal::new(Place::Postgres(place), String::new()).probe().await, Ok(()));
+        assert_eq!(Journal::new(JournalPlace::Postgres(place), String::new()).probe().await, Ok(()));
         row.get::<_, bool>(0)
     };
     let parse = |mode: &str| PostgresPlace::parse(&format!("{base}?sslmode={mode}")).unwrap();
@@ -336,19 +337,19 @@ async fn a_connection_that_must_be_secured_is() {
     // Not trusted: on this very machine it goes on in clear unless told otherwise.
     assert!(!is_encrypted(parse("prefer")).await);
     assert!(!is_encrypted(parse("disable")).await);
-    let refused = Journal::new(Place::Postgres(parse("require")), String::new()).probe().await;
+    let refused = Journal::new(JournalPlace::Postgres(parse("require")), String::new()).probe().await;
     assert!(refused.unwrap_err().0.starts_with("the certificate of the database does not hold"));
     // Trusted, but for another name.
     if base.contains("@localhost") {
         let elsewhere = format!("{}?sslmode=require", base.replace("@localhost", "@127.0.0.2"));
-        let refused = Journal::new(Place::Postgres(server.place(&elsewhere)), String::new()).probe().await;
+        let refused = Journal::new(JournalPlace::Postgres(server.place(&elsewhere)), String::new()).probe().await;
         assert!(refused.unwrap_err().0.starts_with("the certificate of the database does not hold"));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_is_quick_enough() {
-    let Some(server) = Server::find() else { return };
+    let Some(server) = TestDatabaseServer::find() else { return };
     let fixture = server.fixture().await;
     files::measure("PostgreSQL", &fixture).await;
 }

@@ -14,7 +14,7 @@ macro_rules! over_every_store {
         /// One test: where there is no server, it is one that says so, and not many that seem to have passed.
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn over_postgres_where_there_is_a_server() {
-            let Some(server) = server::Server::find() else { return };
+            let Some(server) = server::TestDatabaseServer::find() else { return };
             $({
                 let fixture = server.fixture().await;
                 let case = tokio::spawn(cases::$case(fixture));
@@ -59,11 +59,11 @@ over_every_store!(
 
 /// Those that need one process only.
 mod memory {
-    use crate::journal::journal::Place;
+    use crate::journal::journal::JournalPlace;
     use crate::journal::tests::fixture::Fixture;
 
     fn memory() -> Fixture {
-        Fixture { place: Place::Memory, home: None }
+        Fixture { place: JournalPlace::Memory, home: None }
     }
 
     macro_rules! alone {

@@ -3,7 +3,7 @@
 use rmcp::model::RequestMetaObject;
 use serde_json::{Map, Value, json};
 
-use crate::guard::{Cap, Stakes};
+use crate::guard::{Cap, ChangeImpact};
 use crate::mcp::apps::pages;
 use crate::mcp::apps::pages::CONFIRM;
 
@@ -13,7 +13,7 @@ const FACTS: &str = "truedy/card";
 const SHOWN: [&str; 5] = ["number", "number_status", "kind", "price", "agents_that_fall_silent"];
 
 /// What is at stake, as the page reads it. Names of agents are data of their own here, never part of the words of the form.
-pub(crate) fn facts(stakes: &Stakes, used: u32, cap: Option<Cap>) -> Value {
+pub(crate) fn facts(stakes: &ChangeImpact, used: u32, cap: Option<Cap>) -> Value {
     let seen = stakes.without_flag.as_ref().map(|preview| &preview.details);
     let shown = |name: &str| Some((name.to_owned(), seen?.get(name)?.clone()));
     let mut facts: Map<String, Value> = SHOWN.iter().filter_map(|name| shown(name)).collect();

@@ -2,7 +2,7 @@
 //! tools lack.
 //!
 //! Sources: specification `2026-01-26` of `io.modelcontextprotocol/ui` (modelcontextprotocol/ext-apps); for the page that
-//! asks a person, SEP-3118 (a draft: [`Views::of`] and [`extension`] alone depend on what becomes of it).
+//! asks a person, SEP-3118 (a draft: [`AppsSupport::of`] and [`extension`] alone depend on what becomes of it).
 
 use rmcp::RoleServer;
 use rmcp::model::{
@@ -19,7 +19,7 @@ const PAGE: &str = "text/html;profile=mcp-app";
 pub(crate) const CONFIRM: &str = "ui://truedy/confirm.html";
 
 /// A page.
-struct Page {
+struct AppPage {
     uri: &'static str,
     name: &'static str,
     title: &'static str,
@@ -29,22 +29,22 @@ struct Page {
 }
 
 /// All of them. What they share stands in files of its own, and is put in their places when a page is read.
-const PAGES: [Page; 3] = [
-    Page {
+const PAGES: [AppPage; 3] = [
+    AppPage {
         uri: CONFIRM,
         name: "confirm",
         title: "Confirm a purchase or a release",
         tool: None,
         html: include_str!("views/confirm.html"),
     },
-    Page {
+    AppPage {
         uri: "ui://truedy/number-picker.html",
         name: "number-picker",
         title: "Numbers for sale",
         tool: Some("search_numbers"),
         html: include_str!("views/number-picker.html"),
     },
-    Page {
+    AppPage {
         uri: "ui://truedy/inventory.html",
         name: "inventory",
         title: "Numbers of the account",
@@ -55,7 +55,7 @@ const PAGES: [Page; 3] = [
 const CLIENT: &str = include_str!("views/client.js");
 const STYLE: &str = include_str!("views/style.css");
 
-impl Page {
+impl AppPage {
     /// The whole of it: it asks for nothing beyond itself.
     fn text(&self) -> String {
         let version = env!("CARGO_PKG_VERSION");
@@ -66,14 +66,14 @@ impl Page {
 
 /// What the client of a request shows of pages.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Views {
+pub struct AppsSupport {
     /// Pages beside the answers of tools.
     pub(crate) pages: bool,
     /// A page in the place of its own form, where a question comes with one.
     pub(crate) cards: bool,
 }
 
-impl Views {
+impl AppsSupport {
     /// As the client declared it for this very request.
     pub(crate) fn of(context: &RequestContext<RoleServer>) -> Self {
         let declared = context.client_capabilities().and_then(|capabilities| capabilities.extensions);
@@ -95,12 +95,12 @@ pub(crate) fn extension() -> ExtensionCapabilities {
 
 /// Whether the client of this request shows pages of ours.
 pub(crate) fn shows(context: &RequestContext<RoleServer>) -> bool {
-    Views::of(context).pages
+    AppsSupport::of(context).pages
 }
 
 /// The pages, for a client that shows them.
 pub(crate) fn list() -> Vec<Resource> {
-    let resource = |page: &Page| {
+    let resource = |page: &AppPage| {
         Resource::new(page.uri, page.name).with_title(page.title).with_mime_type(PAGE).with_meta(presented())
     };
     PAGES.iter().map(resource).collect()

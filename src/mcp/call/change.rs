@@ -14,20 +14,24 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::domain::{ClockReading, Object, Refusal, Status, digest_of, may_be_id};
-use crate::guard::{Cap, Claims, Given, Level, Stakes, Token, Verdict, weigh};
-use crate::journal::{Ending, Evidence, Intent, KnownBy, Operation, PREVIEWED, Refused, State, Stop};
+use crate::domain::{ClockReading, OperationTarget, Refusal, Status, digest_of, may_be_id};
+use crate::guard::{Cap, ChangeImpact, GateDecision, GateInput, Level, RequestedChange, TokenCheck, weigh};
+use crate::journal::{
+    BeginConflict, GateEvidence, Intent, Operation, OperationPhase, Outcome, OutcomeSource, PREVIEWED, RefusedCall,
+};
 use crate::mcp::apps::confirm_card;
-use crate::mcp::apps::pages::Views;
+use crate::mcp::apps::pages::AppsSupport;
 use crate::mcp::call::messages;
 use crate::mcp::call::messages::Stage;
-use crate::mcp::call::service::{Guest, Reply, Service, done, refuse, words};
+use crate::mcp::call::service::{CallContext, CallResult, Service, done, refuse, words};
 use crate::mcp::consent::credential_elicitation::Entered;
-use crate::mcp::consent::elicitation::{Subject, Word, same};
+use crate::mcp::consent::elicitation::{ConsentOutcome, ConsentSubject, same};
 use crate::mcp::consent::signed_state::Binding;
-use crate::redact::Held;
-use crate::tools::{Answer, Change, Desk, Effect, Failure, Record, Step, Tool, ask_the_time, flight, said};
-use crate::truedy::{Error, NotSent, Saying};
+use crate::redact::RedactionGuard;
+use crate::tools::{
+    Change, Effect, Planned, Record, Tool, ToolContext, ToolFailure, ToolResponse, ask_the_time, flight, said,
+};
+use crate::truedy::{ApiError, Error, NotSent};
 
 /// How much of the time of a call may be spent on reading before a change.
 const PLANNING: Duration = Duration::from_secs(9);
@@ -41,26 +45,26 @@ const OVERDUE: Duration = Duration::from_millis(300);
 const BACKGROUND: Duration = Duration::from_secs(180);
 
 /// A call on its way through the gate.
-struct Passage {
-    guest: Guest,
+struct ChangeRequest {
+    guest: CallContext,
     /// The arguments as they came.
     given: Value,
     /// SHA-256 of the arguments that are no secrets.
     digest: String,
-    object: Object,
-    evidence: Evidence,
+    object: OperationTarget,
+    evidence: GateEvidence,
     /// The nonce of a question that was answered with no.
     answered: Option<String>,
     /// Whether it is in the journal as an operation.
     begun: bool,
     /// The secrets among the arguments, and what a person entered, are looked for as long as any of the call goes on.
-    held: Arc<Vec<Held>>,
-    entered: Arc<Vec<Held>>,
+    held: Arc<Vec<RedactionGuard>>,
+    entered: Arc<Vec<RedactionGuard>>,
 }
 
-impl Passage {
-    fn refused(&self, tool: &'static str, refusal: &Refusal) -> Refused {
-        Refused {
+impl ChangeRequest {
+    fn refused(&self, tool: &'static str, refusal: &Refusal) -> RefusedCall {
+        RefusedCall {
             caller: self.guest.caller.clone(),
             tool,
             object: self.object.clone(),
@@ -74,24 +78,24 @@ impl Passage {
 }
 
 /// What a plan came to: an answer, or the reason why there is none.
-enum Halt {
-    Answered(Reply),
+enum EarlyExit {
+    Answered(CallResult),
     Refused(Refusal),
 }
 
-impl From<Refusal> for Halt {
+impl From<Refusal> for EarlyExit {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
 }
 
 /// What let a change pass.
-struct Pass<P> {
+struct Approved<P> {
     plan: P,
-    stakes: Box<Stakes>,
+    stakes: Box<ChangeImpact>,
     nonce: Option<String>,
     /// What the call brought to the gate, for weighing it once more.
-    given: Given,
+    given: GateInput,
     /// When the reading began from which the plan was made.
     read_at: ClockReading,
 }
@@ -101,17 +105,21 @@ const READ_AGAIN: u32 = 2;
 
 impl Service {
     /// Answers a call that changes something. What policy and gate refuse is recorded, too.
-    pub(crate) async fn change<T: Change>(self: Arc<Self>, arguments: Map<String, Value>, guest: Guest) -> Reply {
+    pub(crate) async fn change<T: Change>(
+        self: Arc<Self>,
+        arguments: Map<String, Value>,
+        guest: CallContext,
+    ) -> CallResult {
         let held = Arc::new(self.hold::<T>(&arguments));
         let given = Value::Object(arguments.clone());
         let mut reply = match Self::parse::<T>(arguments) {
             Ok(tool) => {
                 let claims = tool.claims();
-                let mut passage = Passage {
+                let mut passage = ChangeRequest {
                     digest: digest::<T>(&given),
                     given,
                     object: claims.about.clone(),
-                    evidence: Evidence { flag: claims.confirm, ..Evidence::default() },
+                    evidence: GateEvidence { flag: claims.confirm, ..GateEvidence::default() },
                     answered: None,
                     begun: false,
                     held: Arc::clone(&held),
@@ -119,8 +127,8 @@ impl Service {
                     guest,
                 };
                 match self.pass_and_act(tool, &claims, &mut passage).await {
-                    Ok(reply) | Err(Halt::Answered(reply)) => reply,
-                    Err(Halt::Refused(refusal)) => {
+                    Ok(reply) | Err(EarlyExit::Answered(reply)) => reply,
+                    Err(EarlyExit::Refused(refusal)) => {
                         if !passage.begun && refusal.status.is_of_the_gate() {
                             self.journal.refuse(passage.refused(T::NAME, &refusal)).await;
                         }
@@ -137,9 +145,9 @@ impl Service {
     async fn pass_and_act<T: Change>(
         self: &Arc<Self>,
         tool: T,
-        claims: &Claims,
-        passage: &mut Passage,
-    ) -> Result<Reply, Halt> {
+        claims: &RequestedChange,
+        passage: &mut ChangeRequest,
+    ) -> Result<CallResult, EarlyExit> {
         passage.guest.rights.admit(T::NAME, T::SCOPE, false)?;
         self.policy.admit(T::NAME, false, claims)?;
         if let Value::Object(given) = &passage.given {
@@ -169,13 +177,13 @@ impl Service {
         };
         tracing::info!(tool = T::NAME, object = pass.stakes.object.name(), %id, "changing");
         let held = [Arc::clone(&passage.held), Arc::clone(&passage.entered)];
-        self.act(tool, pass, claims, held, id, desk).await.map_err(Halt::from)
+        self.act(tool, pass, claims, held, id, desk).await.map_err(EarlyExit::from)
     }
 
     /// Stops at the no that a second call brings, before anything else is looked at: nothing can take its place.
-    fn admit_answer<T: Change>(&self, passage: &mut Passage) -> Result<(), Refusal> {
+    fn admit_answer<T: Change>(&self, passage: &mut ChangeRequest) -> Result<(), Refusal> {
         let guest = &passage.guest;
-        let subject = Subject { caller: &guest.caller, tool: T::NAME, arguments: &passage.given, seen: "" };
+        let subject = ConsentSubject { caller: &guest.caller, tool: T::NAME, arguments: &passage.given, seen: "" };
         let Some(no) = self.consent.refusal_in(&guest.asker, &subject, messages::nothing(T::EFFECT)) else {
             return Ok(());
         };
@@ -187,9 +195,10 @@ impl Service {
     }
 
     /// The no that a second call brings by what was typed, where the call is refused for another reason: it stays a no.
-    fn no_before<T: Change>(&self, stakes: &Stakes, passage: &mut Passage) -> Option<Refusal> {
+    fn no_before<T: Change>(&self, stakes: &ChangeImpact, passage: &mut ChangeRequest) -> Option<Refusal> {
         let guest = &passage.guest;
-        let subject = Subject { caller: &guest.caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
+        let subject =
+            ConsentSubject { caller: &guest.caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
         let about = (stakes.question.as_ref(), messages::nothing(T::EFFECT));
         let (refusal, nonce) = self.consent.admit_second_call(&guest.asker, about, &subject).err()?;
         passage.answered = Some(nonce?);
@@ -197,7 +206,7 @@ impl Service {
     }
 
     /// Whether there is room for one more, as far as the journal knows; nothing is read from Truedy for what there is not.
-    async fn room<T: Change>(&self, claims: &Claims, passage: &Passage) -> Result<u32, Refusal> {
+    async fn room<T: Change>(&self, claims: &RequestedChange, passage: &ChangeRequest) -> Result<u32, Refusal> {
         let cap = self.policy.caps.of(T::NAME);
         if cap.is_none() && claims.makes.is_none() {
             return Ok(0);
@@ -223,7 +232,7 @@ impl Service {
         }
         match stands.flying {
             // One that is not known may be found by reading the account.
-            Some(other) if other.state != State::Unknown => Err(messages::on_duplicate(&other, T::EFFECT)),
+            Some(other) if other.state != OperationPhase::Unknown => Err(messages::on_duplicate(&other, T::EFFECT)),
             _ => Ok(stands.used),
         }
     }
@@ -232,28 +241,28 @@ impl Service {
     async fn pass<T: Change>(
         &self,
         tool: &T,
-        claims: &Claims,
-        passage: &mut Passage,
-        desk: &mut Desk,
-    ) -> Result<Pass<T::Plan>, Halt> {
+        claims: &RequestedChange,
+        passage: &mut ChangeRequest,
+        desk: &mut ToolContext,
+    ) -> Result<Approved<T::Plan>, EarlyExit> {
         let mut read_at = ClockReading::now();
         let (mut found, mut stakes) = plan(tool, desk).await?;
         passage.object = stakes.object.clone();
         let can_ask = passage.guest.asker.can_ask();
         let mut nonce = None;
-        let mut token = Token::Absent;
+        let mut token = TokenCheck::Absent;
         if let Some(given) = claims.token.as_ref().filter(|_| stakes.grave) {
             let caller = &passage.guest.caller;
             let binding = Binding { caller, tool: passage.guest.token_for.unwrap_or(T::NAME), object: &stakes.object };
-            let subject = Subject { caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
+            let subject = ConsentSubject { caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
             let thinking = self.consent.is_answered(&passage.guest.asker, &subject);
             token = match self.tokens.check(given.as_str(), &binding, &stakes.seen, thinking) {
                 Ok(held) => {
                     passage.evidence.token = true;
                     nonce = Some(held);
-                    Token::Holds
+                    TokenCheck::Holds
                 }
-                Err(status) => Token::Fails(status),
+                Err(status) => TokenCheck::Fails(status),
             };
         }
         if nonce.is_some() || stopped_by_unresolved::<T>() {
@@ -268,38 +277,48 @@ impl Service {
                 return Err(messages::on_unresolved(&left, repeated::<T>(&passage.given), T::NAME, T::EFFECT).into());
             }
             if standing.nonce_used {
-                (token, passage.evidence.token) = (Token::Fails(Status::ConfirmationUsed), false);
+                (token, passage.evidence.token) = (TokenCheck::Fails(Status::ConfirmationUsed), false);
             }
         }
         let token_needed = passage.guest.token_for.is_some();
-        let given = Given { confirm: claims.confirm, token, token_needed, can_ask };
+        let given = GateInput { confirm: claims.confirm, token, token_needed, can_ask };
         match weigh(&stakes, given, &self.policy) {
-            Verdict::Refuse(refusal) => return Err(self.no_before::<T>(&stakes, passage).unwrap_or(refusal).into()),
-            Verdict::Preview(shown) => {
+            GateDecision::Refuse(refusal) => {
+                return Err(self.no_before::<T>(&stakes, passage).unwrap_or(refusal).into());
+            }
+            GateDecision::Preview(shown) => {
                 return Err(self.with_token::<T>(shown.preview(), &stakes, passage).into());
             }
-            Verdict::Go if stakes.wanted.is_none() => {
+            GateDecision::Go if stakes.wanted.is_none() => {
                 let guest = &passage.guest;
-                let subject =
-                    Subject { caller: &guest.caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
+                let subject = ConsentSubject {
+                    caller: &guest.caller,
+                    tool: T::NAME,
+                    arguments: &passage.given,
+                    seen: &stakes.seen,
+                };
                 let about = (stakes.question.as_ref(), messages::nothing(T::EFFECT));
                 self.consent.admit_second_call(&guest.asker, about, &subject).map_err(|(refusal, nonce)| {
                     passage.answered = nonce;
                     refusal
                 })?;
             }
-            asks @ (Verdict::Go | Verdict::Ask(_)) => {
+            asks @ (GateDecision::Go | GateDecision::Ask(_)) => {
                 let left = desk.call.left();
                 let guest = &passage.guest;
-                let subject =
-                    Subject { caller: &guest.caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
+                let subject = ConsentSubject {
+                    caller: &guest.caller,
+                    tool: T::NAME,
+                    arguments: &passage.given,
+                    seen: &stakes.seen,
+                };
                 let then = match (&stakes.wanted, &asks) {
                     (Some(wanted), _) => {
                         let nothing = messages::nothing(T::EFFECT);
                         let shown = (&guest.asker, &self.pages);
                         let collected = self.consent.collect(shown, &guest.stop, (wanted, nothing), &subject);
                         match guest.aside(T::EFFECT, collected).await? {
-                            Entered::Pending(asked) => return Err(Halt::Answered(Reply::Ask(asked))),
+                            Entered::Pending(asked) => return Err(EarlyExit::Answered(CallResult::Ask(asked))),
                             Entered::No { refusal, nonce } => {
                                 passage.answered = Some(nonce);
                                 return Err(refusal.into());
@@ -311,16 +330,16 @@ impl Service {
                             }
                         }
                     }
-                    (None, Verdict::Ask(question)) => {
+                    (None, GateDecision::Ask(question)) => {
                         let card = self.card::<T>(&stakes, desk.used, guest.views);
                         let asked = self.consent.ask(&guest.asker, &guest.stop, (question, card), &subject);
                         match guest.aside(T::EFFECT, asked).await? {
-                            Word::Pending(asked) => return Err(Halt::Answered(Reply::Ask(asked))),
-                            Word::No { refusal, nonce } => {
+                            ConsentOutcome::Pending(asked) => return Err(EarlyExit::Answered(CallResult::Ask(asked))),
+                            ConsentOutcome::No { refusal, nonce } => {
                                 passage.answered = Some(nonce);
                                 return Err(refusal.into());
                             }
-                            Word::Yes { then } => then,
+                            ConsentOutcome::Yes { then } => then,
                         }
                     }
                     (None, _) => None,
@@ -346,7 +365,9 @@ impl Service {
                         read_at = ClockReading::now();
                         let (again, now) = plan(tool, desk).await?;
                         // What became forbidden while the person thought stays forbidden.
-                        if let Verdict::Refuse(refusal) | Verdict::Preview(refusal) = weigh(&now, given, &self.policy) {
+                        if let GateDecision::Refuse(refusal) | GateDecision::Preview(refusal) =
+                            weigh(&now, given, &self.policy)
+                        {
                             return Err(refusal.into());
                         }
                         let unchanged = now.seen == stakes.seen;
@@ -363,11 +384,11 @@ impl Service {
                 }
             }
         }
-        Ok(Pass { plan: found, stakes, nonce, given, read_at })
+        Ok(Approved { plan: found, stakes, nonce, given, read_at })
     }
 
     /// What goes with a question for a client that shows it on a page of ours: of the grave changes alone.
-    fn card<T: Change>(&self, stakes: &Stakes, used: u32, views: Views) -> Option<RequestMetaObject> {
+    fn card<T: Change>(&self, stakes: &ChangeImpact, used: u32, views: AppsSupport) -> Option<RequestMetaObject> {
         if !views.cards || !stakes.grave {
             return None;
         }
@@ -377,7 +398,7 @@ impl Service {
     }
 
     /// A preview, with the token that shows it was seen where a token is needed.
-    fn with_token<T: Change>(&self, mut shown: Refusal, stakes: &Stakes, passage: &Passage) -> Refusal {
+    fn with_token<T: Change>(&self, mut shown: Refusal, stakes: &ChangeImpact, passage: &ChangeRequest) -> Refusal {
         let page = passage.guest.token_for;
         if self.policy.level < Level::Token && page.is_none() {
             return shown;
@@ -401,11 +422,11 @@ impl Service {
     /// Records the intent; nothing is sent without it. The operation that did the same a moment ago, if there is one.
     async fn begin<T: Change>(
         &self,
-        claims: &Claims,
-        passage: &mut Passage,
-        stakes: &Stakes,
+        claims: &RequestedChange,
+        passage: &mut ChangeRequest,
+        stakes: &ChangeImpact,
         nonce: Option<String>,
-    ) -> Result<Result<Uuid, Box<Operation>>, Halt> {
+    ) -> Result<Result<Uuid, Box<Operation>>, EarlyExit> {
         let intent = Intent {
             id: Uuid::now_v7(),
             caller: passage.guest.caller.clone(),
@@ -428,14 +449,14 @@ impl Service {
                 passage.begun = true;
                 return Ok(Ok(id));
             }
-            Some(Stop::JustDone(other)) => return Ok(Err(other)),
-            Some(Stop::Flying(other)) => messages::on_duplicate(&other, T::EFFECT),
-            Some(Stop::NonceUsed) => messages::on_answer_used(T::EFFECT),
-            Some(Stop::Unresolved(open)) => {
+            Some(BeginConflict::JustDone(other)) => return Ok(Err(other)),
+            Some(BeginConflict::Flying(other)) => messages::on_duplicate(&other, T::EFFECT),
+            Some(BeginConflict::NonceUsed) => messages::on_answer_used(T::EFFECT),
+            Some(BeginConflict::Unresolved(open)) => {
                 messages::on_unresolved(&open, repeated::<T>(&passage.given), T::NAME, T::EFFECT)
             }
-            Some(Stop::Cap(used)) => self.policy.cap_reached(T::NAME, used),
-            Some(Stop::Spend(spent)) => match &stakes.price {
+            Some(BeginConflict::Cap(used)) => self.policy.cap_reached(T::NAME, used),
+            Some(BeginConflict::Spend(spent)) => match &stakes.price {
                 Some(price) => self.policy.spend_reached(&spent, price),
                 None => self.policy.cap_reached(T::NAME, 0),
             },
@@ -448,12 +469,12 @@ impl Service {
     async fn act<T: Change>(
         self: &Arc<Self>,
         tool: T,
-        pass: Pass<T::Plan>,
-        claims: &Claims,
-        held: [Arc<Vec<Held>>; 2],
+        pass: Approved<T::Plan>,
+        claims: &RequestedChange,
+        held: [Arc<Vec<RedactionGuard>>; 2],
         id: Uuid,
-        mut desk: Desk,
-    ) -> Result<Reply, Refusal> {
+        mut desk: ToolContext,
+    ) -> Result<CallResult, Refusal> {
         let object = pass.stakes.object.clone();
         let (answer_by, stop) = (desk.call.deadline, desk.call.stop.clone());
         if matches!(T::EFFECT, Effect::Spends | Effect::Registers) {
@@ -488,15 +509,15 @@ impl Service {
     async fn act_on_what_is_fresh<T: Change>(
         &self,
         tool: T,
-        pass: Pass<T::Plan>,
-        desk: Desk,
+        pass: Approved<T::Plan>,
+        desk: ToolContext,
         record: &Record,
-    ) -> Result<Answer<T::Output>, Failure> {
-        let Pass { plan: mut found, stakes, given, .. } = pass;
+    ) -> Result<ToolResponse<T::Output>, ToolFailure> {
+        let Approved { plan: mut found, stakes, given, .. } = pass;
         let mut again = 0;
         loop {
             let acted = tool.clone().act(found, desk.clone()).await;
-            let kept = matches!(&acted, Err(Failure::Truedy(Error::NotSent(NotSent::NotCleared(_)))));
+            let kept = matches!(&acted, Err(ToolFailure::Truedy(Error::NotSent(NotSent::NotCleared(_)))));
             if !kept || !record.was_kept_stale() || record.is_lost() {
                 return acted;
             }
@@ -507,14 +528,14 @@ impl Service {
             tracing::warn!(tool = T::NAME, "what was read before a change is too old: it is read again");
             let read_at = ClockReading::now();
             // Prices that were remembered are of before, too.
-            let anew = Desk { prices: Arc::default(), ..desk.clone() };
+            let anew = ToolContext { prices: Arc::default(), ..desk.clone() };
             found = match plan(&tool, &anew).await {
                 Ok((found, now)) if now.seen == stakes.seen => match weigh(&now, given, &self.policy) {
-                    Verdict::Go | Verdict::Ask(_) => found,
-                    Verdict::Refuse(refusal) | Verdict::Preview(refusal) => return Err(refusal.into()),
+                    GateDecision::Go | GateDecision::Ask(_) => found,
+                    GateDecision::Refuse(refusal) | GateDecision::Preview(refusal) => return Err(refusal.into()),
                 },
-                Err(Halt::Refused(refusal)) => return Err(refusal.into()),
-                Ok(_) | Err(Halt::Answered(_)) => return Err(messages::on_overslept(T::EFFECT).into()),
+                Err(EarlyExit::Refused(refusal)) => return Err(refusal.into()),
+                Ok(_) | Err(EarlyExit::Answered(_)) => return Err(messages::on_overslept(T::EFFECT).into()),
             };
             record.read_again(read_at);
         }
@@ -550,51 +571,53 @@ impl Service {
     /// Records what became of a change, and says it. `None`: a fault ended it. `unknown` is what is said if that is not known.
     async fn settle<T: Change>(
         &self,
-        acted: Option<Result<Answer<T::Output>, Failure>>,
+        acted: Option<Result<ToolResponse<T::Output>, ToolFailure>>,
         id: Uuid,
         record: &Record,
         unknown: Refusal,
-    ) -> Result<Reply, Refusal> {
-        let known_by = if record.was_looked_up() { KnownBy::Look } else { KnownBy::Answer };
+    ) -> Result<CallResult, Refusal> {
+        let known_by = if record.was_looked_up() { OutcomeSource::Look } else { OutcomeSource::Answer };
         let ended = |happened, outcome: &str, facts: &Map<String, Value>| {
             // Only what looks like an id: Truedy could send anything in its place.
             let text =
                 |field: &str| facts.get(field).and_then(Value::as_str).filter(|id| may_be_id(id)).map(str::to_owned);
-            Ending {
+            Outcome {
                 upstream_status: record.status(),
                 request_id: text("request_id"),
                 number_id: text("id"),
                 credential_id: text("credential_id"),
-                ..Ending::new(happened, outcome, known_by)
+                ..Outcome::new(happened, outcome, known_by)
             }
         };
         let failure = match acted {
             Some(Ok(answer)) => {
-                let Reply::Done(mut object, is_error) = done(&answer) else {
+                let CallResult::Done(mut object, is_error) = done(&answer) else {
                     return Err(messages::on_fault(T::EFFECT));
                 };
                 let status = answer.status.as_str();
                 tracing::info!(tool = T::NAME, %id, status, "changed");
                 self.journal.settle(&id.to_string(), ended(true, status, &object)).await;
                 object.insert("operation_id".to_owned(), json!(id.to_string()));
-                return Ok(Reply::Done(object, is_error));
+                return Ok(CallResult::Done(object, is_error));
             }
             Some(Err(failure)) => failure,
             None => {
-                record.lost(&Error::NoVerdict("a fault of this server".to_owned(), Saying::default())).await;
+                record.lost(&Error::NoVerdict("a fault of this server".to_owned(), ApiError::default())).await;
                 return Err(with_operation(messages::on_fault(T::EFFECT), id));
             }
         };
         let failure = match failure {
             // What became of a second attempt says nothing of the first, whose answer was lost.
-            Failure::Truedy(error) if record.is_lost() && !error.may_have_happened() => said(unknown, &error).into(),
+            ToolFailure::Truedy(error) if record.is_lost() && !error.may_have_happened() => {
+                said(unknown, &error).into()
+            }
             failure => failure,
         };
-        let sent = !record.was_kept_stale() && !matches!(&failure, Failure::Truedy(Error::NotSent(_)));
+        let sent = !record.was_kept_stale() && !matches!(&failure, ToolFailure::Truedy(Error::NotSent(_)));
         let lost = match &failure {
-            Failure::Truedy(error) if error.may_have_happened() => Some(error.clone()),
-            Failure::Refused(refusal) if refusal.status == Status::OutcomeUnknown => {
-                Some(Error::NoVerdict(String::new(), Saying::default()))
+            ToolFailure::Truedy(error) if error.may_have_happened() => Some(error.clone()),
+            ToolFailure::Refused(refusal) if refusal.status == Status::OutcomeUnknown => {
+                Some(Error::NoVerdict(String::new(), ApiError::default()))
             }
             _ => None,
         };
@@ -602,7 +625,7 @@ impl Service {
             record.lost(error).await;
         }
         // A journal that fails between intent and sending has a word of its own.
-        let kept_here = matches!(&failure, Failure::Truedy(Error::NotSent(NotSent::NotCleared(_))));
+        let kept_here = matches!(&failure, ToolFailure::Truedy(Error::NotSent(NotSent::NotCleared(_))));
         let refusal = words(failure, T::EFFECT, Stage::During);
         // "Not so far" is no "no": a release that was lost may still take place, and keeps its place in the cap until the
         // account says otherwise long after.
@@ -610,17 +633,17 @@ impl Service {
         if lost.is_none() && !not_so_far {
             let outcome = if kept_here { Status::Cancelled } else { refusal.status };
             let ending = ended(false, outcome.as_str(), &refusal.details);
-            self.journal.settle(&id.to_string(), Ending { sent, ..ending }).await;
+            self.journal.settle(&id.to_string(), Outcome { sent, ..ending }).await;
         }
         Err(with_operation(refusal, id))
     }
 }
 
 /// Reads what there is to know.
-async fn plan<T: Change>(tool: &T, desk: &Desk) -> Result<(T::Plan, Box<Stakes>), Halt> {
+async fn plan<T: Change>(tool: &T, desk: &ToolContext) -> Result<(T::Plan, Box<ChangeImpact>), EarlyExit> {
     match tool.plan(&desk.with(desk.call.within(PLANNING).planning())).await {
-        Ok(Step::Ready(plan, stakes)) => Ok((plan, stakes)),
-        Ok(Step::Done(answer)) => Err(Halt::Answered(done(&answer))),
+        Ok(Planned::Ready(plan, stakes)) => Ok((plan, stakes)),
+        Ok(Planned::Done(answer)) => Err(EarlyExit::Answered(done(&answer))),
         Err(failure) => Err(words(failure, T::EFFECT, Stage::Before).into()),
     }
 }

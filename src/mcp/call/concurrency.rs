@@ -14,7 +14,7 @@ use crate::domain::Caller;
 
 /// Bounds on calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
+pub struct CallLimits {
     /// Calls that run at once, of all principals together.
     pub running: usize,
     /// Calls of one principal that run at once.
@@ -25,7 +25,7 @@ pub struct Bounds {
     pub asking_each: usize,
 }
 
-impl Bounds {
+impl CallLimits {
     /// For a server that one person started.
     pub const ALONE: Self = Self { running: 64, running_each: 64, waiting_each: 512, asking_each: 64 };
     /// For a server that many share.
@@ -33,43 +33,43 @@ impl Bounds {
 }
 
 /// Everybody whose calls run or wait.
-pub struct Crowd {
-    bounds: Bounds,
+pub struct ConcurrencyLimiter {
+    bounds: CallLimits,
     running: Arc<Semaphore>,
-    queues: Mutex<HashMap<Caller, Arc<Queue>>>,
+    queues: Mutex<HashMap<Caller, Arc<PrincipalQueue>>>,
 }
 
 /// The calls of one principal.
-struct Queue {
+struct PrincipalQueue {
     running: Arc<Semaphore>,
     inside: AtomicUsize,
     asking: Arc<Semaphore>,
 }
 
 /// One of the places for calls that run or wait; dropping it gives it back.
-pub(crate) struct Place {
-    crowd: Arc<Crowd>,
+pub(crate) struct QueueSlot {
+    crowd: Arc<ConcurrencyLimiter>,
     caller: Caller,
-    queue: Arc<Queue>,
+    queue: Arc<PrincipalQueue>,
 }
 
 /// Leave to run, until it is dropped.
-pub(crate) struct Running {
+pub(crate) struct Permit {
     _own: OwnedSemaphorePermit,
     _shared: OwnedSemaphorePermit,
 }
 
-impl Crowd {
+impl ConcurrencyLimiter {
     /// Nobody yet.
-    pub fn new(bounds: Bounds) -> Arc<Self> {
+    pub fn new(bounds: CallLimits) -> Arc<Self> {
         Arc::new(Self { bounds, running: Arc::new(Semaphore::new(bounds.running)), queues: Mutex::default() })
     }
 
     /// A place for one more call of this caller, if there is one.
-    pub(crate) fn enter(self: &Arc<Self>, caller: &Caller) -> Option<Place> {
+    pub(crate) fn enter(self: &Arc<Self>, caller: &Caller) -> Option<QueueSlot> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queues.entry(caller.clone()).or_insert_with(|| {
-            Arc::new(Queue {
+            Arc::new(PrincipalQueue {
                 running: Arc::new(Semaphore::new(self.bounds.running_each)),
                 inside: AtomicUsize::new(0),
                 asking: Arc::new(Semaphore::new(self.bounds.asking_each)),
@@ -79,7 +79,7 @@ impl Crowd {
             return None;
         }
         queue.inside.fetch_add(1, Ordering::AcqRel);
-        Some(Place { crowd: Arc::clone(self), caller: caller.clone(), queue: Arc::clone(queue) })
+        Some(QueueSlot { crowd: Arc::clone(self), caller: caller.clone(), queue: Arc::clone(queue) })
     }
 
     /// Whether there may be several principals.
@@ -93,27 +93,27 @@ impl Crowd {
     }
 }
 
-impl Place {
+impl QueueSlot {
     /// Waits for its turn, at most so long. Its own queue comes first: who waits there takes nothing from others.
-    pub(crate) async fn turn(&self, patience: Duration) -> Option<Running> {
+    pub(crate) async fn turn(&self, patience: Duration) -> Option<Permit> {
         let turn = async {
             let own = Arc::clone(&self.queue.running).acquire_owned().await.ok()?;
             let shared = Arc::clone(&self.crowd.running).acquire_owned().await.ok()?;
-            Some(Running { _own: own, _shared: shared })
+            Some(Permit { _own: own, _shared: shared })
         };
         tokio::time::timeout(patience, turn).await.ok().flatten()
     }
 }
 
 /// The place of one call from its first turn to its end. It steps aside while a person thinks.
-pub(crate) struct Turn {
-    place: Place,
-    running: Mutex<Option<Running>>,
+pub(crate) struct CallTurn {
+    place: QueueSlot,
+    running: Mutex<Option<Permit>>,
 }
 
-impl Turn {
+impl CallTurn {
     /// Waits for the first turn, at most so long.
-    pub(crate) async fn first(place: Place, patience: Duration) -> Option<Self> {
+    pub(crate) async fn first(place: QueueSlot, patience: Duration) -> Option<Self> {
         let running = place.turn(patience).await?;
         Some(Self { place, running: Mutex::new(Some(running)) })
     }
@@ -142,7 +142,7 @@ impl Turn {
     }
 }
 
-impl Drop for Place {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
         let mut queues = self.crowd.queues.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever is gone leaves nothing behind: there may be any number of principals in a server's life.
@@ -160,13 +160,13 @@ mod tests {
         Caller { principal: name.to_owned(), ..Caller::local() }
     }
 
-    const FEW: Bounds = Bounds { running: 3, running_each: 2, waiting_each: 1, asking_each: 2 };
+    const FEW: CallLimits = CallLimits { running: 3, running_each: 2, waiting_each: 1, asking_each: 2 };
     const AT_ONCE: Duration = Duration::from_millis(1);
 
     #[tokio::test(start_paused = true)]
     async fn one_principal_cannot_take_the_places_of_another() {
-        let crowd = Crowd::new(FEW);
-        let places: Vec<Place> = (0..3).map(|_| crowd.enter(&caller("a")).expect("a place")).collect();
+        let crowd = ConcurrencyLimiter::new(FEW);
+        let places: Vec<QueueSlot> = (0..3).map(|_| crowd.enter(&caller("a")).expect("a place")).collect();
         assert!(crowd.enter(&caller("a")).is_none(), "two run and one waits");
         let (first, second) = (places[0].turn(AT_ONCE).await, places[1].turn(AT_ONCE).await);
         assert!(first.is_some() && second.is_some() && places[2].turn(AT_ONCE).await.is_none());
@@ -180,16 +180,20 @@ mod tests {
     }
 
     /// A call of this caller, in its turn, which waits for a person until `thinks` ends.
-    async fn asks(crowd: &Arc<Crowd>, name: &str, thinks: tokio::sync::oneshot::Receiver<()>) -> Option<bool> {
+    async fn asks(
+        crowd: &Arc<ConcurrencyLimiter>,
+        name: &str,
+        thinks: tokio::sync::oneshot::Receiver<()>,
+    ) -> Option<bool> {
         let place = crowd.enter(&caller(name)).expect("a place");
-        let turn = Turn::first(place, AT_ONCE).await.expect("a turn");
+        let turn = CallTurn::first(place, AT_ONCE).await.expect("a turn");
         turn.aside(thinks).await?.expect("the person answers");
         Some(turn.again(AT_ONCE).await)
     }
 
     #[tokio::test(start_paused = true)]
     async fn sixty_four_principals_with_eight_questions_each_leave_every_place_free() {
-        let crowd = Crowd::new(Bounds::SHARED);
+        let crowd = ConcurrencyLimiter::new(CallLimits::SHARED);
         let mut persons = Vec::new();
         let mut calls = Vec::new();
         for at in 0..64 * 8 {
@@ -211,14 +215,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_comes_back_waits_for_a_place_and_may_find_none() {
-        let crowd = Crowd::new(FEW);
+        let crowd = ConcurrencyLimiter::new(FEW);
         let (answer, thinks) = tokio::sync::oneshot::channel();
         let call = tokio::spawn({
             let crowd = Arc::clone(&crowd);
             async move { asks(&crowd, "a", thinks).await }
         });
         tokio::task::yield_now().await;
-        let places: Vec<Place> = (0..2).map(|_| crowd.enter(&caller("a")).expect("a place")).collect();
+        let places: Vec<QueueSlot> = (0..2).map(|_| crowd.enter(&caller("a")).expect("a place")).collect();
         let taken = (places[0].turn(AT_ONCE).await, places[1].turn(AT_ONCE).await);
         assert!(taken.0.is_some() && taken.1.is_some(), "the place was given back");
         answer.send(()).expect("it is waited for");
@@ -227,7 +231,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_questions_of_one_principal_are_bounded_and_an_answer_at_hand_gives_nothing_back() {
-        let crowd = Crowd::new(Bounds { running_each: 9, running: 9, ..FEW });
+        let crowd = ConcurrencyLimiter::new(CallLimits { running_each: 9, running: 9, ..FEW });
         let mut persons = Vec::new();
         let mut calls = Vec::new();
         for _ in 0..2 {
@@ -247,14 +251,14 @@ mod tests {
         for call in calls {
             assert_eq!(call.await.expect("it ends"), Some(true));
         }
-        let turn = Turn::first(crowd.enter(&caller("a")).expect("a place"), AT_ONCE).await.expect("a turn");
+        let turn = CallTurn::first(crowd.enter(&caller("a")).expect("a place"), AT_ONCE).await.expect("a turn");
         assert_eq!(turn.aside(std::future::ready(1)).await, Some(1));
         assert_eq!(crowd.running(), 1, "it was not given back");
     }
 
     #[tokio::test]
     async fn whoever_has_gone_leaves_nothing_behind() {
-        let crowd = Crowd::new(FEW);
+        let crowd = ConcurrencyLimiter::new(FEW);
         for n in 0..100 {
             let place = crowd.enter(&caller(&n.to_string())).expect("a place");
             assert!(place.turn(AT_ONCE).await.is_some());
@@ -264,7 +268,8 @@ mod tests {
 
     #[test]
     fn the_same_name_in_another_tenant_is_somebody_else() {
-        let crowd = Crowd::new(Bounds { running: 9, running_each: 1, waiting_each: 0, asking_each: 1 });
+        let crowd =
+            ConcurrencyLimiter::new(CallLimits { running: 9, running_each: 1, waiting_each: 0, asking_each: 1 });
         let _held = crowd.enter(&caller("a")).expect("a place");
         let elsewhere = Caller { tenant: "other".to_owned(), ..caller("a") };
         assert!(crowd.enter(&caller("a")).is_none() && crowd.enter(&elsewhere).is_some());

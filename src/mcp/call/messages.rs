@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::{Object, Problem, Refusal, Status};
-use crate::journal::{Operation, State};
+use crate::domain::{ArgumentProblem, OperationTarget, Refusal, Status};
+use crate::journal::{Operation, OperationPhase};
 use crate::tools::{Effect, not_configured, said};
-use crate::truedy::{Error, NotSent, Saying};
+use crate::truedy::{ApiError, Error, NotSent};
 
 /// Whether the exchange that failed was the change itself, or one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub(crate) fn on_failure(error: &Error, effect: Effect, stage: Stage) -> Refusal
     with_fields(said(refusal, error), fields)
 }
 
-fn refused(saying: &Saying, no: &str) -> Refusal {
+fn refused(saying: &ApiError, no: &str) -> Refusal {
     match saying.status {
         401 => Refusal::new(
             Status::AuthFailed,
@@ -126,10 +126,10 @@ fn with_fields(refusal: Refusal, fields: &[(String, String)]) -> Refusal {
 }
 
 /// Everything wrong with the arguments.
-pub(crate) fn on_problems(problems: &[Problem], effect: Effect) -> Refusal {
-    let told: Vec<String> = problems.iter().take(32).map(Problem::told).collect();
+pub(crate) fn on_problems(problems: &[ArgumentProblem], effect: Effect) -> Refusal {
+    let told: Vec<String> = problems.iter().take(32).map(ArgumentProblem::told).collect();
     let nothing = if effect.reads() { "Nothing was sent." } else { nothing(effect) };
-    let problems: Vec<_> = problems.iter().take(32).map(Problem::to_json).collect();
+    let problems: Vec<_> = problems.iter().take(32).map(ArgumentProblem::to_json).collect();
     Refusal::new(
         Status::InvalidArgument,
         format!(
@@ -175,10 +175,10 @@ pub(crate) fn on_answer_used(effect: Effect) -> Refusal {
 pub(crate) fn on_duplicate(other: &Operation, effect: Effect) -> Refusal {
     let name = other.object.name();
     let why = match other.state {
-        State::Unknown => format!(
+        OperationPhase::Unknown => format!(
             "It is not known whether an earlier operation made {name} yours; it may have. It is looked for; list_operations tells when it is known. If it stays unknown, the owner looks in Truedy's dashboard, and the operator resolves it with `truedy-mcp operations resolve`."
         ),
-        State::Done => {
+        OperationPhase::Done => {
             format!("An operation of a moment ago made {name} yours, although the account does not show it yet.")
         }
         _ => {
@@ -232,7 +232,7 @@ pub(crate) fn on_unresolved(
 }
 
 /// The change goes on although the caller must be answered now.
-pub(crate) fn in_progress(effect: Effect, object: &Object, id: &str) -> Refusal {
+pub(crate) fn in_progress(effect: Effect, object: &OperationTarget, id: &str) -> Refusal {
     let summary = format!(
         "{} The call is still running and goes on by itself, for three minutes at most. Do not repeat it, and do not do another instead: list_operations tells when it is done.",
         unknown(effect).replace("not known whether", "not known yet whether")

@@ -6,16 +6,16 @@ use metrics::{counter, histogram};
 use serde_json::Value;
 
 use crate::domain::Status;
-use crate::mcp::call::service::Reply;
+use crate::mcp::call::service::CallResult;
 
 /// Counts a call that was answered.
-pub(crate) fn call(tool: &'static str, reply: &Reply, time: Duration) {
+pub(crate) fn call(tool: &'static str, reply: &CallResult, time: Duration) {
     let status = reply.status().unwrap_or("asked").to_owned();
     histogram!("tool_call_seconds", "tool" => tool).record(time.as_secs_f64());
     if status == "asked" || Status::parse(&status).is_some_and(Status::is_of_the_gate) {
         counter!("gate_total", "tool" => tool, "result" => status.clone()).increment(1);
     }
-    if let Reply::Done(object, true) = reply
+    if let CallResult::Done(object, true) = reply
         && let Some(rule) = object.get("rule").and_then(Value::as_str)
     {
         counter!("policy_denied_total", "rule" => rule.to_owned()).increment(1);

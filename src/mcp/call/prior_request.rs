@@ -8,7 +8,9 @@ use rmcp::model::{ElicitResult, ElicitationAction};
 use crate::domain::{Refusal, Status};
 use crate::guard::Question;
 use crate::mcp::consent::credential_elicitation::{PAGE, not_opened};
-use crate::mcp::consent::elicitation::{AskWay, Asker, Consent, QUESTION, Subject, judge, no_yes, unreadable};
+use crate::mcp::consent::elicitation::{
+    Consent, ConsentSubject, ElicitationMode, Elicitor, QUESTION, judge, no_yes, unreadable,
+};
 
 /// A no to a question of an earlier call.
 pub(crate) struct SaidNo {
@@ -20,14 +22,14 @@ pub(crate) struct SaidNo {
     pub(crate) page: Option<String>,
 }
 
-impl Asker {
+impl Elicitor {
     /// Whether the call says of itself that another came before it.
     fn is_second_call(&self) -> bool {
         match &self.way {
-            AskWay::SecondCall { state, responses } => {
+            ElicitationMode::SecondCall { state, responses } => {
                 state.is_some() || responses.as_ref().is_some_and(|responses| !responses.is_empty())
             }
-            AskWay::Nobody | AskWay::Open { .. } => false,
+            ElicitationMode::Nobody | ElicitationMode::Open { .. } => false,
         }
     }
 }
@@ -35,8 +37,8 @@ impl Asker {
 impl Consent {
     /// The no that comes with this call, if one does: a decline, a dismissal, or an answer that cannot be read. Nothing need
     /// be known of the account for it. `nothing` says first what was not done.
-    pub(crate) fn refusal_in(&self, asker: &Asker, subject: &Subject<'_>, nothing: &str) -> Option<SaidNo> {
-        let AskWay::SecondCall { state: Some(state), responses: Some(responses) } = &asker.way else {
+    pub(crate) fn refusal_in(&self, asker: &Elicitor, subject: &ConsentSubject<'_>, nothing: &str) -> Option<SaidNo> {
+        let ElicitationMode::SecondCall { state: Some(state), responses: Some(responses) } = &asker.way else {
             return None;
         };
         let opened = self.open(state, &subject.binding())?;
@@ -57,11 +59,11 @@ impl Consent {
     /// first call, which the flag alone might let pass. Gives the nonce of a question that was answered with no.
     pub(crate) fn admit_second_call(
         &self,
-        asker: &Asker,
+        asker: &Elicitor,
         (question, nothing): (Option<&Question>, &str),
-        subject: &Subject<'_>,
+        subject: &ConsentSubject<'_>,
     ) -> Result<(), (Refusal, Option<String>)> {
-        let AskWay::SecondCall { state, responses } = &asker.way else {
+        let ElicitationMode::SecondCall { state, responses } = &asker.way else {
             return Ok(());
         };
         if !asker.is_second_call() {

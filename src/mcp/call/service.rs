@@ -13,21 +13,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::domain::{Caller, CarrierProfiles, Problem, Refusal, Status, shown_name};
-use crate::guard::{Ask, Claims, Policy, Rights};
-use crate::journal::{Journal, Operation, Query};
-use crate::mcp::apps::pages::Views;
-use crate::mcp::call::concurrency::{Crowd, Turn};
+use crate::domain::{ArgumentProblem, Caller, CarrierProfiles, Refusal, Status, shown_name};
+use crate::guard::{AskMode, Policy, RequestedChange, Rights};
+use crate::journal::{Journal, Operation, OperationQuery};
+use crate::mcp::apps::pages::AppsSupport;
+use crate::mcp::call::concurrency::{CallTurn, ConcurrencyLimiter};
 use crate::mcp::call::messages;
 use crate::mcp::call::messages::Stage;
-use crate::mcp::consent::credential_forms::KeyPages;
-use crate::mcp::consent::elicitation::{Asker, Consent};
-use crate::mcp::consent::signed_state::{Keys, Tokens};
+use crate::mcp::consent::credential_forms::CredentialForms;
+use crate::mcp::consent::elicitation::{Consent, Elicitor};
+use crate::mcp::consent::signed_state::{ConfirmationTokens, SealingKeys};
 use crate::mcp::transport::duplicate_names;
 use crate::mcp::transport::duplicate_names::GIVEN_TWICE;
-use crate::redact::{Held, Redactor, Secret, looks_like_key, without_keys};
-use crate::tools::{Answer, Desk, Effect, Failure, Offered, Prices, Read, Tool, reconcile};
-use crate::truedy::{Call, Client, Error, NotSent, apart};
+use crate::redact::{RedactionGuard, Redactor, Secret, looks_like_key, without_keys};
+use crate::tools::{Effect, Offered, Prices, Read, Tool, ToolContext, ToolFailure, ToolResponse, reconcile};
+use crate::truedy::{CallBudget, Client, Error, NotSent, apart};
 
 /// Every call answers within 25 s; this leaves time to put the answer together.
 const TIME: Duration = Duration::from_millis(24_500);
@@ -48,21 +48,21 @@ fn patience(effect: Effect) -> Duration {
 }
 
 /// Who calls and what they may do, how a person can be asked, and whether the call is still wanted.
-pub(crate) struct Guest {
+pub(crate) struct CallContext {
     pub(crate) caller: Caller,
     pub(crate) rights: Arc<Rights>,
-    pub(crate) asker: Asker,
-    pub(crate) views: Views,
+    pub(crate) asker: Elicitor,
+    pub(crate) views: AppsSupport,
     /// What the token of a way that needs one at every level is good for; `None` for the tool's own way.
     pub(crate) token_for: Option<&'static str>,
     pub(crate) stop: CancellationToken,
     /// When there must be an answer, whatever was waited for before.
     pub(crate) deadline: Instant,
     /// Its place among all calls; `None` where nobody called.
-    pub(crate) turn: Option<Arc<Turn>>,
+    pub(crate) turn: Option<Arc<CallTurn>>,
 }
 
-impl Guest {
+impl CallContext {
     /// Waits for a person, and for nobody's place meanwhile. Whoever goes on afterwards comes [`Self::back`] first.
     pub(crate) async fn aside<T>(
         &self,
@@ -87,12 +87,12 @@ impl Guest {
 }
 
 /// A number that a running call makes ours.
-pub(crate) struct Flight<'a> {
+pub(crate) struct SingleFlight<'a> {
     flying: &'a Mutex<HashSet<String>>,
     number: String,
 }
 
-impl Drop for Flight<'_> {
+impl Drop for SingleFlight<'_> {
     fn drop(&mut self) {
         self.flying.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
     }
@@ -121,10 +121,10 @@ impl Upstream {
 }
 
 /// The way of one tool: from its arguments to its answer.
-pub(crate) type Way = fn(Arc<Service>, Map<String, Value>, Guest) -> BoxFuture<'static, Reply>;
+pub(crate) type Handler = fn(Arc<Service>, Map<String, Value>, CallContext) -> BoxFuture<'static, CallResult>;
 
 /// What a service is made of.
-pub struct Parts {
+pub struct ServiceConfig {
     /// What the operator allows.
     pub policy: Policy,
     /// How Truedy is reached.
@@ -132,15 +132,15 @@ pub struct Parts {
     /// What was done.
     pub journal: Arc<Journal>,
     /// What seals questions and tokens.
-    pub keys: Keys,
+    pub keys: SealingKeys,
     /// What takes secrets out of texts.
     pub redactor: Arc<Redactor>,
     /// Whose calls run and wait; shared by all that one server serves.
-    pub crowd: Arc<Crowd>,
+    pub crowd: Arc<ConcurrencyLimiter>,
     /// The operator's carrier profiles.
     pub carriers: CarrierProfiles,
     /// Where a person can enter a carrier's keys; shared likewise.
-    pub pages: Arc<KeyPages>,
+    pub pages: Arc<CredentialForms>,
 }
 
 /// What every call shares.
@@ -153,13 +153,13 @@ pub struct Service {
     prices: Arc<Prices>,
     offered: Arc<Offered>,
     pub(crate) consent: Consent,
-    pub(crate) tokens: Tokens,
+    pub(crate) tokens: ConfirmationTokens,
     flying: Mutex<HashSet<String>>,
-    crowd: Arc<Crowd>,
+    crowd: Arc<ConcurrencyLimiter>,
     pub(crate) carriers: Arc<CarrierProfiles>,
     /// What was entered on pages lately is looked for when the call is long over: Truedy has it now, and may show it anywhere.
-    entered: Mutex<VecDeque<Held>>,
-    pub(crate) pages: Arc<KeyPages>,
+    entered: Mutex<VecDeque<RedactionGuard>>,
+    pub(crate) pages: Arc<CredentialForms>,
     pub(crate) tasks: TaskTracker,
     ending: CancellationToken,
     /// Cancelled when the only client there is went away.
@@ -168,14 +168,14 @@ pub struct Service {
 
 /// What a call is answered with.
 #[derive(Debug)]
-pub enum Reply {
+pub enum CallResult {
     /// An answer or a refusal: the object the caller reads, and whether it is an error.
     Done(Map<String, Value>, bool),
     /// A person must be asked first; the client calls again.
     Ask(Box<InputRequiredResult>),
 }
 
-impl Reply {
+impl CallResult {
     /// The status of a finished call.
     pub fn status(&self) -> Option<&str> {
         match self {
@@ -187,7 +187,7 @@ impl Reply {
 
 impl Service {
     /// A service with nothing running.
-    pub fn new(parts: Parts) -> Arc<Self> {
+    pub fn new(parts: ServiceConfig) -> Arc<Self> {
         Arc::new(Self {
             policy: Arc::new(parts.policy),
             upstream: parts.upstream,
@@ -196,7 +196,7 @@ impl Service {
             prices: Arc::default(),
             offered: Arc::default(),
             consent: Consent::new(&parts.keys),
-            tokens: Tokens::new(&parts.keys),
+            tokens: ConfirmationTokens::new(&parts.keys),
             flying: Mutex::default(),
             crowd: parts.crowd,
             carriers: Arc::new(parts.carriers),
@@ -214,17 +214,17 @@ impl Service {
     pub(crate) async fn call(
         self: &Arc<Self>,
         effect: Effect,
-        way: Way,
+        way: Handler,
         arguments: Map<String, Value>,
         (caller, rights): (&Caller, &Arc<Rights>),
-        (asker, views): (Asker, Views),
+        (asker, views): (Elicitor, AppsSupport),
         unwanted: CancellationToken,
-    ) -> Reply {
+    ) -> CallResult {
         let Some(place) = self.crowd.enter(caller) else {
             return refuse(messages::on_overload(effect));
         };
         let (service, stop) = (Arc::clone(self), self.ending.child_token());
-        let mut guest = Guest {
+        let mut guest = CallContext {
             caller: caller.clone(),
             rights: Arc::clone(rights),
             asker,
@@ -235,7 +235,7 @@ impl Service {
             turn: None,
         };
         let running = async move {
-            match Turn::first(place, patience(effect)).await.map(Arc::new) {
+            match CallTurn::first(place, patience(effect)).await.map(Arc::new) {
                 Some(turn) => {
                     guest.turn = Some(Arc::clone(&turn));
                     let reply = way(service, arguments, guest).await;
@@ -261,8 +261,8 @@ impl Service {
     }
 
     /// The second line against secrets: what came from Truedy was cleaned when it was read. Our own vocabulary stays.
-    pub(crate) fn cleanse(&self, reply: &mut Reply) {
-        if let Reply::Done(object, _) = reply {
+    pub(crate) fn cleanse(&self, reply: &mut CallResult) {
+        if let CallResult::Done(object, _) = reply {
             let ours = |name: &str| matches!(name, "status" | "code");
             let rows = object.values().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
             let theirs = object.iter_mut().filter(|(name, _)| !ours(name));
@@ -271,17 +271,17 @@ impl Service {
     }
 
     /// Lets one call at a time make a number ours: the journal knows of a change only when it begins.
-    pub(crate) fn take_off(&self, number: &str, caller: &Caller, effect: Effect) -> Result<Flight<'_>, Refusal> {
+    pub(crate) fn take_off(&self, number: &str, caller: &Caller, effect: Effect) -> Result<SingleFlight<'_>, Refusal> {
         let key = format!("{} {number}", caller.tenant);
         let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
         if flying.insert(key.clone()) {
-            return Ok(Flight { flying: &self.flying, number: key });
+            return Ok(SingleFlight { flying: &self.flying, number: key });
         }
         Err(messages::on_flight(number, effect))
     }
 
     /// Looks for these secrets until what is returned is dropped.
-    pub(crate) fn keep_hidden<'a>(&self, secrets: impl Iterator<Item = &'a Secret>) -> Vec<Held> {
+    pub(crate) fn keep_hidden<'a>(&self, secrets: impl Iterator<Item = &'a Secret>) -> Vec<RedactionGuard> {
         secrets.map(|secret| self.redactor.hold(secret)).collect()
     }
 
@@ -348,11 +348,11 @@ impl Service {
         if open.is_empty() {
             return 0;
         }
-        let guest = Guest {
+        let guest = CallContext {
             caller: Caller::local(),
             rights: Arc::default(),
-            asker: Asker::nobody(),
-            views: Views::default(),
+            asker: Elicitor::nobody(),
+            views: AppsSupport::default(),
             token_for: None,
             stop: self.ending.child_token(),
             deadline: Instant::now() + TIME,
@@ -381,7 +381,7 @@ impl Service {
 
     /// An operation as the journal knows it now.
     pub async fn operation(&self, id: &str) -> Option<Operation> {
-        let query = Query { id: Some(id.to_owned()), limit: 1, ..Query::default() };
+        let query = OperationQuery { id: Some(id.to_owned()), limit: 1, ..OperationQuery::default() };
         self.journal.find(query).await.ok()?.pop()
     }
 
@@ -414,20 +414,20 @@ impl Service {
 
     /// Looks for the secrets among the arguments, in all that comes back, until the call is over: also where one stands in
     /// another argument by mistake, and is repeated as wrong.
-    pub(crate) fn hold<T: Tool>(&self, arguments: &Map<String, Value>) -> Vec<Held> {
+    pub(crate) fn hold<T: Tool>(&self, arguments: &Map<String, Value>) -> Vec<RedactionGuard> {
         let given = T::secrets().into_iter().filter_map(|name| arguments.get(name)?.as_str());
         let secrets: Vec<Secret> = given.filter_map(|text| Secret::new(text.to_owned()).ok()).collect();
         self.keep_hidden(secrets.iter())
     }
 
     /// A desk for one call.
-    pub(crate) async fn desk(&self, guest: &Guest) -> Result<Desk, Refusal> {
+    pub(crate) async fn desk(&self, guest: &CallContext) -> Result<ToolContext, Refusal> {
         let truedy = self.upstream.client().await?;
         let whose = self.crowd.is_shared().then(|| Arc::from(guest.caller.principal.as_str()));
-        let asks = guest.asker.can_ask() && self.policy.ask == Ask::Auto;
-        Ok(Desk {
+        let asks = guest.asker.can_ask() && self.policy.ask == AskMode::Auto;
+        Ok(ToolContext {
             truedy,
-            call: Call::reading(guest.deadline, guest.stop.clone()).of(whose),
+            call: CallBudget::reading(guest.deadline, guest.stop.clone()).of(whose),
             asks,
             prices: Arc::clone(&self.prices),
             offered: Arc::clone(&self.offered),
@@ -437,7 +437,7 @@ impl Service {
             caller: guest.caller.clone(),
             record: None,
             carriers: Arc::clone(&self.carriers),
-            collects: guest.asker.can_show_page(&self.pages) && self.policy.ask == Ask::Auto,
+            collects: guest.asker.can_show_page(&self.pages) && self.policy.ask == AskMode::Auto,
             entered: None,
         })
     }
@@ -471,13 +471,17 @@ impl Service {
     }
 
     /// Answers a call that only reads.
-    pub(crate) async fn read<T: Read>(self: Arc<Self>, arguments: Map<String, Value>, guest: Guest) -> Reply {
+    pub(crate) async fn read<T: Read>(
+        self: Arc<Self>,
+        arguments: Map<String, Value>,
+        guest: CallContext,
+    ) -> CallResult {
         let _held = self.hold::<T>(&arguments);
         let outcome = async {
             let inline = self.admit_inline::<T>(&arguments);
             let tool = Self::parse::<T>(arguments)?;
             guest.rights.admit(T::NAME, T::SCOPE, true)?;
-            self.policy.admit(T::NAME, true, &Claims::default())?;
+            self.policy.admit(T::NAME, true, &RequestedChange::default())?;
             inline?;
             let answer = tool.read(self.desk(&guest).await?).await;
             answer.map(|answer| done(&answer)).map_err(|failure| words(failure, T::EFFECT, Stage::Before))
@@ -488,10 +492,10 @@ impl Service {
     }
 }
 
-pub(crate) fn words(failure: Failure, effect: Effect, stage: Stage) -> Refusal {
+pub(crate) fn words(failure: ToolFailure, effect: Effect, stage: Stage) -> Refusal {
     match failure {
-        Failure::Refused(refusal) => refusal,
-        Failure::Truedy(error) => {
+        ToolFailure::Refused(refusal) => refusal,
+        ToolFailure::Truedy(error) => {
             // A client that left is no failure of Truedy.
             if !matches!(error, Error::NotSent(NotSent::Cancelled)) {
                 tracing::warn!(%error, ?effect, "a call failed at Truedy");
@@ -501,11 +505,11 @@ pub(crate) fn words(failure: Failure, effect: Effect, stage: Stage) -> Refusal {
     }
 }
 
-pub(crate) fn done<T: serde::Serialize>(answer: &Answer<T>) -> Reply {
-    Reply::Done(answer.to_json(), false)
+pub(crate) fn done<T: serde::Serialize>(answer: &ToolResponse<T>) -> CallResult {
+    CallResult::Done(answer.to_json(), false)
 }
 
-pub(crate) fn refuse(refusal: Refusal) -> Reply {
+pub(crate) fn refuse(refusal: Refusal) -> CallResult {
     tracing::debug!(status = refusal.status.as_str(), "refused");
     let is_error = refusal.is_error();
     let mut object = refusal.details;
@@ -515,12 +519,12 @@ pub(crate) fn refuse(refusal: Refusal) -> Reply {
     if is_error {
         object.insert("code".to_owned(), json!(refusal.status));
     }
-    Reply::Done(object, is_error)
+    CallResult::Done(object, is_error)
 }
 
 /// A name that stood twice in the arguments: neither value is taken, since it is not known which was meant.
-fn twice(name: &Value) -> Problem {
-    Problem {
+fn twice(name: &Value) -> ArgumentProblem {
+    ArgumentProblem {
         field: duplicate_names::shown(name.as_str().unwrap_or_default()),
         reason: "it is given twice, and it is not known which value was meant".to_owned(),
         received: None,
@@ -531,10 +535,10 @@ fn twice(name: &Value) -> Problem {
 }
 
 /// Keys where no keys belong: a model may put one anywhere. What is found is not repeated.
-fn misplaced_keys(arguments: &Map<String, Value>, secrets: &[&str]) -> Vec<Problem> {
+fn misplaced_keys(arguments: &Map<String, Value>, secrets: &[&str]) -> Vec<ArgumentProblem> {
     // A token of ours is random, and may look like anything.
     let is_checked = |name: &str| name != "confirmation_token" && !secrets.contains(&name);
-    let problem = |name: &String| Problem {
+    let problem = |name: &String| ArgumentProblem {
         // The name itself may be the key.
         field: shown_name(name).filter(|name| !looks_like_key(name)).unwrap_or("an argument").to_owned(),
         reason: "it looks like a secret key, which is not taken here and should not pass through a conversation"
@@ -578,23 +582,23 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::journal::Place;
-    use crate::mcp::call::concurrency::Bounds;
+    use crate::journal::JournalPlace;
+    use crate::mcp::call::concurrency::CallLimits;
 
     fn service() -> Arc<Service> {
-        Service::new(Parts {
+        Service::new(ServiceConfig {
             policy: Policy::default(),
             upstream: Upstream::NoKey,
-            journal: Journal::new(Place::Memory, String::new()),
-            keys: Keys::of_this_process(),
+            journal: Journal::new(JournalPlace::Memory, String::new()),
+            keys: SealingKeys::of_this_process(),
             redactor: Arc::default(),
-            crowd: Crowd::new(Bounds::ALONE),
+            crowd: ConcurrencyLimiter::new(CallLimits::ALONE),
             carriers: CarrierProfiles::default(),
-            pages: KeyPages::nowhere(),
+            pages: CredentialForms::nowhere(),
         })
     }
 
-    async fn call(service: &Arc<Service>, effect: Effect, way: Way) -> Reply {
+    async fn call(service: &Arc<Service>, effect: Effect, way: Handler) -> CallResult {
         let (caller, rights) = (Caller::local(), Arc::default());
         service
             .call(
@@ -602,7 +606,7 @@ mod tests {
                 way,
                 Map::new(),
                 (&caller, &rights),
-                (Asker::nobody(), Views::default()),
+                (Elicitor::nobody(), AppsSupport::default()),
                 CancellationToken::new(),
             )
             .await
@@ -619,16 +623,16 @@ mod tests {
     async fn at_most_64_run_at_once_and_the_queue_is_bounded() {
         static RUN: AtomicUsize = AtomicUsize::new(0);
         static MOST: AtomicUsize = AtomicUsize::new(0);
-        let way: Way = |_, _, _| {
+        let way: Handler = |_, _, _| {
             Box::pin(async {
                 MOST.fetch_max(RUN.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 RUN.fetch_sub(1, Ordering::SeqCst);
-                Reply::Done(Map::new(), false)
+                CallResult::Done(Map::new(), false)
             })
         };
         let service = service();
-        let Bounds { running, waiting_each, .. } = Bounds::ALONE;
+        let CallLimits { running, waiting_each, .. } = CallLimits::ALONE;
         let calls = (0..running + waiting_each + 24).map(|_| call(&service, Effect::Reads, way));
         let replies = futures::future::join_all(calls).await;
         assert_eq!(MOST.load(Ordering::SeqCst), running);

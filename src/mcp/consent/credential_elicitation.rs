@@ -11,10 +11,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{CarrierAccess, Refusal, Status};
-use crate::guard::Wanted;
-use crate::mcp::consent::credential_forms::{KeyPages, Outcome};
-use crate::mcp::consent::elicitation::{Answered, AskWay, Asker, Consent, Subject, Then, open_question};
-use crate::redact::Held;
+use crate::guard::CredentialRequest;
+use crate::mcp::consent::credential_forms::{CredentialForms, FormOutcome};
+use crate::mcp::consent::elicitation::{
+    Consent, ConsentSubject, ElicitationMode, ElicitationReply, Elicitor, PriorRequest, open_question,
+};
+use crate::redact::RedactionGuard;
 
 /// How long a page is waited for where the call waits.
 const PAGE_LIFE: Duration = Duration::from_secs(300);
@@ -26,7 +28,7 @@ pub(crate) const PAGE: &str = "keys";
 /// What came of showing a page.
 pub(crate) enum Entered {
     /// It was filled in: the values, what keeps them from coming back, and the call in which it was shown, if it was another.
-    Yes(CarrierAccess, Vec<Held>, Option<Then>),
+    Yes(CarrierAccess, Vec<RedactionGuard>, Option<PriorRequest>),
     /// Nothing was entered, as was said to a question of another call.
     No {
         /// What is said of it.
@@ -86,10 +88,10 @@ impl Consent {
     /// fills it in has read there what the keys are for: that is the yes. `nothing` is what is said first of what was not done.
     pub(crate) async fn collect(
         &self,
-        (asker, pages): (&Asker, &Arc<KeyPages>),
+        (asker, pages): (&Elicitor, &Arc<CredentialForms>),
         stop: &CancellationToken,
-        (wanted, nothing): (&Wanted, &str),
-        subject: &Subject<'_>,
+        (wanted, nothing): (&CredentialRequest, &str),
+        subject: &ConsentSubject<'_>,
     ) -> Result<Entered, Refusal> {
         let (nothing, came_in) = (Nothing(nothing), asker.came_in.as_deref());
         let open = async || pages.open(subject.caller, wanted, came_in).await.ok_or_else(|| nothing.no_page());
@@ -99,8 +101,8 @@ impl Consent {
             asked.map(Entered::Pending).ok_or_else(|| nothing.no_page())
         };
         let (state, responses) = match &asker.way {
-            AskWay::Nobody => return Err(nothing.no_page()),
-            AskWay::Open { peer, call } => {
+            ElicitationMode::Nobody => return Err(nothing.no_page()),
+            ElicitationMode::Open { peer, call } => {
                 let (id, url) = open().await?;
                 let asked = open_question(peer, call, stop, to_page(wanted, url, id.clone()));
                 let waited = pages.wait(&id, subject.caller, wanted, Instant::now() + PAGE_LIFE);
@@ -113,11 +115,11 @@ impl Consent {
                 }
                 return entered;
             }
-            AskWay::SecondCall { state, responses } => (state, responses),
+            ElicitationMode::SecondCall { state, responses } => (state, responses),
         };
         let opened = state.as_deref().and_then(|sealed| self.open(sealed, &binding));
         let Some((page, then)) =
-            opened.and_then(|state| Some((state.page?, Then { seen: state.seen, nonce: state.nonce })))
+            opened.and_then(|state| Some((state.page?, PriorRequest { seen: state.seen, nonce: state.nonce })))
         else {
             // A forged, foreign or stale state, or none yet.
             let (id, url) = open().await?;
@@ -135,17 +137,17 @@ impl Consent {
             () = stop.cancelled() => return Err(nothing.cancelled()),
         };
         let refusal = match outcome {
-            Outcome::Waiting => {
+            FormOutcome::Waiting => {
                 let url = pages.address(&page, came_in).await.ok_or_else(|| nothing.no_page())?;
                 return put(page, url);
             }
-            Outcome::Filled(access, held) if self.first_use(&then.nonce) => {
+            FormOutcome::Filled(access, held) if self.first_use(&then.nonce) => {
                 pages.close(&page);
                 return Ok(Entered::Yes(access, held, Some(then)));
             }
-            Outcome::Refused => nothing.declined("The user did not want it."),
+            FormOutcome::Refused => nothing.declined("The user did not want it."),
             // A client that always says that its user agrees would go on for ever.
-            Outcome::Filled(..) | Outcome::Gone => nothing.not_in_time(),
+            FormOutcome::Filled(..) | FormOutcome::Gone => nothing.not_in_time(),
         };
         pages.close(&page);
         Ok(Entered::No { refusal, nonce: then.nonce })
@@ -154,8 +156,8 @@ impl Consent {
 
 /// What is entered while the call waits: the client says whether its user opens the page, the page says the rest.
 async fn entered_meanwhile(
-    asked: impl Future<Output = Answered>,
-    waited: impl Future<Output = Outcome>,
+    asked: impl Future<Output = ElicitationReply>,
+    waited: impl Future<Output = FormOutcome>,
     stop: &CancellationToken,
     nothing: &Nothing<'_>,
 ) -> Result<Entered, Refusal> {
@@ -165,16 +167,16 @@ async fn entered_meanwhile(
         tokio::select! {
             biased;
             outcome = &mut waited => return match outcome {
-                Outcome::Filled(access, held) => Ok(Entered::Yes(access, held, None)),
-                Outcome::Refused => Err(nothing.declined("The user did not want it.")),
-                Outcome::Waiting | Outcome::Gone => Err(nothing.not_in_time()),
+                FormOutcome::Filled(access, held) => Ok(Entered::Yes(access, held, None)),
+                FormOutcome::Refused => Err(nothing.declined("The user did not want it.")),
+                FormOutcome::Waiting | FormOutcome::Gone => Err(nothing.not_in_time()),
             },
             () = stop.cancelled(), if agreed => return Err(nothing.cancelled()),
             answer = &mut asked, if !agreed => match answer {
-                Answered::Yes(answer) if answer.action == ElicitationAction::Accept => agreed = true,
-                Answered::Yes(_) => return Err(nothing.not_opened()),
-                Answered::Unwanted => return Err(nothing.cancelled()),
-                Answered::No => {
+                ElicitationReply::Yes(answer) if answer.action == ElicitationAction::Accept => agreed = true,
+                ElicitationReply::Yes(_) => return Err(nothing.not_opened()),
+                ElicitationReply::Unwanted => return Err(nothing.cancelled()),
+                ElicitationReply::No => {
                     return Err(nothing.unavailable("The client said that it can show its user a page, but it did not."));
                 }
             },
@@ -183,7 +185,7 @@ async fn entered_meanwhile(
 }
 
 /// The request to show a person a page. The address alone says which; the words are constants, the number and the carrier.
-fn to_page(wanted: &Wanted, url: String, elicitation_id: String) -> ElicitRequestParams {
+fn to_page(wanted: &CredentialRequest, url: String, elicitation_id: String) -> ElicitRequestParams {
     let (number, provider) = (wanted.number.for_people(), wanted.provider.title());
     let message = format!(
         "To import {number}, open this page of the Truedy server and enter the keys of {provider} there. They go to Truedy alone, not through this conversation. The page is good for five minutes."

@@ -10,9 +10,9 @@ use futures::future::BoxFuture;
 use tokio::sync::{Notify, OnceCell};
 use tokio::time::Instant;
 
-use crate::domain::{AccessField, Caller, CarrierAccess, Problem, hex, unguessable};
-use crate::guard::Wanted;
-use crate::redact::{Held, Secret};
+use crate::domain::{AccessField, ArgumentProblem, Caller, CarrierAccess, hex, unguessable};
+use crate::guard::CredentialRequest;
+use crate::redact::{RedactionGuard, Secret};
 
 /// Where pages are, below the origin of the server.
 pub const KEY_PAGES: &str = "/enter/";
@@ -25,48 +25,48 @@ const ALL: usize = 256;
 /// Where a request came in, as the way in has checked it: the origin, and the path in front of ours, where there is one:
 /// `https://mcp.example.com` or `https://example.com/truedy`.
 #[derive(Debug, Clone)]
-pub struct CameIn(pub String);
+pub struct RequestOrigin(pub String);
 
 /// Starts what serves the pages of a program that has no address of its own; gives the origin.
-pub type Opener = Box<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
+pub type FormServerStarter = Box<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
 /// Where pages are served.
-enum Place {
+enum FormServer {
     /// Nowhere.
     Nowhere,
     /// Where the request came in, as the way in says.
     HereAndNow,
     /// On loopback, from the first page on.
-    Loopback(Opener, OnceCell<String>),
+    Loopback(FormServerStarter, OnceCell<String>),
 }
 
 /// All pages that are open.
-pub struct KeyPages {
-    place: Place,
-    open: Mutex<HashMap<String, Page>>,
+pub struct CredentialForms {
+    place: FormServer,
+    open: Mutex<HashMap<String, FormPage>>,
 }
 
-impl fmt::Debug for KeyPages {
+impl fmt::Debug for CredentialForms {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("KeyPages")
     }
 }
 
-struct Page {
+struct FormPage {
     caller: Caller,
-    wanted: Wanted,
+    wanted: CredentialRequest,
     /// What a form of this page carries, so that no other site can send one.
     csrf: String,
     until: Instant,
-    state: State,
+    state: FormState,
     changed: Arc<Notify>,
 }
 
-enum State {
+enum FormState {
     /// Nothing has been said.
     Open,
     /// The values are there; they are looked for in all that comes back.
-    Filled(CarrierAccess, Vec<Held>),
+    Filled(CarrierAccess, Vec<RedactionGuard>),
     /// The person does not want it.
     Refused,
     /// They were taken; there is nothing here any more.
@@ -75,9 +75,9 @@ enum State {
 
 /// What a page shows.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct FormContent {
     /// What is asked for.
-    pub wanted: Wanted,
+    pub wanted: CredentialRequest,
     /// What the form carries.
     pub csrf: String,
     /// How much longer it is open, in whole minutes, at least one.
@@ -86,19 +86,19 @@ pub struct Shown {
 
 /// Why a page cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unusable {
+pub enum FormError {
     /// There is none, none any more, or none of this caller.
     Gone,
     /// The form did not come from the page.
     Foreign,
     /// What was entered cannot be right.
-    Wrong(Vec<Problem>),
+    Wrong(Vec<ArgumentProblem>),
 }
 
 /// What has become of a page.
-pub(crate) enum Outcome {
+pub(crate) enum FormOutcome {
     /// The values, and what keeps them from coming back.
-    Filled(CarrierAccess, Vec<Held>),
+    Filled(CarrierAccess, Vec<RedactionGuard>),
     /// The person does not want it.
     Refused,
     /// Nothing was said in time; the page is still open.
@@ -107,32 +107,32 @@ pub(crate) enum Outcome {
     Gone,
 }
 
-impl KeyPages {
+impl CredentialForms {
     /// For a program that shows no pages.
     pub fn nowhere() -> Arc<Self> {
-        Self::at(Place::Nowhere)
+        Self::at(FormServer::Nowhere)
     }
 
     /// For a server that shows them where it is reached itself.
     pub fn here() -> Arc<Self> {
-        Self::at(Place::HereAndNow)
+        Self::at(FormServer::HereAndNow)
     }
 
     /// For a program without an address: what serves them is started when the first is needed.
-    pub fn on_loopback(opener: Opener) -> Arc<Self> {
-        Self::at(Place::Loopback(opener, OnceCell::new()))
+    pub fn on_loopback(opener: FormServerStarter) -> Arc<Self> {
+        Self::at(FormServer::Loopback(opener, OnceCell::new()))
     }
 
-    fn at(place: Place) -> Arc<Self> {
+    fn at(place: FormServer) -> Arc<Self> {
         Arc::new(Self { place, open: Mutex::default() })
     }
 
     /// Whether pages can be shown at all. `came_in` is the origin on which the request came, where it came over a network.
     pub(crate) fn can_show(&self, came_in: Option<&str>) -> bool {
         match &self.place {
-            Place::Nowhere => false,
-            Place::HereAndNow => came_in.is_some(),
-            Place::Loopback(..) => true,
+            FormServer::Nowhere => false,
+            FormServer::HereAndNow => came_in.is_some(),
+            FormServer::Loopback(..) => true,
         }
     }
 
@@ -140,22 +140,22 @@ impl KeyPages {
     pub(crate) async fn open(
         self: &Arc<Self>,
         caller: &Caller,
-        wanted: &Wanted,
+        wanted: &CredentialRequest,
         came_in: Option<&str>,
     ) -> Option<(String, String)> {
         let id = hex(&unguessable());
-        let page = Page {
+        let page = FormPage {
             caller: caller.clone(),
             wanted: wanted.clone(),
             csrf: hex(&unguessable()),
             until: Instant::now() + LIFE,
-            state: State::Open,
+            state: FormState::Open,
             changed: Arc::default(),
         };
         let url = self.address(&id, came_in).await?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        open.retain(|_, page| page.until > now && !matches!(page.state, State::Taken | State::Refused));
+        open.retain(|_, page| page.until > now && !matches!(page.state, FormState::Taken | FormState::Refused));
         let of_caller = open.values().filter(|page| page.caller == *caller).count();
         if of_caller >= EACH || open.len() >= ALL {
             return None;
@@ -174,9 +174,9 @@ impl KeyPages {
     /// The address of a page.
     pub(crate) async fn address(&self, id: &str, came_in: Option<&str>) -> Option<String> {
         let origin = match &self.place {
-            Place::Nowhere => return None,
-            Place::HereAndNow => came_in?.to_owned(),
-            Place::Loopback(opener, origin) => {
+            FormServer::Nowhere => return None,
+            FormServer::HereAndNow => came_in?.to_owned(),
+            FormServer::Loopback(opener, origin) => {
                 let started = origin.get_or_try_init(opener).await;
                 started.inspect_err(|why| tracing::warn!(why, "no page can be shown")).ok()?.clone()
             }
@@ -185,14 +185,14 @@ impl KeyPages {
     }
 
     /// What a page shows to its caller.
-    pub(crate) fn look(&self, id: &str, caller: &Caller) -> Result<Shown, Unusable> {
+    pub(crate) fn look(&self, id: &str, caller: &Caller) -> Result<FormContent, FormError> {
         self.with(id, caller, |page| match page.state {
-            State::Open => Ok(Shown {
+            FormState::Open => Ok(FormContent {
                 wanted: page.wanted.clone(),
                 csrf: page.csrf.clone(),
                 minutes: page.until.saturating_duration_since(Instant::now()).as_secs().div_ceil(60).max(1),
             }),
-            _ => Err(Unusable::Gone),
+            _ => Err(FormError::Gone),
         })
     }
 
@@ -203,18 +203,18 @@ impl KeyPages {
         caller: &Caller,
         csrf: &str,
         given: Vec<(AccessField, Secret)>,
-        admit: impl FnOnce(&CarrierAccess) -> Result<Vec<Held>, Problem>,
-    ) -> Result<(), Unusable> {
+        admit: impl FnOnce(&CarrierAccess) -> Result<Vec<RedactionGuard>, ArgumentProblem>,
+    ) -> Result<(), FormError> {
         self.answered(id, caller, csrf, |page| {
-            let access = CarrierAccess::new(page.wanted.provider, given).map_err(Unusable::Wrong)?;
-            let held = admit(&access).map_err(|problem| Unusable::Wrong(vec![problem]))?;
-            Ok(State::Filled(access, held))
+            let access = CarrierAccess::new(page.wanted.provider, given).map_err(FormError::Wrong)?;
+            let held = admit(&access).map_err(|problem| FormError::Wrong(vec![problem]))?;
+            Ok(FormState::Filled(access, held))
         })
     }
 
     /// The person does not want it.
-    pub(crate) fn refuse(&self, id: &str, caller: &Caller, csrf: &str) -> Result<(), Unusable> {
-        self.answered(id, caller, csrf, |_| Ok(State::Refused))
+    pub(crate) fn refuse(&self, id: &str, caller: &Caller, csrf: &str) -> Result<(), FormError> {
+        self.answered(id, caller, csrf, |_| Ok(FormState::Refused))
     }
 
     fn answered(
@@ -222,15 +222,15 @@ impl KeyPages {
         id: &str,
         caller: &Caller,
         csrf: &str,
-        next: impl FnOnce(&Page) -> Result<State, Unusable>,
-    ) -> Result<(), Unusable> {
+        next: impl FnOnce(&FormPage) -> Result<FormState, FormError>,
+    ) -> Result<(), FormError> {
         self.with(id, caller, |page| {
-            if !matches!(page.state, State::Open) {
-                return Err(Unusable::Gone);
+            if !matches!(page.state, FormState::Open) {
+                return Err(FormError::Gone);
             }
             let same: bool = subtle::ConstantTimeEq::ct_eq(page.csrf.as_bytes(), csrf.as_bytes()).into();
             if !same {
-                return Err(Unusable::Foreign);
+                return Err(FormError::Foreign);
             }
             page.state = next(page)?;
             page.changed.notify_waiters();
@@ -244,32 +244,38 @@ impl KeyPages {
     }
 
     /// Waits until something is said on a page of this caller's for just this. What was entered is taken, once.
-    pub(crate) async fn wait(&self, id: &str, caller: &Caller, wanted: &Wanted, until: Instant) -> Outcome {
+    pub(crate) async fn wait(
+        &self,
+        id: &str,
+        caller: &Caller,
+        wanted: &CredentialRequest,
+        until: Instant,
+    ) -> FormOutcome {
         loop {
             let looked = self.with(id, caller, |page| {
                 if page.wanted != *wanted {
-                    return Err(Unusable::Gone);
+                    return Err(FormError::Gone);
                 }
                 let mut changed = Box::pin(Arc::clone(&page.changed).notified_owned());
                 // Heard from now on, not only from the first look.
                 changed.as_mut().enable();
-                Ok(match std::mem::replace(&mut page.state, State::Taken) {
-                    State::Open => {
-                        page.state = State::Open;
+                Ok(match std::mem::replace(&mut page.state, FormState::Taken) {
+                    FormState::Open => {
+                        page.state = FormState::Open;
                         Err((changed, page.until))
                     }
-                    State::Filled(access, held) => Ok(Outcome::Filled(access, held)),
-                    State::Refused => Ok(Outcome::Refused),
-                    State::Taken => Ok(Outcome::Gone),
+                    FormState::Filled(access, held) => Ok(FormOutcome::Filled(access, held)),
+                    FormState::Refused => Ok(FormOutcome::Refused),
+                    FormState::Taken => Ok(FormOutcome::Gone),
                 })
             });
             let (changed, end) = match looked {
-                Err(_) => return Outcome::Gone,
+                Err(_) => return FormOutcome::Gone,
                 Ok(Ok(outcome)) => return outcome,
                 Ok(Err(waiting)) => waiting,
             };
             if tokio::time::timeout_at(until.min(end), changed).await.is_err() {
-                return if end <= Instant::now() { Outcome::Gone } else { Outcome::Waiting };
+                return if end <= Instant::now() { FormOutcome::Gone } else { FormOutcome::Waiting };
             }
         }
     }
@@ -278,11 +284,11 @@ impl KeyPages {
         &self,
         id: &str,
         caller: &Caller,
-        act: impl FnOnce(&mut Page) -> Result<T, Unusable>,
-    ) -> Result<T, Unusable> {
+        act: impl FnOnce(&mut FormPage) -> Result<T, FormError>,
+    ) -> Result<T, FormError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let page = open.get_mut(id).filter(|page| page.caller == *caller && page.until > now);
-        act(page.ok_or(Unusable::Gone)?)
+        act(page.ok_or(FormError::Gone)?)
     }
 }

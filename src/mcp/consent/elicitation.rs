@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::domain::{Caller, Refusal, Status, digest_of, numbers_for_people};
-use crate::guard::{Form, Question};
-use crate::mcp::consent::credential_forms::KeyPages;
-use crate::mcp::consent::signed_state::{Issued, Keys, Sealer};
+use crate::guard::{Question, QuestionForm};
+use crate::mcp::consent::credential_forms::CredentialForms;
+use crate::mcp::consent::signed_state::{IssueTime, Sealer, SealingKeys};
 
 /// How long a person may think where the call waits.
 const THINKING: Duration = Duration::from_secs(120);
@@ -33,9 +33,9 @@ pub(crate) const QUESTION: &str = "confirm";
 
 /// How a person can be asked during this call, and with what.
 #[derive(Clone)]
-pub struct Asker {
+pub struct Elicitor {
     /// How the question travels.
-    pub way: AskWay,
+    pub way: ElicitationMode,
     /// Whether the client shows forms.
     pub form: bool,
     /// Whether the client shows its user the address of a page.
@@ -46,7 +46,7 @@ pub struct Asker {
 
 /// How a question travels.
 #[derive(Clone)]
-pub enum AskWay {
+pub enum ElicitationMode {
     /// Not at all.
     Nobody,
     /// By a request to the client while the call is open (2025-06-18, 2025-11-25).
@@ -65,29 +65,29 @@ pub enum AskWay {
     },
 }
 
-impl Asker {
+impl Elicitor {
     /// Nobody is there.
     pub fn nobody() -> Self {
-        Self { way: AskWay::Nobody, form: false, url: false, came_in: None }
+        Self { way: ElicitationMode::Nobody, form: false, url: false, came_in: None }
     }
 
     /// Whether a person can be asked by form.
     pub fn can_ask(&self) -> bool {
-        self.form && !matches!(self.way, AskWay::Nobody)
+        self.form && !matches!(self.way, ElicitationMode::Nobody)
     }
 
     /// Whether a person can be shown a page of this server.
-    pub(crate) fn can_show_page(&self, pages: &KeyPages) -> bool {
-        self.url && !matches!(self.way, AskWay::Nobody) && pages.can_show(self.came_in.as_deref())
+    pub(crate) fn can_show_page(&self, pages: &CredentialForms) -> bool {
+        self.url && !matches!(self.way, ElicitationMode::Nobody) && pages.can_show(self.came_in.as_deref())
     }
 }
 
 /// What came of asking.
-pub(crate) enum Word {
+pub(crate) enum ConsentOutcome {
     /// Yes, to what was seen then.
     Yes {
         /// What had been seen when the question was put, and the nonce of the state, where that was another call.
-        then: Option<Then>,
+        then: Option<PriorRequest>,
     },
     /// No, or nothing that can be taken for a yes, in answer to a question of another call.
     No {
@@ -101,7 +101,7 @@ pub(crate) enum Word {
 }
 
 /// The call in which a question was put.
-pub(crate) struct Then {
+pub(crate) struct PriorRequest {
     /// A digest of what had been seen.
     pub(crate) seen: String,
     /// Good for one answer.
@@ -116,11 +116,11 @@ pub(crate) struct Consent {
 
 /// What is sealed between two calls.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct State {
+pub(crate) struct ElicitationState {
     pub(crate) nonce: String,
     pub(crate) seen: String,
     /// When it was sealed.
-    issued: Issued,
+    issued: IssueTime,
     /// The page that was shown, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) page: Option<String>,
@@ -130,11 +130,11 @@ pub(crate) struct State {
 /// part them.
 fn as_asked(question: &Question) -> String {
     match question.form {
-        Form::Yes { .. } => numbers_for_people(&question.message),
+        QuestionForm::Yes { .. } => numbers_for_people(&question.message),
         // An id is typed as it is written.
-        Form::Last4 { of_id: true, .. } => question.message.clone(),
+        QuestionForm::Last4 { of_id: true, .. } => question.message.clone(),
         // The digits that are typed stay together, however the number is grouped.
-        Form::Last4 { ref digits, .. } => {
+        QuestionForm::Last4 { ref digits, .. } => {
             let apart = (1..digits.len()).filter_map(|at| digits.split_at_checked(at));
             apart.fold(numbers_for_people(&question.message), |shown, (front, back)| {
                 shown.replace(&format!("{front} {back}"), digits)
@@ -145,14 +145,14 @@ fn as_asked(question: &Question) -> String {
 
 /// What a question is about: the answer is good for this and nothing else.
 #[derive(Clone, Copy)]
-pub(crate) struct Subject<'a> {
+pub(crate) struct ConsentSubject<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) tool: &'a str,
     pub(crate) arguments: &'a Value,
     pub(crate) seen: &'a str,
 }
 
-impl Subject<'_> {
+impl ConsentSubject<'_> {
     /// Tenant, principal, tool and arguments.
     pub(crate) fn binding(&self) -> Vec<u8> {
         // Maps are sorted by key, so equal arguments give equal texts.
@@ -166,24 +166,24 @@ fn digest(text: &str) -> String {
 }
 
 impl Consent {
-    pub(crate) fn new(keys: &Keys) -> Self {
+    pub(crate) fn new(keys: &SealingKeys) -> Self {
         Self { sealer: keys.sealer("truedy-mcp question"), used: Mutex::default() }
     }
 
     /// Whether this call brings an answer to a question of ours about this very subject.
-    pub(crate) fn is_answered(&self, asker: &Asker, subject: &Subject<'_>) -> bool {
+    pub(crate) fn is_answered(&self, asker: &Elicitor, subject: &ConsentSubject<'_>) -> bool {
         match &asker.way {
-            AskWay::SecondCall { state, responses } => {
+            ElicitationMode::SecondCall { state, responses } => {
                 let opened = state.as_deref().and_then(|sealed| self.open(sealed, &subject.binding()));
                 opened.is_some() && responses.as_ref().is_some_and(|responses| responses.contains_key(QUESTION))
             }
-            AskWay::Nobody | AskWay::Open { .. } => false,
+            ElicitationMode::Nobody | ElicitationMode::Open { .. } => false,
         }
     }
 
     /// A state of ours about this, that is neither old nor from the future.
-    pub(crate) fn open(&self, sealed: &str, binding: &[u8]) -> Option<State> {
-        let state = self.sealer.codec().ok()?.open_json_with::<State>(sealed, binding).ok()?;
+    pub(crate) fn open(&self, sealed: &str, binding: &[u8]) -> Option<ElicitationState> {
+        let state = self.sealer.codec().ok()?.open_json_with::<ElicitationState>(sealed, binding).ok()?;
         state.issued.holds(STATE_LIFE).is_ok().then_some(state)
     }
 
@@ -191,11 +191,11 @@ impl Consent {
     /// form and what is made of the answer are the same for all.
     pub(crate) async fn ask(
         &self,
-        asker: &Asker,
+        asker: &Elicitor,
         stop: &CancellationToken,
         (question, card): (&Question, Option<RequestMetaObject>),
-        subject: &Subject<'_>,
-    ) -> Result<Word, Refusal> {
+        subject: &ConsentSubject<'_>,
+    ) -> Result<ConsentOutcome, Refusal> {
         let fault = || {
             Refusal::new(
                 Status::HumanUnavailable,
@@ -211,18 +211,18 @@ impl Consent {
             requested_schema: schema,
         };
         match &asker.way {
-            AskWay::Nobody => Err(fault()),
-            AskWay::Open { peer, call } => match open_question(peer, call, stop, form).await {
-                Answered::Yes(answer) => judge(&answer, question).map(|()| Word::Yes { then: None }),
-                Answered::Unwanted => {
+            ElicitationMode::Nobody => Err(fault()),
+            ElicitationMode::Open { peer, call } => match open_question(peer, call, stop, form).await {
+                ElicitationReply::Yes(answer) => judge(&answer, question).map(|()| ConsentOutcome::Yes { then: None }),
+                ElicitationReply::Unwanted => {
                     Err(Refusal::new(Status::Cancelled, format!("{} The call was cancelled.", question.declined)))
                 }
-                Answered::No => {
+                ElicitationReply::No => {
                     let why = "The client said that it can ask the user, but it did not bring back an answer.";
                     Err(Refusal::new(Status::HumanUnavailable, format!("{} {why}", question.declined)))
                 }
             },
-            AskWay::SecondCall { state, responses } => {
+            ElicitationMode::SecondCall { state, responses } => {
                 let binding = subject.binding();
                 let opened = state.as_deref().and_then(|sealed| self.open(sealed, &binding));
                 let answer = responses.as_ref().and_then(|responses| responses.get(QUESTION));
@@ -235,17 +235,17 @@ impl Consent {
                 }
                 let answer = serde_json::from_value::<ElicitResult>(answer.clone());
                 let answer = answer.map_err(|_| unreadable(&question.declined));
-                let State { nonce, seen, .. } = opened;
+                let ElicitationState { nonce, seen, .. } = opened;
                 Ok(match answer.and_then(|answer| judge(&answer, question)) {
-                    Ok(()) => Word::Yes { then: Some(Then { seen, nonce }) },
-                    Err(refusal) => Word::No { refusal, nonce },
+                    Ok(()) => ConsentOutcome::Yes { then: Some(PriorRequest { seen, nonce }) },
+                    Err(refusal) => ConsentOutcome::No { refusal, nonce },
                 })
             }
         }
     }
 
-    fn put(&self, form: ElicitRequestParams, subject: &Subject<'_>, binding: &[u8]) -> Option<Word> {
-        self.required(QUESTION, form, None, subject, binding).map(Word::Pending)
+    fn put(&self, form: ElicitRequestParams, subject: &ConsentSubject<'_>, binding: &[u8]) -> Option<ConsentOutcome> {
+        self.required(QUESTION, form, None, subject, binding).map(ConsentOutcome::Pending)
     }
 
     /// What a client is told that must put a question and call again.
@@ -254,11 +254,11 @@ impl Consent {
         key: &str,
         question: ElicitRequestParams,
         page: Option<String>,
-        subject: &Subject<'_>,
+        subject: &ConsentSubject<'_>,
         binding: &[u8],
     ) -> Option<Box<InputRequiredResult>> {
-        let (nonce, issued) = (Uuid::new_v4().simple().to_string(), Issued::now());
-        let state = State { nonce, seen: digest(subject.seen), issued, page };
+        let (nonce, issued) = (Uuid::new_v4().simple().to_string(), IssueTime::now());
+        let state = ElicitationState { nonce, seen: digest(subject.seen), issued, page };
         let options = SealOptions::new().associated_data(binding).ttl(STATE_LIFE);
         let sealed = self.sealer.codec().ok()?.seal_json_with(&state, &options).ok()?;
         let mut requests = InputRequests::new();
@@ -276,7 +276,7 @@ impl Consent {
 }
 
 /// What came back from a question that was put while the call is open.
-pub(crate) enum Answered {
+pub(crate) enum ElicitationReply {
     /// An answer, whatever it says.
     Yes(ElicitResult),
     /// Nothing in time, or a failure.
@@ -291,21 +291,21 @@ pub(crate) async fn open_question(
     call: &RequestId,
     stop: &CancellationToken,
     form: ElicitRequestParams,
-) -> Answered {
+) -> ElicitationReply {
     let mut request = ElicitRequest::new(form);
     // rmcp knows by itself only in the task in which it called us, and a call runs in one of its own.
     request.extensions.insert(OriginatingRequestId(call.clone()));
     let request = ServerRequest::ElicitRequest(request);
     let Ok(mut asked) = peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await else {
-        return Answered::No;
+        return ElicitationReply::No;
     };
     let outcome = tokio::select! {
         biased;
-        () = stop.cancelled() => Answered::Unwanted,
+        () = stop.cancelled() => ElicitationReply::Unwanted,
         answer = tokio::time::timeout(THINKING, &mut asked.rx) => match answer {
-            Ok(Ok(Ok(ClientResult::ElicitResult(answer)))) => return Answered::Yes(answer),
-            Ok(_) => return Answered::No,
-            Err(_) => Answered::No,
+            Ok(Ok(Ok(ClientResult::ElicitResult(answer)))) => return ElicitationReply::Yes(answer),
+            Ok(_) => return ElicitationReply::No,
+            Err(_) => ElicitationReply::No,
         },
     };
     drop(asked.cancel(Some("the question is no longer open".to_owned())).await);
@@ -346,24 +346,26 @@ pub(crate) fn judge(answer: &ElicitResult, question: &Question) -> Result<(), Re
     let content = answer.content.as_ref().unwrap_or(&Value::Null);
     let ticked = |field: &str| content.get(field) == Some(&Value::Bool(true));
     match &question.form {
-        Form::Yes { field } if ticked(field) => Ok(()),
-        Form::Last4 { field, digits, of_id } if ticked(field) => match content.get("last4").and_then(Value::as_str) {
-            Some(typed) if typed == digits => Ok(()),
-            _ if *of_id => declined("The last four characters that were typed are not those of the id."),
-            _ => declined("The last four digits that were typed are not those of the number."),
-        },
+        QuestionForm::Yes { field } if ticked(field) => Ok(()),
+        QuestionForm::Last4 { field, digits, of_id } if ticked(field) => {
+            match content.get("last4").and_then(Value::as_str) {
+                Some(typed) if typed == digits => Ok(()),
+                _ if *of_id => declined("The last four characters that were typed are not those of the id."),
+                _ => declined("The last four digits that were typed are not those of the number."),
+            }
+        }
         _ => declined("The form came back without a yes."),
     }
 }
 
-fn schema(form: &Form) -> Option<ElicitationSchema> {
+fn schema(form: &QuestionForm) -> Option<ElicitationSchema> {
     let schema = match form {
-        Form::Yes { field } => json!({
+        QuestionForm::Yes { field } => json!({
             "type": "object",
             "properties": { *field: { "type": "boolean", "title": "Yes", "description": "Tick to go ahead." } },
             "required": [field]
         }),
-        Form::Last4 { field, digits, of_id: true } => json!({
+        QuestionForm::Last4 { field, digits, of_id: true } => json!({
             "type": "object",
             "properties": {
                 *field: { "type": "boolean", "title": "Yes, release it", "description": "Tick to give the number up for good.", "default": false },
@@ -371,7 +373,7 @@ fn schema(form: &Form) -> Option<ElicitationSchema> {
             },
             "required": [field, "last4"]
         }),
-        Form::Last4 { field, .. } => json!({
+        QuestionForm::Last4 { field, .. } => json!({
             "type": "object",
             "properties": {
                 *field: { "type": "boolean", "title": "Yes, release it", "description": "Tick to give the number up for good.", "default": false },
@@ -391,24 +393,24 @@ mod tests {
     fn question() -> Question {
         Question {
             message: "Release +14155550123?".to_owned(),
-            form: Form::Last4 { field: "release", digits: "0123".to_owned(), of_id: false },
+            form: QuestionForm::Last4 { field: "release", digits: "0123".to_owned(), of_id: false },
             declined: "Nothing was released.".to_owned(),
         }
     }
 
-    fn second(state: Option<String>, answer: Option<Value>) -> Asker {
+    fn second(state: Option<String>, answer: Option<Value>) -> Elicitor {
         let responses = answer.map(|answer| InputResponses::from([(QUESTION.to_owned(), answer)]));
-        let way = AskWay::SecondCall { state, responses };
-        Asker { way, form: true, ..Asker::nobody() }
+        let way = ElicitationMode::SecondCall { state, responses };
+        Elicitor { way, form: true, ..Elicitor::nobody() }
     }
 
     fn new() -> Consent {
-        Consent::new(&Keys::of_this_process())
+        Consent::new(&SealingKeys::of_this_process())
     }
 
-    async fn put(consent: &Consent, subject: &Subject<'_>) -> String {
+    async fn put(consent: &Consent, subject: &ConsentSubject<'_>) -> String {
         match consent.ask(&second(None, None), &CancellationToken::new(), (&question(), None), subject).await {
-            Ok(Word::Pending(asked)) => asked.request_state.expect("a state"),
+            Ok(ConsentOutcome::Pending(asked)) => asked.request_state.expect("a state"),
             _ => panic!("not asked"),
         }
     }
@@ -422,7 +424,7 @@ mod tests {
         let consent = new();
         let arguments = json!({ "number_id": "n" });
         let caller = Caller::local();
-        let subject = Subject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
+        let subject = ConsentSubject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
         for (answer, right) in [
             (yes(), true),
             (json!({ "action": "accept", "content": { "release": true, "last4": "9999" } }), false),
@@ -445,20 +447,20 @@ mod tests {
                     &subject,
                 )
                 .await;
-            assert_eq!(matches!(word, Ok(Word::Yes { .. })), right, "{answer}");
-            assert_eq!(matches!(word, Ok(Word::No { .. })), !right, "{answer}");
+            assert_eq!(matches!(word, Ok(ConsentOutcome::Yes { .. })), right, "{answer}");
+            assert_eq!(matches!(word, Ok(ConsentOutcome::No { .. })), !right, "{answer}");
         }
     }
 
     #[test]
     fn a_state_from_the_future_or_of_long_ago_is_none() {
         let (consent, arguments, caller) = (new(), json!({ "number_id": "n" }), Caller::local());
-        let subject = Subject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
+        let subject = ConsentSubject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
         let opens = |wall: i64, boot: i64| {
             let now = ClockReading::now();
             let then = ClockReading { wall: now.wall - wall * 1000, boot: now.boot - boot * 1000, ..now };
-            let issued = Issued::of(&then, boot_id());
-            let state = State { nonce: "n".to_owned(), seen: digest("s"), issued, page: None };
+            let issued = IssueTime::of(&then, boot_id());
+            let state = ElicitationState { nonce: "n".to_owned(), seen: digest("s"), issued, page: None };
             let binding = subject.binding();
             let options = SealOptions::new().associated_data(&binding).ttl(STATE_LIFE);
             let sealed = consent.sealer.codec().expect("a codec").seal_json_with(&state, &options).expect("a state");
@@ -473,9 +475,10 @@ mod tests {
     #[test]
     fn a_second_call_is_judged_whatever_it_declares() {
         let (arguments, caller) = (json!({ "number_id": "n" }), Caller::local());
-        let subject = Subject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
+        let subject = ConsentSubject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
         let sealed = |consent: &Consent| {
-            let state = State { nonce: "n".to_owned(), seen: digest("s"), issued: Issued::now(), page: None };
+            let state =
+                ElicitationState { nonce: "n".to_owned(), seen: digest("s"), issued: IssueTime::now(), page: None };
             let binding = subject.binding();
             let options = SealOptions::new().associated_data(&binding).ttl(STATE_LIFE);
             consent.sealer.codec().expect("a codec").seal_json_with(&state, &options).expect("a state")
@@ -491,7 +494,7 @@ mod tests {
                 (None, false, false, Status::HumanUnavailable),
             ] {
                 let consent = new();
-                let asker = Asker { form, ..second(Some(sealed(&consent)), answer.clone()) };
+                let asker = Elicitor { form, ..second(Some(sealed(&consent)), answer.clone()) };
                 let no = consent.refusal_in(&asker, &subject, "Nothing was released.");
                 assert_eq!(no.as_ref().map(|no| no.refusal.status), early.then_some(status), "{answer:?}");
                 if no.is_none() {
@@ -509,7 +512,7 @@ mod tests {
                 (Some("forged".to_owned()), None, false),
                 (Some("forged".to_owned()), Some(yes()), false),
             ] {
-                let asker = Asker { form, ..second(state, answer) };
+                let asker = Elicitor { form, ..second(state, answer) };
                 let (question, nothing) = about();
                 assert!(consent.refusal_in(&asker, &subject, nothing).is_none());
                 let verdict = consent.admit_second_call(&asker, (question.as_ref(), nothing), &subject);
@@ -525,14 +528,14 @@ mod tests {
         let consent = new();
         let (arguments, other) = (json!({ "number_id": "n" }), json!({ "number_id": "m" }));
         let caller = Caller::local();
-        let subject = Subject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
+        let subject = ConsentSubject { caller: &caller, tool: "release_number", arguments: &arguments, seen: "s" };
         let state = put(&consent, &subject).await;
-        let asked_again = |word: Result<Word, Refusal>| matches!(word, Ok(Word::Pending(_)));
+        let asked_again = |word: Result<ConsentOutcome, Refusal>| matches!(word, Ok(ConsentOutcome::Pending(_)));
         for wrong in [
-            Subject { arguments: &other, ..subject },
-            Subject { tool: "purchase_number", ..subject },
-            Subject { caller: &Caller { principal: "other".to_owned(), ..Caller::local() }, ..subject },
-            Subject { caller: &Caller { tenant: "other".to_owned(), ..Caller::local() }, ..subject },
+            ConsentSubject { arguments: &other, ..subject },
+            ConsentSubject { tool: "purchase_number", ..subject },
+            ConsentSubject { caller: &Caller { principal: "other".to_owned(), ..Caller::local() }, ..subject },
+            ConsentSubject { caller: &Caller { tenant: "other".to_owned(), ..Caller::local() }, ..subject },
         ] {
             assert!(asked_again(
                 consent
@@ -572,7 +575,9 @@ mod tests {
         let word = consent
             .ask(&second(Some(state.clone()), Some(yes())), &CancellationToken::new(), (&question(), None), &subject)
             .await;
-        assert!(matches!(word, Ok(Word::Yes { then: Some(then) }) if same(&then.seen, "s") && !same(&then.seen, "t")));
+        assert!(
+            matches!(word, Ok(ConsentOutcome::Yes { then: Some(then) }) if same(&then.seen, "s") && !same(&then.seen, "t"))
+        );
         assert!(
             asked_again(
                 consent

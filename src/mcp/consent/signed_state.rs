@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::domain::{Caller, ClockReading, Object, Status, boot_id, digest_of, unguessable};
+use crate::domain::{Caller, ClockReading, OperationTarget, Status, boot_id, digest_of, unguessable};
 
 /// How long a token is good for.
 const TOKEN_LIFE: Duration = Duration::from_secs(300);
@@ -30,24 +30,24 @@ const NONCE: usize = 16;
 ///
 /// Read when one is first needed: nothing waits for a file at the start. What could not be read is read again the next time.
 #[derive(Clone)]
-pub struct Keys {
-    source: Arc<Source>,
+pub struct SealingKeys {
+    source: Arc<KeyFile>,
     /// What is sealed for one account, none for another opens.
     account: String,
 }
 
-struct Source {
+struct KeyFile {
     read: Box<dyn Fn() -> Result<Vec<Vec<u8>>, String> + Send + Sync>,
     kept: OnceLock<Vec<Vec<u8>>>,
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for SealingKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Keys({})", self.source.kept.get().map_or(0, Vec::len))
     }
 }
 
-impl Keys {
+impl SealingKeys {
     /// The operator's keys; `None` if there is none or one is shorter than 32 bytes.
     pub fn new(keys: Vec<Vec<u8>>) -> Option<Self> {
         are_keys(&keys).then(|| Self::read_by(move || Ok(keys.clone())))
@@ -61,7 +61,7 @@ impl Keys {
 
     /// Keys that are read when one is first needed. An error says why there are none.
     pub fn read_by(read: impl Fn() -> Result<Vec<Vec<u8>>, String> + Send + Sync + 'static) -> Self {
-        let source = Source { read: Box::new(read), kept: OnceLock::new() };
+        let source = KeyFile { read: Box::new(read), kept: OnceLock::new() };
         Self { source: Arc::new(source), account: String::new() }
     }
 
@@ -110,7 +110,7 @@ fn are_keys(keys: &[Vec<u8>]) -> bool {
 
 /// Seals for one purpose, once the keys can be read.
 pub(crate) struct Sealer {
-    keys: Keys,
+    keys: SealingKeys,
     purpose: &'static str,
     made: OnceLock<RequestStateCodec>,
 }
@@ -131,7 +131,7 @@ impl Sealer {
 
 /// When something was sealed, by more than one clock: a wall clock that is wrong makes nothing good for longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Issued {
+pub(crate) struct IssueTime {
     /// Seconds since 1970.
     at: i64,
     /// Which start of a machine, and seconds since then.
@@ -140,14 +140,14 @@ pub(crate) struct Issued {
 
 /// Why something that was sealed is not good by its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Untimely {
+pub(crate) enum TimeError {
     /// It is too old.
     Old,
     /// It was sealed later than now.
     FromTheFuture,
 }
 
-impl Issued {
+impl IssueTime {
     const BYTES: usize = 16;
 
     pub(crate) fn now() -> Self {
@@ -161,18 +161,18 @@ impl Issued {
 
     /// Whether it is no older than `life` and not from the future. Readings of one start of a machine are compared by the
     /// clock since that start as well.
-    pub(crate) fn holds(&self, life: Duration) -> Result<(), Untimely> {
+    pub(crate) fn holds(&self, life: Duration) -> Result<(), TimeError> {
         self.holds_at(&Self::now(), life)
     }
 
-    fn holds_at(&self, now: &Self, life: Duration) -> Result<(), Untimely> {
+    fn holds_at(&self, now: &Self, life: Duration) -> Result<(), TimeError> {
         let by_wall = now.at.saturating_sub(self.at);
         let by_boot = (now.boot.0 == self.boot.0).then(|| i64::from(now.boot.1) - i64::from(self.boot.1));
         if by_wall < -SKEW || by_boot.is_some_and(|age| age < -1) {
-            return Err(Untimely::FromTheFuture);
+            return Err(TimeError::FromTheFuture);
         }
         let life = i64::try_from(life.as_secs()).unwrap_or(i64::MAX);
-        if by_wall.max(by_boot.unwrap_or(0)) > life { Err(Untimely::Old) } else { Ok(()) }
+        if by_wall.max(by_boot.unwrap_or(0)) > life { Err(TimeError::Old) } else { Ok(()) }
     }
 
     fn to_bytes(self) -> [u8; Self::BYTES] {
@@ -194,7 +194,7 @@ impl Issued {
 pub(crate) struct Binding<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) tool: &'a str,
-    pub(crate) object: &'a Object,
+    pub(crate) object: &'a OperationTarget,
 }
 
 impl Binding<'_> {
@@ -214,19 +214,19 @@ impl Binding<'_> {
 }
 
 /// Makes and checks the tokens of previews.
-pub(crate) struct Tokens(Sealer);
+pub(crate) struct ConfirmationTokens(Sealer);
 
-impl Tokens {
-    pub(crate) fn new(keys: &Keys) -> Self {
+impl ConfirmationTokens {
+    pub(crate) fn new(keys: &SealingKeys) -> Self {
         Self(keys.sealer("truedy-mcp confirmation token"))
     }
 
     /// A token for this, as it is seen now. An error says why none can be sealed.
     pub(crate) fn issue(&self, binding: &Binding<'_>, seen: &str) -> Result<String, String> {
-        self.issue_at(binding, seen, Issued::now())
+        self.issue_at(binding, seen, IssueTime::now())
     }
 
-    fn issue_at(&self, binding: &Binding<'_>, seen: &str, issued: Issued) -> Result<String, String> {
+    fn issue_at(&self, binding: &Binding<'_>, seen: &str, issued: IssueTime) -> Result<String, String> {
         let payload = [Uuid::new_v4().as_bytes().as_slice(), &digest(seen), &issued.to_bytes()].concat();
         let bound = binding.bytes();
         let options = SealOptions::new().associated_data(&bound).ttl(THOUGHT_OVER);
@@ -249,10 +249,10 @@ impl Tokens {
         })?;
         let (nonce, rest) = payload.split_at_checked(NONCE).ok_or(Status::ConfirmationInvalid)?;
         let (then, issued) = rest.split_at_checked(SEEN).ok_or(Status::ConfirmationInvalid)?;
-        let issued = Issued::from_bytes(issued).ok_or(Status::ConfirmationInvalid)?;
+        let issued = IssueTime::from_bytes(issued).ok_or(Status::ConfirmationInvalid)?;
         issued.holds(if thinking { THOUGHT_OVER } else { TOKEN_LIFE }).map_err(|untimely| match untimely {
-            Untimely::Old => Status::ConfirmationExpired,
-            Untimely::FromTheFuture => Status::ConfirmationInvalid,
+            TimeError::Old => Status::ConfirmationExpired,
+            TimeError::FromTheFuture => Status::ConfirmationInvalid,
         })?;
         if then != digest(seen) {
             return Err(Status::StateChanged);
@@ -271,9 +271,9 @@ mod tests {
 
     const NUMBER: &str = "+14155550150";
 
-    fn keys(names: &[&str]) -> Keys {
+    fn keys(names: &[&str]) -> SealingKeys {
         let keys = names.iter().map(|name| name.repeat(40).into_bytes()).collect();
-        Keys::new(keys).expect("long enough")
+        SealingKeys::new(keys).expect("long enough")
     }
 
     fn local() -> Caller {
@@ -282,14 +282,15 @@ mod tests {
 
     #[test]
     fn a_token_holds_for_one_thing_as_it_was_seen() {
-        let (tokens, caller, object) = (Tokens::new(&keys(&["a"])), local(), Object::number(NUMBER));
+        let (tokens, caller, object) =
+            (ConfirmationTokens::new(&keys(&["a"])), local(), OperationTarget::number(NUMBER));
         let binding = Binding { caller: &caller, tool: "purchase_number", object: &object };
         let token = tokens.issue(&binding, "1.00 USD").expect("a token");
         assert!(tokens.check(&token, &binding, "1.00 USD", false).is_ok());
         assert!(token.len() <= 512, "{}", token.len());
         assert_eq!(tokens.check(&token, &binding, "2.00 USD", false), Err(Status::StateChanged));
-        let other_number = Object::number("+14155550151");
-        let with_id = Object { number_id: Some("n".to_owned()), ..object.clone() };
+        let other_number = OperationTarget::number("+14155550151");
+        let with_id = OperationTarget { number_id: Some("n".to_owned()), ..object.clone() };
         let other_tenant = Caller { tenant: "other".to_owned(), ..local() };
         let other_principal = Caller { principal: "other".to_owned(), ..local() };
         for wrong in [
@@ -308,7 +309,8 @@ mod tests {
 
     #[test]
     fn no_bit_of_a_token_can_be_turned() {
-        let (tokens, caller, object) = (Tokens::new(&keys(&["a"])), local(), Object::number(NUMBER));
+        let (tokens, caller, object) =
+            (ConfirmationTokens::new(&keys(&["a"])), local(), OperationTarget::number(NUMBER));
         let binding = Binding { caller: &caller, tool: "purchase_number", object: &object };
         let token = tokens.issue(&binding, "s").expect("a token");
         for at in 0..token.len() {
@@ -324,7 +326,8 @@ mod tests {
 
     #[test]
     fn a_token_expires_and_a_thinking_person_is_waited_for() {
-        let (tokens, caller, object) = (Tokens::new(&keys(&["a"])), local(), Object::number(NUMBER));
+        let (tokens, caller, object) =
+            (ConfirmationTokens::new(&keys(&["a"])), local(), OperationTarget::number(NUMBER));
         let binding = Binding { caller: &caller, tool: "purchase_number", object: &object };
         let old = tokens.issue_at(&binding, "s", ago(301, 301)).expect("a token");
         assert_eq!(tokens.check(&old, &binding, "s", false), Err(Status::ConfirmationExpired));
@@ -332,15 +335,16 @@ mod tests {
     }
 
     /// So many seconds ago by the wall clock, and by the clock since the start of the machine.
-    fn ago(wall: i64, boot: i64) -> Issued {
+    fn ago(wall: i64, boot: i64) -> IssueTime {
         let now = ClockReading::now();
         let then = ClockReading { wall: now.wall - wall * 1000, boot: now.boot - boot * 1000, ..now };
-        Issued::of(&then, boot_id())
+        IssueTime::of(&then, boot_id())
     }
 
     #[test]
     fn a_token_from_the_future_is_none_and_either_clock_may_end_its_life() {
-        let (tokens, caller, object) = (Tokens::new(&keys(&["a"])), local(), Object::number(NUMBER));
+        let (tokens, caller, object) =
+            (ConfirmationTokens::new(&keys(&["a"])), local(), OperationTarget::number(NUMBER));
         let binding = Binding { caller: &caller, tool: "purchase_number", object: &object };
         for (issued, thinking, verdict) in [
             (ago(0, 0), false, Ok(())),
@@ -361,19 +365,19 @@ mod tests {
             assert_eq!(tokens.check(&token, &binding, "s", thinking).map(drop), verdict, "{issued:?} {thinking}");
         }
         // Of another machine, or another start of this one, the wall clock alone tells.
-        let elsewhere = Issued { boot: (boot_id() ^ 1, 5), ..ago(0, 0) };
+        let elsewhere = IssueTime { boot: (boot_id() ^ 1, 5), ..ago(0, 0) };
         let token = tokens.issue_at(&binding, "s", elsewhere).expect("a token");
         assert!(tokens.check(&token, &binding, "s", false).is_ok());
-        assert_eq!(Issued::from_bytes(&elsewhere.to_bytes()), Some(elsewhere));
+        assert_eq!(IssueTime::from_bytes(&elsewhere.to_bytes()), Some(elsewhere));
     }
 
     #[test]
     fn keys_that_cannot_be_read_seal_nothing_until_they_can() {
-        let (caller, object) = (local(), Object::number(NUMBER));
+        let (caller, object) = (local(), OperationTarget::number(NUMBER));
         let binding = Binding { caller: &caller, tool: "purchase_number", object: &object };
         let mended = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let there = Arc::clone(&mended);
-        let tokens = Tokens::new(&Keys::read_by(move || {
+        let tokens = ConfirmationTokens::new(&SealingKeys::read_by(move || {
             if there.load(std::sync::atomic::Ordering::Relaxed) { Ok(vec![vec![7; 32]]) } else { Err("no".to_owned()) }
         }));
         assert_eq!(tokens.issue(&binding, "s"), Err("no".to_owned()));
@@ -381,15 +385,15 @@ mod tests {
         mended.store(true, std::sync::atomic::Ordering::Relaxed);
         let token = tokens.issue(&binding, "s").expect("a token");
         assert!(tokens.check(&token, &binding, "s", false).is_ok());
-        assert!(Tokens::new(&Keys::read_by(|| Ok(vec![vec![7; 31]]))).issue(&binding, "s").is_err());
-        assert!(Tokens::new(&Keys::read_by(|| Ok(Vec::new()))).issue(&binding, "s").is_err());
+        assert!(ConfirmationTokens::new(&SealingKeys::read_by(|| Ok(vec![vec![7; 31]]))).issue(&binding, "s").is_err());
+        assert!(ConfirmationTokens::new(&SealingKeys::read_by(|| Ok(Vec::new()))).issue(&binding, "s").is_err());
     }
 
     #[test]
     fn a_token_for_one_account_is_none_for_another() {
-        let (caller, object, all) = (local(), Object::number(NUMBER), keys(&["a"]));
+        let (caller, object, all) = (local(), OperationTarget::number(NUMBER), keys(&["a"]));
         let binding = Binding { caller: &caller, tool: "purchase_number", object: &object };
-        let of = |account: &str| Tokens::new(&all.of(account.to_owned()));
+        let of = |account: &str| ConfirmationTokens::new(&all.of(account.to_owned()));
         let token = of("one").issue(&binding, "s").expect("a token");
         assert!(of("one").check(&token, &binding, "s", false).is_ok());
         for other in ["two", "", "sandbox"] {
@@ -399,18 +403,24 @@ mod tests {
 
     #[test]
     fn keys_are_replaced_one_by_one_and_kept_apart_by_purpose() {
-        let (caller, object) = (local(), Object::number(NUMBER));
+        let (caller, object) = (local(), OperationTarget::number(NUMBER));
         let binding = Binding { caller: &caller, tool: "purchase_number", object: &object };
-        let old = Tokens::new(&keys(&["a"])).issue(&binding, "s").expect("a token");
-        assert!(Tokens::new(&keys(&["a"])).check(&old, &binding, "s", false).is_ok(), "another replica, same key");
-        assert!(Tokens::new(&keys(&["b", "a"])).check(&old, &binding, "s", false).is_ok(), "while it is replaced");
-        assert!(Tokens::new(&keys(&["a", "a"])).check(&old, &binding, "s", false).is_ok());
-        for gone in [Tokens::new(&keys(&["b"])), Tokens::new(&Keys::of_this_process())] {
+        let old = ConfirmationTokens::new(&keys(&["a"])).issue(&binding, "s").expect("a token");
+        assert!(
+            ConfirmationTokens::new(&keys(&["a"])).check(&old, &binding, "s", false).is_ok(),
+            "another replica, same key"
+        );
+        assert!(
+            ConfirmationTokens::new(&keys(&["b", "a"])).check(&old, &binding, "s", false).is_ok(),
+            "while it is replaced"
+        );
+        assert!(ConfirmationTokens::new(&keys(&["a", "a"])).check(&old, &binding, "s", false).is_ok());
+        for gone in [ConfirmationTokens::new(&keys(&["b"])), ConfirmationTokens::new(&SealingKeys::of_this_process())] {
             assert_eq!(gone.check(&old, &binding, "s", false), Err(Status::ConfirmationInvalid));
         }
-        let question = Tokens(keys(&["a"]).sealer("another purpose"));
+        let question = ConfirmationTokens(keys(&["a"]).sealer("another purpose"));
         assert_eq!(question.check(&old, &binding, "s", false), Err(Status::ConfirmationInvalid));
-        assert!(Keys::new(vec![b"short-key".to_vec()]).is_none());
-        assert!(Keys::new(Vec::new()).is_none());
+        assert!(SealingKeys::new(vec![b"short-key".to_vec()]).is_none());
+        assert!(SealingKeys::new(Vec::new()).is_none());
     }
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use rmcp::model::Tool as ToolCard;
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Caller, ConfirmationToken, E164, Object, Problem, Status};
+use crate::domain::{ArgumentProblem, Caller, ConfirmationToken, E164, OperationTarget, Status};
 use crate::mcp::call::messages;
-use crate::mcp::call::service::{Guest, Reply, Service, refuse};
+use crate::mcp::call::service::{CallContext, CallResult, Service, refuse};
 use crate::mcp::consent::signed_state::Binding;
 use crate::tools::{Change, priced};
 
@@ -60,7 +60,7 @@ pub(crate) fn tokens(service: &Service, caller: &Caller, found: &Map<String, Val
         let (number, price) = priced(offer)?;
         // What is no number cannot be bought.
         E164::try_from(number).ok()?;
-        let object = Object::number(number);
+        let object = OperationTarget::number(number);
         let token = service.tokens.issue(&Binding { caller, tool: NAME, object: &object }, &price).ok()?;
         Some((number.to_owned(), json!(token)))
     });
@@ -71,8 +71,8 @@ pub(crate) fn tokens(service: &Service, caller: &Caller, found: &Map<String, Val
 pub(crate) async fn buy<T: Change>(
     service: Arc<Service>,
     mut arguments: Map<String, Value>,
-    mut guest: Guest,
-) -> Reply {
+    mut guest: CallContext,
+) -> CallResult {
     let problems = problems(&arguments);
     if !problems.is_empty() {
         return refuse(messages::on_problems(&problems, T::EFFECT));
@@ -81,26 +81,26 @@ pub(crate) async fn buy<T: Change>(
     arguments.insert("confirm".to_owned(), json!(true));
     guest.token_for = Some(NAME);
     let mut reply = service.change::<T>(arguments, guest).await;
-    if let Reply::Done(object, _) = &mut reply {
+    if let CallResult::Done(object, _) = &mut reply {
         reword(object);
     }
     reply
 }
 
 /// What is wrong with the arguments beyond what the purchase says of each.
-fn problems(arguments: &Map<String, Value>) -> Vec<Problem> {
+fn problems(arguments: &Map<String, Value>) -> Vec<ArgumentProblem> {
     let missing = |name: &&str| arguments.get(*name).is_none_or(|value| value.is_null() || *value == json!(""));
-    let mut problems: Vec<Problem> = [NUMBER, TOKEN]
+    let mut problems: Vec<ArgumentProblem> = [NUMBER, TOKEN]
         .iter()
         .filter(|name| missing(name))
         .map(|name| match *name {
-            NUMBER => Problem::of::<E164>(name, "it is missing".to_owned(), None),
-            _ => Problem::of::<ConfirmationToken>(name, "it is missing".to_owned(), None),
+            NUMBER => ArgumentProblem::of::<E164>(name, "it is missing".to_owned(), None),
+            _ => ArgumentProblem::of::<ConfirmationToken>(name, "it is missing".to_owned(), None),
         })
         .collect();
     // Their names are not repeated: a token may stand there by mistake.
     if arguments.keys().any(|name| name != NUMBER && name != TOKEN) {
-        problems.push(Problem {
+        problems.push(ArgumentProblem {
             field: "arguments".to_owned(),
             reason: "there are others than it takes".to_owned(),
             received: None,

@@ -11,16 +11,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::guard::{Policy, Scope};
 use crate::mcp::apps::pages;
-use crate::mcp::apps::pages::Views;
+use crate::mcp::apps::pages::AppsSupport;
 use crate::mcp::call::metrics;
-use crate::mcp::call::service::{Reply, Way};
-use crate::mcp::consent::elicitation::Asker;
+use crate::mcp::call::service::{CallResult, Handler};
+use crate::mcp::consent::elicitation::Elicitor;
 use crate::mcp::offer::buy_offer;
 use crate::mcp::tenant::principal::Principal;
 use crate::tools::{Change, Effect, Read, Tool, Visitor, drop_bookkeeping, input_schema, output_schema, visit};
 
 /// One tool.
-pub struct Entry {
+pub struct CatalogEntry {
     /// As clients see it.
     pub card: ToolCard,
     /// What calling it does.
@@ -34,10 +34,10 @@ pub struct Entry {
     /// As clients see it where a carrier's keys may not be arguments.
     without_keys: Option<ToolCard>,
     tool: &'static str,
-    way: Way,
+    way: Handler,
 }
 
-impl Entry {
+impl CatalogEntry {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.card.name
@@ -53,9 +53,9 @@ impl Entry {
         &self,
         arguments: Map<String, Value>,
         principal: &Principal,
-        asking: (Asker, Views),
+        asking: (Elicitor, AppsSupport),
         unwanted: CancellationToken,
-    ) -> Reply {
+    ) -> CallResult {
         let Principal { tenant, caller, rights } = principal;
         let begun = Instant::now();
         let reply = tenant.service.call(self.effect, self.way, arguments, (caller, rights), asking, unwanted).await;
@@ -77,9 +77,9 @@ impl Entry {
 
 /// Every tool, in the order in which clients see them.
 pub struct Catalog {
-    tools: Vec<Entry>,
+    tools: Vec<CatalogEntry>,
     /// Other doors to tools, for pages that a client shows and not for models.
-    of_pages: Vec<Entry>,
+    of_pages: Vec<CatalogEntry>,
 }
 
 impl Catalog {
@@ -92,7 +92,7 @@ impl Catalog {
 
     /// Their names alone, for which no schema is derived.
     pub fn names() -> Vec<&'static str> {
-        let mut names = Names(Vec::new());
+        let mut names = ToolNames(Vec::new());
         visit(&mut names);
         names.0
     }
@@ -122,22 +122,22 @@ impl Catalog {
     }
 
     /// All of them.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[CatalogEntry] {
         &self.tools
     }
 
     /// What pages may call besides.
-    pub(crate) fn of_pages(&self, name: &str) -> Option<&Entry> {
+    pub(crate) fn of_pages(&self, name: &str) -> Option<&CatalogEntry> {
         self.of_pages.iter().find(|entry| entry.name() == name)
     }
 
     /// All of that, for a client that shows pages.
-    pub(crate) fn entries_of_pages(&self) -> &[Entry] {
+    pub(crate) fn entries_of_pages(&self) -> &[CatalogEntry] {
         &self.of_pages
     }
 
     /// One of them.
-    pub fn get(&self, name: &str) -> Option<&Entry> {
+    pub fn get(&self, name: &str) -> Option<&CatalogEntry> {
         self.tools.iter().find(|entry| entry.name() == name)
     }
 
@@ -147,7 +147,7 @@ impl Catalog {
     }
 
     /// Those the operator offers.
-    pub fn offered<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = &'a Entry> {
+    pub fn offered<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = &'a CatalogEntry> {
         self.tools.iter().filter(|entry| policy.offers(entry.name(), entry.effect.reads()))
     }
 }
@@ -158,9 +158,9 @@ impl Default for Catalog {
     }
 }
 
-struct Names(Vec<&'static str>);
+struct ToolNames(Vec<&'static str>);
 
-impl Visitor for Names {
+impl Visitor for ToolNames {
     fn read<T: Read>(&mut self) {
         self.0.push(T::NAME);
     }
@@ -220,12 +220,12 @@ impl Visitor for Catalog {
         if T::NAME == buy_offer::BUYS {
             let door = entry::<T>(|service, arguments, guest| Box::pin(buy_offer::buy::<T>(service, arguments, guest)));
             // It takes no keys in any case.
-            self.of_pages.push(Entry { card: buy_offer::card(door.card), without_keys: None, ..door });
+            self.of_pages.push(CatalogEntry { card: buy_offer::card(door.card), without_keys: None, ..door });
         }
     }
 }
 
-fn entry<T: Tool>(way: Way) -> Entry {
+fn entry<T: Tool>(way: Handler) -> CatalogEntry {
     let effect = T::EFFECT;
     let annotations = ToolAnnotations::with_title(T::TITLE)
         .read_only(effect.reads())
@@ -245,7 +245,7 @@ fn entry<T: Tool>(way: Way) -> Entry {
     }
     card = pages::with_page(card);
     let without_keys = without(&card, &T::inline());
-    Entry { card, effect, scope: T::SCOPE, fields: T::FIELDS, secrets, without_keys, tool: T::NAME, way }
+    CatalogEntry { card, effect, scope: T::SCOPE, fields: T::FIELDS, secrets, without_keys, tool: T::NAME, way }
 }
 
 /// The same tool without these arguments; `None` if it has none of them.

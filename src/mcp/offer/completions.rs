@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Caller, CountryCode, ProviderType, clean_to};
-use crate::mcp::call::service::Reply;
+use crate::mcp::call::service::CallResult;
 use crate::mcp::offer::catalog::Catalog;
 use crate::mcp::offer::prompts::{Choices, Prompt};
 use crate::mcp::offer::resources::{AGENT_NUMBERS, NUMBER, look};
@@ -28,18 +28,18 @@ const KEPT: usize = 256;
 const TYPED: usize = 120;
 
 /// Things of an account by what they are called.
-struct Names {
-    all: Vec<Name>,
+struct CompletionNames {
+    all: Vec<CompletionName>,
     complete: bool,
 }
 
-struct Name {
+struct CompletionName {
     name: Option<String>,
     id: String,
 }
 
 /// What was read last, and when; a lock of its own, so that quick typing reads once.
-type Read = Arc<tokio::sync::Mutex<Option<(Instant, Arc<Names>)>>>;
+type Read = Arc<tokio::sync::Mutex<Option<(Instant, Arc<CompletionNames>)>>>;
 
 /// What was read lately for those who type.
 #[derive(Default)]
@@ -120,11 +120,16 @@ impl Completions {
 
     /// What things are called, as it was read at most [`GOOD`] ago. What could not be read is nothing for as long; what nobody
     /// wanted any more is not kept.
-    async fn names(&self, choices: Choices, principal: &Principal, unwanted: &CancellationToken) -> Arc<Names> {
+    async fn names(
+        &self,
+        choices: Choices,
+        principal: &Principal,
+        unwanted: &CancellationToken,
+    ) -> Arc<CompletionNames> {
         let read = self.kept(choices, &principal.caller);
         let mut last = tokio::select! {
             last = read.lock() => last,
-            () = unwanted.cancelled() => return Arc::new(Names::none()),
+            () = unwanted.cancelled() => return Arc::new(CompletionNames::none()),
         };
         if let Some((_, names)) = last.as_ref().filter(|(at, _)| at.elapsed() < GOOD) {
             return Arc::clone(names);
@@ -144,7 +149,7 @@ impl Completions {
                 reading.await
             }
         };
-        let names = Arc::new(Names::read(&reply).unwrap_or_else(Names::none));
+        let names = Arc::new(CompletionNames::read(&reply).unwrap_or_else(CompletionNames::none));
         if !unwanted.is_cancelled() {
             *last = Some((Instant::now(), Arc::clone(&names)));
         }
@@ -167,16 +172,17 @@ impl Completions {
     }
 }
 
-impl Names {
+impl CompletionNames {
     fn none() -> Self {
         Self { all: Vec::new(), complete: true }
     }
 
-    fn read(reply: &Reply) -> Option<Self> {
-        let Reply::Done(object, false) = reply else { return None };
+    fn read(reply: &CallResult) -> Option<Self> {
+        let CallResult::Done(object, false) = reply else { return None };
         let text = |row: &Value, field: &str| row.get(field).and_then(Value::as_str).map(str::to_owned);
         let rows = object.get("names")?.as_array()?.iter();
-        let all = rows.filter_map(|row| Some(Name { name: text(row, "name"), id: text(row, "id")? })).collect();
+        let all =
+            rows.filter_map(|row| Some(CompletionName { name: text(row, "name"), id: text(row, "id")? })).collect();
         Some(Self { all, complete: object.get("complete")?.as_bool()? })
     }
 }
@@ -204,7 +210,7 @@ fn fitting(all: impl Iterator<Item = String>, typed: &str) -> Vec<String> {
 }
 
 /// The numbers that have these digits in a row, behind a + at their beginning; then the ids that begin with what is typed.
-fn numbers(names: &Names, typed: &str) -> Vec<String> {
+fn numbers(names: &CompletionNames, typed: &str) -> Vec<String> {
     let digits: String = typed.chars().filter(char::is_ascii_digit).collect();
     // Who types a number writes it in any way people do; with other letters it is an id.
     let writes_number = typed.chars().all(|c| c.is_ascii_digit() || "+-(). /".contains(c));
@@ -235,9 +241,9 @@ fn cut(mut values: Vec<String>, complete: bool) -> CompletionInfo {
 mod tests {
     use super::*;
 
-    fn names(all: &[(&str, &str)]) -> Names {
-        let name = |(name, id): &(&str, &str)| Name { name: Some((*name).to_owned()), id: (*id).to_owned() };
-        Names { all: all.iter().map(name).collect(), complete: true }
+    fn names(all: &[(&str, &str)]) -> CompletionNames {
+        let name = |(name, id): &(&str, &str)| CompletionName { name: Some((*name).to_owned()), id: (*id).to_owned() };
+        CompletionNames { all: all.iter().map(name).collect(), complete: true }
     }
 
     #[test]

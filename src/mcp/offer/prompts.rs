@@ -31,7 +31,7 @@ pub(crate) enum Choices {
 }
 
 /// One argument of a prompt.
-pub(crate) struct Argument {
+pub(crate) struct PromptParameter {
     pub(crate) name: &'static str,
     title: &'static str,
     description: &'static str,
@@ -46,7 +46,7 @@ pub(crate) struct Prompt {
     description: &'static str,
     /// Without these tools it leads nowhere.
     needs: &'static [&'static str],
-    pub(crate) arguments: &'static [Argument],
+    pub(crate) arguments: &'static [PromptParameter],
     steps: &'static str,
 }
 
@@ -58,21 +58,21 @@ const PROMPTS: [Prompt; 4] = [
         description: "Find a new phone number, show what it costs, buy the one you choose and give it to an agent. Asks before it spends money.",
         needs: &["search_numbers", "purchase_number"],
         arguments: &[
-            Argument {
+            PromptParameter {
                 name: "country",
                 title: "Country",
                 description: "The country as two letters, for example US or GB.",
                 required: false,
                 choices: Choices::Countries,
             },
-            Argument {
+            PromptParameter {
                 name: "area_code",
                 title: "Area code",
                 description: "The area code, United States and Canada only, for example 415.",
                 required: false,
                 choices: Choices::Anything,
             },
-            Argument {
+            PromptParameter {
                 name: "agent",
                 title: "Agent",
                 description: "The agent that gets the number, by its exact name or id, for example Front desk.",
@@ -88,28 +88,28 @@ const PROMPTS: [Prompt; 4] = [
         description: "Connect a number that stays with Twilio, Telnyx or a SIP trunk (BYOC), in the order that keeps live calls alive. Asks before calls may move; never asks for a key.",
         needs: &["get_webhook_url", "import_number", "assign_number"],
         arguments: &[
-            Argument {
+            PromptParameter {
                 name: "provider",
                 title: "Provider",
                 description: "Who carries the number: twilio, telnyx or custom_sip, for example twilio.",
                 required: true,
                 choices: Choices::Providers,
             },
-            Argument {
+            PromptParameter {
                 name: "number",
                 title: "Number",
                 description: "The number in E.164, for example +14155550123.",
                 required: true,
                 choices: Choices::Anything,
             },
-            Argument {
+            PromptParameter {
                 name: "agent",
                 title: "Agent",
                 description: "The agent that is to answer, by its exact name or id, for example Front desk.",
                 required: false,
                 choices: Choices::Agents,
             },
-            Argument {
+            PromptParameter {
                 name: "carrier",
                 title: "Carrier profile",
                 description: "The name of a carrier profile that the operator has configured, for example main-twilio. Never a key.",
@@ -132,7 +132,7 @@ const PROMPTS: [Prompt; 4] = [
         title: "Give up a phone number",
         description: "Show what would be lost and who would fall silent, ask you, and only then release the number. A release cannot be undone.",
         needs: &["list_numbers", "release_number"],
-        arguments: &[Argument {
+        arguments: &[PromptParameter {
             name: "number",
             title: "Number",
             description: "The number in E.164 or its id, for example +14155550123.",
@@ -154,7 +154,7 @@ impl Prompt {
     }
 
     fn card(&self) -> PromptCard {
-        let argument = |argument: &Argument| {
+        let argument = |argument: &PromptParameter| {
             PromptArgument::new(argument.name)
                 .with_title(argument.title)
                 .with_description(argument.description)
@@ -288,7 +288,7 @@ mod tests {
             for name in names(text) {
                 assert!(is_known(name), "{name} is no tool, argument or status: {text}");
             }
-            for tool in catalog.entries().iter().map(crate::mcp::offer::catalog::Entry::name) {
+            for tool in catalog.entries().iter().map(crate::mcp::offer::catalog::CatalogEntry::name) {
                 let named = words(text).filter(|word| *word == tool).count();
                 let (marked, written) =
                     (text.matches(&format!("`{tool}`")).count(), text.matches(&format!(" call {tool} ")).count());

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{AgentRef, NumberRef, clean_to};
 use crate::mcp::apps::pages;
-use crate::mcp::apps::pages::Views;
+use crate::mcp::apps::pages::AppsSupport;
 use crate::mcp::call::metrics;
-use crate::mcp::call::service::{Reply, Way};
-use crate::mcp::consent::elicitation::Asker;
+use crate::mcp::call::service::{CallResult, Handler};
+use crate::mcp::consent::elicitation::Elicitor;
 use crate::mcp::offer::catalog::Catalog;
 use crate::mcp::tenant::principal::Principal;
 use crate::tools::{AccountNumbers, OneNumber, Read};
@@ -41,7 +41,7 @@ const LONGEST: usize = 512;
 
 /// What an address leads to.
 #[derive(Debug, PartialEq)]
-enum Place {
+enum ResourceTarget {
     Numbers,
     Number(String),
     AgentNumbers(String),
@@ -49,7 +49,7 @@ enum Place {
     Guide,
 }
 
-impl Place {
+impl ResourceTarget {
     fn of(uri: &str) -> Option<Self> {
         if uri.len() > LONGEST {
             return None;
@@ -154,31 +154,33 @@ pub(crate) async fn read(
     let shown = clean_to(&principal.tenant.service.hide(uri), 128);
     let nothing =
         || ErrorData::resource_not_found(format!("There is no resource {shown}"), Some(json!({ "uri": shown })));
-    let place = Place::of(uri).ok_or_else(nothing)?;
+    let place = ResourceTarget::of(uri).ok_or_else(nothing)?;
     if place.tool().is_some_and(|tool| !catalog.offers(tool, principal)) {
         return Err(nothing());
     }
     let reply = match &place {
-        Place::Policy => return Ok(whole(&policy(catalog, principal), &shown, MARKDOWN, 0, CacheScope::Private)),
-        Place::Guide => return Ok(whole(BYOC, &shown, MARKDOWN, FRESH_MS, CacheScope::Public)),
-        Place::Numbers => look::<AccountNumbers>(Map::new(), principal, unwanted).await,
-        Place::Number(named) => {
+        ResourceTarget::Policy => {
+            return Ok(whole(&policy(catalog, principal), &shown, MARKDOWN, 0, CacheScope::Private));
+        }
+        ResourceTarget::Guide => return Ok(whole(BYOC, &shown, MARKDOWN, FRESH_MS, CacheScope::Public)),
+        ResourceTarget::Numbers => look::<AccountNumbers>(Map::new(), principal, unwanted).await,
+        ResourceTarget::Number(named) => {
             NumberRef::try_from(named.as_str()).map_err(|_| nothing())?;
             look::<OneNumber>(one("number_id", named), principal, unwanted).await
         }
-        Place::AgentNumbers(named) => {
+        ResourceTarget::AgentNumbers(named) => {
             AgentRef::try_from(named.as_str()).map_err(|_| nothing())?;
             let entry = catalog.get("get_agent_numbers").ok_or_else(nothing)?;
-            entry.call(one("agent_id", named), principal, (Asker::nobody(), Views::default()), unwanted).await
+            entry.call(one("agent_id", named), principal, (Elicitor::nobody(), AppsSupport::default()), unwanted).await
         }
     };
     match reply {
-        Reply::Done(object, false) => {
+        CallResult::Done(object, false) => {
             // What is true of an account now may not be in a moment.
             Ok(whole(&Value::Object(object).to_string(), &shown, JSON, 0, CacheScope::Private))
         }
-        Reply::Done(object, true) => Err(refused(&object, &shown)),
-        Reply::Ask(_) => Err(ErrorData::internal_error("a reading asked for a person", None)),
+        CallResult::Done(object, true) => Err(refused(&object, &shown)),
+        CallResult::Ask(_) => Err(ErrorData::internal_error("a reading asked for a person", None)),
     }
 }
 
@@ -187,13 +189,13 @@ pub(crate) async fn look<T: Read>(
     arguments: Map<String, Value>,
     principal: &Principal,
     unwanted: CancellationToken,
-) -> Reply {
+) -> CallResult {
     let Principal { tenant, caller, rights } = principal;
     let begun = Instant::now();
-    let way: Way = |service, arguments, guest| Box::pin(service.read::<T>(arguments, guest));
+    let way: Handler = |service, arguments, guest| Box::pin(service.read::<T>(arguments, guest));
     let reply = tenant
         .service
-        .call(T::EFFECT, way, arguments, (caller, rights), (Asker::nobody(), Views::default()), unwanted)
+        .call(T::EFFECT, way, arguments, (caller, rights), (Elicitor::nobody(), AppsSupport::default()), unwanted)
         .await;
     metrics::call(T::NAME, &reply, begun.elapsed());
     reply
@@ -242,19 +244,19 @@ mod tests {
 
     #[test]
     fn an_address_leads_to_one_place_or_nowhere() {
-        let number = |named: &str| Some(Place::Number(named.to_owned()));
-        let agent = |named: &str| Some(Place::AgentNumbers(named.to_owned()));
+        let number = |named: &str| Some(ResourceTarget::Number(named.to_owned()));
+        let agent = |named: &str| Some(ResourceTarget::AgentNumbers(named.to_owned()));
         for (uri, place) in [
-            ("truedy://numbers", Some(Place::Numbers)),
+            ("truedy://numbers", Some(ResourceTarget::Numbers)),
             ("truedy://numbers/+14155550123", number("+14155550123")),
             ("truedy://numbers/%2B14155550123", number("+14155550123")),
             ("truedy://numbers/%2b14155550123", number("+14155550123")),
             ("truedy://agents/Front%20desk/numbers", agent("Front desk")),
             ("truedy://agents/B%C3%BCro%2F2/numbers", agent("Büro/2")),
-            ("truedy://policy", Some(Place::Policy)),
-            ("truedy://guides/byoc", Some(Place::Guide)),
+            ("truedy://policy", Some(ResourceTarget::Policy)),
+            ("truedy://guides/byoc", Some(ResourceTarget::Guide)),
         ] {
-            assert_eq!(Place::of(uri), place, "{uri}");
+            assert_eq!(ResourceTarget::of(uri), place, "{uri}");
         }
         let long = format!("truedy://agents/{}/numbers", "a".repeat(LONGEST));
         for uri in [
@@ -276,7 +278,7 @@ mod tests {
             "file:///etc/passwd",
             &long,
         ] {
-            assert_eq!(Place::of(uri), None, "{uri}");
+            assert_eq!(ResourceTarget::of(uri), None, "{uri}");
         }
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::domain::{AccessField, AccountSid, Caller, CarrierAccess, Problem, SipServer};
+use crate::domain::{AccessField, AccountSid, ArgumentProblem, Caller, CarrierAccess, SipServer};
 use crate::guard::{Rights, Scope};
 use crate::mcp::call::service::Service;
-use crate::mcp::consent::credential_forms::{Shown, Unusable};
+use crate::mcp::consent::credential_forms::{FormContent, FormError};
 use crate::mcp::tenant::instructions::instructions;
 use crate::redact::Secret;
 
@@ -45,15 +45,15 @@ pub struct Principal {
 ///
 /// A session belongs to the caller. The scopes are those of each message's own token, and may grow or shrink within a session.
 #[derive(Debug, Clone)]
-pub(crate) struct Sender {
+pub(crate) struct MessageSender {
     pub(crate) caller: Caller,
     pub(crate) scopes: BTreeSet<Scope>,
 }
 
 impl Principal {
     /// This principal as the sender of a message.
-    pub(crate) fn sender(&self) -> Sender {
-        Sender { caller: self.caller.clone(), scopes: self.rights.scopes.clone() }
+    pub(crate) fn sender(&self) -> MessageSender {
+        MessageSender { caller: self.caller.clone(), scopes: self.rights.scopes.clone() }
     }
 
     /// Somebody of a tenant.
@@ -68,23 +68,23 @@ impl Principal {
     }
 
     /// What a page of this principal's shows.
-    pub fn look_at_page(&self, id: &str) -> Result<Shown, Unusable> {
+    pub fn look_at_page(&self, id: &str) -> Result<FormContent, FormError> {
         self.tenant.service.pages.look(id, &self.caller)
     }
 
     /// Enters these values on a page of this principal's; they are looked for in all that comes back from now on.
-    pub fn fill_page(&self, id: &str, csrf: &str, given: Vec<(AccessField, Secret)>) -> Result<(), Unusable> {
+    pub fn fill_page(&self, id: &str, csrf: &str, given: Vec<(AccessField, Secret)>) -> Result<(), FormError> {
         let service = &self.tenant.service;
         let fields: Vec<AccessField> = given.iter().map(|(field, _)| *field).collect();
         let admit = |access: &CarrierAccess| match access.sip_server().map(|server| service.policy.admit_sip(&server)) {
             Some(Err(refusal)) => {
                 let reason = refusal.summary.trim_start_matches("Nothing was imported. ").to_owned();
-                Err(Problem::of::<SipServer>(AccessField::SipServer.name(), reason, None))
+                Err(ArgumentProblem::of::<SipServer>(AccessField::SipServer.name(), reason, None))
             }
             _ => match AccessField::of(access.provider()).iter().find(|(field, _)| field.is_advised()) {
                 // Whoever has the page open has it, and without it the page would be spent for nothing.
                 Some((field, _)) if !fields.contains(field) => {
-                    Err(Problem::of::<AccountSid>(field.name(), "it is missing".to_owned(), None))
+                    Err(ArgumentProblem::of::<AccountSid>(field.name(), "it is missing".to_owned(), None))
                 }
                 _ => {
                     service.remember(access.secrets());
@@ -96,7 +96,7 @@ impl Principal {
     }
 
     /// Says on a page of this principal's that it is not wanted.
-    pub fn refuse_page(&self, id: &str, csrf: &str) -> Result<(), Unusable> {
+    pub fn refuse_page(&self, id: &str, csrf: &str) -> Result<(), FormError> {
         self.tenant.service.pages.refuse(id, &self.caller, csrf)
     }
 

@@ -20,17 +20,17 @@ const FEW: usize = 16;
 
 /// A name that stands twice in one object.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Twice {
+pub(crate) struct DuplicateName {
     /// The name, where it may be repeated.
     name: String,
     /// Whether it stands in the arguments of a request.
     in_arguments: bool,
 }
 
-impl Twice {
+impl DuplicateName {
     /// The first of them in a message, or in a list of messages. A text that is no JSON has none.
     pub(crate) fn find(message: &[u8]) -> Option<Self> {
-        look(message, Place::Message)
+        look(message, ObjectPlace::Message)
     }
 
     /// Marks the arguments of a call, so that it is refused as a call; `false` if the message itself must be refused.
@@ -54,7 +54,7 @@ impl Twice {
 /// A body in which no name stands twice in one object. A call whose arguments have one goes on, and is refused as a call.
 /// Anything else is refused with these words and this id, where it is known.
 pub fn said_once(body: Bytes) -> Result<Bytes, (String, Option<Value>)> {
-    let Some(twice) = Twice::find(&body) else { return Ok(body) };
+    let Some(twice) = DuplicateName::find(&body) else { return Ok(body) };
     let mut message: Value = serde_json::from_slice(&body).unwrap_or_default();
     if twice.mark(&mut message) {
         return Ok(Bytes::from(message.to_string()));
@@ -66,7 +66,7 @@ pub fn said_once(body: Bytes) -> Result<Bytes, (String, Option<Value>)> {
 /// Arguments out of a JSON text. What says something twice reads as that alone.
 pub fn arguments_of(text: &str) -> Result<Map<String, Value>, serde_json::Error> {
     let arguments = serde_json::from_str(text)?;
-    Ok(look(text.as_bytes(), Place::Arguments).map_or(arguments, |twice| marked(&twice.name)))
+    Ok(look(text.as_bytes(), ObjectPlace::Arguments).map_or(arguments, |twice| marked(&twice.name)))
 }
 
 /// Arguments that have this name twice.
@@ -83,24 +83,24 @@ pub(crate) fn shown(name: &str) -> String {
     shown_name(name).filter(|name| !looks_like_key(name)).unwrap_or("a name").to_owned()
 }
 
-fn look(text: &[u8], place: Place) -> Option<Twice> {
+fn look(text: &[u8], place: ObjectPlace) -> Option<DuplicateName> {
     let mut found = None;
     let mut reader = serde_json::Deserializer::from_slice(text);
     // It ends with an error at the first that is found, and at what is no JSON.
-    drop(Look { place, found: &mut found }.deserialize(&mut reader));
+    drop(DuplicateFinder { place, found: &mut found }.deserialize(&mut reader));
     found
 }
 
 /// What an object is.
 #[derive(Clone, Copy)]
-enum Place {
+enum ObjectPlace {
     Message,
     Params,
     Arguments,
     Elsewhere,
 }
 
-impl Place {
+impl ObjectPlace {
     /// What the value under a name is.
     fn under(self, name: &str) -> Self {
         match (self, name) {
@@ -112,12 +112,12 @@ impl Place {
 }
 
 /// Looks through a value for a name that stands twice, and keeps nothing of it but names.
-struct Look<'f> {
-    place: Place,
-    found: &'f mut Option<Twice>,
+struct DuplicateFinder<'f> {
+    place: ObjectPlace,
+    found: &'f mut Option<DuplicateName>,
 }
 
-impl<'de> DeserializeSeed<'de> for Look<'_> {
+impl<'de> DeserializeSeed<'de> for DuplicateFinder<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -125,7 +125,7 @@ impl<'de> DeserializeSeed<'de> for Look<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Look<'_> {
+impl<'de> Visitor<'de> for DuplicateFinder<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,21 +133,21 @@ impl<'de> Visitor<'de> for Look<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        let mut names = Names::default();
-        while let Some(Name(name)) = fields.next_key::<Name<'de>>()? {
+        let mut names = MemberNames::default();
+        while let Some(MemberName(name)) = fields.next_key::<MemberName<'de>>()? {
             let within = self.place.under(&name);
             if let Err(name) = names.add(name) {
-                let in_arguments = matches!(self.place, Place::Arguments);
-                *self.found = Some(Twice { name: shown(&name), in_arguments });
+                let in_arguments = matches!(self.place, ObjectPlace::Arguments);
+                *self.found = Some(DuplicateName { name: shown(&name), in_arguments });
                 return Err(A::Error::custom("a name stands twice"));
             }
-            fields.next_value_seed(Look { place: within, found: &mut *self.found })?;
+            fields.next_value_seed(DuplicateFinder { place: within, found: &mut *self.found })?;
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Look { place: self.place, found: &mut *self.found })?.is_some() {}
+        while items.next_element_seed(DuplicateFinder { place: self.place, found: &mut *self.found })?.is_some() {}
         Ok(())
     }
 
@@ -178,12 +178,12 @@ impl<'de> Visitor<'de> for Look<'_> {
 
 /// The names of one object so far.
 #[derive(Default)]
-struct Names<'de> {
+struct MemberNames<'de> {
     few: Vec<Cow<'de, str>>,
     many: HashSet<Cow<'de, str>>,
 }
 
-impl<'de> Names<'de> {
+impl<'de> MemberNames<'de> {
     /// Adds one, or gives it back if it is there.
     fn add(&mut self, name: Cow<'de, str>) -> Result<(), Cow<'de, str>> {
         if self.few.contains(&name) || self.many.contains(&name) {
@@ -199,29 +199,29 @@ impl<'de> Names<'de> {
 }
 
 /// A name as it reads, whichever of its characters are escaped.
-struct Name<'de>(Cow<'de, str>);
+struct MemberName<'de>(Cow<'de, str>);
 
-impl<'de> Deserialize<'de> for Name<'de> {
+impl<'de> Deserialize<'de> for MemberName<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
+        struct MessageReader;
 
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Name<'de>;
+        impl<'de> Visitor<'de> for MessageReader {
+            type Value = MemberName<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a name")
             }
 
             fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Borrowed(name)))
+                Ok(MemberName(Cow::Borrowed(name)))
             }
 
             fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Owned(name.to_owned())))
+                Ok(MemberName(Cow::Owned(name.to_owned())))
             }
         }
 
-        deserializer.deserialize_str(Reader)
+        deserializer.deserialize_str(MessageReader)
     }
 }
 
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Option<(String, bool)> {
-        Twice::find(text.as_bytes()).map(|twice| (twice.name, twice.in_arguments))
+        DuplicateName::find(text.as_bytes()).map(|twice| (twice.name, twice.in_arguments))
     }
 
     #[test]

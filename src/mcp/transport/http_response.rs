@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Empty, Full};
 use serde_json::{Value, json};
 
 /// What an answer's body is, whether it is whole or a stream.
-pub type Body = BoxBody<Bytes, Infallible>;
+pub type ResponseBody = BoxBody<Bytes, Infallible>;
 
 /// JSON-RPC: what came is no JSON.
 pub const PARSE_ERROR: i64 = -32700;
@@ -21,12 +21,12 @@ pub const PARSE_ERROR: i64 = -32700;
 pub const INVALID_REQUEST: i64 = -32600;
 
 /// A refusal; the code of one that JSON-RPC has no code for is its status.
-pub fn refusal(status: StatusCode, message: &str) -> Response<Body> {
+pub fn refusal(status: StatusCode, message: &str) -> Response<ResponseBody> {
     error(status, i64::from(status.as_u16()), message, None)
 }
 
 /// A JSON-RPC error under an HTTP status. `id` is that of the request, where it could be read.
-pub fn error(status: StatusCode, code: i64, message: &str, id: Option<Value>) -> Response<Body> {
+pub fn error(status: StatusCode, code: i64, message: &str, id: Option<Value>) -> Response<ResponseBody> {
     let mut body = json!({ "jsonrpc": "2.0", "error": { "code": code, "message": message } });
     if let (Some(id), Some(object)) = (id, body.as_object_mut()) {
         object.insert("id".to_owned(), id);
@@ -35,14 +35,14 @@ pub fn error(status: StatusCode, code: i64, message: &str, id: Option<Value>) ->
 }
 
 /// JSON that nobody keeps.
-pub fn json_answer(status: StatusCode, body: &Value) -> Response<Body> {
+pub fn json_answer(status: StatusCode, body: &Value) -> Response<ResponseBody> {
     let mut answer = text(status, "application/json", body.to_string());
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 
 /// A whole text.
-pub fn text(status: StatusCode, content_type: &'static str, text: impl Into<Bytes>) -> Response<Body> {
+pub fn text(status: StatusCode, content_type: &'static str, text: impl Into<Bytes>) -> Response<ResponseBody> {
     let mut answer = Response::new(Full::new(text.into()).boxed());
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -50,14 +50,14 @@ pub fn text(status: StatusCode, content_type: &'static str, text: impl Into<Byte
 }
 
 /// Nothing but a status.
-pub fn empty(status: StatusCode) -> Response<Body> {
+pub fn empty(status: StatusCode) -> Response<ResponseBody> {
     let mut answer = Response::new(Empty::new().boxed());
     *answer.status_mut() = status;
     answer
 }
 
 /// The same answer with a header; a value that no header can carry is left out.
-pub fn with(mut answer: Response<Body>, name: HeaderName, value: &str) -> Response<Body> {
+pub fn with(mut answer: Response<ResponseBody>, name: HeaderName, value: &str) -> Response<ResponseBody> {
     if let Ok(value) = HeaderValue::from_str(value) {
         answer.headers_mut().insert(name, value);
     }
@@ -65,22 +65,22 @@ pub fn with(mut answer: Response<Body>, name: HeaderName, value: &str) -> Respon
 }
 
 /// There is no room now: when to come again.
-pub fn busy(status: StatusCode, seconds: u32, message: &str) -> Response<Body> {
+pub fn busy(status: StatusCode, seconds: u32, message: &str) -> Response<ResponseBody> {
     with(refusal(status, message), RETRY_AFTER, &seconds.to_string())
 }
 
 /// The same answer, which keeps something until its last byte has gone out or nobody wants it any more.
-pub fn keeping<T: Send + Sync + Unpin + 'static>(answer: Response<Body>, kept: T) -> Response<Body> {
-    answer.map(|body| Keeping { body, _kept: kept }.boxed())
+pub fn keeping<T: Send + Sync + Unpin + 'static>(answer: Response<ResponseBody>, kept: T) -> Response<ResponseBody> {
+    answer.map(|body| GuardedBody { body, _kept: kept }.boxed())
 }
 
 /// A body that keeps something. What is known of its length stays known.
-struct Keeping<T> {
-    body: Body,
+struct GuardedBody<T> {
+    body: ResponseBody,
     _kept: T,
 }
 
-impl<T: Unpin> http_body::Body for Keeping<T> {
+impl<T: Unpin> http_body::Body for GuardedBody<T> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -102,17 +102,20 @@ impl<T: Unpin> http_body::Body for Keeping<T> {
 
 /// The same answer, which keeps something until its last byte was made, even if its client goes before: the request runs on, and
 /// its answer must not be taken for that of another with the same id.
-pub(crate) fn kept_to_the_end<T: Send + Sync + Unpin + 'static>(answer: Response<Body>, kept: T) -> Response<Body> {
-    answer.map(|body| KeptToTheEnd { rest: Some((body, kept)) }.boxed())
+pub(crate) fn kept_to_the_end<T: Send + Sync + Unpin + 'static>(
+    answer: Response<ResponseBody>,
+    kept: T,
+) -> Response<ResponseBody> {
+    answer.map(|body| DrainedBody { rest: Some((body, kept)) }.boxed())
 }
 
 /// A body that is read to its end, if need be by itself.
-struct KeptToTheEnd<T: Send + 'static> {
+struct DrainedBody<T: Send + 'static> {
     /// What has not been read yet, with what is kept; `None` after its end.
-    rest: Option<(Body, T)>,
+    rest: Option<(ResponseBody, T)>,
 }
 
-impl<T: Send + Unpin + 'static> http_body::Body for KeptToTheEnd<T> {
+impl<T: Send + Unpin + 'static> http_body::Body for DrainedBody<T> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -137,7 +140,7 @@ impl<T: Send + Unpin + 'static> http_body::Body for KeptToTheEnd<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for KeptToTheEnd<T> {
+impl<T: Send + 'static> Drop for DrainedBody<T> {
     fn drop(&mut self) {
         let rest = self.rest.take().filter(|(body, _)| !http_body::Body::is_end_stream(body));
         if let (Some((mut body, kept)), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {

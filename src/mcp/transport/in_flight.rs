@@ -22,27 +22,27 @@ const QUICK: usize = 128;
 /// The requests that await an answer.
 #[derive(Default)]
 pub(crate) struct InFlight {
-    state: Mutex<State>,
+    state: Mutex<InFlightState>,
     changed: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct InFlightState {
     /// The number under which a request of the client's is known to rmcp.
     numbers: HashMap<RequestId, i64>,
-    open: HashMap<i64, Open>,
+    open: HashMap<i64, OpenRequest>,
     quick: usize,
     last: i64,
     writing: usize,
 }
 
 /// A request that awaits an answer.
-struct Open {
+struct OpenRequest {
     id: RequestId,
     quick: bool,
 }
 
-impl State {
+impl InFlightState {
     fn ends(&mut self, number: i64) -> Option<RequestId> {
         let open = self.open.remove(&number)?;
         self.quick -= usize::from(open.quick);
@@ -114,7 +114,7 @@ impl InFlight {
             }
             state.last += 1;
             state.numbers.insert(id.clone(), state.last);
-            state.open.insert(state.last, Open { id: id.clone(), quick });
+            state.open.insert(state.last, OpenRequest { id: id.clone(), quick });
             state.quick += usize::from(quick);
             Some(state.last)
         })
@@ -169,7 +169,7 @@ impl InFlight {
         self.until(|state| state.open.is_empty() && state.writing == 0).await;
     }
 
-    async fn until(&self, holds: impl Fn(&State) -> bool) {
+    async fn until(&self, holds: impl Fn(&InFlightState) -> bool) {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             // Heard from now on, not only from the first look.
@@ -181,7 +181,7 @@ impl InFlight {
         }
     }
 
-    fn change<T>(&self, how: impl FnOnce(&mut State) -> T) -> T {
+    fn change<T>(&self, how: impl FnOnce(&mut InFlightState) -> T) -> T {
         let done = how(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_waiters();
         done
@@ -207,27 +207,27 @@ mod tests {
 
     use super::*;
 
-    type In = RxJsonRpcMessage<RoleServer>;
-    type Out = TxJsonRpcMessage<RoleServer>;
+    type ClientMessage = RxJsonRpcMessage<RoleServer>;
+    type ServerMessage = TxJsonRpcMessage<RoleServer>;
 
-    fn request(id: Value) -> In {
+    fn request(id: Value) -> ClientMessage {
         serde_json::from_value(json!({ "jsonrpc": "2.0", "id": id, "method": "ping" })).expect("a request")
     }
 
-    fn cancelled(id: Value) -> In {
+    fn cancelled(id: Value) -> ClientMessage {
         let params = json!({ "requestId": id });
         serde_json::from_value(json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }))
             .expect("a notification")
     }
 
-    fn number(message: &In) -> i64 {
+    fn number(message: &ClientMessage) -> i64 {
         let JsonRpcMessage::Request(request) = message else { panic!("no request") };
         let RequestId::Number(number) = request.id else { panic!("no number") };
         number
     }
 
-    fn answer(number: i64) -> Out {
-        Out::error(ErrorData::internal_error("x", None), Some(RequestId::Number(number)))
+    fn answer(number: i64) -> ServerMessage {
+        ServerMessage::error(ErrorData::internal_error("x", None), Some(RequestId::Number(number)))
     }
 
     /// Sends a request; its number, or whether it was refused with its own id.

@@ -25,7 +25,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::domain::{Caller, hex, unguessable};
 use crate::mcp::server::name_the_method;
 use crate::mcp::tenant::principal::Principal;
-use crate::mcp::transport::http_response::{Body, INVALID_REQUEST, busy, empty, error};
+use crate::mcp::transport::http_response::{INVALID_REQUEST, ResponseBody, busy, empty, error};
 use crate::mcp::transport::message_repair::repaired;
 use crate::mcp::transport::pending::{Pending, answers};
 use crate::mcp::transport::sessions::{FEWER_SCOPES, SAME_ID_WAITS, SESSIONS, SESSIONS_EACH};
@@ -39,33 +39,34 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// When somebody who has too many streams may try again, in seconds.
 const LATER: u32 = 5;
 
-type In = RxJsonRpcMessage<RoleServer>;
-type Out = TxJsonRpcMessage<RoleServer>;
-type Serving =
-    dyn Fn(outbox::Sender<Out>, BoxStream<'static, In>, CancellationToken) -> BoxFuture<'static, ()> + Send + Sync;
+type SseInput = RxJsonRpcMessage<RoleServer>;
+type SseOutput = TxJsonRpcMessage<RoleServer>;
+type Serving = dyn Fn(outbox::Sender<SseOutput>, BoxStream<'static, SseInput>, CancellationToken) -> BoxFuture<'static, ()>
+    + Send
+    + Sync;
 
 /// The two endpoints.
 pub struct LegacySse {
     serving: Box<Serving>,
-    clients: Arc<Mutex<HashMap<String, Client>>>,
+    clients: Arc<Mutex<HashMap<String, SseClient>>>,
     ended: CancellationToken,
 }
 
 /// One client that is connected.
-struct Client {
+struct SseClient {
     owner: Caller,
-    inbox: mpsc::Sender<In>,
+    inbox: mpsc::Sender<SseInput>,
     pending: Arc<Pending>,
 }
 
 /// Ends a client's service and forgets it when its stream is gone.
-struct Connected {
-    clients: Arc<Mutex<HashMap<String, Client>>>,
+struct SseConnection {
+    clients: Arc<Mutex<HashMap<String, SseClient>>>,
     id: String,
     _stop: DropGuard,
 }
 
-impl Drop for Connected {
+impl Drop for SseConnection {
     fn drop(&mut self) {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
@@ -74,7 +75,10 @@ impl Drop for Connected {
 impl LegacySse {
     /// The endpoints of this server. `ended` ends what streams there are.
     pub fn new<S: ServerHandler + Clone>(server: S, ended: CancellationToken) -> Self {
-        let serving = move |out: outbox::Sender<Out>, inbox: BoxStream<'static, In>, stop| -> BoxFuture<'static, ()> {
+        let serving = move |out: outbox::Sender<SseOutput>,
+                            inbox: BoxStream<'static, SseInput>,
+                            stop|
+              -> BoxFuture<'static, ()> {
             let server = server.clone();
             Box::pin(async move {
                 let out = out.sink_map_err(std::io::Error::other);
@@ -104,9 +108,9 @@ impl LegacySse {
 
     /// Opens a stream for this caller. Its first event says where messages go: `reference`, relative to the address of the
     /// stream, so that it holds behind a proxy that adds a path.
-    pub fn open(&self, principal: &Principal, reference: &str) -> Response<Body> {
-        let (inbox, messages) = mpsc::channel::<In>(QUEUE);
-        let (out, answers_out) = outbox::channel::<Out>(QUEUE);
+    pub fn open(&self, principal: &Principal, reference: &str) -> Response<ResponseBody> {
+        let (inbox, messages) = mpsc::channel::<SseInput>(QUEUE);
+        let (out, answers_out) = outbox::channel::<SseOutput>(QUEUE);
         let id = hex(&unguessable());
         let pending = Arc::new(Pending::default());
         {
@@ -117,8 +121,10 @@ impl LegacySse {
             if clients.len() >= SESSIONS {
                 return busy(StatusCode::SERVICE_UNAVAILABLE, LATER, "Too many streams are open.");
             }
-            clients
-                .insert(id.clone(), Client { owner: principal.caller.clone(), inbox, pending: Arc::clone(&pending) });
+            clients.insert(
+                id.clone(),
+                SseClient { owner: principal.caller.clone(), inbox, pending: Arc::clone(&pending) },
+            );
         }
         let stop = self.ended.child_token();
         let messages = futures::stream::unfold(messages, |mut inbox| async { Some((inbox.recv().await?, inbox)) });
@@ -130,7 +136,7 @@ impl LegacySse {
             done.cancel();
         });
         let connected =
-            Connected { clients: Arc::clone(&self.clients), id: id.clone(), _stop: stop.clone().drop_guard() };
+            SseConnection { clients: Arc::clone(&self.clients), id: id.clone(), _stop: stop.clone().drop_guard() };
         let events = events(format!("{reference}?sessionId={id}"), answers_out, pending);
         let events = events.take_until(stop.cancelled_owned()).map(move |event| {
             let _as_long_as_the_stream_lives = &connected;
@@ -152,7 +158,7 @@ impl LegacySse {
         head: Parts,
         body: &[u8],
         request: Option<Value>,
-    ) -> Response<Body> {
+    ) -> Response<ResponseBody> {
         let sender = principal.sender();
         let client = {
             let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -166,7 +172,7 @@ impl LegacySse {
             return error(StatusCode::NOT_FOUND, INVALID_REQUEST, why, request);
         };
         let body = repaired(Bytes::copy_from_slice(body));
-        let Ok(mut message) = serde_json::from_slice::<In>(&body) else {
+        let Ok(mut message) = serde_json::from_slice::<SseInput>(&body) else {
             let why = "Invalid Request: this is no JSON-RPC message of MCP";
             return error(StatusCode::BAD_REQUEST, INVALID_REQUEST, why, request);
         };
@@ -204,7 +210,7 @@ impl LegacySse {
 /// What goes out on a stream: where to post, then the messages, with comments in between.
 fn events(
     endpoint: String,
-    messages: outbox::Receiver<Out>,
+    messages: outbox::Receiver<SseOutput>,
     pending: Arc<Pending>,
 ) -> impl Stream<Item = String> + Send {
     let first = format!("event: endpoint\ndata: {endpoint}\n\n");

@@ -8,7 +8,7 @@ use rmcp::model::ErrorData;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
-use crate::mcp::transport::duplicate_names::Twice;
+use crate::mcp::transport::duplicate_names::DuplicateName;
 use crate::mcp::transport::id_finder::IdFinder;
 use crate::mcp::transport::message_repair::repair;
 
@@ -52,18 +52,18 @@ pub(crate) async fn mend(input: impl AsyncRead + Unpin, mut output: impl AsyncWr
     loop {
         let read = next_line(&mut input, &mut line, longest).await;
         let mended = match &read {
-            Read::Whole => {
+            LineRead::Whole => {
                 oddities.tell(&line);
                 mended(&line)
             }
             // What the client was cut off in is nothing; the last line may lack its end all the same.
-            Read::Last if serde_json::from_slice::<Value>(&line).is_ok() => mended(&line),
-            Read::Last | Read::End => return,
-            Read::TooLong(id) => match id {
+            LineRead::Last if serde_json::from_slice::<Value>(&line).is_ok() => mended(&line),
+            LineRead::Last | LineRead::End => return,
+            LineRead::TooLong(id) => match id {
                 Some(id) => Some(in_place(TOO_LONG, id)),
                 None => continue,
             },
-            Read::Empty => continue,
+            LineRead::Empty => continue,
         };
         let fit = mended.as_deref().unwrap_or(&line);
         if output.write_all(fit).await.is_err() || output.write_all(b"\n").await.is_err() {
@@ -73,7 +73,7 @@ pub(crate) async fn mend(input: impl AsyncRead + Unpin, mut output: impl AsyncWr
 }
 
 /// What came of reading a line.
-enum Read {
+enum LineRead {
     /// It is there.
     Whole,
     /// It is there, and the input has ended before the line has.
@@ -87,12 +87,12 @@ enum Read {
 }
 
 /// Reads a line without its end.
-async fn next_line(input: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>, longest: usize) -> Read {
+async fn next_line(input: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>, longest: usize) -> LineRead {
     line.clear();
     let mut long: Option<IdFinder> = None;
     loop {
         let Some(available) = input.fill_buf().await.ok().filter(|bytes| !bytes.is_empty()) else {
-            return if long.is_some() || line.trim_ascii().is_empty() { Read::End } else { Read::Last };
+            return if long.is_some() || line.trim_ascii().is_empty() { LineRead::End } else { LineRead::Last };
         };
         let end = available.iter().position(|byte| *byte == b'\n');
         let taken = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
@@ -112,10 +112,10 @@ async fn next_line(input: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8
             return match long {
                 Some(finder) => {
                     tracing::warn!(longest, "a line from the client was too long and is not read");
-                    Read::TooLong(finder.found())
+                    LineRead::TooLong(finder.found())
                 }
-                None if line.trim_ascii().is_empty() => Read::Empty,
-                None => Read::Whole,
+                None if line.trim_ascii().is_empty() => LineRead::Empty,
+                None => LineRead::Whole,
             };
         }
     }
@@ -169,7 +169,7 @@ fn mended(line: &[u8]) -> Option<Vec<u8>> {
 /// What goes on instead of a message, which is read from this text; `None` if it goes on as it is.
 fn refitted(mut message: Value, text: &[u8]) -> Option<Vec<u8>> {
     let mut changed = repair(&mut message);
-    if let Some(twice) = Twice::find(text) {
+    if let Some(twice) = DuplicateName::find(text) {
         if !twice.mark(&mut message) {
             return Some(refused(&message, &twice));
         }
@@ -195,7 +195,7 @@ pub fn readable(body: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// What goes on instead of a message that says a thing twice. An answer of a client becomes the word that there is none.
-fn refused(message: &Value, twice: &Twice) -> Vec<u8> {
+fn refused(message: &Value, twice: &DuplicateName) -> Vec<u8> {
     let id = message.get("id").filter(|id| id.is_i64() || id.is_string());
     let answers = message.get("result").or_else(|| message.get("error")).is_some();
     let told = twice.told();

@@ -8,7 +8,7 @@ use rmcp::model::{ClientCapabilities, Implementation, ProtocolVersion};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-type Object = Map<String, Value>;
+type JsonObject = Map<String, Value>;
 
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
@@ -35,7 +35,7 @@ struct Repair {
 }
 
 impl Repair {
-    fn message(&mut self, message: &mut Object) {
+    fn message(&mut self, message: &mut JsonObject) {
         self.id(message);
         let shakes_hands = message.get("method").is_some_and(|method| method == "initialize");
         if shakes_hands && message.get("params").is_none_or(Value::is_null) {
@@ -54,7 +54,7 @@ impl Repair {
     }
 
     /// A whole number may come with a fraction of nothing.
-    fn id(&mut self, message: &mut Object) {
+    fn id(&mut self, message: &mut JsonObject) {
         let whole = message.get("id").filter(|id| id.is_f64()).and_then(Value::as_f64).and_then(|id| {
             let text = format!("{id:.0}");
             text.parse::<i64>().ok().filter(|_| id.fract() == 0.0 && text.len() <= 15)
@@ -64,7 +64,7 @@ impl Repair {
         }
     }
 
-    fn params(&mut self, params: &mut Object) {
+    fn params(&mut self, params: &mut JsonObject) {
         for name in ["arguments", "argument", "clientInfo", "ref", "notifications"] {
             self.object(params, name);
         }
@@ -91,7 +91,7 @@ impl Repair {
     }
 
     /// What a person answered to a form without fields.
-    fn said(&mut self, answer: &mut Object) {
+    fn said(&mut self, answer: &mut JsonObject) {
         if answer.contains_key("action") {
             self.object(answer, "content");
         }
@@ -100,7 +100,7 @@ impl Repair {
     /// Every part of the capabilities is an object. Only settings of an extension may hold a list.
     ///
     /// A way to ask that is `null` is none: without this the absence of both would read as "by form".
-    fn capabilities(&mut self, capabilities: &mut Object) {
+    fn capabilities(&mut self, capabilities: &mut JsonObject) {
         let names: Vec<String> = capabilities.keys().cloned().collect();
         for name in names {
             let Some(parts) = self.object(capabilities, &name) else { continue };
@@ -112,14 +112,15 @@ impl Repair {
                 }
             }
         }
-        let named = |all: &Object| ["form", "url"].iter().filter_map(|way| all.get(*way)).cloned().collect::<Vec<_>>();
+        let named =
+            |all: &JsonObject| ["form", "url"].iter().filter_map(|way| all.get(*way)).cloned().collect::<Vec<_>>();
         let ways = capabilities.get("elicitation").and_then(Value::as_object).map(named).unwrap_or_default();
         if !ways.is_empty() && ways.iter().all(Value::is_null) {
             self.take(capabilities, "elicitation");
         }
     }
 
-    fn handshake(&mut self, params: &mut Object) {
+    fn handshake(&mut self, params: &mut JsonObject) {
         if !params.get("protocolVersion").is_some_and(Value::is_string) {
             self.put(params, "protocolVersion", json!(ProtocolVersion::V_2025_11_25.as_str()));
         }
@@ -130,13 +131,13 @@ impl Repair {
             self.put(params, "capabilities", json!({}));
         }
         if let Some(capabilities) = params.get_mut("capabilities").and_then(Value::as_object_mut) {
-            self.keep_readable::<ClientCapabilities>(capabilities, &Object::new());
+            self.keep_readable::<ClientCapabilities>(capabilities, &JsonObject::new());
         }
         self.client(params);
     }
 
     /// Who the client says it is.
-    fn client(&mut self, params: &mut Object) {
+    fn client(&mut self, params: &mut JsonObject) {
         if !params.get("clientInfo").is_some_and(Value::is_object) {
             let name = params.get("clientInfo").and_then(Value::as_str).unwrap_or(NAMELESS).to_owned();
             self.put(params, "clientInfo", json!({ "name": name }));
@@ -155,7 +156,7 @@ impl Repair {
     }
 
     /// Takes out each part with which a value of this type cannot be read. `least` is what the type cannot be without.
-    fn keep_readable<T: DeserializeOwned>(&mut self, parts: &mut Object, least: &Object) {
+    fn keep_readable<T: DeserializeOwned>(&mut self, parts: &mut JsonObject, least: &JsonObject) {
         let unreadable: Vec<String> = parts
             .iter()
             .filter(|(name, part)| {
@@ -169,7 +170,7 @@ impl Repair {
     }
 
     /// An object within another. An empty list there is an empty object.
-    fn object<'a>(&mut self, parent: &'a mut Object, name: &str) -> Option<&'a mut Object> {
+    fn object<'a>(&mut self, parent: &'a mut JsonObject, name: &str) -> Option<&'a mut JsonObject> {
         let value = parent.get_mut(name)?;
         if value.as_array().is_some_and(Vec::is_empty) {
             *value = json!({});
@@ -178,12 +179,12 @@ impl Repair {
         value.as_object_mut()
     }
 
-    fn put(&mut self, object: &mut Object, name: &str, value: Value) {
+    fn put(&mut self, object: &mut JsonObject, name: &str, value: Value) {
         object.insert(name.to_owned(), value);
         self.changed = true;
     }
 
-    fn take(&mut self, object: &mut Object, name: &str) {
+    fn take(&mut self, object: &mut JsonObject, name: &str) {
         self.changed |= object.remove(name).is_some();
     }
 }

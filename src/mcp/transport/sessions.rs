@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use crate::domain::Caller;
 use crate::guard::Scope;
-use crate::mcp::tenant::principal::Sender;
-use crate::mcp::transport::http_response::{Body, INVALID_REQUEST, busy, error};
+use crate::mcp::tenant::principal::MessageSender;
+use crate::mcp::transport::http_response::{INVALID_REQUEST, ResponseBody, busy, error};
 
 /// Sessions of one principal, unless it is set otherwise.
 pub(crate) const SESSIONS_EACH: usize = 16;
@@ -36,11 +36,11 @@ pub(crate) struct Sessions {
     each: usize,
     idle: Duration,
     manager: Arc<LocalSessionManager>,
-    state: Mutex<State>,
+    state: Mutex<SessionsState>,
 }
 
 #[derive(Default)]
-struct State {
+struct SessionsState {
     open: HashMap<String, Session>,
     opening: HashMap<Caller, usize>,
     streams: HashMap<Caller, usize>,
@@ -59,7 +59,7 @@ struct Session {
     asked_with: BTreeSet<Scope>,
 }
 
-impl State {
+impl SessionsState {
     fn of(&self, caller: &Caller) -> usize {
         let open = self.open.values().filter(|session| session.owner == *caller).count();
         open + self.opening.get(caller).copied().unwrap_or(0)
@@ -93,12 +93,12 @@ fn less(counts: &mut HashMap<Caller, usize>, caller: &Caller) {
 }
 
 /// A session on its way: it counts from before it exists.
-pub(crate) struct Opening {
+pub(crate) struct PendingSession {
     sessions: Arc<Sessions>,
     owner: Caller,
 }
 
-impl Opening {
+impl PendingSession {
     /// The session exists under this id.
     pub(crate) fn done(self, id: &str) {
         let session = Session {
@@ -113,7 +113,7 @@ impl Opening {
     }
 }
 
-impl Drop for Opening {
+impl Drop for PendingSession {
     fn drop(&mut self) {
         less(&mut self.sessions.state().opening, &self.owner);
     }
@@ -133,14 +133,14 @@ async fn end_when_silent(sessions: Weak<Sessions>, id: String) {
 }
 
 /// What goes on in a session, until it is dropped: a request that is answered, or a stream that is listened to.
-pub(crate) struct InUse {
+pub(crate) struct SessionUse {
     sessions: Arc<Sessions>,
     session: String,
     id: Option<String>,
     listens: Option<Caller>,
 }
 
-impl Drop for InUse {
+impl Drop for SessionUse {
     fn drop(&mut self) {
         let mut state = self.sessions.state();
         if let Some(caller) = &self.listens {
@@ -157,7 +157,7 @@ impl Drop for InUse {
 }
 
 /// What comes into a session.
-pub(crate) enum Comes<'a> {
+pub(crate) enum SessionInput<'a> {
     /// A stream is opened, to be listened to.
     Listener,
     /// The same, from where an earlier stream broke off: what was answered to anybody's token comes again.
@@ -176,7 +176,7 @@ impl Sessions {
         Arc::new(Self { each, idle, manager, state: Mutex::default() })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SessionsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -186,7 +186,7 @@ impl Sessions {
     }
 
     /// Takes a place for one more session, or says which limit stands in the way.
-    pub(crate) async fn open(self: &Arc<Self>, owner: Caller) -> Result<Opening, Response<Body>> {
+    pub(crate) async fn open(self: &Arc<Self>, owner: Caller) -> Result<PendingSession, Response<ResponseBody>> {
         self.forget_ended().await;
         let (opening, resting) = self.take_place(owner)?;
         if let Some(id) = resting {
@@ -196,7 +196,7 @@ impl Sessions {
     }
 
     /// The place, and the session that ends for it.
-    fn take_place(self: &Arc<Self>, owner: Caller) -> Result<(Opening, Option<String>), Response<Body>> {
+    fn take_place(self: &Arc<Self>, owner: Caller) -> Result<(PendingSession, Option<String>), Response<ResponseBody>> {
         let mut state = self.state();
         let mut resting = None;
         if state.of(&owner) >= self.each {
@@ -217,49 +217,54 @@ impl Sessions {
         }
         *state.opening.entry(owner.clone()).or_default() += 1;
         drop(state);
-        Ok((Opening { sessions: Arc::clone(self), owner }, resting))
+        Ok((PendingSession { sessions: Arc::clone(self), owner }, resting))
     }
 
     /// Enters a session of this sender's, or says why not. To somebody else it looks as if it did not exist.
     pub(crate) async fn enter(
         self: &Arc<Self>,
         session: &str,
-        sender: &Sender,
-        comes: Comes<'_>,
-    ) -> Result<InUse, Response<Body>> {
+        sender: &MessageSender,
+        comes: SessionInput<'_>,
+    ) -> Result<SessionUse, Response<ResponseBody>> {
         let until = Instant::now() + SAME_ID;
-        let id = if let Comes::Request(id) = comes { Some(id) } else { None };
+        let id = if let SessionInput::Request(id) = comes { Some(id) } else { None };
         loop {
             match self.try_enter(session, sender, &comes) {
-                Err(Outside::SameId) if Instant::now() < until => tokio::time::sleep(AGAIN).await,
+                Err(SessionError::SameId) if Instant::now() < until => tokio::time::sleep(AGAIN).await,
                 entered => return entered.map_err(|outside| outside.told(id.cloned(), self.each)),
             }
         }
     }
 
-    fn try_enter(self: &Arc<Self>, session: &str, sender: &Sender, comes: &Comes<'_>) -> Result<InUse, Outside> {
+    fn try_enter(
+        self: &Arc<Self>,
+        session: &str,
+        sender: &MessageSender,
+        comes: &SessionInput<'_>,
+    ) -> Result<SessionUse, SessionError> {
         let mut state = self.state();
-        let State { open, streams, .. } = &mut *state;
-        let found = open.get_mut(session).filter(|found| found.owner == sender.caller).ok_or(Outside::Unknown)?;
-        let id = if let Comes::Request(id) = comes { Some(id.to_string()) } else { None };
+        let SessionsState { open, streams, .. } = &mut *state;
+        let found = open.get_mut(session).filter(|found| found.owner == sender.caller).ok_or(SessionError::Unknown)?;
+        let id = if let SessionInput::Request(id) = comes { Some(id.to_string()) } else { None };
         // rmcp tells answers apart by the id alone: the second of two would take that of the first.
         if id.as_ref().is_some_and(|id| found.ids.contains_key(id)) {
-            return Err(Outside::SameId);
+            return Err(SessionError::SameId);
         }
         let suffices = match comes {
             // A question belongs to a call, and whoever answers it decides what that call does.
-            Comes::Answer => found.ids.values().all(|scopes| scopes.is_subset(&sender.scopes)),
-            Comes::Resumer => found.asked_with.is_subset(&sender.scopes),
-            Comes::Listener | Comes::Request(_) | Comes::Other => true,
+            SessionInput::Answer => found.ids.values().all(|scopes| scopes.is_subset(&sender.scopes)),
+            SessionInput::Resumer => found.asked_with.is_subset(&sender.scopes),
+            SessionInput::Listener | SessionInput::Request(_) | SessionInput::Other => true,
         };
         if !suffices {
-            return Err(Outside::FewerScopes);
+            return Err(SessionError::FewerScopes);
         }
-        let listens = matches!(comes, Comes::Listener | Comes::Resumer).then(|| sender.caller.clone());
+        let listens = matches!(comes, SessionInput::Listener | SessionInput::Resumer).then(|| sender.caller.clone());
         if let Some(caller) = &listens {
             let count = streams.entry(caller.clone()).or_default();
             if *count >= self.each {
-                return Err(Outside::Streams);
+                return Err(SessionError::Streams);
             }
             *count += 1;
         }
@@ -269,7 +274,7 @@ impl Sessions {
             found.asked_with.extend(&sender.scopes);
         }
         drop(state);
-        Ok(InUse { sessions: Arc::clone(self), session: session.to_owned(), id, listens })
+        Ok(SessionUse { sessions: Arc::clone(self), session: session.to_owned(), id, listens })
     }
 
     /// Whether this session is this caller's and has not ended.
@@ -305,7 +310,7 @@ impl Sessions {
 }
 
 /// Why something does not come into a session.
-enum Outside {
+enum SessionError {
     /// There is none of this caller's.
     Unknown,
     /// A request with its id is not answered yet.
@@ -316,8 +321,8 @@ enum Outside {
     FewerScopes,
 }
 
-impl Outside {
-    fn told(self, id: Option<Value>, each: usize) -> Response<Body> {
+impl SessionError {
+    fn told(self, id: Option<Value>, each: usize) -> Response<ResponseBody> {
         match self {
             Self::Unknown => error(StatusCode::NOT_FOUND, INVALID_REQUEST, "There is no such session.", id),
             Self::SameId => error(StatusCode::BAD_REQUEST, INVALID_REQUEST, SAME_ID_WAITS, id),
@@ -353,8 +358,8 @@ mod tests {
     }
 
     /// Somebody with these scopes.
-    fn sender(name: &str, scopes: &[Scope]) -> Sender {
-        Sender { caller: owner(name), scopes: scopes.iter().copied().collect() }
+    fn sender(name: &str, scopes: &[Scope]) -> MessageSender {
+        MessageSender { caller: owner(name), scopes: scopes.iter().copied().collect() }
     }
 
     /// Sessions of which this many are open for each of these; what keeps them alive comes back, too.
@@ -379,7 +384,8 @@ mod tests {
     async fn a_session_ends_after_its_silence_and_not_while_it_is_used() {
         let sessions = sessions(16, 3600);
         let (ids, _alive) = opened(&sessions, "ana", 2).await;
-        let listened = sessions.enter(&ids[0], &sender("ana", &[]), Comes::Listener).await.map_err(|_| ()).expect("in");
+        let listened =
+            sessions.enter(&ids[0], &sender("ana", &[]), SessionInput::Listener).await.map_err(|_| ()).expect("in");
         tokio::time::sleep(Duration::from_secs(3590)).await;
         assert_eq!(sessions.count().await, 2);
         tokio::time::sleep(Duration::from_secs(20)).await;
@@ -399,11 +405,11 @@ mod tests {
         let (theirs, _alive) = opened(&sessions, "ben", 1).await;
         tokio::time::sleep(Duration::from_secs(400)).await;
         let (ids, _alive_too) = opened(&sessions, "ana", 3).await;
-        let used = sessions.enter(&ids[0], &sender("ana", &[]), Comes::Other).await.map_err(|_| ()).expect("in");
+        let used = sessions.enter(&ids[0], &sender("ana", &[]), SessionInput::Other).await.map_err(|_| ()).expect("in");
         tokio::time::sleep(REST - Duration::from_secs(1)).await;
         assert!(sessions.open(owner("ana")).await.is_err(), "none has rested for long");
         tokio::time::sleep(Duration::from_secs(1)).await;
-        drop(sessions.enter(&ids[1], &sender("ana", &[]), Comes::Other).await.map_err(|_| ()).expect("in"));
+        drop(sessions.enter(&ids[1], &sender("ana", &[]), SessionInput::Other).await.map_err(|_| ()).expect("in"));
         let (fresh, _alive_as_well) = opened(&sessions, "ana", 1).await;
         for (id, name, lives) in
             [(&ids[0], "ana", true), (&ids[1], "ana", true), (&ids[2], "ana", false), (&fresh[0], "ana", true)]
@@ -419,11 +425,11 @@ mod tests {
         let sessions = sessions(16, 3600);
         let (ids, _alive) = opened(&sessions, "ana", 1).await;
         let id = serde_json::json!("same");
-        let enter = async || sessions.enter(&ids[0], &sender("ana", &[]), Comes::Request(&id)).await;
+        let enter = async || sessions.enter(&ids[0], &sender("ana", &[]), SessionInput::Request(&id)).await;
         let place = enter().await.map_err(|_| ()).expect("in");
         assert_eq!(enter().await.err().map(|answer| answer.status()), Some(StatusCode::BAD_REQUEST));
         let other = serde_json::json!(1);
-        let other = sessions.enter(&ids[0], &sender("ana", &[]), Comes::Request(&other)).await;
+        let other = sessions.enter(&ids[0], &sender("ana", &[]), SessionInput::Request(&other)).await;
         assert!(other.is_ok());
         // Its client goes: what it waited for comes a minute later.
         let late = futures::stream::once(async {
@@ -446,23 +452,35 @@ mod tests {
         let sessions = sessions(16, 3600);
         let (ids, _alive) = opened(&sessions, "ana", 1).await;
         let (reads, buys) = (sender("ana", &[NumbersRead]), sender("ana", &[NumbersRead, NumbersPurchase]));
-        let status = async |sender: &Sender, comes: Comes<'_>| {
+        let status = async |sender: &MessageSender, comes: SessionInput<'_>| {
             sessions.enter(&ids[0], sender, comes).await.err().map(|answer| answer.status())
         };
         let (one, two) = (serde_json::json!(1), serde_json::json!(2));
-        let read = sessions.enter(&ids[0], &reads, Comes::Request(&one)).await;
-        assert_eq!((status(&buys, Comes::Answer).await, status(&reads, Comes::Answer).await), (None, None));
-        let bought = sessions.enter(&ids[0], &buys, Comes::Request(&two)).await;
+        let read = sessions.enter(&ids[0], &reads, SessionInput::Request(&one)).await;
+        assert_eq!(
+            (status(&buys, SessionInput::Answer).await, status(&reads, SessionInput::Answer).await),
+            (None, None)
+        );
+        let bought = sessions.enter(&ids[0], &buys, SessionInput::Request(&two)).await;
         assert!(read.is_ok() && bought.is_ok());
         // A question of the call by the wider token is no business of the narrower one.
-        assert_eq!(status(&reads, Comes::Answer).await, Some(StatusCode::FORBIDDEN));
-        assert_eq!(status(&buys, Comes::Answer).await, None);
+        assert_eq!(status(&reads, SessionInput::Answer).await, Some(StatusCode::FORBIDDEN));
+        assert_eq!(status(&buys, SessionInput::Answer).await, None);
         drop(bought);
-        assert_eq!(status(&reads, Comes::Answer).await, None, "that call has ended");
+        assert_eq!(status(&reads, SessionInput::Answer).await, None, "that call has ended");
         // What it was answered is not told again to the narrower one, which may listen to what comes.
-        assert_eq!(status(&reads, Comes::Resumer).await, Some(StatusCode::FORBIDDEN));
-        assert_eq!((status(&buys, Comes::Resumer).await, status(&reads, Comes::Listener).await), (None, None));
-        for comes in [Comes::Answer, Comes::Resumer, Comes::Listener, Comes::Request(&one), Comes::Other] {
+        assert_eq!(status(&reads, SessionInput::Resumer).await, Some(StatusCode::FORBIDDEN));
+        assert_eq!(
+            (status(&buys, SessionInput::Resumer).await, status(&reads, SessionInput::Listener).await),
+            (None, None)
+        );
+        for comes in [
+            SessionInput::Answer,
+            SessionInput::Resumer,
+            SessionInput::Listener,
+            SessionInput::Request(&one),
+            SessionInput::Other,
+        ] {
             let ben = sender("ben", &Scope::ALL);
             assert_eq!(status(&ben, comes).await, Some(StatusCode::NOT_FOUND));
         }

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::mcp::call::service::Service;
-use crate::mcp::server::{Server, name_the_method};
+use crate::mcp::server::{McpServer, name_the_method};
 use crate::mcp::transport::in_flight::InFlight;
 use crate::mcp::transport::line_repair::{mend, refusal};
 
@@ -37,7 +37,7 @@ const AT_SIGNAL: (Duration, Duration) = (Duration::from_secs(2), Duration::from_
 
 /// Serves one client until its input ends or `shutdown` is cancelled, and every running change has ended or run out of time.
 pub async fn serve_stdio(
-    server: Server,
+    server: McpServer,
     service: Arc<Service>,
     input: impl AsyncRead + Send + Unpin + 'static,
     output: impl AsyncWrite + Send + Unpin + 'static,
@@ -54,7 +54,7 @@ pub async fn serve_stdio(
         first.notified().await;
         tended.tend().await;
     });
-    let transport = Line {
+    let transport = StdioTransport {
         lines,
         answered,
         opened: None,
@@ -91,7 +91,7 @@ async fn end_of(ends: &mut watch::Receiver<Option<Instant>>) {
     }
 }
 
-struct Line<R: AsyncRead, W: AsyncWrite> {
+struct StdioTransport<R: AsyncRead, W: AsyncWrite> {
     lines: AsyncRwTransport<RoleServer, R, W>,
     /// Told of each answer that was written.
     answered: Arc<Notify>,
@@ -115,7 +115,7 @@ enum Era {
     Metadata,
 }
 
-impl<R: AsyncRead, W: AsyncWrite> Line<R, W> {
+impl<R: AsyncRead, W: AsyncWrite> StdioTransport<R, W> {
     /// Keeps what must be known of a message: in which era the client speaks.
     fn note(&mut self, message: &mut RxJsonRpcMessage<RoleServer>) {
         if let JsonRpcMessage::Request(request) = message {
@@ -139,7 +139,7 @@ impl<R: AsyncRead, W: AsyncWrite> Line<R, W> {
     }
 }
 
-impl<R, W> Line<R, W>
+impl<R, W> StdioTransport<R, W>
 where
     R: AsyncRead + Send + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,
@@ -180,7 +180,7 @@ fn as_agreed(meta: &mut RequestMetaObject, handshake: &InitializeRequestParams) 
     meta.set_client_info(handshake.client_info.clone());
 }
 
-impl<R, W> Transport<RoleServer> for Line<R, W>
+impl<R, W> Transport<RoleServer> for StdioTransport<R, W>
 where
     R: AsyncRead + Send + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,

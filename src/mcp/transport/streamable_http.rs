@@ -19,9 +19,11 @@ use tokio_util::sync::CancellationToken;
 use crate::mcp::server::name_the_method;
 use crate::mcp::tenant::principal::Principal;
 use crate::mcp::transport::accept::Accepts;
-use crate::mcp::transport::http_response::{Body, INVALID_REQUEST, empty, error, keeping, kept_to_the_end, refusal};
+use crate::mcp::transport::http_response::{
+    INVALID_REQUEST, ResponseBody, empty, error, keeping, kept_to_the_end, refusal,
+};
 use crate::mcp::transport::message_repair::repaired;
-use crate::mcp::transport::sessions::{Comes, Opening, SESSIONS_EACH, Sessions};
+use crate::mcp::transport::sessions::{PendingSession, SESSIONS_EACH, SessionInput, Sessions};
 
 /// A comment goes out this often on a stream on which nothing happens.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -36,7 +38,7 @@ const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// The first revision without sessions. Revisions are dates, and sort as texts.
 const SESSIONLESS: &str = "2026-07-28";
 
-type Answering = dyn Fn(Request<Full<Bytes>>) -> BoxFuture<'static, Response<Body>> + Send + Sync;
+type Answering = dyn Fn(Request<Full<Bytes>>) -> BoxFuture<'static, Response<ResponseBody>> + Send + Sync;
 
 /// The endpoint.
 pub struct Streamable {
@@ -86,7 +88,7 @@ impl Streamable {
             .with_cancellation_token(ended);
         let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::clone(&manager), config);
         let service = Arc::new(service);
-        let answering = move |request: Request<Full<Bytes>>| -> BoxFuture<'static, Response<Body>> {
+        let answering = move |request: Request<Full<Bytes>>| -> BoxFuture<'static, Response<ResponseBody>> {
             let service = Arc::clone(&service);
             Box::pin(async move { service.handle(request).await })
         };
@@ -112,7 +114,7 @@ impl Streamable {
         principal: &Principal,
         method: Option<&str>,
         id: Option<Value>,
-    ) -> Response<Body> {
+    ) -> Response<ResponseBody> {
         // A handshake is of the older revisions whatever it calls itself: rmcp opens a session for each.
         let shakes_hands = method == Some("initialize");
         // The newer revision has none: what is missing in one is not filled in, so that it is told so.
@@ -134,11 +136,11 @@ impl Streamable {
                 named = None;
             }
             let comes = match (request.method(), method, &id) {
-                (&Method::GET, ..) if request.headers().contains_key(LAST_EVENT_ID) => Comes::Resumer,
-                (&Method::GET, ..) => Comes::Listener,
-                (_, Some(_), Some(id)) => Comes::Request(id),
-                (_, None, Some(_)) => Comes::Answer,
-                _ => Comes::Other,
+                (&Method::GET, ..) if request.headers().contains_key(LAST_EVENT_ID) => SessionInput::Resumer,
+                (&Method::GET, ..) => SessionInput::Listener,
+                (_, Some(_), Some(id)) => SessionInput::Request(id),
+                (_, None, Some(_)) => SessionInput::Answer,
+                _ => SessionInput::Other,
             };
             match named {
                 Some(named) => match sessions.enter(&named, &principal.sender(), comes).await {
@@ -184,7 +186,10 @@ impl Streamable {
 }
 
 /// Answers a handshake and counts the session that came of it.
-async fn opened(answering: BoxFuture<'static, Response<Body>>, opening: Opening) -> Response<Body> {
+async fn opened(
+    answering: BoxFuture<'static, Response<ResponseBody>>,
+    opening: PendingSession,
+) -> Response<ResponseBody> {
     let answer = answering.await;
     if let Some(Ok(session)) = answer.headers().get(SESSION_ID).map(HeaderValue::to_str) {
         opening.done(session);
@@ -211,7 +216,7 @@ fn has_sessions(headers: &HeaderMap) -> bool {
 }
 
 /// A refusal of a method that is not offered says so in words.
-async fn with_the_method_named(answer: Response<Body>) -> Response<Body> {
+async fn with_the_method_named(answer: Response<ResponseBody>) -> Response<ResponseBody> {
     let (mut head, body) = answer.into_parts();
     let Ok(bytes) = body.collect().await.map(http_body_util::Collected::to_bytes);
     let refused = serde_json::from_slice::<JsonRpcError>(&bytes).ok().and_then(|mut refused| {
@@ -230,7 +235,7 @@ async fn with_the_method_named(answer: Response<Body>) -> Response<Body> {
 }
 
 /// rmcp's refusals in plain text become JSON-RPC errors, and its streams are marked as such for proxies.
-async fn tidy(mut answer: Response<Body>, deletes: bool, id: Option<Value>) -> Response<Body> {
+async fn tidy(mut answer: Response<ResponseBody>, deletes: bool, id: Option<Value>) -> Response<ResponseBody> {
     let status = answer.status();
     if deletes && status == StatusCode::ACCEPTED {
         // Python clients take 202 for a failure.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 /// A phone number of the organization, as it stands now.
 #[derive(Debug)]
-pub(crate) struct Number {
+pub(crate) struct StoredNumber {
     pub(crate) id: String,
     pub(crate) phone_number: String,
     pub(crate) provider_id: Option<String>,
@@ -23,17 +23,17 @@ pub(crate) struct Number {
 
 /// Which calls of a number an agent takes part in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
+pub(crate) enum NumberDirection {
     Inbound,
     Outbound,
 }
 
-impl Direction {
+impl NumberDirection {
     /// The word the API has for it.
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Direction::Inbound => "inbound",
-            Direction::Outbound => "outbound",
+            NumberDirection::Inbound => "inbound",
+            NumberDirection::Outbound => "outbound",
         }
     }
 }
@@ -52,7 +52,7 @@ pub(crate) struct NewNumber<'a> {
 
 /// An agent of the organization.
 #[derive(Debug)]
-pub(crate) struct Agent {
+pub(crate) struct StoredAgent {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) description: Option<String>,
@@ -66,7 +66,7 @@ pub(crate) struct Agent {
 
 /// A carrier account that numbers were imported with. Its secrets are not kept at all.
 #[derive(Debug)]
-pub(crate) struct Credential {
+pub(crate) struct StoredCredential {
     pub(crate) id: String,
     pub(crate) provider_type: String,
     pub(crate) friendly_name: Option<String>,
@@ -76,7 +76,7 @@ pub(crate) struct Credential {
 
 /// One organization in the database, at one moment.
 #[derive(Debug)]
-pub(crate) struct Account<'a> {
+pub(crate) struct AccountRows<'a> {
     pub(crate) database: &'a Connection,
     pub(crate) organization: &'a str,
     pub(crate) now: &'a str,
@@ -93,7 +93,7 @@ const AGENT: &str = "
     SELECT id, name, description, status, ultravox_agent_id, voice_id, system_prompt, created_at, updated_at
     FROM agents WHERE organization_id = :organization";
 
-impl Account<'_> {
+impl AccountRows<'_> {
     /// Whether a carrier account is set up, so that numbers can be searched and bought.
     pub(crate) fn provider_configured(&self) -> rusqlite::Result<bool> {
         let mut statement =
@@ -109,7 +109,7 @@ impl Account<'_> {
     }
 
     /// One page of numbers, newest first, and how many there are in all.
-    pub(crate) fn numbers(&self, limit: u64, offset: u64) -> rusqlite::Result<(Vec<Number>, u64)> {
+    pub(crate) fn numbers(&self, limit: u64, offset: u64) -> rusqlite::Result<(Vec<StoredNumber>, u64)> {
         let total: i64 = self
             .database
             .prepare_cached("SELECT count(*) FROM numbers WHERE organization_id = ?1")?
@@ -130,7 +130,7 @@ impl Account<'_> {
     }
 
     /// The number with an id.
-    pub(crate) fn number(&self, id: &str) -> rusqlite::Result<Option<Number>> {
+    pub(crate) fn number(&self, id: &str) -> rusqlite::Result<Option<StoredNumber>> {
         self.database
             .prepare_cached(&format!("{NUMBER} AND id = :id"))?
             .query_row(named_params! { ":now": self.now, ":organization": self.organization, ":id": id }, number)
@@ -138,10 +138,10 @@ impl Account<'_> {
     }
 
     /// The numbers an agent holds in one direction, the oldest assignment first.
-    pub(crate) fn numbers_of(&self, agent: &str, direction: Direction) -> rusqlite::Result<Vec<Number>> {
+    pub(crate) fn numbers_of(&self, agent: &str, direction: NumberDirection) -> rusqlite::Result<Vec<StoredNumber>> {
         let held = match direction {
-            Direction::Inbound => "AND inbound_agent_id = :agent ORDER BY created_at, rowid",
-            Direction::Outbound => "AND outbound_agent_id = :agent ORDER BY outbound_since, rowid",
+            NumberDirection::Inbound => "AND inbound_agent_id = :agent ORDER BY created_at, rowid",
+            NumberDirection::Outbound => "AND outbound_agent_id = :agent ORDER BY outbound_since, rowid",
         };
         let mut statement = self.database.prepare_cached(&format!("{NUMBER} {held}"))?;
         statement
@@ -180,13 +180,13 @@ impl Account<'_> {
     }
 
     /// Gives one direction of a number to an agent, or to none. Nothing changes if it is so already.
-    pub(crate) fn set_slot(&self, id: &str, direction: Direction, agent: Option<&str>) -> rusqlite::Result<()> {
+    pub(crate) fn set_slot(&self, id: &str, direction: NumberDirection, agent: Option<&str>) -> rusqlite::Result<()> {
         let change = match direction {
-            Direction::Inbound => {
+            NumberDirection::Inbound => {
                 "UPDATE numbers SET inbound_agent_id = ?1, updated_at = ?2
                  WHERE organization_id = ?3 AND id = ?4 AND inbound_agent_id IS NOT ?1"
             }
-            Direction::Outbound => {
+            NumberDirection::Outbound => {
                 "UPDATE numbers SET outbound_agent_id = ?1, updated_at = ?2, outbound_since = iif(?1 IS NULL, NULL, ?2)
                  WHERE organization_id = ?3 AND id = ?4 AND outbound_agent_id IS NOT ?1"
             }
@@ -202,7 +202,7 @@ impl Account<'_> {
         name: Option<&str>,
         limit: u64,
         offset: u64,
-    ) -> rusqlite::Result<(Vec<Agent>, u64)> {
+    ) -> rusqlite::Result<(Vec<StoredAgent>, u64)> {
         let mut statement = self.database.prepare_cached(&format!("{AGENT} ORDER BY created_at DESC, rowid DESC"))?;
         let name = name.map(str::to_lowercase);
         let mut page = Vec::new();
@@ -223,7 +223,7 @@ impl Account<'_> {
     }
 
     /// The agent with an id.
-    pub(crate) fn agent(&self, id: &str) -> rusqlite::Result<Option<Agent>> {
+    pub(crate) fn agent(&self, id: &str) -> rusqlite::Result<Option<StoredAgent>> {
         self.database
             .prepare_cached(&format!("{AGENT} AND id = :id"))?
             .query_row(named_params! { ":organization": self.organization, ":id": id }, agent)
@@ -231,14 +231,14 @@ impl Account<'_> {
     }
 
     /// All credentials, newest first.
-    pub(crate) fn credentials(&self) -> rusqlite::Result<Vec<Credential>> {
+    pub(crate) fn credentials(&self) -> rusqlite::Result<Vec<StoredCredential>> {
         let mut statement = self.database.prepare_cached(
             "SELECT id, provider_type, friendly_name, created_at, updated_at FROM credentials
              WHERE organization_id = ?1 ORDER BY created_at DESC, rowid DESC",
         )?;
         statement
             .query_map(params![self.organization], |row| {
-                Ok(Credential {
+                Ok(StoredCredential {
                     id: row.get(0)?,
                     provider_type: row.get(1)?,
                     friendly_name: row.get(2)?,
@@ -311,8 +311,8 @@ impl Account<'_> {
     }
 }
 
-fn number(row: &Row<'_>) -> rusqlite::Result<Number> {
-    Ok(Number {
+fn number(row: &Row<'_>) -> rusqlite::Result<StoredNumber> {
+    Ok(StoredNumber {
         id: row.get(0)?,
         phone_number: row.get(1)?,
         provider_id: row.get(2)?,
@@ -326,8 +326,8 @@ fn number(row: &Row<'_>) -> rusqlite::Result<Number> {
     })
 }
 
-fn agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
-    Ok(Agent {
+fn agent(row: &Row<'_>) -> rusqlite::Result<StoredAgent> {
+    Ok(StoredAgent {
         id: row.get(0)?,
         name: row.get(1)?,
         description: row.get(2)?,
@@ -351,8 +351,8 @@ mod tests {
     use crate::sandbox::data::seed::{FIRST_ORGANIZATION, FRONT_DESK, FRONT_OFFICE, OTHER_ORGANIZATION};
     use crate::sandbox::data::store;
 
-    fn account<'a>(database: &'a Connection, now: &'a str) -> Account<'a> {
-        Account { database, organization: FIRST_ORGANIZATION, now }
+    fn account<'a>(database: &'a Connection, now: &'a str) -> AccountRows<'a> {
+        AccountRows { database, organization: FIRST_ORGANIZATION, now }
     }
 
     fn new<'a>(id: &'a str, phone_number: &'a str) -> NewNumber<'a> {
@@ -395,15 +395,15 @@ mod tests {
         let database = store::in_memory().unwrap();
         let id = "d0845d54-d96d-4cb8-8cc3-eac55f94c2c0";
         let first = account(&database, "2026-05-01T00:00:00.000000Z");
-        first.set_slot(id, Direction::Outbound, Some(FRONT_OFFICE)).unwrap();
+        first.set_slot(id, NumberDirection::Outbound, Some(FRONT_OFFICE)).unwrap();
         let later = account(&database, "2026-05-02T00:00:00.000000Z");
-        later.set_slot(id, Direction::Outbound, Some(FRONT_OFFICE)).unwrap();
+        later.set_slot(id, NumberDirection::Outbound, Some(FRONT_OFFICE)).unwrap();
         let number = later.number(id).unwrap().unwrap();
         assert_eq!(number.updated_at, "2026-05-01T00:00:00.000000Z");
         assert_eq!(number.inbound_agent_id.as_deref(), Some(FRONT_DESK));
-        let outbound = later.numbers_of(FRONT_OFFICE, Direction::Outbound).unwrap();
+        let outbound = later.numbers_of(FRONT_OFFICE, NumberDirection::Outbound).unwrap();
         assert_eq!(outbound.last().map(|number| number.id.as_str()), Some(id));
-        later.set_slot(id, Direction::Outbound, None).unwrap();
+        later.set_slot(id, NumberDirection::Outbound, None).unwrap();
         assert_eq!(later.number(id).unwrap().unwrap().outbound_agent_id, None);
     }
 

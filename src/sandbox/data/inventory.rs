@@ -29,7 +29,7 @@ impl Magic {
 
 /// What a search asks for; everything given must hold.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct OfferFilter {
     pub(crate) country: String,
     pub(crate) kind: Option<String>,
     pub(crate) area_code: Option<String>,
@@ -37,7 +37,7 @@ pub(crate) struct Wanted {
     pub(crate) locality: Option<String>,
 }
 
-impl Wanted {
+impl OfferFilter {
     fn fits(&self, area: &Area) -> bool {
         let same = |wanted: &Option<String>, has: Option<&str>| match wanted {
             Some(wanted) => has.is_some_and(|has| has.to_lowercase() == wanted.trim().to_lowercase()),
@@ -87,7 +87,7 @@ pub(crate) fn area_of(number: &str) -> Option<&'static Area> {
 /// The offers from the `skip`th on, at most `take`, and how many there are in all.
 ///
 /// The order depends on nothing but the areas, so pages do not shift unless something is sold in between.
-pub(crate) fn search(wanted: &Wanted, gone: &HashSet<String>, skip: u64, take: u64) -> (Vec<Offer>, u64) {
+pub(crate) fn search(wanted: &OfferFilter, gone: &HashSet<String>, skip: u64, take: u64) -> (Vec<Offer>, u64) {
     let mut offers = Vec::new();
     let mut total = 0_u64;
     let last = skip.saturating_add(take);
@@ -112,11 +112,11 @@ pub(crate) fn search(wanted: &Wanted, gone: &HashSet<String>, skip: u64, take: u
 mod tests {
     use super::*;
 
-    fn wanted(country: &str) -> Wanted {
-        Wanted { country: country.to_owned(), ..Wanted::default() }
+    fn wanted(country: &str) -> OfferFilter {
+        OfferFilter { country: country.to_owned(), ..OfferFilter::default() }
     }
 
-    fn numbers(wanted: &Wanted, gone: &[&str], skip: u64, take: u64) -> (Vec<String>, u64) {
+    fn numbers(wanted: &OfferFilter, gone: &[&str], skip: u64, take: u64) -> (Vec<String>, u64) {
         let gone = gone.iter().map(|number| (*number).to_owned()).collect();
         let (offers, total) = search(wanted, &gone, skip, take);
         (offers.into_iter().map(|offer| offer.number).collect(), total)
@@ -142,26 +142,27 @@ mod tests {
 
     #[test]
     fn filters_hold_together_and_ignore_case() {
-        let chicago = Wanted { locality: Some(" chicago".to_owned()), region: Some("il".to_owned()), ..wanted("US") };
+        let chicago =
+            OfferFilter { locality: Some(" chicago".to_owned()), region: Some("il".to_owned()), ..wanted("US") };
         assert_eq!(numbers(&chicago, &[], 0, 1).1, 200);
-        let one_code = Wanted { area_code: Some("773".to_owned()), ..chicago };
+        let one_code = OfferFilter { area_code: Some("773".to_owned()), ..chicago };
         assert_eq!(numbers(&one_code, &[], 0, 1), (vec!["+17735550100".to_owned()], 100));
-        let nowhere = Wanted { region: Some("CA".to_owned()), ..one_code };
+        let nowhere = OfferFilter { region: Some("CA".to_owned()), ..one_code };
         assert_eq!(numbers(&nowhere, &[], 0, 1).1, 0);
         assert_eq!(numbers(&wanted("IN"), &[], 0, 10).1, 0);
         let toll_free =
-            Wanted { kind: Some("toll_free".to_owned()), area_code: Some("415".to_owned()), ..wanted("US") };
+            OfferFilter { kind: Some("toll_free".to_owned()), area_code: Some("415".to_owned()), ..wanted("US") };
         assert_eq!(numbers(&toll_free, &[], 0, 10).1, 0);
     }
 
     #[test]
     fn magic_numbers_come_last_in_their_area() {
-        let san_francisco = Wanted { area_code: Some("415".to_owned()), ..wanted("US") };
+        let san_francisco = OfferFilter { area_code: Some("415".to_owned()), ..wanted("US") };
         let (all, total) = numbers(&san_francisco, &[], 0, 100);
         assert_eq!(total, 100);
         assert_eq!(all[0], "+14155550100");
         assert_eq!(all[97..], ["+14155550197", "+14155550198", "+14155550199"]);
-        let london = Wanted { locality: Some("London".to_owned()), ..wanted("GB") };
+        let london = OfferFilter { locality: Some("London".to_owned()), ..wanted("GB") };
         let (last, _) = numbers(&london, &[], 997, 10);
         assert_eq!(last, ["+442079460197", "+442079460198", "+442079460199"]);
     }

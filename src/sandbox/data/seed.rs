@@ -18,10 +18,18 @@ const MAIN_LINE: &str = "5a4b0d0e-8f57-4d8e-a1de-1f2c9b8f7a10";
 const OFFICE_PBX: &str = "8c1f6a3d-4e90-4b27-95d8-b0a7e2c61f34";
 const OLD_CARRIER: &str = "f07d2b95-61c8-4e3f-8a24-7d9e0b5c3a16";
 
-struct Agent(&'static str, &'static str, &'static str, &'static str, &'static str, Option<&'static str>, &'static str);
+struct SeedAgent(
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    Option<&'static str>,
+    &'static str,
+);
 
-const AGENTS: &[Agent] = &[
-    Agent(
+const AGENTS: &[SeedAgent] = &[
+    SeedAgent(
         FIRST_ORGANIZATION,
         FRONT_DESK,
         "Front desk",
@@ -30,7 +38,7 @@ const AGENTS: &[Agent] = &[
         Some("6a1d8c0e-1c53-4a8e-9a57-0c1f9f0f2b11"),
         "2026-02-02T09:00:00.000000Z",
     ),
-    Agent(
+    SeedAgent(
         FIRST_ORGANIZATION,
         FRONT_OFFICE,
         "Front office",
@@ -39,7 +47,7 @@ const AGENTS: &[Agent] = &[
         Some("b47e92d5-3f08-4c1a-8d66-2e5a71c9f084"),
         "2026-02-09T10:30:00.000000Z",
     ),
-    Agent(
+    SeedAgent(
         FIRST_ORGANIZATION,
         NIGHT_LINE,
         "Night line",
@@ -48,7 +56,7 @@ const AGENTS: &[Agent] = &[
         None,
         "2026-03-01T17:45:00.000000Z",
     ),
-    Agent(
+    SeedAgent(
         FIRST_ORGANIZATION,
         OVERFLOW,
         "Overflow",
@@ -57,7 +65,7 @@ const AGENTS: &[Agent] = &[
         Some("0d93f7c4-a516-4b80-9e2f-6c8b14d7e530"),
         "2026-03-02T08:15:00.000000Z",
     ),
-    Agent(
+    SeedAgent(
         OTHER_ORGANIZATION,
         ELSEWHERE,
         "Front desk",
@@ -68,15 +76,15 @@ const AGENTS: &[Agent] = &[
     ),
 ];
 
-struct Credential(&'static str, &'static str, &'static str, &'static str);
+struct SeedCredential(&'static str, &'static str, &'static str, &'static str);
 
-const CREDENTIALS: &[Credential] = &[
-    Credential(OLD_CARRIER, "telnyx", "Old carrier", "2026-02-10T15:20:00.000000Z"),
-    Credential(MAIN_LINE, "twilio", "Main line", "2026-02-20T09:00:00.000000Z"),
-    Credential(OFFICE_PBX, "custom_sip", "Office PBX", "2026-02-24T11:05:00.000000Z"),
+const CREDENTIALS: &[SeedCredential] = &[
+    SeedCredential(OLD_CARRIER, "telnyx", "Old carrier", "2026-02-10T15:20:00.000000Z"),
+    SeedCredential(MAIN_LINE, "twilio", "Main line", "2026-02-20T09:00:00.000000Z"),
+    SeedCredential(OFFICE_PBX, "custom_sip", "Office PBX", "2026-02-24T11:05:00.000000Z"),
 ];
 
-struct Number {
+struct SeedNumber {
     organization: &'static str,
     id: &'static str,
     number: &'static str,
@@ -88,8 +96,8 @@ struct Number {
     created_at: &'static str,
 }
 
-const NUMBERS: &[Number] = &[
-    Number {
+const NUMBERS: &[SeedNumber] = &[
+    SeedNumber {
         organization: FIRST_ORGANIZATION,
         id: "7c0c2b7e-2f0f-4b43-9d35-3c1a52b9b0aa",
         number: "+16175550155",
@@ -100,7 +108,7 @@ const NUMBERS: &[Number] = &[
         status: "active",
         created_at: "2026-02-20T09:00:00.512044Z",
     },
-    Number {
+    SeedNumber {
         organization: FIRST_ORGANIZATION,
         id: "2e8d41b7-6f95-4a03-bc12-d7f0a9638e5c",
         number: "+442079460123",
@@ -111,7 +119,7 @@ const NUMBERS: &[Number] = &[
         status: "active",
         created_at: "2026-02-24T11:05:00.730915Z",
     },
-    Number {
+    SeedNumber {
         organization: FIRST_ORGANIZATION,
         id: "d0845d54-d96d-4cb8-8cc3-eac55f94c2c0",
         number: "+14155550123",
@@ -122,7 +130,7 @@ const NUMBERS: &[Number] = &[
         status: "active",
         created_at: "2026-03-03T20:30:21.310278Z",
     },
-    Number {
+    SeedNumber {
         organization: FIRST_ORGANIZATION,
         id: "9b57e0c3-14da-4f28-a6e9-3c0d8b72f645",
         number: "+12125550142",
@@ -133,7 +141,7 @@ const NUMBERS: &[Number] = &[
         status: "active",
         created_at: "2026-03-05T14:12:40.087331Z",
     },
-    Number {
+    SeedNumber {
         organization: FIRST_ORGANIZATION,
         id: "51f2a8d6-c073-4e9b-8d1c-a4b96e3f7205",
         number: "+13125550110",
@@ -145,7 +153,7 @@ const NUMBERS: &[Number] = &[
         status: "pending",
         created_at: "2026-03-06T08:55:03.644120Z",
     },
-    Number {
+    SeedNumber {
         organization: OTHER_ORGANIZATION,
         id: "b6a0f3e1-8d27-4c94-9f5b-06e1c7d8a239",
         number: "+17735550160",
@@ -172,14 +180,14 @@ pub(crate) fn sow(database: &Connection) -> rusqlite::Result<()> {
         database
             .execute("INSERT INTO api_keys VALUES (?1, ?2, ?3)", params![fingerprint(key), organization, revoked])?;
     }
-    for Agent(organization, id, name, description, status, ultravox, at) in AGENTS {
+    for SeedAgent(organization, id, name, description, status, ultravox, at) in AGENTS {
         let prompt = format!("You are \"{name}\". {description}. Be brief and friendly.");
         database.execute(
             "INSERT INTO agents VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'a7f2ec82-f533-4f41-a8de-0e4351bd2ec5', ?7, ?8, ?8)",
             params![id, organization, name, description, status, ultravox, prompt, at],
         )?;
     }
-    for Credential(id, provider, name, at) in CREDENTIALS {
+    for SeedCredential(id, provider, name, at) in CREDENTIALS {
         database.execute(
             "INSERT INTO credentials VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
             params![id, FIRST_ORGANIZATION, provider, name, at],
@@ -244,7 +252,7 @@ mod tests {
                 assert_eq!(id.get_version_num(), 4, "{id}");
             }
         }
-        for Agent(_, id, _, _, _, ultravox, _) in AGENTS {
+        for SeedAgent(_, id, _, _, _, ultravox, _) in AGENTS {
             for id in [Some(*id), *ultravox].into_iter().flatten() {
                 assert_eq!(id.parse::<uuid::Uuid>().unwrap().get_version_num(), 4, "{id}");
             }

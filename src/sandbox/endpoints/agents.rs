@@ -2,36 +2,36 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::data::account::{Agent, Direction};
-use crate::sandbox::endpoints::call::{Call, offset_pagination, window};
+use crate::sandbox::data::account::{NumberDirection, StoredAgent};
+use crate::sandbox::endpoints::call::{EndpointCall, offset_pagination, window};
 use crate::sandbox::endpoints::ids::{Kind, asked, shown, shown_or_null};
 use crate::sandbox::endpoints::numbers::reference;
 use crate::sandbox::faults::catalogue::Fault;
-use crate::sandbox::response::{Done, Refusal};
+use crate::sandbox::response::{ApiRefusal, OperationResult};
 
 /// `GET /agents/`
-pub(super) fn list(call: &Call<'_>) -> Result<Done, Refusal> {
+pub(super) fn list(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let mut query = call.query();
     let (limit, offset) = window(&mut query);
     query.check()?;
     let (agents, total) = call.account.agents(query.text("status"), query.text("name"), limit, offset)?;
     let data = agents.iter().map(|agent| row(call, agent)).collect::<rusqlite::Result<_>>()?;
-    Ok(Done::page(data, offset_pagination(total, limit, offset)))
+    Ok(OperationResult::page(data, offset_pagination(total, limit, offset)))
 }
 
 /// `GET /agents/{agent_id}`
-pub(super) fn get(call: &Call<'_>) -> Result<Done, Refusal> {
+pub(super) fn get(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let agent = asked(call.faults, "get agent", call.id)?;
     let agent = call.account.agent(&agent)?;
-    let agent = agent.ok_or_else(|| Refusal::not_found(format!("agent not found: {}", call.id)))?;
-    Ok(Done::with(row(call, &agent)?))
+    let agent = agent.ok_or_else(|| ApiRefusal::not_found(format!("agent not found: {}", call.id)))?;
+    Ok(OperationResult::with(row(call, &agent)?))
 }
 
 /// `GET /telephony/agents/{agent_id}/webhook-url`
-pub(super) fn webhook_url(call: &Call<'_>) -> Result<Done, Refusal> {
+pub(super) fn webhook_url(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let agent = known(call, "get webhook URL")?;
-    let ultravox = agent.ultravox_agent_id.ok_or_else(|| Refusal::rule("Agent is not synced to Ultravox yet"))?;
-    Ok(Done::with(json!({
+    let ultravox = agent.ultravox_agent_id.ok_or_else(|| ApiRefusal::rule("Agent is not synced to Ultravox yet"))?;
+    Ok(OperationResult::with(json!({
         "webhook_url": format!("https://api.ultravox.ai/api/agents/{ultravox}/telephony_xml"),
         "agent_id": shown(call.faults, Kind::Agent, &agent.id),
         "ultravox_agent_id": ultravox,
@@ -39,15 +39,15 @@ pub(super) fn webhook_url(call: &Call<'_>) -> Result<Done, Refusal> {
 }
 
 /// The agent in the path of a telephony operation, whose words for an unknown one are peculiar.
-pub(super) fn known(call: &Call<'_>, action: &str) -> Result<Agent, Refusal> {
+pub(super) fn known(call: &EndpointCall<'_>, action: &str) -> Result<StoredAgent, ApiRefusal> {
     let agent = asked(call.faults, action, call.id)?;
-    call.account.agent(&agent)?.ok_or_else(|| Refusal::not_found("Agent not found not found"))
+    call.account.agent(&agent)?.ok_or_else(|| ApiRefusal::not_found("Agent not found not found"))
 }
 
-fn row(call: &Call<'_>, agent: &Agent) -> rusqlite::Result<Value> {
+fn row(call: &EndpointCall<'_>, agent: &StoredAgent) -> rusqlite::Result<Value> {
     let faults = call.faults;
-    let inbound = call.account.numbers_of(&agent.id, Direction::Inbound)?;
-    let outbound = call.account.numbers_of(&agent.id, Direction::Outbound)?;
+    let inbound = call.account.numbers_of(&agent.id, NumberDirection::Inbound)?;
+    let outbound = call.account.numbers_of(&agent.id, NumberDirection::Outbound)?;
     let references = |numbers: &[_]| numbers.iter().map(|number| reference(faults, number)).collect::<Value>();
     let mut row = json!({
         "id": shown(faults, Kind::Agent, &agent.id),

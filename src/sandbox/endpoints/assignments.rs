@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::data::account::{Direction, Number};
+use crate::sandbox::data::account::{NumberDirection, StoredNumber};
 use crate::sandbox::endpoints::agents::known;
-use crate::sandbox::endpoints::call::Call;
+use crate::sandbox::endpoints::call::EndpointCall;
 use crate::sandbox::endpoints::ids::{Kind, asked, shown};
 use crate::sandbox::faults::catalogue::Fault;
-use crate::sandbox::response::{Done, Refusal};
+use crate::sandbox::response::{ApiRefusal, OperationResult};
 
 /// `POST /telephony/numbers/assign`
 ///
 /// Takes the slot from whoever has it. Neither the agent's nor the number's status matters.
-pub(super) fn assign(call: &Call<'_>) -> Result<Done, Refusal> {
+pub(super) fn assign(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let faults = call.faults;
     let mut body = call.json()?;
     let number_id = body.id("number_id");
@@ -20,7 +20,7 @@ pub(super) fn assign(call: &Call<'_>) -> Result<Done, Refusal> {
     let direction = body.required_text("assignment_type");
     body.check(false)?;
     let missing = |message: &str| {
-        if faults.has(Fault::AssignNotFound404) { Refusal::not_found(message) } else { Refusal::rule(message) }
+        if faults.has(Fault::AssignNotFound404) { ApiRefusal::not_found(message) } else { ApiRefusal::rule(message) }
     };
     let number = number(call, "assign number", &number_id)?.ok_or_else(|| missing("Phone number not found"))?;
     let agent_id = asked(faults, "assign number", &agent_id)?;
@@ -30,7 +30,7 @@ pub(super) fn assign(call: &Call<'_>) -> Result<Done, Refusal> {
     if faults.has(Fault::AssignUltravoxDown) {
         return Err(voice_engine_down("assign number"));
     }
-    Ok(Done::with(json!({
+    Ok(OperationResult::with(json!({
         "number_id": shown(faults, Kind::Number, &number.id),
         "agent_id": shown(faults, Kind::Agent, &agent.id),
         "assignment_type": direction.word(),
@@ -40,25 +40,25 @@ pub(super) fn assign(call: &Call<'_>) -> Result<Done, Refusal> {
 /// `POST /telephony/numbers/unassign`
 ///
 /// Clears the slot whoever has it, also if nobody does.
-pub(super) fn unassign(call: &Call<'_>) -> Result<Done, Refusal> {
+pub(super) fn unassign(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let faults = call.faults;
     let mut body = call.json()?;
     if !body.has("number_id") || !body.has("assignment_type") {
-        return Err(Refusal::rule("number_id and assignment_type are required"));
+        return Err(ApiRefusal::rule("number_id and assignment_type are required"));
     }
     let number_id = body.id("number_id");
     let direction = body.required_text("assignment_type");
     body.check(false)?;
     let number = number(call, "unassign number", &number_id)?.ok_or_else(|| {
         let message = "Phone number not found";
-        if faults.has(Fault::UnassignNotFound404) { Refusal::not_found(message) } else { Refusal::rule(message) }
+        if faults.has(Fault::UnassignNotFound404) { ApiRefusal::not_found(message) } else { ApiRefusal::rule(message) }
     })?;
     let direction = known_direction(&direction)?;
     call.account.set_slot(&number.id, direction, None)?;
     if faults.has(Fault::UnassignUltravoxDown) {
         return Err(voice_engine_down("unassign number"));
     }
-    Ok(Done::with(if faults.has(Fault::UnassignGeneratedShape) {
+    Ok(OperationResult::with(if faults.has(Fault::UnassignGeneratedShape) {
         json!({ "number": number.phone_number, "agent_id": null, "unassigned_at": call.account.now })
     } else {
         json!({
@@ -70,7 +70,7 @@ pub(super) fn unassign(call: &Call<'_>) -> Result<Done, Refusal> {
 }
 
 /// `GET /telephony/agents/{agent_id}/numbers`
-pub(super) fn agent_numbers(call: &Call<'_>) -> Result<Done, Refusal> {
+pub(super) fn agent_numbers(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let agent = known(call, "get agent numbers")?;
     let held = |direction| -> rusqlite::Result<Value> {
         let numbers = call.account.numbers_of(&agent.id, direction)?;
@@ -84,22 +84,24 @@ pub(super) fn agent_numbers(call: &Call<'_>) -> Result<Done, Refusal> {
         });
         Ok(rows.collect())
     };
-    Ok(Done::with(json!({ "inbound": held(Direction::Inbound)?, "outbound": held(Direction::Outbound)? })))
+    Ok(OperationResult::with(
+        json!({ "inbound": held(NumberDirection::Inbound)?, "outbound": held(NumberDirection::Outbound)? }),
+    ))
 }
 
-fn number(call: &Call<'_>, action: &str, id: &str) -> Result<Option<Number>, Refusal> {
+fn number(call: &EndpointCall<'_>, action: &str, id: &str) -> Result<Option<StoredNumber>, ApiRefusal> {
     Ok(call.account.number(&asked(call.faults, action, id)?)?)
 }
 
-fn known_direction(word: &str) -> Result<Direction, Refusal> {
+fn known_direction(word: &str) -> Result<NumberDirection, ApiRefusal> {
     match word {
-        "inbound" => Ok(Direction::Inbound),
-        "outbound" => Ok(Direction::Outbound),
-        _ => Err(Refusal::rule("assignment_type must be 'inbound' or 'outbound'")),
+        "inbound" => Ok(NumberDirection::Inbound),
+        "outbound" => Ok(NumberDirection::Outbound),
+        _ => Err(ApiRefusal::rule("assignment_type must be 'inbound' or 'outbound'")),
     }
 }
 
 /// The database was written before the voice engine was told, and stays so.
-fn voice_engine_down(action: &str) -> Refusal {
-    Refusal::rule(format!("Failed to {action}: Ultravox API error: 503 - Service Unavailable")).after_the_fact()
+fn voice_engine_down(action: &str) -> ApiRefusal {
+    ApiRefusal::rule(format!("Failed to {action}: Ultravox API error: 503 - Service Unavailable")).after_the_fact()
 }

@@ -4,15 +4,15 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use serde_json::{Value, json};
 
-use crate::sandbox::data::account::Account;
+use crate::sandbox::data::account::AccountRows;
 use crate::sandbox::faults::active::Faults;
-use crate::sandbox::response::Refusal;
-use crate::sandbox::validation::{Body, Query};
+use crate::sandbox::response::ApiRefusal;
+use crate::sandbox::validation::{JsonBody, QueryString};
 
 /// A request that was let in.
 #[derive(Debug)]
-pub(crate) struct Call<'a> {
-    pub(crate) account: Account<'a>,
+pub(crate) struct EndpointCall<'a> {
+    pub(crate) account: AccountRows<'a>,
     pub(crate) faults: &'a Faults,
     /// The id in the path, if the operation has one there.
     pub(crate) id: &'a str,
@@ -20,20 +20,20 @@ pub(crate) struct Call<'a> {
     pub(crate) body: &'a [u8],
 }
 
-impl Call<'_> {
-    pub(crate) fn query(&self) -> Query {
-        Query::parse(self.parts.uri.query())
+impl EndpointCall<'_> {
+    pub(crate) fn query(&self) -> QueryString {
+        QueryString::parse(self.parts.uri.query())
     }
 
-    pub(crate) fn json(&self) -> Result<Body, Refusal> {
+    pub(crate) fn json(&self) -> Result<JsonBody, ApiRefusal> {
         let content_type = self.parts.headers.get(CONTENT_TYPE);
         // A content type that is no text is no JSON either.
-        Body::parse(content_type.map(|content_type| content_type.to_str().unwrap_or("?")), self.body)
+        JsonBody::parse(content_type.map(|content_type| content_type.to_str().unwrap_or("?")), self.body)
     }
 }
 
 /// The `limit` and `offset` of a list.
-pub(crate) fn window(query: &mut Query) -> (u64, u64) {
+pub(crate) fn window(query: &mut QueryString) -> (u64, u64) {
     (query.whole("limit", 50, 1, 100), query.whole("offset", 0, 0, u64::MAX))
 }
 

@@ -5,13 +5,13 @@ use http::header::{AUTHORIZATION, HOST, USER_AGENT};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::sandbox::data::account::Direction;
+use crate::sandbox::data::account::NumberDirection;
 use crate::sandbox::data::seed;
-use crate::sandbox::endpoints::call::Call;
+use crate::sandbox::endpoints::call::EndpointCall;
 use crate::sandbox::endpoints::ids;
 use crate::sandbox::endpoints::ids::{Kind, asked, shown};
 use crate::sandbox::faults::catalogue::Fault;
-use crate::sandbox::response::{Done, Refusal};
+use crate::sandbox::response::{ApiRefusal, OperationResult};
 use crate::sandbox::time;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("x-idempotency-key");
@@ -19,7 +19,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("x-idempotency-key")
 /// How long an answer is repeated for the same key.
 const REPLAY_DAYS: i64 = 7;
 
-pub(super) fn create(call: &Call<'_>) -> Result<Done, Refusal> {
+pub(super) fn create(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let (account, faults) = (&call.account, call.faults);
     let mut body = call.json()?;
     let agent_id = body.id("agent_id");
@@ -38,26 +38,26 @@ pub(super) fn create(call: &Call<'_>) -> Result<Done, Refusal> {
         && let Ok(data) = serde_json::from_str(&kept)
     {
         // A replay is answered 201 where the first was 200.
-        return Ok(Done::Data { status: 201, data, pagination: None });
+        return Ok(OperationResult::Data { status: 201, data, pagination: None });
     }
 
     let agent = account.agent(&asked(faults, "create call", &agent_id)?)?;
-    let agent = agent.ok_or_else(|| Refusal::not_found(format!("agent not found: {agent_id}")))?;
+    let agent = agent.ok_or_else(|| ApiRefusal::not_found(format!("agent not found: {agent_id}")))?;
     if agent.status != "active" {
-        return Err(Refusal::rule(format!("Agent is not active (status: {})", agent.status)));
+        return Err(ApiRefusal::rule(format!("Agent is not active (status: {})", agent.status)));
     }
-    let held = account.numbers_of(&agent.id, Direction::Outbound)?;
+    let held = account.numbers_of(&agent.id, NumberDirection::Outbound)?;
     let from = match from {
         Some(from) if held.iter().any(|number| number.phone_number == from) => from,
         Some(_) => {
-            return Err(Refusal::rule("from_number is not assigned to this agent for outbound calls"));
+            return Err(ApiRefusal::rule("from_number is not assigned to this agent for outbound calls"));
         }
         None => match held.into_iter().next() {
             Some(oldest) => oldest.phone_number,
             None => {
                 let status = if faults.has(Fault::CallsNoNumber400) { 400 } else { 422 };
                 let message = "No outbound phone number is assigned to this agent";
-                return Err(Refusal::new(status, "no_phone_number_configured", message));
+                return Err(ApiRefusal::new(status, "no_phone_number_configured", message));
             }
         },
     };
@@ -78,11 +78,11 @@ pub(super) fn create(call: &Call<'_>) -> Result<Done, Refusal> {
     if let Some(key) = &key {
         account.keep_replay(key, &request, &data.to_string())?;
     }
-    Ok(Done::made(data, faults))
+    Ok(OperationResult::made(data, faults))
 }
 
 /// What makes two requests the same: method, path, query, body, and nearly every header.
-fn fingerprint(call: &Call<'_>) -> String {
+fn fingerprint(call: &EndpointCall<'_>) -> String {
     let ignored = [
         IDEMPOTENCY_KEY,
         AUTHORIZATION,

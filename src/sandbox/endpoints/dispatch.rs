@@ -1,25 +1,25 @@
 //! The answers of the API, one file for what belongs together.
 
-use crate::sandbox::endpoints::call::Call;
+use crate::sandbox::endpoints::call::EndpointCall;
 use crate::sandbox::endpoints::{agents, assignments, calls, imports, numbers, purchase, search};
-use crate::sandbox::response::{Done, Refusal};
-use crate::sandbox::routes::Operation;
+use crate::sandbox::response::{ApiRefusal, OperationResult};
+use crate::sandbox::routes::ApiOperation;
 
 /// Carries out an operation.
-pub(crate) fn answer(operation: Operation, call: &Call<'_>) -> Result<Done, Refusal> {
+pub(crate) fn answer(operation: ApiOperation, call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     match operation {
-        Operation::List => numbers::list(call),
-        Operation::Search => search::search(call),
-        Operation::Purchase => purchase::purchase(call),
-        Operation::Import => imports::import(call),
-        Operation::Assign => assignments::assign(call),
-        Operation::Unassign => assignments::unassign(call),
-        Operation::Release => numbers::release(call),
-        Operation::AgentNumbers => assignments::agent_numbers(call),
-        Operation::WebhookUrl => agents::webhook_url(call),
-        Operation::Credentials => imports::credentials(call),
-        Operation::Agents => agents::list(call),
-        Operation::Agent => agents::get(call),
-        Operation::Call => calls::create(call),
+        ApiOperation::List => numbers::list(call),
+        ApiOperation::Search => search::search(call),
+        ApiOperation::Purchase => purchase::purchase(call),
+        ApiOperation::Import => imports::import(call),
+        ApiOperation::Assign => assignments::assign(call),
+        ApiOperation::Unassign => assignments::unassign(call),
+        ApiOperation::Release => numbers::release(call),
+        ApiOperation::AgentNumbers => assignments::agent_numbers(call),
+        ApiOperation::WebhookUrl => agents::webhook_url(call),
+        ApiOperation::Credentials => imports::credentials(call),
+        ApiOperation::Agents => agents::list(call),
+        ApiOperation::Agent => agents::get(call),
+        ApiOperation::Call => calls::create(call),
     }
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::sandbox::faults::active::Faults;
 use crate::sandbox::faults::catalogue::Fault;
-use crate::sandbox::response::Refusal;
+use crate::sandbox::response::ApiRefusal;
 
 /// What an id is the id of, as the generated documentation writes it in front.
 #[derive(Clone, Copy, Debug)]
@@ -44,11 +44,11 @@ pub(super) fn shown_or_null(faults: &Faults, kind: Kind, id: Option<&str>) -> Va
 
 /// An id that was asked for, as it would be kept. Both forms are understood at any time, so that ids outlive the
 /// switch; what is neither is the id of nothing.
-pub(super) fn asked(faults: &Faults, action: &str, id: &str) -> Result<String, Refusal> {
+pub(super) fn asked(faults: &Faults, action: &str, id: &str) -> Result<String, ApiRefusal> {
     let bare = id.split_once('_').map_or(id, |(_, bare)| bare);
     match Uuid::try_parse(bare) {
         Ok(uuid) => Ok(uuid.to_string()),
-        Err(_) if faults.has(Fault::IdsStrict) => Err(Refusal::rule(format!(
+        Err(_) if faults.has(Fault::IdsStrict) => Err(ApiRefusal::rule(format!(
             "Failed to {action}: {{'code': '22P02', 'details': None, 'hint': None, \
              'message': 'invalid input syntax for type uuid: \"{id}\"'}}"
         ))),

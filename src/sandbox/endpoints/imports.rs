@@ -3,17 +3,17 @@
 use serde_json::json;
 
 use crate::sandbox::data::account::NewNumber;
-use crate::sandbox::endpoints::call::Call;
+use crate::sandbox::endpoints::call::EndpointCall;
 use crate::sandbox::endpoints::ids;
 use crate::sandbox::endpoints::ids::{Kind, shown};
 use crate::sandbox::faults::catalogue::Fault;
-use crate::sandbox::response::{Done, Refusal};
+use crate::sandbox::response::{ApiRefusal, OperationResult};
 use crate::sandbox::time;
 
 /// `POST /telephony/numbers/import`
 ///
 /// The secrets are looked at, never kept, and never tried at the carrier.
-pub(super) fn import(call: &Call<'_>) -> Result<Done, Refusal> {
+pub(super) fn import(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let (account, faults) = (&call.account, call.faults);
     let mut body = call.json()?;
     let number = body.phone("phone_number");
@@ -26,19 +26,19 @@ pub(super) fn import(call: &Call<'_>) -> Result<Done, Refusal> {
 
     let unconfigured = faults.has(Fault::ProviderNotConfigured) || !account.provider_configured()?;
     if unconfigured && faults.has(Fault::ImportNeedsProvider) {
-        return Err(Refusal::rule("Failed to import number: Provider is not configured"));
+        return Err(ApiRefusal::rule("Failed to import number: Provider is not configured"));
     }
     if provider == "custom_sip" {
         if sip_username.is_none() || sip_password.is_none() || sip_server.is_none() {
-            return Err(Refusal::rule("SIP username, password, and server are required for custom_sip"));
+            return Err(ApiRefusal::rule("SIP username, password, and server are required for custom_sip"));
         }
     } else if api_key.is_none() {
-        return Err(Refusal::rule(format!("API key is required for {provider}")));
+        return Err(ApiRefusal::rule(format!("API key is required for {provider}")));
     } else if provider == "twilio" && account_sid.is_none() && !faults.has(Fault::ImportAccountSidOptional) {
-        return Err(Refusal::rule("Account SID is required for Twilio"));
+        return Err(ApiRefusal::rule("Account SID is required for Twilio"));
     }
     if faults.has(Fault::ImportRejectBadCredentials) {
-        return Err(Refusal::rule(format!("Failed to import number: {provider} refused the credentials: 401")));
+        return Err(ApiRefusal::rule(format!("Failed to import number: {provider} refused the credentials: 401")));
     }
 
     // The credential is written first and outlives what fails after it: there is no transaction upstream.
@@ -46,7 +46,7 @@ pub(super) fn import(call: &Call<'_>) -> Result<Done, Refusal> {
     account.add_credential(&credential, &provider, name.as_deref())?;
     if provider == "custom_sip" && faults.has(Fault::ImportSipRefused) {
         let message = "Failed to import number: Ultravox API error: 400 - SIP registration was refused";
-        return Err(Refusal::rule(message).after_the_fact());
+        return Err(ApiRefusal::rule(message).after_the_fact());
     }
     let id = ids::fresh();
     let new = NewNumber {
@@ -58,7 +58,7 @@ pub(super) fn import(call: &Call<'_>) -> Result<Done, Refusal> {
         settles: None,
     };
     if faults.has(Fault::ImportDuplicateForeign) || !account.add_number(&new)? {
-        return Err(Refusal::rule(format!(
+        return Err(ApiRefusal::rule(format!(
             "Failed to import number: {{'code': '23505', 'details': 'Key (phone_number)=({number}) already exists.', \
              'hint': None, 'message': 'duplicate key value violates unique constraint \
              \"phone_numbers_phone_number_key\"'}}"
@@ -70,11 +70,11 @@ pub(super) fn import(call: &Call<'_>) -> Result<Done, Refusal> {
         "credential_id": shown(faults, Kind::Credential, &credential),
         "phone_number": number,
     });
-    Ok(Done::made(data, faults))
+    Ok(OperationResult::made(data, faults))
 }
 
 /// `GET /telephony/credentials`
-pub(super) fn credentials(call: &Call<'_>) -> Result<Done, Refusal> {
+pub(super) fn credentials(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let credentials = call.account.credentials()?;
     let rows = credentials.iter().map(|credential| {
         json!({
@@ -86,5 +86,5 @@ pub(super) fn credentials(call: &Call<'_>) -> Result<Done, Refusal> {
             "updated_at": time::with_offset(&credential.updated_at),
         })
     });
-    Ok(Done::with(rows.collect()))
+    Ok(OperationResult::with(rows.collect()))
 }

@@ -4,28 +4,28 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::data::account::Number;
-use crate::sandbox::endpoints::call::{Call, offset_pagination, window};
+use crate::sandbox::data::account::StoredNumber;
+use crate::sandbox::endpoints::call::{EndpointCall, offset_pagination, window};
 use crate::sandbox::endpoints::ids::{Kind, asked, shown, shown_or_null};
 use crate::sandbox::faults::active::Faults;
 use crate::sandbox::faults::catalogue::{Amount, Fault};
-use crate::sandbox::response::{Done, Refusal};
+use crate::sandbox::response::{ApiRefusal, OperationResult};
 use crate::sandbox::time;
 
 /// How long a released number is withheld when it comes back at all.
 const AGING: Duration = Duration::from_secs(5);
 
 /// `GET /telephony/numbers`
-pub(super) fn list(call: &Call<'_>) -> Result<Done, Refusal> {
+pub(super) fn list(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let mut query = call.query();
     let (limit, offset) = window(&mut query);
     query.check()?;
     let (numbers, total) = call.account.numbers(limit, offset)?;
     let data = numbers.iter().map(|number| row(call, number)).collect();
-    Ok(Done::page(data, offset_pagination(total, limit, offset)))
+    Ok(OperationResult::page(data, offset_pagination(total, limit, offset)))
 }
 
-fn row(call: &Call<'_>, number: &Number) -> Value {
+fn row(call: &EndpointCall<'_>, number: &StoredNumber) -> Value {
     let faults = call.faults;
     let agent = |id: &Option<String>| shown_or_null(faults, Kind::Agent, id.as_deref());
     let inbound = agent(&number.inbound_agent_id);
@@ -59,28 +59,28 @@ fn row(call: &Call<'_>, number: &Number) -> Value {
 }
 
 /// A number as it stands inside an agent.
-pub(super) fn reference(faults: &Faults, number: &Number) -> Value {
+pub(super) fn reference(faults: &Faults, number: &StoredNumber) -> Value {
     json!({ "id": shown(faults, Kind::Number, &number.id), "phone_number": number.phone_number })
 }
 
 /// `DELETE /telephony/numbers/{number_id}`
-pub(super) fn release(call: &Call<'_>) -> Result<Done, Refusal> {
+pub(super) fn release(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let faults = call.faults;
     let id = asked(faults, "release number", call.id)?;
     let Some(number) = call.account.number(&id)? else {
         let message = "Phone number not found";
         return Err(if faults.has(Fault::ReleaseNotFound422) {
-            Refusal::rule(message)
+            ApiRefusal::rule(message)
         } else {
-            Refusal::not_found(message)
+            ApiRefusal::not_found(message)
         });
     };
     let assigned = number.inbound_agent_id.is_some() || number.outbound_agent_id.is_some();
     if assigned && faults.has(Fault::ReleaseRefuseAssigned) {
-        return Err(Refusal::rule("Failed to release number: the number is still assigned to an agent"));
+        return Err(ApiRefusal::rule("Failed to release number: the number is still assigned to an agent"));
     }
     if number.managed && faults.has(Fault::ReleaseCarrierRefuses) {
-        return Err(Refusal::rule(
+        return Err(ApiRefusal::rule(
             "Failed to release number: Telnyx API error: 422 - The phone number cannot be deleted at this time.",
         ));
     }
@@ -93,7 +93,7 @@ pub(super) fn release(call: &Call<'_>) -> Result<Done, Refusal> {
         call.account.take_from_shelf(&number.phone_number, back.as_deref())?;
     }
     if faults.has(Fault::Release204) {
-        return Ok(Done::Empty);
+        return Ok(OperationResult::Empty);
     }
-    Ok(Done::with(json!({ "id": shown(faults, Kind::Number, &id), "deleted": true })))
+    Ok(OperationResult::with(json!({ "id": shown(faults, Kind::Number, &id), "deleted": true })))
 }

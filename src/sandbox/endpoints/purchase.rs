@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use crate::sandbox::data::account::NewNumber;
 use crate::sandbox::data::inventory;
 use crate::sandbox::data::inventory::Magic;
-use crate::sandbox::endpoints::call::Call;
+use crate::sandbox::endpoints::call::EndpointCall;
 use crate::sandbox::endpoints::ids;
 use crate::sandbox::endpoints::ids::{Kind, shown};
 use crate::sandbox::endpoints::search::carrier;
 use crate::sandbox::faults::catalogue::{Amount, Fault};
-use crate::sandbox::response::{Done, Refusal};
+use crate::sandbox::response::{ApiRefusal, OperationResult};
 use crate::sandbox::time;
 
 /// How long an order takes unless told otherwise.
 const PENDING: Duration = Duration::from_secs(2);
 
-pub(super) fn purchase(call: &Call<'_>) -> Result<Done, Refusal> {
+pub(super) fn purchase(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let (account, faults) = (&call.account, call.faults);
     let mut body = call.json()?;
     let number = body.phone("phone_number");
@@ -28,7 +28,7 @@ pub(super) fn purchase(call: &Call<'_>) -> Result<Done, Refusal> {
     carrier(call, "purchase number", key.as_deref())?;
 
     let unavailable = "The requested phone number is no longer available.";
-    let unavailable = || Refusal::rule(format!("Failed to purchase number: Telnyx API error: 422 - {unavailable}"));
+    let unavailable = || ApiRefusal::rule(format!("Failed to purchase number: Telnyx API error: 422 - {unavailable}"));
     let magic = Magic::of(&number);
     let area = inventory::area_of(&number).ok_or_else(unavailable)?;
     if magic == Some(Magic::Taken) || faults.has(Fault::PurchaseUnavailable) || account.is_gone(&number)? {
@@ -36,7 +36,8 @@ pub(super) fn purchase(call: &Call<'_>) -> Result<Done, Refusal> {
     }
 
     account.take_from_shelf(&number, None)?;
-    let lost = || Refusal::rule("Failed to purchase number: Telnyx API request failed: ReadTimeout").after_the_fact();
+    let lost =
+        || ApiRefusal::rule("Failed to purchase number: Telnyx API request failed: ReadTimeout").after_the_fact();
     if faults.has(Fault::PurchaseChargedThen422) {
         return Err(lost());
     }
@@ -63,10 +64,10 @@ pub(super) fn purchase(call: &Call<'_>) -> Result<Done, Refusal> {
     })?;
 
     if magic == Some(Magic::BoughtThenError) || faults.has(Fault::Purchase500AfterCommit) {
-        return Err(Refusal::proxy().after_the_fact());
+        return Err(ApiRefusal::proxy().after_the_fact());
     }
     if magic == Some(Magic::BoughtThenSilence) || faults.has(Fault::PurchaseTimeoutAfterCommit) {
-        return Ok(Done::Silence);
+        return Ok(OperationResult::Silence);
     }
     if faults.has(Fault::PurchaseCommitThen422) {
         return Err(lost());
@@ -82,7 +83,7 @@ pub(super) fn purchase(call: &Call<'_>) -> Result<Done, Refusal> {
         let order = carrier_order(&order, &number, area, !regulatory, account.now);
         json!({ "number_id": id, "phone_number": number, "purchase_response": { "data": order } })
     };
-    Ok(Done::made(data, faults))
+    Ok(OperationResult::made(data, faults))
 }
 
 fn carrier_order(id: &str, number: &str, area: &crate::sandbox::data::areas::Area, met: bool, now: &str) -> Value {

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::data::inventory;
-use crate::sandbox::data::inventory::{Offer, Wanted};
-use crate::sandbox::endpoints::call::Call;
+use crate::sandbox::data::inventory::{Offer, OfferFilter};
+use crate::sandbox::endpoints::call::EndpointCall;
 use crate::sandbox::faults::catalogue::{Amount, Fault};
-use crate::sandbox::response::{Done, Refusal};
+use crate::sandbox::response::{ApiRefusal, OperationResult};
 
-pub(super) fn search(call: &Call<'_>) -> Result<Done, Refusal> {
+pub(super) fn search(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let faults = call.faults;
     let mut body = call.json()?;
     let country = body.text_or("country_code", "US");
@@ -20,7 +20,7 @@ pub(super) fn search(call: &Call<'_>) -> Result<Done, Refusal> {
         let known = "Input should be 'local', 'toll_free', 'mobile' or 'national'";
         body.complain("phone_number_type", "enum", known);
     }
-    let wanted = Wanted {
+    let wanted = OfferFilter {
         country,
         kind: kind.map(|kind| kind.replace('-', "_")),
         area_code: body.text("area_code"),
@@ -51,19 +51,19 @@ pub(super) fn search(call: &Call<'_>) -> Result<Done, Refusal> {
         "total_pages": total.div_ceil(page_size),
         "has_more": skip.saturating_add(page_size) < total,
     });
-    Ok(Done::page(data, pagination))
+    Ok(OperationResult::page(data, pagination))
 }
 
 /// Refuses unless there is a carrier account to act with: the one set up, or the caller's.
-pub(super) fn carrier(call: &Call<'_>, action: &str, key: Option<&str>) -> Result<(), Refusal> {
+pub(super) fn carrier(call: &EndpointCall<'_>, action: &str, key: Option<&str>) -> Result<(), ApiRefusal> {
     match key.filter(|key| !key.is_empty()) {
         // The likeliest mistake, a Truedy key where a carrier's belongs, and one that can be made on purpose.
         Some(key) if key.starts_with("truedy_") || key.starts_with("bad") => {
-            Err(Refusal::rule(format!("Failed to {action}: Telnyx API error: 401 - Authentication failed")))
+            Err(ApiRefusal::rule(format!("Failed to {action}: Telnyx API error: 401 - Authentication failed")))
         }
         Some(_) => Ok(()),
         None if call.faults.has(Fault::ProviderNotConfigured) || !call.account.provider_configured()? => {
-            Err(Refusal::rule(format!("Failed to {action}: Telnyx API key is not configured")))
+            Err(ApiRefusal::rule(format!("Failed to {action}: Telnyx API key is not configured")))
         }
         None => Ok(()),
     }

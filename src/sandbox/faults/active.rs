@@ -6,14 +6,14 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use crate::sandbox::faults::catalogue::{ALL, Amount, CATALOGUE, Fault, FaultSwitch, Moment, OTHER_SPELLINGS, Takes};
-use crate::sandbox::routes::Operation;
+use crate::sandbox::routes::ApiOperation;
 
 /// The misbehaviour asked for; by default none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     on: BTreeSet<Fault>,
     amounts: BTreeMap<Amount, u64>,
-    moments: BTreeSet<(Moment, Operation)>,
+    moments: BTreeSet<(Moment, ApiOperation)>,
 }
 
 impl Faults {
@@ -55,7 +55,7 @@ impl Faults {
         self.amounts.get(&amount).copied()
     }
 
-    pub(crate) fn strikes(&self, moment: Moment, operation: Operation) -> bool {
+    pub(crate) fn strikes(&self, moment: Moment, operation: ApiOperation) -> bool {
         self.moments.contains(&(moment, operation))
     }
 
@@ -93,7 +93,7 @@ impl Faults {
                     }
                 }
                 Takes::Number(amount) => self.amount(amount).map(|number| json!(number)).into_iter().collect(),
-                Takes::Operations(moment) => Operation::EVERY
+                Takes::Operations(moment) => ApiOperation::EVERY
                     .iter()
                     .filter(|operation| self.strikes(moment, **operation))
                     .map(|operation| json!(operation.name()))
@@ -130,7 +130,7 @@ impl Faults {
             }
             Takes::Operations(moment) => {
                 let mut found = false;
-                for operation in Operation::EVERY {
+                for operation in ApiOperation::EVERY {
                     if value == ALL || value == operation.name() {
                         self.moments.insert((moment, *operation));
                         found = true;
@@ -236,8 +236,8 @@ mod tests {
         assert!(faults.has(Fault::ProviderNotConfigured));
         assert!(faults.has(Fault::ExtraUnknownFields));
         assert_eq!(faults.amount(Amount::LatencyMs), Some(300));
-        assert!(faults.strikes(Moment::Drop, Operation::Purchase));
-        assert!(!faults.strikes(Moment::Drop, Operation::Search));
+        assert!(faults.strikes(Moment::Drop, ApiOperation::Purchase));
+        assert!(!faults.strikes(Moment::Drop, ApiOperation::Search));
     }
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
         assert!(parse(&["omit_assignment_fields"]).has(Fault::ListOmitAssignmentFields));
         assert!(parse(&["import_needs_provider"]).has(Fault::ImportNeedsProvider));
         assert!(parse(&["carrier_raw"]).has(Fault::SearchCarrierRaw));
-        assert!(parse(&["drop_connection"]).strikes(Moment::Drop, Operation::Call));
+        assert!(parse(&["drop_connection"]).strikes(Moment::Drop, ApiOperation::Call));
         let unclear = Faults::parse(["ultravox_down"]).unwrap_err().to_string();
         assert!(unclear.contains("assign=ultravox_down or unassign=ultravox_down"), "{unclear}");
     }

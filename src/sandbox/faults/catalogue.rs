@@ -3,7 +3,7 @@
 //! Source: the points on which the published pages contradict each other or are silent, and the failures that the
 //! backend's own structure makes possible (order before insert, write before telling the voice engine).
 
-use crate::sandbox::routes::Operation;
+use crate::sandbox::routes::ApiOperation;
 
 /// One way to misbehave, as it is asked for by name.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl FaultSwitch {
             Takes::Flag { .. } => vec!["true", "false"],
             Takes::Number(_) => vec!["N"],
             Takes::Operations(_) => {
-                std::iter::once(ALL).chain(Operation::EVERY.iter().map(|operation| operation.name())).collect()
+                std::iter::once(ALL).chain(ApiOperation::EVERY.iter().map(|operation| operation.name())).collect()
             }
         }
     }

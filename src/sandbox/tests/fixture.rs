@@ -8,7 +8,7 @@ pub(crate) use tokio::net::TcpStream;
 
 pub(crate) use crate::sandbox::faults::active::Faults;
 pub(crate) use crate::sandbox::keys::{KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY};
-pub(crate) use crate::sandbox::options::{Options, Store};
+pub(crate) use crate::sandbox::options::{SandboxOptions, SandboxStore};
 pub(crate) use crate::sandbox::server::Sandbox;
 pub(crate) use crate::sandbox::server::reset;
 
@@ -19,14 +19,14 @@ pub(crate) const IMPORT: &str = "/telephony/numbers/import";
 pub(crate) const ASSIGN: &str = "/telephony/numbers/assign";
 pub(crate) const UNASSIGN: &str = "/telephony/numbers/unassign";
 
-pub(crate) async fn start(store: Store, faults: &[&str]) -> Sandbox {
+pub(crate) async fn start(store: SandboxStore, faults: &[&str]) -> Sandbox {
     let listen = ([127, 0, 0, 1], 0).into();
     let faults = Faults::parse(faults).unwrap();
-    Sandbox::start(Options { listen, store, faults, ledger: None }).await.unwrap()
+    Sandbox::start(SandboxOptions { listen, store, faults, ledger: None }).await.unwrap()
 }
 
 pub(crate) async fn fresh(faults: &[&str]) -> Sandbox {
-    start(Store::Memory, faults).await
+    start(SandboxStore::Memory, faults).await
 }
 
 /// Sends one request on a connection of its own and gives back all that came, nothing if the line went dead.

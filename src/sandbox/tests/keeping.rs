@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use crate::sandbox::tests::fixture::{Faults, KEY, LIST, Options, Sandbox, Store, fresh, raw, reset, start};
+use crate::sandbox::tests::fixture::{
+    Faults, KEY, LIST, Sandbox, SandboxOptions, SandboxStore, fresh, raw, reset, start,
+};
 
 #[tokio::test]
 async fn what_was_answered_survives_a_restart() {
     let home = tempfile::tempdir().unwrap();
-    let kept = || Store::Directory(home.path().to_owned());
+    let kept = || SandboxStore::Directory(home.path().to_owned());
     let sandbox = start(kept(), &["pending_ms=700"]).await;
     assert_eq!(sandbox.buy("+12125550100").await.0, 200);
     sandbox.stop().await;
@@ -29,19 +31,19 @@ async fn what_was_answered_survives_a_restart() {
 async fn a_reset_under_a_running_one_forgets_and_loses_nothing_later() {
     let home = tempfile::tempdir().unwrap();
     assert!(!reset(home.path()).unwrap());
-    let running = start(Store::Directory(home.path().to_owned()), &[]).await;
+    let running = start(SandboxStore::Directory(home.path().to_owned()), &[]).await;
     assert_eq!(running.buy("+12125550100").await.0, 200);
     assert!(reset(home.path()).unwrap());
     assert!(running.row("+12125550100").await.is_none());
     assert_eq!(running.buy("+12125550101").await.0, 200);
-    let other = start(Store::Directory(home.path().to_owned()), &[]).await;
+    let other = start(SandboxStore::Directory(home.path().to_owned()), &[]).await;
     assert!(other.row("+12125550101").await.is_some() && other.row("+12125550100").await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_on_one_file_agree_and_sell_each_number_once() {
     let home = tempfile::tempdir().unwrap();
-    let kept = || Store::Directory(home.path().to_owned());
+    let kept = || SandboxStore::Directory(home.path().to_owned());
     let (one, two) = tokio::join!(start(kept(), &[]), start(kept(), &[]));
     let (one, two) = (&one, &two);
     for line in 100..110 {
@@ -84,7 +86,12 @@ async fn it_stops_within_its_grace_and_when_dropped() {
 #[tokio::test]
 async fn a_place_that_is_taken_is_named() {
     let sandbox = fresh(&[]).await;
-    let options = Options { listen: sandbox.address(), store: Store::Memory, faults: Faults::default(), ledger: None };
+    let options = SandboxOptions {
+        listen: sandbox.address(),
+        store: SandboxStore::Memory,
+        faults: Faults::default(),
+        ledger: None,
+    };
     let refused = Sandbox::start(options).await.unwrap_err();
     assert!(refused.to_string().contains(&sandbox.address().to_string()), "{refused}");
 }

@@ -8,7 +8,9 @@ use crate::sandbox::data::seed::{FRONT_DESK, FRONT_OFFICE, NIGHT_LINE};
 use crate::sandbox::tests::fixture::{
     ASSIGN, IMPORT, KEY, LIST, OTHER_ORGANIZATION_KEY, PURCHASE, REVOKED_KEY, SEARCH, SECOND_KEY, UNASSIGN,
 };
-use crate::sandbox::tests::fixture::{Faults, Options, Sandbox, Store, fresh, message, parsed, raw, text};
+use crate::sandbox::tests::fixture::{
+    Faults, Sandbox, SandboxOptions, SandboxStore, fresh, message, parsed, raw, text,
+};
 
 #[tokio::test]
 async fn magic_numbers_misbehave_whoever_asks() {
@@ -113,9 +115,9 @@ async fn an_echo_shows_secrets_only_when_switched_on() {
 async fn the_ledger_knows_every_request_and_no_secret() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("ledger.jsonl");
-    let options = Options {
+    let options = SandboxOptions {
         listen: ([127, 0, 0, 1], 0).into(),
-        store: Store::Memory,
+        store: SandboxStore::Memory,
         faults: Faults::parse(["hang=search"]).unwrap(),
         ledger: Some(file.clone()),
     };

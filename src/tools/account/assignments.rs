@@ -6,14 +6,14 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::domain::{Direction, HeldNumber, OwnedNumber, Slot, canonical_digits, id_key, is_e164, read_e164, text_at};
-use crate::truedy::Reply;
+use crate::truedy::ApiReply;
 
-use crate::tools::account::lookup::{Listing, Roster};
+use crate::tools::account::lookup::{ListResult, Roster};
 use crate::tools::account::paging::is_cut_off;
 
 /// What an agent's own list says of one direction of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Told {
+pub(crate) enum AgentAnswer {
     /// It shows the number.
     Yes,
     /// It does not show it, and all of it could be read.
@@ -51,7 +51,7 @@ impl Usage {
 
 /// What each source says of one direction of one number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Evidence {
+pub(crate) struct DirectionEvidence {
     /// The agents that its rows name; several only where it has several rows.
     pub(crate) in_rows: Vec<String>,
     /// Every row of it says that nobody holds it.
@@ -73,17 +73,17 @@ pub(crate) struct Evidence {
     /// An entry in it may be the number.
     pub(crate) doubt: bool,
     /// What the agents said that were asked singly.
-    pub(crate) asked: Vec<(String, Told)>,
+    pub(crate) asked: Vec<(String, AgentAnswer)>,
     /// These were all agents of the account.
     pub(crate) asked_all: bool,
     /// There are agents that were not asked, since there are too many.
     pub(crate) unasked: bool,
 }
 
-impl Evidence {
+impl DirectionEvidence {
     /// Every agent that any source names, those that say so themselves first.
     pub(crate) fn named(&self) -> Vec<String> {
-        let own = self.asked.iter().filter(|(_, told)| *told == Told::Yes).map(|(id, _)| id);
+        let own = self.asked.iter().filter(|(_, told)| *told == AgentAnswer::Yes).map(|(id, _)| id);
         let mut named: Vec<String> = Vec::new();
         for id in own.chain(&self.in_lists).chain(&self.in_rows) {
             if !named.contains(id) {
@@ -96,7 +96,7 @@ impl Evidence {
     /// The agents that hold it for all that is known: one that says no itself is none of them.
     pub(crate) fn holders(&self) -> Vec<String> {
         let mut holders = self.named();
-        holders.retain(|id| !self.asked.contains(&(id.clone(), Told::No)));
+        holders.retain(|id| !self.asked.contains(&(id.clone(), AgentAnswer::No)));
         holders
     }
 
@@ -114,7 +114,7 @@ impl Evidence {
 
     /// Whether an agent said itself that it holds the number.
     pub(crate) fn said_so(&self, agent: &str) -> bool {
-        self.asked.iter().any(|(id, told)| id == agent && *told == Told::Yes)
+        self.asked.iter().any(|(id, told)| id == agent && *told == AgentAnswer::Yes)
     }
 
     /// Whether rows and lists name nobody anywhere, so that neither proves anything: the agents themselves must say it.
@@ -123,11 +123,11 @@ impl Evidence {
     }
 
     fn doubtful(&self) -> bool {
-        self.doubt || self.asked.iter().any(|(_, told)| *told == Told::Doubt)
+        self.doubt || self.asked.iter().any(|(_, told)| *told == AgentAnswer::Doubt)
     }
 
     fn all_said_no(&self) -> bool {
-        self.asked_all && self.asked.iter().all(|(_, told)| *told == Told::No)
+        self.asked_all && self.asked.iter().all(|(_, told)| *told == AgentAnswer::No)
     }
 
     /// Who holds it, for everything that can be taken back.
@@ -156,7 +156,7 @@ impl Evidence {
         let answered = (self.rows_free && self.rows_prove)
             || self.lists_heard
             || self.unasked
-            || self.asked.iter().any(|(_, told)| *told != Told::Silent);
+            || self.asked.iter().any(|(_, told)| *told != AgentAnswer::Silent);
         Usage::Unknown { silent: !answered }
     }
 }
@@ -189,7 +189,7 @@ impl Unmatched {
 
 /// What is known of one direction of all numbers.
 #[derive(Debug, Clone, Default)]
-struct Way {
+struct DirectionFacts {
     /// Some row of the account names a holder.
     rows_name: bool,
     /// Some agent's list names a number.
@@ -218,7 +218,7 @@ pub(crate) struct Assignments {
     whole: bool,
     /// Whether some row of it could not be read.
     unreadable: bool,
-    ways: [Way; 2],
+    ways: [DirectionFacts; 2],
 }
 
 /// The keys by which a text may be found.
@@ -245,7 +245,7 @@ fn root(links: &[usize], mut at: usize) -> usize {
 
 impl Assignments {
     /// Sets what was listed side by side.
-    pub(crate) fn new(numbers: &Listing<OwnedNumber>, roster: &Roster) -> Self {
+    pub(crate) fn new(numbers: &ListResult<OwnedNumber>, roster: &Roster) -> Self {
         let mut links: Vec<usize> = (0..numbers.rows.len()).collect();
         let mut known: HashMap<String, usize> = HashMap::new();
         for (at, row) in numbers.rows.iter().enumerate() {
@@ -268,12 +268,12 @@ impl Assignments {
         Self { ways, ..all }
     }
 
-    fn way(&self, direction: Direction, numbers: &Listing<OwnedNumber>, roster: &Roster) -> Way {
-        let mut way = Way {
+    fn way(&self, direction: Direction, numbers: &ListResult<OwnedNumber>, roster: &Roster) -> DirectionFacts {
+        let mut way = DirectionFacts {
             rows_name: numbers.rows.iter().any(|row| matches!(row.slot(direction), Slot::Held(_))),
             whole: roster.0.as_ref().is_some_and(|agents| agents.complete),
             cut_short: roster.0.as_ref().is_some_and(|agents| !agents.complete),
-            ..Way::default()
+            ..DirectionFacts::default()
         };
         for agent in roster.0.iter().flat_map(|agents| &agents.rows) {
             match agent.held(direction) {
@@ -324,7 +324,7 @@ impl Assignments {
     }
 
     /// What the lists say of one direction of a number. `strict` is for what cannot be taken back.
-    pub(crate) fn evidence(&self, number: &OwnedNumber, direction: Direction, strict: bool) -> Evidence {
+    pub(crate) fn evidence(&self, number: &OwnedNumber, direction: Direction, strict: bool) -> DirectionEvidence {
         let way = direction.of(self.ways.each_ref());
         let group = keys_of(number).iter().find_map(|key| self.groups.get(key));
         let rows = group.and_then(|group| self.rows.get(group)).into_iter().flatten();
@@ -338,7 +338,7 @@ impl Assignments {
             }
         }
         let in_lists = group.and_then(|group| way.held.get(group)).cloned().unwrap_or_default();
-        Evidence {
+        DirectionEvidence {
             rows_free: !words.is_empty() && words.iter().all(|word| **word == Slot::Free),
             // Where no row names anybody, the list may not carry the columns; where no agent lists a number, neither may theirs.
             // Before a release both must hold together everywhere: else the agents themselves are asked.
@@ -358,25 +358,31 @@ impl Assignments {
     }
 
     /// What an agent's own list says of a number. An answer about another agent says nothing.
-    pub(crate) fn told(&self, reply: &Reply, agent: &str, number: &OwnedNumber, direction: Direction) -> Told {
+    pub(crate) fn told(
+        &self,
+        reply: &ApiReply,
+        agent: &str,
+        number: &OwnedNumber,
+        direction: Direction,
+    ) -> AgentAnswer {
         if text_at(&reply.data, "agent_id").is_some_and(|id| id_key(&id) != id_key(agent)) {
-            return Told::Silent;
+            return AgentAnswer::Silent;
         }
         let Some(held) = reply.data.get(direction.as_str()).and_then(HeldNumber::read_all) else {
-            return Told::Silent;
+            return AgentAnswer::Silent;
         };
         let group = keys_of(number).iter().find_map(|key| self.groups.get(key)).copied();
         let mut unmatched = Unmatched::default();
         for entry in &held {
             let groups = self.groups_of(entry);
             if entry.is(number) || group.is_some_and(|group| groups.contains(&group)) {
-                return Told::Yes;
+                return AgentAnswer::Yes;
             }
             if groups.is_empty() {
                 unmatched.add(entry);
             }
         }
-        if unmatched.may_be(self.whole, true) || is_cut_off(reply) { Told::Doubt } else { Told::No }
+        if unmatched.may_be(self.whole, true) || is_cut_off(reply) { AgentAnswer::Doubt } else { AgentAnswer::No }
     }
 
     /// Whether an entry of an agent's list names no number that is listed.
@@ -406,10 +412,10 @@ mod tests {
     }
 
     /// What the sources say of the inbound direction of the first number.
-    fn judged(numbers: Vec<OwnedNumber>, agents: Option<Vec<Agent>>) -> Evidence {
+    fn judged(numbers: Vec<OwnedNumber>, agents: Option<Vec<Agent>>) -> DirectionEvidence {
         let first = numbers[0].clone();
-        let roster = Roster::of(agents.map(|rows| Listing { rows, complete: true, unreadable: false }));
-        Assignments::new(&Listing { rows: numbers, complete: true, unreadable: false }, &roster).evidence(
+        let roster = Roster::of(agents.map(|rows| ListResult { rows, complete: true, unreadable: false }));
+        Assignments::new(&ListResult { rows: numbers, complete: true, unreadable: false }, &roster).evidence(
             &first,
             Direction::Inbound,
             true,
@@ -419,8 +425,8 @@ mod tests {
     #[test]
     fn a_list_of_agents_that_is_cut_short_has_answered() {
         let rows = vec![number(ID, NUMBER, &json!(null))];
-        let numbers = Listing { rows, complete: true, unreadable: false };
-        let cut = Roster::of(Some(Listing { rows: Vec::new(), complete: false, unreadable: false }));
+        let numbers = ListResult { rows, complete: true, unreadable: false };
+        let cut = Roster::of(Some(ListResult { rows: Vec::new(), complete: false, unreadable: false }));
         let evidence = Assignments::new(&numbers, &cut).evidence(&numbers.rows[0], Direction::Inbound, true);
         assert_eq!(evidence.usage(), Usage::Unknown { silent: false }, "{evidence:?}");
     }
@@ -490,12 +496,12 @@ mod tests {
         let first = number(ID, NUMBER, &json!(null));
         let of = |entry: Value, strict| {
             let rows = vec![first.clone(), number("n2", "+14155550112", &json!("a"))];
-            let roster = Roster::of(Some(Listing {
+            let roster = Roster::of(Some(ListResult {
                 rows: vec![agent("a", &json!(["n2", entry]))],
                 complete: true,
                 unreadable: false,
             }));
-            let all = Assignments::new(&Listing { rows, complete: false, unreadable: false }, &roster);
+            let all = Assignments::new(&ListResult { rows, complete: false, unreadable: false }, &roster);
             all.evidence(&first, Direction::Inbound, strict).usage()
         };
         let unknown = Usage::Unknown { silent: false };
@@ -522,8 +528,14 @@ mod tests {
         ]
     }
 
-    fn told() -> impl Strategy<Value = Told> {
-        prop_oneof![Just(Told::Yes), Just(Told::No), Just(Told::No), Just(Told::Doubt), Just(Told::Silent)]
+    fn told() -> impl Strategy<Value = AgentAnswer> {
+        prop_oneof![
+            Just(AgentAnswer::Yes),
+            Just(AgentAnswer::No),
+            Just(AgentAnswer::No),
+            Just(AgentAnswer::Doubt),
+            Just(AgentAnswer::Silent)
+        ]
     }
 
     fn slot() -> impl Strategy<Value = Value> {
@@ -550,24 +562,24 @@ mod tests {
             let agents = lists.as_ref().map(|lists| {
                 let list = |held: &Vec<(Value, char)>| held.iter().map(|(entry, _)| entry.clone()).collect::<Value>();
                 let rows = names.iter().zip(lists).map(|(id, held)| agent(id, &held.as_ref().map_or(json!(null), list)));
-                Listing { rows: rows.collect(), complete: whole, unreadable: false }
+                ListResult { rows: rows.collect(), complete: whole, unreadable: false }
             });
-            let asked: Vec<(String, Told)> = names
+            let asked: Vec<(String, AgentAnswer)> = names
                 .iter()
                 .zip(&answers)
                 .filter_map(|(id, told)| told.map(|told| ((*id).to_owned(), told)))
                 .collect();
             let asked_all = asked.len() == 2 && lists.is_some() && whole;
-            let all = Assignments::new(&Listing { rows: numbers.clone(), complete: true, unreadable: false }, &Roster::of(agents));
+            let all = Assignments::new(&ListResult { rows: numbers.clone(), complete: true, unreadable: false }, &Roster::of(agents));
             let evidence = all.evidence(&numbers[0], Direction::Inbound, true);
-            let evidence = Evidence { asked: asked.clone(), asked_all, ..evidence };
+            let evidence = DirectionEvidence { asked: asked.clone(), asked_all, ..evidence };
             let (usage, slot) = (evidence.usage(), evidence.slot());
 
             let entries: Vec<char> =
                 lists.iter().flatten().flatten().flatten().map(|(_, kind)| *kind).collect();
             let held_by_row = rows[0].is_string() || (twin && rows[2].is_string());
-            let held = held_by_row || entries.contains(&'m') || asked.iter().any(|(_, told)| *told == Told::Yes);
-            let unmatched = entries.contains(&'u') || asked.iter().any(|(_, told)| *told == Told::Doubt);
+            let held = held_by_row || entries.contains(&'m') || asked.iter().any(|(_, told)| *told == AgentAnswer::Yes);
+            let unmatched = entries.contains(&'u') || asked.iter().any(|(_, told)| *told == AgentAnswer::Doubt);
             prop_assert_eq!(held, usage == Usage::InUse, "held by any source is held");
             if unmatched {
                 prop_assert_ne!(usage, Usage::Free);
@@ -578,15 +590,15 @@ mod tests {
             }
             if usage == (Usage::Unknown { silent: true }) {
                 let heard = lists.iter().flatten().any(Option::is_some);
-                prop_assert!(!heard && asked.iter().all(|(_, told)| *told == Told::Silent));
+                prop_assert!(!heard && asked.iter().all(|(_, told)| *told == AgentAnswer::Silent));
             }
             if usage == Usage::Free {
                 let by_lists = lists.is_some() && whole && lists.iter().flatten().all(Option::is_some);
                 let rows_free = rows[0].is_null() && (!twin || rows[2].is_null());
-                let singly = asked_all && asked.iter().all(|(_, told)| *told == Told::No);
+                let singly = asked_all && asked.iter().all(|(_, told)| *told == AgentAnswer::No);
                 prop_assert!(singly || (by_lists && rows_free), "free is said by two, or by every agent");
             }
-            if asked.iter().any(|(_, told)| *told == Told::Yes) {
+            if asked.iter().any(|(_, told)| *told == AgentAnswer::Yes) {
                 prop_assert!(matches!(slot, Slot::Held(_)));
             }
         }

@@ -4,24 +4,24 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    AccessField, Argument, CarrierAccess, CarrierName, CarrierProfile, Problem, ProviderType, Refusal, Status,
+    AccessField, Argument, ArgumentProblem, CarrierAccess, CarrierName, CarrierProfile, ProviderType, Refusal, Status,
     did_you_mean,
 };
 use crate::redact::Secret;
-use crate::tools::contract::response::Failure;
-use crate::tools::contract::tool::Desk;
+use crate::tools::contract::response::ToolFailure;
+use crate::tools::contract::tool::ToolContext;
 use crate::tools::names;
 
 /// The profile of this name; where there is none, the names that there are.
-pub(crate) fn profile<'a>(desk: &'a Desk, name: &CarrierName) -> Result<&'a CarrierProfile, Refusal> {
+pub(crate) fn profile<'a>(desk: &'a ToolContext, name: &CarrierName) -> Result<&'a CarrierProfile, Refusal> {
     desk.carriers.get(name).ok_or_else(|| {
         let names: Vec<&str> = desk.carriers.all().iter().map(|profile| profile.name().as_str()).collect();
-        let problem = Problem {
+        let problem = ArgumentProblem {
             reason: "there is no profile of this name".to_owned(),
             expected: known(&names),
             example: names.first().map_or(CarrierName::EXAMPLE, |name| name).to_owned(),
             did_you_mean: did_you_mean(name.as_str(), names.iter().copied()).map(str::to_owned),
-            ..Problem::of::<CarrierName>("carrier", String::new(), None)
+            ..ArgumentProblem::of::<CarrierName>("carrier", String::new(), None)
         };
         let summary = format!(
             "Nothing was done. carrier: there is no carrier profile of this name; expected {}. {} shows them.",
@@ -42,7 +42,7 @@ pub(crate) fn known(names: &[&str]) -> String {
 }
 
 /// What the profile of this name holds, read now.
-pub(crate) async fn open(desk: &Desk, name: &CarrierName) -> Result<CarrierAccess, Failure> {
+pub(crate) async fn open(desk: &ToolContext, name: &CarrierName) -> Result<CarrierAccess, ToolFailure> {
     let profile = profile(desk, name)?.clone();
     let carriers = Arc::clone(&desk.carriers);
     let reading = tokio::task::spawn_blocking(move || carriers.open(&profile));
@@ -66,17 +66,17 @@ pub(crate) async fn open(desk: &Desk, name: &CarrierName) -> Result<CarrierAcces
 
 /// An own Telnyx key, if the call brings or names one.
 pub(crate) async fn telnyx_key(
-    desk: &Desk,
+    desk: &ToolContext,
     key: Option<&Secret>,
     name: Option<&CarrierName>,
-) -> Result<Option<Secret>, Failure> {
+) -> Result<Option<Secret>, ToolFailure> {
     let Some(name) = name else { return Ok(key.cloned()) };
     let provider = profile(desk, name)?.provider();
     if provider != ProviderType::Telnyx {
-        let problem = Problem {
+        let problem = ArgumentProblem {
             reason: format!("it is a profile of {provider}"),
             expected: "a profile of telnyx: numbers are searched and bought there".to_owned(),
-            ..Problem::of::<CarrierName>("carrier", String::new(), None)
+            ..ArgumentProblem::of::<CarrierName>("carrier", String::new(), None)
         };
         let summary = format!("Nothing was done. carrier: {}; expected {}.", problem.reason, problem.expected);
         let refusal = Refusal::new(Status::InvalidArgument, summary);
@@ -86,7 +86,7 @@ pub(crate) async fn telnyx_key(
 }
 
 /// What is wrong with a key for an own Telnyx account, and with naming a profile as well.
-pub(crate) fn wrong_key(name: Option<&CarrierName>, key: Option<&Secret>) -> Vec<Problem> {
+pub(crate) fn wrong_key(name: Option<&CarrierName>, key: Option<&Secret>) -> Vec<ArgumentProblem> {
     let Some(key) = key else { return Vec::new() };
     let mut problems = beside(name, &[AccessField::ApiKey]);
     problems.extend(AccessField::ApiKey.check(key.expose()).err());
@@ -94,9 +94,9 @@ pub(crate) fn wrong_key(name: Option<&CarrierName>, key: Option<&Secret>) -> Vec
 }
 
 /// What is wrong with naming a profile and giving these values as well.
-pub(crate) fn beside(name: Option<&CarrierName>, given: &[AccessField]) -> Vec<Problem> {
+pub(crate) fn beside(name: Option<&CarrierName>, given: &[AccessField]) -> Vec<ArgumentProblem> {
     let Some(name) = name else { return Vec::new() };
-    let problem = |field: &AccessField| Problem {
+    let problem = |field: &AccessField| ArgumentProblem {
         field: field.name().to_owned(),
         // Whether there is a profile of this name is not known here.
         reason: "carrier is given as well".to_owned(),

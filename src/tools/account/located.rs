@@ -5,12 +5,12 @@
 use futures::future::join_all;
 
 use crate::domain::{AgentId, Direction, NumberId, NumberRef, OwnedNumber, PhoneDigits, Slot, id_key};
-use crate::tools::account::assignments::{Assignments, Evidence, Told, Usage};
+use crate::tools::account::assignments::{AgentAnswer, Assignments, DirectionEvidence, Usage};
 use crate::tools::account::lookup;
-use crate::tools::account::lookup::{Listing, PAGE, Roster};
-use crate::tools::contract::response::Failure;
-use crate::tools::contract::tool::Desk;
-use crate::truedy::{Error, NotSent, Reply, Saying, apart};
+use crate::tools::account::lookup::{ListResult, PAGE, Roster};
+use crate::tools::contract::response::ToolFailure;
+use crate::tools::contract::tool::ToolContext;
+use crate::truedy::{ApiError, ApiReply, Error, NotSent, apart};
 
 /// Agents that are asked singly at most.
 const ASKED: usize = 50;
@@ -39,21 +39,21 @@ pub(crate) struct Located {
     pub(crate) number: OwnedNumber,
     pub(crate) id: NumberId,
     pub(crate) roster: Roster,
-    listing: Listing<OwnedNumber>,
+    listing: ListResult<OwnedNumber>,
     assignments: Assignments,
-    evidence: [Evidence; 2],
+    evidence: [DirectionEvidence; 2],
 }
 
 /// Fills in who holds the numbers that are shown, from all that was listed. Where the lists name different holders and no
 /// more than a few agents are in question, these are asked; else what any of them says stands.
-pub(crate) async fn fill(desk: &Desk, listing: &mut Listing<OwnedNumber>, roster: &Roster) {
+pub(crate) async fn fill(desk: &ToolContext, listing: &mut ListResult<OwnedNumber>, roster: &Roster) {
     let rows = listing.rows.len();
     let (assignments, mut open, mut silent) = apart(rows, || weigh(listing, roster));
     let mut ids: Vec<String> = open
         .iter()
         .flat_map(|(_, evidence)| evidence)
         .filter(|one| one.rows_prove && one.disputed())
-        .flat_map(Evidence::named)
+        .flat_map(DirectionEvidence::named)
         .collect();
     // Where neither rows nor lists name anybody, the agents themselves are asked while they are few.
     if let Some(agents) = roster.0.as_ref().filter(|agents| agents.rows.len() <= ASKED_FOR_A_LIST && !silent.is_empty())
@@ -71,16 +71,16 @@ pub(crate) async fn fill(desk: &Desk, listing: &mut Listing<OwnedNumber>, roster
         let Some(number) = listing.rows.get_mut(at) else { continue };
         for (direction, one) in Direction::BOTH.into_iter().zip(evidence) {
             let asked = told(&assignments, &replies, number, direction);
-            *number.slot_mut(direction) = Evidence { asked, ..one }.slot();
+            *number.slot_mut(direction) = DirectionEvidence { asked, ..one }.slot();
         }
     }
 }
 
 /// Evidence of each direction of the number at a place of the list.
-type Weighed = Vec<(usize, [Evidence; 2])>;
+type Weighed = Vec<(usize, [DirectionEvidence; 2])>;
 
 /// Fills in what the lists say; gives the numbers of which they say different things, and those of which they say nothing.
-fn weigh(listing: &mut Listing<OwnedNumber>, roster: &Roster) -> (Assignments, Weighed, Weighed) {
+fn weigh(listing: &mut ListResult<OwnedNumber>, roster: &Roster) -> (Assignments, Weighed, Weighed) {
     let assignments = Assignments::new(listing, roster);
     let (mut open, mut silent) = (Weighed::new(), Weighed::new());
     for (at, number) in listing.rows.iter_mut().enumerate() {
@@ -91,7 +91,7 @@ fn weigh(listing: &mut Listing<OwnedNumber>, roster: &Roster) -> (Assignments, W
         // Rows that prove nothing contradict nothing: then the lists are all there is, and nobody need be asked.
         if evidence.iter().any(|one| one.rows_prove && one.disputed()) {
             open.push((at, evidence));
-        } else if evidence.iter().any(Evidence::nothing_named) {
+        } else if evidence.iter().any(DirectionEvidence::nothing_named) {
             silent.push((at, evidence));
         }
     }
@@ -99,7 +99,7 @@ fn weigh(listing: &mut Listing<OwnedNumber>, roster: &Roster) -> (Assignments, W
 }
 
 /// Finds the number a caller named, and who holds it.
-pub(crate) async fn locate(desk: &Desk, named: &NumberRef, purpose: Purpose) -> Result<Located, Failure> {
+pub(crate) async fn locate(desk: &ToolContext, named: &NumberRef, purpose: Purpose) -> Result<Located, ToolFailure> {
     let (mut listing, mut roster) = both(desk).await?;
     let (mut number, mut id) = lookup::number_among(named, &listing)?;
     let mut assignments = apart(listing.rows.len(), || Assignments::new(&listing, &roster));
@@ -116,32 +116,32 @@ pub(crate) async fn locate(desk: &Desk, named: &NumberRef, purpose: Purpose) -> 
     Ok(Located { number, id, roster, listing, assignments, evidence })
 }
 
-async fn both(desk: &Desk) -> Result<(Listing<OwnedNumber>, Roster), Failure> {
+async fn both(desk: &ToolContext) -> Result<(ListResult<OwnedNumber>, Roster), ToolFailure> {
     let (listing, roster) = tokio::join!(lookup::numbers(desk, false), Roster::read(desk));
     Ok((listing?, roster))
 }
 
 /// Collects what every source says of a number, asking the agents singly where the lists do not settle it.
 async fn judge(
-    desk: &Desk,
+    desk: &ToolContext,
     assignments: &Assignments,
     roster: &Roster,
     number: &OwnedNumber,
     purpose: Purpose,
-) -> Result<[Evidence; 2], Failure> {
+) -> Result<[DirectionEvidence; 2], ToolFailure> {
     let mut evidence =
         Direction::BOTH.map(|direction| assignments.evidence(number, direction, purpose != Purpose::Look));
-    let open = |evidence: &Evidence| !evidence.doubt && evidence.named().is_empty();
+    let open = |evidence: &DirectionEvidence| !evidence.doubt && evidence.named().is_empty();
     let (everyone, disputed): (bool, Vec<String>) = match purpose {
         Purpose::Look => (
             evidence.iter().any(|one| open(one) && (one.slot() == Slot::Unknown || one.nothing_named())),
-            evidence.iter().filter(|one| one.disputed()).flat_map(Evidence::named).collect(),
+            evidence.iter().filter(|one| one.disputed()).flat_map(DirectionEvidence::named).collect(),
         ),
         // What is named already is in use, and nobody's no would change that.
         Purpose::Preview | Purpose::Release => {
-            let usage = |one: &Evidence| one.usage();
+            let usage = |one: &DirectionEvidence| one.usage();
             let settled = evidence.iter().any(|one| usage(one) == Usage::InUse);
-            let unknown = |one: &Evidence| open(one) && matches!(usage(one), Usage::Unknown { .. });
+            let unknown = |one: &DirectionEvidence| open(one) && matches!(usage(one), Usage::Unknown { .. });
             (!settled && evidence.iter().any(unknown), Vec::new())
         }
     };
@@ -174,7 +174,7 @@ fn is_limit(error: &Error) -> bool {
 }
 
 /// The own lists of these agents, or why one cannot be read.
-async fn ask(desk: &Desk, ids: &[String]) -> Vec<(String, Result<Reply, Error>)> {
+async fn ask(desk: &ToolContext, ids: &[String]) -> Vec<(String, Result<ApiReply, Error>)> {
     let mut replies = Vec::new();
     for some in ids.chunks(AT_ONCE) {
         replies.extend(join_all(some.iter().map(|id| ask_one(desk, id))).await);
@@ -182,10 +182,10 @@ async fn ask(desk: &Desk, ids: &[String]) -> Vec<(String, Result<Reply, Error>)>
     replies
 }
 
-async fn ask_one(desk: &Desk, id: &str) -> (String, Result<Reply, Error>) {
+async fn ask_one(desk: &ToolContext, id: &str) -> (String, Result<ApiReply, Error>) {
     let reply = match AgentId::try_from(id) {
         Ok(agent) => lookup::agent_numbers(desk, &agent, false).await,
-        Err(_) => Err(Error::Unreadable("the agent's id is none that can be used".to_owned(), Saying::default())),
+        Err(_) => Err(Error::Unreadable("the agent's id is none that can be used".to_owned(), ApiError::default())),
     };
     (id.to_owned(), reply)
 }
@@ -193,18 +193,19 @@ async fn ask_one(desk: &Desk, id: &str) -> (String, Result<Reply, Error>) {
 /// What they say of one direction of a number.
 fn told(
     assignments: &Assignments,
-    replies: &[(String, Result<Reply, Error>)],
+    replies: &[(String, Result<ApiReply, Error>)],
     number: &OwnedNumber,
     direction: Direction,
-) -> Vec<(String, Told)> {
-    let of = |id: &str, reply: &Reply| assignments.told(reply, id, number, direction);
-    let heard = replies.iter().map(|(id, reply)| (id, reply.as_ref().map_or(Told::Silent, |reply| of(id, reply))));
+) -> Vec<(String, AgentAnswer)> {
+    let of = |id: &str, reply: &ApiReply| assignments.told(reply, id, number, direction);
+    let heard =
+        replies.iter().map(|(id, reply)| (id, reply.as_ref().map_or(AgentAnswer::Silent, |reply| of(id, reply))));
     heard.map(|(id, told)| (id.clone(), told)).collect()
 }
 
 impl Located {
     /// What the sources say of a direction.
-    pub(crate) fn evidence(&self, direction: Direction) -> &Evidence {
+    pub(crate) fn evidence(&self, direction: Direction) -> &DirectionEvidence {
         direction.of(self.evidence.each_ref())
     }
 
@@ -216,7 +217,8 @@ impl Located {
 
     /// Whether nothing speaks against a release so far, but the agents have not been asked yet, and are few enough to be.
     pub(crate) fn is_askable(&self) -> bool {
-        let open = |one: &Evidence| one.usage() == Usage::Free || (one.unasked && one.lists_whole && !one.doubt);
+        let open =
+            |one: &DirectionEvidence| one.usage() == Usage::Free || (one.unasked && one.lists_whole && !one.doubt);
         let few = self.roster.0.as_ref().is_some_and(|agents| agents.complete && agents.rows.len() <= ASKED);
         let unasked = self.evidence.iter().any(|one| one.unasked);
         few && unasked && self.evidence.iter().all(open)
@@ -224,13 +226,13 @@ impl Located {
 
     /// Whether the sources name different holders of either direction.
     pub(crate) fn disputed(&self) -> bool {
-        self.evidence.iter().any(Evidence::disputed)
+        self.evidence.iter().any(DirectionEvidence::disputed)
     }
 
     /// What was found, so that two looks can be compared. Whether it may go is judged anew at each look, and not among it: a
     /// preview asks fewer agents.
     pub(crate) fn seen(&self) -> String {
-        let seen = |one: &Evidence| {
+        let seen = |one: &DirectionEvidence| {
             let mut named = one.named();
             named.sort();
             named
@@ -241,17 +243,17 @@ impl Located {
     }
 
     /// Whether an agent holds a direction now; `None` if that cannot be read.
-    pub(crate) async fn is_with(&self, desk: &Desk, agent: &AgentId, direction: Direction) -> Option<bool> {
+    pub(crate) async fn is_with(&self, desk: &ToolContext, agent: &AgentId, direction: Direction) -> Option<bool> {
         let reply = lookup::agent_numbers(desk, agent, true).await.ok()?;
         match self.assignments.told(&reply, agent.as_str(), &self.number, direction) {
-            Told::Yes => Some(true),
-            Told::No => Some(false),
-            Told::Doubt | Told::Silent => None,
+            AgentAnswer::Yes => Some(true),
+            AgentAnswer::No => Some(false),
+            AgentAnswer::Doubt | AgentAnswer::Silent => None,
         }
     }
 
     /// Who holds a direction now, by the same rules as before; `None` if that is not known.
-    pub(crate) async fn slot_now(&self, desk: &Desk, direction: Direction) -> Option<Slot> {
+    pub(crate) async fn slot_now(&self, desk: &ToolContext, direction: Direction) -> Option<Slot> {
         let ours = |row: &OwnedNumber| row.id == self.number.id;
         let (fresh, roster) = tokio::join!(lookup::numbers_until(desk, true, ours), Roster::read(desk));
         let fresh = fresh.ok()?;

@@ -14,10 +14,10 @@ use crate::domain::{
 };
 use crate::tools::account::paging::has_more;
 use crate::tools::account::protected::heed_protected;
-use crate::tools::contract::response::Failure;
-use crate::tools::contract::tool::Desk;
+use crate::tools::contract::response::ToolFailure;
+use crate::tools::contract::tool::ToolContext;
 use crate::tools::names;
-use crate::truedy::{Error, Reply, Request, Saying, apart};
+use crate::truedy::{ApiError, ApiReply, Error, Request, apart};
 
 /// Rows a page, the most the API gives.
 pub(crate) const PAGE: usize = 100;
@@ -33,16 +33,21 @@ const ROWS: usize = 5_000;
 const CANDIDATES: usize = 5;
 
 /// The rows of a list answer; an answer of another shape is not readable.
-pub(crate) fn rows(reply: &Reply) -> Result<&[Value], Error> {
+pub(crate) fn rows(reply: &ApiReply) -> Result<&[Value], Error> {
     let rows = reply
         .data
         .as_array()
-        .ok_or_else(|| Error::Unreadable("the list is not an array".to_owned(), Saying::default()))?;
+        .ok_or_else(|| Error::Unreadable("the list is not an array".to_owned(), ApiError::default()))?;
     Ok(rows.get(..ROWS).unwrap_or(rows))
 }
 
 /// One page of the account's numbers.
-pub(crate) async fn numbers_page(desk: &Desk, limit: usize, offset: usize, verifying: bool) -> Result<Reply, Error> {
+pub(crate) async fn numbers_page(
+    desk: &ToolContext,
+    limit: usize,
+    offset: usize,
+    verifying: bool,
+) -> Result<ApiReply, Error> {
     let request = Request::get(["telephony", "numbers"])
         .query("limit", limit)
         .query("offset", offset)
@@ -66,7 +71,7 @@ fn organization(rows: &[Value]) -> Option<String> {
 }
 
 /// Reads as little as can be read: its answer states the time by Truedy's clock. A failure is no failure of the call.
-pub async fn ask_the_time(desk: &Desk) {
+pub async fn ask_the_time(desk: &ToolContext) {
     let request = Request::get(["telephony", "numbers"]).query("limit", 1).query("offset", 0).list();
     if let Err(error) = desk.truedy.send(request, &desk.call).await {
         tracing::debug!(%error, "Truedy's time is not known");
@@ -75,7 +80,7 @@ pub async fn ask_the_time(desk: &Desk) {
 
 /// What a list held, and whether that was all of it. From a part of a list nothing follows about what it does not show.
 #[derive(Debug, Clone)]
-pub(crate) struct Listing<T> {
+pub(crate) struct ListResult<T> {
     pub(crate) rows: Vec<T>,
     pub(crate) complete: bool,
     /// Some row of it could not be read.
@@ -83,14 +88,14 @@ pub(crate) struct Listing<T> {
 }
 
 /// A list that is being read, page by page.
-struct Gathering<T> {
-    listing: Listing<T>,
+struct PagedRead<T> {
+    listing: ListResult<T>,
     /// Where each thing stands, by what makes it one.
     places: HashMap<String, usize>,
 }
 
 /// What is listed, each once.
-trait Row: Sized {
+trait ListedItem: Sized {
     fn read(row: &Value) -> Option<Self>;
     /// What makes it one and the same.
     fn key(&self) -> String;
@@ -98,7 +103,7 @@ trait Row: Sized {
     fn merge(&mut self, other: Self);
 }
 
-impl Row for OwnedNumber {
+impl ListedItem for OwnedNumber {
     fn read(row: &Value) -> Option<Self> {
         Self::read(row)
     }
@@ -119,7 +124,7 @@ impl Row for OwnedNumber {
     }
 }
 
-impl Row for Agent {
+impl ListedItem for Agent {
     fn read(row: &Value) -> Option<Self> {
         Self::read(row)
     }
@@ -143,13 +148,13 @@ impl Row for Agent {
     }
 }
 
-impl<T: Row> Gathering<T> {
+impl<T: ListedItem> PagedRead<T> {
     fn new() -> Self {
-        Self { listing: Listing { rows: Vec::new(), complete: true, unreadable: false }, places: HashMap::new() }
+        Self { listing: ListResult { rows: Vec::new(), complete: true, unreadable: false }, places: HashMap::new() }
     }
 
     /// Adds a page, each thing once. Says whether another page is worth asking for.
-    fn add(&mut self, reply: &Reply, offset: usize) -> Result<bool, Error> {
+    fn add(&mut self, reply: &ApiReply, offset: usize) -> Result<bool, Error> {
         let shown = rows(reply)?;
         let listing = &mut self.listing;
         let before = listing.rows.len();
@@ -180,31 +185,31 @@ impl<T: Row> Gathering<T> {
 }
 
 /// All numbers of the account, each once. `verifying` says that this finds out what a change did.
-pub(crate) async fn numbers(desk: &Desk, verifying: bool) -> Result<Listing<OwnedNumber>, Error> {
+pub(crate) async fn numbers(desk: &ToolContext, verifying: bool) -> Result<ListResult<OwnedNumber>, Error> {
     numbers_until(desk, verifying, |_| false).await
 }
 
 /// The first [`SHOWN`] numbers of the account at most, each once.
-pub(crate) async fn first_numbers(desk: &Desk) -> Result<Listing<OwnedNumber>, Error> {
+pub(crate) async fn first_numbers(desk: &ToolContext) -> Result<ListResult<OwnedNumber>, Error> {
     numbers_within(desk, false, SHOWN_PAGES, |_| false).await
 }
 
 /// Like [`numbers`], stopping after the page on which `enough` holds for some number.
 pub(crate) async fn numbers_until(
-    desk: &Desk,
+    desk: &ToolContext,
     verifying: bool,
     enough: impl Fn(&OwnedNumber) -> bool,
-) -> Result<Listing<OwnedNumber>, Error> {
+) -> Result<ListResult<OwnedNumber>, Error> {
     numbers_within(desk, verifying, PAGES, enough).await
 }
 
 async fn numbers_within(
-    desk: &Desk,
+    desk: &ToolContext,
     verifying: bool,
     pages: usize,
     enough: impl Fn(&OwnedNumber) -> bool,
-) -> Result<Listing<OwnedNumber>, Error> {
-    let mut gathering = Gathering::new();
+) -> Result<ListResult<OwnedNumber>, Error> {
+    let mut gathering = PagedRead::new();
     let mut offset = 0;
     for _ in 0..pages {
         let reply = numbers_page(desk, PAGE, offset, verifying).await?;
@@ -220,12 +225,12 @@ async fn numbers_within(
             break;
         }
     }
-    Ok(Listing { complete: false, ..gathering.listing })
+    Ok(ListResult { complete: false, ..gathering.listing })
 }
 
 /// All agents of the account, each once.
-pub(crate) async fn agents(desk: &Desk) -> Result<Listing<Agent>, Error> {
-    let mut gathering = Gathering::new();
+pub(crate) async fn agents(desk: &ToolContext) -> Result<ListResult<Agent>, Error> {
+    let mut gathering = PagedRead::new();
     let mut offset = 0;
     for _ in 0..PAGES {
         let request = Request::get(["agents"]).query("limit", PAGE).query("offset", offset).list();
@@ -236,36 +241,36 @@ pub(crate) async fn agents(desk: &Desk) -> Result<Listing<Agent>, Error> {
             return Ok(gathering.listing);
         }
     }
-    Ok(Listing { complete: false, ..gathering.listing })
+    Ok(ListResult { complete: false, ..gathering.listing })
 }
 
 /// The numbers one agent holds in a direction: ids and rows.
-pub(crate) async fn agent_numbers(desk: &Desk, agent: &AgentId, verifying: bool) -> Result<Reply, Error> {
+pub(crate) async fn agent_numbers(desk: &ToolContext, agent: &AgentId, verifying: bool) -> Result<ApiReply, Error> {
     let request = Request::get(["telephony", "agents", agent.as_str(), "numbers"]).list().verifying(verifying);
     desk.truedy.send(request, &desk.call).await
 }
 
 /// Whether an agent holds a number in a direction; `None` if the answer does not say.
-pub(crate) fn holds(reply: &Reply, number: &OwnedNumber, direction: Direction) -> Option<bool> {
+pub(crate) fn holds(reply: &ApiReply, number: &OwnedNumber, direction: Direction) -> Option<bool> {
     let held = HeldNumber::read_all(reply.data.get(direction.as_str())?)?;
     let named = held.iter().all(|held| !held.names().is_empty());
     Some(held.iter().any(|held| held.is(number))).filter(|holds| *holds || named)
 }
 
 /// The credentials that are stored: their rows.
-async fn credentials(desk: &Desk, verifying: bool) -> Result<Vec<Value>, Error> {
+async fn credentials(desk: &ToolContext, verifying: bool) -> Result<Vec<Value>, Error> {
     let request = Request::get(["telephony", "credentials"]).list().verifying(verifying);
     let reply = desk.truedy.send(request, &desk.call).await?;
     Ok(rows(&reply)?.to_vec())
 }
 
 /// The ids of the credentials that are stored.
-pub(crate) async fn credential_ids(desk: &Desk) -> Result<Vec<String>, Error> {
+pub(crate) async fn credential_ids(desk: &ToolContext) -> Result<Vec<String>, Error> {
     Ok(credentials(desk, false).await?.iter().filter_map(|row| text_at(row, "id")).collect())
 }
 
 /// The one credential of a carrier that was not there before; `None` if there is none, or more than one.
-pub(crate) async fn new_credential(desk: &Desk, before: &[String], provider: &str) -> Option<String> {
+pub(crate) async fn new_credential(desk: &ToolContext, before: &[String], provider: &str) -> Option<String> {
     let rows = credentials(desk, true).await.ok()?;
     let is_new = |row: &&Value| text_at(row, "provider_type").as_deref() == Some(provider);
     let mut ids = rows.iter().filter(is_new).filter_map(|row| text_at(row, "id")).filter(|id| !before.contains(id));
@@ -275,16 +280,16 @@ pub(crate) async fn new_credential(desk: &Desk, before: &[String], provider: &st
 
 /// The agents of the account, for their names and what they hold. `None` where they cannot be read.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Roster(pub(crate) Option<Listing<Agent>>, Arc<OnceLock<Index>>);
+pub(crate) struct Roster(pub(crate) Option<ListResult<Agent>>, Arc<OnceLock<AgentIndex>>);
 
 /// Where agents stand by their id, and how many have a name, in small letters.
 #[derive(Debug, Default)]
-struct Index {
+struct AgentIndex {
     by_id: HashMap<String, usize>,
     namesakes: HashMap<String, usize>,
 }
 
-impl Index {
+impl AgentIndex {
     fn of(agents: &[Agent]) -> Self {
         let mut index = Self::default();
         for (at, agent) in agents.iter().enumerate() {
@@ -297,18 +302,18 @@ impl Index {
 
 impl Roster {
     /// These agents.
-    pub(crate) fn of(agents: Option<Listing<Agent>>) -> Self {
+    pub(crate) fn of(agents: Option<ListResult<Agent>>) -> Self {
         Self(agents, Arc::default())
     }
 
     /// Reads them; a failure is no failure of the call.
-    pub(crate) async fn read(desk: &Desk) -> Self {
+    pub(crate) async fn read(desk: &ToolContext) -> Self {
         Self::of(agents(desk).await.ok())
     }
 
     /// Made once: a long list is not searched for each of its rows.
-    fn index(&self) -> &Index {
-        self.1.get_or_init(|| Index::of(self.0.as_ref().map_or(&[], |agents| &agents.rows)))
+    fn index(&self) -> &AgentIndex {
+        self.1.get_or_init(|| AgentIndex::of(self.0.as_ref().map_or(&[], |agents| &agents.rows)))
     }
 
     pub(crate) fn agent(&self, id: &str) -> Option<&Agent> {
@@ -345,8 +350,8 @@ impl Roster {
 /// Picks the number a caller named out of those listed.
 pub(crate) fn number_among(
     named: &NumberRef,
-    numbers: &Listing<OwnedNumber>,
-) -> Result<(OwnedNumber, NumberId), Failure> {
+    numbers: &ListResult<OwnedNumber>,
+) -> Result<(OwnedNumber, NumberId), ToolFailure> {
     let name = named.as_str();
     let fits = |number: &&OwnedNumber| id_key(&number.id) == id_key(name) || number.number == name;
     let fitting: Vec<&OwnedNumber> = numbers.rows.iter().filter(fits).collect();
@@ -359,11 +364,11 @@ pub(crate) fn number_among(
         return Err(no_such_number(named, numbers, &same).into());
     }
     let id = NumberId::try_from(number.id.as_str())
-        .map_err(|_| Error::Unreadable("the number's id is none that can be used".to_owned(), Saying::default()))?;
+        .map_err(|_| Error::Unreadable("the number's id is none that can be used".to_owned(), ApiError::default()))?;
     Ok(((*number).clone(), id))
 }
 
-fn no_such_number(named: &NumberRef, numbers: &Listing<OwnedNumber>, fitting: &[&OwnedNumber]) -> Refusal {
+fn no_such_number(named: &NumberRef, numbers: &ListResult<OwnedNumber>, fitting: &[&OwnedNumber]) -> Refusal {
     let name = named.as_str();
     let tail = name.get(name.len().saturating_sub(4)..).unwrap_or(name);
     let mut near: Vec<&OwnedNumber> = numbers.rows.iter().collect();
@@ -400,7 +405,7 @@ pub(crate) fn unread(what: &str) -> Refusal {
 }
 
 /// Refuses to make a number ours of which a list that is not whole does not show whether it is already.
-pub(crate) fn must_be_whole(complete: bool) -> Result<(), Failure> {
+pub(crate) fn must_be_whole(complete: bool) -> Result<(), ToolFailure> {
     if complete {
         return Ok(());
     }
@@ -409,7 +414,7 @@ pub(crate) fn must_be_whole(complete: bool) -> Result<(), Failure> {
 }
 
 /// An agent the caller named: its id, and what is known of it.
-pub(crate) async fn agent(desk: &Desk, named: &AgentRef) -> Result<AgentId, Failure> {
+pub(crate) async fn agent(desk: &ToolContext, named: &AgentRef) -> Result<AgentId, ToolFailure> {
     if let Some(id) = named.certain_id() {
         return Ok(id);
     }
@@ -417,12 +422,12 @@ pub(crate) async fn agent(desk: &Desk, named: &AgentRef) -> Result<AgentId, Fail
 }
 
 /// Picks the agent a caller named out of those listed.
-pub(crate) fn agent_among(named: &AgentRef, listed: Result<Listing<Agent>, Error>) -> Result<AgentId, Failure> {
+pub(crate) fn agent_among(named: &AgentRef, listed: Result<ListResult<Agent>, Error>) -> Result<AgentId, ToolFailure> {
     if let Some(id) = named.certain_id() {
         return Ok(id);
     }
     let name = named.as_str().trim();
-    let Listing { rows: agents, complete, .. } = match (listed, AgentId::try_from(name)) {
+    let ListResult { rows: agents, complete, .. } = match (listed, AgentId::try_from(name)) {
         (Ok(listing), _) => listing,
         // Where agents may not be read, what may be an id is taken for one.
         (Err(Error::Refused(saying)), Ok(id)) if saying.status == 403 => return Ok(id),
@@ -435,7 +440,7 @@ pub(crate) fn agent_among(named: &AgentRef, listed: Result<Listing<Agent>, Error
     };
     if let [agent] = fitting.as_slice() {
         return AgentId::try_from(agent.id.as_str()).map_err(|_| {
-            Error::Unreadable("the agent's id is none that can be used".to_owned(), Saying::default()).into()
+            Error::Unreadable("the agent's id is none that can be used".to_owned(), ApiError::default()).into()
         });
     }
     let several = !fitting.is_empty();
@@ -494,8 +499,8 @@ pub(crate) fn facts(number: &OwnedNumber, roster: &Roster) -> Map<String, Value>
 mod tests {
     use super::*;
 
-    fn page(rows: Vec<Value>, pagination: Option<Value>) -> Reply {
-        Reply { data: Value::Array(rows), pagination, request_id: None, date: None }
+    fn page(rows: Vec<Value>, pagination: Option<Value>) -> ApiReply {
+        ApiReply { data: Value::Array(rows), pagination, request_id: None, date: None }
     }
 
     fn row(n: usize) -> Value {
@@ -503,8 +508,8 @@ mod tests {
     }
 
     /// Adds pages to a listing; whether another is worth asking for, and whether all is known.
-    fn after(pages: &[Reply]) -> (bool, bool) {
-        let (mut gathering, mut offset, mut more) = (Gathering::<OwnedNumber>::new(), 0, true);
+    fn after(pages: &[ApiReply]) -> (bool, bool) {
+        let (mut gathering, mut offset, mut more) = (PagedRead::<OwnedNumber>::new(), 0, true);
         for reply in pages {
             more = gathering.add(reply, offset).expect("a list");
             offset += rows(reply).expect("a list").len();
@@ -546,7 +551,7 @@ mod tests {
             (json!(null), json!([]), Slot::Unknown),
             (json!(null), json!(null), Slot::Free),
         ] {
-            let mut gathering = Gathering::<OwnedNumber>::new();
+            let mut gathering = PagedRead::<OwnedNumber>::new();
             gathering.add(&page(vec![with(first), with(second)], None), 0).expect("a list");
             assert_eq!((gathering.listing.rows.len(), &gathering.listing.rows[0].inbound), (1, &slot));
         }
@@ -556,23 +561,26 @@ mod tests {
     fn an_id_that_means_two_numbers_means_neither() {
         let two = json!({ "id": "n1", "phone_number": "+14155559999" });
         let rows: Vec<OwnedNumber> = [row(1), two].iter().filter_map(OwnedNumber::read).collect();
-        let listing = Listing { rows, complete: true, unreadable: false };
+        let listing = ListResult { rows, complete: true, unreadable: false };
         for name in ["n1", "+14155550001", "+14155559999"] {
             let named = NumberRef::try_from(name).expect("a number");
-            let Err(Failure::Refused(refusal)) = number_among(&named, &listing) else { panic!("{name}") };
+            let Err(ToolFailure::Refused(refusal)) = number_among(&named, &listing) else { panic!("{name}") };
             assert_eq!(refusal.status, Status::Ambiguous, "{name}");
         }
     }
 
     #[test]
     fn from_a_part_of_a_list_no_absence_follows() {
-        let listing =
-            |complete| Listing { rows: OwnedNumber::read(&row(1)).into_iter().collect(), complete, unreadable: false };
-        let agents = |complete| Listing { rows: Vec::new(), complete, unreadable: false };
+        let listing = |complete| ListResult {
+            rows: OwnedNumber::read(&row(1)).into_iter().collect(),
+            complete,
+            unreadable: false,
+        };
+        let agents = |complete| ListResult { rows: Vec::new(), complete, unreadable: false };
         let (number, agent) = (NumberRef::try_from("+19995550123").unwrap(), AgentRef::try_from("Nobody").unwrap());
         for (complete, status) in [(true, Status::NotFound), (false, Status::BadUpstreamResponse)] {
             let refused = |failure| match failure {
-                Err(Failure::Refused(refusal)) => refusal.status,
+                Err(ToolFailure::Refused(refusal)) => refusal.status,
                 _ => panic!("found"),
             };
             assert_eq!(refused(number_among(&number, &listing(complete)).map(drop)), status);

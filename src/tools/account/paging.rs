@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::truedy::Reply;
+use crate::truedy::ApiReply;
 
 /// The page sizes that servers fall back to. A list of exactly so many rows that says nothing of pages may go on.
 const USUAL: [usize; 4] = [10, 20, 25, 50];
@@ -12,7 +12,7 @@ const USUAL: [usize; 4] = [10, 20, 25, 50];
 const ASKED: usize = 100;
 
 /// Whether rows may follow the `shown` ones that begin at `offset`.
-pub(crate) fn has_more(reply: &Reply, offset: usize, shown: usize) -> bool {
+pub(crate) fn has_more(reply: &ApiReply, offset: usize, shown: usize) -> bool {
     let read = offset.saturating_add(shown);
     match reply.pagination.as_ref().filter(|pagination| pagination.is_object()) {
         Some(told) => says_more(told, read).unwrap_or(shown >= ASKED),
@@ -21,7 +21,7 @@ pub(crate) fn has_more(reply: &Reply, offset: usize, shown: usize) -> bool {
 }
 
 /// Whether an answer that is not read in pages says that it is not whole.
-pub(crate) fn is_cut_off(reply: &Reply) -> bool {
+pub(crate) fn is_cut_off(reply: &ApiReply) -> bool {
     let told = [reply.pagination.as_ref(), reply.data.get("pagination")];
     told.into_iter()
         .flatten()

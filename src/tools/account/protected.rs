@@ -1,10 +1,10 @@
 //! Says once which entries of `--protect` match no number of the account: they protect nothing.
 
 use crate::domain::OwnedNumber;
-use crate::tools::contract::tool::Desk;
+use crate::tools::contract::tool::ToolContext;
 
 /// Holds the protected entries against the first whole list of the account's numbers, given here, and warns of those that match none.
-pub(crate) fn heed_protected(desk: &Desk, numbers: &[OwnedNumber]) {
+pub(crate) fn heed_protected(desk: &ToolContext, numbers: &[OwnedNumber]) {
     let policy = &desk.policy;
     if policy.protected.is_empty() || policy.protect_checked.set(()).is_err() {
         return;

@@ -13,8 +13,8 @@ use crate::tools::account::lookup;
 use crate::tools::account::lookup::{Roster, SHOWN};
 use crate::tools::catalog::list_numbers::{Numbers, PARTLY, summary};
 use crate::tools::contract::arguments::arguments;
-use crate::tools::contract::response::{Answer, Failure};
-use crate::tools::contract::tool::{Desk, Effect, Read, Tool};
+use crate::tools::contract::response::{ToolFailure, ToolResponse};
+use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
 use crate::tools::names;
 
 arguments! {
@@ -50,15 +50,15 @@ pub struct NumberFacts(Map<String, Value>);
 
 /// Things by what they are called.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct Names {
-    names: Vec<Name>,
+pub struct NamedThings {
+    names: Vec<NamedThing>,
     /// Whether these are all.
     complete: bool,
 }
 
 /// One thing.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-struct Name {
+struct NamedThing {
     /// What people call it, if that leads to it and to nothing else.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -81,12 +81,12 @@ macro_rules! beside {
 beside! {
     AccountNumbers beside LIST_NUMBERS, "All numbers": AllNumbers;
     OneNumber beside LIST_NUMBERS, "One number": NumberFacts;
-    NumberNames beside LIST_NUMBERS, "What numbers are called": Names;
-    AgentNames beside LIST_AGENTS, "What agents are called": Names;
+    NumberNames beside LIST_NUMBERS, "What numbers are called": NamedThings;
+    AgentNames beside LIST_AGENTS, "What agents are called": NamedThings;
 }
 
 impl Read for AccountNumbers {
-    async fn read(self, desk: Desk) -> Result<Answer<AllNumbers>, Failure> {
+    async fn read(self, desk: ToolContext) -> Result<ToolResponse<AllNumbers>, ToolFailure> {
         let (listing, roster) = tokio::join!(lookup::first_numbers(&desk), Roster::read(&desk));
         let mut listing = listing?;
         let bounded = !listing.complete && listing.rows.len() >= SHOWN;
@@ -100,7 +100,7 @@ impl Read for AccountNumbers {
             summary.push_str(&format!(" These are the first {SHOWN}; {} shows the others.", names::LIST_NUMBERS));
         }
         let numbers = Numbers::of(&listing.rows, &roster, total, next_offset);
-        let mut answer = Answer::new(Status::Ok, summary, AllNumbers(numbers));
+        let mut answer = ToolResponse::new(Status::Ok, summary, AllNumbers(numbers));
         if !listing.complete && !bounded {
             answer.warn(PARTLY);
         }
@@ -112,24 +112,24 @@ impl Read for AccountNumbers {
 }
 
 impl Read for OneNumber {
-    async fn read(self, desk: Desk) -> Result<Answer<NumberFacts>, Failure> {
+    async fn read(self, desk: ToolContext) -> Result<ToolResponse<NumberFacts>, ToolFailure> {
         let located = locate(&desk, &self.number_id, Purpose::Look).await?;
         let facts = NumberFacts(lookup::facts(&located.number, &located.roster));
-        Ok(Answer::new(Status::Ok, "One number. A direction that is null has no agent.", facts))
+        Ok(ToolResponse::new(Status::Ok, "One number. A direction that is null has no agent.", facts))
     }
 }
 
 impl Read for NumberNames {
-    async fn read(self, desk: Desk) -> Result<Answer<Names>, Failure> {
+    async fn read(self, desk: ToolContext) -> Result<ToolResponse<NamedThings>, ToolFailure> {
         let listing = lookup::first_numbers(&desk).await?;
         let complete = listing.complete;
-        let names = listing.rows.into_iter().map(|row| Name { name: Some(row.number), id: row.id }).collect();
-        Ok(Answer::new(Status::Ok, "The numbers.", Names { names, complete }))
+        let names = listing.rows.into_iter().map(|row| NamedThing { name: Some(row.number), id: row.id }).collect();
+        Ok(ToolResponse::new(Status::Ok, "The numbers.", NamedThings { names, complete }))
     }
 }
 
 impl Read for AgentNames {
-    async fn read(self, desk: Desk) -> Result<Answer<Names>, Failure> {
+    async fn read(self, desk: ToolContext) -> Result<ToolResponse<NamedThings>, ToolFailure> {
         let listing = lookup::agents(&desk).await?;
         let complete = listing.complete;
         let agents = listing.rows;
@@ -144,8 +144,8 @@ impl Read for AgentNames {
         };
         let names = agents
             .iter()
-            .map(|agent| Name { name: Some(&agent.name).filter(leads).cloned(), id: agent.id.clone() })
+            .map(|agent| NamedThing { name: Some(&agent.name).filter(leads).cloned(), id: agent.id.clone() })
             .collect();
-        Ok(Answer::new(Status::Ok, "The agents.", Names { names, complete }))
+        Ok(ToolResponse::new(Status::Ok, "The agents.", NamedThings { names, complete }))
     }
 }

@@ -8,16 +8,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::domain::{AgentId, AgentRef, Direction, NumberRef, Object, Refusal, Slot, Status};
-use crate::guard::{Claims, Scope, Stakes};
+use crate::domain::{AgentId, AgentRef, Direction, NumberRef, OperationTarget, Refusal, Slot, Status};
+use crate::guard::{ChangeImpact, RequestedChange, Scope};
 use crate::tools::account::located::{Located, Purpose, locate};
 use crate::tools::account::lookup;
 use crate::tools::changes::verify::said;
 use crate::tools::contract::arguments::arguments;
-use crate::tools::contract::response::{Answer, Failure, Pointer, Undo};
-use crate::tools::contract::tool::{Change, Desk, Effect, Step, Tool};
+use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
+use crate::tools::contract::tool::{Change, Effect, Planned, Tool, ToolContext};
 use crate::tools::names;
-use crate::truedy::{Error, Nature, Request};
+use crate::truedy::{Error, Request, RequestKind};
 
 /// What is kept back of the call's time for reading back.
 const AFTERWARDS: Duration = Duration::from_secs(6);
@@ -73,13 +73,13 @@ impl Tool for AssignNumber {
 impl Change for AssignNumber {
     type Plan = Plan;
 
-    fn claims(&self) -> Claims {
+    fn claims(&self) -> RequestedChange {
         let direction = Some(self.assignment_type.as_str().to_owned());
-        let about = Object { direction, ..self.number_id.object() };
-        Claims { confirm: self.confirm == Some(true), about, ..Claims::default() }
+        let about = OperationTarget { direction, ..self.number_id.object() };
+        RequestedChange { confirm: self.confirm == Some(true), about, ..RequestedChange::default() }
     }
 
-    async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Assigned>, Failure> {
+    async fn plan(&self, desk: &ToolContext) -> Result<Planned<Plan, Assigned>, ToolFailure> {
         let mut located = locate(desk, &self.number_id, Purpose::Look).await?;
         let agent_id = match &located.roster.0 {
             Some(agents) => lookup::agent_among(&self.agent_id, Ok(agents.clone()))?,
@@ -103,7 +103,7 @@ impl Change for AssignNumber {
             Slot::Held(holder) if holder == plan.agent_id.as_str() && !settled => None,
             Slot::Held(holder) if holder == plan.agent_id.as_str() => {
                 let summary = format!("Nothing had to be changed: {name} is assigned to this agent for {direction} calls already.");
-                return Ok(Step::Done(Answer::new(Status::AlreadyAssigned, summary, self.assigned(&plan, None, None))));
+                return Ok(Planned::Done(ToolResponse::new(Status::AlreadyAssigned, summary, self.assigned(&plan, None, None))));
             }
             Slot::Held(holder) => Some(
                 Refusal::new(
@@ -121,16 +121,16 @@ impl Change for AssignNumber {
             refusal.details.extend(facts);
             refusal.details.insert("next".to_owned(), confirm);
         }
-        let object = Object {
+        let object = OperationTarget {
             direction: Some(direction.as_str().to_owned()),
             agent_id: Some(plan.agent_id.as_str().to_owned()),
             ..plan.located.number.object()
         };
         let seen = format!("{slot:?}");
-        Ok(Step::Ready(plan, Box::new(Stakes { object, without_flag, seen, ..Stakes::default() })))
+        Ok(Planned::Ready(plan, Box::new(ChangeImpact { object, without_flag, seen, ..ChangeImpact::default() })))
     }
 
-    async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Assigned>, Failure> {
+    async fn act(self, plan: Plan, desk: ToolContext) -> Result<ToolResponse<Assigned>, ToolFailure> {
         let mut settled = self.post(&plan, &desk, AFTERWARDS).await;
         if let Err(error) = &settled
             && error.may_have_happened()
@@ -206,21 +206,21 @@ impl Change for AssignNumber {
 }
 
 impl AssignNumber {
-    async fn post(&self, plan: &Plan, desk: &Desk, leaving: Duration) -> Result<Option<String>, Error> {
+    async fn post(&self, plan: &Plan, desk: &ToolContext, leaving: Duration) -> Result<Option<String>, Error> {
         let body =
             json!({ "number_id": plan.located.id, "agent_id": plan.agent_id, "assignment_type": self.assignment_type });
-        let request = Request::post(["telephony", "numbers", "assign"], Nature::Set, body);
+        let request = Request::post(["telephony", "numbers", "assign"], RequestKind::Set, body);
         Ok(desk.truedy.send(request, &desk.call.leaving(leaving)).await?.request_id)
     }
 
     /// Whether the agent holds it now; `None` if that cannot be read.
-    async fn verify(&self, plan: &Plan, desk: &Desk) -> Option<bool> {
+    async fn verify(&self, plan: &Plan, desk: &ToolContext) -> Option<bool> {
         let desk = desk.with(desk.call.unstoppable());
         plan.located.is_with(&desk, &plan.agent_id, self.assignment_type).await
     }
 
     /// Who holds it now, as far as the new and the old agent can tell.
-    async fn holder(&self, plan: &Plan, desk: &Desk) -> Option<Slot> {
+    async fn holder(&self, plan: &Plan, desk: &ToolContext) -> Option<Slot> {
         if self.verify(plan, desk).await? {
             return Some(Slot::Held(plan.agent_id.as_str().to_owned()));
         }
@@ -239,7 +239,7 @@ impl AssignNumber {
         }
     }
 
-    fn done(&self, plan: &Plan, verified: Option<bool>, request_id: Option<String>) -> Answer<Assigned> {
+    fn done(&self, plan: &Plan, verified: Option<bool>, request_id: Option<String>) -> ToolResponse<Assigned> {
         let (number, direction) = (plan.located.number.name(), self.assignment_type);
         let other = match plan.located.number.slot(direction) {
             Slot::Held(holder) if holder != plan.agent_id.as_str() => Some(holder),
@@ -263,7 +263,7 @@ impl AssignNumber {
                 arguments: json!({ "number_id": number, "assignment_type": direction }),
             },
         };
-        let mut answer = Answer::new(Status::Assigned, summary, self.assigned(plan, verified, displaced))
+        let mut answer = ToolResponse::new(Status::Assigned, summary, self.assigned(plan, verified, displaced))
             .undo(Undo::Call(before))
             .request_id(request_id);
         if plan.located.number.status != "active" {

@@ -10,16 +10,16 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::{AgentId, Direction, NumberRef, OwnedNumber, Slot, Status};
 use crate::guard::Scope;
-use crate::journal::{Operation, Query, State, moment};
-use crate::tools::account::assignments::{Assignments, Evidence, Told};
+use crate::journal::{Operation, OperationPhase, OperationQuery, moment};
+use crate::tools::account::assignments::{AgentAnswer, Assignments, DirectionEvidence};
 use crate::tools::account::lookup;
 use crate::tools::account::lookup::Roster;
 use crate::tools::catalog::get_webhook_url::{Hook, UNEXPECTED_HOST, hook, is_not_synced};
 use crate::tools::contract::arguments::arguments;
-use crate::tools::contract::response::{Answer, Failure, Pointer};
-use crate::tools::contract::tool::{Desk, Effect, Read, Tool};
+use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse};
+use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
 use crate::tools::names;
-use crate::truedy::Reply;
+use crate::truedy::ApiReply;
 
 /// Agents that are asked at most: two requests each.
 const ASKED: usize = 3;
@@ -81,7 +81,7 @@ impl Weight {
 
 /// What to do about a finding.
 #[derive(Debug, Clone, PartialEq)]
-enum Step {
+enum FindingAction {
     /// This call.
     Call(Pointer),
     /// Something only a person can do, and where.
@@ -96,11 +96,11 @@ struct Finding {
     direction: Option<Direction>,
     what: &'static str,
     evidence: Map<String, Value>,
-    next: Step,
+    next: FindingAction,
 }
 
 impl Finding {
-    fn new(code: &'static str, weight: Weight, what: &'static str, next: Step) -> Self {
+    fn new(code: &'static str, weight: Weight, what: &'static str, next: FindingAction) -> Self {
         Self { code, weight, direction: None, what, evidence: Map::new(), next }
     }
 
@@ -126,16 +126,16 @@ impl Finding {
             row.insert("evidence".to_owned(), json!(self.evidence));
         }
         let next = match &self.next {
-            Step::Call(pointer) => pointer.to_json(),
-            Step::Outside(place, what) => json!({ "outside": place, "do": what }),
+            FindingAction::Call(pointer) => pointer.to_json(),
+            FindingAction::Outside(place, what) => json!({ "outside": place, "do": what }),
         };
         row.insert("next".to_owned(), next);
         row
     }
 }
 
-fn call(tool: &'static str, arguments: Value) -> Step {
-    Step::Call(Pointer { tool, arguments })
+fn call(tool: &'static str, arguments: Value) -> FindingAction {
+    FindingAction::Call(Pointer { tool, arguments })
 }
 
 impl Tool for DiagnoseNumber {
@@ -147,14 +147,14 @@ impl Tool for DiagnoseNumber {
 }
 
 impl Read for DiagnoseNumber {
-    async fn read(self, desk: Desk) -> Result<Answer<Diagnosis>, Failure> {
+    async fn read(self, desk: ToolContext) -> Result<ToolResponse<Diagnosis>, ToolFailure> {
         let name = self.number_id.as_str();
         let fits = |row: &OwnedNumber| row.id == name || row.number == name;
         let (listed, agents) = tokio::join!(lookup::numbers_until(&desk, false, fits), lookup::agents(&desk));
         let (listed, roster) = (listed?, Roster::of(agents.ok()));
         let number = match lookup::number_among(&self.number_id, &listed) {
             Ok((number, _)) => number,
-            Err(Failure::Refused(refusal))
+            Err(ToolFailure::Refused(refusal))
                 if matches!(refusal.status, Status::NotFound | Status::BadUpstreamResponse) =>
             {
                 let history = history(&desk, &[name]).await;
@@ -171,7 +171,7 @@ impl Read for DiagnoseNumber {
                     "The number could not be found in the part of the account's list that could be read. What is known is in findings."
                 };
                 let data = Diagnosis { number: name.to_owned(), findings, ..Diagnosis::default() };
-                return Ok(Answer::new(Status::Ok, summary, data));
+                return Ok(ToolResponse::new(Status::Ok, summary, data));
             }
             Err(failure) => return Err(failure),
         };
@@ -179,20 +179,21 @@ impl Read for DiagnoseNumber {
         let holders = holders(&number, &roster, &directions);
         let assignments = Assignments::new(&listed, &roster);
         let names = [number.number.as_str(), number.id.as_str()];
-        let asking = join_all(holders.iter().map(|id| Asked::ask(&desk, id, &number)));
+        let asking = join_all(holders.iter().map(|id| AgentDetails::ask(&desk, id, &number)));
         let (asked, history) = tokio::join!(asking, history(&desk, &names));
         let evidence = Direction::BOTH.map(|direction| assignments.evidence(&number, direction, false));
-        Ok(Case { number, roster, evidence, directions, asked, history }.answer())
+        Ok(DiagnosisCase { number, roster, evidence, directions, asked, history }.answer())
     }
 }
 
 /// The operations that are about a number: unresolved ones first, then those that run, then the newest. `None` where the
 /// journal cannot be read.
-async fn history(desk: &Desk, names: &[&str]) -> Option<Vec<Operation>> {
+async fn history(desk: &ToolContext, names: &[&str]) -> Option<Vec<Operation>> {
     let mut all: Vec<Operation> = Vec::new();
     for name in names {
         let tenant = Some(desk.caller.tenant.clone());
-        let query = Query { tenant, object: Some((*name).to_owned()), limit: HISTORY, ..Query::default() };
+        let query =
+            OperationQuery { tenant, object: Some((*name).to_owned()), limit: HISTORY, ..OperationQuery::default() };
         let found = desk.journal.find(query).await.ok()?;
         let fresh: Vec<_> = found.into_iter().filter(|one| !all.iter().any(|known| known.id == one.id)).collect();
         all.extend(fresh);
@@ -242,21 +243,22 @@ enum Sync {
 
 /// What an agent itself says.
 #[derive(Debug, Clone)]
-struct Asked {
+struct AgentDetails {
     id: String,
     inbound: Option<bool>,
     outbound: Option<bool>,
     sync: Sync,
 }
 
-impl Asked {
-    async fn ask(desk: &Desk, id: &str, number: &OwnedNumber) -> Self {
+impl AgentDetails {
+    async fn ask(desk: &ToolContext, id: &str, number: &OwnedNumber) -> Self {
         let unread = Self { id: id.to_owned(), inbound: None, outbound: None, sync: Sync::Unread };
         let Ok(agent) = AgentId::try_from(id) else {
             return unread;
         };
         let (numbers, hook) = tokio::join!(lookup::agent_numbers(desk, &agent, false), hook(desk, &agent));
-        let holds = |direction| numbers.as_ref().ok().and_then(|reply: &Reply| lookup::holds(reply, number, direction));
+        let holds =
+            |direction| numbers.as_ref().ok().and_then(|reply: &ApiReply| lookup::holds(reply, number, direction));
         let (inbound, outbound) = (holds(Direction::Inbound), holds(Direction::Outbound));
         let sync = match hook {
             Ok((hook, _)) => Sync::Url(hook),
@@ -267,8 +269,8 @@ impl Asked {
     }
 
     /// The same, as evidence; `None` where it could not be read.
-    fn told(&self, direction: Direction) -> Option<(String, Told)> {
-        Some((self.id.clone(), if self.holds(direction)? { Told::Yes } else { Told::No }))
+    fn told(&self, direction: Direction) -> Option<(String, AgentAnswer)> {
+        Some((self.id.clone(), if self.holds(direction)? { AgentAnswer::Yes } else { AgentAnswer::No }))
     }
 
     /// Whether its own list shows the number.
@@ -287,7 +289,7 @@ const JOURNAL_UNREAD: &str = "journal_unread";
 /// The last operation that brought the number into the account or took it out.
 fn last_move(history: &[Operation]) -> Option<&Operation> {
     let moves = [names::PURCHASE_NUMBER, names::IMPORT_NUMBER, names::RELEASE_NUMBER];
-    let done = history.iter().filter(|one| one.state == State::Done && moves.contains(&one.tool.as_str()));
+    let done = history.iter().filter(|one| one.state == OperationPhase::Done && moves.contains(&one.tool.as_str()));
     done.max_by_key(|one| one.ended_at.unwrap_or(one.begun_at))
 }
 
@@ -302,20 +304,20 @@ fn unsettled(history: Option<&[Operation]>) -> Vec<Finding> {
             JOURNAL_UNREAD,
             Weight::Unknown,
             "The journal could not be read: whether the number was released from here, or an operation on it is unresolved, is not known.",
-            Step::Outside("operator", "Find the cause with truedy-mcp doctor."),
+            FindingAction::Outside("operator", "Find the cause with truedy-mcp doctor."),
         )];
     };
     let mut findings = Vec::new();
     for operation in history {
         let (code, what) = match operation.state {
-            State::Unknown => (
+            OperationPhase::Unknown => (
                 "operation_unresolved",
                 "It is not known whether an operation on the number took effect; it may have. Do not repeat it.",
             ),
-            State::Begun | State::Sent => {
+            OperationPhase::Begun | OperationPhase::Sent => {
                 ("operation_running", "An operation on the number is still running. Wait for its end.")
             }
-            State::Done | State::Refused => continue,
+            OperationPhase::Done | OperationPhase::Refused => continue,
         };
         let mut finding =
             Finding::new(code, Weight::Unknown, what, call(names::LIST_OPERATIONS, json!({ "id": operation.id })))
@@ -356,7 +358,7 @@ fn absent(name: &str, history: Option<&[Operation]>, complete: bool) -> Vec<Find
                 "missing_from_account",
                 Weight::Fault,
                 "The journal says that the number became yours, but the account does not list it: it may not show yet, or somebody removed it elsewhere.",
-                Step::Outside("dashboard", "Look for the number in Truedy's dashboard, or ask its support with the request_id."),
+                FindingAction::Outside("dashboard", "Look for the number in Truedy's dashboard, or ask its support with the request_id."),
             )
             .with("operation_id", last.id.as_str())
             .with("since", at(last))
@@ -384,18 +386,18 @@ fn absent(name: &str, history: Option<&[Operation]>, complete: bool) -> Vec<Find
 }
 
 /// A number of the account and all that was read about it.
-struct Case {
+struct DiagnosisCase {
     number: OwnedNumber,
     roster: Roster,
     /// What the lists say of its two directions.
-    evidence: [Evidence; 2],
+    evidence: [DirectionEvidence; 2],
     directions: Vec<Direction>,
-    asked: Vec<Asked>,
+    asked: Vec<AgentDetails>,
     history: Option<Vec<Operation>>,
 }
 
-impl Case {
-    fn answer(self) -> Answer<Diagnosis> {
+impl DiagnosisCase {
+    fn answer(self) -> ToolResponse<Diagnosis> {
         let mut findings = Vec::new();
         self.status(&mut findings);
         findings.extend(unsettled(self.history.as_deref()));
@@ -414,7 +416,7 @@ impl Case {
                     "agents_differ",
                     Weight::Info,
                     "One agent answers the number and another calls from it.",
-                    Step::Outside("user", "Ask whether that is meant."),
+                    FindingAction::Outside("user", "Ask whether that is meant."),
                 )
                 .with("inbound", self.roster.label(inbound))
                 .with("outbound", self.roster.label(outbound)),
@@ -425,7 +427,7 @@ impl Case {
                 "test_call",
                 Weight::Check,
                 "An active number and an assignment are no proof that calls are routed: where setting up the routing failed, Truedy does not say so.",
-                Step::Outside("phone", "Make a test call. If it fails, ask Truedy's support, naming the number."),
+                FindingAction::Outside("phone", "Make a test call. If it fails, ask Truedy's support, naming the number."),
             ));
         }
         // Stable: what was found first stays first among its like.
@@ -443,12 +445,11 @@ impl Case {
             outbound: self.roster.slot(shown(Direction::Outbound)),
             findings: findings.iter().map(Finding::to_json).collect(),
         };
-        let mut answer = Answer::new(Status::Ok, summary(&findings), data);
+        let mut answer = ToolResponse::new(Status::Ok, summary(&findings), data);
         // What a call can do about what is wrong; what only a person can do stands with its finding.
-        answer.next = findings
-            .iter()
-            .filter(|finding| finding.weight <= Weight::Unknown)
-            .find_map(|finding| if let Step::Call(pointer) = &finding.next { Some(pointer.clone()) } else { None });
+        answer.next = findings.iter().filter(|finding| finding.weight <= Weight::Unknown).find_map(|finding| {
+            if let FindingAction::Call(pointer) = &finding.next { Some(pointer.clone()) } else { None }
+        });
         if self.asked.iter().any(|asked| matches!(&asked.sync, Sync::Url(hook) if hook.unexpected_host)) {
             answer.warn(UNEXPECTED_HOST);
         }
@@ -461,7 +462,7 @@ impl Case {
 
     /// How the number itself stands.
     fn status(&self, findings: &mut Vec<Finding>) {
-        let dashboard = |what| Step::Outside("dashboard", what);
+        let dashboard = |what| FindingAction::Outside("dashboard", what);
         let finding = match self.number.status.as_str() {
             "active" => return,
             "pending" => Finding::new(
@@ -650,7 +651,7 @@ impl Case {
                     "agent_not_active",
                     Weight::Fault,
                     "The agent that holds the number is not active; only an active one takes and makes calls.",
-                    Step::Outside("dashboard", "Finish, repair or activate the agent there (one that is being created becomes active by itself), or assign another."),
+                    FindingAction::Outside("dashboard", "Finish, repair or activate the agent there (one that is being created becomes active by itself), or assign another."),
                 )
                 .with("agent_status", status);
                 if not_synced {
@@ -663,7 +664,7 @@ impl Case {
                     "agent_status_unclear",
                     Weight::Unknown,
                     "The agent that holds the number is not said to be active; what its status means is not known here.",
-                    Step::Outside("dashboard", "Look at the agent."),
+                    FindingAction::Outside("dashboard", "Look at the agent."),
                 )
                 .with("agent_status", status),
             ),
@@ -673,7 +674,7 @@ impl Case {
                 "agent_not_synced",
                 Weight::Fault,
                 "The agent that holds the number is not synced to the voice engine, so no call reaches it.",
-                Step::Outside(
+                FindingAction::Outside(
                     "dashboard",
                     "Save and activate the agent again, or ask Truedy's support; or assign another.",
                 ),
@@ -704,7 +705,7 @@ impl Case {
                     "carrier_webhook",
                     Weight::Check,
                     "A number with an own carrier rings only if that carrier sends its calls to this agent's webhook URL; what is set there cannot be seen from here.",
-                    Step::Outside(
+                    FindingAction::Outside(
                         "carrier",
                         "Compare the number's voice webhook for incoming calls with webhook_url and set it (Twilio: A call comes in, HTTP POST). For Telnyx, Truedy's guide speaks of a SIP connection instead. get_webhook_url says where.",
                     ),
@@ -713,7 +714,10 @@ impl Case {
                     "carrier_credential",
                     Weight::Check,
                     "Calls out go through the own carrier with the credential given at import, which Truedy does not verify.",
-                    Step::Outside("carrier", "See that the key or SIP account is valid and may call from this number."),
+                    FindingAction::Outside(
+                        "carrier",
+                        "See that the key or SIP account is valid and may call from this number.",
+                    ),
                 ),
             };
             if let (Direction::Inbound, Some(Sync::Url(hook))) = (direction, sync) {
@@ -751,16 +755,16 @@ fn summary(findings: &[Finding]) -> String {
 mod tests {
     use super::*;
     use crate::domain::Agent;
-    use crate::tools::account::lookup::Listing;
+    use crate::tools::account::lookup::ListResult;
 
-    fn case(inbound: Value, agents: &[Value], asked: Vec<Asked>) -> Case {
+    fn case(inbound: Value, agents: &[Value], asked: Vec<AgentDetails>) -> DiagnosisCase {
         let row = json!({ "id": "n", "phone_number": "+14155550123", "status": "active", "is_trudy_managed": true, "inbound_agent_id": inbound });
         let rows = agents.iter().filter_map(Agent::read).collect();
         let number = OwnedNumber::read(&row).expect("a number");
-        let roster = Roster::of(Some(Listing { rows, complete: true, unreadable: false }));
+        let roster = Roster::of(Some(ListResult { rows, complete: true, unreadable: false }));
         let assignments =
-            Assignments::new(&Listing { rows: vec![number.clone()], complete: true, unreadable: false }, &roster);
-        Case {
+            Assignments::new(&ListResult { rows: vec![number.clone()], complete: true, unreadable: false }, &roster);
+        DiagnosisCase {
             evidence: Direction::BOTH.map(|direction| assignments.evidence(&number, direction, false)),
             number,
             roster,
@@ -775,12 +779,12 @@ mod tests {
         json!({ "id": id, "name": id, "status": "active", "inbound_phone_numbers": held, "outbound_phone_numbers": [] })
     }
 
-    fn says(id: &str, inbound: Option<bool>) -> Asked {
-        Asked { id: id.to_owned(), inbound, outbound: None, sync: Sync::Unread }
+    fn says(id: &str, inbound: Option<bool>) -> AgentDetails {
+        AgentDetails { id: id.to_owned(), inbound, outbound: None, sync: Sync::Unread }
     }
 
     /// Who is found to hold it, and what is wrong with that.
-    fn judged(inbound: Value, agents: &[Value], asked: Vec<Asked>) -> (Slot, Vec<&'static str>) {
+    fn judged(inbound: Value, agents: &[Value], asked: Vec<AgentDetails>) -> (Slot, Vec<&'static str>) {
         let mut findings = Vec::new();
         let slot = case(inbound, agents, asked).slot(Direction::Inbound, &mut findings);
         (slot, findings.iter().map(|finding| finding.code).collect())
@@ -827,7 +831,7 @@ mod tests {
 
     #[test]
     fn what_stops_calls_comes_first() {
-        let step = || Step::Outside("user", "Look.");
+        let step = || FindingAction::Outside("user", "Look.");
         let mut all: Vec<Finding> = [Weight::Info, Weight::Check, Weight::Fault, Weight::Unknown]
             .map(|weight| Finding::new("x", weight, "It is.", step()))
             .into();

@@ -10,10 +10,10 @@ use crate::domain::{AgentRef, Direction, HeldNumber, OwnedNumber, Status, read_e
 use crate::guard::Scope;
 use crate::tools::account::lookup;
 use crate::tools::contract::arguments::arguments;
-use crate::tools::contract::response::{Answer, Failure};
-use crate::tools::contract::tool::{Desk, Effect, Read, Tool};
+use crate::tools::contract::response::{ToolFailure, ToolResponse};
+use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
 use crate::tools::names;
-use crate::truedy::{Error, Saying};
+use crate::truedy::{ApiError, Error};
 
 arguments! {
     /// Show (returns) one agent's phone numbers: which it answers (inbound) and which it calls from (outbound), fresh from Truedy.
@@ -45,13 +45,13 @@ impl Tool for GetAgentNumbers {
 }
 
 impl Read for GetAgentNumbers {
-    async fn read(self, desk: Desk) -> Result<Answer<AgentNumbers>, Failure> {
+    async fn read(self, desk: ToolContext) -> Result<ToolResponse<AgentNumbers>, ToolFailure> {
         let agent = lookup::agent(&desk, &self.agent_id).await?;
         let reply = lookup::agent_numbers(&desk, &agent, false).await?;
         let rows = |direction: Direction| -> Result<(Vec<Map<String, Value>>, usize), Error> {
             let rows = reply.data.get(direction.as_str()).and_then(Value::as_array);
             let rows = rows.ok_or_else(|| {
-                Error::Unreadable(format!("the answer has no list of {direction} numbers"), Saying::default())
+                Error::Unreadable(format!("the answer has no list of {direction} numbers"), ApiError::default())
             })?;
             let shown = rows.iter().take(SHOWN).filter_map(row);
             Ok((shown.collect(), rows.len()))
@@ -79,7 +79,7 @@ impl Read for GetAgentNumbers {
         };
         let arguments = json!({ "agent_id": agent.as_str() });
         let data = AgentNumbers { agent_id: agent.as_str().to_owned(), inbound, outbound };
-        let answer = Answer::new(Status::Ok, summary, data).request_id(reply.request_id);
+        let answer = ToolResponse::new(Status::Ok, summary, data).request_id(reply.request_id);
         Ok(if whole { answer } else { answer.next(names::LIST_NUMBERS, arguments) })
     }
 }

@@ -11,10 +11,10 @@ use crate::guard::Scope;
 use crate::tools::account::lookup;
 use crate::tools::changes::verify::said;
 use crate::tools::contract::arguments::arguments;
-use crate::tools::contract::response::{Answer, Failure};
-use crate::tools::contract::tool::{Desk, Effect, Read, Tool};
+use crate::tools::contract::response::{ToolFailure, ToolResponse};
+use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
 use crate::tools::names;
-use crate::truedy::{Error, Request, Saying};
+use crate::truedy::{ApiError, Error, Request};
 
 arguments! {
     /// Get the webhook URL of an agent, to set at an own carrier (BYOC: Twilio, Telnyx, SIP) so that it sends its calls to the agent.
@@ -48,7 +48,7 @@ impl Tool for GetWebhookUrl {
 }
 
 impl Read for GetWebhookUrl {
-    async fn read(self, desk: Desk) -> Result<Answer<Webhook>, Failure> {
+    async fn read(self, desk: ToolContext) -> Result<ToolResponse<Webhook>, ToolFailure> {
         let agent = lookup::agent(&desk, &self.agent_id).await?;
         let (hook, request_id) = match hook(&desk, &agent).await {
             Ok(read) => read,
@@ -63,7 +63,7 @@ impl Read for GetWebhookUrl {
             custom_sip: "The trunk's or PBX's inbound route: the URL to fetch call instructions from, where it can; otherwise ask Truedy's support for its SIP address.",
             unexpected_host: hook.unexpected_host,
         };
-        let mut answer = Answer::new(
+        let mut answer = ToolResponse::new(
             Status::Ok,
             "The agent's webhook URL, and where to paste it. Set it at the carrier last, after import and assignment.",
             data,
@@ -89,10 +89,10 @@ pub(crate) const UNEXPECTED_HOST: &str =
     "The URL is on a host that is not known to be Truedy's voice engine. Check with Truedy before using it.";
 
 /// Asks for the webhook URL of an agent; with it Truedy's id of the exchange.
-pub(crate) async fn hook(desk: &Desk, agent: &AgentId) -> Result<(Hook, Option<String>), Error> {
+pub(crate) async fn hook(desk: &ToolContext, agent: &AgentId) -> Result<(Hook, Option<String>), Error> {
     let request = Request::get(["telephony", "agents", agent.as_str(), "webhook-url"]);
     let reply = desk.truedy.send(request, &desk.call).await?;
-    let unreadable = || Error::Unreadable("the answer has no https webhook URL".to_owned(), Saying::default());
+    let unreadable = || Error::Unreadable("the answer has no https webhook URL".to_owned(), ApiError::default());
     // The whole text, not a shortened one: it is to be pasted.
     let text = reply.data.get("webhook_url").and_then(serde_json::Value::as_str).ok_or_else(unreadable)?;
     let url = Url::parse(text)

@@ -7,22 +7,22 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::{
-    AccessField, AccountSid, Argument, CarrierAccess, CarrierName, E164, Label, Object, OwnedNumber, Problem,
-    ProviderType, Refusal, SipServer, SipUsername, Status, text_at,
+    AccessField, AccountSid, Argument, ArgumentProblem, CarrierAccess, CarrierName, E164, Label, OperationTarget,
+    OwnedNumber, ProviderType, Refusal, SipServer, SipUsername, Status, text_at,
 };
-use crate::guard::{Ask, Claims, Form, Question, Scope, Stakes, Wanted};
+use crate::guard::{AskMode, ChangeImpact, CredentialRequest, Question, QuestionForm, RequestedChange, Scope};
 use crate::redact::Secret;
 use crate::tools::account::carrier;
 use crate::tools::account::lookup;
-use crate::tools::account::lookup::Listing;
+use crate::tools::account::lookup::ListResult;
 use crate::tools::changes::create_once::{Made, flight, make};
 use crate::tools::changes::verify::{Documented, Found, documented, not_configured, said};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::offered_numbers::impossible_number;
-use crate::tools::contract::response::{Answer, Failure, Pointer, Undo};
-use crate::tools::contract::tool::{Change, Desk, Effect, Step, Tool};
+use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
+use crate::tools::contract::tool::{Change, Effect, Planned, Tool, ToolContext};
 use crate::tools::names;
-use crate::truedy::{Nature, Request};
+use crate::truedy::{Request, RequestKind};
 
 arguments! {
     /// Import (bring, connect) an existing phone number from an own carrier, BYOC: Telnyx, Twilio or a SIP trunk. Live calls may move to Truedy.
@@ -77,20 +77,20 @@ impl Tool for ImportNumber {
         AccessField::ALL.map(AccessField::name).to_vec()
     }
 
-    fn contradictions(&self) -> Vec<Problem> {
+    fn contradictions(&self) -> Vec<ArgumentProblem> {
         let why = self.phone_number.impossible();
-        let mut problems: Vec<Problem> =
+        let mut problems: Vec<ArgumentProblem> =
             why.map(|why| impossible_number("phone_number", &self.phone_number, why)).into_iter().collect();
         let given: Vec<AccessField> = self.given().into_iter().map(|(field, _)| field).collect();
         problems.extend(match (&self.carrier, self.provider_type) {
             (Some(_), _) => carrier::beside(self.carrier.as_ref(), &given),
-            (None, None) => vec![Problem {
+            (None, None) => vec![ArgumentProblem {
                 reason: "neither a carrier profile nor a provider_type is named".to_owned(),
                 expected: format!(
                     "{}; or provider_type alone, where the client can show its user a page to enter the keys on",
                     CarrierName::EXPECTED
                 ),
-                ..Problem::of::<CarrierName>("carrier", String::new(), None)
+                ..ArgumentProblem::of::<CarrierName>("carrier", String::new(), None)
             }],
             // Whether somebody can be asked for the keys is not known here.
             (None, Some(provider)) if !given.iter().any(|field| field.is_secret()) => {
@@ -118,22 +118,22 @@ pub(crate) struct Plan {
 impl Change for ImportNumber {
     type Plan = Plan;
 
-    fn claims(&self) -> Claims {
-        Claims {
+    fn claims(&self) -> RequestedChange {
+        RequestedChange {
             sip_server: self.sip_server.clone(),
             makes: Some(self.phone_number.as_str().to_owned()),
             about: self.object(self.provider_type, None),
-            ..Claims::default()
+            ..RequestedChange::default()
         }
     }
 
-    async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Imported>, Failure> {
+    async fn plan(&self, desk: &ToolContext) -> Result<Planned<Plan, Imported>, ToolFailure> {
         let (provider, access) = self.account(desk).await?;
         let number = self.phone_number.as_str();
-        let Listing { rows, complete, .. } = lookup::numbers_until(desk, false, |row| row.number == number).await?;
+        let ListResult { rows, complete, .. } = lookup::numbers_until(desk, false, |row| row.number == number).await?;
         if let Some(row) = rows.into_iter().find(|row| row.number == number) {
             let summary = format!("Nothing was imported: {number} belongs to this account already.");
-            return Ok(Step::Done(Answer::new(
+            return Ok(Planned::Done(ToolResponse::new(
                 Status::AlreadyOwned,
                 summary,
                 Imported { imported: false, ..imported(&row) },
@@ -144,30 +144,30 @@ impl Change for ImportNumber {
         let before = lookup::credential_ids(desk).await.ok();
         let wanted = access.is_none().then(|| {
             let known = self.given().into_iter().map(|(field, value)| (field, value.expose().to_owned()));
-            Wanted { number: self.phone_number.clone(), provider, known: known.collect() }
+            CredentialRequest { number: self.phone_number.clone(), provider, known: known.collect() }
         });
-        Ok(Step::Ready(
+        Ok(Planned::Ready(
             Plan { provider, access, before: before.clone() },
-            Box::new(Stakes {
+            Box::new(ChangeImpact {
                 object: self.object(Some(provider), before),
                 flight: Some(flight(number)),
                 question: Some(Question {
                     message: format!("Import {number}? Importing may move live calls of {number} to Truedy."),
-                    form: Form::Yes { field: "import" },
+                    form: QuestionForm::Yes { field: "import" },
                     declined: "Nothing was imported.".to_owned(),
                 }),
                 wanted,
-                ..Stakes::default()
+                ..ChangeImpact::default()
             }),
         ))
     }
 
-    async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Imported>, Failure> {
+    async fn act(self, plan: Plan, desk: ToolContext) -> Result<ToolResponse<Imported>, ToolFailure> {
         let number = self.phone_number.as_str();
         let Some(access) = plan.access.as_ref().or(desk.entered.as_ref()) else {
             return Err(self.no_keys(plan.provider, &desk).into());
         };
-        let request = Request::post(["telephony", "numbers", "import"], Nature::Create, self.body(access));
+        let request = Request::post(["telephony", "numbers", "import"], RequestKind::Create, self.body(access));
         match make(&desk, number, request, documented).await? {
             Made::Confirmed(reply, listed) => {
                 let mut facts = match &listed {
@@ -228,16 +228,16 @@ impl ImportNumber {
     }
 
     /// The carrier and what its account is opened with; without the latter a person must be asked for it, who can be.
-    async fn account(&self, desk: &Desk) -> Result<(ProviderType, Option<CarrierAccess>), Failure> {
+    async fn account(&self, desk: &ToolContext) -> Result<(ProviderType, Option<CarrierAccess>), ToolFailure> {
         let unreadable = || Refusal::new(Status::InvalidArgument, "Nothing was imported. No carrier is named.");
         if let Some(name) = &self.carrier {
             let of_profile = carrier::profile(desk, name)?.provider();
             if let Some(named) = self.provider_type.filter(|named| *named != of_profile) {
-                let problem = Problem {
+                let problem = ArgumentProblem {
                     reason: format!("it is {named}, and the carrier profile {name} is of {of_profile}"),
                     expected: "carrier alone".to_owned(),
                     example: of_profile.as_str().to_owned(),
-                    ..Problem::of::<ProviderType>("provider_type", String::new(), None)
+                    ..ArgumentProblem::of::<ProviderType>("provider_type", String::new(), None)
                 };
                 let summary =
                     format!("Nothing was imported. provider_type: {}; expected carrier alone.", problem.reason);
@@ -260,7 +260,7 @@ impl ImportNumber {
     }
 
     /// What is answered where neither the call nor a person brings what the carrier needs.
-    fn no_keys(&self, provider: ProviderType, desk: &Desk) -> Refusal {
+    fn no_keys(&self, provider: ProviderType, desk: &ToolContext) -> Refusal {
         let fitting: Vec<&str> = desk
             .carriers
             .all()
@@ -268,16 +268,16 @@ impl ImportNumber {
             .filter(|profile| profile.provider() == provider)
             .map(|profile| profile.name().as_str())
             .collect();
-        let why_no_page = if desk.policy.ask == Ask::Off {
+        let why_no_page = if desk.policy.ask == AskMode::Off {
             "the operator of this server lets no user be asked (--ask off), so there is no page"
         } else {
             "this client cannot show its user a page"
         };
-        let mut problems = vec![Problem {
+        let mut problems = vec![ArgumentProblem {
             reason: format!("no carrier profile is named, and {why_no_page} to enter the keys of {provider} on"),
             expected: carrier::known(&fitting),
             example: fitting.first().map_or(CarrierName::EXAMPLE, |name| name).to_owned(),
-            ..Problem::of::<CarrierName>("carrier", String::new(), None)
+            ..ArgumentProblem::of::<CarrierName>("carrier", String::new(), None)
         }];
         if !desk.policy.no_inline_secrets {
             let given: Vec<AccessField> = self.given().into_iter().map(|(field, _)| field).collect();
@@ -296,7 +296,7 @@ impl ImportNumber {
             carrier::known(&fitting)
         );
         Refusal::new(Status::InvalidArgument, summary)
-            .with("problems", problems.iter().map(Problem::to_json).collect::<Vec<_>>())
+            .with("problems", problems.iter().map(ArgumentProblem::to_json).collect::<Vec<_>>())
             .with("next", next)
     }
 
@@ -312,13 +312,13 @@ impl ImportNumber {
     }
 
     /// What the import is about, for the record.
-    fn object(&self, provider: Option<ProviderType>, credentials_before: Option<Vec<String>>) -> Object {
+    fn object(&self, provider: Option<ProviderType>, credentials_before: Option<Vec<String>>) -> OperationTarget {
         let provider = provider.map(|provider| provider.as_str().to_owned());
-        Object { provider, credentials_before, ..Object::number(self.phone_number.as_str()) }
+        OperationTarget { provider, credentials_before, ..OperationTarget::number(self.phone_number.as_str()) }
     }
 
     /// The credential that the import stored although the number is not there, if there is exactly one that can be it.
-    async fn stored(&self, plan: &Plan, desk: &Desk) -> Option<String> {
+    async fn stored(&self, plan: &Plan, desk: &ToolContext) -> Option<String> {
         let desk = desk.with(desk.call.unstoppable());
         lookup::new_credential(&desk, plan.before.as_deref()?, plan.provider.as_str()).await
     }
@@ -350,12 +350,12 @@ impl ImportNumber {
         refusal
     }
 
-    fn done(&self, access: &CarrierAccess, facts: Imported) -> Answer<Imported> {
+    fn done(&self, access: &CarrierAccess, facts: Imported) -> ToolResponse<Imported> {
         let number = &self.phone_number;
         let summary = format!(
             "Imported {number}. It stays with its carrier, and Truedy has not checked the credentials. Assign an agent, then point the carrier at that agent's URL, last of all."
         );
-        let mut answer = Answer::new(Status::Imported, summary, facts)
+        let mut answer = ToolResponse::new(Status::Imported, summary, facts)
             .undo(Undo::Call(Pointer { tool: names::RELEASE_NUMBER, arguments: json!({ "number_id": number }) }));
         if access.provider() == ProviderType::Twilio && access.get(AccessField::AccountSid).is_none() {
             answer.warn("No account_sid was given; Truedy may need it for Twilio.");

@@ -10,8 +10,8 @@ use crate::domain::{Agent, AgentRef, Direction, HeldNumber, Limit, Offset, Statu
 use crate::guard::Scope;
 use crate::tools::account::lookup;
 use crate::tools::contract::arguments::arguments;
-use crate::tools::contract::response::{Answer, Failure};
-use crate::tools::contract::tool::{Desk, Effect, Read, Tool};
+use crate::tools::contract::response::{ToolFailure, ToolResponse};
+use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
 use crate::tools::names;
 use crate::truedy::Request;
 
@@ -54,7 +54,7 @@ impl Tool for ListAgents {
 }
 
 impl Read for ListAgents {
-    async fn read(self, desk: Desk) -> Result<Answer<Agents>, Failure> {
+    async fn read(self, desk: ToolContext) -> Result<ToolResponse<Agents>, ToolFailure> {
         let (limit, offset) = (self.limit.unwrap_or_default(), self.offset.unwrap_or_default());
         let mut request = Request::get(["agents"]).query("limit", limit.get()).query("offset", offset.get()).list();
         if let Some(name) = &self.name {
@@ -95,7 +95,7 @@ impl Read for ListAgents {
         } else {
             format!("{}{of} agents. An agent without an outbound number cannot make calls.", agents.len())
         };
-        let mut answer = Answer::new(Status::Ok, summary, Agents { agents, total, next_offset });
+        let mut answer = ToolResponse::new(Status::Ok, summary, Agents { agents, total, next_offset });
         if unread {
             answer.warn("There may be more agents: part of Truedy's list could not be read.");
         }
@@ -105,7 +105,7 @@ impl Read for ListAgents {
 
 impl ListAgents {
     /// Answers from the whole list of agents.
-    async fn read_all(&self, desk: &Desk) -> Result<Answer<Agents>, Failure> {
+    async fn read_all(&self, desk: &ToolContext) -> Result<ToolResponse<Agents>, ToolFailure> {
         let (limit, offset) = (self.limit.unwrap_or_default().index(), self.offset.unwrap_or_default().index());
         let listing = lookup::agents(desk).await?;
         let fitting: Vec<&Agent> = listing.rows.iter().filter(|agent| self.fits(agent)).collect();
@@ -118,7 +118,7 @@ impl ListAgents {
             (shown, _) => format!("{shown} agents. An agent without an outbound number cannot make calls."),
         };
         let total = listing.complete.then_some(fitting.len() as u64);
-        let mut answer = Answer::new(Status::Ok, summary, Agents { agents, total, next_offset });
+        let mut answer = ToolResponse::new(Status::Ok, summary, Agents { agents, total, next_offset });
         if !listing.complete {
             answer.warn("There may be more agents: part of Truedy's list could not be read.");
         }

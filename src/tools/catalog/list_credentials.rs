@@ -10,8 +10,8 @@ use crate::domain::{CarrierProfile, Status, text_at};
 use crate::guard::Scope;
 use crate::tools::account::lookup;
 use crate::tools::contract::arguments::arguments;
-use crate::tools::contract::response::{Answer, Failure};
-use crate::tools::contract::tool::{Desk, Effect, Read, Tool};
+use crate::tools::contract::response::{ToolFailure, ToolResponse};
+use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
 use crate::tools::names;
 use crate::truedy::Request;
 
@@ -40,7 +40,7 @@ impl Tool for ListCredentials {
 }
 
 impl Read for ListCredentials {
-    async fn read(self, desk: Desk) -> Result<Answer<Credentials>, Failure> {
+    async fn read(self, desk: ToolContext) -> Result<ToolResponse<Credentials>, ToolFailure> {
         let reply = desk.truedy.send(Request::get(["telephony", "credentials"]).list(), &desk.call).await?;
         let credentials: Vec<Map<String, Value>> = lookup::rows(&reply)?.iter().filter_map(row).take(200).collect();
         let local_profiles: Vec<Map<String, Value>> = desk.carriers.all().iter().map(profile).collect();
@@ -53,7 +53,7 @@ impl Read for ListCredentials {
             credentials.len()
         );
         let data = Credentials { credentials, local_profiles };
-        Ok(Answer::new(Status::Ok, summary, data).request_id(reply.request_id))
+        Ok(ToolResponse::new(Status::Ok, summary, data).request_id(reply.request_id))
     }
 }
 

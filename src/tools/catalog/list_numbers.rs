@@ -12,10 +12,10 @@ use crate::domain::{AgentRef, Limit, Offset, OwnedNumber, Slot, Status, StatusNa
 use crate::guard::Scope;
 use crate::tools::account::located::fill;
 use crate::tools::account::lookup;
-use crate::tools::account::lookup::{Listing, Roster};
+use crate::tools::account::lookup::{ListResult, Roster};
 use crate::tools::contract::arguments::arguments;
-use crate::tools::contract::response::{Answer, Failure};
-use crate::tools::contract::tool::{Desk, Effect, Read, Tool};
+use crate::tools::contract::response::{ToolFailure, ToolResponse};
+use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
 use crate::tools::names;
 use crate::truedy::apart;
 
@@ -175,7 +175,7 @@ impl ListNumbers {
 }
 
 impl Read for ListNumbers {
-    async fn read(self, desk: Desk) -> Result<Answer<Numbers>, Failure> {
+    async fn read(self, desk: ToolContext) -> Result<ToolResponse<Numbers>, ToolFailure> {
         let (limit, offset) = (self.limit.unwrap_or_default().index(), self.offset.unwrap_or_default().index());
         let mut unclear = 0;
         let unlisted;
@@ -209,14 +209,14 @@ impl Read for ListNumbers {
             let page: Vec<OwnedNumber> = rows.iter().filter_map(OwnedNumber::read).collect();
             unlisted = Some(page.len()) != reply.data.as_array().map(Vec::len) || !shown;
             let all = offset == 0 && !more && !unlisted && total.is_none_or(|total| total == page.len() as u64);
-            let mut listing = Listing { rows: page, complete: all, unreadable: false };
+            let mut listing = ListResult { rows: page, complete: all, unreadable: false };
             fill(&desk, &mut listing, &roster).await;
             let total = total.filter(|_| !unlisted);
             (listing.rows, total, more.then_some(next), roster, reply.request_id.clone())
         };
         let summary = summary(page.len(), total, self.filters(), next_offset);
         let numbers = apart(page.len(), || Numbers::of(&page, &roster, total, next_offset));
-        let mut answer = Answer::new(Status::Ok, summary, numbers).request_id(request_id);
+        let mut answer = ToolResponse::new(Status::Ok, summary, numbers).request_id(request_id);
         if unclear > 0 {
             answer.warn(format!("{unclear} more numbers may fit: Truedy did not say enough about them to tell."));
         }

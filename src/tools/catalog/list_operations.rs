@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::domain::{ChangeName, Moment, NumberRef, OperationId, OperationState, Refusal, Status};
 use crate::guard::Scope;
-use crate::journal::{Operation, Query, State};
+use crate::journal::{Operation, OperationPhase, OperationQuery};
 use crate::tools::changes::reconcile::reconcile;
 use crate::tools::contract::arguments::arguments;
-use crate::tools::contract::response::{Answer, Failure};
-use crate::tools::contract::tool::{Desk, Effect, Read, Tool};
+use crate::tools::contract::response::{ToolFailure, ToolResponse};
+use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
 use crate::tools::names;
 
 /// How long unresolved operations are looked for before the answer.
@@ -55,7 +55,7 @@ impl Tool for ListOperations {
 }
 
 impl Read for ListOperations {
-    async fn read(self, desk: Desk) -> Result<Answer<Operations>, Failure> {
+    async fn read(self, desk: ToolContext) -> Result<ToolResponse<Operations>, ToolFailure> {
         let unavailable = |why: crate::journal::Unavailable| {
             let summary = format!("Nothing could be read. The journal of this server cannot be used: {why}.");
             Refusal::new(Status::JournalUnavailable, summary).retryable()
@@ -70,7 +70,10 @@ impl Read for ListOperations {
         found.truncate(SHOWN as usize);
         // What is not known is told whatever was asked for: a filter that fits nothing must not read as an all-clear.
         let unresolved = desk.journal.count_unresolved().await.map_err(unavailable)?;
-        let running = found.iter().filter(|operation| matches!(operation.state, State::Begun | State::Sent)).count();
+        let running = found
+            .iter()
+            .filter(|operation| matches!(operation.state, OperationPhase::Begun | OperationPhase::Sent))
+            .count();
         let mut summary = match found.len() {
             0 => "No operations fit.".to_owned(),
             1 => "1 operation.".to_owned(),
@@ -93,7 +96,7 @@ impl Read for ListOperations {
         });
         let memory = desk.journal.kind() == "memory";
         let operations = found.iter().map(Operation::to_json).collect();
-        let mut answer = Answer::new(
+        let mut answer = ToolResponse::new(
             Status::Ok,
             summary,
             Operations { operations, unresolved, journal: memory.then_some("memory") },
@@ -106,11 +109,11 @@ impl Read for ListOperations {
 }
 
 impl ListOperations {
-    fn query(&self, desk: &Desk, limit: u32) -> Query {
-        Query {
+    fn query(&self, desk: &ToolContext, limit: u32) -> OperationQuery {
+        OperationQuery {
             tenant: Some(desk.caller.tenant.clone()),
             id: self.id.as_ref().map(|id| id.as_str().to_ascii_lowercase()),
-            state: self.state.and_then(|state| State::read(state.as_str())),
+            state: self.state.and_then(|state| OperationPhase::read(state.as_str())),
             previews: false,
             tool: self.tool.as_ref().map(|tool| tool.as_str().to_owned()),
             object: self.object.as_ref().map(|object| object.as_str().to_owned()),
@@ -132,10 +135,10 @@ fn told(operation: &Operation) -> String {
         _ => ("was assigned", "assigned"),
     };
     match operation.state {
-        State::Done => format!("{name} {did}."),
-        State::Refused if operation.is_preview() => format!("{name} was not {not}: the call was a preview."),
-        State::Refused => format!("{name} was not {not}."),
-        State::Begun | State::Sent => format!("{name} is still being {not}."),
-        State::Unknown => format!("It is not known whether {name} {did}."),
+        OperationPhase::Done => format!("{name} {did}."),
+        OperationPhase::Refused if operation.is_preview() => format!("{name} was not {not}: the call was a preview."),
+        OperationPhase::Refused => format!("{name} was not {not}."),
+        OperationPhase::Begun | OperationPhase::Sent => format!("{name} is still being {not}."),
+        OperationPhase::Unknown => format!("It is not known whether {name} {did}."),
     }
 }

@@ -10,25 +10,25 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::{
-    CarrierName, Ceiling, ConfirmationToken, E164, Money, Object, OperationIds, OwnedNumber, Problem, Refusal, Status,
-    text_at,
+    ArgumentProblem, CarrierName, Ceiling, ConfirmationToken, E164, Money, OperationIds, OperationTarget, OwnedNumber,
+    Refusal, Status, text_at,
 };
-use crate::guard::{Claims, Form, Level, Question, Scope, Stakes};
+use crate::guard::{ChangeImpact, Level, Question, QuestionForm, RequestedChange, Scope};
 use crate::redact::Secret;
 use crate::tools::account::carrier;
 use crate::tools::account::lookup;
-use crate::tools::account::lookup::Listing;
+use crate::tools::account::lookup::ListResult;
 use crate::tools::account::price_search::failed_search;
 use crate::tools::catalog::search_numbers::search;
 use crate::tools::changes::create_once::{Made, flight, make};
 use crate::tools::changes::verify::{Documented, Found, documented_purchase, not_configured, said};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::offered_numbers::impossible_number;
-use crate::tools::contract::price_cache::{Account, Price, prices_in};
-use crate::tools::contract::response::{Answer, Failure, Pointer, Undo};
-use crate::tools::contract::tool::{Budget, Change, Desk, Effect, Step, Tool};
+use crate::tools::contract::price_cache::{Price, PriceAccount, prices_in};
+use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
+use crate::tools::contract::tool::{Change, Effect, MoneyLimits, Planned, Tool, ToolContext};
 use crate::tools::names;
-use crate::truedy::{Error, Nature, Reply, Request};
+use crate::truedy::{ApiReply, Error, Request, RequestKind};
 
 /// What stands in the place of a price that is not known.
 const UNKNOWN: &str = "unknown";
@@ -94,7 +94,7 @@ impl Tool for PurchaseNumber {
     const SCOPE: Scope = Scope::NumbersPurchase;
     type Output = Purchased;
 
-    fn contradictions(&self) -> Vec<Problem> {
+    fn contradictions(&self) -> Vec<ArgumentProblem> {
         carrier::wrong_key(self.carrier.as_ref(), self.api_key.as_ref())
     }
 }
@@ -102,34 +102,34 @@ impl Tool for PurchaseNumber {
 impl Change for PurchaseNumber {
     type Plan = Plan;
 
-    fn claims(&self) -> Claims {
+    fn claims(&self) -> RequestedChange {
         let number = &self.phone_number;
-        Claims {
+        RequestedChange {
             confirm: self.confirm == Some(true),
             buys: Some(number.clone()),
             makes: Some(number.as_str().to_owned()),
-            about: Object::number(number.as_str()),
+            about: OperationTarget::number(number.as_str()),
             token: self.confirmation_token.clone(),
             acknowledged: self.acknowledge_unresolved.clone().unwrap_or_default(),
-            ..Claims::default()
+            ..RequestedChange::default()
         }
     }
 
-    async fn plan(&self, desk: &Desk) -> Result<Step<Self::Plan, Purchased>, Failure> {
+    async fn plan(&self, desk: &ToolContext) -> Result<Planned<Self::Plan, Purchased>, ToolFailure> {
         self.possible(desk)?;
         let number = self.phone_number.as_str();
         let key = carrier::telnyx_key(desk, self.api_key.as_ref(), self.carrier.as_ref()).await?;
-        let Listing { rows, complete, .. } = lookup::numbers_until(desk, false, |row| row.number == number).await?;
+        let ListResult { rows, complete, .. } = lookup::numbers_until(desk, false, |row| row.number == number).await?;
         if let Some(row) = rows.into_iter().find(|row| row.number == number) {
             let summary = format!("Nothing was bought: {number} belongs to this account already.");
-            return Ok(Step::Done(Answer::new(
+            return Ok(Planned::Done(ToolResponse::new(
                 Status::AlreadyOwned,
                 summary,
                 Purchased { purchased: false, ..bought(&row) },
             )));
         }
         lookup::must_be_whole(complete)?;
-        let account = Account::of(self.carrier.as_ref(), self.api_key.as_ref());
+        let account = PriceAccount::of(self.carrier.as_ref(), self.api_key.as_ref());
         let (price, unsearched) = self.price(desk, key.as_ref(), &account).await;
         let explained = |refusal: Refusal| match &unsearched {
             Some(error) => refusal.with("price_search", failed_search(error).1),
@@ -140,8 +140,8 @@ impl Change for PurchaseNumber {
         }
         let budget = desk.admit_price(Self::NAME, &price).await.map_err(explained)?;
         let words = price.words();
-        let stakes = Stakes {
-            object: Object::number(number),
+        let stakes = ChangeImpact {
+            object: OperationTarget::number(number),
             grave: true,
             without_flag: Some(self.preview(desk, &price, &budget, unsearched.as_ref())),
             yes_is_enough: true,
@@ -151,24 +151,24 @@ impl Change for PurchaseNumber {
                     desk.counted("Bought"),
                     budget.counted()
                 ),
-                form: Form::Yes { field: "buy" },
+                form: QuestionForm::Yes { field: "buy" },
                 declined: "Nothing was bought.".to_owned(),
             }),
             seen: price.seen(&account),
             flight: Some(flight(number)),
             price: budget.reserved,
-            ..Stakes::default()
+            ..ChangeImpact::default()
         };
-        Ok(Step::Ready(Plan { key, price }, Box::new(stakes)))
+        Ok(Planned::Ready(Plan { key, price }, Box::new(stakes)))
     }
 
-    async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Purchased>, Failure> {
+    async fn act(self, plan: Plan, desk: ToolContext) -> Result<ToolResponse<Purchased>, ToolFailure> {
         let number = self.phone_number.as_str();
         let mut body = json!({ "phone_number": number });
         if let (Some(key), Some(fields)) = (&plan.key, body.as_object_mut()) {
             fields.insert("api_key".to_owned(), json!(key.expose()));
         }
-        let request = Request::post(["telephony", "numbers", "purchase"], Nature::Create, body);
+        let request = Request::post(["telephony", "numbers", "purchase"], RequestKind::Create, body);
         match make(&desk, number, request, documented_purchase).await? {
             Made::Confirmed(reply, listed) => Ok(self.confirmed(&reply, &listed, &plan.price)),
             Made::Seen(row) => {
@@ -208,7 +208,7 @@ impl PurchaseNumber {
     /// Refuses a number that cannot exist, unless Truedy's own search offered it to this process.
     ///
     /// Nothing is sent to find out: so a process that did not search does not know of the offer, and says so.
-    fn possible(&self, desk: &Desk) -> Result<(), Refusal> {
+    fn possible(&self, desk: &ToolContext) -> Result<(), Refusal> {
         let Some(why) = desk.offered.impossible(&self.phone_number) else { return Ok(()) };
         let problem = impossible_number("phone_number", &self.phone_number, why);
         let summary = format!(
@@ -221,7 +221,7 @@ impl PurchaseNumber {
     }
 
     /// Truedy says that it was bought.
-    fn confirmed(&self, reply: &Reply, listed: &Found, price: &Price) -> Answer<Purchased> {
+    fn confirmed(&self, reply: &ApiReply, listed: &Found, price: &Price) -> ToolResponse<Purchased> {
         let mut purchased = Purchased {
             purchased: true,
             number: self.phone_number.as_str().to_owned(),
@@ -278,7 +278,7 @@ impl PurchaseNumber {
         Err(if self.api_key.is_some() { refusal } else { refusal.with("next", self.call(None, false)) })
     }
 
-    fn done(&self, mut purchased: Purchased, price: &Price) -> Answer<Purchased> {
+    fn done(&self, mut purchased: Purchased, price: &Price) -> ToolResponse<Purchased> {
         if price.monthly_money().is_some() {
             (purchased.monthly, purchased.setup) = (price.monthly(), price.upfront());
             purchased.currency.clone_from(&price.currency);
@@ -295,13 +295,13 @@ impl PurchaseNumber {
         let next =
             format!("Assign it with {}{}.", names::ASSIGN_NUMBER, if active { "" } else { " once it is active" });
         let summary = format!("Bought {number} for {}. {state} No agent uses it yet. {next}", price.words());
-        let answer = Answer::new(Status::Purchased, summary, purchased)
+        let answer = ToolResponse::new(Status::Purchased, summary, purchased)
             .undo(Undo::Call(Pointer { tool: names::RELEASE_NUMBER, arguments: json!({ "number_id": number }) }));
         if active { answer } else { answer.next(names::LIST_NUMBERS, json!({ "status": "active" })) }
     }
 
     /// What the caller reads where nothing was bought for want of a word: the price, and the call that buys.
-    fn preview(&self, desk: &Desk, price: &Price, budget: &Budget, unsearched: Option<&Error>) -> Refusal {
+    fn preview(&self, desk: &ToolContext, price: &Price, budget: &MoneyLimits, unsearched: Option<&Error>) -> Refusal {
         let monthly = price.monthly_money();
         let left = desk.policy.caps.purchases.most().map(|most| most.saturating_sub(desk.used));
         let spend_left = budget.left().map(|left| left.to_string());
@@ -378,14 +378,14 @@ impl PurchaseNumber {
     }
 
     /// Whether the call may buy: then an older price does not do.
-    fn may_buy(&self, desk: &Desk) -> bool {
+    fn may_buy(&self, desk: &ToolContext) -> bool {
         let yes_is_enough = desk.asks && desk.policy.level == Level::Flag;
         self.confirm == Some(true) || self.confirmation_token.is_some() || yes_is_enough
     }
 
     /// What it costs with this account: searched for now; a preview may show what was seen lately. Where it is not known
     /// because a search failed, the failure too.
-    async fn price(&self, desk: &Desk, key: Option<&Secret>, account: &Account) -> (Price, Option<Error>) {
+    async fn price(&self, desk: &ToolContext, key: Option<&Secret>, account: &PriceAccount) -> (Price, Option<Error>) {
         let number = self.phone_number.as_str();
         let seen = desk.prices.recall(account, number);
         if let Some(seen) = seen.as_ref().filter(|_| !self.may_buy(desk)) {

@@ -9,14 +9,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::{ConfirmationToken, Direction, E164, NumberId, NumberRef, OwnedNumber, Refusal, Status};
-use crate::guard::{Claims, Form, Level, Question, Scope, Stakes};
+use crate::guard::{ChangeImpact, Level, Question, QuestionForm, RequestedChange, Scope};
 use crate::tools::account::assignments::Usage;
 use crate::tools::account::located::{Located, Purpose, locate};
 use crate::tools::account::lookup;
 use crate::tools::changes::verify::{Found, said, vanishes};
 use crate::tools::contract::arguments::arguments;
-use crate::tools::contract::response::{Answer, Failure, Undo};
-use crate::tools::contract::tool::{Change, Desk, Effect, Step, Tool};
+use crate::tools::contract::response::{ToolFailure, ToolResponse, Undo};
+use crate::tools::contract::tool::{Change, Effect, Planned, Tool, ToolContext};
 use crate::tools::names;
 use crate::truedy::{Error, Request};
 
@@ -68,16 +68,16 @@ impl Tool for ReleaseNumber {
 impl Change for ReleaseNumber {
     type Plan = Plan;
 
-    fn claims(&self) -> Claims {
-        Claims {
+    fn claims(&self) -> RequestedChange {
+        RequestedChange {
             confirm: self.confirm == Some(true),
             about: self.number_id.object(),
             token: self.confirmation_token.clone(),
-            ..Claims::default()
+            ..RequestedChange::default()
         }
     }
 
-    async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Released>, Failure> {
+    async fn plan(&self, desk: &ToolContext) -> Result<Planned<Plan, Released>, ToolFailure> {
         let purpose = if self.confirm == Some(true) { Purpose::Release } else { Purpose::Preview };
         let located = locate(desk, &self.number_id, purpose).await?;
         let number = located.number.clone();
@@ -118,10 +118,14 @@ impl Change for ReleaseNumber {
         };
         let question = Question {
             message: format!("Release {name} for good? {fate}{silent} This cannot be undone."),
-            form: Form::Last4 { field: "release", digits: last4(&name).to_owned(), of_id: name != number.number },
+            form: QuestionForm::Last4 {
+                field: "release",
+                digits: last4(&name).to_owned(),
+                of_id: name != number.number,
+            },
             declined: "Nothing was released.".to_owned(),
         };
-        let stakes = Stakes {
+        let stakes = ChangeImpact {
             object: number.object(),
             destroys: true,
             also_known_as: located.all_names(),
@@ -131,12 +135,12 @@ impl Change for ReleaseNumber {
             in_use,
             question: Some(question),
             seen: located.seen(),
-            ..Stakes::default()
+            ..ChangeImpact::default()
         };
-        Ok(Step::Ready(Plan { number, number_id: located.id }, Box::new(stakes)))
+        Ok(Planned::Ready(Plan { number, number_id: located.id }, Box::new(stakes)))
     }
 
-    async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Released>, Failure> {
+    async fn act(self, plan: Plan, desk: ToolContext) -> Result<ToolResponse<Released>, ToolFailure> {
         let name = plan.number.name();
         let request = Request::delete(["telephony", "numbers", plan.number_id.as_str()]);
         match desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await {
@@ -278,7 +282,7 @@ impl ReleaseNumber {
 
 impl Plan {
     /// Finds out in the list what a DELETE did whose answer was lost, or was a no that proves nothing.
-    async fn look(&self, error: &Error, lost: bool, desk: &Desk) -> Result<Answer<Released>, Failure> {
+    async fn look(&self, error: &Error, lost: bool, desk: &ToolContext) -> Result<ToolResponse<Released>, ToolFailure> {
         let name = self.number.name();
         if lost {
             desk.lost(error).await;
@@ -307,10 +311,10 @@ impl Plan {
         }
     }
 
-    fn done(&self, verified: bool) -> Answer<Released> {
+    fn done(&self, verified: bool) -> ToolResponse<Released> {
         let number = &self.number;
         let summary = format!("Released {}. {}", number.name(), fate(number));
-        Answer::new(
+        ToolResponse::new(
             Status::Released,
             summary,
             Released {

@@ -10,18 +10,18 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::{
-    AreaCode, CarrierName, CountryCode, Label, NumberType, Page, PageSize, Problem, Status, clean, text_at,
+    AreaCode, ArgumentProblem, CarrierName, CountryCode, Label, NumberType, Page, PageSize, Status, clean, text_at,
 };
 use crate::guard::Scope;
 use crate::redact::Secret;
 use crate::tools::account::carrier;
 use crate::tools::account::lookup;
 use crate::tools::contract::arguments::arguments;
-use crate::tools::contract::price_cache::{Account, Price, prices_in};
-use crate::tools::contract::response::{Answer, Failure};
-use crate::tools::contract::tool::{Desk, Effect, Read, Tool};
+use crate::tools::contract::price_cache::{Price, PriceAccount, prices_in};
+use crate::tools::contract::response::{ToolFailure, ToolResponse};
+use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
 use crate::tools::names;
-use crate::truedy::{Error, Nature, Reply, Request};
+use crate::truedy::{ApiReply, Error, Request, RequestKind};
 
 arguments! {
     /// Search numbers for sale: find a phone number available in a country, city, state or area code, toll-free too, and what it costs (price, cost a month).
@@ -67,8 +67,9 @@ impl Tool for SearchNumbers {
     const SCOPE: Scope = Scope::NumbersRead;
     type Output = Offers;
 
-    fn contradictions(&self) -> Vec<Problem> {
-        let mut problems: Vec<Problem> = self.wrong_country().or_else(|| self.wrong_area()).into_iter().collect();
+    fn contradictions(&self) -> Vec<ArgumentProblem> {
+        let mut problems: Vec<ArgumentProblem> =
+            self.wrong_country().or_else(|| self.wrong_area()).into_iter().collect();
         problems.extend(carrier::wrong_key(self.carrier.as_ref(), self.api_key.as_ref()));
         problems
     }
@@ -76,21 +77,21 @@ impl Tool for SearchNumbers {
 
 impl SearchNumbers {
     /// A country code of the right form that no country has.
-    fn wrong_country(&self) -> Option<Problem> {
+    fn wrong_country(&self) -> Option<ArgumentProblem> {
         let code = self.country_code.as_ref().filter(|code| !code.has_numbers())?;
         let reason = format!("no country has the code {code}");
-        Some(Problem::of::<CountryCode>("country_code", reason, Some(&json!(code))))
+        Some(ArgumentProblem::of::<CountryCode>("country_code", reason, Some(&json!(code))))
     }
 
     /// An area code where Truedy takes none, or one of another country than the search is for.
-    fn wrong_area(&self) -> Option<Problem> {
+    fn wrong_area(&self) -> Option<ArgumentProblem> {
         let area = self.area_code.as_ref()?;
         let country = self.country_code.clone().unwrap_or_default();
-        let problem = |reason: String, expected: String, example: String| Problem {
+        let problem = |reason: String, expected: String, example: String| ArgumentProblem {
             reason,
             expected,
             example,
-            ..Problem::of::<AreaCode>("area_code", String::new(), Some(&json!(area)))
+            ..ArgumentProblem::of::<AreaCode>("area_code", String::new(), Some(&json!(area)))
         };
         let only = "area codes are for US and CA only";
         if !matches!(country.as_str(), "US" | "CA") {
@@ -146,11 +147,11 @@ impl SearchNumbers {
 }
 
 impl Read for SearchNumbers {
-    async fn read(self, desk: Desk) -> Result<Answer<Offers>, Failure> {
+    async fn read(self, desk: ToolContext) -> Result<ToolResponse<Offers>, ToolFailure> {
         let wanted = self.page_size.unwrap_or_default().get();
         let key = carrier::telnyx_key(&desk, self.api_key.as_ref(), self.carrier.as_ref()).await?;
         let mut narrowed = false;
-        let account = Account::of(self.carrier.as_ref(), self.api_key.as_ref());
+        let account = PriceAccount::of(self.carrier.as_ref(), self.api_key.as_ref());
         let mut body = self.body(wanted);
         let reply = match search(&desk, &body, key.as_ref()).await {
             // The reference allows 100 a page, a guide only 50 (contract §9 row 1).
@@ -183,8 +184,8 @@ impl Read for SearchNumbers {
                 total.map(|total| format!(" of {total}")).unwrap_or_default()
             ),
         };
-        let mut answer =
-            Answer::new(Status::Ok, summary, Offers { offers, total, next_page }).request_id(reply.request_id.clone());
+        let mut answer = ToolResponse::new(Status::Ok, summary, Offers { offers, total, next_page })
+            .request_id(reply.request_id.clone());
         if narrowed {
             answer.warn("Truedy allows 50 offers a page here; page numbers count pages of 50.");
         }
@@ -193,12 +194,14 @@ impl Read for SearchNumbers {
 }
 
 /// One search, with an own key where there is one.
-pub(crate) async fn search(desk: &Desk, body: &Value, key: Option<&Secret>) -> Result<Reply, Error> {
+pub(crate) async fn search(desk: &ToolContext, body: &Value, key: Option<&Secret>) -> Result<ApiReply, Error> {
     let mut body = body.clone();
     if let (Some(key), Some(fields)) = (key, body.as_object_mut()) {
         fields.insert("api_key".to_owned(), json!(key.expose()));
     }
-    desk.truedy.send(Request::post(["telephony", "numbers", "search"], Nature::Search, body).list(), &desk.call).await
+    desk.truedy
+        .send(Request::post(["telephony", "numbers", "search"], RequestKind::Search, body).list(), &desk.call)
+        .await
 }
 
 /// The offers of one answer, each at the price that counts for its number.

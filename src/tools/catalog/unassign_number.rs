@@ -8,15 +8,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::domain::{Direction, NumberRef, Object, Refusal, Slot, Status};
-use crate::guard::{Claims, Scope, Stakes};
+use crate::domain::{Direction, NumberRef, OperationTarget, Refusal, Slot, Status};
+use crate::guard::{ChangeImpact, RequestedChange, Scope};
 use crate::tools::account::located::{Located, Purpose, locate};
 use crate::tools::changes::verify::said;
 use crate::tools::contract::arguments::arguments;
-use crate::tools::contract::response::{Answer, Failure, Pointer, Undo};
-use crate::tools::contract::tool::{Change, Desk, Effect, Step, Tool};
+use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
+use crate::tools::contract::tool::{Change, Effect, Planned, Tool, ToolContext};
 use crate::tools::names;
-use crate::truedy::{Error, Nature, Request};
+use crate::truedy::{Error, Request, RequestKind};
 
 /// What is kept back of the call's time for reading back.
 const AFTERWARDS: Duration = Duration::from_secs(6);
@@ -64,12 +64,15 @@ impl Tool for UnassignNumber {
 impl Change for UnassignNumber {
     type Plan = Plan;
 
-    fn claims(&self) -> Claims {
+    fn claims(&self) -> RequestedChange {
         let direction = Some(self.assignment_type.as_str().to_owned());
-        Claims { about: Object { direction, ..self.number_id.object() }, ..Claims::default() }
+        RequestedChange {
+            about: OperationTarget { direction, ..self.number_id.object() },
+            ..RequestedChange::default()
+        }
     }
 
-    async fn plan(&self, desk: &Desk) -> Result<Step<Plan, Unassigned>, Failure> {
+    async fn plan(&self, desk: &ToolContext) -> Result<Planned<Plan, Unassigned>, ToolFailure> {
         let plan = Plan { located: locate(desk, &self.number_id, Purpose::Look).await? };
         let number = &plan.located.number;
         // Where one source still names an agent, taking it away sets that source right, too.
@@ -80,19 +83,19 @@ impl Change for UnassignNumber {
                 self.assignment_type,
                 number.name()
             );
-            return Ok(Step::Done(Answer::new(Status::Unassigned, summary, self.unassigned(&plan, None))));
+            return Ok(Planned::Done(ToolResponse::new(Status::Unassigned, summary, self.unassigned(&plan, None))));
         }
-        let object = Object { direction: Some(self.assignment_type.as_str().to_owned()), ..number.object() };
-        Ok(Step::Ready(plan, Box::new(Stakes { object, ..Stakes::default() })))
+        let object = OperationTarget { direction: Some(self.assignment_type.as_str().to_owned()), ..number.object() };
+        Ok(Planned::Ready(plan, Box::new(ChangeImpact { object, ..ChangeImpact::default() })))
     }
 
-    async fn act(self, plan: Plan, desk: Desk) -> Result<Answer<Unassigned>, Failure> {
+    async fn act(self, plan: Plan, desk: ToolContext) -> Result<ToolResponse<Unassigned>, ToolFailure> {
         let body = json!({ "number_id": plan.located.id, "assignment_type": self.assignment_type });
-        let request = Request::post(["telephony", "numbers", "unassign"], Nature::Set, body);
+        let request = Request::post(["telephony", "numbers", "unassign"], RequestKind::Set, body);
         let settled = desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await;
         if matches!(&settled, Err(error) if !error.may_have_happened() && !matches!(error, Error::Refused(saying) if saying.status == 422))
         {
-            return settled.map(|_| self.done(&plan, false, None)).map_err(Failure::from);
+            return settled.map(|_| self.done(&plan, false, None)).map_err(ToolFailure::from);
         }
         if let Err(error) = &settled
             && error.may_have_happened()
@@ -148,7 +151,7 @@ impl UnassignNumber {
         }
     }
 
-    fn done(&self, plan: &Plan, verified: bool, request_id: Option<String>) -> Answer<Unassigned> {
+    fn done(&self, plan: &Plan, verified: bool, request_id: Option<String>) -> ToolResponse<Unassigned> {
         let number = &plan.located.number;
         let (name, direction) = (number.name(), self.assignment_type);
         let what = match direction {
@@ -161,8 +164,8 @@ impl UnassignNumber {
             Slot::Held(_) | Slot::Unknown => format!("The agent named in stopped: {what}."),
         };
         let summary = format!("Unassigned {name} for {direction} calls{read_back}. {lost}");
-        let mut answer =
-            Answer::new(Status::Unassigned, summary, self.unassigned(plan, Some(verified))).request_id(request_id);
+        let mut answer = ToolResponse::new(Status::Unassigned, summary, self.unassigned(plan, Some(verified)))
+            .request_id(request_id);
         if let Slot::Held(holder) = number.slot(direction) {
             answer = answer.undo(Undo::Call(Pointer {
                 tool: names::ASSIGN_NUMBER,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::domain::OwnedNumber;
 use crate::tools::changes::verify::{Documented, Found, appears, shows};
-use crate::tools::contract::tool::Desk;
-use crate::truedy::{Error, Reply, Request};
+use crate::tools::contract::tool::ToolContext;
+use crate::truedy::{ApiReply, Error, Request};
 
 /// What is kept back of the time of a change for finding out what became of it.
 const AFTERWARDS: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ const CONFIRMING: Duration = Duration::from_secs(4);
 /// What became of it.
 pub(crate) enum Made {
     /// Truedy says so; what the list shows of it.
-    Confirmed(Reply, Found),
+    Confirmed(ApiReply, Found),
     /// The answer was lost or unclear; the list shows it.
     Seen(Box<OwnedNumber>),
     /// It was refused in words that are known to come before the deed, and the list does not show it.
@@ -37,7 +37,7 @@ pub fn flight(number: &str) -> String {
 
 /// Sends `request` once and finds out what became of `number`. An error says that it certainly did not happen.
 pub(crate) async fn make(
-    desk: &Desk,
+    desk: &ToolContext,
     number: &str,
     request: Request,
     documented: impl Fn(&Error) -> Option<Documented>,
@@ -81,7 +81,7 @@ pub(crate) async fn make(
     }
 }
 
-fn seen(desk: &Desk, row: Box<OwnedNumber>) -> Made {
+fn seen(desk: &ToolContext, row: Box<OwnedNumber>) -> Made {
     if let Some(record) = &desk.record {
         record.seen();
     }
@@ -89,7 +89,7 @@ fn seen(desk: &Desk, row: Box<OwnedNumber>) -> Made {
 }
 
 /// Waits until the list shows the number although Truedy has not answered. For ever, if it does not.
-async fn shows_meanwhile(desk: &Desk, number: &str) -> Box<OwnedNumber> {
+async fn shows_meanwhile(desk: &ToolContext, number: &str) -> Box<OwnedNumber> {
     tokio::time::sleep(SILENCE).await;
     loop {
         if let Some(row) = shows(desk, number).await {

@@ -6,18 +6,18 @@
 use std::time::Duration;
 
 use crate::domain::{Direction, OwnedNumber, Slot, Status};
-use crate::journal::{Ending, KnownBy, Operation};
+use crate::journal::{Operation, Outcome, OutcomeSource};
 use crate::tools::account::assignments::Assignments;
 use crate::tools::account::lookup;
-use crate::tools::account::lookup::{Listing, Roster};
-use crate::tools::contract::tool::Desk;
+use crate::tools::account::lookup::{ListResult, Roster};
+use crate::tools::contract::tool::ToolContext;
 use crate::tools::names;
 
 /// After so long nobody's own attempt to find out is still going on, and no request is still under way.
 const LATE: Duration = Duration::from_secs(200);
 
 /// Looks once for what became of these operations.
-pub async fn reconcile(desk: &Desk, operations: &[Operation]) {
+pub async fn reconcile(desk: &ToolContext, operations: &[Operation]) {
     let desk = desk.with(desk.call.unstoppable());
     let numbers = match lookup::numbers(&desk, true).await {
         Ok(numbers) => numbers,
@@ -54,26 +54,30 @@ pub async fn reconcile(desk: &Desk, operations: &[Operation]) {
     }
 }
 
-fn looked(happened: bool, status: Status) -> Ending {
-    Ending::new(happened, status.as_str(), KnownBy::Look)
+fn looked(happened: bool, status: Status) -> Outcome {
+    Outcome::new(happened, status.as_str(), OutcomeSource::Look)
 }
 
 /// A number that a purchase or import made ours is in the list.
-fn made(operation: &Operation, numbers: &Listing<OwnedNumber>, status: Status) -> Option<Ending> {
+fn made(operation: &Operation, numbers: &ListResult<OwnedNumber>, status: Status) -> Option<Outcome> {
     let number = operation.object.number.as_deref()?;
     let row = numbers.rows.iter().find(|row| row.number == number)?;
-    Some(Ending { number_id: Some(row.id.clone()), ..looked(true, status) })
+    Some(Outcome { number_id: Some(row.id.clone()), ..looked(true, status) })
 }
 
 /// The number of an import is not there, and exactly one credential that can be its own is new.
-async fn credential_only(desk: &Desk, operation: &Operation) -> Option<Ending> {
+async fn credential_only(desk: &ToolContext, operation: &Operation) -> Option<Outcome> {
     let provider = operation.object.provider.as_deref()?;
     let before = operation.object.credentials_before.as_deref()?;
     let id = lookup::new_credential(desk, before, provider).await?;
-    Some(Ending { credential_id: Some(id), ..Ending::new(false, "credential_only", KnownBy::Look) })
+    Some(Outcome { credential_id: Some(id), ..Outcome::new(false, "credential_only", OutcomeSource::Look) })
 }
 
-fn released(operation: &Operation, numbers: &Listing<OwnedNumber>, (late, absence): (bool, bool)) -> Option<Ending> {
+fn released(
+    operation: &Operation,
+    numbers: &ListResult<OwnedNumber>,
+    (late, absence): (bool, bool),
+) -> Option<Outcome> {
     let id = operation.object.number_id.as_deref()?;
     if numbers.rows.iter().any(|row| row.id == id) {
         return late.then(|| looked(false, Status::NotReleased));
@@ -81,7 +85,7 @@ fn released(operation: &Operation, numbers: &Listing<OwnedNumber>, (late, absenc
     absence.then(|| looked(true, Status::Released))
 }
 
-fn assigned(operation: &Operation, numbers: &Listing<OwnedNumber>, roster: &Roster, late: bool) -> Option<Ending> {
+fn assigned(operation: &Operation, numbers: &ListResult<OwnedNumber>, roster: &Roster, late: bool) -> Option<Outcome> {
     let object = &operation.object;
     let direction = Direction::BOTH.into_iter().find(|way| Some(way.as_str()) == object.direction.as_deref())?;
     let row = numbers.rows.iter().find(|row| Some(row.id.as_str()) == object.number_id.as_deref())?;

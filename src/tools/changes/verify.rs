@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::domain::{OwnedNumber, Refusal, Status};
 use crate::tools::account::lookup::numbers_until;
-use crate::tools::contract::tool::Desk;
-use crate::truedy::{Error, Saying};
+use crate::tools::contract::tool::ToolContext;
+use crate::truedy::{ApiError, Error};
 
 /// When the list is looked at after an outcome that is not known, in seconds after the first look.
 const LOOKS: [u64; 8] = [0, 2, 5, 10, 20, 40, 80, 150];
@@ -27,7 +27,7 @@ pub(crate) enum Found {
 
 /// Looks for a number in the list, again and again while there is time, until it `settles`.
 async fn look(
-    desk: &Desk,
+    desk: &ToolContext,
     times: &[u64],
     fits: impl Fn(&OwnedNumber) -> bool,
     settles: impl Fn(&Found) -> bool,
@@ -59,20 +59,20 @@ async fn look(
 }
 
 /// Looks once whether the list shows a number.
-pub(crate) async fn shows(desk: &Desk, number: &str) -> Option<Box<OwnedNumber>> {
+pub(crate) async fn shows(desk: &ToolContext, number: &str) -> Option<Box<OwnedNumber>> {
     let desk = desk.with(desk.call.unstoppable());
     let numbers = numbers_until(&desk, true, |row| row.number == number).await.ok()?;
     numbers.rows.into_iter().find(|row| row.number == number).map(Box::new)
 }
 
 /// Waits for a number to appear in the list.
-pub(crate) async fn appears(desk: &Desk, number: &str, documented: bool) -> Found {
+pub(crate) async fn appears(desk: &ToolContext, number: &str, documented: bool) -> Found {
     let times: &[u64] = if documented { &SHORT_LOOKS } else { &LOOKS };
     look(desk, times, |row| row.number == number, |found| matches!(found, Found::Here(_))).await
 }
 
 /// Waits for a number to leave the list.
-pub(crate) async fn vanishes(desk: &Desk, id: &str, patient: bool) -> Found {
+pub(crate) async fn vanishes(desk: &ToolContext, id: &str, patient: bool) -> Found {
     let times: &[u64] = if patient { LOOKS.get(..4).unwrap_or(&LOOKS) } else { &[0] };
     look(desk, times, |row| row.id == id, |found| *found == Found::Absent).await
 }
@@ -133,7 +133,7 @@ pub(crate) fn documented(error: &Error) -> Option<Documented> {
 }
 
 /// `… API error: 4xx …`, but for the statuses by which a carrier says that it does not know either.
-fn carrier_said_no(saying: &Saying) -> bool {
+fn carrier_said_no(saying: &ApiError) -> bool {
     let message = saying.message.as_deref().unwrap_or_default();
     let Some((_, after)) = message.split_once("API error: ") else {
         return false;
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     fn said(message: &str) -> Error {
-        let mut saying = Saying::default();
+        let mut saying = ApiError::default();
         (saying.status, saying.message) = (422, Some(message.to_owned()));
         Error::NoVerdict(String::new(), saying)
     }

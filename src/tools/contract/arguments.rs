@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Argument, Problem, did_you_mean, shown_name};
+use crate::domain::{Argument, ArgumentProblem, did_you_mean, shown_name};
 
 /// Names under which clients send notes of their own with every call: n8n, and Cursor with tools that take nothing.
 const BOOKKEEPING: [&str; 6] = ["sessionId", "action", "chatInput", "tool", "toolCallId", "random_string"];
@@ -21,7 +21,7 @@ pub trait Arguments: schemars::JsonSchema + Sized {
     fn secrets() -> Vec<&'static str>;
 
     /// Reads them, or tells everything that is wrong.
-    fn read(object: Map<String, Value>) -> Result<Self, Vec<Problem>>;
+    fn read(object: Map<String, Value>) -> Result<Self, Vec<ArgumentProblem>>;
 }
 
 /// Makes the argument type of a tool: rustdoc is what a model reads, fields are schema and check. What is not in the list of
@@ -48,14 +48,14 @@ macro_rules! arguments {
 
             fn secrets() -> Vec<&'static str> {
                 let all: &[(&'static str, bool)] =
-                    &[$((stringify!($field), <$type as $crate::tools::contract::arguments::Field>::SECRET)),*];
+                    &[$((stringify!($field), <$type as $crate::tools::contract::arguments::ArgumentField>::SECRET)),*];
                 all.iter().filter(|(_, secret)| *secret).map(|(name, _)| *name).collect()
             }
 
             #[allow(irrefutable_let_patterns, unused_mut, unused_variables, reason = "a tool may have no arguments")]
-            fn read(mut object: serde_json::Map<String, serde_json::Value>) -> Result<Self, Vec<$crate::domain::Problem>> {
+            fn read(mut object: serde_json::Map<String, serde_json::Value>) -> Result<Self, Vec<$crate::domain::ArgumentProblem>> {
                 let mut problems = $crate::tools::contract::arguments::unknown(&object, Self::FIELDS);
-                $( let $field = <$type as $crate::tools::contract::arguments::Field>::take(stringify!($field), object.remove(stringify!($field)), &mut problems); )*
+                $( let $field = <$type as $crate::tools::contract::arguments::ArgumentField>::take(stringify!($field), object.remove(stringify!($field)), &mut problems); )*
                 if let ($(Some($field),)*) = ($($field,)*) {
                     if problems.is_empty() {
                         return Ok(Self { $($field),* });
@@ -69,30 +69,30 @@ macro_rules! arguments {
 pub(crate) use arguments;
 
 /// One field of an argument type.
-pub(crate) trait Field: Sized {
+pub(crate) trait ArgumentField: Sized {
     /// Whether its value is a secret.
     const SECRET: bool;
 
     /// Takes the value; `None` after adding a problem.
-    fn take(name: &str, value: Option<Value>, problems: &mut Vec<Problem>) -> Option<Self>;
+    fn take(name: &str, value: Option<Value>, problems: &mut Vec<ArgumentProblem>) -> Option<Self>;
 }
 
-impl<T: Argument> Field for T {
+impl<T: Argument> ArgumentField for T {
     const SECRET: bool = <T as Argument>::SECRET;
 
-    fn take(name: &str, value: Option<Value>, problems: &mut Vec<Problem>) -> Option<Self> {
+    fn take(name: &str, value: Option<Value>, problems: &mut Vec<ArgumentProblem>) -> Option<Self> {
         let Some(value) = value.filter(|value| !value.is_null()) else {
-            problems.push(Problem::of::<T>(name, "it is missing".to_owned(), None));
+            problems.push(ArgumentProblem::of::<T>(name, "it is missing".to_owned(), None));
             return None;
         };
-        T::parse(&value).map_err(|reason| problems.push(Problem::of::<T>(name, reason, Some(&value)))).ok()
+        T::parse(&value).map_err(|reason| problems.push(ArgumentProblem::of::<T>(name, reason, Some(&value)))).ok()
     }
 }
 
-impl<T: Argument> Field for Option<T> {
+impl<T: Argument> ArgumentField for Option<T> {
     const SECRET: bool = <T as Argument>::SECRET;
 
-    fn take(name: &str, value: Option<Value>, problems: &mut Vec<Problem>) -> Option<Self> {
+    fn take(name: &str, value: Option<Value>, problems: &mut Vec<ArgumentProblem>) -> Option<Self> {
         let absent = match &value {
             None | Some(Value::Null) => true,
             Some(Value::String(text)) => text.is_empty() && T::EMPTY_IS_ABSENT,
@@ -103,7 +103,7 @@ impl<T: Argument> Field for Option<T> {
 }
 
 /// A problem for each argument that does not exist, with the one that was probably meant.
-pub(crate) fn unknown(object: &Map<String, Value>, fields: &[&'static str]) -> Vec<Problem> {
+pub(crate) fn unknown(object: &Map<String, Value>, fields: &[&'static str]) -> Vec<ArgumentProblem> {
     let none = if fields.is_empty() { "no arguments at all".to_owned() } else { format!("only {}", fields.join(", ")) };
     object
         .keys()
@@ -112,7 +112,7 @@ pub(crate) fn unknown(object: &Map<String, Value>, fields: &[&'static str]) -> V
         .map(|name| {
             let synonym = SYNONYMS.iter().find(|(said, known)| said == name && fields.contains(known));
             let meant = synonym.map(|(_, known)| *known).or_else(|| did_you_mean(name, fields.iter().copied()));
-            Problem {
+            ArgumentProblem {
                 field: shown_name(name).unwrap_or("an argument").to_owned(),
                 reason: "there is no argument of this name".to_owned(),
                 received: None,
@@ -161,7 +161,7 @@ mod tests {
         }
     }
 
-    fn read(value: Value) -> Result<Sample, Vec<Problem>> {
+    fn read(value: Value) -> Result<Sample, Vec<ArgumentProblem>> {
         Sample::read(value.as_object().cloned().unwrap_or_default())
     }
 

@@ -5,17 +5,17 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 
-use crate::domain::{E164, Problem};
+use crate::domain::{ArgumentProblem, E164};
 
 /// So many are kept at most; the plans know nearly every number that is for sale.
 const MOST: usize = 10_000;
 
 /// What is wrong with an argument that names a number which cannot exist.
-pub(crate) fn impossible_number(field: &str, number: &E164, why: String) -> Problem {
-    Problem {
+pub(crate) fn impossible_number(field: &str, number: &E164, why: String) -> ArgumentProblem {
+    ArgumentProblem {
         expected: "a number that can exist: the country code, then as many digits as numbers of that country have"
             .to_owned(),
-        ..Problem::of::<E164>(field, why, Some(&json!(number)))
+        ..ArgumentProblem::of::<E164>(field, why, Some(&json!(number)))
     }
 }
 

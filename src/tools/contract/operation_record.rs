@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::{ClockReading, may_be_id};
 use crate::journal::Journal;
-use crate::truedy::{Clearance, Error};
+use crate::truedy::{Error, SendPermit};
 
 /// For how long what was read before a change is good for sending it, by the clock that shows the longest time. Longer than any
 /// call lives whose caller waits: what is older was waited for elsewhere, slept through, or is judged by a clock that was set.
@@ -103,7 +103,7 @@ impl Record {
     }
 }
 
-impl Clearance for Record {
+impl SendPermit for Record {
     fn id(&self) -> String {
         self.id.to_string()
     }

@@ -17,7 +17,7 @@ const MOST: usize = 2_000;
 
 /// The account a price was quoted for. A price says nothing of what the same number costs with another account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Account {
+pub(crate) enum PriceAccount {
     /// Truedy's own, which is used without a carrier.
     Truedy,
     /// The account behind a carrier profile, by the profile's name.
@@ -26,7 +26,7 @@ pub(crate) enum Account {
     Key(String),
 }
 
-impl Account {
+impl PriceAccount {
     /// The account that a call with these arguments uses.
     pub(crate) fn of(carrier: Option<&CarrierName>, key: Option<&Secret>) -> Self {
         match (carrier, key) {
@@ -102,9 +102,9 @@ impl Price {
     }
 
     /// What a token or a question is bound to: the price in words, and the account where it is not Truedy's own.
-    pub(crate) fn seen(&self, account: &Account) -> String {
+    pub(crate) fn seen(&self, account: &PriceAccount) -> String {
         match account {
-            Account::Truedy => self.words(),
+            PriceAccount::Truedy => self.words(),
             own => format!("{} {own:?}", self.words()),
         }
     }
@@ -147,19 +147,19 @@ fn to_cents(amount: &str) -> &str {
 
 /// Prices seen in searches of this process, of one tenant.
 #[derive(Debug, Default)]
-pub struct Prices(Mutex<Kept>);
+pub struct Prices(Mutex<KeptPrices>);
 
 /// What is kept of prices, and in which order they came.
 #[derive(Debug, Default)]
-struct Kept {
-    seen: HashMap<(Account, String), Seen>,
-    order: BTreeMap<u64, (Account, String)>,
+struct KeptPrices {
+    seen: HashMap<(PriceAccount, String), SeenPrice>,
+    order: BTreeMap<u64, (PriceAccount, String)>,
     last: u64,
 }
 
 /// The newest offer of a number.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
+pub(crate) struct SeenPrice {
     pub(crate) price: Price,
     /// The search that showed it, without a key: the same search finds it again.
     pub(crate) search: Arc<Value>,
@@ -169,13 +169,13 @@ pub(crate) struct Seen {
 
 impl Prices {
     /// Keeps what one answer to a search showed, in the place of what was known; the oldest goes where there is no room.
-    pub(crate) fn remember(&self, account: &Account, found: &HashMap<String, Price>, search: &Arc<Value>) {
+    pub(crate) fn remember(&self, account: &PriceAccount, found: &HashMap<String, Price>, search: &Arc<Value>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (number, price) in found {
             let key = (account.clone(), number.clone());
             kept.last += 1;
             let turn = kept.last;
-            let seen = Seen { price: price.clone(), search: Arc::clone(search), at: Instant::now(), turn };
+            let seen = SeenPrice { price: price.clone(), search: Arc::clone(search), at: Instant::now(), turn };
             if let Some(before) = kept.seen.insert(key.clone(), seen) {
                 kept.order.remove(&before.turn);
             }
@@ -189,7 +189,7 @@ impl Prices {
     }
 
     /// Drops what was known of a number: a newer search did not show it.
-    pub(crate) fn forget(&self, account: &Account, number: &str) {
+    pub(crate) fn forget(&self, account: &PriceAccount, number: &str) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seen) = kept.seen.remove(&(account.clone(), number.to_owned())) {
             kept.order.remove(&seen.turn);
@@ -197,7 +197,7 @@ impl Prices {
     }
 
     /// The newest offer of the last 15 minutes.
-    pub(crate) fn recall(&self, account: &Account, number: &str) -> Option<Seen> {
+    pub(crate) fn recall(&self, account: &PriceAccount, number: &str) -> Option<SeenPrice> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.seen.get(&(account.clone(), number.to_owned())).filter(|seen| seen.at.elapsed() < FRESH).cloned()
     }
@@ -242,7 +242,7 @@ mod tests {
         serde_json::json!({ "phone_number": number, "cost_information": { "monthly_cost": monthly, "upfront_cost": upfront, "currency": currency } })
     }
 
-    fn remember(prices: &Prices, account: &Account, number: &str, monthly: &str) {
+    fn remember(prices: &Prices, account: &PriceAccount, number: &str, monthly: &str) {
         let found = [(number.to_owned(), price(monthly, None, "USD"))].into();
         prices.remember(account, &found, &Arc::new(Value::Null));
     }
@@ -252,10 +252,10 @@ mod tests {
         let key = |text: &str| Secret::new(text.to_owned()).expect("a key");
         let name = CarrierName::try_from("main").expect("a name");
         let accounts = [
-            Account::of(None, None),
-            Account::of(Some(&name), None),
-            Account::of(None, Some(&key("KEY-one-0123456789"))),
-            Account::of(None, Some(&key("KEY-two-0123456789"))),
+            PriceAccount::of(None, None),
+            PriceAccount::of(Some(&name), None),
+            PriceAccount::of(None, Some(&key("KEY-one-0123456789"))),
+            PriceAccount::of(None, Some(&key("KEY-two-0123456789"))),
         ];
         for mine in &accounts {
             let prices = Prices::default();
@@ -273,17 +273,17 @@ mod tests {
         let prices = Prices::default();
         let number = |n: usize| format!("+1415{n:07}");
         for n in 0..MOST {
-            remember(&prices, &Account::Truedy, &number(n), "1.00");
+            remember(&prices, &PriceAccount::Truedy, &number(n), "1.00");
         }
         // One that is known gets its newest price although there is no room, and is the newest from then on.
-        remember(&prices, &Account::Truedy, &number(0), "99.00");
-        remember(&prices, &Account::Truedy, &number(MOST), "2.00");
-        let monthly = |n| prices.recall(&Account::Truedy, &number(n)).and_then(|seen| seen.price.monthly);
+        remember(&prices, &PriceAccount::Truedy, &number(0), "99.00");
+        remember(&prices, &PriceAccount::Truedy, &number(MOST), "2.00");
+        let monthly = |n| prices.recall(&PriceAccount::Truedy, &number(n)).and_then(|seen| seen.price.monthly);
         assert_eq!(monthly(0).as_deref(), Some("99.00"));
         assert_eq!(monthly(MOST).as_deref(), Some("2.00"));
         assert_eq!(monthly(1), None, "the oldest went");
         assert_eq!(monthly(2).as_deref(), Some("1.00"));
-        prices.forget(&Account::Truedy, &number(0));
+        prices.forget(&PriceAccount::Truedy, &number(0));
         assert_eq!(monthly(0), None);
         let kept = prices.0.lock().expect("kept");
         assert_eq!((kept.seen.len(), kept.order.len()), (MOST - 1, MOST - 1));

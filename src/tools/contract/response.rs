@@ -8,7 +8,7 @@ use crate::truedy::Error;
 
 /// A call that did what it is for.
 #[derive(Debug, Clone)]
-pub struct Answer<T> {
+pub struct ToolResponse<T> {
     /// What became of it.
     pub status: Status,
     /// One sentence of our own words.
@@ -45,20 +45,20 @@ pub enum Undo {
 
 /// Why a tool gave no answer.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Failure {
+pub enum ToolFailure {
     /// The exchange with Truedy failed; put into words by one place for all tools.
     Truedy(Error),
     /// The tool itself refuses.
     Refused(Refusal),
 }
 
-impl From<Error> for Failure {
+impl From<Error> for ToolFailure {
     fn from(error: Error) -> Self {
         Self::Truedy(error)
     }
 }
 
-impl From<Refusal> for Failure {
+impl From<Refusal> for ToolFailure {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
@@ -71,7 +71,7 @@ impl Pointer {
     }
 }
 
-impl<T: Serialize> Answer<T> {
+impl<T: Serialize> ToolResponse<T> {
     /// An answer with nothing but the facts.
     pub fn new(status: Status, summary: impl Into<String>, data: T) -> Self {
         Self { status, summary: summary.into(), data, warnings: Vec::new(), next: None, undo: None, request_id: None }

@@ -7,16 +7,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::{Caller, CarrierAccess, CarrierProfiles, Money, OwnedNumber, Problem, Refusal, Status};
-use crate::guard::{Cap, Claims, Policy, Scope, Stakes};
-use crate::journal::{Ending, Journal, KnownBy};
+use crate::domain::{ArgumentProblem, Caller, CarrierAccess, CarrierProfiles, Money, OwnedNumber, Refusal, Status};
+use crate::guard::{Cap, ChangeImpact, Policy, RequestedChange, Scope};
+use crate::journal::{Journal, Outcome, OutcomeSource};
 use crate::tools::contract::arguments::Arguments;
 use crate::tools::contract::offered_numbers::Offered;
 use crate::tools::contract::operation_record::Record;
 use crate::tools::contract::price_cache::{Price, Prices};
-use crate::tools::contract::response::{Answer, Failure};
+use crate::tools::contract::response::{ToolFailure, ToolResponse};
 use crate::tools::names;
-use crate::truedy::{Call, Client, Error};
+use crate::truedy::{CallBudget, Client, Error};
 
 /// How long a reading waits for what it found out to be recorded.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -55,11 +55,11 @@ impl Effect {
 
 /// What a tool works with.
 #[derive(Clone)]
-pub struct Desk {
+pub struct ToolContext {
     /// The API, as the caller's organisation.
     pub truedy: Arc<Client>,
     /// Time, and whether the call is still wanted.
-    pub call: Call,
+    pub call: CallBudget,
     /// Whether a person can be asked by form before the change is made.
     pub asks: bool,
     /// Prices seen lately.
@@ -84,18 +84,18 @@ pub struct Desk {
     pub entered: Option<CarrierAccess>,
 }
 
-impl Desk {
+impl ToolContext {
     /// The same desk with another share of the time.
-    pub fn with(&self, call: Call) -> Self {
+    pub fn with(&self, call: CallBudget) -> Self {
         Self { call, ..self.clone() }
     }
 
     /// Holds the price of a purchase against the operator's limits, the money of the day included. The journal decides again
     /// when the purchase begins.
-    pub(crate) async fn admit_price(&self, tool: &'static str, price: &Price) -> Result<Budget, Refusal> {
+    pub(crate) async fn admit_price(&self, tool: &'static str, price: &Price) -> Result<MoneyLimits, Refusal> {
         let (monthly, upfront) = (price.monthly_money(), price.upfront_money());
         let reserved = self.policy.admit_price(monthly.as_ref(), upfront.as_ref())?;
-        let Some(limit) = &self.policy.caps.spend else { return Ok(Budget { reserved, day: None }) };
+        let Some(limit) = &self.policy.caps.spend else { return Ok(MoneyLimits { reserved, day: None }) };
         let spent = self.journal.spent(&self.caller, tool, limit.currency()).await.map_err(|why| {
             let summary = format!(
                 "Nothing was bought. What was spent in 24 hours is not known: the journal of this server cannot be used: {why}."
@@ -107,7 +107,7 @@ impl Desk {
         {
             return Err(self.policy.spend_reached(&spent, price));
         }
-        Ok(Budget { reserved, day: Some((spent, limit.clone())) })
+        Ok(MoneyLimits { reserved, day: Some((spent, limit.clone())) })
     }
 
     /// How much of a cap is used up, for a person who decides.
@@ -132,8 +132,8 @@ impl Desk {
         for row in rows {
             for awaited in self.journal.awaiting(&row.number) {
                 let outcome = if awaited.tool == names::IMPORT_NUMBER { Status::Imported } else { Status::Purchased };
-                let ending = Ending::new(true, outcome.as_str(), KnownBy::Look);
-                found.push((awaited.id, Ending { number_id: Some(row.id.clone()), ..ending }));
+                let ending = Outcome::new(true, outcome.as_str(), OutcomeSource::Look);
+                found.push((awaited.id, Outcome { number_id: Some(row.id.clone()), ..ending }));
             }
         }
         if found.is_empty() {
@@ -151,14 +151,14 @@ impl Desk {
 
 /// What a purchase takes of the operator's limits of money.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Budget {
+pub(crate) struct MoneyLimits {
     /// What it costs now: the first month and what is paid once; `None` where that is not known.
     pub(crate) reserved: Option<Money>,
     /// What was spent in 24 hours, and the limit of that; `None` where there is no such limit.
     day: Option<(Money, Money)>,
 }
 
-impl Budget {
+impl MoneyLimits {
     /// What may still be spent in 24 hours.
     pub(crate) fn left(&self) -> Option<Money> {
         let (spent, limit) = self.day.as_ref()?;
@@ -190,7 +190,7 @@ pub trait Tool: Arguments + Clone + Send + Sync + 'static {
     }
 
     /// What is wrong between arguments that are each right.
-    fn contradictions(&self) -> Vec<Problem> {
+    fn contradictions(&self) -> Vec<ArgumentProblem> {
         Vec::new()
     }
 }
@@ -198,16 +198,16 @@ pub trait Tool: Arguments + Clone + Send + Sync + 'static {
 /// A tool that only reads.
 pub trait Read: Tool {
     /// Answers the call.
-    fn read(self, desk: Desk) -> impl Future<Output = Result<Answer<Self::Output>, Failure>> + Send;
+    fn read(self, desk: ToolContext) -> impl Future<Output = Result<ToolResponse<Self::Output>, ToolFailure>> + Send;
 }
 
 /// What reading before a change found.
 #[derive(Debug)]
-pub enum Step<P, T> {
+pub enum Planned<P, T> {
     /// Nothing to change.
-    Done(Answer<T>),
+    Done(ToolResponse<T>),
     /// This would be changed, with this at stake.
-    Ready(P, Box<Stakes>),
+    Ready(P, Box<ChangeImpact>),
 }
 
 /// A tool that changes something: it reads and plans first, and acts only when the gate lets it.
@@ -216,16 +216,23 @@ pub trait Change: Tool {
     type Plan: Send + 'static;
 
     /// What the call says of itself before anything is read.
-    fn claims(&self) -> Claims {
-        Claims::default()
+    fn claims(&self) -> RequestedChange {
+        RequestedChange::default()
     }
 
     /// Reads what there is to know. Changes nothing.
-    fn plan(&self, desk: &Desk) -> impl Future<Output = Result<Step<Self::Plan, Self::Output>, Failure>> + Send;
+    fn plan(
+        &self,
+        desk: &ToolContext,
+    ) -> impl Future<Output = Result<Planned<Self::Plan, Self::Output>, ToolFailure>> + Send;
 
     /// What is said of an answer that was lost; of a change that is not known, told as it is known so far.
     fn unknown(&self) -> Refusal;
 
     /// Makes the one change and finds out what became of it.
-    fn act(self, plan: Self::Plan, desk: Desk) -> impl Future<Output = Result<Answer<Self::Output>, Failure>> + Send;
+    fn act(
+        self,
+        plan: Self::Plan,
+        desk: ToolContext,
+    ) -> impl Future<Output = Result<ToolResponse<Self::Output>, ToolFailure>> + Send;
 }

@@ -84,12 +84,12 @@ fn the_snippets_are_what_the_program_prints() {
         }
     }
     none(wrong, STALE);
-    assert!(printed >= 3 * truedy_mcp::cli::Client::value_variants().len(), "{printed} snippets");
+    assert!(printed >= 3 * truedy_mcp::cli::ClientKind::value_variants().len(), "{printed} snippets");
 }
 
 #[test]
 fn every_client_has_a_page_with_its_three_snippets() {
-    for client in truedy_mcp::cli::Client::value_variants() {
+    for client in truedy_mcp::cli::ClientKind::value_variants() {
         let name = client.to_possible_value().expect("a name").get_name().to_owned();
         let file = root().join(format!("docs/clients/{name}.md"));
         let page = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
