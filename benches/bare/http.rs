@@ -128,7 +128,7 @@ pub(crate) async fn on_our_edge() -> Served<()> {
         journal: Journal::new(JournalPlace::Memory, String::new()),
         keys: SealingKeys::of_this_process(),
         redactor: Arc::default(),
-        crowd: ConcurrencyLimiter::new(CallLimits::ALONE),
+        limiter: ConcurrencyLimiter::new(CallLimits::ALONE),
         carriers: CarrierProfiles::default(),
         pages: CredentialForms::nowhere(),
     });

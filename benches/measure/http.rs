@@ -13,7 +13,7 @@ use truedy_mcp::http::{TokenHolder, add};
 
 use crate::child::{Listening, Program};
 use crate::figures::{Row, Samples, Target, milliseconds};
-use crate::load::{Ask, Connection, crowd, turn};
+use crate::load::{Ask, Connection, limiter, turn};
 use crate::upstream::{self, Upstream};
 use crate::{Measured, home};
 
@@ -256,7 +256,7 @@ struct Stormed {
 async fn stormed(program: &Program, callers: &[String]) -> Measured<Stormed> {
     let server = program.listen().await?;
     let ask = Arc::new(Ask::new(Some("list_numbers"), callers));
-    let all = crowd(server.at, Arc::clone(&ask), AT_ONCE, PATIENCE * 2).await?;
+    let all = limiter(server.at, Arc::clone(&ask), AT_ONCE, PATIENCE * 2).await?;
     let begun = Instant::now();
     Connection::open(server.at, &ask, 0).await?.result().await?;
     let next = milliseconds(begun.elapsed());

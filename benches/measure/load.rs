@@ -160,22 +160,22 @@ pub(crate) struct Crowd {
 }
 
 /// So many clients at once, each with a connection of its own and one call. An error if one of them hears nothing.
-pub(crate) async fn crowd(at: SocketAddr, ask: Arc<Ask>, clients: usize, patience: Duration) -> Measured<Crowd> {
+pub(crate) async fn limiter(at: SocketAddr, ask: Arc<Ask>, clients: usize, patience: Duration) -> Measured<Crowd> {
     let begun = Instant::now();
     let calls = (0..clients).map(|client| {
         let ask = Arc::clone(&ask);
         tokio::spawn(async move { tokio::time::timeout(patience, once(at, &ask, client)).await })
     });
-    let mut crowd = Crowd::default();
+    let mut limiter = Crowd::default();
     for answered in join_all(calls).await {
         match answered? {
-            Ok(true) => crowd.answered += 1,
-            Ok(false) => crowd.refused += 1,
+            Ok(true) => limiter.answered += 1,
+            Ok(false) => limiter.refused += 1,
             Err(_) => return Err(format!("one of {clients} calls at once was not answered in time").into()),
         }
     }
-    crowd.took = begun.elapsed();
-    Ok(crowd)
+    limiter.took = begun.elapsed();
+    Ok(limiter)
 }
 
 /// Whether a call was answered with a result. A connection that is closed is a refusal, too.

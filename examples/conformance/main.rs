@@ -70,7 +70,7 @@ fn somebody(keys: SealingKeys) -> Principal {
             journal: Journal::new(JournalPlace::Memory, "conformance".to_owned()),
             keys,
             redactor: Arc::new(Redactor::default()),
-            crowd: ConcurrencyLimiter::new(CallLimits::ALONE),
+            limiter: ConcurrencyLimiter::new(CallLimits::ALONE),
             carriers: CarrierProfiles::default(),
             pages: CredentialForms::nowhere(),
         }),

@@ -37,11 +37,11 @@ pub(crate) fn service(
     let policy = settings.policy(&Catalog::names())?;
     let account = key.as_ref().map_or_else(|| settings.mode().to_owned(), |key| settings.account(key));
     hold(key.as_ref(), redactor);
-    let (keys, crowd) = (keys(settings)?.of(account.clone()), ConcurrencyLimiter::new(CallLimits::ALONE));
+    let (keys, limiter) = (keys(settings)?.of(account.clone()), ConcurrencyLimiter::new(CallLimits::ALONE));
     let journal = open_journal(settings, redactor, account)?;
     let upstream = upstream(settings, key, (redactor, &journal.server_time()))?;
     let (carriers, redactor) = (CarrierProfiles::new(tenant.carriers, Arc::clone(redactor)), Arc::clone(redactor));
-    Ok(Service::new(ServiceConfig { policy, upstream, journal, keys, redactor, crowd, carriers, pages }))
+    Ok(Service::new(ServiceConfig { policy, upstream, journal, keys, redactor, limiter, carriers, pages }))
 }
 
 /// The tenants of a server for many, on one journal, under the same keys and in one crowd. There are so many servers.
@@ -50,7 +50,7 @@ pub(crate) fn tenants(
     replicas: u32,
     redactor: &Arc<Redactor>,
 ) -> Result<Vec<Arc<Tenant>>, ConfigError> {
-    let (keys, crowd, names) = (keys(settings)?, ConcurrencyLimiter::new(CallLimits::SHARED), Catalog::names());
+    let (keys, limiter, names) = (keys(settings)?, ConcurrencyLimiter::new(CallLimits::SHARED), Catalog::names());
     let shared = open_journal(settings, redactor, String::new())?;
     // A page is kept by the process that opened it, and its form may reach any replica.
     let pages = if replicas > 1 { CredentialForms::nowhere() } else { CredentialForms::here() };
@@ -72,11 +72,12 @@ pub(crate) fn tenants(
         let policy = own.policy(&names)?;
         // The key of one must show to nobody.
         hold(key.as_ref(), redactor);
-        let redactor = redactor.apart();
+        let redactor = redactor.for_tenant();
         let upstream = upstream(&own, key, (&redactor, &journal.server_time()))?;
         let carriers = CarrierProfiles::new(carriers, Arc::clone(&redactor));
-        let (crowd, pages) = (Arc::clone(&crowd), Arc::clone(&pages));
-        let service = Service::new(ServiceConfig { policy, upstream, journal, keys, redactor, crowd, carriers, pages });
+        let (limiter, pages) = (Arc::clone(&limiter), Arc::clone(&pages));
+        let service =
+            Service::new(ServiceConfig { policy, upstream, journal, keys, redactor, limiter, carriers, pages });
         tenants.push(Tenant::new(name, service, own.mode()));
     }
     Ok(tenants)
@@ -84,7 +85,7 @@ pub(crate) fn tenants(
 
 /// Looks for a secret as long as the program lives: whatever comes back, it does not show.
 fn hold(secret: Option<&Secret>, redactor: &Arc<Redactor>) {
-    secret.into_iter().for_each(|secret| std::mem::forget(redactor.hold(secret)));
+    secret.into_iter().for_each(|secret| std::mem::forget(redactor.redact_until_dropped(secret)));
 }
 
 /// What one replica may ask of Truedy: less than an equal share, since their windows overlap.

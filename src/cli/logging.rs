@@ -30,7 +30,7 @@ use crate::telemetry::Traces;
 pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) -> Traced {
     let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     // A password in the URL of the proxy or of the journal shows nowhere, from the first line on.
-    settings.secrets().iter().for_each(|secret| std::mem::forget(redactor.hold(secret)));
+    settings.secrets().iter().for_each(|secret| std::mem::forget(redactor.redact_until_dropped(secret)));
     let writer = Redacting(Arc::clone(redactor));
     let json = match settings.log_format {
         LogFormat::Json => true,

@@ -202,7 +202,7 @@ impl CarrierProfiles {
         if known.iter().any(|(one, _)| *one == digest) {
             return;
         }
-        known.push_back((digest, self.redactor.hold(secret)));
+        known.push_back((digest, self.redactor.redact_until_dropped(secret)));
         if known.len() > KEPT {
             known.pop_front();
         }

@@ -114,39 +114,39 @@ pub enum GateDecision {
 }
 
 /// Weighs a change: protected, flag, interlock, person at hand, token, person's word.
-pub fn weigh(stakes: &ChangeImpact, given: GateInput, policy: &Policy) -> GateDecision {
-    let names = [&stakes.object.number_id, &stakes.object.number].into_iter().flatten().chain(&stakes.also_known_as);
-    if stakes.destroys && names.into_iter().any(|name| policy.protects(None, Some(name))) {
-        let name = stakes.object.name();
+pub fn evaluate(impact: &ChangeImpact, given: GateInput, policy: &Policy) -> GateDecision {
+    let names = [&impact.object.number_id, &impact.object.number].into_iter().flatten().chain(&impact.also_known_as);
+    if impact.destroys && names.into_iter().any(|name| policy.protects(None, Some(name))) {
+        let name = impact.object.name();
         let summary =
             format!("Nothing was released. {name} is protected by the operator of this server (rule protect).");
         return GateDecision::Refuse(denied("protect", &summary).with("number", name));
     }
     // Its number is text that nobody can compare: it may be any of those that are protected.
-    if stakes.destroys && stakes.object.number.is_none() && policy.protects_numbers() {
-        let name = stakes.object.name();
+    if impact.destroys && impact.object.number.is_none() && policy.protects_numbers() {
+        let name = impact.object.name();
         let summary = format!(
             "Nothing was released. The number of {name} is no E.164, and the operator of this server protects numbers by number (rule protect): whether it is one of them is not known."
         );
         return GateDecision::Refuse(denied("protect", &summary).with("number", name));
     }
     let preview = |refusal: &Refusal| {
-        if stakes.grave { GateDecision::Preview(refusal.clone()) } else { GateDecision::Refuse(refusal.clone()) }
+        if impact.grave { GateDecision::Preview(refusal.clone()) } else { GateDecision::Refuse(refusal.clone()) }
     };
     let asks = given.can_ask && policy.ask == AskMode::Auto;
-    let nobody_asked = stakes.grave && policy.level == Level::Human && !asks;
-    let flag_needed = policy.level > Level::Flag || !(stakes.yes_is_enough && asks);
-    if let (Some(refusal), true, false) = (&stakes.without_flag, flag_needed, given.confirm) {
+    let nobody_asked = impact.grave && policy.level == Level::Human && !asks;
+    let flag_needed = policy.level > Level::Flag || !(impact.yes_is_enough && asks);
+    if let (Some(refusal), true, false) = (&impact.without_flag, flag_needed, given.confirm) {
         // A preview and its token would lead nowhere.
-        return if nobody_asked { GateDecision::Refuse(no_human(stakes)) } else { preview(refusal) };
+        return if nobody_asked { GateDecision::Refuse(no_human(impact)) } else { preview(refusal) };
     }
-    if let (Some(refusal), false) = (&stakes.in_use, policy.release_in_use) {
+    if let (Some(refusal), false) = (&impact.in_use, policy.release_in_use) {
         return GateDecision::Refuse(refusal.clone());
     }
     if nobody_asked {
-        return GateDecision::Refuse(no_human(stakes));
+        return GateDecision::Refuse(no_human(impact));
     }
-    if let (Some(shown), true) = (&stakes.without_flag, stakes.grave) {
+    if let (Some(shown), true) = (&impact.without_flag, impact.grave) {
         let token_needed = given.token_needed || policy.level >= Level::Token;
         match given.token {
             TokenCheck::Fails(status) => return preview(&again(shown, status, token_needed)),
@@ -154,14 +154,14 @@ pub fn weigh(stakes: &ChangeImpact, given: GateInput, policy: &Policy) -> GateDe
             TokenCheck::Absent | TokenCheck::Holds => {}
         }
     }
-    match &stakes.question {
+    match &impact.question {
         Some(question) if asks => GateDecision::Ask(question.clone()),
         _ => GateDecision::Go,
     }
 }
 
-fn no_human(stakes: &ChangeImpact) -> Refusal {
-    let nothing = stakes.question.as_ref().map_or("Nothing was done.", |question| question.declined.as_str());
+fn no_human(impact: &ChangeImpact) -> Refusal {
+    let nothing = impact.question.as_ref().map_or("Nothing was done.", |question| question.declined.as_str());
     let summary = format!(
         "{nothing} The operator of this server wants a person to be asked, and this client cannot put a question to its user. Use a client that supports MCP elicitation."
     );
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
     use crate::domain::Status;
 
-    fn stakes(in_use: bool) -> ChangeImpact {
+    fn impact(in_use: bool) -> ChangeImpact {
         ChangeImpact {
             object: OperationTarget { number_id: Some("n1".to_owned()), ..OperationTarget::number("+14155550123") },
             destroys: true,
@@ -207,8 +207,8 @@ mod tests {
         GateInput { confirm, token, token_needed: false, can_ask }
     }
 
-    fn refused(verdict: &GateDecision) -> Option<Status> {
-        match verdict {
+    fn refused(decision: &GateDecision) -> Option<Status> {
+        match decision {
             GateDecision::Refuse(refusal) | GateDecision::Preview(refusal) => Some(refusal.status),
             _ => None,
         }
@@ -217,24 +217,24 @@ mod tests {
     #[test]
     fn each_step_refuses_in_its_turn() {
         let open = Policy::default();
-        let weigh = |in_use, confirm, token, can_ask, policy: &Policy| {
-            weigh(&stakes(in_use), given(confirm, token, can_ask), policy)
+        let evaluate = |in_use, confirm, token, can_ask, policy: &Policy| {
+            evaluate(&impact(in_use), given(confirm, token, can_ask), policy)
         };
         let none = TokenCheck::Absent;
-        assert_eq!(refused(&weigh(false, false, none, true, &open)), Some(Status::ConfirmationRequired));
-        assert_eq!(refused(&weigh(true, false, none, true, &open)), Some(Status::ConfirmationRequired));
-        assert_eq!(refused(&weigh(true, true, none, true, &open)), Some(Status::NumberInUse));
-        assert!(matches!(weigh(false, true, none, true, &open), GateDecision::Ask(_)));
-        assert_eq!(weigh(false, true, none, false, &open), GateDecision::Go);
+        assert_eq!(refused(&evaluate(false, false, none, true, &open)), Some(Status::ConfirmationRequired));
+        assert_eq!(refused(&evaluate(true, false, none, true, &open)), Some(Status::ConfirmationRequired));
+        assert_eq!(refused(&evaluate(true, true, none, true, &open)), Some(Status::NumberInUse));
+        assert!(matches!(evaluate(false, true, none, true, &open), GateDecision::Ask(_)));
+        assert_eq!(evaluate(false, true, none, false, &open), GateDecision::Go);
         let quiet = Policy { ask: AskMode::Off, release_in_use: true, ..Policy::default() };
-        assert_eq!(weigh(true, true, none, true, &quiet), GateDecision::Go);
+        assert_eq!(evaluate(true, true, none, true, &quiet), GateDecision::Go);
     }
 
     #[test]
     fn a_level_asks_for_what_it_is_named_after() {
         let at = |level| Policy { level, ..Policy::default() };
-        let weigh_at = |token, can_ask, level| weigh(&stakes(false), given(true, token, can_ask), &at(level));
-        let bare = |can_ask| weigh(&stakes(false), given(false, TokenCheck::Absent, can_ask), &at(Level::Human));
+        let weigh_at = |token, can_ask, level| evaluate(&impact(false), given(true, token, can_ask), &at(level));
+        let bare = |can_ask| evaluate(&impact(false), given(false, TokenCheck::Absent, can_ask), &at(Level::Human));
         assert_eq!(refused(&bare(false)), Some(Status::HumanUnavailable), "no preview that leads nowhere");
         assert!(matches!(bare(true), GateDecision::Preview(_)));
         for level in [Level::Token, Level::Human] {
@@ -250,22 +250,22 @@ mod tests {
         let status = Status::ConfirmationInvalid;
         assert_eq!(refused(&weigh_at(TokenCheck::Fails(status), false, Level::Flag)), Some(status));
         // Nor does any token do for a number in use.
-        let used = weigh(&stakes(true), given(true, TokenCheck::Holds, true), &at(Level::Token));
+        let used = evaluate(&impact(true), given(true, TokenCheck::Holds, true), &at(Level::Token));
         assert_eq!(refused(&used), Some(Status::NumberInUse));
     }
 
     #[test]
     fn a_purchase_needs_the_flag_or_the_yes_of_a_person() {
-        let purchase = ChangeImpact { yes_is_enough: true, destroys: false, ..stakes(false) };
-        let weigh = |confirm, token, can_ask, level, ask| {
-            weigh(&purchase, given(confirm, token, can_ask), &Policy { level, ask, ..Policy::default() })
+        let purchase = ChangeImpact { yes_is_enough: true, destroys: false, ..impact(false) };
+        let evaluate = |confirm, token, can_ask, level, ask| {
+            evaluate(&purchase, given(confirm, token, can_ask), &Policy { level, ask, ..Policy::default() })
         };
         let none = TokenCheck::Absent;
         for ask in [AskMode::Auto, AskMode::Off] {
             for can_ask in [false, true] {
                 let asks = can_ask && ask == AskMode::Auto;
-                let bare = weigh(false, none, can_ask, Level::Flag, ask);
-                let flagged = weigh(true, none, can_ask, Level::Flag, ask);
+                let bare = evaluate(false, none, can_ask, Level::Flag, ask);
+                let flagged = evaluate(true, none, can_ask, Level::Flag, ask);
                 if asks {
                     assert!(matches!(bare, GateDecision::Ask(_)) && matches!(flagged, GateDecision::Ask(_)));
                 } else {
@@ -274,31 +274,32 @@ mod tests {
                 }
                 // A token is no flag.
                 assert_eq!(
-                    matches!(weigh(false, TokenCheck::Holds, can_ask, Level::Flag, ask), GateDecision::Ask(_)),
+                    matches!(evaluate(false, TokenCheck::Holds, can_ask, Level::Flag, ask), GateDecision::Ask(_)),
                     asks
                 );
-                assert_ne!(weigh(false, TokenCheck::Holds, can_ask, Level::Flag, ask), GateDecision::Go);
+                assert_ne!(evaluate(false, TokenCheck::Holds, can_ask, Level::Flag, ask), GateDecision::Go);
             }
         }
-        let weigh = |confirm, token, level| weigh(confirm, token, false, level, AskMode::Auto);
-        assert!(matches!(weigh(false, TokenCheck::Holds, Level::Token), GateDecision::Preview(_)));
-        assert!(matches!(weigh(true, none, Level::Token), GateDecision::Preview(_)));
-        assert_eq!(weigh(true, TokenCheck::Holds, Level::Token), GateDecision::Go);
+        let evaluate = |confirm, token, level| evaluate(confirm, token, false, level, AskMode::Auto);
+        assert!(matches!(evaluate(false, TokenCheck::Holds, Level::Token), GateDecision::Preview(_)));
+        assert!(matches!(evaluate(true, none, Level::Token), GateDecision::Preview(_)));
+        assert_eq!(evaluate(true, TokenCheck::Holds, Level::Token), GateDecision::Go);
     }
 
     #[test]
     fn a_way_that_needs_a_token_needs_it_at_every_level() {
-        let purchase = ChangeImpact { yes_is_enough: true, destroys: false, ..stakes(false) };
+        let purchase = ChangeImpact { yes_is_enough: true, destroys: false, ..impact(false) };
         for level in [Level::Flag, Level::Token, Level::Human] {
             let policy = Policy { level, ..Policy::default() };
-            let weigh = |token| weigh(&purchase, GateInput { token_needed: true, ..given(true, token, true) }, &policy);
-            assert!(matches!(weigh(TokenCheck::Absent), GateDecision::Preview(_)), "{level:?}");
+            let evaluate =
+                |token| evaluate(&purchase, GateInput { token_needed: true, ..given(true, token, true) }, &policy);
+            assert!(matches!(evaluate(TokenCheck::Absent), GateDecision::Preview(_)), "{level:?}");
             assert!(
-                matches!(weigh(TokenCheck::Fails(Status::ConfirmationUsed)), GateDecision::Preview(_)),
+                matches!(evaluate(TokenCheck::Fails(Status::ConfirmationUsed)), GateDecision::Preview(_)),
                 "{level:?}"
             );
             assert!(
-                matches!(weigh(TokenCheck::Holds), GateDecision::Ask(_)),
+                matches!(evaluate(TokenCheck::Holds), GateDecision::Ask(_)),
                 "a person is asked all the same, {level:?}"
             );
         }
@@ -307,11 +308,11 @@ mod tests {
     #[test]
     fn a_number_that_cannot_be_compared_is_not_released_while_numbers_are_protected_by_number() {
         let object = OperationTarget { number_id: Some("n7".to_owned()), ..OperationTarget::default() };
-        let stakes = ChangeImpact { object, ..stakes(false) };
+        let impact = ChangeImpact { object, ..impact(false) };
         for (protected, refused_by) in [("+14155550199", Some(Status::PolicyDenied)), ("n9", None)] {
             let policy = Policy { protected: [protected.to_owned()].into(), ..Policy::default() };
             assert_eq!(
-                refused(&weigh(&stakes, given(true, TokenCheck::Absent, false), &policy)),
+                refused(&evaluate(&impact, given(true, TokenCheck::Absent, false), &policy)),
                 refused_by,
                 "{protected}"
             );
@@ -322,19 +323,19 @@ mod tests {
     fn protection_comes_first_by_id_or_number() {
         for name in ["n1", "+14155550123"] {
             let policy = Policy { protected: [name.to_owned()].into(), release_in_use: true, ..Policy::default() };
-            let verdict = weigh(&stakes(false), given(true, TokenCheck::Absent, false), &policy);
-            assert_eq!(refused(&verdict), Some(Status::PolicyDenied));
+            let decision = evaluate(&impact(false), given(true, TokenCheck::Absent, false), &policy);
+            assert_eq!(refused(&decision), Some(Status::PolicyDenied));
         }
     }
 
     #[test]
     fn protection_covers_every_name_of_the_number() {
-        let stakes =
-            ChangeImpact { also_known_as: vec!["n2".to_owned(), "tel:+14155550199".to_owned()], ..stakes(false) };
+        let impact =
+            ChangeImpact { also_known_as: vec!["n2".to_owned(), "tel:+14155550199".to_owned()], ..impact(false) };
         for (name, protected) in [("n1", true), ("n2", true), ("+14155550199", true), ("n3", false)] {
             let policy = Policy { protected: [name.to_owned()].into(), ..Policy::default() };
-            let verdict = weigh(&stakes, given(true, TokenCheck::Absent, false), &policy);
-            assert_eq!(refused(&verdict) == Some(Status::PolicyDenied), protected, "{name}");
+            let decision = evaluate(&impact, given(true, TokenCheck::Absent, false), &policy);
+            assert_eq!(refused(&decision) == Some(Status::PolicyDenied), protected, "{name}");
         }
     }
 }

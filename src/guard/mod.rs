@@ -5,6 +5,8 @@ mod policy;
 mod scopes;
 mod summary;
 
-pub use gate::{ChangeImpact, CredentialRequest, GateDecision, GateInput, Question, QuestionForm, TokenCheck, weigh};
+pub use gate::{
+    ChangeImpact, CredentialRequest, GateDecision, GateInput, Question, QuestionForm, TokenCheck, evaluate,
+};
 pub use policy::{AskMode, Cap, Caps, Level, Policy, RequestedChange};
 pub use scopes::{Rights, Scope};

@@ -33,7 +33,7 @@ use crate::mcp::tenant::principal::Principal;
 use crate::mcp::transport::duplicate_names::arguments_of;
 use crate::telemetry;
 use crate::telemetry::{Heard, Parent};
-use crate::truedy::apart;
+use crate::truedy::run_blocking;
 
 /// How long a client may keep the catalogue: it changes only with the program.
 const FRESH_MS: u64 = 3_600_000;
@@ -133,11 +133,11 @@ impl McpServer {
             let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
             return Err(ErrorData::invalid_params(format!("Unknown tool: {name}{meant}"), None));
         };
-        let asker = asker(context, &params);
+        let elicitor = elicitor(context, &params);
         let mut arguments = params.arguments.unwrap_or_default();
         entry.drop_bookkeeping(&mut arguments);
         let query = views.pages.then(|| pages::query(entry.name(), &arguments, &entry.secrets)).flatten();
-        let call = entry.call(arguments, principal, (asker, views), context.ct.clone());
+        let call = entry.call(arguments, principal, (elicitor, views), context.ct.clone());
         let reply = reporting(call, context).await;
         let mut response = match reply {
             CallResult::Done(mut object, is_error) => {
@@ -145,7 +145,7 @@ impl McpServer {
                 let query = query.filter(|_| !is_error);
                 let meta = self.for_the_page(entry, query, &mut object, principal);
                 let rows = object.values().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
-                let mut result = apart(rows, || result(object, is_error));
+                let mut result = run_blocking(rows, || result(object, is_error));
                 result.meta = meta;
                 CallToolResponse::from(result)
             }
@@ -509,7 +509,7 @@ fn stamp(meta: &mut Option<MetaObject>) {
 
 /// How a person can be asked during this call: only as the client declared for this very request. What a second call brings
 /// is kept whatever it declares.
-fn asker(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -> Elicitor {
+fn elicitor(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -> Elicitor {
     let declared = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
     let form = declared.as_ref().is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none());
     let version = context.protocol_version();

@@ -113,7 +113,7 @@ impl fmt::Debug for Redactor {
 
 impl Redactor {
     /// Looks for this secret from now until the returned value is dropped.
-    pub fn hold(self: &Arc<Self>, secret: &Secret) -> RedactionGuard {
+    pub fn redact_until_dropped(self: &Arc<Self>, secret: &Secret) -> RedactionGuard {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         let id = held.iter().map(|hidden| hidden.id + 1).max().unwrap_or(0);
         held.push(WatchedSecret { id, of: self.only, needles: needles(secret.expose()) });
@@ -122,7 +122,7 @@ impl Redactor {
 
     /// One for somebody who shares nothing with others: what is held there is taken out of what is read there, and not of
     /// what others read, who could tell by that what it is. This one finds it all the same.
-    pub fn apart(&self) -> Arc<Self> {
+    pub fn for_tenant(&self) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Arc::new(Self { held: Arc::clone(&self.held), only: Some(NEXT.fetch_add(1, Ordering::Relaxed)) })
     }
@@ -429,7 +429,7 @@ mod tests {
 
     fn redactor(secret: &str) -> (Arc<Redactor>, RedactionGuard) {
         let redactor = Arc::new(Redactor::default());
-        let held = redactor.hold(&Secret::new(secret.to_owned()).expect("a secret"));
+        let held = redactor.redact_until_dropped(&Secret::new(secret.to_owned()).expect("a secret"));
         (redactor, held)
     }
 
@@ -437,8 +437,9 @@ mod tests {
     fn what_is_held_for_one_is_not_taken_out_of_what_another_reads() {
         let secret = |text: &str| Secret::new(text.to_owned()).expect("a secret");
         let all = Arc::new(Redactor::default());
-        let (one, other) = (all.apart(), all.apart());
-        let (_nobodys, held) = (all.hold(&secret("of-nobody")), one.hold(&secret("of-one")));
+        let (one, other) = (all.for_tenant(), all.for_tenant());
+        let (_nobodys, held) =
+            (all.redact_until_dropped(&secret("of-nobody")), one.redact_until_dropped(&secret("of-one")));
         let text = "of-nobody of-one";
         for redactor in [&all, &one] {
             assert_eq!(redactor.text(text), "[redacted] [redacted]");

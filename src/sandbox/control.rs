@@ -8,11 +8,11 @@ use crate::sandbox::response::HttpReply;
 use crate::sandbox::state::SandboxState;
 
 /// Answers a request to `/sandbox/…`.
-pub(super) fn answer(world: &SandboxState, method: &Method, path: &str, body: &[u8]) -> HttpReply {
+pub(super) fn answer(state: &SandboxState, method: &Method, path: &str, body: &[u8]) -> HttpReply {
     match (path, method) {
-        ("faults", &Method::GET) => HttpReply::json(200, &world.faults().to_json()),
-        ("faults", &Method::PUT) => set(world, body),
-        ("ledger", &Method::GET) => HttpReply::json(200, &world.ledger.entries()),
+        ("faults", &Method::GET) => HttpReply::json(200, &state.faults().to_json()),
+        ("faults", &Method::PUT) => set(state, body),
+        ("ledger", &Method::GET) => HttpReply::json(200, &state.ledger.entries()),
         ("faults", _) => not_allowed("GET, PUT"),
         ("ledger", _) => not_allowed("GET"),
         _ => HttpReply::json(404, &json!({ "error": "there is /sandbox/faults and /sandbox/ledger" })),
@@ -20,14 +20,14 @@ pub(super) fn answer(world: &SandboxState, method: &Method, path: &str, body: &[
 }
 
 /// Replaces the present faults by the ones given; an empty object ends all of them.
-fn set(world: &SandboxState, body: &[u8]) -> HttpReply {
+fn set(state: &SandboxState, body: &[u8]) -> HttpReply {
     let Ok(Value::Object(asked)) = serde_json::from_slice(body) else {
         return HttpReply::json(400, &json!({ "error": "the body must be a JSON object of names to values" }));
     };
     match Faults::from_json(&asked) {
         Ok(faults) => {
             let present = faults.to_json();
-            world.set_faults(faults);
+            state.set_faults(faults);
             HttpReply::json(200, &present)
         }
         Err(error) => HttpReply::json(400, &json!({ "error": error.to_string() })),

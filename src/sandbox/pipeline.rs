@@ -33,21 +33,21 @@ const LARGEST_BODY: usize = 1024 * 1024;
 
 /// Answers whatever arrives.
 pub(crate) async fn handle(
-    State(world): State<Arc<SandboxState>>,
+    State(state): State<Arc<SandboxState>>,
     ConnectInfo(line): ConnectInfo<ConnectionInfo>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
     let request_id = uuid::Uuid::new_v4().to_string();
-    let faults = world.faults();
+    let faults = state.faults();
     if !host::is_of_this_machine(&parts) {
         let refusal = ApiRefusal::new(403, "forbidden", "Host and Origin must name this machine, such as 127.0.0.1");
-        let manner = ResponseWriter { faults: &faults, request_id: &request_id, secrets: &[] };
-        return response(manner.refusal(refusal), &request_id);
+        let writer = ResponseWriter { faults: &faults, request_id: &request_id, secrets: &[] };
+        return response(writer.refusal(refusal), &request_id);
     }
 
     let path = parts.uri.path();
-    let organization = world.door.organization(&parts.headers);
+    let organization = state.door.organization(&parts.headers);
     // What is sent without a key that is known is not kept, in memory or on disk.
     let body = if organization.is_some() || path.starts_with("/sandbox/") {
         read(&parts, body).await
@@ -55,19 +55,19 @@ pub(crate) async fn handle(
         skip(body).await
     };
     if let Some(below) = path.strip_prefix("/sandbox/") {
-        let reply = control::answer(&world, &parts.method, below, body.as_deref().unwrap_or_default());
+        let reply = control::answer(&state, &parts.method, below, body.as_deref().unwrap_or_default());
         return response(reply, &request_id);
     }
     let below = path.strip_prefix(PREFIX).filter(|below| below.is_empty() || below.starts_with('/'));
     let mut secrets: Vec<String> = auth::bearer(&parts.headers).map(str::to_owned).into_iter().collect();
     secrets.extend(validation::secrets(body.as_deref().unwrap_or_default()));
-    let manner = ResponseWriter { faults: &faults, request_id: &request_id, secrets: &secrets };
+    let writer = ResponseWriter { faults: &faults, request_id: &request_id, secrets: &secrets };
     let Some(below) = below else {
-        return response(manner.refusal(ApiRefusal::no_such_path()), &request_id);
+        return response(writer.refusal(ApiRefusal::no_such_path()), &request_id);
     };
 
     let seq = organization.map(|organization| {
-        world.ledger.received(&Arrival {
+        state.ledger.received(&Arrival {
             method: parts.method.as_str(),
             path,
             query: parts.uri.query(),
@@ -76,15 +76,15 @@ pub(crate) async fn handle(
             body: body.as_deref().unwrap_or_default(),
         })
     });
-    let answered = |status| seq.iter().for_each(|seq| world.ledger.answered(*seq, status));
+    let answered = |status| seq.iter().for_each(|seq| state.ledger.answered(*seq, status));
     if let Some(latency) = faults.amount(Amount::LatencyMs) {
         tokio::time::sleep(Duration::from_millis(latency)).await;
     }
 
     let below = below.to_owned();
     let reply = match body {
-        Ok(body) => settle(&world, &faults, &manner, parts, &below, body).await,
-        Err(refusal) => ExchangeEnd::Answer(manner.refusal(refusal)),
+        Ok(body) => settle(&state, &faults, &writer, parts, &below, body).await,
+        Err(refusal) => ExchangeEnd::Answer(writer.refusal(refusal)),
     };
     match reply {
         ExchangeEnd::Answer(reply) => {
@@ -114,9 +114,9 @@ enum ExchangeEnd {
 }
 
 async fn settle(
-    world: &Arc<SandboxState>,
+    state: &Arc<SandboxState>,
     faults: &Arc<Faults>,
-    manner: &ResponseWriter<'_>,
+    writer: &ResponseWriter<'_>,
     parts: Parts,
     below: &str,
     body: Bytes,
@@ -127,38 +127,38 @@ async fn settle(
             return ExchangeEnd::Answer(redirect(&parts));
         }
         Route::AgentsWithoutSlash => (ApiOperation::Agents, String::new()),
-        Route::NotFound => return ExchangeEnd::Answer(manner.refusal(ApiRefusal::no_such_path())),
+        Route::NotFound => return ExchangeEnd::Answer(writer.refusal(ApiRefusal::no_such_path())),
         Route::NotAllowed { allow } => {
-            return ExchangeEnd::Answer(manner.refusal(ApiRefusal::method_not_allowed(allow)));
+            return ExchangeEnd::Answer(writer.refusal(ApiRefusal::method_not_allowed(allow)));
         }
     };
-    if world.strikes(faults, Moment::DropBefore, operation) {
+    if state.strikes(faults, Moment::DropBefore, operation) {
         return ExchangeEnd::Cut;
     }
-    if world.strikes(faults, Moment::ServerError, operation) {
-        return ExchangeEnd::Answer(manner.refusal(ApiRefusal::proxy()));
+    if state.strikes(faults, Moment::ServerError, operation) {
+        return ExchangeEnd::Answer(writer.refusal(ApiRefusal::proxy()));
     }
-    if world.strikes(faults, Moment::InternalError, operation) {
-        return ExchangeEnd::Answer(manner.refusal(ApiRefusal::internal()));
+    if state.strikes(faults, Moment::InternalError, operation) {
+        return ExchangeEnd::Answer(writer.refusal(ApiRefusal::internal()));
     }
 
     let done = {
-        let (world, faults) = (Arc::clone(world), Arc::clone(faults));
+        let (state, faults) = (Arc::clone(state), Arc::clone(faults));
         // What has begun is finished even if the client gives up meanwhile, as it would be at the real one.
-        tokio::task::spawn_blocking(move || world.carry_out(operation, &id, &parts, &body, &faults)).await
+        tokio::task::spawn_blocking(move || state.carry_out(operation, &id, &parts, &body, &faults)).await
     };
     let reply = match done {
-        Ok(Ok(done)) => manner.success(done),
-        Ok(Err(refusal)) => Some(manner.refusal(refusal)),
+        Ok(Ok(done)) => writer.success(done),
+        Ok(Err(refusal)) => Some(writer.refusal(refusal)),
         Err(error) => {
             tracing::error!(%error, "the sandbox failed in the middle of a request");
-            Some(manner.refusal(ApiRefusal::internal()))
+            Some(writer.refusal(ApiRefusal::internal()))
         }
     };
-    if world.strikes(faults, Moment::Drop, operation) {
+    if state.strikes(faults, Moment::Drop, operation) {
         return ExchangeEnd::Cut;
     }
-    if world.strikes(faults, Moment::Hang, operation) {
+    if state.strikes(faults, Moment::Hang, operation) {
         return ExchangeEnd::Silence;
     }
     reply.map_or(ExchangeEnd::Silence, ExchangeEnd::Answer)

@@ -326,8 +326,8 @@ mod tests {
 
     fn written(faults: &[&str], refusal: ApiRefusal) -> (u16, String) {
         let faults = Faults::parse(faults).unwrap();
-        let manner = ResponseWriter { faults: &faults, request_id: "r", secrets: &["Geheim".to_owned()] };
-        let reply = manner.refusal(refusal);
+        let writer = ResponseWriter { faults: &faults, request_id: "r", secrets: &["Geheim".to_owned()] };
+        let reply = writer.refusal(refusal);
         (reply.status, String::from_utf8(reply.body).unwrap())
     }
 
@@ -371,8 +371,8 @@ mod tests {
     fn a_success_can_be_dressed_differently() {
         let dressed = |faults: &[&str]| -> Value {
             let faults = Faults::parse(faults).unwrap();
-            let manner = ResponseWriter { faults: &faults, request_id: "r", secrets: &[] };
-            let reply = manner.success(OperationResult::page(vec![json!({ "id": 1 })], json!({ "total": 1 }))).unwrap();
+            let writer = ResponseWriter { faults: &faults, request_id: "r", secrets: &[] };
+            let reply = writer.success(OperationResult::page(vec![json!({ "id": 1 })], json!({ "total": 1 }))).unwrap();
             serde_json::from_slice(&reply.body).unwrap()
         };
         let plain = dressed(&[]);

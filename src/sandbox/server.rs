@@ -45,8 +45,8 @@ impl Sandbox {
                 .map_err(|error| StartFailure::Ledger(ledger.unwrap_or_default(), error))?;
             SandboxState::new(database, faults, ledger).map_err(StartFailure::Account)
         });
-        let world = match opened.await {
-            Ok(world) => world.map_err(StartError)?,
+        let state = match opened.await {
+            Ok(state) => state.map_err(StartError)?,
             Err(error) => return Err(StartError(StartFailure::Stopped(error))),
         };
         let listening = TcpListener::bind(listen).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
@@ -55,7 +55,7 @@ impl Sandbox {
         let closing = CancellationToken::new();
         let cutting = CancellationToken::new();
         let lines = CuttableListener { listener, cut: cutting.clone() };
-        let router = Router::new().fallback(pipeline::handle).with_state(Arc::new(world));
+        let router = Router::new().fallback(pipeline::handle).with_state(Arc::new(state));
         let service = router.into_make_service_with_connect_info::<ConnectionInfo>();
         let serving = axum::serve(lines, service).with_graceful_shutdown(closing.clone().cancelled_owned());
         let serving = tokio::spawn(async move {

@@ -24,7 +24,7 @@ pub(crate) struct SandboxState {
     database: Mutex<Connection>,
     pub(crate) door: KeyAuthenticator,
     pub(crate) ledger: RequestLog,
-    temper: Mutex<FaultState>,
+    fault_state: Mutex<FaultState>,
 }
 
 /// How it misbehaves now, and how often it has done so.
@@ -37,26 +37,26 @@ struct FaultState {
 impl SandboxState {
     pub(crate) fn new(database: Connection, faults: Faults, ledger: RequestLog) -> rusqlite::Result<SandboxState> {
         let door = KeyAuthenticator::load(&database)?;
-        let temper = Mutex::new(FaultState { faults: Arc::new(faults), struck: 0 });
-        Ok(SandboxState { database: Mutex::new(database), door, ledger, temper })
+        let fault_state = Mutex::new(FaultState { faults: Arc::new(faults), struck: 0 });
+        Ok(SandboxState { database: Mutex::new(database), door, ledger, fault_state })
     }
 
     pub(crate) fn faults(&self) -> Arc<Faults> {
-        Arc::clone(&self.temper.lock().unwrap_or_else(PoisonError::into_inner).faults)
+        Arc::clone(&self.fault_state.lock().unwrap_or_else(PoisonError::into_inner).faults)
     }
 
     pub(crate) fn set_faults(&self, faults: Faults) {
-        let mut temper = self.temper.lock().unwrap_or_else(PoisonError::into_inner);
-        *temper = FaultState { faults: Arc::new(faults), struck: 0 };
+        let mut fault_state = self.fault_state.lock().unwrap_or_else(PoisonError::into_inner);
+        *fault_state = FaultState { faults: Arc::new(faults), struck: 0 };
     }
 
     /// Whether a fault that was switched on is still to be felt; counts if so.
     fn strike(&self) -> bool {
-        let mut temper = self.temper.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = temper.faults.amount(Amount::Times).unwrap_or(0);
-        let strikes = most == 0 || temper.struck < most;
+        let mut fault_state = self.fault_state.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = fault_state.faults.amount(Amount::Times).unwrap_or(0);
+        let strikes = most == 0 || fault_state.struck < most;
         if strikes {
-            temper.struck += 1;
+            fault_state.struck += 1;
         }
         strikes
     }

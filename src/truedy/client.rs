@@ -20,7 +20,7 @@ use url::Url;
 use crate::domain::ServerTime;
 use crate::redact::{Redactor, Secret};
 use crate::telemetry;
-use crate::truedy::blocking::apart;
+use crate::truedy::blocking::run_blocking;
 use crate::truedy::error::{ApiError, Error, NotSent, request_id};
 use crate::truedy::limiter::{Busy, Limiter, Priority, Rate};
 use crate::truedy::request::{Request, RequestKind};
@@ -61,7 +61,7 @@ pub struct CallBudget {
     /// Cancelled when the caller no longer wants it. What was sent runs to its end all the same.
     pub stop: CancellationToken,
     /// Leave for the change that the call is for; a call without it can only read.
-    pub clearance: Option<Arc<dyn SendPermit>>,
+    pub permit: Option<Arc<dyn SendPermit>>,
     /// The principal, where several share the account: none of them reads so much that nothing is left for others.
     pub whose: Option<Arc<str>>,
     /// Whether it reads what a change needs before it.
@@ -77,7 +77,7 @@ impl fmt::Debug for CallBudget {
 impl CallBudget {
     /// A call that can only read.
     pub fn reading(deadline: Instant, stop: CancellationToken) -> Self {
-        Self { deadline, stop, clearance: None, whose: None, plans: false }
+        Self { deadline, stop, permit: None, whose: None, plans: false }
     }
 
     /// The same call for this principal, one of several.
@@ -242,14 +242,14 @@ impl Client {
 
     /// Sends a request until it is settled: done, refused, not known, or out of time.
     pub async fn send(&self, request: Request, call: &CallBudget) -> Result<ApiReply, Error> {
-        let call = call.within(request.nature.patience());
+        let call = call.within(request.kind.timeout());
         let begun = Instant::now();
         let mut sent = 0;
         loop {
             let at = Instant::now();
             let outcome = self.attempt(&request, &call).await;
             sent += 1;
-            tally(request.nature, &outcome, at.elapsed());
+            tally(request.kind, &outcome, at.elapsed());
             let error = match outcome {
                 Ok(reply) => {
                     self.earn();
@@ -266,7 +266,7 @@ impl Client {
                 Error::Limited(..) => call.left().min(WAITED_OUT.saturating_sub(begun.elapsed())),
                 _ => call.left(),
             };
-            let Some(wait) = retry::wait(request.nature, &error, sent, left, random()) else {
+            let Some(wait) = retry::wait(request.kind, &error, sent, left, random()) else {
                 return Err(error);
             };
             if !self.spend(retry::cost(&error)) {
@@ -297,7 +297,7 @@ impl Client {
     async fn attempt(&self, request: &Request, call: &CallBudget) -> Result<ApiReply, Error> {
         let url = self.address(request)?;
         let share = match () {
-            () if request.nature.changes() || request.verifies => Priority::Reserved,
+            () if request.kind.changes() || request.verifies => Priority::Reserved,
             () if call.plans => Priority::Planning,
             () => Priority::General,
         };
@@ -306,9 +306,9 @@ impl Client {
             let mut with_slash = url.clone();
             with_slash.set_path(&format!("{}/", url.path()));
             let answer = self.exchange(request, &with_slash, share, call).await?;
-            return self.judge(request.nature, answer);
+            return self.judge(request.kind, answer);
         }
-        self.judge(request.nature, answer)
+        self.judge(request.kind, answer)
     }
 
     /// The address, checked to be what was meant: ids are safe by type, and this makes sure.
@@ -337,39 +337,39 @@ impl Client {
         call: &CallBudget,
     ) -> Result<HttpAnswer, Error> {
         let asked = Instant::now();
-        let place = stopped(call, self.limiter.place(share, call.whose.as_ref(), call.deadline)).await;
+        let place = stopped(call, self.limiter.acquire(share, call.whose.as_ref(), call.deadline)).await;
         metrics::histogram!("upstream_queue_seconds").record(asked.elapsed().as_secs_f64());
         match place {
             None => return Err(Error::NotSent(NotSent::Cancelled)),
             Some(Err(Busy(wait))) => return Err(Error::NotSent(NotSent::Queue(wait))),
             Some(Ok(())) => {}
         }
-        let changes = request.nature.changes();
-        let line = self.line(changes).await?;
+        let changes = request.kind.changes();
+        let line = self.http_client(changes).await?;
         if changes {
             if call.stop.is_cancelled() {
                 return Err(Error::NotSent(NotSent::Cancelled));
             }
-            let clearance = call.clearance.as_ref().ok_or(Error::NotSent(NotSent::NotCleared(String::new())))?;
-            clearance.clear().await.map_err(|why| Error::NotSent(NotSent::NotCleared(why)))?;
+            let permit = call.permit.as_ref().ok_or(Error::NotSent(NotSent::NotCleared(String::new())))?;
+            permit.clear().await.map_err(|why| Error::NotSent(NotSent::NotCleared(why)))?;
         }
-        let departure = SentFlag::default();
+        let sent_flag = SentFlag::default();
         let mut builder = line
             .request(request.method.clone(), url.clone())
             .header(AUTHORIZATION, self.authorization.clone())
             .header(ACCEPT, "application/json");
-        if let Some(clearance) = call.clearance.as_ref().filter(|_| changes) {
+        if let Some(permit) = call.permit.as_ref().filter(|_| changes) {
             // Truedy ignores these today; nothing relies on them.
-            let id = clearance.id();
+            let id = permit.id();
             builder = builder.header("X-Request-Id", &id).header("Idempotency-Key", &id);
         }
         if let Some(body) = &request.body {
             let bytes = Bytes::from(body.to_string());
             builder = builder
                 .header(CONTENT_TYPE, "application/json")
-                .body(reqwest::Body::wrap(WatchedBody::new(bytes, departure.clone())));
+                .body(reqwest::Body::wrap(WatchedBody::new(bytes, sent_flag.clone())));
         }
-        let left = call.left().min(request.nature.attempt_patience());
+        let left = call.left().min(request.kind.attempt_timeout());
         if left.is_zero() {
             return Err(Error::NotSent(NotSent::Late));
         }
@@ -378,8 +378,8 @@ impl Client {
         // Once a change may be on its way, nothing stops it.
         let without_body = request.body.is_none();
         let outcome = if changes {
-            let is_stale = || call.clearance.as_ref().is_some_and(|clearance| clearance.is_stale());
-            unless_stale(exchange, &departure, is_stale).await.ok_or_else(|| {
+            let is_stale = || call.permit.as_ref().is_some_and(|permit| permit.is_stale());
+            unless_stale(exchange, &sent_flag, is_stale).await.ok_or_else(|| {
                 telemetry::received(&span, Err("stale"));
                 let why = "what it relies on was read too long ago".to_owned();
                 // Only a body tells that nothing has left.
@@ -406,16 +406,16 @@ impl Client {
         );
         match outcome {
             Ok(Ok(answer)) => {
-                if let Some(clearance) = call.clearance.as_ref().filter(|_| changes) {
-                    clearance.answered(answer.status.as_u16());
+                if let Some(permit) = call.permit.as_ref().filter(|_| changes) {
+                    permit.answered(answer.status.as_u16());
                 }
                 Ok(answer)
             }
-            Ok(Err(error)) if error.is_connect() || (!without_body && !departure.happened()) => {
+            Ok(Err(error)) if error.is_connect() || (!without_body && !sent_flag.happened()) => {
                 Err(Error::NotSent(NotSent::NoConnection(self.words(&error))))
             }
             Ok(Err(error)) => Err(Error::NoVerdict(self.words(&error), ApiError::default())),
-            Err(_) if !without_body && !departure.happened() => Err(Error::NotSent(NotSent::Late)),
+            Err(_) if !without_body && !sent_flag.happened() => Err(Error::NotSent(NotSent::Late)),
             Err(_) => Err(Error::NoVerdict(format!("no answer within {} s", left.as_secs()), ApiError::default())),
         }
     }
@@ -447,7 +447,7 @@ impl Client {
             bytes.extend_from_slice(&chunk);
         }
         answer.empty = bytes.is_empty();
-        answer.body = apart(bytes.len() / 1024, || self.read_json(&content_type, &bytes, answer.status));
+        answer.body = run_blocking(bytes.len() / 1024, || self.read_json(&content_type, &bytes, answer.status));
         Ok(answer)
     }
 
@@ -470,9 +470,9 @@ impl Client {
     }
 
     /// Did it happen? The answer decides, not the status alone.
-    fn judge(&self, nature: RequestKind, answer: HttpAnswer) -> Result<ApiReply, Error> {
+    fn judge(&self, kind: RequestKind, answer: HttpAnswer) -> Result<ApiReply, Error> {
         let status = answer.status;
-        let saying = |body: Option<&Value>| ApiError::read(status.as_u16(), body, answer.request_id.as_deref());
+        let api_error = |body: Option<&Value>| ApiError::read(status.as_u16(), body, answer.request_id.as_deref());
         if status.is_success() {
             return match answer.body {
                 // A yes with an error inside is no yes to rely on.
@@ -480,23 +480,23 @@ impl Client {
                     if body.get("data").is_none_or(Value::is_null)
                         && body.get("error").is_some_and(|error| !error.is_null()) =>
                 {
-                    let said = saying(Some(&body));
+                    let said = api_error(Some(&body));
                     Err(Error::Unreadable("the answer says yes and holds an error".to_owned(), said))
                 }
                 Ok(body) => Ok(unwrap_envelope(body, answer.request_id, answer.date)),
                 // A release may answer 204 or an empty 200: that is a yes.
-                Err(_) if answer.empty && nature == RequestKind::Delete => Ok(ApiReply {
+                Err(_) if answer.empty && kind == RequestKind::Delete => Ok(ApiReply {
                     data: Value::Null,
                     pagination: None,
                     request_id: answer.request_id,
                     date: answer.date,
                 }),
-                Err(why) => Err(Error::Unreadable(why, saying(None))),
+                Err(why) => Err(Error::Unreadable(why, api_error(None))),
             };
         }
         let json = answer.body.is_ok();
-        let said = saying(answer.body.as_ref().ok());
-        let certain = matches!(nature, RequestKind::Create | RequestKind::Delete);
+        let said = api_error(answer.body.as_ref().ok());
+        let certain = matches!(kind, RequestKind::Create | RequestKind::Delete);
         if said.is_rate_limit(certain) || (status == StatusCode::TOO_MANY_REQUESTS && !certain) {
             let wait = rate_limit_reset::wait(
                 said.reset_at.as_ref(),
@@ -507,11 +507,11 @@ impl Client {
             return Err(Error::Limited(wait, said));
         }
         let definite = match status.as_u16() {
-            400 | 401 | 402 | 403 | 404 | 405 | 409 | 413 | 415 => json || !nature.changes(),
+            400 | 401 | 402 | 403 | 404 | 405 | 409 | 413 | 415 => json || !kind.changes(),
             // Truedy turns everything that goes wrong while it makes something into 422, even after the order (contract §3.4);
             // only the framework's own list of fields proves that no code ran.
-            422 if nature == RequestKind::Create => said.unprocessed,
-            422 => json || !nature.changes(),
+            422 if kind == RequestKind::Create => said.unprocessed,
+            422 => json || !kind.changes(),
             _ => false,
         };
         if definite {
@@ -522,7 +522,7 @@ impl Client {
             code => format!("Truedy answered with status {code}"),
         };
         // A redirect or an odd status to a read says nothing that a repeat would change.
-        if !nature.changes() && !status.is_server_error() && !matches!(status.as_u16(), 408 | 425) {
+        if !kind.changes() && !status.is_server_error() && !matches!(status.as_u16(), 408 | 425) {
             return Err(Error::Unreadable(why, said));
         }
         Err(Error::NoVerdict(why, said))
@@ -532,7 +532,7 @@ impl Client {
     /// outcome unknown; reads keep theirs.
     ///
     /// Its root certificates are files: they are read off the runtime.
-    async fn line(&self, changes: bool) -> Result<&reqwest::Client, Error> {
+    async fn http_client(&self, changes: bool) -> Result<&reqwest::Client, Error> {
         let (line, idle) = if changes { (&self.changes, 0) } else { (&self.reads, KEPT) };
         let line = line.get_or_init(async || {
             let setup = self.setup.clone();
@@ -617,8 +617,8 @@ fn unwrap_envelope(mut body: Value, header_id: Option<String>, date: Option<Stri
 }
 
 /// Counts an exchange by what it does and how it came out: closed sets, no path and no text.
-fn tally(nature: RequestKind, outcome: &Result<ApiReply, Error>, time: Duration) {
-    let (request, class) = (nature.name(), outcome.as_ref().map_or_else(Error::class, |_| "done"));
+fn tally(kind: RequestKind, outcome: &Result<ApiReply, Error>, time: Duration) {
+    let (request, class) = (kind.name(), outcome.as_ref().map_or_else(Error::class, |_| "done"));
     metrics::counter!("upstream_requests_total", "request" => request, "class" => class).increment(1);
     metrics::histogram!("upstream_seconds", "request" => request).record(time.as_secs_f64());
 }

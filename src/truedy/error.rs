@@ -152,12 +152,12 @@ pub enum Error {
 
 impl Error {
     /// Truedy's words, if it had any.
-    pub fn saying(&self) -> Option<&ApiError> {
+    pub fn api_error(&self) -> Option<&ApiError> {
         match self {
-            Self::Refused(saying)
-            | Self::Limited(_, saying)
-            | Self::NoVerdict(_, saying)
-            | Self::Unreadable(_, saying) => Some(saying),
+            Self::Refused(api_error)
+            | Self::Limited(_, api_error)
+            | Self::NoVerdict(_, api_error)
+            | Self::Unreadable(_, api_error) => Some(api_error),
             Self::NotSent(_) => None,
         }
     }
@@ -182,7 +182,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(saying) => write!(formatter, "refused with status {}", saying.status),
+            Self::Refused(api_error) => write!(formatter, "refused with status {}", api_error.status),
             Self::Limited(wait, _) => write!(formatter, "rate limited for {} s", wait.as_secs()),
             Self::NotSent(why) => write!(formatter, "not sent: {why:?}"),
             Self::NoVerdict(why, _) => write!(formatter, "no verdict: {why}"),
@@ -201,17 +201,17 @@ mod tests {
     #[test]
     fn every_known_shape_is_read() {
         let a = json!({"error": {"code": "validation_error", "message": "Invalid", "details": {"field": "phone_number", "reason": "E.164"}}, "meta": {"request_id": "r1"}});
-        let saying = ApiError::read(422, Some(&a), None);
+        let api_error = ApiError::read(422, Some(&a), None);
         assert_eq!(
-            (saying.code.as_deref(), saying.request_id.as_deref(), saying.fields.len()),
+            (api_error.code.as_deref(), api_error.request_id.as_deref(), api_error.fields.len()),
             (Some("validation_error"), Some("r1"), 1)
         );
         let b = json!({"error": {"code": "x", "message": "m", "details": {}, "request_id": "r2", "ts": null}});
         assert_eq!(ApiError::read(422, Some(&b), None).request_id.as_deref(), Some("r2"));
         let c = json!({"detail": [{"type": "missing", "loc": ["body", "phone_number"], "msg": "Field required", "input": {"api_key": "s3cret"}}]});
-        let saying = ApiError::read(422, Some(&c), Some("h"));
-        assert_eq!(saying.fields, [("phone_number".to_owned(), "Field required".to_owned())]);
-        assert!(!format!("{saying:?}").contains("s3cret"));
+        let api_error = ApiError::read(422, Some(&c), Some("h"));
+        assert_eq!(api_error.fields, [("phone_number".to_owned(), "Field required".to_owned())]);
+        assert!(!format!("{api_error:?}").contains("s3cret"));
         assert_eq!(
             ApiError::read(404, Some(&json!({"detail": "Not Found"})), None).message.as_deref(),
             Some("Not Found")

@@ -94,7 +94,12 @@ impl Limiter {
 
     /// Waits for a place, at most ten seconds and not beyond `deadline`. Dropping the future gives the turn back. `whose` is
     /// the principal where there are several.
-    pub(crate) async fn place(&self, share: Priority, whose: Option<&Arc<str>>, deadline: Instant) -> Result<(), Busy> {
+    pub(crate) async fn acquire(
+        &self,
+        share: Priority,
+        whose: Option<&Arc<str>>,
+        deadline: Instant,
+    ) -> Result<(), Busy> {
         let Rate::PerMinute(most) = self.rate else {
             return Ok(());
         };
@@ -250,7 +255,7 @@ mod tests {
     async fn granted(limiter: &Limiter, share: Priority, tries: usize) -> usize {
         let mut granted = 0;
         for _ in 0..tries {
-            granted += usize::from(limiter.place(share, None, Instant::now()).await.is_ok());
+            granted += usize::from(limiter.acquire(share, None, Instant::now()).await.is_ok());
         }
         granted
     }
@@ -280,19 +285,19 @@ mod tests {
         let now = || Instant::now();
         let mut granted = 0;
         for _ in 0..200 {
-            granted += usize::from(limiter.place(Priority::General, Some(&ana), now()).await.is_ok());
+            granted += usize::from(limiter.acquire(Priority::General, Some(&ana), now()).await.is_ok());
         }
         assert_eq!(granted, 62, "three quarters of 83");
         // Ana waits for a place of hers, and Ben, who comes later, does not wait behind her.
         tokio::time::advance(WINDOW - Duration::from_secs(5)).await;
         let begun = now();
         let (anas, bens) = tokio::join!(
-            async { limiter.place(Priority::General, Some(&ana), now() + SOON).await.map(|()| begun.elapsed()) },
-            async { limiter.place(Priority::General, Some(&ben), now() + SOON).await.map(|()| begun.elapsed()) }
+            async { limiter.acquire(Priority::General, Some(&ana), now() + SOON).await.map(|()| begun.elapsed()) },
+            async { limiter.acquire(Priority::General, Some(&ben), now() + SOON).await.map(|()| begun.elapsed()) }
         );
         assert_eq!((anas, bens), (Ok(Duration::from_secs(5)), Ok(Duration::ZERO)));
         for share in [Priority::Planning, Priority::Reserved] {
-            assert_eq!(limiter.place(share, Some(&ben), now()).await, Ok(()), "{share:?}");
+            assert_eq!(limiter.acquire(share, Some(&ben), now()).await, Ok(()), "{share:?}");
         }
     }
 
@@ -302,11 +307,11 @@ mod tests {
         granted(&limiter, Priority::General, 200).await;
         let reads = (0..2 * WAITING).map(|_| {
             let limiter = Arc::clone(&limiter);
-            tokio::spawn(async move { limiter.place(Priority::General, None, Instant::now() + SOON).await })
+            tokio::spawn(async move { limiter.acquire(Priority::General, None, Instant::now() + SOON).await })
         });
         let reads: Vec<_> = reads.collect();
         tokio::task::yield_now().await;
-        assert_eq!(limiter.place(Priority::Reserved, None, Instant::now()).await, Ok(()));
+        assert_eq!(limiter.acquire(Priority::Reserved, None, Instant::now()).await, Ok(()));
         reads.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
@@ -316,7 +321,7 @@ mod tests {
         limiter.refused(Duration::from_secs(5));
         assert_eq!(granted(&limiter, Priority::Reserved, 1).await, 0);
         let before = Instant::now();
-        assert_eq!(limiter.place(Priority::Reserved, None, before + SOON).await, Ok(()));
+        assert_eq!(limiter.acquire(Priority::Reserved, None, before + SOON).await, Ok(()));
         assert!(before.elapsed() >= Duration::from_secs(5));
         limiter.refused(Duration::from_secs(1));
         tokio::time::advance(WINDOW).await;
@@ -328,9 +333,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_longer_than_ten_seconds() {
         let limiter = Limiter::new(Rate::PerMinute(1));
-        assert_eq!(limiter.place(Priority::General, None, Instant::now() + SOON).await, Ok(()));
+        assert_eq!(limiter.acquire(Priority::General, None, Instant::now() + SOON).await, Ok(()));
         let before = Instant::now();
-        assert!(limiter.place(Priority::General, None, Instant::now() + SOON).await.is_err());
+        assert!(limiter.acquire(Priority::General, None, Instant::now() + SOON).await.is_err());
         assert!(before.elapsed() <= PATIENCE);
     }
 

@@ -9,7 +9,7 @@ mod request;
 mod retry;
 mod sent_body;
 
-pub use blocking::apart;
+pub use blocking::run_blocking;
 pub use client::{ApiReply, CallBudget, Client, ClientConfig, Proxy, SendPermit, SetupError};
 pub use error::{ApiError, Error, NotSent};
 pub use limiter::{Limiter, Rate};

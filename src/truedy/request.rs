@@ -47,7 +47,7 @@ impl RequestKind {
     }
 
     /// How long all its attempts together may take.
-    pub(super) fn patience(self) -> Duration {
+    pub(super) fn timeout(self) -> Duration {
         Duration::from_secs(match self {
             Self::Read => 15,
             Self::Search | Self::Set | Self::Delete => 25,
@@ -57,8 +57,8 @@ impl RequestKind {
     }
 
     /// How long one attempt may take.
-    pub(super) fn attempt_patience(self) -> Duration {
-        if self == Self::Read { Duration::from_secs(10) } else { self.patience() }
+    pub(super) fn attempt_timeout(self) -> Duration {
+        if self == Self::Read { Duration::from_secs(10) } else { self.timeout() }
     }
 }
 
@@ -68,7 +68,7 @@ pub struct Request {
     pub(super) path: Vec<String>,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
-    pub(super) nature: RequestKind,
+    pub(super) kind: RequestKind,
     pub(super) verifies: bool,
     pub(super) body_limit: usize,
 }
@@ -80,8 +80,8 @@ impl Request {
     }
 
     /// A POST with a JSON body.
-    pub fn post<'a>(path: impl IntoIterator<Item = &'a str>, nature: RequestKind, body: Value) -> Self {
-        Self::new(Method::POST, path, Some(body), nature)
+    pub fn post<'a>(path: impl IntoIterator<Item = &'a str>, kind: RequestKind, body: Value) -> Self {
+        Self::new(Method::POST, path, Some(body), kind)
     }
 
     /// A DELETE.
@@ -93,14 +93,14 @@ impl Request {
         method: Method,
         path: impl IntoIterator<Item = &'a str>,
         body: Option<Value>,
-        nature: RequestKind,
+        kind: RequestKind,
     ) -> Self {
         Self {
             method,
             path: path.into_iter().map(str::to_owned).collect(),
             query: Vec::new(),
             body,
-            nature,
+            kind,
             verifies: false,
             body_limit: 256 * 1024,
         }

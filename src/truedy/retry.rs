@@ -13,29 +13,29 @@ const WORTHWHILE: Duration = Duration::from_millis(1500);
 const AFTER_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long to wait before sending again; `None` to stop. `sent` counts attempts, the failed one included.
-pub(super) fn wait(nature: RequestKind, error: &Error, sent: u32, left: Duration, random: f64) -> Option<Duration> {
+pub(super) fn wait(kind: RequestKind, error: &Error, sent: u32, left: Duration, random: f64) -> Option<Duration> {
     if let Error::Limited(wait, _) = error {
         // The limiter spoke before anything was done, so even a purchase may go again, once.
         let wait = *wait + Duration::from_secs_f64(random);
-        let most = if nature == RequestKind::Create { 1 } else { nature.attempts() };
+        let most = if kind == RequestKind::Create { 1 } else { kind.attempts() };
         return (sent <= most && wait + AFTER_LIMIT <= left).then_some(wait);
     }
-    let again = match (nature, error) {
+    let again = match (kind, error) {
         (RequestKind::Delete, _) => false,
         (_, Error::NotSent(NotSent::NoConnection(_))) => true,
         // A plain 500 to a search is the carrier's no more often than an accident.
-        (RequestKind::Search, Error::NoVerdict(_, saying)) => saying.status != 500,
+        (RequestKind::Search, Error::NoVerdict(_, api_error)) => api_error.status != 500,
         (RequestKind::Read, Error::NoVerdict(..)) => true,
         _ => false,
     };
     let backoff = CAP.min(BASE * 2_u32.saturating_pow(sent.saturating_sub(1))).mul_f64(random);
-    (again && sent < nature.attempts() && left >= WORTHWHILE + backoff).then_some(backoff)
+    (again && sent < kind.attempts() && left >= WORTHWHILE + backoff).then_some(backoff)
 }
 
 /// What an attempt takes from the budget for repeats.
 pub(super) fn cost(error: &Error) -> f64 {
     match error {
-        Error::NoVerdict(_, saying) if saying.status == 0 => 10.0,
+        Error::NoVerdict(_, api_error) if api_error.status == 0 => 10.0,
         Error::Limited(..) => 0.0,
         _ => 5.0,
     }
@@ -67,20 +67,19 @@ mod tests {
 
     #[test]
     fn what_may_have_happened_is_never_sent_again_unless_it_only_reads() {
-        for nature in [RequestKind::Set, RequestKind::Delete, RequestKind::Create] {
+        for kind in [RequestKind::Set, RequestKind::Delete, RequestKind::Create] {
             for error in failures().iter().filter(|error| error.may_have_happened()) {
-                assert_eq!(wait(nature, error, 1, LONG, 0.5), None, "{nature:?} {error}");
+                assert_eq!(wait(kind, error, 1, LONG, 0.5), None, "{kind:?} {error}");
             }
         }
     }
 
     #[test]
     fn attempts_are_bounded() {
-        for nature in
-            [RequestKind::Read, RequestKind::Search, RequestKind::Set, RequestKind::Delete, RequestKind::Create]
+        for kind in [RequestKind::Read, RequestKind::Search, RequestKind::Set, RequestKind::Delete, RequestKind::Create]
         {
             for error in failures() {
-                assert_eq!(wait(nature, &error, nature.attempts(), LONG, 0.5), None, "{nature:?} {error}");
+                assert_eq!(wait(kind, &error, kind.attempts(), LONG, 0.5), None, "{kind:?} {error}");
             }
         }
         assert!(wait(RequestKind::Read, &Error::NoVerdict(String::new(), status(503)), 2, LONG, 0.5).is_some());

@@ -43,12 +43,12 @@ impl SentFlag {
 /// the machine wakes. `None`: it did, and no body leaves any more.
 pub(crate) async fn unless_stale<F: Future>(
     exchange: F,
-    departure: &SentFlag,
+    sent_flag: &SentFlag,
     is_stale: impl Fn() -> bool,
 ) -> Option<F::Output> {
     let mut exchange = pin!(exchange);
     poll_fn(|context| {
-        if !departure.happened() && is_stale() && departure.hold() {
+        if !sent_flag.happened() && is_stale() && sent_flag.hold() {
             return Poll::Ready(None);
         }
         exchange.as_mut().poll(context).map(Some)
@@ -59,12 +59,12 @@ pub(crate) async fn unless_stale<F: Future>(
 /// A JSON body of known length. hyper polls it once the connection stands.
 pub(crate) struct WatchedBody {
     bytes: Option<Bytes>,
-    departure: SentFlag,
+    sent_flag: SentFlag,
 }
 
 impl WatchedBody {
-    pub(crate) fn new(bytes: Bytes, departure: SentFlag) -> Self {
-        Self { bytes: Some(bytes), departure }
+    pub(crate) fn new(bytes: Bytes, sent_flag: SentFlag) -> Self {
+        Self { bytes: Some(bytes), sent_flag }
     }
 }
 
@@ -73,7 +73,7 @@ impl http_body::Body for WatchedBody {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if !self.departure.leave() {
+        if !self.sent_flag.leave() {
             return Poll::Ready(Some(Err(io::Error::other("it was held back"))));
         }
         Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
@@ -98,42 +98,42 @@ mod tests {
     use super::*;
 
     /// Polls a body once; whether anything came out.
-    async fn leaves(departure: &SentFlag) -> bool {
-        let mut body = WatchedBody::new(Bytes::from_static(b"x"), departure.clone());
+    async fn leaves(sent_flag: &SentFlag) -> bool {
+        let mut body = WatchedBody::new(Bytes::from_static(b"x"), sent_flag.clone());
         matches!(poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await, Some(Ok(_)))
     }
 
     #[tokio::test]
     async fn what_is_held_back_never_leaves_and_what_has_left_is_not_held_back() {
-        let departure = SentFlag::default();
-        assert!(departure.hold() && !leaves(&departure).await && !departure.happened() && departure.hold());
-        let departure = SentFlag::default();
-        assert!(leaves(&departure).await && departure.happened() && !departure.hold());
+        let sent_flag = SentFlag::default();
+        assert!(sent_flag.hold() && !leaves(&sent_flag).await && !sent_flag.happened() && sent_flag.hold());
+        let sent_flag = SentFlag::default();
+        assert!(leaves(&sent_flag).await && sent_flag.happened() && !sent_flag.hold());
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_exchange_that_turns_stale_while_it_connects_is_held_back() {
-        let (departure, stale) = (SentFlag::default(), AtomicBool::new(false));
+        let (sent_flag, stale) = (SentFlag::default(), AtomicBool::new(false));
         // The machine sleeps while the connection is made.
         let exchange = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             stale.store(true, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_secs(1)).await;
-            leaves(&departure).await
+            leaves(&sent_flag).await
         };
-        assert_eq!(unless_stale(exchange, &departure, || stale.load(Ordering::Relaxed)).await, None);
-        assert!(!leaves(&departure).await && !departure.happened());
+        assert_eq!(unless_stale(exchange, &sent_flag, || stale.load(Ordering::Relaxed)).await, None);
+        assert!(!leaves(&sent_flag).await && !sent_flag.happened());
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_is_awaited_however_long_it_takes() {
-        let (departure, stale) = (SentFlag::default(), AtomicBool::new(false));
+        let (sent_flag, stale) = (SentFlag::default(), AtomicBool::new(false));
         let exchange = async {
-            let left = leaves(&departure).await;
+            let left = leaves(&sent_flag).await;
             stale.store(true, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_secs(100)).await;
             left
         };
-        assert_eq!(unless_stale(exchange, &departure, || stale.load(Ordering::Relaxed)).await, Some(true));
+        assert_eq!(unless_stale(exchange, &sent_flag, || stale.load(Ordering::Relaxed)).await, Some(true));
     }
 }

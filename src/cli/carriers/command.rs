@@ -368,7 +368,7 @@ fn test(settings: &Settings, test: &TestArgs) -> Result<Exit, ConfigError> {
         let (mut fields, mut key, mut server) = (Vec::new(), None, None);
         for source in profile.sources() {
             let read = profile.read_one(source).map(|value| {
-                std::mem::forget(redactor.hold(&value));
+                std::mem::forget(redactor.redact_until_dropped(&value));
                 match source.0 {
                     AccessField::ApiKey => key = Some(value),
                     AccessField::SipServer => server = SipServer::try_from(value.expose()).ok(),
@@ -426,7 +426,7 @@ async fn asked(
         return unasked("--sandbox, which knows no carrier");
     }
     let Some(key) = tenant.key()? else { return unasked("no Truedy key is set") };
-    std::mem::forget(redactor.hold(&key));
+    std::mem::forget(redactor.redact_until_dropped(&key));
     let client = Client::new(settings.setup(key)?, Arc::clone(redactor));
     let client = client.map_err(|error| ConfigError(format!("The client could not be made: {error}.")))?;
     let body = json!({ "country_code": "US", "page": 1, "page_size": 1, "api_key": carrier_key.expose() });
@@ -434,8 +434,9 @@ async fn asked(
     let call = CallBudget::reading(Instant::now() + Duration::from_secs(20), CancellationToken::new());
     Ok(match client.send(request, &call).await {
         Ok(_) => (Exit::Fine, Some(true), "Truedy searched with this key: it is accepted".to_owned()),
-        Err(Error::Refused(saying)) if matches!(saying.status, 400 | 422) => {
-            let words = saying.message.as_deref().map(|words| format!(", in its words: {words}")).unwrap_or_default();
+        Err(Error::Refused(api_error)) if matches!(api_error.status, 400 | 422) => {
+            let words =
+                api_error.message.as_deref().map(|words| format!(", in its words: {words}")).unwrap_or_default();
             (Exit::Failed, Some(false), format!("Truedy could not search with this key{words}"))
         }
         Err(error) => {

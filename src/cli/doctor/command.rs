@@ -193,7 +193,7 @@ async fn live(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut Do
         let todo = "Truedy's keys look like truedy_ and 32 letters and digits; check that all of it was copied, and that it is no carrier's key.";
         report.add("key", CheckResult::Notice, "an API key is set, of an unusual form", Some(todo));
     }
-    std::mem::forget(redactor.hold(&key));
+    std::mem::forget(redactor.redact_until_dropped(&key));
     if !base_url {
         return;
     }
@@ -262,24 +262,24 @@ async fn protection(client: &Client, policy: &Policy, report: &mut DoctorReport)
 
 pub(crate) fn trouble(error: &Error) -> (Exit, String, &'static str) {
     match error {
-        Error::Refused(saying) if saying.status == 401 => (
+        Error::Refused(api_error) if api_error.status == 401 => (
             Exit::Key,
             "Truedy refuses the key".to_owned(),
             "Make a new key in Truedy's dashboard (Settings > API Keys) and set it.",
         ),
-        Error::Refused(saying) if saying.status == 402 => (
+        Error::Refused(api_error) if api_error.status == 402 => (
             Exit::Failed,
             "Truedy asks for payment".to_owned(),
             "Settle trial, subscription or credits in Truedy's dashboard.",
         ),
-        Error::Refused(saying) if saying.status == 403 => (
+        Error::Refused(api_error) if api_error.status == 403 => (
             Exit::Key,
             "Truedy does not allow this key from here".to_owned(),
             "Check the key's list of allowed addresses in Truedy's dashboard.",
         ),
-        Error::Refused(saying) => (
+        Error::Refused(api_error) => (
             Exit::Upstream,
-            format!("Truedy answered with status {}", saying.status),
+            format!("Truedy answered with status {}", api_error.status),
             "Check --base-url: it may point at something else.",
         ),
         Error::Limited(wait, _) => (
@@ -387,7 +387,7 @@ async fn journal(
     if let JournalPlace::Postgres(place) = &place
         && let Some(password) = place.password().and_then(|password| Secret::new(password).ok())
     {
-        std::mem::forget(redactor.hold(&password));
+        std::mem::forget(redactor.redact_until_dropped(&password));
     }
     let (found, forgetful) = (place.to_string(), settings.journal_warning(&place).is_some());
     let todo = match &place {

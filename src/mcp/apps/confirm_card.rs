@@ -13,11 +13,11 @@ const FACTS: &str = "truedy/card";
 const SHOWN: [&str; 5] = ["number", "number_status", "kind", "price", "agents_that_fall_silent"];
 
 /// What is at stake, as the page reads it. Names of agents are data of their own here, never part of the words of the form.
-pub(crate) fn facts(stakes: &ChangeImpact, used: u32, cap: Option<Cap>) -> Value {
-    let seen = stakes.without_flag.as_ref().map(|preview| &preview.details);
+pub(crate) fn facts(impact: &ChangeImpact, used: u32, cap: Option<Cap>) -> Value {
+    let seen = impact.without_flag.as_ref().map(|preview| &preview.details);
     let shown = |name: &str| Some((name.to_owned(), seen?.get(name)?.clone()));
     let mut facts: Map<String, Value> = SHOWN.iter().filter_map(|name| shown(name)).collect();
-    facts.insert("releases".to_owned(), json!(stakes.destroys));
+    facts.insert("releases".to_owned(), json!(impact.destroys));
     if let Some(most) = cap.and_then(|cap| cap.most()) {
         facts.insert("used".to_owned(), json!(used));
         facts.insert("limit".to_owned(), json!(most));

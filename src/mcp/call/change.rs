@@ -15,7 +15,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::domain::{ClockReading, OperationTarget, Refusal, Status, digest_of, may_be_id};
-use crate::guard::{Cap, ChangeImpact, GateDecision, GateInput, Level, RequestedChange, TokenCheck, weigh};
+use crate::guard::{Cap, ChangeImpact, GateDecision, GateInput, Level, RequestedChange, TokenCheck, evaluate};
 use crate::journal::{
     BeginConflict, GateEvidence, Intent, Operation, OperationPhase, Outcome, OutcomeSource, PREVIEWED, RefusedCall,
 };
@@ -46,7 +46,7 @@ const BACKGROUND: Duration = Duration::from_secs(180);
 
 /// A call on its way through the gate.
 struct ChangeRequest {
-    guest: CallContext,
+    call_context: CallContext,
     /// The arguments as they came.
     given: Value,
     /// SHA-256 of the arguments that are no secrets.
@@ -65,7 +65,7 @@ struct ChangeRequest {
 impl ChangeRequest {
     fn refused(&self, tool: &'static str, refusal: &Refusal) -> RefusedCall {
         RefusedCall {
-            caller: self.guest.caller.clone(),
+            caller: self.call_context.caller.clone(),
             tool,
             object: self.object.clone(),
             digest: self.digest.clone(),
@@ -92,7 +92,7 @@ impl From<Refusal> for EarlyExit {
 /// What let a change pass.
 struct Approved<P> {
     plan: P,
-    stakes: Box<ChangeImpact>,
+    impact: Box<ChangeImpact>,
     nonce: Option<String>,
     /// What the call brought to the gate, for weighing it once more.
     given: GateInput,
@@ -108,14 +108,14 @@ impl Service {
     pub(crate) async fn change<T: Change>(
         self: Arc<Self>,
         arguments: Map<String, Value>,
-        guest: CallContext,
+        call_context: CallContext,
     ) -> CallResult {
         let held = Arc::new(self.hold::<T>(&arguments));
         let given = Value::Object(arguments.clone());
         let mut reply = match Self::parse::<T>(arguments) {
             Ok(tool) => {
                 let claims = tool.claims();
-                let mut passage = ChangeRequest {
+                let mut change = ChangeRequest {
                     digest: digest::<T>(&given),
                     given,
                     object: claims.about.clone(),
@@ -124,13 +124,13 @@ impl Service {
                     begun: false,
                     held: Arc::clone(&held),
                     entered: Arc::default(),
-                    guest,
+                    call_context,
                 };
-                match self.pass_and_act(tool, &claims, &mut passage).await {
+                match self.pass_and_act(tool, &claims, &mut change).await {
                     Ok(reply) | Err(EarlyExit::Answered(reply)) => reply,
                     Err(EarlyExit::Refused(refusal)) => {
-                        if !passage.begun && refusal.status.is_of_the_gate() {
-                            self.journal.refuse(passage.refused(T::NAME, &refusal)).await;
+                        if !change.begun && refusal.status.is_of_the_gate() {
+                            self.journal.refuse(change.refused(T::NAME, &refusal)).await;
                         }
                         refuse(refusal)
                     }
@@ -146,74 +146,80 @@ impl Service {
         self: &Arc<Self>,
         tool: T,
         claims: &RequestedChange,
-        passage: &mut ChangeRequest,
+        change: &mut ChangeRequest,
     ) -> Result<CallResult, EarlyExit> {
-        passage.guest.rights.admit(T::NAME, T::SCOPE, false)?;
+        change.call_context.rights.admit(T::NAME, T::SCOPE, false)?;
         self.policy.admit(T::NAME, false, claims)?;
-        if let Value::Object(given) = &passage.given {
+        if let Value::Object(given) = &change.given {
             self.admit_inline::<T>(given)?;
         }
-        self.admit_answer::<T>(passage)?;
-        let caller = passage.guest.caller.clone();
-        let _flight = claims.makes.as_ref().map(|number| self.take_off(number, &caller, T::EFFECT)).transpose()?;
-        let used = self.room::<T>(claims, passage).await?;
-        let mut desk = self.desk(&passage.guest).await?;
-        desk.used = used;
-        let pass = self.pass(&tool, claims, passage, &mut desk).await?;
-        if desk.call.stop.is_cancelled() {
+        self.admit_answer::<T>(change)?;
+        let caller = change.call_context.caller.clone();
+        let _flight =
+            claims.makes.as_ref().map(|number| self.begin_single_flight(number, &caller, T::EFFECT)).transpose()?;
+        let used = self.room::<T>(claims, change).await?;
+        let mut tool_context = self.tool_context(&change.call_context).await?;
+        tool_context.used = used;
+        let pass = self.pass(&tool, claims, change, &mut tool_context).await?;
+        if tool_context.call.stop.is_cancelled() {
             let summary = format!("{} The call was cancelled before anything was sent.", messages::nothing(T::EFFECT));
             return Err(Refusal::new(Status::Cancelled, summary).into());
         }
-        if desk.call.left() < TO_BEGIN {
+        if tool_context.call.left() < TO_BEGIN {
             return Err(words(Error::NotSent(NotSent::Late).into(), T::EFFECT, Stage::Before).into());
         }
-        let id = match self.begin::<T>(claims, passage, &pass.stakes, pass.nonce.clone()).await? {
+        let id = match self.begin::<T>(claims, change, &pass.impact, pass.nonce.clone()).await? {
             Ok(id) => id,
             Err(other) => {
                 // Done by somebody else since the account was read: by now it shows there, or the journal alone knows it.
-                plan(&tool, &desk).await?;
+                plan(&tool, &tool_context).await?;
                 return Err(messages::on_duplicate(&other, T::EFFECT).into());
             }
         };
-        tracing::info!(tool = T::NAME, object = pass.stakes.object.name(), %id, "changing");
-        let held = [Arc::clone(&passage.held), Arc::clone(&passage.entered)];
-        self.act(tool, pass, claims, held, id, desk).await.map_err(EarlyExit::from)
+        tracing::info!(tool = T::NAME, object = pass.impact.object.name(), %id, "changing");
+        let held = [Arc::clone(&change.held), Arc::clone(&change.entered)];
+        self.act(tool, pass, claims, held, id, tool_context).await.map_err(EarlyExit::from)
     }
 
     /// Stops at the no that a second call brings, before anything else is looked at: nothing can take its place.
-    fn admit_answer<T: Change>(&self, passage: &mut ChangeRequest) -> Result<(), Refusal> {
-        let guest = &passage.guest;
-        let subject = ConsentSubject { caller: &guest.caller, tool: T::NAME, arguments: &passage.given, seen: "" };
-        let Some(no) = self.consent.refusal_in(&guest.asker, &subject, messages::nothing(T::EFFECT)) else {
+    fn admit_answer<T: Change>(&self, change: &mut ChangeRequest) -> Result<(), Refusal> {
+        let call_context = &change.call_context;
+        let subject =
+            ConsentSubject { caller: &call_context.caller, tool: T::NAME, arguments: &change.given, seen: "" };
+        let Some(no) = self.consent.refusal_in(&call_context.elicitor, &subject, messages::nothing(T::EFFECT)) else {
             return Ok(());
         };
         if let Some(page) = &no.page {
             self.pages.close(page);
         }
-        passage.answered = Some(no.nonce);
+        change.answered = Some(no.nonce);
         Err(no.refusal)
     }
 
     /// The no that a second call brings by what was typed, where the call is refused for another reason: it stays a no.
-    fn no_before<T: Change>(&self, stakes: &ChangeImpact, passage: &mut ChangeRequest) -> Option<Refusal> {
-        let guest = &passage.guest;
-        let subject =
-            ConsentSubject { caller: &guest.caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
-        let about = (stakes.question.as_ref(), messages::nothing(T::EFFECT));
-        let (refusal, nonce) = self.consent.admit_second_call(&guest.asker, about, &subject).err()?;
-        passage.answered = Some(nonce?);
+    fn no_before<T: Change>(&self, impact: &ChangeImpact, change: &mut ChangeRequest) -> Option<Refusal> {
+        let call_context = &change.call_context;
+        let subject = ConsentSubject {
+            caller: &call_context.caller,
+            tool: T::NAME,
+            arguments: &change.given,
+            seen: &impact.seen,
+        };
+        let about = (impact.question.as_ref(), messages::nothing(T::EFFECT));
+        let (refusal, nonce) = self.consent.admit_second_call(&call_context.elicitor, about, &subject).err()?;
+        change.answered = Some(nonce?);
         Some(refusal)
     }
 
     /// Whether there is room for one more, as far as the journal knows; nothing is read from Truedy for what there is not.
-    async fn room<T: Change>(&self, claims: &RequestedChange, passage: &ChangeRequest) -> Result<u32, Refusal> {
+    async fn room<T: Change>(&self, claims: &RequestedChange, change: &ChangeRequest) -> Result<u32, Refusal> {
         let cap = self.policy.caps.of(T::NAME);
         if cap.is_none() && claims.makes.is_none() {
             return Ok(0);
         }
         let key = claims.makes.as_deref().map(flight);
         let standing = async || {
-            let standing = self.journal.standing(&passage.guest.caller, T::NAME, key.clone(), None).await;
+            let standing = self.journal.standing(&change.call_context.caller, T::NAME, key.clone(), None).await;
             standing.map_err(|why| messages::on_journal(&why.0, T::EFFECT))
         };
         let mut stands = standing().await?;
@@ -222,7 +228,7 @@ impl Service {
             && let Some((_, Cap::Most(most))) = cap
             && stands.used >= most
         {
-            ask_the_time(&self.desk(&passage.guest).await?).await;
+            ask_the_time(&self.tool_context(&change.call_context).await?).await;
             stands = standing().await?;
         }
         if let Some((_, Cap::Most(most))) = cap
@@ -242,23 +248,24 @@ impl Service {
         &self,
         tool: &T,
         claims: &RequestedChange,
-        passage: &mut ChangeRequest,
-        desk: &mut ToolContext,
+        change: &mut ChangeRequest,
+        tool_context: &mut ToolContext,
     ) -> Result<Approved<T::Plan>, EarlyExit> {
         let mut read_at = ClockReading::now();
-        let (mut found, mut stakes) = plan(tool, desk).await?;
-        passage.object = stakes.object.clone();
-        let can_ask = passage.guest.asker.can_ask();
+        let (mut found, mut impact) = plan(tool, tool_context).await?;
+        change.object = impact.object.clone();
+        let can_ask = change.call_context.elicitor.can_ask();
         let mut nonce = None;
         let mut token = TokenCheck::Absent;
-        if let Some(given) = claims.token.as_ref().filter(|_| stakes.grave) {
-            let caller = &passage.guest.caller;
-            let binding = Binding { caller, tool: passage.guest.token_for.unwrap_or(T::NAME), object: &stakes.object };
-            let subject = ConsentSubject { caller, tool: T::NAME, arguments: &passage.given, seen: &stakes.seen };
-            let thinking = self.consent.is_answered(&passage.guest.asker, &subject);
-            token = match self.tokens.check(given.as_str(), &binding, &stakes.seen, thinking) {
+        if let Some(given) = claims.token.as_ref().filter(|_| impact.grave) {
+            let caller = &change.call_context.caller;
+            let binding =
+                Binding { caller, tool: change.call_context.token_for.unwrap_or(T::NAME), object: &impact.object };
+            let subject = ConsentSubject { caller, tool: T::NAME, arguments: &change.given, seen: &impact.seen };
+            let thinking = self.consent.is_answered(&change.call_context.elicitor, &subject);
+            token = match self.tokens.check(given.as_str(), &binding, &impact.seen, thinking) {
                 Ok(held) => {
-                    passage.evidence.token = true;
+                    change.evidence.token = true;
                     nonce = Some(held);
                     TokenCheck::Holds
                 }
@@ -266,7 +273,8 @@ impl Service {
             };
         }
         if nonce.is_some() || stopped_by_unresolved::<T>() {
-            let standing = self.journal.standing(&passage.guest.caller, T::NAME, stakes.flight.clone(), nonce.clone());
+            let standing =
+                self.journal.standing(&change.call_context.caller, T::NAME, impact.flight.clone(), nonce.clone());
             let standing = standing.await.map_err(|why| messages::on_journal(&why.0, T::EFFECT))?;
             if let Some(other) = standing.flying {
                 return Err(messages::on_duplicate(&other, T::EFFECT).into());
@@ -274,69 +282,72 @@ impl Service {
             let known = claims.acknowledged.to_strings();
             let left: Vec<_> = standing.unresolved.into_iter().filter(|one| !known.contains(&one.id)).collect();
             if stopped_by_unresolved::<T>() && !left.is_empty() {
-                return Err(messages::on_unresolved(&left, repeated::<T>(&passage.given), T::NAME, T::EFFECT).into());
+                return Err(messages::on_unresolved(&left, repeated::<T>(&change.given), T::NAME, T::EFFECT).into());
             }
             if standing.nonce_used {
-                (token, passage.evidence.token) = (TokenCheck::Fails(Status::ConfirmationUsed), false);
+                (token, change.evidence.token) = (TokenCheck::Fails(Status::ConfirmationUsed), false);
             }
         }
-        let token_needed = passage.guest.token_for.is_some();
+        let token_needed = change.call_context.token_for.is_some();
         let given = GateInput { confirm: claims.confirm, token, token_needed, can_ask };
-        match weigh(&stakes, given, &self.policy) {
+        match evaluate(&impact, given, &self.policy) {
             GateDecision::Refuse(refusal) => {
-                return Err(self.no_before::<T>(&stakes, passage).unwrap_or(refusal).into());
+                return Err(self.no_before::<T>(&impact, change).unwrap_or(refusal).into());
             }
             GateDecision::Preview(shown) => {
-                return Err(self.with_token::<T>(shown.preview(), &stakes, passage).into());
+                return Err(self.with_token::<T>(shown.preview(), &impact, change).into());
             }
-            GateDecision::Go if stakes.wanted.is_none() => {
-                let guest = &passage.guest;
+            GateDecision::Go if impact.wanted.is_none() => {
+                let call_context = &change.call_context;
                 let subject = ConsentSubject {
-                    caller: &guest.caller,
+                    caller: &call_context.caller,
                     tool: T::NAME,
-                    arguments: &passage.given,
-                    seen: &stakes.seen,
+                    arguments: &change.given,
+                    seen: &impact.seen,
                 };
-                let about = (stakes.question.as_ref(), messages::nothing(T::EFFECT));
-                self.consent.admit_second_call(&guest.asker, about, &subject).map_err(|(refusal, nonce)| {
-                    passage.answered = nonce;
-                    refusal
-                })?;
+                let about = (impact.question.as_ref(), messages::nothing(T::EFFECT));
+                self.consent.admit_second_call(&call_context.elicitor, about, &subject).map_err(
+                    |(refusal, nonce)| {
+                        change.answered = nonce;
+                        refusal
+                    },
+                )?;
             }
             asks @ (GateDecision::Go | GateDecision::Ask(_)) => {
-                let left = desk.call.left();
-                let guest = &passage.guest;
+                let left = tool_context.call.left();
+                let call_context = &change.call_context;
                 let subject = ConsentSubject {
-                    caller: &guest.caller,
+                    caller: &call_context.caller,
                     tool: T::NAME,
-                    arguments: &passage.given,
-                    seen: &stakes.seen,
+                    arguments: &change.given,
+                    seen: &impact.seen,
                 };
-                let then = match (&stakes.wanted, &asks) {
+                let then = match (&impact.wanted, &asks) {
                     (Some(wanted), _) => {
                         let nothing = messages::nothing(T::EFFECT);
-                        let shown = (&guest.asker, &self.pages);
-                        let collected = self.consent.collect(shown, &guest.stop, (wanted, nothing), &subject);
-                        match guest.aside(T::EFFECT, collected).await? {
+                        let shown = (&call_context.elicitor, &self.pages);
+                        let collected = self.consent.collect(shown, &call_context.stop, (wanted, nothing), &subject);
+                        match call_context.aside(T::EFFECT, collected).await? {
                             Entered::Pending(asked) => return Err(EarlyExit::Answered(CallResult::Ask(asked))),
                             Entered::No { refusal, nonce } => {
-                                passage.answered = Some(nonce);
+                                change.answered = Some(nonce);
                                 return Err(refusal.into());
                             }
                             Entered::Yes(access, held, then) => {
-                                desk.entered = Some(access);
-                                passage.entered = Arc::new(held);
+                                tool_context.entered = Some(access);
+                                change.entered = Arc::new(held);
                                 then
                             }
                         }
                     }
                     (None, GateDecision::Ask(question)) => {
-                        let card = self.card::<T>(&stakes, desk.used, guest.views);
-                        let asked = self.consent.ask(&guest.asker, &guest.stop, (question, card), &subject);
-                        match guest.aside(T::EFFECT, asked).await? {
+                        let card = self.card::<T>(&impact, tool_context.used, call_context.views);
+                        let asked =
+                            self.consent.ask(&call_context.elicitor, &call_context.stop, (question, card), &subject);
+                        match call_context.aside(T::EFFECT, asked).await? {
                             ConsentOutcome::Pending(asked) => return Err(EarlyExit::Answered(CallResult::Ask(asked))),
                             ConsentOutcome::No { refusal, nonce } => {
-                                passage.answered = Some(nonce);
+                                change.answered = Some(nonce);
                                 return Err(refusal.into());
                             }
                             ConsentOutcome::Yes { then } => then,
@@ -345,33 +356,33 @@ impl Service {
                     (None, _) => None,
                 };
                 // A person's thinking does not count against the time of the call; waiting for a place afterwards does.
-                desk.call.deadline = Instant::now() + left;
-                guest.back(T::EFFECT, left).await?;
+                tool_context.call.deadline = Instant::now() + left;
+                call_context.back(T::EFFECT, left).await?;
                 if let Some(then) = &then {
                     // This process knows which answers it has seen; the journal knows those that others saw.
                     let nonce = Some(then.nonce.clone());
-                    let standing = self.journal.standing(&passage.guest.caller, T::NAME, None, nonce).await;
+                    let standing = self.journal.standing(&change.call_context.caller, T::NAME, None, nonce).await;
                     if standing.map_err(|why| messages::on_journal(&why.0, T::EFFECT))?.nonce_used {
                         return Err(messages::on_answer_used(T::EFFECT).into());
                     }
                 }
-                passage.evidence.person = true;
+                change.evidence.person = true;
                 let unchanged = match then {
                     Some(then) => {
                         nonce = nonce.or(Some(then.nonce));
-                        same(&then.seen, &stakes.seen)
+                        same(&then.seen, &impact.seen)
                     }
                     None => {
                         read_at = ClockReading::now();
-                        let (again, now) = plan(tool, desk).await?;
+                        let (again, now) = plan(tool, tool_context).await?;
                         // What became forbidden while the person thought stays forbidden.
                         if let GateDecision::Refuse(refusal) | GateDecision::Preview(refusal) =
-                            weigh(&now, given, &self.policy)
+                            evaluate(&now, given, &self.policy)
                         {
                             return Err(refusal.into());
                         }
-                        let unchanged = now.seen == stakes.seen;
-                        (found, stakes) = (again, now);
+                        let unchanged = now.seen == impact.seen;
+                        (found, impact) = (again, now);
                         unchanged
                     }
                 };
@@ -384,27 +395,28 @@ impl Service {
                 }
             }
         }
-        Ok(Approved { plan: found, stakes, nonce, given, read_at })
+        Ok(Approved { plan: found, impact, nonce, given, read_at })
     }
 
     /// What goes with a question for a client that shows it on a page of ours: of the grave changes alone.
-    fn card<T: Change>(&self, stakes: &ChangeImpact, used: u32, views: AppsSupport) -> Option<RequestMetaObject> {
-        if !views.cards || !stakes.grave {
+    fn card<T: Change>(&self, impact: &ChangeImpact, used: u32, views: AppsSupport) -> Option<RequestMetaObject> {
+        if !views.cards || !impact.grave {
             return None;
         }
-        let mut facts = confirm_card::facts(stakes, used, self.policy.caps.of(T::NAME).map(|(_, cap)| cap));
+        let mut facts = confirm_card::facts(impact, used, self.policy.caps.of(T::NAME).map(|(_, cap)| cap));
         self.hide_in(&mut facts);
         Some(confirm_card::beside(facts))
     }
 
     /// A preview, with the token that shows it was seen where a token is needed.
-    fn with_token<T: Change>(&self, mut shown: Refusal, stakes: &ChangeImpact, passage: &ChangeRequest) -> Refusal {
-        let page = passage.guest.token_for;
+    fn with_token<T: Change>(&self, mut shown: Refusal, impact: &ChangeImpact, change: &ChangeRequest) -> Refusal {
+        let page = change.call_context.token_for;
         if self.policy.level < Level::Token && page.is_none() {
             return shown;
         }
-        let binding = Binding { caller: &passage.guest.caller, tool: page.unwrap_or(T::NAME), object: &stakes.object };
-        let token = match self.tokens.issue(&binding, &stakes.seen) {
+        let binding =
+            Binding { caller: &change.call_context.caller, tool: page.unwrap_or(T::NAME), object: &impact.object };
+        let token = match self.tokens.issue(&binding, &impact.seen) {
             Ok(token) => token,
             Err(why) => return messages::on_sealing(&why, T::EFFECT),
         };
@@ -423,20 +435,20 @@ impl Service {
     async fn begin<T: Change>(
         &self,
         claims: &RequestedChange,
-        passage: &mut ChangeRequest,
-        stakes: &ChangeImpact,
+        change: &mut ChangeRequest,
+        impact: &ChangeImpact,
         nonce: Option<String>,
     ) -> Result<Result<Uuid, Box<Operation>>, EarlyExit> {
         let intent = Intent {
             id: Uuid::now_v7(),
-            caller: passage.guest.caller.clone(),
+            caller: change.call_context.caller.clone(),
             tool: T::NAME,
-            object: stakes.object.clone(),
-            flight: stakes.flight.clone(),
-            digest: passage.digest.clone(),
+            object: impact.object.clone(),
+            flight: impact.flight.clone(),
+            digest: change.digest.clone(),
             nonce,
-            price: stakes.price.clone(),
-            evidence: passage.evidence,
+            price: impact.price.clone(),
+            evidence: change.evidence,
             acknowledged: claims.acknowledged.to_strings(),
             stopped_by_unresolved: stopped_by_unresolved::<T>(),
             most: self.policy.caps.of(T::NAME).and_then(|(_, cap)| cap.most()),
@@ -446,17 +458,17 @@ impl Service {
         let begun = self.journal.begin(intent).await.map_err(|why| messages::on_journal(&why.0, T::EFFECT))?;
         let refusal = match begun {
             None => {
-                passage.begun = true;
+                change.begun = true;
                 return Ok(Ok(id));
             }
             Some(BeginConflict::JustDone(other)) => return Ok(Err(other)),
             Some(BeginConflict::Flying(other)) => messages::on_duplicate(&other, T::EFFECT),
             Some(BeginConflict::NonceUsed) => messages::on_answer_used(T::EFFECT),
             Some(BeginConflict::Unresolved(open)) => {
-                messages::on_unresolved(&open, repeated::<T>(&passage.given), T::NAME, T::EFFECT)
+                messages::on_unresolved(&open, repeated::<T>(&change.given), T::NAME, T::EFFECT)
             }
             Some(BeginConflict::Cap(used)) => self.policy.cap_reached(T::NAME, used),
-            Some(BeginConflict::Spend(spent)) => match &stakes.price {
+            Some(BeginConflict::Spend(spent)) => match &impact.price {
                 Some(price) => self.policy.spend_reached(&spent, price),
                 None => self.policy.cap_reached(T::NAME, 0),
             },
@@ -473,21 +485,22 @@ impl Service {
         claims: &RequestedChange,
         held: [Arc<Vec<RedactionGuard>>; 2],
         id: Uuid,
-        mut desk: ToolContext,
+        mut tool_context: ToolContext,
     ) -> Result<CallResult, Refusal> {
-        let object = pass.stakes.object.clone();
-        let (answer_by, stop) = (desk.call.deadline, desk.call.stop.clone());
+        let object = pass.impact.object.clone();
+        let (answer_by, stop) = (tool_context.call.deadline, tool_context.call.stop.clone());
         if matches!(T::EFFECT, Effect::Spends | Effect::Registers) {
-            desk.call.deadline = Instant::now() + BACKGROUND;
+            tool_context.call.deadline = Instant::now() + BACKGROUND;
         }
         let makes = claims.makes.clone().map(|number| (number, T::NAME));
         let record = Record::new(Arc::clone(&self.journal), id, makes, pass.read_at);
-        desk.call.clearance = Some(Arc::clone(&record) as _);
-        desk.record = Some(Arc::clone(&record));
+        tool_context.call.permit = Some(Arc::clone(&record) as _);
+        tool_context.record = Some(Arc::clone(&record));
         let unknown = tool.unknown();
         let (service, kept, if_lost) = (Arc::clone(self), Arc::clone(&record), unknown.clone());
         let acting = async move {
-            let acted = AssertUnwindSafe(service.act_on_what_is_fresh(tool, pass, desk, &kept)).catch_unwind().await;
+            let acted =
+                AssertUnwindSafe(service.act_on_what_is_fresh(tool, pass, tool_context, &kept)).catch_unwind().await;
             let answered = service.settle::<T>(acted.ok(), id, &kept, if_lost).await;
             drop(held);
             answered
@@ -510,13 +523,13 @@ impl Service {
         &self,
         tool: T,
         pass: Approved<T::Plan>,
-        desk: ToolContext,
+        tool_context: ToolContext,
         record: &Record,
     ) -> Result<ToolResponse<T::Output>, ToolFailure> {
-        let Approved { plan: mut found, stakes, given, .. } = pass;
+        let Approved { plan: mut found, impact, given, .. } = pass;
         let mut again = 0;
         loop {
-            let acted = tool.clone().act(found, desk.clone()).await;
+            let acted = tool.clone().act(found, tool_context.clone()).await;
             let kept = matches!(&acted, Err(ToolFailure::Truedy(Error::NotSent(NotSent::NotCleared(_)))));
             if !kept || !record.was_kept_stale() || record.is_lost() {
                 return acted;
@@ -528,9 +541,9 @@ impl Service {
             tracing::warn!(tool = T::NAME, "what was read before a change is too old: it is read again");
             let read_at = ClockReading::now();
             // Prices that were remembered are of before, too.
-            let anew = ToolContext { prices: Arc::default(), ..desk.clone() };
+            let anew = ToolContext { prices: Arc::default(), ..tool_context.clone() };
             found = match plan(&tool, &anew).await {
-                Ok((found, now)) if now.seen == stakes.seen => match weigh(&now, given, &self.policy) {
+                Ok((found, now)) if now.seen == impact.seen => match evaluate(&now, given, &self.policy) {
                     GateDecision::Go | GateDecision::Ask(_) => found,
                     GateDecision::Refuse(refusal) | GateDecision::Preview(refusal) => return Err(refusal.into()),
                 },
@@ -640,9 +653,9 @@ impl Service {
 }
 
 /// Reads what there is to know.
-async fn plan<T: Change>(tool: &T, desk: &ToolContext) -> Result<(T::Plan, Box<ChangeImpact>), EarlyExit> {
-    match tool.plan(&desk.with(desk.call.within(PLANNING).planning())).await {
-        Ok(Planned::Ready(plan, stakes)) => Ok((plan, stakes)),
+async fn plan<T: Change>(tool: &T, tool_context: &ToolContext) -> Result<(T::Plan, Box<ChangeImpact>), EarlyExit> {
+    match tool.plan(&tool_context.with(tool_context.call.within(PLANNING).planning())).await {
+        Ok(Planned::Ready(plan, impact)) => Ok((plan, impact)),
         Ok(Planned::Done(answer)) => Err(EarlyExit::Answered(done(&answer))),
         Err(failure) => Err(words(failure, T::EFFECT, Stage::Before).into()),
     }

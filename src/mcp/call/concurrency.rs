@@ -48,7 +48,7 @@ struct PrincipalQueue {
 
 /// One of the places for calls that run or wait; dropping it gives it back.
 pub(crate) struct QueueSlot {
-    crowd: Arc<ConcurrencyLimiter>,
+    limiter: Arc<ConcurrencyLimiter>,
     caller: Caller,
     queue: Arc<PrincipalQueue>,
 }
@@ -79,7 +79,7 @@ impl ConcurrencyLimiter {
             return None;
         }
         queue.inside.fetch_add(1, Ordering::AcqRel);
-        Some(QueueSlot { crowd: Arc::clone(self), caller: caller.clone(), queue: Arc::clone(queue) })
+        Some(QueueSlot { limiter: Arc::clone(self), caller: caller.clone(), queue: Arc::clone(queue) })
     }
 
     /// Whether there may be several principals.
@@ -98,7 +98,7 @@ impl QueueSlot {
     pub(crate) async fn turn(&self, patience: Duration) -> Option<Permit> {
         let turn = async {
             let own = Arc::clone(&self.queue.running).acquire_owned().await.ok()?;
-            let shared = Arc::clone(&self.crowd.running).acquire_owned().await.ok()?;
+            let shared = Arc::clone(&self.limiter.running).acquire_owned().await.ok()?;
             Some(Permit { _own: own, _shared: shared })
         };
         tokio::time::timeout(patience, turn).await.ok().flatten()
@@ -144,7 +144,7 @@ impl CallTurn {
 
 impl Drop for QueueSlot {
     fn drop(&mut self) {
-        let mut queues = self.crowd.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.limiter.queues.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever is gone leaves nothing behind: there may be any number of principals in a server's life.
         if self.queue.inside.fetch_sub(1, Ordering::AcqRel) == 1 {
             queues.remove(&self.caller);
@@ -165,15 +165,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_principal_cannot_take_the_places_of_another() {
-        let crowd = ConcurrencyLimiter::new(FEW);
-        let places: Vec<QueueSlot> = (0..3).map(|_| crowd.enter(&caller("a")).expect("a place")).collect();
-        assert!(crowd.enter(&caller("a")).is_none(), "two run and one waits");
+        let limiter = ConcurrencyLimiter::new(FEW);
+        let places: Vec<QueueSlot> = (0..3).map(|_| limiter.enter(&caller("a")).expect("a place")).collect();
+        assert!(limiter.enter(&caller("a")).is_none(), "two run and one waits");
         let (first, second) = (places[0].turn(AT_ONCE).await, places[1].turn(AT_ONCE).await);
         assert!(first.is_some() && second.is_some() && places[2].turn(AT_ONCE).await.is_none());
-        let other = crowd.enter(&caller("b")).expect("a place");
+        let other = limiter.enter(&caller("b")).expect("a place");
         let turn = other.turn(AT_ONCE).await;
         assert!(turn.is_some(), "b has a queue of its own");
-        let third = crowd.enter(&caller("c")).expect("a place");
+        let third = limiter.enter(&caller("c")).expect("a place");
         assert!(third.turn(AT_ONCE).await.is_none(), "three run in all");
         drop(first);
         assert!(third.turn(AT_ONCE).await.is_some());
@@ -181,11 +181,11 @@ mod tests {
 
     /// A call of this caller, in its turn, which waits for a person until `thinks` ends.
     async fn asks(
-        crowd: &Arc<ConcurrencyLimiter>,
+        limiter: &Arc<ConcurrencyLimiter>,
         name: &str,
         thinks: tokio::sync::oneshot::Receiver<()>,
     ) -> Option<bool> {
-        let place = crowd.enter(&caller(name)).expect("a place");
+        let place = limiter.enter(&caller(name)).expect("a place");
         let turn = CallTurn::first(place, AT_ONCE).await.expect("a turn");
         turn.aside(thinks).await?.expect("the person answers");
         Some(turn.again(AT_ONCE).await)
@@ -193,36 +193,36 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn sixty_four_principals_with_eight_questions_each_leave_every_place_free() {
-        let crowd = ConcurrencyLimiter::new(CallLimits::SHARED);
+        let limiter = ConcurrencyLimiter::new(CallLimits::SHARED);
         let mut persons = Vec::new();
         let mut calls = Vec::new();
         for at in 0..64 * 8 {
             let (answer, thinks) = tokio::sync::oneshot::channel();
             persons.push(answer);
-            let crowd = Arc::clone(&crowd);
-            calls.push(tokio::spawn(async move { asks(&crowd, &(at / 8).to_string(), thinks).await }));
+            let limiter = Arc::clone(&limiter);
+            calls.push(tokio::spawn(async move { asks(&limiter, &(at / 8).to_string(), thinks).await }));
             tokio::task::yield_now().await;
         }
-        assert_eq!(crowd.running(), 0);
-        let ninth = crowd.enter(&caller("0")).expect("a place");
+        assert_eq!(limiter.running(), 0);
+        let ninth = limiter.enter(&caller("0")).expect("a place");
         assert!(ninth.turn(AT_ONCE).await.is_some(), "nobody waits for a person of somebody else");
         persons.into_iter().for_each(|answer| answer.send(()).expect("it is waited for"));
         for call in calls {
             assert!(call.await.expect("it ends").is_some());
         }
-        assert_eq!((crowd.queues.lock().unwrap().len(), crowd.running()), (1, 0), "the ninth alone is left");
+        assert_eq!((limiter.queues.lock().unwrap().len(), limiter.running()), (1, 0), "the ninth alone is left");
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_comes_back_waits_for_a_place_and_may_find_none() {
-        let crowd = ConcurrencyLimiter::new(FEW);
+        let limiter = ConcurrencyLimiter::new(FEW);
         let (answer, thinks) = tokio::sync::oneshot::channel();
         let call = tokio::spawn({
-            let crowd = Arc::clone(&crowd);
-            async move { asks(&crowd, "a", thinks).await }
+            let limiter = Arc::clone(&limiter);
+            async move { asks(&limiter, "a", thinks).await }
         });
         tokio::task::yield_now().await;
-        let places: Vec<QueueSlot> = (0..2).map(|_| crowd.enter(&caller("a")).expect("a place")).collect();
+        let places: Vec<QueueSlot> = (0..2).map(|_| limiter.enter(&caller("a")).expect("a place")).collect();
         let taken = (places[0].turn(AT_ONCE).await, places[1].turn(AT_ONCE).await);
         assert!(taken.0.is_some() && taken.1.is_some(), "the place was given back");
         answer.send(()).expect("it is waited for");
@@ -231,47 +231,47 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_questions_of_one_principal_are_bounded_and_an_answer_at_hand_gives_nothing_back() {
-        let crowd = ConcurrencyLimiter::new(CallLimits { running_each: 9, running: 9, ..FEW });
+        let limiter = ConcurrencyLimiter::new(CallLimits { running_each: 9, running: 9, ..FEW });
         let mut persons = Vec::new();
         let mut calls = Vec::new();
         for _ in 0..2 {
             let (answer, thinks) = tokio::sync::oneshot::channel();
             persons.push(answer);
-            let crowd = Arc::clone(&crowd);
-            calls.push(tokio::spawn(async move { asks(&crowd, "a", thinks).await }));
+            let limiter = Arc::clone(&limiter);
+            calls.push(tokio::spawn(async move { asks(&limiter, "a", thinks).await }));
             tokio::task::yield_now().await;
         }
         let (_answer, thinks) = tokio::sync::oneshot::channel();
-        let third = tokio::time::timeout(Duration::from_secs(1), asks(&crowd, "a", thinks)).await;
+        let third = tokio::time::timeout(Duration::from_secs(1), asks(&limiter, "a", thinks)).await;
         assert_eq!(third, Ok(None), "two are open");
         let (answer, thinks) = tokio::sync::oneshot::channel();
         answer.send(()).expect("it is waited for");
-        assert_eq!(asks(&crowd, "b", thinks).await, Some(true), "b has a bound of its own");
+        assert_eq!(asks(&limiter, "b", thinks).await, Some(true), "b has a bound of its own");
         drop(persons.into_iter().map(|answer| answer.send(())).collect::<Vec<_>>());
         for call in calls {
             assert_eq!(call.await.expect("it ends"), Some(true));
         }
-        let turn = CallTurn::first(crowd.enter(&caller("a")).expect("a place"), AT_ONCE).await.expect("a turn");
+        let turn = CallTurn::first(limiter.enter(&caller("a")).expect("a place"), AT_ONCE).await.expect("a turn");
         assert_eq!(turn.aside(std::future::ready(1)).await, Some(1));
-        assert_eq!(crowd.running(), 1, "it was not given back");
+        assert_eq!(limiter.running(), 1, "it was not given back");
     }
 
     #[tokio::test]
     async fn whoever_has_gone_leaves_nothing_behind() {
-        let crowd = ConcurrencyLimiter::new(FEW);
+        let limiter = ConcurrencyLimiter::new(FEW);
         for n in 0..100 {
-            let place = crowd.enter(&caller(&n.to_string())).expect("a place");
+            let place = limiter.enter(&caller(&n.to_string())).expect("a place");
             assert!(place.turn(AT_ONCE).await.is_some());
         }
-        assert_eq!((crowd.queues.lock().unwrap().len(), crowd.running()), (0, 0));
+        assert_eq!((limiter.queues.lock().unwrap().len(), limiter.running()), (0, 0));
     }
 
     #[test]
     fn the_same_name_in_another_tenant_is_somebody_else() {
-        let crowd =
+        let limiter =
             ConcurrencyLimiter::new(CallLimits { running: 9, running_each: 1, waiting_each: 0, asking_each: 1 });
-        let _held = crowd.enter(&caller("a")).expect("a place");
+        let _held = limiter.enter(&caller("a")).expect("a place");
         let elsewhere = Caller { tenant: "other".to_owned(), ..caller("a") };
-        assert!(crowd.enter(&caller("a")).is_none() && crowd.enter(&elsewhere).is_some());
+        assert!(limiter.enter(&caller("a")).is_none() && limiter.enter(&elsewhere).is_some());
     }
 }

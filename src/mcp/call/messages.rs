@@ -43,7 +43,7 @@ fn unknown(effect: Effect) -> &'static str {
 pub(crate) fn on_failure(error: &Error, effect: Effect, stage: Stage) -> Refusal {
     let no = nothing(effect);
     let refusal = match error {
-        Error::Refused(saying) => refused(saying, no),
+        Error::Refused(api_error) => refused(api_error, no),
         Error::Limited(wait, _) => limited(*wait, &format!("{no} Truedy's rate limit for this organisation is used up.")),
         Error::NotSent(NotSent::Queue(wait)) => limited(*wait, &format!("{no} Too many requests: this server keeps within Truedy's rate limit.")),
         Error::NotSent(NotSent::NoConnection(why)) => Refusal::new(
@@ -69,12 +69,12 @@ pub(crate) fn on_failure(error: &Error, effect: Effect, stage: Stage) -> Refusal
         )
         .with("cause", why.as_str()),
     };
-    let fields = error.saying().map(|saying| saying.fields.as_slice()).unwrap_or_default();
+    let fields = error.api_error().map(|api_error| api_error.fields.as_slice()).unwrap_or_default();
     with_fields(said(refusal, error), fields)
 }
 
-fn refused(saying: &ApiError, no: &str) -> Refusal {
-    match saying.status {
+fn refused(api_error: &ApiError, no: &str) -> Refusal {
+    match api_error.status {
         401 => Refusal::new(
             Status::AuthFailed,
             format!(
@@ -97,8 +97,8 @@ fn refused(saying: &ApiError, no: &str) -> Refusal {
             Status::NotFound,
             format!("{no} Truedy knows nothing by that id. List again and take the id or the number from the result."),
         ),
-        _ if saying.mentions(&["not configured"]) => not_configured(no),
-        _ if saying.mentions(&["not found"]) => Refusal::new(
+        _ if api_error.mentions(&["not configured"]) => not_configured(no),
+        _ if api_error.mentions(&["not found"]) => Refusal::new(
             Status::NotFound,
             format!("{no} Truedy knows nothing by that name or id. List again and take it from the result."),
         ),

@@ -37,8 +37,13 @@ impl Elicitor {
 impl Consent {
     /// The no that comes with this call, if one does: a decline, a dismissal, or an answer that cannot be read. Nothing need
     /// be known of the account for it. `nothing` says first what was not done.
-    pub(crate) fn refusal_in(&self, asker: &Elicitor, subject: &ConsentSubject<'_>, nothing: &str) -> Option<SaidNo> {
-        let ElicitationMode::SecondCall { state: Some(state), responses: Some(responses) } = &asker.way else {
+    pub(crate) fn refusal_in(
+        &self,
+        elicitor: &Elicitor,
+        subject: &ConsentSubject<'_>,
+        nothing: &str,
+    ) -> Option<SaidNo> {
+        let ElicitationMode::SecondCall { state: Some(state), responses: Some(responses) } = &elicitor.way else {
             return None;
         };
         let opened = self.open(state, &subject.binding())?;
@@ -59,14 +64,14 @@ impl Consent {
     /// first call, which the flag alone might let pass. Gives the nonce of a question that was answered with no.
     pub(crate) fn admit_second_call(
         &self,
-        asker: &Elicitor,
+        elicitor: &Elicitor,
         (question, nothing): (Option<&Question>, &str),
         subject: &ConsentSubject<'_>,
     ) -> Result<(), (Refusal, Option<String>)> {
-        let ElicitationMode::SecondCall { state, responses } = &asker.way else {
+        let ElicitationMode::SecondCall { state, responses } = &elicitor.way else {
             return Ok(());
         };
-        if !asker.is_second_call() {
+        if !elicitor.is_second_call() {
             return Ok(());
         }
         let opened = state.as_deref().and_then(|state| self.open(state, &subject.binding()));
@@ -83,7 +88,7 @@ impl Consent {
             Err(refusal) if opened.page.is_none() && self.first_use(&opened.nonce) => {
                 Err((refusal, Some(opened.nonce)))
             }
-            Ok(()) if asker.form && opened.page.is_none() && self.first_use(&opened.nonce) => Ok(()),
+            Ok(()) if elicitor.form && opened.page.is_none() && self.first_use(&opened.nonce) => Ok(()),
             _ => Err((no_answer(nothing), None)),
         }
     }

@@ -27,7 +27,7 @@ use crate::mcp::transport::duplicate_names;
 use crate::mcp::transport::duplicate_names::GIVEN_TWICE;
 use crate::redact::{RedactionGuard, Redactor, Secret, looks_like_key, without_keys};
 use crate::tools::{Effect, Offered, Prices, Read, Tool, ToolContext, ToolFailure, ToolResponse, reconcile};
-use crate::truedy::{CallBudget, Client, Error, NotSent, apart};
+use crate::truedy::{CallBudget, Client, Error, NotSent, run_blocking};
 
 /// Every call answers within 25 s; this leaves time to put the answer together.
 const TIME: Duration = Duration::from_millis(24_500);
@@ -51,7 +51,7 @@ fn patience(effect: Effect) -> Duration {
 pub(crate) struct CallContext {
     pub(crate) caller: Caller,
     pub(crate) rights: Arc<Rights>,
-    pub(crate) asker: Elicitor,
+    pub(crate) elicitor: Elicitor,
     pub(crate) views: AppsSupport,
     /// What the token of a way that needs one at every level is good for; `None` for the tool's own way.
     pub(crate) token_for: Option<&'static str>,
@@ -136,7 +136,7 @@ pub struct ServiceConfig {
     /// What takes secrets out of texts.
     pub redactor: Arc<Redactor>,
     /// Whose calls run and wait; shared by all that one server serves.
-    pub crowd: Arc<ConcurrencyLimiter>,
+    pub limiter: Arc<ConcurrencyLimiter>,
     /// The operator's carrier profiles.
     pub carriers: CarrierProfiles,
     /// Where a person can enter a carrier's keys; shared likewise.
@@ -155,7 +155,7 @@ pub struct Service {
     pub(crate) consent: Consent,
     pub(crate) tokens: ConfirmationTokens,
     flying: Mutex<HashSet<String>>,
-    crowd: Arc<ConcurrencyLimiter>,
+    limiter: Arc<ConcurrencyLimiter>,
     pub(crate) carriers: Arc<CarrierProfiles>,
     /// What was entered on pages lately is looked for when the call is long over: Truedy has it now, and may show it anywhere.
     entered: Mutex<VecDeque<RedactionGuard>>,
@@ -198,7 +198,7 @@ impl Service {
             consent: Consent::new(&parts.keys),
             tokens: ConfirmationTokens::new(&parts.keys),
             flying: Mutex::default(),
-            crowd: parts.crowd,
+            limiter: parts.limiter,
             carriers: Arc::new(parts.carriers),
             entered: Mutex::default(),
             pages: parts.pages,
@@ -217,17 +217,17 @@ impl Service {
         way: Handler,
         arguments: Map<String, Value>,
         (caller, rights): (&Caller, &Arc<Rights>),
-        (asker, views): (Elicitor, AppsSupport),
+        (elicitor, views): (Elicitor, AppsSupport),
         unwanted: CancellationToken,
     ) -> CallResult {
-        let Some(place) = self.crowd.enter(caller) else {
+        let Some(place) = self.limiter.enter(caller) else {
             return refuse(messages::on_overload(effect));
         };
         let (service, stop) = (Arc::clone(self), self.ending.child_token());
-        let mut guest = CallContext {
+        let mut call_context = CallContext {
             caller: caller.clone(),
             rights: Arc::clone(rights),
-            asker,
+            elicitor,
             views,
             token_for: None,
             stop: stop.clone(),
@@ -237,8 +237,8 @@ impl Service {
         let running = async move {
             match CallTurn::first(place, patience(effect)).await.map(Arc::new) {
                 Some(turn) => {
-                    guest.turn = Some(Arc::clone(&turn));
-                    let reply = way(service, arguments, guest).await;
+                    call_context.turn = Some(Arc::clone(&turn));
+                    let reply = way(service, arguments, call_context).await;
                     drop(turn);
                     reply
                 }
@@ -266,12 +266,17 @@ impl Service {
             let ours = |name: &str| matches!(name, "status" | "code");
             let rows = object.values().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
             let theirs = object.iter_mut().filter(|(name, _)| !ours(name));
-            apart(rows, || theirs.for_each(|(_, value)| self.redactor.value(value)));
+            run_blocking(rows, || theirs.for_each(|(_, value)| self.redactor.value(value)));
         }
     }
 
     /// Lets one call at a time make a number ours: the journal knows of a change only when it begins.
-    pub(crate) fn take_off(&self, number: &str, caller: &Caller, effect: Effect) -> Result<SingleFlight<'_>, Refusal> {
+    pub(crate) fn begin_single_flight(
+        &self,
+        number: &str,
+        caller: &Caller,
+        effect: Effect,
+    ) -> Result<SingleFlight<'_>, Refusal> {
         let key = format!("{} {number}", caller.tenant);
         let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
         if flying.insert(key.clone()) {
@@ -282,7 +287,7 @@ impl Service {
 
     /// Looks for these secrets until what is returned is dropped.
     pub(crate) fn keep_hidden<'a>(&self, secrets: impl Iterator<Item = &'a Secret>) -> Vec<RedactionGuard> {
-        secrets.map(|secret| self.redactor.hold(secret)).collect()
+        secrets.map(|secret| self.redactor.redact_until_dropped(secret)).collect()
     }
 
     /// Takes any secret now in use out of what goes to a page.
@@ -348,18 +353,18 @@ impl Service {
         if open.is_empty() {
             return 0;
         }
-        let guest = CallContext {
+        let call_context = CallContext {
             caller: Caller::local(),
             rights: Arc::default(),
-            asker: Elicitor::nobody(),
+            elicitor: Elicitor::nobody(),
             views: AppsSupport::default(),
             token_for: None,
             stop: self.ending.child_token(),
             deadline: Instant::now() + TIME,
             turn: None,
         };
-        if let Ok(desk) = self.desk(&guest).await {
-            reconcile(&desk, &open).await;
+        if let Ok(tool_context) = self.tool_context(&call_context).await {
+            reconcile(&tool_context, &open).await;
         }
         open.len()
     }
@@ -421,23 +426,23 @@ impl Service {
     }
 
     /// A desk for one call.
-    pub(crate) async fn desk(&self, guest: &CallContext) -> Result<ToolContext, Refusal> {
+    pub(crate) async fn tool_context(&self, call_context: &CallContext) -> Result<ToolContext, Refusal> {
         let truedy = self.upstream.client().await?;
-        let whose = self.crowd.is_shared().then(|| Arc::from(guest.caller.principal.as_str()));
-        let asks = guest.asker.can_ask() && self.policy.ask == AskMode::Auto;
+        let whose = self.limiter.is_shared().then(|| Arc::from(call_context.caller.principal.as_str()));
+        let asks = call_context.elicitor.can_ask() && self.policy.ask == AskMode::Auto;
         Ok(ToolContext {
             truedy,
-            call: CallBudget::reading(guest.deadline, guest.stop.clone()).of(whose),
+            call: CallBudget::reading(call_context.deadline, call_context.stop.clone()).of(whose),
             asks,
             prices: Arc::clone(&self.prices),
             offered: Arc::clone(&self.offered),
             policy: Arc::clone(&self.policy),
             used: 0,
             journal: Arc::clone(&self.journal),
-            caller: guest.caller.clone(),
+            caller: call_context.caller.clone(),
             record: None,
             carriers: Arc::clone(&self.carriers),
-            collects: guest.asker.can_show_page(&self.pages) && self.policy.ask == AskMode::Auto,
+            collects: call_context.elicitor.can_show_page(&self.pages) && self.policy.ask == AskMode::Auto,
             entered: None,
         })
     }
@@ -474,16 +479,16 @@ impl Service {
     pub(crate) async fn read<T: Read>(
         self: Arc<Self>,
         arguments: Map<String, Value>,
-        guest: CallContext,
+        call_context: CallContext,
     ) -> CallResult {
         let _held = self.hold::<T>(&arguments);
         let outcome = async {
             let inline = self.admit_inline::<T>(&arguments);
             let tool = Self::parse::<T>(arguments)?;
-            guest.rights.admit(T::NAME, T::SCOPE, true)?;
+            call_context.rights.admit(T::NAME, T::SCOPE, true)?;
             self.policy.admit(T::NAME, true, &RequestedChange::default())?;
             inline?;
-            let answer = tool.read(self.desk(&guest).await?).await;
+            let answer = tool.read(self.tool_context(&call_context).await?).await;
             answer.map(|answer| done(&answer)).map_err(|failure| words(failure, T::EFFECT, Stage::Before))
         };
         let mut reply = outcome.await.unwrap_or_else(refuse);
@@ -592,7 +597,7 @@ mod tests {
             journal: Journal::new(JournalPlace::Memory, String::new()),
             keys: SealingKeys::of_this_process(),
             redactor: Arc::default(),
-            crowd: ConcurrencyLimiter::new(CallLimits::ALONE),
+            limiter: ConcurrencyLimiter::new(CallLimits::ALONE),
             carriers: CarrierProfiles::default(),
             pages: CredentialForms::nowhere(),
         })
@@ -637,7 +642,7 @@ mod tests {
         let replies = futures::future::join_all(calls).await;
         assert_eq!(MOST.load(Ordering::SeqCst), running);
         assert_eq!(replies.iter().filter(|reply| reply.status() == Some("rate_limited")).count(), 24);
-        assert_eq!(service.crowd.running(), 0, "every place was given back");
+        assert_eq!(service.limiter.running(), 0, "every place was given back");
     }
 
     #[test]

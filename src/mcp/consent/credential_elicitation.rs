@@ -88,19 +88,19 @@ impl Consent {
     /// fills it in has read there what the keys are for: that is the yes. `nothing` is what is said first of what was not done.
     pub(crate) async fn collect(
         &self,
-        (asker, pages): (&Elicitor, &Arc<CredentialForms>),
+        (elicitor, pages): (&Elicitor, &Arc<CredentialForms>),
         stop: &CancellationToken,
         (wanted, nothing): (&CredentialRequest, &str),
         subject: &ConsentSubject<'_>,
     ) -> Result<Entered, Refusal> {
-        let (nothing, came_in) = (Nothing(nothing), asker.came_in.as_deref());
+        let (nothing, came_in) = (Nothing(nothing), elicitor.came_in.as_deref());
         let open = async || pages.open(subject.caller, wanted, came_in).await.ok_or_else(|| nothing.no_page());
         let binding = subject.binding();
         let put = |id: String, url: String| {
             let asked = self.required(PAGE, to_page(wanted, url, String::new()), Some(id), subject, &binding);
             asked.map(Entered::Pending).ok_or_else(|| nothing.no_page())
         };
-        let (state, responses) = match &asker.way {
+        let (state, responses) = match &elicitor.way {
             ElicitationMode::Nobody => return Err(nothing.no_page()),
             ElicitationMode::Open { peer, call } => {
                 let (id, url) = open().await?;

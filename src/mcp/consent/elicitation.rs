@@ -135,8 +135,8 @@ fn as_asked(question: &Question) -> String {
         QuestionForm::Last4 { of_id: true, .. } => question.message.clone(),
         // The digits that are typed stay together, however the number is grouped.
         QuestionForm::Last4 { ref digits, .. } => {
-            let apart = (1..digits.len()).filter_map(|at| digits.split_at_checked(at));
-            apart.fold(numbers_for_people(&question.message), |shown, (front, back)| {
+            let run_blocking = (1..digits.len()).filter_map(|at| digits.split_at_checked(at));
+            run_blocking.fold(numbers_for_people(&question.message), |shown, (front, back)| {
                 shown.replace(&format!("{front} {back}"), digits)
             })
         }
@@ -171,8 +171,8 @@ impl Consent {
     }
 
     /// Whether this call brings an answer to a question of ours about this very subject.
-    pub(crate) fn is_answered(&self, asker: &Elicitor, subject: &ConsentSubject<'_>) -> bool {
-        match &asker.way {
+    pub(crate) fn is_answered(&self, elicitor: &Elicitor, subject: &ConsentSubject<'_>) -> bool {
+        match &elicitor.way {
             ElicitationMode::SecondCall { state, responses } => {
                 let opened = state.as_deref().and_then(|sealed| self.open(sealed, &subject.binding()));
                 opened.is_some() && responses.as_ref().is_some_and(|responses| responses.contains_key(QUESTION))
@@ -191,7 +191,7 @@ impl Consent {
     /// form and what is made of the answer are the same for all.
     pub(crate) async fn ask(
         &self,
-        asker: &Elicitor,
+        elicitor: &Elicitor,
         stop: &CancellationToken,
         (question, card): (&Question, Option<RequestMetaObject>),
         subject: &ConsentSubject<'_>,
@@ -210,7 +210,7 @@ impl Consent {
             message: as_asked(question),
             requested_schema: schema,
         };
-        match &asker.way {
+        match &elicitor.way {
             ElicitationMode::Nobody => Err(fault()),
             ElicitationMode::Open { peer, call } => match open_question(peer, call, stop, form).await {
                 ElicitationReply::Yes(answer) => judge(&answer, question).map(|()| ConsentOutcome::Yes { then: None }),
@@ -494,13 +494,13 @@ mod tests {
                 (None, false, false, Status::HumanUnavailable),
             ] {
                 let consent = new();
-                let asker = Elicitor { form, ..second(Some(sealed(&consent)), answer.clone()) };
-                let no = consent.refusal_in(&asker, &subject, "Nothing was released.");
+                let elicitor = Elicitor { form, ..second(Some(sealed(&consent)), answer.clone()) };
+                let no = consent.refusal_in(&elicitor, &subject, "Nothing was released.");
                 assert_eq!(no.as_ref().map(|no| no.refusal.status), early.then_some(status), "{answer:?}");
                 if no.is_none() {
                     let about = (Some(&question()), "Nothing was released.");
                     let verdict =
-                        consent.admit_second_call(&asker, about, &subject).map_err(|(refusal, _)| refusal.status);
+                        consent.admit_second_call(&elicitor, about, &subject).map_err(|(refusal, _)| refusal.status);
                     assert_eq!(verdict, if admitted { Ok(()) } else { Err(status) }, "{answer:?} {form}");
                 }
             }
@@ -512,13 +512,13 @@ mod tests {
                 (Some("forged".to_owned()), None, false),
                 (Some("forged".to_owned()), Some(yes()), false),
             ] {
-                let asker = Elicitor { form, ..second(state, answer) };
+                let elicitor = Elicitor { form, ..second(state, answer) };
                 let (question, nothing) = about();
-                assert!(consent.refusal_in(&asker, &subject, nothing).is_none());
-                let verdict = consent.admit_second_call(&asker, (question.as_ref(), nothing), &subject);
+                assert!(consent.refusal_in(&elicitor, &subject, nothing).is_none());
+                let verdict = consent.admit_second_call(&elicitor, (question.as_ref(), nothing), &subject);
                 assert_eq!(verdict.is_ok(), passes);
                 // Where nobody would be asked at all, what is no state of ours says nothing.
-                assert!(consent.admit_second_call(&asker, (None, nothing), &subject).is_ok());
+                assert!(consent.admit_second_call(&elicitor, (None, nothing), &subject).is_ok());
             }
         }
     }

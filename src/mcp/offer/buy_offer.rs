@@ -71,7 +71,7 @@ pub(crate) fn tokens(service: &Service, caller: &Caller, found: &Map<String, Val
 pub(crate) async fn buy<T: Change>(
     service: Arc<Service>,
     mut arguments: Map<String, Value>,
-    mut guest: CallContext,
+    mut call_context: CallContext,
 ) -> CallResult {
     let problems = problems(&arguments);
     if !problems.is_empty() {
@@ -79,8 +79,8 @@ pub(crate) async fn buy<T: Change>(
     }
     // The second click says so.
     arguments.insert("confirm".to_owned(), json!(true));
-    guest.token_for = Some(NAME);
-    let mut reply = service.change::<T>(arguments, guest).await;
+    call_context.token_for = Some(NAME);
+    let mut reply = service.change::<T>(arguments, call_context).await;
     if let CallResult::Done(object, _) = &mut reply {
         reword(object);
     }

@@ -212,13 +212,18 @@ impl<F: Fn(&str) -> bool> Visitor for ScopesUnder<'_, F> {
 
 impl Visitor for Catalog {
     fn read<T: Read>(&mut self) {
-        self.tools.push(entry::<T>(|service, arguments, guest| Box::pin(service.read::<T>(arguments, guest))));
+        self.tools
+            .push(entry::<T>(|service, arguments, call_context| Box::pin(service.read::<T>(arguments, call_context))));
     }
 
     fn change<T: Change>(&mut self) {
-        self.tools.push(entry::<T>(|service, arguments, guest| Box::pin(service.change::<T>(arguments, guest))));
+        self.tools.push(entry::<T>(|service, arguments, call_context| {
+            Box::pin(service.change::<T>(arguments, call_context))
+        }));
         if T::NAME == buy_offer::BUYS {
-            let door = entry::<T>(|service, arguments, guest| Box::pin(buy_offer::buy::<T>(service, arguments, guest)));
+            let door = entry::<T>(|service, arguments, call_context| {
+                Box::pin(buy_offer::buy::<T>(service, arguments, call_context))
+            });
             // It takes no keys in any case.
             self.of_pages.push(CatalogEntry { card: buy_offer::card(door.card), without_keys: None, ..door });
         }

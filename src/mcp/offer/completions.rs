@@ -39,11 +39,11 @@ struct CompletionName {
 }
 
 /// What was read last, and when; a lock of its own, so that quick typing reads once.
-type Read = Arc<tokio::sync::Mutex<Option<(Instant, Arc<CompletionNames>)>>>;
+type LastRead = Arc<tokio::sync::Mutex<Option<(Instant, Arc<CompletionNames>)>>>;
 
 /// What was read lately for those who type.
 #[derive(Default)]
-pub(crate) struct Completions(Mutex<HashMap<(Caller, Choices), Read>>);
+pub(crate) struct Completions(Mutex<HashMap<(Caller, Choices), LastRead>>);
 
 impl Completions {
     /// Says what a value may be.
@@ -156,7 +156,7 @@ impl Completions {
         names
     }
 
-    fn kept(&self, choices: Choices, caller: &Caller) -> Read {
+    fn kept(&self, choices: Choices, caller: &Caller) -> LastRead {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (caller.clone(), choices);
         if kept.len() >= KEPT && !kept.contains_key(&key) {

@@ -192,7 +192,7 @@ pub(crate) async fn look<T: Read>(
 ) -> CallResult {
     let Principal { tenant, caller, rights } = principal;
     let begun = Instant::now();
-    let way: Handler = |service, arguments, guest| Box::pin(service.read::<T>(arguments, guest));
+    let way: Handler = |service, arguments, call_context| Box::pin(service.read::<T>(arguments, call_context));
     let reply = tenant
         .service
         .call(T::EFFECT, way, arguments, (caller, rights), (Elicitor::nobody(), AppsSupport::default()), unwanted)

@@ -13,9 +13,9 @@ use crate::tools::contract::tool::ToolContext;
 use crate::tools::names;
 
 /// The profile of this name; where there is none, the names that there are.
-pub(crate) fn profile<'a>(desk: &'a ToolContext, name: &CarrierName) -> Result<&'a CarrierProfile, Refusal> {
-    desk.carriers.get(name).ok_or_else(|| {
-        let names: Vec<&str> = desk.carriers.all().iter().map(|profile| profile.name().as_str()).collect();
+pub(crate) fn profile<'a>(context: &'a ToolContext, name: &CarrierName) -> Result<&'a CarrierProfile, Refusal> {
+    context.carriers.get(name).ok_or_else(|| {
+        let names: Vec<&str> = context.carriers.all().iter().map(|profile| profile.name().as_str()).collect();
         let problem = ArgumentProblem {
             reason: "there is no profile of this name".to_owned(),
             expected: known(&names),
@@ -42,9 +42,9 @@ pub(crate) fn known(names: &[&str]) -> String {
 }
 
 /// What the profile of this name holds, read now.
-pub(crate) async fn open(desk: &ToolContext, name: &CarrierName) -> Result<CarrierAccess, ToolFailure> {
-    let profile = profile(desk, name)?.clone();
-    let carriers = Arc::clone(&desk.carriers);
+pub(crate) async fn open(context: &ToolContext, name: &CarrierName) -> Result<CarrierAccess, ToolFailure> {
+    let profile = profile(context, name)?.clone();
+    let carriers = Arc::clone(&context.carriers);
     let reading = tokio::task::spawn_blocking(move || carriers.open(&profile));
     let why = tokio::select! {
         read = reading => match read {
@@ -53,8 +53,8 @@ pub(crate) async fn open(desk: &ToolContext, name: &CarrierName) -> Result<Carri
             Err(_) => "reading it failed".to_owned(),
         },
         // A file may lie on a disk that does not answer.
-        () = tokio::time::sleep_until(desk.call.deadline) => "reading it takes too long".to_owned(),
-        () = desk.call.stop.cancelled() => {
+        () = tokio::time::sleep_until(context.call.deadline) => "reading it takes too long".to_owned(),
+        () = context.call.stop.cancelled() => {
             return Err(Refusal::new(Status::Cancelled, "Nothing was done. The call was cancelled.").into());
         }
     };
@@ -66,12 +66,12 @@ pub(crate) async fn open(desk: &ToolContext, name: &CarrierName) -> Result<Carri
 
 /// An own Telnyx key, if the call brings or names one.
 pub(crate) async fn telnyx_key(
-    desk: &ToolContext,
+    context: &ToolContext,
     key: Option<&Secret>,
     name: Option<&CarrierName>,
 ) -> Result<Option<Secret>, ToolFailure> {
     let Some(name) = name else { return Ok(key.cloned()) };
-    let provider = profile(desk, name)?.provider();
+    let provider = profile(context, name)?.provider();
     if provider != ProviderType::Telnyx {
         let problem = ArgumentProblem {
             reason: format!("it is a profile of {provider}"),
@@ -82,7 +82,7 @@ pub(crate) async fn telnyx_key(
         let refusal = Refusal::new(Status::InvalidArgument, summary);
         return Err(refusal.with("problems", vec![problem.to_json()]).into());
     }
-    Ok(open(desk, name).await?.get(AccessField::ApiKey).cloned())
+    Ok(open(context, name).await?.get(AccessField::ApiKey).cloned())
 }
 
 /// What is wrong with a key for an own Telnyx account, and with naming a profile as well.

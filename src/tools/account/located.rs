@@ -10,7 +10,7 @@ use crate::tools::account::lookup;
 use crate::tools::account::lookup::{ListResult, PAGE, Roster};
 use crate::tools::contract::response::ToolFailure;
 use crate::tools::contract::tool::ToolContext;
-use crate::truedy::{ApiError, ApiReply, Error, NotSent, apart};
+use crate::truedy::{ApiError, ApiReply, Error, NotSent, run_blocking};
 
 /// Agents that are asked singly at most.
 const ASKED: usize = 50;
@@ -46,9 +46,9 @@ pub(crate) struct Located {
 
 /// Fills in who holds the numbers that are shown, from all that was listed. Where the lists name different holders and no
 /// more than a few agents are in question, these are asked; else what any of them says stands.
-pub(crate) async fn fill(desk: &ToolContext, listing: &mut ListResult<OwnedNumber>, roster: &Roster) {
+pub(crate) async fn fill(context: &ToolContext, listing: &mut ListResult<OwnedNumber>, roster: &Roster) {
     let rows = listing.rows.len();
-    let (assignments, mut open, mut silent) = apart(rows, || weigh(listing, roster));
+    let (assignments, mut open, mut silent) = run_blocking(rows, || weigh(listing, roster));
     let mut ids: Vec<String> = open
         .iter()
         .flat_map(|(_, evidence)| evidence)
@@ -66,7 +66,7 @@ pub(crate) async fn fill(desk: &ToolContext, listing: &mut ListResult<OwnedNumbe
     if ids.len() > ASKED_FOR_A_LIST {
         return;
     }
-    let replies = ask(desk, &ids).await;
+    let replies = ask(context, &ids).await;
     for (at, evidence) in open {
         let Some(number) = listing.rows.get_mut(at) else { continue };
         for (direction, one) in Direction::BOTH.into_iter().zip(evidence) {
@@ -99,31 +99,31 @@ fn weigh(listing: &mut ListResult<OwnedNumber>, roster: &Roster) -> (Assignments
 }
 
 /// Finds the number a caller named, and who holds it.
-pub(crate) async fn locate(desk: &ToolContext, named: &NumberRef, purpose: Purpose) -> Result<Located, ToolFailure> {
-    let (mut listing, mut roster) = both(desk).await?;
+pub(crate) async fn locate(context: &ToolContext, named: &NumberRef, purpose: Purpose) -> Result<Located, ToolFailure> {
+    let (mut listing, mut roster) = both(context).await?;
     let (mut number, mut id) = lookup::number_among(named, &listing)?;
-    let mut assignments = apart(listing.rows.len(), || Assignments::new(&listing, &roster));
+    let mut assignments = run_blocking(listing.rows.len(), || Assignments::new(&listing, &roster));
     // A number that came or went between the two requests looks like an entry that names no number.
     if assignments.has_unmatched() && listing.rows.len() <= PAGE {
-        (listing, roster) = both(desk).await?;
+        (listing, roster) = both(context).await?;
         (number, id) = lookup::number_among(named, &listing)?;
         assignments = Assignments::new(&listing, &roster);
     }
-    let evidence = judge(desk, &assignments, &roster, &number, purpose).await?;
+    let evidence = judge(context, &assignments, &roster, &number, purpose).await?;
     for (direction, evidence) in Direction::BOTH.into_iter().zip(&evidence) {
         *number.slot_mut(direction) = evidence.slot();
     }
     Ok(Located { number, id, roster, listing, assignments, evidence })
 }
 
-async fn both(desk: &ToolContext) -> Result<(ListResult<OwnedNumber>, Roster), ToolFailure> {
-    let (listing, roster) = tokio::join!(lookup::numbers(desk, false), Roster::read(desk));
+async fn both(context: &ToolContext) -> Result<(ListResult<OwnedNumber>, Roster), ToolFailure> {
+    let (listing, roster) = tokio::join!(lookup::numbers(context, false), Roster::read(context));
     Ok((listing?, roster))
 }
 
 /// Collects what every source says of a number, asking the agents singly where the lists do not settle it.
 async fn judge(
-    desk: &ToolContext,
+    context: &ToolContext,
     assignments: &Assignments,
     roster: &Roster,
     number: &OwnedNumber,
@@ -153,7 +153,7 @@ async fn judge(
     ids.sort();
     ids.dedup();
     ids.truncate(ASKED);
-    let replies = ask(desk, &ids).await;
+    let replies = ask(context, &ids).await;
     // Our own limit is no silence of Truedy's: the caller is told to wait.
     if purpose == Purpose::Release
         && let Some(error) = replies.iter().find_map(|(_, reply)| reply.as_ref().err().filter(|error| is_limit(error)))
@@ -174,17 +174,17 @@ fn is_limit(error: &Error) -> bool {
 }
 
 /// The own lists of these agents, or why one cannot be read.
-async fn ask(desk: &ToolContext, ids: &[String]) -> Vec<(String, Result<ApiReply, Error>)> {
+async fn ask(context: &ToolContext, ids: &[String]) -> Vec<(String, Result<ApiReply, Error>)> {
     let mut replies = Vec::new();
     for some in ids.chunks(AT_ONCE) {
-        replies.extend(join_all(some.iter().map(|id| ask_one(desk, id))).await);
+        replies.extend(join_all(some.iter().map(|id| ask_one(context, id))).await);
     }
     replies
 }
 
-async fn ask_one(desk: &ToolContext, id: &str) -> (String, Result<ApiReply, Error>) {
+async fn ask_one(context: &ToolContext, id: &str) -> (String, Result<ApiReply, Error>) {
     let reply = match AgentId::try_from(id) {
-        Ok(agent) => lookup::agent_numbers(desk, &agent, false).await,
+        Ok(agent) => lookup::agent_numbers(context, &agent, false).await,
         Err(_) => Err(Error::Unreadable("the agent's id is none that can be used".to_owned(), ApiError::default())),
     };
     (id.to_owned(), reply)
@@ -243,8 +243,8 @@ impl Located {
     }
 
     /// Whether an agent holds a direction now; `None` if that cannot be read.
-    pub(crate) async fn is_with(&self, desk: &ToolContext, agent: &AgentId, direction: Direction) -> Option<bool> {
-        let reply = lookup::agent_numbers(desk, agent, true).await.ok()?;
+    pub(crate) async fn is_with(&self, context: &ToolContext, agent: &AgentId, direction: Direction) -> Option<bool> {
+        let reply = lookup::agent_numbers(context, agent, true).await.ok()?;
         match self.assignments.told(&reply, agent.as_str(), &self.number, direction) {
             AgentAnswer::Yes => Some(true),
             AgentAnswer::No => Some(false),
@@ -253,9 +253,9 @@ impl Located {
     }
 
     /// Who holds a direction now, by the same rules as before; `None` if that is not known.
-    pub(crate) async fn slot_now(&self, desk: &ToolContext, direction: Direction) -> Option<Slot> {
+    pub(crate) async fn slot_now(&self, context: &ToolContext, direction: Direction) -> Option<Slot> {
         let ours = |row: &OwnedNumber| row.id == self.number.id;
-        let (fresh, roster) = tokio::join!(lookup::numbers_until(desk, true, ours), Roster::read(desk));
+        let (fresh, roster) = tokio::join!(lookup::numbers_until(context, true, ours), Roster::read(context));
         let fresh = fresh.ok()?;
         let number = fresh.rows.iter().find(|row| ours(row))?.clone();
         let is_fresh = |row: &OwnedNumber| fresh.rows.iter().any(|new| new.id == row.id);
@@ -267,7 +267,7 @@ impl Located {
             listing.rows.extend(fresh.rows);
         }
         let assignments = Assignments::new(&listing, &roster).remembering(&self.assignments);
-        let evidence = judge(desk, &assignments, &roster, &number, Purpose::Look).await.ok()?;
+        let evidence = judge(context, &assignments, &roster, &number, Purpose::Look).await.ok()?;
         Some(direction.of(evidence).slot()).filter(|slot| *slot != Slot::Unknown)
     }
 }

@@ -17,7 +17,7 @@ use crate::tools::account::protected::heed_protected;
 use crate::tools::contract::response::ToolFailure;
 use crate::tools::contract::tool::ToolContext;
 use crate::tools::names;
-use crate::truedy::{ApiError, ApiReply, Error, Request, apart};
+use crate::truedy::{ApiError, ApiReply, Error, Request, run_blocking};
 
 /// Rows a page, the most the API gives.
 pub(crate) const PAGE: usize = 100;
@@ -43,7 +43,7 @@ pub(crate) fn rows(reply: &ApiReply) -> Result<&[Value], Error> {
 
 /// One page of the account's numbers.
 pub(crate) async fn numbers_page(
-    desk: &ToolContext,
+    context: &ToolContext,
     limit: usize,
     offset: usize,
     verifying: bool,
@@ -53,12 +53,12 @@ pub(crate) async fn numbers_page(
         .query("offset", offset)
         .list()
         .verifying(verifying);
-    let reply = desk.truedy.send(request, &desk.call).await?;
+    let reply = context.truedy.send(request, &context.call).await?;
     if let Some(organization) = organization(rows(&reply)?) {
-        desk.journal.note_organization(&organization);
+        context.journal.note_organization(&organization);
     }
-    if desk.journal.awaits_any() {
-        desk.sighted(rows(&reply)?.iter().filter_map(OwnedNumber::read)).await;
+    if context.journal.awaits_any() {
+        context.sighted(rows(&reply)?.iter().filter_map(OwnedNumber::read)).await;
     }
     Ok(reply)
 }
@@ -71,9 +71,9 @@ fn organization(rows: &[Value]) -> Option<String> {
 }
 
 /// Reads as little as can be read: its answer states the time by Truedy's clock. A failure is no failure of the call.
-pub async fn ask_the_time(desk: &ToolContext) {
+pub async fn ask_the_time(context: &ToolContext) {
     let request = Request::get(["telephony", "numbers"]).query("limit", 1).query("offset", 0).list();
-    if let Err(error) = desk.truedy.send(request, &desk.call).await {
+    if let Err(error) = context.truedy.send(request, &context.call).await {
         tracing::debug!(%error, "Truedy's time is not known");
     }
 }
@@ -185,26 +185,26 @@ impl<T: ListedItem> PagedRead<T> {
 }
 
 /// All numbers of the account, each once. `verifying` says that this finds out what a change did.
-pub(crate) async fn numbers(desk: &ToolContext, verifying: bool) -> Result<ListResult<OwnedNumber>, Error> {
-    numbers_until(desk, verifying, |_| false).await
+pub(crate) async fn numbers(context: &ToolContext, verifying: bool) -> Result<ListResult<OwnedNumber>, Error> {
+    numbers_until(context, verifying, |_| false).await
 }
 
 /// The first [`SHOWN`] numbers of the account at most, each once.
-pub(crate) async fn first_numbers(desk: &ToolContext) -> Result<ListResult<OwnedNumber>, Error> {
-    numbers_within(desk, false, SHOWN_PAGES, |_| false).await
+pub(crate) async fn first_numbers(context: &ToolContext) -> Result<ListResult<OwnedNumber>, Error> {
+    numbers_within(context, false, SHOWN_PAGES, |_| false).await
 }
 
 /// Like [`numbers`], stopping after the page on which `enough` holds for some number.
 pub(crate) async fn numbers_until(
-    desk: &ToolContext,
+    context: &ToolContext,
     verifying: bool,
     enough: impl Fn(&OwnedNumber) -> bool,
 ) -> Result<ListResult<OwnedNumber>, Error> {
-    numbers_within(desk, verifying, PAGES, enough).await
+    numbers_within(context, verifying, PAGES, enough).await
 }
 
 async fn numbers_within(
-    desk: &ToolContext,
+    context: &ToolContext,
     verifying: bool,
     pages: usize,
     enough: impl Fn(&OwnedNumber) -> bool,
@@ -212,12 +212,12 @@ async fn numbers_within(
     let mut gathering = PagedRead::new();
     let mut offset = 0;
     for _ in 0..pages {
-        let reply = numbers_page(desk, PAGE, offset, verifying).await?;
-        let more = apart(reply.data.as_array().map_or(0, Vec::len), || gathering.add(&reply, offset))?;
+        let reply = numbers_page(context, PAGE, offset, verifying).await?;
+        let more = run_blocking(reply.data.as_array().map_or(0, Vec::len), || gathering.add(&reply, offset))?;
         offset += rows(&reply)?.len();
         if !more {
             if gathering.listing.complete {
-                heed_protected(desk, &gathering.listing.rows);
+                heed_protected(context, &gathering.listing.rows);
             }
             return Ok(gathering.listing);
         }
@@ -229,13 +229,13 @@ async fn numbers_within(
 }
 
 /// All agents of the account, each once.
-pub(crate) async fn agents(desk: &ToolContext) -> Result<ListResult<Agent>, Error> {
+pub(crate) async fn agents(context: &ToolContext) -> Result<ListResult<Agent>, Error> {
     let mut gathering = PagedRead::new();
     let mut offset = 0;
     for _ in 0..PAGES {
         let request = Request::get(["agents"]).query("limit", PAGE).query("offset", offset).list();
-        let reply = desk.truedy.send(request, &desk.call).await?;
-        let more = apart(reply.data.as_array().map_or(0, Vec::len), || gathering.add(&reply, offset))?;
+        let reply = context.truedy.send(request, &context.call).await?;
+        let more = run_blocking(reply.data.as_array().map_or(0, Vec::len), || gathering.add(&reply, offset))?;
         offset += rows(&reply)?.len();
         if !more {
             return Ok(gathering.listing);
@@ -245,9 +245,9 @@ pub(crate) async fn agents(desk: &ToolContext) -> Result<ListResult<Agent>, Erro
 }
 
 /// The numbers one agent holds in a direction: ids and rows.
-pub(crate) async fn agent_numbers(desk: &ToolContext, agent: &AgentId, verifying: bool) -> Result<ApiReply, Error> {
+pub(crate) async fn agent_numbers(context: &ToolContext, agent: &AgentId, verifying: bool) -> Result<ApiReply, Error> {
     let request = Request::get(["telephony", "agents", agent.as_str(), "numbers"]).list().verifying(verifying);
-    desk.truedy.send(request, &desk.call).await
+    context.truedy.send(request, &context.call).await
 }
 
 /// Whether an agent holds a number in a direction; `None` if the answer does not say.
@@ -258,20 +258,20 @@ pub(crate) fn holds(reply: &ApiReply, number: &OwnedNumber, direction: Direction
 }
 
 /// The credentials that are stored: their rows.
-async fn credentials(desk: &ToolContext, verifying: bool) -> Result<Vec<Value>, Error> {
+async fn credentials(context: &ToolContext, verifying: bool) -> Result<Vec<Value>, Error> {
     let request = Request::get(["telephony", "credentials"]).list().verifying(verifying);
-    let reply = desk.truedy.send(request, &desk.call).await?;
+    let reply = context.truedy.send(request, &context.call).await?;
     Ok(rows(&reply)?.to_vec())
 }
 
 /// The ids of the credentials that are stored.
-pub(crate) async fn credential_ids(desk: &ToolContext) -> Result<Vec<String>, Error> {
-    Ok(credentials(desk, false).await?.iter().filter_map(|row| text_at(row, "id")).collect())
+pub(crate) async fn credential_ids(context: &ToolContext) -> Result<Vec<String>, Error> {
+    Ok(credentials(context, false).await?.iter().filter_map(|row| text_at(row, "id")).collect())
 }
 
 /// The one credential of a carrier that was not there before; `None` if there is none, or more than one.
-pub(crate) async fn new_credential(desk: &ToolContext, before: &[String], provider: &str) -> Option<String> {
-    let rows = credentials(desk, true).await.ok()?;
+pub(crate) async fn new_credential(context: &ToolContext, before: &[String], provider: &str) -> Option<String> {
+    let rows = credentials(context, true).await.ok()?;
     let is_new = |row: &&Value| text_at(row, "provider_type").as_deref() == Some(provider);
     let mut ids = rows.iter().filter(is_new).filter_map(|row| text_at(row, "id")).filter(|id| !before.contains(id));
     let first = ids.next()?;
@@ -307,8 +307,8 @@ impl Roster {
     }
 
     /// Reads them; a failure is no failure of the call.
-    pub(crate) async fn read(desk: &ToolContext) -> Self {
-        Self::of(agents(desk).await.ok())
+    pub(crate) async fn read(context: &ToolContext) -> Self {
+        Self::of(agents(context).await.ok())
     }
 
     /// Made once: a long list is not searched for each of its rows.
@@ -414,11 +414,11 @@ pub(crate) fn must_be_whole(complete: bool) -> Result<(), ToolFailure> {
 }
 
 /// An agent the caller named: its id, and what is known of it.
-pub(crate) async fn agent(desk: &ToolContext, named: &AgentRef) -> Result<AgentId, ToolFailure> {
+pub(crate) async fn agent(context: &ToolContext, named: &AgentRef) -> Result<AgentId, ToolFailure> {
     if let Some(id) = named.certain_id() {
         return Ok(id);
     }
-    agent_among(named, agents(desk).await)
+    agent_among(named, agents(context).await)
 }
 
 /// Picks the agent a caller named out of those listed.
@@ -430,7 +430,7 @@ pub(crate) fn agent_among(named: &AgentRef, listed: Result<ListResult<Agent>, Er
     let ListResult { rows: agents, complete, .. } = match (listed, AgentId::try_from(name)) {
         (Ok(listing), _) => listing,
         // Where agents may not be read, what may be an id is taken for one.
-        (Err(Error::Refused(saying)), Ok(id)) if saying.status == 403 => return Ok(id),
+        (Err(Error::Refused(api_error)), Ok(id)) if api_error.status == 403 => return Ok(id),
         (Err(error), _) => return Err(error.into()),
     };
     let wanted = name_key(name);

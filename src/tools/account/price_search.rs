@@ -7,10 +7,10 @@ use crate::truedy::{Error, NotSent};
 
 /// Why a search did not tell the price: as a sentence, and as a field with Truedy's own words.
 pub(crate) fn failed_search(error: &Error) -> (String, Value) {
-    let unconfigured = error.saying().is_some_and(|saying| saying.mentions(&["not configured"]));
+    let unconfigured = error.api_error().is_some_and(|api_error| api_error.mentions(&["not configured"]));
     let status = match error {
         _ if unconfigured => Status::ProviderNotConfigured,
-        Error::Refused(saying) => match saying.status {
+        Error::Refused(api_error) => match api_error.status {
             401 => Status::AuthFailed,
             402 => Status::PaymentRequired,
             403 => Status::Forbidden,
@@ -27,7 +27,7 @@ pub(crate) fn failed_search(error: &Error) -> (String, Value) {
     };
     let mut told = json!({ "status": status });
     if let (Some(message), Some(fields)) =
-        (error.saying().and_then(|saying| saying.message.as_ref()), told.as_object_mut())
+        (error.api_error().and_then(|api_error| api_error.message.as_ref()), told.as_object_mut())
     {
         fields.insert("truedy_says".to_owned(), json!(message));
     }

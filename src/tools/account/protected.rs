@@ -4,15 +4,15 @@ use crate::domain::OwnedNumber;
 use crate::tools::contract::tool::ToolContext;
 
 /// Holds the protected entries against the first whole list of the account's numbers, given here, and warns of those that match none.
-pub(crate) fn heed_protected(desk: &ToolContext, numbers: &[OwnedNumber]) {
-    let policy = &desk.policy;
+pub(crate) fn heed_protected(context: &ToolContext, numbers: &[OwnedNumber]) {
+    let policy = &context.policy;
     if policy.protected.is_empty() || policy.protect_checked.set(()).is_err() {
         return;
     }
     let unmatched = policy.unmatched(numbers.iter().map(|row| (row.id.as_str(), row.number.as_str())));
     if !unmatched.is_empty() {
         tracing::warn!(
-            tenant = desk.caller.tenant,
+            tenant = context.caller.tenant,
             entries = unmatched.join(", "),
             "--protect: these match no number of the account, so they protect nothing now"
         );

@@ -86,12 +86,12 @@ beside! {
 }
 
 impl Read for AccountNumbers {
-    async fn read(self, desk: ToolContext) -> Result<ToolResponse<AllNumbers>, ToolFailure> {
-        let (listing, roster) = tokio::join!(lookup::first_numbers(&desk), Roster::read(&desk));
+    async fn read(self, context: ToolContext) -> Result<ToolResponse<AllNumbers>, ToolFailure> {
+        let (listing, roster) = tokio::join!(lookup::first_numbers(&context), Roster::read(&context));
         let mut listing = listing?;
         let bounded = !listing.complete && listing.rows.len() >= SHOWN;
         listing.rows.truncate(SHOWN);
-        fill(&desk, &mut listing, &roster).await;
+        fill(&context, &mut listing, &roster).await;
         let shown = listing.rows.len();
         let total = listing.complete.then_some(shown as u64);
         let next_offset = bounded.then_some(shown as u64);
@@ -112,16 +112,16 @@ impl Read for AccountNumbers {
 }
 
 impl Read for OneNumber {
-    async fn read(self, desk: ToolContext) -> Result<ToolResponse<NumberFacts>, ToolFailure> {
-        let located = locate(&desk, &self.number_id, Purpose::Look).await?;
+    async fn read(self, context: ToolContext) -> Result<ToolResponse<NumberFacts>, ToolFailure> {
+        let located = locate(&context, &self.number_id, Purpose::Look).await?;
         let facts = NumberFacts(lookup::facts(&located.number, &located.roster));
         Ok(ToolResponse::new(Status::Ok, "One number. A direction that is null has no agent.", facts))
     }
 }
 
 impl Read for NumberNames {
-    async fn read(self, desk: ToolContext) -> Result<ToolResponse<NamedThings>, ToolFailure> {
-        let listing = lookup::first_numbers(&desk).await?;
+    async fn read(self, context: ToolContext) -> Result<ToolResponse<NamedThings>, ToolFailure> {
+        let listing = lookup::first_numbers(&context).await?;
         let complete = listing.complete;
         let names = listing.rows.into_iter().map(|row| NamedThing { name: Some(row.number), id: row.id }).collect();
         Ok(ToolResponse::new(Status::Ok, "The numbers.", NamedThings { names, complete }))
@@ -129,8 +129,8 @@ impl Read for NumberNames {
 }
 
 impl Read for AgentNames {
-    async fn read(self, desk: ToolContext) -> Result<ToolResponse<NamedThings>, ToolFailure> {
-        let listing = lookup::agents(&desk).await?;
+    async fn read(self, context: ToolContext) -> Result<ToolResponse<NamedThings>, ToolFailure> {
+        let listing = lookup::agents(&context).await?;
         let complete = listing.complete;
         let agents = listing.rows;
         let mut namesakes: HashMap<String, usize> = HashMap::new();

@@ -57,7 +57,7 @@ pub(crate) struct Assigned {
 
 /// What was found before assigning.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct AssignPlan {
     located: Located,
     agent_id: AgentId,
 }
@@ -71,7 +71,7 @@ impl Tool for AssignNumber {
 }
 
 impl Change for AssignNumber {
-    type Plan = Plan;
+    type Plan = AssignPlan;
 
     fn claims(&self) -> RequestedChange {
         let direction = Some(self.assignment_type.as_str().to_owned());
@@ -79,11 +79,11 @@ impl Change for AssignNumber {
         RequestedChange { confirm: self.confirm == Some(true), about, ..RequestedChange::default() }
     }
 
-    async fn plan(&self, desk: &ToolContext) -> Result<Planned<Plan, Assigned>, ToolFailure> {
-        let mut located = locate(desk, &self.number_id, Purpose::Look).await?;
+    async fn plan(&self, context: &ToolContext) -> Result<Planned<AssignPlan, Assigned>, ToolFailure> {
+        let mut located = locate(context, &self.number_id, Purpose::Look).await?;
         let agent_id = match &located.roster.0 {
             Some(agents) => lookup::agent_among(&self.agent_id, Ok(agents.clone()))?,
-            None => lookup::agent(desk, &self.agent_id).await?,
+            None => lookup::agent(context, &self.agent_id).await?,
         };
         let direction = self.assignment_type;
         // Where several agents are said to have it, another one decides: it is who would lose it.
@@ -93,7 +93,7 @@ impl Change for AssignNumber {
             *located.number.slot_mut(direction) = Slot::Held(other);
         }
         let slot = located.number.slot(direction).clone();
-        let plan = Plan { located, agent_id };
+        let plan = AssignPlan { located, agent_id };
         let facts = lookup::facts(&plan.located.number, &plan.located.roster);
         let name = plan.located.number.name();
         let confirm = json!({ "tool": Self::NAME, "arguments": { "number_id": name, "agent_id": self.agent_id, "assignment_type": direction, "confirm": true } });
@@ -130,21 +130,22 @@ impl Change for AssignNumber {
         Ok(Planned::Ready(plan, Box::new(ChangeImpact { object, without_flag, seen, ..ChangeImpact::default() })))
     }
 
-    async fn act(self, plan: Plan, desk: ToolContext) -> Result<ToolResponse<Assigned>, ToolFailure> {
-        let mut settled = self.post(&plan, &desk, AFTERWARDS).await;
+    async fn act(self, plan: AssignPlan, context: ToolContext) -> Result<ToolResponse<Assigned>, ToolFailure> {
+        let mut settled = self.post(&plan, &context, AFTERWARDS).await;
         if let Err(error) = &settled
             && error.may_have_happened()
         {
-            desk.lost(error).await;
-            match self.holder(&plan, &desk).await {
+            context.lost(error).await;
+            match self.holder(&plan, &context).await {
                 Some(Slot::Held(holder)) if holder == plan.agent_id.as_str() => {
                     return Ok(self.done(&plan, Some(true), None));
                 }
                 // Still as before: it was not applied, and once more cannot do harm.
                 Some(holder)
-                    if holder == *plan.located.number.slot(self.assignment_type) && desk.call.left() > AFTERWARDS =>
+                    if holder == *plan.located.number.slot(self.assignment_type)
+                        && context.call.left() > AFTERWARDS =>
                 {
-                    settled = self.post(&plan, &desk.with(desk.call.unstoppable()), Duration::from_secs(3)).await;
+                    settled = self.post(&plan, &context.with(context.call.unstoppable()), Duration::from_secs(3)).await;
                 }
                 Some(_) => {
                     let summary = format!(
@@ -160,7 +161,7 @@ impl Change for AssignNumber {
                 None => {}
             }
         }
-        let verified = self.verify(&plan, &desk).await;
+        let verified = self.verify(&plan, &context).await;
         match settled {
             Ok(id) => {
                 let mut answer = self.done(&plan, Some(verified == Some(true)), id);
@@ -172,16 +173,16 @@ impl Change for AssignNumber {
             // The engine may fail after the assignment was stored (contract §6.5).
             Err(error) if verified == Some(true) => {
                 let mut answer =
-                    self.done(&plan, verified, error.saying().and_then(|saying| saying.request_id.clone()));
+                    self.done(&plan, verified, error.api_error().and_then(|api_error| api_error.request_id.clone()));
                 answer.warn("Truedy stored the assignment but reported a failure, so calls may not be routed yet. Make a test call.");
                 Ok(answer)
             }
-            Err(Error::Refused(saying)) if saying.status == 422 => {
+            Err(Error::Refused(api_error)) if api_error.status == 422 => {
                 let summary = format!(
                     "{} was not assigned: Truedy refused, in the words of truedy_says. Check number and agent, and try again.",
                     plan.located.number.name()
                 );
-                Err(said(Refusal::new(Status::NotAssigned, summary), &Error::Refused(saying)).into())
+                Err(said(Refusal::new(Status::NotAssigned, summary), &Error::Refused(api_error)).into())
             }
             Err(error) if error.may_have_happened() && verified == Some(false) => {
                 let summary = format!(
@@ -206,28 +207,28 @@ impl Change for AssignNumber {
 }
 
 impl AssignNumber {
-    async fn post(&self, plan: &Plan, desk: &ToolContext, leaving: Duration) -> Result<Option<String>, Error> {
+    async fn post(&self, plan: &AssignPlan, context: &ToolContext, leaving: Duration) -> Result<Option<String>, Error> {
         let body =
             json!({ "number_id": plan.located.id, "agent_id": plan.agent_id, "assignment_type": self.assignment_type });
         let request = Request::post(["telephony", "numbers", "assign"], RequestKind::Set, body);
-        Ok(desk.truedy.send(request, &desk.call.leaving(leaving)).await?.request_id)
+        Ok(context.truedy.send(request, &context.call.leaving(leaving)).await?.request_id)
     }
 
     /// Whether the agent holds it now; `None` if that cannot be read.
-    async fn verify(&self, plan: &Plan, desk: &ToolContext) -> Option<bool> {
-        let desk = desk.with(desk.call.unstoppable());
-        plan.located.is_with(&desk, &plan.agent_id, self.assignment_type).await
+    async fn verify(&self, plan: &AssignPlan, context: &ToolContext) -> Option<bool> {
+        let context = context.with(context.call.unstoppable());
+        plan.located.is_with(&context, &plan.agent_id, self.assignment_type).await
     }
 
     /// Who holds it now, as far as the new and the old agent can tell.
-    async fn holder(&self, plan: &Plan, desk: &ToolContext) -> Option<Slot> {
-        if self.verify(plan, desk).await? {
+    async fn holder(&self, plan: &AssignPlan, context: &ToolContext) -> Option<Slot> {
+        if self.verify(plan, context).await? {
             return Some(Slot::Held(plan.agent_id.as_str().to_owned()));
         }
-        plan.located.slot_now(&desk.with(desk.call.unstoppable()), self.assignment_type).await
+        plan.located.slot_now(&context.with(context.call.unstoppable()), self.assignment_type).await
     }
 
-    fn assigned(&self, plan: &Plan, verified: Option<bool>, displaced: Option<String>) -> Assigned {
+    fn assigned(&self, plan: &AssignPlan, verified: Option<bool>, displaced: Option<String>) -> Assigned {
         Assigned {
             number: plan.located.number.name().to_owned(),
             id: plan.located.number.id.clone(),
@@ -239,7 +240,7 @@ impl AssignNumber {
         }
     }
 
-    fn done(&self, plan: &Plan, verified: Option<bool>, request_id: Option<String>) -> ToolResponse<Assigned> {
+    fn done(&self, plan: &AssignPlan, verified: Option<bool>, request_id: Option<String>) -> ToolResponse<Assigned> {
         let (number, direction) = (plan.located.number.name(), self.assignment_type);
         let other = match plan.located.number.slot(direction) {
             Slot::Held(holder) if holder != plan.agent_id.as_str() => Some(holder),

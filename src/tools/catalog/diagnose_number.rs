@@ -147,17 +147,17 @@ impl Tool for DiagnoseNumber {
 }
 
 impl Read for DiagnoseNumber {
-    async fn read(self, desk: ToolContext) -> Result<ToolResponse<Diagnosis>, ToolFailure> {
+    async fn read(self, context: ToolContext) -> Result<ToolResponse<Diagnosis>, ToolFailure> {
         let name = self.number_id.as_str();
         let fits = |row: &OwnedNumber| row.id == name || row.number == name;
-        let (listed, agents) = tokio::join!(lookup::numbers_until(&desk, false, fits), lookup::agents(&desk));
+        let (listed, agents) = tokio::join!(lookup::numbers_until(&context, false, fits), lookup::agents(&context));
         let (listed, roster) = (listed?, Roster::of(agents.ok()));
         let number = match lookup::number_among(&self.number_id, &listed) {
             Ok((number, _)) => number,
             Err(ToolFailure::Refused(refusal))
                 if matches!(refusal.status, Status::NotFound | Status::BadUpstreamResponse) =>
             {
-                let history = history(&desk, &[name]).await;
+                let history = history(&context, &[name]).await;
                 let mut findings = absent(name, history.as_deref(), listed.complete);
                 let explained = findings.iter().any(|finding| !matches!(finding.code, NOT_IN_ACCOUNT | JOURNAL_UNREAD));
                 findings.sort_by_key(|finding| finding.weight);
@@ -179,8 +179,8 @@ impl Read for DiagnoseNumber {
         let holders = holders(&number, &roster, &directions);
         let assignments = Assignments::new(&listed, &roster);
         let names = [number.number.as_str(), number.id.as_str()];
-        let asking = join_all(holders.iter().map(|id| AgentDetails::ask(&desk, id, &number)));
-        let (asked, history) = tokio::join!(asking, history(&desk, &names));
+        let asking = join_all(holders.iter().map(|id| AgentDetails::ask(&context, id, &number)));
+        let (asked, history) = tokio::join!(asking, history(&context, &names));
         let evidence = Direction::BOTH.map(|direction| assignments.evidence(&number, direction, false));
         Ok(DiagnosisCase { number, roster, evidence, directions, asked, history }.answer())
     }
@@ -188,13 +188,13 @@ impl Read for DiagnoseNumber {
 
 /// The operations that are about a number: unresolved ones first, then those that run, then the newest. `None` where the
 /// journal cannot be read.
-async fn history(desk: &ToolContext, names: &[&str]) -> Option<Vec<Operation>> {
+async fn history(context: &ToolContext, names: &[&str]) -> Option<Vec<Operation>> {
     let mut all: Vec<Operation> = Vec::new();
     for name in names {
-        let tenant = Some(desk.caller.tenant.clone());
+        let tenant = Some(context.caller.tenant.clone());
         let query =
             OperationQuery { tenant, object: Some((*name).to_owned()), limit: HISTORY, ..OperationQuery::default() };
-        let found = desk.journal.find(query).await.ok()?;
+        let found = context.journal.find(query).await.ok()?;
         let fresh: Vec<_> = found.into_iter().filter(|one| !all.iter().any(|known| known.id == one.id)).collect();
         all.extend(fresh);
     }
@@ -251,12 +251,12 @@ struct AgentDetails {
 }
 
 impl AgentDetails {
-    async fn ask(desk: &ToolContext, id: &str, number: &OwnedNumber) -> Self {
+    async fn ask(context: &ToolContext, id: &str, number: &OwnedNumber) -> Self {
         let unread = Self { id: id.to_owned(), inbound: None, outbound: None, sync: Sync::Unread };
         let Ok(agent) = AgentId::try_from(id) else {
             return unread;
         };
-        let (numbers, hook) = tokio::join!(lookup::agent_numbers(desk, &agent, false), hook(desk, &agent));
+        let (numbers, hook) = tokio::join!(lookup::agent_numbers(context, &agent, false), hook(context, &agent));
         let holds =
             |direction| numbers.as_ref().ok().and_then(|reply: &ApiReply| lookup::holds(reply, number, direction));
         let (inbound, outbound) = (holds(Direction::Inbound), holds(Direction::Outbound));

@@ -45,9 +45,9 @@ impl Tool for GetAgentNumbers {
 }
 
 impl Read for GetAgentNumbers {
-    async fn read(self, desk: ToolContext) -> Result<ToolResponse<AgentNumbers>, ToolFailure> {
-        let agent = lookup::agent(&desk, &self.agent_id).await?;
-        let reply = lookup::agent_numbers(&desk, &agent, false).await?;
+    async fn read(self, context: ToolContext) -> Result<ToolResponse<AgentNumbers>, ToolFailure> {
+        let agent = lookup::agent(&context, &self.agent_id).await?;
+        let reply = lookup::agent_numbers(&context, &agent, false).await?;
         let rows = |direction: Direction| -> Result<(Vec<Map<String, Value>>, usize), Error> {
             let rows = reply.data.get(direction.as_str()).and_then(Value::as_array);
             let rows = rows.ok_or_else(|| {

@@ -48,9 +48,9 @@ impl Tool for GetWebhookUrl {
 }
 
 impl Read for GetWebhookUrl {
-    async fn read(self, desk: ToolContext) -> Result<ToolResponse<Webhook>, ToolFailure> {
-        let agent = lookup::agent(&desk, &self.agent_id).await?;
-        let (hook, request_id) = match hook(&desk, &agent).await {
+    async fn read(self, context: ToolContext) -> Result<ToolResponse<Webhook>, ToolFailure> {
+        let agent = lookup::agent(&context, &self.agent_id).await?;
+        let (hook, request_id) = match hook(&context, &agent).await {
             Ok(read) => read,
             Err(error) if is_not_synced(&error) => return Err(not_synced(&error).into()),
             Err(error) => return Err(error.into()),
@@ -89,9 +89,9 @@ pub(crate) const UNEXPECTED_HOST: &str =
     "The URL is on a host that is not known to be Truedy's voice engine. Check with Truedy before using it.";
 
 /// Asks for the webhook URL of an agent; with it Truedy's id of the exchange.
-pub(crate) async fn hook(desk: &ToolContext, agent: &AgentId) -> Result<(Hook, Option<String>), Error> {
+pub(crate) async fn hook(context: &ToolContext, agent: &AgentId) -> Result<(Hook, Option<String>), Error> {
     let request = Request::get(["telephony", "agents", agent.as_str(), "webhook-url"]);
-    let reply = desk.truedy.send(request, &desk.call).await?;
+    let reply = context.truedy.send(request, &context.call).await?;
     let unreadable = || Error::Unreadable("the answer has no https webhook URL".to_owned(), ApiError::default());
     // The whole text, not a shortened one: it is to be pasted.
     let text = reply.data.get("webhook_url").and_then(serde_json::Value::as_str).ok_or_else(unreadable)?;
@@ -108,7 +108,7 @@ pub(crate) async fn hook(desk: &ToolContext, agent: &AgentId) -> Result<(Hook, O
 
 /// Whether an agent has no URL because the voice engine does not know it yet (contract §6.9).
 pub(crate) fn is_not_synced(error: &Error) -> bool {
-    matches!(error, Error::Refused(saying) if saying.mentions(&["not synced"]))
+    matches!(error, Error::Refused(api_error) if api_error.mentions(&["not synced"]))
 }
 
 fn not_synced(error: &Error) -> Refusal {

@@ -107,7 +107,7 @@ impl Tool for ImportNumber {
 
 /// What an import is made with.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub(crate) struct ImportPlan {
     provider: ProviderType,
     /// `None` where a person enters it.
     access: Option<CarrierAccess>,
@@ -116,7 +116,7 @@ pub(crate) struct Plan {
 }
 
 impl Change for ImportNumber {
-    type Plan = Plan;
+    type Plan = ImportPlan;
 
     fn claims(&self) -> RequestedChange {
         RequestedChange {
@@ -127,10 +127,11 @@ impl Change for ImportNumber {
         }
     }
 
-    async fn plan(&self, desk: &ToolContext) -> Result<Planned<Plan, Imported>, ToolFailure> {
-        let (provider, access) = self.account(desk).await?;
+    async fn plan(&self, context: &ToolContext) -> Result<Planned<ImportPlan, Imported>, ToolFailure> {
+        let (provider, access) = self.account(context).await?;
         let number = self.phone_number.as_str();
-        let ListResult { rows, complete, .. } = lookup::numbers_until(desk, false, |row| row.number == number).await?;
+        let ListResult { rows, complete, .. } =
+            lookup::numbers_until(context, false, |row| row.number == number).await?;
         if let Some(row) = rows.into_iter().find(|row| row.number == number) {
             let summary = format!("Nothing was imported: {number} belongs to this account already.");
             return Ok(Planned::Done(ToolResponse::new(
@@ -141,13 +142,13 @@ impl Change for ImportNumber {
         }
         lookup::must_be_whole(complete)?;
         // Only to tell afterwards whether the credential was stored although the number was not: not knowing is no failure.
-        let before = lookup::credential_ids(desk).await.ok();
+        let before = lookup::credential_ids(context).await.ok();
         let wanted = access.is_none().then(|| {
             let known = self.given().into_iter().map(|(field, value)| (field, value.expose().to_owned()));
             CredentialRequest { number: self.phone_number.clone(), provider, known: known.collect() }
         });
         Ok(Planned::Ready(
-            Plan { provider, access, before: before.clone() },
+            ImportPlan { provider, access, before: before.clone() },
             Box::new(ChangeImpact {
                 object: self.object(Some(provider), before),
                 flight: Some(flight(number)),
@@ -162,13 +163,13 @@ impl Change for ImportNumber {
         ))
     }
 
-    async fn act(self, plan: Plan, desk: ToolContext) -> Result<ToolResponse<Imported>, ToolFailure> {
+    async fn act(self, plan: ImportPlan, context: ToolContext) -> Result<ToolResponse<Imported>, ToolFailure> {
         let number = self.phone_number.as_str();
-        let Some(access) = plan.access.as_ref().or(desk.entered.as_ref()) else {
-            return Err(self.no_keys(plan.provider, &desk).into());
+        let Some(access) = plan.access.as_ref().or(context.entered.as_ref()) else {
+            return Err(self.no_keys(plan.provider, &context).into());
         };
         let request = Request::post(["telephony", "numbers", "import"], RequestKind::Create, self.body(access));
-        match make(&desk, number, request, documented).await? {
+        match make(&context, number, request, documented).await? {
             Made::Confirmed(reply, listed) => {
                 let mut facts = match &listed {
                     Found::Here(row) => imported(row),
@@ -191,11 +192,11 @@ impl Change for ImportNumber {
                 Ok(answer)
             }
             Made::Refused(why, error) => {
-                let stored = self.stored(&plan, &desk).await;
+                let stored = self.stored(&plan, &context).await;
                 Err(said(self.refused(why, stored.as_deref()), &error).into())
             }
             Made::Unknown(error) => {
-                let stored = self.stored(&plan, &desk).await;
+                let stored = self.stored(&plan, &context).await;
                 Err(said(with_credential(self.unknown(), stored.as_deref()), &error).into())
             }
         }
@@ -228,10 +229,10 @@ impl ImportNumber {
     }
 
     /// The carrier and what its account is opened with; without the latter a person must be asked for it, who can be.
-    async fn account(&self, desk: &ToolContext) -> Result<(ProviderType, Option<CarrierAccess>), ToolFailure> {
+    async fn account(&self, context: &ToolContext) -> Result<(ProviderType, Option<CarrierAccess>), ToolFailure> {
         let unreadable = || Refusal::new(Status::InvalidArgument, "Nothing was imported. No carrier is named.");
         if let Some(name) = &self.carrier {
-            let of_profile = carrier::profile(desk, name)?.provider();
+            let of_profile = carrier::profile(context, name)?.provider();
             if let Some(named) = self.provider_type.filter(|named| *named != of_profile) {
                 let problem = ArgumentProblem {
                     reason: format!("it is {named}, and the carrier profile {name} is of {of_profile}"),
@@ -244,31 +245,31 @@ impl ImportNumber {
                 let refusal = Refusal::new(Status::InvalidArgument, summary);
                 return Err(refusal.with("problems", vec![problem.to_json()]).into());
             }
-            let access = carrier::open(desk, name).await?;
+            let access = carrier::open(context, name).await?;
             if let Some(server) = access.sip_server() {
-                desk.policy.admit_sip(&server)?;
+                context.policy.admit_sip(&server)?;
             }
             return Ok((of_profile, Some(access)));
         }
         let provider = self.provider_type.ok_or_else(unreadable)?;
         let given = self.given();
         if !given.iter().any(|(field, _)| field.is_secret()) {
-            return if desk.collects { Ok((provider, None)) } else { Err(self.no_keys(provider, desk).into()) };
+            return if context.collects { Ok((provider, None)) } else { Err(self.no_keys(provider, context).into()) };
         }
         let access = CarrierAccess::new(provider, given).map_err(|_| unreadable())?;
         Ok((provider, Some(access)))
     }
 
     /// What is answered where neither the call nor a person brings what the carrier needs.
-    fn no_keys(&self, provider: ProviderType, desk: &ToolContext) -> Refusal {
-        let fitting: Vec<&str> = desk
+    fn no_keys(&self, provider: ProviderType, context: &ToolContext) -> Refusal {
+        let fitting: Vec<&str> = context
             .carriers
             .all()
             .iter()
             .filter(|profile| profile.provider() == provider)
             .map(|profile| profile.name().as_str())
             .collect();
-        let why_no_page = if desk.policy.ask == AskMode::Off {
+        let why_no_page = if context.policy.ask == AskMode::Off {
             "the operator of this server lets no user be asked (--ask off), so there is no page"
         } else {
             "this client cannot show its user a page"
@@ -279,7 +280,7 @@ impl ImportNumber {
             example: fitting.first().map_or(CarrierName::EXAMPLE, |name| name).to_owned(),
             ..ArgumentProblem::of::<CarrierName>("carrier", String::new(), None)
         }];
-        if !desk.policy.no_inline_secrets {
+        if !context.policy.no_inline_secrets {
             let given: Vec<AccessField> = self.given().into_iter().map(|(field, _)| field).collect();
             problems.extend(AccessField::misfits(provider, &given));
         }
@@ -318,9 +319,9 @@ impl ImportNumber {
     }
 
     /// The credential that the import stored although the number is not there, if there is exactly one that can be it.
-    async fn stored(&self, plan: &Plan, desk: &ToolContext) -> Option<String> {
-        let desk = desk.with(desk.call.unstoppable());
-        lookup::new_credential(&desk, plan.before.as_deref()?, plan.provider.as_str()).await
+    async fn stored(&self, plan: &ImportPlan, context: &ToolContext) -> Option<String> {
+        let context = context.with(context.call.unstoppable());
+        lookup::new_credential(&context, plan.before.as_deref()?, plan.provider.as_str()).await
     }
 
     fn refused(&self, why: Documented, stored: Option<&str>) -> Refusal {

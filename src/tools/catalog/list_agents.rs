@@ -54,7 +54,7 @@ impl Tool for ListAgents {
 }
 
 impl Read for ListAgents {
-    async fn read(self, desk: ToolContext) -> Result<ToolResponse<Agents>, ToolFailure> {
+    async fn read(self, context: ToolContext) -> Result<ToolResponse<Agents>, ToolFailure> {
         let (limit, offset) = (self.limit.unwrap_or_default(), self.offset.unwrap_or_default());
         let mut request = Request::get(["agents"]).query("limit", limit.get()).query("offset", offset.get()).list();
         if let Some(name) = &self.name {
@@ -63,11 +63,11 @@ impl Read for ListAgents {
         if let Some(status) = &self.status {
             request = request.query("status", status);
         }
-        let reply = desk.truedy.send(request, &desk.call).await?;
+        let reply = context.truedy.send(request, &context.call).await?;
         let rows = lookup::rows(&reply)?;
         // Truedy compares names with all that cannot be seen in them, which a name that is shown does not have.
         if rows.is_empty() && self.name.as_ref().is_some_and(|name| !name.as_str().is_ascii()) {
-            return self.read_all(&desk).await;
+            return self.read_all(&context).await;
         }
         // An older API ignores the filters and returns everything: filtering again costs nothing.
         let read: Vec<Agent> = rows.iter().filter_map(Agent::read).collect();
@@ -105,9 +105,9 @@ impl Read for ListAgents {
 
 impl ListAgents {
     /// Answers from the whole list of agents.
-    async fn read_all(&self, desk: &ToolContext) -> Result<ToolResponse<Agents>, ToolFailure> {
+    async fn read_all(&self, context: &ToolContext) -> Result<ToolResponse<Agents>, ToolFailure> {
         let (limit, offset) = (self.limit.unwrap_or_default().index(), self.offset.unwrap_or_default().index());
-        let listing = lookup::agents(desk).await?;
+        let listing = lookup::agents(context).await?;
         let fitting: Vec<&Agent> = listing.rows.iter().filter(|agent| self.fits(agent)).collect();
         let agents: Vec<Map<String, Value>> = fitting.iter().skip(offset).take(limit).map(|agent| row(agent)).collect();
         let read_to = offset + agents.len();

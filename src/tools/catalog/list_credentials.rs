@@ -40,10 +40,10 @@ impl Tool for ListCredentials {
 }
 
 impl Read for ListCredentials {
-    async fn read(self, desk: ToolContext) -> Result<ToolResponse<Credentials>, ToolFailure> {
-        let reply = desk.truedy.send(Request::get(["telephony", "credentials"]).list(), &desk.call).await?;
+    async fn read(self, context: ToolContext) -> Result<ToolResponse<Credentials>, ToolFailure> {
+        let reply = context.truedy.send(Request::get(["telephony", "credentials"]).list(), &context.call).await?;
         let credentials: Vec<Map<String, Value>> = lookup::rows(&reply)?.iter().filter_map(row).take(200).collect();
-        let local_profiles: Vec<Map<String, Value>> = desk.carriers.all().iter().map(profile).collect();
+        let local_profiles: Vec<Map<String, Value>> = context.carriers.all().iter().map(profile).collect();
         let profiles = match local_profiles.len() {
             0 => String::new(),
             count => format!(", {count} carrier profiles of the operator"),

@@ -17,7 +17,7 @@ use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
 use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
 use crate::tools::names;
-use crate::truedy::apart;
+use crate::truedy::run_blocking;
 
 arguments! {
     /// List our phone numbers: show each number this account has, who answers the number (agent, inbound), who calls from the number (outbound), numbers nobody uses (unused).
@@ -175,16 +175,16 @@ impl ListNumbers {
 }
 
 impl Read for ListNumbers {
-    async fn read(self, desk: ToolContext) -> Result<ToolResponse<Numbers>, ToolFailure> {
+    async fn read(self, context: ToolContext) -> Result<ToolResponse<Numbers>, ToolFailure> {
         let (limit, offset) = (self.limit.unwrap_or_default().index(), self.offset.unwrap_or_default().index());
         let mut unclear = 0;
         let unlisted;
         let (page, total, next_offset, roster, request_id) = if self.filters() {
-            let (all, agents) = tokio::join!(lookup::numbers(&desk, false), lookup::agents(&desk));
+            let (all, agents) = tokio::join!(lookup::numbers(&context, false), lookup::agents(&context));
             let mut listing = all?;
             let roster = Roster::of(agents.as_ref().ok().cloned());
             let agent = self.agent_id.as_ref().map(|named| lookup::agent_among(named, agents)).transpose()?;
-            fill(&desk, &mut listing, &roster).await;
+            fill(&context, &mut listing, &roster).await;
             unlisted = !listing.complete;
             let mut all = listing.rows;
             all.retain(|number| {
@@ -197,7 +197,8 @@ impl Read for ListNumbers {
             let next = offset + page.len();
             (page, (!unlisted).then_some(total as u64), (next < total).then_some(next as u64), roster, None)
         } else {
-            let (reply, roster) = tokio::join!(lookup::numbers_page(&desk, limit, offset, false), Roster::read(&desk));
+            let (reply, roster) =
+                tokio::join!(lookup::numbers_page(&context, limit, offset, false), Roster::read(&context));
             let reply = reply?;
             let rows = lookup::rows(&reply)?;
             let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
@@ -210,12 +211,12 @@ impl Read for ListNumbers {
             unlisted = Some(page.len()) != reply.data.as_array().map(Vec::len) || !shown;
             let all = offset == 0 && !more && !unlisted && total.is_none_or(|total| total == page.len() as u64);
             let mut listing = ListResult { rows: page, complete: all, unreadable: false };
-            fill(&desk, &mut listing, &roster).await;
+            fill(&context, &mut listing, &roster).await;
             let total = total.filter(|_| !unlisted);
             (listing.rows, total, more.then_some(next), roster, reply.request_id.clone())
         };
         let summary = summary(page.len(), total, self.filters(), next_offset);
-        let numbers = apart(page.len(), || Numbers::of(&page, &roster, total, next_offset));
+        let numbers = run_blocking(page.len(), || Numbers::of(&page, &roster, total, next_offset));
         let mut answer = ToolResponse::new(Status::Ok, summary, numbers).request_id(request_id);
         if unclear > 0 {
             answer.warn(format!("{unclear} more numbers may fit: Truedy did not say enough about them to tell."));

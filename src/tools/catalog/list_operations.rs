@@ -55,21 +55,21 @@ impl Tool for ListOperations {
 }
 
 impl Read for ListOperations {
-    async fn read(self, desk: ToolContext) -> Result<ToolResponse<Operations>, ToolFailure> {
+    async fn read(self, context: ToolContext) -> Result<ToolResponse<Operations>, ToolFailure> {
         let unavailable = |why: crate::journal::Unavailable| {
             let summary = format!("Nothing could be read. The journal of this server cannot be used: {why}.");
             Refusal::new(Status::JournalUnavailable, summary).retryable()
         };
         // The account may know by now what the journal does not.
-        let open = desk.journal.unresolved().await.map_err(unavailable)?;
+        let open = context.journal.unresolved().await.map_err(unavailable)?;
         if !open.is_empty() {
-            reconcile(&desk.with(desk.call.within(LOOKING)), &open).await;
+            reconcile(&context.with(context.call.within(LOOKING)), &open).await;
         }
-        let mut found = desk.journal.find(self.query(&desk, SHOWN + 1)).await.map_err(unavailable)?;
+        let mut found = context.journal.find(self.query(&context, SHOWN + 1)).await.map_err(unavailable)?;
         let more = found.len() > SHOWN as usize;
         found.truncate(SHOWN as usize);
         // What is not known is told whatever was asked for: a filter that fits nothing must not read as an all-clear.
-        let unresolved = desk.journal.count_unresolved().await.map_err(unavailable)?;
+        let unresolved = context.journal.count_unresolved().await.map_err(unavailable)?;
         let running = found
             .iter()
             .filter(|operation| matches!(operation.state, OperationPhase::Begun | OperationPhase::Sent))
@@ -94,7 +94,7 @@ impl Read for ListOperations {
                 " Of {n} operations in all it is not known whether they happened: they may have. Do not repeat them; if one does not settle, look in Truedy's dashboard."
             ),
         });
-        let memory = desk.journal.kind() == "memory";
+        let memory = context.journal.kind() == "memory";
         let operations = found.iter().map(Operation::to_json).collect();
         let mut answer = ToolResponse::new(
             Status::Ok,
@@ -109,9 +109,9 @@ impl Read for ListOperations {
 }
 
 impl ListOperations {
-    fn query(&self, desk: &ToolContext, limit: u32) -> OperationQuery {
+    fn query(&self, context: &ToolContext, limit: u32) -> OperationQuery {
         OperationQuery {
-            tenant: Some(desk.caller.tenant.clone()),
+            tenant: Some(context.caller.tenant.clone()),
             id: self.id.as_ref().map(|id| id.as_str().to_ascii_lowercase()),
             state: self.state.and_then(|state| OperationPhase::read(state.as_str())),
             previews: false,

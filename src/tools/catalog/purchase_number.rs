@@ -81,7 +81,7 @@ pub(crate) struct Purchased {
 
 /// What was found before buying.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct PurchasePlan {
     /// The own Telnyx key, if it is bought with one.
     key: Option<Secret>,
     price: Price,
@@ -100,7 +100,7 @@ impl Tool for PurchaseNumber {
 }
 
 impl Change for PurchaseNumber {
-    type Plan = Plan;
+    type Plan = PurchasePlan;
 
     fn claims(&self) -> RequestedChange {
         let number = &self.phone_number;
@@ -115,11 +115,12 @@ impl Change for PurchaseNumber {
         }
     }
 
-    async fn plan(&self, desk: &ToolContext) -> Result<Planned<Self::Plan, Purchased>, ToolFailure> {
-        self.possible(desk)?;
+    async fn plan(&self, context: &ToolContext) -> Result<Planned<Self::Plan, Purchased>, ToolFailure> {
+        self.possible(context)?;
         let number = self.phone_number.as_str();
-        let key = carrier::telnyx_key(desk, self.api_key.as_ref(), self.carrier.as_ref()).await?;
-        let ListResult { rows, complete, .. } = lookup::numbers_until(desk, false, |row| row.number == number).await?;
+        let key = carrier::telnyx_key(context, self.api_key.as_ref(), self.carrier.as_ref()).await?;
+        let ListResult { rows, complete, .. } =
+            lookup::numbers_until(context, false, |row| row.number == number).await?;
         if let Some(row) = rows.into_iter().find(|row| row.number == number) {
             let summary = format!("Nothing was bought: {number} belongs to this account already.");
             return Ok(Planned::Done(ToolResponse::new(
@@ -130,7 +131,7 @@ impl Change for PurchaseNumber {
         }
         lookup::must_be_whole(complete)?;
         let account = PriceAccount::of(self.carrier.as_ref(), self.api_key.as_ref());
-        let (price, unsearched) = self.price(desk, key.as_ref(), &account).await;
+        let (price, unsearched) = self.price(context, key.as_ref(), &account).await;
         let explained = |refusal: Refusal| match &unsearched {
             Some(error) => refusal.with("price_search", failed_search(error).1),
             None => refusal,
@@ -138,17 +139,17 @@ impl Change for PurchaseNumber {
         if let Some(ceiling) = &self.max_monthly_cost {
             self.within(ceiling, &price).map_err(explained)?;
         }
-        let budget = desk.admit_price(Self::NAME, &price).await.map_err(explained)?;
+        let budget = context.admit_price(Self::NAME, &price).await.map_err(explained)?;
         let words = price.words();
-        let stakes = ChangeImpact {
+        let impact = ChangeImpact {
             object: OperationTarget::number(number),
             grave: true,
-            without_flag: Some(self.preview(desk, &price, &budget, unsearched.as_ref())),
+            without_flag: Some(self.preview(context, &price, &budget, unsearched.as_ref())),
             yes_is_enough: true,
             question: Some(Question {
                 message: format!(
                     "Buy {number} for {words}? It is billed every month until it is released.{}{}",
-                    desk.counted("Bought"),
+                    context.counted("Bought"),
                     budget.counted()
                 ),
                 form: QuestionForm::Yes { field: "buy" },
@@ -159,17 +160,17 @@ impl Change for PurchaseNumber {
             price: budget.reserved,
             ..ChangeImpact::default()
         };
-        Ok(Planned::Ready(Plan { key, price }, Box::new(stakes)))
+        Ok(Planned::Ready(PurchasePlan { key, price }, Box::new(impact)))
     }
 
-    async fn act(self, plan: Plan, desk: ToolContext) -> Result<ToolResponse<Purchased>, ToolFailure> {
+    async fn act(self, plan: PurchasePlan, context: ToolContext) -> Result<ToolResponse<Purchased>, ToolFailure> {
         let number = self.phone_number.as_str();
         let mut body = json!({ "phone_number": number });
         if let (Some(key), Some(fields)) = (&plan.key, body.as_object_mut()) {
             fields.insert("api_key".to_owned(), json!(key.expose()));
         }
         let request = Request::post(["telephony", "numbers", "purchase"], RequestKind::Create, body);
-        match make(&desk, number, request, documented_purchase).await? {
+        match make(&context, number, request, documented_purchase).await? {
             Made::Confirmed(reply, listed) => Ok(self.confirmed(&reply, &listed, &plan.price)),
             Made::Seen(row) => {
                 let mut answer = self.done(bought(&row), &plan.price);
@@ -208,8 +209,8 @@ impl PurchaseNumber {
     /// Refuses a number that cannot exist, unless Truedy's own search offered it to this process.
     ///
     /// Nothing is sent to find out: so a process that did not search does not know of the offer, and says so.
-    fn possible(&self, desk: &ToolContext) -> Result<(), Refusal> {
-        let Some(why) = desk.offered.impossible(&self.phone_number) else { return Ok(()) };
+    fn possible(&self, context: &ToolContext) -> Result<(), Refusal> {
+        let Some(why) = context.offered.impossible(&self.phone_number) else { return Ok(()) };
         let problem = impossible_number("phone_number", &self.phone_number, why);
         let summary = format!(
             "Nothing was bought. phone_number: {}; expected {}. If it is for sale all the same, search for it with {} first, in this same session; once the search has offered it, it can be bought.",
@@ -301,13 +302,19 @@ impl PurchaseNumber {
     }
 
     /// What the caller reads where nothing was bought for want of a word: the price, and the call that buys.
-    fn preview(&self, desk: &ToolContext, price: &Price, budget: &MoneyLimits, unsearched: Option<&Error>) -> Refusal {
+    fn preview(
+        &self,
+        context: &ToolContext,
+        price: &Price,
+        budget: &MoneyLimits,
+        unsearched: Option<&Error>,
+    ) -> Refusal {
         let monthly = price.monthly_money();
-        let left = desk.policy.caps.purchases.most().map(|most| most.saturating_sub(desk.used));
+        let left = context.policy.caps.purchases.most().map(|most| most.saturating_sub(context.used));
         let spend_left = budget.left().map(|left| left.to_string());
         let search = unsearched.map(failed_search);
         let told = search.as_ref().map(|(why, _)| why.as_str());
-        let summary = self.preview_in_words(price, told, (left, spend_left.as_deref()), desk.policy.level);
+        let summary = self.preview_in_words(price, told, (left, spend_left.as_deref()), context.policy.level);
         let known = if monthly.is_some() { price.words() } else { UNKNOWN.to_owned() };
         let mut preview = Refusal::new(Status::ConfirmationRequired, summary)
             .with("number", self.phone_number.as_str())
@@ -378,25 +385,30 @@ impl PurchaseNumber {
     }
 
     /// Whether the call may buy: then an older price does not do.
-    fn may_buy(&self, desk: &ToolContext) -> bool {
-        let yes_is_enough = desk.asks && desk.policy.level == Level::Flag;
+    fn may_buy(&self, context: &ToolContext) -> bool {
+        let yes_is_enough = context.asks && context.policy.level == Level::Flag;
         self.confirm == Some(true) || self.confirmation_token.is_some() || yes_is_enough
     }
 
     /// What it costs with this account: searched for now; a preview may show what was seen lately. Where it is not known
     /// because a search failed, the failure too.
-    async fn price(&self, desk: &ToolContext, key: Option<&Secret>, account: &PriceAccount) -> (Price, Option<Error>) {
+    async fn price(
+        &self,
+        context: &ToolContext,
+        key: Option<&Secret>,
+        account: &PriceAccount,
+    ) -> (Price, Option<Error>) {
         let number = self.phone_number.as_str();
-        let seen = desk.prices.recall(account, number);
-        if let Some(seen) = seen.as_ref().filter(|_| !self.may_buy(desk)) {
+        let seen = context.prices.recall(account, number);
+        if let Some(seen) = seen.as_ref().filter(|_| !self.may_buy(context)) {
             return (seen.price.clone(), None);
         }
-        let desk = desk.with(desk.call.within(PRICING));
+        let context = context.with(context.call.within(PRICING));
         let mut failed = None;
         // The search that showed it finds it again; without one, it is looked for where its digits belong.
         let searches = seen.map(|seen| seen.search).into_iter().chain(self.searches().map(Arc::new));
         for body in searches {
-            let reply = match search(&desk, &body, key).await {
+            let reply = match search(&context, &body, key).await {
                 Ok(reply) => reply,
                 Err(error) => {
                     failed = Some(error);
@@ -404,12 +416,12 @@ impl PurchaseNumber {
                 }
             };
             let found = prices_in(lookup::rows(&reply).unwrap_or_default());
-            desk.prices.remember(account, &found, &body);
+            context.prices.remember(account, &found, &body);
             if let Some(price) = found.get(number) {
                 return (price.clone(), None);
             }
         }
-        desk.prices.forget(account, number);
+        context.prices.forget(account, number);
         (Price::default(), failed)
     }
 

@@ -52,7 +52,7 @@ pub(crate) struct Released {
 
 /// What was found before.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct ReleasePlan {
     number: OwnedNumber,
     number_id: NumberId,
 }
@@ -66,7 +66,7 @@ impl Tool for ReleaseNumber {
 }
 
 impl Change for ReleaseNumber {
-    type Plan = Plan;
+    type Plan = ReleasePlan;
 
     fn claims(&self) -> RequestedChange {
         RequestedChange {
@@ -77,9 +77,9 @@ impl Change for ReleaseNumber {
         }
     }
 
-    async fn plan(&self, desk: &ToolContext) -> Result<Planned<Plan, Released>, ToolFailure> {
+    async fn plan(&self, context: &ToolContext) -> Result<Planned<ReleasePlan, Released>, ToolFailure> {
         let purpose = if self.confirm == Some(true) { Purpose::Release } else { Purpose::Preview };
-        let located = locate(desk, &self.number_id, purpose).await?;
+        let located = locate(context, &self.number_id, purpose).await?;
         let number = located.number.clone();
         let name = number.name().to_owned();
         if self.phone_number.as_ref().is_some_and(|given| given.as_str() != name) {
@@ -99,12 +99,12 @@ impl Change for ReleaseNumber {
             refusal
         });
         // What stands in the way now, and will when the flag is given.
-        let hurdle = in_use.as_ref().filter(|_| !desk.policy.release_in_use && !located.is_askable());
+        let hurdle = in_use.as_ref().filter(|_| !context.policy.release_in_use && !located.is_askable());
         let next = hurdle.and_then(|refusal| refusal.details.get("next").cloned());
         let next = next.unwrap_or_else(|| self.releasing(&name, self.phone_number.is_some()));
         let mut preview = Refusal::new(
             Status::ConfirmationRequired,
-            self.preview(&located, &holders, hurdle.is_none(), desk.policy.level),
+            self.preview(&located, &holders, hurdle.is_none(), context.policy.level),
         );
         preview.details.extend(facts);
         preview = preview
@@ -125,7 +125,7 @@ impl Change for ReleaseNumber {
             },
             declined: "Nothing was released.".to_owned(),
         };
-        let stakes = ChangeImpact {
+        let impact = ChangeImpact {
             object: number.object(),
             destroys: true,
             also_known_as: located.all_names(),
@@ -137,15 +137,15 @@ impl Change for ReleaseNumber {
             seen: located.seen(),
             ..ChangeImpact::default()
         };
-        Ok(Planned::Ready(Plan { number, number_id: located.id }, Box::new(stakes)))
+        Ok(Planned::Ready(ReleasePlan { number, number_id: located.id }, Box::new(impact)))
     }
 
-    async fn act(self, plan: Plan, desk: ToolContext) -> Result<ToolResponse<Released>, ToolFailure> {
+    async fn act(self, plan: ReleasePlan, context: ToolContext) -> Result<ToolResponse<Released>, ToolFailure> {
         let name = plan.number.name();
         let request = Request::delete(["telephony", "numbers", plan.number_id.as_str()]);
-        match desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await {
+        match context.truedy.send(request, &context.call.leaving(AFTERWARDS)).await {
             Ok(reply) => {
-                let found = vanishes(&desk, &plan.number.id, false).await;
+                let found = vanishes(&context, &plan.number.id, false).await;
                 let mut answer = plan.done(found == Found::Absent).request_id(reply.request_id);
                 if matches!(found, Found::Here(_)) {
                     answer.warn(format!(
@@ -156,13 +156,14 @@ impl Change for ReleaseNumber {
                 Ok(answer)
             }
             // Truedy turns whatever goes wrong into 422, also after the deed: a refusal is looked at like a lost answer.
-            Err(error) if error.may_have_happened() => plan.look(&error, true, &desk).await,
-            Err(Error::Refused(saying)) if matches!(saying.status, 409 | 422) => {
-                plan.look(&Error::Refused(saying), false, &desk).await
+            Err(error) if error.may_have_happened() => plan.look(&error, true, &context).await,
+            Err(Error::Refused(api_error)) if matches!(api_error.status, 409 | 422) => {
+                plan.look(&Error::Refused(api_error), false, &context).await
             }
-            Err(Error::Refused(saying)) if saying.status == 404 => {
+            Err(Error::Refused(api_error)) if api_error.status == 404 => {
                 let summary = format!("This call released nothing: {name} is gone already, by somebody else's hand.");
-                Err(said(Refusal::new(Status::NotFound, summary).with("number", name), &Error::Refused(saying)).into())
+                Err(said(Refusal::new(Status::NotFound, summary).with("number", name), &Error::Refused(api_error))
+                    .into())
             }
             Err(error) => Err(error.into()),
         }
@@ -280,15 +281,20 @@ impl ReleaseNumber {
     }
 }
 
-impl Plan {
+impl ReleasePlan {
     /// Finds out in the list what a DELETE did whose answer was lost, or was a no that proves nothing.
-    async fn look(&self, error: &Error, lost: bool, desk: &ToolContext) -> Result<ToolResponse<Released>, ToolFailure> {
+    async fn look(
+        &self,
+        error: &Error,
+        lost: bool,
+        context: &ToolContext,
+    ) -> Result<ToolResponse<Released>, ToolFailure> {
         let name = self.number.name();
         if lost {
-            desk.lost(error).await;
+            context.lost(error).await;
         }
         let no = |status, summary: String| Err(said(Refusal::new(status, summary).with("number", name), error).into());
-        match vanishes(desk, &self.number.id, lost).await {
+        match vanishes(context, &self.number.id, lost).await {
             Found::Absent => {
                 let mut answer = self.done(true);
                 answer.warn("Truedy's answer was lost or a refusal, but the number is no longer in the account.");

@@ -147,29 +147,29 @@ impl SearchNumbers {
 }
 
 impl Read for SearchNumbers {
-    async fn read(self, desk: ToolContext) -> Result<ToolResponse<Offers>, ToolFailure> {
+    async fn read(self, context: ToolContext) -> Result<ToolResponse<Offers>, ToolFailure> {
         let wanted = self.page_size.unwrap_or_default().get();
-        let key = carrier::telnyx_key(&desk, self.api_key.as_ref(), self.carrier.as_ref()).await?;
+        let key = carrier::telnyx_key(&context, self.api_key.as_ref(), self.carrier.as_ref()).await?;
         let mut narrowed = false;
         let account = PriceAccount::of(self.carrier.as_ref(), self.api_key.as_ref());
         let mut body = self.body(wanted);
-        let reply = match search(&desk, &body, key.as_ref()).await {
+        let reply = match search(&context, &body, key.as_ref()).await {
             // The reference allows 100 a page, a guide only 50 (contract §9 row 1).
-            Err(Error::Refused(saying))
+            Err(Error::Refused(api_error))
                 if wanted > 50
-                    && (saying.fields.iter().any(|(field, _)| field == "page_size")
-                        || saying.mentions(&["page_size"])) =>
+                    && (api_error.fields.iter().any(|(field, _)| field == "page_size")
+                        || api_error.mentions(&["page_size"])) =>
             {
                 narrowed = true;
                 body = self.body(50);
-                search(&desk, &body, key.as_ref()).await?
+                search(&context, &body, key.as_ref()).await?
             }
             other => other?,
         };
         let rows = lookup::rows(&reply)?;
         let prices = prices_in(rows);
-        desk.prices.remember(&account, &prices, &Arc::new(body));
-        prices.keys().for_each(|number| desk.offered.note(number));
+        context.prices.remember(&account, &prices, &Arc::new(body));
+        prices.keys().for_each(|number| context.offered.note(number));
         let offers = offers(rows, &prices);
         let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
         let total = told("total_results").as_ref().and_then(Value::as_u64);
@@ -194,13 +194,14 @@ impl Read for SearchNumbers {
 }
 
 /// One search, with an own key where there is one.
-pub(crate) async fn search(desk: &ToolContext, body: &Value, key: Option<&Secret>) -> Result<ApiReply, Error> {
+pub(crate) async fn search(context: &ToolContext, body: &Value, key: Option<&Secret>) -> Result<ApiReply, Error> {
     let mut body = body.clone();
     if let (Some(key), Some(fields)) = (key, body.as_object_mut()) {
         fields.insert("api_key".to_owned(), json!(key.expose()));
     }
-    desk.truedy
-        .send(Request::post(["telephony", "numbers", "search"], RequestKind::Search, body).list(), &desk.call)
+    context
+        .truedy
+        .send(Request::post(["telephony", "numbers", "search"], RequestKind::Search, body).list(), &context.call)
         .await
 }
 

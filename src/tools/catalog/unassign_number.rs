@@ -49,7 +49,7 @@ pub(crate) struct Unassigned {
 
 /// What was found before.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct UnassignPlan {
     located: Located,
 }
 
@@ -62,7 +62,7 @@ impl Tool for UnassignNumber {
 }
 
 impl Change for UnassignNumber {
-    type Plan = Plan;
+    type Plan = UnassignPlan;
 
     fn claims(&self) -> RequestedChange {
         let direction = Some(self.assignment_type.as_str().to_owned());
@@ -72,8 +72,8 @@ impl Change for UnassignNumber {
         }
     }
 
-    async fn plan(&self, desk: &ToolContext) -> Result<Planned<Plan, Unassigned>, ToolFailure> {
-        let plan = Plan { located: locate(desk, &self.number_id, Purpose::Look).await? };
+    async fn plan(&self, context: &ToolContext) -> Result<Planned<UnassignPlan, Unassigned>, ToolFailure> {
+        let plan = UnassignPlan { located: locate(context, &self.number_id, Purpose::Look).await? };
         let number = &plan.located.number;
         // Where one source still names an agent, taking it away sets that source right, too.
         let named = !plan.located.evidence(self.assignment_type).named().is_empty();
@@ -89,20 +89,20 @@ impl Change for UnassignNumber {
         Ok(Planned::Ready(plan, Box::new(ChangeImpact { object, ..ChangeImpact::default() })))
     }
 
-    async fn act(self, plan: Plan, desk: ToolContext) -> Result<ToolResponse<Unassigned>, ToolFailure> {
+    async fn act(self, plan: UnassignPlan, context: ToolContext) -> Result<ToolResponse<Unassigned>, ToolFailure> {
         let body = json!({ "number_id": plan.located.id, "assignment_type": self.assignment_type });
         let request = Request::post(["telephony", "numbers", "unassign"], RequestKind::Set, body);
-        let settled = desk.truedy.send(request, &desk.call.leaving(AFTERWARDS)).await;
-        if matches!(&settled, Err(error) if !error.may_have_happened() && !matches!(error, Error::Refused(saying) if saying.status == 422))
+        let settled = context.truedy.send(request, &context.call.leaving(AFTERWARDS)).await;
+        if matches!(&settled, Err(error) if !error.may_have_happened() && !matches!(error, Error::Refused(api_error) if api_error.status == 422))
         {
             return settled.map(|_| self.done(&plan, false, None)).map_err(ToolFailure::from);
         }
         if let Err(error) = &settled
             && error.may_have_happened()
         {
-            desk.lost(error).await;
+            context.lost(error).await;
         }
-        let after = plan.located.slot_now(&desk.with(desk.call.unstoppable()), self.assignment_type).await;
+        let after = plan.located.slot_now(&context.with(context.call.unstoppable()), self.assignment_type).await;
         let free = after.as_ref() == Some(&Slot::Free);
         match settled {
             Ok(reply) => {
@@ -113,7 +113,8 @@ impl Change for UnassignNumber {
                 Ok(answer)
             }
             Err(error) if free => {
-                let mut answer = self.done(&plan, true, error.saying().and_then(|saying| saying.request_id.clone()));
+                let mut answer =
+                    self.done(&plan, true, error.api_error().and_then(|api_error| api_error.request_id.clone()));
                 answer.warn("Truedy reported a failure, but reading back shows that no agent has it now.");
                 Ok(answer)
             }
@@ -140,7 +141,7 @@ impl Change for UnassignNumber {
 }
 
 impl UnassignNumber {
-    fn unassigned(&self, plan: &Plan, verified: Option<bool>) -> Unassigned {
+    fn unassigned(&self, plan: &UnassignPlan, verified: Option<bool>) -> Unassigned {
         let located = &plan.located;
         Unassigned {
             number: located.number.name().to_owned(),
@@ -151,7 +152,7 @@ impl UnassignNumber {
         }
     }
 
-    fn done(&self, plan: &Plan, verified: bool, request_id: Option<String>) -> ToolResponse<Unassigned> {
+    fn done(&self, plan: &UnassignPlan, verified: bool, request_id: Option<String>) -> ToolResponse<Unassigned> {
         let number = &plan.located.number;
         let (name, direction) = (number.name(), self.assignment_type);
         let what = match direction {

@@ -37,43 +37,43 @@ pub fn flight(number: &str) -> String {
 
 /// Sends `request` once and finds out what became of `number`. An error says that it certainly did not happen.
 pub(crate) async fn make(
-    desk: &ToolContext,
+    context: &ToolContext,
     number: &str,
     request: Request,
     documented: impl Fn(&Error) -> Option<Documented>,
 ) -> Result<Made, Error> {
-    let call = desk.call.leaving(AFTERWARDS);
+    let call = context.call.leaving(AFTERWARDS);
     let sent = tokio::select! {
         biased;
-        sent = desk.truedy.send(request, &call) => sent,
-        row = shows_meanwhile(desk, number) => return Ok(seen(desk, row)),
+        sent = context.truedy.send(request, &call) => sent,
+        row = shows_meanwhile(context, number) => return Ok(seen(context, row)),
     };
     match sent {
         Ok(reply) => {
-            let found = appears(&desk.with(desk.call.within(CONFIRMING)), number, true).await;
+            let found = appears(&context.with(context.call.within(CONFIRMING)), number, true).await;
             Ok(Made::Confirmed(reply, found))
         }
         Err(error) if error.may_have_happened() => {
             let why = documented(&error);
             if why.is_none() {
-                desk.lost(&error).await;
+                context.lost(&error).await;
             }
-            match (appears(desk, number, why.is_some()).await, why) {
-                (Found::Here(row), _) => Ok(seen(desk, row)),
+            match (appears(context, number, why.is_some()).await, why) {
+                (Found::Here(row), _) => Ok(seen(context, row)),
                 (Found::Absent, Some(why)) => Ok(Made::Refused(why, error)),
                 _ => {
-                    desk.lost(&error).await;
+                    context.lost(&error).await;
                     Ok(Made::Unknown(error))
                 }
             }
         }
         // A conflict with what? Perhaps with this very number being ours already.
-        Err(Error::Refused(saying)) if saying.status == 409 => match appears(desk, number, true).await {
-            Found::Here(row) => Ok(seen(desk, row)),
-            Found::Absent => Err(Error::Refused(saying)),
+        Err(Error::Refused(api_error)) if api_error.status == 409 => match appears(context, number, true).await {
+            Found::Here(row) => Ok(seen(context, row)),
+            Found::Absent => Err(Error::Refused(api_error)),
             Found::Unreadable => {
-                let error = Error::NoVerdict("Truedy answered with status 409".to_owned(), saying);
-                desk.lost(&error).await;
+                let error = Error::NoVerdict("Truedy answered with status 409".to_owned(), api_error);
+                context.lost(&error).await;
                 Ok(Made::Unknown(error))
             }
         },
@@ -81,18 +81,18 @@ pub(crate) async fn make(
     }
 }
 
-fn seen(desk: &ToolContext, row: Box<OwnedNumber>) -> Made {
-    if let Some(record) = &desk.record {
+fn seen(context: &ToolContext, row: Box<OwnedNumber>) -> Made {
+    if let Some(record) = &context.record {
         record.seen();
     }
     Made::Seen(row)
 }
 
 /// Waits until the list shows the number although Truedy has not answered. For ever, if it does not.
-async fn shows_meanwhile(desk: &ToolContext, number: &str) -> Box<OwnedNumber> {
+async fn shows_meanwhile(context: &ToolContext, number: &str) -> Box<OwnedNumber> {
     tokio::time::sleep(SILENCE).await;
     loop {
-        if let Some(row) = shows(desk, number).await {
+        if let Some(row) = shows(context, number).await {
             return row;
         }
         tokio::time::sleep(AGAIN).await;

@@ -17,9 +17,9 @@ use crate::tools::names;
 const LATE: Duration = Duration::from_secs(200);
 
 /// Looks once for what became of these operations.
-pub async fn reconcile(desk: &ToolContext, operations: &[Operation]) {
-    let desk = desk.with(desk.call.unstoppable());
-    let numbers = match lookup::numbers(&desk, true).await {
+pub async fn reconcile(context: &ToolContext, operations: &[Operation]) {
+    let context = context.with(context.call.unstoppable());
+    let numbers = match lookup::numbers(&context, true).await {
         Ok(numbers) => numbers,
         Err(error) => {
             tracing::debug!(%error, "what was lost could not be looked for");
@@ -28,26 +28,26 @@ pub async fn reconcile(desk: &ToolContext, operations: &[Operation]) {
     };
     let mut roster = None;
     for operation in operations {
-        let late = operation.tool != names::PURCHASE_NUMBER && desk.journal.lost_for(operation).await > LATE;
+        let late = operation.tool != names::PURCHASE_NUMBER && context.journal.lost_for(operation).await > LATE;
         // What another key shows proves what there is; what it does not show proves nothing.
-        let absence = numbers.complete && desk.journal.is_of_this_account(operation);
+        let absence = numbers.complete && context.journal.is_of_this_account(operation);
         let ending = match operation.tool.as_str() {
             names::PURCHASE_NUMBER => made(operation, &numbers, Status::Purchased),
             names::IMPORT_NUMBER => match made(operation, &numbers, Status::Imported) {
-                None if absence && late => credential_only(&desk, operation).await,
+                None if absence && late => credential_only(&context, operation).await,
                 ending => ending,
             },
             names::RELEASE_NUMBER => released(operation, &numbers, (late, absence)),
             names::ASSIGN_NUMBER | names::UNASSIGN_NUMBER => {
                 if roster.is_none() {
-                    roster = Some(Roster::read(&desk).await);
+                    roster = Some(Roster::read(&context).await);
                 }
                 roster.as_ref().and_then(|roster| assigned(operation, &numbers, roster, late))
             }
             _ => None,
         };
         if let Some(ending) = ending
-            && desk.journal.settle(&operation.id, ending.clone()).await
+            && context.journal.settle(&operation.id, ending.clone()).await
         {
             tracing::info!(id = operation.id, tool = operation.tool, outcome = ending.outcome, "resolved");
         }
@@ -66,10 +66,10 @@ fn made(operation: &Operation, numbers: &ListResult<OwnedNumber>, status: Status
 }
 
 /// The number of an import is not there, and exactly one credential that can be its own is new.
-async fn credential_only(desk: &ToolContext, operation: &Operation) -> Option<Outcome> {
+async fn credential_only(context: &ToolContext, operation: &Operation) -> Option<Outcome> {
     let provider = operation.object.provider.as_deref()?;
     let before = operation.object.credentials_before.as_deref()?;
-    let id = lookup::new_credential(desk, before, provider).await?;
+    let id = lookup::new_credential(context, before, provider).await?;
     Some(Outcome { credential_id: Some(id), ..Outcome::new(false, "credential_only", OutcomeSource::Look) })
 }
 

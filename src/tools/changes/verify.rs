@@ -27,21 +27,21 @@ pub(crate) enum Found {
 
 /// Looks for a number in the list, again and again while there is time, until it `settles`.
 async fn look(
-    desk: &ToolContext,
+    context: &ToolContext,
     times: &[u64],
     fits: impl Fn(&OwnedNumber) -> bool,
     settles: impl Fn(&Found) -> bool,
 ) -> Found {
     let start = tokio::time::Instant::now();
-    let desk = desk.with(desk.call.unstoppable().leaving(SPARE));
+    let context = context.with(context.call.unstoppable().leaving(SPARE));
     let mut last = Found::Unreadable;
     for seconds in times {
         let at = start + Duration::from_secs(*seconds);
-        if at >= desk.call.deadline {
+        if at >= context.call.deadline {
             break;
         }
         tokio::time::sleep_until(at).await;
-        match numbers_until(&desk, true, &fits).await {
+        match numbers_until(&context, true, &fits).await {
             Ok(numbers) => {
                 last = match numbers.rows.into_iter().find(&fits) {
                     Some(number) => Found::Here(Box::new(number)),
@@ -59,22 +59,22 @@ async fn look(
 }
 
 /// Looks once whether the list shows a number.
-pub(crate) async fn shows(desk: &ToolContext, number: &str) -> Option<Box<OwnedNumber>> {
-    let desk = desk.with(desk.call.unstoppable());
-    let numbers = numbers_until(&desk, true, |row| row.number == number).await.ok()?;
+pub(crate) async fn shows(context: &ToolContext, number: &str) -> Option<Box<OwnedNumber>> {
+    let context = context.with(context.call.unstoppable());
+    let numbers = numbers_until(&context, true, |row| row.number == number).await.ok()?;
     numbers.rows.into_iter().find(|row| row.number == number).map(Box::new)
 }
 
 /// Waits for a number to appear in the list.
-pub(crate) async fn appears(desk: &ToolContext, number: &str, documented: bool) -> Found {
+pub(crate) async fn appears(context: &ToolContext, number: &str, documented: bool) -> Found {
     let times: &[u64] = if documented { &SHORT_LOOKS } else { &LOOKS };
-    look(desk, times, |row| row.number == number, |found| matches!(found, Found::Here(_))).await
+    look(context, times, |row| row.number == number, |found| matches!(found, Found::Here(_))).await
 }
 
 /// Waits for a number to leave the list.
-pub(crate) async fn vanishes(desk: &ToolContext, id: &str, patient: bool) -> Found {
+pub(crate) async fn vanishes(context: &ToolContext, id: &str, patient: bool) -> Found {
     let times: &[u64] = if patient { LOOKS.get(..4).unwrap_or(&LOOKS) } else { &[0] };
-    look(desk, times, |row| row.id == id, |found| *found == Found::Absent).await
+    look(context, times, |row| row.id == id, |found| *found == Found::Absent).await
 }
 
 /// Why Truedy says it did not make something, where its words are of a kind that is known to come before the deed.
@@ -96,12 +96,12 @@ const NO_PROVIDER: [&str; 3] = ["key is not configured", "provider is not config
 /// Reads a 422 to a purchase (contract §3.4, §6.3). The order comes first and the database after it, so only words that are
 /// said before the order (a field of the request, no provider), or by the carrier instead of one, prove anything.
 pub(crate) fn documented_purchase(error: &Error) -> Option<Documented> {
-    let fields = error.saying().map(|saying| saying.fields.as_slice()).unwrap_or_default();
+    let fields = error.api_error().map(|api_error| api_error.fields.as_slice()).unwrap_or_default();
     let ours =
         !fields.is_empty() && fields.iter().all(|(field, _)| matches!(field.as_str(), "phone_number" | "api_key"));
     documented(error).filter(|why| match why {
         // Other things may turn out not to be configured after the order.
-        Documented::NotConfigured => error.saying().is_some_and(|saying| saying.mentions(&NO_PROVIDER)),
+        Documented::NotConfigured => error.api_error().is_some_and(|api_error| api_error.mentions(&NO_PROVIDER)),
         Documented::Carrier => true,
         Documented::MissingField => ours,
         Documented::Duplicate => false,
@@ -110,22 +110,22 @@ pub(crate) fn documented_purchase(error: &Error) -> Option<Documented> {
 
 /// Reads a 422 to an import (contract §3.4, §6.4). What speaks of a failed request or a time-out is not documented.
 pub(crate) fn documented(error: &Error) -> Option<Documented> {
-    let Error::NoVerdict(_, saying) = error else {
+    let Error::NoVerdict(_, api_error) = error else {
         return None;
     };
-    if saying.status != 422 {
+    if api_error.status != 422 {
         return None;
     }
     let unclear = ["timed out", "timeout", "time-out", "request failed", "connection", "unreachable", "disconnected"];
-    if saying.mentions(&["not configured"]) {
+    if api_error.mentions(&["not configured"]) {
         Some(Documented::NotConfigured)
-    } else if saying.mentions(&unclear) {
+    } else if api_error.mentions(&unclear) {
         None
-    } else if saying.mentions(&["duplicate key", "23505", "already exists"]) {
+    } else if api_error.mentions(&["duplicate key", "23505", "already exists"]) {
         Some(Documented::Duplicate)
-    } else if carrier_said_no(saying) {
+    } else if carrier_said_no(api_error) {
         Some(Documented::Carrier)
-    } else if !saying.fields.is_empty() || saying.mentions(&["required"]) {
+    } else if !api_error.fields.is_empty() || api_error.mentions(&["required"]) {
         Some(Documented::MissingField)
     } else {
         None
@@ -133,8 +133,8 @@ pub(crate) fn documented(error: &Error) -> Option<Documented> {
 }
 
 /// `… API error: 4xx …`, but for the statuses by which a carrier says that it does not know either.
-fn carrier_said_no(saying: &ApiError) -> bool {
-    let message = saying.message.as_deref().unwrap_or_default();
+fn carrier_said_no(api_error: &ApiError) -> bool {
+    let message = api_error.message.as_deref().unwrap_or_default();
     let Some((_, after)) = message.split_once("API error: ") else {
         return false;
     };
@@ -152,11 +152,11 @@ pub fn not_configured(what: &str) -> Refusal {
 
 /// Adds Truedy's words, in a field of their own.
 pub fn said(mut refusal: Refusal, error: &Error) -> Refusal {
-    if let Some(saying) = error.saying() {
-        if let Some(message) = &saying.message {
+    if let Some(api_error) = error.api_error() {
+        if let Some(message) = &api_error.message {
             refusal = refusal.with("truedy_says", message.as_str());
         }
-        if let Some(id) = &saying.request_id {
+        if let Some(id) = &api_error.request_id {
             refusal = refusal.with("request_id", id.as_str());
         }
     }
@@ -168,9 +168,9 @@ mod tests {
     use super::*;
 
     fn said(message: &str) -> Error {
-        let mut saying = ApiError::default();
-        (saying.status, saying.message) = (422, Some(message.to_owned()));
-        Error::NoVerdict(String::new(), saying)
+        let mut api_error = ApiError::default();
+        (api_error.status, api_error.message) = (422, Some(message.to_owned()));
+        Error::NoVerdict(String::new(), api_error)
     }
 
     #[test]

@@ -61,8 +61,8 @@ impl Record {
             return;
         }
         *self.last_words.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
-        let saying = error.saying();
-        let request_id = saying.and_then(|saying| saying.request_id.clone()).filter(|id| may_be_id(id));
+        let api_error = error.api_error();
+        let request_id = api_error.and_then(|api_error| api_error.request_id.clone()).filter(|id| may_be_id(id));
         self.journal.lose(self.id, self.makes.clone(), self.status(), request_id).await;
     }
 

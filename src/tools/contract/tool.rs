@@ -198,7 +198,8 @@ pub trait Tool: Arguments + Clone + Send + Sync + 'static {
 /// A tool that only reads.
 pub trait Read: Tool {
     /// Answers the call.
-    fn read(self, desk: ToolContext) -> impl Future<Output = Result<ToolResponse<Self::Output>, ToolFailure>> + Send;
+    fn read(self, context: ToolContext)
+    -> impl Future<Output = Result<ToolResponse<Self::Output>, ToolFailure>> + Send;
 }
 
 /// What reading before a change found.
@@ -223,7 +224,7 @@ pub trait Change: Tool {
     /// Reads what there is to know. Changes nothing.
     fn plan(
         &self,
-        desk: &ToolContext,
+        context: &ToolContext,
     ) -> impl Future<Output = Result<Planned<Self::Plan, Self::Output>, ToolFailure>> + Send;
 
     /// What is said of an answer that was lost; of a change that is not known, told as it is known so far.
@@ -233,6 +234,6 @@ pub trait Change: Tool {
     fn act(
         self,
         plan: Self::Plan,
-        desk: ToolContext,
+        context: ToolContext,
     ) -> impl Future<Output = Result<ToolResponse<Self::Output>, ToolFailure>> + Send;
 }
