@@ -10,7 +10,7 @@ use crate::files::private_bytes;
 use crate::journal::private_directory;
 
 /// Its name in the directory of the journal.
-const FILE: &str = "state.key";
+pub(crate) const FILE: &str = "state.key";
 
 /// Where it stands.
 pub fn state_key_in(directory: &Path) -> PathBuf {

@@ -28,6 +28,7 @@ use crate::http::pages::landing::Landing;
 use crate::http::request::body_limit::{Bodies, is_packed, plain};
 use crate::http::request::host_check::{AllowedHost, AllowedOrigin, NotLetIn, check_host, check_origin};
 use crate::http::request::jsonrpc::{Envelope, Unreadable};
+use crate::http::request::labels::{code, method, place};
 use crate::http::request::negotiate::{cannot_be_asked, in_form, nobody};
 use crate::http::request::public_path::PublicPath;
 use crate::mcp::transport::http_response::{
@@ -39,7 +40,7 @@ const MCP: &str = "/mcp";
 const SSE: &str = "/sse";
 const MESSAGES: &str = "/messages";
 /// RFC 9728 §3: with the path of the endpoint behind it, or alone.
-const METADATA: &str = "/.well-known/oauth-protected-resource";
+pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";
 
 /// When somebody for whose body there is no room may try again, in seconds.
 const LATER: u32 = 1;
@@ -427,33 +428,4 @@ fn narrowed(mut principal: Principal, headers: &HeaderMap) -> Principal {
         rights.only = Some(named.filter(within).map(str::to_owned).collect());
     }
     principal
-}
-
-/// The places there are, for counting: whatever else is asked for is one of them.
-fn place(path: &str) -> &'static str {
-    match path {
-        MCP => "mcp",
-        SSE => "sse",
-        MESSAGES => "messages",
-        "/" => "landing",
-        _ if path.starts_with(METADATA) => "metadata",
-        _ => "other",
-    }
-}
-
-/// A method, for a line in the log: whatever else it is called is one of them.
-fn method(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    }
-}
-
-/// A status as a label.
-fn code(status: StatusCode) -> String {
-    status.as_str().to_owned()
 }

@@ -1,8 +1,5 @@
 //! The journal as the rest of the program uses it.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,42 +8,19 @@ use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::domain::{Caller, Money, ServerTime};
+use crate::journal::awaited::{AwaitedNumber, AwaitedNumbers};
 use crate::journal::failpoints::{Point, reach};
 use crate::journal::operation::{
     BeginConflict, Intent, Operation, OperationQuery, Outcome, Preconditions, RefusedCall,
 };
-use crate::journal::postgres::address::PostgresPlace;
+use crate::journal::place::JournalPlace;
 use crate::journal::postgres::store::Postgres;
 use crate::journal::queries::clocks::{Clock, ClockWatch, JournalClocks, SystemClock};
-use crate::journal::queries::records;
 use crate::journal::queries::records::DeferredWrite;
-use crate::journal::queries::refusals;
 use crate::journal::queries::row::RowWriter;
+use crate::journal::queries::{records, refusals};
 use crate::journal::sqlite::store::Sqlite;
 use crate::journal::store::{Durability, JournalStore, StoreResult, Transaction, TransactionWork, Unavailable};
-use crate::redact::shown_path;
-
-/// Where a journal is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JournalPlace {
-    /// In memory: gone with the process.
-    Memory,
-    /// In a directory of this machine.
-    Directory(PathBuf),
-    /// In a PostgreSQL database, which any number of machines share.
-    Postgres(PostgresPlace),
-}
-
-/// Where it is, for people; never a password.
-impl fmt::Display for JournalPlace {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Memory => formatter.write_str("in memory"),
-            Self::Directory(directory) => write!(formatter, "sqlite, in {}", shown_path(directory)),
-            Self::Postgres(place) => write!(formatter, "postgres, {place}"),
-        }
-    }
-}
 
 /// The journal of one account.
 pub struct Journal {
@@ -57,36 +31,9 @@ pub struct Journal {
     organization: Mutex<Option<String>>,
     watch: Arc<ClockWatch>,
     server_time: Arc<ServerTime>,
-    awaited: Mutex<AwaitedNumbers>,
+    pub(crate) awaited: Mutex<AwaitedNumbers>,
     /// What could not be written when it was known: written first in the next transaction that anything is decided in.
     late: Mutex<Vec<DeferredWrite>>,
-}
-
-/// Numbers that unresolved operations of this account would have made ours.
-#[derive(Debug, Default)]
-struct AwaitedNumbers {
-    numbers: BTreeMap<String, Vec<(u64, AwaitedNumber)>>,
-    /// How many were added, by which those that came after a look into the store are told from those before.
-    added: u64,
-}
-
-impl AwaitedNumbers {
-    fn add(&mut self, number: String, one: AwaitedNumber) {
-        let all = self.numbers.entry(number).or_default();
-        if all.iter().all(|(_, other)| other.id != one.id) {
-            all.push((self.added, one));
-            self.added += 1;
-        }
-    }
-}
-
-/// An unresolved operation that a number in the account would resolve.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AwaitedNumber {
-    /// The operation.
-    pub id: String,
-    /// Its tool.
-    pub tool: String,
 }
 
 impl Journal {
@@ -161,7 +108,7 @@ impl Journal {
         Duration::from_millis(u64::try_from(since.await.unwrap_or(0)).unwrap_or(0))
     }
 
-    fn times(&self) -> JournalClocks {
+    pub(crate) fn times(&self) -> JournalClocks {
         self.watch.look(self.store.has_own_clock(), &self.server_time)
     }
 
@@ -213,7 +160,7 @@ impl Journal {
 
     /// Runs a transaction in which the journal is as it should be: with what was late, and without what processes that
     /// are gone left open.
-    async fn decide<T: Send + 'static>(
+    pub(crate) async fn decide<T: Send + 'static>(
         &self,
         lasting: Durability,
         work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, StoreResult<T>> + Send + 'static,
@@ -294,7 +241,7 @@ impl Journal {
         self.leave(id, true).await
     }
 
-    async fn leave(&self, id: Uuid, again: bool) -> StoreResult<bool> {
+    pub(crate) async fn leave(&self, id: Uuid, again: bool) -> StoreResult<bool> {
         let own = self.store.owner();
         let cleared = self
             .attempt(Durability::OnDisk, move |transaction| {
@@ -412,25 +359,6 @@ impl Journal {
         Ok(lost)
     }
 
-    /// Looks out for the numbers of these; `all`: for no others that were known `before`.
-    fn await_numbers(&self, lost: &[Operation], before: u64, all: bool) {
-        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        // What was lost while the store was read may not have been in it.
-        let newer = std::mem::take(&mut awaited.numbers).into_iter();
-        let newer: Vec<_> =
-            newer.flat_map(|(number, all)| all.into_iter().map(move |one| (number.clone(), one))).collect();
-        for operation in lost.iter().filter(|operation| makes_ours(&operation.tool)) {
-            if let Some(number) = &operation.object.number {
-                awaited.add(number.clone(), AwaitedNumber { id: operation.id.clone(), tool: operation.tool.clone() });
-            }
-        }
-        for (number, (added, one)) in newer {
-            if added >= before || !all {
-                awaited.add(number, one);
-            }
-        }
-    }
-
     /// What an operator found out elsewhere. `None`: there is no such operation; `false`: it was not unresolved.
     pub async fn resolve(&self, id: String, ending: Outcome, note: String) -> StoreResult<Option<(Operation, bool)>> {
         let (key, times) = (id.clone(), self.times());
@@ -460,30 +388,7 @@ impl Journal {
         self.run(|transaction| records::probe(transaction).boxed()).await
     }
 
-    /// Whether any number that is seen in the account could resolve something.
-    pub fn awaits_any(&self) -> bool {
-        !self.awaited.lock().unwrap_or_else(PoisonError::into_inner).numbers.is_empty()
-    }
-
-    /// The unresolved operations that this number, seen in the account, resolves.
-    pub fn awaiting(&self, number: &str) -> Vec<AwaitedNumber> {
-        let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        awaited.numbers.get(number).into_iter().flatten().map(|(_, one)| one.clone()).collect()
-    }
-
-    fn await_number(&self, number: String, one: AwaitedNumber) {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).add(number, one);
-    }
-
-    fn no_longer_awaited(&self, id: &str) {
-        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        awaited.numbers.retain(|_, all| {
-            all.retain(|(_, one)| one.id != id);
-            !all.is_empty()
-        });
-    }
-
-    fn writer(&self) -> OwnWriter {
+    pub(crate) fn writer(&self) -> OwnWriter {
         OwnWriter {
             own: self.store.owner(),
             account: self.account.clone(),
@@ -498,7 +403,7 @@ impl Journal {
         self.late.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    fn remember(&self, late: DeferredWrite) {
+    pub(crate) fn remember(&self, late: DeferredWrite) {
         self.late.lock().unwrap_or_else(PoisonError::into_inner).push(late);
     }
 }
@@ -520,9 +425,4 @@ impl OwnWriter {
             times: &self.times,
         }
     }
-}
-
-/// Whether a number in the account shows that an operation of this tool happened.
-fn makes_ours(tool: &str) -> bool {
-    matches!(tool, "purchase_number" | "import_number")
 }

@@ -4,6 +4,7 @@ mod apps;
 mod call;
 mod consent;
 mod offer;
+mod results;
 mod server;
 mod tenant;
 mod tour_client;

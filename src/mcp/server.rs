@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use http::request::Parts;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
-    ContentBlock, CustomRequest, CustomResult, DiscoverResult, ErrorCode, ErrorData, GetPromptRequestParams,
-    GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
-    ProgressNotificationParam, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, SubscribeRequestParams, Tool as ToolCard, UnsubscribeRequestParams,
+    CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest,
+    CustomResult, DiscoverResult, ErrorData, GetPromptRequestParams, GetPromptResponse, Implementation,
+    InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams,
+    Tool as ToolCard, UnsubscribeRequestParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
@@ -24,42 +24,19 @@ use crate::mcp::apps::pages::AppsSupport;
 use crate::mcp::call::service::CallResult;
 use crate::mcp::consent::credential_forms::RequestOrigin;
 use crate::mcp::consent::elicitation::{ElicitationMode, Elicitor};
-use crate::mcp::offer::buy_offer;
 use crate::mcp::offer::catalog::{Catalog, CatalogEntry};
 use crate::mcp::offer::completions::Completions;
-use crate::mcp::offer::prompts;
-use crate::mcp::offer::resources;
+use crate::mcp::offer::{buy_offer, prompts, resources};
+use crate::mcp::results::{
+    FRESH_MS, FRESH_SHARED_MS, KNOWN, heard, is_modern, no_such_method, one_page, result, sign, stamp,
+};
 use crate::mcp::tenant::principal::Principal;
 use crate::mcp::transport::duplicate_names::arguments_of;
 use crate::telemetry;
-use crate::telemetry::{Heard, Parent};
 use crate::truedy::run_blocking;
-
-/// How long a client may keep the catalogue: it changes only with the program.
-const FRESH_MS: u64 = 3_600_000;
-/// The same where it depends on what the caller may do, which the operator may change.
-const FRESH_SHARED_MS: u64 = 60_000;
 
 /// How often a client that asked for it is told that a call still runs.
 const PROGRESS: Duration = Duration::from_secs(5);
-
-/// What is said first of a method that is not offered; its name follows.
-const NOT_FOUND: &str = "Method not found: ";
-
-/// Methods rmcp knows: if one arrives here, its parameters could not be read.
-const KNOWN: [&str; 11] = [
-    "server/discover",
-    "tools/call",
-    "tools/list",
-    "prompts/get",
-    "prompts/list",
-    "resources/read",
-    "resources/list",
-    "resources/templates/list",
-    "completion/complete",
-    "subscriptions/listen",
-    "initialize",
-];
 
 /// The MCP server.
 #[derive(Clone)]
@@ -156,14 +133,6 @@ impl McpServer {
     }
 }
 
-/// Every list of ours has one page, so no cursor leads anywhere.
-fn one_page(page: Option<PaginatedRequestParams>, what: &str) -> Result<(), ErrorData> {
-    match page.and_then(|page| page.cursor) {
-        Some(_) => Err(ErrorData::invalid_params(format!("Unknown cursor: the list of {what} has one page"), None)),
-        None => Ok(()),
-    }
-}
-
 impl McpServer {
     /// What a client may call: every tool, and where it shows pages, what they call.
     fn entry(&self, name: &str, views: AppsSupport) -> Option<&CatalogEntry> {
@@ -213,30 +182,6 @@ async fn reporting(call: impl Future<Output = CallResult>, context: &RequestCont
                 drop(context.peer.notify_progress(progress).await);
             }
         }
-    }
-}
-
-/// What the protocol says of a call, for its trace.
-fn heard(context: &RequestContext<RoleServer>) -> Heard<'_> {
-    let head = context.extensions.get::<Parts>();
-    let known = |version: ProtocolVersion| ProtocolVersion::KNOWN_VERSIONS.iter().find(|known| **known == version);
-    Heard {
-        revision: context.protocol_version().and_then(known).map(ProtocolVersion::as_str),
-        session: head.and_then(|head| head.headers.get("mcp-session-id")?.to_str().ok()),
-        network: head.is_some(),
-        parent: Parent { traceparent: context.meta.get_traceparent(), tracestate: context.meta.get_tracestate() },
-    }
-}
-
-/// Says who answered, on every result of the newer era.
-fn sign(response: &mut CallToolResponse, context: &RequestContext<RoleServer>) {
-    if !is_modern(context) {
-        return;
-    }
-    match response {
-        CallToolResponse::Complete(result) => stamp(&mut result.meta),
-        CallToolResponse::InputRequired(asked) => stamp(&mut asked.meta),
-        _ => {}
     }
 }
 
@@ -455,19 +400,6 @@ impl ServerHandler for McpServer {
     }
 }
 
-/// Says of a method that it is not offered. A client shows the message, and rmcp's own is the bare name.
-fn no_such_method(method: &str) -> ErrorData {
-    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("{NOT_FOUND}{}", clean_to(method, 64)), None)
-}
-
-/// Rewords the refusal of a method that rmcp knows and this server does not offer.
-pub(super) fn name_the_method(error: &mut ErrorData) {
-    let bare = error.message.contains('/') || error.message == "ping";
-    if error.code == ErrorCode::METHOD_NOT_FOUND && bare && !error.message.starts_with(NOT_FOUND) {
-        *error = no_such_method(&error.message);
-    }
-}
-
 /// A call whose arguments came as a JSON text; `None` if they are no object either way.
 fn with_read_arguments(mut params: Value) -> Option<CallToolRequestParams> {
     let text = params.get("arguments")?.as_str()?;
@@ -481,30 +413,6 @@ fn not_an_object() -> Map<String, Value> {
     let status = Status::InvalidArgument;
     let object = json!({ "status": status, "code": status, "summary": summary, "retryable": false });
     object.as_object().cloned().unwrap_or_default()
-}
-
-/// Text and structure each stand alone: some clients show the model only one of them.
-fn result(object: Map<String, Value>, is_error: bool) -> CallToolResult {
-    let summary = object.get("summary").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let structured = Value::Object(object);
-    let text = format!("{summary}\n{structured}");
-    let content = vec![ContentBlock::text(text)];
-    let mut result = if is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
-    result.structured_content = Some(structured);
-    result
-}
-
-fn is_modern(context: &RequestContext<RoleServer>) -> bool {
-    context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
-}
-
-/// Says who answered, as 2026-07-28 asks for on every result.
-fn stamp(meta: &mut Option<MetaObject>) {
-    let meta = meta.get_or_insert_default();
-    meta.0.insert(
-        "io.modelcontextprotocol/serverInfo".to_owned(),
-        json!({ "name": "truedy-mcp", "version": env!("CARGO_PKG_VERSION") }),
-    );
 }
 
 /// How a person can be asked during this call: only as the client declared for this very request. What a second call brings

@@ -10,7 +10,9 @@ mod retry;
 mod sent_body;
 
 pub use blocking::run_blocking;
-pub use client::{ApiReply, CallBudget, Client, ClientConfig, Proxy, SendPermit, SetupError};
+pub use client::call::{CallBudget, SendPermit};
+pub use client::send::{ApiReply, Client};
+pub use client::settings::{ClientConfig, Proxy, SetupError};
 pub use error::{ApiError, Error, NotSent};
 pub use limiter::{Limiter, Rate};
 pub use request::{Request, RequestKind};

@@ -1,26 +1,16 @@
 //! `truedy-mcp carriers`: the operator's carrier profiles, kept in the file of `--config`.
 
-use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use serde_json::json;
 
-use crate::cli::doctor::command::trouble;
+use crate::cli::carriers::list::list;
+use crate::cli::carriers::test::test;
 use crate::cli::output::{Exit, KEY_IN_ARGUMENTS, complain, print};
-use crate::cli::{bootstrap, logging};
-use crate::config::{ConfigError, NewCarrier, Settings, TenantSettings, ValuePlace, expanded};
-use crate::domain::{
-    AccessField, AccountSid, Argument, Caller, CarrierName, CarrierProfile, Origin, ProviderType, SipServer,
-    SipUsername,
-};
-use crate::mcp::Catalog;
-use crate::redact::{Redactor, Secret, looks_like_key, shown_path};
-use crate::truedy::{CallBudget, Client, Error, Request, RequestKind};
+use crate::config::{ConfigError, NewCarrier, Settings, ValuePlace, expanded};
+use crate::domain::{AccessField, AccountSid, Argument, CarrierName, ProviderType, SipServer, SipUsername};
+use crate::redact::{looks_like_key, shown_path};
 
 /// How `--from` is written.
 const FROM: &str = "FIELD=KIND:PLACE, for example api_key=env:TELNYX_API_KEY, auth_token=file:/etc/truedy/twilio.token, sip_password=command:pass show trunk/main or api_key=keyring:truedy/telnyx; a key itself is never an argument";
@@ -77,13 +67,13 @@ struct AddArgs {
 }
 
 #[derive(Debug, Args)]
-struct ListArgs {
+pub(crate) struct ListArgs {
     /// Of this tenant alone.
     #[arg(long, value_name = "NAME")]
-    tenant: Option<String>,
+    pub(crate) tenant: Option<String>,
     /// As JSON.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -96,18 +86,18 @@ struct RemoveArgs {
 }
 
 #[derive(Debug, Args)]
-struct TestArgs {
+pub(crate) struct TestArgs {
     /// The profile; all of them without it.
-    name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Of this tenant alone.
     #[arg(long, value_name = "NAME")]
-    tenant: Option<String>,
+    pub(crate) tenant: Option<String>,
     /// Ask nobody; only read.
     #[arg(long)]
-    offline: bool,
+    pub(crate) offline: bool,
     /// As JSON.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 pub(crate) fn run(settings: &Settings, arguments: &CarriersArgs) -> Result<Exit, ConfigError> {
@@ -118,8 +108,6 @@ pub(crate) fn run(settings: &Settings, arguments: &CarriersArgs) -> Result<Exit,
         CarriersCommand::Test(test) => self::test(settings, test),
     }
 }
-
-// --- add, remove ---------------------------------------------------------------------------------------------------
 
 fn add(settings: &Settings, add: &AddArgs) -> Result<Exit, ConfigError> {
     let file = settings.config_file()?;
@@ -166,7 +154,7 @@ fn add(settings: &Settings, add: &AddArgs) -> Result<Exit, ConfigError> {
 }
 
 /// What a carrier should be given besides, though it may be left out.
-fn advised(provider: ProviderType, given: &[AccessField]) -> Option<String> {
+pub(crate) fn advised(provider: ProviderType, given: &[AccessField]) -> Option<String> {
     let missing = AccessField::of(provider).iter().find(|(field, _)| field.is_advised() && !given.contains(field));
     missing.map(|(field, _)| {
         format!("without {} Truedy may refuse to import from {provider}: add --account-sid", field.name())
@@ -186,11 +174,11 @@ fn remove(settings: &Settings, remove: &RemoveArgs) -> Result<Exit, ConfigError>
 }
 
 /// Every process can read the arguments of another; what looks like a key is not repeated either.
-fn no_keys<'a>(mut texts: impl Iterator<Item = &'a String>) -> Result<(), ConfigError> {
+pub(crate) fn no_keys<'a>(mut texts: impl Iterator<Item = &'a String>) -> Result<(), ConfigError> {
     if texts.any(|text| looks_like_key(text)) { Err(ConfigError(KEY_IN_ARGUMENTS.to_owned())) } else { Ok(()) }
 }
 
-fn carrier_name(text: &str) -> Result<CarrierName, ConfigError> {
+pub(crate) fn carrier_name(text: &str) -> Result<CarrierName, ConfigError> {
     CarrierName::try_from(text).map_err(|_| {
         ConfigError(
             "The name of a carrier profile has at most 40 letters, digits, - and _, for example main.".to_owned(),
@@ -251,229 +239,6 @@ fn words(text: &str) -> Result<Vec<String>, &'static str> {
         text.split_whitespace().map(str::to_owned).collect()
     };
     if words.is_empty() { Err(LIST) } else { Ok(words) }
-}
-
-// --- list ----------------------------------------------------------------------------------------------------------
-
-/// The profiles of the file, each with whose it is where there are tenants.
-struct Listed(Vec<TenantSettings>);
-
-impl Listed {
-    fn read(settings: &Settings, tenant: Option<&str>) -> Result<Self, ConfigError> {
-        settings.config_file()?;
-        let mut tenants = settings.tenants()?;
-        if let Some(name) = tenant {
-            no_keys([name.to_owned()].iter())?;
-            let names: Vec<String> = tenants.iter().map(|tenant| tenant.name.clone()).collect();
-            tenants.retain(|tenant| tenant.name == name);
-            if tenants.is_empty() {
-                return Err(ConfigError(format!("--tenant: there is no such tenant; there is {}.", names.join(", "))));
-            }
-        }
-        Ok(Self(tenants))
-    }
-
-    fn all(&self) -> impl Iterator<Item = (&TenantSettings, &CarrierProfile)> {
-        self.0.iter().flat_map(|tenant| tenant.carriers.iter().map(move |profile| (tenant, profile)))
-    }
-}
-
-/// Whose it is, where there are tenants.
-fn whose(tenant: &TenantSettings) -> Option<&str> {
-    (tenant.name != Caller::local().tenant).then_some(tenant.name.as_str())
-}
-
-fn list(settings: &Settings, list: &ListArgs) -> Result<Exit, ConfigError> {
-    let listed = Listed::read(settings, list.tenant.as_deref())?;
-    if list.json {
-        let rows: Vec<Value> = listed
-            .all()
-            .map(|(tenant, profile)| {
-                let fields = profile.sources().iter().map(|(field, source)| (field.name().to_owned(), json!(place(settings, (tenant, profile), *field, source.origin()))));
-                json!({ "tenant": whose(tenant), "carrier": profile.name(), "provider": profile.provider(), "from": serde_json::Map::from_iter(fields) })
-            })
-            .collect();
-        print(&pretty(&json!({ "carriers": rows })));
-        return Ok(Exit::Fine);
-    }
-    let mut text = String::new();
-    for (tenant, profile) in listed.all() {
-        let place = |field: AccessField, origin| place(settings, (tenant, profile), field, origin);
-        let fields = profile
-            .sources()
-            .iter()
-            .map(|(field, source)| format!("{} from {}", field.name(), place(*field, source.origin())));
-        let fields = fields.collect::<Vec<_>>().join(", ");
-        let _ = writeln!(text, "{:<24} {:<10} {fields}", named(tenant, profile), profile.provider().as_str());
-    }
-    if text.is_empty() {
-        text = "There are no carrier profiles yet: truedy-mcp carriers add --help\n".to_owned();
-    }
-    print(&text);
-    Ok(Exit::Fine)
-}
-
-/// Where a value is. What may be a secret is not repeated: then, where in the file that stands.
-fn place(
-    settings: &Settings,
-    (tenant, profile): (&TenantSettings, &CarrierProfile),
-    field: AccessField,
-    origin: &Origin,
-) -> String {
-    let Some(file) = settings.config.as_deref().filter(|_| origin.is_hidden()) else { return origin.to_string() };
-    let above = whose(tenant).map(|tenant| format!("tenants.{tenant}.")).unwrap_or_default();
-    format!("{origin}; see {above}carriers.{}.{} in {}", profile.name(), field.name(), shown_path(file))
-}
-
-fn named(tenant: &TenantSettings, profile: &CarrierProfile) -> String {
-    whose(tenant).map_or_else(|| profile.name().to_string(), |tenant| format!("{tenant}: {}", profile.name()))
-}
-
-fn pretty(value: &Value) -> String {
-    format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default())
-}
-
-// --- test ----------------------------------------------------------------------------------------------------------
-
-/// What was found of one profile.
-struct Tested<'a> {
-    tenant: &'a TenantSettings,
-    profile: &'a CarrierProfile,
-    fields: Vec<(AccessField, &'a Origin, Result<(), String>)>,
-    /// Whether Truedy took the key, where that was asked and is known; and in words.
-    verdict: (Option<bool>, String),
-    exit: Exit,
-}
-
-fn test(settings: &Settings, test: &TestArgs) -> Result<Exit, ConfigError> {
-    let redactor = Arc::new(Redactor::default());
-    let _traced = logging::start(settings, &redactor);
-    let listed = Listed::read(settings, test.tenant.as_deref())?;
-    let wanted =
-        test.name.as_ref().map(|name| no_keys([name].into_iter()).and_then(|()| carrier_name(name))).transpose()?;
-    let chosen = |profile: &CarrierProfile| wanted.as_ref().is_none_or(|name| name == profile.name());
-    let chosen: Vec<_> = listed.all().filter(|(_, profile)| chosen(profile)).collect();
-    if let (Some(name), true) = (&wanted, chosen.is_empty()) {
-        let names: Vec<String> = listed.all().map(|(tenant, profile)| named(tenant, profile)).collect();
-        let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        return Err(ConfigError(format!("There is no carrier profile {name}; there is {there}.")));
-    }
-    if chosen.is_empty() {
-        complain("there is no carrier profile to test: truedy-mcp carriers add --help");
-        return Ok(Exit::Failed);
-    }
-    let runtime = bootstrap::runtime()?;
-    let mut all = Vec::new();
-    for (tenant, profile) in chosen {
-        let (mut fields, mut key, mut server) = (Vec::new(), None, None);
-        for source in profile.sources() {
-            let read = profile.read_one(source).map(|value| {
-                std::mem::forget(redactor.redact_until_dropped(&value));
-                match source.0 {
-                    AccessField::ApiKey => key = Some(value),
-                    AccessField::SipServer => server = SipServer::try_from(value.expose()).ok(),
-                    _ => {}
-                }
-            });
-            fields.push((source.0, source.1.origin(), read));
-        }
-        let unread = fields.iter().any(|(_, _, read)| read.is_err());
-        let given: Vec<AccessField> = fields.iter().map(|(field, _, _)| *field).collect();
-        let (exit, accepted, found) = match (profile.provider(), key) {
-            _ if unread => (Exit::Failed, None, "not asked, since not all of it can be read".to_owned()),
-            (ProviderType::Telnyx, Some(key)) => runtime.block_on(asked(tenant, &key, test.offline, &redactor))?,
-            _ => match refused_host(tenant, server.as_ref())? {
-                Some(why) => (Exit::Failed, None, why),
-                None => {
-                    let more = advised(profile.provider(), &given).map(|more| format!("; {more}")).unwrap_or_default();
-                    let tested = "Truedy does not check these credentials, so only whether they can be read was tested";
-                    (Exit::Fine, None, format!("{tested}{more}"))
-                }
-            },
-        };
-        all.push(Tested { tenant, profile, fields, verdict: (accepted, found), exit });
-    }
-    let exit = all.iter().map(|tested| tested.exit).find(|exit| *exit != Exit::Fine).unwrap_or(Exit::Fine);
-    let text = if test.json {
-        let rows: Vec<Value> = all.iter().map(Tested::to_json).collect();
-        pretty(&json!({ "ok": exit == Exit::Fine, "exit_code": exit as u8, "carriers": rows }))
-    } else {
-        all.iter().map(Tested::to_text).collect()
-    };
-    print(&redactor.text(&text));
-    Ok(exit)
-}
-
-/// Why the operator's own policy would not let a trunk be imported from, if it would not.
-fn refused_host(tenant: &TenantSettings, server: Option<&SipServer>) -> Result<Option<String>, ConfigError> {
-    let policy = tenant.settings.policy(&Catalog::names())?;
-    Ok(server.and_then(|server| policy.admit_sip(server).err()).map(|refusal| refusal.summary))
-}
-
-/// Whether Truedy takes a Telnyx key: it looks for one number with it, which costs nothing.
-async fn asked(
-    tenant: &TenantSettings,
-    carrier_key: &Secret,
-    offline: bool,
-    redactor: &Arc<Redactor>,
-) -> Result<(Exit, Option<bool>, String), ConfigError> {
-    let settings = &tenant.settings;
-    let unasked = |why: &str| Ok((Exit::Fine, None, format!("Truedy was not asked about the key: {why}")));
-    if offline {
-        return unasked("--offline");
-    }
-    if settings.sandbox {
-        return unasked("--sandbox, which knows no carrier");
-    }
-    let Some(key) = tenant.key()? else { return unasked("no Truedy key is set") };
-    std::mem::forget(redactor.redact_until_dropped(&key));
-    let client = Client::new(settings.setup(key)?, Arc::clone(redactor));
-    let client = client.map_err(|error| ConfigError(format!("The client could not be made: {error}.")))?;
-    let body = json!({ "country_code": "US", "page": 1, "page_size": 1, "api_key": carrier_key.expose() });
-    let request = Request::post(["telephony", "numbers", "search"], RequestKind::Search, body).list();
-    let call = CallBudget::reading(Instant::now() + Duration::from_secs(20), CancellationToken::new());
-    Ok(match client.send(request, &call).await {
-        Ok(_) => (Exit::Fine, Some(true), "Truedy searched with this key: it is accepted".to_owned()),
-        Err(Error::Refused(api_error)) if matches!(api_error.status, 400 | 422) => {
-            let words =
-                api_error.message.as_deref().map(|words| format!(", in its words: {words}")).unwrap_or_default();
-            (Exit::Failed, Some(false), format!("Truedy could not search with this key{words}"))
-        }
-        Err(error) => {
-            let (exit, found, todo) = trouble(&error);
-            (exit, None, format!("whether Truedy accepts the key is not known: {found}. {todo}"))
-        }
-    })
-}
-
-impl Tested<'_> {
-    fn to_text(&self) -> String {
-        let word = if self.exit == Exit::Fine { "ok" } else { "bad" };
-        let mut text = format!(
-            "{word:<7} {} ({}): {}\n",
-            named(self.tenant, self.profile),
-            self.profile.provider(),
-            self.verdict.1
-        );
-        for (field, origin, read) in &self.fields {
-            let found = read.as_ref().err().map_or("readable", String::as_str);
-            let word = if read.is_ok() { "ok" } else { "bad" };
-            let _ = writeln!(text, "        {word:<4} {} from {origin}: {found}", field.name());
-        }
-        text
-    }
-
-    fn to_json(&self) -> Value {
-        let fields: Vec<Value> = self
-            .fields
-            .iter()
-            .map(|(field, origin, read)| {
-                json!({ "field": field.name(), "from": origin.to_string(), "readable": read.is_ok(), "why": read.as_ref().err() })
-            })
-            .collect();
-        let (accepted, found) = &self.verdict;
-        json!({ "tenant": whose(self.tenant), "carrier": self.profile.name(), "provider": self.profile.provider(), "ok": self.exit == Exit::Fine, "fields": fields, "accepted": accepted, "found": found })
-    }
 }
 
 #[cfg(test)]

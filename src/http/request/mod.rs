@@ -3,5 +3,6 @@
 pub(crate) mod body_limit;
 pub(crate) mod host_check;
 pub(crate) mod jsonrpc;
+pub(crate) mod labels;
 pub(crate) mod negotiate;
 pub(crate) mod public_path;

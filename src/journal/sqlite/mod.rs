@@ -2,4 +2,6 @@
 
 pub(crate) mod anchor;
 pub(crate) mod backup;
+pub(crate) mod connection;
+pub(crate) mod lease;
 pub(crate) mod store;

@@ -3,39 +3,28 @@
 //! Each process holds a lock on a small file beside it for as long as it lives; the kernel lets go of it whatever ends the
 //! process, so that the others see at once which operations nobody waits for any more.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 
-use crate::journal::queries::clocks::{Clock, SystemClock};
-use crate::journal::schema;
-use crate::journal::sqlite::anchor;
-use crate::journal::sqlite::anchor::{Anchor, Beside};
-use crate::journal::sqlite::backup;
+use crate::journal::queries::clocks::Clock;
+use crate::journal::sqlite::anchor::Anchor;
 use crate::journal::sqlite::backup::make_file;
+use crate::journal::sqlite::connection::{PATIENCE, SqliteConnection, explain, in_memory, is_broken, open};
+use crate::journal::sqlite::lease::{FileLease, lives};
 use crate::journal::store::{
     Durability, JournalStore, SqlRow, SqlValue, StoreResult, Transaction, TransactionWork, Unavailable, new_owner,
 };
 use crate::redact::shown_path;
 
-const FILE: &str = "journal.sqlite";
-const LIFE: &str = "journal.owner-";
-/// How long one process waits for another that is writing.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How old the mark of a process must be before anybody else tidies it away.
-const LEFT: Duration = Duration::from_secs(60);
-
-/// Held while a connection is opened. To close any descriptor of a file lets go of all locks this process holds on it:
-/// one journal must not make the file and close it while another of the same process has it open already.
-static OPENING: Mutex<()> = Mutex::new(());
+pub(crate) const FILE: &str = "journal.sqlite";
 
 /// A journal in a directory, or in memory.
 pub(crate) struct Sqlite {
@@ -57,46 +46,6 @@ struct SqliteState {
     anchor: Option<Anchor>,
     /// Whether it was said that it is not there any more.
     told: bool,
-}
-
-struct SqliteConnection {
-    connection: Connection,
-    /// What stands beside the file as long as this connection is open.
-    beside: Vec<Beside>,
-}
-
-/// The proof that this process lives: a locked file.
-struct FileLease {
-    path: PathBuf,
-    locked: File,
-}
-
-impl FileLease {
-    /// Shows the others that this process lives. The file is locked before it has its name: whoever finds one unlocked
-    /// may take its process for dead.
-    fn show(directory: &Path, owner: i64) -> io::Result<Self> {
-        let path = life_of(directory, owner);
-        let fresh = directory.join(format!("{LIFE}{owner:016x}.new"));
-        drop(fs::remove_file(&fresh));
-        let locked = make_file(&fresh)?;
-        locked.try_lock().map_err(io::Error::other)?;
-        fs::rename(&fresh, &path)?;
-        Ok(Self { path, locked })
-    }
-
-    /// Whether the others still see it.
-    fn shows(&self) -> bool {
-        let (held, seen) = (self.locked.metadata(), fs::symlink_metadata(&self.path));
-        held.is_ok_and(|held| seen.is_ok_and(|seen| is_same(&held, &seen)))
-    }
-}
-
-impl Drop for FileLease {
-    fn drop(&mut self) {
-        if self.shows() {
-            drop(fs::remove_file(&self.path));
-        }
-    }
 }
 
 impl Sqlite {
@@ -217,7 +166,7 @@ fn still_there(kept: &mut SqliteState, place: Option<&Path>) -> StoreResult<()> 
     held.map_err(|why| Unavailable(format!("{why}; put it back, or start the program anew")))
 }
 
-fn in_transaction(
+pub(crate) fn in_transaction(
     connection: &mut Connection,
     (place, clock): (Option<&Path>, &dyn Clock),
     work: TransactionWork,
@@ -319,104 +268,6 @@ fn warn_if_new(directory: &Path) {
     }
 }
 
-fn in_memory() -> StoreResult<SqliteConnection> {
-    let connection = Connection::open_in_memory().map_err(|error| explain(&error))?;
-    prepare(SqliteConnection { connection, beside: Vec::new() }, None)
-}
-
-fn open(directory: &Path, owner: i64, life: &mut Option<FileLease>) -> StoreResult<SqliteConnection> {
-    let unusable = |error: io::Error| Unavailable(format!("{} cannot be used: {error}", shown_path(directory)));
-    private_directory(directory).map_err(unusable)?;
-    // SQLite follows no link in the whole path when told so; a link above the directory is the user's own affair.
-    let directory = fs::canonicalize(directory).map_err(unusable)?;
-    let file = directory.join(FILE);
-    let _alone = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
-    if fs::symlink_metadata(&file).is_err() {
-        tracing::info!(directory = %directory.display(), "there is no journal yet: a new one is begun");
-    }
-    private_file(&file).map_err(|error| Unavailable(format!("{} cannot be used: {error}", file.display())))?;
-    if life.is_none() {
-        tidy(&directory);
-        *life = Some(FileLease::show(&directory, owner).map_err(unusable)?);
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let connection = Connection::open_with_flags(&file, flags).map_err(|error| explain(&error))?;
-    connection.busy_timeout(PATIENCE).map_err(|error| explain(&error))?;
-    write_ahead(&connection).map_err(|error| explain(&error))?;
-    let verdict: String =
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| explain(&error))?;
-    if verdict != "ok" {
-        return Err(Unavailable(format!("{} is damaged", file.display())));
-    }
-    let opened = prepare(SqliteConnection { connection, beside: Vec::new() }, Some(&file))?;
-    // They are there from the first transaction on.
-    Ok(SqliteConnection { beside: anchor::beside(&file), ..opened })
-}
-
-/// Every commit reaches the disk before it counts; the layout is brought up to date, once, whoever comes first. A file of an
-/// older layout is copied before that.
-fn prepare(mut opened: SqliteConnection, file: Option<&Path>) -> StoreResult<SqliteConnection> {
-    // The second is for macOS, where a plain sync stops at the drive's cache.
-    let durable = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON";
-    opened.connection.execute_batch(durable).map_err(|error| explain(&error))?;
-    opened.connection.set_prepared_statement_cache_capacity(64);
-    let file = file.map(Path::to_path_buf);
-    let work: TransactionWork = Box::new(|transaction| {
-        async move {
-            let version = schema::version(transaction).await?;
-            if let Some(file) = file
-                && (1..schema::NEWEST).contains(&version)
-            {
-                backup::keep(&file, version)
-                    .map_err(|why| Unavailable(format!("it could not be copied before its layout changes: {why}")))?;
-            }
-            schema::migrate(transaction).await
-        }
-        .boxed()
-    });
-    in_transaction(&mut opened.connection, (None, &SystemClock), work, &mut false)?;
-    Ok(opened)
-}
-
-/// Turns write-ahead logging on. `SQLite` does not wait for others here by itself.
-fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
-    let begun = Instant::now();
-    loop {
-        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)) {
-            Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            other => return other.map(drop),
-        }
-    }
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
-}
-
-/// Whether another connection may fare better. Not where the file is only busy or the disk full, nor where a row broke
-/// a rule.
-fn is_broken(error: &rusqlite::Error) -> bool {
-    let passing = Some(ErrorCode::DiskFull) == error.sqlite_error_code()
-        || Some(ErrorCode::ConstraintViolation) == error.sqlite_error_code();
-    !passing && !is_busy(error)
-}
-
-fn explain(error: &rusqlite::Error) -> Unavailable {
-    let why = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "the disk is full",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program holds it",
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "its file is damaged or is none of ours",
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "it cannot be written",
-        Some(ErrorCode::CannotOpen) => "its file cannot be opened",
-        Some(ErrorCode::SystemIoFailure) => "its file cannot be read or written",
-        _ => "the store reported a fault",
-    };
-    tracing::debug!(%error, "the journal");
-    Unavailable(why.to_owned())
-}
-
 /// Makes the directory for us alone, or makes sure that nobody else writes to it.
 pub fn private_directory(directory: &Path) -> io::Result<()> {
     make_directory(directory)?;
@@ -454,7 +305,7 @@ fn make_directory(directory: &Path) -> io::Result<()> {
 
 /// Makes the file before `SQLite` would, for us alone; refuses one that is not ours or no plain file. An existing one is
 /// not opened here: to close it again would let go of the locks of a connection to it.
-fn private_file(path: &Path) -> io::Result<()> {
+pub(crate) fn private_file(path: &Path) -> io::Result<()> {
     let Ok(about) = fs::symlink_metadata(path) else {
         return match make_file(path) {
             // Another process was quicker.
@@ -482,47 +333,12 @@ fn private_file(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+pub(crate) fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 #[cfg(not(unix))]
-fn is_same(_: &fs::Metadata, _: &fs::Metadata) -> bool {
+pub(crate) fn is_same(_: &fs::Metadata, _: &fs::Metadata) -> bool {
     true
-}
-
-fn life_of(directory: &Path, owner: i64) -> PathBuf {
-    directory.join(format!("{LIFE}{owner:016x}"))
-}
-
-/// Whether a process lives: its lock cannot be had. What cannot be told is taken for life.
-fn lives(directory: &Path, owner: i64) -> bool {
-    let path = life_of(directory, owner);
-    match File::open(&path) {
-        Err(error) => error.kind() != io::ErrorKind::NotFound,
-        Ok(file) => match file.try_lock() {
-            Ok(()) => {
-                drop(fs::remove_file(&path));
-                false
-            }
-            Err(_) => true,
-        },
-    }
-}
-
-/// Removes the marks of processes that were ended by force; nobody may ever ask for them.
-fn tidy(directory: &Path) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let is_old = || {
-            entry.metadata().and_then(|about| about.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LEFT))
-        };
-        if entry.file_name().to_string_lossy().starts_with(LIFE)
-            && is_old()
-            && File::open(entry.path())
-                .is_ok_and(|file| file.try_lock().is_ok() && fs::remove_file(entry.path()).is_ok())
-        {
-            tracing::debug!("the mark of a process that is gone was removed");
-        }
-    }
 }

@@ -8,10 +8,11 @@ pub(crate) use tempfile::TempDir;
 pub(crate) use uuid::Uuid;
 
 pub(crate) use crate::domain::{Caller, Money, OperationTarget};
-pub(crate) use crate::journal::journal::{Journal, JournalPlace};
+pub(crate) use crate::journal::journal::Journal;
 pub(crate) use crate::journal::operation::{
     BeginConflict, GateEvidence, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource,
 };
+pub(crate) use crate::journal::place::JournalPlace;
 pub(crate) use crate::journal::postgres::address::PostgresPlace;
 pub(crate) use crate::journal::store::JournalStore;
 pub(crate) use crate::journal::store::Unavailable;

@@ -59,7 +59,7 @@ over_every_store!(
 
 /// Those that need one process only.
 mod memory {
-    use crate::journal::journal::JournalPlace;
+    use crate::journal::place::JournalPlace;
     use crate::journal::tests::fixture::Fixture;
 
     fn memory() -> Fixture {

@@ -10,8 +10,9 @@ use rmcp::model::Tool as ToolCard;
 use serde_json::{Map, Value, json};
 
 use crate::domain::{ArgumentProblem, Caller, ConfirmationToken, E164, OperationTarget, Status};
+use crate::mcp::call::context::CallContext;
 use crate::mcp::call::messages;
-use crate::mcp::call::service::{CallContext, CallResult, Service, refuse};
+use crate::mcp::call::service::{CallResult, Service, refuse};
 use crate::mcp::consent::signed_state::Binding;
 use crate::tools::{Change, priced};
 

@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::domain::{Caller, hex, unguessable};
-use crate::mcp::server::name_the_method;
+use crate::mcp::results::name_the_method;
 use crate::mcp::tenant::principal::Principal;
 use crate::mcp::transport::http_response::{INVALID_REQUEST, ResponseBody, busy, empty, error};
 use crate::mcp::transport::message_repair::repaired;

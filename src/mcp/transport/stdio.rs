@@ -22,7 +22,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::mcp::call::service::Service;
-use crate::mcp::server::{McpServer, name_the_method};
+use crate::mcp::results::name_the_method;
+use crate::mcp::server::McpServer;
 use crate::mcp::transport::in_flight::InFlight;
 use crate::mcp::transport::line_repair::{mend, refusal};
 

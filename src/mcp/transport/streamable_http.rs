@@ -16,7 +16,7 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::mcp::server::name_the_method;
+use crate::mcp::results::name_the_method;
 use crate::mcp::tenant::principal::Principal;
 use crate::mcp::transport::accept::Accepts;
 use crate::mcp::transport::http_response::{

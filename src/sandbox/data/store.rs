@@ -1,16 +1,15 @@
 //! The file the account is kept in: opened once, shared with other processes, never guessed at when damaged.
 
-use std::fmt;
 use std::fs::{self, OpenOptions};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::sandbox::data::seed;
 
-const FILE: &str = "sandbox.sqlite";
+pub(crate) const FILE: &str = "sandbox.sqlite";
 
 /// How long one process waits for another that is writing.
 const PATIENCE: Duration = Duration::from_secs(5);

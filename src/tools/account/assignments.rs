@@ -6,10 +6,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::domain::{Direction, HeldNumber, OwnedNumber, Slot, canonical_digits, id_key, is_e164, read_e164, text_at};
-use crate::truedy::ApiReply;
-
-use crate::tools::account::lookup::{ListResult, Roster};
+use crate::tools::account::pages::ListResult;
 use crate::tools::account::paging::is_cut_off;
+use crate::tools::account::roster::Roster;
+use crate::truedy::ApiReply;
 
 /// What an agent's own list says of one direction of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

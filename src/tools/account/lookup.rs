@@ -2,18 +2,15 @@
 //!
 //! Source: contract §6.1, §6.8, §7.1. The API has no "get one number": list and filter.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::{Arc, OnceLock};
-
 use serde_json::{Map, Value, json};
 
 use crate::domain::{
     Agent, AgentId, AgentRef, Direction, HeldNumber, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status, id_key,
     may_be_id, name_key, text_at, unlikeness,
 };
-use crate::tools::account::paging::has_more;
+use crate::tools::account::pages::{ListResult, ListedItem, PagedRead};
 use crate::tools::account::protected::heed_protected;
+use crate::tools::account::roster::Roster;
 use crate::tools::contract::response::ToolFailure;
 use crate::tools::contract::tool::ToolContext;
 use crate::tools::names;
@@ -78,31 +75,6 @@ pub async fn ask_the_time(context: &ToolContext) {
     }
 }
 
-/// What a list held, and whether that was all of it. From a part of a list nothing follows about what it does not show.
-#[derive(Debug, Clone)]
-pub(crate) struct ListResult<T> {
-    pub(crate) rows: Vec<T>,
-    pub(crate) complete: bool,
-    /// Some row of it could not be read.
-    pub(crate) unreadable: bool,
-}
-
-/// A list that is being read, page by page.
-struct PagedRead<T> {
-    listing: ListResult<T>,
-    /// Where each thing stands, by what makes it one.
-    places: HashMap<String, usize>,
-}
-
-/// What is listed, each once.
-trait ListedItem: Sized {
-    fn read(row: &Value) -> Option<Self>;
-    /// What makes it one and the same.
-    fn key(&self) -> String;
-    /// Takes over what another row says of the same.
-    fn merge(&mut self, other: Self);
-}
-
 impl ListedItem for OwnedNumber {
     fn read(row: &Value) -> Option<Self> {
         Self::read(row)
@@ -145,42 +117,6 @@ impl ListedItem for Agent {
             };
             *self.held_mut(direction) = all;
         }
-    }
-}
-
-impl<T: ListedItem> PagedRead<T> {
-    fn new() -> Self {
-        Self { listing: ListResult { rows: Vec::new(), complete: true, unreadable: false }, places: HashMap::new() }
-    }
-
-    /// Adds a page, each thing once. Says whether another page is worth asking for.
-    fn add(&mut self, reply: &ApiReply, offset: usize) -> Result<bool, Error> {
-        let shown = rows(reply)?;
-        let listing = &mut self.listing;
-        let before = listing.rows.len();
-        for row in shown {
-            let Some(thing) = T::read(row) else {
-                (listing.complete, listing.unreadable) = (false, true);
-                continue;
-            };
-            match self.places.entry(thing.key()) {
-                Entry::Vacant(place) => {
-                    place.insert(listing.rows.len());
-                    listing.rows.push(thing);
-                }
-                Entry::Occupied(place) => {
-                    if let Some(known) = listing.rows.get_mut(*place.get()) {
-                        known.merge(thing);
-                    }
-                }
-            }
-        }
-        listing.complete &= reply.data.as_array().map(Vec::len) == Some(shown.len());
-        let more = has_more(reply, offset, shown.len());
-        // A page that brings nothing new would repeat for ever.
-        let stuck = more && listing.rows.len() == before;
-        listing.complete &= !stuck;
-        Ok(more && !stuck)
     }
 }
 
@@ -276,75 +212,6 @@ pub(crate) async fn new_credential(context: &ToolContext, before: &[String], pro
     let mut ids = rows.iter().filter(is_new).filter_map(|row| text_at(row, "id")).filter(|id| !before.contains(id));
     let first = ids.next()?;
     ids.next().is_none().then_some(first)
-}
-
-/// The agents of the account, for their names and what they hold. `None` where they cannot be read.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Roster(pub(crate) Option<ListResult<Agent>>, Arc<OnceLock<AgentIndex>>);
-
-/// Where agents stand by their id, and how many have a name, in small letters.
-#[derive(Debug, Default)]
-struct AgentIndex {
-    by_id: HashMap<String, usize>,
-    namesakes: HashMap<String, usize>,
-}
-
-impl AgentIndex {
-    fn of(agents: &[Agent]) -> Self {
-        let mut index = Self::default();
-        for (at, agent) in agents.iter().enumerate() {
-            index.by_id.entry(agent.id.clone()).or_insert(at);
-            *index.namesakes.entry(agent.name.to_lowercase()).or_default() += 1;
-        }
-        index
-    }
-}
-
-impl Roster {
-    /// These agents.
-    pub(crate) fn of(agents: Option<ListResult<Agent>>) -> Self {
-        Self(agents, Arc::default())
-    }
-
-    /// Reads them; a failure is no failure of the call.
-    pub(crate) async fn read(context: &ToolContext) -> Self {
-        Self::of(agents(context).await.ok())
-    }
-
-    /// Made once: a long list is not searched for each of its rows.
-    fn index(&self) -> &AgentIndex {
-        self.1.get_or_init(|| AgentIndex::of(self.0.as_ref().map_or(&[], |agents| &agents.rows)))
-    }
-
-    pub(crate) fn agent(&self, id: &str) -> Option<&Agent> {
-        self.0.as_ref()?.rows.get(*self.index().by_id.get(id)?)
-    }
-
-    /// How an agent is shown: its name, with the id only where the name is not unique, by id alone where it is not known.
-    pub(crate) fn label(&self, id: &str) -> String {
-        let Some(agent) = self.agent(id) else {
-            return id.to_owned();
-        };
-        let lower = agent.name.to_lowercase();
-        let same = self.index().namesakes.get(&lower).copied().unwrap_or(0);
-        // These words mean something else in the same place; a name that reads as an id would lead to another agent.
-        let taken = ["unknown", "none"].contains(&lower.as_str());
-        let as_id = AgentRef::try_from(agent.name.as_str()).is_ok_and(|named| named.certain_id().is_some());
-        if same > 1 || taken || as_id || self.index().by_id.contains_key(&agent.name) {
-            format!("{} ({id})", agent.name)
-        } else {
-            agent.name.clone()
-        }
-    }
-
-    /// How a slot is shown: an agent, `unknown`, or nothing.
-    pub(crate) fn slot(&self, slot: &Slot) -> Option<String> {
-        match slot {
-            Slot::Free => None,
-            Slot::Unknown => Some("unknown".to_owned()),
-            Slot::Held(id) => Some(self.label(id)),
-        }
-    }
 }
 
 /// Picks the number a caller named out of those listed.

@@ -13,7 +13,7 @@ use crate::guard::Scope;
 use crate::journal::{Operation, OperationPhase, OperationQuery, moment};
 use crate::tools::account::assignments::{AgentAnswer, Assignments, DirectionEvidence};
 use crate::tools::account::lookup;
-use crate::tools::account::lookup::Roster;
+use crate::tools::account::roster::Roster;
 use crate::tools::catalog::get_webhook_url::{Hook, UNEXPECTED_HOST, hook, is_not_synced};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse};
@@ -755,7 +755,7 @@ fn summary(findings: &[Finding]) -> String {
 mod tests {
     use super::*;
     use crate::domain::Agent;
-    use crate::tools::account::lookup::ListResult;
+    use crate::tools::account::pages::ListResult;
 
     fn case(inbound: Value, agents: &[Value], asked: Vec<AgentDetails>) -> DiagnosisCase {
         let row = json!({ "id": "n", "phone_number": "+14155550123", "status": "active", "is_trudy_managed": true, "inbound_agent_id": inbound });

@@ -12,9 +12,8 @@ use crate::domain::{
 };
 use crate::guard::{AskMode, ChangeImpact, CredentialRequest, Question, QuestionForm, RequestedChange, Scope};
 use crate::redact::Secret;
-use crate::tools::account::carrier;
-use crate::tools::account::lookup;
-use crate::tools::account::lookup::ListResult;
+use crate::tools::account::pages::ListResult;
+use crate::tools::account::{carrier, lookup};
 use crate::tools::changes::create_once::{Made, flight, make};
 use crate::tools::changes::verify::{Documented, Found, documented, not_configured, said};
 use crate::tools::contract::arguments::arguments;

@@ -12,7 +12,8 @@ use crate::domain::{AgentRef, Limit, Offset, OwnedNumber, Slot, Status, StatusNa
 use crate::guard::Scope;
 use crate::tools::account::located::fill;
 use crate::tools::account::lookup;
-use crate::tools::account::lookup::{ListResult, Roster};
+use crate::tools::account::pages::ListResult;
+use crate::tools::account::roster::Roster;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
 use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};

@@ -15,10 +15,9 @@ use crate::domain::{
 };
 use crate::guard::{ChangeImpact, Level, Question, QuestionForm, RequestedChange, Scope};
 use crate::redact::Secret;
-use crate::tools::account::carrier;
-use crate::tools::account::lookup;
-use crate::tools::account::lookup::ListResult;
+use crate::tools::account::pages::ListResult;
 use crate::tools::account::price_search::failed_search;
+use crate::tools::account::{carrier, lookup};
 use crate::tools::catalog::search_numbers::search;
 use crate::tools::changes::create_once::{Made, flight, make};
 use crate::tools::changes::verify::{Documented, Found, documented_purchase, not_configured, said};

@@ -9,7 +9,8 @@ use crate::domain::{Direction, OwnedNumber, Slot, Status};
 use crate::journal::{Operation, Outcome, OutcomeSource};
 use crate::tools::account::assignments::Assignments;
 use crate::tools::account::lookup;
-use crate::tools::account::lookup::{ListResult, Roster};
+use crate::tools::account::pages::ListResult;
+use crate::tools::account::roster::Roster;
 use crate::tools::contract::tool::ToolContext;
 use crate::tools::names;
 

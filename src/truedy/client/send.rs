@@ -1,120 +1,36 @@
 //! The client: base URL, key, deadline, the one send loop, the envelope.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
-use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use url::Url;
 
 use crate::domain::ServerTime;
-use crate::redact::{Redactor, Secret};
+use crate::redact::Redactor;
 use crate::telemetry;
 use crate::truedy::blocking::run_blocking;
-use crate::truedy::error::{ApiError, Error, NotSent, request_id};
-use crate::truedy::limiter::{Busy, Limiter, Priority, Rate};
-use crate::truedy::request::{Request, RequestKind};
+use crate::truedy::client::call::CallBudget;
+use crate::truedy::client::classify::{is_same_with_slash, tally};
+use crate::truedy::client::settings::{ClientConfig, SetupError};
+use crate::truedy::client::transport::{KEPT, open, random, stopped};
+use crate::truedy::error::{ApiError, Error, NotSent};
+use crate::truedy::limiter::{Busy, Limiter, Priority};
+use crate::truedy::request::Request;
 use crate::truedy::sent_body::{SentFlag, WatchedBody, unless_stale};
 use crate::truedy::{rate_limit_reset, retry};
 
-const CONNECT: Duration = Duration::from_secs(5);
 /// How long a rate limit may last to be waited out.
 const WAITED_OUT: Duration = Duration::from_secs(16);
-/// Connections that are kept for reads. With fewer than there are requests at a time, each request beyond them begins with
-/// a handshake; what is not used is closed after [`IDLE`].
-const KEPT: usize = 256;
-const IDLE: Duration = Duration::from_secs(20);
 /// What repeats may cost before each success earns some back.
 const BUDGET: f64 = 50.0;
-
-/// Leave for one change to go out. Without it none does: the client itself sees to that.
-pub trait SendPermit: Send + Sync {
-    /// The id under which the change is recorded.
-    fn id(&self) -> String;
-
-    /// Asked right before the first byte, each time one is about to leave. An error keeps it here and says why.
-    fn clear(&self) -> BoxFuture<'_, Result<(), String>>;
-
-    /// Whether it is too late for the first byte, although leave was given: too much time has gone by, by any clock, since
-    /// what the change relies on was read. Asked again until something has left.
-    fn is_stale(&self) -> bool;
-
-    /// Truedy answered the change with this status.
-    fn answered(&self, status: u16);
-}
-
-/// How much time a call has, whether it is still wanted, and whether it may change anything.
-#[derive(Clone)]
-pub struct CallBudget {
-    /// When the caller must have an answer.
-    pub deadline: Instant,
-    /// Cancelled when the caller no longer wants it. What was sent runs to its end all the same.
-    pub stop: CancellationToken,
-    /// Leave for the change that the call is for; a call without it can only read.
-    pub permit: Option<Arc<dyn SendPermit>>,
-    /// The principal, where several share the account: none of them reads so much that nothing is left for others.
-    pub whose: Option<Arc<str>>,
-    /// Whether it reads what a change needs before it.
-    pub plans: bool,
-}
-
-impl fmt::Debug for CallBudget {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Call").field("deadline", &self.deadline).finish_non_exhaustive()
-    }
-}
-
-impl CallBudget {
-    /// A call that can only read.
-    pub fn reading(deadline: Instant, stop: CancellationToken) -> Self {
-        Self { deadline, stop, permit: None, whose: None, plans: false }
-    }
-
-    /// The same call for this principal, one of several.
-    #[must_use]
-    pub fn of(self, whose: Option<Arc<str>>) -> Self {
-        Self { whose, ..self }
-    }
-
-    /// The same call, for what a change needs before it.
-    #[must_use]
-    pub fn planning(self) -> Self {
-        Self { plans: true, ..self }
-    }
-
-    /// The same call with at most this much time.
-    #[must_use]
-    pub fn within(&self, time: Duration) -> Self {
-        Self { deadline: self.deadline.min(Instant::now() + time), ..self.clone() }
-    }
-
-    /// The same call, leaving this much of its time unused.
-    #[must_use]
-    pub fn leaving(&self, time: Duration) -> Self {
-        Self { deadline: self.deadline.checked_sub(time).unwrap_or(self.deadline), ..self.clone() }
-    }
-
-    /// The same call, which nothing stops any more: something was sent.
-    #[must_use]
-    pub fn unstoppable(&self) -> Self {
-        Self { stop: CancellationToken::new(), ..self.clone() }
-    }
-
-    /// Time left.
-    pub fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
-    }
-}
 
 /// What Truedy answered.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,56 +45,11 @@ pub struct ApiReply {
     pub date: Option<String>,
 }
 
-/// What a client is made of.
-#[derive(Debug, Clone)]
-pub struct ClientConfig {
-    /// Where the API is; https, or http on a literal loopback host.
-    pub base_url: Url,
-    /// The key of the organisation.
-    pub key: Secret,
-    /// How many requests a minute.
-    pub rate: Rate,
-    /// `None` for a direct connection, whatever the environment says.
-    pub proxy: Option<Proxy>,
-    /// A further root certificate, PEM.
-    pub ca_pem: Option<Vec<u8>>,
-}
-
-/// By which way requests go out. It may hold a password, and therefore does not print.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Proxy {
-    /// As the environment says (`HTTPS_PROXY`, `NO_PROXY` …).
-    Environment,
-    /// Through this one.
-    Url(Url),
-}
-
-impl fmt::Debug for Proxy {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Environment => "Environment",
-            Self::Url(_) => "[a proxy]",
-        })
-    }
-}
-
-/// Why no client could be made.
-#[derive(Debug)]
-pub struct SetupError(String);
-
-impl fmt::Display for SetupError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for SetupError {}
-
 /// A client of one organisation.
 pub struct Client {
     setup: ClientConfig,
     authorization: HeaderValue,
-    redactor: Arc<Redactor>,
+    pub(crate) redactor: Arc<Redactor>,
     limiter: Limiter,
     budget: Mutex<f64>,
     server_time: Arc<ServerTime>,
@@ -194,15 +65,15 @@ impl fmt::Debug for Client {
 }
 
 /// The status line, headers of interest and body of one answer.
-struct HttpAnswer {
-    status: StatusCode,
-    location: Option<String>,
-    date: Option<String>,
-    retry_after: Option<String>,
-    request_id: Option<String>,
+pub(crate) struct HttpAnswer {
+    pub(crate) status: StatusCode,
+    pub(crate) location: Option<String>,
+    pub(crate) date: Option<String>,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) request_id: Option<String>,
     /// `Err` says why the body is no JSON.
-    body: Result<Value, String>,
-    empty: bool,
+    pub(crate) body: Result<Value, String>,
+    pub(crate) empty: bool,
 }
 
 impl Client {
@@ -279,7 +150,7 @@ impl Client {
         }
     }
 
-    fn spend(&self, cost: f64) -> bool {
+    pub(crate) fn spend(&self, cost: f64) -> bool {
         let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
         let enough = *budget >= cost;
         if enough {
@@ -288,13 +159,13 @@ impl Client {
         enough
     }
 
-    fn earn(&self) {
+    pub(crate) fn earn(&self) {
         let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
         *budget = BUDGET.min(*budget + 1.0);
     }
 
     /// One attempt, a redirect to the same path with a slash included.
-    async fn attempt(&self, request: &Request, call: &CallBudget) -> Result<ApiReply, Error> {
+    pub(crate) async fn attempt(&self, request: &Request, call: &CallBudget) -> Result<ApiReply, Error> {
         let url = self.address(request)?;
         let share = match () {
             () if request.kind.changes() || request.verifies => Priority::Reserved,
@@ -312,7 +183,7 @@ impl Client {
     }
 
     /// The address, checked to be what was meant: ids are safe by type, and this makes sure.
-    fn address(&self, request: &Request) -> Result<Url, Error> {
+    pub(crate) fn address(&self, request: &Request) -> Result<Url, Error> {
         let bad = || Error::NotSent(NotSent::BadAddress);
         let mut url = self.setup.base_url.clone();
         url.path_segments_mut().map_err(|()| bad())?.pop_if_empty().extend(&request.path);
@@ -329,7 +200,7 @@ impl Client {
         Ok(url)
     }
 
-    async fn exchange(
+    pub(crate) async fn exchange(
         &self,
         request: &Request,
         url: &Url,
@@ -420,7 +291,11 @@ impl Client {
         }
     }
 
-    async fn receive(&self, builder: reqwest::RequestBuilder, limit: usize) -> Result<HttpAnswer, reqwest::Error> {
+    pub(crate) async fn receive(
+        &self,
+        builder: reqwest::RequestBuilder,
+        limit: usize,
+    ) -> Result<HttpAnswer, reqwest::Error> {
         let mut response = builder.send().await?;
         let header = |name: http::HeaderName| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).map(|text| self.redactor.text(text))
@@ -451,88 +326,11 @@ impl Client {
         Ok(answer)
     }
 
-    /// The body as JSON without any secret in it; the error says why it is none.
-    fn read_json(&self, content_type: &str, bytes: &[u8], status: StatusCode) -> Result<Value, String> {
-        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let is_json =
-            essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-        // A proxy's JSON under a wrong type is still read where it can only be an error.
-        if !is_json && status.is_success() {
-            return Err(if bytes.is_empty() {
-                "the answer is empty".to_owned()
-            } else {
-                "the answer is not JSON by its type".to_owned()
-            });
-        }
-        let mut value: Value = serde_json::from_slice(bytes).map_err(|_| "the answer is not JSON".to_owned())?;
-        self.redactor.value(&mut value);
-        Ok(value)
-    }
-
-    /// Did it happen? The answer decides, not the status alone.
-    fn judge(&self, kind: RequestKind, answer: HttpAnswer) -> Result<ApiReply, Error> {
-        let status = answer.status;
-        let api_error = |body: Option<&Value>| ApiError::read(status.as_u16(), body, answer.request_id.as_deref());
-        if status.is_success() {
-            return match answer.body {
-                // A yes with an error inside is no yes to rely on.
-                Ok(body)
-                    if body.get("data").is_none_or(Value::is_null)
-                        && body.get("error").is_some_and(|error| !error.is_null()) =>
-                {
-                    let said = api_error(Some(&body));
-                    Err(Error::Unreadable("the answer says yes and holds an error".to_owned(), said))
-                }
-                Ok(body) => Ok(unwrap_envelope(body, answer.request_id, answer.date)),
-                // A release may answer 204 or an empty 200: that is a yes.
-                Err(_) if answer.empty && kind == RequestKind::Delete => Ok(ApiReply {
-                    data: Value::Null,
-                    pagination: None,
-                    request_id: answer.request_id,
-                    date: answer.date,
-                }),
-                Err(why) => Err(Error::Unreadable(why, api_error(None))),
-            };
-        }
-        let json = answer.body.is_ok();
-        let said = api_error(answer.body.as_ref().ok());
-        let certain = matches!(kind, RequestKind::Create | RequestKind::Delete);
-        if said.is_rate_limit(certain) || (status == StatusCode::TOO_MANY_REQUESTS && !certain) {
-            let wait = rate_limit_reset::wait(
-                said.reset_at.as_ref(),
-                answer.retry_after.as_deref(),
-                answer.date.as_deref(),
-                Timestamp::now(),
-            );
-            return Err(Error::Limited(wait, said));
-        }
-        let definite = match status.as_u16() {
-            400 | 401 | 402 | 403 | 404 | 405 | 409 | 413 | 415 => json || !kind.changes(),
-            // Truedy turns everything that goes wrong while it makes something into 422, even after the order (contract §3.4);
-            // only the framework's own list of fields proves that no code ran.
-            422 if kind == RequestKind::Create => said.unprocessed,
-            422 => json || !kind.changes(),
-            _ => false,
-        };
-        if definite {
-            return Err(Error::Refused(said));
-        }
-        let why = match status.as_u16() {
-            300..=399 => "Truedy answered with a redirect, which is not followed".to_owned(),
-            code => format!("Truedy answered with status {code}"),
-        };
-        // A redirect or an odd status to a read says nothing that a repeat would change.
-        if !kind.changes() && !status.is_server_error() && !matches!(status.as_u16(), 408 | 425) {
-            return Err(Error::Unreadable(why, said));
-        }
-        Err(Error::NoVerdict(why, said))
-    }
-
     /// The way out, made when it is first needed. A change gets a fresh connection, so that a dead kept one cannot leave its
     /// outcome unknown; reads keep theirs.
     ///
     /// Its root certificates are files: they are read off the runtime.
-    async fn http_client(&self, changes: bool) -> Result<&reqwest::Client, Error> {
+    pub(crate) async fn http_client(&self, changes: bool) -> Result<&reqwest::Client, Error> {
         let (line, idle) = if changes { (&self.changes, 0) } else { (&self.reads, KEPT) };
         let line = line.get_or_init(async || {
             let setup = self.setup.clone();
@@ -543,90 +341,14 @@ impl Client {
         let line = line.await;
         line.as_ref().map_err(|why| Error::NotSent(NotSent::NoConnection(why.clone())))
     }
-
-    /// What went wrong with an exchange: the innermost cause, without address and secrets.
-    fn words(&self, error: &reqwest::Error) -> String {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-        let text = if std::ptr::addr_eq(cause, error) { "the exchange failed".to_owned() } else { cause.to_string() };
-        crate::domain::clean(&self.redactor.text(&text))
-    }
-}
-
-fn open(setup: &ClientConfig, idle: usize) -> Result<reqwest::Client, reqwest::Error> {
-    let mut builder = reqwest::Client::builder()
-        .https_only(setup.base_url.scheme() == "https")
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(CONNECT)
-        .tcp_keepalive(Duration::from_secs(30))
-        .pool_idle_timeout(IDLE)
-        .user_agent(concat!("truedy-mcp/", env!("CARGO_PKG_VERSION")));
-    match &setup.proxy {
-        None => builder = builder.no_proxy(),
-        Some(Proxy::Environment) => {}
-        Some(Proxy::Url(url)) => builder = builder.no_proxy().proxy(reqwest::Proxy::all(url.clone())?),
-    }
-    // Plain http goes to a loopback host only: it needs no root certificates, which take time to load.
-    builder = match &setup.ca_pem {
-        _ if setup.base_url.scheme() == "http" => builder.tls_certs_only([]),
-        Some(pem) => builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?),
-        None => builder,
-    };
-    builder.pool_max_idle_per_host(idle).build()
-}
-
-/// Runs a future unless the call is no longer wanted; `None` if it is not.
-async fn stopped<F: Future>(call: &CallBudget, future: F) -> Option<F::Output> {
-    tokio::select! {
-        biased;
-        () = call.stop.cancelled() => None,
-        output = future => Some(output),
-    }
-}
-
-/// A number from 0 to 1, for jitter only.
-fn random() -> f64 {
-    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
-    f64::from(u32::try_from(high >> 40).unwrap_or_default()) / f64::from(1_u32 << 24)
-}
-
-/// `/agents` → `/agents/`: the one redirect that is followed, by us, and only for reads (contract §1).
-fn is_same_with_slash(url: &Url, answer: &HttpAnswer) -> bool {
-    let moved = matches!(answer.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
-    let target = answer.location.as_deref().and_then(|location| url.join(location).ok());
-    moved
-        && target.is_some_and(|target| {
-            target.origin() == url.origin()
-                && target.username().is_empty()
-                && target.password().is_none()
-                && target.path().strip_suffix('/') == Some(url.path())
-                && (target.query().is_none() || target.query() == url.query())
-        })
-}
-
-fn unwrap_envelope(mut body: Value, header_id: Option<String>, date: Option<String>) -> ApiReply {
-    let request_id = request_id(&body).or(header_id);
-    let fields = body.as_object_mut();
-    let pagination = fields.as_ref().and_then(|fields| fields.get("pagination")).cloned();
-    let data = fields.and_then(|fields| fields.remove("data")).unwrap_or(body);
-    ApiReply { data, pagination, request_id, date }
-}
-
-/// Counts an exchange by what it does and how it came out: closed sets, no path and no text.
-fn tally(kind: RequestKind, outcome: &Result<ApiReply, Error>, time: Duration) {
-    let (request, class) = (kind.name(), outcome.as_ref().map_or_else(Error::class, |_| "done"));
-    metrics::counter!("upstream_requests_total", "request" => request, "class" => class).increment(1);
-    metrics::histogram!("upstream_seconds", "request" => request).record(time.as_secs_f64());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::{AgentId, NumberId};
+    use crate::redact::Secret;
+    use crate::truedy::limiter::Rate;
     use proptest::prelude::*;
 
     fn client(base: &str) -> Client {

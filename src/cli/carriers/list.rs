@@ -1,0 +1,89 @@
+//! `carriers list`: every profile, and where its values are; never the values.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::cli::carriers::command::{ListArgs, no_keys};
+use crate::cli::output::{Exit, print};
+use crate::config::{ConfigError, Settings, TenantSettings};
+use crate::domain::{AccessField, Caller, CarrierProfile, Origin};
+use crate::redact::shown_path;
+
+impl Listed {
+    pub(crate) fn read(settings: &Settings, tenant: Option<&str>) -> Result<Self, ConfigError> {
+        settings.config_file()?;
+        let mut tenants = settings.tenants()?;
+        if let Some(name) = tenant {
+            no_keys([name.to_owned()].iter())?;
+            let names: Vec<String> = tenants.iter().map(|tenant| tenant.name.clone()).collect();
+            tenants.retain(|tenant| tenant.name == name);
+            if tenants.is_empty() {
+                return Err(ConfigError(format!("--tenant: there is no such tenant; there is {}.", names.join(", "))));
+            }
+        }
+        Ok(Self(tenants))
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&TenantSettings, &CarrierProfile)> {
+        self.0.iter().flat_map(|tenant| tenant.carriers.iter().map(move |profile| (tenant, profile)))
+    }
+}
+
+pub(crate) fn list(settings: &Settings, list: &ListArgs) -> Result<Exit, ConfigError> {
+    let listed = Listed::read(settings, list.tenant.as_deref())?;
+    if list.json {
+        let rows: Vec<Value> = listed
+            .all()
+            .map(|(tenant, profile)| {
+                let fields = profile.sources().iter().map(|(field, source)| (field.name().to_owned(), json!(place(settings, (tenant, profile), *field, source.origin()))));
+                json!({ "tenant": whose(tenant), "carrier": profile.name(), "provider": profile.provider(), "from": serde_json::Map::from_iter(fields) })
+            })
+            .collect();
+        print(&pretty(&json!({ "carriers": rows })));
+        return Ok(Exit::Fine);
+    }
+    let mut text = String::new();
+    for (tenant, profile) in listed.all() {
+        let place = |field: AccessField, origin| place(settings, (tenant, profile), field, origin);
+        let fields = profile
+            .sources()
+            .iter()
+            .map(|(field, source)| format!("{} from {}", field.name(), place(*field, source.origin())));
+        let fields = fields.collect::<Vec<_>>().join(", ");
+        let _ = writeln!(text, "{:<24} {:<10} {fields}", named(tenant, profile), profile.provider().as_str());
+    }
+    if text.is_empty() {
+        text = "There are no carrier profiles yet: truedy-mcp carriers add --help\n".to_owned();
+    }
+    print(&text);
+    Ok(Exit::Fine)
+}
+
+/// Where a value is. What may be a secret is not repeated: then, where in the file that stands.
+pub(crate) fn place(
+    settings: &Settings,
+    (tenant, profile): (&TenantSettings, &CarrierProfile),
+    field: AccessField,
+    origin: &Origin,
+) -> String {
+    let Some(file) = settings.config.as_deref().filter(|_| origin.is_hidden()) else { return origin.to_string() };
+    let above = whose(tenant).map(|tenant| format!("tenants.{tenant}.")).unwrap_or_default();
+    format!("{origin}; see {above}carriers.{}.{} in {}", profile.name(), field.name(), shown_path(file))
+}
+
+pub(crate) fn named(tenant: &TenantSettings, profile: &CarrierProfile) -> String {
+    whose(tenant).map_or_else(|| profile.name().to_string(), |tenant| format!("{tenant}: {}", profile.name()))
+}
+
+pub(crate) fn pretty(value: &Value) -> String {
+    format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default())
+}
+
+/// The profiles of the file, each with whose it is where there are tenants.
+pub(crate) struct Listed(Vec<TenantSettings>);
+
+/// Whose it is, where there are tenants.
+pub(crate) fn whose(tenant: &TenantSettings) -> Option<&str> {
+    (tenant.name != Caller::local().tenant).then_some(tenant.name.as_str())
+}

@@ -1,0 +1,86 @@
+//! What was checked, and how it is printed.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use crate::cli::output::Exit;
+use crate::config::Settings;
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CheckResult {
+    Good,
+    Notice,
+    Bad,
+}
+
+impl CheckResult {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Notice => "notice",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+pub(crate) struct DoctorCheck {
+    /// Whose, where there are tenants.
+    tenant: Option<String>,
+    name: &'static str,
+    health: CheckResult,
+    found: String,
+    todo: Option<String>,
+}
+
+pub(crate) struct DoctorReport {
+    /// Whose account is being examined, where there are tenants.
+    pub(crate) tenant: Option<String>,
+    pub(crate) checks: Vec<DoctorCheck>,
+    pub(crate) exit: Exit,
+}
+
+impl DoctorReport {
+    pub(crate) fn add(
+        &mut self,
+        name: &'static str,
+        health: CheckResult,
+        found: impl Into<String>,
+        todo: Option<&str>,
+    ) {
+        let tenant = self.tenant.clone();
+        self.checks.push(DoctorCheck { tenant, name, health, found: found.into(), todo: todo.map(str::to_owned) });
+    }
+
+    /// The first failure tells the exit code, but a wrong setting goes before whatever else fails: it does on every command.
+    pub(crate) fn fail(&mut self, exit: Exit) {
+        if self.exit == Exit::Fine || exit == Exit::Usage {
+            self.exit = exit;
+        }
+    }
+}
+
+pub(crate) fn as_text(settings: &Settings, report: &DoctorReport) -> String {
+    let mut text = format!("truedy-mcp {} ({})\n", env!("CARGO_PKG_VERSION"), settings.mode());
+    for check in &report.checks {
+        let whose = check.tenant.as_ref().map(|tenant| format!("{tenant}: ")).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{:<7} {:<10} {whose}{}",
+            check.health.word(),
+            check.name,
+            settings.name_variables(&check.found)
+        );
+        if let Some(todo) = &check.todo {
+            let _ = writeln!(text, "{:<18} → {todo}", "");
+        }
+    }
+    text
+}
+
+pub(crate) fn as_json(settings: &Settings, report: &DoctorReport) -> String {
+    let checks: Vec<_> = report.checks.iter().map(|check| json!({ "tenant": check.tenant, "check": check.name, "health": check.health.word(), "found": settings.name_variables(&check.found), "todo": check.todo })).collect();
+    let whole = json!({ "version": env!("CARGO_PKG_VERSION"), "mode": settings.mode(), "ok": report.exit == Exit::Fine, "exit_code": report.exit as u8, "checks": checks });
+    format!("{}\n", serde_json::to_string_pretty(&whole).unwrap_or_default())
+}

@@ -1,0 +1,219 @@
+//! The gate of a change: the impact is read, and the owner's word is asked for where it is needed.
+
+use std::sync::Arc;
+
+use rmcp::model::RequestMetaObject;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::domain::{ClockReading, Refusal, Status};
+use crate::guard::{ChangeImpact, GateDecision, GateInput, Level, RequestedChange, TokenCheck, evaluate};
+use crate::mcp::apps::confirm_card;
+use crate::mcp::apps::pages::AppsSupport;
+use crate::mcp::call::change::request::{Approved, ChangeRequest, EarlyExit, plan, repeated, stopped_by_unresolved};
+use crate::mcp::call::messages;
+use crate::mcp::call::service::{CallResult, Service};
+use crate::mcp::consent::credential_elicitation::Entered;
+use crate::mcp::consent::elicitation::{ConsentOutcome, ConsentSubject, same};
+use crate::mcp::consent::signed_state::Binding;
+use crate::tools::{Change, ToolContext};
+
+impl Service {
+    /// Reads what there is to know and asks all who must agree.
+    pub(crate) async fn pass<T: Change>(
+        &self,
+        tool: &T,
+        claims: &RequestedChange,
+        change: &mut ChangeRequest,
+        tool_context: &mut ToolContext,
+    ) -> Result<Approved<T::Plan>, EarlyExit> {
+        let mut read_at = ClockReading::now();
+        let (mut found, mut impact) = plan(tool, tool_context).await?;
+        change.object = impact.object.clone();
+        let can_ask = change.call_context.elicitor.can_ask();
+        let mut nonce = None;
+        let mut token = TokenCheck::Absent;
+        if let Some(given) = claims.token.as_ref().filter(|_| impact.grave) {
+            let caller = &change.call_context.caller;
+            let binding =
+                Binding { caller, tool: change.call_context.token_for.unwrap_or(T::NAME), object: &impact.object };
+            let subject = ConsentSubject { caller, tool: T::NAME, arguments: &change.given, seen: &impact.seen };
+            let thinking = self.consent.is_answered(&change.call_context.elicitor, &subject);
+            token = match self.tokens.check(given.as_str(), &binding, &impact.seen, thinking) {
+                Ok(held) => {
+                    change.evidence.token = true;
+                    nonce = Some(held);
+                    TokenCheck::Holds
+                }
+                Err(status) => TokenCheck::Fails(status),
+            };
+        }
+        if nonce.is_some() || stopped_by_unresolved::<T>() {
+            let standing =
+                self.journal.standing(&change.call_context.caller, T::NAME, impact.flight.clone(), nonce.clone());
+            let standing = standing.await.map_err(|why| messages::on_journal(&why.0, T::EFFECT))?;
+            if let Some(other) = standing.flying {
+                return Err(messages::on_duplicate(&other, T::EFFECT).into());
+            }
+            let known = claims.acknowledged.to_strings();
+            let left: Vec<_> = standing.unresolved.into_iter().filter(|one| !known.contains(&one.id)).collect();
+            if stopped_by_unresolved::<T>() && !left.is_empty() {
+                return Err(messages::on_unresolved(&left, repeated::<T>(&change.given), T::NAME, T::EFFECT).into());
+            }
+            if standing.nonce_used {
+                (token, change.evidence.token) = (TokenCheck::Fails(Status::ConfirmationUsed), false);
+            }
+        }
+        let token_needed = change.call_context.token_for.is_some();
+        let given = GateInput { confirm: claims.confirm, token, token_needed, can_ask };
+        match evaluate(&impact, given, &self.policy) {
+            GateDecision::Refuse(refusal) => {
+                return Err(self.no_before::<T>(&impact, change).unwrap_or(refusal).into());
+            }
+            GateDecision::Preview(shown) => {
+                return Err(self.with_token::<T>(shown.preview(), &impact, change).into());
+            }
+            GateDecision::Go if impact.wanted.is_none() => {
+                let call_context = &change.call_context;
+                let subject = ConsentSubject {
+                    caller: &call_context.caller,
+                    tool: T::NAME,
+                    arguments: &change.given,
+                    seen: &impact.seen,
+                };
+                let about = (impact.question.as_ref(), messages::nothing(T::EFFECT));
+                self.consent.admit_second_call(&call_context.elicitor, about, &subject).map_err(
+                    |(refusal, nonce)| {
+                        change.answered = nonce;
+                        refusal
+                    },
+                )?;
+            }
+            asks @ (GateDecision::Go | GateDecision::Ask(_)) => {
+                let left = tool_context.call.left();
+                let call_context = &change.call_context;
+                let subject = ConsentSubject {
+                    caller: &call_context.caller,
+                    tool: T::NAME,
+                    arguments: &change.given,
+                    seen: &impact.seen,
+                };
+                let then = match (&impact.wanted, &asks) {
+                    (Some(wanted), _) => {
+                        let nothing = messages::nothing(T::EFFECT);
+                        let shown = (&call_context.elicitor, &self.pages);
+                        let collected = self.consent.collect(shown, &call_context.stop, (wanted, nothing), &subject);
+                        match call_context.aside(T::EFFECT, collected).await? {
+                            Entered::Pending(asked) => return Err(EarlyExit::Answered(CallResult::Ask(asked))),
+                            Entered::No { refusal, nonce } => {
+                                change.answered = Some(nonce);
+                                return Err(refusal.into());
+                            }
+                            Entered::Yes(access, held, then) => {
+                                tool_context.entered = Some(access);
+                                change.entered = Arc::new(held);
+                                then
+                            }
+                        }
+                    }
+                    (None, GateDecision::Ask(question)) => {
+                        let card = self.card::<T>(&impact, tool_context.used, call_context.views);
+                        let asked =
+                            self.consent.ask(&call_context.elicitor, &call_context.stop, (question, card), &subject);
+                        match call_context.aside(T::EFFECT, asked).await? {
+                            ConsentOutcome::Pending(asked) => return Err(EarlyExit::Answered(CallResult::Ask(asked))),
+                            ConsentOutcome::No { refusal, nonce } => {
+                                change.answered = Some(nonce);
+                                return Err(refusal.into());
+                            }
+                            ConsentOutcome::Yes { then } => then,
+                        }
+                    }
+                    (None, _) => None,
+                };
+                // A person's thinking does not count against the time of the call; waiting for a place afterwards does.
+                tool_context.call.deadline = Instant::now() + left;
+                call_context.back(T::EFFECT, left).await?;
+                if let Some(then) = &then {
+                    // This process knows which answers it has seen; the journal knows those that others saw.
+                    let nonce = Some(then.nonce.clone());
+                    let standing = self.journal.standing(&change.call_context.caller, T::NAME, None, nonce).await;
+                    if standing.map_err(|why| messages::on_journal(&why.0, T::EFFECT))?.nonce_used {
+                        return Err(messages::on_answer_used(T::EFFECT).into());
+                    }
+                }
+                change.evidence.person = true;
+                let unchanged = match then {
+                    Some(then) => {
+                        nonce = nonce.or(Some(then.nonce));
+                        same(&then.seen, &impact.seen)
+                    }
+                    None => {
+                        read_at = ClockReading::now();
+                        let (again, now) = plan(tool, tool_context).await?;
+                        // What became forbidden while the person thought stays forbidden.
+                        if let GateDecision::Refuse(refusal) | GateDecision::Preview(refusal) =
+                            evaluate(&now, given, &self.policy)
+                        {
+                            return Err(refusal.into());
+                        }
+                        let unchanged = now.seen == impact.seen;
+                        (found, impact) = (again, now);
+                        unchanged
+                    }
+                };
+                if !unchanged {
+                    let summary = format!(
+                        "{} What the user was asked about has changed meanwhile. Look again, then ask again.",
+                        messages::nothing(T::EFFECT)
+                    );
+                    return Err(Refusal::new(Status::StateChanged, summary).retryable().into());
+                }
+            }
+        }
+        Ok(Approved { plan: found, impact, nonce, given, read_at })
+    }
+
+    /// What goes with a question for a client that shows it on a page of ours: of the grave changes alone.
+    pub(crate) fn card<T: Change>(
+        &self,
+        impact: &ChangeImpact,
+        used: u32,
+        views: AppsSupport,
+    ) -> Option<RequestMetaObject> {
+        if !views.cards || !impact.grave {
+            return None;
+        }
+        let mut facts = confirm_card::facts(impact, used, self.policy.caps.of(T::NAME).map(|(_, cap)| cap));
+        self.hide_in(&mut facts);
+        Some(confirm_card::beside(facts))
+    }
+
+    /// A preview, with the token that shows it was seen where a token is needed.
+    pub(crate) fn with_token<T: Change>(
+        &self,
+        mut shown: Refusal,
+        impact: &ChangeImpact,
+        change: &ChangeRequest,
+    ) -> Refusal {
+        let page = change.call_context.token_for;
+        if self.policy.level < Level::Token && page.is_none() {
+            return shown;
+        }
+        let binding =
+            Binding { caller: &change.call_context.caller, tool: page.unwrap_or(T::NAME), object: &impact.object };
+        let token = match self.tokens.issue(&binding, &impact.seen) {
+            Ok(token) => token,
+            Err(why) => return messages::on_sealing(&why, T::EFFECT),
+        };
+        // The call that comes next is whole where it would be refused without the token.
+        if self.policy.level >= Level::Token
+            && let Some(Value::Object(arguments)) =
+                shown.details.get_mut("next").and_then(|next| next.get_mut("arguments"))
+            && arguments.get("confirm") == Some(&Value::Bool(true))
+        {
+            arguments.insert("confirmation_token".to_owned(), json!(token));
+        }
+        shown.with("confirmation_token", token)
+    }
+}

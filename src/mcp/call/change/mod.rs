@@ -1,0 +1,6 @@
+//! A change, in the order of time: admitted, confirmed, executed.
+
+pub(crate) mod admit;
+pub(crate) mod confirm;
+pub(crate) mod execute;
+pub(crate) mod request;

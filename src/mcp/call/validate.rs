@@ -1,0 +1,101 @@
+//! Arguments before they are parsed: their size, their depth, and keys in the wrong place.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::{ArgumentProblem, Refusal, Status, shown_name};
+use crate::mcp::call::messages;
+use crate::mcp::call::service::Service;
+use crate::mcp::transport::duplicate_names;
+use crate::mcp::transport::duplicate_names::GIVEN_TWICE;
+use crate::redact::looks_like_key;
+use crate::tools::Tool;
+
+/// Nesting and number of fields that arguments may have.
+pub(crate) const NESTING: usize = 32;
+
+pub(crate) const FIELDS: usize = 256;
+
+/// A name that stood twice in the arguments: neither value is taken, since it is not known which was meant.
+pub(crate) fn twice(name: &Value) -> ArgumentProblem {
+    ArgumentProblem {
+        field: duplicate_names::shown(name.as_str().unwrap_or_default()),
+        reason: "it is given twice, and it is not known which value was meant".to_owned(),
+        received: None,
+        expected: "each name once in one object".to_owned(),
+        example: "the call again, with this name once".to_owned(),
+        did_you_mean: None,
+    }
+}
+
+/// Keys where no keys belong: a model may put one anywhere. What is found is not repeated.
+pub(crate) fn misplaced_keys(arguments: &Map<String, Value>, secrets: &[&str]) -> Vec<ArgumentProblem> {
+    // A token of ours is random, and may look like anything.
+    let is_checked = |name: &str| name != "confirmation_token" && !secrets.contains(&name);
+    let problem = |name: &String| ArgumentProblem {
+        // The name itself may be the key.
+        field: shown_name(name).filter(|name| !looks_like_key(name)).unwrap_or("an argument").to_owned(),
+        reason: "it looks like a secret key, which is not taken here and should not pass through a conversation"
+            .to_owned(),
+        received: None,
+        expected: "no key; a carrier account is named in carrier, and Truedy's own key is set by the operator"
+            .to_owned(),
+        example: "carrier: \"main\"".to_owned(),
+        did_you_mean: None,
+    };
+    let found = arguments
+        .iter()
+        .filter(|(name, value)| looks_like_key(name) || (is_checked(name) && holds_key(value, name.ends_with("_id"))));
+    found.map(|(name, _)| problem(name)).collect()
+}
+
+/// Whether a key stands anywhere in a value. An id may be 32 hexadecimal digits, as Twilio's tokens are.
+pub(crate) fn holds_key(value: &Value, is_id: bool) -> bool {
+    match value {
+        Value::String(text) => {
+            let bare_hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+            looks_like_key(text) && !(is_id && bare_hex)
+        }
+        Value::Array(items) => items.iter().any(|item| holds_key(item, is_id)),
+        Value::Object(fields) => fields.iter().any(|(name, field)| looks_like_key(name) || holds_key(field, false)),
+        _ => false,
+    }
+}
+
+pub(crate) fn too_deep(value: &Value, left: usize) -> bool {
+    match value {
+        _ if left == 0 => true,
+        Value::Array(items) => items.iter().any(|item| too_deep(item, left - 1)),
+        Value::Object(fields) => fields.values().any(|field| too_deep(field, left - 1)),
+        _ => false,
+    }
+}
+
+impl Service {
+    /// Refuses a carrier's keys among the arguments where the operator does not want them there.
+    pub(crate) fn admit_inline<T: Tool>(&self, given: &Map<String, Value>) -> Result<(), Refusal> {
+        let is_given = |name: &&str| given.get(*name).is_some_and(|value| !value.is_null() && *value != json!(""));
+        let inline: Vec<&str> = T::inline().into_iter().filter(is_given).collect();
+        self.policy.admit_inline(&inline)
+    }
+
+    /// Reads the arguments; everything wrong with them is told at once.
+    pub(crate) fn parse<T: Tool>(arguments: Map<String, Value>) -> Result<T, Refusal> {
+        if arguments.len() > FIELDS || arguments.values().any(|value| too_deep(value, NESTING)) {
+            let summary = format!(
+                "{} The arguments have too many fields or are nested too deeply.",
+                messages::nothing(T::EFFECT)
+            );
+            return Err(Refusal::new(Status::InvalidArgument, summary));
+        }
+        if let Some(name) = arguments.get(GIVEN_TWICE) {
+            return Err(messages::on_problems(&[twice(name)], T::EFFECT));
+        }
+        let misplaced = misplaced_keys(&arguments, &T::secrets());
+        if !misplaced.is_empty() {
+            return Err(messages::on_problems(&misplaced, T::EFFECT));
+        }
+        let tool = T::read(arguments).map_err(|problems| messages::on_problems(&problems, T::EFFECT))?;
+        let contradictions = tool.contradictions();
+        if contradictions.is_empty() { Ok(tool) } else { Err(messages::on_problems(&contradictions, T::EFFECT)) }
+    }
+}

@@ -1,0 +1,131 @@
+//! What an answer means: data, a refusal, or no certain outcome.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::Value;
+use url::Url;
+
+use crate::truedy::client::send::{ApiReply, Client, HttpAnswer};
+use crate::truedy::error::{ApiError, Error, request_id};
+use crate::truedy::rate_limit_reset;
+use crate::truedy::request::RequestKind;
+
+impl Client {
+    /// The body as JSON without any secret in it; the error says why it is none.
+    pub(crate) fn read_json(&self, content_type: &str, bytes: &[u8], status: StatusCode) -> Result<Value, String> {
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let is_json =
+            essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+        // A proxy's JSON under a wrong type is still read where it can only be an error.
+        if !is_json && status.is_success() {
+            return Err(if bytes.is_empty() {
+                "the answer is empty".to_owned()
+            } else {
+                "the answer is not JSON by its type".to_owned()
+            });
+        }
+        let mut value: Value = serde_json::from_slice(bytes).map_err(|_| "the answer is not JSON".to_owned())?;
+        self.redactor.value(&mut value);
+        Ok(value)
+    }
+
+    /// Did it happen? The answer decides, not the status alone.
+    pub(crate) fn judge(&self, kind: RequestKind, answer: HttpAnswer) -> Result<ApiReply, Error> {
+        let status = answer.status;
+        let api_error = |body: Option<&Value>| ApiError::read(status.as_u16(), body, answer.request_id.as_deref());
+        if status.is_success() {
+            return match answer.body {
+                // A yes with an error inside is no yes to rely on.
+                Ok(body)
+                    if body.get("data").is_none_or(Value::is_null)
+                        && body.get("error").is_some_and(|error| !error.is_null()) =>
+                {
+                    let said = api_error(Some(&body));
+                    Err(Error::Unreadable("the answer says yes and holds an error".to_owned(), said))
+                }
+                Ok(body) => Ok(unwrap_envelope(body, answer.request_id, answer.date)),
+                // A release may answer 204 or an empty 200: that is a yes.
+                Err(_) if answer.empty && kind == RequestKind::Delete => Ok(ApiReply {
+                    data: Value::Null,
+                    pagination: None,
+                    request_id: answer.request_id,
+                    date: answer.date,
+                }),
+                Err(why) => Err(Error::Unreadable(why, api_error(None))),
+            };
+        }
+        let json = answer.body.is_ok();
+        let said = api_error(answer.body.as_ref().ok());
+        let certain = matches!(kind, RequestKind::Create | RequestKind::Delete);
+        if said.is_rate_limit(certain) || (status == StatusCode::TOO_MANY_REQUESTS && !certain) {
+            let wait = rate_limit_reset::wait(
+                said.reset_at.as_ref(),
+                answer.retry_after.as_deref(),
+                answer.date.as_deref(),
+                Timestamp::now(),
+            );
+            return Err(Error::Limited(wait, said));
+        }
+        let definite = match status.as_u16() {
+            400 | 401 | 402 | 403 | 404 | 405 | 409 | 413 | 415 => json || !kind.changes(),
+            // Truedy turns everything that goes wrong while it makes something into 422, even after the order (contract §3.4);
+            // only the framework's own list of fields proves that no code ran.
+            422 if kind == RequestKind::Create => said.unprocessed,
+            422 => json || !kind.changes(),
+            _ => false,
+        };
+        if definite {
+            return Err(Error::Refused(said));
+        }
+        let why = match status.as_u16() {
+            300..=399 => "Truedy answered with a redirect, which is not followed".to_owned(),
+            code => format!("Truedy answered with status {code}"),
+        };
+        // A redirect or an odd status to a read says nothing that a repeat would change.
+        if !kind.changes() && !status.is_server_error() && !matches!(status.as_u16(), 408 | 425) {
+            return Err(Error::Unreadable(why, said));
+        }
+        Err(Error::NoVerdict(why, said))
+    }
+
+    /// What went wrong with an exchange: the innermost cause, without address and secrets.
+    pub(crate) fn words(&self, error: &reqwest::Error) -> String {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        let text = if std::ptr::addr_eq(cause, error) { "the exchange failed".to_owned() } else { cause.to_string() };
+        crate::domain::clean(&self.redactor.text(&text))
+    }
+}
+
+/// `/agents` → `/agents/`: the one redirect that is followed, by us, and only for reads (contract §1).
+pub(crate) fn is_same_with_slash(url: &Url, answer: &HttpAnswer) -> bool {
+    let moved = matches!(answer.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+    let target = answer.location.as_deref().and_then(|location| url.join(location).ok());
+    moved
+        && target.is_some_and(|target| {
+            target.origin() == url.origin()
+                && target.username().is_empty()
+                && target.password().is_none()
+                && target.path().strip_suffix('/') == Some(url.path())
+                && (target.query().is_none() || target.query() == url.query())
+        })
+}
+
+pub(crate) fn unwrap_envelope(mut body: Value, header_id: Option<String>, date: Option<String>) -> ApiReply {
+    let request_id = request_id(&body).or(header_id);
+    let fields = body.as_object_mut();
+    let pagination = fields.as_ref().and_then(|fields| fields.get("pagination")).cloned();
+    let data = fields.and_then(|fields| fields.remove("data")).unwrap_or(body);
+    ApiReply { data, pagination, request_id, date }
+}
+
+/// Counts an exchange by what it does and how it came out: closed sets, no path and no text.
+pub(crate) fn tally(kind: RequestKind, outcome: &Result<ApiReply, Error>, time: Duration) {
+    let (request, class) = (kind.name(), outcome.as_ref().map_or_else(Error::class, |_| "done"));
+    metrics::counter!("upstream_requests_total", "request" => request, "class" => class).increment(1);
+    metrics::histogram!("upstream_seconds", "request" => request).record(time.as_secs_f64());
+}

@@ -1,0 +1,54 @@
+//! The connection: opened with these settings, and left when the caller leaves.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::truedy::client::call::CallBudget;
+use crate::truedy::client::settings::{ClientConfig, Proxy};
+
+pub(crate) const CONNECT: Duration = Duration::from_secs(5);
+
+/// Connections that are kept for reads. With fewer than there are requests at a time, each request beyond them begins with
+/// a handshake; what is not used is closed after [`IDLE`].
+pub(crate) const KEPT: usize = 256;
+
+pub(crate) const IDLE: Duration = Duration::from_secs(20);
+
+pub(crate) fn open(setup: &ClientConfig, idle: usize) -> Result<reqwest::Client, reqwest::Error> {
+    let mut builder = reqwest::Client::builder()
+        .https_only(setup.base_url.scheme() == "https")
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(CONNECT)
+        .tcp_keepalive(Duration::from_secs(30))
+        .pool_idle_timeout(IDLE)
+        .user_agent(concat!("truedy-mcp/", env!("CARGO_PKG_VERSION")));
+    match &setup.proxy {
+        None => builder = builder.no_proxy(),
+        Some(Proxy::Environment) => {}
+        Some(Proxy::Url(url)) => builder = builder.no_proxy().proxy(reqwest::Proxy::all(url.clone())?),
+    }
+    // Plain http goes to a loopback host only: it needs no root certificates, which take time to load.
+    builder = match &setup.ca_pem {
+        _ if setup.base_url.scheme() == "http" => builder.tls_certs_only([]),
+        Some(pem) => builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?),
+        None => builder,
+    };
+    builder.pool_max_idle_per_host(idle).build()
+}
+
+/// Runs a future unless the call is no longer wanted; `None` if it is not.
+pub(crate) async fn stopped<F: Future>(call: &CallBudget, future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        () = call.stop.cancelled() => None,
+        output = future => Some(output),
+    }
+}
+
+/// A number from 0 to 1, for jitter only.
+pub(crate) fn random() -> f64 {
+    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
+    f64::from(u32::try_from(high >> 40).unwrap_or_default()) / f64::from(1_u32 << 24)
+}
