@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::cli::carriers::command as carriers;
 use crate::cli::doctor::command as doctor;
 use crate::cli::http::serve as http;
 use crate::cli::{call, client_config, operations, probe, sandbox, token, tools};
@@ -76,7 +75,7 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  truedy-mcp carriers add main --provider telnyx --from api_key=env:TELNYX_API_KEY\n  truedy-mcp carriers list\n  truedy-mcp carriers test main"
     )]
-    Carriers(carriers::CarriersArgs),
+    Carriers(crate::cli::carriers::args::CarriersArgs),
     /// Print what a client's configuration needs.
     #[command(
         after_help = "Examples:\n  truedy-mcp config print vscode\n  truedy-mcp config print claude-code --http --url https://mcp.example.com/mcp"

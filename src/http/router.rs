@@ -30,17 +30,12 @@ use crate::http::request::host_check::{AllowedHost, AllowedOrigin, NotLetIn, che
 use crate::http::request::jsonrpc::{Envelope, Unreadable};
 use crate::http::request::labels::{code, method, place};
 use crate::http::request::negotiate::{cannot_be_asked, in_form, nobody};
+use crate::http::request::paths::{MCP, MESSAGES, METADATA, SSE};
 use crate::http::request::public_path::PublicPath;
 use crate::mcp::transport::http_response::{
     INVALID_REQUEST, PARSE_ERROR, ResponseBody, busy, empty, error, json_answer, keeping, refusal, with,
 };
 use crate::mcp::{Accepts, Catalog, LegacySse, Principal, RequestOrigin, Streamable, said_once};
-
-const MCP: &str = "/mcp";
-const SSE: &str = "/sse";
-const MESSAGES: &str = "/messages";
-/// RFC 9728 §3: with the path of the endpoint behind it, or alone.
-pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";
 
 /// When somebody for whose body there is no room may try again, in seconds.
 const LATER: u32 = 1;

@@ -409,7 +409,7 @@ impl Journal {
 }
 
 /// A [`RowWriter`] that a transaction can take along.
-struct OwnWriter {
+pub(crate) struct OwnWriter {
     own: i64,
     account: String,
     organization: Option<String>,

@@ -13,6 +13,7 @@ mod sqlite;
 mod store;
 #[cfg(test)]
 mod tests;
+mod unresolved;
 
 pub use awaited::AwaitedNumber;
 pub use journal::Journal;
@@ -22,5 +23,5 @@ pub use operation::{
 };
 pub use place::JournalPlace;
 pub use postgres::address::PostgresPlace;
-pub use sqlite::store::private_directory;
+pub use sqlite::folder::private_directory;
 pub use store::Unavailable;

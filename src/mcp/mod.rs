@@ -12,6 +12,7 @@ pub mod transport;
 
 pub use apps::pages::AppsSupport;
 pub use call::concurrency::{CallLimits, ConcurrencyLimiter};
+pub use call::duplicate_names::{arguments_of, given_twice, said_once};
 pub use call::service::{CallResult, Service, ServiceConfig, Upstream};
 pub use consent::credential_forms::{
     CredentialForms, FormContent, FormError, FormServerStarter, KEY_PAGES, RequestOrigin,
@@ -23,7 +24,6 @@ pub use server::McpServer;
 pub use tenant::principal::{Principal, Tenant};
 pub use tour_client::{AnsweredQuestion, TourClient};
 pub use transport::accept::Accepts;
-pub use transport::duplicate_names::{arguments_of, given_twice, said_once};
 pub use transport::legacy_sse::LegacySse;
 pub use transport::line_repair::readable;
 pub use transport::stdio::serve_stdio;

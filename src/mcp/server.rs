@@ -1,26 +1,26 @@
 //! What a client sees when it connects: who we are, the tools, and the way to call them, in both eras of the protocol.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::request::Parts;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest,
     CustomResult, DiscoverResult, ErrorData, GetPromptRequestParams, GetPromptResponse, Implementation,
     InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion,
-    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams,
-    Tool as ToolCard, UnsubscribeRequestParams,
+    ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
+    ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams, Tool as ToolCard,
+    UnsubscribeRequestParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::domain::{Status, clean_to, did_you_mean};
 use crate::mcp::apps::pages;
 use crate::mcp::apps::pages::AppsSupport;
+use crate::mcp::call::duplicate_names::arguments_of;
+use crate::mcp::call::progress::reporting;
 use crate::mcp::call::service::CallResult;
 use crate::mcp::consent::credential_forms::RequestOrigin;
 use crate::mcp::consent::elicitation::{ElicitationMode, Elicitor};
@@ -31,12 +31,8 @@ use crate::mcp::results::{
     FRESH_MS, FRESH_SHARED_MS, KNOWN, heard, is_modern, no_such_method, one_page, result, sign, stamp,
 };
 use crate::mcp::tenant::principal::Principal;
-use crate::mcp::transport::duplicate_names::arguments_of;
 use crate::telemetry;
 use crate::truedy::run_blocking;
-
-/// How often a client that asked for it is told that a call still runs.
-const PROGRESS: Duration = Duration::from_secs(5);
 
 /// The MCP server.
 #[derive(Clone)]
@@ -161,27 +157,6 @@ impl McpServer {
             meta.0.insert(buy_offer::TOKENS.to_owned(), tokens);
         }
         Some(meta)
-    }
-}
-
-/// Waits for a call, and tells a client that wants to know that it still runs. Quick calls say nothing: over HTTP their
-/// answer stays one piece of JSON.
-async fn reporting(call: impl Future<Output = CallResult>, context: &RequestContext<RoleServer>) -> CallResult {
-    let Some(token) = context.meta.get_progress_token() else {
-        return call.await;
-    };
-    tokio::pin!(call);
-    let begun = Instant::now();
-    loop {
-        tokio::select! {
-            reply = &mut call => return reply,
-            () = tokio::time::sleep(PROGRESS) => {
-                let seconds = begun.elapsed().as_secs_f64().round();
-                let progress = ProgressNotificationParam::new(token.clone(), seconds).with_message("waiting for Truedy");
-                // Who has gone away does not want to know.
-                drop(context.peer.notify_progress(progress).await);
-            }
-        }
     }
 }
 

@@ -10,8 +10,9 @@ mod retry;
 mod sent_body;
 
 pub use blocking::run_blocking;
+pub use client::answer::ApiReply;
 pub use client::call::{CallBudget, SendPermit};
-pub use client::send::{ApiReply, Client};
+pub use client::send::Client;
 pub use client::settings::{ClientConfig, Proxy, SetupError};
 pub use error::{ApiError, Error, NotSent};
 pub use limiter::{Limiter, Rate};

@@ -8,6 +8,7 @@
 )]
 
 mod agent;
+mod architecture;
 mod beside_tools;
 mod budgets;
 mod campaign;
@@ -20,7 +21,7 @@ mod diagnosis;
 mod doors;
 mod failures;
 mod gate;
-mod house;
+
 mod http;
 mod http_many;
 #[allow(dead_code, reason = "the library's own tests are the first to use it")]

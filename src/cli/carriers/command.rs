@@ -2,103 +2,18 @@
 
 use std::path::Path;
 
-use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::cli::carriers::args::{AddArgs, CarriersArgs, CarriersCommand, RemoveArgs, advised, carrier_name, no_keys};
 use crate::cli::carriers::list::list;
 use crate::cli::carriers::test::test;
-use crate::cli::output::{Exit, KEY_IN_ARGUMENTS, complain, print};
+use crate::cli::output::{Exit, complain, print};
 use crate::config::{ConfigError, NewCarrier, Settings, ValuePlace, expanded};
-use crate::domain::{AccessField, AccountSid, Argument, CarrierName, ProviderType, SipServer, SipUsername};
-use crate::redact::{looks_like_key, shown_path};
+use crate::domain::{AccessField, AccountSid, Argument, ProviderType, SipServer, SipUsername};
+use crate::redact::shown_path;
 
 /// How `--from` is written.
 const FROM: &str = "FIELD=KIND:PLACE, for example api_key=env:TELNYX_API_KEY, auth_token=file:/etc/truedy/twilio.token, sip_password=command:pass show trunk/main or api_key=keyring:truedy/telnyx; a key itself is never an argument";
-
-#[derive(Debug, Args)]
-pub struct CarriersArgs {
-    #[command(subcommand)]
-    command: CarriersCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum CarriersCommand {
-    /// Write a profile into the file, which is made if it is missing. Comments and order stay.
-    #[command(
-        after_help = "Fields: telnyx api_key; twilio api_key, account_sid, auth_token; custom_sip sip_username, sip_password, sip_server.\n\nExamples:\n  truedy-mcp carriers add main --provider telnyx --from api_key=env:TELNYX_API_KEY\n  truedy-mcp carriers add line --provider twilio --account-sid AC00000000000000000000000000000123 \\\n    --from api_key=file:/etc/truedy/twilio.key --from \"auth_token=command:pass show twilio/token\"\n  truedy-mcp carriers add trunk --provider custom_sip --sip-username trunk-1 \\\n    --sip-server sip.example.com --from sip_password=env:TRUNK_PASSWORD\n\nkeyring: needs a build with --features keyring."
-    )]
-    Add(AddArgs),
-    /// Show the profiles: name, carrier, and where each value is; never a value. Nothing is read or run.
-    #[command(after_help = "Example: truedy-mcp carriers list --json")]
-    List(ListArgs),
-    /// Take a profile out of the file.
-    #[command(after_help = "Example: truedy-mcp carriers remove main")]
-    Remove(RemoveArgs),
-    /// Read each value, and ask Truedy whether it accepts a Telnyx key, by one search, which is free.
-    #[command(after_help = "Examples:\n  truedy-mcp carriers test\n  truedy-mcp carriers test main --offline --json")]
-    Test(TestArgs),
-}
-
-#[derive(Debug, Args)]
-struct AddArgs {
-    /// Its name, which callers use: at most 40 letters, digits, - and _, for example `main`.
-    name: String,
-    /// Whose account it is.
-    #[arg(long, value_name = "telnyx|twilio|custom_sip")]
-    provider: String,
-    /// Where a value is: `env:NAME`, `file:PATH` (of yours alone, mode 0600), `command:PROGRAM ARGUMENT…` (no shell; or a JSON list of words) or `keyring:SERVICE/USER`; once for each field.
-    #[arg(long, value_name = "FIELD=KIND:PLACE")]
-    from: Vec<String>,
-    /// The Twilio account SID, which is no secret.
-    #[arg(long, value_name = "SID")]
-    account_sid: Option<String>,
-    /// The user name of a SIP trunk, likewise.
-    #[arg(long, value_name = "NAME")]
-    sip_username: Option<String>,
-    /// The host of a SIP trunk, likewise.
-    #[arg(long, value_name = "HOST[:PORT]")]
-    sip_server: Option<String>,
-    /// Put it in the place of a profile of the same name.
-    #[arg(long)]
-    replace: bool,
-    /// Whose profile it is, where the file has tenants.
-    #[arg(long, value_name = "NAME")]
-    tenant: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ListArgs {
-    /// Of this tenant alone.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) tenant: Option<String>,
-    /// As JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-struct RemoveArgs {
-    /// The profile.
-    name: String,
-    /// Whose it is, where the file has tenants.
-    #[arg(long, value_name = "NAME")]
-    tenant: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TestArgs {
-    /// The profile; all of them without it.
-    pub(crate) name: Option<String>,
-    /// Of this tenant alone.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) tenant: Option<String>,
-    /// Ask nobody; only read.
-    #[arg(long)]
-    pub(crate) offline: bool,
-    /// As JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
 
 pub(crate) fn run(settings: &Settings, arguments: &CarriersArgs) -> Result<Exit, ConfigError> {
     match &arguments.command {
@@ -153,14 +68,6 @@ fn add(settings: &Settings, add: &AddArgs) -> Result<Exit, ConfigError> {
     Ok(Exit::Fine)
 }
 
-/// What a carrier should be given besides, though it may be left out.
-pub(crate) fn advised(provider: ProviderType, given: &[AccessField]) -> Option<String> {
-    let missing = AccessField::of(provider).iter().find(|(field, _)| field.is_advised() && !given.contains(field));
-    missing.map(|(field, _)| {
-        format!("without {} Truedy may refuse to import from {provider}: add --account-sid", field.name())
-    })
-}
-
 fn remove(settings: &Settings, remove: &RemoveArgs) -> Result<Exit, ConfigError> {
     let file = settings.config_file()?;
     no_keys([&remove.name].into_iter().chain(&remove.tenant))?;
@@ -171,19 +78,6 @@ fn remove(settings: &Settings, remove: &RemoveArgs) -> Result<Exit, ConfigError>
         shown_path(file)
     ));
     Ok(Exit::Fine)
-}
-
-/// Every process can read the arguments of another; what looks like a key is not repeated either.
-pub(crate) fn no_keys<'a>(mut texts: impl Iterator<Item = &'a String>) -> Result<(), ConfigError> {
-    if texts.any(|text| looks_like_key(text)) { Err(ConfigError(KEY_IN_ARGUMENTS.to_owned())) } else { Ok(()) }
-}
-
-pub(crate) fn carrier_name(text: &str) -> Result<CarrierName, ConfigError> {
-    CarrierName::try_from(text).map_err(|_| {
-        ConfigError(
-            "The name of a carrier profile has at most 40 letters, digits, - and _, for example main.".to_owned(),
-        )
-    })
 }
 
 /// A value that is no secret.

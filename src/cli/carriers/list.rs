@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::cli::carriers::command::{ListArgs, no_keys};
+use crate::cli::carriers::args::{ListArgs, no_keys};
 use crate::cli::output::{Exit, print};
 use crate::config::{ConfigError, Settings, TenantSettings};
 use crate::domain::{AccessField, Caller, CarrierProfile, Origin};

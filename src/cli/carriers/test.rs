@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::carriers::command::{TestArgs, advised, carrier_name, no_keys};
+use crate::cli::carriers::args::{TestArgs, advised, carrier_name, no_keys};
 use crate::cli::carriers::list::{Listed, named, pretty, whose};
 use crate::cli::doctor::account::trouble;
 use crate::cli::output::{Exit, complain, print};

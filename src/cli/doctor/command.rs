@@ -95,13 +95,3 @@ fn carriers(tenant: &TenantSettings, report: &mut DoctorReport) {
         }
     }
 }
-
-#[cfg(unix)]
-pub(crate) fn can_write(dir: &std::path::Path) -> bool {
-    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok()
-}
-
-#[cfg(not(unix))]
-pub(crate) fn can_write(dir: &std::path::Path) -> bool {
-    std::fs::metadata(dir).is_ok_and(|about| !about.permissions().readonly())
-}

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cli::doctor::command::can_write;
 use crate::cli::doctor::report::{CheckResult, DoctorReport};
 use crate::cli::output::Exit;
 use crate::config::{Settings, kept_keys, state_key_in};
@@ -184,4 +183,14 @@ pub(crate) fn policy(settings: &Settings, report: &mut DoctorReport) {
             report.fail(Exit::Usage);
         }
     }
+}
+
+#[cfg(unix)]
+pub(crate) fn can_write(dir: &std::path::Path) -> bool {
+    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+pub(crate) fn can_write(dir: &std::path::Path) -> bool {
+    std::fs::metadata(dir).is_ok_and(|about| !about.permissions().readonly())
 }

@@ -2,14 +2,14 @@
 
 use http::{Method, StatusCode};
 
-use crate::http::router::METADATA;
+use crate::http::request::paths::{MCP, MESSAGES, METADATA, SSE};
 
 /// The places there are, for counting: whatever else is asked for is one of them.
 pub(crate) fn place(path: &str) -> &'static str {
     match path {
-        _MCP => "mcp",
-        _SSE => "sse",
-        _MESSAGES => "messages",
+        MCP => "mcp",
+        SSE => "sse",
+        MESSAGES => "messages",
         "/" => "landing",
         _ if path.starts_with(METADATA) => "metadata",
         _ => "other",

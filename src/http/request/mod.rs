@@ -5,4 +5,5 @@ pub(crate) mod host_check;
 pub(crate) mod jsonrpc;
 pub(crate) mod labels;
 pub(crate) mod negotiate;
+pub(crate) mod paths;
 pub(crate) mod public_path;

@@ -1,28 +1,26 @@
 //! Opening the database, and what its errors mean.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use futures::FutureExt;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::journal::queries::clocks::SystemClock;
 use crate::journal::schema;
 use crate::journal::sqlite::anchor::Beside;
+use crate::journal::sqlite::errors::{explain, is_busy};
+use crate::journal::sqlite::folder::{FILE, private_directory, private_file};
 use crate::journal::sqlite::lease::{FileLease, tidy};
-use crate::journal::sqlite::store::{FILE, in_transaction, private_directory, private_file};
+use crate::journal::sqlite::transaction::in_transaction;
 use crate::journal::sqlite::{anchor, backup};
 use crate::journal::store::{StoreResult, TransactionWork, Unavailable};
 use crate::redact::shown_path;
 
 /// How long one process waits for another that is writing.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How old the mark of a process must be before anybody else tidies it away.
-pub(crate) const LEFT: Duration = Duration::from_secs(60);
 
 /// Held while a connection is opened. To close any descriptor of a file lets go of all locks this process holds on it:
 /// one journal must not make the file and close it while another of the same process has it open already.
@@ -104,30 +102,4 @@ pub(crate) fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
             other => return other.map(drop),
         }
     }
-}
-
-pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
-}
-
-/// Whether another connection may fare better. Not where the file is only busy or the disk full, nor where a row broke
-/// a rule.
-pub(crate) fn is_broken(error: &rusqlite::Error) -> bool {
-    let passing = Some(ErrorCode::DiskFull) == error.sqlite_error_code()
-        || Some(ErrorCode::ConstraintViolation) == error.sqlite_error_code();
-    !passing && !is_busy(error)
-}
-
-pub(crate) fn explain(error: &rusqlite::Error) -> Unavailable {
-    let why = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "the disk is full",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program holds it",
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "its file is damaged or is none of ours",
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "it cannot be written",
-        Some(ErrorCode::CannotOpen) => "its file cannot be opened",
-        Some(ErrorCode::SystemIoFailure) => "its file cannot be read or written",
-        _ => "the store reported a fault",
-    };
-    tracing::debug!(%error, "the journal");
-    Unavailable(why.to_owned())
 }

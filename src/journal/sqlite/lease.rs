@@ -3,10 +3,10 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::journal::sqlite::backup::make_file;
-use crate::journal::sqlite::connection::LEFT;
-use crate::journal::sqlite::store::is_same;
+use crate::journal::sqlite::folder::is_same;
 
 pub(crate) const LIFE: &str = "journal.owner-";
 
@@ -78,3 +78,6 @@ pub(crate) fn tidy(directory: &Path) {
         }
     }
 }
+
+/// How old the mark of a process must be before anybody else tidies it away.
+pub(crate) const LEFT: Duration = Duration::from_secs(60);

@@ -4,27 +4,20 @@
 //! process, so that the others see at once which operations nobody waits for any more.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures::FutureExt;
-use futures::future::{BoxFuture, ready};
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params_from_iter};
+use futures::future::BoxFuture;
 
 use crate::journal::queries::clocks::Clock;
 use crate::journal::sqlite::anchor::Anchor;
-use crate::journal::sqlite::backup::make_file;
-use crate::journal::sqlite::connection::{PATIENCE, SqliteConnection, explain, in_memory, is_broken, open};
-use crate::journal::sqlite::lease::{FileLease, lives};
-use crate::journal::store::{
-    Durability, JournalStore, SqlRow, SqlValue, StoreResult, Transaction, TransactionWork, Unavailable, new_owner,
-};
+use crate::journal::sqlite::connection::{PATIENCE, SqliteConnection, in_memory, open};
+use crate::journal::sqlite::folder::FILE;
+use crate::journal::sqlite::lease::FileLease;
+use crate::journal::sqlite::transaction::in_transaction;
+use crate::journal::store::{Durability, JournalStore, StoreResult, TransactionWork, Unavailable, new_owner};
 use crate::redact::shown_path;
-
-pub(crate) const FILE: &str = "journal.sqlite";
 
 /// A journal in a directory, or in memory.
 pub(crate) struct Sqlite {
@@ -166,96 +159,6 @@ fn still_there(kept: &mut SqliteState, place: Option<&Path>) -> StoreResult<()> 
     held.map_err(|why| Unavailable(format!("{why}; put it back, or start the program anew")))
 }
 
-pub(crate) fn in_transaction(
-    connection: &mut Connection,
-    (place, clock): (Option<&Path>, &dyn Clock),
-    work: TransactionWork,
-    broken: &mut bool,
-) -> StoreResult<()> {
-    // Left open by a fault in the work before.
-    if !connection.is_autocommit() {
-        drop(connection.execute_batch("ROLLBACK"));
-    }
-    let mut failed = |error: &rusqlite::Error| {
-        *broken |= is_broken(error);
-        explain(error)
-    };
-    // Read anew from the file, not from what is remembered of it: damage shows before anything is sent.
-    connection.execute_batch("PRAGMA shrink_memory; BEGIN IMMEDIATE").map_err(|error| failed(&error))?;
-    let mut transaction = SqliteTransaction { connection, place, clock, failed: &mut failed };
-    // Everything is at hand when it is asked for: the future never waits.
-    let done = work(&mut transaction).now_or_never();
-    let outcome = match done.unwrap_or_else(|| Err(Unavailable("its work did not end".to_owned()))) {
-        Ok(()) => connection.execute_batch("COMMIT").map_err(|error| failed(&error)),
-        Err(error) => Err(error),
-    };
-    if outcome.is_err() && !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
-        *broken = true;
-    }
-    outcome
-}
-
-struct SqliteTransaction<'c> {
-    connection: &'c mut Connection,
-    place: Option<&'c Path>,
-    clock: &'c dyn Clock,
-    /// Puts a failure into words, and remembers it.
-    failed: &'c mut (dyn FnMut(&rusqlite::Error) -> Unavailable + Send),
-}
-
-impl SqliteTransaction<'_> {
-    fn rows(&mut self, sql: &str, values: &[SqlValue]) -> rusqlite::Result<Vec<SqlRow>> {
-        let mut statement = self.connection.prepare_cached(&sql.replace('$', "?"))?;
-        let width = statement.column_count();
-        let mut rows = statement.query(params_from_iter(values))?;
-        let mut read = Vec::new();
-        while let Some(row) = rows.next()? {
-            let cell = |at| {
-                Ok(match row.get_ref(at)? {
-                    ValueRef::Integer(value) => SqlValue::Int(value),
-                    ValueRef::Text(text) => SqlValue::Text(String::from_utf8_lossy(text).into_owned()),
-                    _ => SqlValue::Null,
-                })
-            };
-            read.push((0..width).map(cell).collect::<rusqlite::Result<SqlRow>>()?);
-        }
-        Ok(read)
-    }
-
-    fn change(&mut self, sql: &str, values: &[SqlValue]) -> rusqlite::Result<u64> {
-        let changed = self.connection.prepare_cached(&sql.replace('$', "?"))?.execute(params_from_iter(values))?;
-        Ok(changed as u64)
-    }
-}
-
-impl rusqlite::ToSql for SqlValue {
-    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
-        Ok(match self {
-            Self::Null => rusqlite::types::Null.into(),
-            Self::Int(value) => (*value).into(),
-            Self::Text(text) => text.as_str().into(),
-        })
-    }
-}
-
-impl Transaction for SqliteTransaction<'_> {
-    fn query<'a>(&'a mut self, sql: &'a str, values: &'a [SqlValue]) -> BoxFuture<'a, StoreResult<Vec<SqlRow>>> {
-        ready(self.rows(sql, values).map_err(|error| (self.failed)(&error))).boxed()
-    }
-
-    fn execute<'a>(&'a mut self, sql: &'a str, values: &'a [SqlValue]) -> BoxFuture<'a, StoreResult<u64>> {
-        ready(self.change(sql, values).map_err(|error| (self.failed)(&error))).boxed()
-    }
-
-    fn now(&mut self) -> BoxFuture<'_, StoreResult<i64>> {
-        ready(Ok(self.clock.wall())).boxed()
-    }
-
-    fn lives(&mut self, owner: i64) -> BoxFuture<'_, StoreResult<bool>> {
-        ready(Ok(self.place.is_some_and(|place| lives(place, owner)))).boxed()
-    }
-}
-
 /// A live journal that is new knows nothing of what was bought before. Whoever starts in a fresh container each time must
 /// hear it.
 fn warn_if_new(directory: &Path) {
@@ -266,79 +169,4 @@ fn warn_if_new(directory: &Path) {
             "there is no journal of the live account here, and a new one is begun: caps and answers that were lost earlier are not in it; in a container, mount a volume there"
         );
     }
-}
-
-/// Makes the directory for us alone, or makes sure that nobody else writes to it.
-pub fn private_directory(directory: &Path) -> io::Result<()> {
-    make_directory(directory)?;
-    let about = fs::metadata(directory)?;
-    if !about.is_dir() {
-        return Err(io::Error::other("it is no directory"));
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        if about.uid() != rustix::process::geteuid().as_raw() {
-            return Err(io::Error::other("it belongs to another user"));
-        }
-        // The superuser could write all the same, but was told not to.
-        if about.mode() & 0o200 == 0 {
-            return Err(io::Error::other("it is read-only"));
-        }
-        if about.mode() & 0o022 != 0 {
-            return Err(io::Error::other("others can write to it; chmod 700 mends that"));
-        }
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn make_directory(directory: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
-}
-
-#[cfg(not(unix))]
-fn make_directory(directory: &Path) -> io::Result<()> {
-    fs::create_dir_all(directory)
-}
-
-/// Makes the file before `SQLite` would, for us alone; refuses one that is not ours or no plain file. An existing one is
-/// not opened here: to close it again would let go of the locks of a connection to it.
-pub(crate) fn private_file(path: &Path) -> io::Result<()> {
-    let Ok(about) = fs::symlink_metadata(path) else {
-        return match make_file(path) {
-            // Another process was quicker.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => private_file(path),
-            made => made.map(drop),
-        };
-    };
-    if !about.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{MetadataExt, PermissionsExt};
-        if about.uid() != rustix::process::geteuid().as_raw() {
-            return Err(io::Error::other("it belongs to another user"));
-        }
-        if about.mode() & 0o200 == 0 {
-            return Err(io::Error::other("it is read-only"));
-        }
-        if about.mode() & 0o077 != 0 {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-        }
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-pub(crate) fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
-#[cfg(not(unix))]
-pub(crate) fn is_same(_: &fs::Metadata, _: &fs::Metadata) -> bool {
-    true
 }

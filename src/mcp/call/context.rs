@@ -11,7 +11,6 @@ use crate::guard::Rights;
 use crate::mcp::apps::pages::AppsSupport;
 use crate::mcp::call::concurrency::CallTurn;
 use crate::mcp::call::messages;
-use crate::mcp::call::service::patience;
 use crate::mcp::consent::elicitation::Elicitor;
 use crate::tools::Effect;
 
@@ -52,4 +51,9 @@ impl CallContext {
         };
         if there { Ok(()) } else { Err(messages::on_overload(effect)) }
     }
+}
+
+/// How long a call may wait for a place: what is left of its time must do for its work.
+pub(crate) fn patience(effect: Effect) -> Duration {
+    Duration::from_secs(if effect.reads() { 18 } else { 10 })
 }

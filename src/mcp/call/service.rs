@@ -18,7 +18,7 @@ use crate::guard::{AskMode, Policy, Rights};
 use crate::journal::Journal;
 use crate::mcp::apps::pages::AppsSupport;
 use crate::mcp::call::concurrency::{CallTurn, ConcurrencyLimiter};
-use crate::mcp::call::context::CallContext;
+use crate::mcp::call::context::{CallContext, patience};
 use crate::mcp::call::messages;
 use crate::mcp::call::messages::Stage;
 use crate::mcp::consent::credential_forms::CredentialForms;
@@ -37,11 +37,6 @@ pub(crate) const SWEEP: Duration = Duration::from_secs(60);
 pub(crate) const SOUGHT_MS: i64 = 60 * 60 * 1000;
 /// Secrets from pages that stay looked for: each costs a look at every text.
 const REMEMBERED: usize = 32;
-
-/// How long a call may wait for a place: what is left of its time must do for its work.
-pub(crate) fn patience(effect: Effect) -> Duration {
-    Duration::from_secs(if effect.reads() { 18 } else { 10 })
-}
 
 /// A number that a running call makes ours.
 pub(crate) struct SingleFlight<'a> {

@@ -3,10 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::{ArgumentProblem, Refusal, Status, shown_name};
-use crate::mcp::call::messages;
+use crate::mcp::call::duplicate_names::GIVEN_TWICE;
 use crate::mcp::call::service::Service;
-use crate::mcp::transport::duplicate_names;
-use crate::mcp::transport::duplicate_names::GIVEN_TWICE;
+use crate::mcp::call::{duplicate_names, messages};
 use crate::redact::looks_like_key;
 use crate::tools::Tool;
 

@@ -8,7 +8,7 @@ use rmcp::model::ErrorData;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
-use crate::mcp::transport::duplicate_names::DuplicateName;
+use crate::mcp::call::duplicate_names::DuplicateName;
 use crate::mcp::transport::id_finder::IdFinder;
 use crate::mcp::transport::message_repair::repair;
 
@@ -264,7 +264,7 @@ fn without_halves(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mcp::transport::duplicate_names::GIVEN_TWICE;
+    use crate::mcp::call::duplicate_names::GIVEN_TWICE;
 
     #[test]
     fn half_pairs_are_replaced_and_whole_ones_stay() {

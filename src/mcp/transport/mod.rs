@@ -1,7 +1,6 @@
 //! How messages come in and go out: standard input and output, HTTP, and the older SSE.
 
 pub(crate) mod accept;
-pub(crate) mod duplicate_names;
 pub mod http_response;
 pub(crate) mod id_finder;
 pub(crate) mod in_flight;

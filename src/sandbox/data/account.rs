@@ -326,7 +326,7 @@ fn number(row: &Row<'_>) -> rusqlite::Result<StoredNumber> {
     })
 }
 
-fn agent(row: &Row<'_>) -> rusqlite::Result<StoredAgent> {
+pub(crate) fn agent(row: &Row<'_>) -> rusqlite::Result<StoredAgent> {
     Ok(StoredAgent {
         id: row.get(0)?,
         name: row.get(1)?,

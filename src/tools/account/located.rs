@@ -15,7 +15,7 @@ use crate::tools::contract::tool::ToolContext;
 use crate::truedy::{ApiError, ApiReply, Error, NotSent, run_blocking};
 
 /// Agents that are asked singly at most.
-const ASKED: usize = 50;
+pub(crate) const ASKED: usize = 50;
 /// Agents that are asked singly at most for a preview, which shall leave the rate limit room for what it shows.
 const ASKED_FOR_A_PREVIEW: usize = 16;
 /// Agents that are asked singly at most for a list of numbers.

@@ -1,5 +1,6 @@
 //! What tools read of the account: numbers, agents, and who holds what.
 
+pub(crate) mod agent_lookup;
 pub(crate) mod assignments;
 pub(crate) mod carrier;
 pub(crate) mod located;

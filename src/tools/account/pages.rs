@@ -5,9 +5,8 @@ use std::collections::hash_map::Entry;
 
 use serde_json::Value;
 
-use crate::tools::account::lookup::rows;
 use crate::tools::account::paging::has_more;
-use crate::truedy::{ApiReply, Error};
+use crate::truedy::{ApiError, ApiReply, Error};
 
 /// What a list held, and whether that was all of it. From a part of a list nothing follows about what it does not show.
 #[derive(Debug, Clone)]
@@ -69,3 +68,15 @@ impl<T: ListedItem> PagedRead<T> {
         Ok(more && !stuck)
     }
 }
+
+/// The rows of a list answer; an answer of another shape is not readable.
+pub(crate) fn rows(reply: &ApiReply) -> Result<&[Value], Error> {
+    let rows = reply
+        .data
+        .as_array()
+        .ok_or_else(|| Error::Unreadable("the list is not an array".to_owned(), ApiError::default()))?;
+    Ok(rows.get(..ROWS).unwrap_or(rows))
+}
+
+/// Rows of one answer that are looked at at most: an older API answers with all agents at once.
+pub(crate) const ROWS: usize = 5_000;

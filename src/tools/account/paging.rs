@@ -9,7 +9,7 @@ use crate::truedy::ApiReply;
 /// The page sizes that servers fall back to. A list of exactly so many rows that says nothing of pages may go on.
 const USUAL: [usize; 4] = [10, 20, 25, 50];
 /// Rows a page that were asked for.
-const ASKED: usize = 100;
+pub(crate) const ASKED: usize = 100;
 
 /// Whether rows may follow the `shown` ones that begin at `offset`.
 pub(crate) fn has_more(reply: &ApiReply, offset: usize, shown: usize) -> bool {

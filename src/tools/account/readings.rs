@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 use crate::domain::{AgentRef, NumberRef, Status};
 use crate::guard::Scope;
 use crate::tools::account::located::{Purpose, fill, locate};
-use crate::tools::account::lookup;
 use crate::tools::account::lookup::SHOWN;
 use crate::tools::account::roster::Roster;
+use crate::tools::account::{agent_lookup, lookup};
 use crate::tools::catalog::list_numbers::{Numbers, PARTLY, summary};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
@@ -115,7 +115,7 @@ impl Read for AccountNumbers {
 impl Read for OneNumber {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<NumberFacts>, ToolFailure> {
         let located = locate(&context, &self.number_id, Purpose::Look).await?;
-        let facts = NumberFacts(lookup::facts(&located.number, &located.roster));
+        let facts = NumberFacts(agent_lookup::facts(&located.number, &located.roster));
         Ok(ToolResponse::new(Status::Ok, "One number. A direction that is null has no agent.", facts))
     }
 }

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::domain::{AgentId, AgentRef, Direction, NumberRef, OperationTarget, Refusal, Slot, Status};
 use crate::guard::{ChangeImpact, RequestedChange, Scope};
+use crate::tools::account::agent_lookup;
 use crate::tools::account::located::{Located, Purpose, locate};
-use crate::tools::account::lookup;
 use crate::tools::changes::verify::said;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
@@ -82,8 +82,8 @@ impl Change for AssignNumber {
     async fn plan(&self, context: &ToolContext) -> Result<Planned<AssignPlan, Assigned>, ToolFailure> {
         let mut located = locate(context, &self.number_id, Purpose::Look).await?;
         let agent_id = match &located.roster.0 {
-            Some(agents) => lookup::agent_among(&self.agent_id, Ok(agents.clone()))?,
-            None => lookup::agent(context, &self.agent_id).await?,
+            Some(agents) => agent_lookup::agent_among(&self.agent_id, Ok(agents.clone()))?,
+            None => agent_lookup::agent(context, &self.agent_id).await?,
         };
         let direction = self.assignment_type;
         // Where several agents are said to have it, another one decides: it is who would lose it.
@@ -94,7 +94,7 @@ impl Change for AssignNumber {
         }
         let slot = located.number.slot(direction).clone();
         let plan = AssignPlan { located, agent_id };
-        let facts = lookup::facts(&plan.located.number, &plan.located.roster);
+        let facts = agent_lookup::facts(&plan.located.number, &plan.located.roster);
         let name = plan.located.number.name();
         let confirm = json!({ "tool": Self::NAME, "arguments": { "number_id": name, "agent_id": self.agent_id, "assignment_type": direction, "confirm": true } });
         let mut without_flag = match &slot {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::{AgentRef, Direction, HeldNumber, OwnedNumber, Status, read_e164};
 use crate::guard::Scope;
-use crate::tools::account::lookup;
+use crate::tools::account::{agent_lookup, lookup};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
 use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
@@ -46,7 +46,7 @@ impl Tool for GetAgentNumbers {
 
 impl Read for GetAgentNumbers {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<AgentNumbers>, ToolFailure> {
-        let agent = lookup::agent(&context, &self.agent_id).await?;
+        let agent = agent_lookup::agent(&context, &self.agent_id).await?;
         let reply = lookup::agent_numbers(&context, &agent, false).await?;
         let rows = |direction: Direction| -> Result<(Vec<Map<String, Value>>, usize), Error> {
             let rows = reply.data.get(direction.as_str()).and_then(Value::as_array);

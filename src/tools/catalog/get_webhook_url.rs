@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::domain::{AgentId, AgentRef, Refusal, Status};
 use crate::guard::Scope;
-use crate::tools::account::lookup;
+use crate::tools::account::agent_lookup;
 use crate::tools::changes::verify::said;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
@@ -49,7 +49,7 @@ impl Tool for GetWebhookUrl {
 
 impl Read for GetWebhookUrl {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<Webhook>, ToolFailure> {
-        let agent = lookup::agent(&context, &self.agent_id).await?;
+        let agent = agent_lookup::agent(&context, &self.agent_id).await?;
         let (hook, request_id) = match hook(&context, &agent).await {
             Ok(read) => read,
             Err(error) if is_not_synced(&error) => return Err(not_synced(&error).into()),

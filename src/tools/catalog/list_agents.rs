@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::{Agent, AgentRef, Direction, HeldNumber, Limit, Offset, Status, StatusName};
 use crate::guard::Scope;
-use crate::tools::account::lookup;
+use crate::tools::account::{lookup, pages};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
 use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
@@ -64,7 +64,7 @@ impl Read for ListAgents {
             request = request.query("status", status);
         }
         let reply = context.truedy.send(request, &context.call).await?;
-        let rows = lookup::rows(&reply)?;
+        let rows = pages::rows(&reply)?;
         // Truedy compares names with all that cannot be seen in them, which a name that is shown does not have.
         if rows.is_empty() && self.name.as_ref().is_some_and(|name| !name.as_str().is_ascii()) {
             return self.read_all(&context).await;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::{CarrierProfile, Status, text_at};
 use crate::guard::Scope;
-use crate::tools::account::lookup;
+use crate::tools::account::pages;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
 use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
@@ -42,7 +42,7 @@ impl Tool for ListCredentials {
 impl Read for ListCredentials {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<Credentials>, ToolFailure> {
         let reply = context.truedy.send(Request::get(["telephony", "credentials"]).list(), &context.call).await?;
-        let credentials: Vec<Map<String, Value>> = lookup::rows(&reply)?.iter().filter_map(row).take(200).collect();
+        let credentials: Vec<Map<String, Value>> = pages::rows(&reply)?.iter().filter_map(row).take(200).collect();
         let local_profiles: Vec<Map<String, Value>> = context.carriers.all().iter().map(profile).collect();
         let profiles = match local_profiles.len() {
             0 => String::new(),

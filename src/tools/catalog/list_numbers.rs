@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::domain::{AgentRef, Limit, Offset, OwnedNumber, Slot, Status, StatusName, YesNo};
 use crate::guard::Scope;
 use crate::tools::account::located::fill;
-use crate::tools::account::lookup;
 use crate::tools::account::pages::ListResult;
 use crate::tools::account::roster::Roster;
+use crate::tools::account::{agent_lookup, lookup, pages};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
 use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
@@ -184,7 +184,7 @@ impl Read for ListNumbers {
             let (all, agents) = tokio::join!(lookup::numbers(&context, false), lookup::agents(&context));
             let mut listing = all?;
             let roster = Roster::of(agents.as_ref().ok().cloned());
-            let agent = self.agent_id.as_ref().map(|named| lookup::agent_among(named, agents)).transpose()?;
+            let agent = self.agent_id.as_ref().map(|named| agent_lookup::agent_among(named, agents)).transpose()?;
             fill(&context, &mut listing, &roster).await;
             unlisted = !listing.complete;
             let mut all = listing.rows;
@@ -201,7 +201,7 @@ impl Read for ListNumbers {
             let (reply, roster) =
                 tokio::join!(lookup::numbers_page(&context, limit, offset, false), Roster::read(&context));
             let reply = reply?;
-            let rows = lookup::rows(&reply)?;
+            let rows = pages::rows(&reply)?;
             let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
             let total = told("total").as_ref().and_then(Value::as_u64);
             let more = told("has_more").as_ref().and_then(Value::as_bool).unwrap_or(rows.len() >= limit);

@@ -17,7 +17,7 @@ use crate::guard::{ChangeImpact, Level, Question, QuestionForm, RequestedChange,
 use crate::redact::Secret;
 use crate::tools::account::pages::ListResult;
 use crate::tools::account::price_search::failed_search;
-use crate::tools::account::{carrier, lookup};
+use crate::tools::account::{carrier, lookup, pages};
 use crate::tools::catalog::search_numbers::search;
 use crate::tools::changes::create_once::{Made, flight, make};
 use crate::tools::changes::verify::{Documented, Found, documented_purchase, not_configured, said};
@@ -414,7 +414,7 @@ impl PurchaseNumber {
                     continue;
                 }
             };
-            let found = prices_in(lookup::rows(&reply).unwrap_or_default());
+            let found = prices_in(pages::rows(&reply).unwrap_or_default());
             context.prices.remember(account, &found, &body);
             if let Some(price) = found.get(number) {
                 return (price.clone(), None);

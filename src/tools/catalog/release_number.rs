@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::domain::{ConfirmationToken, Direction, E164, NumberId, NumberRef, OwnedNumber, Refusal, Status};
 use crate::guard::{ChangeImpact, Level, Question, QuestionForm, RequestedChange, Scope};
+use crate::tools::account::agent_lookup;
 use crate::tools::account::assignments::Usage;
 use crate::tools::account::located::{Located, Purpose, locate};
-use crate::tools::account::lookup;
 use crate::tools::changes::verify::{Found, said, vanishes};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::response::{ToolFailure, ToolResponse, Undo};
@@ -93,7 +93,7 @@ impl Change for ReleaseNumber {
         }
         let holders = holders(&located);
         let in_use = self.interlock(&located, &holders);
-        let facts = lookup::facts(&number, &located.roster);
+        let facts = agent_lookup::facts(&number, &located.roster);
         let in_use = in_use.map(|mut refusal| {
             refusal.details.extend(facts.clone());
             refusal

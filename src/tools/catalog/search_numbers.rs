@@ -14,8 +14,7 @@ use crate::domain::{
 };
 use crate::guard::Scope;
 use crate::redact::Secret;
-use crate::tools::account::carrier;
-use crate::tools::account::lookup;
+use crate::tools::account::{carrier, pages};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::price_cache::{Price, PriceAccount, prices_in};
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
@@ -166,7 +165,7 @@ impl Read for SearchNumbers {
             }
             other => other?,
         };
-        let rows = lookup::rows(&reply)?;
+        let rows = pages::rows(&reply)?;
         let prices = prices_in(rows);
         context.prices.remember(&account, &prices, &Arc::new(body));
         prices.keys().for_each(|number| context.offered.note(number));

@@ -1,13 +1,11 @@
 //! What an answer means: data, a refusal, or no certain outcome.
 
-use std::time::Duration;
-
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::Value;
-use url::Url;
 
-use crate::truedy::client::send::{ApiReply, Client, HttpAnswer};
+use crate::truedy::client::answer::{ApiReply, HttpAnswer};
+use crate::truedy::client::send::Client;
 use crate::truedy::error::{ApiError, Error, request_id};
 use crate::truedy::rate_limit_reset;
 use crate::truedy::request::RequestKind;
@@ -101,31 +99,10 @@ impl Client {
     }
 }
 
-/// `/agents` → `/agents/`: the one redirect that is followed, by us, and only for reads (contract §1).
-pub(crate) fn is_same_with_slash(url: &Url, answer: &HttpAnswer) -> bool {
-    let moved = matches!(answer.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
-    let target = answer.location.as_deref().and_then(|location| url.join(location).ok());
-    moved
-        && target.is_some_and(|target| {
-            target.origin() == url.origin()
-                && target.username().is_empty()
-                && target.password().is_none()
-                && target.path().strip_suffix('/') == Some(url.path())
-                && (target.query().is_none() || target.query() == url.query())
-        })
-}
-
 pub(crate) fn unwrap_envelope(mut body: Value, header_id: Option<String>, date: Option<String>) -> ApiReply {
     let request_id = request_id(&body).or(header_id);
     let fields = body.as_object_mut();
     let pagination = fields.as_ref().and_then(|fields| fields.get("pagination")).cloned();
     let data = fields.and_then(|fields| fields.remove("data")).unwrap_or(body);
     ApiReply { data, pagination, request_id, date }
-}
-
-/// Counts an exchange by what it does and how it came out: closed sets, no path and no text.
-pub(crate) fn tally(kind: RequestKind, outcome: &Result<ApiReply, Error>, time: Duration) {
-    let (request, class) = (kind.name(), outcome.as_ref().map_or_else(Error::class, |_| "done"));
-    metrics::counter!("upstream_requests_total", "request" => request, "class" => class).increment(1);
-    metrics::histogram!("upstream_seconds", "request" => request).record(time.as_secs_f64());
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -17,10 +17,10 @@ use crate::domain::ServerTime;
 use crate::redact::Redactor;
 use crate::telemetry;
 use crate::truedy::blocking::run_blocking;
+use crate::truedy::client::answer::{ApiReply, HttpAnswer};
 use crate::truedy::client::call::CallBudget;
-use crate::truedy::client::classify::{is_same_with_slash, tally};
 use crate::truedy::client::settings::{ClientConfig, SetupError};
-use crate::truedy::client::transport::{KEPT, open, random, stopped};
+use crate::truedy::client::transport::{KEPT, is_same_with_slash, open, random, stopped, tally};
 use crate::truedy::error::{ApiError, Error, NotSent};
 use crate::truedy::limiter::{Busy, Limiter, Priority};
 use crate::truedy::request::Request;
@@ -31,19 +31,6 @@ use crate::truedy::{rate_limit_reset, retry};
 const WAITED_OUT: Duration = Duration::from_secs(16);
 /// What repeats may cost before each success earns some back.
 const BUDGET: f64 = 50.0;
-
-/// What Truedy answered.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ApiReply {
-    /// `data`, or the whole body where there is no envelope. `null` for an empty one.
-    pub data: Value,
-    /// `pagination`, if there was any.
-    pub pagination: Option<Value>,
-    /// Truedy's id of the exchange.
-    pub request_id: Option<String>,
-    /// Truedy's clock, as its `Date` header says.
-    pub date: Option<String>,
-}
 
 /// A client of one organisation.
 pub struct Client {
@@ -62,18 +49,6 @@ impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Client").field("base_url", &self.setup.base_url.as_str()).finish_non_exhaustive()
     }
-}
-
-/// The status line, headers of interest and body of one answer.
-pub(crate) struct HttpAnswer {
-    pub(crate) status: StatusCode,
-    pub(crate) location: Option<String>,
-    pub(crate) date: Option<String>,
-    pub(crate) retry_after: Option<String>,
-    pub(crate) request_id: Option<String>,
-    /// `Err` says why the body is no JSON.
-    pub(crate) body: Result<Value, String>,
-    pub(crate) empty: bool,
 }
 
 impl Client {
@@ -350,6 +325,7 @@ mod tests {
     use crate::redact::Secret;
     use crate::truedy::limiter::Rate;
     use proptest::prelude::*;
+    use reqwest::StatusCode;
 
     fn client(base: &str) -> Client {
         let setup = ClientConfig {

@@ -3,8 +3,14 @@
 use std::future::Future;
 use std::time::Duration;
 
+use http::StatusCode;
+use url::Url;
+
+use crate::truedy::client::answer::{ApiReply, HttpAnswer};
 use crate::truedy::client::call::CallBudget;
 use crate::truedy::client::settings::{ClientConfig, Proxy};
+use crate::truedy::error::Error;
+use crate::truedy::request::RequestKind;
 
 pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 
@@ -51,4 +57,25 @@ pub(crate) async fn stopped<F: Future>(call: &CallBudget, future: F) -> Option<F
 pub(crate) fn random() -> f64 {
     let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
     f64::from(u32::try_from(high >> 40).unwrap_or_default()) / f64::from(1_u32 << 24)
+}
+
+/// `/agents` → `/agents/`: the one redirect that is followed, by us, and only for reads (contract §1).
+pub(crate) fn is_same_with_slash(url: &Url, answer: &HttpAnswer) -> bool {
+    let moved = matches!(answer.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+    let target = answer.location.as_deref().and_then(|location| url.join(location).ok());
+    moved
+        && target.is_some_and(|target| {
+            target.origin() == url.origin()
+                && target.username().is_empty()
+                && target.password().is_none()
+                && target.path().strip_suffix('/') == Some(url.path())
+                && (target.query().is_none() || target.query() == url.query())
+        })
+}
+
+/// Counts an exchange by what it does and how it came out: closed sets, no path and no text.
+pub(crate) fn tally(kind: RequestKind, outcome: &Result<ApiReply, Error>, time: Duration) {
+    let (request, class) = (kind.name(), outcome.as_ref().map_or_else(Error::class, |_| "done"));
+    metrics::counter!("upstream_requests_total", "request" => request, "class" => class).increment(1);
+    metrics::histogram!("upstream_seconds", "request" => request).record(time.as_secs_f64());
 }

@@ -1,0 +1,51 @@
+//! Which numbers wait for the outcome of an operation.
+
+use std::sync::PoisonError;
+
+use crate::journal::awaited::{AwaitedNumber, makes_ours};
+use crate::journal::journal::Journal;
+use crate::journal::operation::Operation;
+
+impl Journal {
+    /// Looks out for the numbers of these; `all`: for no others that were known `before`.
+    pub(crate) fn await_numbers(&self, lost: &[Operation], before: u64, all: bool) {
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was lost while the store was read may not have been in it.
+        let newer = std::mem::take(&mut awaited.numbers).into_iter();
+        let newer: Vec<_> =
+            newer.flat_map(|(number, all)| all.into_iter().map(move |one| (number.clone(), one))).collect();
+        for operation in lost.iter().filter(|operation| makes_ours(&operation.tool)) {
+            if let Some(number) = &operation.object.number {
+                awaited.add(number.clone(), AwaitedNumber { id: operation.id.clone(), tool: operation.tool.clone() });
+            }
+        }
+        for (number, (added, one)) in newer {
+            if added >= before || !all {
+                awaited.add(number, one);
+            }
+        }
+    }
+
+    /// Whether any number that is seen in the account could resolve something.
+    pub fn awaits_any(&self) -> bool {
+        !self.awaited.lock().unwrap_or_else(PoisonError::into_inner).numbers.is_empty()
+    }
+
+    /// The unresolved operations that this number, seen in the account, resolves.
+    pub fn awaiting(&self, number: &str) -> Vec<AwaitedNumber> {
+        let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        awaited.numbers.get(number).into_iter().flatten().map(|(_, one)| one.clone()).collect()
+    }
+
+    pub(crate) fn await_number(&self, number: String, one: AwaitedNumber) {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).add(number, one);
+    }
+
+    pub(crate) fn no_longer_awaited(&self, id: &str) {
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        awaited.numbers.retain(|_, all| {
+            all.retain(|(_, one)| one.id != id);
+            !all.is_empty()
+        });
+    }
+}
