@@ -44,7 +44,9 @@ pub(crate) fn service(
     Ok(Service::new(ServiceConfig { policy, upstream, journal, keys, redactor, limiter, carriers, pages }))
 }
 
-/// The tenants of a server for many, on one journal, under the same keys and in one crowd. There are so many servers.
+/// The tenants of a server for many, on one journal, under the same keys and under one limit of calls.
+///
+/// `replicas` is how many such servers there are.
 pub(crate) fn tenants(
     settings: &Settings,
     replicas: u32,

@@ -45,7 +45,7 @@ fn check_unused(set: &[SetSetting]) -> Result<(), ConfigError> {
 
 /// The guide: prints what happens and stops where it is not as expected.
 struct TourGuide {
-    guest: TourClient,
+    client: TourClient,
     step: u32,
 }
 
@@ -60,8 +60,8 @@ impl TourGuide {
     ) -> Result<Value, String> {
         self.step += 1;
         print(&format!("\n{}. {says}\n   → {tool} {arguments}\n", self.step));
-        let (answer, is_error) = self.guest.call(tool, arguments).await?;
-        for asked in self.guest.asked() {
+        let (answer, is_error) = self.client.call(tool, arguments).await?;
+        for asked in self.client.asked() {
             print(&format!("   ? the user is asked: {}\n   ! and answers: {}\n", asked.question, asked.answer));
         }
         let status = text(&answer, "status");
@@ -79,8 +79,8 @@ impl TourGuide {
 
 async fn walk() -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let guest = TourClient::start(program, &["stdio", "--sandbox", "--ephemeral"]).await?;
-    let tools = guest.tools().await?;
+    let client = TourClient::start(program, &["stdio", "--sandbox", "--ephemeral"]).await?;
+    let tools = client.tools().await?;
     print(&format!(
         "A tour of truedy-mcp, on a sandbox of its own: made-up numbers, no money, no account.\n\
          The server runs as a child process and is spoken to over MCP, as Claude or another agent would.\n\
@@ -88,7 +88,7 @@ async fn walk() -> Result<(), String> {
         tools.len(),
         tools.join(", ")
     ));
-    let mut guide = TourGuide { guest, step: 0 };
+    let mut guide = TourGuide { client, step: 0 };
     let agents =
         guide.call("Which agent is \"Front desk\"?", "list_agents", json!({ "name": "front desk" }), "ok").await?;
     let agent = first(&agents, "agents", "name")?;
@@ -156,7 +156,7 @@ async fn walk() -> Result<(), String> {
         .get("numbers")
         .and_then(Value::as_array)
         .is_some_and(|rows| rows.iter().any(|row| row.get("number") == Some(&json!(number))));
-    guide.guest.leave().await;
+    guide.client.leave().await;
     if still {
         return Err(format!("{number} is still listed"));
     }
@@ -168,7 +168,7 @@ async fn walk() -> Result<(), String> {
 async fn wait_until_active(guide: &mut TourGuide, number: &str) -> Result<(), String> {
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let (listed, _) = guide.guest.call("list_numbers", json!({ "status": "active" })).await?;
+        let (listed, _) = guide.client.call("list_numbers", json!({ "status": "active" })).await?;
         let active = listed
             .get("numbers")
             .and_then(Value::as_array)

@@ -268,7 +268,7 @@ impl Service {
         self.keep_hidden(secrets.iter())
     }
 
-    /// A desk for one call.
+    /// The context of one call.
     pub(crate) async fn tool_context(&self, call_context: &CallContext) -> Result<ToolContext, Refusal> {
         let truedy = self.upstream.client().await?;
         let whose = self.limiter.is_shared().then(|| Arc::from(call_context.caller.principal.as_str()));

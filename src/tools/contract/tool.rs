@@ -85,7 +85,7 @@ pub struct ToolContext {
 }
 
 impl ToolContext {
-    /// The same desk with another share of the time.
+    /// The same context with another part of the time.
     pub fn with(&self, call: CallBudget) -> Self {
         Self { call, ..self.clone() }
     }
