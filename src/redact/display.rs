@@ -1,22 +1,23 @@
-//! What may be repeated of a setting's place: a path, the name of a variable, a program. A key that was put there by mistake may not.
+//! Decides whether a path, a variable name or a program name may be shown. A key that was entered there by mistake may
+//! not.
 
 use std::path::Path;
 
 use crate::redact::secret::{KEY_RUN, is_key, looks_like_key};
 
-/// How the words begin that stand in the place of what is not repeated.
+/// Start of the text that replaces a value that is not shown.
 pub const NOT_REPEATED: &str = "(not repeated: ";
 
-/// Whether a text is, without any doubt, a key: of Truedy, of a client of this server, of Telnyx or of Twilio.
+/// Whether a text holds what is certainly a key: of Truedy, of this server, of Telnyx or of Twilio.
 ///
-/// Not 32 hexadecimal digits alone, which may be an id.
+/// 32 hexadecimal digits alone do not count, since they may be an id.
 pub fn is_certain_key(text: &str) -> bool {
     let is_bare_hex = |word: &str| word.bytes().all(|b| b.is_ascii_hexdigit());
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')
         .any(|word| is_key(word) && !is_bare_hex(word))
 }
 
-/// A path, if it can be one; otherwise words in its place.
+/// Returns the path if it is plausible, otherwise a text in its place.
 pub fn shown_path(path: &Path) -> String {
     if is_plausible_path(path) {
         path.display().to_string()
@@ -25,7 +26,7 @@ pub fn shown_path(path: &Path) -> String {
     }
 }
 
-/// The name of a variable, if it can be one; otherwise words in its place.
+/// Returns the name of the variable if it is plausible, otherwise a text in its place.
 pub fn shown_variable(name: &str) -> String {
     if is_plausible_variable(name) {
         name.to_owned()
@@ -34,11 +35,11 @@ pub fn shown_variable(name: &str) -> String {
     }
 }
 
-/// A program, if there is one of this name; otherwise words in its place.
+/// Returns the name of the program if it exists or is a plausible path, otherwise a text in its place.
 pub fn shown_program(program: &str) -> String {
     let exists = |path: &Path| path.is_file();
     let in_path = || {
-        // Without a PATH the system looks there.
+        // The folders that the system searches if PATH is not set.
         let folders = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
         std::env::split_paths(&folders).any(|folder| exists(&folder.join(program)))
     };
@@ -50,7 +51,8 @@ pub fn shown_program(program: &str) -> String {
     }
 }
 
-/// Whether this can be the name of a variable and no secret: capitals, digits and _, or a variable that is set.
+/// Whether this can be the name of a variable and no secret. It has only capitals, digits and `_`, or the variable is
+/// set.
 pub fn is_plausible_variable(name: &str) -> bool {
     let is_name = !name.starts_with(|c: char| c.is_ascii_digit())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -59,7 +61,7 @@ pub fn is_plausible_variable(name: &str) -> bool {
     is_name && !looks_like_key(name) && !has_random_part(name) && (is_usual || std::env::var_os(name).is_some())
 }
 
-/// Whether this can be a path and no secret: it is there, or has a root, a folder or an end that is usual.
+/// Whether this can be a path and no secret: it exists, or has a usual root, folder or extension.
 pub fn is_plausible_path(path: &Path) -> bool {
     const ENDS: [&str; 14] =
         ["toml", "pem", "key", "crt", "cer", "txt", "json", "jsonl", "log", "token", "secret", "sock", "db", "pgpass"];
@@ -69,7 +71,7 @@ pub fn is_plausible_path(path: &Path) -> bool {
         return false;
     }
     let ends = || path.extension().and_then(|end| end.to_str()).is_some_and(|end| ENDS.contains(&end));
-    // A secret of base64 may begin with a slash as well; a folder of that name there is not.
+    // A base64 secret may begin with a slash too, but no folder of that name exists.
     let first = || path.components().take(2).collect::<std::path::PathBuf>().exists();
     let rooted = || path.has_root() && (first() || path.components().count() > 2);
     path.exists()
@@ -79,7 +81,7 @@ pub fn is_plausible_path(path: &Path) -> bool {
         || (path.components().count() > 1 && path.parent().is_some_and(Path::exists))
 }
 
-/// Whether a long run of letters and digits in a text is no word: capitals, small letters and digits in one.
+/// Whether a text has a run of at least 16 letters and digits with both digits and capitals.
 fn has_random_part(text: &str) -> bool {
     let random = |run: &str| {
         let has = |is: fn(&u8) -> bool| run.bytes().any(|b| is(&b));

@@ -1,4 +1,4 @@
-//! Secrets: how they are held, and how they stay out of logs, errors and results. Knows no other room.
+//! Holds secrets and keeps them out of logs, errors and results. Depends on no other module of this crate.
 
 mod display;
 mod placeholder;

@@ -1,11 +1,11 @@
-//! Whether a secret was filled in: quotes, prefixes and placeholders that stand in its place by mistake.
+//! Detects values that are no secret: quoted or prefixed values, and placeholders that nobody filled in.
 
-/// What names of variables and fields that hold secrets have in them.
+/// Words that occur in the names of variables and fields that hold secrets.
 const SECRET_NAMES: [&str; 6] = ["key", "token", "secret", "password", "auth", "sid"];
 
-/// Checks that a text can be a secret itself. The error says what is wrong, and never repeats the text.
+/// Checks that a text can be a secret. The error says what is wrong and never repeats the text.
 ///
-/// Used wherever a secret is taken: arguments of calls, carrier profiles, pages, the Truedy key.
+/// Used for every secret that is taken: arguments of calls, carrier profiles, forms of pages, the Truedy key.
 pub fn check_filled_in(text: &str) -> Result<(), String> {
     let text = text.trim();
     let wrong = |why: &str| Err(format!("{why}; give the bare value"));
@@ -37,7 +37,7 @@ pub fn check_filled_in(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What stands for a value elsewhere: a reference to it, its masked form, or that there is none.
+/// Says what the text is, if it is a reference to a value, a masked value, or a statement that there is none.
 fn reference(text: &str) -> Option<&'static str> {
     const ELSEWHERE: [&str; 6] = ["env:", "file:", "op://", "process.env.", "vault:", "keyring:"];
     if ELSEWHERE.iter().any(|start| begins(text, start)) {
@@ -58,13 +58,13 @@ fn reference(text: &str) -> Option<&'static str> {
     none.then_some("it says that there is no value")
 }
 
-/// Words that stand where nobody filled in a value; a whole text that is one of them is no key.
+/// Words that people write instead of a value. A text that is only one of them is no key.
 const FILLERS: [&str; 24] = [
     "test", "testing", "password", "passwd", "string", "secret", "token", "key", "apikey", "dummy", "fake", "foo",
     "bar", "foobar", "abc", "abcd", "example", "sample", "todo", "tbd", "default", "value", "text", "empty",
 ];
 
-/// Whether a whole text is a word of [`FILLERS`], two such words that speak of a secret, or digits as they are counted.
+/// Whether a text is only filler: a word of [`FILLERS`], alone or followed by words for secrets, or counted digits.
 fn is_filler(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let word = ["truedy_", "sk_"].iter().find_map(|prefix| lower.strip_prefix(prefix)).unwrap_or(&lower);
@@ -75,7 +75,7 @@ fn is_filler(text: &str) -> bool {
     counted || (FILLERS.contains(&first) && rest.iter().all(of_secret))
 }
 
-/// The form of the placeholder that a whole text is, without the text itself; `None` if it is none.
+/// Returns the form of the placeholder that the whole text is, without the text. `None` if it is no placeholder.
 pub fn placeholder(text: &str) -> Option<&'static str> {
     let text = text.trim();
     let framed = |start: &str, end: &str| {
@@ -97,7 +97,7 @@ pub fn placeholder(text: &str) -> Option<&'static str> {
     if framed("<", ">") {
         return Some("a placeholder <...>");
     }
-    // `$NAME` alone: a name of a variable has capitals, digits and _.
+    // `$NAME` without braces: the name of a variable has capitals, digits and `_`.
     let name = text.strip_prefix('$').filter(|name| name.len() >= 3);
     if name.is_some_and(|name| name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')) {
         return Some("a placeholder $NAME");
@@ -105,7 +105,7 @@ pub fn placeholder(text: &str) -> Option<&'static str> {
     is_example(text).then_some("an example such as YOUR_...")
 }
 
-/// Whether a text begins with this, in capitals or not.
+/// Whether a text begins with `start`, ignoring case.
 fn begins(text: &str, start: &str) -> bool {
     text.get(..start.len()).is_some_and(|front| front.eq_ignore_ascii_case(start))
 }
@@ -123,7 +123,7 @@ fn is_quoted(text: &str) -> bool {
     text.chars().count() > 1 && ends.is_some_and(|ends| PAIRS.contains(&ends))
 }
 
-/// Whether a name that speaks of a secret stands before an `=`. Padding of base64 is no assignment.
+/// Whether the text begins with a name for a secret and `=`. The padding of base64 is no assignment.
 fn assigned_name(text: &str) -> bool {
     let Some((name, value)) = text.split_once('=') else { return false };
     let name = name.trim_end();
@@ -133,13 +133,14 @@ fn assigned_name(text: &str) -> bool {
     plain && speaks && !value.trim_start_matches('=').is_empty()
 }
 
-/// Whether the inside of a frame reads as a name or as words: `user_config.key`, `your-api-key`, `env:KEY:-none`.
+/// Whether the text inside the brackets reads as a name or as words: `user_config.key`, `your-api-key`,
+/// `env:KEY:-none`.
 fn is_words(text: &str) -> bool {
     let begins = text.trim_start().starts_with(|c: char| c.is_alphabetic() || c == '_');
     begins && text.chars().all(|c| c.is_alphanumeric() || " _-.:/'".contains(c))
 }
 
-/// Whether a text is what examples have in the place of a secret.
+/// Whether a text is an example value, such as documentation has in place of a secret.
 fn is_example(text: &str) -> bool {
     let lower = text.to_ascii_lowercase().replace(['-', '_', '.', '\u{2026}'], " ");
     let mut words: Vec<&str> = lower.split_whitespace().collect();

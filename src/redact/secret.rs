@@ -1,4 +1,5 @@
-//! Secrets: values that go out on the wire and nowhere else, and the finder that keeps them from coming back.
+//! Secrets, and the redactor that removes them from texts. A secret is sent to Truedy or to a carrier, and shown
+//! nowhere else.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,9 +12,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-/// What the tokens of this server begin with, so that people and secret scanners know one when they see it.
+/// Prefix of the tokens of this server. It lets people and secret scanners recognise them.
 pub const TOKEN_PREFIX: &str = "tmcp_";
-/// What stands where a secret stood.
+/// Text that replaces a secret.
 const REDACTED: &str = "[redacted]";
 
 /// A key, token or password. It cannot be printed or serialised and is wiped when dropped.
@@ -21,10 +22,12 @@ const REDACTED: &str = "[redacted]";
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// The pattern a model is told.
+    /// Pattern for the value in a JSON schema.
     pub const PATTERN: &'static str = r"^.{1,512}$";
 
-    /// Takes a text; the error says what is wrong without repeating it.
+    /// Checks and wraps a text of 1 to 512 printable ASCII characters.
+    ///
+    /// The error says what is wrong and does not repeat the text.
     pub fn new(text: String) -> Result<Self, String> {
         let secret = Self(SecretString::from(text));
         let text = secret.expose();
@@ -40,7 +43,7 @@ impl Secret {
         Ok(secret)
     }
 
-    /// The value itself. Called where it goes on the wire, and nowhere else.
+    /// Returns the secret in plain text. Call it only where the secret is sent.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -66,32 +69,34 @@ impl JsonSchema for Secret {
     }
 }
 
-/// Finds the secrets now in use in any text, in every encoding they may come back in.
+/// Finds the secrets now in use in any text. Recognises every encoding in which they may be returned.
 #[derive(Default)]
 pub struct Redactor {
     held: Arc<RwLock<Vec<WatchedSecret>>>,
-    /// Whose secrets are looked for besides those of nobody in particular; `None` for everybody's.
+    /// The tenant whose secrets are searched for, besides the secrets that belong to no tenant. `None` searches for
+    /// all.
     only: Option<u64>,
 }
 
-/// A secret that is looked for.
+/// A secret that the redactor searches for.
 struct WatchedSecret {
     id: u64,
-    /// Whose it is; `None` for nobody's in particular.
+    /// The tenant that the secret belongs to. `None` if it belongs to no particular tenant.
     of: Option<u64>,
     needles: Vec<Needle>,
 }
 
-/// One form of one secret.
+/// One encoded form of one secret.
 struct Needle {
     text: String,
-    /// Base64 may be broken into lines.
+    /// Whether white space may stand between the characters, as in base64 with line breaks.
     broken: bool,
-    /// Very short secrets are only looked for as whole words: as parts of words they would be everywhere.
+    /// Whether the form is searched for only as a whole word. This holds for secrets under 5 characters, which occur
+    /// inside many words.
     whole_word: bool,
 }
 
-/// Keeps a secret looked for until it is dropped.
+/// Keeps a secret in the redactor until it is dropped.
 #[must_use]
 pub struct RedactionGuard {
     redactor: Arc<Redactor>,
@@ -112,7 +117,7 @@ impl fmt::Debug for Redactor {
 }
 
 impl Redactor {
-    /// Looks for this secret from now until the returned value is dropped.
+    /// Searches for this secret from now until the returned guard is dropped.
     pub fn redact_until_dropped(self: &Arc<Self>, secret: &Secret) -> RedactionGuard {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         let id = held.iter().map(|hidden| hidden.id + 1).max().unwrap_or(0);
@@ -120,23 +125,25 @@ impl Redactor {
         RedactionGuard { redactor: Arc::clone(self), id }
     }
 
-    /// One for somebody who shares nothing with others: what is held there is taken out of what is read there, and not of
-    /// what others read, who could tell by that what it is. This one finds it all the same.
+    /// Creates a redactor for one tenant. It shares the list of secrets with this redactor.
+    ///
+    /// Secrets added through it are removed from this tenant's texts and from texts of the shared redactor. They stay
+    /// in texts of other tenants: a tenant that saw the gap could infer another tenant's secret.
     pub fn for_tenant(&self) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Arc::new(Self { held: Arc::clone(&self.held), only: Some(NEXT.fetch_add(1, Ordering::Relaxed)) })
     }
 
-    /// The text without any secret.
+    /// Returns the text with every secret replaced.
     pub fn text(&self, text: &str) -> String {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         self.changed(&held, text).unwrap_or_else(|| text.to_owned())
     }
 
-    /// Takes secrets out of every text of a JSON value. Names of fields stay: the schema would not hold without them, and
-    /// no name that came from outside is passed on as a name.
+    /// Replaces secrets in every text of a JSON value. Field names stay, since the schema needs them. No name from
+    /// outside is ever passed on as a field name.
     pub fn value(&self, value: &mut Value) {
-        // One look for all of it: a list has a thousand texts.
+        // Take the lock once for the whole value: a list may hold a thousand texts.
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         self.change(&held, value);
     }
@@ -154,10 +161,10 @@ impl Redactor {
         }
     }
 
-    /// The text without any secret, if there is one in it.
+    /// Returns the text with every secret replaced, or `None` if it holds no secret.
     fn changed(&self, held: &[WatchedSecret], text: &str) -> Option<String> {
         let mut clean = Cow::Borrowed(text);
-        // No escape is shorter than what it stands for: a shorter text cannot hold the form.
+        // An escaped character is never shorter than the character. So a text shorter than the form cannot hold it.
         let ours = |hidden: &&WatchedSecret| self.only.is_none() || hidden.of.is_none() || hidden.of == self.only;
         let needles = held.iter().filter(ours).flat_map(|hidden| &hidden.needles);
         for needle in needles.filter(|needle| needle.text.len() <= text.len()) {
@@ -186,7 +193,8 @@ impl Redactor {
     }
 }
 
-/// Every form in which a secret may come back; escapes of each are seen through by [`replace_escaped`].
+/// Returns every form in which a secret may be returned. [`replace_escaped`] also recognises escaped characters in
+/// each.
 fn needles(secret: &str) -> Vec<Needle> {
     let mut forms = vec![(secret.to_owned(), false)];
     forms.push((secret.bytes().map(|b| format!("{b:02x}")).collect(), false));
@@ -194,13 +202,14 @@ fn needles(secret: &str) -> Vec<Needle> {
     for pad in 0..3_usize {
         let mut bytes = vec![0; pad];
         bytes.extend_from_slice(secret.as_bytes());
-        // Only the characters that depend on nothing but the secret: its neighbours change the edges.
+        // Keep only the characters that depend on the secret alone. Neighbouring bytes change the first and last
+        // characters.
         let (start, end) = ((pad * 8).div_ceil(6), bytes.len() * 8 / 6);
         for encoded in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
             forms.extend(encoded.get(start..end).map(|form| (form.to_owned(), true)));
         }
     }
-    // Longest first, so that no form leaves the rest of a longer one behind.
+    // Longest first, so that replacing a short form leaves no rest of a longer one.
     forms.sort_unstable_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     forms.dedup();
     forms
@@ -211,11 +220,12 @@ fn needles(secret: &str) -> Vec<Needle> {
         .collect()
 }
 
-/// Replaces a form wherever it stands, whichever of its characters are escaped, for URLs or for JSON, once or several times.
+/// Replaces a form at every position. Any of its characters may be escaped, for URLs, HTML or JSON, once or several
+/// times.
 fn replace_escaped(text: &str, needle: &Needle) -> String {
     let (bytes, mut result, mut kept, mut at) = (text.as_bytes(), String::new(), 0, 0);
     let mut steps = bytes.len().saturating_mul(8).saturating_add(STEPS);
-    // Nothing begins at any other character: most of a long text is passed over at once.
+    // A match begins only with the first byte or an escape. Skip all other bytes at once.
     let begins = |byte: &u8| needle.text.as_bytes().first() == Some(byte) || matches!(byte, b'%' | b'\\' | b'+' | b'&');
     while let Some(next) = bytes.get(at..).and_then(|rest| rest.iter().position(begins)) {
         at += next;
@@ -228,7 +238,7 @@ fn replace_escaped(text: &str, needle: &Needle) -> String {
             None => at += 1,
         }
         if steps == 0 {
-            // What cannot be looked through in bounds is not shown at all.
+            // If the search exceeds its step limit, hide the whole text.
             return REDACTED.to_owned();
         }
     }
@@ -236,10 +246,11 @@ fn replace_escaped(text: &str, needle: &Needle) -> String {
     result
 }
 
-/// Backslashes can be read in many ways; a text made of them must not cost for ever. Steps beside those for its length.
+/// Steps of a search, added to 8 for each byte of the text. A run of backslashes can be read in many ways, so the
+/// search needs a limit.
 const STEPS: usize = 100_000;
 
-/// Where the form ends that begins at `at`; `None` if none does.
+/// Returns the position after the form that begins at `at`, or `None` if the form does not begin there.
 fn escaped_end(text: &[u8], at: usize, form: &[u8], broken: bool, steps: &mut usize) -> Option<usize> {
     let Some((byte, rest)) = form.split_first() else {
         return Some(at);
@@ -247,18 +258,18 @@ fn escaped_end(text: &[u8], at: usize, form: &[u8], broken: bool, steps: &mut us
     *steps = steps.checked_sub(1)?;
     let gap = |end: usize| text.iter().skip(end).take(4).take_while(|b| broken && b.is_ascii_whitespace()).count();
     one_ends(text, at, *byte).into_iter().find_map(|end| {
-        // White space after the last character belongs to what follows.
+        // White space after the last character does not belong to the form.
         let gap = if rest.is_empty() { 0 } else { gap(end) };
         escaped_end(text, end + gap, rest, broken, steps)
     })
 }
 
-/// The longest run of backslashes that is taken for one character, however often it was escaped.
+/// The longest run of backslashes that is read as one escaped backslash.
 const RUN: usize = 8;
-/// How far a run is followed to what comes after it.
+/// The longest run of backslashes after which an escaped character is searched for.
 const LOOK: usize = 32;
 
-/// Where one character may end that stands at `at`, in any of its escapes.
+/// Returns the possible ends of the character at `at`, in any of its escaped forms.
 fn one_ends(text: &[u8], at: usize, byte: u8) -> Vec<usize> {
     let rest = text.get(at..).unwrap_or_default();
     let is_hex = |digits: Option<&[u8]>| {
@@ -297,7 +308,7 @@ fn one_ends(text: &[u8], at: usize, byte: u8) -> Vec<usize> {
     }
 }
 
-/// The character that an entity of HTML at the start stands for, and how long it is.
+/// Returns the character of the HTML entity at the start of the text, and the length of the entity.
 fn entity(text: &[u8]) -> Option<(u8, usize)> {
     let end = text.iter().take(10).position(|b| *b == b';')?;
     let name = std::str::from_utf8(text.get(1..end)?).ok()?;
@@ -335,10 +346,10 @@ fn replace_words(text: &str, word: &str) -> String {
     result
 }
 
-/// What follows the prefix of a key is at least so long.
+/// The fewest characters after a prefix that can make a key.
 const TAIL: usize = 8;
 
-/// Replaces what looks like a key of ours or of a carrier, whoever's it is.
+/// Replaces everything that looks like a key of Truedy, of this server or of Telnyx, whether it is in use or not.
 fn replace_keys(text: &str, prefix: &str) -> String {
     let mut result = String::new();
     let mut rest = text;
@@ -346,7 +357,7 @@ fn replace_keys(text: &str, prefix: &str) -> String {
         result.push_str(before);
         let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(after.len());
         let (tail, next) = after.split_at(end);
-        // A cut key is hidden as well; a name is not.
+        // A key that was cut short is hidden too. An ordinary name stays.
         let cut = |run: &str| {
             run.len() >= TAIL && is_random(run) || run.len() >= KEY_RUN && run.bytes().all(|b| b.is_ascii_uppercase())
         };
@@ -365,7 +376,7 @@ fn replace_keys(text: &str, prefix: &str) -> String {
 /// The fewest letters and digits in a row that make a key.
 pub(crate) const KEY_RUN: usize = 16;
 
-/// Whether a run of letters and digits is no word of a language: digits, or letters of both sizes, stand in it.
+/// Whether a run of letters and digits is unlike a word: it has digits or mixed case, or is 32 characters or longer.
 fn is_random(run: &str) -> bool {
     let has = |is: fn(&u8) -> bool| run.bytes().any(|b| is(&b));
     has(u8::is_ascii_digit) || (has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)) || run.len() >= 2 * KEY_RUN
@@ -375,14 +386,14 @@ fn is_hex(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// Whether a word is what looks like a key.
+/// Whether a word looks like a key.
 pub(crate) fn is_key(word: &str) -> bool {
     let long = |run: &str| run.len() >= KEY_RUN;
     let token = |text: &str| text.len() == 32 && is_hex(text);
     if let Some(rest) = word.strip_prefix("truedy_").or_else(|| word.strip_prefix("truedy-")) {
         return rest.split(['_', '-']).any(|run| long(run) && is_random(run));
     }
-    // The tokens that open our own door.
+    // Tokens of this server.
     if let Some(rest) = word.strip_prefix(TOKEN_PREFIX) {
         return long(rest);
     }
@@ -400,18 +411,19 @@ fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
-/// Whether a text is a token of this server, which opens nothing at Truedy or at a carrier.
+/// Whether a text is a token of this server. Such a token is not valid at Truedy or at a carrier.
 pub fn is_own_token(text: &str) -> bool {
     text.trim().get(..TOKEN_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(TOKEN_PREFIX))
 }
 
-/// Whether a text holds what looks like a key of Truedy, of this server or of a carrier: `truedy_…`, `tmcp_…`, Telnyx's `KEY0…`, Twilio's `SK…` and its
-/// auth token of 32 hexadecimal digits.
+/// Whether a text holds what looks like a key of Truedy, of this server or of a carrier.
+///
+/// Forms: `truedy_…`, `tmcp_…`, Telnyx's `KEY0…`, Twilio's `SK…` and its auth token of 32 hexadecimal digits.
 pub fn looks_like_key(text: &str) -> bool {
     text.split(|c| !is_of_word(c)).any(is_key)
 }
 
-/// The text without what looks like a key: for what a caller wrote and is told of.
+/// Replaces everything that looks like a key. For texts that a caller wrote and that are returned to it.
 pub fn without_keys(text: &str) -> String {
     let parts = text.split_inclusive(|c| !is_of_word(c)).map(|part| {
         let word = part.trim_end_matches(|c| !is_of_word(c));
