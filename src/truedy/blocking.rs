@@ -1,13 +1,14 @@
-//! Long work on one answer, done where it holds up nobody else: a ping is answered while thousands of rows are read.
+//! Runs long work on a response without delaying other tasks. A ping is answered while thousands of rows are read.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// How much counts as long: rows, or kibibytes.
+/// Work above this size counts as long, in rows or kibibytes.
 const LONG: usize = 256;
 
-/// Does work of this size, in rows or kibibytes. What is short is done where it stands.
+/// Runs work of this size, in rows or kibibytes. Short work runs directly. Long work runs with `block_in_place`, so
+/// that other threads take over the other tasks.
 ///
-/// On a runtime of one thread everything waits for everything anyway.
+/// On a runtime with one thread all work runs directly, since no other thread could take over.
 pub fn run_blocking<T>(size: usize, work: impl FnOnce() -> T) -> T {
     let several = Handle::try_current().is_ok_and(|here| here.runtime_flavor() == RuntimeFlavor::MultiThread);
     if size > LONG && several { tokio::task::block_in_place(work) } else { work() }
@@ -31,7 +32,7 @@ mod tests {
     async fn others_go_on_meanwhile() {
         let (tell, told) = std::sync::mpsc::channel();
         let others = tokio::spawn(async move { tell.send(()) });
-        // On the one worker thread, the other task runs only if it is let.
+        // There is one worker thread. The other task runs only if this task releases it.
         let heard = tokio::spawn(async move {
             run_blocking(LONG + 1, || told.recv_timeout(std::time::Duration::from_secs(10)).is_ok())
         });

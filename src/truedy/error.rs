@@ -1,4 +1,4 @@
-//! What became of a request: did it happen, did it not, or is it not known?
+//! The outcome of a request: whether it was carried out, was not, or is not known.
 //!
 //! Source: contract §3 (every shape of an error body) and the outcome classes of the reliability design.
 
@@ -9,25 +9,26 @@ use serde_json::Value;
 
 use crate::domain::{clean, clean_to, text_at};
 
-/// The longest message of Truedy's that is passed on, in characters.
+/// The longest message of Truedy that is passed on, in characters.
 const MESSAGE: usize = 300;
 
-/// Truedy's own words about a failure: cleaned, without secrets, never instructions.
+/// An error as Truedy describes it. Its texts are cleaned, hold no secrets, and are never treated as instructions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApiError {
     /// HTTP status.
     pub status: u16,
-    /// Machine-readable code, if there was one.
+    /// Machine-readable code, if the response has one.
     pub code: Option<String>,
     /// The message, at most 300 characters.
     pub message: Option<String>,
-    /// Fields found wrong by the framework, with its reason; never the value, which may be a secret.
+    /// Fields that the framework found wrong, each with its reason. The value is never included, since it may be a
+    /// secret.
     pub fields: Vec<(String, String)>,
-    /// The framework refused the request before any of Truedy's own code ran (shape C).
+    /// Whether the framework refused the request before any of Truedy's own code ran (shape C).
     pub(super) unprocessed: bool,
     /// Truedy's id of the exchange, for its support.
     pub request_id: Option<String>,
-    /// When a rate limit ends, in one of the forms `reset` reads.
+    /// When a rate limit ends, in one of the forms that `rate_limit_reset` reads.
     pub(super) reset_at: Option<Value>,
 }
 
@@ -73,14 +74,16 @@ impl ApiError {
         }
     }
 
-    /// Whether the rate limiter spoke, which it does before anything is done (contract §4). Where that must be certain, its code
-    /// under another status is not enough: who wrote it is not known.
+    /// Whether the rate limiter refused the request. It does so before anything is done (contract §4).
+    ///
+    /// If `certain` is set, the status must be 429. Under another status its code is not enough, since its author is
+    /// not known.
     pub(super) fn is_rate_limit(&self, certain: bool) -> bool {
         let coded = self.code.as_deref() == Some("rate_limit_exceeded");
         (coded && !certain) || (self.status == 429 && (coded || self.reset_at.is_some()))
     }
 
-    /// Whether the text contains one of these, ignoring case.
+    /// Whether the message contains one of these words, ignoring case. The words must be in lower case.
     pub fn mentions(&self, words: &[&str]) -> bool {
         let message = self.message.as_deref().unwrap_or_default().to_lowercase();
         words.iter().any(|word| message.contains(word))
@@ -91,7 +94,7 @@ fn text_long(object: &Value, field: &str) -> Option<String> {
     object.get(field)?.as_str().map(|text| clean_to(text, MESSAGE)).filter(|text| !text.is_empty())
 }
 
-/// Whether these are the framework's own findings about a request, made before any of Truedy's code ran.
+/// Whether these are the framework's own findings about a request. They are made before any of Truedy's code runs.
 fn framework_spoke(problems: &[Value]) -> bool {
     let about_the_request = |problem: &Value| {
         let place = problem.get("loc").and_then(|loc| loc.get(0)).and_then(Value::as_str);
@@ -100,7 +103,8 @@ fn framework_spoke(problems: &[Value]) -> bool {
     !problems.is_empty() && problems.iter().all(about_the_request)
 }
 
-/// `input` and `ctx` are left where they are: they repeat what was sent, secrets included (contract §3.2).
+/// Returns the field and the reason. Leaves out `input` and `ctx`: they repeat what was sent, with secrets (contract
+/// §3.2).
 fn framework_problem(problem: &Value) -> (String, String) {
     let place = problem.get("loc").and_then(Value::as_array).map_or_else(String::new, |parts| {
         let parts: Vec<String> = parts
@@ -113,45 +117,45 @@ fn framework_problem(problem: &Value) -> (String, String) {
     (place, text_at(problem, "msg").unwrap_or_default())
 }
 
-/// The id of an exchange, from an enveloped body.
+/// Returns the id of an exchange from an enveloped body.
 pub(super) fn request_id(body: &Value) -> Option<String> {
     text_at(body.get("meta")?, "request_id")
 }
 
-/// Why a request certainly did not leave.
+/// Why a request was certainly not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotSent {
-    /// No connection: refused, name not found, TLS refused, or none within five seconds.
+    /// No connection: it was refused, the name was not found, TLS failed, or nothing answered within five seconds.
     NoConnection(String),
-    /// The caller cancelled, or the program is ending.
+    /// The caller cancelled the request, or the program is ending.
     Cancelled,
-    /// Our own rate limit had no place in time.
+    /// This server's own rate limit had no free slot in time. Holds how long to wait.
     Queue(Duration),
-    /// The time for the call was used up before it could be sent.
+    /// The time for the call was used up before the request could be sent.
     Late,
-    /// It was not allowed to leave, for this reason.
+    /// The permit did not allow sending, for this reason.
     NotCleared(String),
-    /// The address could not be built. A fault of ours.
+    /// The address could not be built. This is a fault of this server.
     BadAddress,
 }
 
-/// What became of a request that did not simply succeed.
+/// The outcome of a request that did not simply succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// Truedy said no. It did not happen.
+    /// Truedy refused the request. It was not carried out.
     Refused(ApiError),
-    /// The rate limit said no, until then. It did not happen.
+    /// The rate limit refused the request. It was not carried out. Holds how long to wait.
     Limited(Duration, ApiError),
-    /// It never left. It did not happen.
+    /// The request was never sent. It was not carried out.
     NotSent(NotSent),
-    /// It left, and the answer does not say what became of it. It may have happened.
+    /// The request was sent, and its outcome is not known. It may have been carried out.
     NoVerdict(String, ApiError),
-    /// Truedy said yes in a shape that cannot be read. If it was a change, it happened.
+    /// Truedy reported success in a form that cannot be read. If the request was a change, it was carried out.
     Unreadable(String, ApiError),
 }
 
 impl Error {
-    /// Truedy's words, if it had any.
+    /// Returns Truedy's description of the error, if it gave one.
     pub fn api_error(&self) -> Option<&ApiError> {
         match self {
             Self::Refused(api_error)
@@ -162,7 +166,7 @@ impl Error {
         }
     }
 
-    /// In a word, for counting.
+    /// Name of the variant, as a label of metrics.
     pub(super) fn class(&self) -> &'static str {
         match self {
             Self::Refused(_) => "refused",
@@ -173,7 +177,7 @@ impl Error {
         }
     }
 
-    /// Whether a change may have happened all the same.
+    /// Whether a change may have been carried out despite the error.
     pub fn may_have_happened(&self) -> bool {
         matches!(self, Self::NoVerdict(..) | Self::Unreadable(..))
     }

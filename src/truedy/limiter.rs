@@ -1,10 +1,11 @@
-//! At most so many requests in any sixty seconds, shared fairly.
+//! Limits the requests to Truedy in any 60 seconds and shares them fairly between reads, changes and principals.
 //!
-//! A window of what was sent, not a leaky bucket: Truedy counts whole minutes, so the whole allowance may
-//! be used at once, and any sixty seconds hold at most the allowance whatever it is. A share is kept for
-//! changes and for finding out what they did, so that a flood of reads cannot leave a purchase unverified; half of it is open
-//! to the reads that a change needs before it. Where many principals share an account, none of them takes more than three
-//! quarters of what reads may take.
+//! The limiter counts the requests in a sliding window; it is no leaky bucket. Truedy counts whole minutes, so the
+//! whole allowance may be used at once. No 60 seconds hold more than the allowance, whatever its size.
+//!
+//! A share is reserved for changes and for reads that find out what a change did. This keeps a burst of reads from
+//! leaving a purchase unverified. Half of that share is open to the reads that a change needs before it. Where several
+//! principals share an account, none may use more than three quarters of the share of reads.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,32 +14,32 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The window, with a little more for the way to Truedy, whose clock does the counting.
+/// The window. 250 ms are added for the transmission to Truedy, whose clock counts.
 const WINDOW: Duration = Duration::from_millis(60_250);
-/// The longest wait for a place.
+/// The longest wait for a slot.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How many may wait.
+/// How many requests of one share may wait.
 const WAITING: usize = 32;
-/// Two refusals within this time, though we kept within the limit, mean that others use the key.
+/// Two refusals by Truedy within this time, although the limit was kept, mean that other programs use the key.
 const CROWDED: Duration = Duration::from_secs(300);
 
-/// Requests a minute, or no limit of ours.
+/// A limit of requests per minute, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rate {
-    /// At most this many in any sixty seconds.
+    /// At most this many in any 60 seconds.
     PerMinute(u32),
-    /// No limit of ours; Truedy's own still holds.
+    /// This server sets no limit. Truedy's own limit still holds.
     Off,
 }
 
-/// Who asks for a place.
+/// The share that a request belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Priority {
-    /// Reads.
+    /// A read.
     General,
-    /// Reads that a change needs before it.
+    /// A read that a change needs before it.
     Planning,
-    /// Changes, and reads that find out what a change did.
+    /// A change, or a read that finds out what a change did.
     Reserved,
 }
 
@@ -50,15 +51,15 @@ pub struct Limiter {
     queues: [ShareQueue; 3],
 }
 
-/// Those who wait for a place of one share.
+/// The requests that wait for a slot of one share.
 #[derive(Debug, Default)]
 struct ShareQueue {
-    /// The async mutex hands out turns in order.
+    /// The async mutex serves waiting requests in order.
     turn: tokio::sync::Mutex<()>,
     waiting: AtomicUsize,
 }
 
-/// What went out, and for whom.
+/// One sent request: its time, its share and its principal.
 #[derive(Debug)]
 struct Sent {
     at: Instant,
@@ -74,7 +75,7 @@ struct Window {
     crowded_since: Option<Instant>,
 }
 
-/// There was no place in time; try again after this long.
+/// No slot was free in time. Holds how long to wait before trying again.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Busy(pub(crate) Duration);
 
@@ -87,13 +88,14 @@ impl Drop for Waiting<'_> {
 }
 
 impl Limiter {
-    /// A fresh limiter.
+    /// Creates a limiter that has counted no request yet.
     pub fn new(rate: Rate) -> Self {
         Self { rate, window: Mutex::default(), queues: Default::default() }
     }
 
-    /// Waits for a place, at most ten seconds and not beyond `deadline`. Dropping the future gives the turn back. `whose` is
-    /// the principal where there are several.
+    /// Waits for a slot, at most ten seconds and not beyond `deadline`. If the future is dropped, its turn is released.
+    ///
+    /// `whose` is the principal, where several share the account.
     pub(crate) async fn acquire(
         &self,
         share: Priority,
@@ -117,7 +119,8 @@ impl Limiter {
             return Err(window().next(share, whose, most, Instant::now()).map_or(Busy(Duration::from_secs(1)), until));
         }
         loop {
-            // Whoever has had its own part waits outside of the queue: others behind it still have theirs.
+            // A principal that has used its own part waits outside the queue. Principals behind it in the queue may
+            // still have slots.
             let own = window().own(share, whose, most, Instant::now());
             match own {
                 Some(next) if next > give_up => return Err(until(next)),
@@ -146,7 +149,7 @@ impl Limiter {
         }
     }
 
-    /// Truedy refused although we kept within our limit: nothing goes out until it says so.
+    /// Notes that Truedy refused a request although the limit was kept. No request is sent for the time `wait`.
     pub(crate) fn refused(&self, wait: Duration) {
         if self.rate == Rate::Off {
             return;
@@ -165,13 +168,13 @@ impl Limiter {
     }
 }
 
-/// How many of the places are kept for changes.
+/// How many slots are reserved for changes: 17 percent, at least one; none if there is only one slot.
 fn reserved(whole: usize) -> usize {
     if whole >= 2 { (whole * 17 / 100).max(1) } else { 0 }
 }
 
 impl Window {
-    /// Takes a place now, or says when there will be one.
+    /// Takes a slot now, or returns the time when one will be free.
     fn take(&mut self, share: Priority, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Result<(), Instant> {
         match self.next(share, whose, most, now) {
             Some(next) => Err(next),
@@ -182,14 +185,14 @@ impl Window {
         }
     }
 
-    /// When fewer than `cap` of those that count are left in the window; `None` for now.
+    /// Returns the time when fewer than `cap` of the counted requests remain in the window. `None` if that is so now.
     fn free_at(&self, cap: usize, counts: impl Fn(&Sent) -> bool) -> Option<Instant> {
         let held = self.sent.iter().filter(|sent| counts(sent)).count();
         let last = (held + 1).checked_sub(cap)?.checked_sub(1)?;
         self.sent.iter().filter(|sent| counts(sent)).nth(last).map(|sent| sent.at + WINDOW)
     }
 
-    /// When the next place of a share comes free; `None` for now.
+    /// Returns the time when the next slot of a share is free. `None` if one is free now.
     fn next(&mut self, share: Priority, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Option<Instant> {
         while self.sent.front().is_some_and(|sent| now.duration_since(sent.at) >= WINDOW) {
             self.sent.pop_front();
@@ -212,7 +215,9 @@ impl Window {
         any.max(of_share).max(self.own(share, whose, most, now))
     }
 
-    /// When a principal has had less than its own part of a share; `None` for now, or where there is but one.
+    /// Returns the time when a principal has used less than its own part of a share.
+    ///
+    /// `None` if that is so now, if no principal is given, or for changes.
     fn own(&self, share: Priority, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Option<Instant> {
         let whose = whose.filter(|_| share != Priority::Reserved)?;
         let part = (self.open_to(share, most.max(1) as usize, now) * 3 / 4).max(1);
@@ -222,18 +227,19 @@ impl Window {
         })
     }
 
-    /// How many of the places a share may take at the most.
+    /// How many slots the requests of a share may use at most.
     fn open_to(&self, share: Priority, whole: usize, now: Instant) -> usize {
         match share {
             Priority::General => self.general(whole, now),
-            // What is left is for changes that are sent, and for finding out what became of them.
+            // The remaining slots are for changes, and for reads that find out what a change did.
             Priority::Planning => whole - reserved(whole).div_ceil(2),
             Priority::Reserved => whole,
         }
     }
 
-    /// How many of the places reads may take: what is not reserved, and half of that for a while when others
-    /// use the key, growing back by a tenth a minute.
+    /// How many slots reads may use: all that are not reserved.
+    ///
+    /// If other programs use the key, it is half of them. After five minutes this grows by a tenth per minute.
     fn general(&self, whole: usize, now: Instant) -> usize {
         let open = whole - reserved(whole);
         let Some(since) = self.crowded_since.map(|since| now.duration_since(since)) else {
@@ -288,7 +294,7 @@ mod tests {
             granted += usize::from(limiter.acquire(Priority::General, Some(&ana), now()).await.is_ok());
         }
         assert_eq!(granted, 62, "three quarters of 83");
-        // Ana waits for a place of hers, and Ben, who comes later, does not wait behind her.
+        // Ana waits for a slot of her own part. Ben, who comes later, does not wait behind her.
         tokio::time::advance(WINDOW - Duration::from_secs(5)).await;
         let begun = now();
         let (anas, bens) = tokio::join!(

@@ -1,4 +1,4 @@
-//! How one exchange with the API goes. Knows HTTP and what may be sent again; knows no endpoint.
+//! Performs one exchange with the Truedy API. Knows HTTP and what may be sent again, but no endpoint.
 
 mod blocking;
 mod client;

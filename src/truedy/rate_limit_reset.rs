@@ -1,6 +1,7 @@
-//! When a rate limit ends, from all the forms in which Truedy may say it.
+//! Reads when a rate limit ends, from every form in which Truedy may state it.
 //!
-//! Source: contract §4 and its rows 9 to 13: with zone, without (then UTC), as an epoch, or not at all.
+//! Forms: a time with a zone, a time without one (then UTC), or an epoch. It may also be absent. Source: contract §4
+//! and its rows 9 to 13.
 
 use std::time::Duration;
 
@@ -9,14 +10,14 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-/// How long to wait when nothing usable was said.
+/// How long to wait if the response states no usable time.
 const UNSAID: Duration = Duration::from_secs(60);
-/// A time further ahead than this is taken for nonsense.
+/// The longest plausible wait, in seconds. A time further ahead is ignored.
 const PLAUSIBLE: i64 = 120;
 
-/// How long to wait: between 1 and 65 seconds.
+/// Returns how long to wait: between 1 and 65 seconds.
 ///
-/// `date` is the `Date` header of the same answer: with it a wrong local clock does no harm.
+/// `date` is the `Date` header of the same response. It makes the result independent of a wrong local clock.
 pub(crate) fn wait(
     reset_at: Option<&Value>,
     retry_after: Option<&str>,
@@ -36,7 +37,7 @@ pub(crate) fn wait(
     }
 }
 
-/// A moment in any of the known forms.
+/// Reads a time in any of the known forms.
 fn instant(value: &Value) -> Option<Timestamp> {
     match value {
         Value::Number(number) => epoch(number.as_f64()?),
@@ -51,14 +52,14 @@ fn instant(value: &Value) -> Option<Timestamp> {
     }
 }
 
-/// Seconds since 1970, or milliseconds where seconds would be absurd.
+/// Reads seconds since 1970. Numbers above 1e11 are read as milliseconds.
 fn epoch(number: f64) -> Option<Timestamp> {
     let seconds = if number > 1e11 { number / 1000.0 } else { number };
     #[expect(clippy::cast_possible_truncation, reason = "checked to be in the range of a timestamp first")]
     (seconds.is_finite() && seconds.abs() < 1e11).then(|| Timestamp::from_second(seconds as i64).ok()).flatten()
 }
 
-/// The date form of HTTP headers (RFC 9110 §5.6.7).
+/// Reads the date form of HTTP headers (RFC 9110 §5.6.7).
 pub(crate) fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()
 }

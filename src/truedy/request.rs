@@ -1,32 +1,32 @@
-//! One request to the API: where it goes, what it carries, and whether it may be sent again.
+//! One request to the API: its address, its content, and whether it may be sent again.
 
 use std::time::Duration;
 
 use http::Method;
 use serde_json::Value;
 
-/// What sending a request does, which decides whether it may be repeated and how its failure is read.
+/// What a request does. This decides whether it may be repeated and how its failure is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestKind {
     /// A GET.
     Read,
     /// A POST that changes nothing.
     Search,
-    /// A change to a named state: sending it twice ends the same, but may overwrite what came between.
+    /// Changes a named state. Sending it twice has the same result, but may overwrite a change made in between.
     Set,
-    /// Removes a named thing.
+    /// Removes a named object.
     Delete,
-    /// Makes something new, spends money or stores a secret. Nothing tells two of them apart.
+    /// Creates something, spends money or stores a secret. Truedy cannot tell two of the same from each other.
     Create,
 }
 
 impl RequestKind {
-    /// Whether it changes anything.
+    /// Whether the request changes anything.
     pub fn changes(self) -> bool {
         !matches!(self, Self::Read | Self::Search)
     }
 
-    /// In a word, for counting.
+    /// Name of the kind, as a label of metrics.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -37,7 +37,7 @@ impl RequestKind {
         }
     }
 
-    /// How often it may go out at most, the first time included, where the table of `retry` allows it at all.
+    /// How often the request may be sent at most, with the first time. `retry` decides whether it is repeated at all.
     pub(super) fn attempts(self) -> u32 {
         match self {
             Self::Read => 3,
@@ -46,7 +46,7 @@ impl RequestKind {
         }
     }
 
-    /// How long all its attempts together may take.
+    /// How long all attempts together may take.
     pub(super) fn timeout(self) -> Duration {
         Duration::from_secs(match self {
             Self::Read => 15,
@@ -62,7 +62,7 @@ impl RequestKind {
     }
 }
 
-/// A request. Not `Debug`: its body may hold carrier secrets.
+/// A request. It is not `Debug`, since its body may hold carrier secrets.
 pub struct Request {
     pub(super) method: Method,
     pub(super) path: Vec<String>,
@@ -74,17 +74,17 @@ pub struct Request {
 }
 
 impl Request {
-    /// A read. The path is made of fixed words and checked ids; each part becomes one path segment.
+    /// Creates a read. The path consists of fixed words and checked ids. Each part becomes one path segment.
     pub fn get<'a>(path: impl IntoIterator<Item = &'a str>) -> Self {
         Self::new(Method::GET, path, None, RequestKind::Read)
     }
 
-    /// A POST with a JSON body.
+    /// Creates a POST with a JSON body.
     pub fn post<'a>(path: impl IntoIterator<Item = &'a str>, kind: RequestKind, body: Value) -> Self {
         Self::new(Method::POST, path, Some(body), kind)
     }
 
-    /// A DELETE.
+    /// Creates a DELETE.
     pub fn delete<'a>(path: impl IntoIterator<Item = &'a str>) -> Self {
         Self::new(Method::DELETE, path, None, RequestKind::Delete)
     }
@@ -113,14 +113,14 @@ impl Request {
         self
     }
 
-    /// Says that the answer is a list, which may be larger (2 MiB instead of 256 KiB).
+    /// Raises the limit of the response body from 256 KiB to 2 MiB, for lists.
     #[must_use]
     pub fn list(mut self) -> Self {
         self.body_limit = 2 * 1024 * 1024;
         self
     }
 
-    /// Says that this read finds out what a change did; it may use the reserved share of the rate limit.
+    /// Marks a read that finds out what a change did. It may use the reserved share of the rate limit.
     #[must_use]
     pub fn verifying(mut self, verifies: bool) -> Self {
         self.verifies = verifies;

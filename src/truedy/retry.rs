@@ -1,21 +1,25 @@
-//! When a request is sent again: only if that certainly cannot do a thing twice.
+//! Decides when a request is sent again: only if that certainly cannot do anything twice.
 
 use std::time::Duration;
 
 use crate::truedy::error::{Error, NotSent};
 use crate::truedy::request::RequestKind;
 
+/// The longest backoff after the first attempt. It doubles with each further attempt.
 const BASE: Duration = Duration::from_millis(250);
+/// The longest backoff of all.
 const CAP: Duration = Duration::from_secs(4);
-/// With less than this left there is no use in another attempt.
+/// With less time left, another attempt is not worthwhile.
 const WORTHWHILE: Duration = Duration::from_millis(1500);
-/// What is left of the time must cover a wait for the rate limit and still leave room for the request.
+/// Time that must be left for the request after a wait for the rate limit.
 const AFTER_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long to wait before sending again; `None` to stop. `sent` counts attempts, the failed one included.
+/// Returns how long to wait before sending again, or `None` to stop.
+///
+/// `sent` counts the attempts, with the failed one. `random` is between 0 and 1.
 pub(super) fn wait(kind: RequestKind, error: &Error, sent: u32, left: Duration, random: f64) -> Option<Duration> {
     if let Error::Limited(wait, _) = error {
-        // The limiter spoke before anything was done, so even a purchase may go again, once.
+        // The rate limiter refused before anything was done. So even a purchase may be sent again, once.
         let wait = *wait + Duration::from_secs_f64(random);
         let most = if kind == RequestKind::Create { 1 } else { kind.attempts() };
         return (sent <= most && wait + AFTER_LIMIT <= left).then_some(wait);
@@ -23,7 +27,7 @@ pub(super) fn wait(kind: RequestKind, error: &Error, sent: u32, left: Duration, 
     let again = match (kind, error) {
         (RequestKind::Delete, _) => false,
         (_, Error::NotSent(NotSent::NoConnection(_))) => true,
-        // A plain 500 to a search is the carrier's no more often than an accident.
+        // A plain 500 for a search is more often a refusal of the carrier than an accident, so it is not repeated.
         (RequestKind::Search, Error::NoVerdict(_, api_error)) => api_error.status != 500,
         (RequestKind::Read, Error::NoVerdict(..)) => true,
         _ => false,
@@ -32,7 +36,7 @@ pub(super) fn wait(kind: RequestKind, error: &Error, sent: u32, left: Duration, 
     (again && sent < kind.attempts() && left >= WORTHWHILE + backoff).then_some(backoff)
 }
 
-/// What an attempt takes from the budget for repeats.
+/// Returns what a repeat after this error takes from the budget for repeats.
 pub(super) fn cost(error: &Error) -> f64 {
     match error {
         Error::NoVerdict(_, api_error) if api_error.status == 0 => 10.0,

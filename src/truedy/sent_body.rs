@@ -1,5 +1,6 @@
-//! A request body that tells whether its first byte may have left, and can be held back until then: the proof behind
-//! "nothing was sent".
+//! A request body that records whether its first byte may have been sent, and that can be held back until then.
+//!
+//! This is the evidence for "nothing was sent".
 
 use std::future::poll_fn;
 use std::io;
@@ -11,36 +12,38 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-/// Whether anything of a request may have left this machine.
+/// Records whether any byte of a request body may have been sent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SentFlag(Arc<AtomicU8>);
 
-/// Nothing has left; it may at any time.
+/// Nothing was sent yet. Sending is allowed.
 const OPEN: u8 = 0;
-/// Something may have left.
+/// Something may have been sent.
 const LEFT: u8 = 1;
-/// Nothing has left, and nothing will.
+/// Nothing was sent, and nothing will be sent.
 const HELD: u8 = 2;
 
 impl SentFlag {
-    /// `false` only if it certainly did not leave.
+    /// Whether something may have been sent. `false` means that certainly nothing was sent.
     pub(crate) fn happened(&self) -> bool {
         self.0.load(Ordering::Acquire) == LEFT
     }
 
-    /// Sees to it that nothing leaves any more; whether that came in time.
+    /// Forbids sending. Returns whether this was in time, that is, before anything was sent.
     fn hold(&self) -> bool {
         !matches!(self.0.compare_exchange(OPEN, HELD, Ordering::AcqRel, Ordering::Acquire), Err(LEFT))
     }
 
-    /// Notes that something leaves; whether it may.
+    /// Records that sending begins. Returns whether it is allowed.
     fn leave(&self) -> bool {
         !matches!(self.0.compare_exchange(OPEN, LEFT, Ordering::AcqRel, Ordering::Acquire), Err(HELD))
     }
 }
 
-/// Runs an exchange unless it turns stale before its body has left: looked at again whenever the exchange goes on, so also when
-/// the machine wakes. `None`: it did, and no body leaves any more.
+/// Runs an exchange, but stops it if it becomes stale before its body was sent.
+///
+/// Staleness is checked each time the exchange is polled, so also after the machine was suspended. `None` means that
+/// the exchange became stale. The body is then never sent.
 pub(crate) async fn unless_stale<F: Future>(
     exchange: F,
     sent_flag: &SentFlag,
@@ -56,7 +59,7 @@ pub(crate) async fn unless_stale<F: Future>(
     .await
 }
 
-/// A JSON body of known length. hyper polls it once the connection stands.
+/// A JSON body of known length. hyper polls it once the connection is established.
 pub(crate) struct WatchedBody {
     bytes: Option<Bytes>,
     sent_flag: SentFlag,
@@ -97,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// Polls a body once; whether anything came out.
+    /// Polls a body once. Returns whether it yielded data.
     async fn leaves(sent_flag: &SentFlag) -> bool {
         let mut body = WatchedBody::new(Bytes::from_static(b"x"), sent_flag.clone());
         matches!(poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await, Some(Ok(_)))
@@ -114,7 +117,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_exchange_that_turns_stale_while_it_connects_is_held_back() {
         let (sent_flag, stale) = (SentFlag::default(), AtomicBool::new(false));
-        // The machine sleeps while the connection is made.
+        // Simulates a machine that is suspended while the connection is made.
         let exchange = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             stale.store(true, Ordering::Relaxed);

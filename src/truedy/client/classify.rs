@@ -1,4 +1,4 @@
-//! What an answer means: data, a refusal, or no certain outcome.
+//! Decides what a response means: data, a refusal, or an unknown outcome.
 
 use http::StatusCode;
 use jiff::Timestamp;
@@ -11,12 +11,12 @@ use crate::truedy::rate_limit_reset;
 use crate::truedy::request::RequestKind;
 
 impl Client {
-    /// The body as JSON without any secret in it; the error says why it is none.
+    /// Reads the body as JSON and removes every secret from it. The error says why it is no JSON.
     pub(crate) fn read_json(&self, content_type: &str, bytes: &[u8], status: StatusCode) -> Result<Value, String> {
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let is_json =
             essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-        // A proxy's JSON under a wrong type is still read where it can only be an error.
+        // A proxy may send JSON under a wrong type. It is still read where the status is an error.
         if !is_json && status.is_success() {
             return Err(if bytes.is_empty() {
                 "the answer is empty".to_owned()
@@ -29,13 +29,13 @@ impl Client {
         Ok(value)
     }
 
-    /// Did it happen? The answer decides, not the status alone.
+    /// Decides whether the request was carried out. The body counts, not the status alone.
     pub(crate) fn judge(&self, kind: RequestKind, answer: HttpAnswer) -> Result<ApiReply, Error> {
         let status = answer.status;
         let api_error = |body: Option<&Value>| ApiError::read(status.as_u16(), body, answer.request_id.as_deref());
         if status.is_success() {
             return match answer.body {
-                // A yes with an error inside is no yes to rely on.
+                // A success status with an error in the body cannot be relied on.
                 Ok(body)
                     if body.get("data").is_none_or(Value::is_null)
                         && body.get("error").is_some_and(|error| !error.is_null()) =>
@@ -44,7 +44,7 @@ impl Client {
                     Err(Error::Unreadable("the answer says yes and holds an error".to_owned(), said))
                 }
                 Ok(body) => Ok(unwrap_envelope(body, answer.request_id, answer.date)),
-                // A release may answer 204 or an empty 200: that is a yes.
+                // A release may return 204 or an empty 200. Both mean success.
                 Err(_) if answer.empty && kind == RequestKind::Delete => Ok(ApiReply {
                     data: Value::Null,
                     pagination: None,
@@ -68,8 +68,8 @@ impl Client {
         }
         let definite = match status.as_u16() {
             400 | 401 | 402 | 403 | 404 | 405 | 409 | 413 | 415 => json || !kind.changes(),
-            // Truedy turns everything that goes wrong while it makes something into 422, even after the order (contract §3.4);
-            // only the framework's own list of fields proves that no code ran.
+            // Truedy returns 422 for every error while it creates something, even after the order (contract §3.4). Only
+            // the framework's own list of fields proves that no code ran.
             422 if kind == RequestKind::Create => said.unprocessed,
             422 => json || !kind.changes(),
             _ => false,
@@ -81,14 +81,14 @@ impl Client {
             300..=399 => "Truedy answered with a redirect, which is not followed".to_owned(),
             code => format!("Truedy answered with status {code}"),
         };
-        // A redirect or an odd status to a read says nothing that a repeat would change.
+        // If a read gets a redirect or an unexpected status, a repeat would not change that.
         if !kind.changes() && !status.is_server_error() && !matches!(status.as_u16(), 408 | 425) {
             return Err(Error::Unreadable(why, said));
         }
         Err(Error::NoVerdict(why, said))
     }
 
-    /// What went wrong with an exchange: the innermost cause, without address and secrets.
+    /// Describes a failed exchange: the innermost cause, without address and secrets.
     pub(crate) fn words(&self, error: &reqwest::Error) -> String {
         let mut cause: &dyn std::error::Error = error;
         while let Some(source) = cause.source() {

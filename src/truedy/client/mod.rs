@@ -1,4 +1,4 @@
-//! One exchange with Truedy: what a call may spend, how it is sent, and how its answer is read.
+//! The client for Truedy: the budget of a call, sending a request, and reading its response.
 
 pub(crate) mod answer;
 pub(crate) mod call;

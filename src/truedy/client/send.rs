@@ -1,4 +1,4 @@
-//! The client: base URL, key, deadline, the one send loop, the envelope.
+//! The client: base URL, key, deadlines, the loop that sends a request, and the response envelope.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,9 +27,9 @@ use crate::truedy::request::Request;
 use crate::truedy::sent_body::{SentFlag, WatchedBody, unless_stale};
 use crate::truedy::{rate_limit_reset, retry};
 
-/// How long a rate limit may last to be waited out.
+/// A rate limit is waited for only within this time from the start of the request.
 const WAITED_OUT: Duration = Duration::from_secs(16);
-/// What repeats may cost before each success earns some back.
+/// The budget for repeats. Each repeat costs a part of it, and each success restores 1.
 const BUDGET: f64 = 50.0;
 
 /// A client of one organisation.
@@ -40,7 +40,7 @@ pub struct Client {
     limiter: Limiter,
     budget: Mutex<f64>,
     server_time: Arc<ServerTime>,
-    // Made at the first request: loading the root certificates must not delay the start.
+    // Built at the first request, so that loading the root certificates does not delay the start.
     reads: OnceCell<Result<reqwest::Client, String>>,
     changes: OnceCell<Result<reqwest::Client, String>>,
 }
@@ -52,7 +52,7 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client; nothing is connected yet.
+    /// Creates a client. It does not connect yet.
     pub fn new(setup: ClientConfig, redactor: Arc<Redactor>) -> Result<Self, SetupError> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", setup.key.expose()))
             .map_err(|_| SetupError("the API key has characters that no header can carry".to_owned()))?;
@@ -70,23 +70,25 @@ impl Client {
         })
     }
 
-    /// Where the API is.
+    /// Returns the base URL of the API.
     pub fn base_url(&self) -> &Url {
         &self.setup.base_url
     }
 
-    /// The same client, which notes here what time Truedy's answers state.
+    /// Returns the same client, which stores in `server_time` the times that Truedy's responses state.
     #[must_use]
     pub fn telling(self, server_time: Arc<ServerTime>) -> Self {
         Self { server_time, ..self }
     }
 
-    /// What time it is by Truedy's own clock, in milliseconds since 1970; `None` if no answer has stated one.
+    /// Returns the time by Truedy's own clock, in milliseconds since 1970. `None` if no response has stated one.
     pub fn server_time(&self) -> Option<i64> {
         self.server_time.now()
     }
 
-    /// Sends a request until it is settled: done, refused, not known, or out of time.
+    /// Sends a request, with repeats where they are safe.
+    ///
+    /// Returns the reply, or an error: refused, outcome not known, or out of time.
     pub async fn send(&self, request: Request, call: &CallBudget) -> Result<ApiReply, Error> {
         let call = call.within(request.kind.timeout());
         let begun = Instant::now();
@@ -107,7 +109,7 @@ impl Client {
                 self.limiter.refused(*wait);
             }
             tracing::debug!(%error, sent, "a request to Truedy failed");
-            // A change may await its answer for long, but nobody is kept waiting for a rate limit to end.
+            // A change may wait long for its response. The wait for a rate limit to end is limited for every request.
             let left = match &error {
                 Error::Limited(..) => call.left().min(WAITED_OUT.saturating_sub(begun.elapsed())),
                 _ => call.left(),
@@ -139,7 +141,7 @@ impl Client {
         *budget = BUDGET.min(*budget + 1.0);
     }
 
-    /// One attempt, a redirect to the same path with a slash included.
+    /// Makes one attempt. It follows a redirect to the same path with a slash.
     pub(crate) async fn attempt(&self, request: &Request, call: &CallBudget) -> Result<ApiReply, Error> {
         let url = self.address(request)?;
         let share = match () {
@@ -157,7 +159,7 @@ impl Client {
         self.judge(request.kind, answer)
     }
 
-    /// The address, checked to be what was meant: ids are safe by type, and this makes sure.
+    /// Builds the address and checks that it is the intended one. Ids are safe by their types; this check confirms it.
     pub(crate) fn address(&self, request: &Request) -> Result<Url, Error> {
         let bad = || Error::NotSent(NotSent::BadAddress);
         let mut url = self.setup.base_url.clone();
@@ -205,7 +207,7 @@ impl Client {
             .header(AUTHORIZATION, self.authorization.clone())
             .header(ACCEPT, "application/json");
         if let Some(permit) = call.permit.as_ref().filter(|_| changes) {
-            // Truedy ignores these today; nothing relies on them.
+            // Truedy ignores these headers today, and nothing relies on them.
             let id = permit.id();
             builder = builder.header("X-Request-Id", &id).header("Idempotency-Key", &id);
         }
@@ -221,14 +223,14 @@ impl Client {
         }
         let span = telemetry::request(request.method.as_str(), &request.path);
         let exchange = tokio::time::timeout(left, self.receive(builder, request.body_limit)).instrument(span.clone());
-        // Once a change may be on its way, nothing stops it.
+        // Nothing stops a change once it may have been sent.
         let without_body = request.body.is_none();
         let outcome = if changes {
             let is_stale = || call.permit.as_ref().is_some_and(|permit| permit.is_stale());
             unless_stale(exchange, &sent_flag, is_stale).await.ok_or_else(|| {
                 telemetry::received(&span, Err("stale"));
                 let why = "what it relies on was read too long ago".to_owned();
-                // Only a body tells that nothing has left.
+                // Only a request with a body shows that nothing was sent.
                 if without_body {
                     Error::NoVerdict(why, ApiError::default())
                 } else {
@@ -301,10 +303,12 @@ impl Client {
         Ok(answer)
     }
 
-    /// The way out, made when it is first needed. A change gets a fresh connection, so that a dead kept one cannot leave its
-    /// outcome unknown; reads keep theirs.
+    /// Returns the HTTP client, built on first use.
     ///
-    /// Its root certificates are files: they are read off the runtime.
+    /// A change gets a fresh connection: a kept connection that is dead could leave its outcome unknown. Reads keep
+    /// their connections.
+    ///
+    /// The root certificates are files, so they are read on a blocking thread.
     pub(crate) async fn http_client(&self, changes: bool) -> Result<&reqwest::Client, Error> {
         let (line, idle) = if changes { (&self.changes, 0) } else { (&self.reads, KEPT) };
         let line = line.get_or_init(async || {

@@ -1,4 +1,4 @@
-//! What a client is made of.
+//! Settings of a client.
 
 use std::fmt;
 
@@ -7,27 +7,27 @@ use url::Url;
 use crate::redact::Secret;
 use crate::truedy::limiter::Rate;
 
-/// What a client is made of.
+/// Settings of a client.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
-    /// Where the API is; https, or http on a literal loopback host.
+    /// Base URL of the API: https, or http on a literal loopback host.
     pub base_url: Url,
     /// The key of the organisation.
     pub key: Secret,
-    /// How many requests a minute.
+    /// The limit of requests per minute.
     pub rate: Rate,
-    /// `None` for a direct connection, whatever the environment says.
+    /// The proxy. `None` for a direct connection, whatever the environment says.
     pub proxy: Option<Proxy>,
-    /// A further root certificate, PEM.
+    /// An additional root certificate, in PEM.
     pub ca_pem: Option<Vec<u8>>,
 }
 
-/// By which way requests go out. It may hold a password, and therefore does not print.
+/// The proxy for requests. Its address may hold a password, so `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Proxy {
-    /// As the environment says (`HTTPS_PROXY`, `NO_PROXY` …).
+    /// The proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY` …).
     Environment,
-    /// Through this one.
+    /// This proxy.
     Url(Url),
 }
 
@@ -40,7 +40,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// Why no client could be made.
+/// Why a client could not be created.
 #[derive(Debug)]
 pub struct SetupError(pub(crate) String);
 

@@ -1,4 +1,4 @@
-//! The connection: opened with these settings, and left when the caller leaves.
+//! The HTTP connection to Truedy, built from the settings, and helpers for one exchange.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,12 +12,16 @@ use crate::truedy::client::settings::{ClientConfig, Proxy};
 use crate::truedy::error::Error;
 use crate::truedy::request::RequestKind;
 
+/// The longest time to establish a connection.
 pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 
-/// Connections that are kept for reads. With fewer than there are requests at a time, each request beyond them begins with
-/// a handshake; what is not used is closed after [`IDLE`].
+/// Idle connections that are kept for reads.
+///
+/// If more requests than this run at a time, each further one begins with a handshake. A connection that is not used is
+/// closed after [`IDLE`].
 pub(crate) const KEPT: usize = 256;
 
+/// How long a connection that is not used is kept.
 pub(crate) const IDLE: Duration = Duration::from_secs(20);
 
 pub(crate) fn open(setup: &ClientConfig, idle: usize) -> Result<reqwest::Client, reqwest::Error> {
@@ -35,7 +39,7 @@ pub(crate) fn open(setup: &ClientConfig, idle: usize) -> Result<reqwest::Client,
         Some(Proxy::Environment) => {}
         Some(Proxy::Url(url)) => builder = builder.no_proxy().proxy(reqwest::Proxy::all(url.clone())?),
     }
-    // Plain http goes to a loopback host only: it needs no root certificates, which take time to load.
+    // Plain http goes only to a loopback host. It needs no root certificates, which take time to load.
     builder = match &setup.ca_pem {
         _ if setup.base_url.scheme() == "http" => builder.tls_certs_only([]),
         Some(pem) => builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?),
@@ -44,7 +48,7 @@ pub(crate) fn open(setup: &ClientConfig, idle: usize) -> Result<reqwest::Client,
     builder.pool_max_idle_per_host(idle).build()
 }
 
-/// Runs a future unless the call is no longer wanted; `None` if it is not.
+/// Runs a future until the call is cancelled. Returns `None` if it is cancelled.
 pub(crate) async fn stopped<F: Future>(call: &CallBudget, future: F) -> Option<F::Output> {
     tokio::select! {
         biased;
@@ -53,13 +57,14 @@ pub(crate) async fn stopped<F: Future>(call: &CallBudget, future: F) -> Option<F
     }
 }
 
-/// A number from 0 to 1, for jitter only.
+/// Returns a random number from 0 to below 1, for jitter only.
 pub(crate) fn random() -> f64 {
     let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
     f64::from(u32::try_from(high >> 40).unwrap_or_default()) / f64::from(1_u32 << 24)
 }
 
-/// `/agents` → `/agents/`: the one redirect that is followed, by us, and only for reads (contract §1).
+/// Whether a response redirects `/agents` to `/agents/`. Only this redirect is followed, and only for reads (contract
+/// §1).
 pub(crate) fn is_same_with_slash(url: &Url, answer: &HttpAnswer) -> bool {
     let moved = matches!(answer.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
     let target = answer.location.as_deref().and_then(|location| url.join(location).ok());
@@ -73,7 +78,7 @@ pub(crate) fn is_same_with_slash(url: &Url, answer: &HttpAnswer) -> bool {
         })
 }
 
-/// Counts an exchange by what it does and how it came out: closed sets, no path and no text.
+/// Counts an exchange by kind and outcome. The labels are closed sets, without paths and texts.
 pub(crate) fn tally(kind: RequestKind, outcome: &Result<ApiReply, Error>, time: Duration) {
     let (request, class) = (kind.name(), outcome.as_ref().map_or_else(Error::class, |_| "done"));
     metrics::counter!("upstream_requests_total", "request" => request, "class" => class).increment(1);
