@@ -1,4 +1,4 @@
-//! Who may come in: a bearer token becomes a principal, or the request goes no further.
+//! Authenticates requests: finds the principal of a bearer token, or refuses the request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,73 +18,73 @@ use crate::mcp::transport::http_response::{ResponseBody, busy, refusal, with};
 use crate::mcp::{Catalog, Principal, Tenant};
 use crate::redact::check_filled_in;
 
-/// How long a client waits before it tries again while the issuer's keys cannot be fetched.
+/// How long a client waits before it tries again while the issuer's keys cannot be fetched, in seconds.
 const ISSUER_AGAIN: u32 = 5;
-/// How often, at most, the log says that a token gives no tool.
+/// The shortest time between two log entries that a token gives no tool.
 const TOLD_PAUSE: Duration = Duration::from_secs(60);
 
-/// How callers are told apart.
+/// How callers are authenticated.
 pub enum Authenticator {
-    /// Everybody who reaches it is this one: only on this machine, and only if the operator says so.
+    /// Every caller is this principal. Allowed only on this machine, and only if the operator sets it.
     Open(Principal),
-    /// One token, made at the start and shown on standard error, is this one.
+    /// The bearer of one token is this principal. The token is created at the start and shown on standard error.
     Own {
         /// SHA-256 of the token.
         digest: [u8; 32],
-        /// Its holder.
+        /// The principal of the token.
         principal: Principal,
     },
-    /// Each by a token of its own.
+    /// Every caller has its own token.
     Verified(Box<Verifiers>),
 }
 
-/// What tells whose a token is.
+/// Finds the principal of a token.
 pub struct Verifiers {
     /// The tokens of a file.
     tokens: Option<Arc<StaticTokens>>,
-    /// An issuer's tokens.
+    /// The access tokens of an issuer.
     oauth: Option<OAuth>,
-    /// The tenants that there are.
+    /// The known tenants, by name.
     tenants: BTreeMap<String, TenantScopes>,
-    /// The scopes that the policy of some tenant has a use for.
+    /// The scopes that the policy of at least one tenant can use.
     useful: BTreeSet<Scope>,
 }
 
-/// A tenant, and the scopes that count under its policy.
+/// A tenant, and the scopes that its policy can use.
 struct TenantScopes {
     tenant: Arc<Tenant>,
-    /// Those that give a tool.
+    /// The scopes that give at least one tool.
     offered: BTreeSet<Scope>,
-    /// Those of them that are worth a login.
+    /// Those of them that a client should request.
     useful: BTreeSet<Scope>,
     /// When the log last said that a token of this tenant gives no tool.
     told: Mutex<Option<Instant>>,
 }
 
-/// Why somebody stays outside.
+/// Why a request is refused.
 enum AuthError {
-    /// No token came.
+    /// The request has no token.
     Nothing,
-    /// One came that opens nothing.
+    /// The token is not valid, for this reason.
     Wrong(String),
-    /// One came that is good, and none of its scopes gives a tool. These would.
+    /// The token is valid, but none of its scopes gives a tool. These scopes would.
     NoTool(BTreeSet<Scope>),
-    /// It cannot be told now.
+    /// The token cannot be checked now.
     NotNow,
 }
 
 impl Authenticator {
-    /// A door that one fresh token opens.
+    /// Creates an authenticator that accepts one fresh token.
     pub fn own(token: &str, principal: Principal) -> Self {
         Self::Own { digest: Sha256::digest(token.as_bytes()).into(), principal }
     }
 
-    /// Which issuer's tokens open it: a line for the operator, where there is one.
+    /// Returns a line that tells the operator which issuer's tokens are accepted, if any.
     pub fn issuer_line(&self) -> Option<String> {
         self.oauth().map(OAuth::line)
     }
 
-    /// The caller, or the answer that turns it away.
+    /// Returns the principal of the request, or the response that refuses it.
     pub(crate) async fn enter(&self, headers: &HeaderMap) -> Result<Principal, Response<ResponseBody>> {
         self.identify(headers).await.map_err(|outside| match outside {
             AuthError::Nothing => {
@@ -120,16 +120,18 @@ impl Authenticator {
         }
     }
 
-    /// The answer to somebody whose token is good, but not for this. `scopes` are all that the next token must have.
+    /// Adds the challenge to a response for a valid token that lacks scopes.
     ///
-    /// What the token has is among them: clients ask for exactly what a challenge names, and would lose it.
+    /// `scopes` are all that the next token must have. They include the scopes of the present token. Clients request
+    /// exactly what a challenge names, so they would lose scopes that it leaves out.
     pub(crate) fn step_up(&self, answer: Response<ResponseBody>, scopes: &BTreeSet<Scope>) -> Response<ResponseBody> {
         with(answer, WWW_AUTHENTICATE, &self.challenge(Some("insufficient_scope"), scopes))
     }
 
-    /// What a client needs to come in: RFC 6750 §3, RFC 9728 §5.1.
+    /// Returns the challenge for a client: RFC 6750 §3, RFC 9728 §5.1.
     ///
-    /// Without a token it is told every scope there is a use for: hosts call only what is listed, and ask for nothing later.
+    /// Without a token it names every scope that can be used. Hosts call only the tools that are listed, and request no
+    /// scopes later.
     fn challenge(&self, error: Option<&str>, scopes: &BTreeSet<Scope>) -> String {
         let mut parts = vec!["realm=\"truedy-mcp\"".to_owned()];
         parts.extend(error.map(|error| format!("error=\"{error}\"")));
@@ -142,13 +144,13 @@ impl Authenticator {
         format!("Bearer {}", parts.join(", "))
     }
 
-    /// Scopes as a client asks for them.
+    /// Returns the names of scopes as a client requests them.
     fn names(&self, scopes: &BTreeSet<Scope>) -> Vec<String> {
         let name = |scope: &Scope| self.oauth().map_or_else(|| scope.to_string(), |oauth| oauth.scope_name(*scope));
         scopes.iter().map(name).collect()
     }
 
-    /// The scopes that somebody could use here.
+    /// Returns the scopes that at least one tenant can use. Without verifiers these are all scopes.
     fn useful(&self) -> BTreeSet<Scope> {
         match self {
             Self::Verified(verifiers) => verifiers.useful.clone(),
@@ -156,12 +158,12 @@ impl Authenticator {
         }
     }
 
-    /// The description of this server for clients, and its path, where an issuer's tokens open it.
+    /// Returns the metadata of this resource for clients, and its path, if an issuer's tokens are accepted.
     pub(crate) fn metadata(&self) -> Option<(&str, Value)> {
         self.oauth().map(|oauth| (oauth.metadata_path(), oauth.metadata(&self.useful())))
     }
 
-    /// The issuer whose tokens open it.
+    /// Returns the issuer whose tokens are accepted, if any.
     fn oauth(&self) -> Option<&OAuth> {
         match self {
             Self::Verified(verifiers) => verifiers.oauth.as_ref(),
@@ -169,7 +171,7 @@ impl Authenticator {
         }
     }
 
-    /// The file of tokens that open it.
+    /// Returns the file of tokens that are accepted, if any.
     pub(crate) fn tokens(&self) -> Option<&Arc<StaticTokens>> {
         match self {
             Self::Verified(verifiers) => verifiers.tokens.as_ref(),
@@ -179,7 +181,7 @@ impl Authenticator {
 }
 
 impl Verifiers {
-    /// The tokens of a file, those of an issuer, or both.
+    /// Creates verifiers for the tokens of a file, those of an issuer, or both.
     pub fn new(
         tokens: Option<Arc<StaticTokens>>,
         oauth: Option<OAuth>,
@@ -191,7 +193,7 @@ impl Verifiers {
             (tenant.name.clone(), TenantScopes { tenant, offered, useful, told: Mutex::default() })
         };
         let tenants: BTreeMap<_, _> = tenants.into_iter().map(account).collect();
-        // A token's tenant is not known before the token is.
+        // Before a token is verified its tenant is not known, so the scopes of all tenants are named.
         let useful = tenants.values().flat_map(|account| account.useful.iter().copied()).collect();
         Self { tokens, oauth, tenants, useful }
     }
@@ -211,7 +213,7 @@ impl Verifiers {
         };
         match oauth.verify(token).await {
             Ok(identity) => {
-                // The issuer's part, which knows the claims, has told the operator of a token without any scope.
+                // `OAuth` has already logged a token without any scope, with advice from its claims.
                 let is_told = identity.scopes.is_empty();
                 self.principal(&identity.tenant, identity.principal, identity.scopes, is_told)
             }
@@ -220,7 +222,8 @@ impl Verifiers {
         }
     }
 
-    /// Somebody whose token is good, unless none of its scopes gives a tool and another token's would.
+    /// Returns the principal of a valid token. It is an error if none of its scopes gives a tool and other scopes
+    /// would.
     fn principal(
         &self,
         tenant: &str,
@@ -241,7 +244,7 @@ impl Verifiers {
 }
 
 impl TenantScopes {
-    /// Says which scopes a token has and which would give tools. Nothing else of the token is shown.
+    /// Logs which scopes a token has and which would give tools. Nothing else of the token is logged.
     fn tell_operator(&self, has: &BTreeSet<Scope>) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|told| told.elapsed() >= TOLD_PAUSE) {
@@ -258,7 +261,7 @@ impl TenantScopes {
     }
 }
 
-/// The one bearer token of a request.
+/// Returns the one bearer token of a request.
 fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
     let mut given = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = given.next() else { return Err(AuthError::Nothing) };
@@ -271,7 +274,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
         return Err(AuthError::Nothing);
     }
-    // A client that did not expand its configuration, or a token that was copied with what stood around it.
+    // Refuses placeholders that a client did not expand, and tokens that were copied with surrounding text.
     check_filled_in(token).map_err(AuthError::Wrong)?;
     if token.starts_with("truedy_") {
         let why = "it is a Truedy API key, which belongs in the server's own settings and never in a client's; make a token with `truedy-mcp token new`";

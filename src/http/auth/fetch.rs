@@ -1,4 +1,4 @@
-//! Fetching what an issuer publishes: small JSON documents, bounded in time and size, without redirects or proxies.
+//! Fetches the documents of an issuer: small JSON, limited in time and size, without redirects or proxies.
 
 use std::error::Error;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use url::Url;
 use crate::domain::clean;
 
 const CONNECT: Duration = Duration::from_secs(3);
-/// How long one document may take.
+/// Time limit for fetching one document.
 const WHOLE: Duration = Duration::from_secs(5);
-/// How large a document may be, in bytes.
+/// The largest document, in bytes.
 pub(crate) const LARGEST: usize = 256 * 1024;
 
 /// Why there is no document.
 #[derive(Debug)]
 pub(crate) enum NoDocument {
-    /// The host could not be asked.
+    /// The exchange with the host failed.
     Exchange(String),
-    /// It answered with something else.
+    /// The host answered, but not with such a document.
     Other(String),
 }
 
 impl NoDocument {
-    /// What went wrong, in a few words without an address.
+    /// Returns a short description of the problem, without an address.
     pub(crate) fn why(self) -> String {
         match self {
             Self::Exchange(why) | Self::Other(why) => why,
@@ -40,7 +40,8 @@ pub(crate) struct Fetcher {
 }
 
 impl Fetcher {
-    /// A fetcher for https alone, or for http on a loopback host. The error says what is wrong with the certificates.
+    /// Creates a fetcher for https only, or for http on a loopback host. The error says what is wrong with the
+    /// certificates.
     pub(crate) fn new(https: bool, ca_pem: Option<&[u8]>) -> Result<Self, String> {
         let mut builder = reqwest::Client::builder()
             .https_only(https)
@@ -50,10 +51,10 @@ impl Fetcher {
             .referer(false)
             .connect_timeout(CONNECT)
             .timeout(WHOLE)
-            // Fetches are minutes apart: a kept connection would mostly be a dead one.
+            // Fetches are minutes apart, so a kept connection would usually be dead.
             .pool_max_idle_per_host(0)
             .user_agent(concat!("truedy-mcp/", env!("CARGO_PKG_VERSION")));
-        // Plain http goes to a loopback host only: it needs no root certificates, which take time to load.
+        // Plain http goes only to a loopback host. It needs no root certificates, which take time to load.
         if !https {
             builder = builder.tls_certs_only([]);
         } else if let Some(pem) = ca_pem {
@@ -63,7 +64,7 @@ impl Fetcher {
         Ok(Self { client: builder.build().map_err(|error| words(&error))? })
     }
 
-    /// The JSON at this address.
+    /// Fetches the JSON at this URL.
     pub(crate) async fn json(&self, url: &Url) -> Result<Value, NoDocument> {
         let exchange = |error: reqwest::Error| NoDocument::Exchange(words(&error));
         let request = self.client.get(url.clone()).header(ACCEPT, "application/json");
@@ -82,7 +83,7 @@ impl Fetcher {
     }
 }
 
-/// What went wrong with an exchange: the innermost cause, without the address.
+/// Describes a failed exchange: the innermost cause, without the address.
 fn words(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "there was no answer in time".to_owned();

@@ -1,4 +1,4 @@
-//! The keys an issuer signs with: fetched from one place, kept for a while, found by their id.
+//! The signing keys of an issuer: fetched from one URL, cached for a limited time, and found by their id.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,20 +16,21 @@ use tokio::time::Instant;
 use crate::http::auth::fetch::{Fetcher, NoDocument};
 use crate::http::auth::oauth_discovery::KeysAt;
 
-/// How long keys are used without asking again.
+/// How long keys are used without a new fetch.
 const FRESH: Duration = Duration::from_secs(10 * 60);
-/// How long keys are used while newer ones are asked for, or cannot be had.
+/// How long keys are used while newer ones are fetched, or if the fetch fails.
 const GOOD: Duration = Duration::from_secs(60 * 60);
-/// How often, at most, an id that is not known makes us ask: anybody can make one up.
+/// The shortest time between two fetches for an unknown key id. Anybody can invent an id.
 const SEARCH_PAUSE: Duration = Duration::from_secs(10);
-/// How long an issuer that failed is left alone.
+/// How long no fetch is made after a failed one.
 const FAILURE_PAUSE: Duration = Duration::from_secs(2);
-/// How long it may take to find out where the keys are and to fetch them.
+/// Time limit for finding the address of the keys and fetching them.
 const WHOLE: Duration = Duration::from_secs(5);
 
-/// `y` of the points of Ed25519 whose order divides 8, in every encoding, without the sign: RFC 8032 §5.1.2.
+/// The `y` coordinates of the points of Ed25519 whose order divides 8, in every encoding, without the sign (RFC 8032
+/// §5.1.2).
 ///
-/// Under such a key one signature fits any message, so whoever knows it signs for the issuer.
+/// With such a key one signature fits any message. So anyone who knows that signature could sign for the issuer.
 const LOW_ORDER: [[u8; 32]; 7] = [
     [0; 32],
     little(0x01, 0x00, 0x00),
@@ -46,7 +47,7 @@ const LOW_ORDER: [[u8; 32]; 7] = [
     little(0xee, 0xff, 0x7f),
 ];
 
-/// A number of 32 bytes, the lowest first; those between the first and the last are alike.
+/// Returns a number of 32 bytes, lowest byte first. All bytes between the first and the last have the same value.
 const fn little(first: u8, middle: u8, last: u8) -> [u8; 32] {
     let mut bytes = [middle; 32];
     bytes[0] = first;
@@ -54,17 +55,17 @@ const fn little(first: u8, middle: u8, last: u8) -> [u8; 32] {
     bytes
 }
 
-/// One key to verify with, and the algorithms it is for.
+/// A key for verifying signatures, and the algorithms that it may be used with.
 #[derive(Debug)]
 pub(crate) struct VerificationKey {
     id: Option<String>,
-    /// More than one only where the issuer does not say for which its RSA key is.
+    /// There is more than one only if the issuer does not state the algorithm of its RSA key.
     algorithms: Vec<Algorithm>,
     pub(crate) decoding: DecodingKey,
 }
 
 impl VerificationKey {
-    /// Reads one entry of the document; `None` if it is not for verifying, or of no kind that is accepted.
+    /// Reads one entry of the key document. `None` if it is not for verifying, or of a kind that is not accepted.
     fn read(entry: &Value) -> Option<Self> {
         let jwk = Jwk::deserialize(entry).ok()?;
         let common = jwk.common;
@@ -106,12 +107,12 @@ impl VerificationKey {
     }
 }
 
-/// Whether an RSA key is one of 2048 to 8192 bits that not everybody can sign for. Both numbers are big-endian.
+/// Whether an RSA key has 2048 to 8192 bits and does not let everybody sign. Both numbers are big-endian.
 fn is_strong(n: &[u8], e: &[u8]) -> bool {
-    // Zeros in front would pass a small number for a large one.
+    // Refuse leading zeros, which would make a small number look large.
     let size = n.first().filter(|first| **first != 0).map(|first| n.len() * 8 - first.leading_zeros() as usize);
     let is_odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
-    // With the exponent 1 a signature is the message.
+    // With the exponent 1 the signature equals the message.
     let is_one = e.iter().rev().skip(1).all(|byte| *byte == 0) && e.last() == Some(&1);
     size.is_some_and(|size| (2048..=8192).contains(&size)) && is_odd(n) && is_odd(e) && !is_one
 }
@@ -127,15 +128,15 @@ fn has_low_order(mut point: [u8; 32]) -> bool {
 pub(crate) enum NoKey {
     /// The issuer has no such key.
     Unknown,
-    /// There are several, and the token does not say which.
+    /// The issuer has several keys, and the token does not name one.
     Unnamed,
-    /// The key is there, for another algorithm.
+    /// The key exists, but for another algorithm.
     OtherAlgorithm,
-    /// The issuer cannot be asked now.
+    /// The keys cannot be fetched now.
     Unavailable,
 }
 
-/// The keys as they were fetched at one moment.
+/// The keys of one fetch.
 struct KeySet {
     keys: Vec<Arc<VerificationKey>>,
     fetched: Instant,
@@ -160,38 +161,38 @@ struct JwksState {
     set: Option<Arc<KeySet>>,
     /// When the last fetch ended.
     ended: Option<Instant>,
-    /// Whether it failed.
+    /// Whether the last fetch failed.
     failed: bool,
-    /// When an unknown id last made us ask.
+    /// When an unknown key id last caused a fetch.
     searched: Option<Instant>,
 }
 
 /// Why keys are fetched.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FetchReason {
-    /// There are none, or they are old.
+    /// There are no keys, or they are old.
     Age,
-    /// A token names one that is not among them.
+    /// A token names a key that is not among them.
     Search,
 }
 
-/// Where the keys come from, and those that came last.
+/// Fetches the keys of an issuer and caches them.
 pub(crate) struct JwksSource {
     at: KeysAt,
     fetcher: Fetcher,
     state: Mutex<JwksState>,
-    /// Held by the one fetch that is under way.
+    /// Held by the one fetch that is running.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl JwksSource {
-    /// Keys from this place; nothing is fetched yet. The error says what is wrong with the certificates.
+    /// Creates a source for this address. It fetches nothing yet. The error says what is wrong with the certificates.
     pub(crate) fn new(at: KeysAt, ca_pem: Option<&[u8]>) -> Result<Self, String> {
         let fetcher = Fetcher::new(at.is_https(), ca_pem)?;
         Ok(Self { at, fetcher, state: Mutex::default(), turn: Arc::default() })
     }
 
-    /// The key that a token names, for the algorithm it names.
+    /// Finds the key that a token names, for the algorithm that it names.
     pub(crate) async fn find(
         self: &Arc<Self>,
         id: Option<&str>,
@@ -207,11 +208,11 @@ impl JwksSource {
         if !matches!(picked, Err(NoKey::Unknown)) {
             return picked;
         }
-        // The issuer may have a new key since.
+        // The issuer may have added a key since the last fetch.
         self.fetch(FetchReason::Search, asked).await;
         let picked = self.younger_than(GOOD).ok_or(NoKey::Unavailable)?.pick(id, algorithm);
         match picked {
-            // An issuer that could not be asked did not say that it has no such key.
+            // If the fetch failed, it is not known whether the issuer has such a key.
             Err(NoKey::Unknown) if self.state().failed => Err(NoKey::Unavailable),
             picked => picked,
         }
@@ -225,16 +226,16 @@ impl JwksSource {
         self.state().set.clone().filter(|set| set.fetched.elapsed() < age)
     }
 
-    /// Fetches the keys unless it is too early to; whoever wants them meanwhile waits for the same fetch.
+    /// Fetches the keys, unless it is too early. Callers that need them meanwhile wait for the same fetch.
     async fn fetch(self: &Arc<Self>, cause: FetchReason, asked: Instant) {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         if self.is_due(cause, asked) {
-            // If it broke down, there are no keys, and that says it all.
+            // If the task failed, there are no keys. The caller finds that out by itself.
             drop(self.begin(turn).await);
         }
     }
 
-    /// Fetches newer keys while those there are serve on. An issuer that is slow keeps nobody waiting.
+    /// Fetches newer keys while the cached ones remain in use. So a slow issuer delays no caller.
     fn refresh(self: &Arc<Self>, asked: Instant) {
         if let Ok(turn) = Arc::clone(&self.turn).try_lock_owned()
             && self.is_due(FetchReason::Age, asked)
@@ -243,7 +244,7 @@ impl JwksSource {
         }
     }
 
-    /// A fetch in a task of its own: a caller who goes away must not take it along for all the others.
+    /// Fetches in a separate task. A caller that cancels its request must not cancel the fetch for all others.
     fn begin(self: &Arc<Self>, turn: OwnedMutexGuard<()>) -> JoinHandle<()> {
         let source = Arc::clone(self);
         tokio::spawn(async move {
@@ -253,10 +254,10 @@ impl JwksSource {
         })
     }
 
-    /// Whether to fetch now. Asked with the turn in hand, so that one of many gets a yes.
+    /// Whether to fetch now. The caller holds `turn`, so only one of several waiting callers fetches.
     fn is_due(&self, cause: FetchReason, asked: Instant) -> bool {
         let mut state = self.state();
-        // Whoever had the turn before has fetched for this caller too.
+        // A fetch that ended after this caller asked also serves this caller.
         if state.ended.is_some_and(|ended| ended >= asked) {
             return false;
         }

@@ -1,4 +1,4 @@
-//! Who calls: tokens of this server, and tokens of an OAuth issuer.
+//! Authenticates callers, by static tokens of this server and by access tokens of an OAuth issuer.
 
 pub(crate) mod authenticator;
 pub(crate) mod fetch;

@@ -1,4 +1,5 @@
-//! An OAuth 2.1 resource server: whether an access token is one of the issuer's for us, and whom it stands for.
+//! An OAuth 2.1 resource server: checks that an access token is from the issuer and for this server, and finds its
+//! principal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,33 +20,33 @@ use crate::http::auth::oauth_claims::{ScopeForm, is_of_another_kind};
 use crate::http::auth::oauth_discovery::KeysAt;
 use crate::http::auth::oauth_options::{ISSUER, OAuthOptions, is_name};
 
-/// The largest token that is looked at.
+/// The largest token that is accepted, in bytes.
 const LARGEST: usize = 8 * 1024;
-/// How far the issuer's clock and ours may be apart, in seconds.
+/// How far the clocks of the issuer and of this server may differ, in seconds.
 const LEEWAY: u64 = 60;
-/// How often, at most, the operator is told that tokens name no scope of ours.
+/// The shortest time between two log entries that a token names no scope of this server.
 const TOLD_PAUSE: Duration = Duration::from_secs(60);
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 const NO_ISSUERS: Denied = Denied::Invalid("not a token of the issuer");
 
-/// Whom a token stands for.
+/// The tenant, principal and scopes of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Whose account.
+    /// The tenant whose account is used.
     pub tenant: String,
-    /// Who: `oauth:` and the subject.
+    /// The principal: `oauth:` and the subject.
     pub principal: String,
-    /// What the token may be used for.
+    /// The scopes of the token.
     pub scopes: BTreeSet<Scope>,
 }
 
 /// Why a token is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied {
-    /// It is no good, for a reason that may be shown: no text of the token is in it.
+    /// The token is not valid. The reason may be shown: it holds no text of the token.
     Invalid(&'static str),
-    /// It cannot be told, since the issuer's keys cannot be fetched now.
+    /// The token cannot be checked, since the issuer's keys cannot be fetched now.
     Unavailable,
 }
 
@@ -63,9 +64,9 @@ impl From<NoKey> for Denied {
 /// Verifies the access tokens of one issuer.
 pub struct OAuth {
     issuer: String,
-    /// What `aud` may say.
+    /// The accepted values of `aud`.
     audiences: Vec<String>,
-    /// Ourselves as clients reach us: RFC 9728 `resource`.
+    /// The URL of this server for clients: `resource` of RFC 9728.
     resource: String,
     metadata_path: String,
     metadata_url: String,
@@ -73,7 +74,7 @@ pub struct OAuth {
     tenant_claim: Option<String>,
     tenants: BTreeMap<String, String>,
     keys: Arc<JwksSource>,
-    /// When the operator was last told that a token names no scope of ours.
+    /// When the log last said that a token names no scope of this server.
     told: Mutex<Option<Instant>>,
 }
 
@@ -84,11 +85,11 @@ impl fmt::Debug for OAuth {
 }
 
 impl OAuth {
-    /// Checks the options; nothing is fetched yet. The error names the option that is wrong.
+    /// Checks the options. It fetches nothing yet. The error names the option that is wrong.
     pub fn new(options: OAuthOptions) -> Result<Self, String> {
         options.check()?;
         let url = &options.public_url;
-        // The parser gives an address without a path a slash, which nobody has written.
+        // The parser adds a slash to a URL without a path. The operator did not write it.
         let path = if url.path() == "/" { "" } else { url.path() };
         let origin = url.origin().ascii_serialization();
         let (resource, metadata_path) = (format!("{origin}{path}"), format!("{WELL_KNOWN}{path}"));
@@ -111,14 +112,14 @@ impl OAuth {
         })
     }
 
-    /// Whom a token stands for. The token is in no error and no log.
+    /// Verifies a token and returns its identity. The token is in no error and no log.
     pub async fn verify(&self, token: &str) -> Result<Identity, Denied> {
         let header = TokenHeader::read(token)?;
         let key = self.keys.find(header.kid.as_deref(), header.algorithm).await?;
         self.identify(&claims(token, header.algorithm, &key)?)
     }
 
-    /// The description of this resource for clients (RFC 9728). `scopes` are those it has a use for.
+    /// Returns the metadata of this resource for clients (RFC 9728). `scopes` are those that it can use.
     pub fn metadata(&self, scopes: &BTreeSet<Scope>) -> Value {
         json!({
             "resource": self.resource,
@@ -129,28 +130,28 @@ impl OAuth {
         })
     }
 
-    /// Where clients find that description.
+    /// Returns the URL of that metadata.
     pub fn metadata_url(&self) -> &str {
         &self.metadata_url
     }
 
-    /// A scope as the issuer is asked for it.
+    /// Returns the name of a scope at the issuer.
     pub(crate) fn scope_name(&self, scope: Scope) -> String {
         self.scope_form.name(scope)
     }
 
-    /// Whose tokens are accepted, and how clients learn that: a line for the operator.
+    /// Returns a line that tells the operator whose tokens are accepted, and where clients learn that.
     pub(crate) fn line(&self) -> String {
         let (issuer, audiences, at) = (&self.issuer, self.audiences.join(" or "), &self.metadata_url);
         format!("access tokens of {issuer} for {audiences} open it; clients learn that at {at}")
     }
 
-    /// The path of that address.
+    /// Returns the path of the metadata.
     pub(crate) fn metadata_path(&self) -> &str {
         &self.metadata_path
     }
 
-    /// Whom verified claims stand for, if they are for us.
+    /// Returns the identity in verified claims, if they are for this server.
     fn identify(&self, claims: &Map<String, Value>) -> Result<Identity, Denied> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         if text("iss") != Some(self.issuer.as_str()) {
@@ -177,7 +178,7 @@ impl OAuth {
         Ok(Identity { tenant, principal: format!("oauth:{subject}"), scopes })
     }
 
-    /// A token without a scope of ours opens nothing, which its holder cannot mend. Nothing of the token is shown.
+    /// Logs that a token has no scope of this server. Its holder cannot correct that. Nothing of the token is logged.
     fn tell_operator(&self, claims: &Map<String, Value>) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|told| told.elapsed() >= TOLD_PAUSE) {
@@ -203,7 +204,7 @@ impl OAuth {
     }
 }
 
-/// What the header of a token says that matters here. It is not verified yet.
+/// The relevant fields of a token's header. They are not verified yet.
 struct TokenHeader {
     algorithm: Algorithm,
     kid: Option<String>,
@@ -227,12 +228,12 @@ impl TokenHeader {
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(_) => Err(NO_ISSUERS),
         };
-        // What must be understood is not understood here.
+        // `crit` lists extensions that a verifier must understand. This server supports none.
         if fields.contains_key("crit") {
             return Err(Denied::Invalid("crit not accepted"));
         }
         let kinds = ["jwt", "at+jwt", "application/at+jwt"];
-        // Other kinds, such as an ID token's or a logout token's, are no access tokens even if all else is right.
+        // Other kinds, such as ID tokens and logout tokens, are refused even if everything else is correct.
         if text("typ")?.is_some_and(|typ| !kinds.iter().any(|kind| typ.eq_ignore_ascii_case(kind))) {
             return Err(Denied::Invalid("not an access token"));
         }
@@ -248,12 +249,12 @@ impl TokenHeader {
     }
 }
 
-/// The claims of a token that this key signed and whose time it is. The key is one for this algorithm.
+/// Verifies the signature and the times of a token and returns its claims. The key must be one for this algorithm.
 fn claims(token: &str, algorithm: Algorithm, key: &VerificationKey) -> Result<Map<String, Value>, Denied> {
     let mut validation = Validation::new(algorithm);
     validation.leeway = LEEWAY;
     validation.validate_nbf = true;
-    // Issuer and audience are compared by `identify`: the crate skips either where the claim is absent.
+    // `identify` compares issuer and audience, since the crate skips the check if the claim is absent.
     validation.validate_aud = false;
     let data = jsonwebtoken::decode::<Map<String, Value>>(token, &key.decoding, &validation);
     data.map(|data| data.claims).map_err(|error| match error.kind() {
@@ -266,7 +267,7 @@ fn claims(token: &str, algorithm: Algorithm, key: &VerificationKey) -> Result<Ma
     })
 }
 
-/// An address without a path is the same with a slash; any other text is what it is.
+/// Returns a URL without a path in both forms, with and without a slash. Any other text is returned as it is.
 fn with_and_without_slash(audience: String) -> Vec<String> {
     let is_http = |url: Url| matches!(url.scheme(), "http" | "https") && url.path() == "/";
     if !Url::parse(&audience).is_ok_and(is_http) || audience.contains(['?', '#']) {

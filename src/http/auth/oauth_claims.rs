@@ -1,4 +1,4 @@
-//! What the claims of a verified token say: its scopes, in the forms that issuers have for them, and whether it is one to call with.
+//! Reads the claims of a verified token: its scopes, in the forms that issuers use, and whether it is an access token.
 
 use std::collections::BTreeSet;
 
@@ -6,41 +6,41 @@ use serde_json::{Map, Value};
 
 use crate::guard::Scope;
 
-/// Claims in which issuers are known to put scopes: RFC 9068, Entra and Okta, Auth0, Entra again.
+/// Claims in which issuers are known to put scopes: RFC 9068, Entra and Okta, Auth0, and again Entra.
 const KNOWN: [&str; 4] = ["scope", "scp", "permissions", "roles"];
 
-/// Whether a token says of itself that it is of another kind: for the client to read, to renew with, or to log out.
+/// Whether the claims show a token of another kind: an ID token, a refresh token or a logout token.
 ///
-/// Issuers sign those with the same keys, and where the client and this server share a name, for the same audience.
+/// Issuers sign those with the same keys. If the client and this server share a name, even the audience is the same.
 pub(crate) fn is_of_another_kind(claims: &Map<String, Value>) -> bool {
-    // Keycloak's own word for the kind; OpenID Connect Core §3.1.3.6; OpenID Connect Back-Channel Logout §2.4.
+    // Sources: Keycloak's `typ`; OpenID Connect Core §3.1.3.6; OpenID Connect Back-Channel Logout §2.4.
     let kind = claims.get("typ").and_then(Value::as_str).unwrap_or("Bearer");
     let others = ["ID", "Refresh", "Offline", "Logout", "Serialized-ID"];
     others.iter().any(|other| kind.eq_ignore_ascii_case(other))
         || ["at_hash", "c_hash", "events"].iter().any(|name| claims.contains_key(*name))
 }
 
-/// How an issuer writes scopes.
+/// The form in which an issuer writes scopes.
 #[derive(Debug, Clone)]
 pub(crate) struct ScopeForm {
-    /// The claims that are read, all of them; none for the usual ones.
+    /// The claims that are read, all of them. If it is empty, the usual claims are read.
     claims: Vec<String>,
-    /// What stands before the name of a scope.
+    /// The prefix of the name of a scope.
     prefix: String,
 }
 
 impl ScopeForm {
-    /// Scopes in these claims, with this before their names.
+    /// Creates a form with these claims and this prefix.
     pub(crate) fn new(claims: Vec<String>, prefix: Option<String>) -> Self {
         Self { claims, prefix: prefix.unwrap_or_default() }
     }
 
-    /// A scope as the issuer is asked for it.
+    /// Returns the name of a scope at the issuer.
     pub(crate) fn name(&self, scope: Scope) -> String {
         format!("{}{scope}", self.prefix)
     }
 
-    /// The scopes among those we know.
+    /// Returns the scopes of this server that the claims name.
     pub(crate) fn read(&self, claims: &Map<String, Value>) -> BTreeSet<Scope> {
         self.words(claims).into_iter().filter_map(|word| self.parse(word)).collect()
     }
@@ -56,13 +56,16 @@ impl ScopeForm {
     fn parse(&self, word: &str) -> Option<Scope> {
         match word.strip_prefix(&self.prefix) {
             Some(name) => Scope::parse(name),
-            // A prefix that is a URI names the server a scope is for. Entra is asked with it and leaves it out of tokens.
+            // A prefix that is a URI names the server that a scope is for. Entra requires it in requests and omits it
+            // in tokens.
             None if self.prefix.contains("://") => Scope::parse(word),
             None => None,
         }
     }
 
-    /// What the operator could set so that scopes of ours in a token count; `None` if there are none in it.
+    /// Says which option the operator could set so that this server's scopes in a token count.
+    ///
+    /// `None` if the token has none of them.
     pub(crate) fn advice(&self, claims: &Map<String, Value>) -> Option<String> {
         KNOWN.iter().find_map(|claim| {
             let found = claims.get(*claim).map(words)?;
@@ -80,7 +83,7 @@ impl ScopeForm {
     }
 }
 
-/// The words of a claim: a text with spaces between them, or a list of texts.
+/// Returns the words of a claim: a text with spaces between them, or a list of texts.
 fn words(value: &Value) -> Vec<&str> {
     match value {
         Value::String(text) => text.split(' ').collect(),

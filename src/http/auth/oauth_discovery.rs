@@ -1,4 +1,4 @@
-//! Where an issuer's keys are: as the operator says, or as the issuer itself publishes it (RFC 8414, or the discovery of OIDC).
+//! Finds an issuer's keys: at the URL that the operator sets, or by discovery from the issuer (RFC 8414 or OIDC).
 
 use serde_json::Value;
 use url::Url;
@@ -7,15 +7,15 @@ use crate::domain::clean_to;
 use crate::http::auth::fetch::{Fetcher, NoDocument};
 use crate::http::auth::oauth_options::check_url;
 
-/// How much of a foreign name a line in the log shows, in characters.
+/// How many characters of a foreign name the log shows.
 const SHOWN: usize = 200;
 
 /// Where the keys of an issuer are.
 #[derive(Debug, Clone)]
 pub(crate) enum KeysAt {
-    /// At this address.
+    /// At this URL.
     Url(Url),
-    /// Where the issuer of this name says. The name was checked: it is an address.
+    /// At the URL that this issuer publishes. The name was checked to be a URL.
     Discovered(String),
 }
 
@@ -28,13 +28,14 @@ impl KeysAt {
         }
     }
 
-    /// The address of the keys. The error says what was found instead, for the operator.
+    /// Returns the URL of the keys. The error tells the operator what was found instead.
     pub(crate) async fn find(&self, fetcher: &Fetcher) -> Result<Url, String> {
         let issuer = match self {
             Self::Url(url) => return Ok(url.clone()),
             Self::Discovered(issuer) => issuer,
         };
-        // What the last place said is worth the least: most issuers have one of them, and nothing at the others.
+        // An address without a document does not replace an earlier error. Most issuers publish at one of the addresses
+        // and nothing at the others.
         let mut told = None;
         for place in places(issuer)? {
             let document = match fetcher.json(&place).await {
@@ -54,7 +55,7 @@ impl KeysAt {
     }
 }
 
-/// Where an issuer may describe itself, in the order in which clients of MCP look.
+/// Returns the addresses where an issuer may publish its description, in the order that MCP clients use.
 fn places(issuer: &str) -> Result<Vec<Url>, String> {
     let url = Url::parse(issuer).map_err(|_| "the issuer is not a URL".to_owned())?;
     let path = url.path().trim_end_matches('/');
@@ -73,10 +74,10 @@ fn places(issuer: &str) -> Result<Vec<Url>, String> {
     Ok(paths.into_iter().map(place).collect())
 }
 
-/// The address of the keys in an issuer's description of itself.
+/// Returns the URL of the keys from an issuer's description of itself.
 fn keys_of(document: &Value, issuer: &str, https: bool) -> Result<Url, String> {
     let text = |name: &str| document.get(name).and_then(Value::as_str);
-    // RFC 8414 §3.3: the description of another is not to be used.
+    // RFC 8414 §3.3: the description of another issuer must not be used.
     match text("issuer") {
         Some(name) if name == issuer => {}
         Some(other) => {
@@ -88,7 +89,7 @@ fn keys_of(document: &Value, issuer: &str, https: bool) -> Result<Url, String> {
     let url = text("jwks_uri").and_then(|text| Url::parse(text).ok()).ok_or("it has no address `jwks_uri`")?;
     let why = "its `jwks_uri` is no address that can be used";
     check_url("jwks_uri", &url, "").map_err(|_| why)?;
-    // Keys by http would be anybody's, wherever the description came from.
+    // Keys that are fetched by http could be replaced by anybody, whatever the source of the description.
     if (url.scheme() == "https") != https {
         return Err(why.to_owned());
     }
@@ -102,7 +103,7 @@ mod tests {
     use super::*;
     use crate::http::issuer::Issuer;
 
-    /// Where the keys of this issuer are found, or why not.
+    /// Returns the URL of the keys of this issuer, or why it was not found.
     async fn keys(name: &str) -> Result<String, String> {
         let at = KeysAt::Discovered(name.to_owned());
         let fetcher = Fetcher::new(at.is_https(), None).unwrap();
@@ -118,7 +119,7 @@ mod tests {
         ] {
             let issuer = Issuer::start().await;
             let name = format!("{}/realms/x", issuer.url());
-            // Some hosts answer whatever is asked for with a page.
+            // Some hosts answer every request with a page.
             issuer.put("/.well-known/oauth-authorization-server/realms/x", "<html>");
             issuer.put(place, &issuer.description(&name, json!({})));
             assert_eq!(keys(&name).await.as_deref(), Ok(issuer.jwks_url().as_str()), "{place}");

@@ -1,4 +1,4 @@
-//! What the verification of access tokens is told, and whether it can be used.
+//! The options for the verification of access tokens, and their checks.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use url::{Host, Url};
 
 use crate::domain::clean_to;
 
-/// How long a subject or a tenant's name may be, in characters.
+/// The longest subject or name of a tenant, in characters.
 const LONGEST_NAME: usize = 200;
-/// How long an audience, a claim's name or a prefix may be, in characters.
+/// The longest audience, name of a claim or prefix, in characters.
 const LONGEST_WORD: usize = 500;
 
 pub(crate) const ISSUER: &str = "--oauth-issuer";
@@ -18,31 +18,31 @@ const AUDIENCE_EXAMPLE: &str = "api://truedy or https://mcp.example.com/mcp";
 const PUBLIC: &str = "--public-url";
 const PUBLIC_EXAMPLE: &str = "https://mcp.example.com/mcp";
 
-/// What the verification is told.
+/// The options for the verification of access tokens.
 #[derive(Debug, Clone)]
 pub struct OAuthOptions {
-    /// Who issues the tokens: `iss`, character by character. https, or http on a loopback host.
+    /// The issuer of the tokens: `iss`, character by character. https, or http on a loopback host.
     pub issuer: String,
-    /// What `aud` may say, any text; one of them is enough. Where it is empty, it is the public URL.
+    /// The accepted values of `aud`, any text. A token needs one of them. If it is empty, the public URL is accepted.
     pub audiences: Vec<String>,
-    /// The endpoint as clients reach it. https, or http on a loopback host; no query.
+    /// The URL of the endpoint for clients. https, or http on a loopback host; no query.
     pub public_url: Url,
-    /// Where the issuer's keys are. https, or http on a loopback host. Without it the issuer says where.
+    /// The URL of the issuer's keys. https, or http on a loopback host. Without it the issuer's discovery names it.
     pub jwks_url: Option<Url>,
-    /// The claims that hold scopes, all of them read. Where it is empty, `scope`, and without that `scp`.
+    /// The claims that hold scopes, all of them read. If it is empty, `scope` is read, and without that `scp`.
     pub scope_claims: Vec<String>,
-    /// What stands before the name of a scope at the issuer.
+    /// The prefix of the name of a scope at the issuer.
     pub scope_prefix: Option<String>,
-    /// The claim that names the tenant; without it everybody is of the tenant `default`.
+    /// The claim that names the tenant. Without it every caller belongs to the tenant `default`.
     pub tenant_claim: Option<String>,
-    /// From the values of that claim to tenants. Where it is empty, the value is the tenant's name.
+    /// Maps the values of that claim to tenants. If it is empty, the value is the tenant's name.
     pub tenants: BTreeMap<String, String>,
-    /// A further root certificate for the way to the issuer, PEM.
+    /// An additional root certificate for connections to the issuer, in PEM.
     pub ca_pem: Option<Vec<u8>>,
 }
 
 impl OAuthOptions {
-    /// The error names the option that is wrong.
+    /// Checks all options. The error names the option that is wrong.
     pub(crate) fn check(&self) -> Result<(), String> {
         check_issuer(&self.issuer)?;
         check_public_url(&self.public_url)?;
@@ -61,7 +61,7 @@ impl OAuthOptions {
     }
 }
 
-/// Whether a text can name a subject or a tenant in journals and logs: what is shown of it is all of it.
+/// Whether a text can name a subject or a tenant in journals and logs. Cleaning must not change or shorten it.
 pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().count() <= LONGEST_NAME && clean_to(text, LONGEST_NAME) == text
 }
@@ -71,7 +71,8 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().count() <= LONGEST_WORD && text.chars().all(is_plain)
 }
 
-/// Whether it can stand at the front of a scope: RFC 6749 §3.3 has no others, and in a challenge it stands in quotes.
+/// Whether a text can be a prefix of scopes. RFC 6749 §3.3 allows no other characters, and a challenge puts it in
+/// quotes.
 fn is_prefix(text: &str) -> bool {
     is_word(text) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
@@ -80,7 +81,7 @@ fn refusal(option: &str, why: &str, example: &str) -> String {
     format!("{option} cannot be used: {why}, for example {example}.")
 }
 
-/// Whether clients can reach the endpoint by this address.
+/// Checks that clients can reach the endpoint by this URL.
 pub(crate) fn check_public_url(url: &Url) -> Result<(), String> {
     check_url(PUBLIC, url, PUBLIC_EXAMPLE)?;
     if url.query().is_some() {
@@ -97,7 +98,7 @@ fn check_audience(audience: &str) -> Result<(), String> {
             AUDIENCE_EXAMPLE,
         ));
     }
-    // Whoever writes a password there means an address, and it would be shown.
+    // An audience with a password is meant as a URL, and the password would be shown.
     if Url::parse(audience).is_ok_and(|url| !url.username().is_empty() || url.password().is_some()) {
         return Err(refusal(AUDIENCE, "it must not hold a user name or password", AUDIENCE_EXAMPLE));
     }
@@ -106,7 +107,7 @@ fn check_audience(audience: &str) -> Result<(), String> {
 
 fn check_issuer(issuer: &str) -> Result<(), String> {
     let bad = |why: &str| Err(refusal(ISSUER, why, ISSUER_EXAMPLE));
-    // The parser would forgive these, and then no token's `iss` is equal.
+    // The parser would remove these characters, and then no token's `iss` would be equal.
     if issuer.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return bad("it holds white space");
     }
@@ -120,7 +121,7 @@ fn check_issuer(issuer: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// https, or http where nobody is on the way; nothing in it that does not belong into an address.
+/// Checks a URL: https, or http on a loopback host, without user name, password and fragment.
 pub(crate) fn check_url(option: &str, url: &Url, example: &str) -> Result<(), String> {
     let bad = |why: &str| Err(refusal(option, why, example));
     let loopback = match url.host() {

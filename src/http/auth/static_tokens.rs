@@ -1,4 +1,4 @@
-//! Static bearer tokens: a file names who may come in; it holds digests only and is read again when it changes.
+//! Static bearer tokens. A file lists their holders. It holds digests only and is read again when it changes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,26 +17,26 @@ use crate::files::{field_names, read_toml};
 use crate::guard::Scope;
 use crate::redact::TOKEN_PREFIX as PREFIX;
 
-/// A file of tokens is not larger than this.
+/// The largest size of a file of tokens, in bytes.
 pub const FILE_LIMIT: u64 = 1024 * 1024;
 
-/// Who comes in with a token.
+/// The holder of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenHolder {
-    /// The name.
+    /// The name of the principal.
     pub principal: String,
-    /// Whose account.
+    /// The tenant whose account the holder uses.
     pub tenant: String,
-    /// What the token is good for.
+    /// The scopes of the token.
     pub scopes: BTreeSet<Scope>,
 }
 
-/// All tokens of a file.
+/// All tokens of a file, by their digests.
 #[derive(Debug, Default)]
 struct TokenEntries(Vec<([u8; 32], TokenHolder)>);
 
 impl TokenEntries {
-    /// What is wrong with entries whose tenant there is not: they open nothing.
+    /// Returns an error for every entry whose tenant does not exist. Such an entry gives no access.
     fn of_nobody<'a>(&'a self, tenants: &'a BTreeSet<String>) -> impl Iterator<Item = String> + 'a {
         let lost = self.0.iter().zip(1..).filter(|((_, holder), _)| !tenants.contains(&holder.tenant));
         lost.map(|(_, at)| {
@@ -57,12 +57,12 @@ struct TokensFile {
     token: Vec<TokenEntry>,
 }
 
-/// The names of all fields of the file, each list with the way to it.
+/// Returns the names of all fields of the file, one list for each section.
 pub fn file_fields() -> Vec<(&'static str, &'static [&'static str])> {
     vec![("", field_names::<TokensFile>()), ("token", field_names::<TokenEntry>())]
 }
 
-/// One token in it.
+/// One token in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TokenEntry {
@@ -80,10 +80,10 @@ fn default_tenant() -> String {
     "default".to_owned()
 }
 
-/// Reads the whole file, or says why it cannot be used. The path and the bytes come from whoever checked its rights.
+/// Reads a whole file, or says why it cannot be used. The function checks the permissions of the file.
 pub type FileReader = dyn Fn(&Path) -> Result<Vec<u8>, String> + Send + Sync;
 
-/// The tokens of a file, as it is now.
+/// The tokens of a file, from its current content.
 pub struct StaticTokens {
     file: PathBuf,
     reader: Arc<FileReader>,
@@ -92,7 +92,7 @@ pub struct StaticTokens {
 }
 
 impl StaticTokens {
-    /// The tokens of this file, for these tenants. A file that cannot be read or understood is an error.
+    /// Opens a file of tokens for these tenants. It is an error if the file cannot be read or understood.
     pub fn open(file: PathBuf, tenants: BTreeSet<String>, reader: Arc<FileReader>) -> Result<Self, String> {
         let entries = parse(&reader(&file)?)?;
         if let Some(why) = entries.of_nobody(&tenants).next() {
@@ -101,15 +101,16 @@ impl StaticTokens {
         Ok(Self { file, reader, tenants, entries: RwLock::new(Ok(entries)) })
     }
 
-    /// Where they are.
+    /// Returns the path of the file.
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Reads the file again. What cannot be understood lets nobody in: whoever was taken out must not stay.
+    /// Reads the file again. If it cannot be understood, no token is accepted, since a removed token must not stay
+    /// valid.
     pub(crate) fn reload(&self) -> Result<usize, String> {
         let entries = (self.reader)(&self.file).and_then(|bytes| parse(&bytes));
-        // A slip in one entry shuts out nobody but its holder.
+        // A wrong entry affects only its own holder.
         for why in entries.iter().flat_map(|entries| entries.of_nobody(&self.tenants)) {
             tracing::error!(why, "an entry of the file of tokens is refused");
         }
@@ -118,18 +119,18 @@ impl StaticTokens {
         told
     }
 
-    /// Whether nobody can come in with a token.
+    /// Whether no token is accepted.
     pub fn is_empty(&self) -> bool {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         entries.as_ref().map_or(true, |entries| entries.0.is_empty())
     }
 
-    /// Whether the file could be read when it was last looked at.
+    /// Whether the file could be used when it was last read.
     pub(crate) fn is_readable(&self) -> bool {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).is_ok()
     }
 
-    /// Whose token this is. Every entry is compared, each in constant time.
+    /// Returns the holder of a token. The token is compared with every entry, each in constant time.
     pub(crate) fn holder(&self, token: &str) -> Option<TokenHolder> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
@@ -167,7 +168,7 @@ fn parse(bytes: &[u8]) -> Result<TokenEntries, String> {
     Ok(entries)
 }
 
-/// Scopes by their names.
+/// Reads scopes from their names.
 pub fn scopes<'a>(names: impl Iterator<Item = &'a str>) -> Result<BTreeSet<Scope>, String> {
     let all = || Scope::ALL.map(Scope::as_str).join(", ");
     let numbered = names.zip(1..);
@@ -188,12 +189,14 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// A token that nobody can guess: 32 random bytes.
+/// Creates a token from 32 random bytes, which nobody can guess.
 pub fn fresh() -> String {
     format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(unguessable()))
 }
 
-/// Appends the entry of a new token to a file, which is made if it is missing, and gives the token: the only time it is seen.
+/// Appends the entry of a new token to a file and returns the token. The token cannot be read again later.
+///
+/// The file is created if it is missing.
 pub fn add(file: &Path, holder: &TokenHolder, now: &str) -> Result<String, String> {
     let token = fresh();
     let digest = digest_of(token.as_bytes());
@@ -216,7 +219,7 @@ pub fn add(file: &Path, holder: &TokenHolder, now: &str) -> Result<String, Strin
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error.to_string()),
     };
-    // Nothing is written into a file of another kind, such as a key, nor behind what nobody could read.
+    // Nothing is written into a file of another kind, such as a key, nor after content that could not be read.
     parse(&there).map_err(|why| format!("it is no file of tokens, and nothing was written: {why}"))?;
     let length = u64::try_from(there.len()).unwrap_or(u64::MAX);
     if length + u64::try_from(entry.len()).unwrap_or(u64::MAX) > FILE_LIMIT {
@@ -225,7 +228,7 @@ pub fn add(file: &Path, holder: &TokenHolder, now: &str) -> Result<String, Strin
             FILE_LIMIT / 1024
         ));
     }
-    // One write: whoever reads meanwhile sees all of the entry or nothing.
+    // One write, so that a concurrent reader sees the whole entry or nothing.
     let written = options.open(file).and_then(|mut file| {
         file.write_all(entry.as_bytes())?;
         file.sync_all()
@@ -300,7 +303,7 @@ mod tests {
         let lost = add(&file, &TokenHolder { tenant: "acmee".to_owned(), ..holder("zed") }, "now").unwrap();
         assert_eq!(tokens.reload(), Ok(2));
         assert!(tokens.is_readable() && tokens.holder(&first).is_some());
-        // The door knows no such tenant, whatever the file says.
+        // The authenticator knows no such tenant, whatever the file says.
         assert_eq!(tokens.holder(&lost).map(|holder| holder.tenant), Some("acmee".to_owned()));
         let error = open(&file).err().unwrap();
         assert!(

@@ -1,6 +1,7 @@
-//! Connections: accepted up to a number, each with deadlines for its head, its handshake and its writes, and drained at the end.
+//! Accepts connections up to a limit, sets their deadlines, and drains them at the end.
 //!
-//! `axum::serve` 0.8 sets no deadlines, so this is hyper's own connection with a timer.
+//! There are deadlines for the request head, the TLS handshake and writes. `axum::serve` 0.8 sets none, so this module
+//! uses hyper's own connection with a timer.
 
 use std::convert::Infallible;
 use std::io;
@@ -28,33 +29,34 @@ use crate::http::connection::shutdown::{Lifecycle, LifecyclePhase};
 use crate::http::connection::tls::ServerTls;
 use crate::mcp::transport::http_response::ResponseBody;
 
-/// The first byte must have come after this time, where only a browser is expected.
+/// Time limit for the first byte of a connection, where only a browser is expected.
 const FIRST_BYTE: Duration = Duration::from_secs(2);
-/// A TLS handshake must be done after this time.
+/// Time limit for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// What waits to be written must have gone out after this time; whoever reads a little now and then does not hold it longer.
+/// Time limit for writing all pending data. A client that reads a little from time to time does not extend it.
 const WRITE: Duration = Duration::from_secs(10);
 const MAX_HEADERS: usize = 64;
-/// What a connection buffers of a head or of what is pipelined behind it.
+/// Size of the buffer of a connection in bytes, for a request head and for pipelined requests.
 const BUFFER: usize = 32 * 1024;
-/// Connections beyond the limit that are heard out at the same time; more are closed as soon as they were told.
+/// How many connections beyond the limit are read at the same time after their refusal. Further ones are closed at
+/// once.
 const TURNED_AWAY: usize = 512;
-/// How long whoever was told that there is no room may go on sending before the connection is closed.
+/// How long a refused client may continue to send before its connection is closed.
 const LISTENING: Duration = Duration::from_millis(100);
-/// After an error of accepting, such as too many open files, this long nothing is accepted.
+/// Pause after a failed `accept`, for example because too many files are open.
 const BREATH: Duration = Duration::from_millis(50);
 
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\ncontent-length: 80\r\nconnection: close\r\n\r\n{\"jsonrpc\":\"2.0\",\"error\":{\"code\":503,\"message\":\"Too many connections are open\"}}";
 
-/// What answers the requests of a connection.
+/// Answers the requests of connections.
 pub(crate) trait RequestHandler: Send + Sync + 'static {
-    /// Whether its connections are counted as those of clients.
+    /// Whether the connections are counted as connections of clients.
     const HAS_CLIENTS: bool;
 
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<ResponseBody>> + Send;
 }
 
-/// Answers the requests of one connection, and notes that it has asked.
+/// Answers the requests of one connection, and notes that it has sent one.
 struct ActivityHandler<A> {
     answers: Arc<A>,
     newcomer: Arc<UnusedConnection>,
@@ -69,19 +71,20 @@ impl<A: RequestHandler> RequestHandler for ActivityHandler<A> {
     }
 }
 
-/// One address with its connections.
+/// One address and its connections.
 pub(crate) struct ConnectionServer<A> {
     pub(crate) listener: Listener,
     pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) answers: Arc<A>,
     pub(crate) life: Arc<Lifecycle>,
     pub(crate) max_connections: usize,
-    /// How long a known caller's connection may be idle; that of anybody else, at most as long as a head may take.
+    /// How long the connection of a known caller may be idle. For other callers, the limit of a request head applies if
+    /// it is shorter.
     pub(crate) keep_alive: Duration,
 }
 
 impl<A: RequestHandler> ConnectionServer<A> {
-    /// Serves until its life is over and every connection has ended. The caller bounds that time.
+    /// Serves until the lifecycle is shut and every connection has ended. The caller of this function limits that time.
     pub(crate) async fn serve(mut self) {
         let (places, away) = (Arc::new(Semaphore::new(self.max_connections)), Arc::new(Semaphore::new(TURNED_AWAY)));
         let (connections, newcomers) = (TaskTracker::new(), UnusedConnections::default());
@@ -105,7 +108,7 @@ impl<A: RequestHandler> ConnectionServer<A> {
             };
             let Some(place) = place else {
                 metrics::counter!("http_connections_refused_total").increment(1);
-                // A fresh connection takes so little at once. Over TLS nothing can be said before a handshake.
+                // A new connection accepts so few bytes at once. Over TLS nothing can be sent before the handshake.
                 let told = self.tls.is_none() && stream.try_write(FULL).is_ok();
                 if let (true, Ok(listening)) = (told, Arc::clone(&away).try_acquire_owned()) {
                     tokio::spawn(hear_out(stream, listening));
@@ -137,20 +140,20 @@ impl<A: RequestHandler> ConnectionServer<A> {
                 drop(place);
             });
         }
-        // The address is free for the next process from here on.
+        // From here on another process can use the address.
         drop(self.listener);
         connections.close();
         connections.wait().await;
     }
 }
 
-/// Whether a connection failed before it was accepted, which says nothing of the next.
+/// Whether one connection failed before it was accepted. Such an error does not affect the next connection.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Serves one connection whose first byte comes at once: a browser opens none to be silent.
+/// Serves one connection if its first byte arrives in time. A browser opens no connection without sending a request.
 async fn promptly<A: RequestHandler>(
     stream: ClientStream,
     answers: Arc<A>,
@@ -162,7 +165,7 @@ async fn promptly<A: RequestHandler>(
     }
 }
 
-/// Serves one connection to its end.
+/// Serves one connection until it ends.
 async fn converse<A: RequestHandler>(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     answers: Arc<A>,
@@ -184,22 +187,23 @@ async fn converse<A: RequestHandler>(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // The last resort: the time that counts is that of `ReadDeadline`, which tells a head from a rest.
+        // This is only a fallback. `ReadDeadline` sets the shorter limits and distinguishes a request head from an idle
+        // connection.
         .header_read_timeout(keep_alive + HEAD)
         .max_headers(MAX_HEADERS)
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
-        // How it ended is the client's affair.
+        // The result of the connection does not matter to the server.
         ended = connection.as_mut() => return drop(ended),
         () = life.reached(LifecyclePhase::Shut) => connection.as_mut().graceful_shutdown(),
     }
     drop(connection.await);
 }
 
-/// Reads for a moment what somebody sends who was told that there is no room: otherwise the system would call the connection
-/// broken before that was heard.
+/// Reads for a short time what a refused client still sends. Otherwise the system would reset the connection before the
+/// client has read the response.
 async fn hear_out(mut stream: ClientStream, _listening: OwnedSemaphorePermit) {
     let mut rest = [0; 1024];
     let listening = async {
@@ -210,7 +214,7 @@ async fn hear_out(mut stream: ClientStream, _listening: OwnedSemaphorePermit) {
     drop(tokio::time::timeout(LISTENING, listening).await);
 }
 
-/// Counts a connection as long as it is open.
+/// Counts a connection in the metrics while it is open.
 struct OpenConnection;
 
 impl OpenConnection {
@@ -226,7 +230,7 @@ impl Drop for OpenConnection {
     }
 }
 
-/// A stream whose writes do not wait for ever: somebody who reads nothing must not hold an answer in memory.
+/// A stream whose writes have a deadline. A client that reads nothing must not keep a response in memory.
 struct WriteDeadline<S> {
     stream: S,
     since: Option<Pin<Box<Sleep>>>,
@@ -237,8 +241,9 @@ impl<S> WriteDeadline<S> {
         Self { stream, since: None }
     }
 
-    /// What a write came to, or the end of patience. Patience is new when all is out, which is when hyper flushes, and not
-    /// with each part that a client lets through.
+    /// Returns the result of a write, or `TimedOut` if the deadline has passed.
+    ///
+    /// The deadline restarts once everything is written, which is when hyper flushes. Single parts do not restart it.
     fn judge<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             return written;
@@ -309,7 +314,7 @@ mod tests {
         ] {
             assert_eq!(is_of_one_connection(&kind.into()), of_one, "{kind}");
         }
-        // Too many open files.
+        // The error for too many open files.
         assert!(!is_of_one_connection(&io::Error::from_raw_os_error(24)));
     }
 
@@ -343,7 +348,7 @@ mod tests {
         });
         for _ in 0..8 {
             tokio::time::sleep(Duration::from_secs(4)).await;
-            // Four seconds of waiting each, thirty-two in all.
+            // Each write waits four seconds, which makes thirty-two in total.
             patient.write_all(&[0; 4]).await.unwrap();
             patient.flush().await.unwrap();
         }

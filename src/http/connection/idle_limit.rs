@@ -1,6 +1,7 @@
-//! Connections that have not asked for anything yet. Where there is no room, the oldest of them goes.
+//! Connections that have not sent a request yet. If the limit is reached, the oldest of them is closed.
 //!
-//! On loopback every process of the machine is the same peer. A cap for each would keep the browser out with the others.
+//! On loopback all processes of the machine have the same peer address. So a limit for each peer would also block the
+//! browser.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +11,10 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// How long the one that goes may take for it.
+/// How long the closed connection may take to release its permit.
 const GOING: Duration = Duration::from_secs(1);
 
-/// One connection.
+/// One connection, and whether it has sent a request.
 #[derive(Default)]
 pub(crate) struct UnusedConnection {
     asked: AtomicBool,
@@ -21,12 +22,12 @@ pub(crate) struct UnusedConnection {
 }
 
 impl UnusedConnection {
-    /// It asks for something, and stays from here on.
+    /// Notes that the connection has sent a request. It is not closed for a newer one from then on.
     pub(crate) fn asks(&self) {
         self.asked.store(true, Ordering::Release);
     }
 
-    /// Serves it until it has to go.
+    /// Serves the connection until it ends or has to be closed for a newer one.
     pub(crate) async fn unless_in_the_way(&self, serving: impl Future<Output = ()>) {
         tokio::select! {
             () = serving => {}
@@ -35,22 +36,24 @@ impl UnusedConnection {
     }
 }
 
-/// All of them, the oldest first.
+/// All connections without a request, the oldest first.
 #[derive(Default)]
 pub(crate) struct UnusedConnections(Mutex<VecDeque<Arc<UnusedConnection>>>);
 
 impl UnusedConnections {
-    /// One more.
+    /// Adds a connection.
     pub(crate) fn add(&self) -> Arc<UnusedConnection> {
         let newcomer = Arc::<UnusedConnection>::default();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // What has ended, or has asked, is none of them any more.
+        // Remove connections that have ended or have sent a request.
         all.retain(|one| Arc::strong_count(one) > 1 && !one.asked.load(Ordering::Acquire));
         all.push_back(Arc::clone(&newcomer));
         newcomer
     }
 
-    /// Sends the oldest away, and takes its place.
+    /// Closes the oldest connection without a request and returns a permit for a new one.
+    ///
+    /// `None` if there is no such connection, or if no permit is free within a second.
     pub(crate) async fn give_way(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         let next = || self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let oldest =

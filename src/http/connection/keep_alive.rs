@@ -1,7 +1,8 @@
-//! How long a connection may be silent: a head must come quickly, a known caller's connection may rest between requests.
+//! Limits how long a connection may be silent.
 //!
-//! hyper has one deadline for both. Clients and proxies keep connections for a minute or more, and a request that they send on
-//! one that is closed at this moment is lost.
+//! A request head must arrive quickly, but a known caller's connection may be idle between requests. hyper has one
+//! limit for both. Clients and proxies keep connections for a minute or more. If they send a request while the server
+//! closes, it is lost.
 
 use std::io;
 use std::pin::Pin;
@@ -16,27 +17,29 @@ use tokio::time::Sleep;
 
 use crate::mcp::transport::http_response::{ResponseBody, keeping};
 
-/// A head must have come after this time. The connection of somebody who is not known is closed when it is idle for so long.
+/// Time limit for a request head. It also limits how long the connection of an unknown caller may be idle.
 pub(crate) const HEAD: Duration = Duration::from_secs(10);
 
-/// On an answer: its request came from a known caller.
+/// Extension of a response that marks its request as one of a known caller.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownCaller;
 
-/// What a connection does.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ConnectionPhase {
-    /// A head is awaited, or comes.
+    /// A request head is awaited or arriving.
     Head,
     /// A request is being answered. Its body has a deadline of its own.
     Answering,
-    /// Somebody was answered who is not known.
+    /// An unknown caller was answered.
     Idle,
     /// A known caller was answered.
     KnownIdle,
 }
 
-/// What a connection does, for both who serve it and who read from it. Each change is counted, so that none is overlooked.
+/// The phase of a connection, shared by the code that answers and by `ReadDeadline`.
+///
+/// The lowest two bits are the phase. The others count the changes, so that a new phase of the same kind is noticed.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionActivity(AtomicU64);
 
@@ -59,17 +62,17 @@ impl ConnectionActivity {
             ConnectionPhase::Idle => 2,
             ConnectionPhase::KnownIdle => 3,
         };
-        // One task alone serves a connection and reads from it.
+        // One task alone serves a connection and reads from it, so no update can be lost.
         let changes = (self.0.load(Ordering::Acquire) >> 2).wrapping_add(1);
         self.0.store((changes << 2) | code, Ordering::Release);
     }
 
-    /// A head has come.
+    /// Notes that a request head has arrived.
     pub(crate) fn begin(&self) {
         self.becomes(ConnectionPhase::Answering);
     }
 
-    /// The answer, which ends what began with its head.
+    /// Returns the response, which ends the phase of answering once it was sent.
     pub(crate) fn end_with(self: &Arc<Self>, answer: Response<ResponseBody>) -> Response<ResponseBody> {
         let then = if answer.extensions().get::<KnownCaller>().is_some() {
             ConnectionPhase::KnownIdle
@@ -80,7 +83,7 @@ impl ConnectionActivity {
     }
 }
 
-/// Dropped with the last of an answer.
+/// Sets the next phase when it is dropped, which is with the last part of a response.
 struct AnswerEnd {
     activity: Arc<ConnectionActivity>,
     then: ConnectionPhase,
@@ -92,24 +95,25 @@ impl Drop for AnswerEnd {
     }
 }
 
-/// A stream whose reads do not wait for ever.
+/// A stream whose reads have a deadline.
 pub(crate) struct ReadDeadline<S> {
     stream: S,
     activity: Arc<ConnectionActivity>,
     keep_alive: Duration,
-    /// What was waited for when the time began to run, and its end.
+    /// The state in which the timer was started, and the timer.
     waits: Option<(u64, Pin<Box<Sleep>>)>,
-    /// Something waits to be written: nobody is idle who has not read the answer. Writes have a time of their own.
+    /// Whether data waits to be written. A client that has not read the response is not idle. Writes have their own
+    /// deadline.
     writing: bool,
 }
 
 impl<S> ReadDeadline<S> {
-    /// This stream; a known caller's connection may rest for so long.
+    /// Wraps a stream. `keep_alive` is how long the connection of a known caller may be idle.
     pub(crate) fn new(stream: S, activity: Arc<ConnectionActivity>, keep_alive: Duration) -> Self {
         Self { stream, activity, keep_alive, waits: None, writing: false }
     }
 
-    /// Whether the time for what is awaited is over.
+    /// Returns the phase whose deadline has passed, if one has.
     fn is_over(&mut self, context: &mut Context<'_>) -> Option<ConnectionPhase> {
         let (state, doing) = self.activity.is();
         let time = match doing {
@@ -139,7 +143,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadDeadline<S> {
             if buffer.filled().len() > before
                 && matches!(self.activity.is().1, ConnectionPhase::Idle | ConnectionPhase::KnownIdle)
             {
-                // The first of a head: the rest of it must come quickly.
+                // This is the first byte of a request head. The rest must arrive quickly.
                 self.activity.becomes(ConnectionPhase::Head);
             }
             return read;
@@ -147,7 +151,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadDeadline<S> {
         match self.is_over(context) {
             None => Poll::Pending,
             Some(ConnectionPhase::Head) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            // As if the client had closed, which ends it in good order.
+            // Report the end of the stream, as if the client had closed it. Then hyper closes the connection in an
+            // orderly manner.
             Some(_) => Poll::Ready(Ok(())),
         }
     }
@@ -200,7 +205,7 @@ mod tests {
         (ReadDeadline::new(ours, Arc::clone(&activity), KEEP), theirs, activity)
     }
 
-    /// Answers what has come; the answer has gone out when this returns.
+    /// Answers what has arrived. The response was sent when this returns.
     fn answer(activity: &Arc<ConnectionActivity>, known: bool) {
         activity.begin();
         let mut answer = empty(StatusCode::NO_CONTENT);

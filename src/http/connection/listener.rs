@@ -1,4 +1,4 @@
-//! Where the server listens: a TCP address or a Unix socket.
+//! Addresses that the server listens on: TCP addresses and Unix sockets.
 
 use std::fmt;
 use std::io;
@@ -13,20 +13,20 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
-/// Connections that wait to be accepted.
+/// How many connections may wait to be accepted.
 const BACKLOG: u32 = 4096;
 
-/// Where to listen.
+/// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
-    /// An address and port; port 0 takes any free one.
+    /// An IP address and port. Port 0 takes any free port.
     Tcp(SocketAddr),
-    /// A socket in the file system, for this user alone.
+    /// A socket in the file system. Only this user can connect to it.
     Unix(PathBuf),
 }
 
 impl Listen {
-    /// Whether only this machine reaches it.
+    /// Whether only this machine can connect to it.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
@@ -72,7 +72,7 @@ pub(crate) enum Listener {
     Unix(UnixListener, #[expect(dead_code, reason = "kept for its end")] SocketFile),
 }
 
-/// A socket file that goes with its listener.
+/// The file of a Unix socket. It is removed with its listener.
 #[cfg(unix)]
 pub(crate) struct SocketFile(PathBuf);
 
@@ -84,7 +84,7 @@ impl Drop for SocketFile {
 }
 
 impl Listener {
-    /// Listens.
+    /// Starts to listen on an address.
     pub(crate) async fn bind(listen: &Listen) -> io::Result<Self> {
         match listen {
             Listen::Tcp(address) => {
@@ -101,7 +101,10 @@ impl Listener {
         }
     }
 
-    /// The socket is made under another name first: under its own it never exists with wider rights.
+    /// Creates a Unix socket.
+    ///
+    /// It is created under another name first and renamed later. So it never exists under its own name with wider
+    /// permissions.
     #[cfg(unix)]
     async fn bind_unix(path: &std::path::Path) -> io::Result<Self> {
         use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -127,7 +130,7 @@ impl Listener {
         Ok(Self::Unix(listener, SocketFile(path.to_owned())))
     }
 
-    /// Where it listens, with the port that was taken.
+    /// Returns the address that the server listens on, with the actual port.
     pub(crate) fn at(&self, asked: &Listen) -> Listen {
         match self {
             Self::Tcp(listener) => listener.local_addr().map_or_else(|_| asked.clone(), Listen::Tcp),
@@ -136,13 +139,13 @@ impl Listener {
         }
     }
 
-    /// The next connection.
+    /// Accepts the next connection.
     pub(crate) async fn accept(&mut self) -> io::Result<ClientStream> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                // Without it an answer in two writes waits for the client's delayed acknowledgement, 40 ms. It fails where the
-                // client has gone already, which says nothing of the listener.
+                // Without this, a response in two writes waits 40 ms for the client's delayed acknowledgement. It fails
+                // if the client has closed already. That is no error of the listener.
                 drop(stream.set_nodelay(true));
                 Ok(ClientStream::Tcp(stream))
             }
@@ -160,17 +163,17 @@ pub(crate) enum ClientStream {
 }
 
 impl ClientStream {
-    /// Resolves when something has come, be it the end.
+    /// Resolves when the client has sent something or has closed the connection.
     pub(crate) async fn heard(&self) -> io::Result<()> {
         match self {
-            // Looked at, since a socket may be called readable before anything has come.
+            // `peek` waits for data, since a socket may be reported as readable before anything has arrived.
             Self::Tcp(stream) => stream.peek(&mut [0]).await.map(drop),
             #[cfg(unix)]
             Self::Unix(stream) => stream.readable().await,
         }
     }
 
-    /// Writes what can be written at once.
+    /// Writes as much as can be written without waiting.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_write(bytes),
@@ -180,7 +183,7 @@ impl ClientStream {
     }
 }
 
-/// The same call on whichever stream it is.
+/// Makes the same call on a stream of either kind.
 macro_rules! on_either {
     ($stream:expr, $it:ident => $call:expr) => {
         match $stream.get_mut() {
@@ -259,7 +262,7 @@ mod tests {
         assert_eq!(Listener::bind(&listen).await.err().unwrap().kind(), io::ErrorKind::AddrInUse);
         drop(first);
         assert!(!path.exists());
-        // Left behind by a process that was killed.
+        // The socket of a process that was killed.
         drop(std::os::unix::net::UnixListener::bind(path).unwrap());
         assert!(Listener::bind(&listen).await.is_ok());
         std::fs::write(path, "mine").unwrap();

@@ -1,4 +1,4 @@
-//! Connections: accepted, bounded in time and number, encrypted, and drained at the end.
+//! Connections: how they are accepted, limited in time and number, encrypted, and drained at the end.
 
 pub(crate) mod accept;
 pub(crate) mod idle_limit;

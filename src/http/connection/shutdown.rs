@@ -1,19 +1,19 @@
-//! The life of the server: open, draining, shut. Everything that must know looks here.
+//! The lifecycle of the server: open, draining, shut. All parts that depend on the phase read it here.
 
 use tokio::sync::watch;
 
-/// How far the end has come.
+/// A phase of the lifecycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LifecyclePhase {
-    /// Serving.
+    /// The server serves.
     Open,
-    /// Still serving, and asking every client to come by another connection next time.
+    /// The server still serves. It asks every client to use another connection next time.
     Draining,
-    /// Nothing new is taken; what runs is finished.
+    /// The server accepts nothing new. Running requests are finished.
     Shut,
 }
 
-/// The phase, for all to see.
+/// The current phase, shared by all parts of the server.
 pub(crate) struct Lifecycle(watch::Sender<LifecyclePhase>);
 
 impl Default for Lifecycle {
@@ -23,7 +23,7 @@ impl Default for Lifecycle {
 }
 
 impl Lifecycle {
-    /// Whether it is ready for more.
+    /// Whether the server is ready for more requests.
     pub(crate) fn is_open(&self) -> bool {
         *self.0.borrow() == LifecyclePhase::Open
     }
@@ -38,10 +38,10 @@ impl Lifecycle {
         });
     }
 
-    /// Resolves once it has come so far.
+    /// Resolves once this phase or a later one is reached.
     pub(crate) async fn reached(&self, phase: LifecyclePhase) {
         let mut changes = self.0.subscribe();
-        // The sender lives as long as this does.
+        // `self` owns the sender, so the channel stays open meanwhile.
         drop(changes.wait_for(|now| *now >= phase).await);
     }
 }

@@ -1,4 +1,4 @@
-//! TLS by certificate files, which are read again when they change.
+//! TLS with certificate files, which are read again when they change.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,14 +12,14 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::http::auth::static_tokens::FileReader;
 
-/// The two files.
+/// The files of a certificate.
 #[derive(Clone)]
 pub struct Certificates {
-    /// The chain, in PEM, the server's own first.
+    /// The certificate chain in PEM. The server's own certificate comes first.
     pub chain: PathBuf,
-    /// Its key, in PEM.
+    /// The private key of the server's certificate, in PEM.
     pub key: PathBuf,
-    /// Reads the chain, which is no secret, and the key, which is.
+    /// Readers of the two files: of the chain, which is public, and of the key, which is a secret.
     pub readers: (Arc<FileReader>, Arc<FileReader>),
 }
 
@@ -29,7 +29,7 @@ impl fmt::Debug for Certificates {
     }
 }
 
-/// What is presented to clients, as the files are now.
+/// The TLS configuration for clients, from the current content of the files.
 pub struct ServerTls {
     files: Certificates,
     config: RwLock<Arc<ServerConfig>>,
@@ -42,12 +42,13 @@ impl ServerTls {
         Ok(Self { files, config })
     }
 
-    /// The files to be watched.
+    /// Returns the files to be watched.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         vec![self.files.chain.clone(), self.files.key.clone()]
     }
 
-    /// Reads both again. While a new pair is half written the old one goes on: it is what clients trust.
+    /// Reads both files again. If they cannot be used, for example because one is half written, the old pair stays in
+    /// use. Clients trust it.
     pub(crate) fn reload(&self) -> Result<(), String> {
         let config = load(&self.files)?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
@@ -76,7 +77,7 @@ fn load(files: &Certificates) -> Result<Arc<ServerConfig>, String> {
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        // rustls says what does not fit together, and nothing of the key.
+        // The error of rustls says what does not match. It says nothing of the key.
         .map_err(|error| told(&files.chain, format!("it does not go with the key: {error}")))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
