@@ -1,15 +1,18 @@
-//! Noticing that a file changed, by looking at it twice a second: it works on every file system and with every editor.
+//! Notices that a file changed, by checking its metadata every 400 ms. This works on every file system and with every
+//! editor.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// Changes take effect within a second.
+/// The time between two checks. A change takes effect within a second.
 const EVERY: Duration = Duration::from_millis(400);
 
-/// What changes with a file: its content, or who may read it. A file that others replace has another inode, though its time
-/// may be the same; whoever sets back the time of a change, or changes rights alone, cannot set back the system's own.
+/// The metadata that changes with the content or the permissions of a file.
+///
+/// If a file is replaced, its inode changes, even if its modification time does not. The change time of the system
+/// (`touched`) cannot be set back. It changes even if the modification time is set back or if only permissions change.
 #[derive(Debug, PartialEq, Eq, Clone)]
 struct FileVersion {
     modified: Option<SystemTime>,
@@ -30,8 +33,10 @@ fn look(file: &Path) -> Option<FileVersion> {
     Some(FileVersion { modified: about.modified().ok(), length: about.len(), inode, touched })
 }
 
-/// Calls `changed` each time one of the files is not what it was, and once at first: it may have changed since it was
-/// read. Never ends. All of it is done beside the runtime: a file system may take its time, and nobody else shall wait for it.
+/// Calls `changed` each time one of the files has changed, and once at the start. Never returns.
+///
+/// The first call covers changes since the files were read. The checks run on a blocking thread: a file system may be
+/// slow, and no other task shall wait for it.
 pub async fn watch(files: Vec<PathBuf>, changed: impl Fn() + Send + Sync + 'static) {
     let (changed, mut before) = (Arc::new(changed), Vec::new());
     loop {
@@ -44,7 +49,7 @@ pub async fn watch(files: Vec<PathBuf>, changed: impl Fn() + Send + Sync + 'stat
             }
             now
         });
-        // After a fault they count as changed.
+        // If the task failed, the files count as changed.
         before = looked.await.unwrap_or_default();
     }
 }

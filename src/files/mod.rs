@@ -1,4 +1,4 @@
-//! Files of this program: who may read them, how they are read, and when they have changed.
+//! Files of this program: checks of their permissions, reading them, and noticing that they changed.
 
 mod file_watch;
 mod private;

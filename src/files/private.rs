@@ -1,12 +1,14 @@
-//! Reading files that hold secrets, and files that decide what is run: refused if the wrong people can touch them.
+//! Reads files that hold secrets, and files that decide what is run. Refuses them if the wrong users can read or change
+//! them.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Component, Path};
 
-/// Reads a file that holds secrets, at most `limit` bytes: refused if others can read it, or if it is no plain file.
+/// Reads a file that holds secrets, at most `limit` bytes. Refused if others can read it, or if it is no regular file.
 ///
-/// Kubernetes mounts secrets as links into `..data`, to files of root's that the pod's group can read; those pass.
+/// Kubernetes mounts secrets as links into `..data`. The files belong to root, and the pod's group can read them. These
+/// are accepted.
 pub fn private_bytes(file: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let link = fs::symlink_metadata(file).map_err(|error| error.to_string())?;
     if !link.is_file() && !is_mounted(file) {
@@ -18,7 +20,8 @@ pub fn private_bytes(file: &Path, limit: u64) -> Result<Vec<u8>, String> {
         use std::os::unix::fs::MetadataExt;
         let (own, root) = (about.uid() == rustix::process::geteuid().as_raw(), about.uid() == 0);
         let open_to = about.mode() & 0o077;
-        // What root gave to a group was given on purpose; our own files are ours alone.
+        // A group that root gave read permission has it on purpose. A file of this user must be accessible to this user
+        // alone.
         if open_to & 0o007 != 0 || (open_to != 0 && !(root && !own && open_to == 0o040)) {
             return Err("others can read it; chmod 600 mends that".to_owned());
         }
@@ -29,7 +32,8 @@ pub fn private_bytes(file: &Path, limit: u64) -> Result<Vec<u8>, String> {
     read(open, &about, limit)
 }
 
-/// Reads a file that holds no secret, at most `limit` bytes: refused if others could change it, since it decides what is done.
+/// Reads a file without secrets, at most `limit` bytes. Refused if others could change it, since it decides what is
+/// done.
 pub fn public_bytes(file: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let (open, about) = open(file)?;
     #[cfg(unix)]
@@ -45,11 +49,13 @@ pub fn public_bytes(file: &Path, limit: u64) -> Result<Vec<u8>, String> {
     read(open, &about, limit)
 }
 
-/// The file and what is known of it: of the very file that is read, whatever is put in its place meanwhile.
+/// Opens a file and returns its metadata.
+///
+/// Both belong to the same file, even if another file replaces it meanwhile.
 fn open(file: &Path) -> Result<(File, fs::Metadata), String> {
     let mut options = fs::OpenOptions::new();
     options.read(true);
-    // A pipe in its place must not hold up whoever looks.
+    // A pipe in place of the file must not block the reader.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     let open = options.open(file).map_err(|error| error.to_string())?;
@@ -66,7 +72,7 @@ fn read(open: File, about: &fs::Metadata, limit: u64) -> Result<Vec<u8>, String>
     read.map(|_| bytes).map_err(|error| error.to_string())
 }
 
-/// Whether it is a link as Kubernetes makes them in a mounted volume.
+/// Whether it is a link of the kind that Kubernetes creates in a mounted volume.
 fn is_mounted(file: &Path) -> bool {
     let inside = |target: &Path| target.components().all(|part| matches!(part, Component::Normal(_)));
     fs::read_link(file).is_ok_and(|target| target.starts_with("..data") && inside(&target))

@@ -1,4 +1,5 @@
-//! Files that people write: TOML, and where in one something is wrong. What stands there is never repeated: it may be a secret.
+//! Reads TOML files that people write, and says where one is wrong. Its content is never repeated, since it may be a
+//! secret.
 
 use serde::Deserialize;
 use serde::de::value::Error as Plain;
@@ -8,11 +9,11 @@ use toml::de::{DeArray, DeTable, DeValue};
 use crate::domain::did_you_mean;
 use crate::redact::{is_certain_key, without_keys};
 
-/// What a file says, or its line, its field, what is wrong there and what is expected.
+/// Reads a file. The error names the line, the field, what is wrong there and what is expected.
 pub fn read_toml<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is no text".to_owned())?;
     let line = |at: usize| 1 + text.get(..at).unwrap_or_default().matches('\n').count();
-    // A parser's own words name what it looked for, and nothing of the text.
+    // The messages of the parser name what it expected, and nothing of the text.
     let table = DeTable::parse(text).map_err(|error| {
         format!("line {}: it is no TOML: {}", line(error.span().map_or(0, |span| span.start)), error.message())
     })?;
@@ -34,7 +35,7 @@ pub fn read_toml<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     })
 }
 
-/// Where a value stands: its byte range, and the names that lead to it.
+/// The position of a value: its byte range and its path of names.
 struct ValueSpan {
     start: usize,
     end: usize,
@@ -43,14 +44,15 @@ struct ValueSpan {
 }
 
 impl ValueSpan {
-    /// Its name for people. A name that may be a secret which stands there by mistake is left out: the line tells it.
+    /// Returns the path for people. A name that may be a misplaced secret is replaced, since the line number is
+    /// sufficient.
     fn name(&self) -> String {
         let shown = |name: &String| if is_word(name) { name.clone() } else { "…".to_owned() };
         self.path.iter().map(shown).collect::<Vec<_>>().join(".")
     }
 }
 
-/// The place of every value of a file.
+/// The positions of all values of a file.
 struct ValueSpans(Vec<ValueSpan>);
 
 impl ValueSpans {
@@ -63,7 +65,7 @@ impl ValueSpans {
     fn add_table(&mut self, table: &DeTable<'_>, above: &[String]) {
         for (name, value) in table.iter() {
             let path: Vec<String> = above.iter().cloned().chain([name.get_ref().to_string()]).collect();
-            // What is wrong with a table is told at its name.
+            // An error in a table is reported at the table's name.
             if is_certain_key(name.get_ref()) {
                 let span = name.span();
                 self.0.push(ValueSpan { start: span.start, end: span.end, path: above.to_vec(), holds_key: true });
@@ -79,7 +81,7 @@ impl ValueSpans {
     }
 
     fn add(&mut self, value: &DeValue<'_>, span: &std::ops::Range<usize>, path: Vec<String>) {
-        // The words of a command may be anything, and show nowhere.
+        // The words of a command may be anything, and they are never shown.
         let is_command = path.last().is_some_and(|name| name.ends_with("command"));
         let holds_key = matches!(value, DeValue::String(text) if !is_command && is_certain_key(text));
         match value {
@@ -90,14 +92,14 @@ impl ValueSpans {
         self.0.push(ValueSpan { start: span.start, end: span.end, path, holds_key });
     }
 
-    /// The smallest place that holds this byte.
+    /// Returns the smallest value that contains this byte.
     fn at(&self, at: usize) -> Option<&ValueSpan> {
         let holding = self.0.iter().filter(|place| place.start <= at && at < place.end.max(place.start + 1));
         holding.min_by_key(|place| place.end - place.start)
     }
 }
 
-/// What is expected, out of the words of the reader, which repeat the value before they say it.
+/// Extracts what is expected from serde's message, which repeats the value before that.
 fn expectation(message: &str) -> String {
     let quoted = |text: &str| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
     if let Some(rest) = message.strip_prefix("unknown field ") {
@@ -128,12 +130,12 @@ fn expectation(message: &str) -> String {
     format!("expected {expected}")
 }
 
-/// Whether a name can be no secret: small letters and what joins them.
+/// Whether a name cannot be a secret: it has only small letters, `_` and `-`, at most 30 characters.
 fn is_word(name: &str) -> bool {
     (1..=30).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b"_-".contains(&b))
 }
 
-/// Says that a field is not known. Its name is repeated only where it can be no secret.
+/// Reports an unknown field. Its name is repeated only if it cannot be a secret.
 fn unknown_field(name: &str, known: &[String]) -> String {
     let shown = if is_word(name) { format!("unknown field `{name}`") } else { "unknown field".to_owned() };
     let meant = did_you_mean(name, known.iter().map(String::as_str));
@@ -142,10 +144,10 @@ fn unknown_field(name: &str, known: &[String]) -> String {
     format!("{shown}{meant}; known here: {known}")
 }
 
-/// The names of the fields of a struct, as its reader has them: of a file that people write, all that may stand in it.
+/// Returns the field names of a struct, as its `Deserialize` states them: all names that may stand in such a file.
 pub fn field_names<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
-    // Nothing is read: the reader is asked for its fields, and told that there are none.
+    // Nothing is read. The deserializer only records the field names and then returns an error.
     drop(T::deserialize(FieldNames(&mut names)));
     names
 }

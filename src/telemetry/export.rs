@@ -1,6 +1,6 @@
-//! The way of traces to a collector: OTLP over HTTP, in batches, on a thread of its own, so that no call ever waits for it.
+//! Exports traces to a collector: OTLP over HTTP, in batches, on a separate thread, so that no call waits for it.
 //!
-//! The variables are those of the OpenTelemetry specification; without an endpoint nothing is exported.
+//! The variables are those of the OpenTelemetry specification. Without an endpoint nothing is exported.
 
 use std::env;
 use std::time::Duration;
@@ -18,27 +18,29 @@ use url::{Host, Url};
 
 use crate::telemetry::spans::TARGET;
 
-/// What is left at the end gets so long to go out.
+/// Time limit for sending the remaining spans at shutdown.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// How long one batch may take. It holds up the next one and nothing else.
+/// Time limit for one batch. A slow batch delays only the next one.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const NAME: &str = "truedy-mcp";
-/// The more special variable wins.
+/// The variables that name the endpoint. The more specific one comes first and takes precedence.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
-/// Traces on their way; dropping it sends the last of them, for a bounded time.
+/// The running export. Dropping it sends the remaining spans, for a limited time.
 pub struct Traces(SdkTracerProvider);
 
 impl Drop for Traces {
     fn drop(&mut self) {
-        // Whoever collects them may be gone: that is no reason to stay.
+        // The collector may be unreachable. That must not delay the shutdown.
         drop(self.0.shutdown_with_timeout(GOODBYE));
     }
 }
 
-/// A layer that hands on the spans of this room, and only them; `None` if no endpoint is set. An error says why nothing
-/// is exported though one is.
+/// Starts the export. Returns a layer that exports the spans of this module and nothing else.
+///
+/// `None` if no endpoint is set or the export is disabled. An error says why nothing is exported although an endpoint
+/// is set.
 pub fn start<S>() -> Result<Option<(Traces, impl Layer<S>)>, String>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -50,7 +52,7 @@ where
         return Ok(None);
     }
     check(&endpoint)?;
-    // Straight to where the operator said, with whatever headers hold the collector's key.
+    // Connect directly, without a proxy or redirects: the headers may hold the collector's key.
     let client = reqwest::blocking::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -71,12 +73,12 @@ where
         .with_level(false)
         .with_target(false)
         .with_tracked_inactivity(false)
-        // Events stay out: what they say of a failure may be Truedy's words.
+        // Events are not exported, since they may hold Truedy's description of an error.
         .with_filter(filter_fn(|metadata| metadata.is_span() && metadata.target() == TARGET));
     Ok(Some((Traces(provider), layer)))
 }
 
-/// Whether traces may go there: in clear only to this machine.
+/// Checks that traces may be sent to the endpoint: unencrypted only to this machine.
 fn check(endpoint: &str) -> Result<(), String> {
     let url = Url::parse(endpoint).map_err(|error| format!("the endpoint is no URL: {error}"))?;
     let local = match url.host() {

@@ -1,4 +1,5 @@
-//! Traces, as the conventions for MCP name them: the spans, and with the feature `otel` their way to a collector.
+//! Traces with the names of the conventions for MCP: the spans and, with the feature `otel`, their export to a
+//! collector.
 
 #[cfg(feature = "otel")]
 mod export;

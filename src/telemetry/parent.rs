@@ -1,8 +1,8 @@
-//! The trace that a caller says its request belongs to: W3C trace context, as MCP carries it in `_meta`.
+//! The trace that a caller names for its request: W3C trace context, as MCP transmits it in `_meta`.
 
 use tracing::Span;
 
-/// What a caller says of its trace.
+/// The trace context of a caller.
 #[derive(Debug, Default)]
 pub struct Parent<'a> {
     /// `traceparent`.
@@ -20,12 +20,12 @@ impl Parent<'_> {
         use tracing_opentelemetry::OpenTelemetrySpanExt;
 
         if self.traceparent.is_some() {
-            // It fails where nobody listens to spans.
+            // This fails if no layer records spans.
             drop(span.set_parent(TraceContextPropagator::new().extract(self)));
         }
     }
 
-    /// Nobody listens.
+    /// Does nothing, since spans are not exported.
     #[cfg(not(feature = "otel"))]
     pub(super) fn adopt(&self, _: &Span) {}
 }

@@ -1,14 +1,15 @@
-//! The spans themselves. They hold words of this program's own and what the protocol says of itself: no argument, no text of
-//! Truedy's, no number and no secret.
+//! The spans. They hold only constant texts of this program and facts of the protocol.
+//!
+//! They hold no argument, no text of Truedy, no number and no secret.
 
 use tracing::{Span, field};
 
 use crate::telemetry::parent::Parent;
 
-/// What all of them are marked with; nothing else is exported.
+/// The target of all spans. Only spans with this target are exported.
 pub const TARGET: &str = "truedy_mcp::telemetry";
 
-/// Words that paths of Truedy's API are made of. Whatever else stands in one is an id.
+/// The fixed segments of paths of Truedy's API. Any other segment is an id.
 const WORDS: [&str; 10] = [
     "telephony",
     "numbers",
@@ -22,20 +23,20 @@ const WORDS: [&str; 10] = [
     "unassign",
 ];
 
-/// What the protocol says of a call.
+/// The facts of the protocol about a call.
 #[derive(Debug, Default)]
 pub struct Heard<'a> {
-    /// The revision that is spoken.
+    /// The protocol revision in use.
     pub revision: Option<&'a str>,
-    /// The session, in revisions that have them.
+    /// The session, in revisions that have sessions.
     pub session: Option<&'a str>,
-    /// Whether it came over a network.
+    /// Whether the call came over a network.
     pub network: bool,
-    /// The trace that it belongs to.
+    /// The trace that the call belongs to.
     pub parent: Parent<'a>,
 }
 
-/// One `tools/call`. `tool` is a name of the catalogue; `None` if the client named another.
+/// Creates the span of one `tools/call`. `tool` is a name of the catalog, or `None` if the client named another.
 pub fn tool_call(tool: Option<&str>, heard: &Heard<'_>) -> Span {
     let span = tracing::info_span!(
         target: TARGET,
@@ -62,7 +63,7 @@ pub fn tool_call(tool: Option<&str>, heard: &Heard<'_>) -> Span {
     span
 }
 
-/// A call was answered, with this status of ours.
+/// Records that a call was answered, with this status of the tool.
 pub fn ended(span: &Span, status: Option<&str>, is_error: bool) {
     if let Some(status) = status {
         span.record("truedy.status", status);
@@ -72,13 +73,13 @@ pub fn ended(span: &Span, status: Option<&str>, is_error: bool) {
     }
 }
 
-/// A call ended with an error of JSON-RPC.
+/// Records that a call ended with a JSON-RPC error.
 pub fn failed(span: &Span, code: i32) {
     span.record("rpc.response.status_code", code.to_string()).record("otel.status_code", "ERROR");
     span.record("error.type", code.to_string());
 }
 
-/// One request to Truedy.
+/// Creates the span of one request to Truedy.
 pub fn request(method: &str, path: &[String]) -> Span {
     let span = tracing::info_span!(
         target: TARGET,
@@ -98,7 +99,7 @@ pub fn request(method: &str, path: &[String]) -> Span {
     span
 }
 
-/// What a request came to: a status, or the word for why there is none.
+/// Records the outcome of a request: an HTTP status, or a word for why there is none.
 pub fn received(span: &Span, outcome: Result<u16, &'static str>) {
     match outcome {
         Ok(status) => {
@@ -111,7 +112,7 @@ pub fn received(span: &Span, outcome: Result<u16, &'static str>) {
     }
 }
 
-/// A path without the ids in it.
+/// Returns a path in which every id is replaced.
 fn template(path: &[String]) -> String {
     let known = |part: &str| WORDS.iter().find(|word| **word == part).copied();
     path.iter().flat_map(|part| ["/", known(part).unwrap_or("{id}")]).collect()
