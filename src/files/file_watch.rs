@@ -35,8 +35,8 @@ fn look(file: &Path) -> Option<FileVersion> {
 
 /// Calls `changed` each time one of the files has changed, and once at the start. Never returns.
 ///
-/// The first call covers changes since the files were read. The checks run on a blocking thread: a file system may be
-/// slow, and no other task shall wait for it.
+/// The first call covers changes since the files were read. The checks run on a blocking thread. A slow file system
+/// must not delay other tasks.
 pub async fn watch(files: Vec<PathBuf>, changed: impl Fn() + Send + Sync + 'static) {
     let (changed, mut before) = (Arc::new(changed), Vec::new());
     loop {

@@ -144,7 +144,7 @@ fn unknown_field(name: &str, known: &[String]) -> String {
     format!("{shown}{meant}; known here: {known}")
 }
 
-/// Returns the field names of a struct, as its `Deserialize` states them: all names that may stand in such a file.
+/// Returns the field names of a struct, as its `Deserialize` states them. No other names may occur in such a file.
 pub fn field_names<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
     // Nothing is read. The deserializer only records the field names and then returns an error.

@@ -37,7 +37,7 @@ pub fn check_filled_in(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Says what the text is, if it is a reference to a value, a masked value, or a statement that there is none.
+/// Describes a text that stands for a value: a reference, a masked value, or a statement that there is none.
 fn reference(text: &str) -> Option<&'static str> {
     const ELSEWHERE: [&str; 6] = ["env:", "file:", "op://", "process.env.", "vault:", "keyring:"];
     if ELSEWHERE.iter().any(|start| begins(text, start)) {

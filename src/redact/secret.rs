@@ -349,7 +349,7 @@ fn replace_words(text: &str, word: &str) -> String {
 /// The fewest characters after a prefix that can make a key.
 const TAIL: usize = 8;
 
-/// Replaces everything that looks like a key of Truedy, of this server or of Telnyx, whether it is in use or not.
+/// Replaces everything that looks like a key of Truedy, of this server or of Telnyx. The key need not be in use.
 fn replace_keys(text: &str, prefix: &str) -> String {
     let mut result = String::new();
     let mut rest = text;
@@ -376,7 +376,7 @@ fn replace_keys(text: &str, prefix: &str) -> String {
 /// The fewest letters and digits in a row that make a key.
 pub(crate) const KEY_RUN: usize = 16;
 
-/// Whether a run of letters and digits is unlike a word: it has digits or mixed case, or is 32 characters or longer.
+/// Whether a run of letters and digits is unlike a word. It has digits or mixed case, or at least 32 characters.
 fn is_random(run: &str) -> bool {
     let has = |is: fn(&u8) -> bool| run.bytes().any(|b| is(&b));
     has(u8::is_ascii_digit) || (has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)) || run.len() >= 2 * KEY_RUN

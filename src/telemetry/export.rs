@@ -1,4 +1,5 @@
-//! Exports traces to a collector: OTLP over HTTP, in batches, on a separate thread, so that no call waits for it.
+//! Exports traces to a collector: OTLP over HTTP, in batches. It runs on a separate thread, so that no call waits for
+//! it.
 //!
 //! The variables are those of the OpenTelemetry specification. Without an endpoint nothing is exported.
 

@@ -1,5 +1,5 @@
-//! Traces with the names of the conventions for MCP: the spans and, with the feature `otel`, their export to a
-//! collector.
+//! Traces with the names of the conventions for MCP: the spans of calls and requests. The feature `otel` adds their
+//! export to a collector.
 
 #[cfg(feature = "otel")]
 mod export;

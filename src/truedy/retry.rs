@@ -27,7 +27,7 @@ pub(super) fn wait(kind: RequestKind, error: &Error, sent: u32, left: Duration, 
     let again = match (kind, error) {
         (RequestKind::Delete, _) => false,
         (_, Error::NotSent(NotSent::NoConnection(_))) => true,
-        // A plain 500 for a search is more often a refusal of the carrier than an accident, so it is not repeated.
+        // A plain 500 for a search is more often a refusal of the carrier than an accident, and is not repeated.
         (RequestKind::Search, Error::NoVerdict(_, api_error)) => api_error.status != 500,
         (RequestKind::Read, Error::NoVerdict(..)) => true,
         _ => false,

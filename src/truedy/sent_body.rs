@@ -1,4 +1,4 @@
-//! A request body that records whether its first byte may have been sent, and that can be held back until then.
+//! A request body that records whether its first byte may have been sent. It can be held back until then.
 //!
 //! This is the evidence for "nothing was sent".
 

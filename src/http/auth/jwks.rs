@@ -27,8 +27,8 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(2);
 /// Time limit for finding the address of the keys and fetching them.
 const WHOLE: Duration = Duration::from_secs(5);
 
-/// The `y` coordinates of the points of Ed25519 whose order divides 8, in every encoding, without the sign (RFC 8032
-/// §5.1.2).
+/// The `y` coordinates of the points of Ed25519 whose order divides 8, in every encoding. The sign is left out (RFC
+/// 8032 §5.1.2).
 ///
 /// With such a key one signature fits any message. So anyone who knows that signature could sign for the issuer.
 const LOW_ORDER: [[u8; 32]; 7] = [

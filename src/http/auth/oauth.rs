@@ -1,5 +1,5 @@
-//! An OAuth 2.1 resource server: checks that an access token is from the issuer and for this server, and finds its
-//! principal.
+//! An OAuth 2.1 resource server: verifies that an access token is from the issuer and for this server. Finds the
+//! principal of the token.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

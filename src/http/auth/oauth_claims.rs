@@ -1,4 +1,4 @@
-//! Reads the claims of a verified token: its scopes, in the forms that issuers use, and whether it is an access token.
+//! Reads the scopes in the claims of a verified token, in the forms that issuers use. Recognises tokens of other kinds.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Finds an issuer's keys: at the URL that the operator sets, or by discovery from the issuer (RFC 8414 or OIDC).
+//! Finds an issuer's keys: at the operator's URL, or by discovery from the issuer (RFC 8414 or OIDC).
 
 use serde_json::Value;
 use url::Url;

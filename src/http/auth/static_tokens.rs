@@ -219,7 +219,8 @@ pub fn add(file: &Path, holder: &TokenHolder, now: &str) -> Result<String, Strin
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error.to_string()),
     };
-    // Nothing is written into a file of another kind, such as a key, nor after content that could not be read.
+    // Nothing is written into a file of another kind, such as a key. Nothing is appended to content that cannot be
+    // read.
     parse(&there).map_err(|why| format!("it is no file of tokens, and nothing was written: {why}"))?;
     let length = u64::try_from(there.len()).unwrap_or(u64::MAX);
     if length + u64::try_from(entry.len()).unwrap_or(u64::MAX) > FILE_LIMIT {
