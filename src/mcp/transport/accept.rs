@@ -1,9 +1,9 @@
-//! Which forms of answer a client takes, as its `Accept` header says: RFC 9110 §12.5.1.
+//! The response forms that a client accepts, as its `Accept` header says (RFC 9110 §12.5.1).
 
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-/// What a client takes.
+/// The response forms that a client accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepts {
     /// One JSON object.
@@ -13,7 +13,7 @@ pub struct Accepts {
 }
 
 impl Accepts {
-    /// What these headers say. Whoever says nothing takes everything.
+    /// Reads the forms from these headers. Without a readable `Accept` header, both forms are accepted.
     pub fn of(headers: &HeaderMap) -> Self {
         let texts: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
         let ranges: Vec<(&str, bool)> = texts.iter().flat_map(|text| text.split(',')).filter_map(range).collect();
@@ -23,13 +23,13 @@ impl Accepts {
         Self { json: takes(&ranges, "application/json"), events: takes(&ranges, "text/event-stream") }
     }
 
-    /// Whether it takes neither form.
+    /// Checks whether the client accepts neither form.
     pub fn nothing(self) -> bool {
         !self.json && !self.events
     }
 }
 
-/// One media range, and whether its weight is above zero. A weight that cannot be read excludes nothing.
+/// Returns one media range and whether its weight is above zero. An unreadable weight excludes nothing.
 fn range(text: &str) -> Option<(&str, bool)> {
     let mut parts = text.split(';').map(str::trim);
     let range = parts.next().filter(|range| !range.is_empty())?;
@@ -40,7 +40,7 @@ fn range(text: &str) -> Option<(&str, bool)> {
     Some((range, weight.is_none_or(|weight| weight > 0.0)))
 }
 
-/// Whether this type is taken. The range that names it most exactly decides.
+/// Checks whether this media type is accepted. The most specific matching range decides.
 fn takes(ranges: &[(&str, bool)], wanted: &str) -> bool {
     let family = wanted.split('/').next().unwrap_or_default();
     let said = |named: &dyn Fn(&str) -> bool| {

@@ -1,4 +1,5 @@
-//! HTTP answers that are no protocol's: JSON-RPC errors, since clients tell the era of a server by the body of a refusal.
+//! HTTP responses that rmcp does not produce. Errors are JSON-RPC errors, because clients detect the era of a server by
+//! the body of an error.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -12,20 +13,20 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use serde_json::{Value, json};
 
-/// What an answer's body is, whether it is whole or a stream.
+/// The body of a response, either complete or a stream.
 pub type ResponseBody = BoxBody<Bytes, Infallible>;
 
-/// JSON-RPC: what came is no JSON.
+/// JSON-RPC error code: the body is not JSON.
 pub const PARSE_ERROR: i64 = -32700;
-/// JSON-RPC: what came is no request.
+/// JSON-RPC error code: the body is not a request.
 pub const INVALID_REQUEST: i64 = -32600;
 
-/// A refusal; the code of one that JSON-RPC has no code for is its status.
+/// Creates an error response whose JSON-RPC code is the HTTP status.
 pub fn refusal(status: StatusCode, message: &str) -> Response<ResponseBody> {
     error(status, i64::from(status.as_u16()), message, None)
 }
 
-/// A JSON-RPC error under an HTTP status. `id` is that of the request, where it could be read.
+/// Creates a JSON-RPC error with an HTTP status. `id` is the id of the request, if it could be read.
 pub fn error(status: StatusCode, code: i64, message: &str, id: Option<Value>) -> Response<ResponseBody> {
     let mut body = json!({ "jsonrpc": "2.0", "error": { "code": code, "message": message } });
     if let (Some(id), Some(object)) = (id, body.as_object_mut()) {
@@ -34,14 +35,14 @@ pub fn error(status: StatusCode, code: i64, message: &str, id: Option<Value>) ->
     json_answer(status, &body)
 }
 
-/// JSON that nobody keeps.
+/// Creates a JSON response that must not be cached.
 pub fn json_answer(status: StatusCode, body: &Value) -> Response<ResponseBody> {
     let mut answer = text(status, "application/json", body.to_string());
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 
-/// A whole text.
+/// Creates a response with a complete text as its body.
 pub fn text(status: StatusCode, content_type: &'static str, text: impl Into<Bytes>) -> Response<ResponseBody> {
     let mut answer = Response::new(Full::new(text.into()).boxed());
     *answer.status_mut() = status;
@@ -49,14 +50,14 @@ pub fn text(status: StatusCode, content_type: &'static str, text: impl Into<Byte
     answer
 }
 
-/// Nothing but a status.
+/// Creates a response without a body.
 pub fn empty(status: StatusCode) -> Response<ResponseBody> {
     let mut answer = Response::new(Empty::new().boxed());
     *answer.status_mut() = status;
     answer
 }
 
-/// The same answer with a header; a value that no header can carry is left out.
+/// Adds a header to a response. A value that is invalid in a header is left out.
 pub fn with(mut answer: Response<ResponseBody>, name: HeaderName, value: &str) -> Response<ResponseBody> {
     if let Ok(value) = HeaderValue::from_str(value) {
         answer.headers_mut().insert(name, value);
@@ -64,17 +65,17 @@ pub fn with(mut answer: Response<ResponseBody>, name: HeaderName, value: &str) -
     answer
 }
 
-/// There is no room now: when to come again.
+/// Creates an error response for a full limit. `Retry-After` says in how many seconds to try again.
 pub fn busy(status: StatusCode, seconds: u32, message: &str) -> Response<ResponseBody> {
     with(refusal(status, message), RETRY_AFTER, &seconds.to_string())
 }
 
-/// The same answer, which keeps something until its last byte has gone out or nobody wants it any more.
+/// Keeps `kept` alive until the body was sent completely or was dropped.
 pub fn keeping<T: Send + Sync + Unpin + 'static>(answer: Response<ResponseBody>, kept: T) -> Response<ResponseBody> {
     answer.map(|body| GuardedBody { body, _kept: kept }.boxed())
 }
 
-/// A body that keeps something. What is known of its length stays known.
+/// A body that keeps a value alive. The size hint of the inner body stays available.
 struct GuardedBody<T> {
     body: ResponseBody,
     _kept: T,
@@ -100,8 +101,8 @@ impl<T: Unpin> http_body::Body for GuardedBody<T> {
     }
 }
 
-/// The same answer, which keeps something until its last byte was made, even if its client goes before: the request runs on, and
-/// its answer must not be taken for that of another with the same id.
+/// Keeps `kept` alive until the body was read to its end, even if the client leaves earlier. The request continues
+/// without its client. Its response must not be taken for the response to another request with the same id.
 pub(crate) fn kept_to_the_end<T: Send + Sync + Unpin + 'static>(
     answer: Response<ResponseBody>,
     kept: T,
@@ -109,9 +110,9 @@ pub(crate) fn kept_to_the_end<T: Send + Sync + Unpin + 'static>(
     answer.map(|body| DrainedBody { rest: Some((body, kept)) }.boxed())
 }
 
-/// A body that is read to its end, if need be by itself.
+/// A body that is read to its end. If it is dropped earlier, a task reads the rest.
 struct DrainedBody<T: Send + 'static> {
-    /// What has not been read yet, with what is kept; `None` after its end.
+    /// The unread part of the body and the kept value; `None` after the end.
     rest: Option<(ResponseBody, T)>,
 }
 

@@ -1,33 +1,33 @@
-//! The id of a request in a text that is not read: too long to be kept, or not quite JSON.
+//! Finds the id of a request in a text that is not parsed. Such a text is too long to keep, or not valid JSON.
 
 use serde_json::Value;
 
-/// The longest name or value that is looked at.
+/// The longest name or value that is kept, in bytes.
 const TOKEN: usize = 320;
-/// The longest id that is sent back.
+/// The longest id that is sent back, in bytes.
 const ID: usize = 256;
 
-/// Looks for the id at the outermost level of a text, which may come in pieces.
+/// Finds the id at the outermost level of a text, which may come in pieces.
 #[derive(Default)]
 pub(crate) struct IdFinder {
     depth: u32,
     in_string: bool,
     escaped: bool,
-    /// The name of the member that is being read, as it is written.
+    /// The name of the current member, as raw bytes with its quotes.
     name: Vec<u8>,
-    /// What was read since the last comma or colon of the outermost level.
+    /// The bytes read since the last comma or colon of the outermost level.
     token: Vec<u8>,
     id: Option<Value>,
     answers: bool,
 }
 
 impl IdFinder {
-    /// Reads on.
+    /// Reads the next piece of the text.
     pub(crate) fn read(&mut self, bytes: &[u8]) {
         bytes.iter().for_each(|byte| self.step(*byte));
     }
 
-    /// The id, once it was read. A message that answers is no request, and is not answered itself.
+    /// Returns the id, once it was read. Returns `None` for a response, which itself gets no response.
     pub(crate) fn found(&self) -> Option<Value> {
         self.id.clone().filter(|_| !self.answers)
     }

@@ -1,9 +1,9 @@
-//! The requests of one client of standard input and output: which await an answer, and how many more may come.
+//! The requests of the client on standard input and output that have no response yet, and the limits for more.
 //!
-//! Each has a number of our own for rmcp, which knows a request by its id alone. So an id that is used again after its
-//! request was taken back never gets the answer of the first, and one that is still in use is refused.
+//! rmcp identifies a request by its id alone, so each request gets an internal number. A new request with
+//! a cancelled id never gets the response to the first request. A request with an id still in use is refused.
 //!
-//! Reading stops while answers wait to be written. Whoever never reads fills a bounded memory.
+//! Reading stops while responses wait to be written. So a client that never reads uses only limited memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,14 +12,15 @@ use rmcp::model::{ClientNotification, ClientRequest, ErrorData, JsonRpcMessage, 
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use tokio::sync::Notify;
 
-/// Messages that wait to be written, before nothing more is read.
+/// The number of messages waiting to be written at which reading stops.
 const WRITING: usize = 64;
-/// Requests that await an answer, likewise. More than the calls that run and wait, which may need to hear from the client.
+/// The number of open requests at which reading stops. It is larger than the number of calls that run and wait. Those
+/// calls may need a message from the client.
 const OPEN: usize = 1024;
-/// Requests that await an answer and need nothing but this server for it, likewise.
+/// The number of open quick requests at which reading stops. A quick request needs only this server for its response.
 const QUICK: usize = 128;
 
-/// The requests that await an answer.
+/// The requests that have no response yet.
 #[derive(Default)]
 pub(crate) struct InFlight {
     state: Mutex<InFlightState>,
@@ -28,7 +29,7 @@ pub(crate) struct InFlight {
 
 #[derive(Default)]
 struct InFlightState {
-    /// The number under which a request of the client's is known to rmcp.
+    /// The internal number of each request id of the client.
     numbers: HashMap<RequestId, i64>,
     open: HashMap<i64, OpenRequest>,
     quick: usize,
@@ -36,7 +37,7 @@ struct InFlightState {
     writing: usize,
 }
 
-/// A request that awaits an answer.
+/// A request that has no response yet.
 struct OpenRequest {
     id: RequestId,
     quick: bool,
@@ -46,7 +47,7 @@ impl InFlightState {
     fn ends(&mut self, number: i64) -> Option<RequestId> {
         let open = self.open.remove(&number)?;
         self.quick -= usize::from(open.quick);
-        // The id may be in use again already, by another request.
+        // Another request may already use the id again.
         if self.numbers.get(&open.id) == Some(&number) {
             self.numbers.remove(&open.id);
         }
@@ -61,7 +62,7 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
-    /// Whether it is the answer to a request.
+    /// Checks whether the message is the response to a request.
     pub(crate) fn is_answer(&self) -> bool {
         self.answers.is_some()
     }
@@ -77,8 +78,8 @@ impl Drop for Writing {
 }
 
 impl InFlight {
-    /// Takes note of what came, and puts our number in the place of its id. `Err` is the answer to a request whose id is in
-    /// use; `Ok(false)` says that the message means nothing.
+    /// Records a received message and replaces its id with the internal number. Returns `Err` with the error response
+    /// if the id is in use. Returns `Ok(false)` for the cancellation of an unknown request.
     pub(crate) fn came(
         &self,
         message: &mut RxJsonRpcMessage<RoleServer>,
@@ -120,7 +121,7 @@ impl InFlight {
         })
     }
 
-    /// A request is no longer wanted: it gets no answer.
+    /// Removes a cancelled request, which gets no response. Returns its internal number.
     fn taken_back(&self, id: &RequestId) -> Option<i64> {
         self.change(|state| {
             let number = state.numbers.get(id).copied()?;
@@ -129,7 +130,8 @@ impl InFlight {
         })
     }
 
-    /// A message goes out. The id of its request comes back to it; an answer that nobody waits for gives `None`.
+    /// Records an outgoing message and restores the client's id in a response. Returns `None` for a response to a
+    /// request that is no longer open.
     pub(crate) fn goes(self: &Arc<Self>, message: &mut TxJsonRpcMessage<RoleServer>) -> Option<Writing> {
         let id = match message {
             JsonRpcMessage::Response(response) => Some(&mut response.id),
@@ -144,7 +146,7 @@ impl InFlight {
             };
             if let (Some(number), Some(id)) = (number, id) {
                 *id = state.open.get(&number)?.id.clone();
-                // Whoever reads the answer may use the id again at once.
+                // A client that has read the response may use the id again at once.
                 state.numbers.remove(id);
             }
             state.writing += 1;
@@ -153,18 +155,18 @@ impl InFlight {
         Some(Writing { of: Arc::clone(self), answers })
     }
 
-    /// A message of our own, that answers no request that is open, goes out.
+    /// Records an outgoing message that is not the response to an open request.
     pub(crate) fn goes_besides(self: &Arc<Self>) -> Writing {
         self.change(|state| state.writing += 1);
         Writing { of: Arc::clone(self), answers: None }
     }
 
-    /// Resolves when more may be read.
+    /// Resolves when reading may continue.
     pub(crate) async fn room(&self) {
         self.until(|state| state.writing < WRITING && state.quick < QUICK && state.open.len() < OPEN).await;
     }
 
-    /// Resolves when nothing awaits an answer.
+    /// Resolves when no request is open and no message is being written.
     pub(crate) async fn all_answered(&self) {
         self.until(|state| state.open.is_empty() && state.writing == 0).await;
     }
@@ -172,7 +174,7 @@ impl InFlight {
     async fn until(&self, holds: impl Fn(&InFlightState) -> bool) {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
-            // Heard from now on, not only from the first look.
+            // Without this call, changes before the first poll would not be noticed.
             changed.as_mut().enable();
             if holds(&self.state.lock().unwrap_or_else(PoisonError::into_inner)) {
                 return;
@@ -188,7 +190,7 @@ impl InFlight {
     }
 }
 
-/// Whether nobody but this server is needed for the answer.
+/// Checks whether the response needs only this server, and neither Truedy nor the client.
 fn is_quick(request: &ClientRequest) -> bool {
     !matches!(
         request,
@@ -230,7 +232,7 @@ mod tests {
         ServerMessage::error(ErrorData::internal_error("x", None), Some(RequestId::Number(number)))
     }
 
-    /// Sends a request; its number, or whether it was refused with its own id.
+    /// Sends a request. Returns its internal number, or whether it was refused with its own id.
     fn sent(flights: &InFlight, id: &Value) -> Result<i64, bool> {
         let mut message = request(id.clone());
         match flights.came(&mut message) {

@@ -1,4 +1,5 @@
-//! The transport of 2024-11-05, deprecated: one stream out, messages in by POST. For clients that know nothing newer.
+//! The deprecated HTTP+SSE transport of revision 2024-11-05, for clients that support nothing newer. The server sends
+//! one event stream; the client posts its messages.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -30,13 +31,13 @@ use crate::mcp::transport::message_repair::repaired;
 use crate::mcp::transport::pending::{Pending, answers};
 use crate::mcp::transport::sessions::{FEWER_SCOPES, SAME_ID_WAITS, SESSIONS, SESSIONS_EACH};
 
-/// Messages of one client that wait to be read, and answers that wait to be sent.
+/// The capacity of each queue of one client: received messages, and responses to send.
 const QUEUE: usize = 32;
-/// How long a message may wait for room in the queue.
+/// The longest time that a message waits for space in the queue.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A comment goes out this often on a stream on which nothing happens; it shows as well who is gone.
+/// The interval of keep-alive comments on a stream without events. They also reveal clients that have left.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// When somebody who has too many streams may try again, in seconds.
+/// The `Retry-After` value for a caller at a limit, in seconds.
 const LATER: u32 = 5;
 
 type SseInput = RxJsonRpcMessage<RoleServer>;
@@ -45,21 +46,21 @@ type Serving = dyn Fn(outbox::Sender<SseOutput>, BoxStream<'static, SseInput>, C
     + Send
     + Sync;
 
-/// The two endpoints.
+/// The two endpoints of this transport.
 pub struct LegacySse {
     serving: Box<Serving>,
     clients: Arc<Mutex<HashMap<String, SseClient>>>,
     ended: CancellationToken,
 }
 
-/// One client that is connected.
+/// One connected client.
 struct SseClient {
     owner: Caller,
     inbox: mpsc::Sender<SseInput>,
     pending: Arc<Pending>,
 }
 
-/// Ends a client's service and forgets it when its stream is gone.
+/// The connection of a client. Dropping it ends the client's service and removes the client.
 struct SseConnection {
     clients: Arc<Mutex<HashMap<String, SseClient>>>,
     id: String,
@@ -73,7 +74,7 @@ impl Drop for SseConnection {
 }
 
 impl LegacySse {
-    /// The endpoints of this server. `ended` ends what streams there are.
+    /// Creates the endpoints of this server. `ended` ends all open streams.
     pub fn new<S: ServerHandler + Clone>(server: S, ended: CancellationToken) -> Self {
         let serving = move |out: outbox::Sender<SseOutput>,
                             inbox: BoxStream<'static, SseInput>,
@@ -90,12 +91,12 @@ impl LegacySse {
         Self { serving: Box::new(serving), clients: Arc::default(), ended }
     }
 
-    /// How many clients are connected.
+    /// Returns the number of connected clients.
     pub fn clients(&self) -> usize {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Resolves when no client awaits an answer.
+    /// Resolves when no client waits for a response.
     pub async fn all_answered(&self) {
         let pending: Vec<_> = {
             let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,8 +107,8 @@ impl LegacySse {
         }
     }
 
-    /// Opens a stream for this caller. Its first event says where messages go: `reference`, relative to the address of the
-    /// stream, so that it holds behind a proxy that adds a path.
+    /// Opens a stream for this caller. Its first event names the address for messages. `reference` is that address,
+    /// relative to the stream's address. So it stays valid behind a proxy that adds a path.
     pub fn open(&self, principal: &Principal, reference: &str) -> Response<ResponseBody> {
         let (inbox, messages) = mpsc::channel::<SseInput>(QUEUE);
         let (out, answers_out) = outbox::channel::<SseOutput>(QUEUE);
@@ -132,7 +133,7 @@ impl LegacySse {
         let done = stop.clone();
         tokio::spawn(async move {
             service.await;
-            // A client whose service has ended must not think that it is still heard.
+            // The client's stream ends with its service, so that the client notices that nobody reads its messages.
             done.cancel();
         });
         let connected =
@@ -150,7 +151,7 @@ impl LegacySse {
         answer
     }
 
-    /// Takes a message of this caller for the stream of this id. `head` carries who calls to whoever serves it.
+    /// Accepts a message of this caller for the stream with this id. `head` carries the principal to the server.
     pub async fn message(
         &self,
         principal: &Principal,
@@ -188,7 +189,7 @@ impl LegacySse {
             JsonRpcMessage::Request(request) => Some(request.id.clone()),
             _ => None,
         };
-        // rmcp tells answers apart by the id alone: the second of two would take that of the first.
+        // rmcp matches responses by the id alone. The second of two equal ids would get the response to the first.
         if !pending.came(&message, &sender.scopes) {
             return error(StatusCode::BAD_REQUEST, INVALID_REQUEST, SAME_ID_WAITS, request);
         }
@@ -207,7 +208,7 @@ impl LegacySse {
     }
 }
 
-/// What goes out on a stream: where to post, then the messages, with comments in between.
+/// Returns the events of a stream: the address for messages, then the messages, with keep-alive comments in between.
 fn events(
     endpoint: String,
     messages: outbox::Receiver<SseOutput>,
@@ -221,7 +222,7 @@ fn events(
         if let Some(id) = answers(&message) {
             pending.answered(&id);
         }
-        // JSON holds no line break, so one line is one message.
+        // JSON text contains no line break, so one line is one message.
         format!("event: message\ndata: {}\n\n", serde_json::to_string(&message).unwrap_or_default())
     });
     let ticks = futures::stream::unfold((), |()| async {
@@ -231,7 +232,7 @@ fn events(
     futures::stream::once(std::future::ready(first)).chain(until_first_ends(messages, ticks))
 }
 
-/// Both streams together, until the first of them ends.
+/// Merges both streams. Ends when the first stream ends.
 fn until_first_ends<T>(first: impl Stream<Item = T>, second: impl Stream<Item = T>) -> impl Stream<Item = T> {
     let first = first.map(Some).chain(futures::stream::once(std::future::ready(None)));
     futures::stream::select(first, second.map(Some))

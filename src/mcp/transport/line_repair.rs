@@ -1,8 +1,8 @@
-//! Lines as they come from a client, made fit to be read: none too long, none that would be dropped without an answer.
+//! Repairs the lines of a client: none is too long, and no request is dropped without a response.
 //!
-//! rmcp ignores a line that it cannot parse, and the client waits for ever. A cut emoji (half of a surrogate pair, which
-//! JavaScript writes as it stands) is replaced; a request that cannot be read at all is answered. What is no message is
-//! told once on standard error.
+//! rmcp ignores a line that it cannot parse, and the client then waits forever. Half of a surrogate pair, which
+//! JavaScript writes for a cut emoji, is replaced. A request that cannot be read at all gets an error response. Input
+//! that is no message is reported once on standard error.
 
 use rmcp::model::ErrorData;
 use serde_json::{Value, json};
@@ -12,19 +12,19 @@ use crate::mcp::call::duplicate_names::DuplicateName;
 use crate::mcp::transport::id_finder::IdFinder;
 use crate::mcp::transport::message_repair::repair;
 
-/// The method under which an unreadable request goes on, to be answered.
+/// The method that replaces an unreadable request, so that it gets an error response.
 const UNREADABLE: &str = "truedy-mcp/unreadable";
-/// The same for one whose parameters are of no shape that the protocol knows.
+/// The same for a request whose `params` or `_meta` are not objects.
 const SHAPELESS: &str = "truedy-mcp/shapeless";
-/// The same for one that is longer than may be.
+/// The same for a request on a line that is too long.
 const TOO_LONG: &str = "truedy-mcp/too-long";
-/// The same for one that is not of JSON-RPC 2.0, or has no method.
+/// The same for a request that is not JSON-RPC 2.0 or has no method.
 const NO_REQUEST: &str = "truedy-mcp/no-request";
 
-/// The same for one that says a thing twice; what is said of it goes on with it.
+/// The same for a request with a duplicate name. Its params carry the text of the error.
 const TWICE: &str = "truedy-mcp/twice";
 
-/// What is said of a request that went on under one of these methods.
+/// Returns the error for a request with one of these methods; `None` for any other method.
 pub(crate) fn refusal(method: &str, params: Option<&Value>) -> Option<ErrorData> {
     Some(match method {
         TWICE => {
@@ -45,7 +45,8 @@ pub(crate) fn refusal(method: &str, params: Option<&Value>) -> Option<ErrorData>
     })
 }
 
-/// Copies lines, mended, until either side ends. A line longer than `longest` is skipped, and answered if it asks.
+/// Copies lines with repairs until either side ends. A line longer than `longest` bytes is skipped. If it is a request,
+/// it gets an error response.
 pub(crate) async fn mend(input: impl AsyncRead + Unpin, mut output: impl AsyncWrite + Unpin, longest: usize) {
     let (mut input, mut oddities) = (BufReader::new(input), Oddities::default());
     let mut line = Vec::new();
@@ -56,7 +57,7 @@ pub(crate) async fn mend(input: impl AsyncRead + Unpin, mut output: impl AsyncWr
                 oddities.tell(&line);
                 mended(&line)
             }
-            // What the client was cut off in is nothing; the last line may lack its end all the same.
+            // An incomplete message at the end of the input is dropped. A complete last line may lack its line break.
             LineRead::Last if serde_json::from_slice::<Value>(&line).is_ok() => mended(&line),
             LineRead::Last | LineRead::End => return,
             LineRead::TooLong(id) => match id {
@@ -72,21 +73,21 @@ pub(crate) async fn mend(input: impl AsyncRead + Unpin, mut output: impl AsyncWr
     }
 }
 
-/// What came of reading a line.
+/// The result of reading a line.
 enum LineRead {
-    /// It is there.
+    /// A complete line.
     Whole,
-    /// It is there, and the input has ended before the line has.
+    /// The last line of the input, which ended without a line break.
     Last,
-    /// It is longer than may be: the id of its request, if it is one.
+    /// A line that is too long, with the id of its request if it is one.
     TooLong(Option<Value>),
-    /// Nothing is on it.
+    /// A line of only white space.
     Empty,
     /// The input has ended.
     End,
 }
 
-/// Reads a line without its end.
+/// Reads one line without its line break.
 async fn next_line(input: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>, longest: usize) -> LineRead {
     line.clear();
     let mut long: Option<IdFinder> = None;
@@ -121,7 +122,8 @@ async fn next_line(input: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8
     }
 }
 
-/// What comes instead of messages, each told once. Nothing of a line is repeated: it may hold anything.
+/// The kinds of input that are no messages; each is reported once. The report repeats nothing of a line, because a line
+/// may contain secrets.
 #[derive(Default)]
 struct Oddities {
     framed: bool,
@@ -150,7 +152,7 @@ impl Oddities {
     }
 }
 
-/// What to read instead of a line that cannot be read as it is; `None` if it can.
+/// Returns the replacement of a line that cannot be read as it is; `None` if it needs none.
 fn mended(line: &[u8]) -> Option<Vec<u8>> {
     if let Ok(message) = serde_json::from_slice::<Value>(line) {
         return refitted(message, line);
@@ -160,13 +162,13 @@ fn mended(line: &[u8]) -> Option<Vec<u8>> {
     if let Ok(message) = serde_json::from_str::<Value>(&whole) {
         return Some(refitted(message, whole.as_bytes()).unwrap_or_else(|| whole.into_bytes()));
     }
-    // Only a request awaits an answer, and only with its id can one be given.
+    // Only a request waits for a response, and a response needs its id.
     let mut finder = IdFinder::default();
     finder.read(whole.as_bytes());
     Some(in_place(UNREADABLE, &finder.found()?))
 }
 
-/// What goes on instead of a message, which is read from this text; `None` if it goes on as it is.
+/// Returns the replacement of a message that was read from this text; `None` if it needs none.
 fn refitted(mut message: Value, text: &[u8]) -> Option<Vec<u8>> {
     let mut changed = repair(&mut message);
     if let Some(twice) = DuplicateName::find(text) {
@@ -181,8 +183,8 @@ fn refitted(mut message: Value, text: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// A body mended as a line is: without a byte order mark, and with half surrogate pairs replaced. `None` if there is nothing to
-/// mend, or it cannot be read even so.
+/// Repairs a body in the same way as a line: removes a byte order mark and replaces half surrogate pairs. Returns
+/// `None` if nothing needs repair, or if the repair does not make the body readable.
 pub fn readable(body: &[u8]) -> Option<Vec<u8>> {
     const MARK: &[u8] = b"\xef\xbb\xbf";
     let bare = body.strip_prefix(MARK).unwrap_or(body);
@@ -194,7 +196,7 @@ pub fn readable(body: &[u8]) -> Option<Vec<u8>> {
     (bare.len() < body.len()).then(|| bare.to_vec())
 }
 
-/// What goes on instead of a message that says a thing twice. An answer of a client becomes the word that there is none.
+/// Returns the replacement of a message with a duplicate name. A response of the client becomes an error response.
 fn refused(message: &Value, twice: &DuplicateName) -> Vec<u8> {
     let id = message.get("id").filter(|id| id.is_i64() || id.is_string());
     let answers = message.get("result").or_else(|| message.get("error")).is_some();
@@ -204,18 +206,18 @@ fn refused(message: &Value, twice: &DuplicateName) -> Vec<u8> {
             json!({ "jsonrpc": "2.0", "id": id, "error": ErrorData::invalid_request(told, None) })
         }
         Some(id) => json!({ "jsonrpc": "2.0", "id": id, "method": TWICE, "params": { "told": told } }),
-        // A notification that nobody knows: whatever it was, it is not heard.
+        // The replacement is an unknown notification, so the original has no effect.
         None => json!({ "jsonrpc": "2.0", "method": TWICE }),
     };
     instead.to_string().into_bytes()
 }
 
-/// What goes on in the place of a request, to be answered.
+/// Returns the request that replaces another request, so that it gets an error response.
 fn in_place(method: &str, id: &Value) -> Vec<u8> {
     json!({ "jsonrpc": "2.0", "id": id, "method": method }).to_string().into_bytes()
 }
 
-/// Why a request is of no shape that MCP knows, and its id: rmcp answers those without their id.
+/// Returns why a request does not match the protocol, and its id. rmcp would respond without the id.
 fn unfit(message: &Value) -> Option<(&'static str, Value)> {
     let id = message.get("id").filter(|id| id.is_i64() || id.is_string())?.clone();
     if message.get("result").is_some() || message.get("error").is_some() {
@@ -233,7 +235,7 @@ fn unfit(message: &Value) -> Option<(&'static str, Value)> {
     odd.then_some((SHAPELESS, id))
 }
 
-/// The text with half surrogate pairs, which stand for no character, replaced by the character for "unreadable".
+/// Replaces each half of a surrogate pair, which represents no character, with U+FFFD.
 fn without_halves(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
@@ -248,7 +250,7 @@ fn without_halves(text: &str) -> String {
             (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => (escape.get(..12), 12),
             (Some(0xD800..=0xDFFF), _) => (Some("\\ufffd"), 6),
             (Some(_), _) => (escape.get(..6), 6),
-            // Any other escape is two characters, so that an escaped backslash begins nothing.
+            // Any other escape has two characters. So an escaped backslash does not start the next escape.
             (None, _) => {
                 let used = escape.chars().take(2).map(char::len_utf8).sum();
                 (escape.get(..used), used)
@@ -313,7 +315,7 @@ mod tests {
         }
     }
 
-    /// What goes on of this input, where a line has 50 bytes at most.
+    /// Returns the repaired lines of this input, with at most 50 bytes in a line.
     async fn goes_on(input: &str) -> String {
         let mut output = Vec::new();
         mend(input.as_bytes(), &mut output, 50).await;

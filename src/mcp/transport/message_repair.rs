@@ -1,7 +1,7 @@
-//! Messages as real clients write them, put into the shape that the protocol has.
+//! Repairs messages of real clients so that they match the protocol.
 //!
-//! PHP writes an empty object as an empty list. Some handshakes lack what they should say, or say it in another type.
-//! What is missing there reads as "none", and never as an ability to ask a person. Whatever else is wrong stays as it is.
+//! PHP writes an empty object as an empty list. Some handshakes lack fields, or use another type. A missing field is
+//! read as "none", and never as an ability to ask a person. All other errors stay unchanged.
 
 use bytes::Bytes;
 use rmcp::model::{ClientCapabilities, Implementation, ProtocolVersion};
@@ -12,10 +12,10 @@ type JsonObject = Map<String, Value>;
 
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
-/// What a client is called that does not say it.
+/// The name of a client that sends no name.
 const NAMELESS: &str = "unknown";
 
-/// Repairs a message; says whether anything was changed.
+/// Repairs a message. Returns whether anything was changed.
 pub(crate) fn repair(message: &mut Value) -> bool {
     let mut repair = Repair { changed: false };
     if let Some(message) = message.as_object_mut() {
@@ -24,7 +24,7 @@ pub(crate) fn repair(message: &mut Value) -> bool {
     repair.changed
 }
 
-/// The same of a message in bytes. What is no JSON, or needs no repair, stays as it is.
+/// Repairs a message in bytes. Input that is not JSON or needs no repair is returned unchanged.
 pub(crate) fn repaired(body: Bytes) -> Bytes {
     let Ok(mut message) = serde_json::from_slice::<Value>(&body) else { return body };
     if repair(&mut message) { Bytes::from(message.to_string()) } else { body }
@@ -47,13 +47,13 @@ impl Repair {
                 self.handshake(params);
             }
         }
-        // The answer of a client: to a ping, or to a question.
+        // A response of the client, to a ping or to a question.
         if let Some(answer) = self.object(message, "result") {
             self.said(answer);
         }
     }
 
-    /// A whole number may come with a fraction of nothing.
+    /// Replaces an id such as `7.0` with the whole number `7`.
     fn id(&mut self, message: &mut JsonObject) {
         let whole = message.get("id").filter(|id| id.is_f64()).and_then(Value::as_f64).and_then(|id| {
             let text = format!("{id:.0}");
@@ -90,16 +90,17 @@ impl Repair {
         }
     }
 
-    /// What a person answered to a form without fields.
+    /// Repairs the answer of a person to a form without fields.
     fn said(&mut self, answer: &mut JsonObject) {
         if answer.contains_key("action") {
             self.object(answer, "content");
         }
     }
 
-    /// Every part of the capabilities is an object. Only settings of an extension may hold a list.
+    /// Repairs the capabilities. Each part must be an object; only the settings of an extension may hold a list.
     ///
-    /// A way to ask that is `null` is none: without this the absence of both would read as "by form".
+    /// An elicitation mode that is `null` is not supported. If all named modes are `null`, the capability is removed.
+    /// Otherwise their absence would be read as the form mode.
     fn capabilities(&mut self, capabilities: &mut JsonObject) {
         let names: Vec<String> = capabilities.keys().cloned().collect();
         for name in names {
@@ -136,7 +137,7 @@ impl Repair {
         self.client(params);
     }
 
-    /// Who the client says it is.
+    /// Repairs the client's name and version.
     fn client(&mut self, params: &mut JsonObject) {
         if !params.get("clientInfo").is_some_and(Value::is_object) {
             let name = params.get("clientInfo").and_then(Value::as_str).unwrap_or(NAMELESS).to_owned();
@@ -155,7 +156,7 @@ impl Repair {
         self.keep_readable::<Implementation>(client, &least);
     }
 
-    /// Takes out each part with which a value of this type cannot be read. `least` is what the type cannot be without.
+    /// Removes each part that makes a value of this type unreadable. `least` holds the fields that the type requires.
     fn keep_readable<T: DeserializeOwned>(&mut self, parts: &mut JsonObject, least: &JsonObject) {
         let unreadable: Vec<String> = parts
             .iter()
@@ -169,7 +170,7 @@ impl Repair {
         unreadable.iter().for_each(|name| self.take(parts, name));
     }
 
-    /// An object within another. An empty list there is an empty object.
+    /// Returns an object inside another object. Replaces an empty list with an empty object.
     fn object<'a>(&mut self, parent: &'a mut JsonObject, name: &str) -> Option<&'a mut JsonObject> {
         let value = parent.get_mut(name)?;
         if value.as_array().is_some_and(Vec::is_empty) {

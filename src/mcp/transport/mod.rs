@@ -1,4 +1,4 @@
-//! How messages come in and go out: standard input and output, HTTP, and the older SSE.
+//! The transports of MCP messages: standard input and output, Streamable HTTP, and the older SSE.
 
 pub(crate) mod accept;
 pub mod http_response;

@@ -1,4 +1,4 @@
-//! The requests of one connection that still await an answer: its end waits for them.
+//! The requests of one connection that have no response yet. The end of the connection waits for them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -9,17 +9,17 @@ use tokio::sync::Notify;
 
 use crate::guard::Scope;
 
-/// The requests that still await an answer.
+/// The requests that have no response yet.
 #[derive(Default)]
 pub(crate) struct Pending {
-    /// Each with the scopes of its token.
+    /// The request ids, each with the scopes of the token that sent it.
     ids: Mutex<HashMap<RequestId, BTreeSet<Scope>>>,
     emptied: Notify,
 }
 
 impl Pending {
-    /// A message came: a request awaits an answer, one that is cancelled no longer does. Whether it is no second request under
-    /// an id that still awaits one.
+    /// Records a received message: a request starts to wait, and a cancelled request stops. Returns false for a request
+    /// whose id already waits.
     pub(crate) fn came(&self, message: &RxJsonRpcMessage<RoleServer>, scopes: &BTreeSet<Scope>) -> bool {
         match message {
             JsonRpcMessage::Request(request) => {
@@ -41,12 +41,13 @@ impl Pending {
         true
     }
 
-    /// Whether a token with these scopes may answer a question: a call that waits was made with none that it lacks.
+    /// Checks whether a token with these scopes may respond to a question. The token must have all scopes of every
+    /// waiting request.
     pub(crate) fn may_be_answered_with(&self, scopes: &BTreeSet<Scope>) -> bool {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).values().all(|asked| asked.is_subset(scopes))
     }
 
-    /// Nobody waits for this any more.
+    /// Removes a request that has its response or is cancelled.
     pub(crate) fn answered(&self, id: &RequestId) {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         ids.remove(id);
@@ -55,7 +56,7 @@ impl Pending {
         }
     }
 
-    /// Resolves when nothing awaits an answer.
+    /// Resolves when no request waits for a response.
     pub(crate) async fn all_answered(&self) {
         loop {
             let emptied = self.emptied.notified();
@@ -67,7 +68,7 @@ impl Pending {
     }
 }
 
-/// The request that a message answers.
+/// Returns the id of the request to which a message is the response.
 pub(crate) fn answers(message: &TxJsonRpcMessage<RoleServer>) -> Option<RequestId> {
     match message {
         JsonRpcMessage::Response(response) => Some(response.id.clone()),

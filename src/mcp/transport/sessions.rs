@@ -1,7 +1,7 @@
-//! The sessions of the older revisions: whose each is, what goes on in it, and when it has been silent for too long.
+//! Sessions of the older revisions: their owners, their open requests and streams, and their time limits.
 //!
-//! rmcp ends a session after some time without a message. It does not count a stream that its client holds open, so the time is
-//! kept here.
+//! rmcp ends a session after some time without a message, even if its client holds a stream open. So this module
+//! measures the silent time itself.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -18,20 +18,20 @@ use crate::guard::Scope;
 use crate::mcp::tenant::principal::MessageSender;
 use crate::mcp::transport::http_response::{INVALID_REQUEST, ResponseBody, busy, error};
 
-/// Sessions of one principal, unless it is set otherwise.
+/// The default number of sessions of one principal.
 pub(crate) const SESSIONS_EACH: usize = 16;
-/// Sessions of all.
+/// The maximum number of sessions of all callers together.
 pub(crate) const SESSIONS: usize = 1024;
-/// Whoever has too many loses one that was silent for so long, for a new one.
+/// A session that was silent for this long may be ended for a new session when a limit is reached.
 const REST: Duration = Duration::from_secs(300);
-/// When somebody who has too many sessions may try again, in seconds.
+/// The `Retry-After` value for a caller at a limit, in seconds.
 const LATER: u32 = 5;
-/// How long a request waits for an earlier one with its id, which may have been answered just now.
+/// The time that a request waits for an earlier request with the same id. That one may have been answered just now.
 const SAME_ID: Duration = Duration::from_millis(250);
-/// How often that is looked at.
+/// The interval between two attempts during this wait.
 const AGAIN: Duration = Duration::from_millis(10);
 
-/// The sessions that there are.
+/// All sessions of this process.
 pub(crate) struct Sessions {
     each: usize,
     idle: Duration,
@@ -49,13 +49,13 @@ struct SessionsState {
 /// One session.
 struct Session {
     owner: Caller,
-    /// Requests that are being answered, and streams that its client holds open.
+    /// The number of requests that are being answered and streams that the client holds open.
     uses: usize,
-    /// When the last of them ended.
+    /// The time at which the last use ended.
     since: Instant,
-    /// The ids of those requests, as JSON, each with the scopes of its token.
+    /// The ids of the open requests, as JSON. Each has the scopes of the token that its sender used.
     ids: HashMap<String, BTreeSet<Scope>>,
-    /// The scopes of all tokens with which something was asked here.
+    /// The scopes of all tokens that sent a request in this session.
     asked_with: BTreeSet<Scope>,
 }
 
@@ -69,7 +69,8 @@ impl SessionsState {
         self.open.len() + self.opening.values().sum::<usize>()
     }
 
-    /// Takes out the session that was silent longest, of this caller or of anybody, if it was silent for long.
+    /// Removes and returns the session that was silent longest, of this caller or of all callers. A session that was
+    /// silent for less than the minimum stays.
     fn take_resting(&mut self, caller: Option<&Caller>) -> Option<String> {
         let of_caller = |session: &Session| caller.is_none_or(|caller| session.owner == *caller);
         let resting = self
@@ -82,7 +83,7 @@ impl SessionsState {
     }
 }
 
-/// One less of what a caller is counted by.
+/// Decrements the count of a caller.
 fn less(counts: &mut HashMap<Caller, usize>, caller: &Caller) {
     if let Some(count) = counts.get_mut(caller) {
         *count -= 1;
@@ -92,14 +93,14 @@ fn less(counts: &mut HashMap<Caller, usize>, caller: &Caller) {
     }
 }
 
-/// A session on its way: it counts from before it exists.
+/// A session that is being opened. It counts towards the limits before it exists.
 pub(crate) struct PendingSession {
     sessions: Arc<Sessions>,
     owner: Caller,
 }
 
 impl PendingSession {
-    /// The session exists under this id.
+    /// Registers the session under the id that rmcp gave it.
     pub(crate) fn done(self, id: &str) {
         let session = Session {
             owner: self.owner.clone(),
@@ -119,7 +120,7 @@ impl Drop for PendingSession {
     }
 }
 
-/// Ends a session that has been silent for too long.
+/// Ends a session after it was silent for too long.
 async fn end_when_silent(sessions: Weak<Sessions>, id: String) {
     loop {
         let Some(silent_until) = sessions.upgrade().and_then(|sessions| sessions.silent_until(&id)) else { return };
@@ -132,7 +133,7 @@ async fn end_when_silent(sessions: Weak<Sessions>, id: String) {
     }
 }
 
-/// What goes on in a session, until it is dropped: a request that is answered, or a stream that is listened to.
+/// One use of a session, until it is dropped: a request that is being answered, or an open stream.
 pub(crate) struct SessionUse {
     sessions: Arc<Sessions>,
     session: String,
@@ -156,22 +157,23 @@ impl Drop for SessionUse {
     }
 }
 
-/// What comes into a session.
+/// The kinds of message and stream that can enter a session.
 pub(crate) enum SessionInput<'a> {
-    /// A stream is opened, to be listened to.
+    /// Opens a stream.
     Listener,
-    /// The same, from where an earlier stream broke off: what was answered to anybody's token comes again.
+    /// Opens a stream that repeats messages since an earlier stream broke off. These may include responses to requests
+    /// with other tokens.
     Resumer,
     /// A request with this id.
     Request(&'a Value),
-    /// What was asked of the client is answered.
+    /// The client's response to a question of the server.
     Answer,
-    /// What is not answered.
+    /// A message that gets no response.
     Other,
 }
 
 impl Sessions {
-    /// No session yet; each caller may have so many, and each may be silent for so long.
+    /// Creates an empty set of sessions. `each` limits the sessions of one caller; `idle` is the longest silent time.
     pub(crate) fn new(each: usize, idle: Duration, manager: Arc<LocalSessionManager>) -> Arc<Self> {
         Arc::new(Self { each, idle, manager, state: Mutex::default() })
     }
@@ -180,12 +182,12 @@ impl Sessions {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many are open.
+    /// Returns the number of open sessions.
     pub(crate) async fn count(&self) -> usize {
         self.manager.sessions.read().await.len()
     }
 
-    /// Takes a place for one more session, or says which limit stands in the way.
+    /// Reserves one more session for a caller. Returns the error response if a limit is reached.
     pub(crate) async fn open(self: &Arc<Self>, owner: Caller) -> Result<PendingSession, Response<ResponseBody>> {
         self.forget_ended().await;
         let (opening, resting) = self.take_place(owner)?;
@@ -195,7 +197,7 @@ impl Sessions {
         Ok(opening)
     }
 
-    /// The place, and the session that ends for it.
+    /// Reserves the session. Also returns the id of a silent session that must be closed for it.
     fn take_place(self: &Arc<Self>, owner: Caller) -> Result<(PendingSession, Option<String>), Response<ResponseBody>> {
         let mut state = self.state();
         let mut resting = None;
@@ -220,7 +222,8 @@ impl Sessions {
         Ok((PendingSession { sessions: Arc::clone(self), owner }, resting))
     }
 
-    /// Enters a session of this sender's, or says why not. To somebody else it looks as if it did not exist.
+    /// Registers a use of a session by this sender, or returns the error response. A session of another caller is
+    /// reported as unknown.
     pub(crate) async fn enter(
         self: &Arc<Self>,
         session: &str,
@@ -247,12 +250,12 @@ impl Sessions {
         let SessionsState { open, streams, .. } = &mut *state;
         let found = open.get_mut(session).filter(|found| found.owner == sender.caller).ok_or(SessionError::Unknown)?;
         let id = if let SessionInput::Request(id) = comes { Some(id.to_string()) } else { None };
-        // rmcp tells answers apart by the id alone: the second of two would take that of the first.
+        // rmcp matches responses by the id alone. The second of two equal ids would get the response to the first.
         if id.as_ref().is_some_and(|id| found.ids.contains_key(id)) {
             return Err(SessionError::SameId);
         }
         let suffices = match comes {
-            // A question belongs to a call, and whoever answers it decides what that call does.
+            // A question belongs to a call, and the client's response decides what that call does.
             SessionInput::Answer => found.ids.values().all(|scopes| scopes.is_subset(&sender.scopes)),
             SessionInput::Resumer => found.asked_with.is_subset(&sender.scopes),
             SessionInput::Listener | SessionInput::Request(_) | SessionInput::Other => true,
@@ -277,14 +280,14 @@ impl Sessions {
         Ok(SessionUse { sessions: Arc::clone(self), session: session.to_owned(), id, listens })
     }
 
-    /// Whether this session is this caller's and has not ended.
+    /// Checks whether this session belongs to this caller and has not ended.
     pub(crate) async fn lives(&self, session: &str, owner: &Caller) -> bool {
         let is_owners = self.state().open.get(session).is_some_and(|found| found.owner == *owner);
         is_owners && self.manager.sessions.read().await.contains_key(session)
     }
 
-    /// Forgets whose the sessions were that have ended. What began while this looks is not looked at: it would seem to
-    /// have ended before it was.
+    /// Forgets the owners of sessions that have ended. Only sessions known before the check are removed. A session that
+    /// opens meanwhile would look ended.
     async fn forget_ended(&self) {
         let known: Vec<String> = self.state().open.keys().cloned().collect();
         let ended: Vec<String> = {
@@ -295,7 +298,7 @@ impl Sessions {
         ended.iter().for_each(|id| drop(state.open.remove(id)));
     }
 
-    /// When it will have been silent for too long; `None` if it is not known any more.
+    /// Returns the time at which the session will have been silent for too long; `None` if the session is unknown.
     fn silent_until(&self, id: &str) -> Option<Instant> {
         let state = self.state();
         let session = state.open.get(id)?;
@@ -309,15 +312,15 @@ impl Sessions {
     }
 }
 
-/// Why something does not come into a session.
+/// Why a message or stream cannot enter a session.
 enum SessionError {
-    /// There is none of this caller's.
+    /// The caller has no session with this id.
     Unknown,
-    /// A request with its id is not answered yet.
+    /// A request with the same id has no response yet.
     SameId,
-    /// The caller listens to as many streams as it may.
+    /// The caller has reached its limit of open streams.
     Streams,
-    /// The token has fewer scopes than one with which something was asked.
+    /// The token lacks a scope of a token that sent an earlier request.
     FewerScopes,
 }
 
@@ -337,11 +340,12 @@ impl SessionError {
     }
 }
 
-/// What is said of a second request under an id that still waits.
+/// The error text for a second request with the id of an open request.
 pub(crate) const SAME_ID_WAITS: &str =
     "Invalid Request: an earlier request with this id is not answered yet; give each request an id of its own";
 
-/// What is said of an answer, or of a stream that is taken up again, where the token may do less than the call's.
+/// The error text for a token that lacks a scope of the call. It applies to a response of the client and to a resumed
+/// stream.
 pub(crate) const FEWER_SCOPES: &str = "The token has fewer scopes than the one with which the call was made: use that one, or one with at least its scopes";
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! MCP over standard input and output.
 //!
-//! rmcp's line transport, with four things added: messages before the first request do no harm, nothing is read while answers
-//! wait, the end of input or a signal lets running calls finish and be answered, and the protocol has an output of its own
-//! that no stray print reaches.
+//! This transport builds on rmcp's line transport and adds four properties:
+//!
+//! - A message before the first request does no harm.
+//! - Reading stops while too many responses wait to be written.
+//! - At the end of input, or after a signal, running calls can finish and get their responses.
+//! - The protocol has its own output, which no stray print reaches.
 
 use std::io;
 use std::sync::Arc;
@@ -27,16 +30,19 @@ use crate::mcp::server::McpServer;
 use crate::mcp::transport::in_flight::InFlight;
 use crate::mcp::transport::line_repair::{mend, refusal};
 
-/// The longest line that is read; a longer one is skipped.
+/// The longest line that is read, in bytes. A longer line is skipped.
 const LINE: usize = 1024 * 1024;
-/// What is kept between the client's lines and their reader.
+/// The capacity of the pipe between the line repair and rmcp's reader, in bytes.
 const BUFFER: usize = 64 * 1024;
-/// After the end of input, reads get this long, changes the second.
+/// The time limits after the end of input: the first for reads, the second for changes.
 const AT_END: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(20));
-/// The same after a signal.
+/// The time limits after a signal: the first for reads, the second for changes.
 const AT_SIGNAL: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 
-/// Serves one client until its input ends or `shutdown` is cancelled, and every running change has ended or run out of time.
+/// Serves one client on standard input and output.
+///
+/// Serving ends when the input ends or `shutdown` is cancelled. Running changes then finish, or their time limit ends
+/// them. Returns an error if the connection could not be initialized.
 pub async fn serve_stdio(
     server: McpServer,
     service: Arc<Service>,
@@ -50,7 +56,7 @@ pub async fn serve_stdio(
     let (ending, mut ends) = watch::channel(None);
     let answered = Arc::new(Notify::new());
     let (first, tended) = (Arc::clone(&answered), Arc::clone(&service));
-    // Nothing is looked for before the client has its first answer.
+    // The search for lost outcomes starts after the client has its first response.
     tokio::spawn(async move {
         first.notified().await;
         tended.tend().await;
@@ -68,10 +74,10 @@ pub async fn serve_stdio(
     match server.serve(transport).await {
         Ok(running) => tokio::select! {
             _ = running.waiting() => {}
-            // Nobody is waited for twice: this bound covers calls, changes and the writing of answers.
+            // This time limit covers calls, changes and the writing of responses together. No second wait follows.
             () = end_of(&mut ends) => return Ok(()),
         },
-        // Nobody asked for anything: a normal end.
+        // The input ended before any request. That is a normal end.
         Err(ServerInitializeError::ConnectionClosed(_)) => {}
         Err(error) => return Err(io::Error::other(error.to_string())),
     }
@@ -80,7 +86,7 @@ pub async fn serve_stdio(
     Ok(())
 }
 
-/// Resolves when the time for ending is up, once there is such a time.
+/// Resolves when the time limit is over. Stays pending until a time limit is set.
 async fn end_of(ends: &mut watch::Receiver<Option<Instant>>) {
     loop {
         let end = *ends.borrow_and_update();
@@ -94,34 +100,34 @@ async fn end_of(ends: &mut watch::Receiver<Option<Instant>>) {
 
 struct StdioTransport<R: AsyncRead, W: AsyncWrite> {
     lines: AsyncRwTransport<RoleServer, R, W>,
-    /// Told of each answer that was written.
+    /// Notified after each response that was written.
     answered: Arc<Notify>,
-    /// Which era the first request was of; a probe opens nothing.
+    /// The era of the request that opened the connection. Discover and ping requests do not open it.
     opened: Option<Era>,
-    /// The handshake that came after requests of the newer era.
+    /// The handshake that came after the connection was opened with metadata.
     handshake: Option<InitializeRequestParams>,
-    /// When everything must have ended.
+    /// The time at which everything must have ended.
     ending: watch::Sender<Option<Instant>>,
     shutdown: CancellationToken,
     service: Arc<Service>,
     open: Arc<InFlight>,
 }
 
-/// How a client speaks.
+/// The form in which a client says who it is and what it can do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Era {
-    /// By a handshake, then without metadata.
+    /// One handshake at the start, then requests without metadata.
     Handshake,
-    /// With metadata on every request.
+    /// Metadata on every request.
     Metadata,
 }
 
 impl<R: AsyncRead, W: AsyncWrite> StdioTransport<R, W> {
-    /// Keeps what must be known of a message: in which era the client speaks.
+    /// Records the era of the client. Adds the values of a late handshake to the requests after it.
     fn note(&mut self, message: &mut RxJsonRpcMessage<RoleServer>) {
         if let JsonRpcMessage::Request(request) = message {
             match &request.request {
-                // A probe opens nothing: the handshake may still follow.
+                // These requests do not open the connection, because a handshake may still follow.
                 ClientRequest::DiscoverRequest(_) | ClientRequest::PingRequest(_) => {}
                 ClientRequest::InitializeRequest(handshake) => {
                     let era = *self.opened.get_or_insert(Era::Handshake);
@@ -130,7 +136,7 @@ impl<R: AsyncRead, W: AsyncWrite> StdioTransport<R, W> {
                     }
                 }
                 other if opens(other.get_meta()) => drop(self.opened.get_or_insert(Era::Metadata)),
-                // rmcp refuses it, and waits on.
+                // rmcp refuses this request and waits for the next one.
                 _ => {}
             }
             if let Some(handshake) = &self.handshake {
@@ -145,7 +151,8 @@ where
     R: AsyncRead + Send + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    /// Answers a request that goes no further. On a task of its own: whoever reads may be dropped at any await.
+    /// Sends a response to a request that does not reach rmcp. The response is sent on its own task, because the future
+    /// that reads may be dropped at any await.
     fn answer(&mut self, answer: TxJsonRpcMessage<RoleServer>) {
         let (sent, writing) = (self.lines.send(answer), self.open.goes_besides());
         tokio::spawn(async move {
@@ -155,21 +162,22 @@ where
     }
 }
 
-/// Whether a request with this metadata opens a connection, as rmcp sees it. Until one does, anything but a request ends it.
+/// Checks whether rmcp opens the connection for a request with this metadata. Before that, any message other than a
+/// request ends the connection.
 fn opens(meta: &RequestMetaObject) -> bool {
     let known = meta.protocol_version().is_some_and(|version| ProtocolVersion::KNOWN_VERSIONS.contains(&version));
     known && meta.missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty()
 }
 
-/// The id of a request that could not be read, and what is said of it.
+/// Returns the id and the error of a request that the line repair marked as unreadable.
 fn unreadable(message: &RxJsonRpcMessage<RoleServer>) -> Option<(RequestId, ErrorData)> {
     let JsonRpcMessage::Request(request) = message else { return None };
     let ClientRequest::CustomRequest(custom) = &request.request else { return None };
     Some((request.id.clone(), refusal(&custom.method, custom.params.as_ref())?))
 }
 
-/// A connection that opened with metadata on every request is held to it by rmcp; what a later handshake agreed on is
-/// written into the requests that follow it.
+/// Writes the values of a late handshake into the metadata of a request. rmcp requires metadata on every request of a
+/// connection that opened with metadata.
 fn as_agreed(meta: &mut RequestMetaObject, handshake: &InitializeRequestParams) {
     if meta.protocol_version().is_some() {
         return;
@@ -198,7 +206,7 @@ where
         let sent = self.open.goes(&mut item).map(|writing| (self.lines.send(item), writing));
         let (shutdown, told) = (self.shutdown.clone(), Arc::clone(&self.answered));
         async move {
-            // Nobody waits for it any more.
+            // The client cancelled this request, so no response is sent.
             let Some((sent, writing)) = sent else { return Ok(()) };
             let sent = sent.await;
             if writing.is_answer() {
@@ -206,7 +214,7 @@ where
             }
             drop(writing);
             if sent.is_err() {
-                // Nobody reads any more: the same as the end of input.
+                // The client no longer reads. This counts as the end of input.
                 shutdown.cancel();
             }
             sent
@@ -243,12 +251,12 @@ where
             }
             self.note(&mut message);
             let is_request = matches!(message, JsonRpcMessage::Request(_));
-            // Before a request that opens the connection anything else would end it.
+            // Any other message before the request that opens the connection would end it.
             if is_request || self.opened.is_some() {
                 return Some(message);
             }
         }
-        // Answers of running calls still go out while this waits.
+        // Responses of running calls are still sent during this wait.
         let left = self.ending.borrow().map_or(at_end.1, |end| end.saturating_duration_since(Instant::now()));
         self.service.finish(self.open.all_answered(), at_end.0.min(left), left).await;
         None

@@ -1,4 +1,5 @@
-//! Streamable HTTP in every revision, on rmcp's service: without sessions, or with sessions that belong to their caller.
+//! Streamable HTTP in every revision, built on rmcp's service. It works without sessions, or with sessions that belong
+//! to one caller.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,55 +26,56 @@ use crate::mcp::transport::http_response::{
 use crate::mcp::transport::message_repair::repaired;
 use crate::mcp::transport::sessions::{PendingSession, SESSIONS_EACH, SessionInput, Sessions};
 
-/// A comment goes out this often on a stream on which nothing happens.
+/// The interval of keep-alive comments on a stream without events.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// The longest text of rmcp's that is read, to be told in our form.
+/// The longest plain-text error of rmcp that is read and rewritten as JSON-RPC, in bytes.
 const TEXT: usize = 4096;
-/// The largest body; the edge reads no larger one, and this is rmcp's own limit behind it.
+/// The largest body that rmcp accepts, in bytes. The HTTP server in front of it already reads no larger body.
 const BODY: usize = 256 * 1024;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-/// The first revision without sessions. Revisions are dates, and sort as texts.
+/// The first revision without sessions. Revisions are dates, so text order is time order.
 const SESSIONLESS: &str = "2026-07-28";
 
 type Answering = dyn Fn(Request<Full<Bytes>>) -> BoxFuture<'static, Response<ResponseBody>> + Send + Sync;
 
-/// The endpoint.
+/// The Streamable HTTP endpoint.
 pub struct Streamable {
     answering: Box<Answering>,
     sessions: Option<Arc<Sessions>>,
 }
 
-/// Whether callers of older revisions get sessions.
+/// Says whether callers of older revisions get sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionMode {
-    /// No: each request stands alone.
+    /// No sessions. Each request stands alone.
     Off,
-    /// Yes, so that they can be asked while a call is open; at most so many for one caller.
+    /// Sessions, so that the client can be asked a question during a call.
     On {
-        /// The most sessions of one caller.
+        /// The maximum number of sessions of one caller.
         each: usize,
-        /// How long a session may be silent. A stream that its client holds open is not silence.
+        /// The longest time without a message before a session ends. An open
+        /// stream of the client does not count as silence.
         idle: Duration,
     },
 }
 
 impl SessionMode {
-    /// As a server for many gives them; each may be silent for so long.
+    /// Sessions with the default number for each caller. A session may be silent for `idle`.
     pub const fn on(idle: Duration) -> Self {
         Self::On { each: SESSIONS_EACH, idle }
     }
 }
 
 impl Streamable {
-    /// An endpoint for this server. `ended` ends what streams there are.
+    /// Creates an endpoint for this server. `ended` ends all open streams.
     pub fn new<S: ServerHandler + Clone>(server: S, sessions: SessionMode, ended: CancellationToken) -> Self {
         let mut manager = LocalSessionManager::default();
-        // How long a session is silent is counted in `Sessions`.
+        // `Sessions` measures how long a session is silent.
         manager.session_config.keep_alive = None;
-        // An event without data: older clients take it for a broken message.
+        // The retry event has no data, and older clients treat it as a broken message.
         manager.session_config.sse_retry = None;
         let manager = Arc::new(manager);
         let config = StreamableHttpServerConfig::default()
@@ -82,7 +84,7 @@ impl Streamable {
             .with_sse_keep_alive(Some(KEEP_ALIVE))
             .with_sse_retry(None)
             .with_max_request_body_bytes(BODY)
-            // The edge has checked both, more strictly.
+            // The HTTP server has already made both checks, more strictly.
             .disable_allowed_hosts()
             .disable_allowed_origins()
             .with_cancellation_token(ended);
@@ -99,7 +101,7 @@ impl Streamable {
         Self { answering: Box::new(answering), sessions }
     }
 
-    /// How many sessions are open.
+    /// Returns the number of open sessions.
     pub async fn sessions(&self) -> usize {
         match &self.sessions {
             Some(sessions) => sessions.count().await,
@@ -107,7 +109,7 @@ impl Streamable {
         }
     }
 
-    /// Answers a request of this caller. `method` and `id` are those of its message, where it has one.
+    /// Responds to a request of this caller. `method` and `id` come from its message, if it has them.
     pub async fn answer(
         &self,
         mut request: Request<Full<Bytes>>,
@@ -115,9 +117,9 @@ impl Streamable {
         method: Option<&str>,
         id: Option<Value>,
     ) -> Response<ResponseBody> {
-        // A handshake is of the older revisions whatever it calls itself: rmcp opens a session for each.
+        // rmcp opens a session for every handshake, so each handshake belongs to an older revision.
         let shakes_hands = method == Some("initialize");
-        // The newer revision has none: what is missing in one is not filled in, so that it is told so.
+        // Requests of the newer revision are not repaired, so that the client learns what they lack.
         if !shakes_hands || has_sessions(request.headers()) {
             request = as_meant(request).await;
         }
@@ -127,7 +129,7 @@ impl Streamable {
             request.headers_mut().remove(SESSION_ID);
         } else if let Some(sessions) = &self.sessions {
             let mut named = request.headers().get(SESSION_ID).map(|id| id.to_str().unwrap_or_default().to_owned());
-            // A client that begins anew may still name the session that has ended.
+            // A client that starts again may still send the id of its ended session.
             if shakes_hands
                 && let Some(before) = &named
                 && !sessions.lives(before, &principal.caller).await
@@ -159,7 +161,7 @@ impl Streamable {
         let answering = (self.answering)(request);
         let answer = match opening {
             None => answering.await,
-            // Not to be dropped half way, when its client goes: the session would be there and counted for nobody.
+            // This runs on its own task. If its future were dropped, the session would exist and not be counted.
             Some(opening) => match tokio::spawn(opened(answering, opening)).await {
                 Ok(answer) => answer,
                 Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
@@ -173,11 +175,12 @@ impl Streamable {
         }
     }
 
-    /// rmcp wants to see both forms of answer named. Which of them goes out is the edge's affair.
+    /// Sets the `Accept` header that rmcp requires, with both response forms. The HTTP server chooses the form that is
+    /// sent.
     fn accept(&self, request: &mut Request<Full<Bytes>>) {
         let takes = match *request.method() {
             Method::POST => "application/json, text/event-stream",
-            // Without sessions there is no stream, whatever is accepted.
+            // Without sessions no stream is offered, whatever `Accept` says.
             Method::GET if self.sessions.is_none() || Accepts::of(request.headers()).events => "text/event-stream",
             _ => return,
         };
@@ -185,7 +188,7 @@ impl Streamable {
     }
 }
 
-/// Answers a handshake and counts the session that came of it.
+/// Responds to a handshake and registers the session that it created.
 async fn opened(
     answering: BoxFuture<'static, Response<ResponseBody>>,
     opening: PendingSession,
@@ -197,7 +200,7 @@ async fn opened(
     answer
 }
 
-/// The request with its message as the client means it.
+/// Returns the request with its message repaired.
 async fn as_meant(request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes);
@@ -209,13 +212,13 @@ async fn as_meant(request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
     Request::from_parts(head, Full::new(meant))
 }
 
-/// Whether a request is of a revision that knows sessions.
+/// Checks whether a request belongs to a revision that has sessions.
 fn has_sessions(headers: &HeaderMap) -> bool {
     let version = headers.get(VERSION).and_then(|value| value.to_str().ok());
     version.is_none_or(|version| version < SESSIONLESS)
 }
 
-/// A refusal of a method that is not offered says so in words.
+/// Rewrites a "method not found" error so that its message names the method.
 async fn with_the_method_named(answer: Response<ResponseBody>) -> Response<ResponseBody> {
     let (mut head, body) = answer.into_parts();
     let Ok(bytes) = body.collect().await.map(http_body_util::Collected::to_bytes);
@@ -234,11 +237,12 @@ async fn with_the_method_named(answer: Response<ResponseBody>) -> Response<Respo
     Response::from_parts(head, Full::new(bytes).boxed())
 }
 
-/// rmcp's refusals in plain text become JSON-RPC errors, and its streams are marked as such for proxies.
+/// Turns rmcp's plain-text errors into JSON-RPC errors. Adds headers to streams so that proxies do not buffer or change
+/// them.
 async fn tidy(mut answer: Response<ResponseBody>, deletes: bool, id: Option<Value>) -> Response<ResponseBody> {
     let status = answer.status();
     if deletes && status == StatusCode::ACCEPTED {
-        // Python clients take 202 for a failure.
+        // Python clients treat 202 as a failure.
         return empty(StatusCode::NO_CONTENT);
     }
     let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -258,11 +262,11 @@ async fn tidy(mut answer: Response<ResponseBody>, deletes: bool, id: Option<Valu
     let said = Limited::new(answer.into_body(), TEXT).collect().await.map(http_body_util::Collected::to_bytes);
     let said = said.ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let mut told = match status {
-        // The body was JSON, as the edge has seen; it is no message of the protocol.
+        // The HTTP server has checked that the body is JSON. So it is JSON, but no message of MCP.
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             error(StatusCode::BAD_REQUEST, INVALID_REQUEST, "Invalid Request: this is no JSON-RPC message of MCP", id)
         }
-        // What went wrong inside is nobody's business outside.
+        // Details of an internal error are not sent to clients.
         status if status.is_server_error() => refusal(status, "Internal error"),
         status => error(status, INVALID_REQUEST, &said, id),
     };
