@@ -1,4 +1,4 @@
-//! Results as the protocol has them: one page, with how long it may be kept.
+//! Helpers for protocol results: single-page lists, cache times, errors and server metadata.
 
 use http::request::Parts;
 use rmcp::RoleServer;
@@ -12,16 +12,17 @@ use serde_json::{Map, Value, json};
 use crate::domain::clean_to;
 use crate::telemetry::{Heard, Parent};
 
-/// How long a client may keep the catalogue: it changes only with the program.
+/// The time for which a client may cache the catalog, in milliseconds. The catalog changes only with the program.
 pub(crate) const FRESH_MS: u64 = 3_600_000;
 
-/// The same where it depends on what the caller may do, which the operator may change.
+/// The cache time where the catalog depends on the caller's rights, in milliseconds. The operator may change those
+/// rights.
 pub(crate) const FRESH_SHARED_MS: u64 = 60_000;
 
-/// What is said first of a method that is not offered; its name follows.
+/// The start of the error message for a method that is not offered. The method's name follows.
 pub(crate) const NOT_FOUND: &str = "Method not found: ";
 
-/// Methods rmcp knows: if one arrives here, its parameters could not be read.
+/// The methods that rmcp knows. One of them arrives as a custom request only if its parameters could not be read.
 pub(crate) const KNOWN: [&str; 11] = [
     "server/discover",
     "tools/call",
@@ -36,7 +37,7 @@ pub(crate) const KNOWN: [&str; 11] = [
     "initialize",
 ];
 
-/// Every list of ours has one page, so no cursor leads anywhere.
+/// Returns an error if a cursor is given, because every list has one page.
 pub(crate) fn one_page(page: Option<PaginatedRequestParams>, what: &str) -> Result<(), ErrorData> {
     match page.and_then(|page| page.cursor) {
         Some(_) => Err(ErrorData::invalid_params(format!("Unknown cursor: the list of {what} has one page"), None)),
@@ -44,7 +45,7 @@ pub(crate) fn one_page(page: Option<PaginatedRequestParams>, what: &str) -> Resu
     }
 }
 
-/// What the protocol says of a call, for its trace.
+/// Returns the protocol facts of a call for its trace span.
 pub(crate) fn heard(context: &RequestContext<RoleServer>) -> Heard<'_> {
     let head = context.extensions.get::<Parts>();
     let known = |version: ProtocolVersion| ProtocolVersion::KNOWN_VERSIONS.iter().find(|known| **known == version);
@@ -56,7 +57,7 @@ pub(crate) fn heard(context: &RequestContext<RoleServer>) -> Heard<'_> {
     }
 }
 
-/// Says who answered, on every result of the newer era.
+/// Adds the server's name to a response of the newer era.
 pub(crate) fn sign(response: &mut CallToolResponse, context: &RequestContext<RoleServer>) {
     if !is_modern(context) {
         return;
@@ -68,12 +69,12 @@ pub(crate) fn sign(response: &mut CallToolResponse, context: &RequestContext<Rol
     }
 }
 
-/// Says of a method that it is not offered. A client shows the message, and rmcp's own is the bare name.
+/// Returns the error for a method that is not offered. Clients show its message, and rmcp's own is only the name.
 pub(crate) fn no_such_method(method: &str) -> ErrorData {
     ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("{NOT_FOUND}{}", clean_to(method, 64)), None)
 }
 
-/// Rewords the refusal of a method that rmcp knows and this server does not offer.
+/// Rewrites rmcp's error for a known method that this server does not offer.
 pub(crate) fn name_the_method(error: &mut ErrorData) {
     let bare = error.message.contains('/') || error.message == "ping";
     if error.code == ErrorCode::METHOD_NOT_FOUND && bare && !error.message.starts_with(NOT_FOUND) {
@@ -81,7 +82,7 @@ pub(crate) fn name_the_method(error: &mut ErrorData) {
     }
 }
 
-/// Text and structure each stand alone: some clients show the model only one of them.
+/// Builds a tool result. Text and structure are each complete, because some clients show the model only one of them.
 pub(crate) fn result(object: Map<String, Value>, is_error: bool) -> CallToolResult {
     let summary = object.get("summary").and_then(Value::as_str).unwrap_or_default().to_owned();
     let structured = Value::Object(object);
@@ -96,7 +97,7 @@ pub(crate) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
 }
 
-/// Says who answered, as 2026-07-28 asks for on every result.
+/// Adds the server's name and version, which revision 2026-07-28 asks for on every result.
 pub(crate) fn stamp(meta: &mut Option<MetaObject>) {
     let meta = meta.get_or_insert_default();
     meta.0.insert(

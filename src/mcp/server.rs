@@ -1,4 +1,5 @@
-//! What a client sees when it connects: who we are, the tools, and the way to call them, in both eras of the protocol.
+//! The MCP server: its name and capabilities, its tools, prompts and resources, and the calls. It serves both eras of
+//! the protocol.
 
 use std::sync::Arc;
 
@@ -39,29 +40,31 @@ use crate::truedy::run_blocking;
 pub struct McpServer {
     catalog: Arc<Catalog>,
     completions: Arc<Completions>,
-    /// Who calls where the way in has but one caller; `None` where each request says it.
+    /// The principal of all requests if the transport has only one caller; `None` if each request carries its
+    /// principal.
     alone: Option<Principal>,
 }
 
 impl McpServer {
-    /// A server for the one who started it.
+    /// Creates a server whose only caller is the principal that started it.
     pub fn new(local: Principal) -> Self {
         Self { catalog: Arc::new(Catalog::new()), completions: Arc::default(), alone: Some(local) }
     }
 
-    /// A server for many: each request carries its verified [`Principal`], or is not served.
+    /// Creates a shared server. Each request must carry its verified [`Principal`], or it is not served.
     pub fn shared() -> Self {
         Self { catalog: Arc::new(Catalog::new()), completions: Arc::default(), alone: None }
     }
 
-    /// Who calls. A way in that forgot to say so is a fault of ours, never somebody with rights.
+    /// Returns the principal of a request. A request without one is an internal error, and never gets any rights.
     fn principal<'a>(&'a self, context: &'a RequestContext<RoleServer>) -> Result<&'a Principal, ErrorData> {
         let carried = || context.extensions.get::<Parts>()?.extensions.get::<Principal>();
         let nobody = || ErrorData::internal_error("the request came without a caller", None);
         self.alone.as_ref().or_else(carried).ok_or_else(nobody)
     }
 
-    /// How long a client may keep an answer about the server, and who may share it: what depends on the caller is the caller's.
+    /// Returns how long a client may cache a response about the server, in milliseconds, and the cache scope. On a
+    /// shared server the response depends on the caller, so its scope is private.
     fn freshness(&self) -> (u64, CacheScope) {
         if self.alone.is_some() { (FRESH_MS, CacheScope::Public) } else { (FRESH_SHARED_MS, CacheScope::Private) }
     }
@@ -70,7 +73,7 @@ impl McpServer {
         Implementation::new("truedy-mcp", env!("CARGO_PKG_VERSION")).with_title("Truedy telephony")
     }
 
-    /// Answers a call, and traces it.
+    /// Handles a tool call and records it as a trace span.
     async fn run(
         &self,
         params: CallToolRequestParams,
@@ -82,7 +85,7 @@ impl McpServer {
         let answer = self.answer(entry, params, views, context).instrument(span.clone()).await;
         match &answer {
             Ok(CallToolResponse::Complete(result)) => {
-                // A word of our own vocabulary, whatever the answer is about.
+                // The status is one of this server's own fixed values, so the trace shows no caller data.
                 let status = result.structured_content.as_ref().and_then(|object| object.get("status")?.as_str());
                 telemetry::ended(&span, status, result.is_error == Some(true));
             }
@@ -114,7 +117,7 @@ impl McpServer {
         let reply = reporting(call, context).await;
         let mut response = match reply {
             CallResult::Done(mut object, is_error) => {
-                // A refusal has nothing to be asked for again, and may repeat what should not have been said.
+                // A refusal carries no query. The page does not repeat it, and it may contain a secret.
                 let query = query.filter(|_| !is_error);
                 let meta = self.for_the_page(entry, query, &mut object, principal);
                 let rows = object.values().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
@@ -130,13 +133,13 @@ impl McpServer {
 }
 
 impl McpServer {
-    /// What a client may call: every tool, and where it shows pages, what they call.
+    /// Returns a tool that a client may call. Tools for pages are included if the client shows pages.
     fn entry(&self, name: &str, views: AppsSupport) -> Option<&CatalogEntry> {
         self.catalog.get(name).or_else(|| self.catalog.of_pages(name).filter(|_| views.pages))
     }
 
-    /// What goes with an answer for the page that shows it, and is nobody else's: how to ask for more, and the tokens with
-    /// which a person buys there.
+    /// Returns the metadata that only the client's page reads. It holds the query, to ask for more, and the tokens with
+    /// which a person buys.
     fn for_the_page(
         &self,
         entry: &CatalogEntry,
@@ -148,7 +151,7 @@ impl McpServer {
             return buy_offer::take_token(object).map(|tokens| pages::meta(buy_offer::TOKENS, tokens));
         }
         let query = query?;
-        // A number that was found with an own carrier's key is not bought with another.
+        // A number found with the caller's own carrier key must not be bought with another key.
         let own = query.get("carrier").is_some_and(|name| !name.is_null());
         let mut meta = pages::meta("truedy/query", query);
         let sells = || !own && self.catalog.offers(buy_offer::BUYS, principal);
@@ -190,7 +193,7 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<InitializeResult, ErrorData> {
         let instructions = self.principal(&context)?.tenant.instructions.to_string();
-        // As rmcp's own does: what the client said of itself is known to the calls that follow.
+        // rmcp's own handler does the same: later calls then know what the client declared.
         context.peer.set_peer_info(params.clone());
         let mut answer = self.negotiate_initialize(&params)?;
         answer.instructions = Some(instructions);
@@ -211,7 +214,7 @@ impl ServerHandler for McpServer {
         );
         if is_modern(&context) {
             let (fresh, scope) = self.freshness();
-            // Nobody else's client may be given what this one alone can show.
+            // With tools for pages in the list, no other client may use the cached list.
             let scope = if of_pages.is_empty() { scope } else { CacheScope::Private };
             result = result.with_ttl_ms(fresh).with_cache_scope(scope);
             stamp(&mut result.meta);
@@ -256,7 +259,7 @@ impl ServerHandler for McpServer {
         let offered = resources::list(&self.catalog, self.principal(&context)?, &context);
         let mut result = ListResourcesResult::with_all_items(offered);
         if is_modern(&context) {
-            // Pages are listed only to a client that shows them: another must not be given its list.
+            // Pages are listed only to a client that shows them, so no other client may use the cached list.
             result = result.with_ttl_ms(self.freshness().0).with_cache_scope(CacheScope::Private);
             stamp(&mut result.meta);
         }
@@ -336,7 +339,8 @@ impl ServerHandler for McpServer {
         Err(no_such_method("resources/unsubscribe"))
     }
 
-    /// A known method whose parameters rmcp could not read. Some clients send the arguments as a JSON text: those are read.
+    /// Handles a known method whose parameters rmcp could not read. Some clients send `arguments` as a JSON text; that
+    /// text is parsed.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
@@ -364,7 +368,7 @@ impl ServerHandler for McpServer {
         };
         let written = match response {
             CallToolResponse::Complete(mut result) => {
-                // Older peers know no result type; rmcp takes it out of what it writes by itself.
+                // Older clients do not know the result type. rmcp removes it only from results that it writes itself.
                 result.result_type = result.result_type.filter(|_| is_modern(&context));
                 serde_json::to_value(result)
             }
@@ -375,7 +379,7 @@ impl ServerHandler for McpServer {
     }
 }
 
-/// A call whose arguments came as a JSON text; `None` if they are no object either way.
+/// Returns a call whose arguments came as a JSON text; `None` if the text is not an object.
 fn with_read_arguments(mut params: Value) -> Option<CallToolRequestParams> {
     let text = params.get("arguments")?.as_str()?;
     let arguments = arguments_of(text).ok()?;
@@ -390,13 +394,13 @@ fn not_an_object() -> Map<String, Value> {
     object.as_object().cloned().unwrap_or_default()
 }
 
-/// How a person can be asked during this call: only as the client declared for this very request. What a second call brings
-/// is kept whatever it declares.
+/// Returns how a person can be asked during this call. Only the modes that the client declared for this request are
+/// used. The answers in a second call are kept in any case.
 fn elicitor(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -> Elicitor {
     let declared = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
     let form = declared.as_ref().is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none());
     let version = context.protocol_version();
-    // Pages came with 2025-11-25.
+    // The URL mode was added in revision 2025-11-25.
     let url = declared.is_some_and(|elicitation| elicitation.url.is_some())
         && version.as_ref().is_some_and(|version| *version >= ProtocolVersion::V_2025_11_25);
     let way = match version {

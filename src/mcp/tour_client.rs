@@ -1,4 +1,4 @@
-//! A real MCP client of this server, for the tour: a child process, the wire in between, and a person who answers.
+//! An MCP client for the tour. It starts this server as a child process, and simulates a person who answers questions.
 
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,16 +13,16 @@ use rmcp::{ClientHandler, RoleClient};
 use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
-/// A question that was put to the person, and what the person said.
+/// A question to the person, and the person's answer.
 #[derive(Debug, Clone)]
 pub struct AnsweredQuestion {
-    /// The question.
+    /// The text of the question.
     pub question: String,
-    /// The answer.
+    /// The answer, by field name.
     pub answer: Value,
 }
 
-/// A person who says yes, and remembers what was asked.
+/// A simulated person who agrees to every question and records it.
 #[derive(Clone, Default)]
 struct TourPerson(Arc<Mutex<Vec<AnsweredQuestion>>>);
 
@@ -44,7 +44,7 @@ impl ClientHandler for TourPerson {
         };
         let schema = serde_json::to_value(&requested_schema).unwrap_or_default();
         let fields = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-        // What a person would do: tick, and type the digits that the question shows.
+        // The simulated person ticks each box, and types the digits that the question shows.
         let answer: Map<String, Value> = fields
             .map(|(name, field)| {
                 (
@@ -62,21 +62,21 @@ impl ClientHandler for TourPerson {
     }
 }
 
-/// The last four digits of the first number in a text.
+/// Returns the last four digits of the first number in a text.
 fn last4(text: &str) -> String {
     let number = text.split('+').nth(1).unwrap_or_default().chars().take_while(|c| c.is_ascii_digit() || *c == ' ');
     let digits: String = number.filter(char::is_ascii_digit).collect();
     digits.get(digits.len().saturating_sub(4)..).unwrap_or_default().to_owned()
 }
 
-/// A connection to a server that was started for it.
+/// A connection to a server process that was started for it.
 pub struct TourClient {
     connection: RunningService<RoleClient, TourPerson>,
     person: TourPerson,
 }
 
 impl TourClient {
-    /// Starts the program with these arguments and connects in the newest protocol.
+    /// Starts the program with these arguments and connects in the newest revision.
     pub async fn start(program: impl AsRef<OsStr>, arguments: &[&str]) -> Result<Self, String> {
         let mut command = Command::new(program);
         command.args(arguments);
@@ -93,13 +93,13 @@ impl TourClient {
         Ok(Self { connection, person })
     }
 
-    /// The names of the tools that are offered.
+    /// Returns the names of the offered tools.
     pub async fn tools(&self) -> Result<Vec<String>, String> {
         let tools = self.connection.list_all_tools().await.map_err(|error| error.to_string())?;
         Ok(tools.into_iter().map(|tool| tool.name.into_owned()).collect())
     }
 
-    /// Calls a tool; what it answers, and whether that is a refusal.
+    /// Calls a tool. Returns its structured result, and whether that is a refusal.
     pub async fn call(&self, tool: &'static str, arguments: Value) -> Result<(Value, bool), String> {
         let params =
             CallToolRequestParams::new(tool).with_arguments(arguments.as_object().cloned().unwrap_or_default());
@@ -107,12 +107,12 @@ impl TourClient {
         Ok((result.structured_content.unwrap_or_default(), result.is_error == Some(true)))
     }
 
-    /// What the person was asked since the last time.
+    /// Returns the questions since the last call of this function.
     pub fn asked(&self) -> Vec<AnsweredQuestion> {
         std::mem::take(&mut *self.person.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Ends the connection; the server ends by itself.
+    /// Closes the connection. The server process then ends by itself.
     pub async fn leave(self) {
         drop(self.connection.cancel().await);
     }

@@ -1,8 +1,9 @@
-//! Buying from the page that shows a search: another door to the one purchase, which opens only with a token that went to the
-//! page with the search and to no model.
+//! Buying from the page that shows a search. It is a second entry to the purchase tool. It needs a token that only the
+//! page received, and no model.
 //!
-//! A token shows that the answer reached the client's page, not who clicked there. So a person is still asked wherever the
-//! client can carry the question, at every level: leaving it out would take the word of the page for that of the person.
+//! A token proves that the result reached the client's page. It does not prove who clicked there. So a person is still
+//! asked, at every level, if the client can ask one. Otherwise the page's claim would replace the
+//! person's answer.
 
 use std::sync::Arc;
 
@@ -16,19 +17,19 @@ use crate::mcp::call::service::{CallResult, Service, refuse};
 use crate::mcp::consent::signed_state::Binding;
 use crate::tools::{Change, priced};
 
-/// The tool that searches.
+/// The tool that searches for numbers.
 pub(crate) const SEARCHES: &str = "search_numbers";
-/// The tool that buys, whose every rule holds.
+/// The tool that buys a number. All its rules apply here too.
 pub(crate) const BUYS: &str = "purchase_number";
-/// The door for pages, and what its tokens are good for.
+/// The tool for pages. Its tokens are valid only for this tool.
 pub(crate) const NAME: &str = "buy_offer";
-/// Where a page finds the tokens: the number, then its token.
+/// The metadata key under which a page finds its tokens: an object from number to token.
 pub(crate) const TOKENS: &str = "truedy/offers";
 
 const NUMBER: &str = "phone_number";
 const TOKEN: &str = "confirmation_token";
 
-/// The tool as hosts see it, from the card of the one that buys.
+/// Builds the tool as clients see it, from the card of the purchase tool.
 pub(crate) fn card(mut card: ToolCard) -> ToolCard {
     let mut input = (*card.input_schema).clone();
     if let Some(Value::Object(properties)) = input.get_mut("properties") {
@@ -36,7 +37,7 @@ pub(crate) fn card(mut card: ToolCard) -> ToolCard {
     }
     input.insert("required".to_owned(), json!([NUMBER, TOKEN]));
     card.input_schema = Arc::new(input);
-    // Hosts that show pages keep it from the model: what it costs is nobody's context.
+    // Clients that show pages hide this tool from the model. So its output schema would only add size.
     card.output_schema = None;
     card.name = NAME.into();
     card.title = Some("Buy an offered number".to_owned());
@@ -54,12 +55,12 @@ pub(crate) fn card(mut card: ToolCard) -> ToolCard {
     card.with_meta(meta)
 }
 
-/// A token for each number that a search found, at the price that it showed.
+/// Issues a token for each number that a search found, bound to the price that the search showed.
 pub(crate) fn tokens(service: &Service, caller: &Caller, found: &Map<String, Value>) -> Value {
     let offers = found.get("offers").and_then(Value::as_array).into_iter().flatten();
     let tokens = offers.filter_map(|offer| {
         let (number, price) = priced(offer)?;
-        // What is no number cannot be bought.
+        // An offer without a valid number cannot be bought.
         E164::try_from(number).ok()?;
         let object = OperationTarget::number(number);
         let token = service.tokens.issue(&Binding { caller, tool: NAME, object: &object }, &price).ok()?;
@@ -68,7 +69,7 @@ pub(crate) fn tokens(service: &Service, caller: &Caller, found: &Map<String, Val
     Value::Object(tokens.collect())
 }
 
-/// Buys the number that a person confirmed on the page. It is the purchase in all but the token, which it cannot do without.
+/// Buys the number that a person confirmed on the page. It works like the purchase, except that the token is required.
 pub(crate) async fn buy<T: Change>(
     service: Arc<Service>,
     mut arguments: Map<String, Value>,
@@ -78,7 +79,7 @@ pub(crate) async fn buy<T: Change>(
     if !problems.is_empty() {
         return refuse(messages::on_problems(&problems, T::EFFECT));
     }
-    // The second click says so.
+    // The second click on the page is the confirmation.
     arguments.insert("confirm".to_owned(), json!(true));
     call_context.token_for = Some(NAME);
     let mut reply = service.change::<T>(arguments, call_context).await;
@@ -88,7 +89,7 @@ pub(crate) async fn buy<T: Change>(
     reply
 }
 
-/// What is wrong with the arguments beyond what the purchase says of each.
+/// Returns the problems of the arguments that the purchase itself does not report.
 fn problems(arguments: &Map<String, Value>) -> Vec<ArgumentProblem> {
     let missing = |name: &&str| arguments.get(*name).is_none_or(|value| value.is_null() || *value == json!(""));
     let mut problems: Vec<ArgumentProblem> = [NUMBER, TOKEN]
@@ -99,7 +100,7 @@ fn problems(arguments: &Map<String, Value>) -> Vec<ArgumentProblem> {
             _ => ArgumentProblem::of::<ConfirmationToken>(name, "it is missing".to_owned(), None),
         })
         .collect();
-    // Their names are not repeated: a token may stand there by mistake.
+    // The unknown names are not repeated, because one of them may be a token by mistake.
     if arguments.keys().any(|name| name != NUMBER && name != TOKEN) {
         problems.push(ArgumentProblem {
             field: "arguments".to_owned(),
@@ -113,7 +114,8 @@ fn problems(arguments: &Map<String, Value>) -> Vec<ArgumentProblem> {
     problems
 }
 
-/// A refusal in words for the person at the page. What it points to is for models: no token of the page is in it.
+/// Rewrites a refusal for the person at the page. Its next step is meant for models, so the page's token is removed
+/// from it.
 fn reword(object: &mut Map<String, Value>) {
     if let Some(Value::Object(next)) = object.get_mut("next").and_then(|next| next.get_mut("arguments")) {
         next.remove(TOKEN);
@@ -135,7 +137,7 @@ fn reword(object: &mut Map<String, Value>) {
     object.insert("summary".to_owned(), json!(summary));
 }
 
-/// Takes a fresh token out of what the caller reads; it goes where only the page looks.
+/// Removes a new token from the response that the caller reads, and returns it for the page's metadata.
 pub(crate) fn take_token(object: &mut Map<String, Value>) -> Option<Value> {
     let token = object.remove(TOKEN)?;
     let number = object.get("number").and_then(Value::as_str)?;

@@ -1,4 +1,4 @@
-//! The catalogue: every tool as clients see it, and the way to call it.
+//! The catalog: every tool as clients see it, with its handler.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -19,36 +19,36 @@ use crate::mcp::offer::buy_offer;
 use crate::mcp::tenant::principal::Principal;
 use crate::tools::{Change, Effect, Read, Tool, Visitor, drop_bookkeeping, input_schema, output_schema, visit};
 
-/// One tool.
+/// One tool of the catalog.
 pub struct CatalogEntry {
-    /// As clients see it.
+    /// The tool as clients see it.
     pub card: ToolCard,
-    /// What calling it does.
+    /// The effect of calling it.
     pub effect: Effect,
-    /// What a caller must have been given to call it.
+    /// The scope that a caller needs to call it.
     pub scope: Scope,
     /// The names of its arguments.
     fields: &'static [&'static str],
-    /// The names of arguments that carry secrets.
+    /// The names of its arguments that carry secrets.
     pub secrets: Vec<&'static str>,
-    /// As clients see it where a carrier's keys may not be arguments.
+    /// The tool as clients see it where the keys of a carrier may not be arguments.
     without_keys: Option<ToolCard>,
     tool: &'static str,
     way: Handler,
 }
 
 impl CatalogEntry {
-    /// Its name.
+    /// Returns the name of the tool.
     pub fn name(&self) -> &str {
         &self.card.name
     }
 
-    /// As clients see it under this policy.
+    /// Returns the tool as clients see it under this policy.
     pub fn shown(&self, policy: &Policy) -> &ToolCard {
         self.without_keys.as_ref().filter(|_| policy.no_inline_secrets).unwrap_or(&self.card)
     }
 
-    /// Calls it. `unwanted` is cancelled when the caller no longer wants it.
+    /// Calls the tool. `unwanted` is cancelled when the caller cancels the call.
     pub async fn call(
         &self,
         arguments: Map<String, Value>,
@@ -63,54 +63,55 @@ impl CatalogEntry {
         reply
     }
 
-    /// Takes out of the arguments what a client adds for itself: nobody is asked about it, and no second round differs by it.
+    /// Removes arguments that a client adds for its own use. So no question shows them, and a second call may differ in
+    /// them.
     pub fn drop_bookkeeping(&self, arguments: &mut Map<String, Value>) {
         drop_bookkeeping(arguments, self.fields);
     }
 
-    /// Whether it is offered to a caller: the operator and the caller's rights must both allow it.
+    /// Checks whether the tool is offered to a caller. The policy and the caller's rights must both allow it.
     pub(crate) fn is_offered(&self, principal: &Principal) -> bool {
         let (tool, reads) = (self.tool, self.effect.reads());
         principal.tenant.service.policy.offers(tool, reads) && principal.rights.offers(tool, self.scope, reads)
     }
 }
 
-/// Every tool, in the order in which clients see them.
+/// Every tool, in the order in which clients list them.
 pub struct Catalog {
     tools: Vec<CatalogEntry>,
-    /// Other doors to tools, for pages that a client shows and not for models.
+    /// Additional tools for the pages that a client shows, hidden from models.
     of_pages: Vec<CatalogEntry>,
 }
 
 impl Catalog {
-    /// Derives the catalogue from the tools.
+    /// Builds the catalog from all tools.
     pub fn new() -> Self {
         let mut catalog = Self { tools: Vec::new(), of_pages: Vec::new() };
         visit(&mut catalog);
         catalog
     }
 
-    /// Their names alone, for which no schema is derived.
+    /// Returns the names of all tools, without building schemas.
     pub fn names() -> Vec<&'static str> {
         let mut names = ToolNames(Vec::new());
         visit(&mut names);
         names.0
     }
 
-    /// What each needs of its caller, by name; no schema is derived either.
+    /// Returns the scope that each tool needs, by tool name, without building schemas.
     pub fn scopes() -> HashMap<&'static str, Scope> {
         let mut scopes = Scopes(HashMap::new());
         visit(&mut scopes);
         scopes.0
     }
 
-    /// The scopes that callers of somebody under this policy have a use for. No schema is derived either.
+    /// Returns the scopes that are useful to callers under this policy, without building schemas.
     pub fn useful_scopes(policy: &Policy) -> BTreeSet<Scope> {
-        // What may be done no time at all is listed, so that its refusal says why; nobody need log in for it.
+        // A tool with a cap of zero is listed, so that its refusal gives the reason. Nobody must log in for it.
         Self::scopes_of(policy, |tool| policy.caps.of(tool).is_none_or(|(_, cap)| cap.most() != Some(0)))
     }
 
-    /// The scopes that give a caller a tool under this policy.
+    /// Returns the scopes with which a caller is offered at least one tool under this policy.
     pub fn offered_scopes(policy: &Policy) -> BTreeSet<Scope> {
         Self::scopes_of(policy, |_| true)
     }
@@ -121,32 +122,32 @@ impl Catalog {
         found.scopes
     }
 
-    /// All of them.
+    /// Returns all tools, without those for pages only.
     pub fn entries(&self) -> &[CatalogEntry] {
         &self.tools
     }
 
-    /// What pages may call besides.
+    /// Returns the tool with this name that only pages may call.
     pub(crate) fn of_pages(&self, name: &str) -> Option<&CatalogEntry> {
         self.of_pages.iter().find(|entry| entry.name() == name)
     }
 
-    /// All of that, for a client that shows pages.
+    /// Returns the tools that only pages may call, for a client that shows pages.
     pub(crate) fn entries_of_pages(&self) -> &[CatalogEntry] {
         &self.of_pages
     }
 
-    /// One of them.
+    /// Returns the tool with this name.
     pub fn get(&self, name: &str) -> Option<&CatalogEntry> {
         self.tools.iter().find(|entry| entry.name() == name)
     }
 
-    /// Whether there is a tool of this name that is offered to this caller.
+    /// Checks whether a tool with this name exists and is offered to this caller.
     pub(crate) fn offers(&self, name: &str, principal: &Principal) -> bool {
         self.get(name).is_some_and(|entry| entry.is_offered(principal))
     }
 
-    /// Those the operator offers.
+    /// Returns the tools that the policy offers.
     pub fn offered<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = &'a CatalogEntry> {
         self.tools.iter().filter(|entry| policy.offers(entry.name(), entry.effect.reads()))
     }
@@ -185,7 +186,7 @@ impl Visitor for Scopes {
     }
 }
 
-/// The scopes of the tools that a policy offers, as far as they count.
+/// Collects the scopes of the tools that a policy offers and `counts` accepts.
 struct ScopesUnder<'a, F> {
     policy: &'a Policy,
     counts: F,
@@ -224,7 +225,7 @@ impl Visitor for Catalog {
             let door = entry::<T>(|service, arguments, call_context| {
                 Box::pin(buy_offer::buy::<T>(service, arguments, call_context))
             });
-            // It takes no keys in any case.
+            // This tool never takes keys.
             self.of_pages.push(CatalogEntry { card: buy_offer::card(door.card), without_keys: None, ..door });
         }
     }
@@ -253,7 +254,7 @@ fn entry<T: Tool>(way: Handler) -> CatalogEntry {
     CatalogEntry { card, effect, scope: T::SCOPE, fields: T::FIELDS, secrets, without_keys, tool: T::NAME, way }
 }
 
-/// The same tool without these arguments; `None` if it has none of them.
+/// Returns the same tool without these arguments; `None` if the list is empty.
 fn without(card: &ToolCard, arguments: &[&str]) -> Option<ToolCard> {
     if arguments.is_empty() {
         return None;

@@ -1,5 +1,5 @@
-//! Completions: what a value may be, while a person types it. Only what the caller may read anyway; whatever fails is an
-//! empty list.
+//! Completions: the values that an argument can have, offered while a person types. Only values that the caller may
+//! read are offered. A failure gives an empty list.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,16 +18,16 @@ use crate::mcp::offer::resources::{AGENT_NUMBERS, NUMBER, look};
 use crate::mcp::tenant::principal::Principal;
 use crate::tools::{AgentNames, NumberNames};
 
-/// How long what was read of an account is good enough for somebody who types.
+/// The time for which names read from an account are reused.
 const GOOD: Duration = Duration::from_secs(15);
-/// How long somebody who types waits.
+/// The longest time that a person who types waits for names.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Accounts and callers of which something is kept.
+/// The number of kept lists, one for each caller and kind of value. At this number, older lists are dropped.
 const KEPT: usize = 256;
-/// What is looked at of a value that is typed.
+/// The number of typed characters that are used.
 const TYPED: usize = 120;
 
-/// Things of an account by what they are called.
+/// Numbers or agents of an account, by name and id.
 struct CompletionNames {
     all: Vec<CompletionName>,
     complete: bool,
@@ -38,15 +38,15 @@ struct CompletionName {
     id: String,
 }
 
-/// What was read last, and when; a lock of its own, so that quick typing reads once.
+/// The names read last, and the time of reading. Each entry has its own lock, so that fast typing reads only once.
 type LastRead = Arc<tokio::sync::Mutex<Option<(Instant, Arc<CompletionNames>)>>>;
 
-/// What was read lately for those who type.
+/// The names read recently, for each caller and kind of value.
 #[derive(Default)]
 pub(crate) struct Completions(Mutex<HashMap<(Caller, Choices), LastRead>>);
 
 impl Completions {
-    /// Says what a value may be.
+    /// Returns the values that an argument can have. Errors on an unknown reference or argument.
     pub(crate) async fn complete(
         &self,
         params: &CompleteRequestParams,
@@ -82,7 +82,7 @@ impl Completions {
         Ok(CompleteResult::new(cut(values, complete)))
     }
 
-    /// All values that fit what is typed, and whether these are all.
+    /// Returns all values that match the typed text, and whether the list is complete.
     async fn values(
         &self,
         choices: Choices,
@@ -118,8 +118,8 @@ impl Completions {
         }
     }
 
-    /// What things are called, as it was read at most [`GOOD`] ago. What could not be read is nothing for as long; what nobody
-    /// wanted any more is not kept.
+    /// Returns the names, read at most [`GOOD`] ago. A failed reading is kept as an empty list for the same time. The
+    /// result of a cancelled request is not kept.
     async fn names(
         &self,
         choices: Choices,
@@ -160,7 +160,7 @@ impl Completions {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (caller.clone(), choices);
         if kept.len() >= KEPT && !kept.contains_key(&key) {
-            // Whoever types now holds what it reads; the others can read again.
+            // A reading in progress keeps its own reference to the list. Other callers can read again.
             kept.retain(|_, read| {
                 read.try_lock().map_or(true, |last| last.as_ref().is_some_and(|(at, _)| at.elapsed() < GOOD))
             });
@@ -187,17 +187,17 @@ impl CompletionNames {
     }
 }
 
-/// Whether the caller may know which carrier profiles there are: it may list them, or import by them.
+/// Checks whether the caller may see the names of carrier profiles. It needs a tool that lists them or imports by them.
 fn names_carriers(catalog: &Catalog, principal: &Principal) -> bool {
     ["list_credentials", "import_number"].into_iter().any(|tool| catalog.offers(tool, principal))
 }
 
-/// Names of the carrier profiles that this caller may import by.
+/// Returns the names of the carrier profiles that this caller may use for an import.
 fn carriers(principal: &Principal) -> Vec<String> {
     principal.tenant.service.carriers.all().iter().map(|profile| profile.name().as_str().to_owned()).collect()
 }
 
-/// The values that hold what is typed, in letters of any size; those that begin with it come first.
+/// Returns the values that contain the typed text, in any letter case. Values that begin with it come first.
 fn fitting(all: impl Iterator<Item = String>, typed: &str) -> Vec<String> {
     let typed = typed.to_lowercase();
     let mut found: Vec<(Option<usize>, String)> = all
@@ -209,14 +209,15 @@ fn fitting(all: impl Iterator<Item = String>, typed: &str) -> Vec<String> {
     found.into_iter().map(|(_, value)| value).collect()
 }
 
-/// The numbers that have these digits in a row, behind a + at their beginning; then the ids that begin with what is typed.
+/// Returns the numbers that contain the typed digits, then the ids that begin with the typed text. After a typed +, the
+/// digits must be at the start of the number.
 fn numbers(names: &CompletionNames, typed: &str) -> Vec<String> {
     let digits: String = typed.chars().filter(char::is_ascii_digit).collect();
-    // Who types a number writes it in any way people do; with other letters it is an id.
+    // A person may type a number with spaces and punctuation. With any other character, the text is an id.
     let writes_number = typed.chars().all(|c| c.is_ascii_digit() || "+-(). /".contains(c));
     let has = |number: &str| {
         let all: String = number.chars().filter(char::is_ascii_digit).collect();
-        // A + is where a number begins.
+        // A + only occurs at the start of a number.
         if typed.starts_with('+') { all.starts_with(&digits) } else { all.contains(&digits) }
     };
     let numbers = names.all.iter().filter_map(|one| one.name.clone()).filter(|number| writes_number && has(number));
@@ -228,7 +229,7 @@ fn numbers(names: &CompletionNames, typed: &str) -> Vec<String> {
     found
 }
 
-/// As many as may be shown, and how many there are.
+/// Limits the values to the maximum of the protocol, and adds the total count.
 fn cut(mut values: Vec<String>, complete: bool) -> CompletionInfo {
     let total = values.len();
     values.truncate(CompletionInfo::MAX_VALUES);

@@ -1,4 +1,4 @@
-//! What a client sees: tools, prompts, resources and completions.
+//! What the server offers to a client: tools, prompts, resources and completions.
 
 pub(crate) mod buy_offer;
 pub(crate) mod catalog;

@@ -1,4 +1,5 @@
-//! Prompts: what a person picks from a menu, written out as the steps that lead there, with the places at which to stop and ask.
+//! Prompts: tasks that a person picks from a menu. Each is a text with the steps of the task, including when to stop
+//! and ask the person.
 
 use rmcp::model::{
     ErrorData, GetPromptRequestParams, GetPromptResult, Prompt as PromptCard, PromptArgument, PromptMessage, Role,
@@ -10,23 +11,23 @@ use crate::mcp::offer::catalog::Catalog;
 use crate::mcp::offer::resources::BYOC;
 use crate::mcp::tenant::principal::Principal;
 
-/// The longest value of an argument that is passed on, in characters.
+/// The longest argument value that is used, in characters.
 const LONGEST: usize = 120;
 
-/// What the values of an argument are taken from.
+/// The source of the values that an argument can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Choices {
     /// The numbers of the account.
     Numbers,
     /// The agents of the account.
     Agents,
-    /// Countries.
+    /// The countries that the policy allows.
     Countries,
-    /// Kinds of carriers.
+    /// The kinds of carriers.
     Providers,
-    /// Carrier profiles of the operator.
+    /// The carrier profiles of the operator.
     Carriers,
-    /// Whatever the person types.
+    /// Free text.
     Anything,
 }
 
@@ -44,13 +45,13 @@ pub(crate) struct Prompt {
     name: &'static str,
     title: &'static str,
     description: &'static str,
-    /// Without these tools it leads nowhere.
+    /// The tools without which the prompt is not offered.
     needs: &'static [&'static str],
     pub(crate) arguments: &'static [PromptParameter],
     steps: &'static str,
 }
 
-/// All of them, in the order in which clients see them.
+/// All prompts, in the order in which clients list them.
 const PROMPTS: [Prompt; 4] = [
     Prompt {
         name: "provision_number",
@@ -144,7 +145,7 @@ const PROMPTS: [Prompt; 4] = [
 ];
 
 impl Prompt {
-    /// The prompt of this name.
+    /// Returns the prompt with this name.
     pub(crate) fn find(name: &str) -> Option<&'static Self> {
         PROMPTS.iter().find(|prompt| prompt.name == name)
     }
@@ -165,12 +166,12 @@ impl Prompt {
     }
 }
 
-/// The prompts for this caller.
+/// Returns the prompts that this caller is offered.
 pub(crate) fn list(catalog: &Catalog, principal: &Principal) -> Vec<PromptCard> {
     PROMPTS.iter().filter(|prompt| prompt.is_offered(catalog, principal)).map(Prompt::card).collect()
 }
 
-/// Writes one out.
+/// Returns the text of a prompt with its arguments, or an error for an invalid name or argument.
 pub(crate) fn get(
     params: &GetPromptRequestParams,
     catalog: &Catalog,
@@ -235,7 +236,7 @@ pub(crate) fn get(
     Ok(GetPromptResult::new(vec![message]).with_description(prompt.description))
 }
 
-/// What the guide says of a carrier; of all of them, where it is none that is known.
+/// Returns the part of the guide about a carrier. For an unknown carrier, returns the parts about all carriers.
 fn at_the_carrier(provider: &str) -> String {
     let parts = |heading: &'static str| {
         let part = BYOC.split("\n## ").find(|part| part.lines().next() == Some(heading));
@@ -260,7 +261,7 @@ mod tests {
         text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
     }
 
-    /// Every name with an underscore in a text: tools, arguments, statuses.
+    /// Returns every name with an underscore in a text: tools, arguments, statuses.
     fn names(text: &str) -> BTreeSet<&str> {
         words(text).filter(|word| word.contains('_')).collect()
     }

@@ -1,6 +1,6 @@
-//! Resources: what a person may attach to a conversation. Tools never depend on them.
+//! Resources: texts and data that a person may attach to a conversation. Tools never depend on them.
 //!
-//! What belongs to the account is read by the way of the tools, and offered to whoever is offered the tool.
+//! Reading data of the account works like a tool call. It is offered to each caller who is offered that tool.
 
 use rmcp::RoleServer;
 use rmcp::model::{CacheScope, ErrorData, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
@@ -19,12 +19,12 @@ use crate::mcp::offer::catalog::Catalog;
 use crate::mcp::tenant::principal::Principal;
 use crate::tools::{AccountNumbers, OneNumber, Read};
 
-/// How to bring a number from an own carrier.
+/// The guide for importing a number from the caller's own carrier.
 pub(crate) const BYOC: &str = include_str!("guides/byoc.md");
 
-/// The template of one number.
+/// The URI template of one number.
 pub(crate) const NUMBER: &str = "truedy://numbers/{id}";
-/// The template of an agent's numbers.
+/// The URI template of an agent's numbers.
 pub(crate) const AGENT_NUMBERS: &str = "truedy://agents/{id}/numbers";
 
 const NUMBERS: &str = "truedy://numbers";
@@ -34,12 +34,12 @@ const GUIDE: &str = "truedy://guides/byoc";
 const JSON: &str = "application/json";
 const MARKDOWN: &str = "text/markdown";
 
-/// How long a client may keep the guide: it changes only with the program.
+/// The time for which a client may cache the guide, in milliseconds. The guide changes only with the program.
 const FRESH_MS: u64 = 3_600_000;
-/// The longest address that is looked at.
+/// The longest URI that is read, in bytes.
 const LONGEST: usize = 512;
 
-/// What an address leads to.
+/// The resource that a URI names.
 #[derive(Debug, PartialEq)]
 enum ResourceTarget {
     Numbers,
@@ -68,7 +68,7 @@ impl ResourceTarget {
         number().or_else(agent)
     }
 
-    /// The tool by whose way it is read; `None` where nothing of the account is in it.
+    /// Returns the tool that a caller must be offered to read this; `None` for resources without account data.
     fn tool(&self) -> Option<&'static str> {
         match self {
             Self::Numbers | Self::Number(_) => Some("list_numbers"),
@@ -78,7 +78,7 @@ impl ResourceTarget {
     }
 }
 
-/// One segment of an address, of which anything may be written as `%XX`.
+/// Decodes one segment of a URI, in which any byte may be written as `%XX`.
 fn decoded(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.bytes();
@@ -93,7 +93,7 @@ fn decoded(segment: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// What there is to read, for this caller and client.
+/// Returns the resources that this caller and client can read.
 pub(crate) fn list(catalog: &Catalog, principal: &Principal, context: &RequestContext<RoleServer>) -> Vec<Resource> {
     let mut all = Vec::new();
     if catalog.offers("list_numbers", principal) {
@@ -126,7 +126,7 @@ pub(crate) fn list(catalog: &Catalog, principal: &Principal, context: &RequestCo
     all
 }
 
-/// What can be read of one number or agent, for this caller.
+/// Returns the URI templates of numbers and agents that this caller can read.
 pub(crate) fn templates(catalog: &Catalog, principal: &Principal) -> Vec<ResourceTemplate> {
     let number = ResourceTemplate::new(NUMBER, "number")
         .with_title("A phone number")
@@ -140,7 +140,7 @@ pub(crate) fn templates(catalog: &Catalog, principal: &Principal) -> Vec<Resourc
     all.into_iter().filter(|(tool, _)| catalog.offers(tool, principal)).map(|(_, template)| template).collect()
 }
 
-/// Reads one. `unwanted` is cancelled when the caller no longer wants it.
+/// Reads a resource. `unwanted` is cancelled when the caller cancels the request.
 pub(crate) async fn read(
     uri: &str,
     catalog: &Catalog,
@@ -150,7 +150,7 @@ pub(crate) async fn read(
     if let Some(page) = pages::read(uri) {
         return Ok(page);
     }
-    // What comes back names what was asked for, as far as that may be repeated.
+    // The response repeats the requested URI, without secrets and with limited length.
     let shown = clean_to(&principal.tenant.service.hide(uri), 128);
     let nothing =
         || ErrorData::resource_not_found(format!("There is no resource {shown}"), Some(json!({ "uri": shown })));
@@ -176,7 +176,7 @@ pub(crate) async fn read(
     };
     match reply {
         CallResult::Done(object, false) => {
-            // What is true of an account now may not be in a moment.
+            // Account data can change at any time, so clients may not cache it.
             Ok(whole(&Value::Object(object).to_string(), &shown, JSON, 0, CacheScope::Private))
         }
         CallResult::Done(object, true) => Err(refused(&object, &shown)),
@@ -184,7 +184,7 @@ pub(crate) async fn read(
     }
 }
 
-/// Reads something of the account, as a tool is called; it counts as a call of the tool by whose way it goes.
+/// Reads data of the account like a tool call, with the same limits. Metrics count it as a call of that tool.
 pub(crate) async fn look<T: Read>(
     arguments: Map<String, Value>,
     principal: &Principal,
@@ -210,7 +210,7 @@ fn whole(text: &str, uri: &str, kind: &str, fresh: u64, scope: CacheScope) -> Re
     ReadResourceResult::new(vec![contents]).with_ttl_ms(fresh).with_cache_scope(scope)
 }
 
-/// A refusal as an error: a resource has no other way to say that it could not be read.
+/// Turns a refusal into an error, because a resource has no other form for a failed reading.
 fn refused(object: &Map<String, Value>, uri: &str) -> ErrorData {
     let told = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
     let (status, summary) = (told("status"), told("summary").to_owned());
@@ -222,7 +222,7 @@ fn refused(object: &Map<String, Value>, uri: &str) -> ErrorData {
     }
 }
 
-/// The policy in words, and what of the tools is left of it for this caller.
+/// Describes the policy, and lists the tools that this caller is offered and is not offered.
 fn policy(catalog: &Catalog, principal: &Principal) -> String {
     let rules: String = principal.tenant.service.policy.summary().iter().map(|rule| format!("- {rule}\n")).collect();
     let (mut offered, mut withheld) = (Vec::new(), Vec::new());
