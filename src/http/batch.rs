@@ -1,4 +1,5 @@
-//! Several messages in one body, which 2025-03-26 and no later revision allows: each goes its own way, the answers come together.
+//! Handles several messages in one body, which only revision 2025-03-26 allows. Each message is handled separately; the
+//! responses are sent together.
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
@@ -12,19 +13,20 @@ use crate::http::request::negotiate::{cannot_be_asked, message_of};
 use crate::mcp::transport::http_response::{INVALID_REQUEST, PARSE_ERROR, ResponseBody, empty, error, json_answer};
 use crate::mcp::{Principal, Streamable};
 
-/// The revision that has batches; a request that names none is of it.
+/// The only revision with batches. A request without a revision header counts as this revision.
 const WITH_BATCHES: &str = "2025-03-26";
-/// The most messages of one body.
+/// The maximum number of messages in one body.
 const MOST: usize = 32;
 
-/// Whether a body holds several messages and may: of any other revision it is refused like whatever else is no message.
+/// Checks whether a body is a batch and its revision allows batches. In other revisions a batch is refused like any
+/// body that is no message.
 pub(super) fn is_batch(headers: &HeaderMap, body: &[u8]) -> bool {
     let revision = headers.get("mcp-protocol-version");
     revision.is_none_or(|revision| revision == WITH_BATCHES)
         && body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
 }
 
-/// The messages, each as a body of its own. What stood there twice stands there once from here on.
+/// Splits a batch into one body for each message. From here on, no message has a duplicate name.
 pub(super) fn messages(body: &[u8]) -> Result<Vec<Bytes>, Response<ResponseBody>> {
     let refuse = |code, why: &str| error(StatusCode::BAD_REQUEST, code, why, None);
     let all: Vec<Value> =
@@ -38,7 +40,7 @@ pub(super) fn messages(body: &[u8]) -> Result<Vec<Bytes>, Response<ResponseBody>
     Ok(all.iter().map(|message| Bytes::from(message.to_string())).collect())
 }
 
-/// Sends each message its way and collects the answers.
+/// Handles each message separately and collects the responses.
 pub(super) async fn answer(
     streamable: &Streamable,
     head: &Parts,
@@ -56,11 +58,11 @@ pub(super) async fn answer(
             let cannot = Request::from_parts(head.clone(), Full::new(cannot_be_asked(&question)));
             Box::pin(async move { drop(streamable.answer(cannot, principal, None, None).await) })
         };
-        // What has no method is an answer itself.
+        // A message without a method is itself a response, and gets none.
         message_of(answer, id.filter(|_| method.is_some()), asked).await
     });
     let answers: Vec<Value> = join_all(answering).await.into_iter().flatten().collect();
-    // Notifications alone are not answered.
+    // A batch of notifications alone gets no response body.
     if answers.is_empty() { empty(StatusCode::ACCEPTED) } else { json_answer(StatusCode::OK, &Value::Array(answers)) }
 }
 

@@ -1,4 +1,4 @@
-//! What a page of another origin may do: call, if its origin is let in, and read answers, if the operator has named it.
+//! CORS: a page of an allowed origin may call. It may read the responses only if the operator named its origin.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,26 +11,28 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use crate::http::request::host_check::AllowedOrigin;
 use crate::mcp::transport::http_response::{ResponseBody, empty, refusal};
 
-/// What a page of an allowed origin may send and read.
+/// The request headers that a page of an allowed origin may send. The next constant lists the response headers that it
+/// may read.
 const CORS_HEADERS: &str = "authorization, content-type, accept, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, x-mcp-readonly, x-mcp-tools";
 const CORS_EXPOSED: &str = "mcp-session-id, mcp-protocol-version, www-authenticate, retry-after";
 
-/// Answers pages that ask.
+/// Responds to preflight requests of pages.
 #[derive(Default)]
 pub(super) struct Cors {
-    /// Whether the log says already that a page was refused.
+    /// Whether the log already has the warning about a refused page.
     said: AtomicBool,
 }
 
 impl Cors {
-    /// Answers a page that asks whether it may call. `let_in` is what its origin was let in as. One of this machine may call;
-    /// but only one that is named is told so, since its scripts can read the answers.
+    /// Responds to a preflight request. `let_in` is the entry that allowed the page's origin. A page of this machine
+    /// may call. Only a page that the operator named gets a positive response, because it can then read the
+    /// responses.
     pub(super) fn preflight(&self, headers: &HeaderMap, let_in: &AllowedOrigin) -> Response<ResponseBody> {
         let asks = headers.get(ORIGIN);
         if let (true, Some(asks)) = (let_in.is_configured(), asks) {
             return readable_by(allowed(), asks.clone());
         }
-        // It is an origin of this machine, as was checked.
+        // An earlier check made sure that this is an origin of this machine.
         let asks = asks.and_then(|asks| asks.to_str().ok()).unwrap_or_default();
         if !self.said.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -45,7 +47,7 @@ impl Cors {
     }
 }
 
-/// What a page of a named origin is told that asks whether it may call.
+/// Returns the response to a preflight request from a page that the operator named.
 fn allowed() -> Response<ResponseBody> {
     let mut answer = empty(StatusCode::NO_CONTENT);
     let headers = answer.headers_mut();
@@ -55,7 +57,7 @@ fn allowed() -> Response<ResponseBody> {
     answer
 }
 
-/// The answer as a page of this origin may read it. Never with credentials of the browser's own.
+/// Allows a page of this origin to read a response. The browser's own credentials are never allowed.
 pub(super) fn readable_by(mut answer: Response<ResponseBody>, origin: HeaderValue) -> Response<ResponseBody> {
     let headers = answer.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);

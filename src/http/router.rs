@@ -1,4 +1,4 @@
-//! What is where, and who may see it: the way of a request from its head to the protocol.
+//! Routes an HTTP request: checks it, authenticates its caller, and passes it to the endpoint of its path.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ use crate::mcp::transport::http_response::{
 };
 use crate::mcp::{Accepts, Catalog, LegacySse, Principal, RequestOrigin, Streamable, said_once};
 
-/// When somebody for whose body there is no room may try again, in seconds.
+/// The `Retry-After` value when the memory for request bodies is full, in seconds.
 const LATER: u32 = 1;
 
 const READ_ONLY: HeaderName = HeaderName::from_static("x-mcp-readonly");
@@ -47,47 +47,47 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// Headers of which a second one could be believed by somebody else than the first.
+/// The headers that may occur only once. A proxy and this server could otherwise each use a different value.
 fn once() -> [HeaderName; 9] {
     [HOST, AUTHORIZATION, ORIGIN, CONTENT_TYPE, CONTENT_LENGTH, METHOD, NAME, REVISION, SESSION]
 }
 
-/// Everything that is served on one address.
+/// All endpoints and pages of one server.
 pub(crate) struct Router {
-    /// Who may come in.
+    /// Authenticates callers.
     pub(crate) door: Authenticator,
-    /// By which names it is reached.
+    /// The hosts that requests may name.
     pub(crate) hosts: Vec<AllowedHost>,
-    /// Whose pages may call.
+    /// The origins whose pages may call.
     pub(crate) origins: Vec<AllowedOrigin>,
-    /// The endpoint.
+    /// The Streamable HTTP endpoint.
     pub(crate) streamable: Streamable,
-    /// The endpoints of 2024-11-05.
+    /// The endpoints of revision 2024-11-05, if they are on.
     pub(crate) legacy_sse: Option<LegacySse>,
-    /// What each tool needs of its caller.
+    /// The scope that each tool needs, by tool name.
     pub(crate) scopes: HashMap<&'static str, Scope>,
-    /// The page for people.
+    /// The landing page for people.
     pub(crate) landing: Landing,
-    /// The pages on which they enter a carrier's keys.
+    /// The pages on which people enter the keys of a carrier.
     pub(crate) key_page: CredentialForm,
-    /// `https` or `http`, as browsers reach it; `None` where none can: it listens on a socket in the file system.
+    /// The scheme with which browsers reach the server; `None` on a Unix socket, which browsers cannot reach.
     pub(crate) scheme: Option<&'static str>,
-    /// What stands in front of its paths where clients reach it.
+    /// The path that clients use in front of the server's own paths.
     pub(crate) public_path: PublicPath,
-    /// Whether it is still open.
+    /// The phase of the server: open, draining or shut.
     pub(crate) life: Arc<Lifecycle>,
-    /// Reads bodies.
+    /// Reads request bodies within the limits.
     pub(crate) bodies: Bodies,
-    /// The calls whose answer has not gone out to its last byte.
+    /// Counts the calls whose response was not sent completely yet.
     pub(crate) calls: TaskTracker,
-    /// What pages may do.
+    /// Handles CORS for pages of other origins.
     pub(crate) cors: Cors,
-    /// Whether the log says already that somebody speaks HTTP/1.0.
+    /// Whether the log already has the warning about HTTP/1.0.
     pub(crate) said_http_1_0: AtomicBool,
 }
 
 impl Router {
-    /// Answers a request.
+    /// Responds to a request, and records its metrics.
     pub(crate) async fn answer<B>(&self, request: Request<B>) -> Response<ResponseBody>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
@@ -117,9 +117,10 @@ impl Router {
         answer
     }
 
-    /// What must hold of every request, whatever it asks for.
+    /// Makes the checks that every request must pass, whatever its path. Returns the allowed origin, if the request has
+    /// one.
     fn check(&self, head: &Parts, path: &str) -> Result<Option<&AllowedOrigin>, Response<ResponseBody>> {
-        // HTTP/1.0, which some proxies speak, knows no stream that stays open.
+        // Some proxies use HTTP/1.0, which does not support a stream that stays open.
         let streams = matches!(path, MCP | SSE) && head.method == Method::GET;
         if head.version != Version::HTTP_11 && (head.version != Version::HTTP_10 || streams) {
             if !self.said_http_1_0.swap(true, Ordering::Relaxed) {
@@ -132,18 +133,19 @@ impl Router {
         }
         let forbidden = |NotLetIn(why): NotLetIn| refusal(StatusCode::FORBIDDEN, why);
         check_host(&head.headers, &head.uri, &self.hosts).map_err(forbidden)?;
-        // A page of ours is posted by itself, and looks at that more closely.
+        // The credential page checks the origin of its form itself, and more strictly.
         let origin = match page_of(path) {
             Some(_) => None,
             None => check_origin(&head.headers, &self.origins).map_err(forbidden)?,
         };
-        // hyper reads the end of the body by the last coding alone; a proxy in front may know the others, or not.
+        // hyper finds the end of the body by the last transfer coding alone. A proxy may interpret several codings
+        // differently.
         let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
         let chunked = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
         if !chunked || codings.next().is_some() {
             return Err(refusal(StatusCode::NOT_IMPLEMENTED, "Transfer-Encoding must be chunked, and nothing else"));
         }
-        // Two tokens open nothing, as the door says in its own words.
+        // The authenticator itself refuses a second `Authorization` header, with its own error.
         let twice = |name: &HeaderName| *name != AUTHORIZATION && head.headers.get_all(name).iter().nth(1).is_some();
         if let Some(name) = once().into_iter().find(twice) {
             return Err(refusal(StatusCode::BAD_REQUEST, &format!("the header {name} came twice")));
@@ -158,12 +160,12 @@ impl Router {
         if let Some(answer) = self.open_to_all(&head, &path) {
             return answer;
         }
-        // Heard: whoever asks from here on is waited for at the end, however slowly the rest of it comes.
+        // From here on, shutdown waits for this request, however slowly its body arrives.
         let heard = self.calls.token();
         if let Some(id) = page_of(&path) {
             return keeping(self.page(&head, body, id).await, heard);
         }
-        // What is not there needs no token: clients look for an authorization server in several places.
+        // An unknown path gives 404 without a token. Clients look for an authorization server at several paths.
         match (path.as_str(), &self.legacy_sse) {
             (MCP, _) | (SSE | MESSAGES, Some(_)) => {}
             (SSE | MESSAGES, None) => {
@@ -184,7 +186,7 @@ impl Router {
         answer
     }
 
-    /// A page on which a caller enters a carrier's keys: it is shown to that caller alone, who comes by a browser.
+    /// Serves the page on which a caller enters the keys of a carrier. Only the same caller sees it, in a browser.
     async fn page<B>(&self, head: &Parts, body: B, id: &str) -> Response<ResponseBody>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
@@ -198,13 +200,13 @@ impl Router {
         }
     }
 
-    /// The origin on which a request came in. Its host was checked: it is one of the server's own names.
+    /// Returns the origin that a request came in on. Its host was checked before, so it is a name of this server.
     fn origin(&self, head: &Parts) -> Option<String> {
         let host = head.headers.get(HOST)?.to_str().ok()?;
         self.scheme.map(|scheme| format!("{scheme}://{host}"))
     }
 
-    /// Tells the protocol who calls, and where the server is reached.
+    /// Adds the principal and the server's address to a request, for the MCP server.
     fn introduce(&self, head: &mut Parts, principal: &Principal) {
         if let Some(origin) = self.origin(head) {
             head.extensions.insert(RequestOrigin(format!("{origin}{}", self.public_path)));
@@ -212,7 +214,7 @@ impl Router {
         head.extensions.insert(principal.clone());
     }
 
-    /// What needs no token: nothing of it is anybody's.
+    /// Serves what needs no token, because it contains no data of any caller.
     fn open_to_all(&self, head: &Parts, path: &str) -> Option<Response<ResponseBody>> {
         let reads = matches!(head.method, Method::GET | Method::HEAD);
         let metadata = if path.starts_with(METADATA) { self.door.metadata() } else { None };
@@ -232,7 +234,7 @@ impl Router {
         }
     }
 
-    /// A request to the endpoint.
+    /// Handles a request to the Streamable HTTP endpoint.
     async fn call<B>(
         &self,
         mut head: Parts,
@@ -253,7 +255,7 @@ impl Router {
             Err(answer) => return answer,
         };
         let mut accepts = Accepts::of(&head.headers);
-        // A stream would end only with its connection, and nothing on it would come before.
+        // In HTTP/1.0 a stream ends only with its connection, and no event would arrive before that.
         accepts.events &= head.version != Version::HTTP_10 || !accepts.json;
         if batch::is_batch(&head.headers, &body) {
             let answer = match accepts.nothing() {
@@ -282,7 +284,7 @@ impl Router {
         keeping(in_form(answer, accepts, id, asked).await, heard)
     }
 
-    /// Several messages in one body. One that the caller has no right to stops them all.
+    /// Handles several messages in one body. If the caller may not send one of them, none is handled.
     async fn batch(&self, head: &Parts, body: &[u8], principal: &Principal) -> Response<ResponseBody> {
         let messages = match batch::messages(body) {
             Ok(messages) => messages,
@@ -296,7 +298,7 @@ impl Router {
         batch::answer(&self.streamable, head, messages, principal).await
     }
 
-    /// A request to the endpoints of 2024-11-05.
+    /// Handles a request to the endpoints of revision 2024-11-05.
     async fn legacy<B>(
         &self,
         sse: &LegacySse,
@@ -313,7 +315,7 @@ impl Router {
             return with(answer, ALLOW, allowed.as_str());
         }
         if path == SSE {
-            // Relative to the address that was asked for, which may end with a slash.
+            // The path is relative to the requested URL, which may end with a slash.
             let up = if head.uri.path().ends_with('/') { "../" } else { "" };
             return sse.open(&principal, &format!("{up}{}", MESSAGES.trim_start_matches('/')));
         }
@@ -331,14 +333,14 @@ impl Router {
         sse.message(&principal, session.as_ref().map(|(_, id)| id.as_ref()), head, &body, id).await
     }
 
-    /// The body of a message, which is JSON by its type.
+    /// Reads the body of a message. Its content type must be JSON.
     async fn message<B>(&self, principal: &Principal, head: &Parts, body: B) -> Result<Bytes, Response<ResponseBody>>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim();
-        // What a page may send without asking first is not among what is taken.
+        // Browsers can send some content types without a preflight request. None of those types is accepted.
         if !essence.eq_ignore_ascii_case("application/json") {
             return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"));
         }
@@ -356,7 +358,7 @@ impl Router {
         said_once(plain).map_err(|(why, id)| error(StatusCode::BAD_REQUEST, INVALID_REQUEST, &why, id))
     }
 
-    /// Whether the caller's scopes reach for what the message asks. The body alone decides, never a header.
+    /// Checks whether the caller's scopes allow the message. Only the body decides, never a header.
     fn admit<'a>(&self, body: &'a [u8], principal: &Principal) -> Result<Envelope<'a>, Response<ResponseBody>> {
         let envelope = Envelope::read(body).map_err(|unreadable| match unreadable {
             Unreadable::NotJson => {
@@ -369,7 +371,7 @@ impl Router {
         })?;
         let needed = envelope.tool().and_then(|tool| self.scopes.get(tool).copied());
         let has = &principal.rights.scopes;
-        // A login for what the operator's policy refuses anyway would be in vain: that is said where the policy is.
+        // A new login would not help if the policy refuses the tool anyway. The policy check then gives the reason.
         let is_useful = |scope: &Scope| Catalog::useful_scopes(&principal.tenant.service.policy).contains(scope);
         match needed.filter(|scope| !has.contains(scope)).filter(is_useful) {
             None => Ok(envelope),
@@ -387,13 +389,13 @@ impl Router {
     }
 }
 
-/// What is said to whoever takes neither form of answer.
+/// Returns the error for an `Accept` header with neither response form.
 fn not_acceptable(id: Option<Value>) -> Response<ResponseBody> {
     let why = "Not Acceptable: Accept must name application/json or text/event-stream, or both";
     error(StatusCode::NOT_ACCEPTABLE, INVALID_REQUEST, why, id)
 }
 
-/// A path without the slash that some clients put behind an endpoint.
+/// Returns a path without the trailing slash that some clients add to an endpoint.
 fn endpoint(path: &str) -> &str {
     match path.strip_suffix('/') {
         Some(bare) if matches!(bare, MCP | SSE | MESSAGES) || bare.starts_with(METADATA) => bare,
@@ -401,13 +403,13 @@ fn endpoint(path: &str) -> &str {
     }
 }
 
-/// A request may ask for less than its caller has, never for more.
+/// Narrows the caller's rights as the request's headers ask. Headers can never add rights.
 fn narrowed(mut principal: Principal, headers: &HeaderMap) -> Principal {
     let texts = |name: &HeaderName| -> Vec<String> {
         headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned()).collect()
     };
     let (read_only, tools) = (texts(&READ_ONLY), texts(&TOOLS));
-    // Whatever is not a clear "no" is taken for the narrower "yes".
+    // Any value that is not a clear "no" counts as "yes", because "yes" gives fewer rights.
     let read_only =
         read_only.iter().any(|text| !matches!(text.to_ascii_lowercase().as_str(), "" | "false" | "0" | "no"));
     if !read_only && tools.is_empty() {
@@ -415,7 +417,7 @@ fn narrowed(mut principal: Principal, headers: &HeaderMap) -> Principal {
     }
     let named = tools.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|name| !name.is_empty());
     let rights = Arc::make_mut(&mut principal.rights);
-    // What was narrow before stays so.
+    // Earlier restrictions stay.
     rights.read_only |= read_only;
     if !tools.is_empty() {
         let before = rights.only.take();

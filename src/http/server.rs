@@ -1,4 +1,4 @@
-//! The whole of a server: its address, its admin address, what is watched, and an orderly end.
+//! The HTTP server: its public address, its admin address, its watched files, and its shutdown.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -32,68 +32,69 @@ use crate::http::router::Router;
 use crate::mcp::transport::http_response::ResponseBody;
 use crate::mcp::{LegacySse, Streamable, Tenant};
 
-/// What was asked before the end is answered for so long; a call takes no longer than 25 s.
+/// The time at shutdown to respond to running requests. A call takes at most 25 s.
 const ANSWERS: Duration = Duration::from_secs(30);
-/// Changes that go on without a caller get so long after that; what has not ended then is in the journal.
+/// The time after that for changes that continue without a caller. An unfinished change stays in the journal.
 const CHANGES: Duration = Duration::from_secs(30);
-/// Connections on which nothing is said any more get so long to be closed.
+/// The time for idle connections to close.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// Probes come by at any time, but not in crowds.
+/// The maximum number of connections to the admin endpoints. Health checks are frequent but few at a time.
 const ADMIN_CONNECTIONS: usize = 32;
-/// How long whoever looks at the metrics waits for the journal.
+/// The longest time that a metrics request waits for the journal.
 const JOURNAL: Duration = Duration::from_secs(1);
-/// How often histograms are brought into their final form.
+/// The interval of the maintenance of metrics histograms.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// What a server is made of.
+/// The parts and settings of a server.
 pub struct ServerConfig {
-    /// Where it listens.
+    /// The address on which it listens.
     pub listen: Listen,
-    /// The certificate it shows; without, it speaks HTTP.
+    /// The certificate that it uses. Without one it serves HTTP.
     pub tls: Option<ServerTls>,
-    /// Whether clients reach it by https, by its own certificate or a proxy's.
+    /// Whether clients reach it by HTTPS, with its own certificate or a proxy's.
     pub https: bool,
-    /// The names under which clients reach it, where a proxy speaks TLS with them; its own address speaks HTTP then.
+    /// The names under which clients reach a proxy that terminates TLS. The server's own address then serves HTTP.
     pub proxied: Option<Vec<AllowedHost>>,
-    /// By which names it is reached.
+    /// The hosts that requests may name.
     pub hosts: Vec<AllowedHost>,
-    /// Whose pages may call.
+    /// The origins whose pages may call.
     pub origins: Vec<AllowedOrigin>,
-    /// Who may come in.
+    /// Authenticates callers.
     pub door: Authenticator,
-    /// The endpoint.
+    /// The Streamable HTTP endpoint.
     pub streamable: Streamable,
-    /// The endpoints of 2024-11-05.
+    /// The endpoints of revision 2024-11-05, if they are on.
     pub legacy_sse: Option<LegacySse>,
-    /// Ends the streams of both.
+    /// Ends the streams of both kinds of endpoint.
     pub streams: CancellationToken,
-    /// What each tool needs of its caller.
+    /// The scope that each tool needs, by tool name.
     pub scopes: HashMap<&'static str, Scope>,
-    /// Everybody who is served.
+    /// All tenants of this server.
     pub tenants: Vec<Arc<Tenant>>,
-    /// What stands in front of its paths where clients reach it.
+    /// The path that clients use in front of the server's own paths.
     pub public_path: PublicPath,
-    /// The most connections at a time.
+    /// The maximum number of open connections.
     pub max_connections: usize,
-    /// How long a connection of a known caller stays open without a request.
+    /// The time that a connection of an authenticated caller stays open without a request.
     pub keep_alive: Duration,
-    /// How long it still serves after it was asked to end, so that whoever shares out the load can notice.
+    /// The time for which the server still serves after a shutdown signal. A load balancer can notice the change
+    /// meanwhile.
     pub drain: Duration,
-    /// The admin endpoints.
+    /// The admin endpoints, if they are on.
     pub admin: Option<AdminConfig>,
 }
 
-/// What the admin endpoints are made of.
+/// The parts and settings of the admin endpoints.
 pub struct AdminConfig {
-    /// Where they are: on loopback.
+    /// The address on which they listen, on loopback.
     pub listen: SocketAddr,
-    /// What was counted.
+    /// The recorded metrics.
     pub metrics: PrometheusHandle,
-    /// What must work for the server to be ready.
+    /// The readiness checks, by name. All must succeed for the server to be ready.
     pub checks: Vec<(&'static str, ReadinessCheck)>,
 }
 
-/// A server that listens and does not serve yet.
+/// A server that listens but does not serve yet.
 pub struct HttpServer {
     at: Listen,
     admin_at: Option<SocketAddr>,
@@ -109,7 +110,7 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Listens; an error names the address.
+    /// Binds the addresses. An error names the address.
     pub async fn bind(setup: ServerConfig) -> Result<Self, String> {
         raise_file_limit(setup.max_connections);
         let told =
@@ -161,7 +162,7 @@ impl HttpServer {
                 listener,
                 tls: None,
                 answers: Arc::new(answers),
-                // It answers until the very end: whoever probes must see that there is an end.
+                // The admin endpoints respond until the process ends, so that health checks can see the shutdown.
                 life: Arc::default(),
                 max_connections: ADMIN_CONNECTIONS,
                 keep_alive: HEAD,
@@ -180,18 +181,18 @@ impl HttpServer {
         Ok(Self { at, admin_at, edge, admin, site, life, tls, tenants, streams, drain, metrics })
     }
 
-    /// Where it listens, with the port that was taken.
+    /// Returns the address on which it listens, with the assigned port.
     pub fn at(&self) -> &Listen {
         &self.at
     }
 
-    /// Where its admin endpoints are.
+    /// Returns the address of the admin endpoints, if they are on.
     pub fn admin_at(&self) -> Option<SocketAddr> {
         self.admin_at
     }
 
-    /// Serves until `shutdown`, then drains: not ready at once, still serving for a while, then what was asked is answered and
-    /// what is under way is finished.
+    /// Serves until `shutdown` resolves, then drains. At first the server is not ready but still serves. Then running
+    /// requests get their responses, and running changes finish.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Self { edge, admin, site, life, tls, tenants, streams, drain, metrics, .. } = self;
         let mut edge = tokio::spawn(edge.serve());
@@ -219,11 +220,11 @@ impl HttpServer {
         };
         if tokio::time::timeout(ANSWERS, answered()).await.is_err() {
             tracing::warn!("not everybody was answered in time");
-            // Whoever still waits for a person hears at least that nothing was done.
+            // A call that still waits for a person gets a response, which says that nothing was done.
             tenants.iter().for_each(|tenant| tenant.service.stop());
             drop(tokio::time::timeout(GOODBYE, answered()).await);
         }
-        // What streams are left have nothing to say any more.
+        // The remaining streams have no more events.
         streams.cancel();
         if tokio::time::timeout(GOODBYE, &mut edge).await.is_err() {
             edge.abort();
@@ -247,7 +248,7 @@ impl RequestHandler for Router {
     }
 }
 
-/// A file of tokens that cannot be used lets nobody in.
+/// Returns a readiness check that fails while the token file cannot be used.
 fn tokens_check(tokens: Arc<StaticTokens>) -> (&'static str, ReadinessCheck) {
     let check = move || -> BoxFuture<'static, Option<String>> {
         let wrong = (!tokens.is_readable()).then(|| "the file of tokens cannot be used".to_owned());
@@ -256,7 +257,7 @@ fn tokens_check(tokens: Arc<StaticTokens>) -> (&'static str, ReadinessCheck) {
     ("tokens", Box::new(check))
 }
 
-/// Reads again what changes: tokens and certificates.
+/// Reloads the token file and the certificate when they change.
 async fn watched(tokens: Option<Arc<StaticTokens>>, tls: Option<Arc<ServerTls>>) {
     let reload_tokens = async {
         let Some(tokens) = tokens else { return };
@@ -284,7 +285,7 @@ async fn upkeep(metrics: PrometheusHandle) {
     }
 }
 
-/// Sets what is measured only when somebody looks.
+/// Returns a function that updates the metrics which are measured only on request.
 fn measured(site: Arc<Router>, tenants: Vec<Arc<Tenant>>) -> Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync> {
     #[expect(clippy::cast_precision_loss, reason = "these counts are far below 2^52")]
     let number = |count: u64| count as f64;
@@ -292,7 +293,7 @@ fn measured(site: Arc<Router>, tenants: Vec<Arc<Tenant>>) -> Box<dyn Fn() -> Box
         let (site, tenants) = (Arc::clone(&site), tenants.clone());
         Box::pin(async move {
             let unresolved = join_all(tenants.iter().map(|tenant| tenant.service.unresolved()));
-            // A journal that does not answer leaves the figure as it was.
+            // If the journal does not respond, the metric keeps its earlier value.
             if let Ok(counts) = tokio::time::timeout(JOURNAL, unresolved).await
                 && let Some(all) = counts.into_iter().sum::<Option<usize>>()
             {
@@ -310,7 +311,7 @@ fn measured(site: Arc<Router>, tenants: Vec<Arc<Tenant>>) -> Box<dyn Fn() -> Box
     })
 }
 
-/// Memory in use, in bytes, where the system tells.
+/// Returns the resident memory in bytes, where the system provides it.
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -321,12 +322,12 @@ fn descriptors() -> Option<u64> {
     u64::try_from(std::fs::read_dir(PathBuf::from("/proc/self/fd")).ok()?.count()).ok()
 }
 
-/// A connection is an open file, and many systems allow a program no more than 1,024 of them unless it asks.
+/// Raises the limit of open files. Each connection is an open file, and many systems allow only 1,024 by default.
 fn raise_file_limit(connections: usize) {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        // Beside connections of clients: those that are turned away, to Truedy, the journal, files.
+        // More files are needed for refused connections, connections to Truedy, the journal, and other files.
         let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(1024);
         let now = getrlimit(Resource::Nofile);
         if now.current.is_some_and(|current| current < wanted) {

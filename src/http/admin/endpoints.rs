@@ -1,4 +1,4 @@
-//! For whoever runs the server: is it alive, is it ready, what has it done. On loopback, without data of anybody.
+//! Admin endpoints on loopback for operators: liveness, readiness and metrics. They show no data of any caller.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,12 +15,12 @@ use crate::http::connection::shutdown::Lifecycle;
 use crate::http::request::host_check::{AllowedHost, check_host};
 use crate::mcp::transport::http_response::{ResponseBody, json_answer, refusal, text};
 
-/// The runtime is alive if its watchdog has moved since.
+/// The process counts as stuck if its watchdog has not run for this long.
 const STUCK: Duration = Duration::from_secs(5);
-/// How often the watchdog moves.
+/// The interval of the watchdog.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What is wrong with a part that the server cannot do without; `None` if nothing is.
+/// Returns what is wrong with a required part; `None` if nothing is wrong.
 pub type ReadinessCheck = Box<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>;
 
 /// The admin endpoints.
@@ -29,13 +29,13 @@ pub(crate) struct Admin {
     checks: Vec<(&'static str, ReadinessCheck)>,
     metrics: PrometheusHandle,
     started: Instant,
-    /// Milliseconds after the start at which the watchdog last moved.
+    /// The time of the watchdog's last run, in milliseconds after the start.
     moved: Arc<AtomicU64>,
     refresh: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
 }
 
 impl Admin {
-    /// The endpoints over these checks. `refresh` sets what is measured only when somebody looks.
+    /// Creates the endpoints with these checks. `refresh` updates the metrics that are measured only on request.
     pub(crate) fn new(
         life: Arc<Lifecycle>,
         checks: Vec<(&'static str, ReadinessCheck)>,
@@ -61,7 +61,8 @@ impl Admin {
         json_answer(status, &json!({ "live": !stuck }))
     }
 
-    /// Ready is whoever can take more. Truedy is not asked: its outage would make every replica unready.
+    /// Says whether the server can take more requests. Truedy is not checked, because its outage would make every
+    /// replica unready.
     async fn ready(&self) -> Response<ResponseBody> {
         let mut parts = serde_json::Map::new();
         let mut ready = self.life.is_open();
@@ -88,7 +89,7 @@ impl RequestHandler for Admin {
     const HAS_CLIENTS: bool = false;
 
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
-        // A page that rebinds its name to this machine learns nothing here either.
+        // With this check, a page that uses DNS rebinding cannot read anything here.
         if check_host(request.headers(), request.uri(), &AllowedHost::loopback()).is_err() {
             return refusal(StatusCode::FORBIDDEN, "This Host is not allowed.");
         }

@@ -1,7 +1,7 @@
-//! The page on which a person enters a carrier's keys, and what becomes of its form.
+//! The page on which a person enters the keys of a carrier, and the handling of its form.
 //!
-//! It needs no script. Its address says nothing but which page it is; its form carries a value that only the page has, and is
-//! taken from its own origin alone.
+//! The page needs no script. Its address contains only the id of the page. Its form carries a secret value that only
+//! the page has. A form is accepted only from the page's own origin.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::mcp::{FormContent, FormError, KEY_PAGES, Principal};
 use crate::redact::Secret;
 
 const PAGE: &str = include_str!("credential_form.html");
-/// Connections to the pages of a program for one person.
+/// The maximum number of connections to the pages of a program for one person.
 const CONNECTIONS: usize = 32;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -43,12 +43,12 @@ impl Default for CredentialForm {
     }
 }
 
-/// Which page is asked for, if one is.
+/// Returns the page id in a path, if the path is a page's.
 pub(crate) fn page_of(path: &str) -> Option<&str> {
     path.strip_prefix(KEY_PAGES)
 }
 
-/// The headers as the door reads them: a browser sends a token as the password of a name.
+/// Returns the headers for the authenticator. A browser sends the token as the password of any user name.
 pub(crate) fn with_password_as_token(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
     let basic = headers.get(AUTHORIZATION).and_then(|value| {
@@ -66,7 +66,7 @@ pub(crate) fn with_password_as_token(headers: &HeaderMap) -> HeaderMap {
 }
 
 impl CredentialForm {
-    /// Asks a browser for the caller's token.
+    /// Asks a browser for the caller's token, or reports another error of the authenticator.
     pub(crate) fn stranger(&self, outside: &Response<ResponseBody>) -> Response<ResponseBody> {
         if outside.status() != StatusCode::UNAUTHORIZED {
             return self.say(outside.status(), "Not now", "The page cannot be shown now. Try again in a moment.");
@@ -83,7 +83,7 @@ impl CredentialForm {
         )
     }
 
-    /// Answers a request for a page. `origin` is the server's own, on which the request came in.
+    /// Responds to a request for a page. `origin` is the server's own origin that the request came in on.
     pub(crate) async fn answer<B>(
         &self,
         head: &Parts,
@@ -164,7 +164,7 @@ impl CredentialForm {
         }
     }
 
-    /// The form, with what was wrong with it the last time.
+    /// Returns the form, with the problems of the last attempt.
     fn form(&self, status: StatusCode, shown: &FormContent, problems: &[ArgumentProblem]) -> Response<ResponseBody> {
         let (number, provider) = (shown.wanted.number.for_people(), shown.wanted.provider);
         let title_of = |name: &str| AccessField::named(name).map_or("A value", |field| field.title(provider));
@@ -173,7 +173,7 @@ impl CredentialForm {
             let items: String = problems
                 .iter()
                 .map(|problem| {
-                    // What comes after the first part names the carrier as programs do.
+                    // The later parts of the reason name the carrier by its program name.
                     let reason = problem.reason.split(", and ").next().unwrap_or_default().trim_end_matches('.');
                     format!("<li>{}: {}.</li>", title_of(&problem.field), escaped(reason))
                 })
@@ -233,12 +233,12 @@ impl CredentialForm {
 
     fn show(&self, status: StatusCode, title: &str, content: &str) -> Response<ResponseBody> {
         let html = PAGE.replace("{{title}}", title).replace("{{content}}", content);
-        // A form says where it comes from only under this rule.
+        // Browsers send the origin of a form only under this referrer policy.
         page(status, &self.rules, "same-origin", html)
     }
 }
 
-/// Whether a form comes from a page of this server, as far as the browser says.
+/// Checks whether a form comes from a page of this server, as far as the browser says.
 fn is_own(headers: &HeaderMap, origin: &str) -> bool {
     let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
     match (text(&ORIGIN), text(&FETCH_SITE)) {
@@ -248,7 +248,7 @@ fn is_own(headers: &HeaderMap, origin: &str) -> bool {
     }
 }
 
-/// The pages of a program without an address of its own, on loopback.
+/// The pages of a program that has no HTTP server of its own, on loopback.
 struct LoopbackForms {
     key_page: CredentialForm,
     principal: Principal,
@@ -268,13 +268,13 @@ impl RequestHandler for LoopbackForms {
         };
         let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let origin = format!("http://{host}");
-        // A form is work under way: the program does not end before it is answered.
+        // A form counts as work in progress, so the program ends only after its response.
         let heard = self.principal.work();
         keeping(self.key_page.answer(&head, body, (&id, &origin), &self.principal).await, heard)
     }
 }
 
-/// Serves the pages of a program for one person, on loopback, for as long as it runs; gives their origin.
+/// Serves the pages of a program for one person, on loopback, until the program ends. Returns their origin.
 pub async fn serve_pages(principal: Principal) -> Result<String, String> {
     let listen = Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let listener = Listener::bind(&listen).await.map_err(|error| format!("no port on loopback: {error}"))?;

@@ -1,4 +1,4 @@
-//! Pages for people: plain HTML with a style of its own, and rules under which nothing else works in them.
+//! HTML pages for people, with one inline style and a strict content security policy.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 
 use crate::mcp::transport::http_response::{ResponseBody, text, with};
 
-/// The rules of a page: no script, no outside request, no frame, and only its own style. `forms` says where its forms go.
+/// Returns the content security policy of a page. It forbids scripts, outside requests, frames and other styles.
+/// `forms` says where its forms may be sent.
 pub(crate) fn rules(page: &str, forms: &str) -> String {
-    // The one style is known by its digest, so that no other one works, nor any script.
+    // The policy names the style by its digest, so no other style works, and no script.
     let style = page.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>"));
     let digest = STANDARD.encode(Sha256::digest(style.map_or("", |(style, _)| style).as_bytes()));
     format!(
@@ -20,7 +21,7 @@ pub(crate) fn rules(page: &str, forms: &str) -> String {
     )
 }
 
-/// A page as an answer that nobody keeps.
+/// Returns a page as a response that must not be cached.
 pub(crate) fn page(status: StatusCode, rules: &str, referrer: &str, html: String) -> Response<ResponseBody> {
     let answer = text(status, "text/html; charset=utf-8", html);
     let headers: [(HeaderName, &str); 5] = [
@@ -33,7 +34,7 @@ pub(crate) fn page(status: StatusCode, rules: &str, referrer: &str, html: String
     headers.into_iter().fold(answer, |answer, (name, value)| with(answer, name, value))
 }
 
-/// A text as it stands in HTML.
+/// Escapes a text for HTML.
 pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }

@@ -1,4 +1,5 @@
-//! The page for people who open the address in a browser: what this is, how to connect, whether it is ready.
+//! The landing page for people who open the address in a browser. It says what the server is, how to connect, and
+//! whether it is ready.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -12,20 +13,20 @@ use crate::mcp::transport::http_response::ResponseBody;
 
 const PAGE: &str = include_str!("landing.html");
 
-/// The page.
+/// The landing page.
 pub(crate) struct Landing {
-    /// Whether clients reach it by https, by a certificate of its own or a proxy's.
+    /// Whether clients reach the server by HTTPS, with its own certificate or a proxy's.
     https: bool,
-    /// The names of a proxy that speaks TLS with clients, where there is one.
+    /// The names of a proxy that terminates TLS, if there is one.
     proxied: Option<Vec<AllowedHost>>,
     policy: String,
-    /// What a purchase needs here.
+    /// What a purchase needs on this server, as a text.
     purchase: String,
 }
 
 impl Landing {
-    /// The page of a server that clients reach by https or not, and under these names of a proxy. `purchase` says for each tenant
-    /// what a purchase needs.
+    /// Creates the page. `https` and `proxied` say how clients reach the server. `purchase` gives for each tenant what
+    /// a purchase needs.
     pub(crate) fn new<'a>(
         (https, proxied): (bool, Option<Vec<AllowedHost>>),
         purchase: impl Iterator<Item = &'a str>,
@@ -39,10 +40,10 @@ impl Landing {
         Self { https, proxied, policy, purchase }
     }
 
-    /// Scheme and host by which clients reach the server that somebody has reached under this host.
+    /// Returns the scheme and host by which clients reach the server. `host` is the host of this request.
     fn reached(&self, host: &str) -> (&'static str, String) {
         match &self.proxied {
-            // Somebody looks at the address that is for the proxy, or the proxy names that address instead of its own.
+            // The request came in directly, or the proxy sent the internal host name instead of its own.
             Some(names) if !names.iter().any(|name| name.is(host)) => match names.first() {
                 Some(name) => ("https", name.to_string()),
                 None => ("http", host.to_owned()),
@@ -51,8 +52,8 @@ impl Landing {
         }
     }
 
-    /// The page as it is now. The host was checked before: it is one of the server's own names. `at` is the path in front of the
-    /// endpoints, where there is one.
+    /// Returns the page in its current state. The request's host was checked before, so it is a name of this server.
+    /// `at` is the path in front of the endpoints, or empty.
     pub(crate) fn answer(
         &self,
         (headers, at): (&HeaderMap, &str),

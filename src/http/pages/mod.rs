@@ -1,4 +1,4 @@
-//! Pages for people.
+//! HTML pages for people.
 
 pub(crate) mod credential_form;
 pub(crate) mod html;

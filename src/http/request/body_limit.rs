@@ -1,4 +1,4 @@
-//! Reading a request's body: bounded in size, in time as a whole, and together with all others in memory.
+//! Reads request bodies. It limits the size and the time of one body, and the memory of all bodies together.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -14,17 +14,17 @@ use tokio::time::Instant;
 use crate::domain::Caller;
 use crate::mcp::readable;
 
-/// The longest body.
+/// The largest body, in bytes.
 pub(crate) const LIMIT: usize = 256 * 1024;
-/// The whole of a body must have come after this time; a time-out between frames would let it drip for ever.
+/// The time limit for a whole body. A limit between frames would let a slow client send without end.
 const TIME: Duration = Duration::from_secs(10);
-/// What all bodies that are being read may take together: thousands of connections must not fill the memory.
+/// The memory for all bodies that are being read, in bytes. Thousands of connections must not fill the memory.
 const TOGETHER: usize = 64 * 1024 * 1024;
-/// The unit in which that is shared out.
+/// The unit of the memory permits, in bytes.
 const SHARE: usize = 1024;
-/// What those of one principal may take: whoever lets large ones drip waits for itself, not others for it.
+/// The memory for the bodies of one principal, in bytes. So a principal with slow large bodies delays only itself.
 const EACH: usize = TOGETHER / 4;
-/// Principals of whom is known how much room they take, before those who take none are forgotten.
+/// The number of principals with a known limit. At this number, principals without a body in reading are forgotten.
 const KNOWN: usize = 1024;
 
 /// Why a body was not read.
@@ -36,14 +36,14 @@ pub(crate) struct Unread {
 
 const FULL: Unread = Unread { status: StatusCode::SERVICE_UNAVAILABLE, why: "too many bodies are being read" };
 
-/// Reads bodies.
+/// Reads bodies within the limits.
 pub(crate) struct Bodies {
     room: Arc<Semaphore>,
     own: Mutex<HashMap<Caller, Weak<Semaphore>>>,
     time: Duration,
 }
 
-/// The room that one body takes: of its principal's, and of all.
+/// The permits of one body: from its principal's limit and from the shared limit.
 #[derive(Default)]
 struct Room {
     own: Option<OwnedSemaphorePermit>,
@@ -57,7 +57,7 @@ impl Default for Bodies {
 }
 
 impl Bodies {
-    /// The whole body of this caller's request.
+    /// Reads the whole body of this caller's request. Errors on a body that is too large, too slow, or incomplete.
     pub(crate) async fn read<B>(&self, caller: &Caller, headers: &HeaderMap, mut body: B) -> Result<Bytes, Unread>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
@@ -65,7 +65,7 @@ impl Bodies {
         let too_large = Unread { status: StatusCode::PAYLOAD_TOO_LARGE, why: "the body is larger than 256 KiB" };
         let told =
             headers.get(CONTENT_LENGTH).map(|value| value.to_str().ok().and_then(|text| text.parse::<usize>().ok()));
-        // Nobody sends on what is refused anyway.
+        // The response is sent before the body is read, so that no client sends a refused body.
         if told.flatten().is_some_and(|length| length > LIMIT) {
             return Err(too_large);
         }
@@ -74,7 +74,8 @@ impl Bodies {
         let own = self.of(caller);
         let reading = async {
             let mut whole = BytesMut::new();
-            // Room for what has come, not for what is announced: announcing costs nothing, and few could keep out all others.
+            // Permits are taken for received bytes, not for the announced length. Otherwise a few announcements could
+            // block all others.
             let mut room = Room::default();
             while let Some(frame) = body.frame().await {
                 let broken = Unread { status: StatusCode::BAD_REQUEST, why: "the body broke off" };
@@ -92,7 +93,7 @@ impl Bodies {
         tokio::time::timeout_at(deadline, reading).await.unwrap_or(Err(late))
     }
 
-    /// The room of this caller's bodies.
+    /// Returns the semaphore for the bodies of this caller.
     fn of(&self, caller: &Caller) -> Arc<Semaphore> {
         let mut known = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(room) = known.get(caller).and_then(Weak::upgrade) {
@@ -107,7 +108,7 @@ impl Bodies {
     }
 }
 
-/// Why a body is not read that is packed in some way: unpacked it could be of any size.
+/// Returns the error text for a body with a content encoding. A decoded body could have any size.
 pub(crate) fn is_packed(headers: &HeaderMap) -> Option<String> {
     let codings =
         headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
@@ -118,7 +119,8 @@ pub(crate) fn is_packed(headers: &HeaderMap) -> Option<String> {
     Some(format!("Content-Encoding {name} is not taken: send the body as it is, without Content-Encoding"))
 }
 
-/// The body as it can be read, or why it cannot be: in the wrong encoding it is no JSON, but that would not help anybody.
+/// Returns the body as readable UTF-8, or why it cannot be read. A wrong encoding gets its own error text, because "not
+/// JSON" would not help.
 pub(crate) fn plain(body: Bytes) -> Result<Bytes, &'static str> {
     if body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") || body.iter().take(4).any(|byte| *byte == 0) {
         return Err("the body is not UTF-8; it looks like UTF-16 or UTF-32");
@@ -129,7 +131,7 @@ pub(crate) fn plain(body: Bytes) -> Result<Bytes, &'static str> {
     Ok(readable(&body).map_or(body, Bytes::from))
 }
 
-/// Enlarges the part of a room that a body takes to so many shares.
+/// Takes more permits of a limit, until the body holds this many.
 async fn enlarge(
     taken: &mut Option<OwnedSemaphorePermit>,
     room: &Arc<Semaphore>,
@@ -248,7 +250,7 @@ mod tests {
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 
-    /// A body of which this much comes, and then nothing.
+    /// A body that sends this many bytes, and then nothing.
     fn stalled(length: usize) -> impl http_body::Body<Data = Bytes, Error = std::convert::Infallible> + Unpin {
         let begun = futures::stream::once(std::future::ready(Ok(Frame::data(Bytes::from(vec![b' '; length])))));
         StreamBody::new(Box::pin(futures::StreamExt::chain(begun, futures::stream::pending())))
@@ -270,7 +272,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        // Any number of small ones that do not end are in nobody's way, not even in their principal's own.
+        // Any number of small unfinished bodies blocks nobody, not even their own principal.
         drip(1000, 10);
         settled().await;
         assert!(bodies.read(&dripping, &HeaderMap::new(), whole()).await.is_ok());

@@ -1,4 +1,4 @@
-//! By which names the server is reached, and which web pages may reach it: the guard against DNS rebinding.
+//! Checks the `Host` and `Origin` headers. This protects the server against DNS rebinding.
 
 use std::fmt;
 
@@ -6,50 +6,50 @@ use http::uri::Authority;
 use http::{HeaderMap, Uri, header};
 use url::{Host, Url};
 
-/// A host name with a port, or with any.
+/// A host name with one port, or with any port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedHost {
     name: String,
     port: Option<u16>,
 }
 
-/// Origins whose pages may call.
+/// An origin, or a group of origins, whose pages may call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AllowedOrigin {
     /// Any page of this machine, on any port.
     Loopback,
-    /// This one: scheme, host and port.
+    /// This origin: scheme, host and port.
     Exact(String),
 }
 
-/// Why a request is not let in.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotLetIn(pub(crate) &'static str);
 
-/// Schemes whose pages have the origin `null`, or none.
+/// Schemes whose pages have the origin `null` or no origin.
 const NO_ORIGIN: [&str; 9] = ["about", "blob", "data", "file", "ftp", "javascript", "mailto", "ws", "wss"];
 
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 impl AllowedHost {
-    /// The names of this machine for itself.
+    /// Returns the names by which this machine reaches itself.
     pub fn loopback() -> Vec<Self> {
         LOOPBACK.iter().map(|name| Self { name: (*name).to_owned(), port: None }).collect()
     }
 
-    /// A name as an operator writes it, with or without a port; without, any port fits.
+    /// Parses a name from the operator. Without a port, any port matches.
     pub fn parse(text: &str) -> Result<Self, String> {
         let expected = "a host name as clients send it, with or without a port, for example mcp.example.com";
         let (name, port) = split(text).ok_or_else(|| expected.to_owned())?;
         if name.contains('*') {
             return Err(format!("no wildcard: {expected}"));
         }
-        // The form in which browsers and clients send it.
+        // Browsers and clients send names in this form.
         Host::parse(&name).map_err(|_| expected.to_owned())?;
         Ok(Self { name, port })
     }
 
-    /// Whether this is the host that a request names.
+    /// Checks whether a request's host is this host.
     pub(crate) fn is(&self, host: &str) -> bool {
         split(host).is_some_and(|(name, port)| self.fits(&name, port))
     }
@@ -69,25 +69,25 @@ impl fmt::Display for AllowedHost {
 }
 
 impl AllowedOrigin {
-    /// An origin as an operator writes it.
+    /// Parses an origin from the operator.
     pub fn parse(text: &str) -> Result<Self, String> {
         let expected = "an origin: scheme, host and, unless it is the usual one, port, for example https://app.example.com or chrome-extension://abcdefgh";
         let bare = text.strip_suffix('/').unwrap_or(text);
-        // A wildcard would be taken for a name that no page ever has.
+        // A wildcard would be read as a name, which no page ever has.
         if bare.contains('*') {
             return Err(format!("no wildcard: {expected}"));
         }
         let url = Url::parse(bare).map_err(|_| expected.to_owned())?;
         let origin = match url.scheme() {
             "http" | "https" => url.origin().ascii_serialization(),
-            // What a browser sends for the pages of an extension or a desktop program.
+            // The form that browsers send for pages of an extension or a desktop program.
             scheme if !NO_ORIGIN.contains(&scheme) => own_origin(bare).ok_or_else(|| expected.to_owned())?,
             _ => return Err(expected.to_owned()),
         };
         if origin == bare { Ok(Self::Exact(origin)) } else { Err(expected.to_owned()) }
     }
 
-    /// Whether it is named by the operator: only such an origin is told that it may read answers.
+    /// Checks whether the operator named this origin. Only pages of such an origin may read responses.
     pub(crate) fn is_configured(&self) -> bool {
         matches!(self, Self::Exact(_))
     }
@@ -103,7 +103,7 @@ impl AllowedOrigin {
     }
 }
 
-/// Whether the request names this server, exactly once and without anything beside the name.
+/// Checks that the request names this server, exactly once and without anything else beside the name.
 pub(crate) fn check_host(headers: &HeaderMap, uri: &Uri, allowed: &[AllowedHost]) -> Result<(), NotLetIn> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
@@ -111,7 +111,7 @@ pub(crate) fn check_host(headers: &HeaderMap, uri: &Uri, allowed: &[AllowedHost]
     };
     let fits = |text: &str| split(text).is_some_and(|(name, port)| allowed.iter().any(|host| host.fits(&name, port)));
     let told = host.to_str().is_ok_and(fits);
-    // A request in absolute form names a host of its own, which counts as much.
+    // A request in absolute form has a second host in its URI, which must also be allowed.
     let named = uri.authority().is_none_or(|authority| fits(authority.as_str()));
     if told && named {
         Ok(())
@@ -120,7 +120,7 @@ pub(crate) fn check_host(headers: &HeaderMap, uri: &Uri, allowed: &[AllowedHost]
     }
 }
 
-/// The origin of the page that sends the request, if there is one and it may.
+/// Returns the entry that allows the page's origin; `None` for a request without an origin. Errors on other origins.
 pub(crate) fn check_origin<'a>(
     headers: &HeaderMap,
     allowed: &'a [AllowedOrigin],
@@ -135,7 +135,7 @@ pub(crate) fn check_origin<'a>(
     allowed.iter().find(|allowed| allowed.fits(text)).map(Some).ok_or(not_let_in)
 }
 
-/// An origin of a scheme that is no web address, as it stands: `chrome-extension://ID`, `app://name`, `tauri://localhost:1420`.
+/// Returns an origin of another scheme unchanged: `chrome-extension://ID`, `app://name`, `tauri://localhost:1420`.
 fn own_origin(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let (host, port) = rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)));
@@ -148,7 +148,7 @@ fn own_origin(text: &str) -> Option<String> {
     good.then(|| text.to_owned())
 }
 
-/// Host and port of an authority, in small letters; `None` for anything but these two.
+/// Splits an authority into its host, in lower case, and its port. Returns `None` for any other text.
 fn split(text: &str) -> Option<(String, Option<u16>)> {
     if text.is_empty() || !text.is_ascii() || text.contains(['@', '/', '?', '#', '\\', ' ']) {
         return None;

@@ -1,4 +1,4 @@
-//! What must be known of a message before it is passed on: what it calls, and its id for a refusal.
+//! Reads the method, the tool and the id of a message. The checks before the MCP server need them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,25 +7,25 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// The outside of a JSON-RPC message.
+/// The outer fields of a JSON-RPC message.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Envelope<'a> {
-    /// Its id, if it is a request or an answer.
+    /// The id, if the message is a request or a response.
     #[serde(default)]
     pub(crate) id: Option<Value>,
-    /// Its method; an answer has none.
+    /// The method. A response has none.
     #[serde(default, borrow)]
     pub(crate) method: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
     params: Params<'a>,
-    /// What an answer says; a request has neither.
+    /// Present in a response: either `result` or `error`. A request has neither.
     #[serde(default)]
     result: Option<IgnoredAny>,
     #[serde(default)]
     error: Option<IgnoredAny>,
 }
 
-/// What is read of the parameters, whatever they are.
+/// The part of the parameters that is read, whatever their JSON type.
 #[derive(Debug, Default)]
 struct Params<'a> {
     name: Option<Cow<'a, str>>,
@@ -34,34 +34,34 @@ struct Params<'a> {
 /// Why a message is not passed on.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
-    /// It is no JSON.
+    /// It is not JSON.
     NotJson,
-    /// It is JSON and no message, says one thing twice, or is a request and an answer at once.
+    /// It is JSON but not a message, has a duplicate field, or is both a request and a response.
     NoMessage,
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads the outside of a message.
+    /// Reads the outer fields of a message.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Unreadable> {
         let envelope: Self = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Unreadable::NoMessage,
             _ => Unreadable::NotJson,
         })?;
-        // Two readers must never take it, one for a request and the other for an answer.
+        // Two readers could otherwise disagree: one sees a request, the other a response.
         if envelope.method.is_some() && (envelope.result.is_some() || envelope.error.is_some()) {
             return Err(Unreadable::NoMessage);
         }
-        // serde reads a list as well as the fields in their order.
+        // serde also reads a list as a struct, with the fields in their order. A list is not a message.
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         if first == Some(&b'{') { Ok(envelope) } else { Err(Unreadable::NoMessage) }
     }
 
-    /// The tool that it calls.
+    /// Returns the name of the tool that the message calls.
     pub(crate) fn tool(&self) -> Option<&str> {
         self.params.name.as_deref().filter(|_| self.method.as_deref() == Some("tools/call"))
     }
 
-    /// The id, where it is one.
+    /// Returns the id, if it is a string or an integer.
     pub(crate) fn id(&self) -> Option<Value> {
         self.id.clone().filter(|id| id.is_string() || id.is_i64() || id.is_u64())
     }
@@ -73,7 +73,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Params<'a> {
     }
 }
 
-/// Finds the name among the parameters. One that is told twice is refused: two readers must never see two tools.
+/// Finds `name` among the parameters. A duplicate is refused, because two readers could otherwise see two tools.
 struct NameVisitor;
 
 impl<'de> Visitor<'de> for NameVisitor {
@@ -128,7 +128,7 @@ impl<'de> Visitor<'de> for NameVisitor {
     }
 }
 
-/// A text, or something else that is passed over.
+/// A text; `None` for any other value, which is ignored.
 struct Text<'a>(Option<Cow<'a, str>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {

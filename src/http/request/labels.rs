@@ -1,10 +1,10 @@
-//! What a request is called in metrics: words that are known beforehand, never a caller's.
+//! The labels of requests in metrics and logs. They come from fixed lists, never from a caller.
 
 use http::{Method, StatusCode};
 
 use crate::http::request::paths::{MCP, MESSAGES, METADATA, SSE};
 
-/// The places there are, for counting: whatever else is asked for is one of them.
+/// Returns the metrics label of a path; `other` for an unknown path.
 pub(crate) fn place(path: &str) -> &'static str {
     match path {
         MCP => "mcp",
@@ -16,7 +16,7 @@ pub(crate) fn place(path: &str) -> &'static str {
     }
 }
 
-/// A method, for a line in the log: whatever else it is called is one of them.
+/// Returns the log label of a method; `other` for an unknown method.
 pub(crate) fn method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -28,7 +28,7 @@ pub(crate) fn method(method: &Method) -> &'static str {
     }
 }
 
-/// A status as a label.
+/// Returns the metrics label of a status.
 pub(crate) fn code(status: StatusCode) -> String {
     status.as_str().to_owned()
 }

@@ -1,4 +1,4 @@
-//! What is checked of a request before it reaches the protocol.
+//! The checks of a request before it reaches the MCP server.
 
 pub(crate) mod body_limit;
 pub(crate) mod host_check;

@@ -1,4 +1,5 @@
-//! The answer in the form that its client takes: one JSON object, or one event. Streams that nobody can read are read here.
+//! Converts a response to a form that the client accepts: one JSON object, or one event. Reads a stream itself if the
+//! client accepts none.
 
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
@@ -10,13 +11,13 @@ use serde_json::{Value, json};
 use crate::mcp::Accepts;
 use crate::mcp::transport::http_response::{ResponseBody, json_answer};
 
-/// The largest answer that is read here.
+/// The largest response that is read here, in bytes.
 const ANSWER: usize = 4 * 1024 * 1024;
-/// JSON-RPC: something went wrong inside.
+/// JSON-RPC error code: internal error.
 const INTERNAL_ERROR: i64 = -32603;
 
-/// The answer to the request with this id as its client takes it. `asked` is told the id of what the server asks the client on
-/// a stream that the client does not take.
+/// Converts the response to the request with this id. If the client accepts no stream, `asked` is called for each
+/// question of the server on it. Its argument is the question's id.
 pub(crate) async fn in_form<'a>(
     answer: Response<ResponseBody>,
     accepts: Accepts,
@@ -33,7 +34,7 @@ pub(crate) async fn in_form<'a>(
     }
 }
 
-/// A whole answer as one event. A refusal stays what it is: its status says all.
+/// Converts a complete JSON response to one event. An error stays unchanged, because its status is sufficient.
 async fn one_event(answer: Response<ResponseBody>) -> Response<ResponseBody> {
     let is_json = content_type(&answer).starts_with("application/json");
     if !is_json || !answer.status().is_success() {
@@ -42,7 +43,7 @@ async fn one_event(answer: Response<ResponseBody>) -> Response<ResponseBody> {
     let (mut head, mut body) = answer.into_parts();
     let mut event = BytesMut::from(&b"event: message\ndata: "[..]);
     while let Some(Ok(frame)) = body.frame().await {
-        // JSON as it is written here holds no line break, so one line is one message.
+        // The JSON here contains no line break, so one line is one message.
         frame.into_data().iter().for_each(|data| event.extend_from_slice(data));
     }
     event.extend_from_slice(b"\n\n");
@@ -51,8 +52,8 @@ async fn one_event(answer: Response<ResponseBody>) -> Response<ResponseBody> {
     Response::from_parts(head, Full::new(event.freeze()).boxed())
 }
 
-/// The one message that answers the request with this id, whether it comes alone or on a stream. A request is always answered:
-/// by an error, if the answer breaks off or is too large.
+/// Returns the message with the response to the request with this id, from a JSON body or a stream. Every request gets
+/// one. It is an error if the response breaks off or is larger than 4 MiB.
 pub(crate) async fn message_of<'a>(
     answer: Response<ResponseBody>,
     id: Option<Value>,
@@ -83,7 +84,7 @@ pub(crate) async fn message_of<'a>(
     alone.or_else(|| id.map(|id| failure(Some(id), "the answer broke off")))
 }
 
-/// The messages of the lines that are whole; what is left of the text stays. No line ends before `looked_at`.
+/// Removes the complete lines from the text and returns their messages. No line ends before `looked_at`.
 fn messages_in(unread: &mut BytesMut, looked_at: usize) -> Vec<Value> {
     let mut messages = Vec::new();
     let mut from = looked_at;
@@ -99,12 +100,12 @@ fn failure(id: Option<Value>, why: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "error": { "code": INTERNAL_ERROR, "message": format!("Internal error: {why}") } })
 }
 
-/// Where nobody can be asked anyway.
+/// Does nothing with a question. It is used where no client can be asked.
 pub(crate) fn nobody(_: Value) -> BoxFuture<'static, ()> {
     Box::pin(std::future::ready(()))
 }
 
-/// What says to the server that a client cannot be asked on a stream which it does not take.
+/// Builds the message that says to the server: the client accepts no stream, so it cannot be asked.
 pub(crate) fn cannot_be_asked(question: &Value) -> Bytes {
     let error = json!({ "code": -32601, "message": "The client takes no stream, so it cannot be asked" });
     Bytes::from(json!({ "jsonrpc": "2.0", "id": question, "error": error }).to_string())
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
     use crate::mcp::transport::http_response::text;
 
-    /// A stream of these parts.
+    /// Returns a stream of these parts.
     fn stream(parts: Vec<String>) -> Response<ResponseBody> {
         let frames = parts.into_iter().map(|part| Ok::<_, Infallible>(Frame::data(Bytes::from(part))));
         let mut answer = Response::new(BodyExt::boxed(StreamBody::new(futures::stream::iter(frames))));
@@ -178,11 +179,11 @@ mod tests {
             assert_eq!((&message["id"], &message["error"]["code"]), (&json!(7), &json!(-32603)));
             assert!(message["error"]["message"].as_str().unwrap().contains(why), "{message}");
         }
-        // What is said on a long stream before does not count.
+        // Earlier messages on a long stream do not count towards the limit.
         let many = vec![": still here\n\n".repeat(100); ANSWER / 1000].into_iter();
         let done = many.chain(["data: {\"id\":7,\"result\":{}}\n\n".to_owned()]).collect();
         assert!(answered(stream(done)).await.0.unwrap().get("result").is_some());
-        // A notification is not answered.
+        // A notification gets no response.
         assert_eq!(message_of(text(StatusCode::ACCEPTED, "text/plain", ""), None, nobody).await, None);
     }
 

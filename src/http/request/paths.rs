@@ -1,4 +1,4 @@
-//! The paths of what is served.
+//! The paths of the endpoints.
 
 pub(crate) const MCP: &str = "/mcp";
 
@@ -6,5 +6,5 @@ pub(crate) const SSE: &str = "/sse";
 
 pub(crate) const MESSAGES: &str = "/messages";
 
-/// RFC 9728 §3: with the path of the endpoint behind it, or alone.
+/// The path of the resource metadata (RFC 9728 §3). The path of the endpoint may follow it.
 pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";

@@ -1,17 +1,18 @@
-//! The path in front of the endpoints where a proxy serves other things beside them: `/truedy` in `https://example.com/truedy/mcp`.
+//! The path in front of the endpoints, for a proxy that also serves other things. It is `/truedy` in
+//! `https://example.com/truedy/mcp`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest path.
+/// The longest path, in bytes.
 const LONGEST: usize = 128;
 
-/// A path in front of `/mcp`, `/sse` and `/enter`, or none.
+/// A path in front of `/mcp`, `/sse` and `/enter`, or an empty one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PublicPath(String);
 
 impl PublicPath {
-    /// A path as it is below this one. A proxy may have taken it off before, or left it there.
+    /// Returns a path without this prefix. A proxy may have removed the prefix already.
     pub(crate) fn below<'a>(&self, path: &'a str) -> &'a str {
         let rest = path.strip_prefix(self.0.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'));
         match rest {

@@ -2,8 +2,8 @@
 //! page received, and no model.
 //!
 //! A token proves that the result reached the client's page. It does not prove who clicked there. So a person is still
-//! asked, at every level, if the client can ask one. Otherwise the page's claim would replace the
-//! person's answer.
+//! asked, at every level, if the client can ask one. Otherwise the page's claim would replace the person's
+//! answer.
 
 use std::sync::Arc;
 

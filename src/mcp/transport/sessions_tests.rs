@@ -1,4 +1,4 @@
-//! Tests of `sessions.rs`, beside it since both together are long.
+//! Tests of `sessions.rs`. They have their own file, because one file with both would be too long.
 
 use bytes::Bytes;
 use http_body::Frame;
