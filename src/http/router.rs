@@ -70,7 +70,7 @@ pub(crate) struct Router {
     pub(crate) landing: Landing,
     /// The pages on which people enter the keys of a carrier.
     pub(crate) key_page: CredentialForm,
-    /// The scheme with which browsers reach the server; `None` on a Unix socket, which browsers cannot reach.
+    /// The scheme with which browsers reach the server; `None` on a Unix socket without HTTPS, out of their reach.
     pub(crate) scheme: Option<&'static str>,
     /// The path that clients use in front of the server's own paths.
     pub(crate) public_path: PublicPath,
