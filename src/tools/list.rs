@@ -1,4 +1,4 @@
-//! What an agent can do: one file a tool. This file is the list, and nothing but the list.
+//! The list of all tools, and nothing else. Each tool has a file of its own in `catalog`.
 
 use crate::tools::catalog::assign_number;
 use crate::tools::catalog::diagnose_number;
@@ -16,15 +16,15 @@ use crate::tools::catalog::unassign_number;
 
 use crate::tools::contract::tool::{Change, Read};
 
-/// Something that is shown every tool, once, in the order in which clients see them.
+/// Receives every tool once, in the order in which clients see them.
 pub trait Visitor {
-    /// A tool that only reads.
+    /// Receives a tool that only reads.
     fn read<T: Read>(&mut self);
-    /// A tool that changes something.
+    /// Receives a tool that changes something.
     fn change<T: Change>(&mut self);
 }
 
-/// Shows every tool to a visitor.
+/// Passes every tool to a visitor.
 pub fn visit(visitor: &mut impl Visitor) {
     visitor.read::<list_numbers::ListNumbers>();
     visitor.read::<search_numbers::SearchNumbers>();

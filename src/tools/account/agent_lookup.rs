@@ -1,4 +1,4 @@
-//! Agents by what people call them, with the nearest names where none matches.
+//! Finds agents by id or name, and suggests the nearest names if none matches.
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use crate::tools::contract::tool::ToolContext;
 use crate::tools::names;
 use crate::truedy::{ApiError, Error};
 
-/// An agent the caller named: its id, and what is known of it.
+/// Returns the id of the agent that the caller named. Reads the list of agents unless the text is certainly an id.
 pub(crate) async fn agent(context: &ToolContext, named: &AgentRef) -> Result<AgentId, ToolFailure> {
     if let Some(id) = named.certain_id() {
         return Ok(id);
@@ -19,7 +19,7 @@ pub(crate) async fn agent(context: &ToolContext, named: &AgentRef) -> Result<Age
     agent_among(named, agents(context).await)
 }
 
-/// Picks the agent a caller named out of those listed.
+/// Picks the agent that the caller named from the listed ones.
 pub(crate) fn agent_among(named: &AgentRef, listed: Result<ListResult<Agent>, Error>) -> Result<AgentId, ToolFailure> {
     if let Some(id) = named.certain_id() {
         return Ok(id);
@@ -27,7 +27,7 @@ pub(crate) fn agent_among(named: &AgentRef, listed: Result<ListResult<Agent>, Er
     let name = named.as_str().trim();
     let ListResult { rows: agents, complete, .. } = match (listed, AgentId::try_from(name)) {
         (Ok(listing), _) => listing,
-        // Where agents may not be read, what may be an id is taken for one.
+        // If the key may not read agents, a text that may be an id is used as one.
         (Err(Error::Refused(api_error)), Ok(id)) if api_error.status == 403 => return Ok(id),
         (Err(error), _) => return Err(error.into()),
     };
@@ -67,7 +67,7 @@ pub(crate) fn agent_among(named: &AgentRef, listed: Result<ListResult<Agent>, Er
     Err(refusal.with("candidates", candidates).into())
 }
 
-/// Where the agents are seen that there are.
+/// Returns a sentence that says where the caller finds the agents of the account.
 pub(crate) fn shown_agents(count: usize) -> String {
     match count {
         0 => "There are no agents yet.".to_owned(),
@@ -77,7 +77,7 @@ pub(crate) fn shown_agents(count: usize) -> String {
     }
 }
 
-/// A number and who holds it, as every answer shows them.
+/// Returns the facts about a number and its holders, in the form that every response uses.
 pub(crate) fn facts(number: &OwnedNumber, roster: &Roster) -> Map<String, Value> {
     let mut facts = Map::new();
     facts.insert("id".to_owned(), json!(number.id));

@@ -1,7 +1,8 @@
-//! Who holds a number, judged from every source that was read.
+//! Decides which agent holds a number, from all sources that were read.
 //!
-//! Sources: the number's own rows, the agents' lists, the agents asked singly (contract §6.1, §6.8, §7.1). Held by any
-//! source is held. What could not be read or matched is unknown, and unknown is never free.
+//! The sources are the number's own rows, the agents' lists, and agents that were asked singly (contract §6.1, §6.8,
+//! §7.1). If any source says that a number is held, it counts as held. What could not be read or matched is unknown.
+//! Unknown never counts as free.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,25 +12,25 @@ use crate::tools::account::paging::is_cut_off;
 use crate::tools::account::roster::Roster;
 use crate::truedy::ApiReply;
 
-/// What an agent's own list says of one direction of a number.
+/// What an agent's own list says about one direction of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AgentAnswer {
-    /// It shows the number.
+    /// The list shows the number.
     Yes,
-    /// It does not show it, and all of it could be read.
+    /// The list does not show the number, and the whole list could be read.
     No,
-    /// It has an entry that may be the number.
+    /// The list has an entry that may be the number.
     Doubt,
-    /// It could not be read.
+    /// The list could not be read.
     Silent,
 }
 
-/// Whether a number may be given up, as far as one direction goes.
+/// Whether a number may be released, judged for one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Usage {
-    /// Every source that was needed says that nobody holds it.
+    /// Every source that was needed says that no agent holds it.
     Free,
-    /// A source says that somebody holds it, whatever another says.
+    /// At least one source says that an agent holds it.
     InUse,
     /// It is not known.
     Unknown {
@@ -39,7 +40,7 @@ pub(crate) enum Usage {
 }
 
 impl Usage {
-    /// Of both directions together.
+    /// Combines the usage of both directions.
     pub(crate) fn both(self, other: Self) -> Self {
         match (self, other) {
             (Self::InUse, _) | (_, Self::InUse) => Self::InUse,
@@ -49,39 +50,39 @@ impl Usage {
     }
 }
 
-/// What each source says of one direction of one number.
+/// What each source says about one direction of one number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct DirectionEvidence {
-    /// The agents that its rows name; several only where it has several rows.
+    /// The agents that the number's rows name. More than one is possible only if the number has several rows.
     pub(crate) in_rows: Vec<String>,
-    /// Every row of it says that nobody holds it.
+    /// Every row of the number says that no agent holds it.
     pub(crate) rows_free: bool,
-    /// "Nobody" in a row means something: the list of numbers carries this direction.
+    /// A row without a holder proves something, because the list of numbers carries this direction.
     pub(crate) rows_prove: bool,
-    /// "Nobody" in the agents' lists means something: some list names a number.
+    /// An agent's list without the number proves something, because at least one agent's list names a number.
     pub(crate) lists_prove: bool,
-    /// A row of the list of numbers could not be read; it may be about this number.
+    /// A row of the list of numbers could not be read. It may be about this number.
     pub(crate) row_unread: bool,
-    /// The agents in whose row of the list of agents it stands.
+    /// The agents whose row in the list of agents shows the number.
     pub(crate) in_lists: Vec<String>,
-    /// An agent that a row names was heard in the list of agents, and its row there does not show the number.
+    /// A row names an agent, but that agent's readable row in the list of agents does not show the number.
     pub(crate) denied: bool,
-    /// The list of agents is whole and each of them said what it holds.
+    /// The list of agents is whole, and each agent in it says what it holds.
     pub(crate) lists_whole: bool,
-    /// Some agent in it did, or it is cut short: it answered.
+    /// The list of agents gave an answer: some agent says what it holds, or the list is cut short.
     pub(crate) lists_heard: bool,
-    /// An entry in it may be the number.
+    /// An entry in the list of agents may be the number.
     pub(crate) doubt: bool,
-    /// What the agents said that were asked singly.
+    /// The answers of the agents that were asked singly.
     pub(crate) asked: Vec<(String, AgentAnswer)>,
-    /// These were all agents of the account.
+    /// All agents of the account were asked.
     pub(crate) asked_all: bool,
-    /// There are agents that were not asked, since there are too many.
+    /// Agents were not asked because there are too many.
     pub(crate) unasked: bool,
 }
 
 impl DirectionEvidence {
-    /// Every agent that any source names, those that say so themselves first.
+    /// Returns every agent that any source names. Agents that confirmed it themselves come first.
     pub(crate) fn named(&self) -> Vec<String> {
         let own = self.asked.iter().filter(|(_, told)| *told == AgentAnswer::Yes).map(|(id, _)| id);
         let mut named: Vec<String> = Vec::new();
@@ -93,14 +94,14 @@ impl DirectionEvidence {
         named
     }
 
-    /// The agents that hold it for all that is known: one that says no itself is none of them.
+    /// Returns the agents that may hold the number. An agent that itself denies it is left out.
     pub(crate) fn holders(&self) -> Vec<String> {
         let mut holders = self.named();
         holders.retain(|id| !self.asked.contains(&(id.clone(), AgentAnswer::No)));
         holders
     }
 
-    /// Whether the sources name different holders, so that the agents in question must be asked.
+    /// Whether the sources name different holders. Then the named agents must be asked.
     pub(crate) fn disputed(&self) -> bool {
         let same = match (self.in_rows.as_slice(), self.in_lists.as_slice()) {
             ([], []) => true,
@@ -112,12 +113,12 @@ impl DirectionEvidence {
         !same
     }
 
-    /// Whether an agent said itself that it holds the number.
+    /// Whether an agent itself confirmed that it holds the number.
     pub(crate) fn said_so(&self, agent: &str) -> bool {
         self.asked.iter().any(|(id, told)| id == agent && *told == AgentAnswer::Yes)
     }
 
-    /// Whether rows and lists name nobody anywhere, so that neither proves anything: the agents themselves must say it.
+    /// Whether rows and lists name no agent anywhere. Then neither proves anything, and the agents must be asked.
     pub(crate) fn nothing_named(&self) -> bool {
         self.named().is_empty() && !self.rows_prove && !self.lists_prove
     }
@@ -130,19 +131,19 @@ impl DirectionEvidence {
         self.asked_all && self.asked.iter().all(|(_, told)| *told == AgentAnswer::No)
     }
 
-    /// Who holds it, for everything that can be taken back.
+    /// Returns the holder, as it counts for changes that can be undone.
     pub(crate) fn slot(&self) -> Slot {
         if let Some(holder) = self.holders().into_iter().next() {
             return Slot::Held(holder);
         }
         let named = !self.named().is_empty();
-        // An agent that denies what a row says of it leaves that row without a word; the lists must do then.
+        // If an agent denies what a row says of it, that row proves nothing. Then the lists must decide.
         let by_rows = self.rows_free && self.rows_prove;
         let by_lists = self.lists_whole && (!named || self.rows_free || !self.in_rows.is_empty());
         if !self.doubtful() && (by_rows || by_lists || self.all_said_no()) { Slot::Free } else { Slot::Unknown }
     }
 
-    /// Whether it may be given up, which cannot be taken back: nothing that names a holder is talked away.
+    /// Whether the number may be released, which cannot be undone. A holder that any source names always counts.
     pub(crate) fn usage(&self) -> Usage {
         if !self.named().is_empty() {
             return Usage::InUse;
@@ -161,14 +162,14 @@ impl DirectionEvidence {
     }
 }
 
-/// The entries of agents' lists that name no number of the list of numbers.
+/// The entries of agents' lists that match no number in the list of numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Unmatched {
-    /// They name nothing that can be read.
+    /// Some entries name nothing that can be read.
     nameless: bool,
-    /// They name an id, and no number.
+    /// Some entries name an id and no number.
     id: bool,
-    /// They name a number.
+    /// Some entries name a number.
     number: bool,
 }
 
@@ -180,62 +181,64 @@ impl Unmatched {
         self.id |= !names.is_empty() && !names.iter().any(|name| read_e164(name).is_some());
     }
 
-    /// Whether one of them may be a number of the list after all. Where the list is not whole, a number that is written
-    /// out stands for one that was not read, and so may an id, unless the answer decides about a release.
+    /// Whether one of the entries may still be a number of the list.
+    /// If the list is not whole, an entry with a number is taken for a number that was not read. An entry with only an
+    /// id is treated likewise, except when a release is decided (`strict`).
     fn may_be(self, whole: bool, strict: bool) -> bool {
         self.nameless || (self.id && (whole || strict)) || (self.number && whole)
     }
 }
 
-/// What is known of one direction of all numbers.
+/// What is known about one direction of all numbers.
 #[derive(Debug, Clone, Default)]
 struct DirectionFacts {
-    /// Some row of the account names a holder.
+    /// At least one row of the account names a holder.
     rows_name: bool,
-    /// Some agent's list names a number.
+    /// At least one agent's list names a number.
     lists_name: bool,
-    /// The agents that said what they hold.
+    /// The agents that say what they hold.
     heard: HashSet<String>,
-    /// The list of agents is whole and each of them did.
+    /// The list of agents is whole, and each agent says what it holds.
     whole: bool,
     /// There is a list of agents, and it is not whole.
     cut_short: bool,
-    /// Some row names an agent whose own row in the list of agents denies it: neither source proves an absence.
+    /// Some row names an agent whose own row in the list of agents denies it. Then neither source proves an absence.
     contradicted: bool,
     unmatched: Unmatched,
-    /// Numbers by their group, with the agents in whose lists they stand.
+    /// For each group of rows, the agents whose lists show its number.
     held: HashMap<usize, Vec<String>>,
 }
 
-/// The numbers of an account beside what its agents say they hold.
+/// Compares the numbers of an account with what its agents say they hold.
 #[derive(Debug, Clone)]
 pub(crate) struct Assignments {
-    /// What a number may be called, and the group of rows that are about it.
+    /// Maps each key of a number to the group of rows that are about this number.
     groups: HashMap<String, usize>,
-    /// The words of the rows of each group.
+    /// For each group, the inbound and outbound slot of each of its rows.
     rows: HashMap<usize, Vec<[Slot; 2]>>,
     /// Whether the list of numbers is whole.
     whole: bool,
-    /// Whether some row of it could not be read.
+    /// Whether some row of the list of numbers could not be read.
     unreadable: bool,
     ways: [DirectionFacts; 2],
 }
 
-/// The keys by which a text may be found.
+/// Returns the keys under which a text may be found.
 fn keys(text: &str) -> impl Iterator<Item = String> {
     let number = read_e164(text).map(|number| format!("number {number}"));
     std::iter::once(format!("id {}", id_key(text))).chain(number)
 }
 
-/// The keys of a row: its id; its number, which is compared as it stands where it is none; and the digits of that, by which rows
-/// are one whatever stands before the country code.
+/// Returns the keys of a row: its id, its number, and the digits of its number.
+/// A number that is not valid E.164 is compared as it stands. The digits join rows whose numbers differ only in what
+/// stands before the country code.
 fn keys_of(row: &OwnedNumber) -> Vec<String> {
     let number = read_e164(&row.number).unwrap_or_else(|| row.number.clone());
     let digits = canonical_digits(&row.number).map(|digits| format!("digits {digits}"));
     [format!("id {}", id_key(&row.id)), format!("number {number}")].into_iter().chain(digits).collect()
 }
 
-/// The group a row belongs to in the end: rows are linked where they share an id or a number.
+/// Returns the final group of a row. Rows are linked if they share an id or a number.
 fn root(links: &[usize], mut at: usize) -> usize {
     while let Some(next) = links.get(at).copied().filter(|next| *next != at) {
         at = next;
@@ -244,7 +247,7 @@ fn root(links: &[usize], mut at: usize) -> usize {
 }
 
 impl Assignments {
-    /// Sets what was listed side by side.
+    /// Groups the listed numbers and matches them with the agents' lists.
     pub(crate) fn new(numbers: &ListResult<OwnedNumber>, roster: &Roster) -> Self {
         let mut links: Vec<usize> = (0..numbers.rows.len()).collect();
         let mut known: HashMap<String, usize> = HashMap::new();
@@ -305,17 +308,18 @@ impl Assignments {
         way
     }
 
-    /// The groups an entry of an agent's list names: more than one where its id and its number disagree.
+    /// Returns the groups that an entry of an agent's list names. There is more than one if its id and its number
+    /// disagree.
     fn groups_of(&self, entry: &HeldNumber) -> HashSet<usize> {
         let names = entry.names().iter();
-        // A number that is none may stand in an entry as it stands in its row.
+        // A number that is not valid E.164 may stand in an entry exactly as it stands in its row.
         names
             .flat_map(|name| keys(name).chain((!is_e164(name)).then(|| format!("number {name}"))))
             .filter_map(|key| self.groups.get(&key).copied())
             .collect()
     }
 
-    /// Takes over that the list of numbers was seen to carry assignments before.
+    /// Keeps the earlier finding that the list of numbers carries assignments.
     pub(crate) fn remembering(mut self, before: &Self) -> Self {
         for (way, was) in self.ways.iter_mut().zip(&before.ways) {
             way.rows_name |= was.rows_name;
@@ -323,7 +327,7 @@ impl Assignments {
         self
     }
 
-    /// What the lists say of one direction of a number. `strict` is for what cannot be taken back.
+    /// Returns what the lists say about one direction of a number. `strict` is for changes that cannot be undone.
     pub(crate) fn evidence(&self, number: &OwnedNumber, direction: Direction, strict: bool) -> DirectionEvidence {
         let way = direction.of(self.ways.each_ref());
         let group = keys_of(number).iter().find_map(|key| self.groups.get(key));
@@ -340,8 +344,9 @@ impl Assignments {
         let in_lists = group.and_then(|group| way.held.get(group)).cloned().unwrap_or_default();
         DirectionEvidence {
             rows_free: !words.is_empty() && words.iter().all(|word| **word == Slot::Free),
-            // Where no row names anybody, the list may not carry the columns; where no agent lists a number, neither may theirs.
-            // Before a release both must hold together everywhere: else the agents themselves are asked.
+            // If no row names a holder, the list may not carry this direction at all. If no agent lists a number, the
+            // same holds for the agents' lists. Before a release, rows and lists must not contradict each other
+            // anywhere. Otherwise the agents themselves are asked.
             rows_prove: way.rows_name && !(strict && way.contradicted),
             lists_prove: way.lists_name && !(strict && way.contradicted),
             row_unread: strict && self.unreadable,
@@ -357,7 +362,7 @@ impl Assignments {
         }
     }
 
-    /// What an agent's own list says of a number. An answer about another agent says nothing.
+    /// Returns what an agent's own list says about a number. A response about another agent counts as no answer.
     pub(crate) fn told(
         &self,
         reply: &ApiReply,
@@ -385,7 +390,7 @@ impl Assignments {
         if unmatched.may_be(self.whole, true) || is_cut_off(reply) { AgentAnswer::Doubt } else { AgentAnswer::No }
     }
 
-    /// Whether an entry of an agent's list names no number that is listed.
+    /// Whether an entry of an agent's list matches no listed number.
     pub(crate) fn has_unmatched(&self) -> bool {
         self.ways.iter().any(|way| way.unmatched.may_be(self.whole, true))
     }

@@ -1,5 +1,6 @@
-//! The caller's own carrier account: opened by the name of a profile, so that no key passes through the model, or by a key that
-//! came with the call.
+//! Finds the caller's own carrier account, by the name of a carrier profile or by a key in the call.
+//!
+//! With a profile, no key passes through the model.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::tools::contract::response::ToolFailure;
 use crate::tools::contract::tool::ToolContext;
 use crate::tools::names;
 
-/// The profile of this name; where there is none, the names that there are.
+/// Returns the profile of this name. If there is none, the refusal lists the names that exist.
 pub(crate) fn profile<'a>(context: &'a ToolContext, name: &CarrierName) -> Result<&'a CarrierProfile, Refusal> {
     context.carriers.get(name).ok_or_else(|| {
         let names: Vec<&str> = context.carriers.all().iter().map(|profile| profile.name().as_str()).collect();
@@ -32,7 +33,7 @@ pub(crate) fn profile<'a>(context: &'a ToolContext, name: &CarrierName) -> Resul
     })
 }
 
-/// The profiles that there are, in words.
+/// Describes the existing profiles, for a message about a wrong name.
 pub(crate) fn known(names: &[&str]) -> String {
     if names.is_empty() {
         "a profile, and there is none yet: the operator adds one with `truedy-mcp carriers add`".to_owned()
@@ -41,7 +42,7 @@ pub(crate) fn known(names: &[&str]) -> String {
     }
 }
 
-/// What the profile of this name holds, read now.
+/// Reads and returns what the profile of this name holds.
 pub(crate) async fn open(context: &ToolContext, name: &CarrierName) -> Result<CarrierAccess, ToolFailure> {
     let profile = profile(context, name)?.clone();
     let carriers = Arc::clone(&context.carriers);
@@ -52,7 +53,7 @@ pub(crate) async fn open(context: &ToolContext, name: &CarrierName) -> Result<Ca
             Ok(Err(why)) => why,
             Err(_) => "reading it failed".to_owned(),
         },
-        // A file may lie on a disk that does not answer.
+        // The file may lie on a disk that does not respond.
         () = tokio::time::sleep_until(context.call.deadline) => "reading it takes too long".to_owned(),
         () = context.call.stop.cancelled() => {
             return Err(Refusal::new(Status::Cancelled, "Nothing was done. The call was cancelled.").into());
@@ -64,7 +65,7 @@ pub(crate) async fn open(context: &ToolContext, name: &CarrierName) -> Result<Ca
     Err(Refusal::new(Status::CarrierUnavailable, summary).with("carrier", name.as_str()).into())
 }
 
-/// An own Telnyx key, if the call brings or names one.
+/// Returns the caller's own Telnyx key, if the call contains one or names a profile with one.
 pub(crate) async fn telnyx_key(
     context: &ToolContext,
     key: Option<&Secret>,
@@ -85,7 +86,7 @@ pub(crate) async fn telnyx_key(
     Ok(open(context, name).await?.get(AccessField::ApiKey).cloned())
 }
 
-/// What is wrong with a key for an own Telnyx account, and with naming a profile as well.
+/// Returns what is wrong with a caller's own Telnyx key. It is also a problem if the call names a profile as well.
 pub(crate) fn wrong_key(name: Option<&CarrierName>, key: Option<&Secret>) -> Vec<ArgumentProblem> {
     let Some(key) = key else { return Vec::new() };
     let mut problems = beside(name, &[AccessField::ApiKey]);
@@ -93,12 +94,12 @@ pub(crate) fn wrong_key(name: Option<&CarrierName>, key: Option<&Secret>) -> Vec
     problems
 }
 
-/// What is wrong with naming a profile and giving these values as well.
+/// Returns a problem for each of these values that was given in addition to a profile.
 pub(crate) fn beside(name: Option<&CarrierName>, given: &[AccessField]) -> Vec<ArgumentProblem> {
     let Some(name) = name else { return Vec::new() };
     let problem = |field: &AccessField| ArgumentProblem {
         field: field.name().to_owned(),
-        // Whether there is a profile of this name is not known here.
+        // Whether this profile exists is not known here.
         reason: "carrier is given as well".to_owned(),
         received: None,
         expected: format!("either carrier or {}", field.name()),

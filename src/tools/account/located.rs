@@ -1,6 +1,7 @@
-//! One number of the account, freshly read, with who holds it: before a change, and after it.
+//! Reads one number of the account and its holders freshly, before a change and after it.
 //!
-//! Source: contract §6.1, §6.8, §7.1. Two requests where the sources agree; one more for each agent in question.
+//! Source: contract §6.1, §6.8, §7.1. This takes two requests if the sources agree. It takes one more for each agent
+//! that must be asked.
 
 use futures::future::join_all;
 
@@ -14,30 +15,30 @@ use crate::tools::contract::response::ToolFailure;
 use crate::tools::contract::tool::ToolContext;
 use crate::truedy::{ApiError, ApiReply, Error, NotSent, run_blocking};
 
-/// Agents that are asked singly at most.
+/// Most agents that are asked singly.
 pub(crate) const ASKED: usize = 50;
-/// Agents that are asked singly at most for a preview, which shall leave the rate limit room for what it shows.
+/// Most agents that are asked singly for a preview. It leaves requests of the rate limit for what the preview shows.
 const ASKED_FOR_A_PREVIEW: usize = 16;
-/// Agents that are asked singly at most for a list of numbers.
+/// Most agents that are asked singly for a list of numbers.
 const ASKED_FOR_A_LIST: usize = 8;
-/// Agents that are asked at the same time.
+/// Most agents that are asked at the same time.
 const AT_ONCE: usize = 8;
 
-/// What the answer is for.
+/// What the reading is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Something that can be taken back: an agent's own no counts.
+    /// A change that can be undone. An agent's own denial counts.
     Look,
-    /// The preview of a release: the same, while few agents need be asked.
+    /// The preview of a release. It follows the rules of a release, but asks fewer agents.
     Preview,
-    /// A release: every source that says "held" counts.
+    /// A release. Every source that names a holder counts.
     Release,
 }
 
-/// A number the caller named.
+/// A number that the caller named, with its holders.
 #[derive(Debug, Clone)]
 pub(crate) struct Located {
-    /// Its row, with each direction as it was judged.
+    /// The row of the number, with each direction as it was judged.
     pub(crate) number: OwnedNumber,
     pub(crate) id: NumberId,
     pub(crate) roster: Roster,
@@ -46,8 +47,9 @@ pub(crate) struct Located {
     evidence: [DirectionEvidence; 2],
 }
 
-/// Fills in who holds the numbers that are shown, from all that was listed. Where the lists name different holders and no
-/// more than a few agents are in question, these are asked; else what any of them says stands.
+/// Fills in the holders of the listed numbers from everything that was read.
+/// If the lists name different holders, the named agents are asked, as long as they are few. Otherwise what any of the
+/// sources says is used.
 pub(crate) async fn fill(context: &ToolContext, listing: &mut ListResult<OwnedNumber>, roster: &Roster) {
     let rows = listing.rows.len();
     let (assignments, mut open, mut silent) = run_blocking(rows, || weigh(listing, roster));
@@ -57,7 +59,7 @@ pub(crate) async fn fill(context: &ToolContext, listing: &mut ListResult<OwnedNu
         .filter(|one| one.rows_prove && one.disputed())
         .flat_map(DirectionEvidence::named)
         .collect();
-    // Where neither rows nor lists name anybody, the agents themselves are asked while they are few.
+    // If neither rows nor lists name any agent, the agents themselves are asked, as long as they are few.
     if let Some(agents) = roster.0.as_ref().filter(|agents| agents.rows.len() <= ASKED_FOR_A_LIST && !silent.is_empty())
     {
         ids.extend(agents.rows.iter().map(|agent| agent.id.clone()));
@@ -78,10 +80,11 @@ pub(crate) async fn fill(context: &ToolContext, listing: &mut ListResult<OwnedNu
     }
 }
 
-/// Evidence of each direction of the number at a place of the list.
+/// Positions in the list of numbers, each with the evidence for both directions.
 type Weighed = Vec<(usize, [DirectionEvidence; 2])>;
 
-/// Fills in what the lists say; gives the numbers of which they say different things, and those of which they say nothing.
+/// Fills in what the lists say.
+/// Also returns the numbers on which the lists disagree, and those of which they say nothing.
 fn weigh(listing: &mut ListResult<OwnedNumber>, roster: &Roster) -> (Assignments, Weighed, Weighed) {
     let assignments = Assignments::new(listing, roster);
     let (mut open, mut silent) = (Weighed::new(), Weighed::new());
@@ -90,7 +93,7 @@ fn weigh(listing: &mut ListResult<OwnedNumber>, roster: &Roster) -> (Assignments
         for (direction, one) in Direction::BOTH.into_iter().zip(&evidence) {
             *number.slot_mut(direction) = one.slot();
         }
-        // Rows that prove nothing contradict nothing: then the lists are all there is, and nobody need be asked.
+        // Rows that prove nothing cannot contradict the lists. Then only the lists count, and no agent is asked.
         if evidence.iter().any(|one| one.rows_prove && one.disputed()) {
             open.push((at, evidence));
         } else if evidence.iter().any(DirectionEvidence::nothing_named) {
@@ -100,12 +103,12 @@ fn weigh(listing: &mut ListResult<OwnedNumber>, roster: &Roster) -> (Assignments
     (assignments, open, silent)
 }
 
-/// Finds the number a caller named, and who holds it.
+/// Finds the number that the caller named, and its holders.
 pub(crate) async fn locate(context: &ToolContext, named: &NumberRef, purpose: Purpose) -> Result<Located, ToolFailure> {
     let (mut listing, mut roster) = both(context).await?;
     let (mut number, mut id) = lookup::number_among(named, &listing)?;
     let mut assignments = run_blocking(listing.rows.len(), || Assignments::new(&listing, &roster));
-    // A number that came or went between the two requests looks like an entry that names no number.
+    // A number that was added or removed between the two requests looks like an entry that matches no number.
     if assignments.has_unmatched() && listing.rows.len() <= PAGE {
         (listing, roster) = both(context).await?;
         (number, id) = lookup::number_among(named, &listing)?;
@@ -123,7 +126,7 @@ async fn both(context: &ToolContext) -> Result<(ListResult<OwnedNumber>, Roster)
     Ok((listing?, roster))
 }
 
-/// Collects what every source says of a number, asking the agents singly where the lists do not settle it.
+/// Collects what every source says about a number. Asks the agents singly if the lists do not settle it.
 async fn judge(
     context: &ToolContext,
     assignments: &Assignments,
@@ -139,7 +142,7 @@ async fn judge(
             evidence.iter().any(|one| open(one) && (one.slot() == Slot::Unknown || one.nothing_named())),
             evidence.iter().filter(|one| one.disputed()).flat_map(DirectionEvidence::named).collect(),
         ),
-        // What is named already is in use, and nobody's no would change that.
+        // A number with a named holder is in use. A denial by an agent would not change that.
         Purpose::Preview | Purpose::Release => {
             let usage = |one: &DirectionEvidence| one.usage();
             let settled = evidence.iter().any(|one| usage(one) == Usage::InUse);
@@ -156,7 +159,8 @@ async fn judge(
     ids.dedup();
     ids.truncate(ASKED);
     let replies = ask(context, &ids).await;
-    // Our own limit is no silence of Truedy's: the caller is told to wait.
+    // The server's own rate limit does not mean that Truedy gave no answer. So the caller gets an error that says to
+    // wait.
     if purpose == Purpose::Release
         && let Some(error) = replies.iter().find_map(|(_, reply)| reply.as_ref().err().filter(|error| is_limit(error)))
     {
@@ -170,12 +174,12 @@ async fn judge(
     Ok(evidence)
 }
 
-/// Whether a request was stopped by a rate limit, ours or Truedy's.
+/// Whether a request was stopped by a rate limit, either this server's or Truedy's.
 fn is_limit(error: &Error) -> bool {
     matches!(error, Error::Limited(..) | Error::NotSent(NotSent::Queue(_)))
 }
 
-/// The own lists of these agents, or why one cannot be read.
+/// Returns each agent's own list, or the reason why it cannot be read.
 async fn ask(context: &ToolContext, ids: &[String]) -> Vec<(String, Result<ApiReply, Error>)> {
     let mut replies = Vec::new();
     for some in ids.chunks(AT_ONCE) {
@@ -192,7 +196,7 @@ async fn ask_one(context: &ToolContext, id: &str) -> (String, Result<ApiReply, E
     (id.to_owned(), reply)
 }
 
-/// What they say of one direction of a number.
+/// Returns what the agents say about one direction of a number.
 fn told(
     assignments: &Assignments,
     replies: &[(String, Result<ApiReply, Error>)],
@@ -206,18 +210,19 @@ fn told(
 }
 
 impl Located {
-    /// What the sources say of a direction.
+    /// Returns what the sources say about a direction.
     pub(crate) fn evidence(&self, direction: Direction) -> &DirectionEvidence {
         direction.of(self.evidence.each_ref())
     }
 
-    /// Whether it may be given up.
+    /// Whether the number may be released.
     pub(crate) fn usage(&self) -> Usage {
         let [inbound, outbound] = &self.evidence;
         inbound.usage().both(outbound.usage())
     }
 
-    /// Whether nothing speaks against a release so far, but the agents have not been asked yet, and are few enough to be.
+    /// Whether asking the agents could still allow a release.
+    /// That is so if nothing speaks against it, and the agents were not asked yet but are few enough.
     pub(crate) fn is_askable(&self) -> bool {
         let open =
             |one: &DirectionEvidence| one.usage() == Usage::Free || (one.unasked && one.lists_whole && !one.doubt);
@@ -226,13 +231,14 @@ impl Located {
         few && unasked && self.evidence.iter().all(open)
     }
 
-    /// Whether the sources name different holders of either direction.
+    /// Whether the sources name different holders for either direction.
     pub(crate) fn disputed(&self) -> bool {
         self.evidence.iter().any(DirectionEvidence::disputed)
     }
 
-    /// What was found, so that two looks can be compared. Whether it may go is judged anew at each look, and not among it: a
-    /// preview asks fewer agents.
+    /// Returns what was found as a text, so that two readings can be compared.
+    /// It leaves out whether the number may be released. That is judged anew at each reading, because a preview asks
+    /// fewer agents.
     pub(crate) fn seen(&self) -> String {
         let seen = |one: &DirectionEvidence| {
             let mut named = one.named();
@@ -244,7 +250,7 @@ impl Located {
         format!("{what:?} {:?}", self.evidence.each_ref().map(seen))
     }
 
-    /// Whether an agent holds a direction now; `None` if that cannot be read.
+    /// Whether an agent holds a direction now. `None` if that cannot be read.
     pub(crate) async fn is_with(&self, context: &ToolContext, agent: &AgentId, direction: Direction) -> Option<bool> {
         let reply = lookup::agent_numbers(context, agent, true).await.ok()?;
         match self.assignments.told(&reply, agent.as_str(), &self.number, direction) {
@@ -254,7 +260,7 @@ impl Located {
         }
     }
 
-    /// Who holds a direction now, by the same rules as before; `None` if that is not known.
+    /// Returns the present holder of a direction, by the same rules as before. `None` if it is not known.
     pub(crate) async fn slot_now(&self, context: &ToolContext, direction: Direction) -> Option<Slot> {
         let ours = |row: &OwnedNumber| row.id == self.number.id;
         let (fresh, roster) = tokio::join!(lookup::numbers_until(context, true, ours), Roster::read(context));
@@ -275,9 +281,11 @@ impl Located {
 }
 
 impl Located {
-    /// Every id and number under which it stands in the account: those of its own row, and of each row that may be about it.
+    /// Returns every id and number of this number in the account: those of its own row, and of each row that may be
+    /// about it.
     ///
-    /// Rows are linked where they share an id or may share a number. For protection, where too much is the safe side.
+    /// Rows are linked if they share an id or may share a number. This is for protection, where matching too much is
+    /// safe.
     pub(crate) fn all_names(&self) -> Vec<String> {
         let mut linked: Vec<&OwnedNumber> = vec![&self.number];
         let mut others: Vec<&OwnedNumber> = self.listing.rows.iter().collect();
@@ -292,7 +300,7 @@ impl Located {
     }
 }
 
-/// Whether two rows may be about one number.
+/// Whether two rows may be about the same number.
 fn may_be_one(one: &OwnedNumber, other: &OwnedNumber) -> bool {
     let digits = |row: &OwnedNumber| PhoneDigits::read(&row.number);
     id_key(&one.id) == id_key(&other.id)

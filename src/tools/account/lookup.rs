@@ -1,6 +1,6 @@
-//! Finding numbers and agents by what people call them, and who holds what.
+//! Reads numbers, agents and credentials from Truedy, and finds a number by its id or number.
 //!
-//! Source: contract §6.1, §6.8, §7.1. The API has no "get one number": list and filter.
+//! Source: contract §6.1, §6.8, §7.1. The API has no request for one number, so the list is read and filtered.
 
 use serde_json::{Value, json};
 
@@ -15,16 +15,16 @@ use crate::tools::contract::tool::ToolContext;
 use crate::tools::names;
 use crate::truedy::{ApiError, ApiReply, Error, Request, run_blocking};
 
-/// Rows a page, the most the API gives.
+/// Rows for each page, the most that the API gives.
 pub(crate) const PAGE: usize = 100;
-/// Pages that are read at most.
+/// Most pages that are read.
 const PAGES: usize = 50;
-/// Pages of what is shown whole, in one piece.
+/// Most pages of a list that is shown in one piece.
 const SHOWN_PAGES: usize = 5;
-/// Numbers that are shown whole, in one piece.
+/// Most numbers that are shown in one piece.
 pub(crate) const SHOWN: usize = SHOWN_PAGES * PAGE;
 
-/// One page of the account's numbers.
+/// Reads one page of the account's numbers.
 pub(crate) async fn numbers_page(
     context: &ToolContext,
     limit: usize,
@@ -46,14 +46,15 @@ pub(crate) async fn numbers_page(
     Ok(reply)
 }
 
-/// The organization that every row names; `None` where one names none, or they differ.
+/// Returns the organization that every row names. `None` if a row names none, or if they differ.
 fn organization(rows: &[Value]) -> Option<String> {
     let mut named = rows.iter().map(|row| text_at(row, "organization_id").filter(|id| may_be_id(id)));
     let first = named.next()??;
     named.all(|other| other.as_ref() == Some(&first)).then_some(first)
 }
 
-/// Reads as little as can be read: its answer states the time by Truedy's clock. A failure is no failure of the call.
+/// Sends the smallest possible request, because its response states the time by Truedy's clock.
+/// A failure is only logged and does not fail the call.
 pub async fn ask_the_time(context: &ToolContext) {
     let request = Request::get(["telephony", "numbers"]).query("limit", 1).query("offset", 0).list();
     if let Err(error) = context.truedy.send(request, &context.call).await {
@@ -66,12 +67,12 @@ impl ListedItem for OwnedNumber {
         Self::read(row)
     }
 
-    // One id with two numbers is kept as two, so that it is seen.
+    // One id with two numbers stays two entries, so that the conflict is visible.
     fn key(&self) -> String {
         format!("{} {}", self.id, self.number)
     }
 
-    /// It is in use if either row says so, and free only if both do.
+    /// A direction is in use if either row says so. It is free only if both rows say so.
     fn merge(&mut self, other: Self) {
         for direction in Direction::BOTH {
             match (self.slot(direction), other.slot(direction)) {
@@ -95,7 +96,7 @@ impl ListedItem for Agent {
         for direction in Direction::BOTH {
             let all = match (self.held(direction), other.held(direction)) {
                 (Some(held), Some(more)) => Some(held.iter().chain(more).cloned().collect()),
-                // What one row names stays, beside an entry that nobody can read.
+                // Keeps what one row names, and adds an unreadable entry for the other row.
                 (Some(held), None) | (None, Some(held)) => {
                     Some(held.iter().cloned().chain([HeldNumber::default()]).collect())
                 }
@@ -106,17 +107,17 @@ impl ListedItem for Agent {
     }
 }
 
-/// All numbers of the account, each once. `verifying` says that this finds out what a change did.
+/// Reads all numbers of the account, each once. `verifying` marks requests that find the outcome of a change.
 pub(crate) async fn numbers(context: &ToolContext, verifying: bool) -> Result<ListResult<OwnedNumber>, Error> {
     numbers_until(context, verifying, |_| false).await
 }
 
-/// The first [`SHOWN`] numbers of the account at most, each once.
+/// Reads at most the first [`SHOWN`] numbers of the account, each once.
 pub(crate) async fn first_numbers(context: &ToolContext) -> Result<ListResult<OwnedNumber>, Error> {
     numbers_within(context, false, SHOWN_PAGES, |_| false).await
 }
 
-/// Like [`numbers`], stopping after the page on which `enough` holds for some number.
+/// Like [`numbers`], but stops after the page on which `enough` holds for some number.
 pub(crate) async fn numbers_until(
     context: &ToolContext,
     verifying: bool,
@@ -150,7 +151,7 @@ async fn numbers_within(
     Ok(ListResult { complete: false, ..gathering.listing })
 }
 
-/// All agents of the account, each once.
+/// Reads all agents of the account, each once.
 pub(crate) async fn agents(context: &ToolContext) -> Result<ListResult<Agent>, Error> {
     let mut gathering = PagedRead::new();
     let mut offset = 0;
@@ -166,32 +167,33 @@ pub(crate) async fn agents(context: &ToolContext) -> Result<ListResult<Agent>, E
     Ok(ListResult { complete: false, ..gathering.listing })
 }
 
-/// The numbers one agent holds in a direction: ids and rows.
+/// Reads the numbers that one agent holds, as ids and rows for each direction.
 pub(crate) async fn agent_numbers(context: &ToolContext, agent: &AgentId, verifying: bool) -> Result<ApiReply, Error> {
     let request = Request::get(["telephony", "agents", agent.as_str(), "numbers"]).list().verifying(verifying);
     context.truedy.send(request, &context.call).await
 }
 
-/// Whether an agent holds a number in a direction; `None` if the answer does not say.
+/// Whether an agent holds a number in a direction. `None` if the response does not say.
 pub(crate) fn holds(reply: &ApiReply, number: &OwnedNumber, direction: Direction) -> Option<bool> {
     let held = HeldNumber::read_all(reply.data.get(direction.as_str())?)?;
     let named = held.iter().all(|held| !held.names().is_empty());
     Some(held.iter().any(|held| held.is(number))).filter(|holds| *holds || named)
 }
 
-/// The credentials that are stored: their rows.
+/// Reads the rows of the stored credentials.
 async fn credentials(context: &ToolContext, verifying: bool) -> Result<Vec<Value>, Error> {
     let request = Request::get(["telephony", "credentials"]).list().verifying(verifying);
     let reply = context.truedy.send(request, &context.call).await?;
     Ok(rows(&reply)?.to_vec())
 }
 
-/// The ids of the credentials that are stored.
+/// Reads the ids of the stored credentials.
 pub(crate) async fn credential_ids(context: &ToolContext) -> Result<Vec<String>, Error> {
     Ok(credentials(context, false).await?.iter().filter_map(|row| text_at(row, "id")).collect())
 }
 
-/// The one credential of a carrier that was not there before; `None` if there is none, or more than one.
+/// Returns the one credential of a carrier that is not in `before`. `None` if there is no such credential, or more than
+/// one.
 pub(crate) async fn new_credential(context: &ToolContext, before: &[String], provider: &str) -> Option<String> {
     let rows = credentials(context, true).await.ok()?;
     let is_new = |row: &&Value| text_at(row, "provider_type").as_deref() == Some(provider);
@@ -200,7 +202,7 @@ pub(crate) async fn new_credential(context: &ToolContext, before: &[String], pro
     ids.next().is_none().then_some(first)
 }
 
-/// Picks the number a caller named out of those listed.
+/// Picks the number that the caller named from the listed ones.
 pub(crate) fn number_among(
     named: &NumberRef,
     numbers: &ListResult<OwnedNumber>,
@@ -211,7 +213,7 @@ pub(crate) fn number_among(
     let [number] = fitting.as_slice() else {
         return Err(no_such_number(named, numbers, &fitting).into());
     };
-    // A change names the id: it must not mean another number too.
+    // A change sends only the id, so the id must not stand for a second number as well.
     let same: Vec<&OwnedNumber> = numbers.rows.iter().filter(|row| id_key(&row.id) == id_key(&number.id)).collect();
     if same.len() > 1 {
         return Err(no_such_number(named, numbers, &same).into());
@@ -249,7 +251,7 @@ fn no_such_number(named: &NumberRef, numbers: &ListResult<OwnedNumber>, fitting:
     refusal.with("candidates", candidates).with("next", json!({ "tool": names::LIST_NUMBERS, "arguments": {} }))
 }
 
-/// What is said where a list could be read in part only: nothing follows from what it does not show.
+/// Builds the refusal for a list that could be read only in part. What such a list does not show may still exist.
 pub(crate) fn unread(what: &str) -> Refusal {
     let summary = format!(
         "Nothing was done. {what} Whether it is in the part that could not be read is not known: Truedy's answer was not whole, or the list is too long. Try again later."
@@ -257,7 +259,8 @@ pub(crate) fn unread(what: &str) -> Refusal {
     Refusal::new(Status::BadUpstreamResponse, summary).retryable()
 }
 
-/// Refuses to make a number ours of which a list that is not whole does not show whether it is already.
+/// Refuses to add a number if the list of numbers is not whole. Such a list does not show whether the account has it
+/// already.
 pub(crate) fn must_be_whole(complete: bool) -> Result<(), ToolFailure> {
     if complete {
         return Ok(());
@@ -266,7 +269,7 @@ pub(crate) fn must_be_whole(complete: bool) -> Result<(), ToolFailure> {
     Err(unread(what).into())
 }
 
-/// Candidates that are offered when a name fits none or several.
+/// Most candidates that are offered if a name fits none or several.
 pub(crate) const CANDIDATES: usize = 5;
 
 #[cfg(test)]

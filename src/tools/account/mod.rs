@@ -1,4 +1,4 @@
-//! What tools read of the account: numbers, agents, and who holds what.
+//! What tools read from the account: numbers, agents, and which agent holds which number.
 
 pub(crate) mod agent_lookup;
 pub(crate) mod assignments;

@@ -1,4 +1,4 @@
-//! Lists read page by page, and whether all of it was read.
+//! Reads lists page by page, and records whether the whole list was read.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,28 +8,28 @@ use serde_json::Value;
 use crate::tools::account::paging::has_more;
 use crate::truedy::{ApiError, ApiReply, Error};
 
-/// What a list held, and whether that was all of it. From a part of a list nothing follows about what it does not show.
+/// What a list held, and whether it was read completely. An incomplete list does not prove that something is absent.
 #[derive(Debug, Clone)]
 pub(crate) struct ListResult<T> {
     pub(crate) rows: Vec<T>,
     pub(crate) complete: bool,
-    /// Some row of it could not be read.
+    /// Some row of the list could not be read.
     pub(crate) unreadable: bool,
 }
 
-/// A list that is being read, page by page.
+/// A list that is being read page by page.
 pub(crate) struct PagedRead<T> {
     pub(crate) listing: ListResult<T>,
-    /// Where each thing stands, by what makes it one.
+    /// The position of each item in `listing.rows`, by its key.
     places: HashMap<String, usize>,
 }
 
-/// What is listed, each once.
+/// An item of a list. Each item is kept once.
 pub(crate) trait ListedItem: Sized {
     fn read(row: &Value) -> Option<Self>;
-    /// What makes it one and the same.
+    /// Returns the key that identifies the item.
     fn key(&self) -> String;
-    /// Takes over what another row says of the same.
+    /// Adds what another row says about the same item.
     fn merge(&mut self, other: Self);
 }
 
@@ -38,7 +38,7 @@ impl<T: ListedItem> PagedRead<T> {
         Self { listing: ListResult { rows: Vec::new(), complete: true, unreadable: false }, places: HashMap::new() }
     }
 
-    /// Adds a page, each thing once. Says whether another page is worth asking for.
+    /// Adds the rows of a page, each item once. Returns whether another page should be requested.
     pub(crate) fn add(&mut self, reply: &ApiReply, offset: usize) -> Result<bool, Error> {
         let shown = rows(reply)?;
         let listing = &mut self.listing;
@@ -62,14 +62,14 @@ impl<T: ListedItem> PagedRead<T> {
         }
         listing.complete &= reply.data.as_array().map(Vec::len) == Some(shown.len());
         let more = has_more(reply, offset, shown.len());
-        // A page that brings nothing new would repeat for ever.
+        // If a page brings nothing new, reading on would never end.
         let stuck = more && listing.rows.len() == before;
         listing.complete &= !stuck;
         Ok(more && !stuck)
     }
 }
 
-/// The rows of a list answer; an answer of another shape is not readable.
+/// Returns the rows of a list response, at most [`ROWS`]. It is an error if the response is not an array.
 pub(crate) fn rows(reply: &ApiReply) -> Result<&[Value], Error> {
     let rows = reply
         .data
@@ -78,5 +78,5 @@ pub(crate) fn rows(reply: &ApiReply) -> Result<&[Value], Error> {
     Ok(rows.get(..ROWS).unwrap_or(rows))
 }
 
-/// Rows of one answer that are looked at at most: an older API answers with all agents at once.
+/// Most rows of one response that are read. An older API sends all agents in one response.
 pub(crate) const ROWS: usize = 5_000;

@@ -1,17 +1,18 @@
-//! Whether a list goes on after what was read, in every form in which an answer may say so.
+//! Decides whether a list continues after the rows that were read, for every form of response.
 //!
-//! Source: contract §2. What is said and not understood counts as more: from a part of a list nothing follows.
+//! Source: contract §2. A statement about more pages that is not understood counts as "more". An incomplete list must
+//! never pass for a complete one.
 
 use serde_json::Value;
 
 use crate::truedy::ApiReply;
 
-/// The page sizes that servers fall back to. A list of exactly so many rows that says nothing of pages may go on.
+/// Usual default page sizes. A list of exactly this many rows without pagination may continue.
 const USUAL: [usize; 4] = [10, 20, 25, 50];
-/// Rows a page that were asked for.
+/// Rows for each page that were requested.
 pub(crate) const ASKED: usize = 100;
 
-/// Whether rows may follow the `shown` ones that begin at `offset`.
+/// Whether more rows may follow the `shown` ones, which begin at `offset`.
 pub(crate) fn has_more(reply: &ApiReply, offset: usize, shown: usize) -> bool {
     let read = offset.saturating_add(shown);
     match reply.pagination.as_ref().filter(|pagination| pagination.is_object()) {
@@ -20,7 +21,7 @@ pub(crate) fn has_more(reply: &ApiReply, offset: usize, shown: usize) -> bool {
     }
 }
 
-/// Whether an answer that is not read in pages says that it is not whole.
+/// Whether a response that is not read in pages says that it is incomplete.
 pub(crate) fn is_cut_off(reply: &ApiReply) -> bool {
     let told = [reply.pagination.as_ref(), reply.data.get("pagination")];
     told.into_iter()
@@ -28,7 +29,7 @@ pub(crate) fn is_cut_off(reply: &ApiReply) -> bool {
         .any(|told| told.get("has_more").is_some_and(|more| flag(more) != Some(false)) || names_next(told))
 }
 
-/// What the fields of a pagination say; `None` where none of them does.
+/// Returns what the pagination fields say about more rows. `None` if none of them says anything.
 fn says_more(told: &Value, read: usize) -> Option<bool> {
     let beyond = |field: &str| told.get(field).and_then(count).map(|total| total > read);
     let pages = told.get("page").and_then(count).zip(told.get("total_pages").and_then(count));
@@ -42,7 +43,7 @@ fn says_more(told: &Value, read: usize) -> Option<bool> {
     said.into_iter().flatten().reduce(|one, other| one || other)
 }
 
-/// Whether there is a way to what follows: a cursor, a page, a link.
+/// Whether the pagination names a cursor, page or link to more rows.
 fn names_next(told: &Value) -> bool {
     let names = told.as_object().into_iter().flatten();
     names.filter(|(name, _)| name.starts_with("next")).any(|(_, value)| match value {

@@ -1,11 +1,11 @@
-//! Why a search for a price failed, in words for the caller of a purchase.
+//! Explains to the caller of a purchase why a search for the price failed.
 
 use serde_json::{Value, json};
 
 use crate::domain::Status;
 use crate::truedy::{Error, NotSent};
 
-/// Why a search did not tell the price: as a sentence, and as a field with Truedy's own words.
+/// Explains why a search did not give the price. Returns a sentence, and a field with Truedy's own message.
 pub(crate) fn failed_search(error: &Error) -> (String, Value) {
     let unconfigured = error.api_error().is_some_and(|api_error| api_error.mentions(&["not configured"]));
     let status = match error {

@@ -1,9 +1,10 @@
-//! Says once which entries of `--protect` match no number of the account: they protect nothing.
+//! Warns once about entries of `--protect` that match no number of the account, because they protect nothing.
 
 use crate::domain::OwnedNumber;
 use crate::tools::contract::tool::ToolContext;
 
-/// Holds the protected entries against the first whole list of the account's numbers, given here, and warns of those that match none.
+/// Compares the protected entries with the first complete list of the account's numbers. Warns of those that match
+/// none.
 pub(crate) fn heed_protected(context: &ToolContext, numbers: &[OwnedNumber]) {
     let policy = &context.policy;
     if policy.protected.is_empty() || policy.protect_checked.set(()).is_err() {

@@ -1,4 +1,6 @@
-//! What resources and completions read, by the way of the tools: whoever may call the tool may read it, and nobody else.
+//! What resources and completions read. Each reading is admitted like the tool it stands beside.
+//!
+//! So a caller may read it exactly if the caller may call that tool.
 
 use std::collections::{HashMap, HashSet};
 
@@ -66,7 +68,7 @@ struct NamedThing {
     id: String,
 }
 
-/// Makes each of them a reading that is admitted as the tool it stands beside.
+/// Makes each type a reading that is admitted like the tool named after `beside`.
 macro_rules! beside {
     ($($reading:ident beside $tool:ident, $title:literal: $output:ty;)+) => { $(
         impl Tool for $reading {
@@ -137,7 +139,8 @@ impl Read for AgentNames {
         let mut namesakes: HashMap<String, usize> = HashMap::new();
         agents.iter().for_each(|agent| *namesakes.entry(agent.name.to_lowercase()).or_default() += 1);
         let ids: HashSet<&str> = agents.iter().map(|agent| agent.id.as_str()).collect();
-        // A name that is not one agent's alone, or would be taken for an id, leads nowhere: the id does.
+        // A name is offered only if it belongs to one agent and cannot be taken for an id. Otherwise only the id is
+        // offered.
         let leads = |name: &&String| {
             namesakes.get(&name.to_lowercase()) == Some(&1)
                 && AgentRef::try_from(name.as_str()).is_ok_and(|named| named.certain_id().is_none())

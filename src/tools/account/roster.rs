@@ -8,11 +8,11 @@ use crate::tools::account::lookup::agents;
 use crate::tools::account::pages::ListResult;
 use crate::tools::contract::tool::ToolContext;
 
-/// The agents of the account, for their names and what they hold. `None` where they cannot be read.
+/// The agents of the account, with their names and the numbers they hold. The list is `None` if it cannot be read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Roster(pub(crate) Option<ListResult<Agent>>, Arc<OnceLock<AgentIndex>>);
 
-/// Where agents stand by their id, and how many have a name, in small letters.
+/// The position of each agent by its id, and the number of agents with each name in lower case.
 #[derive(Debug, Default)]
 pub(crate) struct AgentIndex {
     by_id: HashMap<String, usize>,
@@ -31,17 +31,17 @@ impl AgentIndex {
 }
 
 impl Roster {
-    /// These agents.
+    /// Wraps a list of agents.
     pub(crate) fn of(agents: Option<ListResult<Agent>>) -> Self {
         Self(agents, Arc::default())
     }
 
-    /// Reads them; a failure is no failure of the call.
+    /// Reads the agents. A failure gives an empty roster and does not fail the call.
     pub(crate) async fn read(context: &ToolContext) -> Self {
         Self::of(agents(context).await.ok())
     }
 
-    /// Made once: a long list is not searched for each of its rows.
+    /// Returns the index, built on first use. So a long list is not searched once for each row.
     fn index(&self) -> &AgentIndex {
         self.1.get_or_init(|| AgentIndex::of(self.0.as_ref().map_or(&[], |agents| &agents.rows)))
     }
@@ -50,14 +50,16 @@ impl Roster {
         self.0.as_ref()?.rows.get(*self.index().by_id.get(id)?)
     }
 
-    /// How an agent is shown: its name, with the id only where the name is not unique, by id alone where it is not known.
+    /// Returns how an agent is shown: its name. The id is added if the name is not unique. An unknown agent is shown by
+    /// its id.
     pub(crate) fn label(&self, id: &str) -> String {
         let Some(agent) = self.agent(id) else {
             return id.to_owned();
         };
         let lower = agent.name.to_lowercase();
         let same = self.index().namesakes.get(&lower).copied().unwrap_or(0);
-        // These words mean something else in the same place; a name that reads as an id would lead to another agent.
+        // "unknown" and "none" have another meaning in this place. A name that reads as an id could be taken for
+        // another agent.
         let taken = ["unknown", "none"].contains(&lower.as_str());
         let as_id = AgentRef::try_from(agent.name.as_str()).is_ok_and(|named| named.certain_id().is_some());
         if same > 1 || taken || as_id || self.index().by_id.contains_key(&agent.name) {
@@ -67,7 +69,7 @@ impl Roster {
         }
     }
 
-    /// How a slot is shown: an agent, `unknown`, or nothing.
+    /// Returns how a slot is shown: the agent, `unknown`, or `None` if it is free.
     pub(crate) fn slot(&self, slot: &Slot) -> Option<String> {
         match slot {
             Slot::Free => None,

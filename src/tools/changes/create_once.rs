@@ -1,6 +1,6 @@
-//! Sending the one request that makes a number ours, and finding out what became of it.
+//! Sends the one request that adds a number to the account, and finds out its outcome.
 //!
-//! Source: contract §10: never repeated; what is not known is looked up.
+//! Source: contract §10. The request is never repeated. An outcome that is not known is looked up in the account.
 
 use std::time::Duration;
 
@@ -9,33 +9,34 @@ use crate::tools::changes::verify::{Documented, Found, appears, shows};
 use crate::tools::contract::tool::ToolContext;
 use crate::truedy::{ApiReply, Error, Request};
 
-/// What is kept back of the time of a change for finding out what became of it.
+/// Time kept back from the time of a change, in which its outcome is found out.
 const AFTERWARDS: Duration = Duration::from_secs(10);
-/// How long nothing is heard before the list is looked at all the same: the caller has its answer by then.
+/// Time without a response after which the list of numbers is read all the same. By then the caller has its response.
 const SILENCE: Duration = Duration::from_secs(26);
-/// How often after that.
+/// Time between two such reads of the list.
 const AGAIN: Duration = Duration::from_secs(15);
-/// How long a number that was confirmed is looked for in the list.
+/// Time in which a confirmed number is looked for in the list.
 const CONFIRMING: Duration = Duration::from_secs(4);
 
-/// What became of it.
+/// The outcome of the request.
 pub(crate) enum Made {
-    /// Truedy says so; what the list shows of it.
+    /// Truedy confirmed the change. Carries the response and what the list of numbers shows.
     Confirmed(ApiReply, Found),
-    /// The answer was lost or unclear; the list shows it.
+    /// The response was lost or unclear, but the list of numbers shows the number.
     Seen(Box<OwnedNumber>),
-    /// It was refused in words that are known to come before the deed, and the list does not show it.
+    /// Truedy refused. The reason is one that Truedy gives only before it acts, and the list does not show the number.
     Refused(Documented, Error),
-    /// It is not known.
+    /// The outcome is not known.
     Unknown(Error),
 }
 
-/// The key under which only one operation that makes this number ours may be open.
+/// Returns the key for this number in the journal. Only one operation that adds the number may be open under it.
 pub fn flight(number: &str) -> String {
     format!("make:{number}")
 }
 
-/// Sends `request` once and finds out what became of `number`. An error says that it certainly did not happen.
+/// Sends `request` once and finds out the outcome for `number`. An error means that the change certainly did not
+/// happen.
 pub(crate) async fn make(
     context: &ToolContext,
     number: &str,
@@ -67,7 +68,7 @@ pub(crate) async fn make(
                 }
             }
         }
-        // A conflict with what? Perhaps with this very number being ours already.
+        // The conflict may be that the account owns this number already.
         Err(Error::Refused(api_error)) if api_error.status == 409 => match appears(context, number, true).await {
             Found::Here(row) => Ok(seen(context, row)),
             Found::Absent => Err(Error::Refused(api_error)),
@@ -88,7 +89,7 @@ fn seen(context: &ToolContext, row: Box<OwnedNumber>) -> Made {
     Made::Seen(row)
 }
 
-/// Waits until the list shows the number although Truedy has not answered. For ever, if it does not.
+/// Waits until the list shows the number although Truedy has not responded. Never returns if the list never shows it.
 async fn shows_meanwhile(context: &ToolContext, number: &str) -> Box<OwnedNumber> {
     tokio::time::sleep(SILENCE).await;
     loop {

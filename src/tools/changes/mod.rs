@@ -1,4 +1,4 @@
-//! What changes share: one request that makes a number ours, and how its outcome is found out.
+//! What changes share: the one request that adds a number to the account, and how its outcome is found out.
 
 pub(crate) mod create_once;
 pub(crate) mod reconcile;

@@ -1,7 +1,8 @@
-//! Finding out, from the account as it is now, what became of operations whose answer was lost.
+//! Finds the outcome of operations whose response was lost, from the present state of the account.
 //!
-//! What is found happened. What is not found stays unknown: Truedy may have bought a number that it does not list. Only of
-//! what the account itself shows the opposite of, long after, a "no" is written down.
+//! What the account shows has happened. What it does not show stays unknown, because Truedy may have bought a number
+//! that it does not list. "Did not happen" is recorded only where the account shows the opposite of the change, long
+//! after it.
 
 use std::time::Duration;
 
@@ -14,10 +15,10 @@ use crate::tools::account::roster::Roster;
 use crate::tools::contract::tool::ToolContext;
 use crate::tools::names;
 
-/// After so long nobody's own attempt to find out is still going on, and no request is still under way.
+/// Age of a lost operation after which no request is under way and no call still looks for its outcome.
 const LATE: Duration = Duration::from_secs(200);
 
-/// Looks once for what became of these operations.
+/// Looks once for the outcomes of these operations and records those that it finds.
 pub async fn reconcile(context: &ToolContext, operations: &[Operation]) {
     let context = context.with(context.call.unstoppable());
     let numbers = match lookup::numbers(&context, true).await {
@@ -30,7 +31,7 @@ pub async fn reconcile(context: &ToolContext, operations: &[Operation]) {
     let mut roster = None;
     for operation in operations {
         let late = operation.tool != names::PURCHASE_NUMBER && context.journal.lost_for(operation).await > LATE;
-        // What another key shows proves what there is; what it does not show proves nothing.
+        // A list read with another API key proves what exists. It does not prove that something is absent.
         let absence = numbers.complete && context.journal.is_of_this_account(operation);
         let ending = match operation.tool.as_str() {
             names::PURCHASE_NUMBER => made(operation, &numbers, Status::Purchased),
@@ -59,14 +60,15 @@ fn looked(happened: bool, status: Status) -> Outcome {
     Outcome::new(happened, status.as_str(), OutcomeSource::Look)
 }
 
-/// A number that a purchase or import made ours is in the list.
+/// Returns the outcome of a purchase or import, if the list shows its number.
 fn made(operation: &Operation, numbers: &ListResult<OwnedNumber>, status: Status) -> Option<Outcome> {
     let number = operation.object.number.as_deref()?;
     let row = numbers.rows.iter().find(|row| row.number == number)?;
     Some(Outcome { number_id: Some(row.id.clone()), ..looked(true, status) })
 }
 
-/// The number of an import is not there, and exactly one credential that can be its own is new.
+/// Returns the outcome of an import that stored only a credential.
+/// The number is not in the list, and exactly one new credential can belong to the import.
 async fn credential_only(context: &ToolContext, operation: &Operation) -> Option<Outcome> {
     let provider = operation.object.provider.as_deref()?;
     let before = operation.object.credentials_before.as_deref()?;

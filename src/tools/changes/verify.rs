@@ -1,4 +1,4 @@
-//! Finding out what became of a change whose answer was lost or says little.
+//! Finds the outcome of a change whose response was lost or says too little.
 
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use crate::tools::account::lookup::numbers_until;
 use crate::tools::contract::tool::ToolContext;
 use crate::truedy::{ApiError, Error};
 
-/// When the list is looked at after an outcome that is not known, in seconds after the first look.
+/// When the list is read after an unknown outcome, in seconds after the first read.
 const LOOKS: [u64; 8] = [0, 2, 5, 10, 20, 40, 80, 150];
-/// The same after a refusal that documents itself.
+/// The same after a refusal whose reason is a [`Documented`] one.
 const SHORT_LOOKS: [u64; 2] = [0, 2];
-/// What is kept back for putting the answer together.
+/// Time kept back for building the response.
 const SPARE: Duration = Duration::from_millis(400);
 
-/// What repeated looks at the list found.
+/// What repeated reads of the list of numbers found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// It is there.
+    /// The number is in the list.
     Here(Box<OwnedNumber>),
-    /// It was not there whenever the list could be read.
+    /// The number is not in the list, and the last readable list was whole.
     Absent,
-    /// The list could not be read.
+    /// The list could not be read as a whole.
     Unreadable,
 }
 
-/// Looks for a number in the list, again and again while there is time, until it `settles`.
+/// Reads the list of numbers at the given times, until `settles` holds or the time of the call is over.
 async fn look(
     context: &ToolContext,
     times: &[u64],
@@ -58,7 +58,7 @@ async fn look(
     last
 }
 
-/// Looks once whether the list shows a number.
+/// Reads the list once and returns the number if the list shows it.
 pub(crate) async fn shows(context: &ToolContext, number: &str) -> Option<Box<OwnedNumber>> {
     let context = context.with(context.call.unstoppable());
     let numbers = numbers_until(&context, true, |row| row.number == number).await.ok()?;
@@ -77,30 +77,32 @@ pub(crate) async fn vanishes(context: &ToolContext, id: &str, patient: bool) -> 
     look(context, times, |row| row.id == id, |found| *found == Found::Absent).await
 }
 
-/// Why Truedy says it did not make something, where its words are of a kind that is known to come before the deed.
+/// A reason for a refusal that Truedy is known to give only before it acts. It proves that the change did not happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Documented {
     /// The provider is not configured for the organisation.
     NotConfigured,
     /// A field was missing.
     MissingField,
-    /// The number exists in Truedy already, here or in another workspace.
+    /// The number exists in Truedy already, in this workspace or in another.
     Duplicate,
-    /// The carrier itself said no.
+    /// The carrier itself refused.
     Carrier,
 }
 
-/// How a provider that is not configured is spoken of.
+/// The phrases by which Truedy says that a provider is not configured.
 const NO_PROVIDER: [&str; 3] = ["key is not configured", "provider is not configured", "provider not configured"];
 
-/// Reads a 422 to a purchase (contract §3.4, §6.3). The order comes first and the database after it, so only words that are
-/// said before the order (a field of the request, no provider), or by the carrier instead of one, prove anything.
+/// Reads a 422 to a purchase (contract §3.4, §6.3).
+/// Truedy orders the number first and writes to its database afterwards. So only two kinds of message prove that
+/// nothing was bought. The first is given before the order: a field of the request is wrong, or no provider is
+/// configured. The second is the carrier's own refusal of the order.
 pub(crate) fn documented_purchase(error: &Error) -> Option<Documented> {
     let fields = error.api_error().map(|api_error| api_error.fields.as_slice()).unwrap_or_default();
     let ours =
         !fields.is_empty() && fields.iter().all(|(field, _)| matches!(field.as_str(), "phone_number" | "api_key"));
     documented(error).filter(|why| match why {
-        // Other things may turn out not to be configured after the order.
+        // After the order, something else may turn out not to be configured.
         Documented::NotConfigured => error.api_error().is_some_and(|api_error| api_error.mentions(&NO_PROVIDER)),
         Documented::Carrier => true,
         Documented::MissingField => ours,
@@ -108,7 +110,7 @@ pub(crate) fn documented_purchase(error: &Error) -> Option<Documented> {
     })
 }
 
-/// Reads a 422 to an import (contract §3.4, §6.4). What speaks of a failed request or a time-out is not documented.
+/// Reads a 422 to an import (contract §3.4, §6.4). A message about a failed request or a time-out proves nothing.
 pub(crate) fn documented(error: &Error) -> Option<Documented> {
     let Error::NoVerdict(_, api_error) = error else {
         return None;
@@ -132,7 +134,7 @@ pub(crate) fn documented(error: &Error) -> Option<Documented> {
     }
 }
 
-/// `… API error: 4xx …`, but for the statuses by which a carrier says that it does not know either.
+/// Matches `… API error: 4xx …`. Excludes the statuses by which a carrier says that the outcome is unclear.
 fn carrier_said_no(api_error: &ApiError) -> bool {
     let message = api_error.message.as_deref().unwrap_or_default();
     let Some((_, after)) = message.split_once("API error: ") else {
@@ -142,7 +144,7 @@ fn carrier_said_no(api_error: &ApiError) -> bool {
     matches!(digits.parse::<u16>(), Ok(400..=499)) && !matches!(digits.as_str(), "408" | "409" | "425" | "429" | "499")
 }
 
-/// The provider is not configured: who can mend that.
+/// Builds the refusal for a provider that is not configured. It says who can set one up.
 pub fn not_configured(what: &str) -> Refusal {
     let summary = format!(
         "{what} No telephony provider is configured for this organisation at Truedy. The owner can set one up in Truedy's dashboard or through its support, or give an own Telnyx key in api_key."
@@ -150,7 +152,7 @@ pub fn not_configured(what: &str) -> Refusal {
     Refusal::new(Status::ProviderNotConfigured, summary)
 }
 
-/// Adds Truedy's words, in a field of their own.
+/// Adds Truedy's message and request id to a refusal, each in its own field.
 pub fn said(mut refusal: Refusal, error: &Error) -> Refusal {
     if let Some(api_error) = error.api_error() {
         if let Some(message) = &api_error.message {

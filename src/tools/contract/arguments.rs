@@ -1,31 +1,31 @@
-//! Arguments of a call, read field by field, so that all that is wrong is told at once.
+//! Reads the arguments of a call field by field, so that all problems are reported at once.
 
 use serde_json::{Map, Value};
 
 use crate::domain::{Argument, ArgumentProblem, did_you_mean, shown_name};
 
-/// Names under which clients send notes of their own with every call: n8n, and Cursor with tools that take nothing.
+/// Arguments that clients add to calls for themselves. n8n does, and Cursor does for tools without arguments.
 const BOOKKEEPING: [&str; 6] = ["sessionId", "action", "chatInput", "tool", "toolCallId", "random_string"];
 
-/// Drops a client's own notes unread, before anything is read or remembered of a call. A name that the tool has stays.
+/// Removes a client's own arguments before a call is read or recorded. Names that the tool itself has are kept.
 pub fn drop_bookkeeping(object: &mut Map<String, Value>, fields: &[&str]) {
     object.retain(|name, _| fields.contains(&name.as_str()) || !BOOKKEEPING.contains(&name.as_str()));
 }
 
-/// The arguments of a tool: described to models by schemars, read by [`Arguments::read`].
+/// The arguments of a tool. Their schema comes from schemars; [`Arguments::read`] reads them.
 pub trait Arguments: schemars::JsonSchema + Sized {
-    /// Their names.
+    /// The names of the arguments.
     const FIELDS: &'static [&'static str];
 
-    /// The names of those that are secrets.
+    /// Returns the names of the arguments that are secrets.
     fn secrets() -> Vec<&'static str>;
 
-    /// Reads them, or tells everything that is wrong.
+    /// Reads the arguments, or returns every problem with them.
     fn read(object: Map<String, Value>) -> Result<Self, Vec<ArgumentProblem>>;
 }
 
-/// Makes the argument type of a tool: rustdoc is what a model reads, fields are schema and check. What is not in the list of
-/// tools, but read in the same way, is `pub`.
+/// Defines the argument type of a tool. Models read its rustdoc. Its fields give both the schema and the checks.
+/// Types that are read like a tool, but are not in the list of tools, are `pub`.
 macro_rules! arguments {
     ( $(#[$meta:meta])* pub $name:ident { $($fields:tt)* } ) => {
         arguments! { @ (pub) $(#[$meta])* $name { $($fields)* } }
@@ -70,10 +70,10 @@ pub(crate) use arguments;
 
 /// One field of an argument type.
 pub(crate) trait ArgumentField: Sized {
-    /// Whether its value is a secret.
+    /// Whether the value is a secret.
     const SECRET: bool;
 
-    /// Takes the value; `None` after adding a problem.
+    /// Reads the value. Returns `None` after adding a problem.
     fn take(name: &str, value: Option<Value>, problems: &mut Vec<ArgumentProblem>) -> Option<Self>;
 }
 
@@ -102,7 +102,7 @@ impl<T: Argument> ArgumentField for Option<T> {
     }
 }
 
-/// A problem for each argument that does not exist, with the one that was probably meant.
+/// Returns a problem for each argument that does not exist, with the argument that was probably meant.
 pub(crate) fn unknown(object: &Map<String, Value>, fields: &[&'static str]) -> Vec<ArgumentProblem> {
     let none = if fields.is_empty() { "no arguments at all".to_owned() } else { format!("only {}", fields.join(", ")) };
     object
@@ -124,7 +124,7 @@ pub(crate) fn unknown(object: &Map<String, Value>, fields: &[&'static str]) -> V
         .collect()
 }
 
-/// What models call arguments that have another name here.
+/// Names that models use for arguments, each with the name it has here.
 const SYNONYMS: [(&str, &str); 12] = [
     ("city", "locality"),
     ("town", "locality"),

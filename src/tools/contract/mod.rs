@@ -1,4 +1,4 @@
-//! What every tool has: its traits, its context, its arguments, its answer and its schema.
+//! What every tool has: its traits, its tool context, its arguments, its response and its schema.
 
 pub(crate) mod arguments;
 pub(crate) mod offered_numbers;

@@ -1,4 +1,4 @@
-//! Numbers that Truedy's own search offered although no plan has them: they may be bought all the same.
+//! Numbers that Truedy's own search offered although no numbering plan has them. They may still be bought.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::domain::{ArgumentProblem, E164};
 
-/// So many are kept at most; the plans know nearly every number that is for sale.
+/// Most such numbers that are kept. The plans know nearly every number that is for sale.
 const MOST: usize = 10_000;
 
-/// What is wrong with an argument that names a number which cannot exist.
+/// Builds the problem for an argument that names an impossible number.
 pub(crate) fn impossible_number(field: &str, number: &E164, why: String) -> ArgumentProblem {
     ArgumentProblem {
         expected: "a number that can exist: the country code, then as many digits as numbers of that country have"
@@ -19,12 +19,12 @@ pub(crate) fn impossible_number(field: &str, number: &E164, why: String) -> Argu
     }
 }
 
-/// The offered numbers that cannot exist according to the plans.
+/// The offered numbers that are impossible according to the numbering plans.
 #[derive(Debug, Default)]
 pub struct Offered(Mutex<BTreeSet<String>>);
 
 impl Offered {
-    /// Takes note of an offer.
+    /// Records an offered number, if the plans call it impossible.
     pub(crate) fn note(&self, number: &str) {
         if E164::try_from(number).is_ok_and(|number| number.impossible().is_some()) {
             let mut odd = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,7 +34,7 @@ impl Offered {
         }
     }
 
-    /// Why no such number can exist; `None` for a possible number and for one that was offered in this process.
+    /// Returns why no such number can exist. `None` if it is possible, or if it was offered in this process.
     pub(crate) fn impossible(&self, number: &E164) -> Option<String> {
         let why = number.impossible()?;
         let odd = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! The record of the change that is being made: it gives leave to send, and is told when an answer is lost.
+//! The record of the change that is being made. It permits sending, and records that a response was lost.
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,31 +11,32 @@ use crate::domain::{ClockReading, may_be_id};
 use crate::journal::Journal;
 use crate::truedy::{Error, SendPermit};
 
-/// For how long what was read before a change is good for sending it, by the clock that shows the longest time. Longer than any
-/// call lives whose caller waits: what is older was waited for elsewhere, slept through, or is judged by a clock that was set.
+/// How long a reading before a change may be used for sending the change.
+/// The age is taken from the clock that shows the longest time. No call with a waiting caller takes this long. An older
+/// reading means that the process waited elsewhere or slept, or that a clock was set.
 const FRESH: Duration = Duration::from_secs(30);
 
 /// The record of one change.
 pub struct Record {
     journal: Arc<Journal>,
     id: Uuid,
-    /// The number that would show in the account if the change made it ours, and the tool that makes it so.
+    /// The number that would appear in the account if the change adds it, and the tool that adds it.
     makes: Option<(String, &'static str)>,
     lost: AtomicBool,
-    /// Whether it was seen in the account before Truedy answered.
+    /// Whether the number was seen in the account before Truedy responded.
     seen: AtomicBool,
-    /// What Truedy said when its answer was lost.
+    /// The error with which the response was lost.
     last_words: Mutex<Option<Error>>,
-    /// 0: none so far.
+    /// The HTTP status of Truedy's response. 0 means that there is none so far.
     status: AtomicU16,
-    /// When what the change relies on began to be read.
+    /// When reading what the change relies on began.
     read_at: Mutex<ClockReading>,
-    /// Whether it was kept here since then, because that is too long ago.
+    /// Whether sending was refused since then because the reading was too old.
     kept_stale: AtomicBool,
 }
 
 impl Record {
-    /// Of an operation that has begun, and relies on what was read from then on.
+    /// Returns the record of an operation that has begun. The change relies on what was read from `read_at` on.
     pub fn new(
         journal: Arc<Journal>,
         id: Uuid,
@@ -55,7 +56,7 @@ impl Record {
         })
     }
 
-    /// Its answer was lost: whether it happened is not known from now on.
+    /// Records that the response was lost. From now on the outcome is not known.
     pub async fn lost(&self, error: &Error) {
         if self.lost.swap(true, Ordering::AcqRel) {
             return;
@@ -66,38 +67,38 @@ impl Record {
         self.journal.lose(self.id, self.makes.clone(), self.status(), request_id).await;
     }
 
-    /// What Truedy said when its answer was lost.
+    /// Returns the error with which the response was lost.
     pub fn last_words(&self) -> Option<Error> {
         self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Truedy's HTTP status, if it answered.
+    /// Returns Truedy's HTTP status, if it responded.
     pub fn status(&self) -> Option<u16> {
         Some(self.status.load(Ordering::Acquire)).filter(|status| *status != 0)
     }
 
-    /// It was seen in the account, whatever the answer says.
+    /// Records that the number was seen in the account, whatever the response says.
     pub(crate) fn seen(&self) {
         self.seen.store(true, Ordering::Release);
     }
 
-    /// Whether its outcome is known from the account and not from Truedy's answer.
+    /// Whether the outcome is known from the account and not from Truedy's response.
     pub fn was_looked_up(&self) -> bool {
         self.seen.load(Ordering::Acquire) || self.is_lost()
     }
 
-    /// What the change relies on was read again, from then on.
+    /// Records that what the change relies on was read again, beginning at `at`.
     pub fn read_again(&self, at: ClockReading) {
         *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
         self.kept_stale.store(false, Ordering::Release);
     }
 
-    /// Whether it was kept here because what it relies on was read too long ago: nothing was sent since then.
+    /// Whether sending was refused because the reading was too old. Nothing was sent since then.
     pub fn was_kept_stale(&self) -> bool {
         self.kept_stale.load(Ordering::Acquire)
     }
 
-    /// Whether its answer was lost.
+    /// Whether the response was lost.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
     }
@@ -119,7 +120,7 @@ impl SendPermit for Record {
                 self.journal.clear(self.id).await
             };
             match cleared {
-                // The journal may have been waited for.
+                // Waiting for the journal may have taken long, so the age is checked again.
                 Ok(true) => stale(),
                 Ok(false) => Err("another process took over what was recorded".to_owned()),
                 Err(unavailable) => Err(unavailable.0),

@@ -1,4 +1,4 @@
-//! What numbers cost, as seen in searches of the last quarter of an hour.
+//! The prices of numbers that searches showed in the last 15 minutes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,24 +10,24 @@ use tokio::time::Instant;
 use crate::domain::{CarrierName, Money, digest_of, text_at};
 use crate::redact::Secret;
 
-/// How long a price that was seen may be shown.
+/// How long a seen price may be shown.
 const FRESH: Duration = Duration::from_secs(15 * 60);
-/// How many prices are kept; the oldest goes first.
+/// Most prices that are kept. The oldest is dropped first.
 const MOST: usize = 2_000;
 
-/// The account a price was quoted for. A price says nothing of what the same number costs with another account.
+/// The account for which a price was quoted. The same number may cost something else with another account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum PriceAccount {
-    /// Truedy's own, which is used without a carrier.
+    /// Truedy's own account, which is used if no carrier is given.
     Truedy,
-    /// The account behind a carrier profile, by the profile's name.
+    /// The account of a carrier profile, by the profile's name.
     Profile(String),
-    /// The account that a key of the call opens, by the SHA-256 of the key.
+    /// The account of a key in the call, by the SHA-256 of the key.
     Key(String),
 }
 
 impl PriceAccount {
-    /// The account that a call with these arguments uses.
+    /// Returns the account that a call with these arguments uses.
     pub(crate) fn of(carrier: Option<&CarrierName>, key: Option<&Secret>) -> Self {
         match (carrier, key) {
             (Some(name), _) => Self::Profile(name.as_str().to_owned()),
@@ -37,7 +37,7 @@ impl PriceAccount {
     }
 }
 
-/// A price as Truedy gives it: amounts are texts, never floats.
+/// A price as Truedy gives it. Amounts are texts, never floats.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Price {
     pub(crate) monthly: Option<String>,
@@ -51,7 +51,7 @@ impl Price {
         let cost = offer.get("cost_information").unwrap_or(&Value::Null);
         let amount = |field| text_at(cost, field).filter(|text| is_amount(text));
         let upfront = amount("upfront_cost");
-        // What is paid once and cannot be read is not nothing: then the whole price is not known.
+        // A one-time cost that cannot be read is not zero. Then the whole price counts as unknown.
         let readable = upfront.is_some() || cost.get("upfront_cost").is_none_or(Value::is_null);
         Self {
             monthly: amount("monthly_cost").filter(|_| readable),
@@ -61,27 +61,28 @@ impl Price {
         }
     }
 
-    /// The amount a month, without needless zeros.
+    /// Returns the monthly amount without needless zeros.
     pub(crate) fn monthly(&self) -> Option<String> {
         self.monthly.as_deref().map(|amount| to_cents(amount).to_owned())
     }
 
-    /// The amount that is paid once, likewise.
+    /// Returns the one-time amount without needless zeros.
     pub(crate) fn upfront(&self) -> Option<String> {
         self.upfront.as_deref().map(|amount| to_cents(amount).to_owned())
     }
 
-    /// What it costs a month; `None` if amount or currency is not known.
+    /// Returns the monthly cost. `None` if the amount or the currency is not known.
     pub(crate) fn monthly_money(&self) -> Option<Money> {
         Money::of(self.monthly.as_deref()?, self.currency.as_deref()?)
     }
 
-    /// What is paid once; `None` if amount or currency is not known.
+    /// Returns the one-time cost. `None` if the amount or the currency is not known.
     pub(crate) fn upfront_money(&self) -> Option<Money> {
         Money::of(self.upfront.as_deref()?, self.currency.as_deref()?)
     }
 
-    /// What of two prices of one number counts: each part at its higher amount, and nothing where they cannot be compared.
+    /// Combines two prices of one number: each part at its higher amount. Returns an unknown price if they cannot be
+    /// compared.
     fn higher(self, other: Self) -> Self {
         if self == other {
             return self;
@@ -101,7 +102,7 @@ impl Price {
         Self { monthly, upfront, currency: self.currency }
     }
 
-    /// What a token or a question is bound to: the price in words, and the account where it is not Truedy's own.
+    /// Returns the text to which a token or a question is bound: the price, and the account unless it is Truedy's own.
     pub(crate) fn seen(&self, account: &PriceAccount) -> String {
         match account {
             PriceAccount::Truedy => self.words(),
@@ -109,7 +110,7 @@ impl Price {
         }
     }
 
-    /// In words made of digits and a currency only, fit for a question to a person.
+    /// Returns the price as a text of digits, a currency and fixed phrases. It is safe in a question to a person.
     pub(crate) fn words(&self) -> String {
         let currency = self.currency.as_deref().unwrap_or("(currency unknown)");
         match (self.monthly.as_deref().map(to_cents), self.upfront.as_deref().map(to_cents)) {
@@ -121,7 +122,7 @@ impl Price {
     }
 }
 
-/// The number of an offer as a search shows it, and its price in words.
+/// Returns the number of an offer as a search shows it, and its price as a text.
 pub fn priced(offer: &Value) -> Option<(&str, String)> {
     let text = |field: &str| offer.get(field).and_then(Value::as_str).map(str::to_owned);
     let monthly = text("monthly").filter(|text| is_amount(text));
@@ -129,14 +130,14 @@ pub fn priced(offer: &Value) -> Option<(&str, String)> {
     Some((offer.get("number")?.as_str()?, price.words()))
 }
 
-/// Digits, with a point between them where there are decimals.
+/// Whether the text is an amount: digits, with a point before the decimals if there are any.
 fn is_amount(text: &str) -> bool {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| (1..=12).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
     digits(whole) && digits(decimals)
 }
 
-/// The amount without zeros beyond two decimals: `1.00000` is `1.00`.
+/// Removes trailing zeros beyond two decimals: `1.00000` becomes `1.00`.
 fn to_cents(amount: &str) -> &str {
     let Some((_, decimals)) = amount.split_once('.') else {
         return amount;
@@ -145,11 +146,11 @@ fn to_cents(amount: &str) -> &str {
     amount.get(..amount.len() - (decimals.len() - kept)).unwrap_or(amount)
 }
 
-/// Prices seen in searches of this process, of one tenant.
+/// The prices seen in searches of one tenant in this process.
 #[derive(Debug, Default)]
 pub struct Prices(Mutex<KeptPrices>);
 
-/// What is kept of prices, and in which order they came.
+/// The kept prices, and the order in which they were added.
 #[derive(Debug, Default)]
 struct KeptPrices {
     seen: HashMap<(PriceAccount, String), SeenPrice>,
@@ -161,14 +162,15 @@ struct KeptPrices {
 #[derive(Debug, Clone)]
 pub(crate) struct SeenPrice {
     pub(crate) price: Price,
-    /// The search that showed it, without a key: the same search finds it again.
+    /// The search that showed the number, without a key. The same search finds it again.
     pub(crate) search: Arc<Value>,
     at: Instant,
     turn: u64,
 }
 
 impl Prices {
-    /// Keeps what one answer to a search showed, in the place of what was known; the oldest goes where there is no room.
+    /// Keeps the prices in one response to a search. They replace earlier ones. The oldest are dropped if there are too
+    /// many.
     pub(crate) fn remember(&self, account: &PriceAccount, found: &HashMap<String, Price>, search: &Arc<Value>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (number, price) in found {
@@ -188,7 +190,7 @@ impl Prices {
         }
     }
 
-    /// Drops what was known of a number: a newer search did not show it.
+    /// Drops the price of a number, because a newer search did not show the number.
     pub(crate) fn forget(&self, account: &PriceAccount, number: &str) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seen) = kept.seen.remove(&(account.clone(), number.to_owned())) {
@@ -196,14 +198,14 @@ impl Prices {
         }
     }
 
-    /// The newest offer of the last 15 minutes.
+    /// Returns the newest offer of the last 15 minutes.
     pub(crate) fn recall(&self, account: &PriceAccount, number: &str) -> Option<SeenPrice> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.seen.get(&(account.clone(), number.to_owned())).filter(|seen| seen.at.elapsed() < FRESH).cloned()
     }
 }
 
-/// The prices in one answer to a search. Where it shows a number more than once, the higher price counts.
+/// Returns the prices in one response to a search. If a number appears more than once, its higher price counts.
 pub(crate) fn prices_in(rows: &[Value]) -> HashMap<String, Price> {
     let mut found: HashMap<String, Price> = HashMap::new();
     for row in rows {

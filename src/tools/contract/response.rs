@@ -1,4 +1,4 @@
-//! What a tool answers: a status, one plain sentence, the data, and where to go from there.
+//! The response of a tool: a status, one plain sentence, the data, and the next step.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -6,47 +6,47 @@ use serde_json::{Map, Value, json};
 use crate::domain::{Refusal, Status};
 use crate::truedy::Error;
 
-/// A call that did what it is for.
+/// The response of a call that succeeded.
 #[derive(Debug, Clone)]
 pub struct ToolResponse<T> {
-    /// What became of it.
+    /// The status that says what happened.
     pub status: Status,
-    /// One sentence of our own words.
+    /// One sentence, written by this server.
     pub summary: String,
     /// The facts.
     pub data: T,
-    /// What the owner should know besides.
+    /// Further things that the owner should know.
     pub warnings: Vec<String>,
-    /// The call that usually comes next.
+    /// The call that usually follows.
     pub next: Option<Pointer>,
-    /// How to take it back.
+    /// How to undo the change.
     pub undo: Option<Undo>,
-    /// Truedy's id of the exchange.
+    /// Truedy's request id.
     pub request_id: Option<String>,
 }
 
-/// A call to make.
+/// A call that the caller may make next.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pointer {
     /// The tool.
     pub tool: &'static str,
-    /// Its arguments.
+    /// The arguments of the tool.
     pub arguments: Value,
 }
 
-/// How to take a change back.
+/// How to undo a change.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Undo {
     /// By this call.
     Call(Pointer),
-    /// Not at all.
+    /// It cannot be undone.
     Never,
 }
 
-/// Why a tool gave no answer.
+/// Why a tool gave no response.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToolFailure {
-    /// The exchange with Truedy failed; put into words by one place for all tools.
+    /// The exchange with Truedy failed. One place writes the message for all tools.
     Truedy(Error),
     /// The tool itself refuses.
     Refused(Refusal),
@@ -65,45 +65,45 @@ impl From<Refusal> for ToolFailure {
 }
 
 impl Pointer {
-    /// As the caller reads it.
+    /// Returns the JSON object that the caller reads.
     pub fn to_json(&self) -> Value {
         json!({ "tool": self.tool, "arguments": self.arguments })
     }
 }
 
 impl<T: Serialize> ToolResponse<T> {
-    /// An answer with nothing but the facts.
+    /// Creates a response with only the status, the summary and the facts.
     pub fn new(status: Status, summary: impl Into<String>, data: T) -> Self {
         Self { status, summary: summary.into(), data, warnings: Vec::new(), next: None, undo: None, request_id: None }
     }
 
-    /// Adds the call that usually comes next.
+    /// Adds the call that usually follows.
     #[must_use]
     pub fn next(mut self, tool: &'static str, arguments: Value) -> Self {
         self.next = Some(Pointer { tool, arguments });
         self
     }
 
-    /// Adds how to take it back.
+    /// Adds how to undo the change.
     #[must_use]
     pub fn undo(mut self, undo: Undo) -> Self {
         self.undo = Some(undo);
         self
     }
 
-    /// Adds Truedy's id of the exchange.
+    /// Adds Truedy's request id.
     #[must_use]
     pub fn request_id(mut self, id: Option<String>) -> Self {
         self.request_id = id;
         self
     }
 
-    /// Adds something the owner should know.
+    /// Adds something that the owner should know.
     pub fn warn(&mut self, warning: impl Into<String>) {
         self.warnings.push(warning.into());
     }
 
-    /// As the caller reads it: one flat object.
+    /// Returns the response as the caller reads it: one flat object.
     pub fn to_json(&self) -> Map<String, Value> {
         let mut object = Map::new();
         object.insert("status".to_owned(), json!(self.status));

@@ -1,10 +1,11 @@
-//! The schema dialect every client can read: flat objects, plain types, no references, no combinators.
+//! The schemas of tools, in a form that every client can read: flat objects, plain types, no references, no
+//! combinators.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-/// What a tool's arguments are: the description their type gives of the tool, and their schema.
+/// Returns the description of a tool, from the rustdoc of its argument type, and the schema of its arguments.
 pub fn input_schema<T: JsonSchema>() -> (String, Map<String, Value>) {
     let mut schema = plain::<T>();
     let description = match schema.remove("description") {
@@ -12,17 +13,19 @@ pub fn input_schema<T: JsonSchema>() -> (String, Map<String, Value>) {
         _ => String::new(),
     };
     let properties = schema.entry("properties").or_insert_with(|| json!({}));
-    // OpenAI's strict converter asks for it where there are none. Gemini refuses it, and is told so only here.
+    // OpenAI's strict converter needs this if there are no properties. Gemini rejects it, so it is set only in this
+    // case.
     if properties.as_object().is_none_or(Map::is_empty) {
         schema.insert("additionalProperties".to_owned(), json!(false));
     }
-    // Said even where it is empty: some clients guess otherwise.
+    // Set even if it is empty, because some clients guess wrongly without it.
     schema.entry("required").or_insert_with(|| json!([]));
     (description, schema)
 }
 
-/// The schema of a tool's result: what every result has, and this tool's data. Only what a refusal has too is required.
-/// A change is also told under which id it is found in the journal.
+/// Returns the schema of a tool's result: the fields of every result, and this tool's data.
+/// Only fields that a refusal has too are required. The result of a change also has the id of its operation in the
+/// journal.
 pub fn output_schema<T: JsonSchema>(reads: bool) -> Map<String, Value> {
     let mut properties = json!({ "status": { "type": "string" }, "summary": { "type": "string" } });
     if let Some(all) = properties.as_object_mut().filter(|_| !reads) {
@@ -50,7 +53,7 @@ fn plain<T: JsonSchema>() -> Map<String, Value> {
     }
 }
 
-/// Takes out what some client cannot read. `Option` means "not required" here, never "or null".
+/// Removes what some clients cannot read. Here `Option` means "not required", never "or null".
 fn simplify(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else {
         return;

@@ -18,36 +18,36 @@ use crate::tools::contract::response::{ToolFailure, ToolResponse};
 use crate::tools::names;
 use crate::truedy::{CallBudget, Client, Error};
 
-/// How long a reading waits for what it found out to be recorded.
+/// How long a reading waits until the outcomes that it found are recorded.
 const SETTLING: Duration = Duration::from_secs(1);
 
-/// What calling a tool does, which decides its hints and its words when it fails.
+/// What a call of the tool does. It decides the hints of the tool and its messages after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Only reads.
+    /// The tool only reads.
     Reads,
-    /// Spends money.
+    /// The tool spends money.
     Spends,
-    /// Registers something with secrets; live calls may move.
+    /// The tool registers something with secrets. Live calls may be routed elsewhere.
     Registers,
-    /// Changes who gets calls; can be changed back.
+    /// The tool changes which agent gets calls. The change can be undone.
     Changes,
-    /// Destroys; cannot be undone.
+    /// The tool destroys something. It cannot be undone.
     Destroys,
 }
 
 impl Effect {
-    /// Whether it changes nothing.
+    /// Whether the tool changes nothing.
     pub fn reads(self) -> bool {
         self == Self::Reads
     }
 
-    /// Whether calling it again with the same arguments changes nothing more.
+    /// Whether a second call with the same arguments changes nothing more.
     pub fn idempotent(self) -> bool {
         !matches!(self, Self::Spends | Self::Registers)
     }
 
-    /// Whether a client should always involve its user, whatever the user has waved through.
+    /// Whether a client should always ask its user, even if the user approved all calls in advance.
     pub fn grave(self) -> bool {
         matches!(self, Self::Spends | Self::Destroys)
     }
@@ -56,42 +56,42 @@ impl Effect {
 /// What a tool works with.
 #[derive(Clone)]
 pub struct ToolContext {
-    /// The API, as the caller's organisation.
+    /// The client for Truedy's API, for the caller's organisation.
     pub truedy: Arc<Client>,
-    /// Time, and whether the call is still wanted.
+    /// The time that the call has left, and whether it is still wanted.
     pub call: CallBudget,
-    /// Whether a person can be asked by form before the change is made.
+    /// Whether a person can be asked in a form before the change is made.
     pub asks: bool,
-    /// Prices seen lately.
+    /// Prices that were seen lately.
     pub prices: Arc<Prices>,
-    /// Numbers that were offered although no plan has them.
+    /// Numbers that were offered although no numbering plan has them.
     pub offered: Arc<Offered>,
     /// What the operator allows.
     pub policy: Arc<Policy>,
-    /// How many changes of this tool were made in 24 hours.
+    /// The number of changes by this tool in the last 24 hours.
     pub used: u32,
-    /// What was done, by whom, and what is not known.
+    /// The journal: operations, their callers, and outcomes that are not known.
     pub journal: Arc<Journal>,
-    /// Whose operations are read.
+    /// The caller whose operations are read.
     pub caller: Caller,
     /// The record of the change that is being made.
     pub record: Option<Arc<Record>>,
     /// The operator's carrier profiles.
     pub carriers: Arc<CarrierProfiles>,
-    /// Whether a person can be shown a page to enter a carrier's keys on.
+    /// Whether a person can be shown a page on which to enter a carrier's keys.
     pub collects: bool,
-    /// What a person entered there.
+    /// The carrier keys that a person entered on that page.
     pub entered: Option<CarrierAccess>,
 }
 
 impl ToolContext {
-    /// The same context with another part of the time.
+    /// Returns the same tool context with another call budget.
     pub fn with(&self, call: CallBudget) -> Self {
         Self { call, ..self.clone() }
     }
 
-    /// Holds the price of a purchase against the operator's limits, the money of the day included. The journal decides again
-    /// when the purchase begins.
+    /// Checks the price of a purchase against the operator's limits, including the limit for 24 hours.
+    /// The journal checks again when the purchase begins.
     pub(crate) async fn admit_price(&self, tool: &'static str, price: &Price) -> Result<MoneyLimits, Refusal> {
         let (monthly, upfront) = (price.monthly_money(), price.upfront_money());
         let reserved = self.policy.admit_price(monthly.as_ref(), upfront.as_ref())?;
@@ -110,7 +110,7 @@ impl ToolContext {
         Ok(MoneyLimits { reserved, day: Some((spent, limit.clone())) })
     }
 
-    /// How much of a cap is used up, for a person who decides.
+    /// Returns a sentence on how much of a cap is used, for a person who decides.
     pub(crate) fn counted(&self, done: &str) -> String {
         match self.policy.caps.purchases {
             Cap::Most(most) => format!(" {done} in 24 hours: {} of {most}.", self.used),
@@ -118,15 +118,15 @@ impl ToolContext {
         }
     }
 
-    /// The answer to the change was lost.
+    /// Records that the response to the change was lost.
     pub(crate) async fn lost(&self, error: &Error) {
         if let Some(record) = &self.record {
             record.lost(error).await;
         }
     }
 
-    /// Numbers were seen in the account: what was not known of them is known now. A journal that is slow to take it does not
-    /// hold up the reading.
+    /// Records in the journal that open operations succeeded, because their numbers were seen in the account.
+    /// Waits for the journal at most one second, so a slow journal does not hold up the reading.
     pub(crate) async fn sighted(&self, rows: impl Iterator<Item = OwnedNumber>) {
         let mut found = Vec::new();
         for row in rows {
@@ -149,47 +149,47 @@ impl ToolContext {
     }
 }
 
-/// What a purchase takes of the operator's limits of money.
+/// What a purchase uses of the operator's money limits.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MoneyLimits {
-    /// What it costs now: the first month and what is paid once; `None` where that is not known.
+    /// The cost due at once: the first month and the one-time cost. `None` if it is not known.
     pub(crate) reserved: Option<Money>,
-    /// What was spent in 24 hours, and the limit of that; `None` where there is no such limit.
+    /// The amount spent in 24 hours, and its limit. `None` if there is no such limit.
     day: Option<(Money, Money)>,
 }
 
 impl MoneyLimits {
-    /// What may still be spent in 24 hours.
+    /// Returns the amount that may still be spent in 24 hours.
     pub(crate) fn left(&self) -> Option<Money> {
         let (spent, limit) = self.day.as_ref()?;
         Some(Money::from_micros(limit.micros().saturating_sub(spent.micros()), limit.currency()))
     }
 
-    /// How much of the limit is used up, for a person who decides.
+    /// Returns a sentence on how much of the limit is used, for a person who decides.
     pub(crate) fn counted(&self) -> String {
         self.day.as_ref().map(|(spent, limit)| format!(" Spent in 24 hours: {spent} of {limit}.")).unwrap_or_default()
     }
 }
 
-/// A tool. Its type is the arguments, its rustdoc the description.
+/// A tool. Its type holds the arguments, and the rustdoc of its type is the description.
 pub trait Tool: Arguments + Clone + Send + Sync + 'static {
-    /// As clients call it.
+    /// The name by which clients call the tool.
     const NAME: &'static str;
-    /// As people read it.
+    /// The title that people read.
     const TITLE: &'static str;
-    /// What calling it does.
+    /// What a call of the tool does.
     const EFFECT: Effect;
-    /// What a caller must have been given to call it.
+    /// The scope that a caller must have for calling the tool.
     const SCOPE: Scope;
-    /// The facts of its answer.
+    /// The data of its response.
     type Output: Serialize + JsonSchema + Send + 'static;
 
-    /// The names of its arguments that are there for a carrier's keys: none of them is offered where keys may not be arguments.
+    /// Returns the names of the arguments for a carrier's keys. None is offered if keys may not be passed as arguments.
     fn inline() -> Vec<&'static str> {
         Self::secrets()
     }
 
-    /// What is wrong between arguments that are each right.
+    /// Returns problems between arguments that are each valid alone.
     fn contradictions(&self) -> Vec<ArgumentProblem> {
         Vec::new()
     }
@@ -202,35 +202,35 @@ pub trait Read: Tool {
     -> impl Future<Output = Result<ToolResponse<Self::Output>, ToolFailure>> + Send;
 }
 
-/// What reading before a change found.
+/// What the reading before a change found.
 #[derive(Debug)]
 pub enum Planned<P, T> {
-    /// Nothing to change.
+    /// There is nothing to change.
     Done(ToolResponse<T>),
-    /// This would be changed, with this at stake.
+    /// The plan of the change, and its impact.
     Ready(P, Box<ChangeImpact>),
 }
 
-/// A tool that changes something: it reads and plans first, and acts only when the gate lets it.
+/// A tool that changes something. It first reads and plans. It acts only if the gate allows it.
 pub trait Change: Tool {
-    /// What was found out, for acting.
+    /// What planning found out and acting needs.
     type Plan: Send + 'static;
 
-    /// What the call says of itself before anything is read.
+    /// Returns what the call asks for, as known before anything is read.
     fn claims(&self) -> RequestedChange {
         RequestedChange::default()
     }
 
-    /// Reads what there is to know. Changes nothing.
+    /// Reads what the change needs to know. Changes nothing.
     fn plan(
         &self,
         context: &ToolContext,
     ) -> impl Future<Output = Result<Planned<Self::Plan, Self::Output>, ToolFailure>> + Send;
 
-    /// What is said of an answer that was lost; of a change that is not known, told as it is known so far.
+    /// Builds the refusal for a change whose response was lost. It tells what is known so far.
     fn unknown(&self) -> Refusal;
 
-    /// Makes the one change and finds out what became of it.
+    /// Makes the one change and finds out its outcome.
     fn act(
         self,
         plan: Self::Plan,
