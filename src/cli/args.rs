@@ -1,4 +1,4 @@
-//! The command line: its commands and what they take.
+//! The command line: its commands and their arguments.
 
 use std::path::PathBuf;
 

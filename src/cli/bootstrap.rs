@@ -1,4 +1,4 @@
-//! Joining the parts: settings become a service.
+//! Builds a service from the settings.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +14,8 @@ use crate::redact::{Redactor, Secret};
 use crate::sandbox::{KEY, Sandbox};
 use crate::truedy::{Client, ClientConfig, Rate};
 
-/// A service on Truedy or on the embedded sandbox, for the one who started the program. Nothing is connected, opened or
-/// started yet.
+/// Builds a service on Truedy or on the embedded sandbox, for the person who started the program.
+/// Nothing is connected, opened or started yet.
 pub(crate) fn service(
     settings: &Settings,
     redactor: &Arc<Redactor>,
@@ -44,9 +44,10 @@ pub(crate) fn service(
     Ok(Service::new(ServiceConfig { policy, upstream, journal, keys, redactor, limiter, carriers, pages }))
 }
 
-/// The tenants of a server for many, on one journal, under the same keys and under one limit of calls.
+/// Builds the tenants of a server for many callers. They share one journal, the same sealing keys and one concurrency
+/// limit.
 ///
-/// `replicas` is how many such servers there are.
+/// `replicas` is the number of such servers.
 pub(crate) fn tenants(
     settings: &Settings,
     replicas: u32,
@@ -54,7 +55,8 @@ pub(crate) fn tenants(
 ) -> Result<Vec<Arc<Tenant>>, ConfigError> {
     let (keys, limiter, names) = (keys(settings)?, ConcurrencyLimiter::new(CallLimits::SHARED), Catalog::names());
     let shared = open_journal(settings, redactor, String::new())?;
-    // A page is kept by the process that opened it, and its form may reach any replica.
+    // A page is kept by the process that opened it, but its form may reach any replica. So several replicas offer no
+    // pages.
     let pages = if replicas > 1 { CredentialForms::nowhere() } else { CredentialForms::here() };
     let mut tenants = Vec::new();
     for source in settings.tenants()? {
@@ -62,7 +64,7 @@ pub(crate) fn tenants(
         let TenantSettings { name, settings: mut own, carriers, .. } = source;
         let account = match &key {
             Some(key) => own.account(key),
-            // Each plays with a sandbox of its own, as each works on an account of its own.
+            // Each tenant has its own sandbox, like each has its own live account.
             None if name == Caller::local().tenant => own.mode().to_owned(),
             None => format!("{} {name}", own.mode()),
         };
@@ -72,7 +74,7 @@ pub(crate) fn tenants(
         }
         own.upstream_rpm = share(own.upstream_rpm, replicas);
         let policy = own.policy(&names)?;
-        // The key of one must show to nobody.
+        // The key of one tenant must not be shown to another.
         hold(key.as_ref(), redactor);
         let redactor = redactor.for_tenant();
         let upstream = upstream(&own, key, (&redactor, &journal.server_time()))?;
@@ -85,12 +87,13 @@ pub(crate) fn tenants(
     Ok(tenants)
 }
 
-/// Looks for a secret as long as the program lives: whatever comes back, it does not show.
+/// Redacts a secret as long as the program runs.
 fn hold(secret: Option<&Secret>, redactor: &Arc<Redactor>) {
     secret.into_iter().for_each(|secret| std::mem::forget(redactor.redact_until_dropped(secret)));
 }
 
-/// What one replica may ask of Truedy: less than an equal share, since their windows overlap.
+/// Returns the request rate of one replica. It is less than an equal share, because the windows of the replicas
+/// overlap.
 fn share(rate: Rate, replicas: u32) -> Rate {
     match rate {
         Rate::PerMinute(all) if replicas > 1 => {
@@ -101,7 +104,7 @@ fn share(rate: Rate, replicas: u32) -> Rate {
     }
 }
 
-/// The journal of the account that the settings name. Nothing is opened yet.
+/// Returns the journal of the account in the settings. Nothing is opened yet.
 pub(crate) fn journal(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Arc<Journal>, ConfigError> {
     let key = if settings.sandbox { None } else { settings.key()? };
     let account = key.map_or_else(|| settings.mode().to_owned(), |key| settings.account(&key));
@@ -127,7 +130,8 @@ fn keys(settings: &Settings) -> Result<SealingKeys, ConfigError> {
     let short = || ConfigError("--state-key-file: a key has at least 32 bytes.".to_owned());
     match settings.state_keys()? {
         Some(keys) => SealingKeys::new(keys).ok_or_else(short),
-        // Beside the journal, which knows what was used: read when it is first needed. What forgets the one forgets the other.
+        // The keys are stored beside the journal, which knows the used tokens, and read on first use. A journal that is
+        // not kept here gets keys that are not kept either.
         None => Ok(match settings.journal_place()? {
             JournalPlace::Directory(directory) => SealingKeys::read_by(move || kept_keys(&directory)),
             JournalPlace::Memory | JournalPlace::Postgres(_) => SealingKeys::of_this_process(),
@@ -144,7 +148,7 @@ fn upstream(
         return sandboxed(settings, (redactor, time));
     }
     settings.no_sandbox_settings()?;
-    // A wrong address or a key file that others can read is told at the start, not at the first call.
+    // A wrong address or a readable key file is reported at the start, not at the first call.
     settings.base_url()?;
     let Some(key) = key else {
         return Ok(Upstream::NoKey);
@@ -157,7 +161,7 @@ fn upstream(
     }))
 }
 
-/// A client that tells the journal what time it is there.
+/// Builds a client that reports Truedy's time to the journal.
 fn client(setup: ClientConfig, (redactor, time): (&Arc<Redactor>, &Arc<ServerTime>)) -> Result<Arc<Client>, Refusal> {
     let made = Client::new(setup, Arc::clone(redactor)).map(|client| Arc::new(client.telling(Arc::clone(time))));
     made.map_err(|error| {
@@ -165,7 +169,7 @@ fn client(setup: ClientConfig, (redactor, time): (&Arc<Redactor>, &Arc<ServerTim
     })
 }
 
-/// The embedded sandbox, started in this process at the first call that needs it.
+/// Returns the embedded sandbox, which starts in this process at the first call that needs it.
 fn sandboxed(
     settings: &Settings,
     (redactor, time): (&Arc<Redactor>, &Arc<ServerTime>),
@@ -194,27 +198,27 @@ fn sandboxed(
             let local = Settings { base_url: sandbox.base_url(), upstream_proxy: None, ca_file: None, ..settings };
             let client =
                 local.setup(key).map_err(|error| fault(&error)).and_then(|setup| client(setup, (&redactor, &time)))?;
-            // It lives as long as the service does.
+            // Keeps the sandbox running as long as the service exists.
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(sandbox);
             Ok(client)
         })
     }))
 }
 
-/// The runtime of a command for one person.
+/// Returns the runtime of a command for one person.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, ConfigError> {
     runtime_with(FOR_ONE)
 }
 
-/// The runtime of a server for many, which has all cores of the machine.
+/// Returns the runtime of a server for many callers, which uses all cores of the machine.
 pub(crate) fn runtime_for_many() -> Result<tokio::runtime::Runtime, ConfigError> {
     runtime_with(workers(std::thread::available_parallelism().ok()))
 }
 
-/// Threads of a program for one person: one may be busy while the other answers.
+/// Threads of a program for one person. One thread may be busy while the other responds.
 const FOR_ONE: usize = 2;
 
-/// Threads of a server for many: one for each core, and never fewer than a program for one has.
+/// Returns the threads of a server for many callers: one for each core, but at least [`FOR_ONE`].
 fn workers(cores: Option<std::num::NonZero<usize>>) -> usize {
     cores.map_or(FOR_ONE, |cores| cores.get().max(FOR_ONE))
 }

@@ -1,4 +1,4 @@
-//! `truedy-mcp call`: one tool, by the same path as over MCP.
+//! `truedy-mcp call`: calls one tool by the same code path as over MCP.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::mcp::{
 };
 use crate::redact::Redactor;
 
-/// How long the end of a change is waited for after its answer.
+/// How long the program waits for the end of a change after its response.
 const WAITING: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Args)]
@@ -60,7 +60,7 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
         if reply.status() == Some("in_progress") {
             complain("the change goes on; its end is waited for, for a while.");
         }
-        // What still runs gets as long as it would at the end of a connection; the journal knows of it either way.
+        // A change that still runs gets as much time as at the end of a connection. The journal records it in any case.
         service.finish(std::future::ready(()), WAITING, WAITING).await;
         let ended = match &reply {
             CallResult::Done(object, _) if exit_of(&reply) == Exit::Unknown => {
@@ -92,13 +92,14 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
     Ok(exit)
 }
 
-/// The exit code of an answer.
+/// Returns the exit code for a response.
 fn exit_of(reply: &CallResult) -> Exit {
     let is_error = !matches!(reply, CallResult::Done(_, false));
     reply.status().and_then(Status::parse).map_or(Exit::Failed, |status| exit_of_status(status, is_error))
 }
 
-/// The exit code of a status. A preview is no error to a model, but a script did not get what it asked for.
+/// Returns the exit code for a status.
+/// A preview is no error to a model. For a script it counts as failed, because the requested change was not made.
 pub(super) fn exit_of_status(status: Status, is_error: bool) -> Exit {
     match status {
         Status::InvalidArgument => Exit::Usage,
@@ -123,7 +124,7 @@ fn from_json(text: &str, entry: &CatalogEntry) -> Result<Map<String, Value>, Con
     } else {
         text.to_owned()
     };
-    // Some editors and shells put a byte order mark in front.
+    // Some editors and shells put a byte order mark at the front.
     let given = given.strip_prefix('\u{feff}').unwrap_or(&given);
     let object = arguments_of(given)
         .map_err(|_| ConfigError("--json takes one JSON object, for example '{\"limit\": 5}'.".to_owned()))?;
@@ -161,7 +162,7 @@ fn from_pairs(pairs: &[String], entry: &CatalogEntry) -> Result<Map<String, Valu
     Ok(twice.unwrap_or(object))
 }
 
-/// Every process can read the arguments of another.
+/// Refuses secrets in the arguments, because every process can read the arguments of another.
 fn refuse_secrets<'a>(mut names: impl Iterator<Item = &'a str>, entry: &CatalogEntry) -> Result<(), ConfigError> {
     match names.find(|name| entry.secrets.contains(name)) {
         Some(name) => Err(ConfigError(format!(

@@ -1,6 +1,6 @@
-//! `truedy-mcp config print`: what each client's configuration needs.
+//! `truedy-mcp config print`: prints what each client's configuration needs.
 //!
-//! Every snippet has an `env` entry: some clients strip inherited variables whose names speak of keys.
+//! Every snippet has an `env` entry, because some clients remove inherited variables whose names look like keys.
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
@@ -32,7 +32,7 @@ enum ConfigCommand {
     },
 }
 
-/// The URL of a server; one without a path is that of its endpoint.
+/// Parses the URL of a server. A URL without a path gets the path of the endpoint, `/mcp`.
 fn server_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let mut url = url.ok_or("a URL that begins with https:// or http://, for example http://127.0.0.1:8080/mcp")?;
@@ -57,7 +57,7 @@ pub(super) fn run(settings: &Settings, set: &[SetSetting], arguments: &ConfigArg
         snippet(*client, &carried)
     };
     let (hints, entry) = split(&text);
-    // JSON has no comments: what stands above it is for people, and the rest can be piped.
+    // JSON has no comments. So the hints go to standard error, and standard output can be piped.
     if entry.starts_with('{') {
         hints.lines().for_each(|line| complain(line.trim_start_matches("# ")));
         print(entry);
@@ -67,7 +67,7 @@ pub(super) fn run(settings: &Settings, set: &[SetSetting], arguments: &ConfigArg
     Ok(Exit::Fine)
 }
 
-/// What is said of settings beside an entry for a URL.
+/// Returns a message about settings that an entry for a URL cannot contain.
 fn not_carried(set: &[SetSetting]) -> Option<String> {
     let places = set.iter().map(SetSetting::place).collect::<Vec<_>>().join(", ");
     let sentence = format!(
@@ -76,7 +76,7 @@ fn not_carried(set: &[SetSetting]) -> Option<String> {
     (!set.is_empty()).then_some(sentence)
 }
 
-/// What is said of secrets besides the key of Truedy: the entry has the names of their variables.
+/// Returns a message about secrets other than the key of Truedy. The entry contains only the names of their variables.
 fn by_name(carried: &Carried) -> Option<String> {
     let others: Vec<&str> = carried.secrets.iter().map(String::as_str).filter(|name| *name != KEY_VARIABLE).collect();
     let sentence = format!(
@@ -86,17 +86,17 @@ fn by_name(carried: &Carried) -> Option<String> {
     (!others.is_empty()).then_some(sentence)
 }
 
-/// The comments at the front of a snippet, and what stands below them.
+/// Splits a snippet into the comments at its front and the rest.
 fn split(text: &str) -> (&str, &str) {
     let length = text.split_inclusive('\n').take_while(|line| line.starts_with('#')).map(str::len).sum();
     text.split_at_checked(length).unwrap_or(("", text))
 }
 
-/// The snippet for a server that is reached by URL.
+/// Returns the snippet for a server that is reached by URL.
 fn http_snippet(client: ClientKind, url: &str) -> String {
     let pretty = |value: Value| serde_json::to_string_pretty(&value).unwrap_or_default();
     let bearer = |token: &str| json!({ "Authorization": format!("Bearer {token}") });
-    // The older transport has an address of its own, and most clients want to be told which of the two it is.
+    // The older transport has its own address, and most clients need to know which transport it is.
     let older = url.trim_end_matches('/').ends_with("/sse");
     let kind = if older { "sse" } else { "http" };
     let bridged = if older { "sse-only" } else { "http-only" };
@@ -162,24 +162,24 @@ fn http_snippet(client: ClientKind, url: &str) -> String {
     }
 }
 
-/// How a text stands in an argument of a shell, and in TOML and YAML, where none of these needs quotes.
+/// Quotes a text for a shell argument, and for TOML and YAML. Plain texts need no quotes in any of them.
 fn quoted(text: &str) -> String {
     let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
     if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-/// The name of a variable as that of a field which VS Code asks for.
+/// Turns the name of a variable into the id of an input field in VS Code.
 fn input(variable: &str) -> String {
     if variable == KEY_VARIABLE { "truedy-key".to_owned() } else { variable.to_lowercase().replace('_', "-") }
 }
 
-/// What is written where a client takes no variables.
+/// Returns the placeholder for a client that does not read variables.
 fn blank(variable: &str) -> String {
     if variable == KEY_VARIABLE { "your key".to_owned() } else { format!("your {variable}") }
 }
 
-/// The snippet, with a first line that says where it goes. A client does not pass on the variables of a shell: what was set
-/// goes with it.
+/// Returns the snippet. Its first line says in which file it belongs.
+/// A client does not pass on the variables of a shell, so the snippet contains the settings that were set.
 fn snippet(client: ClientKind, carried: &Carried) -> String {
     let pretty = |value: Value| serde_json::to_string_pretty(&value).unwrap_or_default();
     let arguments = &[&["stdio".to_owned()], &carried.arguments[..]].concat();
@@ -197,7 +197,7 @@ fn snippet(client: ClientKind, carried: &Carried) -> String {
     let key_flag: String = secrets.iter().map(|name| format!(" -e '{name}=${{{name}}}'")).collect();
     let shell = arguments.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(" ");
     let list = json!(arguments);
-    // Nothing where there are none.
+    // Returns an empty text if there are no secrets.
     let named = |before: &str, between: &str, after: &str, written: &dyn Fn(&str) -> String| {
         let all = secrets.iter().map(|name| written(name)).collect::<Vec<_>>().join(between);
         if secrets.is_empty() { all } else { format!("{before}{all}{after}") }

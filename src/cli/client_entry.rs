@@ -1,6 +1,7 @@
-//! What the entry of a client carries, so that its server works as this command line and its variables say.
+//! Builds the content of a client's entry. Its server then works with the settings of this command line and its
+//! variables.
 //!
-//! A setting that were left out would lose what it limits. Secrets are carried by the name of their variable.
+//! If a setting were left out, its limit would be lost. Secrets are included only by the name of their variable.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,20 +11,21 @@ use crate::config::{ApiKeySource, ConfigError, KEY_VARIABLE, Settings};
 use crate::mcp::Catalog;
 use crate::redact::{is_plausible_path, is_plausible_variable};
 
-/// Settings that name a place of the live account, which the sandbox does not reach.
+/// Settings of the live account, which have no effect on the sandbox.
 const OF_THE_ACCOUNT: [&str; 5] = ["api-key-file", "base-url", "upstream-proxy", "ca-file", "journal"];
 
-/// What an entry carries.
+/// The content of an entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Carried {
-    /// The arguments behind `stdio`.
+    /// The arguments after `stdio`.
     pub(crate) arguments: Vec<String>,
     /// The variables that hold secrets.
     pub(crate) secrets: Vec<String>,
 }
 
 impl Carried {
-    /// What an entry carries of these settings. Errors: its server would not start, or a value may be a secret.
+    /// Builds the content of an entry from these settings.
+    /// Errors: its server would not start, or a value may be a secret.
     pub(crate) fn of(settings: &Settings, set: &[SetSetting]) -> Result<Self, ConfigError> {
         check(settings)?;
         let sandbox = settings.sandbox;
@@ -42,10 +44,10 @@ impl Carried {
     }
 }
 
-/// Checks what the server checks at its start, without looking for its key.
+/// Makes the checks that the server makes at its start, but does not look for its key.
 fn check(settings: &Settings) -> Result<(), ConfigError> {
     settings.policy(&Catalog::names())?;
-    // The one list that takes any word.
+    // This is the only list that accepts any word.
     let hosts = settings.sip_hosts.as_deref().unwrap_or_default();
     if hosts.iter().map(|host| host.trim()).any(|host| !host.is_empty() && !host.contains(['.', ':'])) {
         let sentence = "--sip-hosts (TRUEDY_MCP_SIP_HOSTS): an entry has no dot, so it is no public host, and is not repeated; expected names such as sip.example.com.";
@@ -60,7 +62,7 @@ fn check(settings: &Settings) -> Result<(), ConfigError> {
     settings.base_url().map(drop)
 }
 
-/// A path, whole: a client starts the server anywhere.
+/// Returns a path as an absolute one, because a client starts the server in any directory.
 fn whole(one: &SetSetting, path: &Path) -> Result<String, ConfigError> {
     let place = format!("--{} ({})", one.flag, one.variable);
     if !is_plausible_path(path) {
@@ -74,13 +76,14 @@ fn whole(one: &SetSetting, path: &Path) -> Result<String, ConfigError> {
         .map_err(|_| ConfigError(format!("{place} cannot stand in an entry: it is not UTF-8; rename the file.")))
 }
 
-/// The variables that hold the key of Truedy and those of carriers. The sandbox needs no key, and must not come to know one.
+/// Returns the variables that hold the key of Truedy and those of carriers.
+/// The sandbox needs no key and must not get one.
 fn keys(settings: &Settings) -> Result<Vec<String>, ConfigError> {
     if settings.sandbox {
         return Ok(Vec::new());
     }
     let mut keys = Vec::new();
-    // A file that is still to be written names none.
+    // A configuration file that does not exist yet names no variables.
     let is_there = settings.config.as_ref().is_none_or(|file| file.exists());
     let tenants = if is_there { settings.tenants()? } else { Vec::new() };
     if tenants.len() > 1 {

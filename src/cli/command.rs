@@ -1,4 +1,4 @@
-//! What a person runs: one file a command.
+//! Runs the commands of the program. Each command has its own file or folder.
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -53,7 +53,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Keeps what this program holds in memory, keys included, from a core dump, and from other programs of the same user.
+/// Keeps the memory of this program, including keys, out of core dumps. Other programs of the same user cannot read it.
 pub(crate) fn protect_memory() {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! The settings of every command that are set: by which flag or variable, and to what.
+//! Finds the settings of every command that were set: by which flag or variable, and to which value.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -9,44 +9,45 @@ use url::Url;
 
 use crate::config::Settings;
 
-/// A setting of every command that a flag or a variable has set.
+/// A setting of every command that was set by a flag or a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SetSetting {
     /// Its flag, without the dashes.
     pub(crate) flag: String,
     /// Its variable.
     pub(crate) variable: String,
-    /// Whether the variable has set it, and not the flag.
+    /// Whether the variable set it, and not the flag.
     pub(crate) by_variable: bool,
     /// Its value.
     pub(crate) value: SetValue,
 }
 
 impl SetSetting {
-    /// The flag or the variable, whichever has set it.
+    /// Returns the flag or the variable, whichever set it.
     pub(crate) fn place(&self) -> String {
         if self.by_variable { self.variable.clone() } else { format!("--{}", self.flag) }
     }
 }
 
-/// The value of a setting that is set.
+/// The value of a setting that was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SetValue {
-    /// Of a switch that is on.
+    /// A switch that is on.
     On,
-    /// Of a switch that is off, which is what it is without being set.
+    /// A switch that is off, which is also its default.
     Off,
     /// A text, or a list with commas.
     Text(String),
-    /// A path, with the home directory in it.
+    /// A path, with the home directory expanded.
     Path(PathBuf),
-    /// A text with a password in it.
+    /// A text that contains a password.
     Secret,
 }
 
-/// The settings of every command that a flag or a variable has set, in the order of their definition.
+/// Returns the settings of every command that a flag or a variable set, in the order of their definition.
 ///
-/// `definition` is that of the whole program: a command without the setting was read with its variable not set.
+/// `definition` is the original one of the whole program. The one used for parsing lacks variables that count as not
+/// set.
 pub(crate) fn settings_set(definition: &Command, matches: &ArgMatches, settings: &Settings) -> Vec<SetSetting> {
     let set = definition.get_arguments().filter(|arg| arg.is_global_set()).filter_map(|arg| {
         let (flag, variable, id) = (arg.get_long()?, arg.get_env()?.to_str()?, arg.get_id().as_str());
@@ -79,17 +80,17 @@ fn set_value(arg: &Arg, matches: &ArgMatches, settings: &Settings) -> Option<Set
     Some(if has_password { SetValue::Secret } else { SetValue::Text(text) })
 }
 
-/// Whether it is a switch with a variable, as it is defined.
+/// Whether the argument is a switch with a variable, according to its definition.
 pub(crate) fn is_switch(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::SetTrue) && arg.get_env().is_some()
 }
 
-/// Whether it is a path.
+/// Whether the argument is a path.
 pub(crate) fn is_path(arg: &Arg) -> bool {
     arg.get_value_parser().type_id() == std::any::TypeId::of::<PathBuf>()
 }
 
-/// Whether a text is a URL with a user or a password in it.
+/// Whether a text is a URL that contains a user or a password.
 pub(crate) fn has_login(text: &str) -> bool {
     Url::parse(text.trim()).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
 }

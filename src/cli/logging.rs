@@ -1,4 +1,5 @@
-//! Logs to standard error: text or JSON, never a secret, and nothing of other crates below a warning.
+//! Writes logs to standard error, as text or JSON. They contain no secret, and only warnings and errors of other
+//! crates.
 
 use std::io::{self, IsTerminal, Write};
 use std::panic;
@@ -25,11 +26,11 @@ use crate::cli::output::complain;
 #[cfg(feature = "otel")]
 use crate::telemetry::Traces;
 
-/// Starts logging, and traces where they are wanted. Called once, by the commands that serve or call; what is returned is
-/// kept until all work is done.
+/// Starts logging, and traces if they are wanted. Called once, by the commands that serve or call.
+/// The returned value must be kept until all work is done.
 pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) -> Traced {
     let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    // A password in the URL of the proxy or of the journal shows nowhere, from the first line on.
+    // A password in the URL of the proxy or of the journal is redacted from the first line on.
     settings.secrets().iter().for_each(|secret| std::mem::forget(redactor.redact_until_dropped(secret)));
     let writer = Redacting(Arc::clone(redactor));
     let json = match settings.log_format {
@@ -42,12 +43,12 @@ pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) -> Traced {
     } else {
         fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(writer).boxed()
     };
-    // The cap stands outside RUST_LOG: below a warning rmcp writes whole requests, carrier keys included.
+    // This limit is independent of RUST_LOG. Below warnings, rmcp logs whole requests, which may hold carrier keys.
     let registry = tracing_subscriber::registry().with(layer.with_filter(wanted).with_filter(filter_fn(ours_or_grave)));
     let (registry, traces) = traced(registry);
     drop(registry.try_init());
     panic::set_hook(Box::new(|panic| {
-        // The payload may hold anything; the place is enough to find the fault.
+        // The payload may hold anything, so only the location is logged. That is enough to find the fault.
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         metrics::counter!("panics_total").increment(1);
         tracing::error!(place, "a fault in this server was caught");
@@ -55,14 +56,14 @@ pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) -> Traced {
     traces
 }
 
-/// What must outlive the work: dropping it sends the last traces.
+/// A value that must be kept until the work is done. Dropping it sends the last traces.
 #[cfg(feature = "otel")]
 pub(super) type Traced = Option<Traces>;
-/// There is nothing to keep.
+/// Without traces there is nothing to keep.
 #[cfg(not(feature = "otel"))]
 pub(super) struct Traced;
 
-/// The same with traces, if a collector is named. One that cannot be used is no reason not to serve.
+/// Adds traces to the subscriber, if a collector is named. If it cannot be used, the server runs without traces.
 #[cfg(feature = "otel")]
 fn traced<S>(subscriber: S) -> (impl Subscriber + Send + Sync, Traced)
 where
@@ -82,11 +83,11 @@ fn traced<S>(subscriber: S) -> (S, Traced) {
 }
 
 fn ours_or_grave(metadata: &Metadata<'_>) -> bool {
-    // All that this module calls an error is a client that left before its answer. The panic hook reports the panics.
+    // Every error of this module means that a client left before its response. Panics are reported by the panic hook.
     if metadata.target() == "rmcp::service" {
         return false;
     }
-    // rmcp warns of each request that was answered with an error, in the client's own words.
+    // rmcp warns of each request that got an error response, and quotes the client's own text.
     let most = if metadata.target().starts_with("rmcp") { Level::ERROR } else { Level::WARN };
     let ours = metadata.target().starts_with("truedy_mcp") && metadata.target() != telemetry::TARGET;
     ours || *metadata.level() <= most
@@ -99,7 +100,7 @@ struct Redacting(Arc<Redactor>);
 impl Write for Redacting {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let clean = self.0.text(&String::from_utf8_lossy(bytes));
-        // Nobody reads it any more: that must not stop the work.
+        // A write fails if standard error has no reader any more. That must not stop the work.
         drop(io::stderr().lock().write_all(clean.as_bytes()));
         Ok(bytes.len())
     }

@@ -1,4 +1,4 @@
-//! Shell completions and manual pages, from the definition of the command line.
+//! Prints shell completions and manual pages, from the definition of the command line.
 
 use std::fs;
 use std::io;
@@ -25,7 +25,7 @@ pub(crate) fn man() -> Exit {
     if written.is_ok() { Exit::Fine } else { Exit::Failed }
 }
 
-/// Writes the page of the program and of each command, each under the name by which the others refer to it.
+/// Writes the page of the program and of each command. The file names are those by which the pages refer to each other.
 pub(crate) fn man_pages(dir: &Path) -> Result<Exit, ConfigError> {
     let refuse = |error: io::Error| ConfigError(format!("--dir {} cannot be used: {error}.", shown_path(dir)));
     fs::create_dir_all(dir).map_err(refuse)?;

@@ -1,4 +1,4 @@
-//! What a person runs: one file a command.
+//! The command line: each command has its own file or folder.
 
 mod args;
 mod bootstrap;

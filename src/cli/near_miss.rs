@@ -1,18 +1,19 @@
-//! Variables that are nearly those of this program, such as `TRUEDY_READ_ONLY`: ignored, they would leave out what they limit.
+//! Finds variables that are nearly those of this program, such as `TRUEDY_READ_ONLY`.
 //!
-//! Names that begin with `TRUEDY_MCP_` are checked where the command line is read.
+//! If such a variable were ignored, the limit that it was meant to set would be missing. Names that begin with
+//! `TRUEDY_MCP_` are checked where the command line is read.
 
 use crate::config::Settings;
 use crate::domain::did_you_mean;
 use crate::redact::looks_like_key;
 
-/// How the variables of this program begin, those of the key and of the address of Truedy aside.
+/// The prefix of this program's variables, except those for the key and the address of Truedy.
 pub(super) const PREFIX: &str = "TRUEDY_MCP_";
-/// Names that others read, or the tests and the examples of this project. An end of `_` stands for all that begin so.
+/// Names that other programs read, or that tests and examples of this project use. A name that ends in `_` is a prefix.
 const OF_OTHERS: [&str; 6] =
     ["TRUEDY_AUTH", "TRUEDY_HOST", "TRUEDY_FLOOD", "TRUEDY_INTERLEAVED", "TRUEDY_TEST_", "TRUEDY_CAMPAIGN_"];
 
-/// The letters and digits of a name behind `TRUEDY` and `MCP`, in capitals; `None` if it does not begin so.
+/// Returns the letters and digits of a name after `TRUEDY` and `MCP`, in capitals. `None` if it does not begin so.
 fn core(name: &str) -> Option<String> {
     let letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
     let rest = letters.strip_prefix("TRUEDY")?;
@@ -20,15 +21,15 @@ fn core(name: &str) -> Option<String> {
     (!rest.is_empty()).then(|| rest.to_owned())
 }
 
-/// The known variable that differs from a name by `MCP`, by capitals or by what stands between the words.
+/// Returns the known variable that differs from a name only by `MCP`, by case, or by separators.
 pub(super) fn meant_by(name: &str, known: &[String]) -> Option<String> {
     let wanted = core(name)?;
     known.iter().find(|known| core(known).as_ref() == Some(&wanted)).cloned()
 }
 
-/// The variables that are set and are nearly ours.
+/// Returns the variables that are set and are nearly those of this program.
 fn candidates(known: &[String], settings: &Settings) -> Vec<String> {
-    // Windows reads a variable whatever its capitals.
+    // On Windows the names of variables do not depend on case.
     let is = |one: &str, other: &str| if cfg!(windows) { one.eq_ignore_ascii_case(other) } else { one == other };
     let is_of_others =
         |name: &str| OF_OTHERS.iter().any(|other| name == *other || other.ends_with('_') && name.starts_with(other));
@@ -45,14 +46,14 @@ fn candidates(known: &[String], settings: &Settings) -> Vec<String> {
     let mut names: Vec<String> = near.map(|(name, _)| name).collect();
     names.sort();
     if !names.is_empty() {
-        // A variable of the operator's own that the configuration file names.
+        // The configuration file may name a variable of the operator's own, which is then accepted.
         let named = settings.file_variables();
         names.retain(|name| !named.contains(name));
     }
     names
 }
 
-/// Refuses a variable that was certainly meant as one of these.
+/// Refuses a variable that was certainly meant as one of the known ones.
 pub(super) fn refusal(known: &[String], settings: &Settings) -> Option<String> {
     candidates(known, settings).into_iter().find_map(|name| {
         let meant = meant_by(&name, known)?;
@@ -63,7 +64,7 @@ pub(super) fn refusal(known: &[String], settings: &Settings) -> Option<String> {
     })
 }
 
-/// What is said of variables that may have been meant as one of these limits.
+/// Returns warnings about variables that may have been meant as one of these limits.
 pub(super) fn warnings(known: &[String], limits: &[String], settings: &Settings) -> Vec<String> {
     let bare = |name: &str| {
         let name = name.to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
@@ -78,7 +79,7 @@ pub(super) fn warnings(known: &[String], limits: &[String], settings: &Settings)
     near.collect()
 }
 
-/// Whether Kubernetes sets such a variable in each container, where a service is called `truedy-mcp` or `truedy`.
+/// Whether Kubernetes sets this variable in each container, because a service is called `truedy-mcp` or `truedy`.
 pub(super) fn is_of_kubernetes(name: &str, value: &str) -> bool {
     let rest = name.strip_prefix(PREFIX).or_else(|| name.strip_prefix("TRUEDY_")).unwrap_or_default();
     let is_address = || {

@@ -1,4 +1,4 @@
-//! `truedy-mcp operations`: what was done, and what an operator found out about what is not known.
+//! `truedy-mcp operations`: shows the recorded changes, and records outcomes that an operator found out.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::redact::Redactor;
 
 /// How often new changes are looked for.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long a note may be, in characters.
+/// Longest note, in characters.
 const NOTE: usize = 200;
 
 #[derive(Debug, Args)]
@@ -83,12 +83,12 @@ enum ResolvedAs {
     NotBought,
 }
 
-/// Reads an argument as a tool would.
+/// Parses an argument like a tool does.
 fn parsed<T: Argument>(text: &str) -> Result<T, String> {
     T::parse(&json!(text)).map_err(|why| format!("{why}; expected is {}, for example {}", T::EXPECTED, T::EXAMPLE))
 }
 
-/// A state as it is printed: a preview is a refused call, and printed as what it is.
+/// A state as it is printed. A preview is stored as a refused call, but printed as a preview.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ShownState {
     Of(OperationState),
@@ -102,7 +102,7 @@ fn shown_state(text: &str) -> Result<ShownState, String> {
     parsed::<OperationState>(text).map(ShownState::Of).map_err(|why| format!("{why}; or previewed"))
 }
 
-/// Reads a number in any notation that names its country code, as it is printed too, or an id.
+/// Parses a number or an id. A number may have any notation that includes its country code, as in printed output.
 fn number(text: &str) -> Result<NumberRef, String> {
     parsed::<NumberRef>(read_e164(text).as_deref().unwrap_or(text))
 }
@@ -173,7 +173,7 @@ async fn show(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, Una
     Ok(Exit::Fine)
 }
 
-/// Shows what there is, then every change, until it is ended.
+/// Prints the recorded operations and then every change, until the program is ended.
 async fn follow(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, Unavailable> {
     let told = |operation: &Operation| {
         print(&if arguments.json { format!("{}\n", whole(operation)) } else { line(operation) });
@@ -196,7 +196,7 @@ async fn follow(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, U
     }
 }
 
-/// One operation with all that is kept of it.
+/// Returns one operation with everything that is recorded about it.
 fn whole(operation: &Operation) -> Value {
     let mut row = operation.to_json();
     row.insert("tenant".to_owned(), json!(operation.tenant));
@@ -217,12 +217,12 @@ fn whole(operation: &Operation) -> Value {
 }
 
 fn line(operation: &Operation) -> String {
-    // A preview says so once.
+    // For a preview, the state column already says so.
     let what = if operation.is_preview() { "-" } else { operation.outcome.as_deref().unwrap_or("-") };
     let rule = operation.rule.as_ref().map(|rule| format!(" ({rule})")).unwrap_or_default();
     let direction = operation.object.direction.as_ref().map(|way| format!(" {way}")).unwrap_or_default();
     let times = if operation.times > 1 { format!(" ×{}", operation.times) } else { String::new() };
-    // Whoever is alone need not be told so.
+    // The local caller is not shown, because the program then has no other caller.
     let caller = Caller { tenant: operation.tenant.clone(), principal: operation.principal.clone() };
     let whose =
         if caller == Caller::local() { String::new() } else { format!("  {}/{}", caller.tenant, caller.principal) };
@@ -274,7 +274,7 @@ async fn resolve(journal: &Journal, what: &ResolveArgs, redactor: &Redactor) -> 
     }
 }
 
-/// The word for what an operator found out.
+/// Returns the status text for the outcome that an operator found out.
 fn outcome(tool: &str, happened: bool) -> &'static str {
     let (yes, no) = match tool {
         "import_number" => (Status::Imported, "not_imported"),

@@ -1,4 +1,5 @@
-//! Reads the command line and the variables, and says what is wrong with them. A value is never repeated: it may be a secret.
+//! Reads the command line and the variables, and reports what is wrong. A value is never repeated, because it may be a
+//! secret.
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
@@ -17,13 +18,13 @@ use crate::config::{ConfigError, KEY_VARIABLE, Settings};
 use crate::domain::{AccessField, did_you_mean};
 use crate::redact::{is_certain_key, looks_like_key, placeholder};
 
-/// Variables of this kind that this program does not read: clients take the token of a server from there.
+/// Variables with this prefix that this program does not read. Clients take the token of a server from them.
 const OF_CLIENTS: [&str; 1] = ["TRUEDY_MCP_TOKEN"];
 /// Variables of debug builds, for tests.
 const OF_TESTS: [&str; 2] = ["TRUEDY_MCP_CRASH_AT", "TRUEDY_MCP_STOP_AT"];
-/// How the blank field of a desktop bundle looks to the program that it starts.
+/// The start of the placeholder that a desktop bundle passes for a blank field.
 const BLANK_FIELD: &str = "${user_config.";
-/// Flags that other servers have, and what does the same here.
+/// Flags of other servers, and what has the same effect here.
 const ELSEWHERE: [(&str, &str); 5] = [
     ("--port", "--listen 127.0.0.1:PORT"),
     ("--host", "--listen ADDRESS:8080"),
@@ -32,8 +33,8 @@ const ELSEWHERE: [(&str, &str); 5] = [
     ("--transport", "the command stdio or http"),
 ];
 
-/// Reads the command line: what it says, and the settings of every command that are set. What is wrong is said already, and
-/// the exit code returned.
+/// Reads the command line. Returns its content, and the settings of every command that were set.
+/// If something is wrong, prints it and returns the exit code.
 pub(super) fn parse() -> Result<(Cli, Vec<SetSetting>), ExitCode> {
     let command = command();
     let usage = |sentence: &str| {
@@ -64,7 +65,7 @@ pub(super) fn parse() -> Result<(Cli, Vec<SetSetting>), ExitCode> {
     Ok((cli, set))
 }
 
-/// The variables that this program reads, of these arguments; and that of the key, which has none.
+/// Returns the variables of the wanted arguments that this program reads, and that of the key, which has no argument.
 fn variables(wanted: impl Fn(&Arg) -> bool) -> Vec<String> {
     let original = Cli::command();
     let wanted = arguments(&original).into_iter().filter(|arg| wanted(arg));
@@ -72,7 +73,8 @@ fn variables(wanted: impl Fn(&Arg) -> bool) -> Vec<String> {
     names.chain([KEY_VARIABLE.to_owned()]).collect()
 }
 
-/// The command line as it is read: no help shows what a variable holds, and what counts as not set is not read.
+/// Returns the definition used for parsing. Help shows no values of variables, and variables that count as not set are
+/// ignored.
 fn command() -> Command {
     fn changed(command: Command) -> Command {
         command.mut_args(read_so).mut_subcommands(changed)
@@ -80,8 +82,8 @@ fn command() -> Command {
     changed(Cli::command())
 }
 
-/// An empty variable counts as none: some clients pass every variable they know, empty or not. So does a switch that is a
-/// blank field of a desktop bundle, unless it limits what may be done.
+/// An empty variable counts as not set, because some clients pass every variable that they know. A switch with a blank
+/// field of a desktop bundle counts as not set, unless it belongs to the policy.
 fn read_so(arg: Arg) -> Arg {
     let is_switch = is_switch(&arg);
     let arg = if is_switch { switch(arg) } else { arg }.hide_env_values(true);
@@ -92,12 +94,12 @@ fn read_so(arg: Arg) -> Arg {
     if is_blank || is_blank_field { arg.env(Resettable::Reset) } else { arg }
 }
 
-/// Whether it is part of the policy.
+/// Whether the argument is part of the policy.
 fn is_limit(arg: &Arg) -> bool {
     arg.get_help_heading() == Some("Policy")
 }
 
-/// A switch with a variable takes `--switch=true` and `--switch=false` as well.
+/// Makes a switch with a variable accept `--switch=true` and `--switch=false` as well.
 fn switch(arg: Arg) -> Arg {
     arg.action(ArgAction::Set)
         .num_args(0..=1)
@@ -110,12 +112,12 @@ fn switch(arg: Arg) -> Arg {
         .value_parser(clap::builder::BoolishValueParser::new())
 }
 
-/// Every argument of a command and of the commands below it.
+/// Returns every argument of a command and of its subcommands.
 fn arguments(command: &Command) -> Vec<&Arg> {
     command.get_arguments().chain(command.get_subcommands().flat_map(arguments)).collect()
 }
 
-/// Refuses a variable that holds a placeholder which nobody filled in. Paths have their own words for that.
+/// Refuses a variable that holds a placeholder which was not filled in. Paths have their own message for that.
 fn unfilled(command: &Command) -> Option<String> {
     arguments(command).into_iter().find_map(|arg| {
         let variable = arg.get_env()?;
@@ -131,13 +133,13 @@ fn unfilled(command: &Command) -> Option<String> {
     })
 }
 
-/// The matches of a command line, those of its commands included.
+/// Returns the matches of a command line and of its subcommands.
 fn all_matches(matches: &ArgMatches) -> Vec<&ArgMatches> {
     let below = matches.subcommand().map(|(_, below)| all_matches(below)).unwrap_or_default();
     std::iter::once(matches).chain(below).collect()
 }
 
-/// Where the value of a setting comes from.
+/// Returns the source of the value of a setting.
 fn source(matches: &ArgMatches, id: &str) -> Option<ValueSource> {
     let known = all_matches(matches).into_iter().filter(|one| one.try_contains_id(id).is_ok());
     known.filter_map(|one| one.value_source(id)).max()
@@ -147,7 +149,7 @@ fn is_by_flag(matches: &ArgMatches, id: &str) -> bool {
     source(matches, id) == Some(ValueSource::CommandLine)
 }
 
-/// The flag of each setting that a variable has set, with that variable.
+/// Returns the flag of each setting that was set by a variable, with that variable.
 fn set_by_variables(command: &Command, matches: &ArgMatches) -> Vec<(String, String)> {
     let set = arguments(command).into_iter().filter_map(|arg| {
         let (flag, variable) = (arg.get_long()?, arg.get_env()?.to_str()?);
@@ -157,7 +159,8 @@ fn set_by_variables(command: &Command, matches: &ArgMatches) -> Vec<(String, Str
     set.collect()
 }
 
-/// Refuses a key where no key belongs, and a password in a URL where every process can read it or nobody uses it.
+/// Refuses a key in a setting that is not for keys. Also refuses a password in a URL if every process can read it or
+/// nothing uses it.
 fn misplaced(command: &Command, matches: &ArgMatches) -> Option<String> {
     arguments(command).into_iter().find_map(|arg| {
         let (flag, id) = (arg.get_long()?, arg.get_id().as_str());
@@ -200,10 +203,10 @@ fn key_in_variable(arg: &Arg, variable: &str) -> String {
     )
 }
 
-/// Refuses a variable that begins as ours do and that this program does not know: ignored, it would leave out what it limits.
+/// Refuses an unknown variable with this program's prefix. If it were ignored, its limit would be missing.
 fn unknown_variable(command: &Command, settings: &Settings) -> Option<String> {
     let known: Vec<&str> = arguments(command).iter().filter_map(|arg| arg.get_env()?.to_str()).collect();
-    // A command without the setting was read from variables that counted as not set.
+    // The definition used for parsing lacks variables that counted as not set, so the original one is read as well.
     let original = Cli::command();
     let all: Vec<&str> = arguments(&original).iter().filter_map(|arg| arg.get_env()?.to_str()).chain(known).collect();
     let is_unknown = |name: &str, value: &OsString| {
@@ -223,7 +226,7 @@ fn unknown_variable(command: &Command, settings: &Settings) -> Option<String> {
     if unknown.is_empty() {
         return None;
     }
-    // A variable of the operator's own that the configuration file names.
+    // The configuration file may name a variable of the operator's own, which is then accepted.
     let named = settings.file_variables();
     let name = unknown.into_iter().find(|name| !named.contains(name))?;
     let bare = |name: &'_ str| name.strip_prefix(PREFIX).unwrap_or_default().to_owned();
@@ -238,14 +241,14 @@ fn unknown_variable(command: &Command, settings: &Settings) -> Option<String> {
     ))
 }
 
-/// Says what is wrong with the command line; help and version are printed.
+/// Reports what is wrong with the command line. Help and version are printed.
 fn refuse(error: &clap::Error, command: &Command) -> ExitCode {
     if !error.use_stderr() {
         drop(error.print());
         return Exit::Fine.into();
     }
     let said = explained(error, command).unwrap_or_else(|| error.render().to_string());
-    // What is wrong is not repeated by us; names are, and somebody may have put a key there.
+    // Values are not repeated, but names are, and a key may stand in the place of a name.
     if looks_like_key(&said) || std::env::args().any(|argument| is_certain_key(&argument)) {
         complain(KEY_IN_ARGUMENTS);
     } else {
@@ -254,7 +257,7 @@ fn refuse(error: &clap::Error, command: &Command) -> ExitCode {
     Exit::Usage.into()
 }
 
-/// The sentence for an error that would repeat what was given; `None` for the others.
+/// Returns the message for an error that would otherwise repeat the given value. `None` for other errors.
 fn explained(error: &clap::Error, command: &Command) -> Option<String> {
     let texts = |kind: ContextKind| match error.get(kind) {
         Some(ContextValue::String(text)) => vec![text.clone()],
@@ -295,13 +298,13 @@ fn explained(error: &clap::Error, command: &Command) -> Option<String> {
     Some(format!("error: {what}\n\nFor more information, try '--help'.\n"))
 }
 
-/// The command that the words of the command line lead to.
+/// Returns the subcommand that the command line names.
 fn deepest(command: &Command) -> &Command {
     let words = std::env::args().skip(1);
     words.fold(command, |at, word| at.find_subcommand(word).unwrap_or(at))
 }
 
-/// The flag and its variable, if that was what set it.
+/// Returns the flag, and its variable if the variable set it.
 fn place_of(argument: &str, command: &Command) -> String {
     let flag = argument.split(['=', ' ', '[']).next().unwrap_or_default();
     let name = flag.strip_prefix("--").unwrap_or_default();
@@ -314,14 +317,14 @@ fn place_of(argument: &str, command: &Command) -> String {
     }
 }
 
-/// The field of a carrier that a flag names, where a command takes its place by `--from`.
+/// Returns the field of a carrier that a flag names, if the command takes its source by `--from`.
 fn carrier_field(flag: &str, command: &Command) -> Option<&'static str> {
     let takes_place = command.get_arguments().any(|arg| arg.get_long() == Some("from"));
     let name = flag.strip_prefix("--")?.replace('-', "_");
     AccessField::named(&name).filter(|_| takes_place).map(AccessField::name)
 }
 
-/// Says that an argument is not known. It is repeated only where it can be no value.
+/// Returns the message for an unknown argument. The argument is repeated only if it cannot be a value.
 fn unknown_argument(argument: &str, suggested: Option<String>, command: &Command) -> String {
     let is_flag = argument.strip_prefix("--").is_some_and(|name| {
         (1..=30).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')

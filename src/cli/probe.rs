@@ -1,4 +1,4 @@
-//! `truedy-mcp probe`: asks a server on this machine whether it lives or is ready, for images that have no shell.
+//! `truedy-mcp probe`: asks a server on this machine whether it runs or is ready. For container images without a shell.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use crate::config::ConfigError;
 
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What is read of the answer.
+/// Most bytes of the response that are read.
 const ANSWER: u64 = 4096;
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! The pages of `docs/reference`, which the program writes about itself.
+//! Generates the pages of `docs/reference` from the program itself.
 
 use clap::{Command, CommandFactory};
 
@@ -16,7 +16,7 @@ const WIDTH: usize = 110;
 const GENERATED: &str =
     "<!-- Generated: do not edit. `UPDATE_DOCS=1 cargo test --test e2e -- papers::generated` writes it. -->";
 
-/// The pages of `docs/reference`: the name of each file, and its text.
+/// Returns the pages of `docs/reference`: the name of each file, and its text.
 pub fn reference_pages() -> [(&'static str, String); 5] {
     let page = |title: &str, about: &str, body: String| {
         format!("{GENERATED}\n\n# {title}\n\n{about}\n\n{}\n", body.trim_end())
@@ -51,7 +51,7 @@ const STATUSES: &str = "\
 Every answer of a tool has a `status`: what happened, or what did not. `isError` is what an MCP client receives.
 An answer that holds a preview is never an error. The exit code is that of `truedy-mcp call`.";
 
-/// The statuses as a Markdown table.
+/// Returns the statuses as a Markdown table.
 fn statuses_table() -> String {
     let mut table = String::from("| status | what it says | `isError` | exit code |\n| --- | --- | --- | --- |\n");
     for status in Status::ALL {
@@ -62,10 +62,10 @@ fn statuses_table() -> String {
     table
 }
 
-/// The help text of each command.
+/// Returns the help text of each command.
 fn commands() -> String {
     let program = Cli::command();
-    // The settings of every command have a page of their own.
+    // The settings of every command are left out, because they have a page of their own.
     let mut text = help("truedy-mcp", program.clone().mut_args(|argument| argument.hide(true)));
     for command in program.get_subcommands() {
         add_command(&mut text, "truedy-mcp", command);
@@ -73,7 +73,7 @@ fn commands() -> String {
     text
 }
 
-/// Adds a command, and those below it.
+/// Adds a command and its subcommands.
 fn add_command(text: &mut String, above: &str, command: &Command) {
     let name = format!("{above} {}", command.get_name());
     text.push_str(&help(&name, command.clone()));
@@ -82,7 +82,7 @@ fn add_command(text: &mut String, above: &str, command: &Command) {
     }
 }
 
-/// A heading, and the help text as a terminal shows it, without the values of variables.
+/// Returns a heading and the help text as a terminal shows it, without the values of variables.
 fn help(name: &str, command: Command) -> String {
     let command = command.mut_args(|argument| argument.hide_env_values(true));
     let shown = command.bin_name(name).term_width(WIDTH).max_term_width(WIDTH).render_long_help().to_string();

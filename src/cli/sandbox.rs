@@ -1,4 +1,4 @@
-//! `truedy-mcp sandbox`: a small Truedy of our own, for other programs.
+//! `truedy-mcp sandbox`: runs a small imitation of Truedy's API for other programs.
 
 use std::net::SocketAddr;
 
@@ -55,7 +55,8 @@ fn forget(settings: &Settings) -> Result<Exit, ConfigError> {
     }
 }
 
-/// What was bought in the sandbox that is forgotten must not count in the next one. One that cannot be used is removed.
+/// Empties the journal of the sandbox, so that old purchases do not count in the next one.
+/// A journal that cannot be used is removed.
 fn forget_journal(settings: &Settings) -> Result<(), ConfigError> {
     let play = Settings { sandbox: true, ephemeral: false, ..settings.clone() };
     let JournalPlace::Directory(directory) = play.journal_place()? else { return Ok(()) };

@@ -1,16 +1,16 @@
-//! The tables of settings in the reference.
+//! Generates the tables of settings in the reference.
 
 use clap::CommandFactory;
 
 use crate::cli::args::Cli;
 
-/// The settings of every command as a Markdown table, for `docs/reference`.
+/// Returns the settings of every command as a Markdown table, for `docs/reference`.
 pub fn settings_table() -> String {
     let key = "| | `TRUEDY_API_KEY` | | The Truedy API key. There is no flag: every process can read arguments. |\n";
     table(&Cli::command(), key)
 }
 
-/// The settings of `http` alone, likewise.
+/// Returns the settings of `http` alone as a Markdown table.
 pub fn http_table() -> String {
     Cli::command().find_subcommand("http").map(|command| table(command, "")).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The signals that ask the program to end.
+//! Handles the signals that ask the program to end.
 
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +21,7 @@ pub(super) async fn end() {
     drop(tokio::signal::ctrl_c().await);
 }
 
-/// The first signal lets running work finish, the second ends at once.
+/// Cancels `shutdown` at the first signal, so that running work can finish. Ends the program at the second signal.
 pub(super) async fn twice(shutdown: CancellationToken) {
     end().await;
     shutdown.cancel();
@@ -29,18 +29,19 @@ pub(super) async fn twice(shutdown: CancellationToken) {
     std::process::exit(1);
 }
 
-/// From now on a write beyond the limit for files fails like one to a full disk, instead of ending the program: the
-/// journal says so, and reading goes on. Called in a runtime; what it sets stays for the life of the program.
+/// Makes a write beyond the file size limit fail like a write to a full disk. Without this, it ends the program. The
+/// journal then reports the error, and reading still works. Must be called in a runtime; the effect lasts until the
+/// program ends.
 #[cfg(unix)]
 pub(super) fn outlive_file_limit() {
     use tokio::signal::unix::{SignalKind, signal};
-    /// SIGXFSZ, the same on Linux, macOS and the BSDs.
+    /// SIGXFSZ, which has the same number on Linux, macOS and the BSDs.
     const BEYOND_FILE_LIMIT: i32 = 25;
     if let Err(error) = signal(SignalKind::from_raw(BEYOND_FILE_LIMIT)) {
         tracing::warn!(%error, "a limit for files may end the program");
     }
 }
 
-/// There is no such limit.
+/// Does nothing, because there is no such limit.
 #[cfg(not(unix))]
 pub(super) fn outlive_file_limit() {}

@@ -1,4 +1,4 @@
-//! `truedy-mcp stdio`: the server as a client starts it.
+//! `truedy-mcp stdio`: runs the server as a client starts it.
 
 use std::fs::File;
 use std::sync::{Arc, OnceLock};
@@ -13,13 +13,13 @@ use crate::http::serve_pages;
 use crate::mcp::{CredentialForms, McpServer, Principal, serve_stdio};
 use crate::redact::Redactor;
 
-/// What is said at the start where no key is set.
+/// The message at the start if no key is set.
 const NO_KEY: &str = "no API key is set, so every call will be refused: set TRUEDY_API_KEY in the entry of the client, or --api-key-file, or try it with --sandbox";
 
 pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
     let _traced = logging::start(settings, &redactor);
-    // Whoever started the program is the one to whom its pages are shown.
+    // The pages are shown to the person who started the program.
     let starter: Arc<OnceLock<Principal>> = Arc::default();
     let service = bootstrap::service(settings, &redactor, pages_of(&starter))?;
     if !settings.sandbox && !service.has_key() {
@@ -35,7 +35,7 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
         let output = own_output().map_err(|error| ConfigError(format!("Standard output cannot be used: {error}.")))?;
         Ok::<_, ConfigError>(serve_stdio(server, service, own_input(), output, shutdown).await)
     })?;
-    // A read of standard input may still be blocked on a thread; it must not hold up the end.
+    // A read of standard input may still block a thread. It must not delay the end of the program.
     runtime.shutdown_background();
     match served {
         Ok(()) => Ok(Exit::Fine),
@@ -46,7 +46,7 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
     }
 }
 
-/// Pages on loopback, from the first that is needed on.
+/// Returns the forms for credentials. The pages are served on loopback, from the first one that is needed.
 fn pages_of(starter: &Arc<OnceLock<Principal>>) -> Arc<CredentialForms> {
     let starter = Arc::clone(starter);
     CredentialForms::on_loopback(Box::new(move || {
@@ -55,7 +55,7 @@ fn pages_of(starter: &Arc<OnceLock<Principal>>) -> Arc<CredentialForms> {
     }))
 }
 
-/// Standard input; a pipe without a thread in between.
+/// Returns standard input. On Linux a pipe is read directly, without a thread in between.
 fn own_input() -> Box<dyn AsyncRead + Send + Unpin> {
     #[cfg(target_os = "linux")]
     if let Ok(pipe) = tokio::net::unix::pipe::OpenOptions::new().open_receiver("/proc/self/fd/0") {
@@ -64,7 +64,7 @@ fn own_input() -> Box<dyn AsyncRead + Send + Unpin> {
     Box::new(tokio::io::stdin())
 }
 
-/// Takes standard output for the protocol alone: whatever else writes to it from now on reaches standard error.
+/// Reserves standard output for the protocol. Everything else that is written to it later goes to standard error.
 #[cfg(unix)]
 fn own_output() -> std::io::Result<Box<dyn AsyncWrite + Send + Unpin>> {
     let own = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;

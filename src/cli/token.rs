@@ -1,4 +1,4 @@
-//! `truedy-mcp token`: the bearer tokens of `http --tokens`.
+//! `truedy-mcp token`: creates the bearer tokens for `http --tokens`.
 
 use std::path::PathBuf;
 
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &TokenArgs) -> Result<Exit, ConfigError> {
         None => Scope::ALL.into(),
         Some(names) => scopes(names.iter().map(|name| name.trim())).map_err(|why| wrong("--scopes", why))?,
     };
-    // What stands there already must stay of use. An administrator may write for the user whom the file was given to.
+    // An existing file must still be usable afterwards. An administrator may write it for the user who owns it.
     if new.tokens.exists() && !is_of_another_user_and_ours_to_write(&new.tokens) {
         private_bytes(&new.tokens, FILE_LIMIT)
             .map_err(|why| ConfigError(format!("--tokens {} cannot be used: {why}.", shown_path(&new.tokens))))?;

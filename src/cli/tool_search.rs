@@ -1,17 +1,18 @@
-//! Finding a tool by what one wants to do, by the ranking that clients use when they show a model only a few tools.
+//! Finds a tool from a description of the task. It uses the ranking that clients use if they show a model only a few
+//! tools.
 //!
 //! Source: BM25, Robertson and Zaragoza 2009, with the usual k1 = 1.2 and b = 0.75.
 
 use std::collections::HashMap;
 
-/// Texts that can be searched.
+/// An index of texts that can be searched.
 pub struct ToolIndex {
     texts: Vec<HashMap<String, f64>>,
     lengths: Vec<f64>,
 }
 
 impl ToolIndex {
-    /// An index over texts, which are named by their position.
+    /// Builds an index of texts. Each text is identified by its position.
     pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let texts: Vec<HashMap<String, f64>> = texts
             .into_iter()
@@ -26,7 +27,7 @@ impl ToolIndex {
         Self { texts, lengths }
     }
 
-    /// Positions of the texts that fit, best first, with their scores.
+    /// Returns the positions of matching texts with their scores, best first.
     pub fn search(&self, query: &str) -> Vec<(usize, f64)> {
         let number = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
         let (count, average) =
@@ -47,14 +48,14 @@ impl ToolIndex {
     }
 }
 
-/// Words that say nothing about what is wanted; the indexes of clients leave them out too.
+/// Words that say nothing about the task. The indexes of clients leave them out too.
 const FILLERS: [&str; 48] = [
     "a", "all", "an", "and", "any", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from", "has", "have",
     "how", "i", "if", "in", "into", "is", "it", "its", "me", "my", "no", "not", "of", "on", "or", "our", "so", "that",
     "the", "their", "them", "these", "this", "to", "us", "we", "what", "which", "who", "with", "you",
 ];
 
-/// Lower-case words without fillers and endings, so that "porting our numbers" finds "port" and "number".
+/// Splits a text into lower-case words without fillers and endings. So "porting our numbers" finds "port" and "number".
 fn words(text: &str) -> Vec<String> {
     text.to_lowercase()
         .split(|c: char| !c.is_alphanumeric())

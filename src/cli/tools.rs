@@ -1,4 +1,4 @@
-//! `truedy-mcp tools`: the catalogue as agents see it.
+//! `truedy-mcp tools`: prints the catalogue as agents see it.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ pub(super) fn run(settings: &Settings, arguments: &ToolsArgs) -> Result<Exit, Co
     let catalog = Catalog::new();
     let names: Vec<&str> = catalog.entries().iter().map(CatalogEntry::name).collect();
     let policy = settings.policy(&names)?;
-    // What a section says wrongly is told here as on every other command.
+    // An error in a tenant's section is reported here, as in every other command.
     settings.tenants()?.iter().try_for_each(|tenant| tenant.settings.policy(&names).map(drop))?;
     let mut entries: Vec<&CatalogEntry> = catalog.offered(&policy).collect();
     if let Some(words) = &arguments.search {
@@ -46,7 +46,7 @@ pub(super) fn run(settings: &Settings, arguments: &ToolsArgs) -> Result<Exit, Co
     Ok(if entries.is_empty() { Exit::Failed } else { Exit::Fine })
 }
 
-/// What clients search: name, title, description and the names of the arguments.
+/// Returns the text that clients search: name, title, description and the names of the arguments.
 fn search_text(entry: &CatalogEntry, policy: &Policy) -> String {
     let card = entry.shown(policy);
     let arguments: Vec<&str> = card
@@ -66,7 +66,7 @@ fn search_text(entry: &CatalogEntry, policy: &Policy) -> String {
     )
 }
 
-/// The tools that are offered without further settings: a Markdown table of all, then the arguments of each.
+/// Returns the tools that are offered by default: a Markdown table of all, then the arguments of each.
 pub(super) fn markdown() -> String {
     let (catalog, policy) = (Catalog::new(), Policy::default());
     let entries: Vec<&CatalogEntry> = catalog.offered(&policy).collect();
@@ -74,7 +74,7 @@ pub(super) fn markdown() -> String {
     table(&entries, &policy) + &sections.collect::<String>()
 }
 
-/// A tool with its description, as agents read it, and a table of its arguments.
+/// Returns a tool with its description, as agents read it, and a table of its arguments.
 fn section(entry: &CatalogEntry, policy: &Policy) -> String {
     let card = entry.shown(policy);
     let description = card.description.as_deref().unwrap_or_default();
@@ -97,7 +97,7 @@ fn section(entry: &CatalogEntry, policy: &Policy) -> String {
     text
 }
 
-/// The tools as a Markdown table, for `docs/reference`.
+/// Returns the tools as a Markdown table, for `docs/reference`.
 fn table(entries: &[&CatalogEntry], policy: &Policy) -> String {
     let mut table = String::from("| tool | what it does | effect | tokens |\n| --- | --- | --- | --- |\n");
     for entry in entries {
@@ -143,7 +143,8 @@ fn effect(entry: &CatalogEntry) -> &'static str {
     }
 }
 
-/// An estimate: a token is about four bytes of name, description and input schema, which is what a model is shown.
+/// Estimates the tokens of a tool: one for four bytes of name, description and input schema. A model is shown these
+/// three.
 fn tokens(entry: &CatalogEntry, policy: &Policy) -> usize {
     let card = entry.shown(policy);
     let schema = Value::Object(card.input_schema.as_ref().clone()).to_string().len();

@@ -1,4 +1,4 @@
-//! `truedy-mcp tour`: a whole conversation on a fresh sandbox, each call and answer shown.
+//! `truedy-mcp tour`: runs a whole conversation on a fresh sandbox, and prints each call and response.
 
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ pub(super) fn run(set: &[SetSetting]) -> Result<Exit, ConfigError> {
     }
 }
 
-/// Refuses flags that the tour would not use, and names such variables.
+/// Refuses flags that the tour would not use, and warns of such variables.
 fn check_unused(set: &[SetSetting]) -> Result<(), ConfigError> {
-    // It has these by itself.
+    // The tour sets these two itself.
     let unused = set.iter().filter(|one| !["sandbox", "ephemeral"].contains(&one.flag.as_str()));
     let (variables, flags): (Vec<_>, Vec<_>) = unused.partition(|one| one.by_variable);
     let names = |set: Vec<&SetSetting>| set.into_iter().map(SetSetting::place).collect::<Vec<_>>().join(", ");
@@ -43,7 +43,7 @@ fn check_unused(set: &[SetSetting]) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// The guide: prints what happens and stops where it is not as expected.
+/// Runs the steps of the tour: prints what happens, and stops at an unexpected result.
 struct TourGuide {
     client: TourClient,
     step: u32,
@@ -164,7 +164,7 @@ async fn walk() -> Result<(), String> {
     Ok(())
 }
 
-/// A bought number is pending until the carrier has set it up.
+/// Waits until a bought number is active. It is pending until the carrier has set it up.
 async fn wait_until_active(guide: &mut TourGuide, number: &str) -> Result<(), String> {
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -194,7 +194,7 @@ fn first(answer: &Value, list: &str, field: &str) -> Result<String, String> {
     Ok(text(row, field).to_owned())
 }
 
-/// The facts of an answer, short enough for a screen.
+/// Returns the facts of a response, short enough for a screen.
 fn highlights(answer: &Value) -> Vec<String> {
     let quiet =
         ["status", "summary", "code", "retryable", "request_id", "next", "undo", "total", "next_offset", "next_page"];

@@ -1,4 +1,4 @@
-//! Checks of settings against each other and against the machine, and what is said of where a setting comes from.
+//! Checks settings against each other and against the machine, and builds messages about the source of a setting.
 
 use std::path::PathBuf;
 
@@ -12,10 +12,10 @@ use crate::journal::PostgresPlace;
 use crate::redact::{Secret, shown_path};
 use crate::truedy::Proxy;
 
-/// Root certificates of a machine are not more than this.
+/// Largest file of root certificates that is accepted. The certificates of a machine need less.
 const ROOTS_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// Whether a file is a pipe, a socket or a disk: who reads or writes it may wait for ever.
+/// Whether a file is a pipe, a socket or a block device. Reading or writing it may wait for ever.
 #[cfg(unix)]
 pub(super) fn is_pipe(about: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::FileTypeExt;
@@ -28,11 +28,12 @@ pub(super) fn is_pipe(_: &std::fs::Metadata) -> bool {
     false
 }
 
-/// Checks what the variables of OpenSSL say of root certificates: the parts that make TLS read it, without any bound.
+/// Checks the root certificates that the variables of OpenSSL name.
+/// The TLS libraries read these files without any size limit.
 pub(super) fn check_machine_roots() -> Result<(), ConfigError> {
     let place = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let refuse = |name: &str, why: &str| Err(ConfigError(format!("{name} cannot be used: {why}.")));
-    // A file that is not there is passed over, as ever: the roots of the system count then.
+    // A missing file is ignored, as always. Then the roots of the system are used.
     if let Some(Ok(about)) = place("SSL_CERT_FILE").map(|file| file.metadata()) {
         if !about.is_file() {
             return refuse("SSL_CERT_FILE", "it is not a regular file");
@@ -47,7 +48,7 @@ pub(super) fn check_machine_roots() -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Checks the names of tools that a list has. A name that is none is not repeated.
+/// Checks the names of tools in a list. An unknown name is not repeated in the error.
 pub(super) fn check_tools(flag: &str, names: &[String], tools: &[&str]) -> Result<(), ConfigError> {
     for (name, at) in names.iter().map(|name| name.trim()).zip(1..).filter(|(name, _)| !name.is_empty()) {
         if !tools.contains(&name) {
@@ -61,7 +62,7 @@ pub(super) fn check_tools(flag: &str, names: &[String], tools: &[&str]) -> Resul
 }
 
 impl Settings {
-    /// Refuses a list of nothing but commas and spaces: it was meant to limit something, and would limit nothing.
+    /// Refuses a list that holds only commas and spaces. It was meant as a limit, but would limit nothing.
     pub(super) fn check_blank_lists(&self) -> Result<(), ConfigError> {
         let lists = [
             ("--tools", self.tools.as_deref()),
@@ -78,7 +79,8 @@ impl Settings {
         }
     }
 
-    /// Refuses a tenant whose section makes a question necessary that may not be asked. `all` are the settings of all tenants.
+    /// Refuses a tenant whose section requires a question and also forbids asking. `all` are the settings of all
+    /// tenants.
     pub(super) fn check_asking(&self, all: &Self) -> Result<(), String> {
         let contradicts = |one: &Self| one.gate == Gate::Human && one.ask == AskWhen::Off;
         if !contradicts(self) || contradicts(all) {
@@ -88,18 +90,18 @@ impl Settings {
             .to_owned())
     }
 
-    /// The configuration file, as people are told of it.
+    /// Returns the name of the configuration file for messages.
     pub(super) fn config_shown(&self) -> String {
         self.config.as_deref().map_or_else(|| "--config".to_owned(), shown_path)
     }
 
-    /// The variables that the configuration file names as places of secrets.
+    /// Returns the variables that the configuration file names as sources of secrets.
     pub fn file_variables(&self) -> Vec<String> {
         let tenants = self.tenants().unwrap_or_default();
         tenants.first().map(|tenant| tenant.withheld.to_vec()).unwrap_or_default()
     }
 
-    /// A sentence about settings, which says as well which of the flags that it names a variable has set.
+    /// Adds to a sentence about settings which of the flags in it were set by a variable.
     pub fn name_variables(&self, sentence: &str) -> String {
         let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
         let names = |flag: &str| {
@@ -111,7 +113,7 @@ impl Settings {
         said.fold(sentence.to_owned(), |sentence, said| sentence + &said)
     }
 
-    /// Refuses settings of the sandbox where there is none: they were meant to keep the live account out of it.
+    /// Refuses settings of the sandbox without `--sandbox`. They show that a live account was not meant to be used.
     pub fn no_sandbox_settings(&self) -> Result<(), ConfigError> {
         if self.sandbox || !(self.ephemeral || !self.fault.is_empty() || self.ledger.is_some()) {
             return Ok(());
@@ -120,8 +122,9 @@ impl Settings {
         Err(ConfigError(sentence.to_owned()))
     }
 
-    /// What is said of flags that name a place of the live account beside `--sandbox`: they would do nothing. Variables stay,
-    /// so that `--sandbox` alone turns a live set-up into play.
+    /// Returns an error for flags of the live account that are given together with `--sandbox`, because they would do
+    /// nothing.
+    /// Variables are accepted, so that adding `--sandbox` alone switches a live setup to the sandbox.
     pub fn unused_on_sandbox(&self) -> Option<String> {
         let places = [
             ("base_url", "--base-url"),
@@ -143,7 +146,7 @@ impl Settings {
         })
     }
 
-    /// The secrets of the settings themselves: passwords in the URLs of the proxy and of the journal.
+    /// Returns the secrets in the settings themselves: passwords in the URLs of proxy and journal.
     pub fn secrets(&self) -> Vec<Secret> {
         let mut passwords: Vec<String> =
             PostgresPlace::parse(&self.journal.0).ok().and_then(|place| place.password()).into_iter().collect();

@@ -1,15 +1,15 @@
-//! Settings that are one of a few words.
+//! Settings that take one of a few fixed values.
 
 use std::fmt;
 
 use clap::ValueEnum;
 
-/// What was said of the journal. It may hold a password, and therefore does not print.
+/// The text of `--journal`. It may hold a password, so `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JournalText(pub(crate) String);
 
 impl JournalText {
-    /// Takes anything: whoever reads the command line repeats what it refuses.
+    /// Accepts any text. clap would repeat a refused value in its error, and the value may hold a password.
     pub(crate) fn any(text: &str) -> Result<Self, std::convert::Infallible> {
         Ok(Self(text.trim().to_owned()))
     }

@@ -1,14 +1,14 @@
-//! What is wrong with a setting.
+//! The error for a setting that cannot be used.
 
 use std::fmt;
 
-/// A file that holds a key is not larger than this.
+/// Largest file that may hold a key, in bytes.
 pub(crate) const KEY_LIMIT: u64 = 4096;
 
-/// The file of `--ca-file` is not larger than this.
+/// Largest file for `--ca-file`, in bytes.
 pub(crate) const CA_LIMIT: u64 = 1024 * 1024;
 
-/// A setting that cannot be used: one sentence for the operator. The program ends with exit code 2.
+/// A setting that cannot be used, as one sentence for the operator. The program ends with exit code 2.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError(pub String);
 

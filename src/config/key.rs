@@ -1,4 +1,4 @@
-//! The file that holds the key of Truedy.
+//! Reads the Truedy API key from its file.
 
 use std::path::Path;
 
@@ -14,10 +14,10 @@ pub fn key_file(file: &Path) -> Result<String, ConfigError> {
     Ok(text.trim().to_owned())
 }
 
-/// The variable that holds the key itself; there is no flag for it, since every process can read arguments.
+/// The variable that holds the key itself. There is no flag for it, because every process can read arguments.
 pub const KEY_VARIABLE: &str = "TRUEDY_API_KEY";
 
-/// A key that came from this source.
+/// Checks a key that was read from `source`.
 pub(crate) fn as_key(text: String, source: &str) -> Result<Secret, ConfigError> {
     let of_this_server = || {
         let why = "it is a token of this server, not a key of Truedy: a client sends the token, and Truedy's dashboard (Settings > API Keys) has the key";

@@ -1,4 +1,4 @@
-//! What an operator sets: flags, environment, files; read once into typed values.
+//! The settings of the operator: flags, variables and files. They are read once into typed values.
 
 mod carriers;
 mod checks;

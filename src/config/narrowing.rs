@@ -1,6 +1,6 @@
-//! A tenant's section of the configuration file only narrows what the operator gave by flag or variable.
+//! A tenant's section of the configuration file can only narrow what the operator gave by flag or variable.
 //!
-//! Defaults do not bind: a section may say more than a default, never more than a flag.
+//! Defaults do not bind. A section may be wider than a default, but never wider than a flag.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::config::settings::Settings;
 use crate::domain::{CountryCode, Money, NumberType, SipServer};
 use crate::guard::Cap;
 
-/// The policy of one section; `None` for what it does not set.
+/// The policy of one section. A field is `None` if the section does not set it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Narrowing {
     pub(super) read_only: Option<bool>,
@@ -35,7 +35,7 @@ pub(super) struct Narrowing {
 }
 
 impl Narrowing {
-    /// Refuses what a list of the section would not do, by the key of the list.
+    /// Refuses a list of the section that would have no effect. The error names the key of the list.
     fn check(&self) -> Result<(), String> {
         let lists = [
             ("tools", &self.tools),
@@ -56,14 +56,14 @@ impl Narrowing {
 }
 
 impl Settings {
-    /// Notes which settings came by flag or variable.
+    /// Records which settings were given by flag or variable.
     pub fn note_sources(&mut self, matches: &ArgMatches) {
         let is_given =
             |id: &str| matches!(matches.value_source(id), Some(ValueSource::CommandLine | ValueSource::EnvVariable));
         self.given = matches.ids().map(|id| id.as_str()).filter(|id| is_given(id)).map(str::to_owned).collect();
     }
 
-    /// These settings with the policy of a section, which is never wider than what was given by flag or variable.
+    /// Returns these settings with the policy of a section. It is never wider than what was given by flag or variable.
     pub(super) fn narrowed(&self, section: Narrowing) -> Result<Self, String> {
         let release_in_use = match section.release_in_use {
             Some(true) if !self.release_in_use => {
@@ -114,12 +114,13 @@ impl Settings {
         })
     }
 
-    /// The operator's list of SIP hosts; `None` where no host stands in it, which counts as not set.
+    /// Returns the operator's list of SIP hosts. `None` if it holds no host, which counts as not set.
     fn limiting_hosts(&self) -> Option<&[String]> {
         self.sip_hosts.as_deref().filter(|hosts| hosts.iter().any(|host| !host.trim().is_empty()))
     }
 
-    /// What holds of the operator's value and a section's: the stricter, where the operator gave one.
+    /// Combines the operator's value with a section's value.
+    /// If the operator gave a value, the stricter one is used. Otherwise the section's value is used.
     fn stricter<T>(&self, id: &str, own: T, said: Option<T>, stricter: impl Fn(T, T) -> T) -> T {
         match said {
             None => own,
@@ -129,7 +130,7 @@ impl Settings {
     }
 }
 
-/// A host of a section's `sip_hosts`.
+/// Checks a host of a section's `sip_hosts`.
 pub(super) fn sip_host(text: &str) -> Result<String, String> {
     let host = text.trim();
     let is_host = SipServer::try_from(host).is_ok_and(|server| server.host() == host);
@@ -151,7 +152,7 @@ fn smaller(one: Cap, other: Cap) -> Cap {
     }
 }
 
-/// What both lists allow; a list that is not set allows everything.
+/// Returns what both lists allow. A list that is not set allows everything.
 fn both<T: Clone>(own: Option<&[T]>, said: Option<Vec<T>>, key: impl Fn(&T) -> String) -> Option<Vec<T>> {
     let Some(said) = said else { return own.map(<[T]>::to_vec) };
     let Some(own) = own else { return Some(said) };
@@ -159,7 +160,7 @@ fn both<T: Clone>(own: Option<&[T]>, said: Option<Vec<T>>, key: impl Fn(&T) -> S
     Some(said.into_iter().filter(|one| allowed.contains(&key(one))).collect())
 }
 
-/// What either list forbids.
+/// Returns what at least one of the lists forbids.
 fn either(own: &[String], said: Option<Vec<String>>) -> Vec<String> {
     let mut united = own.to_vec();
     for one in said.unwrap_or_default() {
@@ -170,7 +171,7 @@ fn either(own: &[String], said: Option<Vec<String>>) -> Vec<String> {
     united
 }
 
-/// The smaller of two amounts of one currency.
+/// Returns the smaller of two amounts. It is an error if their currencies differ.
 fn less(name: &str, own: Option<&Money>, said: Option<Money>) -> Result<Option<Money>, String> {
     let (own, said) = match (own, said) {
         (Some(own), Some(said)) => (own, said),

@@ -1,4 +1,4 @@
-//! Values of settings, parsed where they are read. No error repeats the value.
+//! Parsers for the values of settings. No error repeats the value.
 
 use std::str::FromStr;
 

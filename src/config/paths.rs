@@ -1,20 +1,21 @@
-//! Settings that are paths: a home directory is expanded, and a placeholder that nobody expanded is refused.
+//! Parses settings that are paths: expands the home directory and refuses placeholders that were not expanded.
 //!
-//! A shell expands `~` and variables, most clients do not. Taken literally, such a path is another folder for each working
-//! directory: each with a journal of its own, and so with limits of its own.
+//! A shell expands `~` and variables, but most clients do not. Taken literally, such a path is a different folder for
+//! each working directory. Each folder would have its own journal, and so its own limits.
 
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
-/// How the home directory is written at the front of a path.
+/// The notations of the home directory at the start of a path.
 const HOMES: [&str; 3] = ["~", "$HOME", "${HOME}"];
 
-/// What a path that cannot be used should be.
+/// What to write instead of a path that cannot be used.
 const WHOLE: &str = "write the whole path, for example /home/ana/truedy-mcp, or begin it with ~/";
 
-/// Reads the path of the state directory, which must be whole: a relative one is another folder for each working directory,
-/// each with a journal of its own, and so with limits of its own.
+/// Parses the path of the state directory, which must be absolute.
+/// A relative path is a different folder for each working directory. Each folder would have its own journal, and so its
+/// own limits.
 pub fn state_dir_setting() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path: PathBuf| {
         let path = expanded(&path)?;
@@ -27,15 +28,15 @@ pub fn state_dir_setting() -> impl TypedValueParser<Value = PathBuf> {
     })
 }
 
-/// Reads a path of the command line or of a variable.
+/// Parses a path from the command line or from a variable.
 pub fn path_setting() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path: PathBuf| expanded(&path))
 }
 
-/// A path of the configuration file, of a flag or of a variable, with the home directory in the place of `~`, `$HOME` or
-/// `${HOME}` at its front. A relative path stays relative.
+/// Expands `~`, `$HOME` or `${HOME}` at the start of a path to the home directory.
+/// The path comes from the configuration file, a flag or a variable. A relative path stays relative.
 ///
-/// Errors: it has a placeholder that was not expanded, it is quoted or a URL, or no home directory is known.
+/// Errors: a placeholder was not expanded, the path is quoted or a URL, or no home directory is known.
 pub fn expanded(path: &Path) -> Result<PathBuf, String> {
     let rest = HOMES.iter().find_map(|home| path.strip_prefix(home).ok());
     if let Some(placeholder) = unexpanded(&rest.unwrap_or(path).to_string_lossy()) {
@@ -54,7 +55,7 @@ pub fn expanded(path: &Path) -> Result<PathBuf, String> {
         .ok_or_else(|| "no home directory is known; write the whole path, for example /home/ana/truedy-mcp".to_owned())
 }
 
-/// The first placeholder in a path: `${…}`, `$NAME`, `%NAME%`, `{{…}}`, or `~` with a user's name at its front.
+/// Returns the first placeholder in a path: `${…}`, `$NAME`, `%NAME%`, `{{…}}`, or `~` with a user's name at the start.
 fn unexpanded(text: &str) -> Option<String> {
     if text.starts_with('~') {
         return Some("~".to_owned());
@@ -81,7 +82,8 @@ fn unexpanded(text: &str) -> Option<String> {
     None
 }
 
-/// Checks how a relative path begins: a quote, a URL or a placeholder at its front is no folder that anybody meant.
+/// Checks how a relative path begins. A quote, a URL or a placeholder at the start is not the name of an intended
+/// folder.
 fn check_front(text: &str) -> Result<(), String> {
     let front = text.split(['/', '\\']).next().unwrap_or_default();
     let first = text.chars().next().unwrap_or('.');
@@ -91,7 +93,7 @@ fn check_front(text: &str) -> Result<(), String> {
     if first.is_whitespace() {
         return Err(format!("it begins with a space; {WHOLE}"));
     }
-    // A drive of Windows has one letter.
+    // A scheme has more than one letter; a drive of Windows has exactly one.
     let scheme = front.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| scheme.chars().count() > 1);
     if let Some(scheme) =
         scheme.filter(|scheme| scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-._".contains(c)))
@@ -110,13 +112,14 @@ fn check_front(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A text with letters alone in its words, as names of placeholders are; otherwise what stands for it. A secret has digits.
+/// Returns the text if it has no digits, as in names of placeholders. Otherwise returns `otherwise`.
+/// A text with digits may be a secret.
 fn word(text: &str, otherwise: &str) -> String {
     let is_word = !text.chars().any(|c| c.is_ascii_digit());
     if is_word { text.to_owned() } else { otherwise.to_owned() }
 }
 
-/// The text up to this character and with it, at most 40 characters.
+/// Returns the text up to this character and including it, at most 40 characters.
 fn until(text: &str, end: char) -> String {
     let whole = text.find(end).and_then(|at| text.get(..at + end.len_utf8())).unwrap_or(text);
     whole.chars().take(40).collect()

@@ -1,14 +1,15 @@
-//! The entries of `--protect`: a number in E.164, or an id as Truedy writes them. Anything else would protect nothing.
+//! Checks the entries of `--protect`: a number in E.164, or an id in Truedy's form. Anything else would protect
+//! nothing.
 
 use crate::domain::{E164, NumberId, canonical_digits};
 use crate::redact::is_certain_key;
 
-/// What is expected of an entry.
+/// What an entry must be, for error messages.
 const EXPECTED: &str = "expected a number in E.164, for example +14155550123, or its id from list_numbers, for example d0845d54-d96d-4cb8-8cc3-eac55f94c2c0";
-/// An id without a prefix has at least so many characters: shorter texts are words.
+/// Fewest characters of an id without a prefix. Shorter texts are ordinary words.
 const LEAST_ID: usize = 16;
 
-/// Checks one entry, without spaces around it. The error says what is wrong and what is expected.
+/// Checks one entry, which has no spaces around it. The error says what is wrong and what is expected.
 pub(super) fn check_protected(entry: &str) -> Result<(), String> {
     if is_certain_key(entry) {
         return Err(format!("what looks like a key stands there; {EXPECTED}"));
@@ -23,13 +24,14 @@ pub(super) fn check_protected(entry: &str) -> Result<(), String> {
     if is_id(entry) {
         return Ok(());
     }
-    // Digits alone are a number whose + was lost.
+    // A text of digits alone is a number that lost its `+`.
     let digits_alone = entry.chars().all(|c| c.is_ascii_digit() || "-. ()".contains(c));
     let why = if digits_alone { "a number begins with +" } else { "it is neither a number nor an id" };
     Err(format!("{why}, so it protects nothing; {EXPECTED}"))
 }
 
-/// Whether a text has a form that ids have: a UUID, a prefix and a random part (`num_8f3a21`), or one long random text.
+/// Whether a text has the form of an id.
+/// An id is a UUID, a prefix with a random part (`num_8f3a21`), or one long random text.
 fn is_id(text: &str) -> bool {
     if NumberId::try_from(text).is_err() {
         return false;

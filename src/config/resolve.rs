@@ -1,4 +1,4 @@
-//! From settings as they were given to what the program works with: each is checked here, once.
+//! Turns settings as they were given into the values that the program uses. Each setting is checked here, once.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use crate::sandbox::{Faults, SandboxOptions, SandboxStore};
 use crate::truedy::ClientConfig;
 
 impl Settings {
-    /// The key, from the environment or the file; `None` if neither is set.
+    /// Returns the key from the environment or the file. `None` if neither is set.
     pub fn key(&self) -> Result<Option<Secret>, ConfigError> {
         let from_variable =
             std::env::var(KEY_VARIABLE).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
@@ -31,14 +31,14 @@ impl Settings {
             (None, Some(file)) => (key_file(file)?, shown_path(file)),
             (None, None) => return Ok(None),
         };
-        // The blank field of a desktop bundle.
+        // A desktop bundle passes this placeholder if its field was left blank.
         if text.starts_with("${user_config.") {
             return Ok(None);
         }
         as_key(text, &source).map(Some)
     }
 
-    /// Where the API is.
+    /// Returns the address of Truedy's API, after checking it.
     pub fn base_url(&self) -> Result<Url, ConfigError> {
         let bad = |why: &str| {
             ConfigError(format!("--base-url (TRUEDY_BASE_URL) cannot be used: {why}, for example {BASE_URL}."))
@@ -81,7 +81,7 @@ impl Settings {
         Ok(url)
     }
 
-    /// What a client of Truedy is made of, with this key.
+    /// Returns the configuration of a client of Truedy with this key.
     pub fn setup(&self, key: Secret) -> Result<ClientConfig, ConfigError> {
         Ok(ClientConfig {
             base_url: self.base_url()?,
@@ -92,25 +92,25 @@ impl Settings {
         })
     }
 
-    /// A further root certificate to trust, PEM.
+    /// Returns a further root certificate to trust, in PEM.
     pub fn ca_pem(&self) -> Result<Option<Vec<u8>>, ConfigError> {
         check_machine_roots()?;
         let read = |file: &Path| {
-            // It decides whom the key is sent to: whoever could write it could read the key.
+            // The file decides which server receives the key. Someone who can write the file could obtain the key.
             let bytes = public_bytes(file, CA_LIMIT);
             let refuse = |why: &str| ConfigError(format!("--ca-file {} cannot be used: {why}.", shown_path(file)));
             let bytes = bytes.map_err(|why| refuse(&why))?;
-            // Without one it would do nothing.
+            // A file without a certificate would have no effect.
             let marks = String::from_utf8_lossy(&bytes).matches("-----BEGIN CERTIFICATE-----").count();
             if marks == 0 { Err(refuse("it holds no certificate in PEM")) } else { Ok(bytes) }
         };
         self.ca_file.as_deref().map(read).transpose()
     }
 
-    /// What the operator allows. `tools` are the names that exist.
+    /// Returns what the operator allows. `tools` are the names of all existing tools.
     pub fn policy(&self, tools: &[&str]) -> Result<Policy, ConfigError> {
         let only = self.tools.as_deref().unwrap_or_default();
-        // The names in a section come first, since the lists of the flags hold them as well.
+        // The names in a section are checked first, because the lists of the flags contain them as well.
         for (key, names) in [("tools", &self.section_tools), ("exclude_tools", &self.section_exclude_tools)] {
             check_tools(&format!("{} {key}", self.section), names, tools)?;
         }
@@ -129,7 +129,7 @@ impl Settings {
         let given_hosts = self.sip_hosts.as_deref();
         let sip_hosts: BTreeSet<String> =
             tidy(given_hosts.unwrap_or_default()).iter().map(|host| host.to_ascii_lowercase()).collect();
-        // An empty list allows none. A flag without a host in it counts as not set.
+        // An empty list allows no host. A flag without any host in it counts as not set.
         let hosts_are_limited = given_hosts.is_some_and(|given| given.is_empty() || !sip_hosts.is_empty());
         let no_host =
             |name: &&String| SipServer::try_from(name.as_str()).map_or(true, |server| server.host() != name.as_str());
@@ -171,7 +171,7 @@ impl Settings {
         })
     }
 
-    /// The keys for confirmations that the operator keeps, the one that seals first; `None` if there are none.
+    /// Returns the operator's keys for confirmations. The first key seals. `None` if there are none.
     pub fn state_keys(&self) -> Result<Option<Vec<Vec<u8>>>, ConfigError> {
         let Some(file) = &self.state_key_file else { return Ok(None) };
         let refuse = |why: &str| ConfigError(format!("--state-key-file {} cannot be used: {why}.", shown_path(file)));
@@ -179,14 +179,14 @@ impl Settings {
         state_key::keys_in(bytes).map(Some).map_err(refuse)
     }
 
-    /// Where state is kept.
+    /// Returns the directory in which state is kept.
     pub fn state_dir(&self) -> Result<PathBuf, ConfigError> {
         if let Some(dir) = &self.state_dir {
             return Ok(dir.clone());
         }
         let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         absolute("XDG_STATE_HOME")
-            // Without HOME, the home that the system has on record.
+            // If HOME is not set, this is the home directory from the system's user database.
             .or_else(|| {
                 std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(".local").join("state"))
             })
@@ -200,7 +200,7 @@ impl Settings {
             })
     }
 
-    /// How the sandbox is to run.
+    /// Returns the options with which the sandbox runs.
     pub fn sandbox(&self, listen: std::net::SocketAddr) -> Result<SandboxOptions, ConfigError> {
         let faults = Faults::parse(&self.fault).map_err(|error| ConfigError(format!("--fault: {error}")))?;
         let no_place = |file: &&PathBuf| file.metadata().is_ok_and(|about| is_pipe(&about) || about.is_dir());
@@ -214,7 +214,7 @@ impl Settings {
         Ok(SandboxOptions { listen, store, faults, ledger: self.ledger.clone() })
     }
 
-    /// Where the journal is kept. Play on the sandbox never counts against the account.
+    /// Returns the place of the journal. Changes in the sandbox never count against the live account.
     pub fn journal_place(&self) -> Result<JournalPlace, ConfigError> {
         let bad = |why: &str| ConfigError(format!("--journal (TRUEDY_MCP_JOURNAL) cannot be used: {why}."));
         let place = match self.journal.0.as_str() {
@@ -252,7 +252,7 @@ impl Settings {
         })
     }
 
-    /// Refuses a password in what was said of the journal. For a flag: every process can read arguments.
+    /// Refuses a password in the URL of the journal. For flags only, because every process can read arguments.
     pub fn no_password_in_journal(&self) -> Result<(), ConfigError> {
         if PostgresPlace::shows_password(&self.journal.0) {
             let sentence = "--journal must not hold a password, which every process could read: put the URL into TRUEDY_MCP_JOURNAL, or the password into the file of PGPASSFILE.";
@@ -261,12 +261,12 @@ impl Settings {
         Ok(())
     }
 
-    /// What is to be said at the start about where the journal is kept.
+    /// Returns the warning about the place of the journal that is printed at the start.
     pub fn journal_warning(&self, place: &JournalPlace) -> Option<&'static str> {
         (!self.sandbox && *place == JournalPlace::Memory).then_some(FORGETFUL)
     }
 
-    /// What the journal tells accounts apart by: a digest of the key.
+    /// Returns the name by which the journal distinguishes accounts: a digest of the key.
     pub fn account(&self, key: &Secret) -> String {
         if self.sandbox {
             return "sandbox".to_owned();
@@ -275,7 +275,7 @@ impl Settings {
         hex(digest.get(..8).unwrap_or_default())
     }
 
-    /// Which Truedy the program works on, in a word.
+    /// Returns which Truedy the program uses: `sandbox` or `live`.
     pub fn mode(&self) -> &'static str {
         if self.sandbox { "sandbox" } else { "live" }
     }

@@ -1,4 +1,4 @@
-//! What an operator sets: flags, environment, files; read once into typed values.
+//! The settings of the operator: flags, variables and files. They are read once into typed values.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use crate::domain::{CountryCode, Money, NumberType};
 use crate::guard::Cap;
 use crate::truedy::{Proxy, Rate};
 
-/// Where Truedy's API is. Source: contract §1.
+/// The address of Truedy's API. Source: contract §1.
 pub const BASE_URL: &str = "https://api.truedy.ai/api/public/v1";
 
-/// What is said at the start when a live account is worked on and the journal forgets.
+/// The warning at the start if the program uses a live account and keeps the journal in memory only.
 pub const FORGETFUL: &str = "the journal is in memory: what was bought and what is not known is forgotten when this program ends, and other programs do not see it";
 
 /// Settings of every command; a flag wins over its variable.

@@ -1,4 +1,6 @@
-//! The key for confirmations that stands beside the journal: what one process seals, the next one of the same user opens.
+//! Reads the key for confirmations that is stored beside the journal.
+//!
+//! What one process seals with it, the next process of the same user can open.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -9,18 +11,18 @@ use crate::domain::{hex, unguessable};
 use crate::files::private_bytes;
 use crate::journal::private_directory;
 
-/// Its name in the directory of the journal.
+/// The name of the file in the directory of the journal.
 pub(crate) const FILE: &str = "state.key";
 
-/// Where it stands.
+/// Returns the path of the key file in a directory.
 pub fn state_key_in(directory: &Path) -> PathBuf {
     directory.join(FILE)
 }
 
-/// The keys that stand in this directory; one is made if there is none. An error names the file and says what is wrong with it.
+/// Returns the keys in this directory, and creates a key if there is none. An error names the file and the problem.
 ///
-/// A file that others could have read or changed is refused and never replaced: a key of this process's own in its place would
-/// make every token of another process a wrong one, in silence.
+/// A file that others could have read or changed is refused and never replaced. A new key of this process would
+/// silently make every token of another process invalid.
 pub fn kept_keys(directory: &Path) -> Result<Vec<Vec<u8>>, String> {
     let file = state_key_in(directory);
     let wrong = |why: String| format!("{} cannot be used: {why}", file.display());
@@ -32,7 +34,8 @@ pub fn kept_keys(directory: &Path) -> Result<Vec<Vec<u8>>, String> {
     keys_in(bytes).map_err(|why| wrong(why.to_owned()))
 }
 
-/// Makes the file, whole from the moment it has its name. Of several processes at once, one makes it and all read that one.
+/// Creates the key file. It is complete from the moment it has its name.
+/// If several processes do this at once, one of them creates the file and all read that file.
 fn make(directory: &Path, file: &Path) -> io::Result<()> {
     let fresh = directory.join(format!("{FILE}.{}", hex(&unguessable()).get(..16).unwrap_or_default()));
     let mut options = OpenOptions::new();
@@ -44,7 +47,8 @@ fn make(directory: &Path, file: &Path) -> io::Result<()> {
         open.sync_all()?;
         match fs::hard_link(&fresh, file) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            // Not every file system has links: there the last one to come makes the key, and all read that one from then on.
+            // Not every file system has hard links. There the last process replaces the file, and later reads get its
+            // key.
             Err(_) => fs::rename(&fresh, file),
             Ok(()) => Ok(()),
         }
@@ -53,7 +57,8 @@ fn make(directory: &Path, file: &Path) -> io::Result<()> {
     made
 }
 
-/// Lines of text are keys of their own, the one that seals first; anything else is one key. One or two, of at least 32 bytes.
+/// Parses the bytes of a key file: one or two keys of at least 32 bytes each.
+/// In a text, each line is a key, and the first one seals. Bytes that are not text are one key.
 pub(super) fn keys_in(bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, &'static str> {
     let keys: Vec<Vec<u8>> = match std::str::from_utf8(&bytes) {
         Ok(text) => {

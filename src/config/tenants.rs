@@ -1,4 +1,4 @@
-//! The tenants of a server: each with a Truedy key of its own, and what is set otherwise for it than for all.
+//! The tenants of a server. Each has its own Truedy key and may have its own settings.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,38 +23,38 @@ use crate::domain::{Caller, CarrierProfile};
 use crate::files::{field_names, public_bytes, read_toml};
 use crate::redact::{Secret, shown_path, shown_variable, without_keys};
 
-/// The largest configuration file.
+/// Largest configuration file, in bytes.
 pub(super) const FILE_LIMIT: u64 = 1024 * 1024;
 
 /// One tenant.
 #[derive(Debug, Clone)]
 pub struct TenantSettings {
-    /// Its name.
+    /// The name of the tenant.
     pub name: String,
-    /// What is set for it.
+    /// The settings that hold for the tenant.
     pub settings: Settings,
-    /// Where its key comes from.
+    /// The source of its key.
     pub key: ApiKeySource,
-    /// Its carrier profiles.
+    /// The carrier profiles of the tenant.
     pub carriers: Vec<CarrierProfile>,
-    /// The variables that hold secrets of any tenant or profile: the command of its key does not inherit them.
+    /// The variables that hold secrets of any tenant or profile. The command for its key does not inherit them.
     pub(super) withheld: Withheld,
 }
 
-/// Where a Truedy key comes from.
+/// The source of a Truedy key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiKeySource {
-    /// From where the settings say: `TRUEDY_API_KEY` or `--api-key-file`.
+    /// The source in the settings: `TRUEDY_API_KEY` or `--api-key-file`.
     Settings,
-    /// From this variable.
+    /// This variable.
     Variable(String),
-    /// From this file, of the user's alone.
+    /// This file, which only the user may read.
     File(PathBuf),
-    /// From what this command prints: the program and its arguments, no shell.
+    /// The output of this command: the program and its arguments. No shell is used.
     Command(Vec<String>),
 }
 
-/// The file as it is written.
+/// The configuration file as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TenantsFile {
@@ -64,7 +64,8 @@ struct TenantsFile {
     carriers: BTreeMap<String, sources::ProfileSection>,
 }
 
-/// What may be set for one tenant. What is not is as it is set for all. Policy can only be narrowed.
+/// The settings of one tenant. Fields that are not set are taken from the settings for all. Policy can only be
+/// narrowed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TenantSection {
@@ -93,7 +94,7 @@ struct TenantSection {
     carriers: BTreeMap<String, sources::ProfileSection>,
 }
 
-/// A number, or a word in its place.
+/// A number, or a word instead of it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum NumberOrWord {
@@ -111,7 +112,7 @@ impl fmt::Display for NumberOrWord {
 }
 
 impl TenantsFile {
-    /// The variables that hold secrets of anybody in the file.
+    /// Returns the variables that hold secrets of any tenant or profile in the file.
     fn secret_variables(&self) -> Withheld {
         let keys = self.tenants.values().filter_map(|section| section.api_key_env.as_ref());
         let profiles =
@@ -120,7 +121,8 @@ impl TenantsFile {
     }
 }
 
-/// The names of all fields of the configuration file, each list with the way to it, in which `*` stands for any name.
+/// Returns the names of all fields of the configuration file.
+/// Each list comes with the path to it, in which `*` stands for any name.
 pub fn file_fields() -> Vec<(&'static str, &'static [&'static str])> {
     let (profile, place) = sources::fields();
     vec![
@@ -133,7 +135,7 @@ pub fn file_fields() -> Vec<(&'static str, &'static [&'static str])> {
 }
 
 impl Settings {
-    /// The tenants that the configuration file names; without any, the one of the settings.
+    /// Returns the tenants of the configuration file. If it names none, returns the one tenant of the settings.
     pub fn tenants(&self) -> Result<Vec<TenantSettings>, ConfigError> {
         let Some(file) = &self.config else { return self.tenants_in(b"") };
         let bytes = public_bytes(file, FILE_LIMIT).map_err(|why| {
@@ -143,7 +145,7 @@ impl Settings {
         self.tenants_in(&bytes)
     }
 
-    /// The same of what stands, or is to stand, in the configuration file.
+    /// Returns the same for these bytes, which are or will be the content of the configuration file.
     pub(super) fn tenants_in(&self, bytes: &[u8]) -> Result<Vec<TenantSettings>, ConfigError> {
         let (mut tenants, carriers, withheld) = self.named_in(bytes)?;
         if tenants.is_empty() {
@@ -159,13 +161,13 @@ impl Settings {
         Ok(tenants)
     }
 
-    /// The tenants that are named, and the carrier profiles of the one tenant where none is.
+    /// Returns the named tenants. If there are none, also returns the carrier profiles of the single tenant.
     fn named_in(&self, bytes: &[u8]) -> Result<(Vec<TenantSettings>, Vec<CarrierProfile>, Withheld), ConfigError> {
         let file = self.config.as_deref().unwrap_or(Path::new(""));
         let refuse = |why: &str| ConfigError(format!("--config {} cannot be used: {why}.", shown_path(file)));
         let written: TenantsFile = read_toml(bytes).map_err(|why| refuse(&why))?;
         if let (Some(tenant), Some(carrier)) = (written.tenants.keys().next(), written.carriers.keys().next()) {
-            // A key of one must not be used by another.
+            // A tenant must not use the key of another.
             return Err(refuse(&format!(
                 "[carriers.{carrier}] belongs to no tenant; where there are tenants, each has its own: [tenants.{tenant}.carriers.{carrier}]"
             )));
@@ -216,7 +218,8 @@ impl TenantSection {
         }
     }
 
-    /// The settings of all, narrowed by what is set here; address and rate of its own account are its own.
+    /// Returns the settings for all, narrowed by this section. Address and request rate are replaced, since the account
+    /// is its own.
     fn over(self, all: &Settings) -> Result<Settings, String> {
         fn read<T>(
             name: &str,
@@ -274,7 +277,7 @@ impl TenantSection {
 }
 
 impl TenantSettings {
-    /// What to do where its key cannot be used.
+    /// Returns what to do if its key cannot be used.
     pub fn key_remedy(&self) -> String {
         let section = format!("[tenants.{}] of {}", self.name, self.settings.config_shown());
         match &self.key {
@@ -301,7 +304,7 @@ impl TenantSettings {
         }
     }
 
-    /// Its key; `None` if the settings of all hold none.
+    /// Returns its key. `None` if the key comes from the settings for all, and those hold none.
     pub fn key(&self) -> Result<Option<Secret>, ConfigError> {
         let refuse = |source: &str, why: &str| {
             ConfigError(format!("The API key of the tenant {} in {source} cannot be used: {why}.", self.name))

@@ -1,8 +1,10 @@
-//! Names of variables in the configuration file: the place of a secret, never the secret.
+//! Checks names of variables in the configuration file. Such a name says where a secret is, and is never the secret
+//! itself.
 
 use crate::redact::{is_plausible_variable, looks_like_key};
 
-/// Checks that a text can be the name of a variable. The error does not repeat it: it may be the secret itself.
+/// Checks that a text can be the name of a variable. The error does not repeat the text, because it may be the secret
+/// itself.
 pub(crate) fn check_variable(name: &str) -> Result<(), String> {
     const EXPECTED: &str = "expected the name of a variable, for example TELNYX_API_KEY";
     let is_name = !name.is_empty()
@@ -18,7 +20,7 @@ pub(crate) fn check_variable(name: &str) -> Result<(), String> {
             "it is not the name of a variable, which has only letters, digits and _ and does not begin with a digit; {EXPECTED}"
         ));
     }
-    // A name in small letters is one where a variable of that name is set.
+    // A name in lower case is accepted if a variable of that name is set.
     if !is_plausible_variable(name) && name.len() > 32 {
         return Err(format!(
             "it looks like a secret and not like the name of a variable; {EXPECTED}, and put the secret into that variable"

@@ -1,4 +1,4 @@
-//! The arguments of `carriers`, and what its commands share.
+//! The arguments of `carriers`, and functions that its commands share.
 
 use clap::{Args, Subcommand};
 
@@ -92,7 +92,7 @@ pub(crate) struct TestArgs {
     pub(crate) json: bool,
 }
 
-/// What a carrier should be given besides, though it may be left out.
+/// Returns advice about an optional field that should be given for this carrier but was not.
 pub(crate) fn advised(provider: ProviderType, given: &[AccessField]) -> Option<String> {
     let missing = AccessField::of(provider).iter().find(|(field, _)| field.is_advised() && !given.contains(field));
     missing.map(|(field, _)| {
@@ -100,7 +100,7 @@ pub(crate) fn advised(provider: ProviderType, given: &[AccessField]) -> Option<S
     })
 }
 
-/// Every process can read the arguments of another; what looks like a key is not repeated either.
+/// Refuses texts that look like keys, because every process can read arguments. The error does not repeat them.
 pub(crate) fn no_keys<'a>(mut texts: impl Iterator<Item = &'a String>) -> Result<(), ConfigError> {
     if texts.any(|text| looks_like_key(text)) { Err(ConfigError(KEY_IN_ARGUMENTS.to_owned())) } else { Ok(()) }
 }

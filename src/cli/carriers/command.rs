@@ -1,4 +1,4 @@
-//! `truedy-mcp carriers`: the operator's carrier profiles, kept in the file of `--config`.
+//! `truedy-mcp carriers`: manages the operator's carrier profiles in the file of `--config`.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::config::{ConfigError, NewCarrier, Settings, ValuePlace, expanded};
 use crate::domain::{AccessField, AccountSid, Argument, ProviderType, SipServer, SipUsername};
 use crate::redact::shown_path;
 
-/// How `--from` is written.
+/// The notation of `--from`, for messages.
 const FROM: &str = "FIELD=KIND:PLACE, for example api_key=env:TELNYX_API_KEY, auth_token=file:/etc/truedy/twilio.token, sip_password=command:pass show trunk/main or api_key=keyring:truedy/telnyx; a key itself is never an argument";
 
 pub(crate) fn run(settings: &Settings, arguments: &CarriersArgs) -> Result<Exit, ConfigError> {
@@ -80,7 +80,7 @@ fn remove(settings: &Settings, remove: &RemoveArgs) -> Result<Exit, ConfigError>
     Ok(Exit::Fine)
 }
 
-/// A value that is no secret.
+/// Parses a value that is not secret.
 fn plain<T: Argument>(
     field: AccessField,
     flag: &str,
@@ -92,7 +92,7 @@ fn plain<T: Argument>(
     Ok(Some((field, ValuePlace::Text(text.clone()))))
 }
 
-/// What `--from` says. It may be a secret by mistake: an error does not repeat it.
+/// Parses the text of `--from`. An error does not repeat it, because it may be a secret by mistake.
 fn read_from(text: &str) -> Result<(AccessField, ValuePlace), String> {
     let (name, source) = text.split_once('=').ok_or_else(|| format!("expected {FROM}"))?;
     let field = AccessField::named(name).ok_or_else(|| {
@@ -105,7 +105,7 @@ fn read_from(text: &str) -> Result<(AccessField, ValuePlace), String> {
     let given = match kind {
         "env" if is_variable(place) => ValuePlace::Variable(place.to_owned()),
         "env" => return Err(format!("{name}: a variable has letters, digits and _, for example env:TELNYX_API_KEY")),
-        // A server may be started anywhere.
+        // The path is made absolute, because a server may be started in any directory.
         "file" => {
             let path = expanded(Path::new(place)).map_err(|why| format!("{name}: {why}"))?;
             ValuePlace::File(std::path::absolute(path).map_err(|error| format!("{name}: {error}"))?)
@@ -121,7 +121,7 @@ fn is_variable(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// A command: its words, between spaces, or a JSON list where one of them has a space or a quotation mark in it.
+/// Splits a command into its words at spaces. If a word has a space or quotation mark, the command must be a JSON list.
 fn words(text: &str) -> Result<Vec<String>, &'static str> {
     const LIST: &str = "a command whose words have spaces or quotation marks is a JSON list, for example command:[\"pass\", \"show\", \"my trunk\"]";
     let text = text.trim();

@@ -1,4 +1,4 @@
-//! `carriers list`: every profile, and where its values are; never the values.
+//! `carriers list`: prints every profile and the sources of its values, but never the values.
 
 use std::fmt::Write as _;
 
@@ -60,7 +60,7 @@ pub(crate) fn list(settings: &Settings, list: &ListArgs) -> Result<Exit, ConfigE
     Ok(Exit::Fine)
 }
 
-/// Where a value is. What may be a secret is not repeated: then, where in the file that stands.
+/// Returns the source of a value. If it may be a secret, returns its position in the file instead.
 pub(crate) fn place(
     settings: &Settings,
     (tenant, profile): (&TenantSettings, &CarrierProfile),
@@ -80,10 +80,10 @@ pub(crate) fn pretty(value: &Value) -> String {
     format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
-/// The profiles of the file, each with whose it is where there are tenants.
+/// The tenants of the file, each with its profiles.
 pub(crate) struct Listed(Vec<TenantSettings>);
 
-/// Whose it is, where there are tenants.
+/// Returns the name of the tenant, if the file has tenants.
 pub(crate) fn whose(tenant: &TenantSettings) -> Option<&str> {
     (tenant.name != Caller::local().tenant).then_some(tenant.name.as_str())
 }

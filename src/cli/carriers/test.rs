@@ -1,4 +1,4 @@
-//! `carriers test`: asks the carrier whether the key is accepted.
+//! `carriers test`: reads the values of carrier profiles, and asks Truedy whether it accepts a Telnyx key.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -78,13 +78,13 @@ pub(crate) fn test(settings: &Settings, test: &TestArgs) -> Result<Exit, ConfigE
     Ok(exit)
 }
 
-/// Why the operator's own policy would not let a trunk be imported from, if it would not.
+/// Returns the reason if the operator's own policy forbids an import from this SIP trunk.
 pub(crate) fn refused_host(tenant: &TenantSettings, server: Option<&SipServer>) -> Result<Option<String>, ConfigError> {
     let policy = tenant.settings.policy(&Catalog::names())?;
     Ok(server.and_then(|server| policy.admit_sip(server).err()).map(|refusal| refusal.summary))
 }
 
-/// Whether Truedy takes a Telnyx key: it looks for one number with it, which costs nothing.
+/// Checks whether Truedy accepts a Telnyx key, by a search for one number with it. The search is free.
 pub(crate) async fn asked(
     tenant: &TenantSettings,
     carrier_key: &Secret,
@@ -150,12 +150,12 @@ impl Tested<'_> {
     }
 }
 
-/// What was found of one profile.
+/// What was found about one profile.
 pub(crate) struct Tested<'a> {
     pub(crate) tenant: &'a TenantSettings,
     pub(crate) profile: &'a CarrierProfile,
     pub(crate) fields: Vec<(AccessField, &'a Origin, Result<(), String>)>,
-    /// Whether Truedy took the key, where that was asked and is known; and in words.
+    /// Whether Truedy accepts the key, if it was asked and answered. The second part is the finding as a sentence.
     pub(crate) verdict: (Option<bool>, String),
     pub(crate) exit: Exit,
 }

@@ -1,4 +1,4 @@
-//! What is asked of Truedy: whether the key is accepted, and what limits hold.
+//! The checks of `doctor` that ask Truedy: whether the key is accepted, and whether protected entries match.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,7 +81,7 @@ pub(crate) async fn live(tenant: &TenantSettings, redactor: &Arc<Redactor>, repo
     }
 }
 
-/// One authenticated read shows address, certificate, key and clock at once.
+/// Checks address, certificate, key and clock with one authenticated read.
 ///
 /// Returns whether Truedy accepted the key.
 pub(crate) async fn accepted(client: &Client, report: &mut DoctorReport) -> bool {
@@ -107,7 +107,7 @@ pub(crate) async fn accepted(client: &Client, report: &mut DoctorReport) -> bool
     }
 }
 
-/// Whether the protected entries match numbers of the account: the others protect nothing.
+/// Checks whether the protected entries match numbers of the account. Entries that do not match protect nothing.
 pub(crate) async fn protection(client: &Client, policy: &Policy, report: &mut DoctorReport) {
     const REMEDY: &str = "Correct --protect (TRUEDY_MCP_PROTECT) or protect of the tenant; truedy-mcp call list_numbers shows numbers and ids.";
     if policy.protected.is_empty() {

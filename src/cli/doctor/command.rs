@@ -1,4 +1,4 @@
-//! `truedy-mcp doctor`: is everything in place? Each finding says what to do.
+//! `truedy-mcp doctor`: checks the whole setup. Each finding says what to do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> DoctorReport 
     report
 }
 
-/// What there is to one account: its address, key and policy.
+/// Checks one account: its address, key, policy and carrier profiles.
 async fn account(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut DoctorReport) {
     if tenant.settings.sandbox {
         report.add("mode", CheckResult::Good, "sandbox: no account is needed", None);
@@ -66,7 +66,8 @@ async fn account(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut
     carriers(tenant, report);
 }
 
-/// Each carrier profile. No command is run for it and no keyring opened: either may ask a person something.
+/// Checks each carrier profile.
+/// No command is run and no keyring is opened, because either may ask a person something.
 fn carriers(tenant: &TenantSettings, report: &mut DoctorReport) {
     for profile in &tenant.carriers {
         let (name, provider) = (profile.name(), profile.provider());

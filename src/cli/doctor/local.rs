@@ -1,4 +1,4 @@
-//! What is looked at on this machine: proxy, folder, journal, key file, policy.
+//! The checks of `doctor` on this machine: proxy, state directory, journal, key file and policy.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(crate) fn state_dir(settings: &Settings, report: &mut DoctorReport) {
             return;
         }
     };
-    // The nearest directory that exists tells whether it can be made; looking leaves nothing behind.
+    // The nearest existing directory shows whether the directory can be created. Nothing is created here.
     let here = std::path::Path::new(".");
     let existing = dir.ancestors().map(|path| if path.as_os_str().is_empty() { here } else { path });
     let existing = existing.into_iter().find(|path| path.exists()).unwrap_or(&dir);
@@ -56,7 +56,8 @@ pub(crate) fn state_dir(settings: &Settings, report: &mut DoctorReport) {
     }
 }
 
-/// The journal is opened, read and written: without it nothing is changed. `accounts`: whose key is which, by tenant.
+/// Opens, reads and writes the journal, because without it no change is made.
+/// `accounts` maps each tenant to the account of its key.
 pub(crate) async fn journal(
     settings: &Settings,
     redactor: &Arc<Redactor>,
@@ -90,7 +91,7 @@ pub(crate) async fn journal(
             "Make the directory writable for this user alone, or end the program that holds the file. A damaged file: move it aside and keep it; limits begin anew, and what is not known is looked up in Truedy's dashboard."
         }
     };
-    // Whatever account they are of: a key may have been replaced since.
+    // Counts the operations of all accounts, because a key may have been replaced since.
     let journal = Journal::new(place, String::new());
     let written = match journal.probe().await {
         Ok(()) => journal.count_all_unresolved().await,
@@ -119,8 +120,8 @@ pub(crate) async fn journal(
     }
 }
 
-/// How many unresolved operations began under a key that is not the tenant's key today: what the account does not show proves
-/// nothing about them.
+/// Says how many unresolved operations began under another key than the tenant's present key.
+/// For these, the absence of a number in the account proves nothing.
 pub(crate) async fn under_another_key(journal: &Journal, accounts: &BTreeMap<String, String>) -> String {
     const PAGE: u32 = 1_000;
     let other =
@@ -149,7 +150,7 @@ pub(crate) async fn under_another_key(journal: &Journal, accounts: &BTreeMap<Str
 pub(crate) fn state_key(settings: &Settings, report: &mut DoctorReport) {
     match settings.state_keys() {
         Ok(None) => {
-            // Looked at where it is there; it is made when it is first needed.
+            // The key is checked only if it exists. It is created on first use.
             if let Ok(JournalPlace::Directory(directory)) = settings.journal_place()
                 && state_key_in(&directory).symlink_metadata().is_ok()
                 && let Err(why) = kept_keys(&directory)

@@ -1,4 +1,4 @@
-//! `doctor`: which entries of `--protect` match a number of the account.
+//! `doctor`: finds which entries of `--protect` match a number of the account.
 
 use std::time::Duration;
 
@@ -9,24 +9,24 @@ use crate::domain::OwnedNumber;
 use crate::guard::Policy;
 use crate::truedy::{CallBudget, Client, Error, Request};
 
-/// Rows a page, the most the API gives.
+/// Rows for each page, the most that the API gives.
 const PAGE: usize = 100;
-/// Pages that are read at most.
+/// Most pages that are read.
 const PAGES: usize = 50;
-/// How long all of it may take.
+/// How long the whole check may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the entries match.
 pub(crate) enum Matching {
-    /// Each matches a number.
+    /// Each entry matches a number.
     All,
-    /// These match none.
+    /// These entries match no number.
     Not(Vec<String>),
-    /// Some match none among what could be read, and that was not all.
+    /// Some entries match none of the numbers that could be read, but not all numbers could be read.
     Unknown,
 }
 
-/// Holds the protected entries against the account's numbers.
+/// Compares the protected entries with the account's numbers.
 pub(crate) async fn unmatched(client: &Client, policy: &Policy) -> Result<Matching, Error> {
     let call = CallBudget::reading(Instant::now() + PATIENCE, CancellationToken::new());
     let mut rows: Vec<OwnedNumber> = Vec::new();
@@ -48,7 +48,7 @@ pub(crate) async fn unmatched(client: &Client, policy: &Policy) -> Result<Matchi
         if !more.unwrap_or(shown.len() >= PAGE) {
             break;
         }
-        // A page that brings nothing new would repeat for ever.
+        // If a page brings nothing new, reading on would never end.
         if !is_new {
             is_whole = false;
             break;

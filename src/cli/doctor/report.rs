@@ -1,4 +1,4 @@
-//! What was checked, and how it is printed.
+//! The findings of `doctor`, and how they are printed.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::output::Exit;
 use crate::config::Settings;
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CheckResult {
     Good,
@@ -26,7 +26,7 @@ impl CheckResult {
 }
 
 pub(crate) struct DoctorCheck {
-    /// Whose, where there are tenants.
+    /// The tenant that was checked, if there are tenants.
     tenant: Option<String>,
     name: &'static str,
     health: CheckResult,
@@ -35,7 +35,7 @@ pub(crate) struct DoctorCheck {
 }
 
 pub(crate) struct DoctorReport {
-    /// Whose account is being examined, where there are tenants.
+    /// The tenant that is being checked, if there are tenants.
     pub(crate) tenant: Option<String>,
     pub(crate) checks: Vec<DoctorCheck>,
     pub(crate) exit: Exit,
@@ -53,7 +53,8 @@ impl DoctorReport {
         self.checks.push(DoctorCheck { tenant, name, health, found: found.into(), todo: todo.map(str::to_owned) });
     }
 
-    /// The first failure tells the exit code, but a wrong setting goes before whatever else fails: it does on every command.
+    /// Sets the exit code. The first failure decides, except that a wrong setting always takes precedence, as in every
+    /// command.
     pub(crate) fn fail(&mut self, exit: Exit) {
         if self.exit == Exit::Fine || exit == Exit::Usage {
             self.exit = exit;

@@ -1,4 +1,4 @@
-//! `truedy-mcp http`: its arguments, and how it is served.
+//! `truedy-mcp http`: its arguments, and how it serves.
 
 pub(crate) mod oauth_args;
 pub(crate) mod serve;

@@ -79,20 +79,20 @@ fn mapping(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "a value and a tenant, for example acme-inc=acme".to_owned())
 }
 
-/// How the server is reached, as far as its other settings say so.
+/// How clients reach the server, according to its other settings.
 pub(crate) struct Reached<'a> {
-    /// Whether clients speak https with it or with a proxy in front of it.
+    /// Whether clients use https, either with the server or with a proxy in front of it.
     pub https: bool,
     /// Whether there is such a proxy.
     pub proxy: bool,
-    /// Its names.
+    /// The names of the server.
     pub hosts: &'a [AllowedHost],
-    /// Where it listens.
+    /// The address on which the server listens.
     pub listen: &'a Listen,
 }
 
 impl OAuthArgs {
-    /// The verification of the issuer's tokens, if one is named. Nothing is fetched.
+    /// Builds the verification of the issuer's tokens, if an issuer is named. Nothing is fetched.
     pub(crate) fn verification(
         &self,
         settings: &Settings,
@@ -122,9 +122,9 @@ impl OAuthArgs {
     }
 }
 
-/// The endpoint as clients reach it, where the operator does not say so.
+/// Returns the endpoint as clients reach it, if the operator does not give it.
 fn public_url(audiences: &[String], reached: &Reached<'_>) -> Option<Url> {
-    // An audience may be any address, also one at which nothing is: it must be a name of ours, unless there are none.
+    // An audience may be any address, even an unused one. So it must be a name of this server, if the server has names.
     let host = |url: &Url| {
         url.host_str().map(|host| url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
     };
@@ -144,13 +144,13 @@ fn public_url(audiences: &[String], reached: &Reached<'_>) -> Option<Url> {
             _ => None,
         };
         let address = match (reached.hosts.first().map(ToString::to_string), reached.listen) {
-            // By http alone nobody reaches it under a name.
+            // Without https, no client reaches the server under a name.
             (Some(_), _) if !reached.https => return None,
             (Some(host), _) => match port.filter(|port| *port != 443 && !host.contains(':')) {
                 Some(port) => format!("https://{host}:{port}/mcp"),
                 None => format!("https://{host}/mcp"),
             },
-            // The port is not known before the server listens.
+            // Port 0 means that the port is unknown until the server listens.
             (None, Listen::Tcp(address)) if address.ip().is_loopback() && address.port() != 0 => {
                 format!("{}://{address}/mcp", if reached.https { "https" } else { "http" })
             }

@@ -1,4 +1,4 @@
-//! `truedy-mcp http`: the server as a service, reached by URL.
+//! `truedy-mcp http`: runs the server as a service that is reached by URL.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -26,13 +26,13 @@ use crate::journal::JournalPlace;
 use crate::mcp::{Catalog, LegacySse, McpServer, Principal, SessionMode, Streamable, Tenant};
 use crate::redact::{Redactor, Secret, shown_path};
 
-/// How long a server on an open network still serves after it was asked to end; a proxy needs so long to notice.
+/// Seconds that a server on an open network still serves after it was asked to end. A proxy needs this long to notice.
 const DRAIN: u64 = 5;
-/// The same on this machine alone.
+/// The same for a server that listens on this machine alone.
 const DRAIN_LOCAL: u64 = 1;
-/// How long the journal may take to say that it can be written.
+/// How long the journal may take to confirm that it can be written.
 const PROBE: Duration = Duration::from_secs(2);
-/// The bounds of the times that are counted, in seconds.
+/// The bucket bounds of measured durations, in seconds.
 const TIMES: [f64; 12] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 25.0];
 
 #[derive(Debug, Args)]
@@ -109,7 +109,7 @@ pub struct HttpArgs {
     pub drain_seconds: Option<u64>,
 }
 
-/// A switch; a variable may say it in the words of the other switches.
+/// Parses a switch. It accepts the same values as other switches.
 fn on_or_off(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "on" | "true" | "yes" | "1" => Ok(true),
@@ -126,7 +126,7 @@ fn allowed_origin(text: &str) -> Result<AllowedOrigin, String> {
     AllowedOrigin::parse(text.trim())
 }
 
-/// Where to listen; a path is read as every other setting that is one.
+/// Parses the address on which to listen. A path is expanded like in every other setting.
 fn listen(text: &str) -> Result<Listen, String> {
     match text.strip_prefix("unix:") {
         Some(path) => format!("unix:{}", expanded(Path::new(path))?.display()).parse(),
@@ -191,7 +191,7 @@ pub(crate) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
 }
 
 impl HttpArgs {
-    /// What must not be started: each with the one sentence that says what is missing.
+    /// Refuses unsafe combinations of settings. Each error says in one sentence what is missing.
     fn refuse_what_is_unsafe(&self, settings: &Settings) -> Result<(), ConfigError> {
         let refuse = |sentence: String| Err(ConfigError(sentence));
         let (local, at) = (self.listen.is_local(), &self.listen);
@@ -256,7 +256,7 @@ impl HttpArgs {
         self.allow_origin.iter().cloned().chain(own).collect()
     }
 
-    /// Whether the transport of 2024-11-05 is served: without a word of the operator, on one's own machine.
+    /// Whether the transport of 2024-11-05 is served. By default it is served only on this machine alone.
     fn serves_legacy_sse(&self) -> bool {
         let own_machine = self.listen.is_local() && !self.behind_tls_proxy && self.replicas == 1;
         self.legacy_sse.unwrap_or(own_machine)
@@ -266,7 +266,7 @@ impl HttpArgs {
         if self.listen.is_local() { DRAIN_LOCAL } else { DRAIN }
     }
 
-    /// Who may come in, and the token that is shown, if there is one.
+    /// Builds the authentication of callers. Also returns the token to show, if one was created for this run.
     fn door(
         &self,
         settings: &Settings,
@@ -334,7 +334,7 @@ impl HttpArgs {
         opened.map(Some).map_err(|why| ConfigError(format!("--tls-cert and --tls-key cannot be used: {why}.")))
     }
 
-    /// The addresses that clients use where a proxy speaks TLS with them.
+    /// Returns the addresses that clients use if a proxy speaks TLS with them.
     fn behind_proxy(&self) -> String {
         if let Some(url) = &self.oauth.public_url {
             return url.to_string();
@@ -347,11 +347,11 @@ impl HttpArgs {
         names.join(", ")
     }
 
-    /// Says where it is reached, on standard error, and with which token where it made one.
+    /// Prints the server's address on standard error, and the token if one was created for this run.
     fn announce(&self, server: &HttpServer, token: Option<&str>, what: &[String]) {
-        // What is spoken at its own address: behind a proxy that is HTTP.
+        // The protocol at its own address. Behind a proxy this is HTTP.
         let scheme = if self.tls_cert.is_some() { "https" } else { "http" };
-        // Where it is, and how to begin with a token.
+        // The address, and the start of a command that uses it with a token.
         let (url, begin) = match server.at() {
             Listen::Tcp(address) => {
                 let url = format!("{scheme}://{address}/mcp");
@@ -388,7 +388,7 @@ impl HttpArgs {
     }
 }
 
-/// What the server works on: which Truedy, for whom, and what is missing.
+/// Describes what the server works on: which Truedy, which tenants, and whether a key is missing.
 fn what(settings: &Settings, tenants: &[Arc<Tenant>]) -> Vec<String> {
     let mut what = vec![if settings.sandbox { "the sandbox".to_owned() } else { "Truedy, live".to_owned() }];
     if settings.config.is_some() {
@@ -403,7 +403,7 @@ fn what(settings: &Settings, tenants: &[Arc<Tenant>]) -> Vec<String> {
     what
 }
 
-/// Counts from now on, to be shown at `/metrics`.
+/// Starts counting metrics, which are shown at `/metrics`.
 fn recorder() -> Result<PrometheusHandle, ConfigError> {
     let fault = |error: &dyn std::fmt::Display| ConfigError(format!("The metrics could not be set up: {error}."));
     let recorder = PrometheusBuilder::new()
@@ -411,16 +411,16 @@ fn recorder() -> Result<PrometheusHandle, ConfigError> {
         .map_err(|error| fault(&error))?
         .install_recorder()
         .map_err(|error| fault(&error))?;
-    // Alerts look at growth: what never happened is zero and not nothing.
+    // Alerts look at growth, so a counter of something that never happened must be zero and not absent.
     for name in ["panics_total", "journal_errors_total", "http_connections_refused_total"] {
         metrics::counter!(name).increment(0);
     }
     Ok(recorder)
 }
 
-/// What must work for the server to be ready: a change needs the journal.
+/// Returns the checks for readiness. Changes need the journal.
 fn checks(tenants: &[Arc<Tenant>]) -> Vec<(&'static str, ReadinessCheck)> {
-    // All tenants keep theirs in the same place.
+    // All tenants keep their journal in the same place, so one check is enough.
     let first = tenants.first().map(|tenant| Arc::clone(&tenant.service));
     first
         .into_iter()

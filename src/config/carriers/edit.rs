@@ -1,4 +1,5 @@
-//! Changes the configuration file for its operator: adds and takes out carrier profiles, and leaves all else as it was written.
+//! Changes the configuration file for its operator: adds and removes carrier profiles, and keeps everything else as
+//! written.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -15,23 +16,23 @@ use crate::files::public_bytes;
 use crate::files::read_toml;
 use crate::redact::shown_path;
 
-/// Where a value of a new profile is.
+/// Where a value of a new profile is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValuePlace {
-    /// Here. Only of what is no secret.
+    /// In the configuration file itself. Only for values that are not secret.
     Text(String),
-    /// In this variable.
+    /// In this environment variable.
     Variable(String),
     /// In this file.
     File(PathBuf),
-    /// In what this command prints: the program and its arguments.
+    /// In the output of this command: the program and its arguments.
     Command(Vec<String>),
-    /// In the keyring: `service/user`.
+    /// In the keyring, as `service/user`.
     Keyring(String),
 }
 
 impl ValuePlace {
-    /// As it stands in the file.
+    /// Returns the value as it is written in the file.
     fn written(&self) -> Value {
         let (kind, place) = match self {
             Self::Text(text) => return text.into(),
@@ -49,17 +50,17 @@ impl ValuePlace {
 /// A profile that is to be written.
 #[derive(Debug, Clone)]
 pub struct NewCarrier {
-    /// Its name.
+    /// The name of the profile.
     pub name: CarrierName,
-    /// Whose account it is.
+    /// The carrier that has the account.
     pub provider: ProviderType,
-    /// Where its values are.
+    /// The fields of the account, and where the value of each is stored.
     pub fields: Vec<(AccessField, ValuePlace)>,
 }
 
 impl Settings {
-    /// Writes a profile into the configuration file, which is made if it is missing. One of the same name is kept unless it is
-    /// to be replaced.
+    /// Writes a profile into the configuration file. Creates the file if it is missing.
+    /// A profile of the same name is replaced only if `replace` is set. Otherwise that is an error.
     pub fn add_carrier(&self, tenant: Option<&str>, carrier: &NewCarrier, replace: bool) -> Result<(), ConfigError> {
         let name = carrier.name.as_str();
         self.edit(tenant, name, true, |document| {
@@ -72,7 +73,7 @@ impl Settings {
                         "there is a carrier profile {name} already; --replace puts this one in its place"
                     ));
                 }
-                // What stands beside and above its lines stays.
+                // Comments beside and above its lines are kept.
                 Some(Some(there)) => rewrite(there, carrier),
                 Some(None) => return Err(format!("{name} is no table")),
                 None => {
@@ -89,7 +90,7 @@ impl Settings {
         })
     }
 
-    /// Takes a profile out of the configuration file, with the comment right above it.
+    /// Removes a profile from the configuration file, with the comment directly above it.
     pub fn remove_carrier(&self, tenant: Option<&str>, name: &CarrierName) -> Result<(), ConfigError> {
         self.edit(tenant, name.as_str(), false, |document| {
             let carriers = carriers_of(document, tenant)?.as_table_like_mut().ok_or("carriers is no table")?;
@@ -105,7 +106,7 @@ impl Settings {
         })
     }
 
-    /// The configuration file.
+    /// Returns the path of the configuration file.
     pub fn config_file(&self) -> Result<&Path, ConfigError> {
         self.config.as_deref().ok_or_else(|| {
             ConfigError(
@@ -115,8 +116,8 @@ impl Settings {
         })
     }
 
-    /// Changes the file as a whole or not at all. What the server could not read afterwards, or what lacks the change, is not
-    /// written.
+    /// Changes the whole file, or nothing at all.
+    /// A text that the server could not read, or that lacks the change, is not written.
     fn edit(
         &self,
         tenant: Option<&str>,
@@ -140,7 +141,7 @@ impl Settings {
             Err(error) => return Err(failed(error)),
         };
         let bytes = before.clone().unwrap_or_default();
-        // Said in the words in which the server says it, which do not repeat the line.
+        // Checked first, because this gives the server's own error message, which does not repeat the line.
         read_toml::<IgnoredAny>(&bytes).map_err(unchanged)?;
         let text = String::from_utf8(bytes).map_err(|_| unchanged("it is no text".to_owned()))?;
         let mut document: DocumentMut = text.parse().map_err(|_| unchanged("it is no TOML".to_owned()))?;
@@ -168,7 +169,7 @@ impl Settings {
     }
 }
 
-/// Makes a folder of the user's alone, and those above it.
+/// Creates a folder, and those above it, for the user alone (mode 0700).
 fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -177,7 +178,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// The profiles of the file, or of one of its tenants.
+/// Returns the profiles of the file, or of one of its tenants.
 fn carriers_of<'a>(document: &'a mut DocumentMut, tenant: Option<&str>) -> Result<&'a mut Item, String> {
     let tenants = document.get("tenants").and_then(Item::as_table_like);
     let names: Vec<&str> = tenants.into_iter().flat_map(|tenants| tenants.iter().map(|(name, _)| name)).collect();
@@ -206,7 +207,7 @@ fn carriers_of<'a>(document: &'a mut DocumentMut, tenant: Option<&str>) -> Resul
     Ok(above.entry("carriers").or_insert_with(empty))
 }
 
-/// Makes a table say what the profile is, and nothing else.
+/// Writes the profile into a table, and removes all other fields from it.
 fn rewrite(table: &mut dyn toml_edit::TableLike, carrier: &NewCarrier) {
     let fields = carrier.fields.iter().map(|(field, given)| (field.name(), given.written()));
     let lines: Vec<(&str, Value)> =
@@ -226,7 +227,7 @@ fn rewrite(table: &mut dyn toml_edit::TableLike, carrier: &NewCarrier) {
     }
 }
 
-/// What stood at the end of the file stays above what is now its end.
+/// Moves a comment from the end of the file above the new table, so that it stays in its position.
 fn keep_above(document: &mut DocumentMut, name: &str) {
     let trailing = document.trailing().as_str().unwrap_or_default().to_owned();
     let table = document.get_mut("carriers").and_then(|carriers| carriers.get_mut(name)).and_then(Item::as_table_mut);
@@ -236,7 +237,8 @@ fn keep_above(document: &mut DocumentMut, name: &str) {
     }
 }
 
-/// Keeps the comments above a removed table that a blank line sets apart from it: they are about what came before, or about all.
+/// Keeps the comments above a removed table that a blank line separates from it.
+/// They are about the part before it, or about the whole file.
 fn keep_comments(document: &mut DocumentMut, removed: &Table) {
     let above = removed.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
     let Some((kept, _)) = above.rsplit_once("\n\n").filter(|(kept, _)| !kept.trim().is_empty()) else { return };
@@ -254,14 +256,14 @@ fn keep_comments(document: &mut DocumentMut, removed: &Table) {
     }
 }
 
-/// Where the tables with a line of their own are in the file.
+/// Returns the positions in the file of the tables that have a header line of their own.
 fn positions(table: &Table) -> Vec<isize> {
     let own = table.position().filter(|_| !table.is_implicit() && !table.is_dotted());
     let below = table.iter().filter_map(|(_, item)| item.as_table()).flat_map(positions);
     own.into_iter().chain(below).collect()
 }
 
-/// The table that is there in the file.
+/// Returns the table at this position in the file.
 fn at(table: &mut Table, position: isize) -> Option<&mut Table> {
     if table.position() == Some(position) && !table.is_implicit() && !table.is_dotted() {
         return Some(table);
@@ -269,7 +271,7 @@ fn at(table: &mut Table, position: isize) -> Option<&mut Table> {
     table.iter_mut().filter_map(|(_, item)| item.as_table_mut()).find_map(|below| at(below, position))
 }
 
-/// Where the file really is: what a link names is changed, not the link.
+/// Returns the real path of the file. If the path is a link, its target is changed and not the link.
 fn place_of(file: &Path) -> io::Result<PathBuf> {
     match fs::symlink_metadata(file) {
         Ok(_) => fs::canonicalize(file),
@@ -278,7 +280,9 @@ fn place_of(file: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// One process at a time changes what is in a folder; where folders cannot be locked, a change between is noticed.
+/// A lock that lets only one process at a time change files in a folder.
+/// Folders cannot be locked on every system. There, a change by another process is detected before the file is
+/// replaced.
 struct FolderLock(Option<File>);
 
 impl FolderLock {
@@ -294,14 +298,14 @@ impl FolderLock {
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
-        // The new name outlasts a failure of the machine.
+        // Makes the rename durable, so that it survives a crash of the machine.
         if let Some(folder) = &self.0 {
             drop(folder.sync_all());
         }
     }
 }
 
-/// A file beside another, to take its place. It does not stay behind.
+/// A temporary file beside another one, which it will replace. It is removed if it does not.
 struct TemporaryFile(PathBuf);
 
 impl TemporaryFile {
@@ -332,7 +336,7 @@ impl TemporaryFile {
 
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        // Nothing is there once it has taken the other's place.
+        // After the rename there is no file of this name, and removing it fails without effect.
         drop(fs::remove_file(&self.0));
     }
 }

@@ -1,4 +1,4 @@
-//! Carrier profiles: where they are written, where their values come from, and how they are edited.
+//! Carrier profiles: their sections in the file, the sources of their values, and how they are edited.
 
 pub(crate) mod edit;
 pub(crate) mod printed;

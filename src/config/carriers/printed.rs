@@ -1,4 +1,4 @@
-//! Secrets that another program tells: what a command prints.
+//! Reads secrets from the output of another program.
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -9,18 +9,18 @@ use crate::config::error::KEY_LIMIT;
 use crate::config::key::KEY_VARIABLE;
 use crate::redact::shown_program;
 
-/// How long a command may take to tell a secret: less than a call may spend on what comes before its change.
+/// How long a command may take to print a secret. This is less than a call may spend before its change.
 const COMMAND: Duration = Duration::from_secs(8);
 
-/// The variables that hold secrets of ours: no command inherits them.
+/// The variables that hold secrets of this server. No command inherits them.
 pub(crate) type Withheld = Arc<[String]>;
 
-/// Those that hold secrets of ours wherever they are set; the journal and the proxy may have a password in them.
+/// Variables that may hold secrets of this server in any setup. The URLs of journal and proxy may contain a password.
 pub(crate) const OWN_SECRETS: [&str; 3] = [KEY_VARIABLE, "TRUEDY_MCP_JOURNAL", "TRUEDY_MCP_UPSTREAM_PROXY"];
 
-/// What a command prints. What it says on standard error is nobody's: a command that traces itself would show the secret there.
-/// It does not get our own secrets, which it has no use for: those of [`OWN_SECRETS`], and the variables of other profiles and
-/// tenants.
+/// Returns what a command prints, trimmed.
+/// Its standard error is discarded, because a command that traces itself would show the secret there. The command does
+/// not inherit secrets of this server: the variables of [`OWN_SECRETS`], and those of other profiles and tenants.
 pub(crate) fn printed_by(argv: &[String], withheld: &Withheld) -> Result<String, String> {
     let (name, arguments) = argv.split_first().ok_or("it is empty")?;
     let program = shown_program(name);
@@ -29,7 +29,7 @@ pub(crate) fn printed_by(argv: &[String], withheld: &Withheld) -> Result<String,
     for variable in OWN_SECRETS.into_iter().chain(withheld.iter().map(String::as_str)) {
         command.env_remove(variable);
     }
-    // A group of its own, so that what it leaves running can be ended with it.
+    // The command gets its own process group, so that processes it leaves running can be ended with it.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut child = command
@@ -41,7 +41,7 @@ pub(crate) fn printed_by(argv: &[String], withheld: &Withheld) -> Result<String,
         .map_err(|error| format!("{program} could not be started: {error}"))?;
     let output = child.stdout.take();
     let (told, tell) = std::sync::mpsc::sync_channel(1);
-    // Not waited for longer than the command may take: what it leaves running may hold its output open for ever.
+    // The output is read on another thread, because a process that the command left running may hold it open.
     std::thread::spawn(move || {
         let mut text = String::new();
         let read = output.map(|output| output.take(KEY_LIMIT).read_to_string(&mut text));
@@ -62,7 +62,7 @@ pub(crate) fn printed_by(argv: &[String], withheld: &Withheld) -> Result<String,
     }
     let left = until.saturating_duration_since(Instant::now());
     let told = tell.recv_timeout(left).map_err(|_| {
-        // The reader ends with the last one that holds the output.
+        // Ending the group closes the output, so the reading thread ends too.
         end_all(&mut child);
         format!("{program} ended, and something that it started holds its output open; redirect that one's output")
     })?;
@@ -71,7 +71,7 @@ pub(crate) fn printed_by(argv: &[String], withheld: &Withheld) -> Result<String,
     if text.is_empty() { Err(format!("{program} printed nothing")) } else { Ok(text.to_owned()) }
 }
 
-/// Ends a command and all that it started in its group.
+/// Ends a command and everything that it started in its process group.
 fn end_all(child: &mut Child) {
     #[cfg(unix)]
     if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {

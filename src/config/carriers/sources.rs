@@ -1,4 +1,5 @@
-//! Carrier profiles of the configuration file: for each name a carrier, and where each value that its account needs comes from.
+//! Carrier profiles of the configuration file: the carrier of each profile, and the source of each value of its
+//! account.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,13 +33,13 @@ pub(crate) struct ProfileSection {
     sip_server: Option<ProfileValue>,
 }
 
-/// A value, or where it comes from.
+/// A value, or the source from which it is read.
 enum ProfileValue {
     Text(String),
     From(ValueSource),
 }
 
-/// Where a value comes from: one of these.
+/// The source of a value. Exactly one of these fields is set.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ValueSource {
@@ -70,17 +71,17 @@ impl<'de> Deserialize<'de> for ProfileValue {
     }
 }
 
-/// The fields of a profile, and those of the place of one of its values.
+/// Returns the fields of a profile, and those of the source of a value.
 pub(crate) fn fields() -> (&'static [&'static str], &'static [&'static str]) {
     (field_names::<ProfileSection>(), field_names::<ValueSource>())
 }
 
-/// How sources are written.
+/// The notations of sources, for error messages.
 const SOURCES: &str = "{ env = \"NAME\" }, { file = \"/path\" }, { command = [\"program\", \"argument\"] } or { keyring = \"service/user\" }";
 
-/// The profiles that sections describe. Nothing is read of them yet.
+/// Returns the profiles that the sections describe. No value is read yet.
 ///
-/// `withheld`: variables with secrets of ours, which no command inherits.
+/// `withheld` holds the variables with secrets of this server, which no command inherits.
 pub(crate) fn profiles(
     sections: BTreeMap<String, ProfileSection>,
     withheld: &Withheld,
@@ -96,7 +97,7 @@ pub(crate) fn profiles(
 }
 
 impl ProfileSection {
-    /// The variables that its values come from.
+    /// Returns the variables from which its values are read.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &String> {
         let all = [
             &self.api_key,
@@ -172,7 +173,7 @@ fn of_variable(name: &str) -> Result<String, String> {
 
 #[cfg(feature = "keyring")]
 fn of_keyring(field: &str, entry: &str) -> Result<Source, String> {
-    // A service may be written with slashes, a user is not.
+    // A service may contain slashes, but a user may not.
     let parts = entry.rsplit_once('/').filter(|(service, user)| !service.is_empty() && !user.is_empty());
     let (service, user) =
         parts.ok_or_else(|| format!("{field}: keyring is the service and the user, for example \"truedy/telnyx\""))?;
