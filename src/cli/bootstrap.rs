@@ -218,7 +218,7 @@ pub(crate) fn runtime_for_many() -> Result<tokio::runtime::Runtime, ConfigError>
 /// Threads of a program for one person. One thread may be busy while the other responds.
 const FOR_ONE: usize = 2;
 
-/// Returns the threads of a server for many callers: one for each core, but at least [`FOR_ONE`].
+/// Returns the threads of a server for many callers: one for each core, but at least two.
 fn workers(cores: Option<std::num::NonZero<usize>>) -> usize {
     cores.map_or(FOR_ONE, |cores| cores.get().max(FOR_ONE))
 }

@@ -1,4 +1,4 @@
-//! Who may come in: keys, the allow-list, the rate limit and the subscription.
+//! Admits requests: checks keys, the allow-list of addresses, the rate limit and the subscription.
 //!
 //! Source: <https://docs.truedy.ai/authentication>, <https://docs.truedy.ai/guides/rate-limits>,
 //! <https://docs.truedy.ai/guides/error-handling>
@@ -20,7 +20,7 @@ use crate::sandbox::response::ApiRefusal;
 use crate::sandbox::routes::ApiOperation;
 use crate::sandbox::time;
 
-/// Requests an organization may make in a clock minute unless told otherwise.
+/// Requests that an organization may make in a clock minute by default.
 const PER_MINUTE: u64 = 100;
 
 #[derive(Debug)]
@@ -29,16 +29,16 @@ struct KnownKey {
     revoked: bool,
 }
 
-/// The keys there are and the requests of the present minute.
+/// The known keys, and the requests of the present minute.
 #[derive(Debug)]
 pub(crate) struct KeyAuthenticator {
     keys: HashMap<String, KnownKey>,
-    /// Per organization: the minute since 1970, and the requests in it.
+    /// For each organization: the minute, counted since 1970, and the requests in it.
     minutes: Mutex<HashMap<String, (i64, u64)>>,
 }
 
 impl KeyAuthenticator {
-    /// Reads the keys once; nothing makes or revokes keys while a sandbox runs.
+    /// Reads the keys once. No key is created or revoked while a sandbox runs.
     pub(crate) fn load(database: &Connection) -> rusqlite::Result<KeyAuthenticator> {
         let mut statement = database.prepare("SELECT sha256, organization_id, revoked FROM api_keys")?;
         let keys = statement
@@ -47,12 +47,12 @@ impl KeyAuthenticator {
         Ok(KeyAuthenticator { keys, minutes: Mutex::default() })
     }
 
-    /// The organization a request would act for, whether or not it may.
+    /// Returns the organization of the request's key, even if the request is not allowed.
     pub(crate) fn organization(&self, headers: &HeaderMap) -> Option<&str> {
         Some(self.key(headers)?.organization.as_str())
     }
 
-    /// Checks the key, and the address by a switch.
+    /// Checks the key. A fault switch makes it refuse the address as well.
     pub(crate) fn authenticate(&self, faults: &Faults, headers: &HeaderMap) -> Result<&str, ApiRefusal> {
         let known = self.key(headers).filter(|key| !key.revoked && !faults.has(Fault::Auth401));
         let key = known.ok_or_else(|| ApiRefusal::new(401, "unauthorized", "Invalid or missing API key"))?;
@@ -62,7 +62,8 @@ impl KeyAuthenticator {
         Ok(&key.organization)
     }
 
-    /// Counts a request. `strike` is asked whether a limit that was switched on is to be felt by this one.
+    /// Counts a request and refuses it over the limit. `strike` says whether a limit that was switched on applies to
+    /// this request.
     pub(crate) fn admit(
         &self,
         faults: &Faults,
@@ -92,7 +93,7 @@ impl KeyAuthenticator {
     }
 }
 
-/// The key a request brings, known or not.
+/// Returns the key that a request contains, whether it is known or not.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
 }

@@ -1,4 +1,4 @@
-//! Connections that can be cut from within, without an answer.
+//! Connections that the sandbox can close without a response.
 
 use std::future::Future;
 use std::io;
@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Accepts connections that all end when `cut` is cancelled.
+/// Accepts connections. All of them end when `cut` is cancelled.
 #[derive(Debug)]
 pub(super) struct CuttableListener {
     pub(super) listener: TcpListener,
@@ -28,14 +28,14 @@ impl Listener for CuttableListener {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    // Without it, small answers wait for the peer's acknowledgement.
+                    // Without this, small responses wait for the peer's acknowledgement.
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "the sandbox could not set TCP_NODELAY");
                     }
                     return (CuttableStream::new(stream, self.cut.child_token()), peer);
                 }
                 Err(error) => {
-                    // Too many open files, mostly: it passes.
+                    // Usually too many files are open. That is temporary, so accepting is tried again.
                     tracing::debug!(%error, "the sandbox could not accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -62,7 +62,7 @@ impl CuttableStream {
         CuttableStream { stream, cut, is_cut }
     }
 
-    /// The stream, unless it was cut; the task is woken when that happens.
+    /// Returns the stream, or an error if it was cut. The task is woken when that happens.
     fn stream(&mut self, context: &mut Context<'_>) -> io::Result<Pin<&mut TcpStream>> {
         match self.is_cut.as_mut().poll(context) {
             Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
@@ -91,7 +91,7 @@ impl AsyncWrite for CuttableStream {
     }
 }
 
-/// What a request knows of the connection it came by.
+/// What a request knows about its connection.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectionInfo {
     pub(super) cut: CancellationToken,

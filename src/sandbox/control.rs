@@ -1,4 +1,4 @@
-//! What tests ask of the sandbox itself, beside the API: its faults and its ledger.
+//! The control endpoints for tests, beside the API: the faults and the ledger of the sandbox.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub(super) fn answer(state: &SandboxState, method: &Method, path: &str, body: &[
     }
 }
 
-/// Replaces the present faults by the ones given; an empty object ends all of them.
+/// Replaces the present faults by the given ones. An empty object ends all faults.
 fn set(state: &SandboxState, body: &[u8]) -> HttpReply {
     let Ok(Value::Object(asked)) = serde_json::from_slice(body) else {
         return HttpReply::json(400, &json!({ "error": "the body must be a JSON object of names to values" }));

@@ -1,18 +1,18 @@
-//! One way in which a request does not fit, in the words of both kinds of error body.
+//! One problem of a request with the schema, written for both kinds of error body.
 
 use serde_json::{Map, Value, json};
 
-/// The fields whose values are secrets or lead to them.
+/// The fields whose values are secrets or lead to secrets.
 pub(crate) const SECRET: &[&str] = &["api_key", "account_sid", "auth_token", "sip_username", "sip_password"];
 
-/// One way in which a request does not fit.
+/// One problem of a request with the schema.
 #[derive(Debug)]
 pub(crate) struct FieldError {
     place: &'static str,
     pub(crate) field: Option<String>,
     kind: &'static str,
     message: String,
-    /// What was sent; never of a secret field, unless the whole body is to be echoed.
+    /// The value that was sent. It is never that of a secret field, unless the whole body is to be echoed.
     pub(crate) input: Option<Value>,
 }
 
@@ -31,12 +31,12 @@ impl FieldError {
         FieldError { input: (!secret).then(|| input.clone()), ..self }
     }
 
-    /// For the `details` of the documented envelope.
+    /// Returns the problem for the `details` of the documented envelope.
     pub(crate) fn details(&self) -> Value {
         json!({ "field": self.field.as_deref().unwrap_or(self.place), "reason": self.message })
     }
 
-    /// As an item of the framework's list.
+    /// Returns the problem as an item of the framework's list.
     pub(crate) fn listed(&self, instead: Option<&str>) -> Value {
         let mut item = Map::new();
         let location: Vec<&str> = std::iter::once(self.place).chain(self.field.as_deref()).collect();

@@ -1,17 +1,19 @@
-//! Whether a request names this machine: a page that rebinds its name, or comes from elsewhere, must not play with the sandbox.
+//! Checks that a request names this machine.
+//!
+//! Web pages from elsewhere must not use the sandbox, even if they rebind their host name to this machine.
 
 use http::header::{HOST, HeaderName, ORIGIN};
 use http::request::Parts;
 use http::uri::Authority;
 
-/// Whether a request names this machine as its host, exactly once, and comes from no page of elsewhere.
+/// Whether a request names this machine as its only host, and does not come from a page of another machine.
 pub(super) fn is_of_this_machine(parts: &Parts) -> bool {
     let texts = |name: HeaderName| parts.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
     let mut hosts = texts(HOST);
     let host = hosts.next().is_some_and(is_loopback) && hosts.next().is_none();
     let mut origins = texts(ORIGIN);
     let page = |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| is_loopback(authority));
-    // A request in absolute form names a host of its own, which counts as much.
+    // A request in absolute form names a host in its target as well, so that host is checked too.
     let named = parts.uri.authority().is_none_or(|authority| is_loopback(authority.as_str()));
     host && named && origins.all(page)
 }

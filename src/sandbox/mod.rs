@@ -1,9 +1,9 @@
-//! A small Truedy of our own: it remembers what was bought and assigned, serves the documented REST API over real
-//! HTTP, and misbehaves on request.
+//! An imitation of Truedy's API. It remembers changes, serves the documented REST API over HTTP, and shows faults on
+//! request.
 //!
-//! It writes its JSON by hand from the documentation and shares no type with the client it is used to test: a wrong
-//! type on both sides would agree with itself. Nothing here can dial, charge or reach anyone; every number it sells
-//! lies in a range set aside for fiction.
+//! Its JSON is written by hand from the documentation. It shares no type with the client that it tests, because an
+//! error in a shared type would stay unnoticed. It cannot dial, charge or reach anyone. Every number that it sells is
+//! in a range reserved for fiction.
 //!
 //! Source: the "Telephony" page of the API reference, <https://docs.truedy.ai/api-reference/telephony>, and the pages
 //! on agents, calls, rate limits and errors beside it.

@@ -1,4 +1,4 @@
-//! One request from its arrival to its answer: recorded, delayed, let in, carried out, and perhaps never answered.
+//! Handles one request: records, delays, admits and carries it out, and then responds or stays silent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,13 +25,13 @@ use crate::sandbox::routes::{ApiOperation, Route};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::validation;
 
-/// What every path of the API begins with.
+/// The start of every path of the API.
 pub(crate) const PREFIX: &str = "/api/public/v1";
 
-/// No request that makes sense comes near it.
+/// Largest request body, in bytes. No sensible request is nearly as large.
 const LARGEST_BODY: usize = 1024 * 1024;
 
-/// Answers whatever arrives.
+/// Answers every request.
 pub(crate) async fn handle(
     State(state): State<Arc<SandboxState>>,
     ConnectInfo(line): ConnectInfo<ConnectionInfo>,
@@ -48,7 +48,7 @@ pub(crate) async fn handle(
 
     let path = parts.uri.path();
     let organization = state.door.organization(&parts.headers);
-    // What is sent without a key that is known is not kept, in memory or on disk.
+    // A request without a known key is not stored, neither in memory nor on disk.
     let body = if organization.is_some() || path.starts_with("/sandbox/") {
         read(&parts, body).await
     } else {
@@ -107,9 +107,9 @@ pub(crate) async fn handle(
 /// How an exchange ends.
 enum ExchangeEnd {
     Answer(HttpReply),
-    /// The connection is closed without an answer.
+    /// The connection is closed without a response.
     Cut,
-    /// The connection is left open without an answer.
+    /// The connection is left open without a response.
     Silence,
 }
 
@@ -144,7 +144,7 @@ async fn settle(
 
     let done = {
         let (state, faults) = (Arc::clone(state), Arc::clone(faults));
-        // What has begun is finished even if the client gives up meanwhile, as it would be at the real one.
+        // An operation that has begun is finished even if the client disconnects, as in the real API.
         tokio::task::spawn_blocking(move || state.carry_out(operation, &id, &parts, &body, &faults)).await
     };
     let reply = match done {
@@ -169,7 +169,7 @@ async fn read(parts: &Parts, body: Body) -> Result<Bytes, ApiRefusal> {
     if announced.is_some_and(|length| length > LARGEST_BODY as u64) {
         return Err(ApiRefusal::too_large());
     }
-    // A body that breaks off leaves nobody to read the answer, so the reason does not matter.
+    // If a body breaks off, no client reads the response, so its reason does not matter.
     body::to_bytes(body, LARGEST_BODY).await.map_err(|_| ApiRefusal::too_large())
 }
 

@@ -1,4 +1,4 @@
-//! A record of every request, written before it is handled, and of every answer: what tests count purchases by.
+//! Records every request before it is handled, and every response. Tests count purchases in this record.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -11,23 +11,23 @@ use serde_json::{Value, json};
 use crate::sandbox::error::SECRET;
 use crate::sandbox::time;
 
-/// So many entries are remembered for whoever asks over HTTP; the file keeps them all.
+/// Most entries that can be read over HTTP. The file keeps all entries.
 const REMEMBERED: usize = 20_000;
-/// The most that they may take together, in bytes of JSON.
+/// Most bytes of JSON that these entries may take together.
 const BYTES: usize = 8 * 1024 * 1024;
-/// A longer body is not kept: none that makes sense comes near it.
+/// Longest body that is kept, in bytes. No sensible body is nearly as long.
 const BODY: usize = 16 * 1024;
 
 const HIDDEN: &str = "[secret]";
 
-/// What is known of a request when it arrives.
+/// What is known about a request when it arrives.
 #[derive(Debug)]
 pub(crate) struct Arrival<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) query: Option<&'a str>,
     pub(crate) organization: &'a str,
-    /// What the sender calls the change it asks for.
+    /// The sender's idempotency key for the requested change.
     pub(crate) idempotency_key: Option<&'a str>,
     pub(crate) body: &'a [u8],
 }
@@ -42,20 +42,20 @@ pub(crate) struct RequestLog {
 struct LogPages {
     next: u64,
     file: Option<File>,
-    /// Each as it stands in the file.
+    /// The entries, each as it is written in the file.
     entries: VecDeque<String>,
-    /// What they take.
+    /// The size of all entries, in bytes.
     bytes: usize,
 }
 
 impl RequestLog {
-    /// Opens the record, appending to the file if one is named.
+    /// Opens the record. If a file is named, entries are appended to it.
     pub(crate) fn open(file: Option<&Path>) -> io::Result<RequestLog> {
         let file = file.map(append).transpose()?;
         Ok(RequestLog { pages: Mutex::new(LogPages { next: 1, file, entries: VecDeque::new(), bytes: 0 }) })
     }
 
-    /// Records a request and says its number.
+    /// Records a request and returns its sequence number.
     pub(crate) fn received(&self, arrival: &Arrival<'_>) -> u64 {
         let body = match arrival.body {
             [] => Value::Null,
@@ -78,13 +78,13 @@ impl RequestLog {
         seq
     }
 
-    /// Records the answer to a request; without a status there was none.
+    /// Records the response to a request. A missing status means that there was no response.
     pub(crate) fn answered(&self, seq: u64, status: Option<u16>) {
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         pages.write(json!({ "seq": seq, "status": status }));
     }
 
-    /// Everything recorded, oldest first.
+    /// Returns all remembered entries, oldest first.
     pub(crate) fn entries(&self) -> Value {
         let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         Value::Array(pages.entries.iter().filter_map(|entry| serde_json::from_str(entry).ok()).collect())
@@ -95,7 +95,7 @@ impl LogPages {
     fn write(&mut self, entry: Value) {
         let line = format!("{entry}\n");
         if let Some(file) = &mut self.file {
-            // One write a line, so that lines of several processes do not mix.
+            // Each line is written at once, so that lines of several processes do not mix.
             if let Err(error) = file.write_all(line.as_bytes()) {
                 tracing::error!(%error, "the sandbox could not write its ledger");
             }
@@ -115,7 +115,7 @@ fn append(file: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // A pipe would hold up whoever writes until somebody reads it.
+        // Opening a pipe would otherwise block until another process reads it.
         options.mode(0o600).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     }
     let open = options.open(file)?;
@@ -130,7 +130,7 @@ fn append(file: &Path) -> io::Result<File> {
     Ok(open)
 }
 
-/// A body with the values of secret fields replaced, however deep they lie.
+/// Replaces the values of secret fields in a body, at any depth.
 fn hide(mut body: Value) -> Value {
     match &mut body {
         Value::Object(fields) => {

@@ -1,7 +1,7 @@
-//! The shapes of answers: the documented envelope, and every shape of error that has been seen or must be feared.
+//! The shapes of responses: the documented envelope, and every shape of error that was seen or is possible.
 //!
-//! Source: <https://docs.truedy.ai/guides/error-handling> for the documented envelope; the other shapes are what the
-//! backend, its framework and the proxy before it give.
+//! Source: <https://docs.truedy.ai/guides/error-handling> for the documented envelope. The other shapes are those of
+//! the backend, its framework and the proxy before it.
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +12,7 @@ use crate::sandbox::time;
 
 pub(crate) const JSON: &str = "application/json";
 
-/// What is sent back.
+/// A response that is sent back.
 #[derive(Debug)]
 pub(crate) struct HttpReply {
     pub(crate) status: u16,
@@ -31,14 +31,14 @@ impl HttpReply {
     }
 }
 
-/// What an operation did.
+/// The result of an operation.
 #[derive(Debug)]
 pub(crate) enum OperationResult {
-    /// It has something to show.
+    /// The operation returns data.
     Data { status: u16, data: Value, pagination: Option<Value> },
-    /// It answers without a body.
+    /// The response has no body.
     Empty,
-    /// It is done and will never answer.
+    /// The operation is done, but there will be no response.
     Silence,
 }
 
@@ -51,14 +51,14 @@ impl OperationResult {
         OperationResult::Data { status: 200, data: Value::Array(data), pagination: Some(pagination) }
     }
 
-    /// Something that was made, with the status the API has for that.
+    /// Returns the result for something that was created, with the API's status for that.
     pub(crate) fn made(data: Value, faults: &Faults) -> OperationResult {
         let status = if faults.has(Fault::SuccessStatus201) { 201 } else { 200 };
         OperationResult::Data { status, data, pagination: None }
     }
 }
 
-/// Who writes an error, which decides its shape.
+/// The component that writes an error. It decides the shape of the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ErrorShape {
     /// The application, in the documented envelope.
@@ -67,24 +67,24 @@ enum ErrorShape {
     Framework,
     /// The proxy in front.
     Proxy,
-    /// The last resort for what nobody caught.
+    /// The last handler, for errors that nothing else caught.
     LastResort,
 }
 
-/// Why an operation was not answered with data.
+/// Why an operation did not return data.
 #[derive(Debug)]
 pub(crate) struct ApiRefusal {
     pub(crate) status: u16,
-    /// Whether what was written before it stays written.
+    /// Whether changes that were written before the refusal are kept.
     pub(crate) keeps: bool,
     pub(crate) headers: Vec<(&'static str, String)>,
     author: ErrorShape,
     code: &'static str,
     message: String,
-    /// Boxed to keep the type small enough to be returned everywhere.
+    /// Boxed, so that the type is small enough to be returned everywhere.
     details: Box<Value>,
     problems: Vec<FieldError>,
-    /// Shown in the framework's own list, whatever the errors are set to.
+    /// Whether it is shown in the framework's own list, regardless of the fault `errors`.
     listed: bool,
 }
 
@@ -103,7 +103,7 @@ impl ApiRefusal {
         }
     }
 
-    /// A rule of the business was broken, or the carrier said no: both are a 422.
+    /// Builds the 422 for a broken business rule or a refusal by the carrier.
     pub(crate) fn rule(message: impl Into<String>) -> ApiRefusal {
         ApiRefusal::new(422, "validation_error", message)
     }
@@ -112,13 +112,13 @@ impl ApiRefusal {
         ApiRefusal::new(404, "not_found", message)
     }
 
-    /// The request does not fit the schema.
+    /// Builds the refusal for a request that does not fit the schema.
     pub(crate) fn schema(problems: Vec<FieldError>, listed: bool) -> ApiRefusal {
         let details = problems.first().map_or_else(|| json!({}), FieldError::details);
         ApiRefusal { details: Box::new(details), problems, listed, ..ApiRefusal::rule("Invalid request") }
     }
 
-    /// The body is no JSON.
+    /// Builds the refusal for a body that is not JSON.
     pub(crate) fn malformed(problem: FieldError) -> ApiRefusal {
         ApiRefusal {
             details: Box::new(problem.details()),
@@ -147,7 +147,7 @@ impl ApiRefusal {
         }
     }
 
-    /// The proxy lost the backend: what was done is unknown.
+    /// Builds the error of a proxy that lost the backend. The outcome of the operation is not known.
     pub(crate) fn proxy() -> ApiRefusal {
         let message = "Backend server is currently unreachable or failed.";
         ApiRefusal { author: ErrorShape::Proxy, ..ApiRefusal::new(500, "server_error", message) }
@@ -158,7 +158,7 @@ impl ApiRefusal {
         ApiRefusal { author: ErrorShape::LastResort, ..ApiRefusal::new(500, "internal_error", message) }
     }
 
-    /// The same, but what was written before it stays.
+    /// Returns the same refusal, but keeps the changes that were written before it.
     pub(crate) fn after_the_fact(self) -> ApiRefusal {
         ApiRefusal { keeps: true, ..self }
     }
@@ -180,17 +180,17 @@ impl From<rusqlite::Error> for ApiRefusal {
     }
 }
 
-/// How one answer is to be written.
+/// Writes one response.
 #[derive(Debug)]
 pub(crate) struct ResponseWriter<'a> {
     pub(crate) faults: &'a Faults,
     pub(crate) request_id: &'a str,
-    /// Everything secret in the request, for the fault that repeats it.
+    /// Every secret in the request, for the fault that repeats them.
     pub(crate) secrets: &'a [String],
 }
 
 impl ResponseWriter<'_> {
-    /// Writes what an operation did. Silence cannot be written.
+    /// Writes the result of an operation. `None` if there is to be no response.
     pub(crate) fn success(&self, done: OperationResult) -> Option<HttpReply> {
         let (status, data, pagination) = match done {
             OperationResult::Data { status, data, pagination } => (status, data, pagination),
@@ -199,7 +199,7 @@ impl ResponseWriter<'_> {
         };
         let mut body = Map::new();
         body.insert("data".to_owned(), data);
-        // On success the id in meta is another one than the header's.
+        // In a successful response, the id in meta differs from the id in the header.
         body.insert("meta".to_owned(), self.meta(&uuid::Uuid::new_v4().to_string()));
         if let Some(pagination) = pagination {
             body.insert("pagination".to_owned(), pagination);
@@ -214,7 +214,7 @@ impl ResponseWriter<'_> {
         Some(HttpReply::json(status, &body))
     }
 
-    /// Writes why an operation was refused.
+    /// Writes the reason for a refusal.
     pub(crate) fn refusal(&self, refusal: ApiRefusal) -> HttpReply {
         let mut message = refusal.message;
         if self.faults.has(Fault::EchoKey) {
@@ -280,7 +280,7 @@ impl ResponseWriter<'_> {
     }
 }
 
-/// Members that no documentation knows, wherever an object stands near the top.
+/// Adds undocumented members to the objects at the top levels of a response.
 fn add_unknown_fields(body: &mut Value) {
     let unknown = || json!({ "added_later": [1, "two", null], "beta": true });
     let add = |value: Option<&mut Value>| {
@@ -306,7 +306,7 @@ fn merged(mut one: Value, other: Value) -> Value {
     one
 }
 
-/// The standard alphabet with padding (RFC 4648 §4).
+/// Encodes bytes in base64, with the standard alphabet and padding (RFC 4648 §4).
 fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let letter = |six: u32| char::from(ALPHABET[(six & 63) as usize]);

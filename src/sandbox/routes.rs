@@ -1,8 +1,8 @@
-//! Which operation a method and a path ask for.
+//! Finds the operation for a method and a path.
 
 use http::Method;
 
-/// What the API can be asked to do.
+/// The operations of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ApiOperation {
     List,
@@ -37,7 +37,7 @@ impl ApiOperation {
         ApiOperation::Call,
     ];
 
-    /// The name used by fault switches.
+    /// Returns the name that fault switches use.
     pub(crate) fn name(self) -> &'static str {
         match self {
             ApiOperation::List => "list",
@@ -56,7 +56,7 @@ impl ApiOperation {
         }
     }
 
-    /// Whether it can change what the account holds.
+    /// Whether the operation can change the account.
     pub(crate) fn changes(self) -> bool {
         matches!(
             self,
@@ -70,16 +70,16 @@ impl ApiOperation {
     }
 }
 
-/// Where a request goes.
+/// The route of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// To an operation; `id` is the id in its path, or empty.
+    /// An operation. `id` is the id in its path, or empty.
     To { operation: ApiOperation, id: String },
-    /// Nowhere: no such path.
+    /// There is no such path.
     NotFound,
-    /// The path exists; these methods do.
+    /// The path exists, but only with these methods.
     NotAllowed { allow: String },
-    /// The agents list without its trailing slash, which the real one redirects.
+    /// The list of agents without its trailing slash, which the real API redirects.
     AgentsWithoutSlash,
 }
 
@@ -115,14 +115,14 @@ pub(crate) fn find(method: &Method, path: &str) -> Route {
     };
     match candidates.iter().find(|(known, _, _)| known == method) {
         Some((_, operation, id)) => Route::To { operation: *operation, id: (*id).to_owned() },
-        // The framework names the methods of the first route that fits, not of all.
+        // The framework names the methods of the first matching route only.
         None => {
             Route::NotAllowed { allow: candidates.first().map(|(known, _, _)| known.to_string()).unwrap_or_default() }
         }
     }
 }
 
-/// A path segment with its percent escapes resolved; what is no UTF-8 is replaced.
+/// Decodes the percent escapes of a path segment. Bytes that are not UTF-8 are replaced.
 fn decode(segment: &str) -> String {
     let mut decoded = Vec::with_capacity(segment.len());
     let mut rest = segment.as_bytes().iter();

@@ -1,4 +1,4 @@
-//! A running sandbox: starts, says where it is, and stops.
+//! A running sandbox: its start, its address and its end.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,10 +19,10 @@ use crate::sandbox::pipeline;
 use crate::sandbox::request_log::RequestLog;
 use crate::sandbox::state::SandboxState;
 
-/// How long running requests may take to finish when it stops.
+/// How long running requests may take to finish when the sandbox stops.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A sandbox that is running. Dropped, it stops at once.
+/// A running sandbox. Dropping it stops it at once.
 #[derive(Debug)]
 pub struct Sandbox {
     address: SocketAddr,
@@ -66,19 +66,19 @@ impl Sandbox {
         Ok(Sandbox { address, closing, cutting, serving: Some(serving) })
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The base URL of its API, such as `http://127.0.0.1:8787/api/public/v1`.
+    /// Returns the base URL of its API, such as `http://127.0.0.1:8787/api/public/v1`.
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}{}", self.address, pipeline::PREFIX)
     }
 
-    /// Stops accepting, and gives running requests at most two seconds to finish.
+    /// Stops accepting connections, and gives running requests at most two seconds to finish.
     pub async fn stop(mut self) {
         self.closing.cancel();
         let Some(mut serving) = self.serving.take() else {
@@ -142,7 +142,7 @@ impl std::error::Error for StartError {
     }
 }
 
-/// Forgets the kept account, also under a running sandbox, so that it begins with the seed again; true if there was one.
+/// Resets the stored account to the seed, even while a sandbox uses it. Returns true if there was one.
 pub fn reset(state_dir: &Path) -> io::Result<bool> {
     store::forget(state_dir)
 }

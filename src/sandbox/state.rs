@@ -1,4 +1,4 @@
-//! Everything a running sandbox holds, and how a request is carried out on it.
+//! The state of a running sandbox, and how a request is carried out on it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,7 +18,7 @@ use crate::sandbox::response::{ApiRefusal, OperationResult};
 use crate::sandbox::routes::ApiOperation;
 use crate::sandbox::time;
 
-/// Everything a running sandbox holds.
+/// The state of a running sandbox.
 #[derive(Debug)]
 pub(crate) struct SandboxState {
     database: Mutex<Connection>,
@@ -27,7 +27,7 @@ pub(crate) struct SandboxState {
     fault_state: Mutex<FaultState>,
 }
 
-/// How it misbehaves now, and how often it has done so.
+/// The present faults, and how often limited ones have been shown.
 #[derive(Debug)]
 struct FaultState {
     faults: Arc<Faults>,
@@ -50,7 +50,7 @@ impl SandboxState {
         *fault_state = FaultState { faults: Arc::new(faults), struck: 0 };
     }
 
-    /// Whether a fault that was switched on is still to be felt; counts if so.
+    /// Whether a fault that was switched on still applies. If so, it is counted.
     fn strike(&self) -> bool {
         let mut fault_state = self.fault_state.lock().unwrap_or_else(PoisonError::into_inner);
         let most = fault_state.faults.amount(Amount::Times).unwrap_or(0);
@@ -65,7 +65,7 @@ impl SandboxState {
         faults.strikes(moment, operation) && self.strike()
     }
 
-    /// Lets a request in and carries it out, all in one transaction.
+    /// Admits a request and carries it out, in one transaction.
     pub(crate) fn carry_out(
         &self,
         operation: ApiOperation,
@@ -84,7 +84,7 @@ impl SandboxState {
         };
         let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = database.transaction_with_behavior(behavior)?;
-        // Told only now: whoever waited for another writer comes after it in time as well.
+        // The time is read only now. So a request that waited for another writer also gets a later time.
         let now = time::now();
         let account = AccountRows { database: &transaction, organization, now: &now };
         auth::pay(faults, operation, &account.subscription_state()?)?;

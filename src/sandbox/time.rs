@@ -1,37 +1,38 @@
-//! Points in time, as the sandbox keeps them and as the API writes them.
+//! Moments in time, in the stored form and in the forms of the API.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Now, as it is kept: UTC with microseconds and `Z`. Of a fixed length, so that text order is time order.
+/// Returns the present time in stored form: UTC with microseconds and `Z`. The length is fixed, so text order is time
+/// order.
 pub(crate) fn now() -> String {
     kept(Timestamp::now())
 }
 
-/// A moment after now, as it is kept; beyond the end of time, the end.
+/// Returns a moment after now in stored form. It is limited to the largest possible time.
 pub(crate) fn after(delay: Duration) -> String {
     let moment = jiff::SignedDuration::try_from(delay).ok().and_then(|delay| Timestamp::now().checked_add(delay).ok());
     kept(moment.unwrap_or(Timestamp::MAX))
 }
 
-/// A moment before now, as it is kept.
+/// Returns a moment before now in stored form.
 pub(crate) fn days_ago(days: i64) -> String {
     let moment = Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(24 * days));
     kept(moment.unwrap_or(Timestamp::MIN))
 }
 
-/// A moment as it is kept.
+/// Returns a moment in stored form.
 pub(crate) fn kept(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
-/// A kept moment as numbers and credentials show it, with `+00:00`.
+/// Returns a stored moment as numbers and credentials show it, with `+00:00`.
 pub(crate) fn with_offset(kept: &str) -> String {
     format!("{}+00:00", naive(kept))
 }
 
-/// A kept moment without any zone.
+/// Returns a stored moment without a zone.
 pub(crate) fn naive(kept: &str) -> &str {
     kept.strip_suffix('Z').unwrap_or(kept)
 }

@@ -1,11 +1,11 @@
-//! Reads the fields of a request as strictly as the schema says, and collects every problem before refusing.
+//! Reads the fields of a request as strictly as the schema says. Collects every problem before refusing.
 
 use serde_json::{Map, Value, json};
 
 use crate::sandbox::error::{FieldError, SECRET};
 use crate::sandbox::response::ApiRefusal;
 
-/// The body of a request, an object whose fields are asked for one by one.
+/// The body of a request: an object whose fields are read one by one.
 #[derive(Debug)]
 pub(crate) struct JsonBody {
     fields: Map<String, Value>,
@@ -13,7 +13,7 @@ pub(crate) struct JsonBody {
 }
 
 impl JsonBody {
-    /// Parses a body; what is no JSON object is refused at once.
+    /// Parses a body. A body that is not a JSON object is refused at once.
     pub(crate) fn parse(content_type: Option<&str>, bytes: &[u8]) -> Result<JsonBody, ApiRefusal> {
         let of_body = |kind, message: &str| FieldError::new("body", None, kind, message);
         if bytes.is_empty() {
@@ -30,7 +30,7 @@ impl JsonBody {
         }
     }
 
-    /// Refuses if any field asked for did not fit; with `echo`, repeating all that was sent.
+    /// Refuses if any field that was read did not fit. With `echo`, the refusal repeats the whole body.
     pub(crate) fn check(&mut self, echo: bool) -> Result<(), ApiRefusal> {
         if self.problems.is_empty() {
             return Ok(());
@@ -44,7 +44,7 @@ impl JsonBody {
         Err(ApiRefusal::schema(problems, echo))
     }
 
-    /// A text that may be left out or null.
+    /// Reads a text that may be missing or null.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         match self.fields.get(name) {
             None | Some(Value::Null) => None,
@@ -57,7 +57,7 @@ impl JsonBody {
         }
     }
 
-    /// A text that must be there. An empty one stands for one that does not fit, until the check.
+    /// Reads a required text. Returns an empty text if it does not fit; `check` then refuses.
     pub(crate) fn required_text(&mut self, name: &str) -> String {
         match self.fields.get(name) {
             None => {
@@ -73,7 +73,7 @@ impl JsonBody {
         }
     }
 
-    /// An identifier that must be there.
+    /// Reads a required identifier.
     pub(crate) fn id(&mut self, name: &str) -> String {
         let id = self.required_text(name);
         if self.fits(name) && !is_id(&id) {
@@ -83,7 +83,7 @@ impl JsonBody {
         id
     }
 
-    /// A phone number that must be there.
+    /// Reads a required phone number.
     pub(crate) fn phone(&mut self, name: &str) -> String {
         let number = self.required_text(name);
         if self.fits(name) {
@@ -92,12 +92,12 @@ impl JsonBody {
         number
     }
 
-    /// A text that may be left out, but not be null.
+    /// Reads a text that may be missing, but not null.
     pub(crate) fn text_or(&mut self, name: &str, default: &str) -> String {
         if self.has(name) { self.required_text(name) } else { default.to_owned() }
     }
 
-    /// One of several words, which must be there.
+    /// Reads a required text that must be one of several words.
     pub(crate) fn choice(&mut self, name: &str, words: &[&str]) -> String {
         let word = self.required_text(name);
         if self.fits(name) && !words.contains(&word.as_str()) {
@@ -106,24 +106,24 @@ impl JsonBody {
         word
     }
 
-    /// Whether a field was sent at all.
+    /// Whether a field was sent.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.fields.contains_key(name)
     }
 
-    /// Whether nothing has been found wrong with a field yet.
+    /// Whether no problem with a field was found so far.
     pub(crate) fn fits(&self, name: &str) -> bool {
         self.problems.iter().all(|problem| problem.field.as_deref() != Some(name))
     }
 
-    /// A phone number that may be left out or null.
+    /// Reads a phone number that may be missing or null.
     pub(crate) fn phone_or_none(&mut self, name: &str) -> Option<String> {
         let number = self.text(name)?;
         self.check_phone(name, &number);
         Some(number)
     }
 
-    /// A whole number within bounds, or the default if it is left out.
+    /// Reads a whole number within bounds. Returns the default if it is missing.
     pub(crate) fn whole(&mut self, name: &str, default: u64, least: u64, most: u64) -> u64 {
         let Some(given) = self.fields.get(name) else {
             return default;
@@ -142,7 +142,7 @@ impl JsonBody {
         default
     }
 
-    /// An object that may be left out or null and is not used further.
+    /// Checks an object that may be missing or null. It is not used further.
     pub(crate) fn object_or_none(&mut self, name: &str) {
         if let Some(other) = self.fields.get(name)
             && !other.is_object()
@@ -153,7 +153,7 @@ impl JsonBody {
         }
     }
 
-    /// Adds a problem with a field that is right for its type and wrong otherwise.
+    /// Adds a problem with a field whose type is right but whose value is wrong.
     pub(crate) fn complain(&mut self, name: &str, kind: &'static str, message: &str) {
         let problem = FieldError::new("body", Some(name), kind, message);
         let problem = match self.fields.get(name) {
@@ -184,12 +184,12 @@ impl QueryString {
         QueryString { pairs, problems: Vec::new() }
     }
 
-    /// A text; of several the last counts.
+    /// Returns a text. If the name appears several times, the last one counts.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.pairs.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A whole number within bounds, or the default if it is left out.
+    /// Reads a whole number within bounds. Returns the default if it is missing.
     pub(crate) fn whole(&mut self, name: &str, default: u64, least: u64, most: u64) -> u64 {
         let Some(given) = self.text(name) else {
             return default;
@@ -211,7 +211,7 @@ impl QueryString {
         }
     }
 
-    /// Refuses if anything asked for did not fit.
+    /// Refuses if anything that was read did not fit.
     pub(crate) fn check(&mut self) -> Result<(), ApiRefusal> {
         if self.problems.is_empty() {
             Ok(())
@@ -221,7 +221,7 @@ impl QueryString {
     }
 }
 
-/// Everything secret in a body, whether or not it is of use.
+/// Returns every secret in a body, whether it is used or not.
 pub(crate) fn secrets(body: &[u8]) -> Vec<String> {
     let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
         return Vec::new();
@@ -230,6 +230,7 @@ pub(crate) fn secrets(body: &[u8]) -> Vec<String> {
     texts.filter_map(|(_, value)| value.as_str().map(str::to_owned)).filter(|text| !text.is_empty()).collect()
 }
 
+/// Whether a text is a number in E.164.
 /// Source: ITU-T E.164 §6; the pattern `^\+[1-9]\d{1,14}$` of the API.
 pub(crate) fn is_e164(text: &str) -> bool {
     let Some(digits) = text.strip_prefix('+') else {
@@ -253,7 +254,7 @@ fn string_type(name: &str) -> FieldError {
     FieldError::new("body", Some(name), "string_type", "Input should be a valid string")
 }
 
-/// A whole number of any size: negative ones as an error of their own kind, huge ones as the largest there is.
+/// Converts a whole number of any size. Negative numbers become `None`, and huge ones the largest possible number.
 fn whole_of(number: &serde_json::Number) -> Option<Option<u64>> {
     if let Some(whole) = number.as_u64() {
         return Some(Some(whole));
@@ -262,7 +263,7 @@ fn whole_of(number: &serde_json::Number) -> Option<Option<u64>> {
         return Some(None);
     }
     let float = number.as_f64().filter(|float| float.fract() == 0.0)?;
-    // A cast saturates, which is what is wanted here.
+    // The cast saturates, as intended.
     Some((float >= 0.0).then_some(float as u64))
 }
 

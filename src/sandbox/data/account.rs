@@ -1,12 +1,12 @@
-//! What the sandbox remembers of an organization: its numbers, agents, credentials and calls.
+//! The stored data of an organization: its numbers, agents, credentials and calls.
 //!
-//! Every function sees one organization; what belongs to another is, for all it can tell, not there.
+//! Every function reads one organization only. The data of other organizations is invisible to it.
 
 use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-/// A phone number of the organization, as it stands now.
+/// A phone number of the organization in its present state.
 #[derive(Debug)]
 pub(crate) struct StoredNumber {
     pub(crate) id: String,
@@ -21,7 +21,7 @@ pub(crate) struct StoredNumber {
     pub(crate) updated_at: String,
 }
 
-/// Which calls of a number an agent takes part in.
+/// The calls of a number in which an agent takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NumberDirection {
     Inbound,
@@ -29,7 +29,7 @@ pub(crate) enum NumberDirection {
 }
 
 impl NumberDirection {
-    /// The word the API has for it.
+    /// Returns the name of the direction in the API.
     pub(crate) fn word(self) -> &'static str {
         match self {
             NumberDirection::Inbound => "inbound",
@@ -38,7 +38,7 @@ impl NumberDirection {
     }
 }
 
-/// A number about to be entered.
+/// A number that is about to be added.
 #[derive(Debug)]
 pub(crate) struct NewNumber<'a> {
     pub(crate) id: &'a str,
@@ -46,7 +46,7 @@ pub(crate) struct NewNumber<'a> {
     pub(crate) provider_id: Option<&'a str>,
     pub(crate) credential_id: Option<&'a str>,
     pub(crate) status: &'a str,
-    /// When it changes its status by itself, and to which.
+    /// When the number changes its status by itself, and to which status.
     pub(crate) settles: Option<(&'a str, &'a str)>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct StoredAgent {
     pub(crate) updated_at: String,
 }
 
-/// A carrier account that numbers were imported with. Its secrets are not kept at all.
+/// A carrier account with which numbers were imported. Its secrets are not stored.
 #[derive(Debug)]
 pub(crate) struct StoredCredential {
     pub(crate) id: String,
@@ -74,7 +74,7 @@ pub(crate) struct StoredCredential {
     pub(crate) updated_at: String,
 }
 
-/// One organization in the database, at one moment.
+/// The rows of one organization in the database, at one moment.
 #[derive(Debug)]
 pub(crate) struct AccountRows<'a> {
     pub(crate) database: &'a Connection,
@@ -82,7 +82,7 @@ pub(crate) struct AccountRows<'a> {
     pub(crate) now: &'a str,
 }
 
-// A status that has settled meanwhile is told from the time, so that a restart neither loses nor repeats it.
+// A status that has changed with time is computed from the time. So a restart neither loses nor repeats the change.
 const NUMBER: &str = "
     SELECT id, phone_number, provider_id, managed, credential_id, inbound_agent_id, outbound_agent_id,
         CASE WHEN settles_at <= :now THEN settles_as ELSE status END AS status, created_at,
@@ -94,21 +94,21 @@ const AGENT: &str = "
     FROM agents WHERE organization_id = :organization";
 
 impl AccountRows<'_> {
-    /// Whether a carrier account is set up, so that numbers can be searched and bought.
+    /// Whether a carrier account is set up. Without one, numbers cannot be searched and bought.
     pub(crate) fn provider_configured(&self) -> rusqlite::Result<bool> {
         let mut statement =
             self.database.prepare_cached("SELECT provider_configured FROM organizations WHERE id = ?1")?;
         statement.query_row(params![self.organization], |row| row.get(0))
     }
 
-    /// The state of the subscription; `active` when it pays.
+    /// Returns the state of the subscription. It is `active` while the subscription pays.
     pub(crate) fn subscription_state(&self) -> rusqlite::Result<String> {
         let mut statement =
             self.database.prepare_cached("SELECT subscription_state FROM organizations WHERE id = ?1")?;
         statement.query_row(params![self.organization], |row| row.get(0))
     }
 
-    /// One page of numbers, newest first, and how many there are in all.
+    /// Returns one page of numbers, newest first, and the number of all rows.
     pub(crate) fn numbers(&self, limit: u64, offset: u64) -> rusqlite::Result<(Vec<StoredNumber>, u64)> {
         let total: i64 = self
             .database
@@ -129,7 +129,7 @@ impl AccountRows<'_> {
         Ok((numbers, total.unsigned_abs()))
     }
 
-    /// The number with an id.
+    /// Returns the number with an id.
     pub(crate) fn number(&self, id: &str) -> rusqlite::Result<Option<StoredNumber>> {
         self.database
             .prepare_cached(&format!("{NUMBER} AND id = :id"))?
@@ -137,7 +137,7 @@ impl AccountRows<'_> {
             .optional()
     }
 
-    /// The numbers an agent holds in one direction, the oldest assignment first.
+    /// Returns the numbers that an agent holds in one direction, the oldest assignment first.
     pub(crate) fn numbers_of(&self, agent: &str, direction: NumberDirection) -> rusqlite::Result<Vec<StoredNumber>> {
         let held = match direction {
             NumberDirection::Inbound => "AND inbound_agent_id = :agent ORDER BY created_at, rowid",
@@ -149,7 +149,7 @@ impl AccountRows<'_> {
             .collect()
     }
 
-    /// Enters a number; false if some organization, this or another, has it already.
+    /// Adds a number. Returns false if this or another organization has it already.
     pub(crate) fn add_number(&self, new: &NewNumber<'_>) -> rusqlite::Result<bool> {
         let (settles_at, settles_as) = new.settles.unzip();
         let added = self.database.execute(
@@ -172,14 +172,14 @@ impl AccountRows<'_> {
         Ok(added == 1)
     }
 
-    /// Takes a number out of the organization.
+    /// Removes a number from the organization.
     pub(crate) fn remove_number(&self, id: &str) -> rusqlite::Result<()> {
         self.database
             .execute("DELETE FROM numbers WHERE organization_id = ?1 AND id = ?2", params![self.organization, id])?;
         Ok(())
     }
 
-    /// Gives one direction of a number to an agent, or to none. Nothing changes if it is so already.
+    /// Gives one direction of a number to an agent, or to none. Changes nothing if it is so already.
     pub(crate) fn set_slot(&self, id: &str, direction: NumberDirection, agent: Option<&str>) -> rusqlite::Result<()> {
         let change = match direction {
             NumberDirection::Inbound => {
@@ -195,7 +195,8 @@ impl AccountRows<'_> {
         Ok(())
     }
 
-    /// One page of agents, newest first, and how many fit in all. The name is a part, in any case.
+    /// Returns one page of agents, newest first, and the number of all that match.
+    /// `name` matches any part of a name, regardless of case.
     pub(crate) fn agents(
         &self,
         status: Option<&str>,
@@ -222,7 +223,7 @@ impl AccountRows<'_> {
         Ok((page, total))
     }
 
-    /// The agent with an id.
+    /// Returns the agent with an id.
     pub(crate) fn agent(&self, id: &str) -> rusqlite::Result<Option<StoredAgent>> {
         self.database
             .prepare_cached(&format!("{AGENT} AND id = :id"))?
@@ -230,7 +231,7 @@ impl AccountRows<'_> {
             .optional()
     }
 
-    /// All credentials, newest first.
+    /// Returns all credentials, newest first.
     pub(crate) fn credentials(&self) -> rusqlite::Result<Vec<StoredCredential>> {
         let mut statement = self.database.prepare_cached(
             "SELECT id, provider_type, friendly_name, created_at, updated_at FROM credentials
@@ -249,7 +250,7 @@ impl AccountRows<'_> {
             .collect()
     }
 
-    /// Enters a credential.
+    /// Adds a credential.
     pub(crate) fn add_credential(&self, id: &str, provider: &str, name: Option<&str>) -> rusqlite::Result<()> {
         self.database.execute(
             "INSERT INTO credentials VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
@@ -258,7 +259,7 @@ impl AccountRows<'_> {
         Ok(())
     }
 
-    /// Enters a call.
+    /// Adds a call.
     pub(crate) fn add_call(&self, id: &str, agent: &str, to: &str, from: &str) -> rusqlite::Result<()> {
         self.database.execute(
             "INSERT INTO calls VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -267,7 +268,7 @@ impl AccountRows<'_> {
         Ok(())
     }
 
-    /// What was answered to the same request with the same idempotency key after `since`.
+    /// Returns the stored response to the same request with the same idempotency key, if it is newer than `since`.
     pub(crate) fn replay(&self, key: &str, request: &str, since: &str) -> rusqlite::Result<Option<String>> {
         self.database
             .prepare_cached(
@@ -278,7 +279,7 @@ impl AccountRows<'_> {
             .optional()
     }
 
-    /// Keeps an answer for replays.
+    /// Stores a response for replays.
     pub(crate) fn keep_replay(&self, key: &str, request: &str, data: &str) -> rusqlite::Result<()> {
         self.database.execute(
             "INSERT OR REPLACE INTO replays VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -287,7 +288,8 @@ impl AccountRows<'_> {
         Ok(())
     }
 
-    /// Every number the carrier cannot offer: sold, aging, or in Truedy by import, whoever has it.
+    /// Returns every number that the carrier cannot offer: sold, withheld after a release, or owned by any
+    /// organization.
     pub(crate) fn gone(&self) -> rusqlite::Result<HashSet<String>> {
         let mut statement = self.database.prepare_cached(
             "SELECT phone_number FROM gone WHERE until IS NULL OR until > ?1 UNION SELECT phone_number FROM numbers",
@@ -295,7 +297,7 @@ impl AccountRows<'_> {
         statement.query_map(params![self.now], |row| row.get(0))?.collect()
     }
 
-    /// Whether the carrier cannot offer one number.
+    /// Whether the carrier cannot offer this number.
     pub(crate) fn is_gone(&self, number: &str) -> rusqlite::Result<bool> {
         let mut statement = self.database.prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM gone WHERE phone_number = ?1 AND (until IS NULL OR until > ?2))
@@ -304,7 +306,7 @@ impl AccountRows<'_> {
         statement.query_row(params![number, self.now], |row| row.get(0))
     }
 
-    /// Takes a number off the carrier's shelf: for good, or until a moment.
+    /// Makes a number unavailable at the carrier, for ever or until a moment.
     pub(crate) fn take_from_shelf(&self, number: &str, until: Option<&str>) -> rusqlite::Result<()> {
         self.database.execute("INSERT OR REPLACE INTO gone VALUES (?1, ?2)", params![number, until])?;
         Ok(())
@@ -340,7 +342,7 @@ pub(crate) fn agent(row: &Row<'_>) -> rusqlite::Result<StoredAgent> {
     })
 }
 
-/// A count as `SQLite` can take it.
+/// Converts a count to a number that `SQLite` accepts.
 fn whole(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

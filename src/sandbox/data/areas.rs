@@ -1,28 +1,28 @@
-//! The ranges of numbers the sandbox sells: all of them set aside for fiction, so that none reaches a person.
+//! The ranges of numbers that the sandbox sells. All are reserved for fiction, so none of them reaches a person.
 //!
-//! Source: NANP line numbers 555-0100 to 555-0199 in every area code and 800-555-0199 (ATIS-0300115); Ofcom,
-//! "Telephone numbers for use in TV and radio drama programmes".
+//! Source: NANP line numbers 555-0100 to 555-0199 in every area code and 800-555-0199 (ATIS-0300115); Ofcom, "Telephone
+//! numbers for use in TV and radio drama programmes".
 
-/// A run of numbers that share country, type and place.
+/// A range of numbers with the same country, type and place.
 #[derive(Debug)]
 pub(crate) struct Area {
-    /// ISO 3166-1 alpha-2.
+    /// The country, as ISO 3166-1 alpha-2.
     pub(crate) country: &'static str,
-    /// As the API spells it: `local`, `toll_free`, `mobile`, `national`.
+    /// The type as the API writes it: `local`, `toll_free`, `mobile` or `national`.
     pub(crate) kind: &'static str,
-    /// E.164 up to the digits that vary.
+    /// The start of each number in E.164, up to the digits that vary.
     pub(crate) prefix: &'static str,
     /// How many digits vary.
     pub(crate) digits: usize,
-    /// The first value of those digits.
+    /// The first value of the varying digits.
     pub(crate) first: u32,
-    /// How many numbers follow, the first included.
+    /// How many numbers the range has, including the first.
     pub(crate) count: u32,
-    /// Only the United States and Canada have one.
+    /// The area code. Only ranges of the United States and Canada have one.
     pub(crate) area_code: Option<&'static str>,
-    /// State, province or nation; absent where the range belongs to the whole country.
+    /// State, province or nation. `None` if the range belongs to the whole country.
     pub(crate) region: Option<&'static str>,
-    /// City; absent where the range belongs to no city.
+    /// City. `None` if the range belongs to no city.
     pub(crate) locality: Option<&'static str>,
 }
 
@@ -64,7 +64,7 @@ const fn all_of_britain(kind: &'static str, prefix: &'static str, digits: usize,
     Area { country: "GB", kind, prefix, digits, first, count: 1000, area_code: None, region: None, locality: None }
 }
 
-/// Every range, in the order in which a search shows them.
+/// All ranges, in the order in which a search shows them.
 pub(crate) const AREAS: &[Area] = &[
     north_america("US", "+1415555", "415", "CA", "San Francisco"),
     north_america("US", "+1212555", "212", "NY", "New York"),

@@ -1,4 +1,4 @@
-//! What the account holds at first: enough for a newcomer's conversation and for every rule to be met.
+//! The initial content of the account. It suffices for a first conversation, and for meeting every rule.
 
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
@@ -149,7 +149,7 @@ const NUMBERS: &[SeedNumber] = &[
         credential: None,
         inbound: None,
         outbound: None,
-        // It waits for documents the carrier wants to see, so time alone does not change it.
+        // It waits for documents that the carrier requires, so time alone does not change its status.
         status: "pending",
         created_at: "2026-03-06T08:55:03.644120Z",
     },
@@ -218,12 +218,12 @@ pub(crate) fn sow(database: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The only form in which a key is kept.
+/// Returns the digest of a key. Keys are stored only in this form.
 pub(crate) fn fingerprint(key: &str) -> String {
     hexadecimal(&Sha256::digest(key.as_bytes()))
 }
 
-/// Bytes in lower-case hexadecimal.
+/// Returns bytes in lower-case hexadecimal.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! The file the account is kept in: opened once, shared with other processes, never guessed at when damaged.
+//! The database file of the account. It is opened once and shared with other processes. A damaged file is refused.
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use crate::sandbox::data::seed;
 
 pub(crate) const FILE: &str = "sandbox.sqlite";
 
-/// How long one process waits for another that is writing.
+/// How long a process waits for another one that is writing.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The layout below; a file with a higher number was written by a newer program.
+/// The version of the layout below. A file with a higher version was written by a newer program.
 const VERSION: i64 = 1;
 
 const LAYOUT: &str = "
@@ -92,7 +92,7 @@ const LAYOUT: &str = "
 pub(crate) enum StoreError {
     /// Memory or the file could not be read or written.
     Unusable { file: PathBuf, why: String },
-    /// The file is not one of ours, damaged, or of a newer program.
+    /// The file is not one of the sandbox, is damaged, or was written by a newer program.
     Unreadable { file: PathBuf, why: String },
 }
 
@@ -113,7 +113,7 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-/// An account that is gone with the process.
+/// Opens an account that is lost when the process ends.
 pub(crate) fn in_memory() -> Result<Connection, StoreError> {
     let file = PathBuf::from(":memory:");
     let mut connection = Connection::open_in_memory().map_err(|error| explain(&file, &error))?;
@@ -121,7 +121,7 @@ pub(crate) fn in_memory() -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// The account in a directory, which is made if it is missing.
+/// Opens the account in a directory. Creates the directory if it is missing.
 pub(crate) fn in_directory(directory: &Path) -> Result<Connection, StoreError> {
     let file = directory.join(FILE);
     let unusable = |error: io::Error| StoreError::Unusable { file: file.clone(), why: error.to_string() };
@@ -152,8 +152,9 @@ pub(crate) fn in_directory(directory: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Forgets the account; true if there was one. A file that can be used is sown anew in place, since a running sandbox may
-/// have it open; one that cannot be used is removed.
+/// Resets the account. Returns true if there was one.
+/// A usable file is filled with the seed in place, because a running sandbox may have it open. Any other file is
+/// removed.
 pub(crate) fn forget(directory: &Path) -> io::Result<bool> {
     if !directory.join(FILE).exists() {
         return remove(directory);
@@ -164,7 +165,7 @@ pub(crate) fn forget(directory: &Path) -> io::Result<bool> {
     }
 }
 
-/// Empties every table and sows the seed again, all or nothing.
+/// Empties every table and fills in the seed again, in one transaction.
 fn sow_anew(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA foreign_keys = OFF")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -179,7 +180,7 @@ fn sow_anew(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Removes the file and what belongs to it; true if there was one.
+/// Removes the database file and the files that belong to it. Returns true if there was one.
 fn remove(directory: &Path) -> io::Result<bool> {
     let mut found = false;
     for name in [FILE, "sandbox.sqlite-wal", "sandbox.sqlite-shm"] {
@@ -192,7 +193,7 @@ fn remove(directory: &Path) -> io::Result<bool> {
     Ok(found)
 }
 
-/// Sets the connection up and lays out and seeds an empty database, once, whoever comes first.
+/// Configures the connection. Creates and fills an empty database, once, even if several processes do this together.
 fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
     if version(connection)? == VERSION {
@@ -207,7 +208,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Turns write-ahead logging on. `SQLite` does not wait for others here by itself.
+/// Turns on write-ahead logging. It retries while the database is busy, because `SQLite` does not wait here by itself.
 fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
     let begun = Instant::now();
     loop {
@@ -225,9 +226,9 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// Whether there are tables and none of them ours.
+/// Whether the database has tables, but none of the sandbox.
 fn is_strange(connection: &Connection) -> rusqlite::Result<bool> {
-    // One statement, so that a layout committed in between is not taken for a stranger's.
+    // One statement, because a layout that another process commits in between must not look like a foreign file.
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM sqlite_schema) AND (SELECT user_version FROM pragma_user_version) = 0",
         [],
@@ -260,7 +261,7 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)
 }
 
-/// Makes the file before `SQLite` would, which would make it readable for others.
+/// Creates the file before `SQLite` would, because `SQLite` would make it readable for others.
 fn make_file(file: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);

@@ -1,4 +1,4 @@
-//! The agents numbers are given to: found by name, shown with their numbers, and with the URL for their carrier.
+//! The agents to which numbers are assigned: their list, their numbers, and the URL for their carrier.
 
 use serde_json::{Value, json};
 
@@ -38,7 +38,8 @@ pub(super) fn webhook_url(call: &EndpointCall<'_>) -> Result<OperationResult, Ap
     })))
 }
 
-/// The agent in the path of a telephony operation, whose words for an unknown one are peculiar.
+/// Returns the agent in the path of a telephony operation. These operations have a peculiar message for an unknown
+/// agent.
 pub(super) fn known(call: &EndpointCall<'_>, action: &str) -> Result<StoredAgent, ApiRefusal> {
     let agent = asked(call.faults, action, call.id)?;
     call.account.agent(&agent)?.ok_or_else(|| ApiRefusal::not_found("Agent not found not found"))
@@ -65,7 +66,7 @@ fn row(call: &EndpointCall<'_>, agent: &StoredAgent) -> rusqlite::Result<Value> 
         row.insert("inbound_phone_numbers".to_owned(), references(&inbound));
         row.insert("outbound_phone_numbers".to_owned(), references(&outbound));
         for (direction, numbers) in [("inbound", &inbound), ("outbound", &outbound)] {
-            // One pointer a direction: the last assigned wins.
+            // Each direction has one field for a number, so the last assigned number is shown.
             let current = shown_or_null(faults, Kind::Number, numbers.last().map(|number| number.id.as_str()));
             row.insert(format!("{direction}_phone_number_id"), current);
         }

@@ -1,4 +1,4 @@
-//! Which agent answers a number and which dials from it: two slots that know nothing of each other.
+//! Which agent answers calls to a number, and which agent calls from it. The two slots are independent of each other.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::sandbox::response::{ApiRefusal, OperationResult};
 
 /// `POST /telephony/numbers/assign`
 ///
-/// Takes the slot from whoever has it. Neither the agent's nor the number's status matters.
+/// Takes the slot from its present holder. The status of the agent and of the number does not matter.
 pub(super) fn assign(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let faults = call.faults;
     let mut body = call.json()?;
@@ -39,7 +39,7 @@ pub(super) fn assign(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefu
 
 /// `POST /telephony/numbers/unassign`
 ///
-/// Clears the slot whoever has it, also if nobody does.
+/// Clears the slot, whichever agent holds it, even if none does.
 pub(super) fn unassign(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let faults = call.faults;
     let mut body = call.json()?;
@@ -101,7 +101,7 @@ fn known_direction(word: &str) -> Result<NumberDirection, ApiRefusal> {
     }
 }
 
-/// The database was written before the voice engine was told, and stays so.
+/// Builds the refusal for a voice engine that fails. The database was written before, and keeps the change.
 fn voice_engine_down(action: &str) -> ApiRefusal {
     ApiRefusal::rule(format!("Failed to {action}: Ultravox API error: 503 - Service Unavailable")).after_the_fact()
 }

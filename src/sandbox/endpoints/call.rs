@@ -1,4 +1,4 @@
-//! A request that was let in, as the endpoints see it.
+//! An admitted request, as the endpoints receive it.
 
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -9,7 +9,7 @@ use crate::sandbox::faults::active::Faults;
 use crate::sandbox::response::ApiRefusal;
 use crate::sandbox::validation::{JsonBody, QueryString};
 
-/// A request that was let in.
+/// A request that was admitted.
 #[derive(Debug)]
 pub(crate) struct EndpointCall<'a> {
     pub(crate) account: AccountRows<'a>,
@@ -27,12 +27,12 @@ impl EndpointCall<'_> {
 
     pub(crate) fn json(&self) -> Result<JsonBody, ApiRefusal> {
         let content_type = self.parts.headers.get(CONTENT_TYPE);
-        // A content type that is no text is no JSON either.
+        // A content type that is not text cannot be JSON either.
         JsonBody::parse(content_type.map(|content_type| content_type.to_str().unwrap_or("?")), self.body)
     }
 }
 
-/// The `limit` and `offset` of a list.
+/// Reads the `limit` and `offset` of a list.
 pub(crate) fn window(query: &mut QueryString) -> (u64, u64) {
     (query.whole("limit", 50, 1, 100), query.whole("offset", 0, 0, u64::MAX))
 }

@@ -16,7 +16,7 @@ use crate::sandbox::time;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("x-idempotency-key");
 
-/// How long an answer is repeated for the same key.
+/// How many days a response is repeated for the same key.
 const REPLAY_DAYS: i64 = 7;
 
 pub(super) fn create(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
@@ -29,7 +29,7 @@ pub(super) fn create(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefu
     body.object_or_none("call_settings");
     body.check(false)?;
 
-    // An empty key is no key.
+    // An empty key counts as no key.
     let key = call.parts.headers.get(IDEMPOTENCY_KEY).filter(|key| !key.is_empty());
     let key = key.map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
     let request = key.as_ref().map(|_| fingerprint(call)).unwrap_or_default();
@@ -37,7 +37,7 @@ pub(super) fn create(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefu
         && let Some(kept) = account.replay(key, &request, &time::days_ago(REPLAY_DAYS))?
         && let Ok(data) = serde_json::from_str(&kept)
     {
-        // A replay is answered 201 where the first was 200.
+        // A replay has status 201, although the first response had 200.
         return Ok(OperationResult::Data { status: 201, data, pagination: None });
     }
 
@@ -81,7 +81,7 @@ pub(super) fn create(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefu
     Ok(OperationResult::made(data, faults))
 }
 
-/// What makes two requests the same: method, path, query, body, and nearly every header.
+/// Returns a digest of what makes two requests the same: method, path, query, body, and nearly every header.
 fn fingerprint(call: &EndpointCall<'_>) -> String {
     let ignored = [
         IDEMPOTENCY_KEY,

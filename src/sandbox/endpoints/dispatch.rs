@@ -1,4 +1,4 @@
-//! The answers of the API, one file for what belongs together.
+//! Chooses the endpoint for an operation.
 
 use crate::sandbox::endpoints::call::EndpointCall;
 use crate::sandbox::endpoints::{agents, assignments, calls, imports, numbers, purchase, search};

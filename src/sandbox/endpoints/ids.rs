@@ -1,4 +1,4 @@
-//! Ids as they are kept, as they are shown, and as they are asked for.
+//! Ids in three forms: as they are stored, as responses show them, and as requests contain them.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use crate::sandbox::faults::active::Faults;
 use crate::sandbox::faults::catalogue::Fault;
 use crate::sandbox::response::ApiRefusal;
 
-/// What an id is the id of, as the generated documentation writes it in front.
+/// The kind of thing that an id identifies. The generated documentation writes it as a prefix of the id.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Number,
@@ -27,23 +27,23 @@ impl Kind {
     }
 }
 
-/// A fresh id, as it is kept.
+/// Returns a new id in stored form.
 pub(super) fn fresh() -> String {
     Uuid::new_v4().to_string()
 }
 
-/// An id as it is shown.
+/// Returns an id as responses show it.
 pub(super) fn shown(faults: &Faults, kind: Kind, id: &str) -> Value {
     if faults.has(Fault::IdsPrefixed) { json!(format!("{}_{}", kind.prefix(), id.replace('-', ""))) } else { json!(id) }
 }
 
-/// The same for an id that may be absent.
+/// Returns an optional id as responses show it, or null.
 pub(super) fn shown_or_null(faults: &Faults, kind: Kind, id: Option<&str>) -> Value {
     id.map_or(Value::Null, |id| shown(faults, kind, id))
 }
 
-/// An id that was asked for, as it would be kept. Both forms are understood at any time, so that ids outlive the
-/// switch; what is neither is the id of nothing.
+/// Converts an id from a request to its stored form.
+/// Both forms are always accepted, so that ids stay valid when the switch changes. Any other text identifies nothing.
 pub(super) fn asked(faults: &Faults, action: &str, id: &str) -> Result<String, ApiRefusal> {
     let bare = id.split_once('_').map_or(id, |(_, bare)| bare);
     match Uuid::try_parse(bare) {

@@ -1,4 +1,4 @@
-//! Numbers of the owner's own carrier: brought in with credentials, which are listed without their secrets.
+//! Imports numbers of the owner's own carrier with credentials, and lists the credentials without their secrets.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::sandbox::time;
 
 /// `POST /telephony/numbers/import`
 ///
-/// The secrets are looked at, never kept, and never tried at the carrier.
+/// The secrets are checked, but never stored, and never tried at the carrier.
 pub(super) fn import(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {
     let (account, faults) = (&call.account, call.faults);
     let mut body = call.json()?;
@@ -41,7 +41,7 @@ pub(super) fn import(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefu
         return Err(ApiRefusal::rule(format!("Failed to import number: {provider} refused the credentials: 401")));
     }
 
-    // The credential is written first and outlives what fails after it: there is no transaction upstream.
+    // The credential is stored first and stays if a later step fails, because Truedy uses no transaction here.
     let credential = ids::fresh();
     account.add_credential(&credential, &provider, name.as_deref())?;
     if provider == "custom_sip" && faults.has(Fault::ImportSipRefused) {

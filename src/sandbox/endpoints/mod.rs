@@ -1,4 +1,4 @@
-//! The answers of the API, one file for what belongs together.
+//! The endpoints of the API. Each file holds endpoints that belong together.
 
 pub(crate) mod agents;
 pub(crate) mod assignments;

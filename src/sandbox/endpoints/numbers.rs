@@ -1,4 +1,4 @@
-//! The organization's numbers: shown, and released.
+//! The organization's numbers: their list, and their release.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::sandbox::faults::catalogue::{Amount, Fault};
 use crate::sandbox::response::{ApiRefusal, OperationResult};
 use crate::sandbox::time;
 
-/// How long a released number is withheld when it comes back at all.
+/// How long a released number is withheld by default, if it becomes available again at all.
 const AGING: Duration = Duration::from_secs(5);
 
 /// `GET /telephony/numbers`
@@ -58,7 +58,7 @@ fn row(call: &EndpointCall<'_>, number: &StoredNumber) -> Value {
     row
 }
 
-/// A number as it stands inside an agent.
+/// Returns a number as it is shown inside an agent.
 pub(super) fn reference(faults: &Faults, number: &StoredNumber) -> Value {
     json!({ "id": shown(faults, Kind::Number, &number.id), "phone_number": number.phone_number })
 }
@@ -85,7 +85,7 @@ pub(super) fn release(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRef
         ));
     }
     call.account.remove_number(&id)?;
-    // An imported number stays with the owner's carrier, whose shelf this is not.
+    // An imported number stays with the owner's carrier, so it does not change what this carrier offers.
     if number.managed {
         let back = faults
             .has(Fault::ReleaseBackToFree)

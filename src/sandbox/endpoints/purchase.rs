@@ -1,5 +1,5 @@
-//! `POST /telephony/numbers/purchase`: the one operation that spends money, and the many ways it can leave the buyer
-//! in the dark.
+//! `POST /telephony/numbers/purchase`: the only operation that spends money.
+//! Its faults leave the buyer in doubt about the outcome in many ways.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::sandbox::faults::catalogue::{Amount, Fault};
 use crate::sandbox::response::{ApiRefusal, OperationResult};
 use crate::sandbox::time;
 
-/// How long an order takes unless told otherwise.
+/// How long an order takes by default.
 const PENDING: Duration = Duration::from_secs(2);
 
 pub(super) fn purchase(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefusal> {

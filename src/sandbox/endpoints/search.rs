@@ -1,4 +1,4 @@
-//! `POST /telephony/numbers/search`: offers, none of which is a reservation.
+//! `POST /telephony/numbers/search`: returns offers. No offer is a reservation.
 
 use serde_json::{Value, json};
 
@@ -54,10 +54,11 @@ pub(super) fn search(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefu
     Ok(OperationResult::page(data, pagination))
 }
 
-/// Refuses unless there is a carrier account to act with: the one set up, or the caller's.
+/// Refuses unless a carrier account can be used: either the configured one or the caller's.
 pub(super) fn carrier(call: &EndpointCall<'_>, action: &str, key: Option<&str>) -> Result<(), ApiRefusal> {
     match key.filter(|key| !key.is_empty()) {
-        // The likeliest mistake, a Truedy key where a carrier's belongs, and one that can be made on purpose.
+        // A Truedy key instead of a carrier's key is the most likely mistake. A key that begins with "bad" is one made
+        // on purpose.
         Some(key) if key.starts_with("truedy_") || key.starts_with("bad") => {
             Err(ApiRefusal::rule(format!("Failed to {action}: Telnyx API error: 401 - Authentication failed")))
         }
@@ -103,7 +104,7 @@ fn features(offer: &Offer) -> &'static [&'static str] {
     }
 }
 
-/// Invented, and said to be: the real prices are published nowhere.
+/// Returns an invented price, which is marked as such. The real prices are not published.
 fn cost(offer: &Offer) -> Value {
     let price = match offer.area.kind {
         "toll_free" => "2.00000",

@@ -1,4 +1,4 @@
-//! How the sandbox misbehaves: a set of faults, read from `name=value`.
+//! The faults of the sandbox: a set of faults, parsed from `name=value`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::sandbox::faults::catalogue::{ALL, Amount, CATALOGUE, Fault, FaultSwitch, Moment, OTHER_SPELLINGS, Takes};
 use crate::sandbox::routes::ApiOperation;
 
-/// The misbehaviour asked for; by default none.
+/// The faults that are switched on. By default there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     on: BTreeSet<Fault>,
@@ -17,10 +17,11 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Reads items such as `purchase=timeout_after_commit`.
+    /// Parses items such as `purchase=timeout_after_commit`.
     ///
-    /// Values of one name add up, whether the item is repeated or they are separated by commas. A switch that is
-    /// true or false, or that names operations, may be given bare; so may a value that only one switch has.
+    /// Several values of one name are combined, whether the item is repeated or the values are separated by commas. The
+    /// value may be left out for a switch that takes true or false, or names of operations. The name may be left out
+    /// for a value that only one switch has.
     pub fn parse<I, S>(items: I) -> Result<Faults, FaultError>
     where
         I: IntoIterator<Item = S>,
@@ -41,7 +42,7 @@ impl Faults {
         Ok(faults)
     }
 
-    /// Every switch there is, for help texts and documentation.
+    /// Returns all switches, for help texts and documentation.
     #[must_use]
     pub fn catalogue() -> &'static [FaultSwitch] {
         CATALOGUE
@@ -59,7 +60,7 @@ impl Faults {
         self.moments.contains(&(moment, operation))
     }
 
-    /// The set that a JSON object of names to a value, or to a list of values, asks for.
+    /// Parses a JSON object that maps each name to a value or to a list of values.
     pub(crate) fn from_json(asked: &Map<String, Value>) -> Result<Faults, FaultError> {
         let mut faults = Faults::default();
         for (name, values) in asked {
@@ -75,7 +76,7 @@ impl Faults {
         Ok(faults)
     }
 
-    /// The present set as a JSON object of names to lists of values.
+    /// Returns the present set as a JSON object that maps each name to a list of values.
     pub(crate) fn to_json(&self) -> Value {
         let mut present = Map::new();
         for switch in CATALOGUE {
@@ -174,7 +175,7 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-/// A fault that was asked for and does not exist.
+/// A fault that was requested but does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultError {
     what: String,

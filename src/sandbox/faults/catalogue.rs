@@ -1,22 +1,23 @@
-//! The catalogue of everything the sandbox can be told to do wrong.
+//! The catalogue of all faults that the sandbox can be told to show.
 //!
-//! Source: the points on which the published pages contradict each other or are silent, and the failures that the
-//! backend's own structure makes possible (order before insert, write before telling the voice engine).
+//! Source: the points on which the published pages contradict each other or say nothing. Further, the failures that the
+//! structure of the backend makes possible. The backend orders before it inserts, and writes before it tells the voice
+//! engine.
 
 use crate::sandbox::routes::ApiOperation;
 
-/// One way to misbehave, as it is asked for by name.
+/// One fault switch, which is used by its name.
 #[derive(Debug)]
 pub struct FaultSwitch {
     /// The name before the `=`.
     pub name: &'static str,
-    /// What it does, in one sentence.
+    /// What the switch does, in one sentence.
     pub about: &'static str,
     pub(crate) takes: Takes,
 }
 
 impl FaultSwitch {
-    /// What may stand after the `=`; `N` stands for a whole number.
+    /// Returns the values that may follow the `=`. `N` stands for a whole number.
     #[must_use]
     pub fn values(&self) -> Vec<&'static str> {
         match self.takes {
@@ -33,12 +34,12 @@ impl FaultSwitch {
 /// The value that stands for every operation.
 pub(crate) const ALL: &str = "all";
 
-/// What may be given to a switch.
+/// The kind of value that a switch takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Takes {
-    /// One of these words; a word without a fault names the ordinary behaviour.
+    /// One of these words. A word without a fault names the normal behaviour.
     Choice(&'static [(&'static str, Option<Fault>)]),
-    /// True or false; the fault is on when the value given equals `when`.
+    /// True or false. The fault is on if the given value equals `when`.
     Flag { when: bool, fault: Fault },
     /// A whole number.
     Number(Amount),
@@ -46,7 +47,7 @@ pub(crate) enum Takes {
     Operations(Moment),
 }
 
-/// A single misbehaviour.
+/// A single fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     ProviderNotConfigured,
@@ -130,7 +131,7 @@ pub(crate) enum Amount {
     Times,
 }
 
-/// A point in an exchange at which it can be broken off, for chosen operations.
+/// A point at which the exchange of a chosen operation can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Moment {
     Drop,
@@ -140,7 +141,7 @@ pub(crate) enum Moment {
     InternalError,
 }
 
-/// Spellings that are understood besides the ones listed.
+/// Other spellings that are accepted, each with the listed one.
 pub(crate) const OTHER_SPELLINGS: &[(&str, &str)] = &[
     ("server_error_after_commit", "500_after_commit"),
     ("ultravox_down", "ultravox_down_after_write"),
@@ -148,7 +149,7 @@ pub(crate) const OTHER_SPELLINGS: &[(&str, &str)] = &[
     ("import_needs_provider", "needs_provider"),
 ];
 
-/// Every switch there is, in the order of its documentation.
+/// All switches, in the order of their documentation.
 pub(crate) const CATALOGUE: &[FaultSwitch] = &[
     FaultSwitch {
         name: "provider_configured",

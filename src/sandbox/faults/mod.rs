@@ -1,4 +1,4 @@
-//! How the sandbox misbehaves on request.
+//! The faults that the sandbox shows on request.
 
 pub(crate) mod active;
 pub(crate) mod catalogue;

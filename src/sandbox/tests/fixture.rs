@@ -1,4 +1,4 @@
-//! What these tests share.
+//! Helpers that the tests of the sandbox share.
 
 pub(crate) use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What it keeps when it is stopped or shared, and how it stops.
+//! Tests what the sandbox keeps when it is stopped or shared, and how it stops.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What people do with it, from start to end.
+//! Tests what people do with the sandbox, from start to end.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How it refuses and misbehaves, by number, by switch and by rule.
+//! Tests how the sandbox refuses and fails: by number, by switch and by rule.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The sandbox as its users meet it: started, driven over TCP, stopped, and started again.
+//! Tests the sandbox as its users meet it: started, used over TCP, stopped, and started again.
 
 pub(crate) mod fixture;
 pub(crate) mod keeping;

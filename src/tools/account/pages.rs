@@ -69,7 +69,7 @@ impl<T: ListedItem> PagedRead<T> {
     }
 }
 
-/// Returns the rows of a list response, at most [`ROWS`]. It is an error if the response is not an array.
+/// Returns the rows of a list response, at most 5,000. It is an error if the response is not an array.
 pub(crate) fn rows(reply: &ApiReply) -> Result<&[Value], Error> {
     let rows = reply
         .data

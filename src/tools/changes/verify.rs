@@ -9,7 +9,7 @@ use crate::truedy::{ApiError, Error};
 
 /// When the list is read after an unknown outcome, in seconds after the first read.
 const LOOKS: [u64; 8] = [0, 2, 5, 10, 20, 40, 80, 150];
-/// The same after a refusal whose reason is a [`Documented`] one.
+/// The same after a refusal whose reason is a `Documented` one.
 const SHORT_LOOKS: [u64; 2] = [0, 2];
 /// Time kept back for building the response.
 const SPARE: Duration = Duration::from_millis(400);
