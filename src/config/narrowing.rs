@@ -198,7 +198,7 @@ mod tests {
 
     const TOOLS: [&str; 4] = ["list_numbers", "purchase_number", "import_number", "release_number"];
 
-    /// The policy of a tenant whose section has these lines.
+    /// Returns the policy of a tenant whose section has these lines.
     fn tenant(arguments: &[&str], lines: &str) -> Result<Policy, ConfigError> {
         let text = format!("[tenants.a]\napi_key_env = \"A\"\n{lines}");
         let tenants = with(arguments).tenants_in(text.as_bytes())?;
@@ -220,7 +220,7 @@ mod tests {
         let kinds = tenant(&[], "number_types = []\n").expect("read");
         let refused = kinds.admit_purchase(&number("+14155550123"), Some(NumberType::Local)).expect_err("none");
         assert!(refused.summary.contains("allows none (rule number_types)"), "{refused:?}");
-        // What is not in the section is as it is for all.
+        // Settings that are not in the section are taken from the settings for all.
         let policy = tenant(&["--tools", "list_numbers"], "").expect("read");
         assert!(policy.offers("list_numbers", true) && !policy.offers("release_number", false));
     }
@@ -268,7 +268,7 @@ mod tests {
         // A default does not bind.
         assert_eq!(both(&[], "purchases_per_day = 50\nask = \"off\"\n").caps.purchases, Cap::Most(50));
         assert_eq!(both(&[], "purchases_per_day = 50\nask = \"off\"\n").ask, AskMode::Off);
-        // A tool's name is checked although the operator's list leaves it out.
+        // A tool's name is checked even if the operator's list leaves it out.
         assert!(tenant(&["--tools", "list_numbers"], "tools = [\"nope\"]\n").is_err());
     }
 
@@ -291,7 +291,7 @@ mod tests {
         }
     }
 
-    /// Whether whatever the tenant's policy admits, the operator's flags admit as well.
+    /// Checks that the operator's flags admit everything that the tenant's policy admits.
     fn is_within(tenant: &Policy, operator: &Policy, given: &BTreeSet<String>) -> Result<(), TestCaseError> {
         for tool in TOOLS {
             let reads = tool == "list_numbers";
@@ -339,7 +339,7 @@ mod tests {
         Ok(())
     }
 
-    /// Random settings, as flags and as lines of a section.
+    /// Generates random settings, as flags and as lines of a section.
     fn random() -> impl Strategy<Value = Vec<(&'static str, Option<String>)>> {
         fn some(values: &'static [&'static str]) -> impl Strategy<Value = Option<String>> {
             prop::option::of(prop::sample::select(values).prop_map(str::to_owned))
@@ -397,7 +397,7 @@ mod tests {
         matches!(name, "tools" | "exclude_tools" | "protect" | "countries" | "number_types" | "sip_hosts")
     }
 
-    /// As flags: an empty list is no flag, a switch that is off neither.
+    /// Writes settings as flags. An empty list and a switch that is off give no flag.
     fn flags(settings: &[(&str, Option<String>)]) -> Vec<String> {
         let mut flags = Vec::new();
         for (name, value) in settings {
@@ -411,7 +411,7 @@ mod tests {
         flags
     }
 
-    /// As lines of a section.
+    /// Writes settings as lines of a section.
     fn lines(settings: &[(&str, Option<String>)]) -> String {
         let line = |(name, value): &(&str, Option<String>)| {
             let value = value.as_deref()?;

@@ -122,7 +122,7 @@ mod tests {
         fs::rename(&file, home.path().join("key")).expect("moved");
         symlink(home.path().join("key"), &file).expect("a link");
         why("not a regular file");
-        // A link to nothing is no file that is not there.
+        // A link without a target does not count as a missing file.
         fs::remove_file(home.path().join("key")).expect("removed");
         why("not a regular file");
         fs::remove_file(&file).expect("removed");

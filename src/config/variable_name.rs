@@ -47,7 +47,7 @@ mod tests {
         ] {
             let said = check_variable(wrong).expect_err(wrong);
             assert!(said.contains("TELNYX_API_KEY") && !said.contains("hunter2"), "{wrong}: {said}");
-            // What has only such characters is told something else than which characters there may be.
+            // A long text with only the allowed characters gets another message than the list of these characters.
             let has_only_such = wrong.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && wrong.len() > 32;
             assert_eq!(said.contains("only letters, digits and _"), !has_only_such, "{wrong}: {said}");
         }

@@ -181,7 +181,7 @@ mod tests {
             (&[][..], &both[..], Some(ours)),
             (&["api://truedy"], &both[..], Some(ours)),
             (&["0f3a-11"], &both[..1], Some(ours)),
-            // An identifier that looks like an address is none of ours.
+            // An identifier that looks like an address is not an address of this server.
             (&["https://api.example.com/truedy/"], &both[..], Some(ours)),
             (&["https://api.example.com/x", "https://b.example.com/x"], &both[..], Some("https://b.example.com/x")),
             (&["https://mcp.example.com:8443/mcp"], &both[..], Some("https://mcp.example.com:8443/mcp")),

@@ -108,7 +108,7 @@ mod tests {
         let begun = Instant::now();
         let why = printed_by(&argv, &none()).expect_err("its output stays open");
         assert!(why.contains("holds its output open") && begun.elapsed() < COMMAND * 3, "{why}");
-        // What it left running is ended, and with it the thread that reads.
+        // The process that the command left running is ended, and with it the thread that reads.
         let left = std::fs::read_to_string(&file).expect("its number").trim().parse().expect("a number");
         let left = rustix::process::Pid::from_raw(left).expect("a number");
         let ended = || {

@@ -245,7 +245,7 @@ mod tests {
             assert!(error.contains("keyring is the service and the user"), "{error}");
         }
         let profiles = section("truedy-mcp tests/of nobody").expect("nothing is looked up yet");
-        // Whether or not this machine has a keyring at all.
+        // The error begins the same whether or not this machine has a keyring.
         let error = profiles[0].read().expect_err("there is no such entry");
         assert!(error.starts_with("api_key: the keyring entry truedy-mcp tests/of nobody: "), "{error}");
     }

@@ -287,7 +287,7 @@ mod tests {
         json!({ "id": format!("n{n}"), "phone_number": format!("+1415555{n:04}") })
     }
 
-    /// Adds pages to a listing; whether another is worth asking for, and whether all is known.
+    /// Adds pages to a listing. Returns whether another page should be requested, and whether the list is complete.
     fn after(pages: &[ApiReply]) -> (bool, bool) {
         let (mut gathering, mut offset, mut more) = (PagedRead::<OwnedNumber>::new(), 0, true);
         for reply in pages {

@@ -277,7 +277,7 @@ mod tests {
         for n in 0..MOST {
             remember(&prices, &PriceAccount::Truedy, &number(n), "1.00");
         }
-        // One that is known gets its newest price although there is no room, and is the newest from then on.
+        // A known number gets its newest price even if the cache is full. It then counts as the newest.
         remember(&prices, &PriceAccount::Truedy, &number(0), "99.00");
         remember(&prices, &PriceAccount::Truedy, &number(MOST), "2.00");
         let monthly = |n| prices.recall(&PriceAccount::Truedy, &number(n)).and_then(|seen| seen.price.monthly);
@@ -298,7 +298,7 @@ mod tests {
         for rows in [[cheap.clone(), dear.clone()], [dear.clone(), cheap.clone()]] {
             assert_eq!(prices_in(&rows)["+14155550123"], price("25.00", Some("5.00"), "USD"));
         }
-        // What cannot be compared is not known.
+        // Prices that cannot be compared count as unknown.
         let euros = row("+14155550123", "1.00", "1.00", "EUR");
         let free = row("+14155550123", "free", "1.00", "USD");
         for other in [euros, free] {
