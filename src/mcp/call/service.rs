@@ -1,4 +1,4 @@
-//! The one path of every call: parse, policy, plan, gate, consent, journal, act.
+//! The service that runs every call, in one order: parse, policy, plan, gate, consent, journal, act.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,17 +28,19 @@ use crate::redact::{RedactionGuard, Redactor, Secret, without_keys};
 use crate::tools::{Effect, Offered, Prices, Tool, ToolContext, ToolFailure, ToolResponse};
 use crate::truedy::{CallBudget, Client, Error, NotSent, run_blocking};
 
-/// Every call answers within 25 s; this leaves time to put the answer together.
+/// The time of one call. Every call answers within 25 s, and the difference is for building the response.
 pub(crate) const TIME: Duration = Duration::from_millis(24_500);
-/// When what an earlier process left open is looked for, in seconds after the start, and how often after that.
+/// When operations that an earlier process left open are looked for, in seconds after the start.
 pub(crate) const SWEEPS: [u64; 8] = [0, 2, 5, 10, 20, 40, 80, 150];
+/// How often they are looked for after that.
 pub(crate) const SWEEP: Duration = Duration::from_secs(60);
-/// For how long an operation is looked for each minute; later only what is read anyway can resolve it.
+/// How long a lost operation is looked for each minute, in milliseconds. Later, only reads for other purposes can
+/// resolve it.
 pub(crate) const SOUGHT_MS: i64 = 60 * 60 * 1000;
-/// Secrets from pages that stay looked for: each costs a look at every text.
+/// The most secrets from pages that stay in the redactor. Each of them is searched for in every text.
 const REMEMBERED: usize = 32;
 
-/// A number that a running call makes ours.
+/// The lock on a number that a running call buys or imports. Dropping it releases the lock.
 pub(crate) struct SingleFlight<'a> {
     flying: &'a Mutex<HashSet<String>>,
     number: String,
@@ -50,16 +52,16 @@ impl Drop for SingleFlight<'_> {
     }
 }
 
-/// How the API is reached, found out at the first call that needs it.
+/// How Truedy's API is reached. The first call that needs the client builds it.
 pub enum Upstream {
     /// No key is set.
     NoKey,
-    /// Made when it is first needed.
+    /// The client, built on first use.
     Lazy(Box<dyn Fn() -> BoxFuture<'static, Result<Arc<Client>, Refusal>> + Send + Sync>, OnceCell<Arc<Client>>),
 }
 
 impl Upstream {
-    /// A client made when it is first needed.
+    /// Returns an upstream whose client is built on first use.
     pub fn lazy(make: impl Fn() -> BoxFuture<'static, Result<Arc<Client>, Refusal>> + Send + Sync + 'static) -> Self {
         Self::Lazy(Box::new(make), OnceCell::new())
     }
@@ -72,32 +74,32 @@ impl Upstream {
     }
 }
 
-/// The way of one tool: from its arguments to its answer.
+/// The function that runs one tool, from its arguments to its result.
 pub(crate) type Handler = fn(Arc<Service>, Map<String, Value>, CallContext) -> BoxFuture<'static, CallResult>;
 
-/// What a service is made of.
+/// The parts of a service.
 pub struct ServiceConfig {
-    /// What the operator allows.
+    /// The operator's policy: what is allowed.
     pub policy: Policy,
     /// How Truedy is reached.
     pub upstream: Upstream,
-    /// What was done.
+    /// The journal of changes.
     pub journal: Arc<Journal>,
-    /// What seals questions and tokens.
+    /// The keys that seal questions and confirmation tokens.
     pub keys: SealingKeys,
-    /// What takes secrets out of texts.
+    /// The redactor that removes secrets from texts.
     pub redactor: Arc<Redactor>,
-    /// Whose calls run and wait; shared by all that one server serves.
+    /// The limiter of calls, shared by all services of one server.
     pub limiter: Arc<ConcurrencyLimiter>,
     /// The operator's carrier profiles.
     pub carriers: CarrierProfiles,
-    /// Where a person can enter a carrier's keys; shared likewise.
+    /// The pages on which a person enters a carrier's keys, shared by all services of one server.
     pub pages: Arc<CredentialForms>,
 }
 
-/// What every call shares.
+/// Runs the calls of one tenant, and holds what they share.
 pub struct Service {
-    /// What the operator allows.
+    /// The operator's policy: what is allowed.
     pub policy: Arc<Policy>,
     pub(crate) upstream: Upstream,
     pub(crate) journal: Arc<Journal>,
@@ -109,26 +111,27 @@ pub struct Service {
     flying: Mutex<HashSet<String>>,
     limiter: Arc<ConcurrencyLimiter>,
     pub(crate) carriers: Arc<CarrierProfiles>,
-    /// What was entered on pages lately is looked for when the call is long over: Truedy has it now, and may show it anywhere.
+    /// Guards for secrets that were entered on pages lately. They outlast the call, because Truedy has these secrets
+    /// now and may show them anywhere.
     entered: Mutex<VecDeque<RedactionGuard>>,
     pub(crate) pages: Arc<CredentialForms>,
     pub(crate) tasks: TaskTracker,
     pub(crate) ending: CancellationToken,
-    /// Cancelled when the only client there is went away.
+    /// Cancelled when the only client has gone.
     pub(crate) left: CancellationToken,
 }
 
-/// What a call is answered with.
+/// The result of a call.
 #[derive(Debug)]
 pub enum CallResult {
-    /// An answer or a refusal: the object the caller reads, and whether it is an error.
+    /// A response or a refusal: the object for the caller, and whether it is an error.
     Done(Map<String, Value>, bool),
-    /// A person must be asked first; the client calls again.
+    /// A person must be asked first. The client puts the question and calls again.
     Ask(Box<InputRequiredResult>),
 }
 
 impl CallResult {
-    /// The status of a finished call.
+    /// Returns the status of a finished call. `None` if a person must be asked first.
     pub fn status(&self) -> Option<&str> {
         match self {
             Self::Done(object, _) => object.get("status").and_then(Value::as_str),
@@ -138,7 +141,7 @@ impl CallResult {
 }
 
 impl Service {
-    /// A service with nothing running.
+    /// Creates a service without running calls.
     pub fn new(parts: ServiceConfig) -> Arc<Self> {
         Arc::new(Self {
             policy: Arc::new(parts.policy),
@@ -160,9 +163,10 @@ impl Service {
         })
     }
 
-    /// Runs one call to its answer. Neither a panic nor the caller's going away leaves it half done.
+    /// Runs one call to its result. Neither a panic nor a caller that leaves can stop it halfway.
     ///
-    /// `unwanted` is cancelled when the caller no longer wants it: what has sent nothing stops, the rest runs to its end.
+    /// `unwanted` is cancelled when the caller no longer wants the call. A call that has sent nothing then stops. Any
+    /// other call runs to its end.
     pub(crate) async fn call(
         self: &Arc<Self>,
         effect: Effect,
@@ -197,7 +201,7 @@ impl Service {
                 None => refuse(messages::on_overload(effect)),
             }
         };
-        // Whoever drops this call went away, as one who cancels it.
+        // A caller that drops this future has left. That counts as a cancellation.
         let left = stop.clone().drop_guard();
         let mut task = self.tasks.spawn(running.in_current_span());
         let finished = tokio::select! {
@@ -208,11 +212,12 @@ impl Service {
             }
         };
         left.disarm();
-        // What comes back is without secrets already: the way of a tool takes them out while it knows them.
+        // The result holds no secrets: the handler removed them while it knew them.
         finished.unwrap_or_else(|_| refuse(messages::on_fault(effect)))
     }
 
-    /// The second line against secrets: what came from Truedy was cleaned when it was read. Our own vocabulary stays.
+    /// Removes secrets from a result, as a second check. Data from Truedy was already redacted when it was read.
+    /// `status` and `code` are left as they are, because their values are this server's own.
     pub(crate) fn cleanse(&self, reply: &mut CallResult) {
         if let CallResult::Done(object, _) = reply {
             let ours = |name: &str| matches!(name, "status" | "code");
@@ -222,7 +227,8 @@ impl Service {
         }
     }
 
-    /// Lets one call at a time make a number ours: the journal knows of a change only when it begins.
+    /// Locks a number, so that only one call at a time buys or imports it. The journal alone is not enough: it knows a
+    /// change only from its intent on.
     pub(crate) fn begin_single_flight(
         &self,
         number: &str,
@@ -237,17 +243,17 @@ impl Service {
         Err(messages::on_flight(number, effect))
     }
 
-    /// Looks for these secrets until what is returned is dropped.
+    /// Makes the redactor find these secrets until the returned guards are dropped.
     pub(crate) fn keep_hidden<'a>(&self, secrets: impl Iterator<Item = &'a Secret>) -> Vec<RedactionGuard> {
         secrets.map(|secret| self.redactor.redact_until_dropped(secret)).collect()
     }
 
-    /// Takes any secret now in use out of what goes to a page.
+    /// Removes every secret now in use from a value that goes to a page.
     pub(crate) fn hide_in(&self, value: &mut Value) {
         self.redactor.value(value);
     }
 
-    /// Looks for what a person entered as long as there is room for it.
+    /// Keeps the guards of secrets that a person entered. The oldest are dropped when there are too many.
     pub(crate) fn remember<'a>(&self, secrets: impl Iterator<Item = &'a Secret>) {
         let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
         entered.extend(self.keep_hidden(secrets));
@@ -255,20 +261,20 @@ impl Service {
         entered.drain(..over);
     }
 
-    /// A text without any secret now in use.
+    /// Returns a text without secrets now in use and without what looks like a key.
     pub(crate) fn hide(&self, text: &str) -> String {
         without_keys(&self.redactor.text(text))
     }
 
-    /// Looks for the secrets among the arguments, in all that comes back, until the call is over: also where one stands in
-    /// another argument by mistake, and is repeated as wrong.
+    /// Makes the redactor find the secret arguments in all results until the returned guards are dropped. This includes
+    /// a secret that stands in another argument by mistake and is repeated in a problem.
     pub(crate) fn hold<T: Tool>(&self, arguments: &Map<String, Value>) -> Vec<RedactionGuard> {
         let given = T::secrets().into_iter().filter_map(|name| arguments.get(name)?.as_str());
         let secrets: Vec<Secret> = given.filter_map(|text| Secret::new(text.to_owned()).ok()).collect();
         self.keep_hidden(secrets.iter())
     }
 
-    /// The context of one call.
+    /// Builds the tool context of one call. Refuses if there is no client for Truedy.
     pub(crate) async fn tool_context(&self, call_context: &CallContext) -> Result<ToolContext, Refusal> {
         let truedy = self.upstream.client().await?;
         let whose = self.limiter.is_shared().then(|| Arc::from(call_context.caller.principal.as_str()));
@@ -295,7 +301,7 @@ pub(crate) fn words(failure: ToolFailure, effect: Effect, stage: Stage) -> Refus
     match failure {
         ToolFailure::Refused(refusal) => refusal,
         ToolFailure::Truedy(error) => {
-            // A client that left is no failure of Truedy.
+            // A call that the client cancelled is no failure of Truedy.
             if !matches!(error, Error::NotSent(NotSent::Cancelled)) {
                 tracing::warn!(%error, ?effect, "a call failed at Truedy");
             }

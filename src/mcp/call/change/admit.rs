@@ -1,4 +1,7 @@
-//! The way of a change: policy, journal, plan, gate, consent, intent, act, outcome. The one door to money and numbers.
+//! Admits a change: caps, duplicates and earlier answers are checked before the account is read.
+//!
+//! Every change takes the same steps: policy, journal, plan, gate, consent, intent, act, outcome. Nothing else spends
+//! money or changes numbers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,20 +18,21 @@ use crate::mcp::call::service::{CallResult, Service, refuse};
 use crate::mcp::consent::elicitation::ConsentSubject;
 use crate::tools::{Change, ask_the_time, flight};
 
-/// What must be left of the time of a call when its change begins.
+/// The least time that must be left of a call when its change begins.
 pub(crate) const TO_BEGIN: Duration = Duration::from_secs(4);
-/// How long before the answer is due it is recorded that nobody will wait for the outcome.
+/// How long before the answer is due an operation is recorded as abandoned. From then on, nobody is expected to wait
+/// for its outcome.
 pub(crate) const TO_ABANDON: Duration = Duration::from_millis(1_500);
-/// How much later than due the answer may be for that.
+/// How late the answer may be so that the journal can write this record first.
 pub(crate) const OVERDUE: Duration = Duration::from_millis(300);
-/// How long a change that makes something may go on after its caller was answered: Truedy may take 165 s.
+/// How long a purchase or an import may run from its start, even after its caller was answered. Truedy may take 165 s.
 pub(crate) const BACKGROUND: Duration = Duration::from_secs(180);
 
-/// How often what was found out before a change is found out anew because it was read too long ago.
+/// How many times the data for a change is read again because it became too old.
 pub(crate) const READ_AGAIN: u32 = 2;
 
 impl Service {
-    /// Answers a call that changes something. What policy and gate refuse is recorded, too.
+    /// Runs a tool that makes a change, and returns its result. Refusals by policy or gate are recorded in the journal.
     pub(crate) async fn change<T: Change>(
         self: Arc<Self>,
         arguments: Map<String, Value>,
@@ -66,7 +70,8 @@ impl Service {
         reply
     }
 
-    /// Stops at the no that a second call brings, before anything else is looked at: nothing can take its place.
+    /// Refuses a second call that carries a no. This runs before anything is read, because nothing can replace the
+    /// answer.
     pub(crate) fn admit_answer<T: Change>(&self, change: &mut ChangeRequest) -> Result<(), Refusal> {
         let call_context = &change.call_context;
         let subject =
@@ -81,7 +86,8 @@ impl Service {
         Err(no.refusal)
     }
 
-    /// The no that a second call brings by what was typed, where the call is refused for another reason: it stays a no.
+    /// Returns the no that a second call carries in its typed answer, if it is refused for another reason. The refusal
+    /// is then recorded as that no.
     pub(crate) fn no_before<T: Change>(&self, impact: &ChangeImpact, change: &mut ChangeRequest) -> Option<Refusal> {
         let call_context = &change.call_context;
         let subject = ConsentSubject {
@@ -96,7 +102,8 @@ impl Service {
         Some(refusal)
     }
 
-    /// Whether there is room for one more, as far as the journal knows; nothing is read from Truedy for what there is not.
+    /// Checks the daily cap and duplicates in the journal before anything is requested from Truedy. Returns how many
+    /// changes the cap counts now.
     pub(crate) async fn room<T: Change>(
         &self,
         claims: &RequestedChange,
@@ -112,7 +119,7 @@ impl Service {
             standing.map_err(|why| messages::on_journal(&why.0, T::EFFECT))
         };
         let mut stands = standing().await?;
-        // A day may have passed, as the wall clock says, and no second clock vouches for it yet: Truedy's would.
+        // The wall clock may show that a day has passed, but no second clock confirms it. Truedy's clock can.
         if stands.unproven > 0
             && let Some((_, Cap::Most(most))) = cap
             && stands.used >= most
@@ -126,7 +133,7 @@ impl Service {
             return Err(self.policy.cap_reached(T::NAME, stands.used));
         }
         match stands.flying {
-            // One that is not known may be found by reading the account.
+            // The outcome of an unresolved operation may be found by reading the account.
             Some(other) if other.state != OperationPhase::Unknown => Err(messages::on_duplicate(&other, T::EFFECT)),
             _ => Ok(stands.used),
         }

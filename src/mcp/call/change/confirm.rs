@@ -1,4 +1,4 @@
-//! The gate of a change: the impact is read, and the owner's word is asked for where it is needed.
+//! The gate of a change: the impact is read, and a person is asked for consent where that is needed.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::mcp::consent::signed_state::Binding;
 use crate::tools::{Change, ToolContext};
 
 impl Service {
-    /// Reads what there is to know and asks all who must agree.
+    /// Reads the impact of a change, evaluates the gate, and asks a person where that is needed.
     pub(crate) async fn pass<T: Change>(
         &self,
         tool: &T,
@@ -131,11 +131,12 @@ impl Service {
                     }
                     (None, _) => None,
                 };
-                // A person's thinking does not count against the time of the call; waiting for a place afterwards does.
+                // The time that a person takes does not count for the call. The later wait for a permit does count.
                 tool_context.call.deadline = Instant::now() + left;
                 call_context.back(T::EFFECT, left).await?;
                 if let Some(then) = &then {
-                    // This process knows which answers it has seen; the journal knows those that others saw.
+                    // This process knows the answers that it has used. The journal also knows those that other replicas
+                    // have used.
                     let nonce = Some(then.nonce.clone());
                     let standing = self.journal.standing(&change.call_context.caller, T::NAME, None, nonce).await;
                     if standing.map_err(|why| messages::on_journal(&why.0, T::EFFECT))?.nonce_used {
@@ -151,7 +152,7 @@ impl Service {
                     None => {
                         read_at = ClockReading::now();
                         let (again, now) = plan(tool, tool_context).await?;
-                        // What became forbidden while the person thought stays forbidden.
+                        // The change may have become forbidden while the person was thinking. Then it stays forbidden.
                         if let GateDecision::Refuse(refusal) | GateDecision::Preview(refusal) =
                             evaluate(&now, given, &self.policy)
                         {
@@ -174,7 +175,8 @@ impl Service {
         Ok(Approved { plan: found, impact, nonce, given, read_at })
     }
 
-    /// What goes with a question for a client that shows it on a page of ours: of the grave changes alone.
+    /// Returns the facts for the confirmation card. `None` if the client shows no cards, or the change is neither a
+    /// purchase nor a release.
     pub(crate) fn card<T: Change>(
         &self,
         impact: &ChangeImpact,
@@ -189,7 +191,8 @@ impl Service {
         Some(confirm_card::beside(facts))
     }
 
-    /// A preview, with the token that shows it was seen where a token is needed.
+    /// Adds a confirmation token to a preview, where a token is needed. The token proves that the caller saw the
+    /// preview.
     pub(crate) fn with_token<T: Change>(
         &self,
         mut shown: Refusal,
@@ -206,7 +209,7 @@ impl Service {
             Ok(token) => token,
             Err(why) => return messages::on_sealing(&why, T::EFFECT),
         };
-        // The call that comes next is whole where it would be refused without the token.
+        // At a level that needs the token, the call in `next` contains it and can be sent as it is.
         if self.policy.level >= Level::Token
             && let Some(Value::Object(arguments)) =
                 shown.details.get_mut("next").and_then(|next| next.get_mut("arguments"))

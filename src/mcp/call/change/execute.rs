@@ -1,4 +1,4 @@
-//! The change itself: its intent is written, the request is sent, and its outcome is written.
+//! Executes a change: writes its intent, sends the request, and writes its outcome.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -56,7 +56,8 @@ impl Service {
         let id = match self.begin::<T>(claims, change, &pass.impact, pass.nonce.clone()).await? {
             Ok(id) => id,
             Err(other) => {
-                // Done by somebody else since the account was read: by now it shows there, or the journal alone knows it.
+                // Another call made the same change after the account was read. If the account shows it by now, the new plan
+                // ends the call. Otherwise only the journal knows of it.
                 plan(&tool, &tool_context).await?;
                 return Err(messages::on_duplicate(&other, T::EFFECT).into());
             }
@@ -66,7 +67,8 @@ impl Service {
         self.act(tool, pass, claims, held, id, tool_context).await.map_err(EarlyExit::from)
     }
 
-    /// Records the intent; nothing is sent without it. The operation that did the same a moment ago, if there is one.
+    /// Records the intent in the journal. Nothing is sent without it. Returns the id of the new operation, or the
+    /// operation that made the same change a moment ago.
     pub(crate) async fn begin<T: Change>(
         &self,
         claims: &RequestedChange,
@@ -111,8 +113,8 @@ impl Service {
         Err(refusal.into())
     }
 
-    /// Makes the change in a task of its own, which nothing but its end stops once it was sent. The caller waits for it as
-    /// long as a caller may.
+    /// Makes the change in a task of its own. Once the request is sent, only the task's own end stops it. The caller
+    /// waits for the result until its deadline.
     pub(crate) async fn act<T: Change>(
         self: &Arc<Self>,
         tool: T,
@@ -152,8 +154,9 @@ impl Service {
         }
     }
 
-    /// Acts. Where what the plan was made from turns out to be too old before anything is sent, because the machine slept, the
-    /// program was stopped or the limiter was waited for, it is read again, and only what has not changed goes on.
+    /// Makes the change from data that is still fresh when the request is sent. The data becomes too old if the machine
+    /// sleeps, the program is stopped, or the limiter delays the request. It is then read again, and only an unchanged
+    /// change goes on.
     pub(crate) async fn act_on_what_is_fresh<T: Change>(
         &self,
         tool: T,
@@ -175,7 +178,7 @@ impl Service {
             again += 1;
             tracing::warn!(tool = T::NAME, "what was read before a change is too old: it is read again");
             let read_at = ClockReading::now();
-            // Prices that were remembered are of before, too.
+            // Cached prices are too old as well, so the cache starts empty.
             let anew = ToolContext { prices: Arc::default(), ..tool_context.clone() };
             found = match plan(&tool, &anew).await {
                 Ok((found, now)) if now.seen == impact.seen => match evaluate(&now, given, &self.policy) {
@@ -189,8 +192,8 @@ impl Service {
         }
     }
 
-    /// Waits for a change as long as its caller does. Nobody waits any more soon after this gives up, or once the caller went
-    /// away: that is in the journal before anything else is told.
+    /// Waits for a change until the caller's deadline. Shortly before the deadline, or when the caller leaves, the
+    /// operation is recorded as abandoned. The journal has this record before the caller gets any other answer.
     pub(crate) async fn await_answer<T>(
         &self,
         mut acting: JoinHandle<T>,
@@ -209,14 +212,14 @@ impl Service {
         tokio::pin!(abandoned);
         tokio::select! {
             finished = &mut acting => return Ok(finished),
-            // One that cannot be written in time is known to this process, and written before the next change begins.
+            // If the record is late, this process keeps it in memory and writes it before the next change begins.
             _ = &mut abandoned => {}
             () = tokio::time::sleep_until(answer_by + OVERDUE) => {}
         }
         tokio::time::timeout_at(answer_by, acting).await
     }
 
-    /// Records what became of a change, and says it. `None`: a fault ended it. `unknown` is what is said if that is not known.
+    /// Records the outcome and returns the result. `acted` is `None` after a fault. `unknown` answers a lost request.
     pub(crate) async fn settle<T: Change>(
         &self,
         acted: Option<Result<ToolResponse<T::Output>, ToolFailure>>,
@@ -226,7 +229,7 @@ impl Service {
     ) -> Result<CallResult, Refusal> {
         let known_by = if record.was_looked_up() { OutcomeSource::Look } else { OutcomeSource::Answer };
         let ended = |happened, outcome: &str, facts: &Map<String, Value>| {
-            // Only what looks like an id: Truedy could send anything in its place.
+            // Only text that looks like an id is recorded, because Truedy could send anything in these fields.
             let text =
                 |field: &str| facts.get(field).and_then(Value::as_str).filter(|id| may_be_id(id)).map(str::to_owned);
             Outcome {
@@ -255,7 +258,7 @@ impl Service {
             }
         };
         let failure = match failure {
-            // What became of a second attempt says nothing of the first, whose answer was lost.
+            // The failure of a second attempt says nothing about the first attempt, whose answer was lost.
             ToolFailure::Truedy(error) if record.is_lost() && !error.may_have_happened() => {
                 said(unknown, &error).into()
             }
@@ -272,11 +275,11 @@ impl Service {
         if let Some(error) = &lost {
             record.lost(error).await;
         }
-        // A journal that fails between intent and sending has a word of its own.
+        // If the permit was refused between intent and request, the recorded outcome is `cancelled`.
         let kept_here = matches!(&failure, ToolFailure::Truedy(Error::NotSent(NotSent::NotCleared(_))));
         let refusal = words(failure, T::EFFECT, Stage::During);
-        // "Not so far" is no "no": a release that was lost may still take place, and keeps its place in the cap until the
-        // account says otherwise long after.
+        // After a lost answer, `not_released` is not final: the release may still take place. It counts for the cap
+        // until the account shows otherwise long after.
         let not_so_far = record.is_lost() && refusal.status == Status::NotReleased;
         if lost.is_none() && !not_so_far {
             let outcome = if kept_here { Status::Cancelled } else { refusal.status };

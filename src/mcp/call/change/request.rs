@@ -1,4 +1,4 @@
-//! What the steps of a change hand to each other.
+//! The data that the steps of a change pass to each other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,24 +16,26 @@ use crate::mcp::call::service::{CallResult, done, words};
 use crate::redact::RedactionGuard;
 use crate::tools::{Change, Effect, Planned, Tool, ToolContext};
 
-/// How much of the time of a call may be spent on reading before a change.
+/// The most time that a call may spend on reads before its change.
 pub(crate) const PLANNING: Duration = Duration::from_secs(9);
 
-/// A call on its way through the gate.
+/// A call that asks for a change, with its arguments, its evidence and how far it has come.
 pub(crate) struct ChangeRequest {
     pub(crate) call_context: CallContext,
-    /// The arguments as they came.
+    /// The arguments as they arrived.
     pub(crate) given: Value,
-    /// SHA-256 of the arguments that are no secrets.
+    /// SHA-256 of the arguments without secrets.
     pub(crate) digest: String,
     pub(crate) object: OperationTarget,
     pub(crate) evidence: GateEvidence,
     /// The nonce of a question that was answered with no.
     pub(crate) answered: Option<String>,
-    /// Whether it is in the journal as an operation.
+    /// Whether the journal has it as an operation.
     pub(crate) begun: bool,
-    /// The secrets among the arguments, and what a person entered, are looked for as long as any of the call goes on.
+    /// Guards for the secrets in the arguments. The redactor finds these secrets until every part of the call has
+    /// ended.
     pub(crate) held: Arc<Vec<RedactionGuard>>,
+    /// Guards for the secrets that a person entered on a page, kept for the same time.
     pub(crate) entered: Arc<Vec<RedactionGuard>>,
 }
 
@@ -52,7 +54,7 @@ impl ChangeRequest {
     }
 }
 
-/// What a plan came to: an answer, or the reason why there is none.
+/// Why a change ends before its request is sent: with an answer or with a refusal.
 pub(crate) enum EarlyExit {
     Answered(CallResult),
     Refused(Refusal),
@@ -64,18 +66,18 @@ impl From<Refusal> for EarlyExit {
     }
 }
 
-/// What let a change pass.
+/// A change that passed the gate, and what it relied on.
 pub(crate) struct Approved<P> {
     pub(crate) plan: P,
     pub(crate) impact: Box<ChangeImpact>,
     pub(crate) nonce: Option<String>,
-    /// What the call brought to the gate, for weighing it once more.
+    /// The gate's input, kept so that the gate can be evaluated again.
     pub(crate) given: GateInput,
-    /// When the reading began from which the plan was made.
+    /// When the reads for the plan began.
     pub(crate) read_at: ClockReading,
 }
 
-/// Reads what there is to know.
+/// Reads the account and plans the change. Ends early if the plan is already an answer or a read fails.
 pub(crate) async fn plan<T: Change>(
     tool: &T,
     tool_context: &ToolContext,
@@ -87,12 +89,14 @@ pub(crate) async fn plan<T: Change>(
     }
 }
 
-/// Whether "the first one failed, I buy another" must be ruled out.
+/// Returns whether unresolved operations block this tool. They block purchases only: a caller might otherwise replace a
+/// purchase that did happen.
 pub(crate) fn stopped_by_unresolved<T: Tool>() -> bool {
     T::EFFECT == Effect::Spends
 }
 
-/// Says under which id it is found, and how to look it up where that is what comes next.
+/// Adds the id of the operation to a refusal. After an unknown outcome or an internal error, `next` is the call that
+/// looks it up.
 pub(crate) fn with_operation(refusal: Refusal, id: Uuid) -> Refusal {
     let id = id.to_string();
     let refusal = match refusal.status {
@@ -102,18 +106,18 @@ pub(crate) fn with_operation(refusal: Refusal, id: Uuid) -> Refusal {
     refusal.with("operation_id", id)
 }
 
-/// SHA-256 of the arguments; secrets are left out, since a short one could be found from its digest.
+/// Returns the SHA-256 of the arguments. Secrets are left out, because a short secret could be found from its digest.
 pub(crate) fn digest<T: Tool>(given: &Value) -> String {
     digest_of(without_secrets::<T>(given).to_string().as_bytes())
 }
 
-/// The arguments that may be repeated, and the names of the secrets that were given too and may not.
+/// Returns the arguments that a response may repeat, and the names of the given secrets that it may not.
 pub(crate) fn repeated<T: Tool>(given: &Value) -> (Value, Vec<&'static str>) {
     let left_out = T::secrets().into_iter().filter(|name| given.get(*name).is_some_and(|value| !value.is_null()));
     (without_secrets::<T>(given), left_out.collect())
 }
 
-/// The arguments that may be kept and repeated.
+/// Returns the arguments without secrets. These may be stored and repeated.
 pub(crate) fn without_secrets<T: Tool>(given: &Value) -> Value {
     let mut given = given.clone();
     if let Some(fields) = given.as_object_mut() {
