@@ -1,4 +1,4 @@
-//! What a service does beside calls: it looks for lost outcomes, removes old rows, and ends.
+//! The work of a service beside calls: it looks for lost outcomes, removes old rows, and shuts down.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::mcp::consent::elicitation::Elicitor;
 use crate::tools::reconcile;
 
 impl Service {
-    /// Finds out, again and again, what became of operations whose answer was lost: those of processes that are gone, and
-    /// those of this one. Ends with the service.
+    /// Repeatedly looks for the outcome of operations whose answer was lost, and removes old rows. It covers operations
+    /// of this process and of processes that have ended. Returns when the service ends.
     pub async fn tend(&self) {
         let tending = async {
             let start = Instant::now();
@@ -44,10 +44,11 @@ impl Service {
         }
     }
 
-    /// Looks once for what is not known; says of how much that is worth another look soon.
+    /// Looks once for the outcome of operations that were lost less than an hour ago. Returns how many they were. If
+    /// there were any, another look soon is worthwhile.
     pub(crate) async fn sweep(&self) -> usize {
         let (mut open, mut after) = (Vec::new(), 0);
-        // A page at a time, to the end.
+        // Reads every page of unresolved operations.
         while let Ok(page) = self.journal.unresolved_after(after).await
             && let Some(last) = page.last()
         {
@@ -75,40 +76,40 @@ impl Service {
         open.len()
     }
 
-    /// Whether it has a key for Truedy.
+    /// Returns whether a key for Truedy is set.
     pub fn has_key(&self) -> bool {
         !matches!(self.upstream, Upstream::NoKey)
     }
 
-    /// How many operations of this tenant are not known; `None` if that cannot be told now.
+    /// Returns how many operations of this tenant are unresolved. `None` if the journal cannot be read.
     pub async fn unresolved(&self) -> Option<usize> {
         self.journal.count_unresolved().await.ok()
     }
 
-    /// Whether the journal can be written, found out by writing.
+    /// Checks by a write whether the journal can be written. The error says why not.
     pub async fn probe_journal(&self) -> Result<(), String> {
         self.journal.probe().await.map_err(|unavailable| unavailable.0)
     }
 
-    /// An operation as the journal knows it now.
+    /// Returns an operation as the journal has it now. `None` if it is not there or cannot be read.
     pub async fn operation(&self, id: &str) -> Option<Operation> {
         let query = OperationQuery { id: Some(id.to_owned()), limit: 1, ..OperationQuery::default() };
         self.journal.find(query).await.ok()?.pop()
     }
 
-    /// Stops all that has sent nothing; it is answered at once.
+    /// Stops every call that has sent nothing. Such a call is answered at once.
     pub fn stop(&self) {
         self.ending.cancel();
     }
 
-    /// The only client went away: an answer still reaches it if it comes in time, but nobody can be counted on to read it. So a
-    /// purchase that is under way stops the next one, in every process, from now on.
+    /// Records that the only client has gone. An answer may still reach it in time, but perhaps nobody reads it. So
+    /// every running change is recorded as abandoned. A running purchase then blocks the next one in every process.
     pub fn client_left(&self) {
         self.left.cancel();
     }
 
-    /// Waits until every call is answered: reads get `reads`, then all that has sent nothing is stopped, and changes get up
-    /// to `all`. `answered` resolves when nobody waits for an answer.
+    /// Waits until every call is answered. `reads` is the time for reads. After it, every call that has sent nothing is
+    /// stopped. Changes get up to `all`, counted from the start. `answered` resolves when nobody waits for an answer.
     pub async fn finish(&self, answered: impl Future<Output = ()>, reads: Duration, all: Duration) {
         self.tasks.close();
         let start = Instant::now();

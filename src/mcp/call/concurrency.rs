@@ -1,5 +1,7 @@
-//! How many calls run and wait, in all and of each principal, so that nobody's flood is another's wait. A call that waits for
-//! a person runs no more than one that waits for its turn: it gives its place back meanwhile.
+//! Limits how many calls run and wait, in total and for each principal.
+//!
+//! So many calls of one principal do not make others wait. A call that waits for a person holds no permit. It counts as
+//! waiting.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -12,27 +14,27 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::Caller;
 
-/// Bounds on calls.
+/// Limits on the number of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallLimits {
     /// Calls that run at once, of all principals together.
     pub running: usize,
     /// Calls of one principal that run at once.
     pub running_each: usize,
-    /// Calls of one principal that wait beside those that run.
+    /// Calls of one principal that wait, in addition to those that run.
     pub waiting_each: usize,
-    /// Calls of one principal that wait for a person at once; they are among those that wait.
+    /// Calls of one principal that wait for a person at once. They count among those that wait.
     pub asking_each: usize,
 }
 
 impl CallLimits {
-    /// For a server that one person started.
+    /// Limits for a server that one person started.
     pub const ALONE: Self = Self { running: 64, running_each: 64, waiting_each: 512, asking_each: 64 };
-    /// For a server that many share.
+    /// Limits for a server that many principals share.
     pub const SHARED: Self = Self { running: 256, running_each: 8, waiting_each: 64, asking_each: 16 };
 }
 
-/// Everybody whose calls run or wait.
+/// The limiter of calls, with the calls of each principal that run or wait.
 pub struct ConcurrencyLimiter {
     bounds: CallLimits,
     running: Arc<Semaphore>,
@@ -46,26 +48,26 @@ struct PrincipalQueue {
     asking: Arc<Semaphore>,
 }
 
-/// One of the places for calls that run or wait; dropping it gives it back.
+/// The slot of one call that runs or waits. Dropping it frees the slot.
 pub(crate) struct QueueSlot {
     limiter: Arc<ConcurrencyLimiter>,
     caller: Caller,
     queue: Arc<PrincipalQueue>,
 }
 
-/// Leave to run, until it is dropped.
+/// The permit to run. It lasts until it is dropped.
 pub(crate) struct Permit {
     _own: OwnedSemaphorePermit,
     _shared: OwnedSemaphorePermit,
 }
 
 impl ConcurrencyLimiter {
-    /// Nobody yet.
+    /// Creates a limiter without calls.
     pub fn new(bounds: CallLimits) -> Arc<Self> {
         Arc::new(Self { bounds, running: Arc::new(Semaphore::new(bounds.running)), queues: Mutex::default() })
     }
 
-    /// A place for one more call of this caller, if there is one.
+    /// Takes a slot for one more call of this caller. `None` if all of its slots are taken.
     pub(crate) fn enter(self: &Arc<Self>, caller: &Caller) -> Option<QueueSlot> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queues.entry(caller.clone()).or_insert_with(|| {
@@ -82,19 +84,20 @@ impl ConcurrencyLimiter {
         Some(QueueSlot { limiter: Arc::clone(self), caller: caller.clone(), queue: Arc::clone(queue) })
     }
 
-    /// Whether there may be several principals.
+    /// Returns whether there may be several principals.
     pub(crate) fn is_shared(&self) -> bool {
         self.bounds.running_each < self.bounds.running
     }
 
-    /// How many calls run now.
+    /// Returns how many calls run now.
     pub fn running(&self) -> usize {
         self.bounds.running.saturating_sub(self.running.available_permits())
     }
 }
 
 impl QueueSlot {
-    /// Waits for its turn, at most so long. Its own queue comes first: who waits there takes nothing from others.
+    /// Waits for a permit, at most for `patience`. The principal's own queue comes first. A call that waits there takes
+    /// no permit from other principals.
     pub(crate) async fn turn(&self, patience: Duration) -> Option<Permit> {
         let turn = async {
             let own = Arc::clone(&self.queue.running).acquire_owned().await.ok()?;
@@ -105,21 +108,22 @@ impl QueueSlot {
     }
 }
 
-/// The place of one call from its first turn to its end. It steps aside while a person thinks.
+/// The slot and the permit of one call. The slot lasts until the call ends, and the permit is given back while a person
+/// thinks.
 pub(crate) struct CallTurn {
     place: QueueSlot,
     running: Mutex<Option<Permit>>,
 }
 
 impl CallTurn {
-    /// Waits for the first turn, at most so long.
+    /// Waits for the first permit, at most for `patience`.
     pub(crate) async fn first(place: QueueSlot, patience: Duration) -> Option<Self> {
         let running = place.turn(patience).await?;
         Some(Self { place, running: Mutex::new(Some(running)) })
     }
 
-    /// Waits for a person. The right to run is given back if that takes any time; whoever goes on takes it anew with
-    /// [`Self::again`]. `None`: as many of this caller's calls wait for persons already as may, and nobody was asked.
+    /// Waits for a person. If that takes any time, the permit is given back. To continue, the call takes a new one with
+    /// [`Self::again`]. `None` if too many calls of this caller wait for a person already. Then nobody was asked.
     pub(crate) async fn aside<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
         let _asking = self.place.queue.asking.try_acquire().ok()?;
         let mut wait = pin!(wait);
@@ -130,7 +134,7 @@ impl CallTurn {
         Some(wait.await)
     }
 
-    /// Waits for the right to run, at most so long, if it was given back. Whether it is there.
+    /// Waits for a permit, at most for `patience`, if it was given back. Returns whether the call has a permit now.
     pub(crate) async fn again(&self, patience: Duration) -> bool {
         if self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
             return true;
@@ -145,7 +149,7 @@ impl CallTurn {
 impl Drop for QueueSlot {
     fn drop(&mut self) {
         let mut queues = self.limiter.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever is gone leaves nothing behind: there may be any number of principals in a server's life.
+        // The queue of a principal without calls is removed, because a server may see any number of principals.
         if self.queue.inside.fetch_sub(1, Ordering::AcqRel) == 1 {
             queues.remove(&self.caller);
         }
@@ -179,7 +183,7 @@ mod tests {
         assert!(third.turn(AT_ONCE).await.is_some());
     }
 
-    /// A call of this caller, in its turn, which waits for a person until `thinks` ends.
+    /// Runs a call of this caller that waits for a person until `thinks` ends.
     async fn asks(
         limiter: &Arc<ConcurrencyLimiter>,
         name: &str,

@@ -1,4 +1,4 @@
-//! Who calls, what they may do, and how a person can be asked.
+//! The call context: who calls, what they may do, and how a person can be asked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +14,25 @@ use crate::mcp::call::messages;
 use crate::mcp::consent::elicitation::Elicitor;
 use crate::tools::Effect;
 
-/// Who calls and what they may do, how a person can be asked, and whether the call is still wanted.
+/// The context of one call: caller, rights, how a person can be asked, and whether the call is still wanted.
 pub(crate) struct CallContext {
     pub(crate) caller: Caller,
     pub(crate) rights: Arc<Rights>,
     pub(crate) elicitor: Elicitor,
     pub(crate) views: AppsSupport,
-    /// What the token of a way that needs one at every level is good for; `None` for the tool's own way.
+    /// The tool name to which the confirmation token must be bound, where a token is needed at every level. `None` for
+    /// an ordinary call of the tool.
     pub(crate) token_for: Option<&'static str>,
     pub(crate) stop: CancellationToken,
-    /// When there must be an answer, whatever was waited for before.
+    /// When the call must be answered, however long it waited before.
     pub(crate) deadline: Instant,
-    /// Its place among all calls; `None` where nobody called.
+    /// Its slot and permit among all calls. `None` where no caller made a call.
     pub(crate) turn: Option<Arc<CallTurn>>,
 }
 
 impl CallContext {
-    /// Waits for a person, and for nobody's place meanwhile. Whoever goes on afterwards comes [`Self::back`] first.
+    /// Waits for a person, and holds no permit meanwhile. To continue, the call must first take a permit again with
+    /// [`Self::back`]. Refuses if too many questions of this caller are open.
     pub(crate) async fn aside<T>(
         &self,
         effect: Effect,
@@ -42,7 +44,7 @@ impl CallContext {
         }
     }
 
-    /// Takes its place anew after a person was waited for, within this time.
+    /// Takes a permit again after the wait for a person, within this time. Refuses if there is none in time.
     pub(crate) async fn back(&self, effect: Effect, within: Duration) -> Result<(), Refusal> {
         let Some(turn) = &self.turn else { return Ok(()) };
         let there = tokio::select! {
@@ -53,7 +55,7 @@ impl CallContext {
     }
 }
 
-/// How long a call may wait for a place: what is left of its time must do for its work.
+/// Returns how long a call may wait for a permit. The rest of its time must be enough for its work.
 pub(crate) fn patience(effect: Effect) -> Duration {
     Duration::from_secs(if effect.reads() { 18 } else { 10 })
 }

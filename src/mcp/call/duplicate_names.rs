@@ -1,6 +1,7 @@
-//! Names that stand twice in one object of a message. JSON allows that, and two readers may take two different values.
+//! Finds names that stand twice in one object of a message.
 //!
-//! Once a text is a [`Value`], only the last of them is left. So the text itself is looked at, in one pass.
+//! JSON allows that, and two parsers may take two different values. A parsed [`Value`] keeps only the last one. So this
+//! module reads the text itself, in one pass.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,27 +14,29 @@ use serde_json::{Map, Value, json};
 use crate::domain::shown_name;
 use crate::redact::looks_like_key;
 
-/// What stands in the place of arguments that say something twice: under this name, the name that they have twice.
+/// The marker that replaces arguments with a duplicate name. It is their only field, and its value is the duplicate
+/// name.
 pub(crate) const GIVEN_TWICE: &str = "truedy-mcp/given-twice";
-/// Up to this many names of an object are compared one by one; more are hashed.
+/// Up to this many names of an object are compared one by one. Further names are hashed.
 const FEW: usize = 16;
 
 /// A name that stands twice in one object.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DuplicateName {
-    /// The name, where it may be repeated.
+    /// The name as it may be repeated.
     name: String,
-    /// Whether it stands in the arguments of a request.
+    /// Whether the object is part of the arguments of a request.
     in_arguments: bool,
 }
 
 impl DuplicateName {
-    /// The first of them in a message, or in a list of messages. A text that is no JSON has none.
+    /// Returns the first duplicate name in a message or a list of messages. Text that is not JSON has none.
     pub(crate) fn find(message: &[u8]) -> Option<Self> {
         look(message, ObjectPlace::Message)
     }
 
-    /// Marks the arguments of a call, so that it is refused as a call; `false` if the message itself must be refused.
+    /// Replaces the arguments of a tool call with the marker, so that it is refused as a call. Returns `false` if the
+    /// message itself must be refused.
     pub(crate) fn mark(&self, message: &mut Value) -> bool {
         let calls = self.in_arguments && message.get("method").is_some_and(|method| method == "tools/call");
         match message.pointer_mut("/params/arguments").filter(|_| calls) {
@@ -45,14 +48,17 @@ impl DuplicateName {
         }
     }
 
-    /// What is wrong with the message.
+    /// Returns the text that says what is wrong with the message.
     pub(crate) fn told(&self) -> String {
         format!("Invalid Request: {} stands twice in one object; each name stands there once", self.name)
     }
 }
 
-/// A body in which no name stands twice in one object. A call whose arguments have one goes on, and is refused as a call.
-/// Anything else is refused with these words and this id, where it is known.
+/// Checks the body of a request for names that stand twice in one object.
+///
+/// A body without them is returned unchanged. If the arguments of a tool call have one, they are replaced with the
+/// marker. The call is then refused later, as a call. For any other message, the error is the text for the client and
+/// the request's id, if it is known.
 pub fn said_once(body: Bytes) -> Result<Bytes, (String, Option<Value>)> {
     let Some(twice) = DuplicateName::find(&body) else { return Ok(body) };
     let mut message: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -63,13 +69,14 @@ pub fn said_once(body: Bytes) -> Result<Bytes, (String, Option<Value>)> {
     Err((twice.told(), id.cloned()))
 }
 
-/// Arguments out of a JSON text. What says something twice reads as that alone.
+/// Parses arguments from JSON text. If a name stands twice, returns the marker alone. An error means that the text is
+/// not a JSON object.
 pub fn arguments_of(text: &str) -> Result<Map<String, Value>, serde_json::Error> {
     let arguments = serde_json::from_str(text)?;
     Ok(look(text.as_bytes(), ObjectPlace::Arguments).map_or(arguments, |twice| marked(&twice.name)))
 }
 
-/// Arguments that have this name twice.
+/// Returns the marker for arguments that have this name twice.
 pub fn given_twice(name: &str) -> Map<String, Value> {
     marked(&shown(name))
 }
@@ -78,7 +85,7 @@ fn marked(name: &str) -> Map<String, Value> {
     Map::from_iter([(GIVEN_TWICE.to_owned(), json!(name))])
 }
 
-/// A name as it may be repeated: it may be a key.
+/// Returns a name as it may be repeated. A name that looks like a key is replaced, because it may be one.
 pub(crate) fn shown(name: &str) -> String {
     shown_name(name).filter(|name| !looks_like_key(name)).unwrap_or("a name").to_owned()
 }
@@ -86,12 +93,12 @@ pub(crate) fn shown(name: &str) -> String {
 fn look(text: &[u8], place: ObjectPlace) -> Option<DuplicateName> {
     let mut found = None;
     let mut reader = serde_json::Deserializer::from_slice(text);
-    // It ends with an error at the first that is found, and at what is no JSON.
+    // The result is ignored. It is an error at the first duplicate name, and where the text is not JSON.
     drop(DuplicateFinder { place, found: &mut found }.deserialize(&mut reader));
     found
 }
 
-/// What an object is.
+/// The part of a message to which an object belongs.
 #[derive(Clone, Copy)]
 enum ObjectPlace {
     Message,
@@ -101,7 +108,7 @@ enum ObjectPlace {
 }
 
 impl ObjectPlace {
-    /// What the value under a name is.
+    /// Returns the part to which the value under a name belongs.
     fn under(self, name: &str) -> Self {
         match (self, name) {
             (Self::Message, "params") => Self::Params,
@@ -111,7 +118,7 @@ impl ObjectPlace {
     }
 }
 
-/// Looks through a value for a name that stands twice, and keeps nothing of it but names.
+/// Searches a value for a name that stands twice. It keeps only names, never values.
 struct DuplicateFinder<'f> {
     place: ObjectPlace,
     found: &'f mut Option<DuplicateName>,
@@ -176,7 +183,7 @@ impl<'de> Visitor<'de> for DuplicateFinder<'_> {
     }
 }
 
-/// The names of one object so far.
+/// The names of one object that were read so far.
 #[derive(Default)]
 struct MemberNames<'de> {
     few: Vec<Cow<'de, str>>,
@@ -184,7 +191,7 @@ struct MemberNames<'de> {
 }
 
 impl<'de> MemberNames<'de> {
-    /// Adds one, or gives it back if it is there.
+    /// Adds a name. If it is there already, returns it as the error.
     fn add(&mut self, name: Cow<'de, str>) -> Result<(), Cow<'de, str>> {
         if self.few.contains(&name) || self.many.contains(&name) {
             return Err(name);
@@ -198,7 +205,7 @@ impl<'de> MemberNames<'de> {
     }
 }
 
-/// A name as it reads, whichever of its characters are escaped.
+/// A name after its escapes were decoded, so that equal names compare as equal.
 struct MemberName<'de>(Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for MemberName<'de> {

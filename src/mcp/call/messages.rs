@@ -1,4 +1,4 @@
-//! Words for the caller when an exchange with Truedy fails: did it happen, what Truedy says, what to do next.
+//! Builds the refusals of failed calls. Each says whether anything happened, what Truedy answered, and what to do next.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use crate::journal::{Operation, OperationPhase};
 use crate::tools::{Effect, not_configured, said};
 use crate::truedy::{ApiError, Error, NotSent};
 
-/// Whether the exchange that failed was the change itself, or one before it.
+/// Whether the failed request was the change itself or one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Only reading had been done.
+    /// Only reads were sent.
     Before,
-    /// The change was being made.
+    /// The change itself was being made.
     During,
 }
 
-/// What certainly did not happen.
+/// Returns the sentence that says what certainly did not happen, for each effect.
 pub(crate) fn nothing(effect: Effect) -> &'static str {
     match effect {
         Effect::Reads => "Nothing could be read.",
@@ -39,7 +39,7 @@ fn unknown(effect: Effect) -> &'static str {
     }
 }
 
-/// Puts a failed exchange into words.
+/// Turns an error of a request to Truedy into a refusal.
 pub(crate) fn on_failure(error: &Error, effect: Effect, stage: Stage) -> Refusal {
     let no = nothing(effect);
     let refusal = match error {
@@ -116,7 +116,7 @@ fn limited(wait: Duration, why: &str) -> Refusal {
         .retryable()
 }
 
-/// What the framework found wrong with a request, in a field of its own: it is data.
+/// Adds Truedy's errors about single fields to a refusal. They are data, so they stand in a field of their own.
 fn with_fields(refusal: Refusal, fields: &[(String, String)]) -> Refusal {
     if fields.is_empty() {
         return refusal;
@@ -125,7 +125,7 @@ fn with_fields(refusal: Refusal, fields: &[(String, String)]) -> Refusal {
     refusal.with("truedy_fields", fields)
 }
 
-/// Everything wrong with the arguments.
+/// Returns the refusal for wrong arguments. It lists at most 32 problems.
 pub(crate) fn on_problems(problems: &[ArgumentProblem], effect: Effect) -> Refusal {
     let told: Vec<String> = problems.iter().take(32).map(ArgumentProblem::told).collect();
     let nothing = if effect.reads() { "Nothing was sent." } else { nothing(effect) };
@@ -140,7 +140,7 @@ pub(crate) fn on_problems(problems: &[ArgumentProblem], effect: Effect) -> Refus
     .with("problems", problems)
 }
 
-/// No key is set: how to set one.
+/// Returns the refusal for a missing API key. It says how to set one.
 pub(crate) fn on_missing_key() -> Refusal {
     Refusal::new(
         Status::AuthFailed,
@@ -148,7 +148,7 @@ pub(crate) fn on_missing_key() -> Refusal {
     )
 }
 
-/// The journal cannot be written: without it nothing is sent.
+/// Returns the refusal for a journal that cannot be used. Without the journal no change is sent.
 pub(crate) fn on_journal(why: &str, effect: Effect) -> Refusal {
     let summary = format!(
         "{} The journal of this server, without which nothing is changed, cannot be used: {why}. Reading goes on. The operator can find the cause with `truedy-mcp doctor`.",
@@ -157,7 +157,7 @@ pub(crate) fn on_journal(why: &str, effect: Effect) -> Refusal {
     Refusal::new(Status::JournalUnavailable, summary).retryable()
 }
 
-/// Another call that makes the same number ours is running here.
+/// Returns the refusal when another call in this process is buying or importing the same number.
 pub(crate) fn on_flight(number: &str, effect: Effect) -> Refusal {
     let summary = format!(
         "{} Another call for {number} is running; wait for its answer, or look with list_operations.",
@@ -166,12 +166,13 @@ pub(crate) fn on_flight(number: &str, effect: Effect) -> Refusal {
     Refusal::new(Status::DuplicateInFlight, summary).with("number", number).retryable()
 }
 
-/// A confirmation, or an answer to a question, is good once.
+/// Returns the refusal for a confirmation or an answer that was used before. Each is valid once.
 pub(crate) fn on_answer_used(effect: Effect) -> Refusal {
     Refusal::new(Status::ConfirmationUsed, format!("{} The confirmation was used already.", nothing(effect)))
 }
 
-/// An operation about the same number stands in the way.
+/// Returns the refusal when an operation with the same number blocks this one. It is retryable unless that operation is
+/// unresolved.
 pub(crate) fn on_duplicate(other: &Operation, effect: Effect) -> Refusal {
     let name = other.object.name();
     let why = match other.state {
@@ -192,9 +193,11 @@ pub(crate) fn on_duplicate(other: &Operation, effect: Effect) -> Refusal {
     if other.is_unresolved() { refusal } else { refusal.retryable() }
 }
 
-/// Earlier operations of the same principal may have happened: doing another thing instead may be one too many.
+/// Returns the refusal when earlier operations of the same principal may have happened. Making another change in their
+/// place could then be one too many.
 ///
-/// `arguments` are those of the call, without the secrets named beside them. The next call previews, and spends nothing.
+/// `arguments` are those of the call without its secrets. `left_out` names these secrets. The call in `next` is a
+/// preview, so it spends nothing.
 pub(crate) fn on_unresolved(
     open: &[Operation],
     (mut arguments, left_out): (Value, Vec<&str>),
@@ -215,7 +218,7 @@ pub(crate) fn on_unresolved(
     );
     let summary = match left_out.as_slice() {
         [] => summary,
-        // Without it another account would be asked, and would pay.
+        // Without the secret, the next call would use another account, and that account would pay.
         secrets => format!("{summary} Give the same {} again: next does not repeat it.", secrets.join(" and ")),
     };
     let open: Vec<Value> = open.iter().map(|operation| Value::Object(operation.to_json())).collect();
@@ -231,7 +234,7 @@ pub(crate) fn on_unresolved(
         .with("next", json!({ "tool": tool, "arguments": arguments }))
 }
 
-/// The change goes on although the caller must be answered now.
+/// Returns the refusal when the caller must be answered while the change still runs.
 pub(crate) fn in_progress(effect: Effect, object: &OperationTarget, id: &str) -> Refusal {
     let summary = format!(
         "{} The call is still running and goes on by itself, for three minutes at most. Do not repeat it, and do not do another instead: list_operations tells when it is done.",
@@ -240,12 +243,12 @@ pub(crate) fn in_progress(effect: Effect, object: &OperationTarget, id: &str) ->
     Refusal::new(Status::InProgress, summary).with("number", object.name()).with("next", look_up(id))
 }
 
-/// The call that tells what became of an operation.
+/// Returns the call that reports what became of an operation: `list_operations` with its id.
 pub(crate) fn look_up(id: &str) -> Value {
     json!({ "tool": "list_operations", "arguments": { "id": id } })
 }
 
-/// The server has as much to do as it takes on.
+/// Returns the refusal when too many calls run or wait. The caller may try again after 2 s.
 pub(crate) fn on_overload(effect: Effect) -> Refusal {
     Refusal::new(
         Status::RateLimited,
@@ -255,14 +258,14 @@ pub(crate) fn on_overload(effect: Effect) -> Refusal {
     .retryable()
 }
 
-/// As many questions of this caller are open as may be.
+/// Returns the refusal when this caller has the maximum number of open questions.
 pub(crate) fn on_questions(effect: Effect) -> Refusal {
     let why =
         "Too many questions to the user are open already, and nobody was asked this one. Wait until some are answered.";
     Refusal::new(Status::RateLimited, format!("{} {why}", nothing(effect))).retryable()
 }
 
-/// The key that seals previews and questions cannot be used.
+/// Returns the refusal when the key that seals previews and questions cannot be used.
 pub(crate) fn on_sealing(why: &str, effect: Effect) -> Refusal {
     let summary = format!(
         "{} The key of this server for confirmations, without which no confirmation can be checked, cannot be used: {why}. Reading goes on.",
@@ -271,13 +274,14 @@ pub(crate) fn on_sealing(why: &str, effect: Effect) -> Refusal {
     Refusal::new(Status::JournalUnavailable, summary).retryable()
 }
 
-/// The world may have changed while the machine slept, and it could not be read again.
+/// Returns the refusal when the data behind a change became too old, for example while the machine slept. The account
+/// may have changed, and reading it again did not confirm the plan.
 pub(crate) fn on_overslept(effect: Effect) -> Refusal {
     let why = "The machine slept, or this program was stopped, between the decision and the request. Look again, then call again.";
     Refusal::new(Status::StateChanged, format!("{} {why}", nothing(effect))).retryable()
 }
 
-/// Something in this server went wrong; how far the call had come is not known.
+/// Returns the refusal for an internal error. It is not known how far the call had come.
 pub(crate) fn on_fault(effect: Effect) -> Refusal {
     let next = if effect.reads() { "" } else { " Look with list_numbers before repeating the call." };
     Refusal::new(Status::InternalError, format!("{} A fault in this server ended the call.{next}", unknown(effect)))

@@ -1,4 +1,5 @@
-//! What is counted of calls: closed sets only, tools, statuses and rules of our own, nothing of anybody.
+//! Metrics of calls. Labels come from closed sets: tools, statuses and rules of this server. They hold no data of a
+//! caller.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 use crate::domain::Status;
 use crate::mcp::call::service::CallResult;
 
-/// Counts a call that was answered.
+/// Records a call that was answered.
 pub(crate) fn call(tool: &'static str, reply: &CallResult, time: Duration) {
     let status = reply.status().unwrap_or("asked").to_owned();
     histogram!("tool_call_seconds", "tool" => tool).record(time.as_secs_f64());

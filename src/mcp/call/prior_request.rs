@@ -1,7 +1,7 @@
-//! What a client brings with a second call, whatever that call declares.
+//! Checks the answer that a second call carries, whatever capabilities that call declares.
 //!
-//! A state of ours that opens proves that somebody was asked. So a no counts from every client. A yes counts only from a
-//! request that declares elicitation: without it nobody says that a person gave it.
+//! A state that this server sealed proves that a question was put. So a no counts from every client. A yes counts only
+//! from a request that declares elicitation. Without that, nothing shows that a person gave it.
 
 use rmcp::model::{ElicitResult, ElicitationAction};
 
@@ -14,16 +14,16 @@ use crate::mcp::consent::elicitation::{
 
 /// A no to a question of an earlier call.
 pub(crate) struct SaidNo {
-    /// What is said of it.
+    /// The refusal for the caller.
     pub(crate) refusal: Refusal,
-    /// The nonce of the state: no other answer to the same question counts any more.
+    /// The nonce of the state. Once it is recorded, no other answer to the same question counts.
     pub(crate) nonce: String,
-    /// The page that was shown, if it was one.
+    /// The id of the page that was shown. `None` if the question was a form.
     pub(crate) page: Option<String>,
 }
 
 impl Elicitor {
-    /// Whether the call says of itself that another came before it.
+    /// Returns whether the call carries a state or answers, as a second call does.
     fn is_second_call(&self) -> bool {
         match &self.way {
             ElicitationMode::SecondCall { state, responses } => {
@@ -35,8 +35,8 @@ impl Elicitor {
 }
 
 impl Consent {
-    /// The no that comes with this call, if one does: a decline, a dismissal, or an answer that cannot be read. Nothing need
-    /// be known of the account for it. `nothing` says first what was not done.
+    /// Returns the no that this call carries, or `None`. A decline, a dismissal and an unreadable answer count as a no.
+    /// This needs no data of the account. `nothing` says what was not done, and begins the refusal.
     pub(crate) fn refusal_in(
         &self,
         elicitor: &Elicitor,
@@ -55,13 +55,15 @@ impl Consent {
             (Ok(action), None) => no_yes(&action, nothing),
             (Err(_), None) => unreadable(nothing),
         };
-        // A state that was used before says nothing any more.
+        // A state that was used before does not count.
         let first = self.first_use(&opened.nonce);
         first.then_some(SaidNo { refusal, nonce: opened.nonce, page: opened.page })
     }
 
-    /// Stops a second call for which nobody can be asked again, unless it brings a whole yes and may. It is never taken for a
-    /// first call, which the flag alone might let pass. Gives the nonce of a question that was answered with no.
+    /// Checks a second call where nobody can be asked again. It passes only with a complete yes, from a client that
+    /// declares forms. A call without state and answers is a first call and passes. A second call is never treated as
+    /// one, because the flag alone might let a first call pass. The error holds the nonce of a question that was
+    /// answered with no.
     pub(crate) fn admit_second_call(
         &self,
         elicitor: &Elicitor,
@@ -76,7 +78,7 @@ impl Consent {
         }
         let opened = state.as_deref().and_then(|state| self.open(state, &subject.binding()));
         if question.is_none() && opened.is_none() {
-            // Nobody would be asked about this at all.
+            // This change needs no question, and the call answers no question of this server.
             return Ok(());
         }
         let answer = responses.as_ref().and_then(|responses| responses.get(QUESTION));

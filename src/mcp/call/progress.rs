@@ -1,4 +1,4 @@
-//! Tells a client that its call still runs.
+//! Sends progress notifications to a client while its call runs.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use crate::mcp::call::service::CallResult;
 
-/// How often a client that asked for it is told that a call still runs.
+/// The interval of progress notifications, for a client that asked for them.
 pub(crate) const PROGRESS: Duration = Duration::from_secs(5);
 
-/// Waits for a call, and tells a client that wants to know that it still runs. Quick calls say nothing: over HTTP their
-/// answer stays one piece of JSON.
+/// Waits for a call and sends progress notifications to a client that asked for them. A quick call sends none. Over
+/// HTTP its response then stays one JSON document.
 pub(crate) async fn reporting(
     call: impl Future<Output = CallResult>,
     context: &RequestContext<RoleServer>,
@@ -29,7 +29,7 @@ pub(crate) async fn reporting(
             () = tokio::time::sleep(PROGRESS) => {
                 let seconds = begun.elapsed().as_secs_f64().round();
                 let progress = ProgressNotificationParam::new(token.clone(), seconds).with_message("waiting for Truedy");
-                // Who has gone away does not want to know.
+                // An error means that the client has gone, so it is ignored.
                 drop(context.peer.notify_progress(progress).await);
             }
         }

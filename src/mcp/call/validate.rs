@@ -1,4 +1,4 @@
-//! Arguments before they are parsed: their size, their depth, and keys in the wrong place.
+//! Checks arguments before they are parsed: size, depth, duplicate names, and keys in the wrong place.
 
 use serde_json::{Map, Value, json};
 
@@ -9,12 +9,14 @@ use crate::mcp::call::{duplicate_names, messages};
 use crate::redact::looks_like_key;
 use crate::tools::Tool;
 
-/// Nesting and number of fields that arguments may have.
+/// The deepest nesting that arguments may have.
 pub(crate) const NESTING: usize = 32;
 
+/// The most fields that arguments may have.
 pub(crate) const FIELDS: usize = 256;
 
-/// A name that stood twice in the arguments: neither value is taken, since it is not known which was meant.
+/// Returns the problem for a name that stood twice in the arguments. Neither value is used, because it is not known
+/// which was meant.
 pub(crate) fn twice(name: &Value) -> ArgumentProblem {
     ArgumentProblem {
         field: duplicate_names::shown(name.as_str().unwrap_or_default()),
@@ -26,12 +28,13 @@ pub(crate) fn twice(name: &Value) -> ArgumentProblem {
     }
 }
 
-/// Keys where no keys belong: a model may put one anywhere. What is found is not repeated.
+/// Finds secret keys in arguments that take none. A model may put a key anywhere. The problems do not repeat what was
+/// found.
 pub(crate) fn misplaced_keys(arguments: &Map<String, Value>, secrets: &[&str]) -> Vec<ArgumentProblem> {
-    // A token of ours is random, and may look like anything.
+    // A confirmation token is random, so it may look like a key.
     let is_checked = |name: &str| name != "confirmation_token" && !secrets.contains(&name);
     let problem = |name: &String| ArgumentProblem {
-        // The name itself may be the key.
+        // The name itself may be the key. It is then not repeated.
         field: shown_name(name).filter(|name| !looks_like_key(name)).unwrap_or("an argument").to_owned(),
         reason: "it looks like a secret key, which is not taken here and should not pass through a conversation"
             .to_owned(),
@@ -47,7 +50,8 @@ pub(crate) fn misplaced_keys(arguments: &Map<String, Value>, secrets: &[&str]) -
     found.map(|(name, _)| problem(name)).collect()
 }
 
-/// Whether a key stands anywhere in a value. An id may be 32 hexadecimal digits, as Twilio's tokens are.
+/// Returns whether a key stands anywhere in a value. An id may be 32 hexadecimal digits. Twilio's tokens look the same,
+/// so in an id they do not count as a key.
 pub(crate) fn holds_key(value: &Value, is_id: bool) -> bool {
     match value {
         Value::String(text) => {
@@ -70,14 +74,14 @@ pub(crate) fn too_deep(value: &Value, left: usize) -> bool {
 }
 
 impl Service {
-    /// Refuses a carrier's keys among the arguments where the operator does not want them there.
+    /// Refuses a carrier's keys among the arguments if the operator does not allow them there.
     pub(crate) fn admit_inline<T: Tool>(&self, given: &Map<String, Value>) -> Result<(), Refusal> {
         let is_given = |name: &&str| given.get(*name).is_some_and(|value| !value.is_null() && *value != json!(""));
         let inline: Vec<&str> = T::inline().into_iter().filter(is_given).collect();
         self.policy.admit_inline(&inline)
     }
 
-    /// Reads the arguments; everything wrong with them is told at once.
+    /// Parses the arguments. The refusal names every problem at once.
     pub(crate) fn parse<T: Tool>(arguments: Map<String, Value>) -> Result<T, Refusal> {
         if arguments.len() > FIELDS || arguments.values().any(|value| too_deep(value, NESTING)) {
             let summary = format!(

@@ -219,7 +219,7 @@ impl Service {
         tokio::time::timeout_at(answer_by, acting).await
     }
 
-    /// Records the outcome and returns the result. `acted` is `None` after a fault. `unknown` answers a lost request.
+    /// Records the outcome and returns the result. `acted` is `None` after a fault. `unknown` is for a lost answer.
     pub(crate) async fn settle<T: Change>(
         &self,
         acted: Option<Result<ToolResponse<T::Output>, ToolFailure>>,
