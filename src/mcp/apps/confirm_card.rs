@@ -1,4 +1,5 @@
-//! The card on which a client that shows pages puts a question: the same form, and beside it what is at stake.
+//! The confirmation card of a client that shows pages. It has the same form as the plain question, and shows the impact
+//! beside it.
 
 use rmcp::model::RequestMetaObject;
 use serde_json::{Map, Value, json};
@@ -7,12 +8,12 @@ use crate::guard::{Cap, ChangeImpact};
 use crate::mcp::apps::pages;
 use crate::mcp::apps::pages::CONFIRM;
 
-/// Where the page finds what is at stake.
+/// The entry of `_meta` in which the page finds the impact.
 const FACTS: &str = "truedy/card";
-/// What a preview says that a person decides by. The rest of it is for the caller.
+/// The fields of a preview by which a person decides. Its other fields are for the caller.
 const SHOWN: [&str; 5] = ["number", "number_status", "kind", "price", "agents_that_fall_silent"];
 
-/// What is at stake, as the page reads it. Names of agents are data of their own here, never part of the words of the form.
+/// Returns the impact as the page reads it. Names of agents are separate data here, and never part of the form's text.
 pub(crate) fn facts(impact: &ChangeImpact, used: u32, cap: Option<Cap>) -> Value {
     let seen = impact.without_flag.as_ref().map(|preview| &preview.details);
     let shown = |name: &str| Some((name.to_owned(), seen?.get(name)?.clone()));
@@ -25,7 +26,7 @@ pub(crate) fn facts(impact: &ChangeImpact, used: u32, cap: Option<Cap>) -> Value
     Value::Object(facts)
 }
 
-/// What goes with the form.
+/// Returns the `_meta` that goes with the form.
 pub(crate) fn beside(facts: Value) -> RequestMetaObject {
     let mut meta = pages::meta("ui", json!({ "resourceUri": CONFIRM }));
     meta.0.insert(FACTS.to_owned(), facts);

@@ -1,4 +1,4 @@
-//! Cards in the chat: pages that a host shows, and what they may call.
+//! Cards in the chat: pages that a client shows, and what they may call.
 
 pub(crate) mod confirm_card;
 pub(crate) mod pages;

@@ -1,8 +1,8 @@
-//! MCP Apps: pages that a client may show in the chat beside what a tool answers. None has a fact or an ability that the
-//! tools lack.
+//! MCP Apps: pages that a client may show in the chat beside the result of a tool. No page has a fact or an ability
+//! that the tools lack.
 //!
-//! Sources: specification `2026-01-26` of `io.modelcontextprotocol/ui` (modelcontextprotocol/ext-apps); for the page that
-//! asks a person, SEP-3118 (a draft: [`AppsSupport::of`] and [`extension`] alone depend on what becomes of it).
+//! Sources: specification `2026-01-26` of `io.modelcontextprotocol/ui` (modelcontextprotocol/ext-apps). The page that
+//! asks a person follows SEP-3118, which is a draft. Only [`AppsSupport::of`] and [`extension`] depend on that draft.
 
 use rmcp::RoleServer;
 use rmcp::model::{
@@ -13,22 +13,22 @@ use serde_json::{Map, Value, json};
 
 /// The name of the extension.
 const EXTENSION: &str = "io.modelcontextprotocol/ui";
-/// What a page is, by its type.
+/// The media type of a page.
 const PAGE: &str = "text/html;profile=mcp-app";
 /// The page on which a person confirms a purchase or a release.
 pub(crate) const CONFIRM: &str = "ui://truedy/confirm.html";
 
-/// A page.
+/// A page of this server.
 struct AppPage {
     uri: &'static str,
     name: &'static str,
     title: &'static str,
-    /// The tool whose answers it shows; `None` for the one that asks a person.
+    /// The tool whose results it shows. `None` for the page that asks a person.
     tool: Option<&'static str>,
     html: &'static str,
 }
 
-/// All of them. What they share stands in files of its own, and is put in their places when a page is read.
+/// All pages. The script and the style that they share are in separate files. They are inserted when a page is read.
 const PAGES: [AppPage; 3] = [
     AppPage {
         uri: CONFIRM,
@@ -56,7 +56,7 @@ const CLIENT: &str = include_str!("views/client.js");
 const STYLE: &str = include_str!("views/style.css");
 
 impl AppPage {
-    /// The whole of it: it asks for nothing beyond itself.
+    /// Returns the whole page. It loads nothing from elsewhere.
     fn text(&self) -> String {
         let version = env!("CARGO_PKG_VERSION");
         let client = CLIENT.replace("{{name}}", self.name).replace("{{version}}", version);
@@ -64,17 +64,17 @@ impl AppPage {
     }
 }
 
-/// What the client of a request shows of pages.
+/// Which pages the client of a request shows.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AppsSupport {
-    /// Pages beside the answers of tools.
+    /// Whether it shows pages beside the results of tools.
     pub(crate) pages: bool,
-    /// A page in the place of its own form, where a question comes with one.
+    /// Whether it shows a page instead of its own form, where a question comes with one.
     pub(crate) cards: bool,
 }
 
 impl AppsSupport {
-    /// As the client declared it for this very request.
+    /// Reads what the client declared for this request.
     pub(crate) fn of(context: &RequestContext<RoleServer>) -> Self {
         let declared = context.client_capabilities().and_then(|capabilities| capabilities.extensions);
         let Some(declared) = declared.as_ref().and_then(|all| all.get(EXTENSION)) else {
@@ -86,19 +86,19 @@ impl AppsSupport {
     }
 }
 
-/// What the server declares of it.
+/// Returns what the server declares of the extension.
 pub(crate) fn extension() -> ExtensionCapabilities {
     let mut declared = JsonObject::new();
     declared.insert("elicitation".to_owned(), json!({}));
     ExtensionCapabilities::from([(EXTENSION.to_owned(), declared)])
 }
 
-/// Whether the client of this request shows pages of ours.
+/// Returns whether the client of this request shows pages of this server.
 pub(crate) fn shows(context: &RequestContext<RoleServer>) -> bool {
     AppsSupport::of(context).pages
 }
 
-/// The pages, for a client that shows them.
+/// Returns the pages as resources, for a client that shows them.
 pub(crate) fn list() -> Vec<Resource> {
     let resource = |page: &AppPage| {
         Resource::new(page.uri, page.name).with_title(page.title).with_mime_type(PAGE).with_meta(presented())
@@ -106,19 +106,21 @@ pub(crate) fn list() -> Vec<Resource> {
     PAGES.iter().map(resource).collect()
 }
 
-/// A page by its address.
+/// Returns a page by its address. `None` if there is none.
 pub(crate) fn read(uri: &str) -> Option<ReadResourceResult> {
     let page = PAGES.iter().find(|page| page.uri == uri)?;
     let content = ResourceContents::text(page.text(), page.uri).with_mime_type(PAGE).with_meta(presented());
     Some(ReadResourceResult::new(vec![content]))
 }
 
-/// How a host frames a page. Nothing is declared of where it may connect or what it may use: the strictest rules do.
+/// Returns how a host frames a page. It declares no address to connect to and no permission, so the strictest rules
+/// apply.
 fn presented() -> MetaObject {
     meta("ui", json!({ "prefersBorder": true }))
 }
 
-/// Says of a tool which page shows its answers: to every client, since not every host declares that it shows pages.
+/// Adds to a tool the page that shows its results. Every client gets this, because not every host declares that it shows
+/// pages.
 pub(crate) fn with_page(card: ToolCard) -> ToolCard {
     match PAGES.iter().find(|page| page.tool == Some(&*card.name)) {
         Some(page) => with_more_meta(card, meta("ui", json!({ "resourceUri": page.uri }))),
@@ -126,21 +128,22 @@ pub(crate) fn with_page(card: ToolCard) -> ToolCard {
     }
 }
 
-/// The same tool with more `_meta`; what it has already stays.
+/// Returns the same tool with more `_meta`. The entries that it has already stay.
 pub(crate) fn with_more_meta(mut card: ToolCard, more: MetaObject) -> ToolCard {
     card.meta.get_or_insert_default().0.extend(more.0);
     card
 }
 
-/// What a page must know to ask for more of the same: the arguments of the call, which some hosts do not tell it. `None` where
-/// a page cannot repeat the call, because a secret was among them, or where no page shows the tool.
+/// Returns the arguments of a call, with which its page can ask for more results. Some hosts do not give them to the
+/// page. `None` if a secret was among them, so that a page cannot repeat the call. Also `None` if no page shows the
+/// tool.
 pub(crate) fn query(tool: &str, arguments: &Map<String, Value>, secrets: &[&str]) -> Option<Value> {
     let shown = PAGES.iter().any(|page| page.tool == Some(tool));
     let repeatable = !secrets.iter().any(|name| arguments.get(*name).is_some_and(|value| !value.is_null()));
     (shown && repeatable).then(|| Value::Object(arguments.clone()))
 }
 
-/// A `_meta` of one entry.
+/// Returns a `_meta` with one entry.
 pub(crate) fn meta(name: &str, value: Value) -> MetaObject {
     let mut meta = MetaObject::default();
     meta.0.insert(name.to_owned(), value);
@@ -153,8 +156,8 @@ mod tests {
 
     use super::*;
 
-    /// Every method of `schema.json` of `@modelcontextprotocol/ext-apps` 2.0.4, those of MCP that pages and hosts exchange, and
-    /// that of SEP-3118.
+    /// All methods of `schema.json` of `@modelcontextprotocol/ext-apps` 2.0.4. Also the methods of MCP that pages and
+    /// hosts exchange, and the method of SEP-3118.
     const METHODS: [&str; 21] = [
         "elicitation/create",
         "ping",

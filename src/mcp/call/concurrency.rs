@@ -1,6 +1,6 @@
 //! Limits how many calls run and wait, in total and for each principal.
 //!
-//! So many calls of one principal do not make others wait. A call that waits for a person holds no permit. It counts as
+//! One principal with many calls does not make others wait. A call that waits for a person holds no permit. It counts as
 //! waiting.
 
 use std::collections::HashMap;

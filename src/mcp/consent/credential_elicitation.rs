@@ -1,4 +1,5 @@
-//! Keys from a person: a page of this server by URL elicitation, in both eras, filled in by the one whose call it is.
+//! Asks a person for a carrier's keys by URL elicitation, in both eras. Only the principal that made the call can fill
+//! in its page.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,34 +19,35 @@ use crate::mcp::consent::elicitation::{
 };
 use crate::redact::RedactionGuard;
 
-/// How long a page is waited for where the call waits.
+/// How long an open call waits for its page.
 const PAGE_LIFE: Duration = Duration::from_secs(300);
-/// How long a second call waits for a page that its person has open.
+/// How long a second call waits for a page that the person still has open.
 const ENTERING: Duration = Duration::from_secs(15);
-/// The key of the one page of a call.
+/// The key of a call's only page, among its input requests and responses.
 pub(crate) const PAGE: &str = "keys";
 
-/// What came of showing a page.
+/// The result of showing a page.
 pub(crate) enum Entered {
-    /// It was filled in: the values, what keeps them from coming back, and the call in which it was shown, if it was another.
+    /// The page was filled in. The fields are the values, their redaction guards, and the earlier call that showed the
+    /// page, if any.
     Yes(CarrierAccess, Vec<RedactionGuard>, Option<PriorRequest>),
-    /// Nothing was entered, as was said to a question of another call.
+    /// Nothing was entered on the page of an earlier call, or not in time.
     No {
-        /// What is said of it.
+        /// The refusal for the caller.
         refusal: Refusal,
         /// The nonce of the state.
         nonce: String,
     },
-    /// The client carries the address and calls again.
+    /// The client shows the address to its user and calls again.
     Pending(Box<InputRequiredResult>),
 }
 
-/// What is said where the user did not open the page.
+/// Returns the refusal when the user did not open the page.
 pub(crate) fn not_opened(nothing: &str) -> Refusal {
     Nothing(nothing).not_opened()
 }
 
-/// What is said where nothing was entered: always that nothing was done, then why.
+/// Builds the refusals when nothing was entered. Each says first that nothing was done, then why.
 struct Nothing<'a>(&'a str);
 
 impl Nothing<'_> {
@@ -57,7 +59,7 @@ impl Nothing<'_> {
         self.because(Status::Cancelled, "The call was cancelled.")
     }
 
-    /// Nobody could enter anything.
+    /// Returns the refusal when nobody could enter anything.
     fn unavailable(&self, why: &str) -> Refusal {
         let instead = "A carrier profile needs no page: name it in carrier.";
         self.because(Status::HumanUnavailable, &format!("{why} {instead}"))
@@ -71,7 +73,7 @@ impl Nothing<'_> {
         self.unavailable("Nothing was entered on the page in time, or it was used already.")
     }
 
-    /// Somebody did not want it.
+    /// Returns the refusal when a person did not want it.
     fn declined(&self, why: &str) -> Refusal {
         self.because(Status::HumanDeclined, &format!("{why} Do not ask again unless the user wishes it."))
     }
@@ -84,8 +86,8 @@ impl Nothing<'_> {
 }
 
 impl Consent {
-    /// Shows a person a page to enter a carrier's keys on, or takes what was entered on the page of an earlier call. Whoever
-    /// fills it in has read there what the keys are for: that is the yes. `nothing` is what is said first of what was not done.
+    /// Shows a page for a carrier's keys, or takes those that were entered on the page of an earlier call. The page
+    /// says what they are for, so filling it in is the consent. `nothing` begins each refusal: what was not done.
     pub(crate) async fn collect(
         &self,
         (elicitor, pages): (&Elicitor, &Arc<CredentialForms>),
@@ -121,7 +123,7 @@ impl Consent {
         let Some((page, then)) =
             opened.and_then(|state| Some((state.page?, PriorRequest { seen: state.seen, nonce: state.nonce })))
         else {
-            // A forged, foreign or stale state, or none yet.
+            // There is no state yet, or it is forged, stale or from another call.
             let (id, url) = open().await?;
             return put(id, url);
         };
@@ -146,7 +148,7 @@ impl Consent {
                 return Ok(Entered::Yes(access, held, Some(then)));
             }
             FormOutcome::Refused => nothing.declined("The user did not want it."),
-            // A client that always says that its user agrees would go on for ever.
+            // The second call ends here. Otherwise a client that always reports a yes would repeat it without end.
             FormOutcome::Filled(..) | FormOutcome::Gone => nothing.not_in_time(),
         };
         pages.close(&page);
@@ -154,7 +156,8 @@ impl Consent {
     }
 }
 
-/// What is entered while the call waits: the client says whether its user opens the page, the page says the rest.
+/// Waits for the page while the call is open. The client reports whether its user opens the page. The page reports
+/// everything else.
 async fn entered_meanwhile(
     asked: impl Future<Output = ElicitationReply>,
     waited: impl Future<Output = FormOutcome>,
@@ -184,7 +187,8 @@ async fn entered_meanwhile(
     }
 }
 
-/// The request to show a person a page. The address alone says which; the words are constants, the number and the carrier.
+/// Builds the request to show a person a page. Only the address identifies the page. The message has constant text, the
+/// number and the carrier.
 fn to_page(wanted: &CredentialRequest, url: String, elicitation_id: String) -> ElicitRequestParams {
     let (number, provider) = (wanted.number.for_people(), wanted.provider.title());
     let message = format!(

@@ -1,5 +1,6 @@
-//! Pages on which a person enters a carrier's keys: they go from the browser to this server and on to Truedy, never through the
-//! client or the model. A page is one caller's, for one import, once, for five minutes.
+//! Pages on which a person enters a carrier's keys. The keys go from the browser to this server and on to Truedy. They
+//! never pass through the client or the model. A page is for one caller and one import. It is good once and for five
+//! minutes.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,29 +15,30 @@ use crate::domain::{AccessField, ArgumentProblem, Caller, CarrierAccess, hex, un
 use crate::guard::CredentialRequest;
 use crate::redact::{RedactionGuard, Secret};
 
-/// Where pages are, below the origin of the server.
+/// The path of the pages, below the origin of the server.
 pub const KEY_PAGES: &str = "/enter/";
 /// How long a page is open.
 const LIFE: Duration = Duration::from_secs(300);
-/// The most pages at a time, of one caller and of all.
+/// The most open pages of one caller.
 const EACH: usize = 8;
+/// The most open pages of all callers.
 const ALL: usize = 256;
 
-/// Where a request came in, as the way in has checked it: the origin, and the path in front of ours, where there is one:
-/// `https://mcp.example.com` or `https://example.com/truedy`.
+/// The origin at which a request arrived, as the HTTP server has checked it. It ends with the path prefix of this
+/// server, if there is one. Examples: `https://mcp.example.com` and `https://example.com/truedy`.
 #[derive(Debug, Clone)]
 pub struct RequestOrigin(pub String);
 
-/// Starts what serves the pages of a program that has no address of its own; gives the origin.
+/// Starts the page server of a program that has no address of its own. Returns its origin, or why it cannot start.
 pub type FormServerStarter = Box<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
 /// Where pages are served.
 enum FormServer {
-    /// Nowhere.
+    /// No pages are served.
     Nowhere,
-    /// Where the request came in, as the way in says.
+    /// At the origin of the request, as the HTTP server has checked it.
     HereAndNow,
-    /// On loopback, from the first page on.
+    /// On loopback. The page server starts with the first page.
     Loopback(FormServerStarter, OnceCell<String>),
 }
 
@@ -55,7 +57,7 @@ impl fmt::Debug for CredentialForms {
 struct FormPage {
     caller: Caller,
     wanted: CredentialRequest,
-    /// What a form of this page carries, so that no other site can send one.
+    /// The CSRF token of the form. Without it, another site could send the form.
     csrf: String,
     until: Instant,
     state: FormState,
@@ -63,62 +65,62 @@ struct FormPage {
 }
 
 enum FormState {
-    /// Nothing has been said.
+    /// The person has not answered yet.
     Open,
-    /// The values are there; they are looked for in all that comes back.
+    /// The person entered the values. The guards keep the redactor looking for them in all results.
     Filled(CarrierAccess, Vec<RedactionGuard>),
-    /// The person does not want it.
+    /// The person does not want to enter anything.
     Refused,
-    /// They were taken; there is nothing here any more.
+    /// The values were taken and are no longer here.
     Taken,
 }
 
 /// What a page shows.
 #[derive(Debug, Clone)]
 pub struct FormContent {
-    /// What is asked for.
+    /// The credentials that are asked for.
     pub wanted: CredentialRequest,
-    /// What the form carries.
+    /// The CSRF token of the form.
     pub csrf: String,
-    /// How much longer it is open, in whole minutes, at least one.
+    /// How much longer the page is open, in whole minutes, at least one.
     pub minutes: u64,
 }
 
 /// Why a page cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FormError {
-    /// There is none, none any more, or none of this caller.
+    /// The page does not exist, is no longer open, or belongs to another caller.
     Gone,
-    /// The form did not come from the page.
+    /// The form did not come from the page: its CSRF token is wrong.
     Foreign,
-    /// What was entered cannot be right.
+    /// The entered values cannot be right, for these reasons.
     Wrong(Vec<ArgumentProblem>),
 }
 
-/// What has become of a page.
+/// The result of waiting for a page.
 pub(crate) enum FormOutcome {
-    /// The values, and what keeps them from coming back.
+    /// The values, and the guards that keep the redactor looking for them.
     Filled(CarrierAccess, Vec<RedactionGuard>),
-    /// The person does not want it.
+    /// The person does not want to enter anything.
     Refused,
-    /// Nothing was said in time; the page is still open.
+    /// The person did not answer in time. The page is still open.
     Waiting,
-    /// It is not there any more.
+    /// The page is no longer open.
     Gone,
 }
 
 impl CredentialForms {
-    /// For a program that shows no pages.
+    /// Returns the forms of a program that shows no pages.
     pub fn nowhere() -> Arc<Self> {
         Self::at(FormServer::Nowhere)
     }
 
-    /// For a server that shows them where it is reached itself.
+    /// Returns the forms of a server that shows pages at its own address.
     pub fn here() -> Arc<Self> {
         Self::at(FormServer::HereAndNow)
     }
 
-    /// For a program without an address: what serves them is started when the first is needed.
+    /// Returns the forms of a program without an address. The first page starts the page server.
     pub fn on_loopback(opener: FormServerStarter) -> Arc<Self> {
         Self::at(FormServer::Loopback(opener, OnceCell::new()))
     }
@@ -127,7 +129,7 @@ impl CredentialForms {
         Arc::new(Self { place, open: Mutex::default() })
     }
 
-    /// Whether pages can be shown at all. `came_in` is the origin on which the request came, where it came over a network.
+    /// Returns whether pages can be shown at all. `came_in` is the origin of a request that came over a network.
     pub(crate) fn can_show(&self, came_in: Option<&str>) -> bool {
         match &self.place {
             FormServer::Nowhere => false,
@@ -136,7 +138,7 @@ impl CredentialForms {
         }
     }
 
-    /// Opens a page and says its address. `None`: none can be opened now.
+    /// Opens a page. Returns its id and its address, or `None` if none can be opened now.
     pub(crate) async fn open(
         self: &Arc<Self>,
         caller: &Caller,
@@ -162,7 +164,7 @@ impl CredentialForms {
         }
         open.insert(id.clone(), page);
         drop(open);
-        // What was entered and never fetched does not stay.
+        // Values that nobody takes are removed when the time of the page is over.
         let (pages, gone) = (Arc::downgrade(self), id.clone());
         tokio::spawn(async move {
             tokio::time::sleep(LIFE).await;
@@ -171,7 +173,7 @@ impl CredentialForms {
         Some((id, url))
     }
 
-    /// The address of a page.
+    /// Returns the address of a page. `None` if no page can be shown.
     pub(crate) async fn address(&self, id: &str, came_in: Option<&str>) -> Option<String> {
         let origin = match &self.place {
             FormServer::Nowhere => return None,
@@ -184,7 +186,7 @@ impl CredentialForms {
         Some(format!("{origin}{KEY_PAGES}{id}"))
     }
 
-    /// What a page shows to its caller.
+    /// Returns what a page shows to its caller.
     pub(crate) fn look(&self, id: &str, caller: &Caller) -> Result<FormContent, FormError> {
         self.with(id, caller, |page| match page.state {
             FormState::Open => Ok(FormContent {
@@ -196,7 +198,8 @@ impl CredentialForms {
         })
     }
 
-    /// Takes what was entered, each value by its field. `admit` says what more is wrong with it, or keeps it hidden from now on.
+    /// Stores the entered values, each with its field. `admit` returns a further problem, or the guards that hide the
+    /// values from now on.
     pub(crate) fn fill(
         &self,
         id: &str,
@@ -212,7 +215,7 @@ impl CredentialForms {
         })
     }
 
-    /// The person does not want it.
+    /// Records that the person does not want to enter anything.
     pub(crate) fn refuse(&self, id: &str, caller: &Caller, csrf: &str) -> Result<(), FormError> {
         self.answered(id, caller, csrf, |_| Ok(FormState::Refused))
     }
@@ -238,12 +241,13 @@ impl CredentialForms {
         })
     }
 
-    /// Closes a page: nobody waits for it any more.
+    /// Closes a page for which nobody waits any more.
     pub(crate) fn close(&self, id: &str) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
-    /// Waits until something is said on a page of this caller's for just this. What was entered is taken, once.
+    /// Waits until the person fills in or refuses this caller's page for this request. The entered values are taken,
+    /// and only once.
     pub(crate) async fn wait(
         &self,
         id: &str,
@@ -257,7 +261,7 @@ impl CredentialForms {
                     return Err(FormError::Gone);
                 }
                 let mut changed = Box::pin(Arc::clone(&page.changed).notified_owned());
-                // Heard from now on, not only from the first look.
+                // Changes are noticed from now on, not only from the first poll.
                 changed.as_mut().enable();
                 Ok(match std::mem::replace(&mut page.state, FormState::Taken) {
                     FormState::Open => {

@@ -1,7 +1,8 @@
-//! The person's word, carried by elicitation: one question, two carriers.
+//! Asks a person for consent by elicitation, in both eras of the protocol.
 //!
-//! From 2026-07-28 on the question is an `InputRequiredResult` and the answer comes with a second call; before that it
-//! is a request of our own while the call is open. A decline, a failure, silence or a malformed answer refuses.
+//! From 2026-07-28 on, the question is an `InputRequiredResult`, and the answer comes with a second call. Before that,
+//! the question is a request of this server while the call is open. A decline, a failure, silence or a malformed answer
+//! refuses the change.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -24,116 +25,116 @@ use crate::guard::{Question, QuestionForm};
 use crate::mcp::consent::credential_forms::CredentialForms;
 use crate::mcp::consent::signed_state::{IssueTime, Sealer, SealingKeys};
 
-/// How long a person may think where the call waits.
+/// How long a person may think while the call is open.
 const THINKING: Duration = Duration::from_secs(120);
-/// How long an answer to a second call is good for.
+/// How long the state of a question is valid for an answer in a second call.
 const STATE_LIFE: Duration = Duration::from_secs(600);
-/// The key of the one question of a call.
+/// The key of a call's only question, among its input requests and responses.
 pub(crate) const QUESTION: &str = "confirm";
 
-/// How a person can be asked during this call, and with what.
+/// How a person can be asked during a call.
 #[derive(Clone)]
 pub struct Elicitor {
-    /// How the question travels.
+    /// How the question reaches the client.
     pub way: ElicitationMode,
     /// Whether the client shows forms.
     pub form: bool,
     /// Whether the client shows its user the address of a page.
     pub url: bool,
-    /// The origin on which this call came in, where it came over a network.
+    /// The origin at which this call arrived. `None` if it did not come over a network.
     pub came_in: Option<String>,
 }
 
-/// How a question travels.
+/// How a question reaches the client.
 #[derive(Clone)]
 pub enum ElicitationMode {
-    /// Not at all.
+    /// No question can be put.
     Nobody,
     /// By a request to the client while the call is open (2025-06-18, 2025-11-25).
     Open {
         /// The client.
         peer: Box<Peer<RoleServer>>,
-        /// The id of the call: the question goes out on its stream, where a transport has several.
+        /// The id of the call. If a transport has several streams, the question goes out on the stream of this call.
         call: RequestId,
     },
-    /// By a second call (2026-07-28): what came with this one, if it is the second.
+    /// By a second call (2026-07-28). The fields are what this call carries, if it is the second.
     SecondCall {
-        /// The state we sealed.
+        /// The state that this server sealed.
         state: Option<String>,
-        /// The answers.
+        /// The client's answers.
         responses: Option<InputResponses>,
     },
 }
 
 impl Elicitor {
-    /// Nobody is there.
+    /// Returns an elicitor that can ask nobody.
     pub fn nobody() -> Self {
         Self { way: ElicitationMode::Nobody, form: false, url: false, came_in: None }
     }
 
-    /// Whether a person can be asked by form.
+    /// Returns whether a person can be asked by form.
     pub fn can_ask(&self) -> bool {
         self.form && !matches!(self.way, ElicitationMode::Nobody)
     }
 
-    /// Whether a person can be shown a page of this server.
+    /// Returns whether a person can be shown a page of this server.
     pub(crate) fn can_show_page(&self, pages: &CredentialForms) -> bool {
         self.url && !matches!(self.way, ElicitationMode::Nobody) && pages.can_show(self.came_in.as_deref())
     }
 }
 
-/// What came of asking.
+/// The result of asking a person.
 pub(crate) enum ConsentOutcome {
-    /// Yes, to what was seen then.
+    /// The person agreed to what was seen when the question was put.
     Yes {
-        /// What had been seen when the question was put, and the nonce of the state, where that was another call.
+        /// The earlier call in which the question was put. `None` if it was put in this call.
         then: Option<PriorRequest>,
     },
-    /// No, or nothing that can be taken for a yes, in answer to a question of another call.
+    /// The answer to a question of an earlier call was a no, or was not a complete yes.
     No {
-        /// What is said of it.
+        /// The refusal for the caller.
         refusal: Refusal,
-        /// The nonce of the state: no other answer to the same question counts any more.
+        /// The nonce of the state. Once it is recorded, no other answer to the same question counts.
         nonce: String,
     },
-    /// The client carries the question and calls again.
+    /// The client puts the question and calls again.
     Pending(Box<InputRequiredResult>),
 }
 
-/// The call in which a question was put.
+/// The earlier call in which a question was put.
 pub(crate) struct PriorRequest {
-    /// A digest of what had been seen.
+    /// The digest of what was seen then.
     pub(crate) seen: String,
-    /// Good for one answer.
+    /// The nonce of the state. It is good for one answer.
     pub(crate) nonce: String,
 }
 
-/// Asks, and remembers which answers were used.
+/// Puts questions to a person and remembers which answers were used.
 pub(crate) struct Consent {
     sealer: Sealer,
     used: Mutex<HashMap<String, Instant>>,
 }
 
-/// What is sealed between two calls.
+/// The state that is sealed between two calls.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ElicitationState {
     pub(crate) nonce: String,
     pub(crate) seen: String,
     /// When it was sealed.
     issued: IssueTime,
-    /// The page that was shown, if it was one.
+    /// The id of the page that was shown. `None` if the question is a form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) page: Option<String>,
 }
 
-/// The text of a question. Numbers are shown in groups, but not where a person types the last digits of one: groups would
-/// part them.
+/// Returns the text of a question. Numbers are shown in groups. The last digits that a person must type are not
+/// separated by a group.
 fn as_asked(question: &Question) -> String {
     match question.form {
         QuestionForm::Yes { .. } => numbers_for_people(&question.message),
-        // An id is typed as it is written.
+        // A person types an id as it is written, so nothing in it is grouped.
         QuestionForm::Last4 { of_id: true, .. } => question.message.clone(),
-        // The digits that are typed stay together, however the number is grouped.
+        // The digits that a person types stay together, however the number is grouped.
         QuestionForm::Last4 { ref digits, .. } => {
             let run_blocking = (1..digits.len()).filter_map(|at| digits.split_at_checked(at));
             run_blocking.fold(numbers_for_people(&question.message), |shown, (front, back)| {
@@ -143,7 +144,7 @@ fn as_asked(question: &Question) -> String {
     }
 }
 
-/// What a question is about: the answer is good for this and nothing else.
+/// What a question is about. The answer is valid for this and nothing else.
 #[derive(Clone, Copy)]
 pub(crate) struct ConsentSubject<'a> {
     pub(crate) caller: &'a Caller,
@@ -153,7 +154,7 @@ pub(crate) struct ConsentSubject<'a> {
 }
 
 impl ConsentSubject<'_> {
-    /// Tenant, principal, tool and arguments.
+    /// Returns the bytes that bind a state to tenant, principal, tool and arguments.
     pub(crate) fn binding(&self) -> Vec<u8> {
         // Maps are sorted by key, so equal arguments give equal texts.
         let arguments = digest(&self.arguments.to_string());
@@ -170,7 +171,7 @@ impl Consent {
         Self { sealer: keys.sealer("truedy-mcp question"), used: Mutex::default() }
     }
 
-    /// Whether this call brings an answer to a question of ours about this very subject.
+    /// Returns whether this call carries an answer to a question of this server about this subject.
     pub(crate) fn is_answered(&self, elicitor: &Elicitor, subject: &ConsentSubject<'_>) -> bool {
         match &elicitor.way {
             ElicitationMode::SecondCall { state, responses } => {
@@ -181,14 +182,15 @@ impl Consent {
         }
     }
 
-    /// A state of ours about this, that is neither old nor from the future.
+    /// Opens a state of this server for this binding. `None` if it is forged, is bound to something else, is too old,
+    /// or is from the future.
     pub(crate) fn open(&self, sealed: &str, binding: &[u8]) -> Option<ElicitationState> {
         let state = self.sealer.codec().ok()?.open_json_with::<ElicitationState>(sealed, binding).ok()?;
         state.issued.holds(STATE_LIFE).is_ok().then_some(state)
     }
 
-    /// Asks a person, or reads the answer that came with this call. `card` is for a client that shows the form on a page; the
-    /// form and what is made of the answer are the same for all.
+    /// Asks a person, or reads the answer that came with this call. `card` is for a client that shows the form on a
+    /// page. The form and the check of the answer are the same for all clients.
     pub(crate) async fn ask(
         &self,
         elicitor: &Elicitor,
@@ -226,7 +228,8 @@ impl Consent {
                 let binding = subject.binding();
                 let opened = state.as_deref().and_then(|sealed| self.open(sealed, &binding));
                 let answer = responses.as_ref().and_then(|responses| responses.get(QUESTION));
-                // A forged, foreign or stale state, or no answer yet: the question is put (again), nothing is done.
+                // The state is forged, foreign or stale, or there is no answer yet. The question is put, and nothing is
+                // done.
                 let (Some(opened), Some(answer)) = (opened, answer) else {
                     return self.put(form, subject, &binding).ok_or_else(fault);
                 };
@@ -248,7 +251,7 @@ impl Consent {
         self.required(QUESTION, form, None, subject, binding).map(ConsentOutcome::Pending)
     }
 
-    /// What a client is told that must put a question and call again.
+    /// Builds the result that asks a client to put a question and call again. `None` if the state cannot be sealed.
     pub(crate) fn required(
         &self,
         key: &str,
@@ -266,7 +269,7 @@ impl Consent {
         Some(Box::new(InputRequiredResult::new(Some(requests), Some(sealed))))
     }
 
-    /// Whether a state answers its question for the first time.
+    /// Records the use of a nonce. Returns whether its state answers the question for the first time.
     pub(crate) fn first_use(&self, nonce: &str) -> bool {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -275,17 +278,18 @@ impl Consent {
     }
 }
 
-/// What came back from a question that was put while the call is open.
+/// The reply to a question that was put while the call is open.
 pub(crate) enum ElicitationReply {
     /// An answer, whatever it says.
     Yes(ElicitResult),
-    /// Nothing in time, or a failure.
+    /// No answer in time, or a failure.
     No,
     /// The call is no longer wanted.
     Unwanted,
 }
 
-/// Puts a question and waits. A question that nobody waits for any more is taken back, so that no dialog stays open.
+/// Puts a question and waits for the answer. If nobody waits any more, the question is cancelled so that no dialog
+/// stays open.
 pub(crate) async fn open_question(
     peer: &Peer<RoleServer>,
     call: &RequestId,
@@ -293,7 +297,7 @@ pub(crate) async fn open_question(
     form: ElicitRequestParams,
 ) -> ElicitationReply {
     let mut request = ElicitRequest::new(form);
-    // rmcp knows by itself only in the task in which it called us, and a call runs in one of its own.
+    // rmcp finds the call's id by itself only in the task that it started. The call runs in another task.
     request.extensions.insert(OriginatingRequestId(call.clone()));
     let request = ServerRequest::ElicitRequest(request);
     let Ok(mut asked) = peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await else {
@@ -312,17 +316,17 @@ pub(crate) async fn open_question(
     outcome
 }
 
-/// Whether what was seen when the question was put is what is seen now.
+/// Returns whether what was seen when the question was put is what is seen now. `seen_then` is a digest.
 pub(crate) fn same(seen_then: &str, seen_now: &str) -> bool {
     seen_then == digest(seen_now)
 }
 
-/// What is said of an answer that cannot be read.
+/// Returns the refusal for an answer that cannot be read.
 pub(crate) fn unreadable(nothing: &str) -> Refusal {
     Refusal::new(Status::HumanUnavailable, format!("{nothing} The client's answer to the question could not be read."))
 }
 
-/// What is said of an answer that is no yes by its action.
+/// Returns the refusal for an answer whose action is no yes.
 pub(crate) fn no_yes(action: &ElicitationAction, nothing: &str) -> Refusal {
     declined(
         nothing,
@@ -337,7 +341,7 @@ fn declined(nothing: &str, why: &str) -> Refusal {
     Refusal::new(Status::HumanDeclined, format!("{nothing} {why} Do not ask again unless the user wishes it."))
 }
 
-/// Only a complete yes is a yes.
+/// Checks an answer. Only a complete yes passes: accepted, ticked, and with the right last digits where they are asked.
 pub(crate) fn judge(answer: &ElicitResult, question: &Question) -> Result<(), Refusal> {
     let declined = |why: &str| Err(declined(&question.declined, why));
     if answer.action != ElicitationAction::Accept {

@@ -1,4 +1,4 @@
-//! Tests of `elicitation.rs`, beside it since both together are long.
+//! Tests of `elicitation.rs`, in a file of their own because both together are long.
 
 use super::*;
 use crate::domain::{ClockReading, boot_id};

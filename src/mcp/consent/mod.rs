@@ -1,4 +1,4 @@
-//! The owner's word: how it is asked for, and how the question is recognised when its answer comes.
+//! The consent of a person: how a question is put, and how its answer is matched to it.
 
 pub(crate) mod credential_elicitation;
 pub(crate) mod credential_forms;

@@ -1,6 +1,7 @@
-//! Sealing what goes out and must come back unchanged: the state of a question, the token of a preview.
+//! Seals texts that a client must return unchanged: the state of a question and the token of a preview.
 //!
-//! HMAC-SHA256 by rmcp's codec, one key a purpose, all derived from the operator's key or from one of this process's own.
+//! The seal is HMAC-SHA256 by rmcp's codec, with one key for each purpose. All keys are derived from the operator's
+//! key, or from a key that this process made.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -16,23 +17,24 @@ use uuid::Uuid;
 
 use crate::domain::{Caller, ClockReading, OperationTarget, Status, boot_id, digest_of, unguessable};
 
-/// How long a token is good for.
+/// How long a token is valid.
 const TOKEN_LIFE: Duration = Duration::from_secs(300);
-/// The same while a person thinks about a question that was put while the token was good.
+/// How long a token is valid if a person thinks about a question that was put while it was valid.
 const THOUGHT_OVER: Duration = Duration::from_secs(900);
 /// By how many seconds the wall clocks of replicas may differ.
 const SKEW: i64 = 30;
-/// Of the digest of what was seen, in bytes.
+/// The length of the digest of what was seen, in bytes.
 const SEEN: usize = 16;
+/// The length of the nonce, in bytes.
 const NONCE: usize = 16;
 
-/// The keys that seal: the first seals, all of them open. Two while one is replaced by another.
+/// The keys that seal. The first key seals, and every key opens. There are two while one key replaces another.
 ///
-/// Read when one is first needed: nothing waits for a file at the start. What could not be read is read again the next time.
+/// The keys are read on first use, so the start waits for no file. A read that failed is tried again at the next use.
 #[derive(Clone)]
 pub struct SealingKeys {
     source: Arc<KeyFile>,
-    /// What is sealed for one account, none for another opens.
+    /// The account. A seal for one account does not open for another.
     account: String,
 }
 
@@ -48,35 +50,35 @@ impl fmt::Debug for SealingKeys {
 }
 
 impl SealingKeys {
-    /// The operator's keys; `None` if there is none or one is shorter than 32 bytes.
+    /// Takes the operator's keys. `None` if there is none or one is shorter than 32 bytes.
     pub fn new(keys: Vec<Vec<u8>>) -> Option<Self> {
         are_keys(&keys).then(|| Self::read_by(move || Ok(keys.clone())))
     }
 
-    /// A key of this process's own.
+    /// Makes a random key for this process alone.
     pub fn of_this_process() -> Self {
         let key = unguessable().to_vec();
         Self::read_by(move || Ok(vec![key.clone()]))
     }
 
-    /// Keys that are read when one is first needed. An error says why there are none.
+    /// Takes a function that reads the keys on first use. Its error says why there are none.
     pub fn read_by(read: impl Fn() -> Result<Vec<Vec<u8>>, String> + Send + Sync + 'static) -> Self {
         let source = KeyFile { read: Box::new(read), kept: OnceLock::new() };
         Self { source: Arc::new(source), account: String::new() }
     }
 
-    /// The same keys for one account of Truedy's.
+    /// Returns the same keys for one account of Truedy.
     #[must_use]
     pub fn of(&self, account: String) -> Self {
         Self { source: Arc::clone(&self.source), account }
     }
 
-    /// What seals for one purpose; what it seals, none for another purpose opens.
+    /// Returns the sealer for one purpose. Its seals do not open for another purpose.
     pub(crate) fn sealer(&self, purpose: &'static str) -> Sealer {
         Sealer { keys: self.clone(), purpose, made: OnceLock::new() }
     }
 
-    /// A codec for one purpose. An error says why the keys cannot be used.
+    /// Returns the codec for one purpose. An error says why the keys cannot be used.
     pub fn codec(&self, purpose: &str) -> Result<RequestStateCodec, String> {
         let kept = match self.source.kept.get() {
             Some(kept) => kept,
@@ -90,14 +92,14 @@ impl SealingKeys {
         };
         let derived = kept.iter().map(|key| {
             let mut derived = [0_u8; 32];
-            // Fails only for lengths far beyond this one.
+            // This fails only for outputs that are far longer than 32 bytes.
             let _ = Hkdf::<Sha256>::new(Some(self.account.as_bytes()), key).expand(purpose.as_bytes(), &mut derived);
             let name = digest_of(&derived).chars().take(8).collect::<String>();
             (name, derived.to_vec())
         });
         let keys: Vec<(String, Vec<u8>)> = derived.collect();
         let first = keys.first().map(|(name, _)| name.clone()).unwrap_or_default();
-        // The same key twice is one key.
+        // A key that is given twice counts once.
         let mut once = keys;
         once.dedup_by(|a, b| a.0 == b.0);
         RequestStateCodec::new_with_keyring(first, once).map_err(|error| error.to_string())
@@ -116,7 +118,7 @@ pub(crate) struct Sealer {
 }
 
 impl Sealer {
-    /// What seals and opens; an error says why the keys cannot be used.
+    /// Returns the codec, built on first use. An error says why the keys cannot be used.
     pub(crate) fn codec(&self) -> Result<&RequestStateCodec, String> {
         match self.made.get() {
             Some(made) => Ok(made),
@@ -129,16 +131,16 @@ impl Sealer {
     }
 }
 
-/// When something was sealed, by more than one clock: a wall clock that is wrong makes nothing good for longer.
+/// When something was sealed, by two clocks. So a wrong wall clock does not make a seal valid for longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct IssueTime {
     /// Seconds since 1970.
     at: i64,
-    /// Which start of a machine, and seconds since then.
+    /// The id of the machine's start, and the seconds since then.
     boot: (u32, u32),
 }
 
-/// Why something that was sealed is not good by its time.
+/// Why a seal is not valid at this time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeError {
     /// It is too old.
@@ -159,8 +161,8 @@ impl IssueTime {
         Self { at: now.wall.div_euclid(1000), boot: (boot_id, boot) }
     }
 
-    /// Whether it is no older than `life` and not from the future. Readings of one start of a machine are compared by the
-    /// clock since that start as well.
+    /// Checks that this time is at most `life` ago and not in the future. If both times are from one start of a
+    /// machine, the clock since that start counts as well.
     pub(crate) fn holds(&self, life: Duration) -> Result<(), TimeError> {
         self.holds_at(&Self::now(), life)
     }
@@ -190,7 +192,7 @@ impl IssueTime {
     }
 }
 
-/// What a token is good for.
+/// What a token is bound to.
 pub(crate) struct Binding<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) tool: &'a str,
@@ -208,12 +210,12 @@ impl Binding<'_> {
             object.number.as_deref().unwrap_or_default(),
             object.number_id.as_deref().unwrap_or_default(),
         ];
-        // Lengths first, so that no two lists of parts read alike.
+        // Each part follows its length, so that two different lists never give the same bytes.
         parts.iter().flat_map(|part| [part.len().to_string().as_bytes(), b":", part.as_bytes()].concat()).collect()
     }
 }
 
-/// Makes and checks the tokens of previews.
+/// Issues and checks the confirmation tokens of previews.
 pub(crate) struct ConfirmationTokens(Sealer);
 
 impl ConfirmationTokens {
@@ -221,7 +223,7 @@ impl ConfirmationTokens {
         Self(keys.sealer("truedy-mcp confirmation token"))
     }
 
-    /// A token for this, as it is seen now. An error says why none can be sealed.
+    /// Issues a token for this binding and what is seen now. An error says why the keys cannot be used.
     pub(crate) fn issue(&self, binding: &Binding<'_>, seen: &str) -> Result<String, String> {
         self.issue_at(binding, seen, IssueTime::now())
     }
@@ -233,8 +235,8 @@ impl ConfirmationTokens {
         Ok(self.0.codec()?.seal_with(&payload, &options))
     }
 
-    /// The nonce of a token that holds for this, as it is seen now. `thinking`: a question that was put while it was good has
-    /// just been answered.
+    /// Checks a token against this binding and what is seen now. Returns its nonce. `thinking` means that a person has
+    /// just answered a question that was put while the token was valid.
     pub(crate) fn check(
         &self,
         token: &str,
@@ -334,7 +336,8 @@ mod tests {
         assert!(tokens.check(&old, &binding, "s", true).is_ok());
     }
 
-    /// So many seconds ago by the wall clock, and by the clock since the start of the machine.
+    /// Returns the time `wall` seconds ago by the wall clock. By the clock since the machine's start, it is `boot`
+    /// seconds ago.
     fn ago(wall: i64, boot: i64) -> IssueTime {
         let now = ClockReading::now();
         let then = ClockReading { wall: now.wall - wall * 1000, boot: now.boot - boot * 1000, ..now };
@@ -358,13 +361,13 @@ mod tests {
             (ago(0, 301), false, Err(Status::ConfirmationExpired)),
             (ago(0, 301), true, Ok(())),
             (ago(0, 901), true, Err(Status::ConfirmationExpired)),
-            // It was set ahead.
+            // The wall clock was set ahead after it was issued.
             (ago(301, 0), false, Err(Status::ConfirmationExpired)),
         ] {
             let token = tokens.issue_at(&binding, "s", issued).expect("a token");
             assert_eq!(tokens.check(&token, &binding, "s", thinking).map(drop), verdict, "{issued:?} {thinking}");
         }
-        // Of another machine, or another start of this one, the wall clock alone tells.
+        // For another machine, or another start of this one, only the wall clock counts.
         let elsewhere = IssueTime { boot: (boot_id() ^ 1, 5), ..ago(0, 0) };
         let token = tokens.issue_at(&binding, "s", elsewhere).expect("a token");
         assert!(tokens.check(&token, &binding, "s", false).is_ok());

@@ -1,8 +1,8 @@
-//! What clients are told of the server when they connect.
+//! The instructions that a client gets when it connects.
 
 use crate::guard::Policy;
 
-/// In a few sentences; `mode` says which Truedy it is, in a word: `live` or `sandbox`.
+/// Returns the instructions, in a few sentences. `mode` names the kind of Truedy account: `live` or `sandbox`.
 pub(crate) fn instructions(mode: &str, policy: &Policy) -> String {
     let which = if mode == "sandbox" {
         "This is the sandbox: made-up numbers, no money, nothing is dialled."

@@ -1,4 +1,4 @@
-//! Who calls, and what this caller is told at the start.
+//! Tenants and principals, and the instructions that a client gets when it connects.
 
 pub(crate) mod instructions;
 pub(crate) mod principal;

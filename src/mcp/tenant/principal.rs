@@ -1,4 +1,5 @@
-//! Who calls, what they may do, and for which tenant: made by the way in, which has verified it.
+//! The principal of a request: who calls, what they may do, and for which tenant. Whatever accepts the request verifies
+//! the caller and makes the principal.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,36 +15,37 @@ use crate::redact::Secret;
 
 /// One tenant: its own Truedy account, limits and view of the journal.
 pub struct Tenant {
-    /// As tokens and the journal name it.
+    /// The name in tokens and in the journal.
     pub name: String,
-    /// The way of its calls.
+    /// The service that runs its calls.
     pub service: Arc<Service>,
-    /// What its clients are told of the server.
+    /// The instructions that its clients get.
     pub instructions: Arc<str>,
 }
 
 impl Tenant {
-    /// A tenant on a service. `mode` says which Truedy it works on, in a word: `live` or `sandbox`.
+    /// Creates a tenant on a service. `mode` names the kind of Truedy account: `live` or `sandbox`.
     pub fn new(name: String, service: Arc<Service>, mode: &str) -> Arc<Self> {
         let instructions = instructions(mode, &service.policy).into();
         Arc::new(Self { name, service, instructions })
     }
 }
 
-/// A caller whose identity was verified. A request that carries none is not served.
+/// A caller whose identity was verified. A request without one is not served.
 #[derive(Clone)]
 pub struct Principal {
-    /// Whose account is worked on.
+    /// The tenant whose account is used.
     pub tenant: Arc<Tenant>,
-    /// Who it is.
+    /// The caller: tenant and principal by name.
     pub caller: Caller,
-    /// What it may do of what the tenant's policy allows.
+    /// What it may do within the tenant's policy.
     pub rights: Arc<Rights>,
 }
 
-/// Who sends a message in a session or on a stream, and what the token that came with it is good for.
+/// The sender of a message in a session or on a stream, and what the message's token is good for.
 ///
-/// A session belongs to the caller. The scopes are those of each message's own token, and may grow or shrink within a session.
+/// A session belongs to the caller. The scopes are those of each message's own token. They may grow or shrink within a
+/// session.
 #[derive(Debug, Clone)]
 pub(crate) struct MessageSender {
     pub(crate) caller: Caller,
@@ -56,23 +58,23 @@ impl Principal {
         MessageSender { caller: self.caller.clone(), scopes: self.rights.scopes.clone() }
     }
 
-    /// Somebody of a tenant.
+    /// Creates a principal of a tenant.
     pub fn new(tenant: Arc<Tenant>, name: String, rights: Rights) -> Self {
         let caller = Caller { tenant: tenant.name.clone(), principal: name };
         Self { tenant, caller, rights: Arc::new(rights) }
     }
 
-    /// Counts as work under way until it is dropped: the end of the program waits for it.
+    /// Returns a token that counts as running work until it is dropped. The end of the program waits for it.
     pub fn work(&self) -> TaskTrackerToken {
         self.tenant.service.tasks.token()
     }
 
-    /// What a page of this principal's shows.
+    /// Returns what a page of this principal shows.
     pub fn look_at_page(&self, id: &str) -> Result<FormContent, FormError> {
         self.tenant.service.pages.look(id, &self.caller)
     }
 
-    /// Enters these values on a page of this principal's; they are looked for in all that comes back from now on.
+    /// Enters these values on a page of this principal. From now on, the redactor looks for them in all results.
     pub fn fill_page(&self, id: &str, csrf: &str, given: Vec<(AccessField, Secret)>) -> Result<(), FormError> {
         let service = &self.tenant.service;
         let fields: Vec<AccessField> = given.iter().map(|(field, _)| *field).collect();
@@ -82,7 +84,7 @@ impl Principal {
                 Err(ArgumentProblem::of::<SipServer>(AccessField::SipServer.name(), reason, None))
             }
             _ => match AccessField::of(access.provider()).iter().find(|(field, _)| field.is_advised()) {
-                // Whoever has the page open has it, and without it the page would be spent for nothing.
+                // The person who has the page open knows this value. Without it, the page would be used up for nothing.
                 Some((field, _)) if !fields.contains(field) => {
                     Err(ArgumentProblem::of::<AccountSid>(field.name(), "it is missing".to_owned(), None))
                 }
@@ -95,12 +97,12 @@ impl Principal {
         service.pages.fill(id, &self.caller, csrf, given, admit)
     }
 
-    /// Says on a page of this principal's that it is not wanted.
+    /// Records on a page of this principal that the person does not want to enter anything.
     pub fn refuse_page(&self, id: &str, csrf: &str) -> Result<(), FormError> {
         self.tenant.service.pages.refuse(id, &self.caller, csrf)
     }
 
-    /// The one who started the server, and may do whatever its policy allows.
+    /// Returns the principal of the person who started the server. It may do whatever the policy allows.
     pub fn local(service: Arc<Service>, mode: &str) -> Self {
         let Caller { tenant, principal } = Caller::local();
         Self::new(Tenant::new(tenant, service, mode), principal, Rights::default())

@@ -70,8 +70,8 @@ impl Service {
         reply
     }
 
-    /// Refuses a second call that carries a no. This runs before anything is read, because nothing can replace the
-    /// answer.
+    /// Refuses a second call that carries a no. This runs before anything is read, because nothing can override
+    /// that answer.
     pub(crate) fn admit_answer<T: Change>(&self, change: &mut ChangeRequest) -> Result<(), Refusal> {
         let call_context = &change.call_context;
         let subject =

@@ -56,8 +56,8 @@ impl Service {
         let id = match self.begin::<T>(claims, change, &pass.impact, pass.nonce.clone()).await? {
             Ok(id) => id,
             Err(other) => {
-                // Another call made the same change after the account was read. If the account shows it by now, the new plan
-                // ends the call. Otherwise only the journal knows of it.
+                // Another call made the same change after the account was read. If the account shows it by now, the new
+                // plan ends the call. Otherwise only the journal knows of it.
                 plan(&tool, &tool_context).await?;
                 return Err(messages::on_duplicate(&other, T::EFFECT).into());
             }
@@ -279,7 +279,7 @@ impl Service {
         let kept_here = matches!(&failure, ToolFailure::Truedy(Error::NotSent(NotSent::NotCleared(_))));
         let refusal = words(failure, T::EFFECT, Stage::During);
         // After a lost answer, `not_released` is not final: the release may still take place. It counts for the cap
-        // until the account shows otherwise long after.
+        // until the account, read long after, shows otherwise.
         let not_so_far = record.is_lost() && refusal.status == Status::NotReleased;
         if lost.is_none() && !not_so_far {
             let outcome = if kept_here { Status::Cancelled } else { refusal.status };

@@ -89,8 +89,8 @@ pub(crate) async fn plan<T: Change>(
     }
 }
 
-/// Returns whether unresolved operations block this tool. They block purchases only: a caller might otherwise replace a
-/// purchase that did happen.
+/// Returns whether unresolved operations block this tool. They block purchases only: a caller might otherwise
+/// buy a replacement for a purchase that did happen.
 pub(crate) fn stopped_by_unresolved<T: Tool>() -> bool {
     T::EFFECT == Effect::Spends
 }
