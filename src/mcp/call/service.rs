@@ -163,7 +163,7 @@ impl Service {
         })
     }
 
-    /// Runs one call to its result. Neither a panic nor a caller that leaves can stop it halfway.
+    /// Runs one call to its result. A panic or a caller that leaves does not leave it half done.
     ///
     /// `unwanted` is cancelled when the caller no longer wants the call. A call that has sent nothing then stops. Any
     /// other call runs to its end.
