@@ -1,12 +1,12 @@
-//! Numbers that unresolved operations would have made ours.
+//! Numbers that unresolved operations add to the account if they happened.
 
 use std::collections::BTreeMap;
 
-/// Numbers that unresolved operations of this account would have made ours.
+/// The numbers that unresolved operations of this account add to it if they happened.
 #[derive(Debug, Default)]
 pub(crate) struct AwaitedNumbers {
     pub(crate) numbers: BTreeMap<String, Vec<(u64, AwaitedNumber)>>,
-    /// How many were added, by which those that came after a look into the store are told from those before.
+    /// How many entries were ever added. It tells whether an entry was added before or after a read of the store.
     pub(crate) added: u64,
 }
 
@@ -20,16 +20,16 @@ impl AwaitedNumbers {
     }
 }
 
-/// An unresolved operation that a number in the account would resolve.
+/// An unresolved operation that a certain number in the account resolves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AwaitedNumber {
-    /// The operation.
+    /// The id of the operation.
     pub id: String,
     /// Its tool.
     pub tool: String,
 }
 
-/// Whether a number in the account shows that an operation of this tool happened.
+/// Checks whether a number in the account shows that an operation of this tool happened.
 pub(crate) fn makes_ours(tool: &str) -> bool {
     matches!(tool, "purchase_number" | "import_number")
 }

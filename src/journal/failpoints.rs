@@ -1,14 +1,14 @@
-//! Named points between the steps of an operation, at which a test can end the process.
+//! Named points between the steps of an operation, at which a test can end or stop the process.
 //!
-//! `TRUEDY_MCP_CRASH_AT=cleared` ends a debug build the first time it comes there, `cleared:3` the third time.
-//! `TRUEDY_MCP_STOP_AT=begun` stops it there until somebody lets it go on, as a machine that sleeps would. A release build has
-//! none of this.
+//! `TRUEDY_MCP_CRASH_AT=cleared` ends a debug build when it first reaches that point. `cleared:3` ends it the third
+//! time. `TRUEDY_MCP_STOP_AT=begun` stops the process at that point until a signal continues it, like a machine that
+//! sleeps. A release build ignores both.
 
-/// Comes to a point.
+/// Does nothing in a release build.
 #[cfg(not(debug_assertions))]
 pub(crate) fn reach(_: Point) {}
 
-/// Comes to a point.
+/// Reaches a point. Ends or stops the process if a variable names that point.
 #[cfg(debug_assertions)]
 pub(crate) fn reach(point: Point) {
     use std::sync::LazyLock;
@@ -28,7 +28,7 @@ pub(crate) fn reach(point: Point) {
     }
 }
 
-/// Stops this process once at the point that the variable names.
+/// Stops this process at the point that the variable names, the first time only.
 #[cfg(all(debug_assertions, unix))]
 fn stop_at(point: Point) {
     use std::sync::Once;
@@ -36,7 +36,7 @@ fn stop_at(point: Point) {
     if std::env::var("TRUEDY_MCP_STOP_AT").is_ok_and(|name| name == point.name()) {
         STOPPED.call_once(|| {
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
-            // The signal reaches another thread first: this one must not run on meanwhile.
+            // Another thread may receive the signal first. The sleep keeps this thread from continuing before the stop.
             std::thread::sleep(std::time::Duration::from_millis(500));
         });
     }
@@ -45,22 +45,22 @@ fn stop_at(point: Point) {
 #[cfg(all(debug_assertions, not(unix)))]
 fn stop_at(_: Point) {}
 
-/// The points, in the order in which an operation comes to them.
+/// The points, in the order in which an operation reaches them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Point {
-    /// Everything is known and allowed; nothing is recorded.
+    /// The change is checked and allowed. Nothing is recorded.
     Planned,
     /// The intent is recorded.
     Begun,
-    /// It is recorded that the change may leave.
+    /// It is recorded that the change may be sent.
     Cleared,
-    /// The answer was lost, which is not recorded yet.
+    /// The response was lost. That is not recorded yet.
     AnswerLost,
-    /// It is recorded that the outcome is not known.
+    /// It is recorded that the outcome is unknown.
     Lost,
-    /// The outcome is known and not recorded.
+    /// The outcome is known and not recorded yet.
     Answered,
-    /// The outcome is recorded; the caller has not been told.
+    /// The outcome is recorded. The caller has no response yet.
     Settled,
 }
 

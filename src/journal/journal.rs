@@ -1,4 +1,4 @@
-//! The journal as the rest of the program uses it.
+//! `Journal`: the interface of the journal for the rest of the program.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,27 +22,30 @@ use crate::journal::queries::{records, refusals};
 use crate::journal::sqlite::store::Sqlite;
 use crate::journal::store::{Durability, JournalStore, StoreResult, Transaction, TransactionWork, Unavailable};
 
-/// The journal of one account.
+/// The journal of one tenant's Truedy account.
 pub struct Journal {
     pub(crate) store: Arc<dyn JournalStore>,
     tenant: String,
     account: String,
-    /// Truedy's organization, once rows of the account have named it.
+    /// The id of the Truedy organization, once numbers or other rows of the account have shown it.
     organization: Mutex<Option<String>>,
     watch: Arc<ClockWatch>,
     server_time: Arc<ServerTime>,
     pub(crate) awaited: Mutex<AwaitedNumbers>,
-    /// What could not be written when it was known: written first in the next transaction that anything is decided in.
+    /// Records that could not be written when they were due. Each is written first in the next transaction that decides
+    /// something.
     late: Mutex<Vec<DeferredWrite>>,
 }
 
 impl Journal {
-    /// The journal of the one caller's account; nothing is opened yet. `account` tells Truedy's keys apart: a digest.
+    /// Returns the journal of the local caller's account. Nothing is opened yet.
+    ///
+    /// `account` is a digest that tells different Truedy API keys apart.
     pub fn new(place: JournalPlace, account: String) -> Arc<Self> {
         Self::by(Arc::new(SystemClock), place, account)
     }
 
-    /// The same, going by these clocks.
+    /// Does the same with the given clock.
     pub(crate) fn by(clock: Arc<dyn Clock>, place: JournalPlace, account: String) -> Arc<Self> {
         let store: Arc<dyn JournalStore> = match place {
             JournalPlace::Memory => Arc::new(Sqlite::in_memory(Arc::clone(&clock))),
@@ -52,7 +55,7 @@ impl Journal {
         Self::over(store, Arc::new(ClockWatch::new(clock)), (Caller::local().tenant, account))
     }
 
-    /// The journal of a tenant's account, kept in the same place by the same connections.
+    /// Returns the journal of another tenant and account. It uses the same store and the same connections.
     pub fn of(&self, tenant: String, account: String) -> Arc<Self> {
         Self::over(Arc::clone(&self.store), Arc::clone(&self.watch), (tenant, account))
     }
@@ -74,12 +77,14 @@ impl Journal {
         })
     }
 
-    /// Where the client of this account notes what time Truedy's answers state: a clock that is believed.
+    /// Returns the clock in which the client of this account notes the `Date` of Truedy's responses.
+    ///
+    /// The journal trusts that clock.
     pub fn server_time(&self) -> Arc<ServerTime> {
         Arc::clone(&self.server_time)
     }
 
-    /// Rows of the account named this organization.
+    /// Notes the organization that a row of the account showed.
     pub fn note_organization(&self, organization: &str) {
         let mut known = self.organization.lock().unwrap_or_else(PoisonError::into_inner);
         if known.as_deref() != Some(organization) {
@@ -87,14 +92,18 @@ impl Journal {
         }
     }
 
-    /// Whether what the account does not show proves anything about an operation: it began under the same key, or in the
-    /// organization that the rows of the account name today.
+    /// Checks whether the account can prove that an operation did not happen.
+    ///
+    /// It can if the operation began under the same key. It also can if the operation began in the organization that
+    /// the rows of the account show today.
     pub fn is_of_this_account(&self, operation: &Operation) -> bool {
         let known = self.organization.lock().unwrap_or_else(PoisonError::into_inner);
         operation.account == self.account || (known.is_some() && operation.organization == *known)
     }
 
-    /// For how long the answer of an operation has been lost, as the most cautious clock says; 0 where none is believed.
+    /// Returns how long ago the response to an operation was lost.
+    ///
+    /// The most cautious clock counts. The result is 0 if no clock is trusted or the store cannot be read.
     pub async fn lost_for(&self, operation: &Operation) -> Duration {
         let (times, operation) = (self.times(), operation.clone());
         let since = self.run(move |transaction| {
@@ -112,18 +121,20 @@ impl Journal {
         self.watch.look(self.store.has_own_clock(), &self.server_time)
     }
 
-    /// Warns when a new one is begun: what was bought earlier is not in it.
+    /// Makes the store warn if it creates a new journal. A new journal does not know earlier purchases.
     pub fn tell_if_new(&self) {
         self.store.tell_if_new();
     }
 
-    /// What it is kept in: `sqlite`, `postgres` or `memory`.
+    /// Returns the kind of the store: `sqlite`, `postgres` or `memory`.
     pub fn kind(&self) -> &'static str {
         self.store.kind()
     }
 
-    /// Runs a transaction; an error takes all of it back. Tells as well whether it may stand in spite of its error: only
-    /// its end failed.
+    /// Runs a transaction. An error rolls all of it back.
+    ///
+    /// The flag is true if the work succeeded but the commit reported an error. Then the transaction may have been
+    /// committed.
     pub(crate) async fn attempt<T: Send + 'static>(
         &self,
         lasting: Durability,
@@ -150,7 +161,7 @@ impl Journal {
         (done.and_then(|()| value.ok_or_else(nothing)), in_doubt)
     }
 
-    /// Runs a transaction; an error takes all of it back.
+    /// Runs a transaction. An error rolls all of it back.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, StoreResult<T>> + Send + 'static,
@@ -158,8 +169,9 @@ impl Journal {
         self.attempt(Durability::Soon, work).await.0
     }
 
-    /// Runs a transaction in which the journal is as it should be: with what was late, and without what processes that
-    /// are gone left open.
+    /// Runs a transaction on an up-to-date journal.
+    ///
+    /// It first writes the deferred records. Then it closes the operations that ended processes left open.
     pub(crate) async fn decide<T: Send + 'static>(
         &self,
         lasting: Durability,
@@ -185,7 +197,7 @@ impl Journal {
         (value, in_doubt)
     }
 
-    /// What stands in the way of a change, before anything is read from Truedy.
+    /// Returns what may stop a change, before anything is read from Truedy.
     pub async fn standing(
         &self,
         caller: &Caller,
@@ -203,7 +215,9 @@ impl Journal {
         standing.await.0
     }
 
-    /// What the operations of a tool cost in 24 hours, those included of which no clock can tell that a day has passed.
+    /// Returns what the operations of a tool cost in the last 24 hours.
+    ///
+    /// Operations whose age no clock can prove are included.
     pub async fn spent(&self, caller: &Caller, tool: &'static str, currency: &str) -> StoreResult<Money> {
         let (caller, currency, times) = (caller.clone(), currency.to_owned(), self.times());
         let spent = self.decide(Durability::Soon, move |transaction| {
@@ -212,7 +226,7 @@ impl Journal {
         spent.await.0
     }
 
-    /// Begins an operation, or says what stops it.
+    /// Begins an operation. Returns the conflict if one stops it.
     pub async fn begin(&self, intent: Intent) -> StoreResult<Option<BeginConflict>> {
         reach(Point::Planned);
         let (id, writer) = (intent.id.to_string(), self.writer());
@@ -225,18 +239,23 @@ impl Journal {
             reach(Point::Begun);
         }
         if in_doubt {
-            // Whether it was written is not known; it certainly is not sent.
+            // It is unknown whether the intent was written. The change is certainly not sent.
             self.remember(DeferredWrite::Withdrawn(id));
         }
         begun
     }
 
-    /// The last step before a change leaves: after it, intent and leave are on the disk. False, or an error: it must not leave.
+    /// Records that a change may be sent. This is the last step before sending.
+    ///
+    /// After `Ok(true)`, the intent and this record are on the disk. After `Ok(false)` or an error, the change must not
+    /// be sent.
     pub async fn clear(&self, id: Uuid) -> StoreResult<bool> {
         self.leave(id, false).await
     }
 
-    /// The same for one whose answer was lost, and which sets once more what it set; it stays unknown meanwhile.
+    /// Does the same for an operation whose response was lost and which sends the same values again.
+    ///
+    /// The operation stays unknown meanwhile.
     pub async fn clear_again(&self, id: Uuid) -> StoreResult<bool> {
         self.leave(id, true).await
     }
@@ -255,7 +274,9 @@ impl Journal {
         cleared
     }
 
-    /// The answer of an operation was lost: it is unresolved from now on. `number` is what a list would show if it happened.
+    /// Records that the response to an operation was lost. From now on the operation is unresolved.
+    ///
+    /// `awaited` holds a number and a tool. If that number appears in the account, the operation happened.
     pub async fn lose(
         &self,
         id: Uuid,
@@ -272,14 +293,16 @@ impl Journal {
         let lost = self
             .run(move |transaction| async move { records::write_late(transaction, &written, &times).await }.boxed());
         if let Err(error) = lost.await {
-            // Until then it stays as sent, and counts as lost when this process ends.
+            // Until it is written, the operation stays in state `sent`. It counts as lost when this process ends.
             tracing::error!(%error, %id, "a lost answer could not be recorded; it is tried again");
             self.remember(late);
         }
         reach(Point::Lost);
     }
 
-    /// Writes how an operation ended; what cannot be written now is written later. True if it was open and is written.
+    /// Records how an operation ended. If the store fails, the outcome is written later.
+    ///
+    /// Returns true if the operation was open and the outcome is written.
     pub async fn settle(&self, id: &str, ending: Outcome) -> bool {
         reach(Point::Answered);
         self.no_longer_awaited(id);
@@ -295,14 +318,18 @@ impl Journal {
         })
     }
 
-    /// Nobody waits for the answer of an operation any more. From the first poll on this process knows; when this returns true,
-    /// every process does. Until it has ended, its principal begins no other of its kind.
+    /// Records that no caller waits for the response to an operation any more.
+    ///
+    /// This process knows it from the first poll on. All processes know it once this returns true. Until the operation
+    /// has ended, its principal cannot begin another one with the same tool.
     pub async fn abandon(&self, id: Uuid) -> bool {
         self.remember(DeferredWrite::Abandoned(id.to_string()));
         self.decide(Durability::Soon, |_| futures::future::ready(Ok(())).boxed()).await.0.is_ok()
     }
 
-    /// Records a refusal by policy or gate. A failure is no failure of the call; a person's no is then written later.
+    /// Records a refusal by the policy or the gate.
+    ///
+    /// If the store fails, the call goes on. The refusal of a person is then written later.
     pub async fn refuse(&self, refused: RefusedCall) {
         let (id, writer) = (Uuid::now_v7().to_string(), self.writer());
         let (caller, nonce) = (refused.caller.clone(), refused.nonce.clone());
@@ -316,7 +343,7 @@ impl Journal {
         }
     }
 
-    /// Operations, unresolved ones first.
+    /// Returns the operations that a query selects, unresolved ones first.
     pub async fn find(&self, query: OperationQuery) -> StoreResult<Vec<Operation>> {
         self.decide(Durability::Soon, move |transaction| {
             async move { records::find(transaction, &query).await }.boxed()
@@ -325,7 +352,7 @@ impl Journal {
         .0
     }
 
-    /// How many operations of the tenant are unresolved, whatever key they began under.
+    /// Returns how many operations of the tenant are unresolved, whatever API key they began under.
     pub async fn count_unresolved(&self) -> StoreResult<usize> {
         let (tenant, account) = (self.tenant.clone(), self.account.clone());
         let counted = self.decide(Durability::Soon, move |transaction| {
@@ -334,18 +361,20 @@ impl Journal {
         counted.await.0
     }
 
-    /// How many operations of anybody are unresolved.
+    /// Returns how many operations of all tenants are unresolved.
     pub async fn count_all_unresolved(&self) -> StoreResult<usize> {
         self.decide(Durability::Soon, |transaction| records::count_all_lost(transaction).boxed()).await.0
     }
 
-    /// Unresolved operations of the tenant, those of processes that are gone included: the first thousand. Numbers they would
-    /// have made ours are looked out for from now on.
+    /// Returns the unresolved operations of the tenant, at most 1,000.
+    ///
+    /// Operations of ended processes are included. From now on the journal watches for the numbers that they would have
+    /// added.
     pub async fn unresolved(&self) -> StoreResult<Vec<Operation>> {
         self.unresolved_after(0).await
     }
 
-    /// The same, of those that were lost after a revision.
+    /// Does the same for operations that were lost after the revision `after`.
     pub async fn unresolved_after(&self, after: i64) -> StoreResult<Vec<Operation>> {
         let (tenant, account) = (self.tenant.clone(), self.account.clone());
         let before = self.awaited.lock().unwrap_or_else(PoisonError::into_inner).added;
@@ -359,7 +388,10 @@ impl Journal {
         Ok(lost)
     }
 
-    /// What an operator found out elsewhere. `None`: there is no such operation; `false`: it was not unresolved.
+    /// Records an outcome that an operator found out elsewhere.
+    ///
+    /// `None` means that there is no such operation. `false` means that the operation was not unresolved and is
+    /// unchanged.
     pub async fn resolve(&self, id: String, ending: Outcome, note: String) -> StoreResult<Option<(Operation, bool)>> {
         let (key, times) = (id.clone(), self.times());
         let resolved = self.decide(Durability::OnDisk, move |transaction| {
@@ -372,18 +404,18 @@ impl Journal {
         Ok(resolved)
     }
 
-    /// Forgets what is old and settled.
+    /// Deletes old operations that have ended. Returns how many.
     pub async fn prune(&self) -> StoreResult<u64> {
         let times = self.times();
         self.run(move |transaction| async move { records::prune(transaction, &times).await }.boxed()).await
     }
 
-    /// Forgets everything, what is unresolved too: only for the journal of a sandbox.
+    /// Deletes all operations, including unresolved ones. Only the journal of a sandbox uses it.
     pub async fn forget(&self) -> StoreResult<u64> {
         self.run(|transaction| records::forget(transaction).boxed()).await
     }
 
-    /// Whether it can be written, found out by writing.
+    /// Checks that the store can be written, by writing to it.
     pub async fn probe(&self) -> StoreResult<()> {
         self.run(|transaction| records::probe(transaction).boxed()).await
     }
@@ -397,7 +429,7 @@ impl Journal {
         }
     }
 
-    /// How much is still to be written.
+    /// Returns how many deferred records are not written yet.
     #[cfg(test)]
     pub(crate) fn late(&self) -> usize {
         self.late.lock().unwrap_or_else(PoisonError::into_inner).len()
@@ -408,7 +440,7 @@ impl Journal {
     }
 }
 
-/// A [`RowWriter`] that a transaction can take along.
+/// An owned form of [`RowWriter`], which can be moved into a transaction.
 pub(crate) struct OwnWriter {
     own: i64,
     account: String,

@@ -1,4 +1,7 @@
-//! What was done: an intent before, an outcome after. Every change is recorded before it is sent; the caps are counted here.
+//! The journal: the record of every change.
+//!
+//! Each change has an intent, written before it is sent, and an outcome, written after it. The daily caps are counted
+//! here.
 
 mod awaited;
 mod failpoints;

@@ -1,4 +1,4 @@
-//! An operation: one change, from its intent to its outcome. One operation is one row.
+//! An operation: one change, from its intent to its outcome. It is one row of the journal.
 
 use std::fmt;
 
@@ -8,26 +8,26 @@ use uuid::Uuid;
 
 use crate::domain::{Caller, Money, OperationTarget};
 
-/// How far an operation has come.
+/// The state of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OperationPhase {
-    /// Recorded; nothing has been sent.
+    /// Its intent is recorded. Nothing has been sent.
     Begun,
-    /// It may have left; its answer is awaited.
+    /// Its request may have been sent. Its response is awaited.
     Sent,
     /// It happened.
     Done,
     /// It did not happen.
     Refused,
-    /// Its answer was lost: whether it happened is not known. This is what *unresolved* means.
+    /// Its response was lost, so it is unknown whether the change happened. Such an operation is *unresolved*.
     Unknown,
 }
 
 impl OperationPhase {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 5] = [Self::Begun, Self::Sent, Self::Done, Self::Refused, Self::Unknown];
 
-    /// The word in the store and on the wire.
+    /// Returns the name of the state, as the store and responses write it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Begun => "begun",
@@ -38,7 +38,7 @@ impl OperationPhase {
         }
     }
 
-    /// Reads the word.
+    /// Parses the name of a state.
     pub fn read(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
@@ -50,12 +50,12 @@ impl fmt::Display for OperationPhase {
     }
 }
 
-/// What let a change pass the gate.
+/// The confirmations that a call gave to the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct GateEvidence {
     /// `confirm: true` was given.
     pub flag: bool,
-    /// A token of a preview was given and held.
+    /// A valid token of a preview was given.
     pub token: bool,
     /// The client reported that a person accepted.
     pub person: bool,
@@ -68,77 +68,81 @@ impl GateEvidence {
     }
 }
 
-/// A change about to be made.
+/// The intent of a change: what is recorded before it is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Intent {
-    /// Its id, UUIDv7.
+    /// The id of the operation, UUIDv7.
     pub id: Uuid,
-    /// Who makes it.
+    /// The caller that makes the change.
     pub caller: Caller,
     /// The tool's name.
     pub tool: &'static str,
-    /// What it is about.
+    /// The number, agent or carrier that the change is about.
     pub object: OperationTarget,
-    /// While an operation with this key is open, no other may begin; `None` where several may.
+    /// The key of the operation. While an operation with this key is open, no other one may begin.
+    ///
+    /// `None` means that several may run at once.
     pub flight: Option<String>,
-    /// SHA-256 of the arguments, in hex.
+    /// The SHA-256 of the arguments, in hexadecimal digits.
     pub digest: String,
-    /// The nonce of the token that was given: good for one operation.
+    /// The nonce of the token that was given. It is valid for one operation.
     pub nonce: Option<String>,
-    /// What is reserved of the spending limit.
+    /// The price. It is reserved from the spending limit.
     pub price: Option<Money>,
-    /// What let it pass.
+    /// The confirmations that the call gave.
     pub evidence: GateEvidence,
-    /// Unresolved operations that the caller knows of.
+    /// The ids of unresolved operations that the caller has acknowledged.
     pub acknowledged: Vec<String>,
-    /// Whether an unresolved operation of this tool stops it.
+    /// Whether an unresolved operation of this tool stops the change.
     pub stopped_by_unresolved: bool,
-    /// How many of its tool may be made in 24 hours.
+    /// How many operations of the tool may be made in 24 hours. `None` means no limit.
     pub most: Option<u32>,
-    /// What those of its tool may cost in 24 hours.
+    /// What the operations of the tool may cost in 24 hours. `None` means no limit.
     pub spend: Option<Money>,
 }
 
 /// Why an operation did not begin.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BeginConflict {
-    /// Another with the same key is open.
+    /// Another operation with the same key is open.
     Flying(Box<Operation>),
-    /// Another with the same key was done a moment ago.
+    /// Another operation with the same key succeeded a short time ago.
     JustDone(Box<Operation>),
-    /// The token was used.
+    /// The token was used before.
     NonceUsed,
-    /// Operations of the same principal are unresolved, or go on while nobody waits for them, and are not acknowledged.
+    /// Operations of the same principal stop it, because they are not acknowledged.
+    ///
+    /// They are unresolved, or they still run although no caller waits for them.
     Unresolved(Vec<Operation>),
-    /// So many of its tool were made in 24 hours.
+    /// The daily cap is reached. The value is the number of operations that count.
     Cap(u32),
-    /// So much was spent in 24 hours.
+    /// The daily spending limit would be passed. The value is the amount already spent.
     Spend(Money),
 }
 
-/// How an operation ended.
+/// The outcome of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// Whether it happened.
+    /// Whether the change happened.
     pub happened: bool,
-    /// In one word, as the caller was told.
+    /// The status that the caller received.
     pub outcome: String,
-    /// Whether any of it was sent; if not, a token may be used again.
+    /// Whether anything was sent. If not, the token may be used again.
     pub sent: bool,
-    /// How it is known.
+    /// How the outcome is known.
     pub known_by: OutcomeSource,
-    /// Truedy's HTTP status.
+    /// The HTTP status of Truedy's response.
     pub upstream_status: Option<u16>,
-    /// Truedy's id of the exchange.
+    /// Truedy's id of the request.
     pub request_id: Option<String>,
     /// Truedy's id of the number.
     pub number_id: Option<String>,
-    /// The credential that an import stored.
+    /// The id of the credential that an import stored.
     pub credential_id: Option<String>,
 }
 
 impl Outcome {
-    /// An ending of which no more is known.
+    /// Returns an outcome without details from Truedy. It counts as sent.
     pub fn new(happened: bool, outcome: impl Into<String>, known_by: OutcomeSource) -> Self {
         Self {
             happened,
@@ -153,19 +157,19 @@ impl Outcome {
     }
 }
 
-/// How an outcome is known.
+/// The source of an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutcomeSource {
-    /// By Truedy's answer, or because nothing was sent.
+    /// Truedy's response, or the fact that nothing was sent.
     Answer,
-    /// By looking at the account afterwards.
+    /// A later reading of the account.
     Look,
-    /// An operator said so.
+    /// An operator.
     Operator,
 }
 
 impl OutcomeSource {
-    /// The word in the store.
+    /// Returns the name of the source, as the store writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Answer => "answer",
@@ -175,103 +179,105 @@ impl OutcomeSource {
     }
 }
 
-/// The outcome of a call that only showed what it would do.
+/// The outcome of a call that was only a preview.
 pub const PREVIEWED: &str = "previewed";
 
-/// A call that policy or gate refused.
+/// A call that the policy or the gate refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedCall {
-    /// Who called.
+    /// The caller.
     pub caller: Caller,
     /// The tool's name.
     pub tool: &'static str,
-    /// What it was about, as far as it is known.
+    /// The number, agent or carrier that the call was about, as far as it is known.
     pub object: OperationTarget,
-    /// SHA-256 of the arguments, in hex.
+    /// The SHA-256 of the arguments, in hexadecimal digits.
     pub digest: String,
     /// The status of the refusal.
     pub outcome: &'static str,
-    /// The rule of the policy, where one refused.
+    /// The rule of the policy, if one refused the call.
     pub rule: Option<String>,
-    /// What had been given.
+    /// The confirmations that the call gave.
     pub evidence: GateEvidence,
-    /// The nonce of a question that a person answered with no: no other answer to it counts.
+    /// The nonce of a question that a person declined. No other answer to that question is accepted.
     pub nonce: Option<String>,
 }
 
-/// An operation as it is kept.
+/// An operation as the journal stores it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operation {
-    /// Its id, UUIDv7.
+    /// The id of the operation, UUIDv7.
     pub id: String,
-    /// Grows with every change of any operation.
+    /// The revision of the row. It grows with every change of any operation.
     pub rev: i64,
-    /// Whose account.
+    /// The tenant whose account it changed.
     pub tenant: String,
-    /// Which key of Truedy's, as a digest.
+    /// A digest of the Truedy API key.
     pub account: String,
-    /// Who made it.
+    /// The principal that made the change.
     pub principal: String,
     /// The tool's name.
     pub tool: String,
-    /// What it is about.
+    /// The number, agent or carrier that the change is about.
     pub object: OperationTarget,
-    /// How far it has come.
+    /// Its state.
     pub state: OperationPhase,
-    /// The status the caller was told, or would have been.
+    /// The status that the caller received, or would have received.
     pub outcome: Option<String>,
-    /// The rule of the policy that refused it.
+    /// The rule of the policy that refused it, if one did.
     pub rule: Option<String>,
-    /// What let it pass: `flag`, `token`, `person`, separated by commas.
+    /// The confirmations that the call gave: `flag`, `token`, `person`, separated by commas.
     pub evidence: String,
-    /// What is reserved of the spending limit.
+    /// The price. It is reserved from the spending limit.
     pub price: Option<Money>,
-    /// Truedy's HTTP status.
+    /// The HTTP status of Truedy's response.
     pub upstream_status: Option<u16>,
-    /// Truedy's id of the exchange.
+    /// Truedy's id of the request.
     pub request_id: Option<String>,
-    /// The credential that an import stored.
+    /// The id of the credential that an import stored.
     pub credential_id: Option<String>,
-    /// How the outcome is known: `answer`, `look`, `operator`.
+    /// The source of the outcome: `answer`, `look` or `operator`.
     pub known_by: Option<String>,
-    /// What the operator noted when resolving it.
+    /// The note of the operator that resolved it.
     pub note: Option<String>,
-    /// Begun, in milliseconds since 1970.
+    /// When it began, in milliseconds since 1970.
     pub begun_at: i64,
-    /// When its answer was lost.
+    /// When its response was lost, in milliseconds since 1970.
     pub lost_at: Option<i64>,
-    /// When its outcome was known.
+    /// When its outcome became known, in milliseconds since 1970.
     pub ended_at: Option<i64>,
-    /// Whether its principal was told, and said so.
+    /// Whether its principal has acknowledged that it is unresolved.
     pub acknowledged: bool,
-    /// How many equal refusals it stands for; `ended_at` is the last of them.
+    /// How many equal refusals the row counts. `ended_at` is the time of the last one.
     pub times: u64,
-    /// Whether nobody waits for its answer any more.
+    /// Whether its caller stopped waiting for its response.
     pub abandoned: bool,
-    /// Truedy's organization, as the rows of the account named it when the operation began.
+    /// The id of the Truedy organization that the account showed when the operation began.
     pub organization: Option<String>,
-    /// Which start of the machine its answer was lost in, and the milliseconds since that start.
+    /// When its response was lost, by the machine's own clock: the id of the boot and milliseconds since that boot.
     pub(crate) lost_up: Option<(String, i64)>,
 }
 
 impl Operation {
-    /// Whether it is not known if it happened.
+    /// Checks whether it is unknown if the change happened.
     pub fn is_unresolved(&self) -> bool {
         self.state == OperationPhase::Unknown
     }
 
-    /// Whether the call only showed what it would do. Rows of earlier versions say it with the status of the answer.
+    /// Checks whether the call was only a preview.
+    ///
+    /// Rows of earlier versions have the status of the response as their outcome instead.
     pub fn is_preview(&self) -> bool {
         let shown = matches!(self.outcome.as_deref(), Some(PREVIEWED | "confirmation_required"));
         self.state == OperationPhase::Refused && shown
     }
 
-    /// The word that people read for how far it has come.
+    /// Returns the name of the state, as people read it.
     pub fn shown_state(&self) -> &'static str {
         if self.is_preview() { PREVIEWED } else { self.state.as_str() }
     }
 
-    /// As a caller reads it: identifiers, words of our own and times, nothing else.
+    /// Returns the operation as a caller reads it: only identifiers, fixed terms, prices and times.
     pub fn to_json(&self) -> Map<String, Value> {
         let mut row = Map::new();
         row.insert("id".to_owned(), json!(self.id));
@@ -301,47 +307,50 @@ impl Operation {
     }
 }
 
-/// A moment in UTC, to the second.
+/// Formats a time in milliseconds since 1970 as UTC, to the second.
 pub fn moment(ms: i64) -> String {
     let at = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Which operations are wanted.
+/// A query for operations. All conditions must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OperationQuery {
-    /// Of this tenant; `None` for all.
+    /// Only operations of this tenant. `None` means all tenants.
     pub tenant: Option<String>,
-    /// With this id.
+    /// Only the operation with this id.
     pub id: Option<String>,
-    /// In this state.
+    /// Only operations in this state.
     pub state: Option<OperationPhase>,
-    /// Only calls that were previews; they are refused ones.
+    /// Only previews. They are stored as refused calls.
     pub previews: bool,
-    /// Of this tool.
+    /// Only operations of this tool.
     pub tool: Option<String>,
-    /// About this number, in E.164 or by id.
+    /// Only operations about this number, given in E.164 or as an id.
     pub object: Option<String>,
-    /// Begun at or after this moment, in milliseconds since 1970.
+    /// Only operations that began at or after this time, in milliseconds since 1970.
     pub since: Option<i64>,
-    /// Changed after this revision; then in the order of their changes.
+    /// Only operations changed after this revision. The result is then in the order of revisions.
     pub after_rev: Option<i64>,
-    /// At most so many.
+    /// The largest number of operations to return.
     pub limit: u32,
 }
 
-/// What stands when a change is asked for, before anything is read or sent.
+/// What the journal knows that may stop a change, before anything is read or sent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Preconditions {
-    /// How many of its tool were made in 24 hours, those included of which no clock can tell.
+    /// How many operations of the tool count for the last 24 hours. Those whose age no clock can prove are included.
     pub used: u32,
-    /// How many of these count only because no second clock vouches for the wall clock yet: a `Date` of Truedy's would.
+    /// How many of `used` count only because no second clock confirms the wall clock yet.
+    ///
+    /// A `Date` in a response of Truedy would confirm it.
     pub unproven: u32,
     /// An open operation with the same key.
     pub flying: Option<Box<Operation>>,
-    /// Operations of its tool by the same principal that were not acknowledged: unresolved ones, and those that go on while
-    /// nobody waits for their answer.
+    /// Operations of the tool by the same principal that are not acknowledged.
+    ///
+    /// They are unresolved, or they still run although no caller waits for them.
     pub unresolved: Vec<Operation>,
-    /// Whether the token was used.
+    /// Whether the token was used before.
     pub nonce_used: bool,
 }

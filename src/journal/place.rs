@@ -1,4 +1,4 @@
-//! Where a journal is kept.
+//! The location of a journal.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use crate::journal::postgres::address::PostgresPlace;
 use crate::redact::shown_path;
 
-/// Where a journal is kept.
+/// The location of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JournalPlace {
-    /// In memory: gone with the process.
+    /// In memory. It is lost when the process ends.
     Memory,
     /// In a directory of this machine.
     Directory(PathBuf),
@@ -17,7 +17,7 @@ pub enum JournalPlace {
     Postgres(PostgresPlace),
 }
 
-/// Where it is, for people; never a password.
+/// The location as people read it. A password is never shown.
 impl fmt::Display for JournalPlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

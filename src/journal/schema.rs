@@ -1,11 +1,13 @@
-//! The layout of the store, in versions. Forward only: a file of a newer program is refused, never guessed at.
+//! The schema of the store, in versions.
+//!
+//! It is only ever upgraded. A store that a newer program wrote is refused and not interpreted.
 
 use crate::journal::store::{NEWER, StoreResult, Transaction, Unavailable};
 
-/// What makes each version out of the one before. A version that was released is never changed.
+/// The statements that make each version from the one before. A released version is never changed.
 pub(crate) const VERSIONS: [&[&str]; 2] = [FIRST, SECOND];
 
-/// Operations alone.
+/// Version 1: the table of operations.
 const FIRST: &[&str] = &[
     "CREATE TABLE operations (
         id TEXT PRIMARY KEY,
@@ -43,11 +45,11 @@ const FIRST: &[&str] = &[
         ended_at BIGINT,
         acknowledged_at BIGINT
     )",
-    // The last line of defence: whatever the program believes, two open operations cannot share a key.
+    // The last safeguard: the store itself never allows two open operations with the same key.
     "CREATE UNIQUE INDEX operations_flight ON operations (tenant, flight)
         WHERE flight IS NOT NULL AND state IN ('begun', 'sent', 'unknown')",
     "CREATE UNIQUE INDEX operations_nonce ON operations (tenant, nonce) WHERE nonce IS NOT NULL",
-    // What is asked before every change is found without looking through what is long settled.
+    // The queries before every change use these indexes. They need not scan operations that ended long ago.
     "CREATE INDEX operations_running ON operations (owner) WHERE state IN ('begun', 'sent')",
     "CREATE INDEX operations_lost ON operations (tenant, principal) WHERE state = 'unknown'",
     "CREATE INDEX operations_same ON operations (tenant, flight)",
@@ -56,20 +58,25 @@ const FIRST: &[&str] = &[
     "CREATE INDEX operations_ended ON operations (ended_at)",
 ];
 
-/// Times that no wall clock can move, nonces that outlive their operations, refusals that are counted, callers that left.
+/// Version 2. It adds:
+///
+/// - times that a change of the wall clock cannot move
+/// - nonces that are kept longer than their operations
+/// - counts of equal refusals
+/// - operations whose caller stopped waiting
 const SECOND: &[&str] = &[
-    // Which start of the machine a time is of, and the milliseconds since that start.
+    // The id of the boot in which a time was taken, and the milliseconds since that boot.
     "ALTER TABLE operations ADD COLUMN begun_boot TEXT",
     "ALTER TABLE operations ADD COLUMN begun_up BIGINT",
     "ALTER TABLE operations ADD COLUMN lost_boot TEXT",
     "ALTER TABLE operations ADD COLUMN lost_up BIGINT",
     "ALTER TABLE operations ADD COLUMN ended_boot TEXT",
     "ALTER TABLE operations ADD COLUMN ended_up BIGINT",
-    // Since when nobody waits for the answer.
+    // Since when no caller waits for the response.
     "ALTER TABLE operations ADD COLUMN abandoned_at BIGINT",
-    // Truedy's organization, as the rows of the account named it when the operation began.
+    // The id of the Truedy organization that the account showed when the operation began.
     "ALTER TABLE operations ADD COLUMN organization TEXT",
-    // How many equal refusals this row stands for, and what makes them equal.
+    // How many equal refusals this row counts, and the digest that makes them equal.
     "ALTER TABLE operations ADD COLUMN times BIGINT NOT NULL DEFAULT 1",
     "ALTER TABLE operations ADD COLUMN fold TEXT",
     "CREATE TABLE nonces (
@@ -83,7 +90,7 @@ const SECOND: &[&str] = &[
     )",
     "INSERT INTO nonces (tenant, nonce, operation, used_at) \
         SELECT tenant, nonce, id, COALESCE(ended_at, sent_at, begun_at) FROM operations WHERE nonce IS NOT NULL",
-    // A program of the first layout that still runs writes this column with every change: without it, it can begin none.
+    // A running program of version 1 writes this column with every change. Without the column it can begin no change.
     "DROP INDEX operations_nonce",
     "ALTER TABLE operations DROP COLUMN nonce",
     "CREATE INDEX nonces_operation ON nonces (operation)",
@@ -98,18 +105,18 @@ const SECOND: &[&str] = &[
 /// The version that this program writes.
 pub(crate) const NEWEST: usize = VERSIONS.len();
 
-/// Brings the store to the newest version, or says why it cannot be used.
+/// Upgrades the store to the newest version. An error says why the store cannot be used.
 pub(crate) async fn migrate(transaction: &mut dyn Transaction) -> StoreResult<()> {
     migrate_to(transaction, NEWEST).await
 }
 
-/// The version of the store; 0 where nothing has been written.
+/// Returns the version of the store. It is 0 if nothing has been written.
 pub(crate) async fn version(transaction: &mut dyn Transaction) -> StoreResult<usize> {
     transaction.execute("CREATE TABLE IF NOT EXISTS journal_version (version BIGINT NOT NULL)", &[]).await?;
     found(transaction).await
 }
 
-/// Makes sure that no newer program has changed the layout since this one opened the store.
+/// Checks that no newer program has upgraded the store since this program opened it.
 pub(crate) async fn is_known(transaction: &mut dyn Transaction) -> StoreResult<()> {
     match found(transaction).await? {
         found if found > NEWEST => Err(newer(found)),

@@ -1,19 +1,21 @@
-//! What a journal is kept in: transactions, one at a time, over one dialect of SQL.
+//! The interface of a store: one transaction at a time, in a dialect of SQL that all stores share.
 
 use std::fmt;
 
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-/// How the reason begins where a newer program wrote the journal.
+/// The start of the reason if a newer program wrote the journal.
 pub(crate) const NEWER: &str = "a newer version of this program wrote it";
 
-/// Why nothing could be read or written, in words for an operator. Nothing is sent without the journal.
+/// The error of a store: why nothing could be read or written, as a text for operators.
+///
+/// No change is sent while the journal is unavailable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unavailable(pub String);
 
 impl Unavailable {
-    /// Whether a newer version of this program wrote the journal: nothing is wrong with its place.
+    /// Checks whether a newer version of this program wrote the journal. Then the store itself works.
     pub fn is_of_newer_program(&self) -> bool {
         self.0.starts_with(NEWER)
     }
@@ -27,7 +29,7 @@ impl fmt::Display for Unavailable {
 
 impl std::error::Error for Unavailable {}
 
-/// A value as it is kept.
+/// A value of a row or a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SqlValue {
     Null,
@@ -81,7 +83,7 @@ impl<T: Into<SqlValue>> From<Option<T>> for SqlValue {
     }
 }
 
-/// A number for a process, by which it is known to live: random, and never negative.
+/// Returns a random number for this process, at least 0. Other processes use it to check that this one still runs.
 pub(crate) fn new_owner() -> i64 {
     let (random, _) = Uuid::new_v4().as_u64_pair();
     i64::try_from(random >> 1).unwrap_or(i64::MAX)
@@ -90,49 +92,53 @@ pub(crate) fn new_owner() -> i64 {
 pub(crate) type SqlRow = Vec<SqlValue>;
 pub(crate) type StoreResult<T> = Result<T, Unavailable>;
 
-/// One transaction. Parameters are `$1`, `$2` … in SQL that both stores understand.
+/// A transaction. Parameters are `$1`, `$2` and so on. Both stores understand the SQL.
 pub(crate) trait Transaction: Send {
     fn query<'a>(&'a mut self, sql: &'a str, values: &'a [SqlValue]) -> BoxFuture<'a, StoreResult<Vec<SqlRow>>>;
 
-    /// How many rows were changed.
+    /// Runs a statement. Returns how many rows it changed.
     fn execute<'a>(&'a mut self, sql: &'a str, values: &'a [SqlValue]) -> BoxFuture<'a, StoreResult<u64>>;
 
-    /// The time that all who share the store go by, in milliseconds since 1970.
+    /// Returns the time of the store, in milliseconds since 1970. All processes that share the store use it.
     fn now(&mut self) -> BoxFuture<'_, StoreResult<i64>>;
 
-    /// Whether the process that has this number still runs. What cannot be told is taken for life: a mistake either way
-    /// stops something, but never lets anything be sent twice.
+    /// Checks whether the process with this number still runs.
+    ///
+    /// If that is unknown, the process counts as running. A wrong result in either direction stops something, but never
+    /// sends anything twice.
     fn lives(&mut self, owner: i64) -> BoxFuture<'_, StoreResult<bool>>;
 }
 
-/// What is done in a transaction; an error takes all of it back.
+/// The work of a transaction. An error rolls all of it back.
 pub(crate) type TransactionWork =
     Box<dyn for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, StoreResult<()>> + Send>;
 
-/// When what is written must be on the disk.
+/// When the rows that a transaction writes must be on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
-    /// Before the transaction counts, with all that was written before it: what must not be forgotten whatever happens.
+    /// Before the commit returns, together with all earlier rows. Used for records that must never be lost.
     OnDisk,
-    /// With the next transaction that must, or by itself. Every process sees it at once, and only the loss of the whole
-    /// machine can take it back: then what was under way counts as not known, and is looked for.
+    /// With the next `OnDisk` transaction, or when the system writes them.
+    ///
+    /// All processes see the rows at once. Only a crash of the whole machine can lose them. Then the operations that
+    /// were running count as unknown and are resolved later.
     Soon,
 }
 
-/// A store. Opened when first used; one that could not be opened is tried again the next time.
+/// A store of the journal. It is opened at its first use. If opening fails, the next use tries again.
 pub(crate) trait JournalStore: Send + Sync {
-    /// What it is, in a word for people.
+    /// Returns the kind of the store, as people read it.
     fn kind(&self) -> &'static str;
 
-    /// Warns when it is begun anew, where that is easily done by mistake.
+    /// Makes the store warn once if it creates a new journal. Does nothing where that does not happen by mistake.
     fn tell_if_new(&self) {}
 
-    /// Whether it has a clock of its own, by which all who share it go.
+    /// Checks whether the store has a clock of its own that all its processes use.
     fn has_own_clock(&self) -> bool;
 
-    /// The number of this process, under which it is known to be alive.
+    /// Returns the number of this process. Other processes check by it whether this one runs.
     fn owner(&self) -> i64;
 
-    /// Runs a transaction. No two run at the same time, in this or any other process.
+    /// Runs a transaction. No two transactions run at the same time, in this process or any other.
     fn transact(&self, work: TransactionWork, lasting: Durability) -> BoxFuture<'_, StoreResult<()>>;
 }

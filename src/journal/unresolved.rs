@@ -1,4 +1,4 @@
-//! Which numbers wait for the outcome of an operation.
+//! The numbers in the account that would resolve an unresolved operation.
 
 use std::sync::PoisonError;
 
@@ -7,10 +7,13 @@ use crate::journal::journal::Journal;
 use crate::journal::operation::Operation;
 
 impl Journal {
-    /// Looks out for the numbers of these; `all`: for no others that were known `before`.
+    /// Watches for the numbers of these lost operations.
+    ///
+    /// `before` is the value of `added` before the store was read. If `all` is true, `lost` is complete. Then numbers
+    /// that were added before that are no longer watched.
     pub(crate) fn await_numbers(&self, lost: &[Operation], before: u64, all: bool) {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        // What was lost while the store was read may not have been in it.
+        // An operation that was lost while the store was being read may be missing in `lost`.
         let newer = std::mem::take(&mut awaited.numbers).into_iter();
         let newer: Vec<_> =
             newer.flat_map(|(number, all)| all.into_iter().map(move |one| (number.clone(), one))).collect();
@@ -26,12 +29,12 @@ impl Journal {
         }
     }
 
-    /// Whether any number that is seen in the account could resolve something.
+    /// Checks whether a number seen in the account can resolve any operation.
     pub fn awaits_any(&self) -> bool {
         !self.awaited.lock().unwrap_or_else(PoisonError::into_inner).numbers.is_empty()
     }
 
-    /// The unresolved operations that this number, seen in the account, resolves.
+    /// Returns the unresolved operations that this number, seen in the account, resolves.
     pub fn awaiting(&self, number: &str) -> Vec<AwaitedNumber> {
         let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         awaited.numbers.get(number).into_iter().flatten().map(|(_, one)| one.clone()).collect()

@@ -1,4 +1,4 @@
-//! What counts against a cap, and for how long a number that was made ours is not made ours again.
+//! The daily caps, and the time during which the same number is not added to the account again.
 
 use crate::domain::{Caller, Money};
 use crate::journal::operation::{Intent, Operation};
@@ -6,22 +6,24 @@ use crate::journal::queries::clocks::{AgeUse, ClockMoment};
 use crate::journal::queries::row::{number, select};
 use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
-/// The sliding day of the caps, in milliseconds.
+/// The sliding window of the caps, in milliseconds: 24 hours.
 pub(crate) const DAY: i64 = 24 * 60 * 60 * 1000;
-/// For so long a number that was just made ours is not made ours again, whatever a list that lags behind shows.
+/// How long the import of a number blocks another import of it, in milliseconds: 15 minutes.
+///
+/// Lists of Truedy may lag behind, so they are not asked.
 const JUST_IMPORTED: i64 = 15 * 60 * 1000;
-/// A purchase costs money each time: the same for a day.
+/// How long the purchase of a number blocks another one, in milliseconds: 24 hours. Each purchase costs money.
 const JUST_BOUGHT: i64 = DAY;
 
-/// What counts, in two parts.
+/// How many operations count against a cap.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counted {
     pub(crate) all: i64,
-    /// The part that counts only because no clock says that it is a day old: it may be.
+    /// How many of them count only because no clock proves that they are a day old.
     pub(crate) unproven: i64,
 }
 
-/// How many of its tool were made in a day, those included of which nobody can tell.
+/// Counts the operations of the tool in the last 24 hours. Those whose age no clock can prove are included.
 pub(crate) async fn used(
     transaction: &mut dyn Transaction,
     caller: &Caller,
@@ -31,7 +33,7 @@ pub(crate) async fn used(
     counted(transaction, "count(*)", caller, tool, None, now).await
 }
 
-/// What those of its tool may cost.
+/// Returns what the operations of the tool in the last 24 hours cost, in this currency.
 pub(crate) async fn spent(
     transaction: &mut dyn Transaction,
     caller: &Caller,
@@ -44,8 +46,9 @@ pub(crate) async fn spent(
     Ok(Money::from_micros(sum.all, currency))
 }
 
-/// Three ranges that do not overlap, each found by an index: only the last looks at what is long past, and only until a
-/// second clock is known.
+/// Counts or sums operations in three ranges that do not overlap. An index serves each of them.
+///
+/// Only the third range scans old operations. It is skipped once a second clock is known.
 async fn counted(
     transaction: &mut dyn Transaction,
     what: &str,
@@ -67,7 +70,7 @@ async fn counted(
     };
     let recent = of("begun_at > $3", Vec::new()).await?;
     let [boot, young] = now.young(DAY);
-    // The wall clock says that a day has passed, and the machine has not run for so long since.
+    // The wall clock says that a day has passed. The machine has not run for that long since then.
     let contradicted = of("begun_at <= $3 AND begun_boot = $4 AND begun_up > $5", vec![boot.clone(), young]).await?;
     let unproven = if now.is_proven(AgeUse::Frees) {
         0
@@ -81,7 +84,7 @@ fn just_done_for(tool: &str) -> i64 {
     if tool == "purchase_number" { JUST_BOUGHT } else { JUST_IMPORTED }
 }
 
-/// The same number made ours a moment ago, and not given up since.
+/// Returns the operation that added the same number a short time ago, unless the number was released since.
 pub(crate) async fn just_done(
     transaction: &mut dyn Transaction,
     intent: &Intent,

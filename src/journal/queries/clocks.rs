@@ -1,8 +1,15 @@
-//! Which clock is believed. A wall clock may be wrong by years, and one look at it never erases or frees anything.
+//! The clocks that the journal trusts. A wall clock may be wrong by years, so one reading alone never erases or frees
+//! anything.
 //!
-//! A row is past an age only if the wall clock says so, a second clock agrees, and none contradicts. The second clock is one
-//! of: the time since the machine started, for a row written since then; the clock of PostgreSQL; the `Date` of Truedy's
-//! answers. Where none of them is to be had, two looks at the wall clock, ten minutes apart, free a place. They never erase.
+//! A row has passed an age only if three conditions hold: the wall clock says so, a second clock agrees, and no clock
+//! contradicts. The second clock is one of these:
+//!
+//! - the time since the boot of the machine, for a row written since that boot
+//! - the clock of PostgreSQL
+//! - the `Date` of Truedy's responses
+//!
+//! If none of them is available, two readings of the wall clock that are ten minutes apart can free a place in a cap.
+//! They never erase a row.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,30 +19,32 @@ use crate::domain::{BootTime, ServerTime, steady_ms};
 use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
 const MINUTE: i64 = 60 * 1000;
-/// How far apart two looks at the wall clock must be before they count as agreement.
+/// The least time between two readings of the wall clock that confirm each other, in milliseconds.
 const BETWEEN_LOOKS: i64 = 10 * MINUTE;
-/// How much the wall clock may drift between two looks.
+/// The largest drift of the wall clock between two such readings, in milliseconds.
 const DRIFT: i64 = MINUTE;
-/// How far the wall clock may lag behind Truedy's before a row is written with Truedy's time instead.
+/// How far the wall clock may be behind Truedy's clock, in milliseconds. Beyond that, rows get Truedy's time.
 const BEHIND: i64 = 10 * MINUTE;
-/// The same for a wall clock that is ahead. Larger, since the `Date` of a cached answer is a little old.
+/// How far the wall clock may be ahead of Truedy's clock, in milliseconds. Beyond that, rows get Truedy's time.
+///
+/// It is larger than [`BEHIND`] because the `Date` of a cached response is a little old.
 const AHEAD: i64 = 60 * MINUTE;
-/// Stands for a machine whose starts cannot be told apart. No row has it.
+/// The boot id for a machine whose boots cannot be distinguished. No row has it.
 const NO_BOOT: &str = "-";
 
-/// The clocks of this machine.
+/// The clocks of a machine.
 pub(crate) trait Clock: Send + Sync {
-    /// The wall clock, in milliseconds since 1970. Anybody may set it.
+    /// Returns the wall clock, in milliseconds since 1970. It can be set to any value.
     fn wall(&self) -> i64;
 
-    /// The time since the machine started.
+    /// Returns the time since the boot of the machine. `None` if the system does not provide it.
     fn boot(&self) -> Option<BootTime>;
 
-    /// Milliseconds that only grow.
+    /// Returns the milliseconds of a clock that never goes back.
     fn steady(&self) -> i64;
 }
 
-/// The clocks that the system has.
+/// The clocks of the operating system.
 pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
@@ -52,7 +61,9 @@ impl Clock for SystemClock {
     }
 }
 
-/// Looks at the clocks of this machine, and remembers the first look at the wall clock that still fits.
+/// Reads the clocks of this machine.
+///
+/// It keeps the first reading of the wall clock that later readings agree with.
 pub(crate) struct ClockWatch {
     clock: Arc<dyn Clock>,
     first: Mutex<Option<ClockLook>>,
@@ -69,7 +80,7 @@ impl ClockWatch {
         Self { clock, first: Mutex::default() }
     }
 
-    /// What the clocks say now. `shared`: the store has a clock of its own, by which all who share it go.
+    /// Reads the clocks now. `shared` says that the store has a clock of its own, which all its processes use.
     pub(crate) fn look(&self, shared: bool, server: &ServerTime) -> JournalClocks {
         let look = ClockLook { wall: self.clock.wall(), steady: self.clock.steady() };
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,43 +97,45 @@ impl ClockWatch {
     }
 }
 
-/// What is known of the time beside the clock of the store.
+/// The readings of all clocks except the store's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JournalClocks {
     boot: Option<BootTime>,
-    /// By Truedy's clock.
+    /// Truedy's clock, in milliseconds since 1970.
     date: Option<i64>,
-    /// Two looks at the wall clock agree.
+    /// Whether two readings of the wall clock agree.
     agreed: bool,
-    /// The store's clock is PostgreSQL's.
+    /// Whether the store's clock is PostgreSQL's.
     shared: bool,
 }
 
-/// What a row being past an age brings about.
+/// The effect when a row passes an age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AgeUse {
-    /// A place in a cap is free again, or a number may be made ours again.
+    /// A place in a cap is free again, or a number may be added to the account again.
     Frees,
     /// The row is erased.
     Erases,
 }
 
 impl JournalClocks {
-    /// With the clock of the store, read in the transaction.
+    /// Adds the reading of the store's clock, taken in the transaction.
     pub(crate) async fn at(&self, transaction: &mut dyn Transaction) -> StoreResult<ClockMoment> {
         let wall = transaction.now().await?;
         Ok(ClockMoment { wall, times: self.clone() })
     }
 }
 
-/// One moment by every clock there is.
+/// One moment, as all available clocks show it.
 pub(crate) struct ClockMoment {
     wall: i64,
     times: JournalClocks,
 }
 
 impl ClockMoment {
-    /// The time a row is written with, in milliseconds since 1970. Truedy's, where the wall clock is far from it.
+    /// Returns the time for a row that is written now, in milliseconds since 1970.
+    ///
+    /// It is the store's time. If the wall clock is far from Truedy's clock, it is Truedy's time.
     pub(crate) fn stamp(&self) -> i64 {
         match self.times.date {
             Some(date) if !self.times.shared && (date - self.wall > BEHIND || self.wall - date > AHEAD) => date,
@@ -130,7 +143,7 @@ impl ClockMoment {
         }
     }
 
-    /// The start of the machine and the time since, for a row that is written now.
+    /// Returns the boot id and the milliseconds since that boot, for a row that is written now.
     pub(crate) fn boot(&self) -> [SqlValue; 2] {
         match &self.times.boot {
             Some(now) => [(&now.boot).into(), now.up.into()],
@@ -138,12 +151,16 @@ impl ClockMoment {
         }
     }
 
-    /// A row whose time is at most this may be older than `age`: what the wall clock says, unless Truedy's says less.
+    /// Returns the latest time of a row that may be older than `age`, in milliseconds since 1970.
+    ///
+    /// It is based on the wall clock or Truedy's clock, whichever is earlier.
     pub(crate) fn oldest(&self, age: i64) -> i64 {
         self.wall.min(self.times.date.unwrap_or(i64::MAX)).saturating_sub(age)
     }
 
-    /// This start of the machine, and from when on a row of it is younger than `age`.
+    /// Returns this boot's id and a time in milliseconds since that boot.
+    ///
+    /// A row of this boot with a later time is younger than `age`.
     pub(crate) fn young(&self, age: i64) -> [SqlValue; 2] {
         match &self.times.boot {
             Some(now) => [(&now.boot).into(), now.up.saturating_sub(age).into()],
@@ -151,13 +168,14 @@ impl ClockMoment {
         }
     }
 
-    /// Whether a clock other than the wall clock vouches for rows of any start of the machine.
+    /// Checks whether another clock than the wall clock confirms the age of rows from any boot.
     pub(crate) fn is_proven(&self, purpose: AgeUse) -> bool {
         self.times.shared || self.times.date.is_some() || (purpose == AgeUse::Frees && self.times.agreed)
     }
 
-    /// A condition on rows that are past an age, by the columns `{what}_at`, `{what}_boot` and `{what}_up`. Its four values
-    /// are added to `values`.
+    /// Returns an SQL condition for rows that are older than `age`.
+    ///
+    /// It uses the columns `{what}_at`, `{what}_boot` and `{what}_up`. Its four values are appended to `values`.
     pub(crate) fn past(&self, what: &str, age: i64, purpose: AgeUse, values: &mut Vec<SqlValue>) -> String {
         let at = values.len();
         let [boot, young] = self.young(age);
@@ -169,7 +187,9 @@ impl ClockMoment {
         )
     }
 
-    /// How long a moment is past, in milliseconds: what the most cautious clock says, and 0 where none is believed.
+    /// Returns how long ago a moment was, in milliseconds.
+    ///
+    /// The most cautious clock counts. The result is 0 if no clock is trusted.
     pub(crate) fn since(&self, at: i64, boot: Option<(&str, i64)>) -> i64 {
         let by_wall = self.wall.min(self.times.date.unwrap_or(i64::MAX)).saturating_sub(at);
         let same = self.times.boot.as_ref().zip(boot).filter(|(now, (boot, _))| now.boot == *boot);

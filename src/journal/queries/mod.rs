@@ -1,4 +1,4 @@
-//! What is read from and written to the tables of the journal, the same for every store.
+//! The queries and statements of the journal. They are the same for every store.
 
 pub(crate) mod caps;
 pub(crate) mod clocks;

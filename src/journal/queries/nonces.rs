@@ -1,20 +1,22 @@
-//! Answers that were given: each counts once. A used nonce outlives its operation, and the state or token that it came with.
+//! The nonces of tokens and questions that were used. Each one is valid once.
+//!
+//! A used nonce is kept longer than its operation, and longer than the token or question is valid.
 
 use crate::domain::Caller;
 use crate::journal::queries::clocks::{AgeUse, ClockMoment};
 use crate::journal::queries::row::number;
 use crate::journal::store::{StoreResult, Transaction};
 
-/// How long a used nonce is kept, in milliseconds: far longer than a token (300 s) or a state (600 s) is good for.
+/// How long a used nonce is kept, in milliseconds: 24 hours. A token is valid for 300 s, a state for 600 s.
 const KEPT: i64 = 24 * 60 * 60 * 1000;
 
-/// Whether an answer with this nonce was given.
+/// Checks whether this nonce was used.
 pub(crate) async fn is_used(transaction: &mut dyn Transaction, caller: &Caller, nonce: &str) -> StoreResult<bool> {
     let count = "SELECT count(*) FROM nonces WHERE tenant = $1 AND nonce = $2";
     Ok(number(transaction, count, &[(&caller.tenant).into(), nonce.into()]).await? > 0)
 }
 
-/// This answer was given, to this operation.
+/// Records that this operation used the nonce.
 pub(crate) async fn keep(
     transaction: &mut dyn Transaction,
     caller: &Caller,
@@ -29,12 +31,12 @@ pub(crate) async fn keep(
     transaction.execute(kept, &values).await.map(drop)
 }
 
-/// Nothing of this operation was sent: its token may be used again.
+/// Deletes the nonces of an operation of which nothing was sent. Its token may then be used again.
 pub(crate) async fn give_back(transaction: &mut dyn Transaction, operation: &str) -> StoreResult<()> {
     transaction.execute("DELETE FROM nonces WHERE operation = $1", &[operation.into()]).await.map(drop)
 }
 
-/// Forgets those that nothing can come with any more.
+/// Deletes the nonces that are too old to appear in any valid token or question.
 pub(crate) async fn prune(transaction: &mut dyn Transaction, now: &ClockMoment) -> StoreResult<()> {
     let mut values = Vec::new();
     let past = now.past("used", KEPT, AgeUse::Erases, &mut values);

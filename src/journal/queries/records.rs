@@ -1,4 +1,4 @@
-//! What is asked of the journal, each in one transaction, the same over every store.
+//! The queries and statements about operations. Each runs in one transaction and is the same for every store.
 
 use crate::domain::{Caller, Money};
 use crate::journal::operation::{
@@ -12,34 +12,34 @@ use crate::journal::queries::{nonces, refusals};
 use crate::journal::schema;
 use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
-/// How long what is settled is kept.
+/// How long operations that have ended are kept: 90 days, in milliseconds.
 const KEPT: i64 = 90 * DAY;
 /// How many unresolved operations are read at once.
 pub(crate) const PAGE: usize = 1_000;
 
 const RELEASE: &str = "release_number";
-/// How the accounts of sandboxes begin; a live one is a digest in hexadecimal digits.
+/// The start of the account of a sandbox. A live account is a digest in hexadecimal digits.
 const SANDBOX: &str = "sandbox";
 const OPEN: &str = "state IN ('begun', 'sent', 'unknown')";
-/// How many unresolved operations are shown at once.
+/// How many unresolved operations a response shows at most.
 const SHOWN: usize = 50;
 
-/// What could not be written when it was known.
+/// A record that could not be written when it was due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DeferredWrite {
-    /// An operation may have begun without its caller learning of it: it was not sent.
+    /// The operation was not sent. It may have been recorded as begun, but its caller does not know that.
     Withdrawn(String),
-    /// Its answer was lost.
+    /// The response to the operation was lost.
     Lost { id: String, upstream_status: Option<u16>, request_id: Option<String> },
-    /// It ended.
+    /// The operation ended.
     Ended(String, Outcome),
-    /// Nobody waits for its answer any more.
+    /// The caller stopped waiting for the response.
     Abandoned(String),
-    /// A person said no: the operation, who called, and the nonce of the question.
+    /// A person declined a question: the id of the refused operation, the caller, and the nonce of the question.
     Declined { id: String, caller: Caller, nonce: String },
 }
 
-/// Writes what is late. Done twice, it does nothing the second time.
+/// Writes a deferred record. Writing it twice changes nothing the second time.
 pub(crate) async fn write_late(
     transaction: &mut dyn Transaction,
     late: &DeferredWrite,
@@ -62,7 +62,9 @@ pub(crate) async fn write_late(
     }
 }
 
-/// What processes that are gone left open: what they had not sent did not happen, what they had sent is not known.
+/// Closes the operations that ended processes left open.
+///
+/// If nothing was sent, the operation did not happen. Otherwise its outcome is unknown.
 pub(crate) async fn recover(transaction: &mut dyn Transaction, own: i64, times: &JournalClocks) -> StoreResult<()> {
     let owners = "SELECT DISTINCT owner FROM operations WHERE state IN ('begun', 'sent') AND owner <> $1";
     for row in transaction.query(owners, &[own.into()]).await? {
@@ -70,7 +72,8 @@ pub(crate) async fn recover(transaction: &mut dyn Transaction, own: i64, times: 
         if transaction.lives(owner).await? {
             continue;
         }
-        // One at a time: each has a revision of its own, so that no page of changes ends between two with the same.
+        // Each operation is updated alone, so that each has its own revision. Otherwise a page of changes could end
+        // between two operations with the same revision.
         let left = "SELECT id, state FROM operations WHERE owner = $1 AND state IN ('begun', 'sent') ORDER BY rev";
         for row in transaction.query(left, &[owner.into()]).await? {
             let text = |at: usize| row.get(at).and_then(SqlValue::text).unwrap_or_default();
@@ -83,7 +86,7 @@ pub(crate) async fn recover(transaction: &mut dyn Transaction, own: i64, times: 
     Ok(())
 }
 
-/// An operation that had begun and will not be sent any more.
+/// Withdraws an operation that has begun and will not be sent.
 async fn never_sent(transaction: &mut dyn Transaction, id: &str, times: &JournalClocks) -> StoreResult<()> {
     let now = times.at(transaction).await?;
     let withdrawn = format!(
@@ -97,7 +100,9 @@ async fn never_sent(transaction: &mut dyn Transaction, id: &str, times: &Journal
     Ok(())
 }
 
-/// Nobody waits for the answer of an operation any more: until it has ended, its principal makes no other of its kind.
+/// Records that no caller waits for the response to an operation any more.
+///
+/// Until it has ended, its principal cannot begin another operation with the same tool.
 pub(crate) async fn abandon(transaction: &mut dyn Transaction, id: &str, times: &JournalClocks) -> StoreResult<()> {
     let now = times.at(transaction).await?;
     let left = format!(
@@ -107,7 +112,7 @@ pub(crate) async fn abandon(transaction: &mut dyn Transaction, id: &str, times: 
     transaction.execute(&left, &[now.stamp().into(), id.into()]).await.map(drop)
 }
 
-/// What stands in the way of a change, as far as the journal knows before anything is read.
+/// Returns what the journal knows that may stop a change, before anything is read from Truedy.
 pub(crate) async fn standing(
     transaction: &mut dyn Transaction,
     caller: &Caller,
@@ -134,7 +139,7 @@ pub(crate) async fn standing(
     })
 }
 
-/// What the operations of this tool may cost that count against the day.
+/// Returns what the operations of this tool that count for the last 24 hours cost.
 pub(crate) async fn spent(
     transaction: &mut dyn Transaction,
     caller: &Caller,
@@ -151,16 +156,18 @@ fn small(count: i64) -> u32 {
 }
 
 async fn flying(transaction: &mut dyn Transaction, caller: &Caller, flight: &str) -> StoreResult<Option<Operation>> {
-    // A release that was lost is no longer running: its number is read anew before another.
+    // A lost release does not block another one. The number is read again before the next release.
     let open = format!("tenant = $1 AND flight = $2 AND {OPEN} AND NOT (state = 'unknown' AND tool = '{RELEASE}')");
     Ok(select(transaction, &open, &[(&caller.tenant).into(), flight.into()]).await?.pop())
 }
 
-/// What stops its principal: operations of its tool that are not known, and those that go on while nobody waits for them.
+/// Returns the operations of the tool by this principal that are not acknowledged.
+///
+/// They are unresolved, or they still run although no caller waits for them.
 async fn unresolved(transaction: &mut dyn Transaction, caller: &Caller, tool: &str) -> StoreResult<Vec<Operation>> {
     let mut open = Vec::new();
     for state in ["state = 'unknown'", "state IN ('begun', 'sent') AND abandoned_at IS NOT NULL"] {
-        // Written so that no index over the tool is chosen: that one holds all that was ever done.
+        // `LOWER(tool)` keeps the database from using an index over the tool. That index contains all past operations.
         let one = format!(
             "tenant = $1 AND principal = $2 AND LOWER(tool) = $3 AND {state} AND acknowledged_at IS NULL \
              ORDER BY begun_at, id"
@@ -176,7 +183,10 @@ fn shown(mut operations: Vec<Operation>) -> Vec<Operation> {
     operations
 }
 
-/// Begins an operation, or says what stops it: single flight, token, unresolved ones and caps in one transaction.
+/// Begins an operation. Returns the conflict if one stops it.
+///
+/// Open operations with the same key, the token, unresolved operations and the caps are checked in the same
+/// transaction.
 pub(crate) async fn begin(
     transaction: &mut dyn Transaction,
     intent: &Intent,
@@ -186,8 +196,8 @@ pub(crate) async fn begin(
     let now = writer.times.at(transaction).await?;
     if let Some(flight) = &intent.flight {
         if intent.tool == RELEASE {
-            // Its number was read a moment ago and is still there: an earlier release whose answer was lost did not happen
-            // so far, and to give a number up twice ends the same.
+            // The number was read a moment ago and still exists. So an earlier release whose response was lost has not
+            // happened so far. Releasing a number twice has the same result as releasing it once.
             let aside = "UPDATE operations SET flight = NULL WHERE tenant = $1 AND flight = $2 AND state = 'unknown'";
             transaction.execute(aside, &[(&intent.caller.tenant).into(), flight.into()]).await?;
         }
@@ -247,11 +257,13 @@ pub(crate) async fn begin(
     Ok(None)
 }
 
-/// The last step before a change leaves. False if it may not: it is not as it was begun. `again`: its answer was lost, and
-/// what it sets is set once more; it stays unknown meanwhile.
+/// Records that a change may be sent. This is the last step before sending.
+///
+/// Returns false if the operation is no longer as this process began it. Then the change must not be sent. `again`
+/// means that the response was lost and the same values are sent again. The operation then stays unknown meanwhile.
 pub(crate) async fn clear(transaction: &mut dyn Transaction, id: &str, own: i64, again: bool) -> StoreResult<bool> {
     let now = transaction.now().await?;
-    // What was not lost by its own process and is unknown all the same, another process has taken for lost.
+    // If it is unknown but this process did not lose its response, another process has marked it as lost.
     let states = if again { "('sent', 'unknown')" } else { "('begun', 'sent')" };
     let sent = format!(
         "UPDATE operations SET state = CASE state WHEN 'unknown' THEN 'unknown' ELSE 'sent' END, sent_at = $1, \
@@ -260,7 +272,7 @@ pub(crate) async fn clear(transaction: &mut dyn Transaction, id: &str, own: i64,
     Ok(transaction.execute(&sent, &[now.into(), id.into(), own.into()]).await? == 1)
 }
 
-/// Its answer was lost: from now on it is unresolved.
+/// Records that the response was lost. From now on the operation is unresolved.
 pub(crate) async fn lose(
     transaction: &mut dyn Transaction,
     id: &str,
@@ -269,7 +281,8 @@ pub(crate) async fn lose(
     times: &JournalClocks,
 ) -> StoreResult<()> {
     let now = times.at(transaction).await?;
-    // One that others took for lost already, because its process seemed to be gone, only learns what Truedy said.
+    // Another process may have marked it as lost already, because this process seemed to have ended. Then only the
+    // details of Truedy's response are added.
     let lost = format!(
         "UPDATE operations SET state = 'unknown', outcome = 'outcome_unknown', lost_at = COALESCE(lost_at, $1), \
          lost_boot = CASE WHEN lost_at IS NULL THEN $5 ELSE lost_boot END, \
@@ -283,8 +296,10 @@ pub(crate) async fn lose(
     transaction.execute(&lost, &values).await.map(drop)
 }
 
-/// Writes how it ended. That it happened is written even over a "no": the truth wins, whoever finds it. But a number that
-/// is only seen in the account says nothing of an older "no" once a later operation may have brought it there.
+/// Records how an operation ended. Returns true if the row was changed.
+///
+/// That it happened is written even if the row says that it did not. But if a number is only seen in the account, a
+/// later operation may have added it. Then an older refusal stays.
 pub(crate) async fn settle(
     transaction: &mut dyn Transaction,
     id: &str,
@@ -326,7 +341,9 @@ pub(crate) async fn settle(
     Ok(changed)
 }
 
-/// Operations, unresolved ones first, then those that run, then the newest; after a revision, in the order of changes.
+/// Returns the operations that a query selects: unresolved ones first, then running ones, then the newest.
+///
+/// A query after a revision returns them in the order of revisions.
 pub(crate) async fn find(transaction: &mut dyn Transaction, query: &OperationQuery) -> StoreResult<Vec<Operation>> {
     let mut conditions = vec!["1 = 1".to_owned()];
     let mut values: Vec<SqlValue> = Vec::new();
@@ -344,7 +361,7 @@ pub(crate) async fn find(transaction: &mut dyn Transaction, query: &OperationQue
         add("state = ?", state.as_str().into());
     }
     if query.previews {
-        // Rows of earlier versions say it with the status of the answer.
+        // Rows of earlier versions have the status of the response as their outcome.
         add("state = 'refused' AND outcome IN (?, 'confirmation_required')", PREVIEWED.into());
     }
     if let Some(tool) = &query.tool {
@@ -354,7 +371,7 @@ pub(crate) async fn find(transaction: &mut dyn Transaction, query: &OperationQue
         add("(number = ? OR number_id = ?)", object.into());
     }
     if let Some(since) = query.since {
-        // Of equal refusals the last counts.
+        // Of equal refusals, the time of the last one counts.
         add("(begun_at >= ? OR (times > 1 AND ended_at >= ?))", since.into());
     }
     let order = if let Some(rev) = query.after_rev {
@@ -368,7 +385,9 @@ pub(crate) async fn find(transaction: &mut dyn Transaction, query: &OperationQue
     select(transaction, &rest, &values).await
 }
 
-/// Whose unresolved operations: all of a tenant's, whatever key they began under. Those of a sandbox are its own.
+/// Returns the SQL condition for the unresolved operations of a tenant, whatever API key they began under.
+///
+/// A sandbox sees only its own operations.
 fn lost_of(tenant: &str, account: &str) -> (&'static str, [SqlValue; 3]) {
     let live = i64::from(!account.starts_with(SANDBOX));
     let whose = "tenant = $1 AND state = 'unknown' \
@@ -376,7 +395,7 @@ fn lost_of(tenant: &str, account: &str) -> (&'static str, [SqlValue; 3]) {
     (whose, [tenant.into(), account.into(), live.into()])
 }
 
-/// A page of the unresolved operations of a tenant, in the order of their revisions.
+/// Returns a page of the unresolved operations of a tenant, in the order of revisions.
 pub(crate) async fn lost(
     transaction: &mut dyn Transaction,
     tenant: &str,
@@ -388,20 +407,22 @@ pub(crate) async fn lost(
     select(transaction, &page, &[values.to_vec(), vec![after.into()]].concat()).await
 }
 
-/// How many operations of a tenant are unresolved.
+/// Returns how many operations of a tenant are unresolved.
 pub(crate) async fn count_lost(transaction: &mut dyn Transaction, tenant: &str, account: &str) -> StoreResult<usize> {
     let (whose, values) = lost_of(tenant, account);
     let count = number(transaction, &format!("SELECT count(*) FROM operations WHERE {whose}"), &values).await?;
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// How many operations of anybody are unresolved.
+/// Returns how many operations of all tenants are unresolved.
 pub(crate) async fn count_all_lost(transaction: &mut dyn Transaction) -> StoreResult<usize> {
     let count = number(transaction, "SELECT count(*) FROM operations WHERE state = 'unknown'", &[]).await?;
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// What an operator found out elsewhere. `None` if there is no such operation; it is changed only if it is unresolved.
+/// Records an outcome that an operator found out elsewhere. Only an unresolved operation is changed.
+///
+/// `None` means that there is no such operation. The flag is true if the operation was changed.
 pub(crate) async fn resolve(
     transaction: &mut dyn Transaction,
     id: &str,
@@ -421,7 +442,9 @@ pub(crate) async fn resolve(
     Ok(resolved.map(|operation| (operation, true)))
 }
 
-/// Forgets what is old, and refusals beyond a number; never what is unresolved, nor the newest change: revisions only grow.
+/// Deletes old operations, and refusals beyond the limits. Returns how many.
+///
+/// Unresolved operations are kept. The newest change is kept too, so that revisions only grow.
 pub(crate) async fn prune(transaction: &mut dyn Transaction, times: &JournalClocks) -> StoreResult<u64> {
     let now = times.at(transaction).await?;
     let mut values = Vec::new();
@@ -436,12 +459,12 @@ pub(crate) async fn prune(transaction: &mut dyn Transaction, times: &JournalCloc
     Ok(gone)
 }
 
-/// Writes something, and changes nothing by it.
+/// Writes to the store without changing a value.
 pub(crate) async fn probe(transaction: &mut dyn Transaction) -> StoreResult<()> {
     transaction.execute("UPDATE journal_version SET version = version", &[]).await.map(drop)
 }
 
-/// Forgets everything, what is unresolved too: only for play.
+/// Deletes all operations, including unresolved ones. Only the journal of a sandbox uses it.
 pub(crate) async fn forget(transaction: &mut dyn Transaction) -> StoreResult<u64> {
     transaction.execute("DELETE FROM nonces", &[]).await?;
     transaction.execute("DELETE FROM operations", &[]).await

@@ -1,4 +1,5 @@
-//! Refusals by policy and gate: equal ones are counted in one row, and nobody's push out another's.
+//! Refusals by the policy and the gate. Equal ones are counted in one row. No principal's refusals displace those of
+//! another.
 
 use crate::domain::digest_of;
 use crate::journal::operation::{OperationPhase, RefusedCall};
@@ -6,12 +7,14 @@ use crate::journal::queries::nonces;
 use crate::journal::queries::row::{NEXT_REV, NewRow, RowWriter};
 use crate::journal::store::{StoreResult, Transaction};
 
-/// How many different refusals of one principal are kept: a looping caller must not fill the disk.
+/// How many different refusals of one principal are kept. A caller in a loop must not fill the disk.
 pub(crate) const EACH: i64 = 1_000;
-/// How many are kept of one tenant. Beyond that the older ones go, of those first who have the most.
+/// How many refusals of one tenant are kept.
+///
+/// Beyond that, the oldest are deleted, first those of the principals with the most refusals.
 pub(crate) const TENANT: i64 = 20_000;
 
-/// Records a refusal. One that equals an earlier one adds to its count, and to its last time.
+/// Records a refusal. If an equal one exists, its count and its last time are updated.
 pub(crate) async fn refuse(
     transaction: &mut dyn Transaction,
     refused: &RefusedCall,
@@ -50,7 +53,7 @@ pub(crate) async fn refuse(
     row.insert(transaction, OperationPhase::Refused, Some(refused.outcome), refused.rule.as_deref()).await
 }
 
-/// What makes two refusals equal: everything that is told of them but the time.
+/// Returns the digest that is the same for equal refusals. It covers everything about a refusal except its time.
 fn fold(refused: &RefusedCall, account: &str) -> String {
     let object = &refused.object;
     let parts = [
@@ -67,11 +70,14 @@ fn fold(refused: &RefusedCall, account: &str) -> String {
         refused.rule.as_deref(),
         Some(&refused.evidence.to_text()),
     ];
-    // Debug text puts each part in quotes: no two lists of parts read the same.
+    // The debug format quotes each part. So two different lists never give the same text.
     digest_of(format!("{parts:?}").as_bytes())
 }
 
-/// Keeps the newest of each principal, and of each tenant no more than a number, by turns of its principals.
+/// Deletes refusals beyond the limits. Returns how many.
+///
+/// The newest [`EACH`] of each principal are kept, but at most [`TENANT`] of each tenant. The tenant's places are given
+/// to its principals in turn.
 pub(crate) async fn prune(transaction: &mut dyn Transaction) -> StoreResult<u64> {
     let many = "DELETE FROM operations WHERE id IN (SELECT id FROM ( \
             SELECT id, nth, ROW_NUMBER() OVER (PARTITION BY tenant ORDER BY nth, rev DESC) AS turn FROM ( \

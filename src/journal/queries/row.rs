@@ -1,4 +1,4 @@
-//! The rows of operations: how one is read, and how one is written first.
+//! The rows of operations: how they are read and inserted.
 
 use crate::domain::{Caller, Money, OperationTarget};
 use crate::journal::operation::{GateEvidence, Operation, OperationPhase};
@@ -11,15 +11,15 @@ const COLUMNS: &str = "id, rev, tenant, account, principal, tool, number, number
     times, abandoned_at, organization, lost_boot, lost_up";
 pub(crate) const NEXT_REV: &str = "(SELECT COALESCE(MAX(rev), 0) + 1 FROM operations)";
 
-/// Who writes, and when.
+/// The process that writes a row, and the clocks it uses.
 pub(crate) struct RowWriter<'a> {
     /// The number of the process.
     pub(crate) own: i64,
-    /// Which key of Truedy's.
+    /// A digest of the Truedy API key.
     pub(crate) account: &'a str,
-    /// Truedy's organization, where the account named it.
+    /// The id of the Truedy organization, if the account has shown it.
     pub(crate) organization: Option<&'a str>,
-    /// The clocks beside that of the store.
+    /// The readings of all clocks except the store's clock.
     pub(crate) times: &'a JournalClocks,
 }
 
@@ -80,7 +80,7 @@ pub(crate) async fn number(transaction: &mut dyn Transaction, sql: &str, values:
     Ok(rows.first().and_then(|row| row.first()?.int()).unwrap_or(0))
 }
 
-/// A row to be written.
+/// A row to be inserted.
 pub(crate) struct NewRow<'a> {
     pub(crate) id: String,
     pub(crate) caller: &'a Caller,
@@ -92,7 +92,7 @@ pub(crate) struct NewRow<'a> {
     pub(crate) price: Option<&'a Money>,
     pub(crate) evidence: GateEvidence,
     pub(crate) now: &'a ClockMoment,
-    /// What makes a refusal equal to others.
+    /// The digest that is the same for equal refusals. `None` for an operation.
     pub(crate) fold: Option<&'a str>,
 }
 
