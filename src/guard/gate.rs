@@ -1,119 +1,130 @@
-//! The gate: what a change puts at stake, and what it takes to pass.
+//! The gate: decides from the impact of a change which confirmations it needs.
 //!
-//! Order: protected, flag (where a person must be asked, only if one can be), interlock, person at hand, token, person. The policy has been passed before anything was read.
+//! It checks in this order:
+//!
+//! 1. protected numbers
+//! 2. the flag `confirm: true` (for a purchase, the yes of a person can replace it)
+//! 3. the interlock for objects in use
+//! 4. whether a person can be asked, where one must be
+//! 5. the token
+//! 6. the question to a person
+//!
+//! The policy has already been checked before anything was read.
 
 use crate::domain::{AccessField, E164, Money, OperationTarget, ProviderType, Refusal, Status};
 
 use crate::guard::policy::{AskMode, Level, Policy, denied};
 
-/// A question for a person. Its words are constants, checked numbers, prices and counts: never upstream text.
+/// A question for a person. It contains only constants, checked numbers, prices and counts, never text from upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// What is asked.
+    /// The text of the question.
     pub message: String,
-    /// What the person fills in.
+    /// The form that the person fills in.
     pub form: QuestionForm,
-    /// What the caller is told when the person does not say yes.
+    /// What the caller receives if the person does not agree.
     pub declined: String,
 }
 
-/// The form of a question. Neither has a default that says yes.
+/// The form of a question. No form has a default that agrees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QuestionForm {
-    /// A tick and the last four characters of what is named, which only somebody who read the question can type.
+    /// A checkbox and the last four characters of the number or id.
+    ///
+    /// Only a person who has read the question can type them.
     Last4 {
-        /// The name of the tick.
+        /// The name of the checkbox.
         field: &'static str,
-        /// What must be typed: digits of the number, or characters of its id.
+        /// What must be typed: the last digits of the number, or the last characters of its id.
         digits: String,
-        /// Whether they are the id's, where the number is none that can be shown in a question.
+        /// Whether they are characters of the id, because the number cannot be shown in a question.
         of_id: bool,
     },
-    /// A tick.
+    /// A checkbox.
     Yes {
-        /// Its name.
+        /// The name of the checkbox.
         field: &'static str,
     },
 }
 
-/// What a person is asked to enter on a page of this server, so that it passes neither through the client nor the model.
+/// The credentials that a person enters on a page of this server. They pass through neither the client nor the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialRequest {
-    /// The number that it is for.
+    /// The number to be imported.
     pub number: E164,
-    /// The carrier whose account it opens.
+    /// The carrier of the account.
     pub provider: ProviderType,
-    /// What is known already: no secret is among it.
+    /// The values that are already known. None of them is a secret.
     pub known: Vec<(AccessField, String)>,
 }
 
-/// What a change puts at stake, found out by reading before anything is sent.
+/// The impact of a change, found out by reading before anything is sent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChangeImpact {
-    /// What it is about.
+    /// The number, agent or carrier that the change is about.
     pub object: OperationTarget,
-    /// Whether it destroys the object, so that protection applies.
+    /// Whether the change destroys the object. Then protected numbers are refused.
     pub destroys: bool,
-    /// Every id and number under which the object stands in the account, as Truedy writes them. Protection covers each.
+    /// All ids and numbers of the object in the account, as Truedy writes them. Protection covers each of them.
     pub also_known_as: Vec<String>,
-    /// Whether the level applies: it is a release or a purchase.
+    /// Whether the level of the policy applies. It applies to a release and a purchase.
     pub grave: bool,
-    /// What is answered unless `confirm: true` is given; `None` where no flag is needed.
+    /// The refusal if `confirm: true` is missing. `None` if no flag is needed.
     pub without_flag: Option<Refusal>,
-    /// Whether the yes of a person takes the place of the flag at level `flag`.
+    /// Whether the yes of a person replaces the flag at level `flag`.
     pub yes_is_enough: bool,
-    /// What is answered because something uses the object, whatever the flag says; only the operator relaxes it.
+    /// The refusal because something uses the object. The flag does not change it. Only the operator can allow it.
     pub in_use: Option<Refusal>,
-    /// What a person is asked, where one can be.
+    /// The question for a person, asked if the client can ask.
     pub question: Option<Question>,
-    /// What the person enters on a page, which then takes the place of the form.
+    /// The credentials that the person enters on a page. The page then replaces the form.
     pub wanted: Option<CredentialRequest>,
-    /// What was seen, to be compared after a person has thought, and when a token comes back.
+    /// What was read of the object. It is compared again after the person has answered, and when a token is used.
     pub seen: String,
-    /// While an operation with this key is open, no other may begin.
+    /// The key of the operation. While an operation with this key is open, no other one may begin.
     pub flight: Option<String>,
-    /// What it costs: the first month and what is paid once.
+    /// The price: the first month plus what is paid once.
     pub price: Option<Money>,
 }
 
-/// What came of the token that a call brought.
+/// The result of checking the token of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenCheck {
-    /// It brought none.
+    /// The call has no token.
     Absent,
-    /// It holds, for this and what is seen now.
+    /// The token is valid for this call and for what was read now.
     Holds,
-    /// It does not, for this reason.
+    /// The token is invalid. The status is the reason.
     Fails(Status),
 }
 
-/// What a call brings to the gate.
+/// What a call gives to the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GateInput {
-    /// `confirm: true`.
+    /// Whether `confirm: true` was given.
     pub confirm: bool,
-    /// The token of a preview.
+    /// The result of checking the token of a preview.
     pub token: TokenCheck,
-    /// Whether it must bring a token whatever the level.
+    /// Whether a token is needed at every level.
     pub token_needed: bool,
-    /// Whether the client can carry a question to a person.
+    /// Whether the client can put a question to a person.
     pub can_ask: bool,
 }
 
-/// What the gate says.
+/// The decision of the gate.
 #[derive(Debug, Clone, PartialEq)]
 pub enum GateDecision {
-    /// It is not done.
+    /// The change is refused.
     Refuse(Refusal),
-    /// It is not done; this shows what would be. A token goes with it.
+    /// The change is not made. The response is a preview with a token.
     Preview(Refusal),
     /// A person is asked first.
     Ask(Question),
-    /// It is done.
+    /// The change is made.
     Go,
 }
 
-/// Weighs a change: protected, flag, interlock, person at hand, token, person's word.
+/// Decides about a change, in the order that the module documentation lists.
 pub fn evaluate(impact: &ChangeImpact, given: GateInput, policy: &Policy) -> GateDecision {
     let names = [&impact.object.number_id, &impact.object.number].into_iter().flatten().chain(&impact.also_known_as);
     if impact.destroys && names.into_iter().any(|name| policy.protects(None, Some(name))) {
@@ -122,7 +133,7 @@ pub fn evaluate(impact: &ChangeImpact, given: GateInput, policy: &Policy) -> Gat
             format!("Nothing was released. {name} is protected by the operator of this server (rule protect).");
         return GateDecision::Refuse(denied("protect", &summary).with("number", name));
     }
-    // Its number is text that nobody can compare: it may be any of those that are protected.
+    // The number is not E.164, so it cannot be compared. It may be any of the protected numbers.
     if impact.destroys && impact.object.number.is_none() && policy.protects_numbers() {
         let name = impact.object.name();
         let summary = format!(
@@ -137,7 +148,7 @@ pub fn evaluate(impact: &ChangeImpact, given: GateInput, policy: &Policy) -> Gat
     let nobody_asked = impact.grave && policy.level == Level::Human && !asks;
     let flag_needed = policy.level > Level::Flag || !(impact.yes_is_enough && asks);
     if let (Some(refusal), true, false) = (&impact.without_flag, flag_needed, given.confirm) {
-        // A preview and its token would lead nowhere.
+        // If nobody can be asked, a preview and its token would be useless.
         return if nobody_asked { GateDecision::Refuse(no_human(impact)) } else { preview(refusal) };
     }
     if let (Some(refusal), false) = (&impact.in_use, policy.release_in_use) {
@@ -168,7 +179,7 @@ fn no_human(impact: &ChangeImpact) -> Refusal {
     Refusal::new(Status::HumanUnavailable, summary)
 }
 
-/// A preview that also says why the token does not do, and whether it gives a fresh one.
+/// Returns the preview with the reason why the token is invalid. `fresh` says that it contains a new token.
 fn again(shown: &Refusal, status: Status, fresh: bool) -> Refusal {
     let why = match status {
         Status::ConfirmationExpired => "The confirmation_token has expired; it is good for five minutes.",
@@ -176,7 +187,7 @@ fn again(shown: &Refusal, status: Status, fresh: bool) -> Refusal {
         Status::StateChanged => "What the confirmation_token was given for has changed meanwhile.",
         _ => "The confirmation_token is not one for this call, or the server that gave it has ended.",
     };
-    // A preview begins with what did not happen, up to its first stop.
+    // A preview starts with what did not happen, up to the first `.` or `;`.
     let (nothing, shows) = shown.summary.split_once(['.', ';']).unwrap_or((&shown.summary, ""));
     let then = if fresh { "A fresh one:" } else { "None is needed here:" };
     Refusal { status, summary: format!("{nothing}. {why} {then}{shows}"), ..shown.clone() }
@@ -246,10 +257,10 @@ mod tests {
         }
         assert_eq!(weigh_at(TokenCheck::Holds, false, Level::Token), GateDecision::Go);
         assert_eq!(refused(&weigh_at(TokenCheck::Holds, false, Level::Human)), Some(Status::HumanUnavailable));
-        // A token that does not hold is no token, even where none is needed.
+        // An invalid token is refused even if no token is needed.
         let status = Status::ConfirmationInvalid;
         assert_eq!(refused(&weigh_at(TokenCheck::Fails(status), false, Level::Flag)), Some(status));
-        // Nor does any token do for a number in use.
+        // A token does not allow the release of a number in use either.
         let used = evaluate(&impact(true), given(true, TokenCheck::Holds, true), &at(Level::Token));
         assert_eq!(refused(&used), Some(Status::NumberInUse));
     }
@@ -272,7 +283,7 @@ mod tests {
                     assert!(matches!(bare, GateDecision::Preview(_)), "{can_ask} {ask:?}");
                     assert_eq!(flagged, GateDecision::Go);
                 }
-                // A token is no flag.
+                // A token does not replace the flag.
                 assert_eq!(
                     matches!(evaluate(false, TokenCheck::Holds, can_ask, Level::Flag, ask), GateDecision::Ask(_)),
                     asks

@@ -1,4 +1,7 @@
-//! May it be done? The operator's policy is the wall, the gate asks for the owner's word. Knows no protocol.
+//! The policy of the operator, the gate that asks for confirmations, and the scopes of a caller.
+//!
+//! The policy refuses what the operator does not allow. The gate asks for the owner's consent. This module knows no
+//! protocol.
 
 mod gate;
 mod policy;

@@ -1,4 +1,4 @@
-//! The wall: what the operator allows. No argument of a call lifts any of it.
+//! The policy: what the operator allows. No argument of a call can override it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,39 +9,39 @@ use crate::domain::{
     SipServer, Status, digits_of, id_key,
 };
 
-/// Whether a person is asked where the client can carry the question.
+/// Whether a person is asked if the client can ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AskMode {
-    /// Asked whenever the client declares that it can.
+    /// A person is asked whenever the client declares that it can ask.
     #[default]
     Auto,
-    /// Never asked.
+    /// A person is never asked.
     Off,
 }
 
-/// What a release and a purchase need beside the flag.
+/// What a release and a purchase need. A higher level needs more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Level {
-    /// `confirm: true`; for a purchase the yes of a person is enough, where one can be asked.
+    /// The flag `confirm: true`. For a purchase, the yes of a person replaces it if the client can ask.
     #[default]
     Flag,
-    /// The same flag in every case, and the token of a preview.
+    /// The flag in every case, and the token of a preview.
     Token,
-    /// The same, and a person who was asked and accepted.
+    /// The flag, the token, and a person who was asked and agreed.
     Human,
 }
 
-/// How often something may be done in 24 hours.
+/// How often an action may succeed in 24 hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cap {
-    /// At most so often; 0 is never.
+    /// At most this many times. 0 means never.
     Most(u32),
-    /// As often as one likes.
+    /// Without a limit.
     Unlimited,
 }
 
 impl Cap {
-    /// How often at most; `None` for as often as one likes.
+    /// Returns the limit. `None` means no limit.
     pub fn most(&self) -> Option<u32> {
         match self {
             Self::Most(most) => Some(*most),
@@ -50,16 +50,16 @@ impl Cap {
     }
 }
 
-/// What may be done in any 24 hours, by tenant.
+/// The caps for any 24 hours, for each tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caps {
-    /// Purchases.
+    /// The cap for purchases.
     pub purchases: Cap,
-    /// Releases.
+    /// The cap for releases.
     pub releases: Cap,
-    /// Imports.
+    /// The cap for imports.
     pub imports: Cap,
-    /// What the purchases may cost in all: the first month and what is paid once.
+    /// What all purchases together may cost: the first month plus what is paid once.
     pub spend: Option<Money>,
 }
 
@@ -70,7 +70,7 @@ impl Default for Caps {
 }
 
 impl Caps {
-    /// How often a tool may succeed in 24 hours, with the name of the rule; `None` for a tool that is not counted.
+    /// Returns the name of the rule and the cap for a tool. `None` for a tool that is not counted.
     pub fn of(&self, tool: &str) -> Option<(&'static str, Cap)> {
         match tool {
             "purchase_number" => Some(("purchases_per_day", self.purchases)),
@@ -81,65 +81,67 @@ impl Caps {
     }
 }
 
-/// What the operator allows.
+/// The policy of the operator.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    /// What a release and a purchase need.
+    /// The level: what a release and a purchase need.
     pub level: Level,
-    /// What may be done in 24 hours.
+    /// The caps for 24 hours.
     pub caps: Caps,
-    /// What a number may cost at most a month.
+    /// The highest price of a number for a month.
     pub max_monthly: Option<Money>,
-    /// The only countries numbers may be bought in; `None` for all.
+    /// The only countries in which numbers may be bought. `None` means all countries.
     pub countries: Option<BTreeSet<CountryCode>>,
-    /// The only types of numbers that may be bought; `None` for all.
+    /// The only types of numbers that may be bought. `None` means all types.
     pub number_types: Option<BTreeSet<NumberType>>,
-    /// Only tools that read.
+    /// Whether only tools that read are allowed.
     pub read_only: bool,
-    /// Only these tools; `None` for all.
+    /// The only tools that are allowed. `None` means all tools.
     pub only: Option<BTreeSet<String>>,
-    /// Not these tools.
+    /// The tools that are not allowed.
     pub except: BTreeSet<String>,
-    /// Numbers never to be released: ids or E.164. They are recognised in any notation.
+    /// The numbers that must never be released, as ids or E.164. They are recognised in any notation.
     pub protected: BTreeSet<String>,
-    /// Set once the protected entries were held against a whole list of the account's numbers.
+    /// Set once the protected entries were compared with a complete list of the account's numbers.
     pub protect_checked: Arc<OnceLock<()>>,
     /// Whether a number that an agent uses may be released.
     pub release_in_use: bool,
-    /// The only SIP hosts numbers may be imported from; `None` for any public one.
+    /// The only SIP hosts from which numbers may be imported. `None` means any public host.
     pub sip_hosts: Option<BTreeSet<String>>,
     /// Whether a person is asked.
     pub ask: AskMode,
-    /// Whether a carrier's keys may not be arguments of a call: they come from profiles or from the page of a person.
+    /// Whether carrier keys are forbidden as arguments. They then come from profiles or from a page for the user.
     pub no_inline_secrets: bool,
 }
 
-/// What a call says about itself before anything is read.
+/// What a call requests, as its arguments say before anything is read.
 #[derive(Debug, Clone, Default)]
 pub struct RequestedChange {
-    /// `confirm: true` was given.
+    /// Whether `confirm: true` was given.
     pub confirm: bool,
-    /// Truedy would be told to connect to this host.
+    /// The host that Truedy would connect to.
     pub sip_server: Option<SipServer>,
     /// The number that the call buys.
     pub buys: Option<E164>,
-    /// The number that the call makes ours. Nothing at Truedy tells two such calls apart, so only one may run at a time.
+    /// The number that the call adds to the account.
+    ///
+    /// Truedy cannot distinguish two such calls, so only one may run at a time.
     pub makes: Option<String>,
-    /// What the call is about, as far as it says so itself.
+    /// The number, agent or carrier that the call names.
     pub about: OperationTarget,
     /// The token of a preview.
     pub token: Option<ConfirmationToken>,
-    /// Unresolved operations that the caller says it knows of.
+    /// The unresolved operations that the caller acknowledges.
     pub acknowledged: OperationIds,
 }
 
 impl Policy {
-    /// Whether the tool is offered at all.
+    /// Checks whether a tool is offered at all.
     pub fn offers(&self, tool: &str, reads: bool) -> bool {
         self.rule_against(tool, reads).is_none()
     }
 
-    /// The rule that stands against a tool.
+    /// Returns the rule that forbids a tool. `None` if it is allowed.
     fn rule_against(&self, tool: &str, reads: bool) -> Option<&'static str> {
         if self.read_only && !reads {
             return Some("read_only");
@@ -150,7 +152,7 @@ impl Policy {
         self.only.as_ref().filter(|only| !only.contains(tool)).map(|_| "tools")
     }
 
-    /// Lets a call pass or refuses it, before anything is sent.
+    /// Checks whether the policy allows a call, before anything is sent.
     pub fn admit(&self, tool: &str, reads: bool, claims: &RequestedChange) -> Result<(), Refusal> {
         if let Some(rule) = self.rule_against(tool, reads) {
             return Err(denied(
@@ -160,26 +162,27 @@ impl Policy {
                 ),
             ));
         }
-        // Where none is allowed nothing need be counted.
+        // If the cap is 0, nothing needs to be counted.
         if self.caps.of(tool).is_some_and(|(_, cap)| cap.most() == Some(0)) {
             return Err(self.cap_reached(tool, 0));
         }
         if let Some(server) = &claims.sip_server {
             self.admit_sip(server)?;
         }
-        // Nothing is known of the number yet but its digits.
+        // So far only the digits of the number are known.
         claims.buys.as_ref().map_or(Ok(()), |number| self.admit_purchase(number, None))
     }
 
-    /// Whether a number may be bought, by its country and type. `kind` is what the carrier says of it: it counts where the
-    /// digits show no type.
+    /// Checks whether a number may be bought, by its country and type.
+    ///
+    /// `kind` is the type that the carrier states. It counts only if the digits do not show a type.
     pub fn admit_purchase(&self, number: &E164, kind: Option<NumberType>) -> Result<(), Refusal> {
         let shown = number.number_type();
         if let Some(allowed) = &self.countries {
             let countries = number.countries();
             let is_allowed = |country: &&str| allowed.iter().any(|one| one.as_str() == *country);
-            // A toll-free number serves every country of its plan: one of them is enough. Any other belongs to one country,
-            // and where it is not known to which, it must be allowed whichever it is.
+            // A toll-free number serves every country of its numbering plan, so one allowed country is enough. Any
+            // other number belongs to one country. If several are possible, all of them must be allowed.
             let passes = match shown {
                 Some(NumberType::TollFree) => countries.iter().any(is_allowed),
                 _ => !countries.is_empty() && countries.iter().all(is_allowed),
@@ -203,9 +206,10 @@ impl Policy {
         Ok(())
     }
 
-    /// Whether a number may be bought at its price: each month, and what is paid once, where something is.
+    /// Checks whether a number may be bought at its price: the monthly price, and what is paid once.
     ///
-    /// Returns what it costs now, the first month and what is paid once; `None` where that is not known and no limit asks for it.
+    /// Returns the cost now: the first month plus what is paid once. Returns `None` if it is unknown and no limit needs
+    /// it.
     pub fn admit_price(&self, monthly: Option<&Money>, upfront: Option<&Money>) -> Result<Option<Money>, Refusal> {
         let now = monthly.and_then(|monthly| upfront.map_or_else(|| Some(monthly.clone()), |once| monthly.plus(once)));
         let limits = [(&self.max_monthly, monthly), (&self.caps.spend, now.as_ref())];
@@ -227,7 +231,7 @@ impl Policy {
         Ok(now)
     }
 
-    /// What is answered where a tool has succeeded as often as it may in 24 hours.
+    /// Returns the refusal for a tool that has reached its cap for 24 hours.
     pub fn cap_reached(&self, tool: &str, used: u32) -> Refusal {
         let (rule, cap) = self.caps.of(tool).unwrap_or(("caps", Cap::Most(used)));
         let limit = cap.most().unwrap_or(used);
@@ -245,7 +249,7 @@ impl Policy {
         denied(rule, &format!("Nothing was {done}. {why} (rule {rule}).")).with("used", used).with("limit", limit)
     }
 
-    /// What is answered where a purchase at this price would pass what may be spent in 24 hours.
+    /// Returns the refusal for a purchase that would exceed the spending limit for 24 hours.
     pub fn spend_reached(&self, spent: &Money, price: &Money) -> Refusal {
         let limit = self.caps.spend.as_ref().unwrap_or(spent);
         let summary = format!(
@@ -255,7 +259,8 @@ impl Policy {
         refusal.with("spent", spent.to_string()).with("limit", limit.to_string())
     }
 
-    /// Lets arguments pass in which a carrier's key stands, by name; refuses them where keys may not be arguments.
+    /// Checks the arguments that contain carrier keys, given by name. They are refused if keys are forbidden as
+    /// arguments.
     pub fn admit_inline(&self, given: &[&str]) -> Result<(), Refusal> {
         if !self.no_inline_secrets || given.is_empty() {
             return Ok(());
@@ -267,7 +272,8 @@ impl Policy {
         Err(denied("inline_secrets", &summary))
     }
 
-    /// Truedy connects to this host with the password: never one inside a network (threat T29).
+    /// Checks the host that Truedy connects to with the password. A host inside a private network is refused (threat
+    /// T29).
     pub fn admit_sip(&self, server: &SipServer) -> Result<(), Refusal> {
         let host = server.host().to_ascii_lowercase();
         if let Some(allowed) = &self.sip_hosts {
@@ -292,17 +298,19 @@ impl Policy {
         ))
     }
 
-    /// Whether any number is protected by the number itself, and not by its id.
+    /// Checks whether any protected entry is a number and not an id.
     pub fn protects_numbers(&self) -> bool {
         self.protected.iter().any(|name| name.starts_with('+'))
     }
 
-    /// Whether a number is protected against release, in whatever notation Truedy writes it.
+    /// Checks whether a number is protected against release, in any notation that Truedy uses.
     pub fn protects(&self, id: Option<&str>, number: Option<&str>) -> bool {
         self.protected.iter().any(|entry| [id, number].into_iter().flatten().any(|name| is_protected(entry, name)))
     }
 
-    /// The protected entries that match none of these numbers, each an id and a number: they protect nothing.
+    /// Returns the protected entries that match none of these numbers. They protect nothing.
+    ///
+    /// Each number is given as an id and a number.
     pub fn unmatched<'a>(&self, numbers: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<&str> {
         let mut left: Vec<&str> = self.protected.iter().map(String::as_str).collect();
         for (id, number) in numbers {
@@ -312,16 +320,16 @@ impl Policy {
     }
 }
 
-/// Whether an entry names this id or number. Protecting too much is the safe side.
+/// Checks whether an entry names this id or number. If in doubt, it protects too much.
 fn is_protected(entry: &str, name: &str) -> bool {
     if entry.eq_ignore_ascii_case(name) || id_key(entry) == id_key(name) {
         return true;
     }
-    // Ids are compared as ids; a number by its digits.
+    // Ids are compared as ids, and numbers by their digits.
     let Some(protected) = entry.strip_prefix('+').and_then(|_| PhoneDigits::read(entry)) else { return false };
     match PhoneDigits::read(name) {
         Some(read) => read.may_equal(&protected),
-        // Words around a number do not hide it. Ids have digits among letters, and are not looked into.
+        // Other words around a number do not hide it. Ids have digits among letters, so their digits are not compared.
         None => {
             let is_id = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
             !is_id && digits_of(name).contains(protected.as_str())
@@ -329,18 +337,18 @@ fn is_protected(entry: &str, name: &str) -> bool {
     }
 }
 
-/// A refusal by policy.
+/// Returns a refusal by the policy.
 pub(super) fn denied(rule: &str, summary: &str) -> Refusal {
     Refusal::new(Status::PolicyDenied, format!("{summary} No argument changes this.")).with("rule", rule)
 }
 
-/// A refusal of a purchase because of the number itself.
+/// Returns the refusal of a purchase because of the number itself.
 fn not_bought(rule: &str, number: &E164, why: &str, allowed: &str) -> Refusal {
     let summary = format!("Nothing was bought. {why}, and the operator of this server allows {allowed} (rule {rule}).");
     denied(rule, &summary).with("number", number.as_str())
 }
 
-/// A refusal of a purchase because its price cannot be held against a limit.
+/// Returns the refusal of a purchase because its price cannot be compared with a limit.
 fn price_unknown(limit: &Money, monthly: Option<&Money>, upfront: Option<&Money>) -> Refusal {
     let mut currencies: Vec<&str> = [monthly, upfront].into_iter().flatten().map(Money::currency).collect();
     currencies.dedup();
@@ -355,7 +363,7 @@ fn price_unknown(limit: &Money, monthly: Option<&Money>, upfront: Option<&Money>
     denied("price_unknown", &summary).with("limit", limit.to_string())
 }
 
-/// What is allowed, in words: `only US, CA`, or `none`.
+/// Lists what is allowed: `only US, CA`, or `none`.
 fn words<T: ToString>(allowed: &BTreeSet<T>) -> String {
     if allowed.is_empty() {
         return "none".to_owned();
@@ -379,7 +387,7 @@ fn is_public_name(host: &str) -> bool {
         "onion",
     ];
     let last = host.rsplit('.').next().unwrap_or_default();
-    // A last label of digits only is an address in disguise (`127.1`, `0x7f.1`).
+    // A last label of digits only is another form of an IP address (`127.1`, `0x7f.1`).
     let disguised = last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x");
     host.contains('.') && !host.contains("..") && !disguised && !inside.contains(&last)
 }
@@ -406,7 +414,8 @@ fn is_public(address: IpAddr) -> bool {
                 return is_public(IpAddr::V4(v4));
             }
             let first = v6.segments().first().copied().unwrap_or_default();
-            // Global unicast only; 2001:db8::/32 is documentation, 2002::/16 wraps an IPv4 address.
+            // Only global unicast is public. 2001:db8::/32 is for documentation, and 2002::/16 contains an IPv4
+            // address.
             (0x2000..0x4000).contains(&first)
                 && first != 0x2002
                 && !(first == 0x2001 && matches!(v6.segments().get(1), Some(0xdb8 | 0)))

@@ -1,29 +1,29 @@
-//! What one caller may do of what the operator allows: its scopes, and what its own request narrows them to.
+//! The rights of one caller: its scopes, and how its own request narrows them. The policy limits them further.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::domain::{Refusal, Status};
 
-/// What a token may be used for. No scope holds another.
+/// A scope of a token: the tools that the token may be used for. No scope includes another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// Numbers, agents, webhook URLs, what is for sale, what was done.
+    /// Reading numbers, agents, webhook URLs, numbers for sale and recorded operations.
     NumbersRead,
-    /// Buying.
+    /// Buying numbers.
     NumbersPurchase,
-    /// Importing from an own carrier.
+    /// Importing numbers from the tenant's own carrier.
     NumbersImport,
-    /// Who answers and who calls.
+    /// Assigning numbers to agents, for incoming and outgoing calls.
     NumbersAssign,
-    /// Releasing.
+    /// Releasing numbers.
     NumbersRelease,
-    /// The carrier credentials that are stored, never their secrets.
+    /// Reading the stored carrier credentials, never their secrets.
     CredentialsRead,
 }
 
 impl Scope {
-    /// All of them.
+    /// All scopes.
     pub const ALL: [Self; 6] = [
         Self::NumbersRead,
         Self::NumbersPurchase,
@@ -33,7 +33,7 @@ impl Scope {
         Self::CredentialsRead,
     ];
 
-    /// As tokens and challenges write it.
+    /// Returns the name of the scope, as tokens and challenges write it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NumbersRead => "numbers:read",
@@ -45,7 +45,7 @@ impl Scope {
         }
     }
 
-    /// The scope of this name.
+    /// Returns the scope with this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == name)
     }
@@ -57,36 +57,36 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What one caller may do. It only ever takes away from the policy.
+/// The rights of one caller. They can only reduce what the policy allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
-    /// What the caller was given.
+    /// The scopes that the caller has.
     pub scopes: BTreeSet<Scope>,
-    /// The request asks for nothing but tools that read.
+    /// Whether the request allows only tools that read.
     pub read_only: bool,
-    /// The request asks for these tools only; `None` for all.
+    /// The only tools that the request allows. `None` means all tools.
     pub only: Option<BTreeSet<String>>,
 }
 
 impl Default for Rights {
-    /// Everything the policy allows: the rights of a person at the machine.
+    /// Returns all that the policy allows: the rights of a person at this machine.
     fn default() -> Self {
         Self::of(Scope::ALL)
     }
 }
 
 impl Rights {
-    /// These scopes, not narrowed.
+    /// Returns the rights for these scopes, not narrowed.
     pub fn of(scopes: impl IntoIterator<Item = Scope>) -> Self {
         Self { scopes: scopes.into_iter().collect(), read_only: false, only: None }
     }
 
-    /// Whether a tool is offered to the caller.
+    /// Checks whether a tool is offered to the caller.
     pub fn offers(&self, tool: &str, scope: Scope, reads: bool) -> bool {
         self.admit(tool, scope, reads).is_ok()
     }
 
-    /// Whether the caller may call a tool.
+    /// Checks whether the caller may call a tool. The refusal names the rule.
     pub fn admit(&self, tool: &str, scope: Scope, reads: bool) -> Result<(), Refusal> {
         let refuse = |rule: &str, why: String| {
             Err(Refusal::new(Status::PolicyDenied, format!("Nothing was done. {why} (rule {rule})."))
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(rule(&narrow, "list_numbers", true), Ok(()));
         assert_eq!(rule(&narrow, "list_numbers", false), Err("x_mcp_readonly".into()));
         assert_eq!(rule(&narrow, "list_agents", true), Err("x_mcp_tools".into()));
-        // What is asked for adds nothing to what was given.
+        // What the request names adds nothing to the scopes of the caller.
         let asks = Rights { scopes: BTreeSet::new(), only: Some(["list_numbers".to_owned()].into()), read_only: false };
         assert_eq!(rule(&asks, "list_numbers", true), Err("scope".into()));
     }

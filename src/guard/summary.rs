@@ -1,14 +1,16 @@
-//! The policy in words: the same for the agents that work under it and for the operator who set it.
+//! The policy as text. It is the same text for the agents that work under it and for the operator who set it.
 
 use std::collections::BTreeSet;
 
 use crate::guard::policy::{AskMode, Cap, Level, Policy};
 
-/// How many members of a list are named; the rest are counted.
+/// How many members of a list are named. The rest are counted.
 const NAMED: usize = 4;
 
 impl Policy {
-    /// What is in force, a rule a text. The level and the caps are always among them; no list makes it long.
+    /// Returns the rules in force, one text for each rule.
+    ///
+    /// The level and the caps are always included. Long lists are shortened.
     pub fn summary(&self) -> Vec<String> {
         let mut rules = vec![level(self.level, self.ask).to_owned(), self.caps_in_words()];
         let mut add = |rule: Option<String>| rules.extend(rule);
@@ -43,7 +45,7 @@ impl Policy {
         rules
     }
 
-    /// What a purchase needs here, in words that fit behind "A purchase needs".
+    /// Returns what a purchase needs under this policy. The text completes the sentence "A purchase needs".
     pub fn purchase_needs(&self) -> &'static str {
         let never = !self.offers("purchase_number", false) || self.caps.purchases == Cap::Most(0);
         match self.level {
@@ -80,7 +82,7 @@ fn level(level: Level, ask: AskMode) -> &'static str {
     }
 }
 
-/// The first members of a list by name, and how many more there are.
+/// Names the first members of a list, and counts the rest.
 fn few<T: ToString>(members: &BTreeSet<T>) -> String {
     let named = members.iter().take(NAMED).map(T::to_string).collect::<Vec<_>>().join(", ");
     match members.len().saturating_sub(NAMED) {

@@ -1,4 +1,4 @@
-//! Where a PostgreSQL database is, and how it is reached.
+//! The address of a PostgreSQL database, and the security of the connection to it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,11 +12,11 @@ use tokio_postgres::config::{Host, SslMode};
 
 use crate::journal::postgres::tls;
 
-/// What it should look like.
+/// An example of a URL, for error messages.
 const EXAMPLE: &str = "postgres://user@db.example.com:5432/truedy";
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// A PostgreSQL database. Its password, if it has one, shows nowhere.
+/// The address of a PostgreSQL database. Its password, if it has one, is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresPlace {
     pub(crate) config: Box<Config>,
@@ -29,28 +29,28 @@ pub struct PostgresPlace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encryption {
     Never,
-    /// If the server can, and shows a certificate that holds: it is on this very machine.
+    /// Encrypted only if the server supports it and has a trusted certificate. Used for a server on this machine.
     Perhaps,
     Always,
 }
 
-/// Where the password is if the URL has none.
+/// The file to take the password from if the URL has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PasswordFile {
     pub(crate) path: PathBuf,
-    /// Whether somebody said it is there.
+    /// Whether the operator named the file. If so, it must exist.
     pub(crate) named: bool,
 }
 
 impl PostgresPlace {
-    /// Whether a text is meant as the URL of a database.
+    /// Checks whether a text is meant as the URL of a database.
     pub fn is_url(text: &str) -> bool {
         ["postgres:", "postgresql:"]
             .iter()
             .any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
     }
 
-    /// Whether a text seems to hold a password, even where it is no good URL.
+    /// Checks whether a text seems to contain a password, even if it is not a valid URL.
     pub fn shows_password(text: &str) -> bool {
         let rest = text.split_once("//").map_or(text, |(_, rest)| rest);
         rest.rsplit_once('@').is_some_and(|(before, _)| before.contains(':'))
@@ -58,13 +58,13 @@ impl PostgresPlace {
             || Self::parse(text).is_ok_and(|place| place.config.get_password().is_some())
     }
 
-    /// Reads a URL. The error says what is wrong without repeating any of it.
+    /// Parses a URL. The error says what is wrong without repeating any part of the URL.
     pub fn parse(url: &str) -> Result<Self, String> {
         let wrong = |why: &str| Err(format!("{why}; it looks like {EXAMPLE}"));
         let Some(start) = url.find("://").map(|at| at + 3) else {
             return wrong("it is not a URL");
         };
-        // Behind the user and password, in which anything may stand.
+        // The host starts after the user and password, which may contain any character.
         let host = url.get(start..).and_then(|rest| rest.find('@')).map_or(start, |at| start + at + 1);
         let query = url.get(host..).and_then(|rest| rest.find('?')).map(|at| host + at);
         let (base, query) =
@@ -101,7 +101,7 @@ impl PostgresPlace {
         let local = match config.get_hosts() {
             #[cfg(unix)]
             [Host::Unix(_)] => None,
-            // Colons: an address in brackets.
+            // A host with colons is an IPv6 address in brackets.
             [Host::Tcp(name)] if plain(&name.replace(':', "")) => Some(is_loopback(name)),
             [_, _, ..] => return wrong("it must name one host"),
             _ => return wrong("it needs a host"),
@@ -110,7 +110,7 @@ impl PostgresPlace {
             (Some("disable"), _)
             | (Some("allow" | "prefer" | "require" | "verify-ca" | "verify-full") | None, None) => Encryption::Never,
             (Some("allow" | "prefer") | None, Some(true)) => Encryption::Perhaps,
-            // Elsewhere whatever is less would send what the journal holds in clear.
+            // On a connection to another machine, any weaker mode could send the contents of the journal unencrypted.
             (Some("allow" | "prefer" | "require" | "verify-ca" | "verify-full") | None, Some(_)) => Encryption::Always,
             (Some(_), _) => return wrong("sslmode must be disable, prefer, require or verify-full"),
         };
@@ -124,20 +124,20 @@ impl PostgresPlace {
         Ok(Self { config: Box::new(config), secured, roots: Vec::new(), password_file: None })
     }
 
-    /// Trusts the certificates of a PEM file as well.
+    /// Also trusts the certificates of a PEM file. It is an error if any of them is invalid.
     pub fn trusting(mut self, pem: &[u8]) -> Result<Self, String> {
         self.roots = tls::certificates(pem)?;
         Ok(self)
     }
 
-    /// Takes the password from this file if the URL has none. `named`: somebody said that it is there.
+    /// Takes the password from this file if the URL has none. `named` says that the operator named the file.
     #[must_use]
     pub fn with_password_file(mut self, path: PathBuf, named: bool) -> Self {
         self.password_file = Some(PasswordFile { path, named });
         self
     }
 
-    /// The password in the URL, so that it can be kept from showing.
+    /// Returns the password in the URL, so that the redactor can hide it.
     pub fn password(&self) -> Option<String> {
         self.config.get_password().map(|password| String::from_utf8_lossy(password).into_owned())
     }
@@ -160,7 +160,7 @@ fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// `user@host:port/database`.
+/// The address as people read it: `user@host:port/database`.
 impl fmt::Display for PostgresPlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (user, database) =

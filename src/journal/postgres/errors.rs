@@ -1,4 +1,6 @@
-//! What went wrong with a PostgreSQL database, in words of our own: the server's may hold anything, and be in any language.
+//! The errors of a PostgreSQL database, as our own texts.
+//!
+//! Texts of the server are not shown, since they may contain anything and be in any language.
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::Error;
@@ -6,23 +8,26 @@ use tokio_postgres::error::SqlState;
 
 use crate::journal::store::Unavailable;
 
-/// The kinds of failure that are told apart.
+/// The kinds of errors that are distinguished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PostgresFailure {
     /// The server reported this SQLSTATE.
     Reported(SqlState),
     /// No TLS connection could be made.
     Tls,
-    /// Something of the settings is missing: the password, since all else is checked before.
+    /// A setting is missing. It must be the password, since everything else is checked earlier.
     Settings,
-    /// The login failed before the server said anything about it.
+    /// The login failed, and the server gave no reason.
     Login,
     /// There was no connection, or it broke.
     Connection,
 }
 
 impl PostgresFailure {
-    /// The kind of an error. The driver tells its own kinds by no method: by how its words begin, which its version fixes.
+    /// Returns the kind of an error.
+    ///
+    /// The driver has no method for its own kinds. So they are recognised by the start of the error text, which is
+    /// fixed by the version of the driver.
     pub(crate) fn of(error: &Error) -> Self {
         if let Some(code) = error.code() {
             return Self::Reported(code.clone());
@@ -38,12 +43,12 @@ impl PostgresFailure {
     }
 }
 
-/// What is said where it did not answer in time.
+/// Returns the error for a database that did not respond in time.
 pub(crate) fn late() -> Unavailable {
     Unavailable("the database did not answer in time".to_owned())
 }
 
-/// Puts a failure of the pool into words.
+/// Converts an error of the connection pool into a text for operators.
 pub(crate) fn explain_pool(error: &PoolError) -> Unavailable {
     match error {
         PoolError::Backend(error) => explain(error),
@@ -51,7 +56,7 @@ pub(crate) fn explain_pool(error: &PoolError) -> Unavailable {
     }
 }
 
-/// Puts a failure into words.
+/// Converts an error into a text for operators.
 pub(crate) fn explain(error: &Error) -> Unavailable {
     let why = match PostgresFailure::of(error) {
         PostgresFailure::Reported(code) => said(&code),
@@ -67,7 +72,7 @@ pub(crate) fn explain(error: &Error) -> Unavailable {
     Unavailable(why.to_owned())
 }
 
-/// Whether a certificate is the cause.
+/// Checks whether an untrusted certificate is the cause.
 fn is_untrusted(error: &Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(one) = cause {
@@ -112,20 +117,20 @@ mod tests {
     use tokio_postgres::config::SslMode;
     use tokio_postgres::{Config, NoTls};
 
-    /// A message of the server: its kind and what it holds.
+    /// Builds a message of the server from its kind and its body.
     fn message(kind: u8, body: &[u8]) -> Vec<u8> {
         let length = u32::try_from(body.len() + 4).expect("short").to_be_bytes();
         [&[kind][..], &length, body].concat()
     }
 
-    /// An error as the server reports it, in words that nobody could read.
+    /// Builds an error report of the server, with a text in a foreign language.
     fn report(code: &str) -> Vec<u8> {
         let fields = [("S", "FATAL"), ("V", "FATAL"), ("C", code), ("M", "пароль hunter2 не подошёл")];
         let fields = fields.map(|(kind, text)| format!("{kind}{text}\0")).concat();
         message(b'E', &[fields.as_bytes(), &[0]].concat())
     }
 
-    /// What the driver makes of a server that answers so, and then is gone.
+    /// Returns the error of the driver for a server that sends this response and closes the connection.
     async fn failure(answer: Vec<u8>, mode: SslMode) -> Error {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();

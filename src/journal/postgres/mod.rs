@@ -1,4 +1,4 @@
-//! The journal of several replicas: a PostgreSQL database.
+//! The store for several replicas: a PostgreSQL database.
 
 pub(crate) mod address;
 pub(crate) mod errors;

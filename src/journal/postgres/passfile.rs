@@ -1,4 +1,4 @@
-//! The file of passwords that PostgreSQL's own programs read: a line a database, `host:port:database:user:password`.
+//! The password file of PostgreSQL's own programs. Each line is `host:port:database:user:password`.
 
 use std::fs;
 use std::io;
@@ -7,14 +7,16 @@ use std::path::Path;
 /// What a password is looked up by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PasswordLookup<'a> {
-    /// The host, or `localhost` for a socket in the usual place; otherwise the socket's directory.
+    /// The host. For a Unix socket, it is `localhost` or, in an unusual directory, that directory.
     pub(crate) host: &'a str,
     pub(crate) port: u16,
     pub(crate) database: &'a str,
     pub(crate) user: &'a str,
 }
 
-/// The password of the first line that fits. `*` alone fits anything; `\\:` and `\\\\` stand for the characters themselves.
+/// Returns the password of the first line that matches. `None` if no line matches.
+///
+/// A field that is only `*` matches anything. `\\:` and `\\\\` stand for `:` and `\\` themselves.
 pub(crate) fn find(text: &str, wanted: PasswordLookup<'_>) -> Option<String> {
     let port = wanted.port.to_string();
     let keys = [wanted.host, &port, wanted.database, wanted.user];
@@ -38,7 +40,7 @@ enum PassfileField {
     Text(String),
 }
 
-/// The field before the next colon that is none of its characters, and what follows.
+/// Splits a text at the first colon that is not escaped. Returns the field before it and the rest after it.
 fn field(text: &str) -> Option<(PassfileField, &str)> {
     let mut escaped = false;
     let end = text.char_indices().find_map(|(at, c)| {
@@ -61,7 +63,9 @@ fn unescaped(text: &str) -> String {
     plain
 }
 
-/// Reads the file; refused if others can read it, or if it is no plain file.
+/// Reads the file. It is an error if others can read it.
+///
+/// It is also an error if it is larger than 1 MiB or is not a regular file.
 pub(crate) fn read(file: &Path) -> io::Result<String> {
     let about = fs::metadata(file)?;
     if !about.is_file() {

@@ -1,9 +1,11 @@
-//! The journal in a PostgreSQL database, shared by the processes of any number of machines.
+//! The store in a PostgreSQL database. The processes of any number of machines can share it.
 //!
-//! Every transaction takes one lock of the database first, so that no two run at once anywhere. Each process holds another
-//! lock, under its own number, on a session that does nothing else; the database lets go of it when that session ends,
-//! whatever ended it, so that the others see at once which operations nobody waits for any more. Both need a session of
-//! their own: a pooler between that shares sessions out by transaction will not do.
+//! Every transaction first takes one lock of the database, so that no two transactions run at once on any machine.
+//!
+//! Each process also holds a lock under its own number, on a session that does nothing else. The database releases this
+//! lock when the session ends, whatever ended it. So the other processes see at once which operations it left open.
+//!
+//! Both locks need sessions of their own. A pooler that shares sessions between transactions does not work.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,31 +32,38 @@ use crate::journal::store::{
     Durability, JournalStore, SqlRow, SqlValue, StoreResult, Transaction, TransactionWork, Unavailable, new_owner,
 };
 
-/// How long the making of a connection may take, and whatever is waited for on the way to one.
+/// How long making a connection, or waiting for one, may take.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long a transaction may take with everything before it.
+/// How long a transaction may take, including the wait for a connection.
 const WHOLE: Duration = Duration::from_secs(10);
-/// How long this process waits for its own lock. Another session of ours that broke may hold it a while longer; the wait
-/// goes on behind, and one of the two has it all the time.
+/// How long this process waits for its own lock.
+///
+/// A broken session of this process may hold the lock a little longer. The wait continues in the background. So one of
+/// the two sessions always holds the lock.
 const SHOWING: Duration = Duration::from_secs(1);
-/// Transactions run one after the other: more connections would only wait.
+/// The number of connections. Transactions run one after the other, so more connections would only wait.
 const CONNECTIONS: usize = 3;
 
-/// Whatever the server's defaults are: each statement sees what was committed before it, so that what is read behind the
-/// lock is what is so; a commit is on the disk before it counts; nothing waits for ever, nor does the lock outlast a
-/// machine that vanished with it. Locks of two keys and those of one are of two kinds: a process's number never meets ours.
+/// The start of a transaction, which does not depend on the defaults of the server:
+///
+/// - Each statement sees everything that was committed before it. So what is read under the lock is current.
+/// - A commit is on the disk before it counts.
+/// - No wait is endless, and the lock does not outlast a machine that disappeared.
+///
+/// The transaction lock has two keys and the lock of a process has one key. Locks of different kinds never conflict.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
     SET LOCAL statement_timeout = 5000; SET LOCAL lock_timeout = 4500; \
     SET LOCAL idle_in_transaction_session_timeout = 10000; \
     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
     SELECT pg_advisory_xact_lock(1953658469, 1785688684)";
 
-/// What a session that shows life is set to: one whose machine is gone is noticed within half a minute.
+/// The settings of the session that holds the lease. If its machine disappears, the server notices within half a
+/// minute.
 const SHOW: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_session_timeout = 0; \
     SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
     SET tcp_user_timeout = 25000";
 
-/// A journal in a database.
+/// A store in a PostgreSQL database.
 pub(crate) struct Postgres(Arc<PostgresShared>);
 
 struct PostgresShared {
@@ -62,19 +71,20 @@ struct PostgresShared {
     owner: i64,
     migrated: AtomicBool,
     opened: Mutex<Option<Arc<PostgresPool>>>,
-    /// Outlasts the connections: while they are made anew, what this process has under way must not look as if nobody
-    /// waited for it.
+    /// The lease. It outlasts the connections of the pool. Otherwise this process would seem to have ended while the
+    /// pool is made again.
     life: Mutex<Option<ConnectionLease>>,
 }
 
-/// What is made once, and anew after a failure: the file of passwords or a certificate may have changed.
+/// The pool and its settings. After an error they are made again, since the password file or a certificate may have
+/// changed.
 struct PostgresPool {
     pool: Pool,
     dialer: Connector,
     config: Config,
 }
 
-/// The session that shows that this process lives.
+/// The session whose lock shows the other processes that this one runs.
 struct ConnectionLease {
     client: Client,
     task: JoinHandle<()>,
@@ -87,7 +97,7 @@ impl Drop for ConnectionLease {
 }
 
 impl Postgres {
-    /// In this database. Nothing is connected yet.
+    /// Returns a store in this database. Nothing is connected yet.
     pub(crate) fn new(place: PostgresPlace) -> Self {
         let owner = new_owner();
         Self(Arc::new(PostgresShared {
@@ -116,7 +126,7 @@ impl JournalStore for Postgres {
     fn transact(&self, work: TransactionWork, _: Durability) -> BoxFuture<'_, StoreResult<()>> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
-            // A task of its own: once begun it runs to its end, whoever stops waiting for it.
+            // A separate task runs the transaction. It runs to its end even if the caller stops waiting for it.
             let whole = tokio::spawn(async move { timeout(WHOLE, shared.transact(work)).await });
             match whole.await {
                 Ok(Ok(outcome)) => outcome,
@@ -145,7 +155,8 @@ impl PostgresShared {
             outcome = work(&mut transaction).await;
         }
         if transaction.failed {
-            // Its tables may be gone; the database would answer the commit of a failed transaction with a yes.
+            // The tables may be missing. The database reports success for the commit of a failed transaction, so none
+            // is sent.
             self.migrated.store(false, Ordering::Release);
             outcome = outcome.and(Err(Unavailable("the database reported a fault".to_owned())));
         }
@@ -164,7 +175,7 @@ impl PostgresShared {
             return Ok(Arc::clone(opened));
         }
         let place = self.place.clone();
-        // Files are read: the password, the roots of this machine.
+        // This reads files: the password file and the root certificates of the machine.
         let prepared = tokio::task::spawn_blocking(move || prepare(&place)).await;
         let (config, dialer) = prepared.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())))?;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Verified };
@@ -175,7 +186,7 @@ impl PostgresShared {
         Ok(Arc::clone(opened.insert(Arc::new(PostgresPool { pool, dialer, config }))))
     }
 
-    /// Begins a transaction that no other runs beside. The database itself says whether it sees this process live.
+    /// Begins a transaction that runs alone. The database confirms that it still holds the lease of this process.
     async fn begin(&self, opened: &PostgresPool) -> StoreResult<TransactionConnection> {
         self.show_life(opened).await?;
         let mut held = TransactionConnection(Some(opened.pool.get().await.map_err(|error| explain_pool(&error))?));
@@ -183,7 +194,7 @@ impl PostgresShared {
         if is_taken(held.get()?, &seen).await? {
             return Ok(held);
         }
-        // Nobody had the lock of this process: its session broke without a word.
+        // The lease was not held, so its session broke without an error.
         held.get()?.batch_execute("ROLLBACK").await.map_err(|error| explain(&error))?;
         *self.life.lock().await = None;
         self.show_life(opened).await?;
@@ -193,7 +204,7 @@ impl PostgresShared {
         Err(Unavailable("the database does not keep our locks; a pooler that shares sessions will not do".to_owned()))
     }
 
-    /// Makes sure that the session that shows life stands.
+    /// Makes sure that the session that holds the lease is open.
     async fn show_life(&self, opened: &PostgresPool) -> StoreResult<()> {
         let mut life = self.life.lock().await;
         if life.as_ref().is_some_and(|life| !life.client.is_closed()) {
@@ -203,7 +214,7 @@ impl PostgresShared {
         let dialled = timeout(CONNECT, opened.dialer.connect(&opened.config)).await.map_err(|_| late())?;
         let (client, task) = dialled.map_err(|error| explain(&error))?;
         let shown = ConnectionLease { client, task };
-        // An older server does not know every one of these, and does without.
+        // An older server does not know some of these settings. They are optional.
         for setting in SHOW.split("; ") {
             match timeout(CONNECT, shown.client.batch_execute(setting)).await {
                 Ok(Ok(())) => {}
@@ -215,7 +226,7 @@ impl PostgresShared {
             }
         }
         let lock = format!("SELECT pg_advisory_lock({})", self.owner);
-        // What was sent is waited for by the server, whether we look or not.
+        // The server continues to wait for the lock even after this timeout.
         if let Ok(Err(error)) = timeout(SHOWING, shown.client.batch_execute(&lock)).await {
             return Err(explain(&error));
         }
@@ -224,7 +235,7 @@ impl PostgresShared {
     }
 }
 
-/// Runs statements, and tells from the last whether a lock was another's already.
+/// Runs statements. Returns true if the last one failed to take a lock because another session holds it.
 async fn is_taken(client: &Client, sql: &str) -> StoreResult<bool> {
     let messages = client.simple_query(sql).await.map_err(|error| explain(&error))?;
     let last = messages.iter().rev().find_map(|message| match message {
@@ -234,7 +245,7 @@ async fn is_taken(client: &Client, sql: &str) -> StoreResult<bool> {
     Ok(last == Some("f"))
 }
 
-/// The settings of a connection with its password, and how one is made.
+/// Returns the settings of a connection, including the password, and the connector.
 pub(crate) fn prepare(place: &PostgresPlace) -> StoreResult<(Config, Connector)> {
     let mut config = Config::clone(&place.config);
     if let (None, Some(file)) = (config.get_password(), &place.password_file) {
@@ -247,7 +258,7 @@ pub(crate) fn prepare(place: &PostgresPlace) -> StoreResult<(Config, Connector)>
         };
         let host = place.host();
         let wanted = PasswordLookup {
-            // As its other readers do: a socket in a usual place is this machine.
+            // Other readers of the file do the same: a socket in a usual directory counts as `localhost`.
             host: if ["/tmp", "/var/run/postgresql", "/run/postgresql"].contains(&host.as_str()) {
                 "localhost"
             } else {
@@ -286,7 +297,7 @@ impl Connect for Connector {
             config.ssl_mode(if self.must { SslMode::Require } else { SslMode::Prefer });
             match config.connect(tls.clone()).await {
                 Ok((client, connection)) => Ok((client, tokio::spawn(run(connection)))),
-                // On this very machine nobody listens in, and few have a certificate for it.
+                // Nobody can listen to a connection inside one machine, and few servers have a certificate for it.
                 Err(error) if !self.must && PostgresFailure::of(&error) == PostgresFailure::Tls => {
                     config.ssl_mode(SslMode::Disable);
                     plain(&config).await
@@ -309,7 +320,7 @@ async fn run(connection: impl Future<Output = Result<(), Error>>) {
     }
 }
 
-/// A connection in a transaction. One that is dropped before its end is closed, never used again.
+/// A connection with an open transaction. If it is dropped before the transaction ends, it is closed and never reused.
 struct TransactionConnection(Option<Object>);
 
 impl TransactionConnection {
@@ -341,7 +352,7 @@ impl PostgresTransaction<'_> {
     }
 
     async fn change(&self, sql: &str, values: &[SqlValue]) -> Result<u64, Error> {
-        // What makes tables is asked once, and needs no plan.
+        // Statements that create tables run only once and need no prepared statement.
         if values.is_empty() {
             return self.object.execute(sql, &[]).await;
         }
@@ -405,7 +416,7 @@ impl Transaction for PostgresTransaction<'_> {
     }
 
     fn now(&mut self) -> BoxFuture<'_, StoreResult<i64>> {
-        // The time of now, not that of the beginning: the lock was waited for since.
+        // The current time is needed, not the start of the transaction, since the transaction waited for the lock.
         async move { self.first("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)", &[]).await }
             .boxed()
     }

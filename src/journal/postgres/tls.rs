@@ -1,4 +1,5 @@
-//! TLS to a database, by the same parts and the same list of root certificates as to Truedy.
+//! TLS for the connection to a database. It uses the same TLS library and root certificates as the connection to
+//! Truedy.
 
 use std::io;
 use std::pin::Pin;
@@ -15,19 +16,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
-/// The certificates in a PEM file.
+/// Reads the certificates of a PEM file. It is an error if any of them is invalid.
 pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .map_err(|_| "it holds something that is no certificate in PEM".to_owned())
 }
 
-/// How a secure connection is made.
+/// The TLS settings of a connection.
 #[derive(Clone)]
 pub(crate) struct ClientTls(TlsConnector);
 
 impl ClientTls {
-    /// Trusts the roots of this machine, and these.
+    /// Trusts the root certificates of this machine and the given ones.
     pub(crate) fn new(extra: &[CertificateDer<'static>]) -> Result<Self, rustls::Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder =
@@ -64,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for C
     }
 }
 
-/// A handshake with one host.
+/// A TLS handshake with one host.
 pub(crate) struct Handshake {
     connector: TlsConnector,
     host: String,
@@ -83,11 +84,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
     }
 }
 
-/// A stream over which nobody else reads.
+/// A TLS stream.
 pub(crate) struct TlsSession<S>(tokio_rustls::client::TlsStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for TlsSession<S> {
-    /// The certificate is always checked, which is what a binding to it is for.
+    /// Channel binding is not used, because the certificate is always checked. Both serve the same purpose.
     fn channel_binding(&self) -> ChannelBinding {
         ChannelBinding::none()
     }

@@ -8,11 +8,13 @@ use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
 /// The sliding window of the caps, in milliseconds: 24 hours.
 pub(crate) const DAY: i64 = 24 * 60 * 60 * 1000;
-/// How long the import of a number blocks another import of it, in milliseconds: 15 minutes.
+/// How long an import is blocked after the same number was added to the account, in milliseconds: 15 minutes.
 ///
-/// Lists of Truedy may lag behind, so they are not asked.
+/// It is blocked whatever Truedy's lists show, since they may lag behind.
 const JUST_IMPORTED: i64 = 15 * 60 * 1000;
-/// How long the purchase of a number blocks another one, in milliseconds: 24 hours. Each purchase costs money.
+/// How long a purchase is blocked after the same number was added to the account, in milliseconds: 24 hours.
+///
+/// Each purchase costs money.
 const JUST_BOUGHT: i64 = DAY;
 
 /// How many operations count against a cap.

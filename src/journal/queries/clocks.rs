@@ -1,14 +1,14 @@
 //! The clocks that the journal trusts. A wall clock may be wrong by years, so one reading alone never erases or frees
 //! anything.
 //!
-//! A row has passed an age only if three conditions hold: the wall clock says so, a second clock agrees, and no clock
-//! contradicts. The second clock is one of these:
+//! A row has passed an age only if the wall clock says so and a second clock agrees. No clock may contradict. The
+//! second clock is one of these:
 //!
 //! - the time since the boot of the machine, for a row written since that boot
 //! - the clock of PostgreSQL
 //! - the `Date` of Truedy's responses
 //!
-//! If none of them is available, two readings of the wall clock that are ten minutes apart can free a place in a cap.
+//! Without any of them, two readings of the wall clock, ten minutes apart, can free a place in a cap.
 //! They never erase a row.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +27,7 @@ const DRIFT: i64 = MINUTE;
 const BEHIND: i64 = 10 * MINUTE;
 /// How far the wall clock may be ahead of Truedy's clock, in milliseconds. Beyond that, rows get Truedy's time.
 ///
-/// It is larger than [`BEHIND`] because the `Date` of a cached response is a little old.
+/// It is larger than `BEHIND` because the `Date` of a cached response is a little old.
 const AHEAD: i64 = 60 * MINUTE;
 /// The boot id for a machine whose boots cannot be distinguished. No row has it.
 const NO_BOOT: &str = "-";

@@ -76,7 +76,7 @@ fn fold(refused: &RefusedCall, account: &str) -> String {
 
 /// Deletes refusals beyond the limits. Returns how many.
 ///
-/// The newest [`EACH`] of each principal are kept, but at most [`TENANT`] of each tenant. The tenant's places are given
+/// The newest `EACH` of each principal are kept, but at most `TENANT` of each tenant. The places of a tenant are given
 /// to its principals in turn.
 pub(crate) async fn prune(transaction: &mut dyn Transaction) -> StoreResult<u64> {
     let many = "DELETE FROM operations WHERE id IN (SELECT id FROM ( \

@@ -1,22 +1,23 @@
-//! Whether the journal that this process has opened still stands where it was.
+//! A check that the open journal file is still the same file.
 //!
-//! A file that was deleted, moved away, replaced or cut off would be begun anew in silence: limits and what is not known would
-//! be forgotten. So a process stays with the files it has opened first, and goes on when they are back.
+//! A file may be deleted, moved, replaced or truncated while the program runs. A new journal in its place would
+//! silently lose the caps and the unknown outcomes. So a process keeps to the files it opened first, and continues when
+//! they are back.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What tells one file from another: device and number.
+/// What distinguishes one file from another: its device number and its inode number.
 type FileId = (u64, u64);
 
-/// A file of `SQLite`'s beside the journal, while a connection is open.
+/// A file that `SQLite` keeps next to the journal while a connection is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Beside {
     path: PathBuf,
     id: FileId,
 }
 
-/// The file that this process has opened first, and how long it was at most.
+/// The file that this process opened first, and its largest size so far, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Anchor {
     id: FileId,
@@ -24,12 +25,14 @@ pub(crate) struct Anchor {
 }
 
 impl Anchor {
-    /// To this file, if it is there.
+    /// Returns the anchor for this file. `None` if the file does not exist.
     pub(crate) fn at(file: &Path) -> Option<Self> {
         look(file).map(|(id, length)| Self { id, length })
     }
 
-    /// Whether it is still the same file, whole, with what `SQLite` keeps beside it. An error says what is wrong.
+    /// Checks that the file is the same and not truncated. `SQLite`'s files next to it must be the same too.
+    ///
+    /// An error says what is wrong.
     pub(crate) fn holds(&mut self, file: &Path, beside: &[Beside]) -> Result<(), &'static str> {
         match look(file) {
             None => return Err("its file was deleted or moved away while this program had it open"),
@@ -48,7 +51,7 @@ impl Anchor {
     }
 }
 
-/// What `SQLite` keeps beside a journal that is open.
+/// Returns the files that `SQLite` keeps next to an open journal.
 pub(crate) fn beside(file: &Path) -> Vec<Beside> {
     let named = |ending: &str| {
         let mut name = file.as_os_str().to_owned();

@@ -1,4 +1,4 @@
-//! A copy of the journal's file, made before a newer layout changes it: the way back for an operator.
+//! Copies of the journal file, made before an upgrade of its schema. An operator can go back to them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-/// How many copies of one layout are kept at most; each holds something that the others may not.
+/// How many copies of one version are kept at most. Each may contain rows that the others lack.
 const MOST: usize = 9;
 
-/// Copies the file. The caller holds the lock for writing, so that nothing is written between the copy and the change.
+/// Copies the file. The caller must hold the write lock, so that nothing is written between the copy and the upgrade.
 pub(crate) fn keep(file: &Path, version: usize) -> Result<(), String> {
     let path = |suffix: &str| {
         let mut path = file.as_os_str().to_owned();
@@ -18,7 +18,7 @@ pub(crate) fn keep(file: &Path, version: usize) -> Result<(), String> {
     };
     let fresh = path(".new");
     drop(fs::remove_file(&fresh));
-    // Made before SQLite would, for us alone.
+    // The file is created before `SQLite` would create it, so that only this user can read it.
     drop(make_file(&fresh).map_err(|error| error.to_string())?);
     let kept = copy(file, &fresh).and_then(|held| place(&fresh, held, &path));
     if kept.is_err() {
@@ -32,7 +32,7 @@ pub(crate) fn keep(file: &Path, version: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// How much a journal holds: its newest revision and its rows. More is better.
+/// How much a journal contains: its newest revision and its number of rows. A larger value means more.
 type JournalExtent = (i64, i64);
 
 fn copy(file: &Path, fresh: &Path) -> Result<JournalExtent, String> {
@@ -46,12 +46,14 @@ fn copy(file: &Path, fresh: &Path) -> Result<JournalExtent, String> {
     Ok(held)
 }
 
-/// Gives the copy its name. One that holds more keeps it; the copy then gets the next.
+/// Renames the copy to the first possible name. Returns that name.
+///
+/// An existing copy that contains more keeps its name. The new copy then gets the next name.
 fn place(fresh: &Path, now: JournalExtent, path: &dyn Fn(&str) -> PathBuf) -> Result<PathBuf, String> {
     let names = (1..=MOST).map(|nth| if nth == 1 { path("") } else { path(&format!("-{nth}")) });
     for name in names {
         let free = fs::symlink_metadata(&name).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-        // One that cannot be read is no copy.
+        // A file that cannot be read does not count as a copy.
         if free || held(&name).map_or(true, |then| then <= now) {
             fs::rename(fresh, &name).map_err(|error| error.to_string())?;
             sync_directory(&name).map_err(|error| error.to_string())?;
@@ -71,7 +73,7 @@ fn held(file: &Path) -> rusqlite::Result<JournalExtent> {
     open(file)?.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// What a directory holds is on the disk only when the directory is.
+/// Syncs the directory of a file to the disk. Only then is the renaming of the file on the disk.
 fn sync_directory(file: &Path) -> io::Result<()> {
     match file.parent() {
         Some(directory) if cfg!(unix) => File::open(directory)?.sync_all(),
@@ -79,7 +81,7 @@ fn sync_directory(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a file that was not there, for us alone.
+/// Creates a new file that only this user can read and write. It is an error if the file exists.
 pub(crate) fn make_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create_new(true).read(true).write(true);

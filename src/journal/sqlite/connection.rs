@@ -1,4 +1,4 @@
-//! Opening the database, and what its errors mean.
+//! Opening and preparing the database.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -22,13 +22,15 @@ use crate::redact::shown_path;
 /// How long one process waits for another that is writing.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Held while a connection is opened. To close any descriptor of a file lets go of all locks this process holds on it:
-/// one journal must not make the file and close it while another of the same process has it open already.
+/// A lock that is held while a connection is opened.
+///
+/// Closing any descriptor of a file releases all locks that this process holds on that file. So one journal must not
+/// create and close the file while another journal of the same process has it open.
 pub(crate) static OPENING: Mutex<()> = Mutex::new(());
 
 pub(crate) struct SqliteConnection {
     pub(crate) connection: Connection,
-    /// What stands beside the file as long as this connection is open.
+    /// The files that `SQLite` keeps next to the database while this connection is open.
     pub(crate) beside: Vec<Beside>,
 }
 
@@ -40,7 +42,8 @@ pub(crate) fn in_memory() -> StoreResult<SqliteConnection> {
 pub(crate) fn open(directory: &Path, owner: i64, life: &mut Option<FileLease>) -> StoreResult<SqliteConnection> {
     let unusable = |error: io::Error| Unavailable(format!("{} cannot be used: {error}", shown_path(directory)));
     private_directory(directory).map_err(unusable)?;
-    // SQLite follows no link in the whole path when told so; a link above the directory is the user's own affair.
+    // The flag `NOFOLLOW` makes `SQLite` refuse a symbolic link anywhere in the path. Links above the directory are the
+    // user's choice, so they are resolved here.
     let directory = fs::canonicalize(directory).map_err(unusable)?;
     let file = directory.join(FILE);
     let _alone = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,14 +65,15 @@ pub(crate) fn open(directory: &Path, owner: i64, life: &mut Option<FileLease>) -
         return Err(Unavailable(format!("{} is damaged", file.display())));
     }
     let opened = prepare(SqliteConnection { connection, beside: Vec::new() }, Some(&file))?;
-    // They are there from the first transaction on.
+    // `SQLite` has created these files by the first transaction.
     Ok(SqliteConnection { beside: anchor::beside(&file), ..opened })
 }
 
-/// Every commit reaches the disk before it counts; the layout is brought up to date, once, whoever comes first. A file of an
-/// older layout is copied before that.
+/// Sets the durability of commits and upgrades the schema. A file of an older version is copied first.
+///
+/// Every commit reaches the disk before it counts. The first process that opens the file does the upgrade.
 pub(crate) fn prepare(mut opened: SqliteConnection, file: Option<&Path>) -> StoreResult<SqliteConnection> {
-    // The second is for macOS, where a plain sync stops at the drive's cache.
+    // The second setting is for macOS, where a plain sync only reaches the cache of the drive.
     let durable = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON";
     opened.connection.execute_batch(durable).map_err(|error| explain(&error))?;
     opened.connection.set_prepared_statement_cache_capacity(64);
@@ -91,7 +95,7 @@ pub(crate) fn prepare(mut opened: SqliteConnection, file: Option<&Path>) -> Stor
     Ok(opened)
 }
 
-/// Turns write-ahead logging on. `SQLite` does not wait for others here by itself.
+/// Turns write-ahead logging on. `SQLite` does not wait for other processes here, so this function retries.
 pub(crate) fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
     let begun = Instant::now();
     loop {

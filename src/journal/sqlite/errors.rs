@@ -1,4 +1,4 @@
-//! What an error of SQLite means, in words for an operator.
+//! The errors of SQLite, as texts for operators.
 
 use rusqlite::ErrorCode;
 
@@ -8,8 +8,9 @@ pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// Whether another connection may fare better. Not where the file is only busy or the disk full, nor where a row broke
-/// a rule.
+/// Checks whether the connection should be replaced after this error.
+///
+/// It need not be if the file is busy, the disk is full, or a row violated a constraint.
 pub(crate) fn is_broken(error: &rusqlite::Error) -> bool {
     let passing = Some(ErrorCode::DiskFull) == error.sqlite_error_code()
         || Some(ErrorCode::ConstraintViolation) == error.sqlite_error_code();

@@ -1,4 +1,4 @@
-//! The folder and the files of the journal: for this user alone.
+//! The directory and the file of the journal. Only this user may use them.
 
 use std::path::Path;
 use std::{fs, io};
@@ -7,7 +7,9 @@ use crate::journal::sqlite::backup::make_file;
 
 pub(crate) const FILE: &str = "journal.sqlite";
 
-/// Makes the directory for us alone, or makes sure that nobody else writes to it.
+/// Creates the directory for this user only, or checks an existing one.
+///
+/// It is an error if the directory belongs to another user, is read-only, or can be written by others.
 pub fn private_directory(directory: &Path) -> io::Result<()> {
     make_directory(directory)?;
     let about = fs::metadata(directory)?;
@@ -20,7 +22,7 @@ pub fn private_directory(directory: &Path) -> io::Result<()> {
         if about.uid() != rustix::process::geteuid().as_raw() {
             return Err(io::Error::other("it belongs to another user"));
         }
-        // The superuser could write all the same, but was told not to.
+        // The superuser could write here anyway, but the permissions forbid it.
         if about.mode() & 0o200 == 0 {
             return Err(io::Error::other("it is read-only"));
         }
@@ -42,12 +44,14 @@ pub(crate) fn make_directory(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)
 }
 
-/// Makes the file before `SQLite` would, for us alone; refuses one that is not ours or no plain file. An existing one is
-/// not opened here: to close it again would let go of the locks of a connection to it.
+/// Creates the file before `SQLite` would create it, so that only this user can read it.
+///
+/// It is an error if an existing file belongs to another user, is read-only or is not a regular file. An existing file
+/// is not opened here, because closing it would release the locks of an open connection to it.
 pub(crate) fn private_file(path: &Path) -> io::Result<()> {
     let Ok(about) = fs::symlink_metadata(path) else {
         return match make_file(path) {
-            // Another process was quicker.
+            // Another process created the file first.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => private_file(path),
             made => made.map(drop),
         };

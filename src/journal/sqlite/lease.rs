@@ -1,4 +1,4 @@
-//! The proof that a process lives: a locked file beside the journal.
+//! Leases: locked files next to the journal that show which processes run.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,15 +10,17 @@ use crate::journal::sqlite::folder::is_same;
 
 pub(crate) const LIFE: &str = "journal.owner-";
 
-/// The proof that this process lives: a locked file.
+/// The lease of this process: a locked file. It shows the other processes that this one runs.
 pub(crate) struct FileLease {
     path: PathBuf,
     locked: File,
 }
 
 impl FileLease {
-    /// Shows the others that this process lives. The file is locked before it has its name: whoever finds one unlocked
-    /// may take its process for dead.
+    /// Creates the lease of this process.
+    ///
+    /// The file is locked before it gets its final name. Otherwise another process could find it unlocked and assume
+    /// that this process has ended.
     pub(crate) fn show(directory: &Path, owner: i64) -> io::Result<Self> {
         let path = life_of(directory, owner);
         let fresh = directory.join(format!("{LIFE}{owner:016x}.new"));
@@ -29,7 +31,7 @@ impl FileLease {
         Ok(Self { path, locked })
     }
 
-    /// Whether the others still see it.
+    /// Checks whether other processes still see the lease.
     pub(crate) fn shows(&self) -> bool {
         let (held, seen) = (self.locked.metadata(), fs::symlink_metadata(&self.path));
         held.is_ok_and(|held| seen.is_ok_and(|seen| is_same(&held, &seen)))
@@ -48,7 +50,7 @@ pub(crate) fn life_of(directory: &Path, owner: i64) -> PathBuf {
     directory.join(format!("{LIFE}{owner:016x}"))
 }
 
-/// Whether a process lives: its lock cannot be had. What cannot be told is taken for life.
+/// Checks whether a process runs: then its lease cannot be locked. If that is unknown, the process counts as running.
 pub(crate) fn lives(directory: &Path, owner: i64) -> bool {
     let path = life_of(directory, owner);
     match File::open(&path) {
@@ -63,7 +65,7 @@ pub(crate) fn lives(directory: &Path, owner: i64) -> bool {
     }
 }
 
-/// Removes the marks of processes that were ended by force; nobody may ever ask for them.
+/// Removes the leases of processes that were killed. No other process may ever check them.
 pub(crate) fn tidy(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let is_old = || {
@@ -79,5 +81,5 @@ pub(crate) fn tidy(directory: &Path) {
     }
 }
 
-/// How old the mark of a process must be before anybody else tidies it away.
+/// How old a lease must be before another process may remove it.
 pub(crate) const LEFT: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! The journal of one machine: a SQLite database.
+//! The store for one machine: a SQLite database.
 
 pub(crate) mod anchor;
 pub(crate) mod backup;

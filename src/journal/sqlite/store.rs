@@ -1,7 +1,7 @@
-//! The journal in a file of its own, shared safely by every process of one user on one machine.
+//! The store in a file. All processes of one user on one machine can share it safely.
 //!
-//! Each process holds a lock on a small file beside it for as long as it lives; the kernel lets go of it whatever ends the
-//! process, so that the others see at once which operations nobody waits for any more.
+//! Each process holds a lock on a small file next to the journal while it runs. The kernel releases the lock whatever
+//! ends the process. So the other processes see at once which operations were abandoned.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,35 +19,36 @@ use crate::journal::sqlite::transaction::in_transaction;
 use crate::journal::store::{Durability, JournalStore, StoreResult, TransactionWork, Unavailable, new_owner};
 use crate::redact::shown_path;
 
-/// A journal in a directory, or in memory.
+/// A store in a directory, or in memory.
 pub(crate) struct Sqlite {
     place: Option<PathBuf>,
     owner: i64,
     clock: Arc<dyn Clock>,
-    /// Whether to warn, once, when the file is new.
+    /// Whether to warn, once, if the file is new.
     tells: AtomicBool,
     kept: Arc<tokio::sync::Mutex<SqliteState>>,
 }
 
-/// What is kept between transactions. The proof of life outlasts a connection: while one is opened anew, what this
-/// process has under way must not look as if nobody waited for it.
+/// The state between transactions.
+///
+/// The lease outlasts a connection. Otherwise this process would seem to have ended while a connection is reopened.
 #[derive(Default)]
 struct SqliteState {
     life: Option<FileLease>,
     opened: Option<SqliteConnection>,
-    /// The file that this process has opened first: another in its place is another journal.
+    /// The file that this process opened first. Another file in its place is another journal.
     anchor: Option<Anchor>,
-    /// Whether it was said that it is not there any more.
+    /// Whether the log already says that the file is missing.
     told: bool,
 }
 
 impl Sqlite {
-    /// In this directory, which is made when it is first needed.
+    /// Returns a store in this directory. The directory is created at the first use.
     pub(crate) fn in_directory(directory: PathBuf, clock: Arc<dyn Clock>) -> Self {
         Self { place: Some(directory), owner: new_owner(), clock, tells: AtomicBool::default(), kept: Arc::default() }
     }
 
-    /// Gone with the process.
+    /// Returns a store in memory. It is lost when the process ends.
     pub(crate) fn in_memory(clock: Arc<dyn Clock>) -> Self {
         Self { place: None, owner: new_owner(), clock, tells: AtomicBool::default(), kept: Arc::default() }
     }
@@ -74,7 +75,8 @@ impl JournalStore for Sqlite {
         let (place, owner, kept) = (self.place.clone(), self.owner, Arc::clone(&self.kept));
         let clock = Arc::clone(&self.clock);
         Box::pin(async move {
-            // Others of this process may wait for a file that another process holds: not one after the other, each its time.
+            // Other tasks of this process may wait for a file that another process holds. The limit covers the whole
+            // wait, so that the waiting times do not add up.
             let Ok(mut kept) = tokio::time::timeout(PATIENCE, kept.lock_owned()).await else {
                 return Err(Unavailable("others are waiting for it already".to_owned()));
             };
@@ -85,7 +87,8 @@ impl JournalStore for Sqlite {
             });
             let outcome = blocking.await.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())));
             if lasting == Durability::OnDisk && outcome.is_ok() && self.place.is_some() {
-                // Not waited for: while Truedy works, what was written moves from the file beside it into the journal itself.
+                // This is not awaited. While Truedy works on the request, the rows move from the write-ahead log into
+                // the database.
                 let kept = Arc::clone(&self.kept);
                 tokio::spawn(async move {
                     let kept = kept.lock_owned().await;
@@ -97,7 +100,7 @@ impl JournalStore for Sqlite {
     }
 }
 
-/// Moves what stands in the file beside the journal into the journal: the loss of that file loses little then.
+/// Moves the rows of the write-ahead log into the database. Then little is lost if the log is lost.
 fn gather(kept: &SqliteState) {
     if let Some(opened) = &kept.opened
         && let Err(error) = opened.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
@@ -135,14 +138,15 @@ fn transact(
     };
     let mut broken = opened.connection.execute_batch(synchronous).is_err();
     let outcome = in_transaction(&mut opened.connection, (place, clock), work, &mut broken);
-    // A file that turned out damaged is looked at anew the next time, perhaps mended by then. What is in memory is all there is.
+    // A damaged file is opened again at the next transaction. It may be repaired by then. A store in memory has no
+    // other copy.
     if broken && place.is_some() {
         kept.opened = None;
     }
     outcome
 }
 
-/// Refuses where the file that this process works with is not the one that stands there now. Nothing is begun anew.
+/// Checks that the file in use is still the file in the directory. Otherwise it refuses, and no new journal is created.
 fn still_there(kept: &mut SqliteState, place: Option<&Path>) -> StoreResult<()> {
     let (Some(directory), Some(anchor)) = (place, &mut kept.anchor) else { return Ok(()) };
     let beside = kept.opened.as_ref().map_or(&[][..], |opened| &opened.beside);
@@ -159,8 +163,9 @@ fn still_there(kept: &mut SqliteState, place: Option<&Path>) -> StoreResult<()> 
     held.map_err(|why| Unavailable(format!("{why}; put it back, or start the program anew")))
 }
 
-/// A live journal that is new knows nothing of what was bought before. Whoever starts in a fresh container each time must
-/// hear it.
+/// Warns if the journal of a live account is new, because it does not know earlier purchases.
+///
+/// An operator who uses a new container for each start must know this.
 fn warn_if_new(directory: &Path) {
     if fs::symlink_metadata(directory.join(FILE)).is_err() {
         let directory = shown_path(directory);

@@ -1,4 +1,4 @@
-//! One transaction, and the values as SQLite keeps them.
+//! A transaction, and the conversion of its values.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(crate) fn in_transaction(
     work: TransactionWork,
     broken: &mut bool,
 ) -> StoreResult<()> {
-    // Left open by a fault in the work before.
+    // A fault in earlier work may have left a transaction open.
     if !connection.is_autocommit() {
         drop(connection.execute_batch("ROLLBACK"));
     }
@@ -26,10 +26,10 @@ pub(crate) fn in_transaction(
         *broken |= is_broken(error);
         explain(error)
     };
-    // Read anew from the file, not from what is remembered of it: damage shows before anything is sent.
+    // `shrink_memory` drops the cache, so that rows are read from the file. Damage then shows before anything is sent.
     connection.execute_batch("PRAGMA shrink_memory; BEGIN IMMEDIATE").map_err(|error| failed(&error))?;
     let mut transaction = SqliteTransaction { connection, place, clock, failed: &mut failed };
-    // Everything is at hand when it is asked for: the future never waits.
+    // All data is available at once, so the future never waits.
     let done = work(&mut transaction).now_or_never();
     let outcome = match done.unwrap_or_else(|| Err(Unavailable("its work did not end".to_owned()))) {
         Ok(()) => connection.execute_batch("COMMIT").map_err(|error| failed(&error)),
@@ -45,7 +45,7 @@ pub(crate) struct SqliteTransaction<'c> {
     connection: &'c mut Connection,
     place: Option<&'c Path>,
     clock: &'c dyn Clock,
-    /// Puts a failure into words, and remembers it.
+    /// Converts an error into a text for operators, and remembers whether the connection is broken.
     failed: &'c mut (dyn FnMut(&rusqlite::Error) -> Unavailable + Send),
 }
 
