@@ -1,4 +1,4 @@
-//! A voice agent, as far as numbers go. Source: contract §6.8, §7.1.
+//! A voice agent of Truedy and the numbers it uses. Source: contract §6.8, §7.1.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::domain::notation::{id_key, read_e164};
 use crate::domain::number::OwnedNumber;
 use crate::domain::sanitize::{clean, clean_to, text_at};
 
-/// The fields of an entry that may name the number it is about.
+/// The fields of an entry that may name its number.
 const NAMING: [&str; 10] = [
     "id",
     "number_id",
@@ -20,41 +20,41 @@ const NAMING: [&str; 10] = [
     "phone",
     "e164",
 ];
-/// How deep an entry may nest them.
+/// How deep the fields of an entry may be nested.
 const DEPTH: usize = 3;
 
-/// A number as an agent's own list names it: by its id, by the number, or both.
+/// A number in the list of an agent. The entry names it by its id, by the number, or by both.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HeldNumber {
-    /// Every text in it that may be an id or a number, cleaned; none if the entry names nothing.
+    /// All texts in the entry that may be an id or a number, cleaned. Empty if the entry names nothing.
     names: Vec<String>,
 }
 
 impl HeldNumber {
-    /// Reads one entry in any form.
+    /// Reads one entry, in any form.
     pub fn read(entry: &Value) -> Self {
         let mut names = Vec::new();
         collect(entry, DEPTH, &mut names);
         Self { names }
     }
 
-    /// Reads a whole list; `None` if it is no list.
+    /// Reads a whole list. `None` if the value is not a list.
     pub fn read_all(list: &Value) -> Option<Vec<Self>> {
         Some(list.as_array()?.iter().map(Self::read).collect())
     }
 
-    /// The texts that may be an id or a number.
+    /// Returns the texts that may be an id or a number.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// What it is shown as: the number, or else the id; `None` if it names nothing.
+    /// Returns the text to show: the number, or else the id. `None` if the entry names nothing.
     pub fn shown(&self) -> Option<&str> {
         let number = self.names.iter().find(|name| read_e164(name).is_some());
         number.or(self.names.first()).map(String::as_str)
     }
 
-    /// Whether this certainly is that number.
+    /// Checks whether the entry certainly names this number.
     pub fn is(&self, number: &OwnedNumber) -> bool {
         let plain = read_e164(&number.number);
         self.names.iter().any(|name| {
@@ -76,35 +76,37 @@ fn collect(entry: &Value, depth: usize, names: &mut Vec<String>) {
     }
 }
 
-/// An agent and the numbers it holds.
+/// An agent and the numbers it uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agent {
-    /// Its id.
+    /// The id of the agent.
     pub id: String,
-    /// Its name; not unique.
+    /// The name of the agent. It is not unique.
     pub name: String,
-    /// `active`, `draft`, `creating`, `failed`, or whatever Truedy says.
+    /// The status: `active`, `draft`, `creating`, `failed`, or any other text of Truedy.
     pub status: String,
-    /// What it answers; `None` if Truedy did not say, or not as a list.
+    /// The numbers whose calls it answers. `None` if Truedy sent no list.
     pub inbound: Option<Vec<HeldNumber>>,
-    /// What it calls from; `None` if Truedy did not say, or not as a list.
+    /// The numbers it calls from. `None` if Truedy sent no list.
     pub outbound: Option<Vec<HeldNumber>>,
-    /// The one number a row names beside its lists, inbound and outbound (contract §7.1, raw rows).
+    /// The single numbers that the row names in addition to its lists: inbound and outbound (contract §7.1, raw rows).
     pub beside: [Option<HeldNumber>; 2],
-    /// Its whole name as names are compared, which may be longer than what is shown.
+    /// The whole name, in the form in which names are compared. It may be longer than `name`.
     key: String,
 }
 
-/// The longest name that is compared, in characters.
+/// The longest part of a name that is compared, in characters.
 const NAME: usize = 1_000;
 
-/// A name as it is compared: cleaned as names are that are shown, in small letters, but not cut.
+/// Returns a name in the form in which names are compared.
+///
+/// It is cleaned like shown names, in lower case, and cut at 1,000 characters only.
 pub fn name_key(name: &str) -> String {
     clean_to(name, NAME).to_lowercase()
 }
 
 impl Agent {
-    /// Reads one row; `None` if it has no id.
+    /// Reads one row. `None` if the row has no id.
     pub fn read(row: &Value) -> Option<Self> {
         let id = text_at(row, "id")?;
         Some(Self {
@@ -121,23 +123,25 @@ impl Agent {
         })
     }
 
-    /// Whether this is its name, whole or as it is shown, in whatever capitals and with or without what cannot be seen.
+    /// Checks whether the agent has this name, either the whole name or its shown form.
+    ///
+    /// Case and invisible characters are ignored.
     pub fn is_called(&self, name: &str) -> bool {
         let wanted = name_key(name);
         wanted == self.key || (self.name.ends_with('…') && wanted == self.name.to_lowercase())
     }
 
-    /// Whether its name has this part, as names are compared.
+    /// Checks whether the name contains this part. Case and invisible characters are ignored.
     pub fn name_has(&self, part: &str) -> bool {
         self.key.contains(&name_key(part))
     }
 
-    /// Its name as names are compared.
+    /// Returns the name in the form in which names are compared.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// The same, to be changed.
+    /// Returns the numbers of a direction, to be changed.
     pub fn held_mut(&mut self, direction: Direction) -> &mut Option<Vec<HeldNumber>> {
         match direction {
             Direction::Inbound => &mut self.inbound,
@@ -145,12 +149,12 @@ impl Agent {
         }
     }
 
-    /// The number its row names beside the list of a direction.
+    /// Returns the single number that the row names in addition to the list of a direction.
     pub fn beside(&self, direction: Direction) -> Option<&HeldNumber> {
         direction.of(self.beside.each_ref()).as_ref()
     }
 
-    /// The numbers of a direction.
+    /// Returns the numbers of a direction. `None` if Truedy sent no list.
     pub fn held(&self, direction: Direction) -> Option<&[HeldNumber]> {
         match direction {
             Direction::Inbound => self.inbound.as_deref(),

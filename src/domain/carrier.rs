@@ -1,4 +1,4 @@
-//! What a carrier (Telnyx, Twilio, a SIP trunk) is reached by.
+//! Carriers (Telnyx, Twilio, a SIP trunk), and the values that identify an account or host of a carrier.
 
 use std::net::Ipv6Addr;
 
@@ -12,7 +12,7 @@ checked_choice! {
 }
 
 impl ProviderType {
-    /// As people call it.
+    /// Returns the name of the carrier, as people call it.
     pub fn title(self) -> &'static str {
         match self {
             Self::Telnyx => "Telnyx",
@@ -31,17 +31,17 @@ checked_text! {
     |text| if is_account_sid(text) { Ok(()) } else { Err(no_account_sid(text)) }
 }
 
-/// How long every SID of Twilio is. Source: Twilio's documentation of its SIDs.
+/// The length of every Twilio SID, in characters. Source: Twilio's documentation of its SIDs.
 const SID_LENGTH: usize = 34;
-/// What SIDs of Twilio name that are no accounts.
+/// The prefixes of Twilio SIDs that are not accounts, and what they name.
 const SIDS: [(&str, &str); 3] = [("PN", "a phone number"), ("TK", "a SIP trunk"), ("CA", "a call")];
 
-/// Whether a text is the SID of a Twilio account.
+/// Checks whether a text is the SID of a Twilio account.
 pub fn is_account_sid(text: &str) -> bool {
     text.len() == SID_LENGTH && text.strip_prefix("AC").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// Why a text is no SID of an account.
+/// Returns why a text is not the SID of an account.
 fn no_account_sid(text: &str) -> String {
     if let Err(why) = within(text, 64, |c| c.is_ascii_alphanumeric()) {
         return format!("{why}; an account SID begins with AC and has 34 characters");
@@ -77,7 +77,7 @@ checked_text! {
     host_and_port
 }
 
-/// Whether a text is a host with or without a port, or which part of an address stands there too.
+/// Checks that a text is a host, with or without a port. The error names any other part of an address that it contains.
 fn host_and_port(text: &str) -> Result<(), String> {
     let lower = text.to_ascii_lowercase();
     let scheme = ["sips:", "sip:", "https:", "http:", "tel:"].into_iter().find(|scheme| lower.starts_with(scheme));
@@ -111,7 +111,7 @@ fn host_and_port(text: &str) -> Result<(), String> {
     if host.contains("..") {
         return Err("between two dots of a host name stands a label, and here nothing does".to_owned());
     }
-    // The name of a trunk may have an underscore, at the edge of a label too.
+    // The name of a trunk may have an underscore, also at the start or end of a label.
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
     if edge(host.chars().next()) && edge(host.chars().last()) {
         Ok(())
@@ -121,13 +121,13 @@ fn host_and_port(text: &str) -> Result<(), String> {
 }
 
 impl SipServer {
-    /// The host without brackets and port.
+    /// Returns the host without brackets and port.
     pub fn host(&self) -> &str {
         split_port(self.as_str()).0.trim_start_matches('[').trim_end_matches(']')
     }
 }
 
-/// Host and port; the host keeps its brackets.
+/// Splits a text into host and port. The host keeps its brackets.
 fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rfind(']') {
         Some(end) => match text.get(end + 1..).and_then(|rest| rest.strip_prefix(':')) {

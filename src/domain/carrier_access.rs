@@ -1,4 +1,4 @@
-//! What a carrier account is reached with: which values each carrier takes, which of them are secrets, and all of them together.
+//! The values that give access to a carrier account: which carrier takes which values, and which of them are secrets.
 //!
 //! Source: contract §6.4 (Import Number).
 
@@ -10,7 +10,7 @@ use crate::domain::argument::value::{Argument, ArgumentProblem};
 use crate::domain::carrier::{AccountSid, ProviderType, SipServer, SipUsername, is_account_sid};
 use crate::redact::{Secret, is_own_token};
 
-/// One value that a carrier account is reached with, by its name in Truedy's API.
+/// A value that gives access to a carrier account. Its name is the name in Truedy's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AccessField {
     /// The carrier's API key.
@@ -28,16 +28,16 @@ pub enum AccessField {
 }
 
 impl AccessField {
-    /// All of them.
+    /// All fields.
     pub const ALL: [Self; 6] =
         [Self::ApiKey, Self::AccountSid, Self::AuthToken, Self::SipUsername, Self::SipPassword, Self::SipServer];
 
-    /// The one of this name.
+    /// Returns the field with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|field| field.name() == name)
     }
 
-    /// Its name.
+    /// Returns the name of the field.
     pub fn name(self) -> &'static str {
         match self {
             Self::ApiKey => "api_key",
@@ -49,7 +49,7 @@ impl AccessField {
         }
     }
 
-    /// As people call it.
+    /// Returns the name of the field, as people call it.
     pub fn title(self, provider: ProviderType) -> &'static str {
         match (self, provider) {
             (Self::ApiKey, ProviderType::Twilio) => "Twilio API key",
@@ -62,12 +62,12 @@ impl AccessField {
         }
     }
 
-    /// Whether it must never be shown.
+    /// Checks whether the value must never be shown.
     pub fn is_secret(self) -> bool {
         matches!(self, Self::ApiKey | Self::AuthToken | Self::SipPassword)
     }
 
-    /// A value that would be right; of a secret, where it is found.
+    /// Returns an example of a valid value. For a secret, it says where the value is found.
     pub fn example(self) -> &'static str {
         match self {
             Self::AccountSid => AccountSid::EXAMPLE,
@@ -77,7 +77,7 @@ impl AccessField {
         }
     }
 
-    /// What a carrier takes, and whether it needs it.
+    /// Returns the fields that a carrier takes, and whether it needs each of them.
     pub fn of(provider: ProviderType) -> &'static [(Self, bool)] {
         match provider {
             ProviderType::Telnyx => &[(Self::ApiKey, true)],
@@ -86,19 +86,21 @@ impl AccessField {
         }
     }
 
-    /// Whether it should be given although Truedy's reference does not ask for it: its code does (contract §9 row 26).
+    /// Checks whether the field should be given although Truedy's reference does not require it.
+    ///
+    /// Truedy's code requires it (contract §9 row 26).
     pub fn is_advised(self) -> bool {
         self == Self::AccountSid
     }
 
-    /// Those of these values that a carrier does not take.
+    /// Returns a problem for each given field that the carrier does not take.
     pub fn foreign(provider: ProviderType, given: &[Self]) -> Vec<ArgumentProblem> {
         let mut problems = Self::misfits(provider, given);
         problems.retain(|problem| given.iter().any(|field| field.name() == problem.field));
         problems
     }
 
-    /// Everything wrong with giving a carrier these values and no others.
+    /// Returns all problems with giving a carrier exactly these fields: missing ones and ones that it does not take.
     pub fn misfits(provider: ProviderType, given: &[Self]) -> Vec<ArgumentProblem> {
         let taken = Self::of(provider);
         let missing = taken.iter().filter(|(field, needed)| *needed && !given.contains(field));
@@ -127,10 +129,10 @@ impl AccessField {
             .collect()
     }
 
-    /// Checks a value; what is wrong is told without repeating it.
+    /// Checks a value. The problem does not repeat the value.
     pub fn check(self, text: &str) -> Result<(), ArgumentProblem> {
         fn as_type<T: Argument>(field: AccessField, text: &str) -> Result<(), ArgumentProblem> {
-            // What is wrong with it may quote a character of it: enough for what is no secret.
+            // The reason may quote a character of the value. That is acceptable only for values that are not secret.
             T::parse(&json!(text)).map(drop).map_err(|reason| ArgumentProblem::of::<T>(field.name(), reason, None))
         }
         match self {
@@ -154,7 +156,7 @@ impl AccessField {
     }
 }
 
-/// Two keys of one account that are the same text: one of them stands in the place of the other.
+/// Returns a problem if two keys of one account are the same text. Then one of them is in the wrong field.
 fn same_key_twice(given: &[(AccessField, Secret)]) -> Option<ArgumentProblem> {
     let text = |wanted| given.iter().find(|(field, _)| *field == wanted).map(|(_, value)| value.expose().trim());
     let token = text(AccessField::AuthToken)?;
@@ -164,12 +166,14 @@ fn same_key_twice(given: &[(AccessField, Secret)]) -> Option<ArgumentProblem> {
     })
 }
 
-/// Whether a text begins as a Truedy key does. Source: contract §1.1.
+/// Checks whether a text starts like a Truedy API key. Source: contract §1.1.
 fn is_of_truedy(text: &str) -> bool {
     text.strip_prefix("truedy_").is_some_and(|rest| rest.len() >= 16)
 }
 
-/// All that a carrier account is reached with: what the carrier needs is there, and nothing that it does not take.
+/// A complete set of values for access to a carrier account.
+///
+/// It contains all that the carrier needs, and nothing that it does not take.
 #[derive(Clone)]
 pub struct CarrierAccess {
     provider: ProviderType,
@@ -183,7 +187,7 @@ impl fmt::Debug for CarrierAccess {
 }
 
 impl CarrierAccess {
-    /// Takes what was given; an error tells everything that is wrong, without any value.
+    /// Checks the given values. The error lists all problems, without any value.
     pub fn new(provider: ProviderType, given: Vec<(AccessField, Secret)>) -> Result<Self, Vec<ArgumentProblem>> {
         let fields: Vec<AccessField> = given.iter().map(|(field, _)| *field).collect();
         let mut problems = AccessField::misfits(provider, &fields);
@@ -192,27 +196,27 @@ impl CarrierAccess {
         if problems.is_empty() { Ok(Self { provider, values: given }) } else { Err(problems) }
     }
 
-    /// Whose it is.
+    /// Returns the carrier.
     pub fn provider(&self) -> ProviderType {
         self.provider
     }
 
-    /// One of its values.
+    /// Returns the value of a field.
     pub fn get(&self, field: AccessField) -> Option<&Secret> {
         self.values.iter().find(|(name, _)| *name == field).map(|(_, value)| value)
     }
 
-    /// Those of its values that must never be shown.
+    /// Returns the values that must never be shown.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.values.iter().filter(|(field, _)| field.is_secret()).map(|(_, value)| value)
     }
 
-    /// The host that Truedy would be told to connect to.
+    /// Returns the host that Truedy would connect to.
     pub fn sip_server(&self) -> Option<SipServer> {
         SipServer::try_from(self.get(AccessField::SipServer)?.expose()).ok()
     }
 
-    /// Adds its values to the body of a request.
+    /// Adds the values to the body of a request.
     pub fn write(&self, body: &mut Map<String, Value>) {
         for (field, value) in &self.values {
             body.insert(field.name().to_owned(), json!(value.expose()));

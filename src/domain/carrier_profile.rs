@@ -1,4 +1,6 @@
-//! Carrier profiles: names under which an operator keeps what a carrier account is reached with, so that callers need only the name.
+//! Carrier profiles: named sets of values for access to a carrier account.
+//!
+//! The operator stores them, so that callers only need the name.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -21,28 +23,28 @@ checked_text! {
     |text| within(text, 40, |c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-/// Where one value comes from, in the operator's words; never the value.
+/// The origin of a value, as the operator configured it. It never contains the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// It stands in the configuration itself.
+    /// The configuration itself.
     Text,
-    /// From this variable.
+    /// An environment variable with this name.
     Variable(String),
-    /// From this file.
+    /// A file with this path.
     File(PathBuf),
-    /// From what this program prints. Its arguments are nobody's to see: somebody may have put a key there.
+    /// The output of this program. The arguments are never shown, since they may contain a key.
     Command(String),
-    /// From this entry of the system's keyring.
+    /// An entry of the system's keyring with this name.
     Keyring(String),
 }
 
 impl Origin {
-    /// Whether looking runs a program, or may ask a person to unlock something.
+    /// Checks whether reading the value runs a program, or may ask a person to unlock something.
     pub fn acts(&self) -> bool {
         matches!(self, Self::Command(_) | Self::Keyring(_))
     }
 
-    /// Whether it is told in other words, since what stands there may be a secret.
+    /// Checks whether the shown text hides the name or path, because it may be a secret.
     pub fn is_hidden(&self) -> bool {
         self.to_string().contains(NOT_REPEATED)
     }
@@ -52,7 +54,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text => formatter.write_str("the configuration itself"),
-            // A secret may stand by mistake where its place belongs.
+            // A name or path may be a secret that was entered by mistake.
             Self::Variable(name) => write!(formatter, "env {}", shown_variable(name)),
             Self::File(path) => write!(formatter, "file {}", shown_path(path)),
             Self::Command(program) => write!(formatter, "command {}", shown_program(program)),
@@ -61,7 +63,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One value's origin, and the way to read it: anew each time.
+/// The origin of a value, and a function that reads it. The value is read again each time.
 #[derive(Clone)]
 pub struct Source {
     origin: Origin,
@@ -69,21 +71,21 @@ pub struct Source {
 }
 
 impl Source {
-    /// A source. An error of `read` says why the value cannot be read, without the value.
+    /// Returns a source. An error of `read` says why the value cannot be read, without the value.
     pub fn new(origin: Origin, read: impl Fn() -> Result<String, String> + Send + Sync + 'static) -> Self {
         Self { origin, read: Arc::new(read) }
     }
 
-    /// Where it is.
+    /// Returns the origin of the value.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 }
 
-/// How many values of one field stay looked for: one that was replaced may still be on its way.
+/// How many values of one field the redactor hides at once. A replaced value may still appear in a response.
 const KEPT: usize = 4;
 
-/// One profile.
+/// A carrier profile.
 #[derive(Clone)]
 pub struct CarrierProfile {
     name: CarrierName,
@@ -98,7 +100,7 @@ impl fmt::Debug for CarrierProfile {
 }
 
 impl CarrierProfile {
-    /// A profile. An error says which value its carrier needs or does not take.
+    /// Returns a profile. The error names the first value that is missing or that its carrier does not take.
     pub fn new(name: CarrierName, provider: ProviderType, sources: Vec<(AccessField, Source)>) -> Result<Self, String> {
         let fields: Vec<AccessField> = sources.iter().map(|(field, _)| *field).collect();
         match AccessField::misfits(provider, &fields).first() {
@@ -107,29 +109,30 @@ impl CarrierProfile {
         }
     }
 
-    /// Its name.
+    /// Returns the name of the profile.
     pub fn name(&self) -> &CarrierName {
         &self.name
     }
 
-    /// Whose account it is.
+    /// Returns the carrier of the account.
     pub fn provider(&self) -> ProviderType {
         self.provider
     }
 
-    /// Which of its values come from where.
+    /// Returns the fields of the profile and the source of each.
     pub fn sources(&self) -> &[(AccessField, Source)] {
         &self.sources
     }
 
-    /// Reads one of its values alone; why not, without the name of the field and without the value.
+    /// Reads one value. The error says why it cannot be read, without the name of the field and without the value.
     pub fn read_one(&self, (field, source): &(AccessField, Source)) -> Result<Secret, String> {
         let value = (source.read)().and_then(|text| Secret::new(text.trim().to_owned()))?;
         field.check(value.expose()).map_err(|problem| problem.reason)?;
         Ok(value)
     }
 
-    /// Reads its values, which may take as long as a command does. An error names the field and says why, never a value.
+    /// Reads all values. This may block as long as a command runs. The error names the field and the reason, never a
+    /// value.
     pub fn read(&self) -> Result<CarrierAccess, String> {
         let read = |source: &(AccessField, Source)| {
             let (field, _) = source;
@@ -143,10 +146,12 @@ impl CarrierProfile {
     }
 }
 
-/// The last values of one field, each known by its digest, and what keeps it looked for.
+/// The last values of one field: the digest of each, and the guard that keeps the redactor hiding it.
 type Values = VecDeque<(String, RedactionGuard)>;
 
-/// The profiles of one tenant. What was read from them is looked for in all that comes back from then on.
+/// The carrier profiles of one tenant.
+///
+/// Once a secret was read from a profile, the redactor hides it in all later output.
 #[derive(Default)]
 pub struct CarrierProfiles {
     profiles: Vec<CarrierProfile>,
@@ -161,8 +166,10 @@ impl fmt::Debug for CarrierProfiles {
 }
 
 impl CarrierProfiles {
-    /// These profiles, hidden by this redactor: at once where looking is no more than that, since Truedy may show what an
-    /// earlier run has sent; the others from their first use on.
+    /// Returns these profiles, whose secrets this redactor hides.
+    ///
+    /// Secrets that can be read without running a program are hidden at once. Truedy may show what an earlier run has
+    /// sent. The other secrets are hidden from their first use on.
     pub fn new(profiles: Vec<CarrierProfile>, redactor: Arc<Redactor>) -> Self {
         let all = Self { profiles, redactor, held: Mutex::default() };
         for profile in &all.profiles {
@@ -176,17 +183,17 @@ impl CarrierProfiles {
         all
     }
 
-    /// All of them.
+    /// Returns all profiles.
     pub fn all(&self) -> &[CarrierProfile] {
         &self.profiles
     }
 
-    /// One of them.
+    /// Returns the profile with this name.
     pub fn get(&self, name: &CarrierName) -> Option<&CarrierProfile> {
         self.profiles.iter().find(|profile| profile.name == *name)
     }
 
-    /// Reads one. Blocks as long as its sources do.
+    /// Reads the values of a profile and hides its secrets. Blocks as long as its sources do.
     pub fn open(&self, profile: &CarrierProfile) -> Result<CarrierAccess, String> {
         let access = profile.read()?;
         for (at, secret) in access.secrets().enumerate() {
@@ -240,7 +247,7 @@ mod tests {
         }
         assert_eq!(redactor.text("a KEY-hunter2hunter2"), "a [redacted]");
         assert!(profiles.get(&name("other")).is_none());
-        // Where looking runs nothing, it is done at once.
+        // A secret that can be read without running a program is hidden at once.
         let sources = vec![(AccessField::ApiKey, fixed("KEY-hunter3hunter3"))];
         let profile = CarrierProfile::new(name("file"), ProviderType::Telnyx, sources).expect("whole");
         let _profiles = CarrierProfiles::new(vec![profile], Arc::clone(&redactor));

@@ -1,7 +1,7 @@
-//! The clocks of a machine, and Truedy's: what one of them alone says is not believed.
+//! The clocks of a machine, and Truedy's clock. No single clock is trusted alone.
 //!
-//! The wall clock can be set. The monotonic clock stands still while the machine sleeps. The time since the machine started
-//! does neither, where the system tells it. Truedy's answers state a time as well.
+//! The wall clock can be set. The monotonic clock stops while the machine sleeps. The time since the boot of the
+//! machine has neither problem, but not every system provides it. Truedy's responses also state a time.
 
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,20 +10,20 @@ use jiff::Timestamp;
 
 use crate::domain::digest::{digest_of, unguessable};
 
-/// How long a stated time is believed where no clock counts through the machine's sleep, in milliseconds.
+/// How long a stated time is trusted if no clock counts the machine's sleep, in milliseconds.
 const BELIEVED: i64 = 10 * 60 * 1000;
 
-/// A moment as the running machine counts it. Two of them compare only if they are of the same start.
+/// A moment, as the time since the boot of the machine. Two moments can be compared only if they have the same boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootTime {
-    /// Which start of which machine: random, made anew at each start.
+    /// The id of the boot. It is random and new at each boot of any machine.
     pub boot: String,
-    /// Milliseconds since that start, sleep included.
+    /// Milliseconds since that boot, including sleep.
     pub up: i64,
 }
 
 impl BootTime {
-    /// The moment now; `None` where the system does not tell.
+    /// Returns the current moment. `None` if the system does not provide it.
     #[cfg(target_os = "linux")]
     pub fn now() -> Option<Self> {
         static BOOT: LazyLock<Option<String>> = LazyLock::new(|| {
@@ -37,69 +37,72 @@ impl BootTime {
         Some(Self { boot, up: up.tv_sec.saturating_mul(1000).saturating_add(up.tv_nsec / 1_000_000) })
     }
 
-    /// The moment now; `None` where the system does not tell.
+    /// Returns the current moment. `None` if the system does not provide it.
     #[cfg(not(target_os = "linux"))]
     pub fn now() -> Option<Self> {
         None
     }
 }
 
-/// Milliseconds that only grow, from any beginning. Counts through sleep where [`BootTime`] does.
+/// Returns the milliseconds of a clock that never goes back, from an arbitrary start.
+///
+/// It includes sleep if [`BootTime`] is available.
 pub fn steady_ms() -> i64 {
     static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
     let elapsed = || i64::try_from(BEGIN.elapsed().as_millis()).unwrap_or(i64::MAX);
     BootTime::now().map_or_else(elapsed, |now| now.up)
 }
 
-/// What Truedy's clock says, as the `Date` of its last answer stated it.
+/// Truedy's clock, as the `Date` of its last response stated it.
 #[derive(Debug, Default)]
 pub struct ServerTime(Mutex<Option<StatedTime>>);
 
-/// A stated time, and when it came.
+/// A stated time, and when it was received.
 #[derive(Debug, Clone, Copy)]
 struct StatedTime {
-    /// Milliseconds since 1970.
+    /// The stated time, in milliseconds since 1970.
     at: i64,
-    /// By [`steady_ms`].
+    /// When it was received, by [`steady_ms`].
     came: i64,
 }
 
 impl ServerTime {
-    /// An answer stated this time, in milliseconds since 1970.
+    /// Notes the time that a response stated, in milliseconds since 1970.
     pub fn note(&self, at: i64) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(StatedTime { at, came: steady_ms() });
     }
 
-    /// The time there now, in milliseconds since 1970; `None` if no answer has stated one.
+    /// Returns Truedy's current time, in milliseconds since 1970. `None` if no recent response has stated one.
     pub fn now(&self) -> Option<i64> {
         let stated = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
         let since = steady_ms().saturating_sub(stated.came).max(0);
-        // Where sleep is not counted, an old statement lags behind by an unknown amount.
+        // If sleep is not counted, an old statement is behind by an unknown amount.
         (since < BELIEVED || BootTime::now().is_some()).then_some(stated.at.saturating_add(since))
     }
 }
 
-/// One moment as every clock shows it. Milliseconds.
+/// One moment, as all clocks show it. All values are in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockReading {
-    /// Since 1970, by the wall clock.
+    /// The wall clock, since 1970.
     pub wall: i64,
-    /// Since the start of this process, by the monotonic clock.
+    /// The monotonic clock, since the start of this process.
     pub running: i64,
-    /// Since the start of the machine, time asleep included; where no such clock is, the same as `running`.
+    /// The time since the boot of the machine, including sleep. Without such a clock, it is the same as `running`.
     pub boot: i64,
 }
 
 impl ClockReading {
-    /// Now.
+    /// Reads all clocks now.
     pub fn now() -> Self {
         static START: OnceLock<Instant> = OnceLock::new();
         let running = i64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(i64::MAX);
         Self { wall: Timestamp::now().as_millisecond(), running, boot: BootTime::now().map_or(running, |now| now.up) }
     }
 
-    /// How long it is ago at most: by the clock that shows the longest time. No clock that was set back makes it shorter
-    /// than another one shows.
+    /// Returns the longest time that any clock shows between this moment and `now`. It is at least 0.
+    ///
+    /// So setting one clock back cannot make it shorter than another clock shows.
     pub fn age(&self, now: &Self) -> Duration {
         let passed = [
             now.wall.saturating_sub(self.wall),
@@ -110,8 +113,9 @@ impl ClockReading {
     }
 }
 
-/// Which start of the machine this is: readings of `boot` compare only under the same. Where the system does not tell, each
-/// process has its own.
+/// Returns a number for the current boot of the machine. Readings of `boot` can be compared only within the same boot.
+///
+/// If the system does not provide a boot id, each process has its own number.
 pub fn boot_id() -> u32 {
     static ID: OnceLock<u32> = OnceLock::new();
     *ID.get_or_init(|| {
@@ -135,14 +139,14 @@ mod tests {
     fn the_longest_time_counts_whichever_clock_shows_it() {
         let seconds = Duration::from_secs;
         assert_eq!(after(2_000, 2_000, 2_000), seconds(2));
-        // The machine slept: the monotonic clock stood still.
+        // The machine slept, so the monotonic clock stopped.
         assert_eq!(after(3_600_000, 2_000, 3_600_000), seconds(3_600));
-        // It slept, and its wall clock was set back meanwhile.
+        // The machine slept, and its wall clock was set back meanwhile.
         assert_eq!(after(-7_000, 2_000, 3_600_000), seconds(3_600));
         // Only the wall clock was set.
         assert_eq!(after(40_000, 2_000, 2_000), seconds(40));
         assert_eq!(after(-40_000, 2_000, 2_000), seconds(2));
-        // The process was stopped, and no clock of the machine slept.
+        // The process was stopped, but the machine did not sleep.
         assert_eq!(after(31_000, 31_000, 31_000), seconds(31));
         assert_eq!(after(-1, -1, -1), Duration::ZERO);
     }

@@ -1,7 +1,10 @@
-//! What the first digits of a number tell: the country it belongs to, and its type.
+//! The country and the type of a number, from its first digits.
 //!
-//! Source: ITU-T E.164 assignments of country codes; the area codes of the North American plan (NANPA, CNA); national
-//! plans where countries share a code.
+//! Sources:
+//!
+//! - ITU-T E.164 assignments of country codes
+//! - the area codes of the North American plan (NANPA, CNA)
+//! - national plans of countries that share a code
 
 use std::collections::BTreeSet;
 
@@ -9,27 +12,29 @@ use crate::domain::argument::choice::NumberType;
 use crate::domain::phone::{AreaCode, CountryCode, E164};
 
 impl E164 {
-    /// The countries the number may belong to, ISO 3166-1 alpha-2. Several where they share a code; none where it is not
-    /// known, or where the number belongs to no country.
+    /// Returns the countries that the number may belong to, ISO 3166-1 alpha-2.
+    ///
+    /// There are several if countries share a code. There are none if the country is unknown or the number belongs to
+    /// none.
     pub fn countries(&self) -> Vec<&'static str> {
         longest(&COUNTRIES, self.digits()).map(|countries| countries.split_whitespace().collect()).unwrap_or_default()
     }
 
-    /// The type of the number, where its digits show it.
+    /// Returns the type of the number. `None` if its digits do not show it.
     pub fn number_type(&self) -> Option<NumberType> {
         longest(&TYPES, self.digits())?
     }
 
-    /// Where to look for this number among those for sale: country and area code, at most two places.
+    /// Returns where to search for this number among numbers for sale: at most two pairs of country and area code.
     pub fn regions(&self) -> Vec<(&'static str, Option<&str>)> {
         let area = self.as_str().strip_prefix("+1").and_then(|national| national.get(..3));
-        // The same toll-free numbers are for sale in every country of the plan.
+        // The same toll-free numbers are for sale in every country of the plan, so one country is enough.
         let most = if self.number_type() == Some(NumberType::TollFree) { 1 } else { 2 };
         let countries = self.countries().into_iter().take(most);
         countries.map(|country| (country, area.filter(|_| matches!(country, "US" | "CA")))).collect()
     }
 
-    /// Whether an area code of the North American plan is free for the caller.
+    /// Checks whether an area code of the North American plan is toll-free.
     pub fn is_toll_free(area: &str) -> bool {
         longest(&TYPES, &format!("1{area}")) == Some(Some(NumberType::TollFree))
     }
@@ -40,8 +45,9 @@ impl E164 {
 }
 
 impl AreaCode {
-    /// The one country of the North American plan that has this area code, where it is listed: any country but the US, whose
-    /// codes are all that the others do not have.
+    /// Returns the only country of the North American plan that has this area code. `None` if it is not listed.
+    ///
+    /// The US is never returned, since it has every code that is not listed for another country.
     pub fn country(&self) -> Option<&'static str> {
         let digits = format!("1{}", self.as_str());
         let whole = self.as_str().len() == 3;
@@ -51,7 +57,7 @@ impl AreaCode {
 }
 
 impl AreaCode {
-    /// Why no number of the North American plan has this area code; `None` if one may have it.
+    /// Returns why no number of the North American plan has this area code. `None` if a number may have it.
     pub fn impossible(&self) -> Option<String> {
         let code = self.as_str();
         match code.as_bytes() {
@@ -64,26 +70,26 @@ impl AreaCode {
 }
 
 impl CountryCode {
-    /// Every country that numbers belong to, in the order of the alphabet.
+    /// Returns all countries that have numbers, in alphabetical order.
     pub fn all() -> Vec<&'static str> {
         let codes: BTreeSet<&str> = COUNTRIES.iter().flat_map(|(countries, _)| countries.split_whitespace()).collect();
         codes.into_iter().collect()
     }
 
-    /// Whether there are numbers that belong to this country: `UK` is of the right form, and no country.
+    /// Checks whether any numbers belong to this country. `UK` has the right form, but it is not a country code.
     pub fn has_numbers(&self) -> bool {
         COUNTRIES.iter().any(|(countries, _)| countries.split(' ').any(|country| country == self.as_str()))
     }
 }
 
-/// What stands beside the longest prefix that these digits begin with.
+/// Returns the value of the longest prefix that these digits start with.
 fn longest<T: Copy>(rows: &[(T, &str)], digits: &str) -> Option<T> {
     let prefixes = rows.iter().flat_map(|(found, prefixes)| prefixes.split(' ').map(move |prefix| (*found, prefix)));
     let fitting = prefixes.filter(|(_, prefix)| digits.starts_with(prefix));
     fitting.max_by_key(|(_, prefix)| prefix.len()).map(|(found, _)| found)
 }
 
-/// Ranges of the North American plan that belong to no country: services, persons, machines, and what is not in use.
+/// Ranges of the North American plan that belong to no country: services, persons, machines, and unused ranges.
 const NOWHERE: &str = "10 11 1211 1311 1411 1511 1611 1711 1811 1911 129 139 149 159 169 179 189 199 1456 1500 1521 1522 \
      1523 1524 1525 1526 1527 1528 1529 1532 1533 1535 1538 1542 1543 1544 1545 1546 1547 1549 1550 1552 1553 1554 1556 \
      1566 1569 1577 1578 1588 1589 1700 1710 1822 188 1900";
@@ -91,11 +97,13 @@ const NOWHERE: &str = "10 11 1211 1311 1411 1511 1611 1711 1811 1911 129 139 149
 /// Toll-free area codes of the North American plan.
 const TOLL_FREE: &str = "1800 1833 1844 1855 1866 1877 1888";
 
-/// Area codes of the North American plan that belong to Canada as a whole, not to a place.
+/// Area codes of the North American plan that belong to the whole of Canada.
 const CANADA_AT_LARGE: &str = "1600 1622 1633 1644 1655 1677 1688";
 
-/// Countries and the prefixes of their numbers; the longest that fits counts. A code of several countries that cannot
-/// be told apart by the next digits stands beside all of them. Kosovo has no code of ISO's own, only the usual `XK`.
+/// Countries and the prefixes of their numbers. The longest matching prefix counts.
+///
+/// A prefix lists several countries if they share a code and the next digits do not distinguish them. Kosovo has no ISO
+/// code. The usual `XK` stands for it.
 const COUNTRIES: [(&str, &str); 246] = [
     ("AD", "376"),
     ("AE", "971"),
@@ -350,7 +358,7 @@ const COUNTRIES: [(&str, &str); 246] = [
     ("", NOWHERE),
 ];
 
-/// Types and the prefixes of their numbers, of those countries where they are plain.
+/// Types and the prefixes of their numbers, for countries whose prefixes show the type.
 const TYPES: [(Option<NumberType>, &str); 7] = [
     (Some(NumberType::TollFree), TOLL_FREE),
     (

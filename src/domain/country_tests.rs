@@ -1,4 +1,4 @@
-//! Tests of `country.rs`, beside it since both together are long.
+//! Tests of `country.rs`, in a file of their own because both are long.
 
 use super::*;
 

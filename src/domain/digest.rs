@@ -1,21 +1,21 @@
-//! Values that nobody can guess, and bytes as text.
+//! Digests, random values, and bytes as hexadecimal digits.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// Bytes in small hexadecimal digits.
+/// Returns bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The SHA-256 of bytes, in hexadecimal digits.
+/// Returns the SHA-256 of bytes, as hexadecimal digits.
 pub fn digest_of(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// 32 random bytes.
+/// Returns 32 random bytes.
 pub fn unguessable() -> [u8; 32] {
-    // A UUID has 122 random bits; three hold more than what comes out.
+    // A UUID has 122 random bits. Three of them have more than the 256 bits of the result.
     let random = [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes).concat();
     Sha256::digest(random).into()
 }

@@ -1,6 +1,7 @@
-//! Ids of numbers and agents, and the ways people refer to them: by number, by name.
+//! Ids of numbers and agents, and the references that people use instead: the number itself or a name.
 //!
-//! Source: contract §9 row 19: opaque, letters, digits, `-` and `_`, at most 64; so they are safe in a URL path.
+//! Source: contract §9 row 19: ids are opaque, with letters, digits, `-` and `_`, at most 64. So they are safe in a URL
+//! path.
 
 use crate::domain::argument::text::{checked_text, within};
 use crate::domain::phone::E164;
@@ -11,7 +12,7 @@ fn id_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
-/// Whether a text that came from outside can be an id of anything, and nothing else: a record keeps no other text.
+/// Checks whether a text from outside can be an id. Records contain no other text from outside.
 pub fn may_be_id(text: &str) -> bool {
     text.len() <= 64 && text.chars().all(|c| id_character(c) || c == '.' || c == ':')
 }
@@ -49,7 +50,7 @@ checked_text! {
 }
 
 impl NumberRef {
-    /// What it names, for a record.
+    /// Returns what the reference names, for a record.
     pub fn object(&self) -> OperationTarget {
         let text = self.as_str().to_owned();
         if text.starts_with('+') {
@@ -70,10 +71,10 @@ checked_text! {
 }
 
 impl AgentRef {
-    /// The id, if this can only be one: a UUID or a prefixed id such as `agt_f9447372`.
+    /// Returns the id if the text can only be an id: a UUID or a prefixed id such as `agt_f9447372`.
     pub fn certain_id(&self) -> Option<AgentId> {
         let text = self.as_str();
-        // Truedy writes UUIDs in small letters.
+        // Truedy writes UUIDs in lower case.
         let uuid = uuid::Uuid::try_parse(text).is_ok().then(|| text.to_ascii_lowercase());
         let prefixed = text.strip_prefix("agt_").filter(|rest| !rest.is_empty()).map(|_| text.to_owned());
         AgentId::try_from(uuid.or(prefixed)?.as_str()).ok()

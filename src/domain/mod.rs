@@ -1,4 +1,5 @@
-//! What things are: phone numbers, ids, agents, secrets, and the words a caller reads. Knows nobody.
+//! The types of the domain: phone numbers, ids, agents, carriers, money, statuses. This module uses no other but
+//! `redact`.
 
 mod agent;
 mod argument;

@@ -1,12 +1,12 @@
-//! Amounts of money: whole millionths of a currency, never floats.
+//! Amounts of money, in whole millionths of a currency. Floating-point numbers are never used.
 
 use std::fmt;
 
-/// Decimals that are kept: Truedy's prices have five.
+/// How many decimals are stored. Truedy's prices have five.
 const DECIMALS: usize = 6;
 const ONE: i64 = 1_000_000;
 
-/// An amount in one currency, in millionths; never negative.
+/// An amount in one currency, in millionths. It is never negative.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Money {
     micros: i64,
@@ -14,9 +14,9 @@ pub struct Money {
 }
 
 impl Money {
-    /// An amount as Truedy writes it (`1.00000`) and an ISO 4217 code (`USD`). `None` if either is not of this form.
+    /// Parses an amount as Truedy writes it (`1.00000`) and an ISO 4217 code (`USD`). `None` if either is malformed.
     ///
-    /// What is smaller than a millionth counts as a whole one: a limit must not be passed by rounding.
+    /// A part smaller than a millionth is rounded up, so that rounding never passes a limit.
     pub fn of(amount: &str, currency: &str) -> Option<Self> {
         if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
             return None;
@@ -38,35 +38,35 @@ impl Money {
         Some(Self { micros, currency: currency.to_owned() })
     }
 
-    /// An amount as a person writes it, with its currency: `2.50 USD`.
+    /// Parses an amount with its currency, as a person writes it: `2.50 USD`.
     pub fn parse(text: &str) -> Option<Self> {
         let (amount, currency) = text.trim().split_once(' ')?;
         Self::of(amount, currency.trim())
     }
 
-    /// An amount that was kept as millionths.
+    /// Returns an amount from stored millionths. A negative value becomes 0.
     pub fn from_micros(micros: i64, currency: impl Into<String>) -> Self {
         Self { micros: micros.max(0), currency: currency.into() }
     }
 
-    /// Millionths.
+    /// Returns the amount in millionths.
     pub fn micros(&self) -> i64 {
         self.micros
     }
 
-    /// ISO 4217 code.
+    /// Returns the ISO 4217 code of the currency.
     pub fn currency(&self) -> &str {
         &self.currency
     }
 
-    /// The sum, where both are of one currency.
+    /// Returns the sum. `None` if the currencies differ or the sum is too large.
     pub fn plus(&self, other: &Self) -> Option<Self> {
         let micros = self.micros.checked_add(other.micros)?;
         (self.currency == other.currency).then(|| Self { micros, currency: self.currency.clone() })
     }
 }
 
-/// `2.50 USD`: two decimals, more only where they are not zero.
+/// The amount as people read it: `2.50 USD`. It has two decimals, or more if they are not zero.
 impl fmt::Display for Money {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = format!("{:06}", self.micros % ONE);

@@ -1,17 +1,20 @@
-//! The nearest of several known words or names: for "did you mean", and for candidates in the order of likeness.
+//! The similarity of texts: for "did you mean", and for sorting candidates by similarity.
 
-/// Characters of a text that are compared: the work is bounded whatever the text.
+/// How many characters of a text are compared. This bounds the work for any text.
 const COMPARED: usize = 64;
 
-/// How many letters must be changed, added, left out or swapped with their neighbour to make one text into another. At most
-/// 64 characters of each text are compared.
+/// Counts the letters to change, add, remove or swap with a neighbour to turn one text into the other.
+///
+/// At most 64 characters of each text are compared.
 fn distance(one: &str, other: &str) -> usize {
     let cut = |text: &str| text.chars().take(COMPARED).collect::<String>();
     strsim::osa_distance(&cut(one), &cut(other))
 }
 
-/// The known word that was probably meant; `None` where none is near enough. At most a third of the letters may differ, or all
-/// parts of the given word stand in the known one: `number` for `phone_number`, `maxCost` for `max_monthly_cost`.
+/// Returns the known name that was probably meant. `None` if no name is similar enough.
+///
+/// At most a third of the letters may differ, or the name must contain all parts of the given text. Examples are
+/// `number` for `phone_number` and `maxCost` for `max_monthly_cost`.
 pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let given = in_snake_case(given);
     let length = given.chars().count();
@@ -24,7 +27,7 @@ pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str> + 
     known.into_iter().filter(holds).min_by_key(|word| word.len())
 }
 
-/// `phoneNumber`, `Phone-Number` and `PHONE NUMBER` as `phone_number`.
+/// Converts `phoneNumber`, `Phone-Number` and `PHONE NUMBER` to `phone_number`.
 fn in_snake_case(text: &str) -> String {
     let mut snake = String::new();
     let mut after_small = false;
@@ -38,9 +41,9 @@ fn in_snake_case(text: &str) -> String {
     snake
 }
 
-/// How unlike a name is to what was looked for: 0 is the same, 1000 has nothing in common. Either may be part of the other.
+/// Returns how much a name differs from the wanted text: 0 means equal, 1000 means nothing in common.
 ///
-/// Both are compared as they are given; whoever calls makes their capitals the same.
+/// Either may be a part of the other. Case counts, so the caller must use the same case for both.
 pub fn unlikeness(wanted: &str, name: &str) -> usize {
     if wanted == name {
         return 0;

@@ -1,15 +1,15 @@
-//! Numbers and ids as others may write them: two texts that certainly mean the same get the same key.
+//! Notations of numbers and ids. Two texts that certainly mean the same get the same key.
 //!
-//! For comparing what Truedy's lists say, never for what is sent.
+//! The keys are used to compare entries of Truedy's lists. They are never sent.
 
 use unicode_normalization::UnicodeNormalization;
 
 use crate::domain::phone_digits::PhoneDigits;
 use crate::domain::sanitize::clean;
 
-/// Reads a whole international number in any usual notation (see [`PhoneDigits`]); `None` unless it certainly is one.
+/// Reads a complete international number in any usual notation (see [`PhoneDigits`]). `None` if it is not certain.
 ///
-/// One `+` must be there: without it national digits could be taken for another country's number.
+/// The text must contain exactly one `+`. Otherwise national digits could be read as a number of another country.
 pub fn read_e164(text: &str) -> Option<String> {
     let text = clean(text);
     if text.nfkc().filter(|c| *c == '+').count() != 1 {
@@ -19,15 +19,17 @@ pub fn read_e164(text: &str) -> Option<String> {
     Some(format!("+{}", number.as_str())).filter(|number| is_e164(number))
 }
 
-/// Whether a text has the form of E.164: `+`, then 2 to 15 ASCII digits, the first not 0.
+/// Checks whether a text has the form of E.164: `+`, then 2 to 15 ASCII digits, the first not 0.
 ///
-/// Of what Truedy lists no more is asked: whether such a number can exist is not for its reader to say.
+/// For numbers that Truedy lists, nothing more is checked. Whether such a number can exist is not decided here.
 pub fn is_e164(text: &str) -> bool {
     let digits = text.strip_prefix('+').unwrap_or_default();
     (2..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// An id as it is compared: a UUID in its usual form, whatever its capitals; any other id as it is.
+/// Returns an id in the form in which ids are compared.
+///
+/// A UUID is written in its usual form and in lower case. Any other id is unchanged.
 pub fn id_key(id: &str) -> String {
     uuid::Uuid::try_parse(id).map_or_else(|_| id.to_owned(), |uuid| uuid.to_string())
 }

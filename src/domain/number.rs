@@ -1,6 +1,6 @@
-//! A number of the account, and who holds its two directions.
+//! A number of the account, and the agents that use it for incoming and outgoing calls.
 //!
-//! Source: contract §6.1. An absent field is unknown, never free.
+//! Source: contract §6.1. An absent field means unknown, never unassigned.
 
 use serde_json::Value;
 
@@ -9,36 +9,38 @@ use crate::domain::notation::is_e164;
 use crate::domain::sanitize::{clean, text_at};
 use crate::domain::target::OperationTarget;
 
-/// Who holds one direction of a number.
+/// The agent that is assigned to one direction of a number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Slot {
     /// Truedy did not say.
     Unknown,
-    /// Nobody.
+    /// No agent.
     Free,
     /// The agent with this id.
     Held(String),
 }
 
-/// A number as Truedy lists it.
+/// A number of the account, as Truedy lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedNumber {
-    /// Its id.
+    /// The id of the number.
     pub id: String,
-    /// The number; normally E.164, but upstream decides.
+    /// The number. It is normally E.164, but Truedy may send any text.
     pub number: String,
-    /// `active`, `pending`, `inactive`, or whatever Truedy says.
+    /// The status: `active`, `pending`, `inactive`, or any other text of Truedy.
     pub status: String,
-    /// Bought through Truedy (`true`) or brought from an own carrier (`false`).
+    /// Whether the number was bought through Truedy (`true`) or imported from a carrier (`false`).
+    ///
+    /// `None` if Truedy did not say.
     pub managed: Option<bool>,
-    /// Who answers its calls.
+    /// The agent that answers calls to the number.
     pub inbound: Slot,
-    /// Who calls from it.
+    /// The agent that calls from the number.
     pub outbound: Slot,
 }
 
 impl OwnedNumber {
-    /// Reads one row; `None` if it has neither id nor number.
+    /// Reads one row. `None` if the id or the number is missing.
     pub fn read(row: &Value) -> Option<Self> {
         let managed = ["is_trudy_managed", "is_truedy_managed"]
             .iter()
@@ -54,7 +56,7 @@ impl OwnedNumber {
         })
     }
 
-    /// Who holds a direction.
+    /// Returns the agent of a direction.
     pub fn slot(&self, direction: Direction) -> &Slot {
         match direction {
             Direction::Inbound => &self.inbound,
@@ -62,7 +64,7 @@ impl OwnedNumber {
         }
     }
 
-    /// The same, to be filled in from another source.
+    /// Returns the agent of a direction, to be filled in from another source.
     pub fn slot_mut(&mut self, direction: Direction) -> &mut Slot {
         match direction {
             Direction::Inbound => &mut self.inbound,
@@ -70,20 +72,20 @@ impl OwnedNumber {
         }
     }
 
-    /// What it is called in sentences and in arguments: the number, or its id where the number is no E.164.
+    /// Returns the name of the number in sentences and arguments. It is the id if the number is not E.164.
     ///
-    /// Upstream decides what stands in `number`; text of any other form could pass for words of our own.
+    /// Truedy decides the text of `number`. Text of any other form could look like our own text.
     pub fn name(&self) -> &str {
         if is_e164(&self.number) { &self.number } else { &self.id }
     }
 
-    /// What a change of it is about: its id, and the number where it is E.164.
+    /// Returns the target of a change to this number: its id, and the number if it is E.164.
     pub fn object(&self) -> OperationTarget {
         let number = Some(&self.number).filter(|number| is_e164(number)).cloned();
         OperationTarget { number, number_id: Some(self.id.clone()), ..OperationTarget::default() }
     }
 
-    /// Whether nobody holds it; `None` if that is not known.
+    /// Checks whether no agent is assigned. `None` if that is unknown.
     pub fn unassigned(&self) -> Option<bool> {
         match (&self.inbound, &self.outbound) {
             (Slot::Free, Slot::Free) => Some(true),
@@ -92,7 +94,7 @@ impl OwnedNumber {
         }
     }
 
-    /// `managed`, `byoc` or `unknown`.
+    /// Returns the kind of the number: `managed`, `byoc` or `unknown`.
     pub fn kind(&self) -> &'static str {
         match self.managed {
             Some(true) => "managed",
@@ -102,10 +104,12 @@ impl OwnedNumber {
     }
 }
 
-/// What stands for a holder whose id cannot be read.
+/// The id of an agent whose real id cannot be read.
 const NAMELESS: &str = "unreadable";
 
-/// Who a row says holds a direction, by the id beside it or the agent itself. What names anybody is a holder, in whatever form.
+/// Returns the agent of a direction, from its id field or the agent object in a row.
+///
+/// Any value that is not empty counts as an agent.
 fn slot(row: &Value, fields: [&str; 2]) -> Slot {
     let given: Vec<&Value> = fields.iter().filter_map(|field| row.get(*field)).collect();
     match given.iter().find_map(|value| holder(value)) {
@@ -115,7 +119,7 @@ fn slot(row: &Value, fields: [&str; 2]) -> Slot {
     }
 }
 
-/// The agent that a value names; `None` where it is empty.
+/// Returns the id of the agent that a value names. `None` if the value is empty.
 fn holder(value: &Value) -> Option<String> {
     let named = |text: &str| Some(clean(text)).filter(|text| !text.is_empty());
     match value {

@@ -1,7 +1,9 @@
 //! Numbering plans: which numbers cannot exist, and how a number is shown to people.
 //!
-//! Source: Google's libphonenumber by `rlibphonenumber`; NANPA for area and exchange codes. *Possible* alone is asked, never
-//! *valid*: plans are older than what carriers sell. The data is loaded at the first number, not at the start.
+//! Source: Google's libphonenumber, by `rlibphonenumber`; NANPA for area and exchange codes.
+//!
+//! A number is only checked for being *possible*, never for being *valid*. Plans are older than the numbers that
+//! carriers sell. The data is loaded for the first number, not when the program starts.
 
 use std::sync::LazyLock;
 
@@ -9,13 +11,15 @@ use rlibphonenumber::{NumberLengthType, PhoneNumber, PhoneNumberFormat, PhoneNum
 
 use crate::domain::phone::E164;
 
-/// The plans; `None` where the data cannot be read, and then nothing is refused.
+/// The numbering plans. `None` if the data cannot be read. Then no number is refused.
 static PLANS: LazyLock<Option<PhoneNumberUtil>> = LazyLock::new(|| PhoneNumberUtil::new().ok());
 
-/// The beginnings of numbers, country code first, where a 0 belongs to the number itself. Everywhere else a 0 after the
-/// country code is the trunk prefix, which is only dialled within the country.
+/// The prefixes of numbers, country code first, in which a 0 after the country code belongs to the number.
 ///
-/// Source: the general patterns of libphonenumber's metadata. Where the trunk prefix is 0 as well, only the longer beginning.
+/// Everywhere else such a 0 is the trunk prefix, which is only dialled within the country.
+///
+/// Source: the general patterns of libphonenumber's metadata. If the trunk prefix is also 0, only the longer prefix is
+/// listed.
 const OWN_ZERO: [&str; 31] = [
     "2250", "2260", "2270", "2290", "2410", "2420", "2470", "25006", "2670", "2680", "35900", "3780", "390", "470",
     "5010", "5070", "59800", "6200", "6600", "6760", "6790", "6870", "8000", "8100", "8200", "8530", "8810", "8880",
@@ -23,7 +27,7 @@ const OWN_ZERO: [&str; 31] = [
 ];
 
 impl E164 {
-    /// Why no such number can exist, as one clause; `None` for a possible number.
+    /// Returns why such a number cannot exist, as one clause. `None` for a possible number.
     pub fn impossible(&self) -> Option<String> {
         let plans = PLANS.as_ref()?;
         let digits = self.digits();
@@ -52,20 +56,22 @@ impl E164 {
         ))
     }
 
-    /// The number as people read it, in international notation: `+1 415 555 0123`. E.164 where no plan groups its digits.
+    /// Returns the number in international notation, as people read it: `+1 415 555 0123`.
+    ///
+    /// It is E.164 if no plan groups the digits.
     pub fn for_people(&self) -> String {
         let plain = || self.as_str().to_owned();
         let Some(plans) = PLANS.as_ref().filter(|_| self.impossible().is_none()) else { return plain() };
         let shown = split(plans, self.digits())
             .and_then(|(code, national)| parsed(code, national))
             .map(|number| plans.format(&number, PhoneNumberFormat::International).replace('-', " "));
-        // Whatever the grouping, the digits are the same: a person compares them.
+        // A person compares the digits, so the digits must stay the same in any grouping.
         let is_same = |shown: &String| shown.chars().filter(char::is_ascii_digit).eq(self.digits().chars());
         shown.filter(is_same).unwrap_or_else(plain)
     }
 }
 
-/// A text for people in which each number in E.164 is shown in international notation.
+/// Returns the text with each E.164 number in international notation, for people.
 pub fn numbers_for_people(text: &str) -> String {
     let mut shown = String::with_capacity(text.len() + 16);
     let mut rest = text;
@@ -84,14 +90,14 @@ pub fn numbers_for_people(text: &str) -> String {
     shown + rest
 }
 
-/// The country code and what follows it; `None` where no country has such a code.
+/// Splits digits into the country code and the rest. `None` if no country has such a code.
 fn split<'a>(plans: &PhoneNumberUtil, digits: &'a str) -> Option<(&'a str, &'a str)> {
     (1..=3)
         .filter_map(|length| digits.split_at_checked(length))
         .find(|(code, _)| code.parse().is_ok_and(|code: i32| plans.get_region_for_country_code(code).is_some()))
 }
 
-/// The number as the plans take it; its zeros at the front are its own.
+/// Converts a number for `rlibphonenumber`. Zeros at the start belong to the number.
 fn parsed(code: &str, national: &str) -> Option<PhoneNumber> {
     let zeros = national.bytes().take_while(|b| *b == b'0').count().min(national.len().saturating_sub(1));
     Some(PhoneNumber {
@@ -105,11 +111,11 @@ fn parsed(code: &str, national: &str) -> Option<PhoneNumber> {
 
 fn is_possible(plans: &PhoneNumberUtil, code: &str, national: &str) -> bool {
     let reason = parsed(code, national).map(|number| plans.is_possible_number_with_reason(&number));
-    // A number without its area code cannot be reached from elsewhere.
+    // A number without its area code cannot be called from elsewhere, so it does not count as possible.
     matches!(reason, Some(Ok(NumberLengthType::IsPossible)))
 }
 
-/// What is wrong with the ten digits of a number of the North American plan.
+/// Returns what is wrong with the ten digits of a number of the North American plan. `None` if nothing is wrong.
 fn out_of_plan(national: &str) -> Option<String> {
     let begins = |at: usize| national.as_bytes().get(at).is_some_and(|digit| (b'2'..=b'9').contains(digit));
     let part = |from: usize| national.get(from..from + 3).unwrap_or_default();
@@ -122,7 +128,7 @@ fn out_of_plan(national: &str) -> Option<String> {
     }
 }
 
-/// `8`, `8 or 9`, `8, 9 or 10`.
+/// Lists lengths as text: `8`, `8 or 9`, `8, 9 or 10`.
 fn in_words(lengths: &[String]) -> String {
     match lengths {
         [] => "another length".to_owned(),

@@ -1,6 +1,6 @@
-//! Phone numbers and the parts they are searched by.
+//! Phone numbers, and the area codes and countries by which they are searched.
 //!
-//! Source: ITU-T E.164 §6; the contract's own pattern, with ASCII digits only.
+//! Source: ITU-T E.164 §6; the pattern of the contract, with ASCII digits only.
 
 use crate::domain::argument::text::{checked_text, digits_of_number};
 use crate::domain::phone_digits::PhoneDigits;
@@ -21,7 +21,7 @@ checked_text! {
     nearest meant
 }
 
-/// Whether a text has the form of E.164, or why not.
+/// Checks that a text has the form of E.164. The error says why not.
 fn form(text: &str) -> Result<(), String> {
     let is_invisible = |c: &char| !c.is_whitespace() && clean_to(c.encode_utf8(&mut [0; 4]), 1).is_empty();
     if let Some(c) = text.chars().find(is_invisible) {
@@ -43,7 +43,9 @@ fn form(text: &str) -> Result<(), String> {
     }
 }
 
-/// The number that a text in another notation certainly stands for: it names its country code, and such a number can exist.
+/// Returns the E.164 number that a text in another notation certainly means.
+///
+/// The text must contain the country code, and such a number must be able to exist.
 fn meant(text: &str) -> Option<String> {
     let read = PhoneDigits::read(text).filter(PhoneDigits::is_international)?;
     let number = E164(format!("+{}", read.as_str()));
@@ -51,13 +53,13 @@ fn meant(text: &str) -> Option<String> {
     (number.impossible().is_none() && number.as_str() != text).then_some(number.0)
 }
 
-/// Whether a text is meant as a phone number, in whatever notation.
+/// Checks whether a text is meant as a phone number, in any notation. It must have at least 7 digits.
 pub(super) fn is_number_in_any_notation(text: &str) -> bool {
     PhoneDigits::read(text).is_some_and(|read| read.as_str().len() >= 7)
 }
 
 impl E164 {
-    /// The last four digits, which a person types to approve a release.
+    /// Returns the last four digits. A person types them to approve a release.
     pub fn last4(&self) -> &str {
         let text = self.as_str();
         text.get(text.len().saturating_sub(4)..).unwrap_or(text)
@@ -93,7 +95,7 @@ checked_text! {
     }
 }
 
-/// What is often written for a country, and its code.
+/// Frequent wrong names of countries, and the right codes.
 const MISTAKEN: [(&str, &str); 12] = [
     ("UK", "GB"),
     ("EN", "GB"),

@@ -1,32 +1,37 @@
-//! The digits of a phone number in any notation, so that two spellings of one number can be compared.
+//! The digits of a phone number in any notation, used to compare two spellings of one number.
 //!
-//! Source: ITU-T E.164, RFC 3966 (`tel:`), ITU-T E.123 (spaces, brackets, extensions). This is for comparing alone: what is sent
-//! to Truedy is an [`E164`](crate::domain::phone::E164), which is never normalised.
+//! Source: ITU-T E.164, RFC 3966 (`tel:`), ITU-T E.123 (spaces, brackets, extensions).
+//!
+//! The digits are only compared. What is sent to Truedy is an [`E164`](crate::domain::phone::E164), which is never
+//! normalised.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// No number has more digits than this, whatever stands around it.
+/// The most digits of a number. A text with more digits is not a number.
 const MOST_DIGITS: usize = 32;
-/// A national number with fewer digits than this proves nothing about an international one.
+/// The fewest digits of a national number that may equal the end of an international number.
 const LEAST_NATIONAL: usize = 6;
-/// Where the digits of scripts begin that are in use in phone numbers, ASCII and full-width aside.
+/// The code points of the digit 0 in scripts that are used in phone numbers. ASCII and full-width digits are not
+/// listed.
 const ZEROS: [u32; 14] =
     [0x0660, 0x06f0, 0x07c0, 0x0966, 0x09e6, 0x0a66, 0x0ae6, 0x0b66, 0x0be6, 0x0c66, 0x0ce6, 0x0d66, 0x0e50, 0x1040];
 
 /// The digits of a phone number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PhoneDigits {
-    /// ASCII digits alone; country code first where that is known.
+    /// Only ASCII digits. The country code comes first if it is known.
     digits: String,
-    /// Whether the notation shows that the country code comes first: `+`, or the prefix 00 or 011.
+    /// Whether the notation shows that the country code comes first: by `+`, `phone-context`, or the prefix 00 or 011.
     international: bool,
 }
 
 impl PhoneDigits {
-    /// Reads a number in any notation: `tel:`, other scripts' digits, any hyphens, spaces and brackets, an extension behind it.
-    /// `None` where the text has no digits, or has letters that belong to no known notation.
+    /// Reads a number in any notation. It accepts `tel:`, digits of other scripts, hyphens, spaces, brackets and an
+    /// extension.
+    ///
+    /// `None` if the text has no digits, has more than 32, or has letters that belong to no known notation.
     pub fn read(text: &str) -> Option<Self> {
-        // NFKC makes ASCII of full-width digits, of the full-width plus and of no-break spaces.
+        // NFKC converts full-width digits, the full-width plus and no-break spaces to ASCII.
         let plain: String = text.nfkc().filter(|c| !is_invisible(*c)).map(ascii_digit).collect();
         let lower = plain.trim().to_lowercase();
         let (body, context) = without_parameters(without_scheme(&lower));
@@ -35,7 +40,7 @@ impl PhoneDigits {
             return None;
         }
         let plus = body.trim_start_matches(|c: char| !c.is_ascii_digit() && c != '+').starts_with('+');
-        // `+44 (0) 20 …` names the trunk zero, which nobody dials after a country code.
+        // `+44 (0) 20 …` contains the trunk zero, which nobody dials after a country code.
         let body = if plus { body.replacen("(0)", "", 1) } else { body.to_owned() };
         let digits: String = body.chars().filter(char::is_ascii_digit).collect();
         if digits.is_empty() || digits.len() > MOST_DIGITS {
@@ -55,19 +60,20 @@ impl PhoneDigits {
         }
     }
 
-    /// The digits, ASCII, at least one: `14155550123`.
+    /// Returns the ASCII digits, at least one: `14155550123`.
     pub fn as_str(&self) -> &str {
         &self.digits
     }
 
-    /// Whether the notation shows that the country code comes first.
+    /// Checks whether the notation shows that the country code comes first.
     pub fn is_international(&self) -> bool {
         self.international
     }
 
-    /// Whether both may name one number: the same digits, or one of them lacks the country code and the other ends with it.
+    /// Checks whether both may be the same number.
     ///
-    /// For guards, where taking too much for the same is the safe side.
+    /// They may be if the digits are equal. They also may be if one lacks the country code and the other ends with it.
+    /// This is for guards, where a wrong match is safer than a missed one.
     pub fn may_equal(&self, other: &Self) -> bool {
         let ends_with = |whole: &Self, part: &Self| {
             let national = part.digits.trim_start_matches('0');
@@ -77,13 +83,16 @@ impl PhoneDigits {
     }
 }
 
-/// The digits of a number in any notation, country code first where the notation shows it: `tel:+1-415-555-0123;ext=7` and
-/// `0014155550123` are both `14155550123`. `None` where the text is no phone number.
+/// Returns the digits of a number in any notation. `None` if the text is not a phone number.
+///
+/// The country code comes first if the notation shows it. `tel:+1-415-555-0123;ext=7` and `0014155550123` are both
+/// `14155550123`.
 pub fn canonical_digits(text: &str) -> Option<String> {
     PhoneDigits::read(text).map(|number| number.digits)
 }
 
-/// Every digit of a text, as ASCII, whatever stands between them. For guards alone: the text may be no number at all.
+/// Returns all digits of a text as ASCII, whatever stands between them. It is for guards only: the text may not be a
+/// number.
 pub fn digits_of(text: &str) -> String {
     text.nfkc().map(ascii_digit).filter(char::is_ascii_digit).collect()
 }
@@ -93,14 +102,14 @@ fn is_invisible(c: char) -> bool {
         || matches!(u32::from(c), 0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f | 0xfeff)
 }
 
-/// The ASCII digit for a decimal digit of another script; any other character as it is.
+/// Converts a decimal digit of another script to ASCII. Any other character is unchanged.
 fn ascii_digit(c: char) -> char {
     let at = u32::from(c);
     let value = ZEROS.iter().find(|zero| (**zero..**zero + 10).contains(&at)).map(|zero| at - zero);
     value.and_then(|value| char::from_digit(value, 10)).unwrap_or(c)
 }
 
-/// The part behind `tel:` or `sip:`, and before the host.
+/// Returns the part after `tel:` or `sip:` and before the host.
 fn without_scheme(text: &str) -> &str {
     for scheme in ["tel:", "callto:", "sips:", "sip:"] {
         if let Some(rest) = text.strip_prefix(scheme) {
@@ -110,21 +119,21 @@ fn without_scheme(text: &str) -> &str {
     text
 }
 
-/// The number before its parameters (RFC 3966), and the value of `phone-context`.
+/// Returns the number before its parameters (RFC 3966), and the value of `phone-context`.
 fn without_parameters(text: &str) -> (&str, Option<&str>) {
     let mut parts = text.split(';');
     let number = parts.next().unwrap_or(text);
     (number, parts.find_map(|part| part.trim().strip_prefix("phone-context=")))
 }
 
-/// The number before its extension: `x7`, `ext. 7`, `#7`, `,7`.
+/// Returns the number before its extension: `x7`, `ext. 7`, `#7`, `,7`.
 fn without_extension(text: &str) -> &str {
     let marks = ["ext", "x", "#", ",", "доб"];
     let first_digit = text.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
     let behind = text.get(first_digit..).unwrap_or_default();
     let ends_at = |mark: &&str| {
         let at = behind.find(*mark)?;
-        // Only digits, with what stands between, make an extension: other words do not.
+        // An extension contains only digits and separators. Text with other letters is not an extension.
         let rest = behind.get(at + mark.len()..)?.trim_start_matches("ension");
         rest.chars().all(|c| !c.is_alphabetic()).then_some(first_digit + at)
     };

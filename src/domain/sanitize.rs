@@ -1,27 +1,30 @@
-//! Reading what came from outside: cleaned texts, tolerant fields. Upstream text is data, never instructions.
+//! Reading values from upstream: cleaning texts and accepting several types. Text from upstream is data, never
+//! instructions.
 
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
-/// The longest upstream text shown, in characters.
+/// The most characters of an upstream text that are shown.
 const SHOWN: usize = 120;
 
-/// One line of upstream text, fit to be shown: NFC, no controls, no invisible or direction-changing
-/// characters, white space folded, at most 120 characters.
+/// Cleans a text from upstream for display: one line of at most 120 characters.
+///
+/// The result is NFC, without control characters and without invisible or direction-changing characters. White space is
+/// folded.
 pub fn clean(text: &str) -> String {
     clean_to(text, SHOWN)
 }
 
-/// [`clean`], with another bound.
+/// Does the same as [`clean`], with another limit in characters.
 pub fn clean_to(text: &str, most: usize) -> String {
-    // Most of what comes is plain already; normalising it takes far longer than seeing that.
+    // Most texts are clean already. Checking this is much faster than normalising them.
     if text.len() <= most && is_plain(text) {
         return text.to_owned();
     }
     let mut cleaned = String::new();
     let mut length = 0;
     let mut gap = false;
-    // The take bounds the work, whatever the size of what came.
+    // `take` bounds the work for a text of any size.
     for c in text.chars().take(most.saturating_mul(8)).nfc() {
         if c.is_whitespace() || c.is_control() {
             gap = !cleaned.is_empty();
@@ -45,7 +48,7 @@ pub fn clean_to(text: &str, most: usize) -> String {
     cleaned
 }
 
-/// Whether cleaning would change nothing: visible ASCII, with single spaces inside only.
+/// Checks whether cleaning would change nothing: the text is visible ASCII with single spaces only inside.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
         && !text.starts_with(' ')
@@ -53,7 +56,7 @@ fn is_plain(text: &str) -> bool {
         && !text.contains("  ")
 }
 
-/// Characters that hide or reorder text.
+/// Checks whether a character hides or reorders text.
 fn invisible(c: char) -> bool {
     matches!(u32::from(c),
         0x00AD | 0x034F | 0x061C | 0x115F | 0x1160 | 0x17B4 | 0x17B5 | 0x180B..=0x180F
@@ -62,7 +65,7 @@ fn invisible(c: char) -> bool {
         | 0xE000..=0xF8FF | 0xF0000..=0x10FFFF)
 }
 
-/// A field of an upstream object as cleaned text; numbers too, since prices come as either.
+/// Returns a field of an upstream object as cleaned text. Numbers are accepted too, since prices have either type.
 pub fn text_at(object: &Value, field: &str) -> Option<String> {
     match object.get(field)? {
         Value::String(text) => Some(clean(text)).filter(|text| !text.is_empty()),

@@ -1,8 +1,8 @@
-//! The words a caller reads first: what happened, or what did not.
+//! Statuses and refusals: what a caller reads first in a response.
 
 use serde_json::{Map, Value};
 
-/// Makes the closed vocabulary of statuses.
+/// Defines the closed set of statuses.
 macro_rules! statuses {
     ($(#[doc = $sentence:literal] $variant:ident = $word:literal),+ $(,)?) => {
         /// What became of a call, in one word.
@@ -131,12 +131,12 @@ statuses! {
 }
 
 impl Status {
-    /// Whether it says that the call did what it was asked to do.
+    /// Checks whether the call did what it was asked to do.
     pub fn is_success(self) -> bool {
         matches!(self, Self::Ok | Self::Released | Self::Purchased | Self::Imported | Self::Assigned | Self::Unassigned)
     }
 
-    /// Whether policy or gate refused with it.
+    /// Checks whether the status is one with which the policy or the gate refuses.
     pub fn is_of_the_gate(self) -> bool {
         matches!(
             self,
@@ -165,30 +165,31 @@ impl serde::Serialize for Status {
     }
 }
 
-/// A call that was not carried out, and what the caller can do about it.
+/// A refusal: a call that was not carried out, and what the caller can do about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
-    /// Why, in one word.
+    /// The status: the reason in one term.
     pub status: Status,
-    /// Whether it happened, why, what to do next; our own words only.
+    /// Whether the change happened, why, and what to do next. It contains only our own text.
     pub summary: String,
-    /// Facts, in fields of their own.
+    /// Facts about the refusal, each in its own field.
     pub details: Map<String, Value>,
     /// Whether the same call may succeed later.
     pub retryable: bool,
-    /// Whether it shows what would be done, so that the caller can go on from there.
+    /// Whether the response is a preview that the caller can continue from.
     pub is_preview: bool,
 }
 
 impl Refusal {
-    /// A refusal that the same call cannot get round.
+    /// Returns a refusal of a call that cannot succeed if it is repeated unchanged.
     pub fn new(status: Status, summary: impl Into<String>) -> Self {
         Self { status, summary: summary.into(), details: Map::new(), retryable: false, is_preview: false }
     }
 
-    /// Whether the caller reads it as an error (`isError`).
+    /// Checks whether the caller receives it as an error (`isError`).
     ///
-    /// What a model must read to go on is a result: several frameworks hide errors from the model, or end the run.
+    /// A response that a model must read to continue is not an error. Several frameworks hide errors from the model, or
+    /// end the run.
     pub fn is_error(&self) -> bool {
         let goes_on = matches!(
             self.status,
@@ -201,21 +202,21 @@ impl Refusal {
         !(goes_on || self.is_preview)
     }
 
-    /// Says that it shows what would be done.
+    /// Marks the refusal as a preview.
     #[must_use]
     pub fn preview(mut self) -> Self {
         self.is_preview = true;
         self
     }
 
-    /// Adds a fact.
+    /// Adds a fact in a field of its own.
     #[must_use]
     pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.details.insert(field.to_owned(), value.into());
         self
     }
 
-    /// Says that the same call may succeed later.
+    /// Marks that the same call may succeed later.
     #[must_use]
     pub fn retryable(mut self) -> Self {
         self.retryable = true;

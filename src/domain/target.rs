@@ -1,11 +1,11 @@
-//! What a change is about, in identifiers alone: fit for a record that must hold no secret and no free text.
+//! The target of a change, by identifiers only. So it can be stored in a record without secrets and free text.
 
-/// What a change is about.
+/// The target of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OperationTarget {
-    /// The number in E.164, where it is known.
+    /// The number in E.164, if it is known.
     pub number: Option<String>,
-    /// Truedy's id of the number, where it has one.
+    /// Truedy's id of the number, if it has one.
     pub number_id: Option<String>,
     /// The direction of an assignment.
     pub direction: Option<String>,
@@ -13,17 +13,17 @@ pub struct OperationTarget {
     pub agent_id: Option<String>,
     /// The carrier of an import.
     pub provider: Option<String>,
-    /// The credentials that were stored before an import, by id; `None` where they could not be read.
+    /// The ids of the credentials that were stored before an import. `None` if they could not be read.
     pub credentials_before: Option<Vec<String>>,
 }
 
 impl OperationTarget {
-    /// A number of the account or one to be.
+    /// Returns the target for a number in E.164. The account may have the number, or will have it after the change.
     pub fn number(number: impl Into<String>) -> Self {
         Self { number: Some(number.into()), ..Self::default() }
     }
 
-    /// The number as a person knows it, or its id.
+    /// Returns the number as people know it, or else its id.
     pub fn name(&self) -> &str {
         self.number.as_deref().or(self.number_id.as_deref()).unwrap_or("(unknown)")
     }

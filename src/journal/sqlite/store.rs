@@ -1,7 +1,7 @@
 //! The store in a file. All processes of one user on one machine can share it safely.
 //!
 //! Each process holds a lock on a small file next to the journal while it runs. The kernel releases the lock whatever
-//! ends the process. So the other processes see at once which operations were abandoned.
+//! ends the process. So the other processes see at once which operations it left open.
 
 use std::fs;
 use std::path::{Path, PathBuf};
