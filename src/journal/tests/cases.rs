@@ -1,4 +1,4 @@
-//! What must hold over every store: one function a case.
+//! Cases that every store must pass: one function for each case.
 
 use std::collections::BTreeSet;
 

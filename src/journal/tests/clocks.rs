@@ -1,4 +1,4 @@
-//! Clocks that are wrong: by a day, by years, ahead and back, for a moment or for good.
+//! Tests with wrong clocks: off by a day or by years, ahead or behind, for a moment or always.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! A store that fails at the worst moments: nothing is bought twice, and nothing that is not known is forgotten.
+//! Tests with a store that fails at critical moments. Nothing may be bought twice, and no unknown outcome may be lost.
 
 use std::sync::Mutex;
 

@@ -1,4 +1,4 @@
-//! The file and its directory: whose they are, what may be wrong with them, and who else holds them.
+//! Tests of the journal file and its directory: owners, permissions, damage, and other processes that hold them.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,4 +1,4 @@
-//! What these tests share.
+//! Helpers that the tests of the journal share.
 
 pub(crate) use crate::journal::tests::server;
 

@@ -1,4 +1,4 @@
-//! Layouts of the store: every older one is brought up to date with all that it holds, and the file as it was is kept.
+//! Tests of upgrades: every older version is upgraded with all its rows, and a copy of the old file is kept.
 
 use crate::journal::schema::{NEWEST, migrate_to};
 use crate::journal::tests::fixture::*;

@@ -1,4 +1,4 @@
-//! Purchases whose caller went away, and operations that began under another key.
+//! Tests of purchases whose caller stopped waiting, and of operations that began under another API key.
 
 use crate::journal::tests::fixture::*;
 

@@ -1,4 +1,4 @@
-//! The journal as its users meet it, over every store; and what each store must hold by itself.
+//! Tests of the journal through its interface, with every store, and tests of each store alone.
 
 pub(crate) mod cases;
 pub(crate) mod clocks;

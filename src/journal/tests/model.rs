@@ -1,4 +1,4 @@
-//! Any sequence of steps, by two processes of which each may die at any time, against a model that is easy to believe.
+//! A model test: random steps of two processes, either of which may end at any time, compared with a simple model.
 
 use std::collections::BTreeSet;
 

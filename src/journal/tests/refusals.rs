@@ -1,4 +1,4 @@
-//! Refusals by policy and gate, and the answers that came with them.
+//! Tests of refusals by the policy and the gate, and of the nonces that were used with them.
 
 use std::collections::BTreeMap;
 

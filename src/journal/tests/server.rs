@@ -1,4 +1,4 @@
-//! A PostgreSQL server to try things on, and what only that store must stand.
+//! A PostgreSQL server for tests, and the tests that only this store must pass.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};

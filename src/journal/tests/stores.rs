@@ -1,4 +1,4 @@
-//! Every case over every store.
+//! Runs every case with every store.
 
 use crate::journal::tests::{cases, server};
 
