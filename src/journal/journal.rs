@@ -38,9 +38,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Returns the journal of the local caller's account. Nothing is opened yet.
-    ///
-    /// `account` is a digest that tells different Truedy API keys apart.
+    /// Returns the journal of the local caller's account. Nothing is opened yet. `account` is a digest that tells
+    /// different Truedy API keys apart.
     pub fn new(place: JournalPlace, account: String) -> Arc<Self> {
         Self::by(Arc::new(SystemClock), place, account)
     }
@@ -77,9 +76,8 @@ impl Journal {
         })
     }
 
-    /// Returns the clock in which the client of this account notes the `Date` of Truedy's responses.
-    ///
-    /// The journal trusts that clock.
+    /// Returns the clock in which the client of this account notes the `Date` of Truedy's responses. The journal trusts
+    /// that clock.
     pub fn server_time(&self) -> Arc<ServerTime> {
         Arc::clone(&self.server_time)
     }
@@ -92,18 +90,15 @@ impl Journal {
         }
     }
 
-    /// Checks whether the account can prove that an operation did not happen.
-    ///
-    /// It can if the operation began under the same key. It also can if the operation began in the organization that
-    /// the rows of the account show today.
+    /// Checks whether the account can prove that an operation did not happen. It can if the operation began under the
+    /// same key. It also can if the operation began in the organization that the rows of the account show today.
     pub fn is_of_this_account(&self, operation: &Operation) -> bool {
         let known = self.organization.lock().unwrap_or_else(PoisonError::into_inner);
         operation.account == self.account || (known.is_some() && operation.organization == *known)
     }
 
-    /// Returns how long ago the response to an operation was lost.
-    ///
-    /// The most cautious clock counts. The result is 0 if no clock is trusted or the store cannot be read.
+    /// Returns how long ago the response to an operation was lost. The most cautious clock counts. The result is 0 if
+    /// no clock is trusted or the store cannot be read.
     pub async fn lost_for(&self, operation: &Operation) -> Duration {
         let (times, operation) = (self.times(), operation.clone());
         let since = self.run(move |transaction| {
@@ -131,10 +126,8 @@ impl Journal {
         self.store.kind()
     }
 
-    /// Runs a transaction. An error rolls all of it back.
-    ///
-    /// The flag is true if the work succeeded but the commit reported an error. Then the transaction may have been
-    /// committed.
+    /// Runs a transaction. An error rolls all of it back. The flag is true if the work succeeded but the commit
+    /// reported an error. Then the transaction may have been committed.
     pub(crate) async fn attempt<T: Send + 'static>(
         &self,
         lasting: Durability,
@@ -169,9 +162,8 @@ impl Journal {
         self.attempt(Durability::Soon, work).await.0
     }
 
-    /// Runs a transaction on an up-to-date journal.
-    ///
-    /// It first writes the deferred records. Then it closes the operations that ended processes left open.
+    /// Runs a transaction on an up-to-date journal. It first writes the deferred records. Then it closes the operations
+    /// that ended processes left open.
     pub(crate) async fn decide<T: Send + 'static>(
         &self,
         lasting: Durability,
@@ -215,9 +207,8 @@ impl Journal {
         standing.await.0
     }
 
-    /// Returns what the operations of a tool cost in the last 24 hours.
-    ///
-    /// Operations whose age no clock can prove are included.
+    /// Returns what the operations of a tool cost in the last 24 hours. Operations whose age no clock can prove are
+    /// included.
     pub async fn spent(&self, caller: &Caller, tool: &'static str, currency: &str) -> StoreResult<Money> {
         let (caller, currency, times) = (caller.clone(), currency.to_owned(), self.times());
         let spent = self.decide(Durability::Soon, move |transaction| {
@@ -245,17 +236,14 @@ impl Journal {
         begun
     }
 
-    /// Records that a change may be sent. This is the last step before sending.
-    ///
-    /// After `Ok(true)`, the intent and this record are on the disk. After `Ok(false)` or an error, the change must not
-    /// be sent.
+    /// Records that a change may be sent. This is the last step before sending. After `Ok(true)`, the intent and this
+    /// record are on the disk. After `Ok(false)` or an error, the change must not be sent.
     pub async fn clear(&self, id: Uuid) -> StoreResult<bool> {
         self.leave(id, false).await
     }
 
-    /// Does the same for an operation whose response was lost and which sends the same values again.
-    ///
-    /// The operation stays unknown meanwhile.
+    /// Does the same for an operation whose response was lost and which sends the same values again. The operation
+    /// stays unknown meanwhile.
     pub async fn clear_again(&self, id: Uuid) -> StoreResult<bool> {
         self.leave(id, true).await
     }
@@ -274,9 +262,8 @@ impl Journal {
         cleared
     }
 
-    /// Records that the response to an operation was lost. From now on the operation is unresolved.
-    ///
-    /// `awaited` holds a number and a tool. If that number appears in the account, the operation happened.
+    /// Records that the response to an operation was lost. From now on the operation is unresolved. `awaited` holds a
+    /// number and a tool. If that number appears in the account, the operation happened.
     pub async fn lose(
         &self,
         id: Uuid,
@@ -300,9 +287,8 @@ impl Journal {
         reach(Point::Lost);
     }
 
-    /// Records how an operation ended. If the store fails, the outcome is written later.
-    ///
-    /// Returns true if the operation was open and the outcome is written.
+    /// Records how an operation ended. If the store fails, the outcome is written later. Returns true if the operation
+    /// was open and the outcome is written.
     pub async fn settle(&self, id: &str, ending: Outcome) -> bool {
         reach(Point::Answered);
         self.no_longer_awaited(id);
@@ -318,18 +304,16 @@ impl Journal {
         })
     }
 
-    /// Records that no caller waits for the response to an operation any more.
-    ///
-    /// This process knows it from the first poll on. All processes know it once this returns true. Until the operation
-    /// has ended, its principal cannot begin another one with the same tool.
+    /// Records that no caller waits for the response to an operation any more. This process knows it from the first
+    /// poll on. All processes know it once this returns true. Until the operation has ended, its principal cannot begin
+    /// another one with the same tool.
     pub async fn abandon(&self, id: Uuid) -> bool {
         self.remember(DeferredWrite::Abandoned(id.to_string()));
         self.decide(Durability::Soon, |_| futures::future::ready(Ok(())).boxed()).await.0.is_ok()
     }
 
-    /// Records a refusal by the policy or the gate.
-    ///
-    /// If the store fails, the call goes on. The refusal of a person is then written later.
+    /// Records a refusal by the policy or the gate. If the store fails, the call goes on. The refusal of a person is
+    /// then written later.
     pub async fn refuse(&self, refused: RefusedCall) {
         let (id, writer) = (Uuid::now_v7().to_string(), self.writer());
         let (caller, nonce) = (refused.caller.clone(), refused.nonce.clone());
@@ -366,10 +350,8 @@ impl Journal {
         self.decide(Durability::Soon, |transaction| records::count_all_lost(transaction).boxed()).await.0
     }
 
-    /// Returns the unresolved operations of the tenant, at most 1,000.
-    ///
-    /// Operations of ended processes are included. From now on the journal watches for the numbers that they would have
-    /// added.
+    /// Returns the unresolved operations of the tenant, at most 1,000. Operations of ended processes are included. From
+    /// now on the journal watches for the numbers that they would have added.
     pub async fn unresolved(&self) -> StoreResult<Vec<Operation>> {
         self.unresolved_after(0).await
     }
@@ -388,10 +370,8 @@ impl Journal {
         Ok(lost)
     }
 
-    /// Records an outcome that an operator found out elsewhere.
-    ///
-    /// `None` means that there is no such operation. `false` means that the operation was not unresolved and is
-    /// unchanged.
+    /// Records an outcome that an operator found out elsewhere. `None` means that there is no such operation. `false`
+    /// means that the operation was not unresolved and is unchanged.
     pub async fn resolve(&self, id: String, ending: Outcome, note: String) -> StoreResult<Option<(Operation, bool)>> {
         let (key, times) = (id.clone(), self.times());
         let resolved = self.decide(Durability::OnDisk, move |transaction| {

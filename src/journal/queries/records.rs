@@ -62,9 +62,7 @@ pub(crate) async fn write_late(
     }
 }
 
-/// Closes the operations that ended processes left open.
-///
-/// If nothing was sent, the operation did not happen. Otherwise its outcome is unknown.
+/// Closes operations of ended processes. What was not sent did not happen. What was sent has an unknown outcome.
 pub(crate) async fn recover(transaction: &mut dyn Transaction, own: i64, times: &JournalClocks) -> StoreResult<()> {
     let owners = "SELECT DISTINCT owner FROM operations WHERE state IN ('begun', 'sent') AND owner <> $1";
     for row in transaction.query(owners, &[own.into()]).await? {
@@ -72,8 +70,7 @@ pub(crate) async fn recover(transaction: &mut dyn Transaction, own: i64, times: 
         if transaction.lives(owner).await? {
             continue;
         }
-        // Each operation is updated alone, so that each has its own revision. Otherwise a page of changes could end
-        // between two operations with the same revision.
+        // Each gets its own revision. Otherwise a page of changes could end between two with the same revision.
         let left = "SELECT id, state FROM operations WHERE owner = $1 AND state IN ('begun', 'sent') ORDER BY rev";
         for row in transaction.query(left, &[owner.into()]).await? {
             let text = |at: usize| row.get(at).and_then(SqlValue::text).unwrap_or_default();
@@ -100,9 +97,8 @@ async fn never_sent(transaction: &mut dyn Transaction, id: &str, times: &Journal
     Ok(())
 }
 
-/// Records that no caller waits for the response to an operation any more.
-///
-/// Until it has ended, its principal cannot begin another operation with the same tool.
+/// Records that no caller waits for the response to an operation any more. Until it has ended, its principal cannot
+/// begin another operation with the same tool.
 pub(crate) async fn abandon(transaction: &mut dyn Transaction, id: &str, times: &JournalClocks) -> StoreResult<()> {
     let now = times.at(transaction).await?;
     let left = format!(
@@ -161,9 +157,7 @@ async fn flying(transaction: &mut dyn Transaction, caller: &Caller, flight: &str
     Ok(select(transaction, &open, &[(&caller.tenant).into(), flight.into()]).await?.pop())
 }
 
-/// Returns the operations of the tool by this principal that are not acknowledged.
-///
-/// They are unresolved, or they still run although no caller waits for them.
+/// Returns operations of this tool and principal that are unresolved or were abandoned, and not acknowledged.
 async fn unresolved(transaction: &mut dyn Transaction, caller: &Caller, tool: &str) -> StoreResult<Vec<Operation>> {
     let mut open = Vec::new();
     for state in ["state = 'unknown'", "state IN ('begun', 'sent') AND abandoned_at IS NOT NULL"] {
@@ -183,10 +177,7 @@ fn shown(mut operations: Vec<Operation>) -> Vec<Operation> {
     operations
 }
 
-/// Begins an operation. Returns the conflict if one stops it.
-///
-/// Open operations with the same key, the token, unresolved operations and the caps are checked in the same
-/// transaction.
+/// Begins an operation, or returns what stops it. Key, token, unresolved operations and caps are checked together.
 pub(crate) async fn begin(
     transaction: &mut dyn Transaction,
     intent: &Intent,
@@ -196,8 +187,8 @@ pub(crate) async fn begin(
     let now = writer.times.at(transaction).await?;
     if let Some(flight) = &intent.flight {
         if intent.tool == RELEASE {
-            // The number was read a moment ago and still exists. So an earlier release whose response was lost has not
-            // happened so far. Releasing a number twice has the same result as releasing it once.
+            // The number still exists, so an earlier release whose response was lost has not happened so far. Releasing
+            // a number twice has the same result as releasing it once.
             let aside = "UPDATE operations SET flight = NULL WHERE tenant = $1 AND flight = $2 AND state = 'unknown'";
             transaction.execute(aside, &[(&intent.caller.tenant).into(), flight.into()]).await?;
         }
@@ -257,10 +248,8 @@ pub(crate) async fn begin(
     Ok(None)
 }
 
-/// Records that a change may be sent. This is the last step before sending.
-///
-/// Returns false if the operation is no longer as this process began it. Then the change must not be sent. `again`
-/// means that the response was lost and the same values are sent again. The operation then stays unknown meanwhile.
+/// Records that a change may be sent. False means that it must not be sent, since the operation has changed meanwhile.
+/// `again`: the response was lost and the same values are sent again. The operation stays unknown meanwhile.
 pub(crate) async fn clear(transaction: &mut dyn Transaction, id: &str, own: i64, again: bool) -> StoreResult<bool> {
     let now = transaction.now().await?;
     // If it is unknown but this process did not lose its response, another process has marked it as lost.
@@ -281,8 +270,7 @@ pub(crate) async fn lose(
     times: &JournalClocks,
 ) -> StoreResult<()> {
     let now = times.at(transaction).await?;
-    // Another process may have marked it as lost already, because this process seemed to have ended. Then only the
-    // details of Truedy's response are added.
+    // Another process may have marked it as lost already. Then only the details of Truedy's response are added.
     let lost = format!(
         "UPDATE operations SET state = 'unknown', outcome = 'outcome_unknown', lost_at = COALESCE(lost_at, $1), \
          lost_boot = CASE WHEN lost_at IS NULL THEN $5 ELSE lost_boot END, \
@@ -296,10 +284,8 @@ pub(crate) async fn lose(
     transaction.execute(&lost, &values).await.map(drop)
 }
 
-/// Records how an operation ended. Returns true if the row was changed.
-///
-/// That it happened is written even if the row says that it did not. But if a number is only seen in the account, a
-/// later operation may have added it. Then an older refusal stays.
+/// Records how an operation ended. True: the row was changed. That it happened is written even over a refusal. But a
+/// later operation may have added a number that is only seen in the account. Then an older refusal stays.
 pub(crate) async fn settle(
     transaction: &mut dyn Transaction,
     id: &str,
@@ -341,9 +327,7 @@ pub(crate) async fn settle(
     Ok(changed)
 }
 
-/// Returns the operations that a query selects: unresolved ones first, then running ones, then the newest.
-///
-/// A query after a revision returns them in the order of revisions.
+/// Returns the selected operations: unresolved, then running, then newest ones. With `after_rev`, by revision.
 pub(crate) async fn find(transaction: &mut dyn Transaction, query: &OperationQuery) -> StoreResult<Vec<Operation>> {
     let mut conditions = vec!["1 = 1".to_owned()];
     let mut values: Vec<SqlValue> = Vec::new();
@@ -385,9 +369,7 @@ pub(crate) async fn find(transaction: &mut dyn Transaction, query: &OperationQue
     select(transaction, &rest, &values).await
 }
 
-/// Returns the SQL condition for the unresolved operations of a tenant, whatever API key they began under.
-///
-/// A sandbox sees only its own operations.
+/// Returns the condition for unresolved operations of a tenant, for all API keys. A sandbox sees only its own.
 fn lost_of(tenant: &str, account: &str) -> (&'static str, [SqlValue; 3]) {
     let live = i64::from(!account.starts_with(SANDBOX));
     let whose = "tenant = $1 AND state = 'unknown' \
@@ -420,9 +402,8 @@ pub(crate) async fn count_all_lost(transaction: &mut dyn Transaction) -> StoreRe
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// Records an outcome that an operator found out elsewhere. Only an unresolved operation is changed.
-///
-/// `None` means that there is no such operation. The flag is true if the operation was changed.
+/// Records an outcome that an operator found out elsewhere. Only an unresolved operation is changed. `None` means that
+/// there is no such operation. The flag is true if the operation was changed.
 pub(crate) async fn resolve(
     transaction: &mut dyn Transaction,
     id: &str,
@@ -442,9 +423,7 @@ pub(crate) async fn resolve(
     Ok(resolved.map(|operation| (operation, true)))
 }
 
-/// Deletes old operations, and refusals beyond the limits. Returns how many.
-///
-/// Unresolved operations are kept. The newest change is kept too, so that revisions only grow.
+/// Deletes old operations and excess refusals. Keeps unresolved ones and the newest change, so revisions only grow.
 pub(crate) async fn prune(transaction: &mut dyn Transaction, times: &JournalClocks) -> StoreResult<u64> {
     let now = times.at(transaction).await?;
     let mut values = Vec::new();
