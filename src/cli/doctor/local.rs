@@ -56,8 +56,7 @@ pub(crate) fn state_dir(settings: &Settings, report: &mut DoctorReport) {
     }
 }
 
-/// Opens, reads and writes the journal, because without it no change is made.
-/// `accounts` maps each tenant to the account of its key.
+/// Tries the journal, and counts its operations of all keys. `accounts` maps each tenant to the account of its key.
 pub(crate) async fn journal(
     settings: &Settings,
     redactor: &Arc<Redactor>,
@@ -91,7 +90,6 @@ pub(crate) async fn journal(
             "Make the directory writable for this user alone, or end the program that holds the file. A damaged file: move it aside and keep it; limits begin anew, and what is not known is looked up in Truedy's dashboard."
         }
     };
-    // Counts the operations of all accounts, because a key may have been replaced since.
     let journal = Journal::new(place, String::new());
     let written = match journal.probe().await {
         Ok(()) => journal.count_all_unresolved().await,
