@@ -49,7 +49,10 @@ fn it_shows_what_was_done_unresolved_first() {
     );
     assert!(lines[1].contains("refused") && lines[1].contains("policy_denied (purchases_per_day)"), "{}", shown.stdout);
     assert!(lines[2].contains("done") && lines[2].contains("purchased"), "{}", shown.stdout);
-    assert!(shown.stdout.contains("truedy-mcp operations resolve ID --as bought|not-bought"), "{}", shown.stdout);
+    for verdict in ["bought", "not-bought"] {
+        let call = format!("truedy-mcp operations resolve ID --as {verdict} --note ");
+        assert!(shown.stdout.contains(&call), "{}", shown.stdout);
+    }
 
     for (filter, count) in [
         (&["--state", "unknown"][..], 1),
