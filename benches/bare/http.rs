@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 use truedy_mcp::domain::CarrierProfiles;
 use truedy_mcp::guard::Policy;
-use truedy_mcp::http::{AllowedHost, Authenticator, HttpServer, Listen, PublicPath, ServerConfig};
+use truedy_mcp::http::{AllowedHost, Authenticator, HttpServer, Listen, PublicPath, ServerConfig as HttpServerConfig};
 use truedy_mcp::journal::{Journal, JournalPlace};
 use truedy_mcp::mcp::{
     CallLimits, Catalog, ConcurrencyLimiter, CredentialForms, Principal, SealingKeys, Service, ServiceConfig,
@@ -132,7 +132,7 @@ pub(crate) async fn on_our_edge() -> Served<()> {
         carriers: CarrierProfiles::default(),
         pages: CredentialForms::nowhere(),
     });
-    let setup = ServerConfig {
+    let setup = HttpServerConfig {
         listen: Listen::Tcp(ANYWHERE),
         tls: None,
         https: false,
