@@ -238,6 +238,6 @@ impl Numbers {
         let area = Self::AREAS.get(self.0 / Self::LINES).ok_or("there are no more numbers to buy")?;
         let line = 100 + self.0 % Self::LINES;
         self.0 += 1;
-        Ok(json!({ "phone_number": format!("+1{area}555{line:04}") }))
+        Ok(json!({ "phone_number": format!("+1{area}555{line:04}"), "confirm": true }))
     }
 }
