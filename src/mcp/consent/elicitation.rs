@@ -136,8 +136,8 @@ fn as_asked(question: &Question) -> String {
         QuestionForm::Last4 { of_id: true, .. } => question.message.clone(),
         // The digits that a person types stay together, however the number is grouped.
         QuestionForm::Last4 { ref digits, .. } => {
-            let run_blocking = (1..digits.len()).filter_map(|at| digits.split_at_checked(at));
-            run_blocking.fold(numbers_for_people(&question.message), |shown, (front, back)| {
+            let halves = (1..digits.len()).filter_map(|at| digits.split_at_checked(at));
+            halves.fold(numbers_for_people(&question.message), |shown, (front, back)| {
                 shown.replace(&format!("{front} {back}"), digits)
             })
         }
