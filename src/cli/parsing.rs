@@ -11,8 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use crate::cli::args::Cli;
 use crate::cli::given::{SetSetting, has_login, is_path, is_switch, settings_set};
-use crate::cli::near_miss;
-use crate::cli::near_miss::{PREFIX, is_of_kubernetes};
+use crate::cli::near_miss::{self, PREFIX, is_of_kubernetes};
 use crate::cli::output::{Exit, KEY_IN_ARGUMENTS, complain};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings};
 use crate::domain::{AccessField, did_you_mean};

@@ -9,8 +9,7 @@ use clap::ValueEnum;
 use serde::Deserialize;
 
 use crate::config::carriers::printed::{Withheld, printed_by};
-use crate::config::carriers::sources;
-use crate::config::carriers::sources::profiles;
+use crate::config::carriers::sources::{self, profiles};
 use crate::config::choices::{AskWhen, Gate, InlineSecrets};
 use crate::config::error::ConfigError;
 use crate::config::key::{as_key, key_file};

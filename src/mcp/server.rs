@@ -18,8 +18,7 @@ use serde_json::{Map, Value, json};
 use tracing::Instrument;
 
 use crate::domain::{Status, clean_to, did_you_mean};
-use crate::mcp::apps::pages;
-use crate::mcp::apps::pages::AppsSupport;
+use crate::mcp::apps::pages::{self, AppsSupport};
 use crate::mcp::call::duplicate_names::arguments_of;
 use crate::mcp::call::progress::reporting;
 use crate::mcp::call::service::CallResult;

@@ -20,8 +20,7 @@ use crate::sandbox::faults::catalogue::{Amount, Fault, Moment};
 use crate::sandbox::host;
 use crate::sandbox::request_log::Arrival;
 use crate::sandbox::response::{ApiRefusal, HttpReply, ResponseWriter};
-use crate::sandbox::routes;
-use crate::sandbox::routes::{ApiOperation, Route};
+use crate::sandbox::routes::{self, ApiOperation, Route};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::validation;
 

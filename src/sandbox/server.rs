@@ -12,8 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::sandbox::connection::{ConnectionInfo, CuttableListener};
-use crate::sandbox::data::store;
-use crate::sandbox::data::store::StoreError;
+use crate::sandbox::data::store::{self, StoreError};
 use crate::sandbox::options::{SandboxOptions, SandboxStore};
 use crate::sandbox::pipeline;
 use crate::sandbox::request_log::RequestLog;

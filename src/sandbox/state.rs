@@ -6,8 +6,7 @@ use http::request::Parts;
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::sandbox::auth;
-use crate::sandbox::auth::KeyAuthenticator;
+use crate::sandbox::auth::{self, KeyAuthenticator};
 use crate::sandbox::data::account::AccountRows;
 use crate::sandbox::endpoints::call::EndpointCall;
 use crate::sandbox::endpoints::dispatch;

@@ -5,8 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::http::auth::fetch::LARGEST;
-use crate::http::issuer;
-use crate::http::issuer::{Answer, Issuer};
+use crate::http::issuer::{self, Answer, Issuer};
 
 const ES256: Algorithm = Algorithm::ES256;
 

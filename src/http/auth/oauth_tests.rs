@@ -5,8 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
-use crate::http::issuer;
-use crate::http::issuer::{AUDIENCE, Answer, Issuer, base64url, now};
+use crate::http::issuer::{self, AUDIENCE, Answer, Issuer, base64url, now};
 
 fn options(issuer: &Issuer) -> OAuthOptions {
     OAuthOptions {

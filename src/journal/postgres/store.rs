@@ -24,8 +24,7 @@ use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 
 use crate::journal::postgres::address::{Encryption, PostgresPlace};
 use crate::journal::postgres::errors::{PostgresFailure, explain, explain_pool, late};
-use crate::journal::postgres::passfile;
-use crate::journal::postgres::passfile::PasswordLookup;
+use crate::journal::postgres::passfile::{self, PasswordLookup};
 use crate::journal::postgres::tls::ClientTls;
 use crate::journal::schema;
 use crate::journal::store::{

@@ -4,8 +4,7 @@ use crate::domain::{Caller, Money};
 use crate::journal::operation::{
     BeginConflict, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED, Preconditions,
 };
-use crate::journal::queries::caps;
-use crate::journal::queries::caps::DAY;
+use crate::journal::queries::caps::{self, DAY};
 use crate::journal::queries::clocks::{AgeUse, JournalClocks};
 use crate::journal::queries::row::{NEXT_REV, NewRow, RowWriter, number, select};
 use crate::journal::queries::{nonces, refusals};

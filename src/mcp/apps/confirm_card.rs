@@ -5,8 +5,7 @@ use rmcp::model::RequestMetaObject;
 use serde_json::{Map, Value, json};
 
 use crate::guard::{Cap, ChangeImpact};
-use crate::mcp::apps::pages;
-use crate::mcp::apps::pages::CONFIRM;
+use crate::mcp::apps::pages::{self, CONFIRM};
 
 /// The entry of `_meta` in which the page finds the impact.
 const FACTS: &str = "truedy/card";

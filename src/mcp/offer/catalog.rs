@@ -10,8 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::guard::{Policy, Scope};
-use crate::mcp::apps::pages;
-use crate::mcp::apps::pages::AppsSupport;
+use crate::mcp::apps::pages::{self, AppsSupport};
 use crate::mcp::call::metrics;
 use crate::mcp::call::service::{CallResult, Handler};
 use crate::mcp::consent::elicitation::Elicitor;

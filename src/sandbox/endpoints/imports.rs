@@ -4,8 +4,7 @@ use serde_json::json;
 
 use crate::sandbox::data::account::NewNumber;
 use crate::sandbox::endpoints::call::EndpointCall;
-use crate::sandbox::endpoints::ids;
-use crate::sandbox::endpoints::ids::{Kind, shown};
+use crate::sandbox::endpoints::ids::{self, Kind, shown};
 use crate::sandbox::faults::catalogue::Fault;
 use crate::sandbox::response::{ApiRefusal, OperationResult};
 use crate::sandbox::time;

@@ -6,11 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::sandbox::data::account::NewNumber;
-use crate::sandbox::data::inventory;
-use crate::sandbox::data::inventory::Magic;
+use crate::sandbox::data::inventory::{self, Magic};
 use crate::sandbox::endpoints::call::EndpointCall;
-use crate::sandbox::endpoints::ids;
-use crate::sandbox::endpoints::ids::{Kind, shown};
+use crate::sandbox::endpoints::ids::{self, Kind, shown};
 use crate::sandbox::endpoints::search::carrier;
 use crate::sandbox::faults::catalogue::{Amount, Fault};
 use crate::sandbox::response::{ApiRefusal, OperationResult};

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::data::inventory;
-use crate::sandbox::data::inventory::{Offer, OfferFilter};
+use crate::sandbox::data::inventory::{self, Offer, OfferFilter};
 use crate::sandbox::endpoints::call::EndpointCall;
 use crate::sandbox::faults::catalogue::{Amount, Fault};
 use crate::sandbox::response::{ApiRefusal, OperationResult};

@@ -7,8 +7,7 @@ use futures::future::join_all;
 
 use crate::domain::{AgentId, Direction, NumberId, NumberRef, OwnedNumber, PhoneDigits, Slot, id_key};
 use crate::tools::account::assignments::{AgentAnswer, Assignments, DirectionEvidence, Usage};
-use crate::tools::account::lookup;
-use crate::tools::account::lookup::PAGE;
+use crate::tools::account::lookup::{self, PAGE};
 use crate::tools::account::pages::ListResult;
 use crate::tools::account::roster::Roster;
 use crate::tools::contract::response::ToolFailure;

@@ -19,8 +19,7 @@ use crate::mcp::call::change::admit::{BACKGROUND, OVERDUE, READ_AGAIN, TO_ABANDO
 use crate::mcp::call::change::request::{
     Approved, ChangeRequest, EarlyExit, plan, repeated, stopped_by_unresolved, with_operation,
 };
-use crate::mcp::call::messages;
-use crate::mcp::call::messages::Stage;
+use crate::mcp::call::messages::{self, Stage};
 use crate::mcp::call::service::{CallResult, Service, done, words};
 use crate::redact::RedactionGuard;
 use crate::tools::{Change, Effect, Record, ToolContext, ToolFailure, ToolResponse, said};
