@@ -4,27 +4,28 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::domain::phone_digits::PhoneDigits;
+use crate::domain::phone_digits::{PhoneDigits, is_e164};
 use crate::domain::sanitize::clean;
 
 /// Reads a complete international number in any usual notation (see [`PhoneDigits`]). `None` if it is not certain.
 ///
 /// The text must contain exactly one `+`. Otherwise national digits could be read as a number of another country.
 pub fn read_e164(text: &str) -> Option<String> {
+    // Truedy writes almost every number like this. Normalising them all would take most of the time of a list.
+    if is_e164(text) {
+        return Some(text.to_owned());
+    }
     let text = clean(text);
-    if text.nfkc().filter(|c| *c == '+').count() != 1 {
+    // Normalising changes no ASCII text, and ids are ASCII.
+    let plus_signs = match text.is_ascii() {
+        true => text.bytes().filter(|byte| *byte == b'+').count(),
+        false => text.nfkc().filter(|c| *c == '+').count(),
+    };
+    if plus_signs != 1 {
         return None;
     }
     let number = PhoneDigits::read(&text).filter(PhoneDigits::is_international)?;
     Some(format!("+{}", number.as_str())).filter(|number| is_e164(number))
-}
-
-/// Checks whether a text has the form of E.164: `+`, then 2 to 15 ASCII digits, the first not 0.
-///
-/// For numbers that Truedy lists, nothing more is checked. Whether such a number can exist is not decided here.
-pub fn is_e164(text: &str) -> bool {
-    let digits = text.strip_prefix('+').unwrap_or_default();
-    (2..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Returns an id in the form in which ids are compared.
@@ -37,6 +38,15 @@ pub fn id_key(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_plain_number_is_read_alike_with_and_without_normalising(digits in "[0-9]{1,17}") {
+            let normalised = read_e164(&format!(" +{digits}"));
+            prop_assert_eq!(read_e164(&format!("+{digits}")), normalised);
+        }
+    }
 
     #[test]
     fn a_number_is_read_in_any_notation_and_nothing_is_guessed() {

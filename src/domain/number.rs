@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::domain::argument::choice::Direction;
-use crate::domain::notation::is_e164;
+use crate::domain::phone_digits::is_e164;
 use crate::domain::sanitize::{clean, text_at};
 use crate::domain::target::OperationTarget;
 

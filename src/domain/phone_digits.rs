@@ -83,11 +83,23 @@ impl PhoneDigits {
     }
 }
 
+/// Checks whether a text has the form of E.164: `+`, then 2 to 15 ASCII digits, the first not 0.
+///
+/// For numbers that Truedy lists, nothing more is checked. Whether such a number can exist is not decided here.
+pub fn is_e164(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or_default();
+    (2..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// Returns the digits of a number in any notation. `None` if the text is not a phone number.
 ///
 /// The country code comes first if the notation shows it. `tel:+1-415-555-0123;ext=7` and `0014155550123` are both
 /// `14155550123`.
 pub fn canonical_digits(text: &str) -> Option<String> {
+    // A plain number needs no normalising. Lists compare thousands of them.
+    if let Some(digits) = text.strip_prefix('+').filter(|_| is_e164(text)) {
+        return Some(digits.to_owned());
+    }
     PhoneDigits::read(text).map(|number| number.digits)
 }
 
@@ -217,6 +229,12 @@ mod tests {
             let spaced: String = digits.chars().zip(&gaps).map(|(digit, gap)| format!("{gap}{digit}")).collect();
             prop_assume!(!spaced.contains("(0)"));
             prop_assert_eq!(canonical_digits(&format!("+{spaced}")), Some(digits));
+        }
+
+        #[test]
+        fn a_plain_number_is_read_alike_with_and_without_normalising(digits in "[0-9]{1,17}") {
+            let normalised = PhoneDigits::read(&format!("+{digits}")).map(|number| number.digits);
+            prop_assert_eq!(canonical_digits(&format!("+{digits}")), normalised);
         }
 
         #[test]

@@ -50,10 +50,15 @@ pub fn clean_to(text: &str, most: usize) -> String {
 
 /// Checks whether cleaning would change nothing: the text is visible ASCII with single spaces only inside.
 fn is_plain(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
-        && !text.starts_with(' ')
-        && !text.ends_with(' ')
-        && !text.contains("  ")
+    let mut before = b' ';
+    for byte in text.bytes() {
+        let is_single_space = byte == b' ' && before != b' ';
+        if !byte.is_ascii_graphic() && !is_single_space {
+            return false;
+        }
+        before = byte;
+    }
+    before != b' ' || text.is_empty()
 }
 
 /// Checks whether a character hides or reorders text.

@@ -5,6 +5,9 @@
 //! Unknown never counts as free.
 
 use std::collections::{HashMap, HashSet};
+use std::iter::{once, once_with};
+
+use uuid::Uuid;
 
 use crate::domain::{Direction, HeldNumber, OwnedNumber, Slot, canonical_digits, id_key, is_e164, read_e164, text_at};
 use crate::tools::account::pages::ListResult;
@@ -213,7 +216,7 @@ struct DirectionFacts {
 #[derive(Debug, Clone)]
 pub(crate) struct Assignments {
     /// Maps each key of a number to the group of rows that are about this number.
-    groups: HashMap<String, usize>,
+    groups: HashMap<NumberKey, usize>,
     /// For each group, the inbound and outbound slot of each of its rows.
     rows: HashMap<usize, Vec<[Slot; 2]>>,
     /// Whether the list of numbers is whole.
@@ -223,19 +226,53 @@ pub(crate) struct Assignments {
     ways: [DirectionFacts; 2],
 }
 
+/// What a number is found by. Plain ids and numbers are kept as integers, since lists compare thousands of them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum NumberKey {
+    /// An id that is a UUID.
+    Uuid(Uuid),
+    /// Any other id.
+    Id(String),
+    /// A number in E.164, without its `+`.
+    E164(u64),
+    /// A number of any other form, as it stands.
+    Number(String),
+    /// The digits of a number, without leading zeros.
+    Digits(u64),
+    /// Digits that have leading zeros or are too many for an integer.
+    LongDigits(String),
+}
+
+impl NumberKey {
+    fn id(text: &str) -> Self {
+        Uuid::try_parse(text).map_or_else(|_| Self::Id(text.to_owned()), Self::Uuid)
+    }
+
+    /// Returns the key of a number in any usual notation. `None` if the text is not certainly a number.
+    fn e164(text: &str) -> Option<Self> {
+        let number = read_e164(text)?;
+        Some(number.strip_prefix('+').and_then(|digits| digits.parse().ok()).map_or(Self::Number(number), Self::E164))
+    }
+
+    fn digits(text: &str) -> Option<Self> {
+        let digits = canonical_digits(text)?;
+        let whole = digits.parse().ok().filter(|_| !digits.starts_with('0'));
+        Some(whole.map_or(Self::LongDigits(digits), Self::Digits))
+    }
+}
+
 /// Returns the keys under which a text may be found.
-fn keys(text: &str) -> impl Iterator<Item = String> {
-    let number = read_e164(text).map(|number| format!("number {number}"));
-    std::iter::once(format!("id {}", id_key(text))).chain(number)
+fn keys(text: &str) -> impl Iterator<Item = NumberKey> {
+    once(NumberKey::id(text)).chain(NumberKey::e164(text))
 }
 
 /// Returns the keys of a row: its id, its number, and the digits of its number.
 /// A number that is not valid E.164 is compared as it stands. The digits join rows whose numbers differ only in what
 /// stands before the country code.
-fn keys_of(row: &OwnedNumber) -> Vec<String> {
-    let number = read_e164(&row.number).unwrap_or_else(|| row.number.clone());
-    let digits = canonical_digits(&row.number).map(|digits| format!("digits {digits}"));
-    [format!("id {}", id_key(&row.id)), format!("number {number}")].into_iter().chain(digits).collect()
+fn keys_of(row: &OwnedNumber) -> impl Iterator<Item = NumberKey> {
+    let number = || NumberKey::e164(&row.number).unwrap_or_else(|| NumberKey::Number(row.number.clone()));
+    let digits = once_with(|| NumberKey::digits(&row.number)).flatten();
+    once_with(|| NumberKey::id(&row.id)).chain(once_with(number)).chain(digits)
 }
 
 /// Returns the final group of a row. Rows are linked if they share an id or a number.
@@ -250,7 +287,7 @@ impl Assignments {
     /// Groups the listed numbers and matches them with the agents' lists.
     pub(crate) fn new(numbers: &ListResult<OwnedNumber>, roster: &Roster) -> Self {
         let mut links: Vec<usize> = (0..numbers.rows.len()).collect();
-        let mut known: HashMap<String, usize> = HashMap::new();
+        let mut known: HashMap<NumberKey, usize> = HashMap::new();
         for (at, row) in numbers.rows.iter().enumerate() {
             for key in keys_of(row) {
                 let other = root(&links, *known.entry(key).or_insert(at));
@@ -314,7 +351,7 @@ impl Assignments {
         let names = entry.names().iter();
         // A number that is not valid E.164 may stand in an entry exactly as it stands in its row.
         names
-            .flat_map(|name| keys(name).chain((!is_e164(name)).then(|| format!("number {name}"))))
+            .flat_map(|name| keys(name).chain((!is_e164(name)).then(|| NumberKey::Number(name.clone()))))
             .filter_map(|key| self.groups.get(&key).copied())
             .collect()
     }
@@ -330,7 +367,7 @@ impl Assignments {
     /// Returns what the lists say about one direction of a number. `strict` is for changes that cannot be undone.
     pub(crate) fn evidence(&self, number: &OwnedNumber, direction: Direction, strict: bool) -> DirectionEvidence {
         let way = direction.of(self.ways.each_ref());
-        let group = keys_of(number).iter().find_map(|key| self.groups.get(key));
+        let group = keys_of(number).find_map(|key| self.groups.get(&key));
         let rows = group.and_then(|group| self.rows.get(group)).into_iter().flatten();
         let words: Vec<&Slot> = rows.map(|row| direction.of(row.each_ref())).collect();
         let mut in_rows: Vec<String> = Vec::new();
@@ -376,7 +413,7 @@ impl Assignments {
         let Some(held) = reply.data.get(direction.as_str()).and_then(HeldNumber::read_all) else {
             return AgentAnswer::Silent;
         };
-        let group = keys_of(number).iter().find_map(|key| self.groups.get(key)).copied();
+        let group = keys_of(number).find_map(|key| self.groups.get(&key)).copied();
         let mut unmatched = Unmatched::default();
         for entry in &held {
             let groups = self.groups_of(entry);
