@@ -16,6 +16,11 @@ quick:
 test *filters:
     cargo test --locked -- {{ filters }}
 
+# Format the code. A macro declares the files of the tools, so cargo does not see them.
+fmt:
+    cargo fmt
+    rustfmt --edition 2024 src/tools/catalog/*.rs
+
 # Check format, lints, documentation and licences.
 lint:
     bash .ci/run lint

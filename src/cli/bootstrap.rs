@@ -12,6 +12,7 @@ use crate::mcp::{
 };
 use crate::redact::{Redactor, Secret};
 use crate::sandbox::{KEY, Sandbox};
+use crate::tools::change_kinds;
 use crate::truedy::{Client, ClientConfig, Rate};
 
 /// Builds a service on Truedy or on the embedded sandbox, for the person who started the program.
@@ -119,7 +120,7 @@ fn open_journal(settings: &Settings, redactor: &Arc<Redactor>, account: String) 
     if let JournalPlace::Postgres(place) = &place {
         hold(place.password().and_then(|password| Secret::new(password).ok()).as_ref(), redactor);
     }
-    let journal = Journal::new(place, account);
+    let journal = Journal::new(place, account, change_kinds());
     if !settings.sandbox {
         journal.tell_if_new();
     }

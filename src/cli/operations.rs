@@ -10,12 +10,13 @@ use crate::cli::output::{Exit, complain, print};
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{
-    Argument, Caller, ChangeName, Moment, NumberRef, OperationState, Status, clean_to, numbers_for_people, read_e164,
+    Argument, Caller, ChangeName, Moment, NumberRef, OperationState, clean_to, numbers_for_people, read_e164,
 };
 use crate::journal::{
     Journal, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED, Unavailable, moment,
 };
 use crate::redact::Redactor;
+use crate::tools::change_kinds;
 
 /// How often new changes are looked for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -37,7 +38,7 @@ pub struct OperationsArgs {
     #[arg(long, value_name = "begun|sent|done|refused|previewed|unknown", value_parser = shown_state)]
     state: Option<ShownState>,
     /// Only of this tool, for example `purchase_number`.
-    #[arg(long, value_name = "NAME", value_parser = parsed::<ChangeName>)]
+    #[arg(long, value_name = "NAME", value_parser = change_name)]
     tool: Option<ChangeName>,
     /// Only about this number: with + and country code as you like to write it, or by id.
     #[arg(long, value_name = "NUMBER", value_parser = number)]
@@ -274,14 +275,21 @@ async fn resolve(journal: &Journal, what: &ResolveArgs, redactor: &Redactor) -> 
     }
 }
 
-/// Returns the status text for the outcome that an operator found out.
+/// Returns the outcome in the journal that an operator found out.
 fn outcome(tool: &str, happened: bool) -> &'static str {
-    let (yes, no) = match tool {
-        "import_number" => (Status::Imported, "not_imported"),
-        "release_number" => (Status::Released, Status::NotReleased.as_str()),
-        "assign_number" => (Status::Assigned, Status::NotAssigned.as_str()),
-        "unassign_number" => (Status::Unassigned, Status::NotUnassigned.as_str()),
-        _ => (Status::Purchased, "not_bought"),
-    };
-    if happened { yes.as_str() } else { no }
+    match (change_kinds().find(tool), happened) {
+        (Some(kind), true) => kind.succeeded.as_str(),
+        (Some(kind), false) => kind.not_done,
+        (None, true) => "done",
+        (None, false) => "not_done",
+    }
+}
+
+/// Parses the name of a tool that changes something.
+fn change_name(text: &str) -> Result<ChangeName, String> {
+    let name = parsed::<ChangeName>(text)?;
+    change_kinds().check("tool", &name).map_err(|problem| {
+        format!("{}; expected is {}, for example {}", problem.reason, problem.expected, problem.example)
+    })?;
+    Ok(name)
 }

@@ -10,6 +10,7 @@ use crate::config::{ConfigError, Settings};
 use crate::journal::{Journal, JournalPlace};
 use crate::redact::shown_path;
 use crate::sandbox::{Faults, KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY, Sandbox, reset};
+use crate::tools::change_kinds;
 
 #[derive(Debug, Args)]
 pub struct SandboxArgs {
@@ -63,7 +64,7 @@ fn forget_journal(settings: &Settings) -> Result<(), ConfigError> {
     if !directory.exists() {
         return Ok(());
     }
-    let journal = Journal::new(JournalPlace::Directory(directory.clone()), play.mode().to_owned());
+    let journal = Journal::new(JournalPlace::Directory(directory.clone()), play.mode().to_owned(), change_kinds());
     if bootstrap::runtime()?.block_on(journal.forget()).is_err()
         && let Err(error) = std::fs::remove_dir_all(&directory)
     {

@@ -105,7 +105,7 @@ fn table(entries: &[&CatalogEntry], policy: &Policy) -> String {
             "| `{}` | {} | {} | ~{} |\n",
             entry.name(),
             first_sentence(entry),
-            effect(entry),
+            entry.effect.as_str(),
             tokens(entry, policy)
         ));
     }
@@ -118,7 +118,7 @@ fn plain(entries: &[&CatalogEntry], policy: &Policy) -> String {
         text.push_str(&format!(
             "{:<20} {:<9} ~{:>3} tokens  {}\n",
             entry.name(),
-            effect(entry),
+            entry.effect.as_str(),
             tokens(entry, policy),
             first_sentence(entry)
         ));
@@ -131,16 +131,6 @@ fn plain(entries: &[&CatalogEntry], policy: &Policy) -> String {
 fn first_sentence(entry: &CatalogEntry) -> String {
     let description = entry.card.description.as_deref().unwrap_or_default();
     description.split_once(". ").map_or(description, |(first, _)| first).trim_end_matches('.').to_owned()
-}
-
-fn effect(entry: &CatalogEntry) -> &'static str {
-    match entry.effect {
-        crate::tools::Effect::Reads => "reads",
-        crate::tools::Effect::Spends => "spends",
-        crate::tools::Effect::Registers => "registers",
-        crate::tools::Effect::Changes => "changes",
-        crate::tools::Effect::Destroys => "destroys",
-    }
 }
 
 /// Estimates the tokens of a tool: one for four bytes of name, description and input schema. A model is shown these

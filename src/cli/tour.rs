@@ -9,6 +9,10 @@ use crate::cli::given::SetSetting;
 use crate::cli::output::{Exit, complain, print};
 use crate::config::ConfigError;
 use crate::mcp::TourClient;
+use crate::tools::{
+    AssignNumber, DiagnoseNumber, GetAgentNumbers, ListAgents, ListNumbers, PurchaseNumber, ReleaseNumber,
+    SearchNumbers, Tool, UnassignNumber,
+};
 
 pub(super) fn run(set: &[SetSetting]) -> Result<Exit, ConfigError> {
     check_unused(set)?;
@@ -90,16 +94,21 @@ async fn walk() -> Result<(), String> {
     ));
     let mut guide = TourGuide { client, step: 0 };
     let agents =
-        guide.call("Which agent is \"Front desk\"?", "list_agents", json!({ "name": "front desk" }), "ok").await?;
+        guide.call("Which agent is \"Front desk\"?", ListAgents::NAME, json!({ "name": "front desk" }), "ok").await?;
     let agent = first(&agents, "agents", "name")?;
     let offers = guide
-        .call("Find a number in San Francisco.", "search_numbers", json!({ "area_code": "415", "page_size": 3 }), "ok")
+        .call(
+            "Find a number in San Francisco.",
+            SearchNumbers::NAME,
+            json!({ "area_code": "415", "page_size": 3 }),
+            "ok",
+        )
         .await?;
     let number = first(&offers, "offers", "number")?;
     guide
         .call(
             "Buy the first one. It costs money, so the user is asked.",
-            "purchase_number",
+            PurchaseNumber::NAME,
             json!({ "phone_number": number }),
             "purchased",
         )
@@ -107,24 +116,24 @@ async fn walk() -> Result<(), String> {
     wait_until_active(&mut guide, &number).await?;
     let asked = json!({ "number_id": number, "assignment_type": "inbound" });
     guide
-        .call("Would it ring now? What is in the way is found, with the next step.", "diagnose_number", asked, "ok")
+        .call("Would it ring now? What is in the way is found, with the next step.", DiagnoseNumber::NAME, asked, "ok")
         .await?;
     for direction in ["inbound", "outbound"] {
         let says = format!("Give its {direction} calls to the agent, by name and number: no ids needed.");
         guide
             .call(
                 &says,
-                "assign_number",
+                AssignNumber::NAME,
                 json!({ "number_id": number, "agent_id": agent, "assignment_type": direction }),
                 "assigned",
             )
             .await?;
     }
-    guide.call("Read it back.", "get_agent_numbers", json!({ "agent_id": agent }), "ok").await?;
+    guide.call("Read it back.", GetAgentNumbers::NAME, json!({ "agent_id": agent }), "ok").await?;
     guide
         .call(
             "Release the number? Without confirm it is only a preview.",
-            "release_number",
+            ReleaseNumber::NAME,
             json!({ "number_id": number }),
             "confirmation_required",
         )
@@ -132,7 +141,7 @@ async fn walk() -> Result<(), String> {
     guide
         .call(
             "With confirm it is refused all the same: an agent uses it.",
-            "release_number",
+            ReleaseNumber::NAME,
             json!({ "number_id": number, "confirm": true }),
             "number_in_use",
         )
@@ -140,18 +149,23 @@ async fn walk() -> Result<(), String> {
     for direction in ["inbound", "outbound"] {
         let says = format!("So the {direction} calls are taken from the agent first, which can be undone.");
         guide
-            .call(&says, "unassign_number", json!({ "number_id": number, "assignment_type": direction }), "unassigned")
+            .call(
+                &says,
+                UnassignNumber::NAME,
+                json!({ "number_id": number, "assignment_type": direction }),
+                "unassigned",
+            )
             .await?;
     }
     guide
         .call(
             "Now release it. The user types the last four digits.",
-            "release_number",
+            ReleaseNumber::NAME,
             json!({ "number_id": number, "confirm": true }),
             "released",
         )
         .await?;
-    let left = guide.call("It is gone.", "list_numbers", json!({}), "ok").await?;
+    let left = guide.call("It is gone.", ListNumbers::NAME, json!({}), "ok").await?;
     let still = left
         .get("numbers")
         .and_then(Value::as_array)
@@ -168,7 +182,7 @@ async fn walk() -> Result<(), String> {
 async fn wait_until_active(guide: &mut TourGuide, number: &str) -> Result<(), String> {
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let (listed, _) = guide.client.call("list_numbers", json!({ "status": "active" })).await?;
+        let (listed, _) = guide.client.call(ListNumbers::NAME, json!({ "status": "active" })).await?;
         let active = listed
             .get("numbers")
             .and_then(Value::as_array)

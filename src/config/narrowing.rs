@@ -192,8 +192,10 @@ mod tests {
     use super::*;
     use crate::config::error::ConfigError;
     use crate::config::resolve::tests::with;
-    use crate::domain::E164;
-    use crate::guard::{AskMode, Policy, RequestedChange};
+    use crate::domain::{E164, Effect, samples};
+    use clap::Args;
+
+    use crate::guard::{AskMode, Policy, RULES, RequestedChange};
     use proptest::prelude::*;
 
     const TOOLS: [&str; 4] = ["list_numbers", "purchase_number", "import_number", "release_number"];
@@ -207,6 +209,41 @@ mod tests {
 
     fn number(text: &str) -> E164 {
         E164::try_from(text).expect(text)
+    }
+
+    /// A value that a tenant's section may have for each rule.
+    fn example(rule: &str) -> &'static str {
+        match rule {
+            "read_only" => "true",
+            "release_in_use" => "false",
+            "gate" => "\"token\"",
+            "ask" => "\"off\"",
+            "inline_secrets" => "\"deny\"",
+            "purchases_per_day" | "releases_per_day" | "imports_per_day" => "1",
+            "spend_per_day" | "max_monthly_cost" => "\"5 USD\"",
+            "tools" | "exclude_tools" => "[\"list_numbers\"]",
+            "countries" => "[\"US\"]",
+            "number_types" => "[\"local\"]",
+            "protect" => "[\"+14155550123\"]",
+            "sip_hosts" => "[\"sip.example.com\"]",
+            other => panic!("{other} has no example"),
+        }
+    }
+
+    #[test]
+    fn every_rule_is_a_flag_a_variable_and_a_key_of_a_section() {
+        let command = Settings::augment_args(clap::Command::new("settings"));
+        let of_the_policy = command.get_arguments().filter(|arg| arg.get_help_heading() == Some("Policy"));
+        let flags: BTreeSet<String> = of_the_policy
+            .filter_map(|arg| Some(format!("--{} {}", arg.get_long()?, arg.get_env()?.to_str()?)))
+            .filter(|flag| !flag.starts_with("--state-key-file"))
+            .collect();
+        let rules = RULES.iter().map(|rule| format!("{} {}", rule.flag(), rule.variable())).collect();
+        assert_eq!(flags, rules, "the table of rules and the settings name the same");
+        for rule in &RULES {
+            let line = format!("{} = {}\n", rule.name, example(rule.name));
+            tenant(&[], &line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
     }
 
     #[test]
@@ -310,7 +347,8 @@ mod tests {
         for host in ["a.example.com", "b.example.com", "10.0.0.1"] {
             let server = SipServer::try_from(host).expect("a host");
             let claims = RequestedChange { sip_server: Some(server), ..RequestedChange::default() };
-            let admits = |policy: &Policy| policy.admit("import_number", false, &claims).is_ok();
+            let admits =
+                |policy: &Policy| policy.admit("import_number", Effect::Changes(&samples::IMPORT), &claims).is_ok();
             prop_assert!(
                 !admits(tenant)
                     || operator.sip_hosts.is_none()

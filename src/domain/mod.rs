@@ -16,6 +16,7 @@ mod nearest;
 mod notation;
 mod number;
 mod numbering;
+mod operation;
 mod phone;
 mod phone_digits;
 mod sanitize;
@@ -40,6 +41,9 @@ pub use nearest::{did_you_mean, unlikeness};
 pub use notation::{id_key, read_e164};
 pub use number::{OwnedNumber, Slot};
 pub use numbering::numbers_for_people;
+#[cfg(test)]
+pub(crate) use operation::samples;
+pub use operation::{CapRule, ChangeClass, ChangeKind, ChangeKinds, Effect, Proof};
 pub use phone::{AreaCode, CountryCode, E164};
 pub use phone_digits::{PhoneDigits, canonical_digits, digits_of, is_e164};
 pub use sanitize::{clean, clean_to, text_at};

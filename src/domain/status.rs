@@ -24,7 +24,7 @@ macro_rules! statuses {
             }
 
             /// The word on the wire.
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
             }
 

@@ -5,6 +5,7 @@
 
 mod gate;
 mod policy;
+mod rules;
 mod scopes;
 mod summary;
 
@@ -12,4 +13,5 @@ pub use gate::{
     ChangeImpact, CredentialRequest, GateDecision, GateInput, Question, QuestionForm, TokenCheck, evaluate,
 };
 pub use policy::{AskMode, Cap, Caps, Level, Policy, RequestedChange};
+pub use rules::{PolicyRule, RULES};
 pub use scopes::{Rights, Scope};

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use crate::domain::{
-    ConfirmationToken, CountryCode, E164, Money, NumberType, OperationIds, OperationTarget, PhoneDigits, Refusal,
-    SipServer, Status, digits_of, id_key,
+    CapRule, ChangeKind, ConfirmationToken, CountryCode, E164, Money, NumberType, OperationIds, OperationTarget,
+    PhoneDigits, Refusal, SipServer, Status, digits_of, id_key,
 };
 
 /// Whether a person is asked if the client can ask.
@@ -70,14 +70,13 @@ impl Default for Caps {
 }
 
 impl Caps {
-    /// Returns the name of the rule and the cap for a tool. `None` for a tool that is not counted.
-    pub fn of(&self, tool: &str) -> Option<(&'static str, Cap)> {
-        match tool {
-            "purchase_number" => Some(("purchases_per_day", self.purchases)),
-            "release_number" => Some(("releases_per_day", self.releases)),
-            "import_number" => Some(("imports_per_day", self.imports)),
-            _ => None,
-        }
+    /// Returns the cap for a kind of change. `None` if it is not counted.
+    pub fn of(&self, kind: &ChangeKind) -> Option<Cap> {
+        kind.cap.map(|rule| match rule {
+            CapRule::Purchases => self.purchases,
+            CapRule::Releases => self.releases,
+            CapRule::Imports => self.imports,
+        })
     }
 }
 
@@ -152,58 +151,43 @@ impl Policy {
         self.only.as_ref().filter(|only| !only.contains(tool)).map(|_| "tools")
     }
 
-    /// Checks whether the policy allows a call, before anything is sent.
-    pub fn admit(&self, tool: &str, reads: bool, claims: &RequestedChange) -> Result<(), Refusal> {
-        if let Some(rule) = self.rule_against(tool, reads) {
-            return Err(denied(
-                rule,
-                &format!(
-                    "Nothing was done. {tool} is not allowed here: the operator of this server has switched it off (rule {rule})."
-                ),
-            ));
-        }
-        // If the cap is 0, nothing needs to be counted.
-        if self.caps.of(tool).is_some_and(|(_, cap)| cap.most() == Some(0)) {
-            return Err(self.cap_reached(tool, 0));
-        }
-        if let Some(server) = &claims.sip_server {
-            self.admit_sip(server)?;
-        }
-        // So far only the digits of the number are known.
-        claims.buys.as_ref().map_or(Ok(()), |number| self.admit_purchase(number, None))
-    }
-
     /// Checks whether a number may be bought, by its country and type.
     ///
     /// `kind` is the type that the carrier states. It counts only if the digits do not show a type.
     pub fn admit_purchase(&self, number: &E164, kind: Option<NumberType>) -> Result<(), Refusal> {
-        let shown = number.number_type();
-        if let Some(allowed) = &self.countries {
-            let countries = number.countries();
-            let is_allowed = |country: &&str| allowed.iter().any(|one| one.as_str() == *country);
-            // A toll-free number serves every country of its numbering plan, so one allowed country is enough. Any
-            // other number belongs to one country. If several are possible, all of them must be allowed.
-            let passes = match shown {
-                Some(NumberType::TollFree) => countries.iter().any(is_allowed),
-                _ => !countries.is_empty() && countries.iter().all(is_allowed),
-            };
-            if !passes {
-                let belongs = match countries.as_slice() {
-                    [] => "It is not known which country it belongs to".to_owned(),
-                    [country] => format!("It belongs to {country}"),
-                    several => format!("It may belong to {}", several.join(" or ")),
-                };
-                return Err(not_bought("countries", number, &belongs, &words(allowed)));
-            }
+        self.admit_country(number)?;
+        self.admit_type(number, kind)
+    }
+
+    pub(super) fn admit_country(&self, number: &E164) -> Result<(), Refusal> {
+        let Some(allowed) = &self.countries else { return Ok(()) };
+        let countries = number.countries();
+        let is_allowed = |country: &&str| allowed.iter().any(|one| one.as_str() == *country);
+        // A toll-free number serves every country of its numbering plan, so one allowed country is enough. Any
+        // other number belongs to one country. If several are possible, all of them must be allowed.
+        let passes = match number.number_type() {
+            Some(NumberType::TollFree) => countries.iter().any(is_allowed),
+            _ => !countries.is_empty() && countries.iter().all(is_allowed),
+        };
+        if passes {
+            return Ok(());
         }
-        if let Some(allowed) = &self.number_types {
-            let kind = shown.or(kind);
-            if kind.is_none_or(|kind| !allowed.contains(&kind)) {
-                let is = kind.map_or_else(|| "Its type is not known".to_owned(), |kind| format!("Its type is {kind}"));
-                return Err(not_bought("number_types", number, &is, &words(allowed)));
-            }
+        let belongs = match countries.as_slice() {
+            [] => "It is not known which country it belongs to".to_owned(),
+            [country] => format!("It belongs to {country}"),
+            several => format!("It may belong to {}", several.join(" or ")),
+        };
+        Err(not_bought("countries", number, &belongs, &words(allowed)))
+    }
+
+    pub(super) fn admit_type(&self, number: &E164, kind: Option<NumberType>) -> Result<(), Refusal> {
+        let Some(allowed) = &self.number_types else { return Ok(()) };
+        let kind = number.number_type().or(kind);
+        if kind.is_some_and(|kind| allowed.contains(&kind)) {
+            return Ok(());
         }
-        Ok(())
+        let is = kind.map_or_else(|| "Its type is not known".to_owned(), |kind| format!("Its type is {kind}"));
+        Err(not_bought("number_types", number, &is, &words(allowed)))
     }
 
     /// Checks whether a number may be bought at its price: the monthly price, and what is paid once.
@@ -231,22 +215,16 @@ impl Policy {
         Ok(now)
     }
 
-    /// Returns the refusal for a tool that has reached its cap for 24 hours.
-    pub fn cap_reached(&self, tool: &str, used: u32) -> Refusal {
-        let (rule, cap) = self.caps.of(tool).unwrap_or(("caps", Cap::Most(used)));
-        let limit = cap.most().unwrap_or(used);
-        let (done, what) = match rule {
-            "purchases_per_day" => ("bought", "purchases"),
-            "releases_per_day" => ("released", "releases"),
-            "imports_per_day" => ("imported", "imports"),
-            _ => ("done", "calls"),
-        };
+    /// Returns the refusal for a kind of change that has reached its cap for 24 hours.
+    pub fn cap_reached(&self, kind: &ChangeKind, used: u32) -> Refusal {
+        let limit = self.caps.of(kind).and_then(|cap| cap.most()).unwrap_or(used);
+        let (rule, what) = kind.cap.map_or(("caps", "calls"), |rule| (rule.name(), rule.counted()));
         let why = if limit == 0 {
             format!("The operator of this server allows no {what}")
         } else {
             format!("{used} of {limit} {what} allowed in 24 hours are used up")
         };
-        denied(rule, &format!("Nothing was {done}. {why} (rule {rule}).")).with("used", used).with("limit", limit)
+        denied(rule, &format!("{} {why} (rule {rule}).", kind.nothing)).with("used", used).with("limit", limit)
     }
 
     /// Returns the refusal for a purchase that would exceed the spending limit for 24 hours.

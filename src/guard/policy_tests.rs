@@ -2,10 +2,11 @@
 
 use super::*;
 
+use crate::domain::{Effect, samples};
 fn sip(host: &str) -> bool {
     let claims =
         RequestedChange { sip_server: Some(SipServer::try_from(host).expect("syntax")), ..RequestedChange::default() };
-    Policy::default().admit("import_number", false, &claims).is_ok()
+    Policy::default().admit("import_number", Effect::Changes(&samples::IMPORT), &claims).is_ok()
 }
 
 #[test]
@@ -42,9 +43,10 @@ fn only_public_sip_hosts_pass() {
 fn the_wall_stands_whatever_the_call_claims() {
     let policy = Policy { read_only: true, ..Policy::default() };
     let confirmed = RequestedChange { confirm: true, ..RequestedChange::default() };
-    let refusal = policy.admit("release_number", false, &confirmed).expect_err("read only");
+    let refusal =
+        policy.admit("release_number", Effect::Changes(&samples::RELEASE), &confirmed).expect_err("read only");
     assert_eq!(refusal.status, Status::PolicyDenied);
-    assert!(policy.admit("list_numbers", true, &confirmed).is_ok());
+    assert!(policy.admit("list_numbers", Effect::Reads, &confirmed).is_ok());
     let policy = Policy {
         only: Some(["list_numbers".to_owned()].into()),
         except: ["list_numbers".to_owned()].into(),
@@ -56,7 +58,7 @@ fn the_wall_stands_whatever_the_call_claims() {
         sip_server: Some(SipServer::try_from("sip.other.com").expect("syntax")),
         ..RequestedChange::default()
     };
-    assert!(policy.admit("import_number", false, &claims).is_err());
+    assert!(policy.admit("import_number", Effect::Changes(&samples::IMPORT), &claims).is_err());
 }
 fn number(text: &str) -> E164 {
     E164::try_from(text).expect(text)
@@ -107,8 +109,8 @@ fn only_numbers_of_allowed_countries_are_bought() {
     assert!(unknown.summary.contains("not known") && unknown.summary.contains("CA, US"), "{unknown:?}");
     // The wall refuses before anything is read.
     let claims = RequestedChange { buys: Some(number("+442079460123")), ..RequestedChange::default() };
-    assert_eq!(rule(only(&["US"]).admit("purchase_number", false, &claims)), "countries");
-    assert!(only(&["GB"]).admit("purchase_number", false, &claims).is_ok());
+    assert_eq!(rule(only(&["US"]).admit("purchase_number", Effect::Changes(&samples::PURCHASE), &claims)), "countries");
+    assert!(only(&["GB"]).admit("purchase_number", Effect::Changes(&samples::PURCHASE), &claims).is_ok());
     assert!(Policy::default().admit_purchase(&number("+80012345678"), None).is_ok());
 }
 
@@ -125,7 +127,7 @@ fn only_numbers_of_allowed_types_are_bought() {
     assert!(unknown.summary.contains("not known"), "{unknown:?}");
     assert_eq!(unknown.details["number"], "+4930123456");
     let claims = RequestedChange { buys: Some(number("+18005550123")), ..RequestedChange::default() };
-    assert_eq!(rule(policy.admit("purchase_number", false, &claims)), "number_types");
+    assert_eq!(rule(policy.admit("purchase_number", Effect::Changes(&samples::PURCHASE), &claims)), "number_types");
 }
 
 #[test]
@@ -195,20 +197,20 @@ fn a_cap_that_is_reached_says_how_far() {
         caps: Caps { releases: Cap::Most(0), imports: Cap::Unlimited, ..Caps::default() },
         ..Policy::default()
     };
-    assert_eq!(policy.caps.of("purchase_number"), Some(("purchases_per_day", Cap::Most(10))));
-    assert_eq!(policy.caps.of("import_number"), Some(("imports_per_day", Cap::Unlimited)));
-    assert_eq!(policy.caps.of("assign_number"), None);
+    assert_eq!(policy.caps.of(&samples::PURCHASE), Some(Cap::Most(10)));
+    assert_eq!(policy.caps.of(&samples::IMPORT), Some(Cap::Unlimited));
+    assert_eq!(policy.caps.of(&samples::ASSIGN), None);
     assert_eq!((Cap::Most(0).most(), Cap::Unlimited.most()), (Some(0), None));
-    let reached = policy.cap_reached("purchase_number", 10);
+    let reached = policy.cap_reached(&samples::PURCHASE, 10);
     assert!(reached.summary.starts_with("Nothing was bought. 10 of 10 purchases allowed in 24 hours are used up"));
     assert_eq!((&reached.details["used"], &reached.details["limit"]), (&10.into(), &10.into()));
     assert_eq!(rule(Err::<(), _>(reached)), "purchases_per_day");
     // None allowed is refused by the wall, without counting.
-    let none = policy.admit("release_number", false, &RequestedChange::default());
+    let none = policy.admit("release_number", Effect::Changes(&samples::RELEASE), &RequestedChange::default());
     assert!(none.as_ref().is_err_and(|refusal| refusal.summary.contains("allows no releases")), "{none:?}");
     assert_eq!(rule(none), "releases_per_day");
-    assert!(policy.admit("import_number", false, &RequestedChange::default()).is_ok());
-    assert!(policy.admit("purchase_number", false, &RequestedChange::default()).is_ok());
+    assert!(policy.admit("import_number", Effect::Changes(&samples::IMPORT), &RequestedChange::default()).is_ok());
+    assert!(policy.admit("purchase_number", Effect::Changes(&samples::PURCHASE), &RequestedChange::default()).is_ok());
 }
 
 #[test]

@@ -1,53 +1,17 @@
-//! The policy as text. It is the same text for the agents that work under it and for the operator who set it.
+//! What the policy says about purchases, and how lists are shortened in its texts.
 
 use std::collections::BTreeSet;
 
+use crate::domain::ChangeKinds;
 use crate::guard::policy::{AskMode, Cap, Level, Policy};
 
 /// How many members of a list are named. The rest are counted.
 const NAMED: usize = 4;
 
 impl Policy {
-    /// Returns the rules in force, one text for each rule.
-    ///
-    /// The level and the caps are always included. Long lists are shortened.
-    pub fn summary(&self) -> Vec<String> {
-        let mut rules = vec![level(self.level, self.ask).to_owned(), self.caps_in_words()];
-        let mut add = |rule: Option<String>| rules.extend(rule);
-        add(self.caps.spend.as_ref().map(|most| format!("at most {most} for purchases in 24 hours")));
-        add(self.max_monthly.as_ref().map(|most| format!("at most {most} a month for a number")));
-        add(self.countries.as_ref().map(|countries| match few(countries) {
-            none if none.is_empty() => "numbers of no country may be bought".to_owned(),
-            some => format!("numbers of {some} only"),
-        }));
-        add(self.number_types.as_ref().map(|types| match few(types) {
-            none if none.is_empty() => "numbers of no type may be bought".to_owned(),
-            some => format!("{some} numbers only"),
-        }));
-        add(self.read_only.then(|| "read-only".to_owned()));
-        add(self.only.as_ref().map(|only| match few(only) {
-            none if none.is_empty() => "all tools are switched off".to_owned(),
-            some => format!("the tools {some} only, others are switched off"),
-        }));
-        add((!self.except.is_empty()).then(|| format!("switched off: {}", few(&self.except))));
-        add((!self.protected.is_empty()).then(|| format!("protected against release: {}", self.protected.len())));
-        add(self.release_in_use.then(|| "numbers in use may be released".to_owned()));
-        add(self.sip_hosts.as_ref().map(|hosts| {
-            let from = if hosts.is_empty() {
-                "no SIP imports: no host is allowed"
-            } else {
-                "SIP imports from listed hosts only"
-            };
-            from.to_owned()
-        }));
-        add(self.no_inline_secrets.then(|| "carrier keys from profiles or the user's page only".to_owned()));
-        add((self.ask == AskMode::Off).then(|| "the user is not asked by form".to_owned()));
-        rules
-    }
-
-    /// Returns what a purchase needs under this policy. The text completes the sentence "A purchase needs".
-    pub fn purchase_needs(&self) -> &'static str {
-        let never = !self.offers("purchase_number", false) || self.caps.purchases == Cap::Most(0);
+    /// Returns what a purchase with one of these tools needs under this policy. The text completes the sentence "A purchase needs".
+    pub fn purchase_needs(&self, kinds: ChangeKinds) -> &'static str {
+        let never = kinds.spending().all(|tool| !self.offers(tool, false)) || self.caps.purchases == Cap::Most(0);
         match self.level {
             _ if never => "an operator who allows purchases; here none are allowed",
             Level::Flag if self.ask == AskMode::Off => "confirm: true, without which it is a preview",
@@ -58,32 +22,10 @@ impl Policy {
             Level::Human => "confirm: true, the token of its preview and a person who agrees",
         }
     }
-
-    fn caps_in_words(&self) -> String {
-        let most = |cap: Cap| cap.most().map_or_else(|| "unlimited".to_owned(), |most| most.to_string());
-        let caps = &self.caps;
-        let (purchases, releases, imports) = (most(caps.purchases), most(caps.releases), most(caps.imports));
-        format!("at most {purchases} purchases, {releases} releases and {imports} imports in 24 hours")
-    }
-}
-
-fn level(level: Level, ask: AskMode) -> &'static str {
-    match level {
-        Level::Flag if ask == AskMode::Off => {
-            "gate flag: a purchase or release needs confirm: true, without which it is a preview"
-        }
-        Level::Flag => {
-            "gate flag: a purchase needs the user's yes or, where the client cannot ask, confirm: true, without which it is a preview; a release needs confirm: true"
-        }
-        Level::Token => "gate token: a purchase or release needs confirm: true and the token of its preview",
-        Level::Human => {
-            "gate human: a purchase or release needs confirm: true, the token of its preview and a person who agrees"
-        }
-    }
 }
 
 /// Names the first members of a list, and counts the rest.
-fn few<T: ToString>(members: &BTreeSet<T>) -> String {
+pub(super) fn few<T: ToString>(members: &BTreeSet<T>) -> String {
     let named = members.iter().take(NAMED).map(T::to_string).collect::<Vec<_>>().join(", ");
     match members.len().saturating_sub(NAMED) {
         0 => named,
@@ -94,7 +36,7 @@ fn few<T: ToString>(members: &BTreeSet<T>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CountryCode, Money, NumberType};
+    use crate::domain::{CountryCode, Money, NumberType, samples};
     use crate::guard::policy::Caps;
 
     #[test]
@@ -126,7 +68,7 @@ mod tests {
 
     #[test]
     fn what_a_purchase_needs_is_told_of_each_configuration() {
-        let told = |level, ask| Policy { level, ask, ..Policy::default() }.purchase_needs();
+        let told = |level, ask| Policy { level, ask, ..Policy::default() }.purchase_needs(samples::KINDS);
         assert!(told(Level::Flag, AskMode::Auto).contains("the user's yes or"));
         assert_eq!(told(Level::Flag, AskMode::Off), "confirm: true, without which it is a preview");
         assert!(
@@ -135,7 +77,7 @@ mod tests {
         let read_only = Policy { read_only: true, ..Policy::default() };
         let caps = Caps { purchases: Cap::Most(0), ..Caps::default() };
         for none in [read_only, Policy { caps, ..Policy::default() }] {
-            assert!(none.purchase_needs().contains("none are allowed"));
+            assert!(none.purchase_needs(samples::KINDS).contains("none are allowed"));
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::ChangeKind;
+
 /// The numbers that unresolved operations of this account add to it if they happened.
 #[derive(Debug, Default)]
 pub(crate) struct AwaitedNumbers {
@@ -25,11 +27,6 @@ impl AwaitedNumbers {
 pub struct AwaitedNumber {
     /// The id of the operation.
     pub id: String,
-    /// Its tool.
-    pub tool: String,
-}
-
-/// Checks whether a number in the account shows that an operation of this tool happened.
-pub(crate) fn makes_ours(tool: &str) -> bool {
-    matches!(tool, "purchase_number" | "import_number")
+    /// The kind of change that it makes.
+    pub kind: &'static ChangeKind,
 }

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use crate::domain::{Caller, Money, ServerTime};
+use crate::domain::{Caller, ChangeKind, ChangeKinds, Money, ServerTime};
 use crate::journal::awaited::{AwaitedNumber, AwaitedNumbers};
 use crate::journal::failpoints::{Point, reach};
 use crate::journal::operation::{
@@ -27,6 +27,7 @@ pub struct Journal {
     pub(crate) store: Arc<dyn JournalStore>,
     tenant: String,
     account: String,
+    pub(crate) kinds: ChangeKinds,
     /// The id of the Truedy organization, once numbers or other rows of the account have shown it.
     organization: Mutex<Option<String>>,
     watch: Arc<ClockWatch>,
@@ -40,34 +41,38 @@ pub struct Journal {
 impl Journal {
     /// Returns the journal of the local caller's account. Nothing is opened yet. `account` is a digest that tells
     /// different Truedy API keys apart.
-    pub fn new(place: JournalPlace, account: String) -> Arc<Self> {
-        Self::by(Arc::new(SystemClock), place, account)
+    ///
+    /// `kinds` are the changes that the program makes.
+    pub fn new(place: JournalPlace, account: String, kinds: ChangeKinds) -> Arc<Self> {
+        Self::by(Arc::new(SystemClock), place, account, kinds)
     }
 
     /// Does the same with the given clock.
-    pub(crate) fn by(clock: Arc<dyn Clock>, place: JournalPlace, account: String) -> Arc<Self> {
+    pub(crate) fn by(clock: Arc<dyn Clock>, place: JournalPlace, account: String, kinds: ChangeKinds) -> Arc<Self> {
         let store: Arc<dyn JournalStore> = match place {
             JournalPlace::Memory => Arc::new(Sqlite::in_memory(Arc::clone(&clock))),
             JournalPlace::Directory(directory) => Arc::new(Sqlite::in_directory(directory, Arc::clone(&clock))),
             JournalPlace::Postgres(place) => Arc::new(Postgres::new(place)),
         };
-        Self::over(store, Arc::new(ClockWatch::new(clock)), (Caller::local().tenant, account))
+        Self::over(store, Arc::new(ClockWatch::new(clock)), (Caller::local().tenant, account), kinds)
     }
 
     /// Returns the journal of another tenant and account. It uses the same store and the same connections.
     pub fn of(&self, tenant: String, account: String) -> Arc<Self> {
-        Self::over(Arc::clone(&self.store), Arc::clone(&self.watch), (tenant, account))
+        Self::over(Arc::clone(&self.store), Arc::clone(&self.watch), (tenant, account), self.kinds)
     }
 
     pub(crate) fn over(
         store: Arc<dyn JournalStore>,
         watch: Arc<ClockWatch>,
         (tenant, account): (String, String),
+        kinds: ChangeKinds,
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
             tenant,
             account,
+            kinds,
             organization: Mutex::default(),
             watch,
             server_time: Arc::default(),
@@ -124,6 +129,11 @@ impl Journal {
     /// Returns the kind of the store: `sqlite`, `postgres` or `memory`.
     pub fn kind(&self) -> &'static str {
         self.store.kind()
+    }
+
+    /// Returns the changes that the program makes.
+    pub fn change_kinds(&self) -> ChangeKinds {
+        self.kinds
     }
 
     /// Runs a transaction. An error rolls all of it back. The flag is true if the work succeeded but the commit
@@ -197,10 +207,10 @@ impl Journal {
         flight: Option<String>,
         nonce: Option<String>,
     ) -> StoreResult<Preconditions> {
-        let (caller, times) = (caller.clone(), self.times());
+        let (caller, kinds, times) = (caller.clone(), self.kinds, self.times());
         let standing = self.decide(Durability::Soon, move |transaction| {
             let standing = async move {
-                records::standing(transaction, &caller, tool, flight.as_deref(), nonce.as_deref(), &times).await
+                records::standing(transaction, &caller, tool, flight.as_deref(), nonce.as_deref(), kinds, &times).await
             };
             standing.boxed()
         });
@@ -263,17 +273,17 @@ impl Journal {
     }
 
     /// Records that the response to an operation was lost. From now on the operation is unresolved. `awaited` holds a
-    /// number and a tool. If that number appears in the account, the operation happened.
+    /// number and the kind of change. If that number appears in the account, the operation happened.
     pub async fn lose(
         &self,
         id: Uuid,
-        awaited: Option<(String, &str)>,
+        awaited: Option<(String, &'static ChangeKind)>,
         status: Option<u16>,
         request_id: Option<String>,
     ) {
         reach(Point::AnswerLost);
-        if let Some((number, tool)) = awaited {
-            self.await_number(number, AwaitedNumber { id: id.to_string(), tool: tool.to_owned() });
+        if let Some((number, kind)) = awaited {
+            self.await_number(number, AwaitedNumber { id: id.to_string(), kind });
         }
         let late = DeferredWrite::Lost { id: id.to_string(), upstream_status: status, request_id };
         let (written, times) = (late.clone(), self.times());
@@ -404,6 +414,7 @@ impl Journal {
         OwnWriter {
             own: self.store.owner(),
             account: self.account.clone(),
+            kinds: self.kinds,
             organization: self.organization.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             times: self.times(),
         }
@@ -424,6 +435,7 @@ impl Journal {
 pub(crate) struct OwnWriter {
     own: i64,
     account: String,
+    kinds: ChangeKinds,
     organization: Option<String>,
     times: JournalClocks,
 }
@@ -433,6 +445,7 @@ impl OwnWriter {
         RowWriter {
             own: self.own,
             account: &self.account,
+            kinds: self.kinds,
             organization: self.organization.as_deref(),
             times: &self.times,
         }

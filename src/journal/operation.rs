@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::domain::{Caller, Money, OperationTarget};
+use crate::domain::{Caller, ChangeKind, Money, OperationTarget};
 
 /// The state of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,8 +75,8 @@ pub struct Intent {
     pub id: Uuid,
     /// The caller that makes the change.
     pub caller: Caller,
-    /// The tool's name.
-    pub tool: &'static str,
+    /// The kind of change.
+    pub kind: &'static ChangeKind,
     /// The number, agent or carrier that the change is about.
     pub object: OperationTarget,
     /// The key of the operation. While an operation with this key is open, no other one may begin.

@@ -2,7 +2,8 @@
 
 use std::sync::PoisonError;
 
-use crate::journal::awaited::{AwaitedNumber, makes_ours};
+use crate::domain::Proof;
+use crate::journal::awaited::AwaitedNumber;
 use crate::journal::journal::Journal;
 use crate::journal::operation::Operation;
 
@@ -17,9 +18,10 @@ impl Journal {
         let newer = std::mem::take(&mut awaited.numbers).into_iter();
         let newer: Vec<_> =
             newer.flat_map(|(number, all)| all.into_iter().map(move |one| (number.clone(), one))).collect();
-        for operation in lost.iter().filter(|operation| makes_ours(&operation.tool)) {
-            if let Some(number) = &operation.object.number {
-                awaited.add(number.clone(), AwaitedNumber { id: operation.id.clone(), tool: operation.tool.clone() });
+        for operation in lost {
+            let kind = self.kinds.find(&operation.tool).filter(|kind| kind.proof == Proof::NumberPresent);
+            if let (Some(kind), Some(number)) = (kind, &operation.object.number) {
+                awaited.add(number.clone(), AwaitedNumber { id: operation.id.clone(), kind });
             }
         }
         for (number, (added, one)) in newer {

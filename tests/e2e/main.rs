@@ -31,6 +31,8 @@ mod key_pages;
 mod levels;
 mod papers;
 mod safety;
+#[cfg(feature = "sample-tools")]
+mod sample_tools;
 mod secrets;
 #[allow(dead_code, reason = "more is offered than each set of tests takes")]
 mod served;

@@ -9,6 +9,7 @@ use crate::config::{Settings, kept_keys, state_key_in};
 use crate::journal::{Journal, JournalPlace, Operation, OperationPhase, OperationQuery};
 use crate::mcp::Catalog;
 use crate::redact::{Redactor, Secret, shown_path};
+use crate::tools::change_kinds;
 
 pub(crate) fn proxy(settings: &Settings, report: &mut DoctorReport) {
     let set: Vec<&str> = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
@@ -90,7 +91,7 @@ pub(crate) async fn journal(
             "Make the directory writable for this user alone, or end the program that holds the file. A damaged file: move it aside and keep it; limits begin anew, and what is not known is looked up in Truedy's dashboard."
         }
     };
-    let journal = Journal::new(place, String::new());
+    let journal = Journal::new(place, String::new(), change_kinds());
     let written = match journal.probe().await {
         Ok(()) => journal.count_all_unresolved().await,
         Err(error) => Err(error),

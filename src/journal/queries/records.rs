@@ -1,10 +1,10 @@
 //! The queries and statements about operations. Each runs in one transaction and is the same for every store.
 
-use crate::domain::{Caller, Money};
+use crate::domain::{Caller, ChangeKinds, Money, Proof};
 use crate::journal::operation::{
     BeginConflict, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED, Preconditions,
 };
-use crate::journal::queries::caps::{self, DAY};
+use crate::journal::queries::caps::{self, DAY, quoted};
 use crate::journal::queries::clocks::{AgeUse, JournalClocks};
 use crate::journal::queries::row::{NEXT_REV, NewRow, RowWriter, number, select};
 use crate::journal::queries::{nonces, refusals};
@@ -16,7 +16,6 @@ const KEPT: i64 = 90 * DAY;
 /// How many unresolved operations are read at once.
 pub(crate) const PAGE: usize = 1_000;
 
-const RELEASE: &str = "release_number";
 /// The start of the account of a sandbox. A live account is a digest in hexadecimal digits.
 const SANDBOX: &str = "sandbox";
 const OPEN: &str = "state IN ('begun', 'sent', 'unknown')";
@@ -114,11 +113,12 @@ pub(crate) async fn standing(
     tool: &str,
     flight: Option<&str>,
     nonce: Option<&str>,
+    kinds: ChangeKinds,
     times: &JournalClocks,
 ) -> StoreResult<Preconditions> {
     let now = times.at(transaction).await?;
     let flying = match flight {
-        Some(flight) => flying(transaction, caller, flight).await?,
+        Some(flight) => flying(transaction, caller, flight, kinds).await?,
         None => None,
     };
     let used = caps::used(transaction, caller, tool, &now).await?;
@@ -150,9 +150,15 @@ fn small(count: i64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-async fn flying(transaction: &mut dyn Transaction, caller: &Caller, flight: &str) -> StoreResult<Option<Operation>> {
+async fn flying(
+    transaction: &mut dyn Transaction,
+    caller: &Caller,
+    flight: &str,
+    kinds: ChangeKinds,
+) -> StoreResult<Option<Operation>> {
     // A lost release does not block another one. The number is read again before the next release.
-    let open = format!("tenant = $1 AND flight = $2 AND {OPEN} AND NOT (state = 'unknown' AND tool = '{RELEASE}')");
+    let removing = quoted(kinds.proven_by(Proof::NumberAbsent));
+    let open = format!("tenant = $1 AND flight = $2 AND {OPEN} AND NOT (state = 'unknown' AND tool IN ({removing}))");
     Ok(select(transaction, &open, &[(&caller.tenant).into(), flight.into()]).await?.pop())
 }
 
@@ -185,16 +191,16 @@ pub(crate) async fn begin(
     schema::is_known(transaction).await?;
     let now = writer.times.at(transaction).await?;
     if let Some(flight) = &intent.flight {
-        if intent.tool == RELEASE {
+        if intent.kind.proof == Proof::NumberAbsent {
             // The number still exists, so an earlier release whose response was lost has not happened so far. Releasing
             // a number twice has the same result as releasing it once.
             let aside = "UPDATE operations SET flight = NULL WHERE tenant = $1 AND flight = $2 AND state = 'unknown'";
             transaction.execute(aside, &[(&intent.caller.tenant).into(), flight.into()]).await?;
         }
-        if let Some(open) = flying(transaction, &intent.caller, flight).await? {
+        if let Some(open) = flying(transaction, &intent.caller, flight, writer.kinds).await? {
             return Ok(Some(BeginConflict::Flying(Box::new(open))));
         }
-        if let Some(done) = caps::just_done(transaction, intent, flight, &now).await? {
+        if let Some(done) = caps::just_done(transaction, intent, flight, writer.kinds, &now).await? {
             return Ok(Some(BeginConflict::JustDone(Box::new(done))));
         }
     }
@@ -204,7 +210,7 @@ pub(crate) async fn begin(
         return Ok(Some(BeginConflict::NonceUsed));
     }
     if intent.stopped_by_unresolved {
-        let open = unresolved(transaction, &intent.caller, intent.tool).await?;
+        let open = unresolved(transaction, &intent.caller, intent.kind.name).await?;
         let (known, left): (Vec<_>, Vec<_>) = open.into_iter().partition(|one| intent.acknowledged.contains(&one.id));
         if !left.is_empty() {
             return Ok(Some(BeginConflict::Unresolved(shown(left))));
@@ -215,13 +221,13 @@ pub(crate) async fn begin(
         }
     }
     if let Some(most) = intent.most {
-        let used = small(caps::used(transaction, &intent.caller, intent.tool, &now).await?.all);
+        let used = small(caps::used(transaction, &intent.caller, intent.kind.name, &now).await?.all);
         if used >= most {
             return Ok(Some(BeginConflict::Cap(used)));
         }
     }
     if let (Some(limit), Some(price)) = (&intent.spend, &intent.price) {
-        let spent = caps::spent(transaction, &intent.caller, intent.tool, limit.currency(), &now).await?;
+        let spent = caps::spent(transaction, &intent.caller, intent.kind.name, limit.currency(), &now).await?;
         if spent.plus(price).is_none_or(|sum| sum.micros() > limit.micros()) {
             return Ok(Some(BeginConflict::Spend(spent)));
         }
@@ -234,7 +240,7 @@ pub(crate) async fn begin(
         id,
         caller: &intent.caller,
         writer,
-        tool: intent.tool,
+        tool: intent.kind.name,
         object: &intent.object,
         flight: intent.flight.as_deref(),
         digest: &intent.digest,

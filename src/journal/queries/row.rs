@@ -1,6 +1,6 @@
 //! The rows of operations: how they are read and inserted.
 
-use crate::domain::{Caller, Money, OperationTarget};
+use crate::domain::{Caller, ChangeKinds, Money, OperationTarget};
 use crate::journal::operation::{GateEvidence, Operation, OperationPhase};
 use crate::journal::queries::clocks::{ClockMoment, JournalClocks};
 use crate::journal::store::{SqlRow, SqlValue, StoreResult, Transaction, Unavailable};
@@ -17,6 +17,8 @@ pub(crate) struct RowWriter<'a> {
     pub(crate) own: i64,
     /// A digest of the Truedy API key.
     pub(crate) account: &'a str,
+    /// The changes that the program makes.
+    pub(crate) kinds: ChangeKinds,
     /// The id of the Truedy organization, if the account has shown it.
     pub(crate) organization: Option<&'a str>,
     /// The readings of all clocks except the store's clock.

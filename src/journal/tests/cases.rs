@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::future::join_all;
 
+use crate::domain::samples;
 pub(crate) use crate::journal::tests::clocks::{
     a_number_is_not_bought_again_because_a_clock_says_so, a_wall_clock_alone_frees_and_erases_nothing,
 };
@@ -88,8 +89,8 @@ pub(crate) async fn one_number_is_made_ours_by_one_operation_at_a_time(fixture: 
     let (one, two) = (fixture.journal(), fixture.journal());
     let id = one.begins(purchase(&number(1))).await;
     for journal in [&one, &two] {
-        for tool in ["purchase_number", "import_number"] {
-            let stop = journal.stops(Intent { tool, ..purchase(&number(1)) }).await;
+        for kind in [&samples::PURCHASE, &samples::IMPORT] {
+            let stop = journal.stops(Intent { kind, ..purchase(&number(1)) }).await;
             assert!(matches!(stop, BeginConflict::Flying(open) if open.id == id.to_string()));
         }
         let flight = Some(format!("make:{}", number(1)));
@@ -148,7 +149,7 @@ pub(crate) async fn a_cap_is_reached_and_never_passed(fixture: Fixture) {
     assert_eq!(journals[1].used().await, 3);
     assert_eq!(journals[0].stops(Intent { most: Some(0), ..purchase(&number(200)) }).await, BeginConflict::Cap(3));
     // Other tools and other tenants have their own.
-    journals[0].begins(Intent { tool: "import_number", ..capped(300) }).await;
+    journals[0].begins(Intent { kind: &samples::IMPORT, ..capped(300) }).await;
     let other = Caller { tenant: "other".to_owned(), ..Caller::local() };
     journals[0].begins(Intent { caller: other, ..capped(301) }).await;
     // A day later there is room again.
@@ -249,7 +250,7 @@ pub(crate) async fn what_is_not_known_stops_its_principal_until_acknowledged(fix
     // Others are not stopped, nor are other tools, nor those whom it does not stop.
     let other = Caller { principal: "other".to_owned(), ..Caller::local() };
     one.begins(Intent { caller: other, ..purchase(&number(3)) }).await;
-    one.begins(Intent { tool: "import_number", ..purchase(&number(4)) }).await;
+    one.begins(Intent { kind: &samples::IMPORT, ..purchase(&number(4)) }).await;
     one.begins(Intent { stopped_by_unresolved: false, ..purchase(&number(5)) }).await;
 
     let second = one.loses(Intent { stopped_by_unresolved: false, ..purchase(&number(6)) }).await.to_string();
@@ -288,8 +289,8 @@ pub(crate) async fn a_number_just_made_ours_is_not_made_ours_again(fixture: Fixt
     let (one, two) = (fixture.journal(), fixture.journal());
     let first = one.sends(purchase(&number(1))).await;
     one.ends(first, done()).await;
-    for tool in ["purchase_number", "import_number"] {
-        let stop = two.stops(Intent { tool, ..purchase(&number(1)) }).await;
+    for kind in [&samples::PURCHASE, &samples::IMPORT] {
+        let stop = two.stops(Intent { kind, ..purchase(&number(1)) }).await;
         assert!(matches!(stop, BeginConflict::JustDone(done) if done.id == first.to_string()));
     }
     let failed = two.sends(release(&number(1))).await;

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::domain::BootTime;
+use crate::domain::{BootTime, samples};
 use crate::journal::queries::clocks::Clock;
 use crate::journal::tests::fixture::*;
 
@@ -76,7 +76,7 @@ impl Clock for Set {
 
 /// A process that goes by these clocks.
 fn process(fixture: &Fixture, clock: &Arc<Set>) -> Arc<Journal> {
-    Journal::by(Arc::clone(clock) as _, fixture.place.clone(), "account".to_owned())
+    Journal::by(Arc::clone(clock) as _, fixture.place.clone(), "account".to_owned(), samples::KINDS)
 }
 
 fn capped(at: u32) -> Intent {
@@ -133,7 +133,7 @@ pub(crate) async fn a_number_is_not_bought_again_because_a_clock_says_so(fixture
     journal.wait(10 * MINUTE).await;
     // An import is held up for a quarter of an hour, a purchase for a day.
     journal.sql(format!("UPDATE operations SET ended_at = ended_at - {}", 20 * MINUTE)).await;
-    let import = || Intent { tool: "import_number", ..purchase(&number(1)) };
+    let import = || Intent { kind: &samples::IMPORT, ..purchase(&number(1)) };
     assert!(matches!(journal.stops(import()).await, BeginConflict::JustDone(one) if one.id == id.to_string()));
     journal.wait(10 * MINUTE).await;
     journal.begins(import()).await;

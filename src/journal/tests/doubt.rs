@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use futures::future::BoxFuture;
 
+use crate::domain::samples;
 use crate::journal::queries::clocks::{ClockWatch, SystemClock};
 use crate::journal::sqlite::store::Sqlite;
 use crate::journal::store::{Durability, StoreResult, TransactionWork};
@@ -54,7 +55,7 @@ fn flaky() -> (Arc<Journal>, impl Fn(Fails)) {
     let store = Flaky { store: Sqlite::in_memory(Arc::new(SystemClock)), fails: Arc::clone(&fails) };
     let set = move |now| *fails.lock().unwrap() = now;
     let watch = Arc::new(ClockWatch::new(Arc::new(SystemClock)));
-    (Journal::over(Arc::new(store), watch, ("default".to_owned(), "account".to_owned())), set)
+    (Journal::over(Arc::new(store), watch, ("default".to_owned(), "account".to_owned()), samples::KINDS), set)
 }
 
 #[tokio::test]
@@ -115,7 +116,7 @@ async fn an_answer_that_was_lost_stops_others_even_if_that_could_not_be_written(
         let (journal, set) = flaky();
         let id = journal.sends(purchase(&number(1))).await;
         set(fails);
-        journal.lose(id, Some((number(1), "purchase_number")), Some(502), Some("req_1".to_owned())).await;
+        journal.lose(id, Some((number(1), &samples::PURCHASE)), Some(502), Some("req_1".to_owned())).await;
         assert!(journal.begin(purchase(&number(2))).await.is_err());
         set(Fails::Never);
         let stop = journal.stops(purchase(&number(2))).await;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use crate::domain::samples;
 use crate::journal::store::Durability;
 use crate::journal::tests::fixture::*;
 
@@ -95,12 +96,12 @@ async fn what_others_could_tamper_with_is_refused() {
     fs::set_permissions(file(&fixture), Permissions::from_mode(0o600)).unwrap();
     let link = fixture.home.as_ref().unwrap().path().join("link");
     symlink(directory(&fixture), &link).unwrap();
-    let linked = Journal::new(JournalPlace::Directory(link), "account".to_owned());
+    let linked = Journal::new(JournalPlace::Directory(link), "account".to_owned(), samples::KINDS);
     assert_eq!(linked.all().await.len(), 1);
 
-    let nowhere = Journal::new(JournalPlace::Directory("/proc/nowhere".into()), String::new());
+    let nowhere = Journal::new(JournalPlace::Directory("/proc/nowhere".into()), String::new(), samples::KINDS);
     assert!(why(&nowhere).await.contains("/proc/nowhere"));
-    let no_directory = Journal::new(JournalPlace::Directory(elsewhere), String::new());
+    let no_directory = Journal::new(JournalPlace::Directory(elsewhere), String::new(), samples::KINDS);
     assert!(why(&no_directory).await.contains("cannot be used"));
 }
 
@@ -320,7 +321,7 @@ fn many_may_open_a_fresh_one_at_once_and_one_of_them_buys() {
                 let (place, barrier) = (fixture.place.clone(), Arc::clone(&barrier));
                 std::thread::spawn(move || {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                    let journal = Journal::new(place, "account".to_owned());
+                    let journal = Journal::new(place, "account".to_owned(), samples::KINDS);
                     barrier.wait();
                     let begun = runtime.block_on(journal.begin(purchase(&number(1)))).unwrap().is_none();
                     // It lives until all of them have tried: what a dead one has not sent is free again.

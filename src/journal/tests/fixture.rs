@@ -20,6 +20,7 @@ pub(crate) use crate::journal::store::Unavailable;
 pub(crate) const MINUTE: i64 = 60_000;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
 
+use crate::domain::samples;
 /// A place for journals: each of them is another process.
 pub(crate) struct Fixture {
     pub(crate) place: JournalPlace,
@@ -33,7 +34,7 @@ impl Fixture {
     }
 
     pub(crate) fn journal(&self) -> Arc<Journal> {
-        Journal::new(self.place.clone(), "account".to_owned())
+        Journal::new(self.place.clone(), "account".to_owned(), samples::KINDS)
     }
 
     /// Ends a process, and comes back when the others can see it.
@@ -62,7 +63,7 @@ pub(crate) fn purchase(number: &str) -> Intent {
     Intent {
         id: Uuid::now_v7(),
         caller: Caller::local(),
-        tool: "purchase_number",
+        kind: &samples::PURCHASE,
         object: OperationTarget { number: Some(number.to_owned()), ..OperationTarget::default() },
         flight: Some(format!("make:{number}")),
         digest: "digest".to_owned(),
@@ -78,7 +79,7 @@ pub(crate) fn purchase(number: &str) -> Intent {
 
 pub(crate) fn release(number: &str) -> Intent {
     let flight = Some(format!("release:{number}"));
-    Intent { tool: "release_number", flight, stopped_by_unresolved: false, ..purchase(number) }
+    Intent { kind: &samples::RELEASE, flight, stopped_by_unresolved: false, ..purchase(number) }
 }
 
 pub(crate) fn done() -> Outcome {
@@ -116,9 +117,9 @@ impl Journal {
     }
 
     pub(crate) async fn loses(&self, intent: Intent) -> Uuid {
-        let (number, tool) = (intent.object.number.clone().unwrap(), intent.tool);
+        let (number, kind) = (intent.object.number.clone().unwrap(), intent.kind);
         let id = self.sends(intent).await;
-        self.lose(id, Some((number, tool)), Some(502), Some("req_1".to_owned())).await;
+        self.lose(id, Some((number, kind)), Some(502), Some("req_1".to_owned())).await;
         id
     }
 

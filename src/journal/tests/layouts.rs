@@ -1,5 +1,6 @@
 //! Tests of upgrades: every older version is upgraded with all its rows, and a copy of the old file is kept.
 
+use crate::domain::samples;
 use crate::journal::schema::{NEWEST, migrate_to};
 use crate::journal::tests::fixture::*;
 
@@ -99,7 +100,7 @@ pub(crate) async fn rows_of_the_first_layout_in_every_state_are_kept(fixture: Fi
         BeginConflict::JustDone(_)
     ));
     assert!(matches!(
-        two.stops(Intent { tool: "import_number", ..purchase("+12125550005") }).await,
+        two.stops(Intent { kind: &samples::IMPORT, ..purchase("+12125550005") }).await,
         BeginConflict::Flying(_)
     ));
     assert_eq!(two.count_unresolved().await, Ok(2));

@@ -1,5 +1,6 @@
 //! Tests of purchases whose caller stopped waiting, and of operations that began under another API key.
 
+use crate::domain::samples;
 use crate::journal::tests::fixture::*;
 
 fn knowing(ids: &[Uuid]) -> Vec<String> {
@@ -25,7 +26,7 @@ pub(crate) async fn a_purchase_that_nobody_waits_for_stops_the_others(fixture: F
     // Others are not stopped, nor are other tools.
     let other = Caller { principal: "other".to_owned(), ..Caller::local() };
     two.begins(Intent { caller: other, ..purchase(&number(4)) }).await;
-    two.begins(Intent { tool: "import_number", stopped_by_unresolved: false, ..purchase(&number(5)) }).await;
+    two.begins(Intent { kind: &samples::IMPORT, stopped_by_unresolved: false, ..purchase(&number(5)) }).await;
     // Until it has ended, or is named.
     let named = two.begins(Intent { acknowledged: knowing(&[first]), ..purchase(&number(6)) }).await;
     assert!(two.one(first).await.acknowledged);

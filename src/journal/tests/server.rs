@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_postgres::Client;
 
+use crate::domain::samples;
 use crate::journal::postgres::store::prepare;
 use crate::journal::tests::cases;
 use crate::journal::tests::files;
@@ -163,8 +164,10 @@ async fn a_session_that_died_without_a_word_is_noticed_before_anything_is_done()
     let url = server.url(direct.config.get_dbname().unwrap());
     let (credentials, _) = url.rsplit_once('@').unwrap();
     let through = format!("{credentials}@127.0.0.1:{port}/{}?sslmode=disable", direct.config.get_dbname().unwrap());
-    let (one, two) =
-        (Journal::new(JournalPlace::Postgres(server.place(&through)), "account".to_owned()), fixture.journal());
+    let (one, two) = (
+        Journal::new(JournalPlace::Postgres(server.place(&through)), "account".to_owned(), samples::KINDS),
+        fixture.journal(),
+    );
     let id = one.sends(purchase(&number(1))).await;
     dead.send(true).unwrap();
     let ended = format!("query = 'SELECT pg_advisory_lock({})'", one.store.owner());
@@ -258,7 +261,9 @@ async fn a_failure_is_told_in_words_of_our_own() {
     let why = async |url: &str, place: Option<PostgresPlace>| {
         let place = place.unwrap_or_else(|| server.place(url));
         let begun = Instant::now();
-        let Err(Unavailable(why)) = Journal::new(JournalPlace::Postgres(place), String::new()).probe().await else {
+        let Err(Unavailable(why)) =
+            Journal::new(JournalPlace::Postgres(place), String::new(), samples::KINDS).probe().await
+        else {
             panic!("{url} works")
         };
         assert!(begun.elapsed() < Duration::from_secs(11), "{:?}", begun.elapsed());
@@ -290,7 +295,7 @@ async fn a_failure_is_told_in_words_of_our_own() {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(why("", Some(bare())).await.contains("chmod 600"));
-        let journal = Journal::new(JournalPlace::Postgres(bare()), String::new());
+        let journal = Journal::new(JournalPlace::Postgres(bare()), String::new(), samples::KINDS);
         assert!(journal.probe().await.is_err());
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(journal.probe().await, Ok(()), "it is read anew");
@@ -328,7 +333,7 @@ async fn a_connection_that_must_be_secured_is() {
     let is_encrypted = async |place: PostgresPlace| {
         let client = connect(&place).await;
         let row = client.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).await.unwrap();
-        assert_eq!(Journal::new(JournalPlace::Postgres(place), String::new()).probe().await, Ok(()));
+        assert_eq!(Journal::new(JournalPlace::Postgres(place), String::new(), samples::KINDS).probe().await, Ok(()));
         row.get::<_, bool>(0)
     };
     let parse = |mode: &str| PostgresPlace::parse(&format!("{base}?sslmode={mode}")).unwrap();
@@ -337,12 +342,13 @@ async fn a_connection_that_must_be_secured_is() {
     // Not trusted: on this very machine it goes on in clear unless told otherwise.
     assert!(!is_encrypted(parse("prefer")).await);
     assert!(!is_encrypted(parse("disable")).await);
-    let refused = Journal::new(JournalPlace::Postgres(parse("require")), String::new()).probe().await;
+    let refused = Journal::new(JournalPlace::Postgres(parse("require")), String::new(), samples::KINDS).probe().await;
     assert!(refused.unwrap_err().0.starts_with("the certificate of the database does not hold"));
     // Trusted, but for another name.
     if base.contains("@localhost") {
         let elsewhere = format!("{}?sslmode=require", base.replace("@localhost", "@127.0.0.2"));
-        let refused = Journal::new(JournalPlace::Postgres(server.place(&elsewhere)), String::new()).probe().await;
+        let refused =
+            Journal::new(JournalPlace::Postgres(server.place(&elsewhere)), String::new(), samples::KINDS).probe().await;
         assert!(refused.unwrap_err().0.starts_with("the certificate of the database does not hold"));
     }
 }

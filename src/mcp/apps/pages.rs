@@ -11,6 +11,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use serde_json::{Map, Value, json};
 
+use crate::tools::{ListNumbers, SearchNumbers, Tool};
 /// The name of the extension.
 const EXTENSION: &str = "io.modelcontextprotocol/ui";
 /// The media type of a page.
@@ -41,14 +42,14 @@ const PAGES: [AppPage; 3] = [
         uri: "ui://truedy/number-picker.html",
         name: "number-picker",
         title: "Numbers for sale",
-        tool: Some("search_numbers"),
+        tool: Some(SearchNumbers::NAME),
         html: include_str!("views/number-picker.html"),
     },
     AppPage {
         uri: "ui://truedy/inventory.html",
         name: "inventory",
         title: "Numbers of the account",
-        tool: Some("list_numbers"),
+        tool: Some(ListNumbers::NAME),
         html: include_str!("views/inventory.html"),
     },
 ];

@@ -11,7 +11,6 @@ use crate::mcp::apps::pages::AppsSupport;
 use crate::mcp::call::context::CallContext;
 use crate::mcp::call::service::{SOUGHT_MS, SWEEP, SWEEPS, Service, TIME, Upstream};
 use crate::mcp::consent::elicitation::Elicitor;
-use crate::tools::reconcile;
 
 impl Service {
     /// Repeatedly looks for the outcome of operations whose answer was lost, and removes old rows. It covers operations
@@ -71,7 +70,7 @@ impl Service {
             turn: None,
         };
         if let Ok(tool_context) = self.tool_context(&call_context).await {
-            reconcile(&tool_context, &open).await;
+            tool_context.reconciler.reconcile(&tool_context, &open).await;
         }
         open.len()
     }

@@ -6,13 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Caller, Refusal};
+use crate::domain::{Caller, Effect, Refusal};
 use crate::guard::Rights;
 use crate::mcp::apps::pages::AppsSupport;
 use crate::mcp::call::concurrency::CallTurn;
 use crate::mcp::call::messages;
 use crate::mcp::consent::elicitation::Elicitor;
-use crate::tools::Effect;
 
 /// The context of one call: caller, rights, how a person can be asked, and whether the call is still wanted.
 pub(crate) struct CallContext {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::{ArgumentProblem, OperationTarget, Refusal, Status};
+use crate::domain::{ArgumentProblem, Effect, OperationTarget, Refusal, Status};
 use crate::journal::{Operation, OperationPhase};
-use crate::tools::{Effect, not_configured, said};
+use crate::tools::{not_configured, said};
 use crate::truedy::{ApiError, Error, NotSent};
 
 /// Whether the failed request was the change itself or one before it.
@@ -18,30 +18,9 @@ pub(crate) enum Stage {
     During,
 }
 
-/// Returns the sentence that says what certainly did not happen, for each effect.
-pub(crate) fn nothing(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Reads => "Nothing could be read.",
-        Effect::Spends => "Nothing was bought.",
-        Effect::Registers => "Nothing was imported.",
-        Effect::Changes => "Nothing was changed.",
-        Effect::Destroys => "Nothing was released.",
-    }
-}
-
-fn unknown(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Reads => "The answer could not be read.",
-        Effect::Spends => "It is not known whether the number was bought.",
-        Effect::Registers => "It is not known whether the number was imported.",
-        Effect::Changes => "It is not known whether the change was made.",
-        Effect::Destroys => "It is not known whether the number was released.",
-    }
-}
-
 /// Turns an error of a request to Truedy into a refusal.
 pub(crate) fn on_failure(error: &Error, effect: Effect, stage: Stage) -> Refusal {
-    let no = nothing(effect);
+    let no = effect.nothing();
     let refusal = match error {
         Error::Refused(api_error) => refused(api_error, no),
         Error::Limited(wait, _) => limited(*wait, &format!("{no} Truedy's rate limit for this organisation is used up.")),
@@ -58,7 +37,7 @@ pub(crate) fn on_failure(error: &Error, effect: Effect, stage: Stage) -> Refusal
         Error::NotSent(NotSent::BadAddress) => Refusal::new(Status::InternalError, format!("{no} The request could not be built; this is a fault of the server.")),
         Error::NoVerdict(why, _) | Error::Unreadable(why, _) if stage == Stage::During && !effect.reads() => Refusal::new(
             Status::OutcomeUnknown,
-            format!("{} Do not repeat the call: look with list_numbers first.", unknown(effect)),
+            format!("{} Do not repeat the call: look with list_numbers first.", effect.unknown()),
         )
         .with("cause", why.as_str())
         .with("next", json!({ "tool": "list_numbers", "arguments": {} })),
@@ -128,7 +107,7 @@ fn with_fields(refusal: Refusal, fields: &[(String, String)]) -> Refusal {
 /// Returns the refusal for wrong arguments. It lists at most 32 problems.
 pub(crate) fn on_problems(problems: &[ArgumentProblem], effect: Effect) -> Refusal {
     let told: Vec<String> = problems.iter().take(32).map(ArgumentProblem::told).collect();
-    let nothing = if effect.reads() { "Nothing was sent." } else { nothing(effect) };
+    let nothing = if effect.reads() { "Nothing was sent." } else { effect.nothing() };
     let problems: Vec<_> = problems.iter().take(32).map(ArgumentProblem::to_json).collect();
     Refusal::new(
         Status::InvalidArgument,
@@ -152,7 +131,7 @@ pub(crate) fn on_missing_key() -> Refusal {
 pub(crate) fn on_journal(why: &str, effect: Effect) -> Refusal {
     let summary = format!(
         "{} The journal of this server, without which nothing is changed, cannot be used: {why}. Reading goes on. The operator can find the cause with `truedy-mcp doctor`.",
-        nothing(effect)
+        effect.nothing()
     );
     Refusal::new(Status::JournalUnavailable, summary).retryable()
 }
@@ -161,14 +140,14 @@ pub(crate) fn on_journal(why: &str, effect: Effect) -> Refusal {
 pub(crate) fn on_flight(number: &str, effect: Effect) -> Refusal {
     let summary = format!(
         "{} Another call for {number} is running; wait for its answer, or look with list_operations.",
-        nothing(effect)
+        effect.nothing()
     );
     Refusal::new(Status::DuplicateInFlight, summary).with("number", number).retryable()
 }
 
 /// Returns the refusal for a confirmation or an answer that was used before. Each is valid once.
 pub(crate) fn on_answer_used(effect: Effect) -> Refusal {
-    Refusal::new(Status::ConfirmationUsed, format!("{} The confirmation was used already.", nothing(effect)))
+    Refusal::new(Status::ConfirmationUsed, format!("{} The confirmation was used already.", effect.nothing()))
 }
 
 /// Returns the refusal when an operation with the same number blocks this one. It is retryable unless that operation is
@@ -186,7 +165,7 @@ pub(crate) fn on_duplicate(other: &Operation, effect: Effect) -> Refusal {
             format!("Another operation with {name} is running; wait for it, or look with list_operations.")
         }
     };
-    let refusal = Refusal::new(Status::DuplicateInFlight, format!("{} {why}", nothing(effect)))
+    let refusal = Refusal::new(Status::DuplicateInFlight, format!("{} {why}", effect.nothing()))
         .with("number", name)
         .with("operation_id", other.id.as_str())
         .with("next", look_up(&other.id));
@@ -214,7 +193,7 @@ pub(crate) fn on_unresolved(
     };
     let summary = format!(
         "{} {known} Tell the user. To buy this one all the same, call again with acknowledge_unresolved, first without confirm to see what it costs; list_operations tells what is known.",
-        nothing(effect)
+        effect.nothing()
     );
     let summary = match left_out.as_slice() {
         [] => summary,
@@ -238,7 +217,7 @@ pub(crate) fn on_unresolved(
 pub(crate) fn in_progress(effect: Effect, object: &OperationTarget, id: &str) -> Refusal {
     let summary = format!(
         "{} The call is still running and goes on by itself, for three minutes at most. Do not repeat it, and do not do another instead: list_operations tells when it is done.",
-        unknown(effect).replace("not known whether", "not known yet whether")
+        effect.unknown().replace("not known whether", "not known yet whether")
     );
     Refusal::new(Status::InProgress, summary).with("number", object.name()).with("next", look_up(id))
 }
@@ -252,7 +231,7 @@ pub(crate) fn look_up(id: &str) -> Value {
 pub(crate) fn on_overload(effect: Effect) -> Refusal {
     Refusal::new(
         Status::RateLimited,
-        format!("{} This server has too many calls running. Try again in a moment.", nothing(effect)),
+        format!("{} This server has too many calls running. Try again in a moment.", effect.nothing()),
     )
     .with("retry_after_seconds", 2)
     .retryable()
@@ -262,14 +241,14 @@ pub(crate) fn on_overload(effect: Effect) -> Refusal {
 pub(crate) fn on_questions(effect: Effect) -> Refusal {
     let why =
         "Too many questions to the user are open already, and nobody was asked this one. Wait until some are answered.";
-    Refusal::new(Status::RateLimited, format!("{} {why}", nothing(effect))).retryable()
+    Refusal::new(Status::RateLimited, format!("{} {why}", effect.nothing())).retryable()
 }
 
 /// Returns the refusal when the key that seals previews and questions cannot be used.
 pub(crate) fn on_sealing(why: &str, effect: Effect) -> Refusal {
     let summary = format!(
         "{} The key of this server for confirmations, without which no confirmation can be checked, cannot be used: {why}. Reading goes on.",
-        nothing(effect)
+        effect.nothing()
     );
     Refusal::new(Status::JournalUnavailable, summary).retryable()
 }
@@ -278,11 +257,11 @@ pub(crate) fn on_sealing(why: &str, effect: Effect) -> Refusal {
 /// may have changed, and reading it again did not confirm the plan.
 pub(crate) fn on_overslept(effect: Effect) -> Refusal {
     let why = "The machine slept, or this program was stopped, between the decision and the request. Look again, then call again.";
-    Refusal::new(Status::StateChanged, format!("{} {why}", nothing(effect))).retryable()
+    Refusal::new(Status::StateChanged, format!("{} {why}", effect.nothing())).retryable()
 }
 
 /// Returns the refusal for an internal error. It is not known how far the call had come.
 pub(crate) fn on_fault(effect: Effect) -> Refusal {
     let next = if effect.reads() { "" } else { " Look with list_numbers before repeating the call." };
-    Refusal::new(Status::InternalError, format!("{} A fault in this server ended the call.{next}", unknown(effect)))
+    Refusal::new(Status::InternalError, format!("{} A fault in this server ended the call.{next}", effect.unknown()))
 }

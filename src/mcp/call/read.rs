@@ -22,7 +22,7 @@ impl Service {
             let inline = self.admit_inline::<T>(&arguments);
             let tool = Self::parse::<T>(arguments)?;
             call_context.rights.admit(T::NAME, T::SCOPE, true)?;
-            self.policy.admit(T::NAME, true, &RequestedChange::default())?;
+            self.policy.admit(T::NAME, T::EFFECT, &RequestedChange::default())?;
             inline?;
             let answer = tool.read(self.tool_context(&call_context).await?).await;
             answer.map(|answer| done(&answer)).map_err(|failure| words(failure, T::EFFECT, Stage::Before))

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::domain::{Caller, CarrierProfiles, Refusal};
+use crate::domain::{Caller, CarrierProfiles, Effect, Refusal};
 use crate::guard::{AskMode, Policy, Rights};
 use crate::journal::Journal;
 use crate::mcp::apps::pages::AppsSupport;
@@ -24,7 +24,7 @@ use crate::mcp::consent::credential_forms::CredentialForms;
 use crate::mcp::consent::elicitation::{Consent, Elicitor};
 use crate::mcp::consent::signed_state::{ConfirmationTokens, SealingKeys};
 use crate::redact::{RedactionGuard, Redactor, Secret, without_keys};
-use crate::tools::{Effect, Offered, Prices, Tool, ToolContext, ToolFailure, ToolResponse};
+use crate::tools::{Offered, Prices, Reconciler, Tool, ToolContext, ToolFailure, ToolResponse};
 use crate::truedy::{CallBudget, Client, Error, NotSent, run_blocking};
 
 /// The time of one call. Every call answers within 25 s, and the difference is for building the response.
@@ -279,6 +279,7 @@ impl Service {
         let whose = self.limiter.is_shared().then(|| Arc::from(call_context.caller.principal.as_str()));
         let asks = call_context.elicitor.can_ask() && self.policy.ask == AskMode::Auto;
         Ok(ToolContext {
+            reconciler: Arc::new(Reconciler),
             truedy,
             call: CallBudget::reading(call_context.deadline, call_context.stop.clone()).of(whose),
             asks,
@@ -299,6 +300,7 @@ impl Service {
 pub(crate) fn words(failure: ToolFailure, effect: Effect, stage: Stage) -> Refusal {
     match failure {
         ToolFailure::Refused(refusal) => refusal,
+        ToolFailure::Invalid(problem) => messages::on_problems(&[*problem], effect),
         ToolFailure::Truedy(error) => {
             // A call that the client cancelled is no failure of Truedy.
             if !matches!(error, Error::NotSent(NotSent::Cancelled)) {
@@ -331,6 +333,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::domain::samples;
     use crate::journal::JournalPlace;
     use crate::mcp::call::concurrency::CallLimits;
     use crate::mcp::call::validate::{NESTING, too_deep};
@@ -339,7 +342,7 @@ mod tests {
         Service::new(ServiceConfig {
             policy: Policy::default(),
             upstream: Upstream::NoKey,
-            journal: Journal::new(JournalPlace::Memory, String::new()),
+            journal: Journal::new(JournalPlace::Memory, String::new(), samples::KINDS),
             keys: SealingKeys::of_this_process(),
             redactor: Arc::default(),
             limiter: ConcurrencyLimiter::new(CallLimits::ALONE),
@@ -364,7 +367,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_answered_and_its_words_stay_inside() {
-        let reply = call(&service(), Effect::Spends, |_, _, _| Box::pin(async { panic!("canary +14155550123") })).await;
+        let reply = call(&service(), Effect::Changes(&samples::PURCHASE), |_, _, _| {
+            Box::pin(async { panic!("canary +14155550123") })
+        })
+        .await;
         assert_eq!(reply.status(), Some("internal_error"));
         assert!(!format!("{reply:?}").contains("canary"));
     }

@@ -84,10 +84,8 @@ impl Service {
     /// Parses the arguments. The refusal names every problem at once.
     pub(crate) fn parse<T: Tool>(arguments: Map<String, Value>) -> Result<T, Refusal> {
         if arguments.len() > FIELDS || arguments.values().any(|value| too_deep(value, NESTING)) {
-            let summary = format!(
-                "{} The arguments have too many fields or are nested too deeply.",
-                messages::nothing(T::EFFECT)
-            );
+            let summary =
+                format!("{} The arguments have too many fields or are nested too deeply.", T::EFFECT.nothing());
             return Err(Refusal::new(Status::InvalidArgument, summary));
         }
         if let Some(name) = arguments.get(GIVEN_TWICE) {

@@ -15,12 +15,12 @@ use crate::mcp::call::context::CallContext;
 use crate::mcp::call::messages;
 use crate::mcp::call::service::{CallResult, Service, refuse};
 use crate::mcp::consent::signed_state::Binding;
-use crate::tools::{Change, priced};
+use crate::tools::{Change, PurchaseNumber, SearchNumbers, Tool, priced};
 
 /// The tool that searches for numbers.
-pub(crate) const SEARCHES: &str = "search_numbers";
+pub(crate) const SEARCHES: &str = SearchNumbers::NAME;
 /// The tool that buys a number. All its rules apply here too.
-pub(crate) const BUYS: &str = "purchase_number";
+pub(crate) const BUYS: &str = PurchaseNumber::NAME;
 /// The tool for pages. Its tokens are valid only for this tool.
 pub(crate) const NAME: &str = "buy_offer";
 /// The metadata key under which a page finds its tokens: an object from number to token.

@@ -9,14 +9,15 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::guard::{Policy, Scope};
+use crate::domain::Effect;
+use crate::guard::{Cap, Policy, Scope};
 use crate::mcp::apps::pages::{self, AppsSupport};
 use crate::mcp::call::metrics;
 use crate::mcp::call::service::{CallResult, Handler};
 use crate::mcp::consent::elicitation::Elicitor;
 use crate::mcp::offer::buy_offer;
 use crate::mcp::tenant::principal::Principal;
-use crate::tools::{Change, Effect, Read, Tool, Visitor, drop_bookkeeping, input_schema, output_schema, visit};
+use crate::tools::{Change, Read, Tool, Visitor, drop_bookkeeping, input_schema, output_schema, visit};
 
 /// One tool of the catalog.
 pub struct CatalogEntry {
@@ -107,7 +108,7 @@ impl Catalog {
     /// Returns the scopes that are useful to callers under this policy, without building schemas.
     pub fn useful_scopes(policy: &Policy) -> BTreeSet<Scope> {
         // A tool with a cap of zero is listed, so that its refusal gives the reason. Nobody must log in for it.
-        Self::scopes_of(policy, |tool| policy.caps.of(tool).is_none_or(|(_, cap)| cap.most() != Some(0)))
+        Self::scopes_of(policy, |effect| effect.kind().and_then(|kind| policy.caps.of(kind)) != Some(Cap::Most(0)))
     }
 
     /// Returns the scopes with which a caller is offered at least one tool under this policy.
@@ -115,7 +116,7 @@ impl Catalog {
         Self::scopes_of(policy, |_| true)
     }
 
-    fn scopes_of(policy: &Policy, counts: impl Fn(&str) -> bool) -> BTreeSet<Scope> {
+    fn scopes_of(policy: &Policy, counts: impl Fn(Effect) -> bool) -> BTreeSet<Scope> {
         let mut found = ScopesUnder { policy, counts, scopes: BTreeSet::new() };
         visit(&mut found);
         found.scopes
@@ -192,15 +193,15 @@ struct ScopesUnder<'a, F> {
     scopes: BTreeSet<Scope>,
 }
 
-impl<F: Fn(&str) -> bool> ScopesUnder<'_, F> {
+impl<F: Fn(Effect) -> bool> ScopesUnder<'_, F> {
     fn tool<T: Tool>(&mut self) {
-        if self.policy.offers(T::NAME, T::EFFECT.reads()) && (self.counts)(T::NAME) {
+        if self.policy.offers(T::NAME, T::EFFECT.reads()) && (self.counts)(T::EFFECT) {
             self.scopes.insert(T::SCOPE);
         }
     }
 }
 
-impl<F: Fn(&str) -> bool> Visitor for ScopesUnder<'_, F> {
+impl<F: Fn(Effect) -> bool> Visitor for ScopesUnder<'_, F> {
     fn read<T: Read>(&mut self) {
         self.tool::<T>();
     }

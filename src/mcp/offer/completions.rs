@@ -16,7 +16,7 @@ use crate::mcp::offer::catalog::Catalog;
 use crate::mcp::offer::prompts::{Choices, Prompt};
 use crate::mcp::offer::resources::{AGENT_NUMBERS, NUMBER, look};
 use crate::mcp::tenant::principal::Principal;
-use crate::tools::{AgentNames, NumberNames};
+use crate::tools::{AgentNames, ImportNumber, ListAgents, ListCredentials, ListNumbers, NumberNames, Tool};
 
 /// The time for which names read from an account are reused.
 const GOOD: Duration = Duration::from_secs(15);
@@ -105,11 +105,11 @@ impl Completions {
             Choices::Carriers if names_carriers(catalog, principal) => {
                 (fitting(carriers(principal).into_iter(), typed), true)
             }
-            Choices::Numbers if catalog.offers("list_numbers", principal) => {
+            Choices::Numbers if catalog.offers(ListNumbers::NAME, principal) => {
                 let names = self.names(choices, principal, unwanted).await;
                 (numbers(&names, typed), names.complete)
             }
-            Choices::Agents if catalog.offers("list_agents", principal) => {
+            Choices::Agents if catalog.offers(ListAgents::NAME, principal) => {
                 let names = self.names(choices, principal, unwanted).await;
                 let all = names.all.iter().map(|one| one.name.as_ref().unwrap_or(&one.id).clone());
                 (fitting(all, typed), names.complete)
@@ -189,7 +189,7 @@ impl CompletionNames {
 
 /// Checks whether the caller may see the names of carrier profiles. It needs a tool that lists them or imports by them.
 fn names_carriers(catalog: &Catalog, principal: &Principal) -> bool {
-    ["list_credentials", "import_number"].into_iter().any(|tool| catalog.offers(tool, principal))
+    [ListCredentials::NAME, ImportNumber::NAME].into_iter().any(|tool| catalog.offers(tool, principal))
 }
 
 /// Returns the names of the carrier profiles that this caller may use for an import.

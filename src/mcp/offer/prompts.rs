@@ -10,6 +10,9 @@ use crate::domain::clean_to;
 use crate::mcp::offer::catalog::Catalog;
 use crate::mcp::offer::resources::BYOC;
 use crate::mcp::tenant::principal::Principal;
+use crate::tools::{
+    AssignNumber, GetWebhookUrl, ImportNumber, ListNumbers, PurchaseNumber, ReleaseNumber, SearchNumbers, Tool,
+};
 
 /// The longest argument value that is used, in characters.
 const LONGEST: usize = 120;
@@ -57,7 +60,7 @@ const PROMPTS: [Prompt; 4] = [
         name: "provision_number",
         title: "Get a new phone number",
         description: "Find a new phone number, show what it costs, buy the one you choose and give it to an agent. Asks before it spends money.",
-        needs: &["search_numbers", "purchase_number"],
+        needs: &[SearchNumbers::NAME, PurchaseNumber::NAME],
         arguments: &[
             PromptParameter {
                 name: "country",
@@ -87,7 +90,7 @@ const PROMPTS: [Prompt; 4] = [
         name: "bring_your_own_number",
         title: "Bring a number from your own carrier",
         description: "Connect a number that stays with Twilio, Telnyx or a SIP trunk (BYOC), in the order that keeps live calls alive. Asks before calls may move; never asks for a key.",
-        needs: &["get_webhook_url", "import_number", "assign_number"],
+        needs: &[GetWebhookUrl::NAME, ImportNumber::NAME, AssignNumber::NAME],
         arguments: &[
             PromptParameter {
                 name: "provider",
@@ -124,7 +127,7 @@ const PROMPTS: [Prompt; 4] = [
         name: "audit_numbers",
         title: "Look over the phone numbers",
         description: "Find numbers that nobody uses, agents that cannot call, and purchases that are not known to have happened. Changes nothing.",
-        needs: &["list_numbers"],
+        needs: &[ListNumbers::NAME],
         arguments: &[],
         steps: include_str!("guides/audit_numbers.md"),
     },
@@ -132,7 +135,7 @@ const PROMPTS: [Prompt; 4] = [
         name: "release_number_safely",
         title: "Give up a phone number",
         description: "Show what would be lost and who would fall silent, ask you, and only then release the number. A release cannot be undone.",
-        needs: &["list_numbers", "release_number"],
+        needs: &[ListNumbers::NAME, ReleaseNumber::NAME],
         arguments: &[PromptParameter {
             name: "number",
             title: "Number",

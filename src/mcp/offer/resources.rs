@@ -16,7 +16,7 @@ use crate::mcp::call::service::{CallResult, Handler};
 use crate::mcp::consent::elicitation::Elicitor;
 use crate::mcp::offer::catalog::Catalog;
 use crate::mcp::tenant::principal::Principal;
-use crate::tools::{AccountNumbers, OneNumber, Read};
+use crate::tools::{AccountNumbers, GetAgentNumbers, ListNumbers, OneNumber, Read, Tool};
 
 /// The guide for importing a number from the caller's own carrier.
 pub(crate) const BYOC: &str = include_str!("guides/byoc.md");
@@ -70,8 +70,8 @@ impl ResourceTarget {
     /// Returns the tool that a caller must be offered to read this; `None` for resources without account data.
     fn tool(&self) -> Option<&'static str> {
         match self {
-            Self::Numbers | Self::Number(_) => Some("list_numbers"),
-            Self::AgentNumbers(_) => Some("get_agent_numbers"),
+            Self::Numbers | Self::Number(_) => Some(ListNumbers::NAME),
+            Self::AgentNumbers(_) => Some(GetAgentNumbers::NAME),
             Self::Policy | Self::Guide => None,
         }
     }
@@ -95,7 +95,7 @@ fn decoded(segment: &str) -> Option<String> {
 /// Returns the resources that this caller and client can read.
 pub(crate) fn list(catalog: &Catalog, principal: &Principal, context: &RequestContext<RoleServer>) -> Vec<Resource> {
     let mut all = Vec::new();
-    if catalog.offers("list_numbers", principal) {
+    if catalog.offers(ListNumbers::NAME, principal) {
         all.push(
             Resource::new(NUMBERS, "numbers")
                 .with_title("Phone numbers")
@@ -135,7 +135,7 @@ pub(crate) fn templates(catalog: &Catalog, principal: &Principal) -> Vec<Resourc
         .with_title("An agent's numbers")
         .with_description("What an agent answers and calls from, by its exact name (Front%20desk) or id.")
         .with_mime_type(JSON);
-    let all = [("list_numbers", number), ("get_agent_numbers", agent)];
+    let all = [(ListNumbers::NAME, number), (GetAgentNumbers::NAME, agent)];
     all.into_iter().filter(|(tool, _)| catalog.offers(tool, principal)).map(|(_, template)| template).collect()
 }
 
@@ -169,7 +169,7 @@ pub(crate) async fn read(
         }
         ResourceTarget::AgentNumbers(named) => {
             AgentRef::try_from(named.as_str()).map_err(|_| nothing())?;
-            let entry = catalog.get("get_agent_numbers").ok_or_else(nothing)?;
+            let entry = catalog.get(GetAgentNumbers::NAME).ok_or_else(nothing)?;
             entry.call(one("agent_id", named), principal, (Elicitor::nobody(), AppsSupport::default()), unwanted).await
         }
     };

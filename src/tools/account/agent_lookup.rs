@@ -6,9 +6,8 @@ use crate::domain::{Agent, AgentId, AgentRef, Direction, OwnedNumber, Refusal, S
 use crate::tools::account::lookup::{CANDIDATES, agents, unread};
 use crate::tools::account::pages::ListResult;
 use crate::tools::account::roster::Roster;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::ToolFailure;
-use crate::tools::contract::tool::ToolContext;
-use crate::tools::names;
 use crate::truedy::{ApiError, Error};
 
 /// Returns the id of the agent that the caller named. Reads the list of agents unless the text is certainly an id.
@@ -56,13 +55,13 @@ pub(crate) fn agent_among(named: &AgentRef, listed: Result<ListResult<Agent>, Er
         )
     } else if !complete {
         unread("No agent of this name or id could be found in the part of the list of agents that could be read.")
-            .with("next", json!({ "tool": names::LIST_AGENTS, "arguments": {} }))
+            .with("next", json!({ "tool": "list_agents", "arguments": {} }))
     } else {
         Refusal::new(
             Status::NotFound,
             format!("Nothing was done. No agent has this name or id. {}", shown_agents(agents.len())),
         )
-        .with("next", json!({ "tool": names::LIST_AGENTS, "arguments": {} }))
+        .with("next", json!({ "tool": "list_agents", "arguments": {} }))
     };
     Err(refusal.with("candidates", candidates).into())
 }
@@ -73,7 +72,7 @@ pub(crate) fn shown_agents(count: usize) -> String {
         0 => "There are no agents yet.".to_owned(),
         1 => "The 1 agent of the account is in candidates.".to_owned(),
         2..=CANDIDATES => format!("The {count} agents of the account are in candidates, the nearest first."),
-        _ => format!("The nearest of {count} agents are in candidates; {} shows them all.", names::LIST_AGENTS),
+        _ => format!("The nearest of {count} agents are in candidates; list_agents shows them all."),
     }
 }
 

@@ -87,9 +87,8 @@ pub(crate) struct DirectionEvidence {
 impl DirectionEvidence {
     /// Returns every agent that any source names. Agents that confirmed it themselves come first.
     pub(crate) fn named(&self) -> Vec<String> {
-        let own = self.asked.iter().filter(|(_, told)| *told == AgentAnswer::Yes).map(|(id, _)| id);
         let mut named: Vec<String> = Vec::new();
-        for id in own.chain(&self.in_lists).chain(&self.in_rows) {
+        for id in self.mentions() {
             if !named.contains(id) {
                 named.push(id.clone());
             }
@@ -97,10 +96,26 @@ impl DirectionEvidence {
         named
     }
 
+    /// Returns the named agents in the same order. An agent that several sources name comes several times.
+    fn mentions(&self) -> impl Iterator<Item = &String> {
+        let own = self.asked.iter().filter(|(_, told)| *told == AgentAnswer::Yes).map(|(id, _)| id);
+        own.chain(&self.in_lists).chain(&self.in_rows)
+    }
+
+    /// Whether any source names an agent.
+    pub(crate) fn is_named(&self) -> bool {
+        self.mentions().next().is_some()
+    }
+
+    /// Whether the agent itself denies that it holds the number.
+    fn is_denied_by(&self, agent: &str) -> bool {
+        self.asked.iter().any(|(id, told)| id == agent && *told == AgentAnswer::No)
+    }
+
     /// Returns the agents that may hold the number. An agent that itself denies it is left out.
     pub(crate) fn holders(&self) -> Vec<String> {
         let mut holders = self.named();
-        holders.retain(|id| !self.asked.contains(&(id.clone(), AgentAnswer::No)));
+        holders.retain(|id| !self.is_denied_by(id));
         holders
     }
 
@@ -123,7 +138,7 @@ impl DirectionEvidence {
 
     /// Whether rows and lists name no agent anywhere. Then neither proves anything, and the agents must be asked.
     pub(crate) fn nothing_named(&self) -> bool {
-        self.named().is_empty() && !self.rows_prove && !self.lists_prove
+        !self.is_named() && !self.rows_prove && !self.lists_prove
     }
 
     fn doubtful(&self) -> bool {
@@ -136,10 +151,10 @@ impl DirectionEvidence {
 
     /// Returns the holder, as it counts for changes that can be undone.
     pub(crate) fn slot(&self) -> Slot {
-        if let Some(holder) = self.holders().into_iter().next() {
-            return Slot::Held(holder);
+        if let Some(holder) = self.mentions().find(|id| !self.is_denied_by(id)) {
+            return Slot::Held(holder.clone());
         }
-        let named = !self.named().is_empty();
+        let named = self.is_named();
         // If an agent denies what a row says of it, that row proves nothing. Then the lists must decide.
         let by_rows = self.rows_free && self.rows_prove;
         let by_lists = self.lists_whole && (!named || self.rows_free || !self.in_rows.is_empty());
@@ -148,7 +163,7 @@ impl DirectionEvidence {
 
     /// Whether the number may be released, which cannot be undone. A holder that any source names always counts.
     pub(crate) fn usage(&self) -> Usage {
-        if !self.named().is_empty() {
+        if self.is_named() {
             return Usage::InUse;
         }
         if self.doubtful() || self.row_unread {
@@ -347,13 +362,19 @@ impl Assignments {
 
     /// Returns the groups that an entry of an agent's list names. There is more than one if its id and its number
     /// disagree.
-    fn groups_of(&self, entry: &HeldNumber) -> HashSet<usize> {
-        let names = entry.names().iter();
+    fn groups_of(&self, entry: &HeldNumber) -> Vec<usize> {
         // A number that is not valid E.164 may stand in an entry exactly as it stands in its row.
-        names
-            .flat_map(|name| keys(name).chain((!is_e164(name)).then(|| NumberKey::Number(name.clone()))))
-            .filter_map(|key| self.groups.get(&key).copied())
-            .collect()
+        let as_it_stands = |name: &String| (!is_e164(name)).then(|| NumberKey::Number(name.clone()));
+        let names = entry.names().iter();
+        let mut groups = Vec::new();
+        for group in
+            names.flat_map(|name| keys(name).chain(as_it_stands(name))).filter_map(|key| self.groups.get(&key).copied())
+        {
+            if !groups.contains(&group) {
+                groups.push(group);
+            }
+        }
+        groups
     }
 
     /// Keeps the earlier finding that the list of numbers carries assignments.
@@ -369,10 +390,12 @@ impl Assignments {
         let way = direction.of(self.ways.each_ref());
         let group = keys_of(number).find_map(|key| self.groups.get(&key));
         let rows = group.and_then(|group| self.rows.get(group)).into_iter().flatten();
-        let words: Vec<&Slot> = rows.map(|row| direction.of(row.each_ref())).collect();
         let mut in_rows: Vec<String> = Vec::new();
-        for word in &words {
-            if let Slot::Held(id) = word
+        let (mut rows_free, mut rowless) = (true, true);
+        for slot in rows.map(|row| direction.of(row.each_ref())) {
+            rowless = false;
+            rows_free &= *slot == Slot::Free;
+            if let Slot::Held(id) = slot
                 && !in_rows.contains(id)
             {
                 in_rows.push(id.clone());
@@ -380,7 +403,7 @@ impl Assignments {
         }
         let in_lists = group.and_then(|group| way.held.get(group)).cloned().unwrap_or_default();
         DirectionEvidence {
-            rows_free: !words.is_empty() && words.iter().all(|word| **word == Slot::Free),
+            rows_free: rows_free && !rowless,
             // If no row names a holder, the list may not carry this direction at all. If no agent lists a number, the
             // same holds for the agents' lists. Before a release, rows and lists must not contradict each other
             // anywhere. Otherwise the agents themselves are asked.

@@ -9,9 +9,8 @@ use crate::domain::{
     did_you_mean,
 };
 use crate::redact::Secret;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::ToolFailure;
-use crate::tools::contract::tool::ToolContext;
-use crate::tools::names;
 
 /// Returns the profile of this name. If there is none, the refusal lists the names that exist.
 pub(crate) fn profile<'a>(context: &'a ToolContext, name: &CarrierName) -> Result<&'a CarrierProfile, Refusal> {
@@ -24,11 +23,7 @@ pub(crate) fn profile<'a>(context: &'a ToolContext, name: &CarrierName) -> Resul
             did_you_mean: did_you_mean(name.as_str(), names.iter().copied()).map(str::to_owned),
             ..ArgumentProblem::of::<CarrierName>("carrier", String::new(), None)
         };
-        let summary = format!(
-            "Nothing was done. carrier: there is no carrier profile of this name; expected {}. {} shows them.",
-            problem.expected,
-            names::LIST_CREDENTIALS
-        );
+        let summary = format!("Nothing was done. carrier: there is no carrier profile of this name; expected {}. list_credentials shows them.", problem.expected);
         Refusal::new(Status::InvalidArgument, summary).with("problems", vec![problem.to_json()])
     })
 }

@@ -10,8 +10,8 @@ use crate::tools::account::assignments::{AgentAnswer, Assignments, DirectionEvid
 use crate::tools::account::lookup::{self, PAGE};
 use crate::tools::account::pages::ListResult;
 use crate::tools::account::roster::Roster;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::ToolFailure;
-use crate::tools::contract::tool::ToolContext;
 use crate::truedy::{ApiError, ApiReply, Error, NotSent, run_blocking};
 
 /// Most agents that are asked singly.

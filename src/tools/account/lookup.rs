@@ -10,9 +10,8 @@ use crate::domain::{
 };
 use crate::tools::account::pages::{ListResult, ListedItem, PagedRead, rows};
 use crate::tools::account::protected::heed_protected;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::ToolFailure;
-use crate::tools::contract::tool::ToolContext;
-use crate::tools::names;
 use crate::truedy::{ApiError, ApiReply, Error, Request, run_blocking};
 
 /// Rows for each page, the most that the API gives.
@@ -234,21 +233,15 @@ fn no_such_number(named: &NumberRef, numbers: &ListResult<OwnedNumber>, fitting:
     let candidates: Vec<Value> =
         near.iter().take(CANDIDATES).map(|number| json!({ "id": number.id, "number": number.number })).collect();
     let refusal = if !fitting.is_empty() {
-        let summary = format!(
-            "Nothing was done. Several numbers of this account fit the number or id given. {} shows them all; some are in candidates.",
-            names::LIST_NUMBERS
-        );
+        let summary = "Nothing was done. Several numbers of this account fit the number or id given. list_numbers shows them all; some are in candidates.".to_owned();
         Refusal::new(Status::Ambiguous, summary)
     } else if numbers.complete {
-        let summary = format!(
-            "Nothing was done. No number of this account has the number or id given. {} shows them all; some are in candidates.",
-            names::LIST_NUMBERS
-        );
+        let summary = "Nothing was done. No number of this account has the number or id given. list_numbers shows them all; some are in candidates.".to_owned();
         Refusal::new(Status::NotFound, summary)
     } else {
         unread("The number could not be found in the part of the list of numbers that could be read.")
     };
-    refusal.with("candidates", candidates).with("next", json!({ "tool": names::LIST_NUMBERS, "arguments": {} }))
+    refusal.with("candidates", candidates).with("next", json!({ "tool": "list_numbers", "arguments": {} }))
 }
 
 /// Builds the refusal for a list that could be read only in part. What such a list does not show may still exist.

@@ -11,3 +11,4 @@ pub(crate) mod price_search;
 pub(crate) mod protected;
 pub(crate) mod readings;
 pub(crate) mod roster;
+pub(crate) mod view;

@@ -1,7 +1,7 @@
 //! Warns once about entries of `--protect` that match no number of the account, because they protect nothing.
 
 use crate::domain::OwnedNumber;
-use crate::tools::contract::tool::ToolContext;
+use crate::tools::contract::context::ToolContext;
 
 /// Compares the protected entries with the first complete list of the account's numbers. Warns of those that match
 /// none.

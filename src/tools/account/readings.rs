@@ -8,17 +8,18 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::domain::{AgentRef, NumberRef, Status};
+use crate::domain::{AgentRef, Effect, NumberRef, Status};
 use crate::guard::Scope;
 use crate::tools::account::located::{Purpose, fill, locate};
 use crate::tools::account::lookup::SHOWN;
 use crate::tools::account::roster::Roster;
 use crate::tools::account::{agent_lookup, lookup};
-use crate::tools::catalog::list_numbers::{Numbers, PARTLY, summary};
+use crate::tools::catalog::list_agents::ListAgents;
+use crate::tools::catalog::list_numbers::{ListNumbers, Numbers, PARTLY, summary};
 use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
-use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
-use crate::tools::names;
+use crate::tools::contract::tool::{Read, Tool};
 
 arguments! {
     /// The numbers of the account in one piece, up to a bound, and who holds them.
@@ -70,9 +71,9 @@ struct NamedThing {
 
 /// Makes each type a reading that is admitted like the tool named after `beside`.
 macro_rules! beside {
-    ($($reading:ident beside $tool:ident, $title:literal: $output:ty;)+) => { $(
+    ($($reading:ident beside $tool:ty, $title:literal: $output:ty;)+) => { $(
         impl Tool for $reading {
-            const NAME: &'static str = names::$tool;
+            const NAME: &'static str = <$tool as Tool>::NAME;
             const TITLE: &'static str = $title;
             const EFFECT: Effect = Effect::Reads;
             const SCOPE: Scope = Scope::NumbersRead;
@@ -82,10 +83,10 @@ macro_rules! beside {
 }
 
 beside! {
-    AccountNumbers beside LIST_NUMBERS, "All numbers": AllNumbers;
-    OneNumber beside LIST_NUMBERS, "One number": NumberFacts;
-    NumberNames beside LIST_NUMBERS, "What numbers are called": NamedThings;
-    AgentNames beside LIST_AGENTS, "What agents are called": NamedThings;
+    AccountNumbers beside ListNumbers, "All numbers": AllNumbers;
+    OneNumber beside ListNumbers, "One number": NumberFacts;
+    NumberNames beside ListNumbers, "What numbers are called": NamedThings;
+    AgentNames beside ListAgents, "What agents are called": NamedThings;
 }
 
 impl Read for AccountNumbers {
@@ -100,7 +101,7 @@ impl Read for AccountNumbers {
         let next_offset = bounded.then_some(shown as u64);
         let mut summary = summary(shown, total, false, next_offset);
         if bounded {
-            summary.push_str(&format!(" These are the first {SHOWN}; {} shows the others.", names::LIST_NUMBERS));
+            summary.push_str(&format!(" These are the first {SHOWN}; list_numbers shows the others."));
         }
         let numbers = Numbers::of(&listing.rows, &roster, total, next_offset);
         let mut answer = ToolResponse::new(Status::Ok, summary, AllNumbers(numbers));

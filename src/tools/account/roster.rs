@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use crate::domain::{Agent, AgentRef, Slot};
 use crate::tools::account::lookup::agents;
 use crate::tools::account::pages::ListResult;
-use crate::tools::contract::tool::ToolContext;
+use crate::tools::contract::context::ToolContext;
 
 /// The agents of the account, with their names and the numbers they hold. The list is `None` if it cannot be read.
 #[derive(Debug, Clone, Default)]

@@ -8,15 +8,20 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::domain::{AgentId, AgentRef, Direction, NumberRef, OperationTarget, Refusal, Slot, Status};
+use crate::domain::{
+    AgentId, AgentRef, ChangeClass, ChangeKind, Direction, Effect, NumberRef, OperationTarget, Proof, Refusal, Slot,
+    Status,
+};
 use crate::guard::{ChangeImpact, RequestedChange, Scope};
+use crate::journal::{Operation, Outcome};
 use crate::tools::account::agent_lookup;
 use crate::tools::account::located::{Located, Purpose, locate};
+use crate::tools::account::view::AccountView;
 use crate::tools::changes::verify::said;
 use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
-use crate::tools::contract::tool::{Change, Effect, Planned, Tool, ToolContext};
-use crate::tools::names;
+use crate::tools::contract::tool::{Change, Planned, Tool};
 use crate::truedy::{Error, Request, RequestKind};
 
 /// What is kept back of the call's time for reading back.
@@ -62,15 +67,30 @@ pub(crate) struct AssignPlan {
     agent_id: AgentId,
 }
 
+/// The facts about an assignment that policy, journal and messages need.
+const KIND: ChangeKind = ChangeKind {
+    name: "assign_number",
+    class: ChangeClass::Reassigns,
+    done: "assigned",
+    nothing: "Nothing was changed.",
+    unknown: "It is not known whether the change was made.",
+    succeeded: Status::Assigned,
+    not_done: Status::NotAssigned.as_str(),
+    cap: None,
+    proof: Proof::Assignment,
+    repeat_window: Duration::ZERO,
+};
+
 impl Tool for AssignNumber {
-    const NAME: &'static str = names::ASSIGN_NUMBER;
+    const NAME: &'static str = KIND.name;
     const TITLE: &'static str = "Assign a number to an agent";
-    const EFFECT: Effect = Effect::Changes;
+    const EFFECT: Effect = Effect::Changes(&KIND);
     const SCOPE: Scope = Scope::NumbersAssign;
     type Output = Assigned;
 }
 
 impl Change for AssignNumber {
+    const KIND: &'static ChangeKind = &KIND;
     type Plan = AssignPlan;
 
     fn claims(&self) -> RequestedChange {
@@ -149,10 +169,9 @@ impl Change for AssignNumber {
                 }
                 Some(_) => {
                     let summary = format!(
-                        "The {} calls of {} are not with this agent: the assignment did not take effect, or somebody else changed it meanwhile. Look with {} before trying again.",
+                        "The {} calls of {} are not with this agent: the assignment did not take effect, or somebody else changed it meanwhile. Look with get_agent_numbers before trying again.",
                         self.assignment_type,
-                        plan.located.number.name(),
-                        names::GET_AGENT_NUMBERS
+                        plan.located.number.name()
                     );
                     return Err(Refusal::new(Status::NotAssigned, summary)
                         .with("number", plan.located.number.name())
@@ -195,12 +214,14 @@ impl Change for AssignNumber {
         }
     }
 
+    async fn reconcile(operation: &Operation, account: &AccountView<'_>) -> Option<Outcome> {
+        account.assigned(operation, Self::KIND).await
+    }
+
     fn unknown(&self) -> Refusal {
         let name = &self.number_id;
         let summary = format!(
-            "It is not known whether {name} was assigned. Look with {} or {} before trying again.",
-            names::GET_AGENT_NUMBERS,
-            names::LIST_OPERATIONS
+            "It is not known whether {name} was assigned. Look with get_agent_numbers or list_operations before trying again."
         );
         Refusal::new(Status::OutcomeUnknown, summary).with("number", name.as_str())
     }
@@ -260,7 +281,7 @@ impl AssignNumber {
                 arguments: json!({ "number_id": number, "agent_id": holder, "assignment_type": direction, "confirm": true }),
             },
             None => Pointer {
-                tool: names::UNASSIGN_NUMBER,
+                tool: "unassign_number",
                 arguments: json!({ "number_id": number, "assignment_type": direction }),
             },
         };
@@ -268,10 +289,7 @@ impl AssignNumber {
             .undo(Undo::Call(before))
             .request_id(request_id);
         if plan.located.number.status != "active" {
-            answer.warn(format!(
-                "The number is not active yet (status in {}); calls start when it is.",
-                names::LIST_NUMBERS
-            ));
+            answer.warn("The number is not active yet (status in list_numbers); calls start when it is.".to_owned());
         }
         if plan.located.roster.agent(plan.agent_id.as_str()).is_some_and(|agent| agent.status != "active") {
             answer.warn("The agent is not active, so it takes and makes no calls until it is.");
@@ -281,7 +299,7 @@ impl AssignNumber {
         }
         if direction == Direction::Inbound && plan.located.number.managed == Some(false) {
             answer.warn("The number is with an own carrier: point that carrier at this agent's webhook URL.");
-            answer = answer.next(names::GET_WEBHOOK_URL, json!({ "agent_id": plan.agent_id }));
+            answer = answer.next("get_webhook_url", json!({ "agent_id": plan.agent_id }));
         }
         answer
     }

@@ -6,13 +6,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::domain::{AgentRef, Direction, HeldNumber, OwnedNumber, Status, read_e164};
+use crate::domain::{AgentRef, Direction, Effect, HeldNumber, OwnedNumber, Status, read_e164};
 use crate::guard::Scope;
 use crate::tools::account::{agent_lookup, lookup};
 use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
-use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
-use crate::tools::names;
+use crate::tools::contract::tool::{Read, Tool};
 use crate::truedy::{ApiError, Error};
 
 arguments! {
@@ -37,7 +37,7 @@ pub(crate) struct AgentNumbers {
 }
 
 impl Tool for GetAgentNumbers {
-    const NAME: &'static str = names::GET_AGENT_NUMBERS;
+    const NAME: &'static str = "get_agent_numbers";
     const TITLE: &'static str = "Show an agent's numbers";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
@@ -58,7 +58,7 @@ impl Read for GetAgentNumbers {
         };
         let ((inbound, answered), (outbound, called)) = (rows(Direction::Inbound)?, rows(Direction::Outbound)?);
         let calls = if called == 0 {
-            format!(" It cannot make calls: {} one for outbound first.", names::ASSIGN_NUMBER)
+            " It cannot make calls: assign_number one for outbound first.".to_owned()
         } else {
             String::new()
         };
@@ -68,7 +68,7 @@ impl Read for GetAgentNumbers {
         let cut = match (inbound.len(), outbound.len()) {
             _ if whole => String::new(),
             (inbound, outbound) => {
-                format!(" Shown are {inbound} and {outbound} of them; {} has all.", names::LIST_NUMBERS)
+                format!(" Shown are {inbound} and {outbound} of them; list_numbers has all.")
             }
         };
         let summary = if unread {
@@ -80,7 +80,7 @@ impl Read for GetAgentNumbers {
         let arguments = json!({ "agent_id": agent.as_str() });
         let data = AgentNumbers { agent_id: agent.as_str().to_owned(), inbound, outbound };
         let answer = ToolResponse::new(Status::Ok, summary, data).request_id(reply.request_id);
-        Ok(if whole { answer } else { answer.next(names::LIST_NUMBERS, arguments) })
+        Ok(if whole { answer } else { answer.next("list_numbers", arguments) })
     }
 }
 

@@ -6,14 +6,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use url::Url;
 
-use crate::domain::{AgentId, AgentRef, Refusal, Status};
+use crate::domain::{AgentId, AgentRef, Effect, Refusal, Status};
 use crate::guard::Scope;
 use crate::tools::account::agent_lookup;
 use crate::tools::changes::verify::said;
 use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
-use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
-use crate::tools::names;
+use crate::tools::contract::tool::{Read, Tool};
 use crate::truedy::{ApiError, Error, Request};
 
 arguments! {
@@ -40,7 +40,7 @@ pub(crate) struct Webhook {
 }
 
 impl Tool for GetWebhookUrl {
-    const NAME: &'static str = names::GET_WEBHOOK_URL;
+    const NAME: &'static str = "get_webhook_url";
     const TITLE: &'static str = "Get an agent's webhook URL";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
@@ -112,9 +112,6 @@ pub(crate) fn is_not_synced(error: &Error) -> bool {
 }
 
 fn not_synced(error: &Error) -> Refusal {
-    let summary = format!(
-        "The agent has no webhook URL: it is not synced to the voice engine yet, as drafts are not. Finish and activate it in Truedy's dashboard, or take another agent from {}.",
-        names::LIST_AGENTS
-    );
+    let summary = "The agent has no webhook URL: it is not synced to the voice engine yet, as drafts are not. Finish and activate it in Truedy's dashboard, or take another agent from list_agents.".to_owned();
     said(Refusal::new(Status::NotSynced, summary), error)
 }

@@ -2,25 +2,30 @@
 //!
 //! Source: <https://docs.truedy.ai/api-reference/telephony> (Import Number); contract §6.4.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::{
-    AccessField, AccountSid, Argument, ArgumentProblem, CarrierAccess, CarrierName, E164, Label, OperationTarget,
-    OwnedNumber, ProviderType, Refusal, SipServer, SipUsername, Status, text_at,
+    AccessField, AccountSid, Argument, ArgumentProblem, CapRule, CarrierAccess, CarrierName, ChangeClass, ChangeKind,
+    E164, Effect, Label, OperationTarget, OwnedNumber, Proof, ProviderType, Refusal, SipServer, SipUsername, Status,
+    text_at,
 };
 use crate::guard::{AskMode, ChangeImpact, CredentialRequest, Question, QuestionForm, RequestedChange, Scope};
+use crate::journal::{Operation, Outcome};
 use crate::redact::Secret;
 use crate::tools::account::pages::ListResult;
+use crate::tools::account::view::AccountView;
 use crate::tools::account::{carrier, lookup};
 use crate::tools::changes::create_once::{Made, flight, make};
 use crate::tools::changes::verify::{Documented, Found, documented, not_configured, said};
 use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::offered_numbers::impossible_number;
 use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
-use crate::tools::contract::tool::{Change, Effect, Planned, Tool, ToolContext};
-use crate::tools::names;
+use crate::tools::contract::tool::{Change, Planned, Tool};
 use crate::truedy::{Request, RequestKind};
 
 arguments! {
@@ -65,10 +70,25 @@ pub(crate) struct Imported {
     credential_id: Option<String>,
 }
 
+/// The facts about an import that policy, journal and messages need.
+const KIND: ChangeKind = ChangeKind {
+    name: "import_number",
+    class: ChangeClass::Registers,
+    done: "imported",
+    nothing: "Nothing was imported.",
+    unknown: "It is not known whether the number was imported.",
+    succeeded: Status::Imported,
+    not_done: "not_imported",
+    cap: Some(CapRule::Imports),
+    proof: Proof::NumberPresent,
+    // Truedy's lists may lag behind.
+    repeat_window: Duration::from_secs(15 * 60),
+};
+
 impl Tool for ImportNumber {
-    const NAME: &'static str = names::IMPORT_NUMBER;
+    const NAME: &'static str = KIND.name;
     const TITLE: &'static str = "Import a number from an own carrier";
-    const EFFECT: Effect = Effect::Registers;
+    const EFFECT: Effect = Effect::Changes(&KIND);
     const SCOPE: Scope = Scope::NumbersImport;
     type Output = Imported;
 
@@ -115,6 +135,7 @@ pub(crate) struct ImportPlan {
 }
 
 impl Change for ImportNumber {
+    const KIND: &'static ChangeKind = &KIND;
     type Plan = ImportPlan;
 
     fn claims(&self) -> RequestedChange {
@@ -201,12 +222,17 @@ impl Change for ImportNumber {
         }
     }
 
+    async fn reconcile(operation: &Operation, account: &AccountView<'_>) -> Option<Outcome> {
+        match account.added(operation, Self::KIND) {
+            None => account.credential_only(operation).await,
+            imported => imported,
+        }
+    }
+
     fn unknown(&self) -> Refusal {
         let number = &self.phone_number;
         let summary = format!(
-            "It is not known whether {number} was imported. Do not repeat the call: a repeat stores the credential a second time. It is looked for in the account; {} tells what is known, and {} shows it once it is there.",
-            names::LIST_OPERATIONS,
-            names::LIST_NUMBERS
+            "It is not known whether {number} was imported. Do not repeat the call: a repeat stores the credential a second time. It is looked for in the account; list_operations tells what is known, and list_numbers shows it once it is there."
         );
         Refusal::new(Status::OutcomeUnknown, summary).with("number", number.as_str())
     }
@@ -288,7 +314,7 @@ impl ImportNumber {
             Some(name) => {
                 json!({ "tool": Self::NAME, "arguments": { "phone_number": self.phone_number, "carrier": name } })
             }
-            None => json!({ "tool": names::LIST_CREDENTIALS, "arguments": {} }),
+            None => json!({ "tool": "list_credentials", "arguments": {} }),
         };
         let summary = format!(
             "Nothing was imported. {}. carrier expects {}. Do not ask the user to type a key into the conversation.",
@@ -342,10 +368,9 @@ impl ImportNumber {
         };
         let mut refusal = with_credential(refusal, stored).with("number", number.as_str());
         if stored.is_none() {
-            refusal.summary.push_str(&format!(
-                " A repeat may store the credential a second time; {} shows what is stored.",
-                names::LIST_CREDENTIALS
-            ));
+            refusal.summary.push_str(
+                &" A repeat may store the credential a second time; list_credentials shows what is stored.".to_owned(),
+            );
         }
         refusal
     }
@@ -356,7 +381,7 @@ impl ImportNumber {
             "Imported {number}. It stays with its carrier, and Truedy has not checked the credentials. Assign an agent, then point the carrier at that agent's URL, last of all."
         );
         let mut answer = ToolResponse::new(Status::Imported, summary, facts)
-            .undo(Undo::Call(Pointer { tool: names::RELEASE_NUMBER, arguments: json!({ "number_id": number }) }));
+            .undo(Undo::Call(Pointer { tool: "release_number", arguments: json!({ "number_id": number }) }));
         if access.provider() == ProviderType::Twilio && access.get(AccessField::AccountSid).is_none() {
             answer.warn("No account_sid was given; Truedy may need it for Twilio.");
         }

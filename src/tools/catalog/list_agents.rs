@@ -6,13 +6,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Agent, AgentRef, Direction, HeldNumber, Limit, Offset, Status, StatusName};
+use crate::domain::{Agent, AgentRef, Direction, Effect, HeldNumber, Limit, Offset, Status, StatusName};
 use crate::guard::Scope;
 use crate::tools::account::{lookup, pages};
 use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
-use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
-use crate::tools::names;
+use crate::tools::contract::tool::{Read, Tool};
 use crate::truedy::Request;
 
 arguments! {
@@ -46,7 +46,7 @@ pub(crate) struct Agents {
 }
 
 impl Tool for ListAgents {
-    const NAME: &'static str = names::LIST_AGENTS;
+    const NAME: &'static str = "list_agents";
     const TITLE: &'static str = "List agents";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;

@@ -6,13 +6,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::domain::{CarrierProfile, Status, text_at};
+use crate::domain::{CarrierProfile, Effect, Status, text_at};
 use crate::guard::Scope;
 use crate::tools::account::pages;
 use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
-use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
-use crate::tools::names;
+use crate::tools::contract::tool::{Read, Tool};
 use crate::truedy::Request;
 
 arguments! {
@@ -32,7 +32,7 @@ pub(crate) struct Credentials {
 }
 
 impl Tool for ListCredentials {
-    const NAME: &'static str = names::LIST_CREDENTIALS;
+    const NAME: &'static str = "list_credentials";
     const TITLE: &'static str = "List carrier credentials";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::CredentialsRead;

@@ -8,16 +8,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::domain::{AgentRef, Limit, Offset, OwnedNumber, Slot, Status, StatusName, YesNo};
+use crate::domain::{AgentRef, Effect, Limit, Offset, OwnedNumber, Slot, Status, StatusName, YesNo};
 use crate::guard::Scope;
 use crate::tools::account::located::fill;
 use crate::tools::account::pages::ListResult;
 use crate::tools::account::roster::Roster;
 use crate::tools::account::{agent_lookup, lookup, pages};
 use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
-use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
-use crate::tools::names;
+use crate::tools::contract::tool::{Read, Tool};
 use crate::truedy::run_blocking;
 
 arguments! {
@@ -138,7 +138,7 @@ impl JsonSchema for NumberRow {
 }
 
 impl Tool for ListNumbers {
-    const NAME: &'static str = names::LIST_NUMBERS;
+    const NAME: &'static str = "list_numbers";
     const TITLE: &'static str = "List phone numbers";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;

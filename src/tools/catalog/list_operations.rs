@@ -4,14 +4,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::domain::{ChangeName, Moment, NumberRef, OperationId, OperationState, Refusal, Status};
+use crate::domain::{ChangeKinds, ChangeName, Effect, Moment, NumberRef, OperationId, OperationState, Refusal, Status};
 use crate::guard::Scope;
 use crate::journal::{Operation, OperationPhase, OperationQuery};
-use crate::tools::changes::reconcile::reconcile;
 use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
-use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
-use crate::tools::names;
+use crate::tools::contract::tool::{Read, Tool};
 
 /// How long unresolved operations are looked for before the answer.
 const LOOKING: std::time::Duration = std::time::Duration::from_secs(6);
@@ -47,7 +46,7 @@ pub(crate) struct Operations {
 }
 
 impl Tool for ListOperations {
-    const NAME: &'static str = names::LIST_OPERATIONS;
+    const NAME: &'static str = "list_operations";
     const TITLE: &'static str = "List operations";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
@@ -60,10 +59,13 @@ impl Read for ListOperations {
             let summary = format!("Nothing could be read. The journal of this server cannot be used: {why}.");
             Refusal::new(Status::JournalUnavailable, summary).retryable()
         };
+        if let Some(tool) = &self.tool {
+            context.journal.change_kinds().check("tool", tool)?;
+        }
         // The account may know by now what the journal does not.
         let open = context.journal.unresolved().await.map_err(unavailable)?;
         if !open.is_empty() {
-            reconcile(&context.with(context.call.within(LOOKING)), &open).await;
+            context.reconciler.reconcile(&context.with(context.call.within(LOOKING)), &open).await;
         }
         let mut found = context.journal.find(self.query(&context, SHOWN + 1)).await.map_err(unavailable)?;
         let more = found.len() > SHOWN as usize;
@@ -83,7 +85,7 @@ impl Read for ListOperations {
             n => format!("{n} operations."),
         };
         if let [only] = found.as_slice() {
-            summary = told(only);
+            summary = told(only, context.journal.change_kinds());
         } else if running > 0 {
             summary.push_str(&format!(" {running} still running: do not repeat them or do anything else instead."));
         }
@@ -125,20 +127,14 @@ impl ListOperations {
 }
 
 /// One operation in a sentence.
-fn told(operation: &Operation) -> String {
+fn told(operation: &Operation, kinds: ChangeKinds) -> String {
     let name = operation.object.name();
-    let (did, not) = match operation.tool.as_str() {
-        names::PURCHASE_NUMBER => ("was bought", "bought"),
-        names::IMPORT_NUMBER => ("was imported", "imported"),
-        names::RELEASE_NUMBER => ("was released", "released"),
-        names::UNASSIGN_NUMBER => ("was unassigned", "unassigned"),
-        _ => ("was assigned", "assigned"),
-    };
+    let done = kinds.find(&operation.tool).map_or("changed", |kind| kind.done);
     match operation.state {
-        OperationPhase::Done => format!("{name} {did}."),
-        OperationPhase::Refused if operation.is_preview() => format!("{name} was not {not}: the call was a preview."),
-        OperationPhase::Refused => format!("{name} was not {not}."),
-        OperationPhase::Begun | OperationPhase::Sent => format!("{name} is still being {not}."),
-        OperationPhase::Unknown => format!("It is not known whether {name} {did}."),
+        OperationPhase::Done => format!("{name} was {done}."),
+        OperationPhase::Refused if operation.is_preview() => format!("{name} was not {done}: the call was a preview."),
+        OperationPhase::Refused => format!("{name} was not {done}."),
+        OperationPhase::Begun | OperationPhase::Sent => format!("{name} is still being {done}."),
+        OperationPhase::Unknown => format!("It is not known whether {name} was {done}."),
     }
 }

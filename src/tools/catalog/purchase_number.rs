@@ -10,23 +10,25 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::{
-    ArgumentProblem, CarrierName, Ceiling, ConfirmationToken, E164, Money, OperationIds, OperationTarget, OwnedNumber,
-    Refusal, Status, text_at,
+    ArgumentProblem, CapRule, CarrierName, Ceiling, ChangeClass, ChangeKind, ConfirmationToken, E164, Effect, Money,
+    OperationIds, OperationTarget, OwnedNumber, Proof, Refusal, Status, text_at,
 };
 use crate::guard::{ChangeImpact, Level, Question, QuestionForm, RequestedChange, Scope};
+use crate::journal::{Operation, Outcome};
 use crate::redact::Secret;
 use crate::tools::account::pages::ListResult;
 use crate::tools::account::price_search::failed_search;
+use crate::tools::account::view::AccountView;
 use crate::tools::account::{carrier, lookup, pages};
 use crate::tools::catalog::search_numbers::search;
 use crate::tools::changes::create_once::{Made, flight, make};
 use crate::tools::changes::verify::{Documented, Found, documented_purchase, not_configured, said};
 use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::context::{MoneyLimits, ToolContext};
 use crate::tools::contract::offered_numbers::impossible_number;
 use crate::tools::contract::price_cache::{Price, PriceAccount, prices_in};
 use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
-use crate::tools::contract::tool::{Change, Effect, MoneyLimits, Planned, Tool, ToolContext};
-use crate::tools::names;
+use crate::tools::contract::tool::{Change, Planned, Tool};
 use crate::truedy::{ApiReply, Error, Request, RequestKind};
 
 /// What stands in the place of a price that is not known.
@@ -86,10 +88,25 @@ pub(crate) struct PurchasePlan {
     price: Price,
 }
 
+/// The facts about a purchase that policy, journal and messages need.
+const KIND: ChangeKind = ChangeKind {
+    name: "purchase_number",
+    class: ChangeClass::Spends,
+    done: "bought",
+    nothing: "Nothing was bought.",
+    unknown: "It is not known whether the number was bought.",
+    succeeded: Status::Purchased,
+    not_done: "not_bought",
+    cap: Some(CapRule::Purchases),
+    proof: Proof::NumberPresent,
+    // Each purchase costs money.
+    repeat_window: Duration::from_secs(24 * 60 * 60),
+};
+
 impl Tool for PurchaseNumber {
-    const NAME: &'static str = names::PURCHASE_NUMBER;
+    const NAME: &'static str = KIND.name;
     const TITLE: &'static str = "Buy a phone number";
-    const EFFECT: Effect = Effect::Spends;
+    const EFFECT: Effect = Effect::Changes(&KIND);
     const SCOPE: Scope = Scope::NumbersPurchase;
     type Output = Purchased;
 
@@ -99,6 +116,7 @@ impl Tool for PurchaseNumber {
 }
 
 impl Change for PurchaseNumber {
+    const KIND: &'static ChangeKind = &KIND;
     type Plan = PurchasePlan;
 
     fn claims(&self) -> RequestedChange {
@@ -185,7 +203,7 @@ impl Change for PurchaseNumber {
                         Status::UpstreamRejected,
                         format!("Nothing was bought: {number} cannot be had, in the words of truedy_says, and it is not in the account. Search again for another one."),
                     )
-                    .with("next", json!({ "tool": names::SEARCH_NUMBERS, "arguments": {} })),
+                    .with("next", json!({ "tool": "search_numbers", "arguments": {} })),
                 };
                 Err(said(refusal.with("number", number), &error).into())
             }
@@ -193,12 +211,14 @@ impl Change for PurchaseNumber {
         }
     }
 
+    async fn reconcile(operation: &Operation, account: &AccountView<'_>) -> Option<Outcome> {
+        account.added(operation, Self::KIND)
+    }
+
     fn unknown(&self) -> Refusal {
         let number = &self.phone_number;
         let summary = format!(
-            "It is not known whether {number} was bought. Do not repeat the call and do not buy another number instead. It is looked for in the account; {} tells what is known, and {} shows it once it is there. If it does not show up, ask Truedy's dashboard or support before anything else.",
-            names::LIST_OPERATIONS,
-            names::LIST_NUMBERS
+            "It is not known whether {number} was bought. Do not repeat the call and do not buy another number instead. It is looked for in the account; list_operations tells what is known, and list_numbers shows it once it is there. If it does not show up, ask Truedy's dashboard or support before anything else."
         );
         Refusal::new(Status::OutcomeUnknown, summary).with("number", number.as_str())
     }
@@ -212,10 +232,8 @@ impl PurchaseNumber {
         let Some(why) = context.offered.impossible(&self.phone_number) else { return Ok(()) };
         let problem = impossible_number("phone_number", &self.phone_number, why);
         let summary = format!(
-            "Nothing was bought. phone_number: {}; expected {}. If it is for sale all the same, search for it with {} first, in this same session; once the search has offered it, it can be bought.",
-            problem.reason,
-            problem.expected,
-            names::SEARCH_NUMBERS
+            "Nothing was bought. phone_number: {}; expected {}. If it is for sale all the same, search for it with search_numbers first, in this same session; once the search has offered it, it can be bought.",
+            problem.reason, problem.expected
         );
         Err(Refusal::new(Status::InvalidArgument, summary).with("problems", vec![problem.to_json()]))
     }
@@ -239,10 +257,7 @@ impl PurchaseNumber {
         }
         let mut answer = self.done(purchased, price).request_id(reply.request_id.clone());
         if *listed == Found::Absent {
-            answer.warn(format!(
-                "Truedy confirmed the purchase, but {} does not show the number yet.",
-                names::LIST_NUMBERS
-            ));
+            answer.warn("Truedy confirmed the purchase, but list_numbers does not show the number yet.".to_owned());
         }
         if requirements_open(&reply.data) {
             answer.warn("The carrier asks for documents before it sets the number up; until then it stays pending. See the Truedy dashboard.");
@@ -292,12 +307,11 @@ impl PurchaseNumber {
             _ => "Its status is in number_status; only active numbers carry calls.",
         };
         let active = purchased.number_status.as_deref() == Some("active");
-        let next =
-            format!("Assign it with {}{}.", names::ASSIGN_NUMBER, if active { "" } else { " once it is active" });
+        let next = format!("Assign it with assign_number{}.", if active { "" } else { " once it is active" });
         let summary = format!("Bought {number} for {}. {state} No agent uses it yet. {next}", price.words());
         let answer = ToolResponse::new(Status::Purchased, summary, purchased)
-            .undo(Undo::Call(Pointer { tool: names::RELEASE_NUMBER, arguments: json!({ "number_id": number }) }));
-        if active { answer } else { answer.next(names::LIST_NUMBERS, json!({ "status": "active" })) }
+            .undo(Undo::Call(Pointer { tool: "release_number", arguments: json!({ "number_id": number }) }));
+        if active { answer } else { answer.next("list_numbers", json!({ "status": "active" })) }
     }
 
     /// What the caller reads where nothing was bought for want of a word: the price, and the call that buys.

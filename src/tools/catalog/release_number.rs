@@ -8,16 +8,21 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::domain::{ConfirmationToken, Direction, E164, NumberId, NumberRef, OwnedNumber, Refusal, Status};
+use crate::domain::{
+    CapRule, ChangeClass, ChangeKind, ConfirmationToken, Direction, E164, Effect, NumberId, NumberRef, OwnedNumber,
+    Proof, Refusal, Status,
+};
 use crate::guard::{ChangeImpact, Level, Question, QuestionForm, RequestedChange, Scope};
+use crate::journal::{Operation, Outcome};
 use crate::tools::account::agent_lookup;
 use crate::tools::account::assignments::Usage;
 use crate::tools::account::located::{Located, Purpose, locate};
+use crate::tools::account::view::AccountView;
 use crate::tools::changes::verify::{Found, said, vanishes};
 use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse, Undo};
-use crate::tools::contract::tool::{Change, Effect, Planned, Tool, ToolContext};
-use crate::tools::names;
+use crate::tools::contract::tool::{Change, Planned, Tool};
 use crate::truedy::{Error, Request};
 
 /// What is kept back of the call's time for finding out what became of it.
@@ -57,15 +62,30 @@ pub(crate) struct ReleasePlan {
     number_id: NumberId,
 }
 
+/// The facts about a release that policy, journal and messages need.
+const KIND: ChangeKind = ChangeKind {
+    name: "release_number",
+    class: ChangeClass::Destroys,
+    done: "released",
+    nothing: "Nothing was released.",
+    unknown: "It is not known whether the number was released.",
+    succeeded: Status::Released,
+    not_done: Status::NotReleased.as_str(),
+    cap: Some(CapRule::Releases),
+    proof: Proof::NumberAbsent,
+    repeat_window: Duration::ZERO,
+};
+
 impl Tool for ReleaseNumber {
-    const NAME: &'static str = names::RELEASE_NUMBER;
+    const NAME: &'static str = KIND.name;
     const TITLE: &'static str = "Release a phone number for good";
-    const EFFECT: Effect = Effect::Destroys;
+    const EFFECT: Effect = Effect::Changes(&KIND);
     const SCOPE: Scope = Scope::NumbersRelease;
     type Output = Released;
 }
 
 impl Change for ReleaseNumber {
+    const KIND: &'static ChangeKind = &KIND;
     type Plan = ReleasePlan;
 
     fn claims(&self) -> RequestedChange {
@@ -148,10 +168,7 @@ impl Change for ReleaseNumber {
                 let found = vanishes(&context, &plan.number.id, false).await;
                 let mut answer = plan.done(found == Found::Absent).request_id(reply.request_id);
                 if matches!(found, Found::Here(_)) {
-                    answer.warn(format!(
-                        "Truedy confirmed the release, but {} still shows the number. Look again in a minute.",
-                        names::LIST_NUMBERS
-                    ));
+                    answer.warn("Truedy confirmed the release, but list_numbers still shows the number. Look again in a minute.".to_owned());
                 }
                 Ok(answer)
             }
@@ -169,6 +186,10 @@ impl Change for ReleaseNumber {
         }
     }
 
+    async fn reconcile(operation: &Operation, account: &AccountView<'_>) -> Option<Outcome> {
+        account.removed(operation, Self::KIND).await
+    }
+
     fn unknown(&self) -> Refusal {
         let name = &self.number_id;
         Refusal::new(Status::OutcomeUnknown, unknown(name.as_str())).with("number", name.as_str())
@@ -177,9 +198,7 @@ impl Change for ReleaseNumber {
 
 fn unknown(name: &str) -> String {
     format!(
-        "It is not known whether {name} was released. Do not repeat the call: look for it with {} or {} first.",
-        names::LIST_NUMBERS,
-        names::LIST_OPERATIONS
+        "It is not known whether {name} was released. Do not repeat the call: look for it with list_numbers or list_operations first."
     )
 }
 
@@ -198,8 +217,7 @@ impl ReleaseNumber {
                     ""
                 };
                 let summary = format!(
-                    "Nothing was released. {name} is in use by the agents in in_use_by, who would fall silent. First unassign it with {}, then release it.{disputed}",
-                    names::UNASSIGN_NUMBER
+                    "Nothing was released. {name} is in use by the agents in in_use_by, who would fall silent. First unassign it with unassign_number, then release it.{disputed}"
                 );
                 (Status::NumberInUse, summary)
             }
@@ -217,8 +235,7 @@ impl ReleaseNumber {
             }
             Usage::Unknown { silent: false } => {
                 let summary = format!(
-                    "Nothing was released. Whether an agent uses {name} is not known: not every agent could be heard, or an agent's list has an entry that fits no number. Look with {}, and try again later.",
-                    names::DIAGNOSE_NUMBER
+                    "Nothing was released. Whether an agent uses {name} is not known: not every agent could be heard, or an agent's list has an entry that fits no number. Look with diagnose_number, and try again later."
                 );
                 (Status::AssignmentUnknown, summary)
             }
@@ -227,12 +244,12 @@ impl ReleaseNumber {
         let first = Direction::BOTH.into_iter().find(|direction| !located.evidence(*direction).named().is_empty());
         let next = match (status, first) {
             (Status::NumberInUse, Some(first)) => {
-                json!({ "tool": names::UNASSIGN_NUMBER, "arguments": { "number_id": name, "assignment_type": first } })
+                json!({ "tool": "unassign_number", "arguments": { "number_id": name, "assignment_type": first } })
             }
             _ if located.usage() == (Usage::Unknown { silent: true }) && name == located.number.number => {
                 self.releasing(name, true)
             }
-            _ => json!({ "tool": names::DIAGNOSE_NUMBER, "arguments": { "number_id": name } }),
+            _ => json!({ "tool": "diagnose_number", "arguments": { "number_id": name } }),
         };
         let refusal = if status == Status::NumberInUse { refusal.with("in_use_by", holders.to_vec()) } else { refusal };
         Some(refusal.with("next", next))
@@ -266,16 +283,11 @@ impl ReleaseNumber {
         let silent = located.usage() == (Usage::Unknown { silent: true }) && name == number.number;
         let twice = if silent && !located.is_askable() { format!(", phone_number: \"{name}\"") } else { String::new() };
         let then = match located.usage() {
-            Usage::InUse if !open => {
-                format!("First unassign it with {}, then release it.", names::UNASSIGN_NUMBER)
-            }
+            Usage::InUse if !open => "First unassign it with unassign_number, then release it.".to_owned(),
             _ if open || silent => {
                 format!("If the user agrees, call {} again with confirm: true{twice}{token}.", Self::NAME)
             }
-            _ => format!(
-                "It is not released until that is known: look with {}, and try again later.",
-                names::DIAGNOSE_NUMBER
-            ),
+            _ => "It is not released until that is known: look with diagnose_number, and try again later.".to_owned(),
         };
         format!("Nothing was released; this is a preview for {name}. {} {use_now} {then}", fate(number))
     }
@@ -303,8 +315,7 @@ impl ReleasePlan {
             Found::Here(_) if lost => no(
                 Status::NotReleased,
                 format!(
-                    "{name} was not released so far: Truedy gave no clear answer, and the number is still in the account. It may still go: look again with {} before trying once more.",
-                    names::LIST_NUMBERS
+                    "{name} was not released so far: Truedy gave no clear answer, and the number is still in the account. It may still go: look again with list_numbers before trying once more."
                 ),
             ),
             Found::Here(_) => no(

@@ -10,16 +10,17 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::{
-    AreaCode, ArgumentProblem, CarrierName, CountryCode, Label, NumberType, Page, PageSize, Status, clean, text_at,
+    AreaCode, ArgumentProblem, CarrierName, CountryCode, Effect, Label, NumberType, Page, PageSize, Status, clean,
+    text_at,
 };
 use crate::guard::Scope;
 use crate::redact::Secret;
 use crate::tools::account::{carrier, pages};
 use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::price_cache::{Price, PriceAccount, prices_in};
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
-use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
-use crate::tools::names;
+use crate::tools::contract::tool::{Read, Tool};
 use crate::truedy::{ApiReply, Error, Request, RequestKind};
 
 arguments! {
@@ -60,7 +61,7 @@ pub(crate) struct Offers {
 }
 
 impl Tool for SearchNumbers {
-    const NAME: &'static str = names::SEARCH_NUMBERS;
+    const NAME: &'static str = "search_numbers";
     const TITLE: &'static str = "Search numbers for sale";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;

@@ -8,14 +8,18 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::domain::{Direction, NumberRef, OperationTarget, Refusal, Slot, Status};
+use crate::domain::{
+    ChangeClass, ChangeKind, Direction, Effect, NumberRef, OperationTarget, Proof, Refusal, Slot, Status,
+};
 use crate::guard::{ChangeImpact, RequestedChange, Scope};
+use crate::journal::{Operation, Outcome};
 use crate::tools::account::located::{Located, Purpose, locate};
+use crate::tools::account::view::AccountView;
 use crate::tools::changes::verify::said;
 use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
-use crate::tools::contract::tool::{Change, Effect, Planned, Tool, ToolContext};
-use crate::tools::names;
+use crate::tools::contract::tool::{Change, Planned, Tool};
 use crate::truedy::{Error, Request, RequestKind};
 
 /// What is kept back of the call's time for reading back.
@@ -53,15 +57,30 @@ pub(crate) struct UnassignPlan {
     located: Located,
 }
 
+/// The facts about the end of an assignment that policy, journal and messages need.
+const KIND: ChangeKind = ChangeKind {
+    name: "unassign_number",
+    class: ChangeClass::Reassigns,
+    done: "unassigned",
+    nothing: "Nothing was changed.",
+    unknown: "It is not known whether the change was made.",
+    succeeded: Status::Unassigned,
+    not_done: Status::NotUnassigned.as_str(),
+    cap: None,
+    proof: Proof::Assignment,
+    repeat_window: Duration::ZERO,
+};
+
 impl Tool for UnassignNumber {
-    const NAME: &'static str = names::UNASSIGN_NUMBER;
+    const NAME: &'static str = KIND.name;
     const TITLE: &'static str = "Unassign a number from its agent";
-    const EFFECT: Effect = Effect::Changes;
+    const EFFECT: Effect = Effect::Changes(&KIND);
     const SCOPE: Scope = Scope::NumbersAssign;
     type Output = Unassigned;
 }
 
 impl Change for UnassignNumber {
+    const KIND: &'static ChangeKind = &KIND;
     type Plan = UnassignPlan;
 
     fn claims(&self) -> RequestedChange {
@@ -129,12 +148,14 @@ impl Change for UnassignNumber {
         }
     }
 
+    async fn reconcile(operation: &Operation, account: &AccountView<'_>) -> Option<Outcome> {
+        account.assigned(operation, Self::KIND).await
+    }
+
     fn unknown(&self) -> Refusal {
         let name = &self.number_id;
         let summary = format!(
-            "It is not known whether {name} was unassigned. Do not repeat the call: look at it with {} or {} first.",
-            names::LIST_NUMBERS,
-            names::LIST_OPERATIONS
+            "It is not known whether {name} was unassigned. Do not repeat the call: look at it with list_numbers or list_operations first."
         );
         Refusal::new(Status::OutcomeUnknown, summary).with("number", name.as_str())
     }
@@ -169,7 +190,7 @@ impl UnassignNumber {
             .request_id(request_id);
         if let Slot::Held(holder) = number.slot(direction) {
             answer = answer.undo(Undo::Call(Pointer {
-                tool: names::ASSIGN_NUMBER,
+                tool: "assign_number",
                 arguments: json!({ "number_id": name, "agent_id": holder, "assignment_type": direction }),
             }));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::domain::OwnedNumber;
 use crate::tools::changes::verify::{Documented, Found, appears, shows};
-use crate::tools::contract::tool::ToolContext;
+use crate::tools::contract::context::ToolContext;
 use crate::truedy::{ApiReply, Error, Request};
 
 /// Time kept back from the time of a change, in which its outcome is found out.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::{OwnedNumber, Refusal, Status};
 use crate::tools::account::lookup::numbers_until;
-use crate::tools::contract::tool::ToolContext;
+use crate::tools::contract::context::ToolContext;
 use crate::truedy::{ApiError, Error};
 
 /// When the list is read after an unknown outcome, in seconds after the first read.

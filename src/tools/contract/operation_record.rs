@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use crate::domain::{ClockReading, may_be_id};
+use crate::domain::{ChangeKind, ClockReading, may_be_id};
 use crate::journal::Journal;
 use crate::truedy::{Error, SendPermit};
 
@@ -20,8 +20,8 @@ const FRESH: Duration = Duration::from_secs(30);
 pub struct Record {
     journal: Arc<Journal>,
     id: Uuid,
-    /// The number that would appear in the account if the change adds it, and the tool that adds it.
-    makes: Option<(String, &'static str)>,
+    /// The number that would appear in the account if the change adds it, and the kind of change that adds it.
+    makes: Option<(String, &'static ChangeKind)>,
     lost: AtomicBool,
     /// Whether the number was seen in the account before Truedy responded.
     seen: AtomicBool,
@@ -40,7 +40,7 @@ impl Record {
     pub fn new(
         journal: Arc<Journal>,
         id: Uuid,
-        makes: Option<(String, &'static str)>,
+        makes: Option<(String, &'static ChangeKind)>,
         read_at: ClockReading,
     ) -> Arc<Self> {
         Arc::new(Self {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Refusal, Status};
+use crate::domain::{ArgumentProblem, Refusal, Status};
 use crate::truedy::Error;
 
 /// The response of a call that succeeded.
@@ -50,11 +50,19 @@ pub enum ToolFailure {
     Truedy(Error),
     /// The tool itself refuses.
     Refused(Refusal),
+    /// An argument is wrong in a way that only the state of the server shows.
+    Invalid(Box<ArgumentProblem>),
 }
 
 impl From<Error> for ToolFailure {
     fn from(error: Error) -> Self {
         Self::Truedy(error)
+    }
+}
+
+impl From<ArgumentProblem> for ToolFailure {
+    fn from(problem: ArgumentProblem) -> Self {
+        Self::Invalid(Box::new(problem))
     }
 }
 

@@ -2,6 +2,7 @@
 //! other, how long files and functions are, and that a name stands for one thing.
 
 mod source;
+mod tool_names;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -111,7 +111,7 @@ fn only_gathers(item: &Item) -> bool {
 }
 
 /// Whether an item is compiled for tests alone.
-fn is_for_tests(attributes: &[Attribute]) -> bool {
+pub(super) fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let is_cfg = attribute.path().is_ident("cfg");
         let inside = attribute.meta.require_list().map(|list| list.tokens.to_string()).unwrap_or_default();

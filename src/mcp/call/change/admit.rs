@@ -76,7 +76,7 @@ impl Service {
         let call_context = &change.call_context;
         let subject =
             ConsentSubject { caller: &call_context.caller, tool: T::NAME, arguments: &change.given, seen: "" };
-        let Some(no) = self.consent.refusal_in(&call_context.elicitor, &subject, messages::nothing(T::EFFECT)) else {
+        let Some(no) = self.consent.refusal_in(&call_context.elicitor, &subject, T::EFFECT.nothing()) else {
             return Ok(());
         };
         if let Some(page) = &no.page {
@@ -96,7 +96,7 @@ impl Service {
             arguments: &change.given,
             seen: &impact.seen,
         };
-        let about = (impact.question.as_ref(), messages::nothing(T::EFFECT));
+        let about = (impact.question.as_ref(), T::EFFECT.nothing());
         let (refusal, nonce) = self.consent.admit_second_call(&call_context.elicitor, about, &subject).err()?;
         change.answered = Some(nonce?);
         Some(refusal)
@@ -109,7 +109,7 @@ impl Service {
         claims: &RequestedChange,
         change: &ChangeRequest,
     ) -> Result<u32, Refusal> {
-        let cap = self.policy.caps.of(T::NAME);
+        let cap = self.policy.caps.of(T::KIND);
         if cap.is_none() && claims.makes.is_none() {
             return Ok(0);
         }
@@ -121,16 +121,16 @@ impl Service {
         let mut stands = standing().await?;
         // The wall clock may show that a day has passed, but no second clock confirms it. Truedy's clock can.
         if stands.unproven > 0
-            && let Some((_, Cap::Most(most))) = cap
+            && let Some(Cap::Most(most)) = cap
             && stands.used >= most
         {
             ask_the_time(&self.tool_context(&change.call_context).await?).await;
             stands = standing().await?;
         }
-        if let Some((_, Cap::Most(most))) = cap
+        if let Some(Cap::Most(most)) = cap
             && stands.used >= most
         {
-            return Err(self.policy.cap_reached(T::NAME, stands.used));
+            return Err(self.policy.cap_reached(T::KIND, stands.used));
         }
         match stands.flying {
             // The outcome of an unresolved operation may be found by reading the account.

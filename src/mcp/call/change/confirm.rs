@@ -81,7 +81,7 @@ impl Service {
                     arguments: &change.given,
                     seen: &impact.seen,
                 };
-                let about = (impact.question.as_ref(), messages::nothing(T::EFFECT));
+                let about = (impact.question.as_ref(), T::EFFECT.nothing());
                 self.consent.admit_second_call(&call_context.elicitor, about, &subject).map_err(
                     |(refusal, nonce)| {
                         change.answered = nonce;
@@ -100,7 +100,7 @@ impl Service {
                 };
                 let then = match (&impact.wanted, &asks) {
                     (Some(wanted), _) => {
-                        let nothing = messages::nothing(T::EFFECT);
+                        let nothing = T::EFFECT.nothing();
                         let shown = (&call_context.elicitor, &self.pages);
                         let collected = self.consent.collect(shown, &call_context.stop, (wanted, nothing), &subject);
                         match call_context.aside(T::EFFECT, collected).await? {
@@ -166,7 +166,7 @@ impl Service {
                 if !unchanged {
                     let summary = format!(
                         "{} What the user was asked about has changed meanwhile. Look again, then ask again.",
-                        messages::nothing(T::EFFECT)
+                        T::EFFECT.nothing()
                     );
                     return Err(Refusal::new(Status::StateChanged, summary).retryable().into());
                 }
@@ -186,7 +186,7 @@ impl Service {
         if !views.cards || !impact.grave {
             return None;
         }
-        let mut facts = confirm_card::facts(impact, used, self.policy.caps.of(T::NAME).map(|(_, cap)| cap));
+        let mut facts = confirm_card::facts(impact, used, self.policy.caps.of(T::KIND));
         self.hide_in(&mut facts);
         Some(confirm_card::beside(facts))
     }

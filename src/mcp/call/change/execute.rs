@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::domain::{ClockReading, Refusal, Status, may_be_id};
+use crate::domain::{ClockReading, Proof, Refusal, Status, may_be_id};
 use crate::guard::{ChangeImpact, GateDecision, RequestedChange, evaluate};
 use crate::journal::{BeginConflict, Intent, Operation, Outcome, OutcomeSource};
 use crate::mcp::call::change::admit::{BACKGROUND, OVERDUE, READ_AGAIN, TO_ABANDON, TO_BEGIN};
@@ -22,7 +22,7 @@ use crate::mcp::call::change::request::{
 use crate::mcp::call::messages::{self, Stage};
 use crate::mcp::call::service::{CallResult, Service, done, words};
 use crate::redact::RedactionGuard;
-use crate::tools::{Change, Effect, Record, ToolContext, ToolFailure, ToolResponse, said};
+use crate::tools::{Change, Record, ToolContext, ToolFailure, ToolResponse, said};
 use crate::truedy::{ApiError, Error, NotSent};
 
 impl Service {
@@ -33,7 +33,7 @@ impl Service {
         change: &mut ChangeRequest,
     ) -> Result<CallResult, EarlyExit> {
         change.call_context.rights.admit(T::NAME, T::SCOPE, false)?;
-        self.policy.admit(T::NAME, false, claims)?;
+        self.policy.admit(T::NAME, T::EFFECT, claims)?;
         if let Value::Object(given) = &change.given {
             self.admit_inline::<T>(given)?;
         }
@@ -46,7 +46,7 @@ impl Service {
         tool_context.used = used;
         let pass = self.pass(&tool, claims, change, &mut tool_context).await?;
         if tool_context.call.stop.is_cancelled() {
-            let summary = format!("{} The call was cancelled before anything was sent.", messages::nothing(T::EFFECT));
+            let summary = format!("{} The call was cancelled before anything was sent.", T::EFFECT.nothing());
             return Err(Refusal::new(Status::Cancelled, summary).into());
         }
         if tool_context.call.left() < TO_BEGIN {
@@ -78,7 +78,7 @@ impl Service {
         let intent = Intent {
             id: Uuid::now_v7(),
             caller: change.call_context.caller.clone(),
-            tool: T::NAME,
+            kind: T::KIND,
             object: impact.object.clone(),
             flight: impact.flight.clone(),
             digest: change.digest.clone(),
@@ -87,7 +87,7 @@ impl Service {
             evidence: change.evidence,
             acknowledged: claims.acknowledged.to_strings(),
             stopped_by_unresolved: stopped_by_unresolved::<T>(),
-            most: self.policy.caps.of(T::NAME).and_then(|(_, cap)| cap.most()),
+            most: self.policy.caps.of(T::KIND).and_then(|cap| cap.most()),
             spend: self.policy.caps.spend.clone(),
         };
         let id = intent.id;
@@ -103,10 +103,10 @@ impl Service {
             Some(BeginConflict::Unresolved(open)) => {
                 messages::on_unresolved(&open, repeated::<T>(&change.given), T::NAME, T::EFFECT)
             }
-            Some(BeginConflict::Cap(used)) => self.policy.cap_reached(T::NAME, used),
+            Some(BeginConflict::Cap(used)) => self.policy.cap_reached(T::KIND, used),
             Some(BeginConflict::Spend(spent)) => match &impact.price {
                 Some(price) => self.policy.spend_reached(&spent, price),
-                None => self.policy.cap_reached(T::NAME, 0),
+                None => self.policy.cap_reached(T::KIND, 0),
             },
         };
         Err(refusal.into())
@@ -125,10 +125,10 @@ impl Service {
     ) -> Result<CallResult, Refusal> {
         let object = pass.impact.object.clone();
         let (answer_by, stop) = (tool_context.call.deadline, tool_context.call.stop.clone());
-        if matches!(T::EFFECT, Effect::Spends | Effect::Registers) {
+        if T::KIND.proof == Proof::NumberPresent {
             tool_context.call.deadline = Instant::now() + BACKGROUND;
         }
-        let makes = claims.makes.clone().map(|number| (number, T::NAME));
+        let makes = claims.makes.clone().map(|number| (number, T::KIND));
         let record = Record::new(Arc::clone(&self.journal), id, makes, pass.read_at);
         tool_context.call.permit = Some(Arc::clone(&record) as _);
         tool_context.record = Some(Arc::clone(&record));

@@ -6,14 +6,14 @@ use std::time::Duration;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::domain::{ClockReading, OperationTarget, Refusal, Status, digest_of};
+use crate::domain::{ChangeClass, ClockReading, OperationTarget, Refusal, Status, digest_of};
 use crate::guard::{ChangeImpact, GateInput};
 use crate::journal::{GateEvidence, PREVIEWED, RefusedCall};
 use crate::mcp::call::context::CallContext;
 use crate::mcp::call::messages::{self, Stage};
 use crate::mcp::call::service::{CallResult, done, words};
 use crate::redact::RedactionGuard;
-use crate::tools::{Change, Effect, Planned, Tool, ToolContext};
+use crate::tools::{Change, Planned, Tool, ToolContext};
 
 /// The most time that a call may spend on reads before its change.
 pub(crate) const PLANNING: Duration = Duration::from_secs(9);
@@ -91,7 +91,7 @@ pub(crate) async fn plan<T: Change>(
 /// Returns whether unresolved operations block this tool. They block purchases only: a caller might otherwise
 /// buy a replacement for a purchase that did happen.
 pub(crate) fn stopped_by_unresolved<T: Tool>() -> bool {
-    T::EFFECT == Effect::Spends
+    T::EFFECT.kind().is_some_and(|kind| kind.class == ChangeClass::Spends)
 }
 
 /// Adds the id of the operation to a refusal. After an unknown outcome or an internal error, `next` is the call that

@@ -12,9 +12,8 @@ use crate::tools::account::roster::Roster;
 use crate::tools::catalog::diagnose_number::findings::{Finding, FindingAction, NO_OUTBOUND, Weight, call};
 use crate::tools::catalog::diagnose_number::history::{at, last_move, released, unsettled};
 use crate::tools::catalog::get_webhook_url::{Hook, UNEXPECTED_HOST, hook, is_not_synced};
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::ToolResponse;
-use crate::tools::contract::tool::ToolContext;
-use crate::tools::names;
 use crate::truedy::ApiReply;
 
 /// The agents that are said to hold the number, first by its own row, then by theirs; as many as are asked.
@@ -114,7 +113,7 @@ impl DiagnosisCase {
         let mut findings = Vec::new();
         self.status(&mut findings);
         findings.extend(unsettled(self.history.as_deref()));
-        if let Some(last) = self.last_move().filter(|last| last.tool == names::RELEASE_NUMBER) {
+        if let Some(last) = self.last_move().filter(|last| last.tool == "release_number") {
             findings.push(released(last, true));
         }
         let slots: Vec<(Direction, Slot)> =
@@ -198,7 +197,7 @@ impl DiagnosisCase {
             ),
         };
         let mut finding = finding.with("number_status", self.number.status.as_str());
-        if let Some(last) = self.last_move().filter(|last| last.tool != names::RELEASE_NUMBER) {
+        if let Some(last) = self.last_move().filter(|last| last.tool != "release_number") {
             finding = finding.with("since", at(last));
         }
         findings.push(finding);
@@ -223,16 +222,16 @@ impl DiagnosisCase {
         let mut claims: Vec<&str> = claimants(&self.number, &self.roster, direction).chain(own_say).collect();
         claims.retain(|id| self.own(id, direction) != Some(false));
         let number = self.number.name();
-        let unassign = || call(names::UNASSIGN_NUMBER, json!({ "number_id": number, "assignment_type": direction }));
+        let unassign = || call("unassign_number", json!({ "number_id": number, "assignment_type": direction }));
         let assign = |id: &str| {
-            call(names::ASSIGN_NUMBER, json!({ "number_id": number, "agent_id": id, "assignment_type": direction }))
+            call("assign_number", json!({ "number_id": number, "agent_id": id, "assignment_type": direction }))
         };
         let unverified = |id: &str| {
             let finding = Finding::new(
                 "assignment_unverified",
                 Weight::Unknown,
                 "The agent's own list of numbers could not be read, so whether the assignment holds there is not known.",
-                call(names::GET_AGENT_NUMBERS, json!({ "agent_id": id })),
+                call("get_agent_numbers", json!({ "agent_id": id })),
             );
             self.agent(finding.of(direction), id)
         };
@@ -287,7 +286,7 @@ impl DiagnosisCase {
                         "assignment_unknown",
                         Weight::Unknown,
                         "Truedy did not say whether an agent has this direction; that is not the same as nobody.",
-                        call(names::LIST_AGENTS, json!({})),
+                        call("list_agents", json!({})),
                     )
                     .of(direction),
                 );

@@ -6,11 +6,10 @@ use crate::journal::{Operation, OperationPhase, moment};
 use crate::tools::catalog::diagnose_number::findings::{
     Finding, FindingAction, JOURNAL_UNREAD, NOT_IN_ACCOUNT, Weight, call,
 };
-use crate::tools::names;
 
 /// The last operation that brought the number into the account or took it out.
 pub(crate) fn last_move(history: &[Operation]) -> Option<&Operation> {
-    let moves = [names::PURCHASE_NUMBER, names::IMPORT_NUMBER, names::RELEASE_NUMBER];
+    let moves = ["purchase_number", "import_number", "release_number"];
     let done = history.iter().filter(|one| one.state == OperationPhase::Done && moves.contains(&one.tool.as_str()));
     done.max_by_key(|one| one.ended_at.unwrap_or(one.begun_at))
 }
@@ -42,7 +41,7 @@ pub(crate) fn unsettled(history: Option<&[Operation]>) -> Vec<Finding> {
             OperationPhase::Done | OperationPhase::Refused => continue,
         };
         let mut finding =
-            Finding::new(code, Weight::Unknown, what, call(names::LIST_OPERATIONS, json!({ "id": operation.id })))
+            Finding::new(code, Weight::Unknown, what, call("list_operations", json!({ "id": operation.id })))
                 .with("tool", operation.tool.as_str())
                 .with("operation_id", operation.id.as_str())
                 .with("begun_at", moment(operation.begun_at));
@@ -60,11 +59,8 @@ pub(crate) fn released(operation: &Operation, listed: bool) -> Finding {
     } else {
         "The number was released from here. A bought one can usually not be had again; an imported one is still with its carrier and can be imported again."
     };
-    let next = if listed {
-        call(names::LIST_OPERATIONS, json!({ "id": operation.id }))
-    } else {
-        call(names::SEARCH_NUMBERS, json!({}))
-    };
+    let next =
+        if listed { call("list_operations", json!({ "id": operation.id })) } else { call("search_numbers", json!({})) };
     Finding::new("released", Weight::Fault, what, next)
         .with("operation_id", operation.id.as_str())
         .with("released_at", at(operation))
@@ -74,7 +70,7 @@ pub(crate) fn released(operation: &Operation, listed: bool) -> Finding {
 pub(crate) fn absent(name: &str, history: Option<&[Operation]>, complete: bool) -> Vec<Finding> {
     let mut findings = unsettled(history);
     match history.and_then(last_move) {
-        Some(last) if last.tool == names::RELEASE_NUMBER => findings.push(released(last, false)),
+        Some(last) if last.tool == "release_number" => findings.push(released(last, false)),
         Some(last) if complete => findings.push(
             Finding::new(
                 "missing_from_account",
@@ -90,7 +86,7 @@ pub(crate) fn absent(name: &str, history: Option<&[Operation]>, complete: bool) 
             "list_incomplete",
             Weight::Unknown,
             "The account has more numbers than could be read, and this one was not among those that were: whether it is there is not known.",
-            call(names::LIST_NUMBERS, json!({})),
+            call("list_numbers", json!({})),
         )),
         // What is not settled explains it well enough.
         _ if findings.iter().any(|finding| finding.code != JOURNAL_UNREAD) => {}
@@ -99,7 +95,7 @@ pub(crate) fn absent(name: &str, history: Option<&[Operation]>, complete: bool) 
                 NOT_IN_ACCOUNT,
                 Weight::Fault,
                 "The account lists no number or id of exactly this form; a number is written with + and its country code.",
-                call(names::LIST_NUMBERS, json!({})),
+                call("list_numbers", json!({})),
             )
             .with("number", name),
         ),

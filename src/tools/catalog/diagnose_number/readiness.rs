@@ -5,7 +5,6 @@ use serde_json::json;
 use crate::domain::{Direction, Slot};
 use crate::tools::catalog::diagnose_number::case::{DiagnosisCase, SyncState, is_missing};
 use crate::tools::catalog::diagnose_number::findings::{Finding, FindingAction, NO_OUTBOUND, Weight, call};
-use crate::tools::names;
 
 impl DiagnosisCase {
     /// Nobody has a direction: the agent of the other one may be meant.
@@ -26,9 +25,9 @@ impl DiagnosisCase {
             Slot::Held(id) if !is_missing(&self.roster, id) => {
                 let arguments =
                     json!({ "number_id": self.number.name(), "agent_id": id, "assignment_type": direction });
-                call(names::ASSIGN_NUMBER, arguments)
+                call("assign_number", arguments)
             }
-            _ => call(names::LIST_AGENTS, json!({ "status": "active" })),
+            _ => call("list_agents", json!({ "status": "active" })),
         };
         // A number that is answered need not call out; one that nobody answers leaves its callers with nothing.
         let answered = direction == Direction::Outbound && matches!(other, Slot::Held(_));
@@ -61,14 +60,14 @@ impl DiagnosisCase {
                     "agent_missing",
                     Weight::Fault,
                     "The agent that holds the number is not among the agents of this account; it may have been deleted. Assign another.",
-                    call(names::LIST_AGENTS, json!({ "status": "active" })),
+                    call("list_agents", json!({ "status": "active" })),
                 )];
             }
             None => findings.push(Finding::new(
                 "agent_unread",
                 Weight::Unknown,
                 "The agents could not be read, so whether the one that holds the number is active is not known.",
-                call(names::LIST_AGENTS, json!({})),
+                call("list_agents", json!({})),
             )),
             Some("active") => {}
             Some(status @ ("draft" | "creating" | "failed" | "inactive")) => {
@@ -109,7 +108,7 @@ impl DiagnosisCase {
                 "sync_unread",
                 Weight::Unknown,
                 "The agent's webhook URL could not be read, so whether the voice engine knows the agent is not known.",
-                call(names::GET_WEBHOOK_URL, json!({ "agent_id": id })),
+                call("get_webhook_url", json!({ "agent_id": id })),
             ));
         }
         findings

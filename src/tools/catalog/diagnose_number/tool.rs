@@ -6,7 +6,7 @@
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::domain::{Direction, NumberRef, OwnedNumber, Status};
+use crate::domain::{Direction, Effect, NumberRef, OwnedNumber, Status};
 use crate::guard::Scope;
 use crate::journal::{Operation, OperationQuery};
 use crate::tools::account::assignments::Assignments;
@@ -16,9 +16,9 @@ use crate::tools::catalog::diagnose_number::case::{AgentDetails, Diagnosis, Diag
 use crate::tools::catalog::diagnose_number::findings::{Finding, JOURNAL_UNREAD, NOT_IN_ACCOUNT};
 use crate::tools::catalog::diagnose_number::history::absent;
 use crate::tools::contract::arguments::arguments;
+use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
-use crate::tools::contract::tool::{Effect, Read, Tool, ToolContext};
-use crate::tools::names;
+use crate::tools::contract::tool::{Read, Tool};
 
 /// Operations of the number that are looked through at most.
 const HISTORY: u32 = 100;
@@ -36,7 +36,7 @@ arguments! {
 }
 
 impl Tool for DiagnoseNumber {
-    const NAME: &'static str = names::DIAGNOSE_NUMBER;
+    const NAME: &'static str = "diagnose_number";
     const TITLE: &'static str = "Diagnose a phone number";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
