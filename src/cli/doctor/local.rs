@@ -83,14 +83,7 @@ pub(crate) async fn journal(
         std::mem::forget(redactor.redact_until_dropped(&password));
     }
     let (found, forgetful) = (place.to_string(), settings.journal_warning(&place).is_some());
-    let todo = match &place {
-        JournalPlace::Postgres(_) => {
-            "Check address, login, certificate and rights of the database; RUST_LOG=truedy_mcp=debug says more."
-        }
-        _ => {
-            "Make the directory writable for this user alone, or end the program that holds the file. A damaged file: move it aside and keep it; limits begin anew, and what is not known is looked up in Truedy's dashboard."
-        }
-    };
+    let remedy = unusable_remedy(&place);
     let journal = Journal::new(place, String::new(), change_kinds());
     let written = match journal.probe().await {
         Ok(()) => journal.count_all_unresolved().await,
@@ -111,10 +104,22 @@ pub(crate) async fn journal(
             let todo = if error.is_of_newer_program() {
                 "Install that version or a newer one. Or give this one a --state-dir of its own: limits begin anew there."
             } else {
-                todo
+                remedy
             };
             report.add("journal", CheckResult::Bad, format!("{found}: {error}"), Some(todo));
             report.fail(Exit::Failed);
+        }
+    }
+}
+
+/// Returns what to do if the journal at this place cannot be used.
+fn unusable_remedy(place: &JournalPlace) -> &'static str {
+    match place {
+        JournalPlace::Postgres(_) => {
+            "Check address, login, certificate and rights of the database; RUST_LOG=truedy_mcp=debug says more."
+        }
+        _ => {
+            "Make the directory writable for this user alone, or end the program that holds the file. A damaged file: move it aside and keep it; limits begin anew, and what is not known is looked up in Truedy's dashboard."
         }
     }
 }
