@@ -109,14 +109,7 @@ impl Settings {
 
     /// Returns what the operator allows. `tools` are the names of all existing tools.
     pub fn policy(&self, tools: &[&str]) -> Result<Policy, ConfigError> {
-        let only = self.tools.as_deref().unwrap_or_default();
-        // The names in a section are checked first, because the lists of the flags contain them as well.
-        for (key, names) in [("tools", &self.section_tools), ("exclude_tools", &self.section_exclude_tools)] {
-            check_tools(&format!("{} {key}", self.section), names, tools)?;
-        }
-        for (flag, names) in [("--tools", only), ("--exclude-tools", self.exclude_tools.as_slice())] {
-            check_tools(flag, names, tools)?;
-        }
+        self.check_tool_lists(tools)?;
         self.check_blank_lists()?;
         let tidy = |names: &[String]| -> BTreeSet<String> {
             names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
@@ -169,6 +162,19 @@ impl Settings {
             ask: if self.ask == AskWhen::Off { AskMode::Off } else { AskMode::Auto },
             no_inline_secrets: self.inline_secrets == InlineSecrets::Deny,
         })
+    }
+
+    /// Checks that every tool in the lists exists.
+    fn check_tool_lists(&self, tools: &[&str]) -> Result<(), ConfigError> {
+        let only = self.tools.as_deref().unwrap_or_default();
+        // The names in a section are checked first, because the lists of the flags contain them as well.
+        for (key, names) in [("tools", &self.section_tools), ("exclude_tools", &self.section_exclude_tools)] {
+            check_tools(&format!("{} {key}", self.section), names, tools)?;
+        }
+        for (flag, names) in [("--tools", only), ("--exclude-tools", self.exclude_tools.as_slice())] {
+            check_tools(flag, names, tools)?;
+        }
+        Ok(())
     }
 
     /// Returns the operator's keys for confirmations. The first key seals. `None` if there are none.

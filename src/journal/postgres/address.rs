@@ -34,6 +34,21 @@ pub(crate) enum Encryption {
     Always,
 }
 
+impl Encryption {
+    /// Returns the encryption for this `sslmode`. `loopback` says whether the host is this machine; it is `None` for a
+    /// Unix socket. `None` for an unknown mode.
+    fn required(mode: Option<&str>, loopback: Option<bool>) -> Option<Self> {
+        match (mode, loopback) {
+            (Some("disable"), _)
+            | (Some("allow" | "prefer" | "require" | "verify-ca" | "verify-full") | None, None) => Some(Self::Never),
+            (Some("allow" | "prefer") | None, Some(true)) => Some(Self::Perhaps),
+            // On a connection to another machine, any weaker mode could send the contents of the journal unencrypted.
+            (Some("allow" | "prefer" | "require" | "verify-ca" | "verify-full") | None, Some(_)) => Some(Self::Always),
+            (Some(_), _) => None,
+        }
+    }
+}
+
 /// The file to take the password from if the URL has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PasswordFile {
@@ -106,20 +121,13 @@ impl PostgresPlace {
             [_, _, ..] => return wrong("it must name one host"),
             _ => return wrong("it needs a host"),
         };
-        let secured = match (mode, local) {
-            (Some("disable"), _)
-            | (Some("allow" | "prefer" | "require" | "verify-ca" | "verify-full") | None, None) => Encryption::Never,
-            (Some("allow" | "prefer") | None, Some(true)) => Encryption::Perhaps,
-            // On a connection to another machine, any weaker mode could send the contents of the journal unencrypted.
-            (Some("allow" | "prefer" | "require" | "verify-ca" | "verify-full") | None, Some(_)) => Encryption::Always,
-            (Some(_), _) => return wrong("sslmode must be disable, prefer, require or verify-full"),
+        let Some(secured) = Encryption::required(mode, local) else {
+            return wrong("sslmode must be disable, prefer, require or verify-full");
         };
         if config.get_application_name().is_none() {
             config.application_name("truedy-mcp");
         }
-        config.connect_timeout(CONNECT).tcp_user_timeout(Duration::from_secs(15));
-        config.keepalives(true).keepalives_idle(Duration::from_secs(10));
-        config.keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
+        set_timeouts(&mut config);
         config.ssl_mode(if secured == Encryption::Always { SslMode::Require } else { SslMode::Disable });
         Ok(Self { config: Box::new(config), secured, roots: Vec::new(), password_file: None })
     }
@@ -154,6 +162,13 @@ impl PostgresPlace {
     pub(crate) fn port(&self) -> u16 {
         self.config.get_ports().last().copied().unwrap_or(5432)
     }
+}
+
+/// Limits how long the connection may hang before it counts as broken.
+fn set_timeouts(config: &mut Config) {
+    config.connect_timeout(CONNECT).tcp_user_timeout(Duration::from_secs(15));
+    config.keepalives(true).keepalives_idle(Duration::from_secs(10));
+    config.keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
 }
 
 fn is_loopback(host: &str) -> bool {
