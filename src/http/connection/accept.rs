@@ -107,12 +107,7 @@ impl<A: RequestHandler> ConnectionServer<A> {
                 place => place.ok(),
             };
             let Some(place) = place else {
-                metrics::counter!("http_connections_refused_total").increment(1);
-                // A new connection accepts so few bytes at once. Over TLS nothing can be sent before the handshake.
-                let told = self.tls.is_none() && stream.try_write(FULL).is_ok();
-                if let (true, Ok(listening)) = (told, Arc::clone(&away).try_acquire_owned()) {
-                    tokio::spawn(hear_out(stream, listening));
-                }
+                turn_away(stream, self.tls.is_some(), &away);
                 continue;
             };
             let (answers, life, tls) = (Arc::clone(&self.answers), Arc::clone(&self.life), self.tls.clone());
@@ -200,6 +195,16 @@ async fn converse<A: RequestHandler>(
         () = life.reached(LifecyclePhase::Shut) => connection.as_mut().graceful_shutdown(),
     }
     drop(connection.await);
+}
+
+/// Refuses a connection because there are too many. `away` limits how many refused clients are heard out.
+fn turn_away(stream: ClientStream, is_tls: bool, away: &Arc<Semaphore>) {
+    metrics::counter!("http_connections_refused_total").increment(1);
+    // A new connection accepts so few bytes at once. Over TLS nothing can be sent before the handshake.
+    let told = !is_tls && stream.try_write(FULL).is_ok();
+    if let (true, Ok(listening)) = (told, Arc::clone(away).try_acquire_owned()) {
+        tokio::spawn(hear_out(stream, listening));
+    }
 }
 
 /// Reads for a short time what a refused client still sends. Otherwise the system would reset the connection before the

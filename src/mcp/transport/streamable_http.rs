@@ -137,13 +137,7 @@ impl Streamable {
                 request.headers_mut().remove(SESSION_ID);
                 named = None;
             }
-            let comes = match (request.method(), method, &id) {
-                (&Method::GET, ..) if request.headers().contains_key(LAST_EVENT_ID) => SessionInput::Resumer,
-                (&Method::GET, ..) => SessionInput::Listener,
-                (_, Some(_), Some(id)) => SessionInput::Request(id),
-                (_, None, Some(_)) => SessionInput::Answer,
-                _ => SessionInput::Other,
-            };
+            let comes = session_input(&request, method, id.as_ref());
             match named {
                 Some(named) => match sessions.enter(&named, &principal.sender(), comes).await {
                     Ok(entered) => place = Some(entered),
@@ -185,6 +179,17 @@ impl Streamable {
             _ => return,
         };
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static(takes));
+    }
+}
+
+/// Returns what a request is for its session. `method` and `id` come from its message.
+fn session_input<'a>(request: &Request<Full<Bytes>>, method: Option<&str>, id: Option<&'a Value>) -> SessionInput<'a> {
+    match (request.method(), method, id) {
+        (&Method::GET, ..) if request.headers().contains_key(LAST_EVENT_ID) => SessionInput::Resumer,
+        (&Method::GET, ..) => SessionInput::Listener,
+        (_, Some(_), Some(id)) => SessionInput::Request(id),
+        (_, None, Some(_)) => SessionInput::Answer,
+        _ => SessionInput::Other,
     }
 }
 
