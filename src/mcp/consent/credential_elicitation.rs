@@ -7,7 +7,8 @@ use std::time::Duration;
 use rmcp::model::{
     CustomNotification, ElicitRequestParams, ElicitResult, ElicitationAction, InputRequiredResult, ServerNotification,
 };
-use serde_json::json;
+use rmcp::{Peer, RoleServer};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -111,9 +112,7 @@ impl Consent {
                 let entered = entered_meanwhile(asked, waited, stop, &nothing).await;
                 pages.close(&id);
                 if entered.is_ok() {
-                    let complete = Some(json!({ "elicitationId": id }));
-                    let complete = CustomNotification::new("notifications/elicitation/complete", complete);
-                    drop(peer.send_notification(ServerNotification::CustomNotification(complete)).await);
+                    notify_complete(peer, &id).await;
                 }
                 return entered;
             }
@@ -128,9 +127,7 @@ impl Consent {
             return put(id, url);
         };
         let answer = responses.as_ref().and_then(|responses| responses.get(PAGE));
-        let action =
-            answer.map(|answer| serde_json::from_value::<ElicitResult>(answer.clone()).map(|said| said.action));
-        if action.is_some_and(|action| !action.is_ok_and(|action| action == ElicitationAction::Accept)) {
+        if answer.is_some_and(|answer| !is_acceptance(answer)) {
             pages.close(&page);
             return Ok(Entered::No { refusal: nothing.not_opened(), nonce: then.nonce });
         }
@@ -154,6 +151,17 @@ impl Consent {
         pages.close(&page);
         Ok(Entered::No { refusal, nonce: then.nonce })
     }
+}
+
+/// Tells the client that its user has filled in the page.
+async fn notify_complete(peer: &Peer<RoleServer>, id: &str) {
+    let complete = CustomNotification::new("notifications/elicitation/complete", Some(json!({ "elicitationId": id })));
+    drop(peer.send_notification(ServerNotification::CustomNotification(complete)).await);
+}
+
+/// Checks whether the client's response says that its user opened the page.
+fn is_acceptance(answer: &Value) -> bool {
+    serde_json::from_value::<ElicitResult>(answer.clone()).is_ok_and(|said| said.action == ElicitationAction::Accept)
 }
 
 /// Waits for the page while the call is open. The client reports whether its user opens the page. The page reports

@@ -147,6 +147,25 @@ const PROMPTS: [Prompt; 4] = [
     },
 ];
 
+impl PromptParameter {
+    /// Returns the text that was given for the argument, without secrets. It is empty for an argument that is left out.
+    fn text_of(&self, value: Option<&Value>, principal: &Principal) -> Result<String, ErrorData> {
+        let text = match value {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => clean_to(&principal.tenant.service.hide(text), LONGEST),
+            Some(_) => {
+                let why = format!("{} must be a text. {}", self.name, self.description);
+                return Err(ErrorData::invalid_params(why, None));
+            }
+        };
+        if text.is_empty() && self.required {
+            let why = format!("Missing argument: {}. {}", self.name, self.description);
+            return Err(ErrorData::invalid_params(why, None));
+        }
+        Ok(text)
+    }
+}
+
 impl Prompt {
     /// Returns the prompt with this name.
     pub(crate) fn find(name: &str) -> Option<&'static Self> {
@@ -155,6 +174,13 @@ impl Prompt {
 
     fn is_offered(&self, catalog: &Catalog, principal: &Principal) -> bool {
         self.needs.iter().all(|tool| catalog.offers(tool, principal))
+    }
+
+    /// Returns the tools that the steps name and that this caller is not offered.
+    fn missing_tools<'a>(&self, catalog: &'a Catalog, principal: &Principal) -> Vec<&'a str> {
+        let entries = catalog.entries().iter();
+        let named = entries.filter(|entry| self.steps.contains(&format!("`{}`", entry.name())));
+        named.filter(|entry| !entry.is_offered(principal)).map(|entry| entry.name()).collect()
     }
 
     fn card(&self) -> PromptCard {
@@ -198,18 +224,7 @@ pub(crate) fn get(
     let mut provider = None;
     for argument in prompt.arguments {
         let value = given.clone().find(|(name, _)| *name == argument.name).map(|(_, value)| value);
-        let text = match value {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) => clean_to(&principal.tenant.service.hide(text), LONGEST),
-            Some(_) => {
-                let why = format!("{} must be a text. {}", argument.name, argument.description);
-                return Err(ErrorData::invalid_params(why, None));
-            }
-        };
-        if text.is_empty() && argument.required {
-            let why = format!("Missing argument: {}. {}", argument.name, argument.description);
-            return Err(ErrorData::invalid_params(why, None));
-        }
+        let text = argument.text_of(value, principal)?;
         let quoted = if text.is_empty() { "not said".to_owned() } else { json!(text).to_string() };
         told.push_str(&format!("- {}: {quoted}\n", argument.name));
         if argument.choices == Choices::Providers {
@@ -223,12 +238,7 @@ pub(crate) fn get(
     if let Some(provider) = provider {
         text.push_str(&format!("\n{}", at_the_carrier(&provider)));
     }
-    let missing: Vec<&str> = catalog
-        .entries()
-        .iter()
-        .filter(|entry| prompt.steps.contains(&format!("`{}`", entry.name())) && !entry.is_offered(principal))
-        .map(|entry| entry.name())
-        .collect();
+    let missing = prompt.missing_tools(catalog, principal);
     if !missing.is_empty() {
         text.push_str(&format!(
             "\nNot offered here, so leave out what needs it and tell me: {}.\n",
