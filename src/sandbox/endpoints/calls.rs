@@ -45,21 +45,7 @@ pub(super) fn create(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefu
     if agent.status != "active" {
         return Err(ApiRefusal::rule(format!("Agent is not active (status: {})", agent.status)));
     }
-    let held = account.numbers_of(&agent.id, NumberDirection::Outbound)?;
-    let from = match from {
-        Some(from) if held.iter().any(|number| number.phone_number == from) => from,
-        Some(_) => {
-            return Err(ApiRefusal::rule("from_number is not assigned to this agent for outbound calls"));
-        }
-        None => match held.into_iter().next() {
-            Some(oldest) => oldest.phone_number,
-            None => {
-                let status = if faults.has(Fault::CallsNoNumber400) { 400 } else { 422 };
-                let message = "No outbound phone number is assigned to this agent";
-                return Err(ApiRefusal::new(status, "no_phone_number_configured", message));
-            }
-        },
-    };
+    let from = caller_id(call, &agent.id, from)?;
     let id = ids::fresh();
     account.add_call(&id, &agent.id, &to, &from)?;
     let mut data = json!({
@@ -78,6 +64,22 @@ pub(super) fn create(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefu
         account.keep_replay(key, &request, &data.to_string())?;
     }
     Ok(OperationResult::made(data, faults))
+}
+
+/// Returns the number from which an agent calls: the wanted one, or else the one that was assigned to it first.
+fn caller_id(call: &EndpointCall<'_>, agent: &str, wanted: Option<String>) -> Result<String, ApiRefusal> {
+    let held = call.account.numbers_of(agent, NumberDirection::Outbound)?;
+    if let Some(wanted) = wanted {
+        let is_held = held.iter().any(|number| number.phone_number == wanted);
+        let refusal = || ApiRefusal::rule("from_number is not assigned to this agent for outbound calls");
+        return is_held.then_some(wanted).ok_or_else(refusal);
+    }
+    let oldest = held.into_iter().next();
+    oldest.map(|oldest| oldest.phone_number).ok_or_else(|| {
+        let status = if call.faults.has(Fault::CallsNoNumber400) { 400 } else { 422 };
+        let message = "No outbound phone number is assigned to this agent";
+        ApiRefusal::new(status, "no_phone_number_configured", message)
+    })
 }
 
 /// Returns a digest of what makes two requests the same: method, path, query, body, and nearly every header.

@@ -57,12 +57,7 @@ pub(super) fn import(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefu
         settles: None,
     };
     if faults.has(Fault::ImportDuplicateForeign) || !account.add_number(&new)? {
-        return Err(ApiRefusal::rule(format!(
-            "Failed to import number: {{'code': '23505', 'details': 'Key (phone_number)=({number}) already exists.', \
-             'hint': None, 'message': 'duplicate key value violates unique constraint \
-             \"phone_numbers_phone_number_key\"'}}"
-        ))
-        .after_the_fact());
+        return Err(duplicate_number(&number).after_the_fact());
     }
     let data = json!({
         "number_id": shown(faults, Kind::Number, &id),
@@ -70,6 +65,15 @@ pub(super) fn import(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRefu
         "phone_number": number,
     });
     Ok(OperationResult::made(data, faults))
+}
+
+/// The refusal of a number that somebody has already. It repeats the error of Truedy's database.
+fn duplicate_number(number: &str) -> ApiRefusal {
+    ApiRefusal::rule(format!(
+        "Failed to import number: {{'code': '23505', 'details': 'Key (phone_number)=({number}) already exists.', \
+         'hint': None, 'message': 'duplicate key value violates unique constraint \
+         \"phone_numbers_phone_number_key\"'}}"
+    ))
 }
 
 /// `GET /telephony/credentials`

@@ -10,6 +10,7 @@ use crate::sandbox::data::inventory::{self, Magic};
 use crate::sandbox::endpoints::call::EndpointCall;
 use crate::sandbox::endpoints::ids::{self, Kind, shown};
 use crate::sandbox::endpoints::search::carrier;
+use crate::sandbox::faults::active::Faults;
 use crate::sandbox::faults::catalogue::{Amount, Fault};
 use crate::sandbox::response::{ApiRefusal, OperationResult};
 use crate::sandbox::time;
@@ -43,22 +44,14 @@ pub(super) fn purchase(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRe
     let regulatory = faults.has(Fault::PurchaseRegulatoryPending);
     let delay = faults.amount(Amount::PendingMs).map_or(PENDING, Duration::from_millis);
     let settles_at = time::after(delay);
-    let (status, settles) = if regulatory || faults.has(Fault::PendingStuck) {
-        ("pending", None)
-    } else if faults.has(Fault::PendingInstant) {
-        ("active", None)
-    } else if faults.has(Fault::PendingFails) {
-        ("pending", Some((settles_at.as_str(), "inactive")))
-    } else {
-        ("pending", Some((settles_at.as_str(), "active")))
-    };
+    let (status, later) = statuses(faults);
     account.add_number(&NewNumber {
         id: &id,
         phone_number: &number,
         provider_id: Some(&order),
         credential_id: None,
         status,
-        settles,
+        settles: later.map(|later| (settles_at.as_str(), later)),
     })?;
 
     if magic == Some(Magic::BoughtThenError) || faults.has(Fault::Purchase500AfterCommit) {
@@ -82,6 +75,19 @@ pub(super) fn purchase(call: &EndpointCall<'_>) -> Result<OperationResult, ApiRe
         json!({ "number_id": id, "phone_number": number, "purchase_response": { "data": order } })
     };
     Ok(OperationResult::made(data, faults))
+}
+
+/// Returns the status of a number that was just bought, and the status that it gets later, if it changes.
+fn statuses(faults: &Faults) -> (&'static str, Option<&'static str>) {
+    if faults.has(Fault::PurchaseRegulatoryPending) || faults.has(Fault::PendingStuck) {
+        ("pending", None)
+    } else if faults.has(Fault::PendingInstant) {
+        ("active", None)
+    } else if faults.has(Fault::PendingFails) {
+        ("pending", Some("inactive"))
+    } else {
+        ("pending", Some("active"))
+    }
 }
 
 fn carrier_order(id: &str, number: &str, area: &crate::sandbox::data::areas::Area, met: bool, now: &str) -> Value {
