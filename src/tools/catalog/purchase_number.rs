@@ -2,9 +2,6 @@
 //!
 //! Source: <https://docs.truedy.ai/api-reference/telephony> (Purchase Number); contract §6.3.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,7 +14,7 @@ use crate::guard::{ChangeImpact, Level, Question, QuestionForm, RequestedChange,
 use crate::journal::{Operation, Outcome};
 use crate::redact::Secret;
 use crate::tools::account::pages::ListResult;
-use crate::tools::account::price_search::failed_search;
+use crate::tools::account::price_search::{failed_search, self};
 use crate::tools::account::view::AccountView;
 use crate::tools::account::{carrier, lookup, pages};
 use crate::tools::catalog::search_numbers::search;
@@ -26,15 +23,13 @@ use crate::tools::changes::verify::{Documented, Found, documented_purchase, not_
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::{MoneyLimits, ToolContext};
 use crate::tools::contract::offered_numbers::impossible_number;
-use crate::tools::contract::price_cache::{Price, PriceAccount, prices_in};
+use crate::tools::contract::price_cache::{Price, PriceAccount};
 use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
 use crate::tools::contract::tool::{Change, Planned, Tool};
 use crate::truedy::{ApiReply, Error, Request, RequestKind};
 
 /// What stands in the place of a price that is not known.
 const UNKNOWN: &str = "unknown";
-/// How long looking for the price may take.
-const PRICING: Duration = Duration::from_secs(6);
 
 arguments! {
     /// Buy (purchase, order, get) a new phone number. Paid every month until released. Returns id and status.
@@ -148,7 +143,8 @@ impl Change for PurchaseNumber {
         }
         lookup::must_be_whole(complete)?;
         let account = PriceAccount::of(self.carrier.as_ref(), self.api_key.as_ref());
-        let (price, unsearched) = self.price(context, key.as_ref(), &account).await;
+        let (price, unsearched) =
+            price_search::price(context, &self.phone_number, self.may_buy(context), key.as_ref(), &account).await;
         let explained = |refusal: Refusal| match &unsearched {
             Some(error) => refusal.with("price_search", failed_search(error).1),
             None => refusal,
@@ -401,56 +397,6 @@ impl PurchaseNumber {
     fn may_buy(&self, context: &ToolContext) -> bool {
         let yes_is_enough = context.asks && context.policy.level == Level::Flag;
         self.confirm == Some(true) || self.confirmation_token.is_some() || yes_is_enough
-    }
-
-    /// What it costs with this account: searched for now; a preview may show what was seen lately. Where it is not known
-    /// because a search failed, the failure too.
-    async fn price(
-        &self,
-        context: &ToolContext,
-        key: Option<&Secret>,
-        account: &PriceAccount,
-    ) -> (Price, Option<Error>) {
-        let number = self.phone_number.as_str();
-        let seen = context.prices.recall(account, number);
-        if let Some(seen) = seen.as_ref().filter(|_| !self.may_buy(context)) {
-            return (seen.price.clone(), None);
-        }
-        let context = context.with(context.call.within(PRICING));
-        let mut failed = None;
-        // The search that showed it finds it again; without one, it is looked for where its digits belong.
-        let searches = seen.map(|seen| seen.search).into_iter().chain(self.searches().map(Arc::new));
-        for body in searches {
-            let reply = match search(&context, &body, key).await {
-                Ok(reply) => reply,
-                Err(error) => {
-                    failed = Some(error);
-                    continue;
-                }
-            };
-            let found = prices_in(pages::rows(&reply).unwrap_or_default());
-            context.prices.remember(account, &found, &body);
-            if let Some(price) = found.get(number) {
-                return (price.clone(), None);
-            }
-        }
-        context.prices.forget(account, number);
-        (Price::default(), failed)
-    }
-
-    /// Searches that may show the number: by the country and the area code that its digits show.
-    fn searches(&self) -> impl Iterator<Item = Value> {
-        self.phone_number.regions().into_iter().map(|(country, area)| {
-            let mut body = json!({ "country_code": country, "page": 1, "page_size": 100 });
-            if let (Some(area), Some(fields)) = (area, body.as_object_mut()) {
-                if E164::is_toll_free(area) {
-                    fields.insert("phone_number_type".to_owned(), json!("toll_free"));
-                } else {
-                    fields.insert("area_code".to_owned(), json!(area));
-                }
-            }
-            body
-        })
     }
 }
 

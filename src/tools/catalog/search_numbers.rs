@@ -15,6 +15,7 @@ use crate::domain::{
 };
 use crate::guard::Scope;
 use crate::redact::Secret;
+use crate::tools::account::price_search::search;
 use crate::tools::account::{carrier, pages};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
@@ -191,18 +192,6 @@ impl Read for SearchNumbers {
         }
         Ok(answer)
     }
-}
-
-/// One search, with an own key where there is one.
-pub(crate) async fn search(context: &ToolContext, body: &Value, key: Option<&Secret>) -> Result<ApiReply, Error> {
-    let mut body = body.clone();
-    if let (Some(key), Some(fields)) = (key, body.as_object_mut()) {
-        fields.insert("api_key".to_owned(), json!(key.expose()));
-    }
-    context
-        .truedy
-        .send(Request::post(["telephony", "numbers", "search"], RequestKind::Search, body).list(), &context.call)
-        .await
 }
 
 /// The offers of one answer, each at the price that counts for its number.
