@@ -167,16 +167,7 @@ impl Change for AssignNumber {
                 {
                     settled = self.post(&plan, &context.with(context.call.unstoppable()), Duration::from_secs(3)).await;
                 }
-                Some(_) => {
-                    let summary = format!(
-                        "The {} calls of {} are not with this agent: the assignment did not take effect, or somebody else changed it meanwhile. Look with get_agent_numbers before trying again.",
-                        self.assignment_type,
-                        plan.located.number.name()
-                    );
-                    return Err(Refusal::new(Status::NotAssigned, summary)
-                        .with("number", plan.located.number.name())
-                        .into());
-                }
+                Some(_) => return Err(self.not_with_the_agent(plan.located.number.name()).into()),
                 None => {}
             }
         }
@@ -247,6 +238,12 @@ impl AssignNumber {
             return Some(Slot::Held(plan.agent_id.as_str().to_owned()));
         }
         plan.located.slot_now(&context.with(context.call.unstoppable()), self.assignment_type).await
+    }
+
+    /// The answer to an assignment was lost, and another agent or nobody has the direction now.
+    fn not_with_the_agent(&self, number: &str) -> Refusal {
+        let summary = format!("The {} calls of {number} are not with this agent: the assignment did not take effect, or somebody else changed it meanwhile. Look with get_agent_numbers before trying again.", self.assignment_type);
+        Refusal::new(Status::NotAssigned, summary).with("number", number)
     }
 
     fn assigned(&self, plan: &AssignPlan, verified: Option<bool>, displaced: Option<String>) -> Assigned {

@@ -131,20 +131,6 @@ impl Change for ReleaseNumber {
             .with("agents_that_fall_silent", holders.clone())
             .with("undo", "cannot be undone")
             .with("next", next);
-        let fate = fate(&number);
-        let silent = match holders.len() {
-            0 => String::new(),
-            n => format!(" {n} assignment(s) of agents end with it."),
-        };
-        let question = Question {
-            message: format!("Release {name} for good? {fate}{silent} This cannot be undone."),
-            form: QuestionForm::Last4 {
-                field: "release",
-                digits: last4(&name).to_owned(),
-                of_id: name != number.number,
-            },
-            declined: "Nothing was released.".to_owned(),
-        };
         let impact = ChangeImpact {
             object: number.object(),
             destroys: true,
@@ -153,7 +139,7 @@ impl Change for ReleaseNumber {
             flight: Some(format!("release:{}", number.id)),
             without_flag: Some(preview),
             in_use,
-            question: Some(question),
+            question: Some(question(&number, holders.len())),
             seen: located.seen(),
             ..ChangeImpact::default()
         };
@@ -342,6 +328,20 @@ impl ReleasePlan {
             },
         )
         .undo(Undo::Never)
+    }
+}
+
+/// What a person is asked. `holders`: how many assignments of agents end with the number.
+fn question(number: &OwnedNumber, holders: usize) -> Question {
+    let (name, fate) = (number.name(), fate(number));
+    let silent = match holders {
+        0 => String::new(),
+        n => format!(" {n} assignment(s) of agents end with it."),
+    };
+    Question {
+        message: format!("Release {name} for good? {fate}{silent} This cannot be undone."),
+        form: QuestionForm::Last4 { field: "release", digits: last4(name).to_owned(), of_id: name != number.number },
+        declined: "Nothing was released.".to_owned(),
     }
 }
 

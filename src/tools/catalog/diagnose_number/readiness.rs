@@ -93,24 +93,7 @@ impl DiagnosisCase {
                 .with("agent_status", status),
             ),
         }
-        if not_synced {
-            findings.push(Finding::new(
-                "agent_not_synced",
-                Weight::Fault,
-                "The agent that holds the number is not synced to the voice engine, so no call reaches it.",
-                FindingAction::Outside(
-                    "dashboard",
-                    "Save and activate the agent again, or ask Truedy's support; or assign another.",
-                ),
-            ));
-        } else if !matches!(sync, Some(SyncState::Url(_))) {
-            findings.push(Finding::new(
-                "sync_unread",
-                Weight::Unknown,
-                "The agent's webhook URL could not be read, so whether the voice engine knows the agent is not known.",
-                call("get_webhook_url", json!({ "agent_id": id })),
-            ));
-        }
+        findings.extend(unsynced(sync, id));
         findings
     }
 
@@ -157,5 +140,27 @@ impl DiagnosisCase {
             }
             findings.push(self.agent(finding.of(*direction), id));
         }
+    }
+}
+
+/// Whether the voice engine does not know the agent, or that could not be read.
+fn unsynced(sync: Option<&SyncState>, id: &str) -> Option<Finding> {
+    match sync {
+        Some(SyncState::Url(_)) => None,
+        Some(SyncState::NotSynced) => Some(Finding::new(
+            "agent_not_synced",
+            Weight::Fault,
+            "The agent that holds the number is not synced to the voice engine, so no call reaches it.",
+            FindingAction::Outside(
+                "dashboard",
+                "Save and activate the agent again, or ask Truedy's support; or assign another.",
+            ),
+        )),
+        _ => Some(Finding::new(
+            "sync_unread",
+            Weight::Unknown,
+            "The agent's webhook URL could not be read, so whether the voice engine knows the agent is not known.",
+            call("get_webhook_url", json!({ "agent_id": id })),
+        )),
     }
 }
