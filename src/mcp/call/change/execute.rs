@@ -227,17 +227,9 @@ impl Service {
         unknown: Refusal,
     ) -> Result<CallResult, Refusal> {
         let known_by = if record.was_looked_up() { OutcomeSource::Look } else { OutcomeSource::Answer };
-        let ended = |happened, outcome: &str, facts: &Map<String, Value>| {
-            // Only text that looks like an id is recorded, because Truedy could send anything in these fields.
-            let text =
-                |field: &str| facts.get(field).and_then(Value::as_str).filter(|id| may_be_id(id)).map(str::to_owned);
-            Outcome {
-                upstream_status: record.status(),
-                request_id: text("request_id"),
-                number_id: text("id"),
-                credential_id: text("credential_id"),
-                ..Outcome::new(happened, outcome, known_by)
-            }
+        let ended = |happened, outcome: &str, facts: &Map<String, Value>| Outcome {
+            upstream_status: record.status(),
+            ..with_ids(Outcome::new(happened, outcome, known_by), facts)
         };
         let failure = match acted {
             Some(Ok(answer)) => {
@@ -264,13 +256,7 @@ impl Service {
             failure => failure,
         };
         let sent = !record.was_kept_stale() && !matches!(&failure, ToolFailure::Truedy(Error::NotSent(_)));
-        let lost = match &failure {
-            ToolFailure::Truedy(error) if error.may_have_happened() => Some(error.clone()),
-            ToolFailure::Refused(refusal) if refusal.status == Status::OutcomeUnknown => {
-                Some(Error::NoVerdict(String::new(), ApiError::default()))
-            }
-            _ => None,
-        };
+        let lost = lost_answer(&failure);
         if let Some(error) = &lost {
             record.lost(error).await;
         }
@@ -286,5 +272,23 @@ impl Service {
             self.journal.settle(&id.to_string(), Outcome { sent, ..ending }).await;
         }
         Err(with_operation(refusal, id))
+    }
+}
+
+/// Adds the ids that an answer names. Only text that looks like an id is recorded, because Truedy could send anything in
+/// these fields.
+fn with_ids(outcome: Outcome, facts: &Map<String, Value>) -> Outcome {
+    let text = |field: &str| facts.get(field).and_then(Value::as_str).filter(|id| may_be_id(id)).map(str::to_owned);
+    Outcome { request_id: text("request_id"), number_id: text("id"), credential_id: text("credential_id"), ..outcome }
+}
+
+/// Returns the error with which the answer to the change was lost. `None` if the failure proves that nothing happened.
+fn lost_answer(failure: &ToolFailure) -> Option<Error> {
+    match failure {
+        ToolFailure::Truedy(error) if error.may_have_happened() => Some(error.clone()),
+        ToolFailure::Refused(refusal) if refusal.status == Status::OutcomeUnknown => {
+            Some(Error::NoVerdict(String::new(), ApiError::default()))
+        }
+        _ => None,
     }
 }
