@@ -7,16 +7,40 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::domain::{ClockReading, Refusal, Status};
-use crate::guard::{ChangeImpact, GateDecision, GateInput, Level, RequestedChange, TokenCheck, evaluate};
+use crate::guard::{
+    ChangeImpact, CredentialRequest, GateDecision, GateInput, Level, Question, RequestedChange, TokenCheck, evaluate,
+};
 use crate::mcp::apps::confirm_card;
 use crate::mcp::apps::pages::AppsSupport;
 use crate::mcp::call::change::request::{Approved, ChangeRequest, EarlyExit, plan, repeated, stopped_by_unresolved};
 use crate::mcp::call::messages;
 use crate::mcp::call::service::{CallResult, Service};
 use crate::mcp::consent::credential_elicitation::Entered;
-use crate::mcp::consent::elicitation::{ConsentOutcome, ConsentSubject, same};
+use crate::mcp::consent::elicitation::{ConsentOutcome, PriorRequest, same};
 use crate::mcp::consent::signed_state::Binding;
 use crate::tools::{Change, ToolContext};
+
+/// The token of the call, as far as it was checked.
+struct CheckedToken {
+    check: TokenCheck,
+    /// The nonce of a valid token.
+    nonce: Option<String>,
+}
+
+/// A plan, the impact that was read for it, and when these reads began.
+struct PlannedChange<P> {
+    plan: P,
+    impact: Box<ChangeImpact>,
+    read_at: ClockReading,
+}
+
+/// What a person is asked for.
+enum PersonRequest<'a> {
+    /// The keys of a carrier. Whoever enters them consents to the change.
+    Keys(&'a CredentialRequest),
+    /// The answer to a question.
+    Answer(Question),
+}
 
 impl Service {
     /// Reads the impact of a change, evaluates the gate, and asks a person where that is needed.
@@ -27,152 +51,205 @@ impl Service {
         change: &mut ChangeRequest,
         tool_context: &mut ToolContext,
     ) -> Result<Approved<T::Plan>, EarlyExit> {
-        let mut read_at = ClockReading::now();
-        let (mut found, mut impact) = plan(tool, tool_context).await?;
+        let planned = read_plan(tool, tool_context).await?;
+        let impact = &planned.impact;
         change.object = impact.object.clone();
-        let can_ask = change.call_context.elicitor.can_ask();
-        let mut nonce = None;
-        let mut token = TokenCheck::Absent;
-        if let Some(given) = claims.token.as_ref().filter(|_| impact.grave) {
-            let caller = &change.call_context.caller;
-            let binding =
-                Binding { caller, tool: change.call_context.token_for.unwrap_or(T::NAME), object: &impact.object };
-            let subject = ConsentSubject { caller, tool: T::NAME, arguments: &change.given, seen: &impact.seen };
-            let thinking = self.consent.is_answered(&change.call_context.elicitor, &subject);
-            token = match self.tokens.check(given.as_str(), &binding, &impact.seen, thinking) {
-                Ok(held) => {
-                    change.evidence.token = true;
-                    nonce = Some(held);
-                    TokenCheck::Holds
-                }
-                Err(status) => TokenCheck::Fails(status),
-            };
-        }
-        if nonce.is_some() || stopped_by_unresolved::<T>() {
-            let standing =
-                self.journal.standing(&change.call_context.caller, T::NAME, impact.flight.clone(), nonce.clone());
-            let standing = standing.await.map_err(|why| messages::on_journal(&why.0, T::EFFECT))?;
-            if let Some(other) = standing.flying {
-                return Err(messages::on_duplicate(&other, T::EFFECT).into());
+        let mut token = self.check_token::<T>(claims, impact, change);
+        self.check_journal::<T>(claims, impact, change, &mut token).await?;
+        let given = GateInput {
+            confirm: claims.confirm,
+            token: token.check,
+            token_needed: change.call_context.token_for.is_some(),
+            can_ask: change.call_context.elicitor.can_ask(),
+        };
+        let nonce = token.nonce;
+        let request = match (evaluate(impact, given, &self.policy), &impact.wanted) {
+            (GateDecision::Refuse(refusal), _) => {
+                return Err(self.no_before::<T>(impact, change).unwrap_or(refusal).into());
             }
-            let known = claims.acknowledged.to_strings();
-            let left: Vec<_> = standing.unresolved.into_iter().filter(|one| !known.contains(&one.id)).collect();
-            if stopped_by_unresolved::<T>() && !left.is_empty() {
-                return Err(messages::on_unresolved(&left, repeated::<T>(&change.given), T::NAME, T::EFFECT).into());
+            (GateDecision::Preview(shown), _) => {
+                return Err(self.with_token::<T>(shown.preview(), impact, change).into());
             }
-            if standing.nonce_used {
-                (token, change.evidence.token) = (TokenCheck::Fails(Status::ConfirmationUsed), false);
+            (GateDecision::Go, None) => {
+                self.check_answer_of_second_call::<T>(impact, change)?;
+                return Ok(planned.approved(nonce, given));
+            }
+            (GateDecision::Go | GateDecision::Ask(_), Some(wanted)) => PersonRequest::Keys(wanted),
+            (GateDecision::Ask(question), None) => PersonRequest::Answer(question),
+        };
+        match self.ask_person::<T>(request, impact, change, tool_context).await? {
+            Some(then) if same(&then.seen, &impact.seen) => Ok(planned.approved(nonce.or(Some(then.nonce)), given)),
+            Some(_) => Err(state_changed::<T>().into()),
+            None => {
+                let again = self.read_plan_again(tool, impact, given, tool_context).await?;
+                Ok(again.approved(nonce, given))
             }
         }
-        let token_needed = change.call_context.token_for.is_some();
-        let given = GateInput { confirm: claims.confirm, token, token_needed, can_ask };
-        match evaluate(&impact, given, &self.policy) {
-            GateDecision::Refuse(refusal) => {
-                return Err(self.no_before::<T>(&impact, change).unwrap_or(refusal).into());
+    }
+
+    /// Checks the confirmation token of the call. The token counts only for a grave change.
+    fn check_token<T: Change>(
+        &self,
+        claims: &RequestedChange,
+        impact: &ChangeImpact,
+        change: &mut ChangeRequest,
+    ) -> CheckedToken {
+        let Some(given) = claims.token.as_ref().filter(|_| impact.grave) else {
+            return CheckedToken { check: TokenCheck::Absent, nonce: None };
+        };
+        let caller = &change.call_context.caller;
+        let binding =
+            Binding { caller, tool: change.call_context.token_for.unwrap_or(T::NAME), object: &impact.object };
+        let thinking = self.consent.is_answered(&change.call_context.elicitor, &change.consent_subject::<T>(impact));
+        match self.tokens.check(given.as_str(), &binding, &impact.seen, thinking) {
+            Ok(nonce) => {
+                change.evidence.token = true;
+                CheckedToken { check: TokenCheck::Holds, nonce: Some(nonce) }
             }
-            GateDecision::Preview(shown) => {
-                return Err(self.with_token::<T>(shown.preview(), &impact, change).into());
+            Err(status) => CheckedToken { check: TokenCheck::Fails(status), nonce: None },
+        }
+    }
+
+    /// Refuses if the journal has the same change in progress, or unresolved operations that were not acknowledged. Marks
+    /// the token as invalid if it was used before.
+    async fn check_journal<T: Change>(
+        &self,
+        claims: &RequestedChange,
+        impact: &ChangeImpact,
+        change: &mut ChangeRequest,
+        token: &mut CheckedToken,
+    ) -> Result<(), Refusal> {
+        if token.nonce.is_none() && !stopped_by_unresolved::<T>() {
+            return Ok(());
+        }
+        let standing =
+            self.journal.standing(&change.call_context.caller, T::NAME, impact.flight.clone(), token.nonce.clone());
+        let standing = standing.await.map_err(|why| messages::on_journal(&why.0, T::EFFECT))?;
+        if let Some(other) = standing.flying {
+            return Err(messages::on_duplicate(&other, T::EFFECT));
+        }
+        let known = claims.acknowledged.to_strings();
+        let left: Vec<_> = standing.unresolved.into_iter().filter(|one| !known.contains(&one.id)).collect();
+        if stopped_by_unresolved::<T>() && !left.is_empty() {
+            return Err(messages::on_unresolved(&left, repeated::<T>(&change.given), T::NAME, T::EFFECT));
+        }
+        if standing.nonce_used {
+            (token.check, change.evidence.token) = (TokenCheck::Fails(Status::ConfirmationUsed), false);
+        }
+        Ok(())
+    }
+
+    /// Checks the answer that a second call carries although this call would ask nobody.
+    fn check_answer_of_second_call<T: Change>(
+        &self,
+        impact: &ChangeImpact,
+        change: &mut ChangeRequest,
+    ) -> Result<(), Refusal> {
+        let about = (impact.question.as_ref(), messages::nothing(T::EFFECT));
+        let subject = change.consent_subject::<T>(impact);
+        let admitted = self.consent.admit_second_call(&change.call_context.elicitor, about, &subject);
+        admitted.map_err(|(refusal, nonce)| {
+            change.answered = nonce;
+            refusal
+        })
+    }
+
+    /// Asks a person, and returns when the person has consented. Returns the earlier call that the person answered.
+    /// `None` if the person answered while this call was open.
+    async fn ask_person<T: Change>(
+        &self,
+        request: PersonRequest<'_>,
+        impact: &ChangeImpact,
+        change: &mut ChangeRequest,
+        tool_context: &mut ToolContext,
+    ) -> Result<Option<PriorRequest>, EarlyExit> {
+        let left = tool_context.call.left();
+        let then = match request {
+            PersonRequest::Keys(wanted) => self.collect_keys::<T>(wanted, impact, change, tool_context).await?,
+            PersonRequest::Answer(question) => {
+                self.put_question::<T>(&question, impact, change, tool_context.used).await?
             }
-            GateDecision::Go if impact.wanted.is_none() => {
-                let call_context = &change.call_context;
-                let subject = ConsentSubject {
-                    caller: &call_context.caller,
-                    tool: T::NAME,
-                    arguments: &change.given,
-                    seen: &impact.seen,
-                };
-                let about = (impact.question.as_ref(), T::EFFECT.nothing());
-                self.consent.admit_second_call(&call_context.elicitor, about, &subject).map_err(
-                    |(refusal, nonce)| {
-                        change.answered = nonce;
-                        refusal
-                    },
-                )?;
-            }
-            asks @ (GateDecision::Go | GateDecision::Ask(_)) => {
-                let left = tool_context.call.left();
-                let call_context = &change.call_context;
-                let subject = ConsentSubject {
-                    caller: &call_context.caller,
-                    tool: T::NAME,
-                    arguments: &change.given,
-                    seen: &impact.seen,
-                };
-                let then = match (&impact.wanted, &asks) {
-                    (Some(wanted), _) => {
-                        let nothing = T::EFFECT.nothing();
-                        let shown = (&call_context.elicitor, &self.pages);
-                        let collected = self.consent.collect(shown, &call_context.stop, (wanted, nothing), &subject);
-                        match call_context.aside(T::EFFECT, collected).await? {
-                            Entered::Pending(asked) => return Err(EarlyExit::Answered(CallResult::Ask(asked))),
-                            Entered::No { refusal, nonce } => {
-                                change.answered = Some(nonce);
-                                return Err(refusal.into());
-                            }
-                            Entered::Yes(access, held, then) => {
-                                tool_context.entered = Some(access);
-                                change.entered = Arc::new(held);
-                                then
-                            }
-                        }
-                    }
-                    (None, GateDecision::Ask(question)) => {
-                        let card = self.card::<T>(&impact, tool_context.used, call_context.views);
-                        let asked =
-                            self.consent.ask(&call_context.elicitor, &call_context.stop, (question, card), &subject);
-                        match call_context.aside(T::EFFECT, asked).await? {
-                            ConsentOutcome::Pending(asked) => return Err(EarlyExit::Answered(CallResult::Ask(asked))),
-                            ConsentOutcome::No { refusal, nonce } => {
-                                change.answered = Some(nonce);
-                                return Err(refusal.into());
-                            }
-                            ConsentOutcome::Yes { then } => then,
-                        }
-                    }
-                    (None, _) => None,
-                };
-                // The time that a person takes does not count for the call. The later wait for a permit does count.
-                tool_context.call.deadline = Instant::now() + left;
-                call_context.back(T::EFFECT, left).await?;
-                if let Some(then) = &then {
-                    // This process knows the answers that it has used. The journal also knows those that other replicas
-                    // have used.
-                    let nonce = Some(then.nonce.clone());
-                    let standing = self.journal.standing(&change.call_context.caller, T::NAME, None, nonce).await;
-                    if standing.map_err(|why| messages::on_journal(&why.0, T::EFFECT))?.nonce_used {
-                        return Err(messages::on_answer_used(T::EFFECT).into());
-                    }
-                }
-                change.evidence.person = true;
-                let unchanged = match then {
-                    Some(then) => {
-                        nonce = nonce.or(Some(then.nonce));
-                        same(&then.seen, &impact.seen)
-                    }
-                    None => {
-                        read_at = ClockReading::now();
-                        let (again, now) = plan(tool, tool_context).await?;
-                        // The change may have become forbidden while the person was thinking. Then it stays forbidden.
-                        if let GateDecision::Refuse(refusal) | GateDecision::Preview(refusal) =
-                            evaluate(&now, given, &self.policy)
-                        {
-                            return Err(refusal.into());
-                        }
-                        let unchanged = now.seen == impact.seen;
-                        (found, impact) = (again, now);
-                        unchanged
-                    }
-                };
-                if !unchanged {
-                    let summary = format!(
-                        "{} What the user was asked about has changed meanwhile. Look again, then ask again.",
-                        T::EFFECT.nothing()
-                    );
-                    return Err(Refusal::new(Status::StateChanged, summary).retryable().into());
-                }
+        };
+        // The time that a person takes does not count for the call. The later wait for a permit does count.
+        tool_context.call.deadline = Instant::now() + left;
+        change.call_context.back(T::EFFECT, left).await?;
+        if let Some(then) = &then {
+            // This process knows the answers that it has used. The journal also knows those that other replicas have
+            // used.
+            let nonce = Some(then.nonce.clone());
+            let standing = self.journal.standing(&change.call_context.caller, T::NAME, None, nonce).await;
+            if standing.map_err(|why| messages::on_journal(&why.0, T::EFFECT))?.nonce_used {
+                return Err(messages::on_answer_used(T::EFFECT).into());
             }
         }
-        Ok(Approved { plan: found, impact, nonce, given, read_at })
+        change.evidence.person = true;
+        Ok(then)
+    }
+
+    /// Lets a person enter the keys of a carrier on a page.
+    async fn collect_keys<T: Change>(
+        &self,
+        wanted: &CredentialRequest,
+        impact: &ChangeImpact,
+        change: &mut ChangeRequest,
+        tool_context: &mut ToolContext,
+    ) -> Result<Option<PriorRequest>, EarlyExit> {
+        let call_context = &change.call_context;
+        let subject = change.consent_subject::<T>(impact);
+        let shown = (&call_context.elicitor, &self.pages);
+        let wanted = (wanted, messages::nothing(T::EFFECT));
+        let collected = self.consent.collect(shown, &call_context.stop, wanted, &subject);
+        match call_context.aside(T::EFFECT, collected).await? {
+            Entered::Pending(asked) => Err(EarlyExit::Answered(CallResult::Ask(asked))),
+            Entered::No { refusal, nonce } => {
+                change.answered = Some(nonce);
+                Err(refusal.into())
+            }
+            Entered::Yes(access, held, then) => {
+                tool_context.entered = Some(access);
+                change.entered = Arc::new(held);
+                Ok(then)
+            }
+        }
+    }
+
+    /// Asks a person a question. `used` is how many changes the cap counts, for the confirmation card.
+    async fn put_question<T: Change>(
+        &self,
+        question: &Question,
+        impact: &ChangeImpact,
+        change: &mut ChangeRequest,
+        used: u32,
+    ) -> Result<Option<PriorRequest>, EarlyExit> {
+        let call_context = &change.call_context;
+        let subject = change.consent_subject::<T>(impact);
+        let card = self.card::<T>(impact, used, call_context.views);
+        let asked = self.consent.ask(&call_context.elicitor, &call_context.stop, (question, card), &subject);
+        match call_context.aside(T::EFFECT, asked).await? {
+            ConsentOutcome::Pending(asked) => Err(EarlyExit::Answered(CallResult::Ask(asked))),
+            ConsentOutcome::No { refusal, nonce } => {
+                change.answered = Some(nonce);
+                Err(refusal.into())
+            }
+            ConsentOutcome::Yes { then } => Ok(then),
+        }
+    }
+
+    /// Plans the change again after a person has consented. Only an unchanged change goes on.
+    async fn read_plan_again<T: Change>(
+        &self,
+        tool: &T,
+        before: &ChangeImpact,
+        given: GateInput,
+        tool_context: &ToolContext,
+    ) -> Result<PlannedChange<T::Plan>, EarlyExit> {
+        let again = read_plan(tool, tool_context).await?;
+        // The change may have become forbidden while the person was thinking. Then it stays forbidden.
+        match evaluate(&again.impact, given, &self.policy) {
+            GateDecision::Refuse(refusal) | GateDecision::Preview(refusal) => Err(refusal.into()),
+            GateDecision::Go | GateDecision::Ask(_) if again.impact.seen == before.seen => Ok(again),
+            GateDecision::Go | GateDecision::Ask(_) => Err(state_changed::<T>().into()),
+        }
     }
 
     /// Returns the facts for the confirmation card. `None` if the client shows no cards, or the change is neither a
@@ -219,4 +296,26 @@ impl Service {
         }
         shown.with("confirmation_token", token)
     }
+}
+
+impl<P> PlannedChange<P> {
+    fn approved(self, nonce: Option<String>, given: GateInput) -> Approved<P> {
+        Approved { plan: self.plan, impact: self.impact, nonce, given, read_at: self.read_at }
+    }
+}
+
+/// Plans a change, and notes when the reads for the plan began.
+async fn read_plan<T: Change>(tool: &T, tool_context: &ToolContext) -> Result<PlannedChange<T::Plan>, EarlyExit> {
+    let read_at = ClockReading::now();
+    let (plan, impact) = plan(tool, tool_context).await?;
+    Ok(PlannedChange { plan, impact, read_at })
+}
+
+/// Returns the refusal when the account is no longer as the person saw it.
+fn state_changed<T: Change>() -> Refusal {
+    let summary = format!(
+        "{} What the user was asked about has changed meanwhile. Look again, then ask again.",
+        messages::nothing(T::EFFECT)
+    );
+    Refusal::new(Status::StateChanged, summary).retryable()
 }

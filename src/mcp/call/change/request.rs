@@ -12,6 +12,7 @@ use crate::journal::{GateEvidence, PREVIEWED, RefusedCall};
 use crate::mcp::call::context::CallContext;
 use crate::mcp::call::messages::{self, Stage};
 use crate::mcp::call::service::{CallResult, done, words};
+use crate::mcp::consent::elicitation::ConsentSubject;
 use crate::redact::RedactionGuard;
 use crate::tools::{Change, Planned, Tool, ToolContext};
 
@@ -39,6 +40,11 @@ pub(crate) struct ChangeRequest {
 }
 
 impl ChangeRequest {
+    /// Returns what a person consents to: this call with this impact.
+    pub(crate) fn consent_subject<'a, T: Change>(&'a self, impact: &'a ChangeImpact) -> ConsentSubject<'a> {
+        ConsentSubject { caller: &self.call_context.caller, tool: T::NAME, arguments: &self.given, seen: &impact.seen }
+    }
+
     pub(crate) fn refused(&self, tool: &'static str, refusal: &Refusal) -> RefusedCall {
         RefusedCall {
             caller: self.call_context.caller.clone(),
