@@ -6,11 +6,14 @@ use std::process::ExitCode;
 use crate::cli::args::Command;
 use crate::cli::carriers::command as carriers;
 use crate::cli::doctor::command as doctor;
+use crate::cli::given::SetSetting;
 use crate::cli::http::serve as http;
 use crate::cli::manual::{completions, man, man_pages};
 use crate::cli::output::{Exit, complain, print};
-use crate::cli::{call, client_config, operations, parsing, probe, sandbox, stdio, token, tools, tour};
-use crate::config::ConfigError;
+use crate::cli::{
+    call, client_config, operations, parsing, probe, sandbox, stdio, token, tools, tour, unused_settings,
+};
+use crate::config::{ConfigError, Settings};
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -26,30 +29,34 @@ pub fn run() -> ExitCode {
         Err(code) => return code,
     };
     let settings = &cli.settings;
-    let outcome = match cli.command {
+    let checked = unused_settings::refuse(cli.command.as_ref(), &set);
+    match checked.and_then(|()| run_command(settings, &set, cli.command)) {
+        Ok(exit) => exit.into(),
+        Err(ConfigError(sentence)) => {
+            complain(&settings.name_variables(&sentence));
+            Exit::Usage.into()
+        }
+    }
+}
+
+fn run_command(settings: &Settings, set: &[SetSetting], command: Option<Command>) -> Result<Exit, ConfigError> {
+    match command {
         None if io::stdin().is_terminal() => Ok(welcome()),
         None | Some(Command::Stdio) => stdio::run(settings),
         Some(Command::Http(arguments)) => http::run(settings, &arguments),
         Some(Command::Token(arguments)) => token::run(&arguments),
         Some(Command::Probe(arguments)) => probe::run(&arguments),
         Some(Command::Sandbox(arguments)) => sandbox::run(settings, &arguments),
-        Some(Command::Tour) => tour::run(&set),
+        Some(Command::Tour) => tour::run(set),
         Some(Command::Call(arguments)) => call::run(settings, &arguments),
         Some(Command::Tools(arguments)) => tools::run(settings, &arguments),
         Some(Command::Doctor(arguments)) => doctor::run(settings, &arguments),
         Some(Command::Operations(arguments)) => operations::run(settings, &arguments),
         Some(Command::Carriers(arguments)) => carriers::run(settings, &arguments),
-        Some(Command::Config(arguments)) => client_config::run(settings, &set, &arguments),
+        Some(Command::Config(arguments)) => client_config::run(settings, set, &arguments),
         Some(Command::Completions { shell }) => Ok(completions(shell)),
         Some(Command::Man { dir: None }) => Ok(man()),
         Some(Command::Man { dir: Some(dir) }) => man_pages(&dir),
-    };
-    match outcome {
-        Ok(exit) => exit.into(),
-        Err(ConfigError(sentence)) => {
-            complain(&settings.name_variables(&sentence));
-            Exit::Usage.into()
-        }
     }
 }
 

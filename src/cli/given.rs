@@ -62,6 +62,11 @@ pub(crate) fn settings_set(definition: &Command, matches: &ArgMatches, settings:
     set.collect()
 }
 
+/// Returns the settings that were set and are not among these flags. The flags have no dashes.
+pub(crate) fn unused<'a>(set: &'a [SetSetting], used: &[&str]) -> impl Iterator<Item = &'a SetSetting> {
+    set.iter().filter(|one| !used.contains(&one.flag.as_str()))
+}
+
 fn set_value(arg: &Arg, matches: &ArgMatches, settings: &Settings) -> Option<SetValue> {
     let id = arg.get_id().as_str();
     if is_switch(arg) {

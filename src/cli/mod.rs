@@ -26,6 +26,7 @@ mod token;
 mod tool_search;
 mod tools;
 mod tour;
+mod unused_settings;
 
 pub use args::{Cli, Command};
 pub use client_config::ClientKind;

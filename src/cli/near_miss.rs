@@ -53,27 +53,35 @@ fn candidates(known: &[String], settings: &Settings) -> Vec<String> {
     names
 }
 
+/// Looks for variables that were meant as one of the known ones. If one certainly was, the error is the refusal. Otherwise
+/// returns warnings about variables that may have been meant as one of these limits.
+pub(super) fn check(known: &[String], limits: &[String], settings: &Settings) -> Result<Vec<String>, String> {
+    let candidates = candidates(known, settings);
+    match candidates.iter().find_map(|name| refusal(name, known)) {
+        Some(refusal) => Err(refusal),
+        None => Ok(warnings(&candidates, limits)),
+    }
+}
+
 /// Refuses a variable that was certainly meant as one of the known ones.
-pub(super) fn refusal(known: &[String], settings: &Settings) -> Option<String> {
-    candidates(known, settings).into_iter().find_map(|name| {
-        let meant = meant_by(&name, known)?;
-        let shown: String = name.chars().filter(char::is_ascii_graphic).collect();
-        Some(format!(
-            "{shown} is not read by this program. Did you mean {meant}? Rename it or unset it, or the setting would be missing in silence."
-        ))
-    })
+fn refusal(name: &str, known: &[String]) -> Option<String> {
+    let meant = meant_by(name, known)?;
+    let shown: String = name.chars().filter(char::is_ascii_graphic).collect();
+    Some(format!(
+        "{shown} is not read by this program, so it would set nothing. Did you mean {meant}? Rename it, or unset it."
+    ))
 }
 
 /// Returns warnings about variables that may have been meant as one of these limits.
-pub(super) fn warnings(known: &[String], limits: &[String], settings: &Settings) -> Vec<String> {
+fn warnings(candidates: &[String], limits: &[String]) -> Vec<String> {
     let bare = |name: &str| {
         let name = name.to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
         let rest = name.strip_prefix("TRUEDY_")?;
         Some(rest.strip_prefix("MCP_").unwrap_or(rest).to_owned())
     };
     let names: Vec<String> = limits.iter().filter_map(|name| bare(name)).collect();
-    let near = candidates(known, settings).into_iter().filter(|name| !looks_like_key(name)).filter_map(|name| {
-        let meant = did_you_mean(&bare(&name)?, names.iter().map(String::as_str))?;
+    let near = candidates.iter().filter(|name| !looks_like_key(name)).filter_map(|name| {
+        let meant = did_you_mean(&bare(name)?, names.iter().map(String::as_str))?;
         Some(format!("{name} is not read by this program; if a limit was meant, it is TRUEDY_MCP_{meant}"))
     });
     near.collect()

@@ -35,7 +35,8 @@ const ELSEWHERE: [(&str, &str); 5] = [
 /// Reads the command line. Returns its content, and the settings of every command that were set.
 /// If something is wrong, prints it and returns the exit code.
 pub(super) fn parse() -> Result<(Cli, Vec<SetSetting>), ExitCode> {
-    let command = command();
+    let original = Cli::command();
+    let command = as_parsed(original.clone());
     let usage = |sentence: &str| {
         complain(sentence);
         ExitCode::from(Exit::Usage)
@@ -54,31 +55,29 @@ pub(super) fn parse() -> Result<(Cli, Vec<SetSetting>), ExitCode> {
     {
         return Err(usage(&sentence));
     }
-    let known = variables(|_| true);
-    let refused = unknown_variable(&command, &cli.settings).or_else(|| near_miss::refusal(&known, &cli.settings));
-    if let Some(sentence) = refused {
+    let (known, limits) = (variables(&original, |_| true), variables(&original, is_limit));
+    if let Some(sentence) = unknown_variable(&known, &cli.settings) {
         return Err(usage(&sentence));
     }
-    near_miss::warnings(&known, &variables(is_limit), &cli.settings).iter().for_each(|warning| complain(warning));
-    let set = settings_set(&Cli::command(), &matches, &cli.settings);
+    let warnings = near_miss::check(&known, &limits, &cli.settings).map_err(|sentence| usage(&sentence))?;
+    warnings.iter().for_each(|warning| complain(warning));
+    let set = settings_set(&original, &matches, &cli.settings);
     Ok((cli, set))
 }
 
 /// Returns the variables of the wanted arguments that this program reads, and that of the key, which has no argument.
-fn variables(wanted: impl Fn(&Arg) -> bool) -> Vec<String> {
-    let original = Cli::command();
-    let wanted = arguments(&original).into_iter().filter(|arg| wanted(arg));
+///
+/// `original` is the definition as it is written. The one used for parsing lacks variables that count as not set.
+fn variables(original: &Command, wanted: impl Fn(&Arg) -> bool) -> Vec<String> {
+    let wanted = arguments(original).into_iter().filter(|arg| wanted(arg));
     let names = wanted.filter_map(|arg| arg.get_env()?.to_str()).map(str::to_owned);
     names.chain([KEY_VARIABLE.to_owned()]).collect()
 }
 
 /// Returns the definition used for parsing. Help shows no values of variables, and variables that count as not set are
 /// ignored.
-fn command() -> Command {
-    fn changed(command: Command) -> Command {
-        command.mut_args(read_so).mut_subcommands(changed)
-    }
-    changed(Cli::command())
+fn as_parsed(command: Command) -> Command {
+    command.mut_args(read_so).mut_subcommands(as_parsed)
 }
 
 /// An empty variable counts as not set, because some clients pass every variable that they know. A switch with a blank
@@ -203,15 +202,11 @@ fn key_in_variable(arg: &Arg, variable: &str) -> String {
 }
 
 /// Refuses an unknown variable with this program's prefix. If it were ignored, its limit would be missing.
-fn unknown_variable(command: &Command, settings: &Settings) -> Option<String> {
-    let known: Vec<&str> = arguments(command).iter().filter_map(|arg| arg.get_env()?.to_str()).collect();
-    // The definition used for parsing lacks variables that counted as not set, so the original one is read as well.
-    let original = Cli::command();
-    let all: Vec<&str> = arguments(&original).iter().filter_map(|arg| arg.get_env()?.to_str()).chain(known).collect();
+fn unknown_variable(known: &[String], settings: &Settings) -> Option<String> {
     let is_unknown = |name: &str, value: &OsString| {
         let tests = if cfg!(debug_assertions) { &OF_TESTS[..] } else { &[] };
         name.starts_with(PREFIX)
-            && !all.contains(&name)
+            && !known.iter().any(|known| known == name)
             && !OF_CLIENTS.contains(&name)
             && !tests.contains(&name)
             && !is_of_kubernetes(name, &value.to_string_lossy())
@@ -229,9 +224,9 @@ fn unknown_variable(command: &Command, settings: &Settings) -> Option<String> {
     let named = settings.file_variables();
     let name = unknown.into_iter().find(|name| !named.contains(name))?;
     let bare = |name: &'_ str| name.strip_prefix(PREFIX).unwrap_or_default().to_owned();
-    let names: Vec<String> = all.iter().map(|name| bare(name)).collect();
+    let names: Vec<String> = known.iter().map(|name| bare(name)).collect();
     let near = || did_you_mean(&bare(&name), names.iter().map(String::as_str)).map(|near| format!("{PREFIX}{near}"));
-    let meant = near_miss::meant_by(&name, &variables(|_| true)).or_else(near);
+    let meant = near_miss::meant_by(&name, known).or_else(near);
     let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
     let shown = if looks_like_key(&name) { format!("a variable that begins with {PREFIX}") } else { name };
     Some(format!(
@@ -356,7 +351,7 @@ mod tests {
 
     #[test]
     fn no_help_shows_what_a_variable_holds() {
-        let command = command();
+        let command = as_parsed(Cli::command());
         assert!(arguments(&command).len() > 60);
         for arg in arguments(&command) {
             assert!(arg.is_hide_env_values_set(), "{}", arg.get_id());

@@ -29,6 +29,15 @@ enum SandboxCommand {
     Faults,
 }
 
+/// Returns the flags, without the dashes, of the settings that the command uses.
+pub(super) fn used_settings(arguments: &SandboxArgs) -> &'static [&'static str] {
+    match arguments.command {
+        None => &["sandbox", "ephemeral", "fault", "ledger", "state-dir"],
+        Some(SandboxCommand::Reset) => &["sandbox", "journal", "state-dir"],
+        Some(SandboxCommand::Faults) => &[],
+    }
+}
+
 pub(super) fn run(settings: &Settings, arguments: &SandboxArgs) -> Result<Exit, ConfigError> {
     match arguments.command {
         Some(SandboxCommand::Reset) => forget(settings),

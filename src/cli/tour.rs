@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cli::bootstrap;
-use crate::cli::given::SetSetting;
+use crate::cli::given::{SetSetting, unused};
 use crate::cli::output::{Exit, complain, print};
 use crate::config::ConfigError;
 use crate::mcp::TourClient;
@@ -14,8 +14,11 @@ use crate::tools::{
     SearchNumbers, Tool, UnassignNumber,
 };
 
+/// The settings that the tour sets itself.
+pub(super) const SETTINGS: [&str; 2] = ["sandbox", "ephemeral"];
+
 pub(super) fn run(set: &[SetSetting]) -> Result<Exit, ConfigError> {
-    check_unused(set)?;
+    warn_of_variables(set);
     let walked = bootstrap::runtime()?.block_on(walk());
     match walked {
         Ok(()) => Ok(Exit::Fine),
@@ -26,25 +29,22 @@ pub(super) fn run(set: &[SetSetting]) -> Result<Exit, ConfigError> {
     }
 }
 
-/// Refuses flags that the tour would not use, and warns of such variables.
-fn check_unused(set: &[SetSetting]) -> Result<(), ConfigError> {
-    // The tour sets these two itself.
-    let unused = set.iter().filter(|one| !["sandbox", "ephemeral"].contains(&one.flag.as_str()));
-    let (variables, flags): (Vec<_>, Vec<_>) = unused.partition(|one| one.by_variable);
-    let names = |set: Vec<&SetSetting>| set.into_iter().map(SetSetting::place).collect::<Vec<_>>().join(", ");
-    if !flags.is_empty() {
-        return Err(ConfigError(format!(
-            "The tour has a sandbox of its own with the defaults, and {} would do nothing: leave it out, or try it with truedy-mcp call TOOL --sandbox.",
-            names(flags)
-        )));
-    }
+/// Returns the message for flags that the tour would not use.
+pub(super) fn on_unused(flags: &str) -> String {
+    format!(
+        "The tour has a sandbox of its own with the defaults, and {flags} would do nothing: leave it out, or try it with truedy-mcp call TOOL --sandbox."
+    )
+}
+
+/// Warns of variables that do not hold on the tour.
+fn warn_of_variables(set: &[SetSetting]) {
+    let variables: Vec<String> = unused(set, &SETTINGS).filter(|one| one.by_variable).map(SetSetting::place).collect();
     if !variables.is_empty() {
         complain(&format!(
             "the tour has a sandbox of its own with the defaults; these variables do not hold there: {}",
-            names(variables)
+            variables.join(", ")
         ));
     }
-    Ok(())
 }
 
 /// Runs the steps of the tour: prints what happens, and stops at an unexpected result.
