@@ -1,7 +1,7 @@
 //! The daily caps, and the time during which the same number is not added to the account again.
 
 use crate::domain::{Caller, ChangeKinds, Money, Proof};
-use crate::journal::operation::{Intent, Operation};
+use crate::journal::operation::{BeginConflict, Intent, Operation};
 use crate::journal::queries::clocks::{AgeUse, ClockMoment};
 use crate::journal::queries::row::{number, select};
 use crate::journal::store::{SqlValue, StoreResult, Transaction};
@@ -37,6 +37,31 @@ pub(crate) async fn spent(
     let sum = "CAST(COALESCE(SUM(amount_micros), 0) AS BIGINT)";
     let sum = counted(transaction, sum, caller, tool, Some(currency), now).await?;
     Ok(Money::from_micros(sum.all, currency))
+}
+
+/// Returns the cap or the spending limit that one more operation would exceed.
+pub(crate) async fn reached(
+    transaction: &mut dyn Transaction,
+    intent: &Intent,
+    now: &ClockMoment,
+) -> StoreResult<Option<BeginConflict>> {
+    if let Some(most) = intent.most {
+        let used = small(used(transaction, &intent.caller, intent.tool, now).await?.all);
+        if used >= most {
+            return Ok(Some(BeginConflict::Cap(used)));
+        }
+    }
+    if let (Some(limit), Some(price)) = (&intent.spend, &intent.price) {
+        let spent = spent(transaction, &intent.caller, intent.tool, limit.currency(), now).await?;
+        if spent.plus(price).is_none_or(|sum| sum.micros() > limit.micros()) {
+            return Ok(Some(BeginConflict::Spend(spent)));
+        }
+    }
+    Ok(None)
+}
+
+pub(crate) fn small(count: i64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Counts or sums operations in three ranges that do not overlap. An index serves each of them.

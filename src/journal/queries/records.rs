@@ -4,8 +4,8 @@ use crate::domain::{Caller, ChangeKinds, Money, Proof};
 use crate::journal::operation::{
     BeginConflict, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED, Preconditions,
 };
-use crate::journal::queries::caps::{self, DAY, quoted};
-use crate::journal::queries::clocks::{AgeUse, JournalClocks};
+use crate::journal::queries::caps::{DAY, quoted, self, small};
+use crate::journal::queries::clocks::{AgeUse, ClockMoment, JournalClocks};
 use crate::journal::queries::row::{NEXT_REV, NewRow, RowWriter, number, select};
 use crate::journal::queries::{nonces, refusals};
 use crate::journal::schema;
@@ -146,16 +146,7 @@ pub(crate) async fn spent(
     caps::spent(transaction, caller, tool, currency, &now).await
 }
 
-fn small(count: i64) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-async fn flying(
-    transaction: &mut dyn Transaction,
-    caller: &Caller,
-    flight: &str,
-    kinds: ChangeKinds,
-) -> StoreResult<Option<Operation>> {
+async fn flying(transaction: &mut dyn Transaction, caller: &Caller, flight: &str) -> StoreResult<Option<Operation>> {
     // A lost release does not block another one. The number is read again before the next release.
     let removing = quoted(kinds.proven_by(Proof::NumberAbsent));
     let open = format!("tenant = $1 AND flight = $2 AND {OPEN} AND NOT (state = 'unknown' AND tool IN ({removing}))");
@@ -180,6 +171,19 @@ async fn unresolved(transaction: &mut dyn Transaction, caller: &Caller, tool: &s
 fn shown(mut operations: Vec<Operation>) -> Vec<Operation> {
     operations.truncate(SHOWN);
     operations
+}
+
+/// Records that the caller knows of these unresolved operations.
+async fn acknowledge(
+    transaction: &mut dyn Transaction,
+    operations: Vec<Operation>,
+    now: &ClockMoment,
+) -> StoreResult<()> {
+    for one in operations {
+        let known = format!("UPDATE operations SET acknowledged_at = $1, rev = {NEXT_REV} WHERE id = $2");
+        transaction.execute(&known, &[now.stamp().into(), one.id.into()]).await?;
+    }
+    Ok(())
 }
 
 /// Begins an operation, or returns what stops it. Key, token, unresolved operations and caps are checked together.
@@ -215,22 +219,10 @@ pub(crate) async fn begin(
         if !left.is_empty() {
             return Ok(Some(BeginConflict::Unresolved(shown(left))));
         }
-        for one in known {
-            let known = format!("UPDATE operations SET acknowledged_at = $1, rev = {NEXT_REV} WHERE id = $2");
-            transaction.execute(&known, &[now.stamp().into(), one.id.into()]).await?;
-        }
+        acknowledge(transaction, known, &now).await?;
     }
-    if let Some(most) = intent.most {
-        let used = small(caps::used(transaction, &intent.caller, intent.kind.name, &now).await?.all);
-        if used >= most {
-            return Ok(Some(BeginConflict::Cap(used)));
-        }
-    }
-    if let (Some(limit), Some(price)) = (&intent.spend, &intent.price) {
-        let spent = caps::spent(transaction, &intent.caller, intent.kind.name, limit.currency(), &now).await?;
-        if spent.plus(price).is_none_or(|sum| sum.micros() > limit.micros()) {
-            return Ok(Some(BeginConflict::Spend(spent)));
-        }
+    if let Some(reached) = caps::reached(transaction, intent, &now).await? {
+        return Ok(Some(reached));
     }
     let id = intent.id.to_string();
     if let Some(nonce) = &intent.nonce {

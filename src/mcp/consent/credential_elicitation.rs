@@ -16,7 +16,7 @@ use crate::domain::{CarrierAccess, Refusal, Status};
 use crate::guard::CredentialRequest;
 use crate::mcp::consent::credential_forms::{CredentialForms, FormOutcome};
 use crate::mcp::consent::elicitation::{
-    Consent, ConsentSubject, ElicitationMode, ElicitationReply, Elicitor, PriorRequest, open_question,
+    Consent, ConsentSubject, ElicitationMode, ElicitationReply, ElicitationState, Elicitor, PriorRequest, open_question,
 };
 use crate::redact::RedactionGuard;
 
@@ -119,9 +119,7 @@ impl Consent {
             ElicitationMode::SecondCall { state, responses } => (state, responses),
         };
         let opened = state.as_deref().and_then(|sealed| self.open(sealed, &binding));
-        let Some((page, then)) =
-            opened.and_then(|state| Some((state.page?, PriorRequest { seen: state.seen, nonce: state.nonce })))
-        else {
+        let Some((page, then)) = opened.and_then(page_of) else {
             // There is no state yet, or it is forged, stale or from another call.
             let (id, url) = open().await?;
             return put(id, url);
@@ -131,11 +129,8 @@ impl Consent {
             pages.close(&page);
             return Ok(Entered::No { refusal: nothing.not_opened(), nonce: then.nonce });
         }
-        let outcome = tokio::select! {
-            outcome = pages.wait(&page, subject.caller, wanted, Instant::now() + ENTERING) => outcome,
-            () = stop.cancelled() => return Err(nothing.cancelled()),
-        };
-        let refusal = match outcome {
+        let waited = pages.wait(&page, subject.caller, wanted, Instant::now() + ENTERING);
+        let refusal = match unless_stopped(waited, stop, &nothing).await? {
             FormOutcome::Waiting => {
                 let url = pages.address(&page, came_in).await.ok_or_else(|| nothing.no_page())?;
                 return put(page, url);
@@ -150,6 +145,23 @@ impl Consent {
         };
         pages.close(&page);
         Ok(Entered::No { refusal, nonce: then.nonce })
+    }
+}
+
+/// Returns the page that an earlier call showed, and what that call recorded.
+fn page_of(state: ElicitationState) -> Option<(String, PriorRequest)> {
+    Some((state.page?, PriorRequest { seen: state.seen, nonce: state.nonce }))
+}
+
+/// Waits for the page, or refuses if the call is cancelled first.
+async fn unless_stopped(
+    waited: impl Future<Output = FormOutcome>,
+    stop: &CancellationToken,
+    nothing: &Nothing<'_>,
+) -> Result<FormOutcome, Refusal> {
+    tokio::select! {
+        outcome = waited => Ok(outcome),
+        () = stop.cancelled() => Err(nothing.cancelled()),
     }
 }
 

@@ -138,12 +138,11 @@ const NOT_MODULES: [&str; 20] = [
 ];
 
 /// Functions that are longer than others may be, and why.
-const LONG_FUNCTIONS: [(&str, &str); 9] = [
+const LONG_FUNCTIONS: [(&str, &str); 8] = [
     ("cli/client_config::http_snippet", "one arm a client"),
     ("cli/client_config::snippet", "one arm a client"),
     ("cli/tour::walk", "the tour, read from top to bottom"),
     ("http/server::bind", "one part of the server after another"),
-    ("journal/queries/records::begin", "one transaction"),
     ("journal/tests/model::play", "one arm a step of the model"),
     ("sandbox/pipeline::handle", "one exchange, in the order of time"),
     ("tools/catalog/diagnose_number/case::slot", "one finding after another"),
