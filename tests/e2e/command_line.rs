@@ -1013,6 +1013,26 @@ fn the_tour_refuses_the_flags_that_it_would_not_use() {
 }
 
 #[test]
+fn commands_without_a_policy_refuse_its_flags_and_ignore_its_variables() {
+    let dir = TempDir::new().unwrap();
+    let tokens = dir.path().join("tokens.toml").display().to_string();
+    for command in [
+        &["token", "new", "--tokens", &tokens, "--principal", "ana"][..],
+        &["sandbox", "faults"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
+        let said = truedy(&[command, &["--countries", "US"]].concat()).refused(2);
+        assert!(said.contains("--countries") && said.contains("leave it out"), "{command:?}: {said}");
+        truedy_with(command, &[("TRUEDY_MCP_COUNTRIES", "US")], "").fine();
+    }
+    for command in [&["probe", "ready"][..], &["sandbox"], &["sandbox", "reset"]] {
+        let said = truedy(&[command, &["--max-monthly-cost", "2 USD"]].concat()).refused(2);
+        assert!(said.contains("--max-monthly-cost"), "{command:?}: {said}");
+    }
+}
+
+#[test]
 fn an_empty_variable_counts_as_none() {
     let empty: Vec<(&str, &str)> =
         SETTINGS.iter().map(|(_, variable, _)| (*variable, "")).chain([("TRUEDY_API_KEY", "")]).collect();
