@@ -146,7 +146,12 @@ pub(crate) async fn spent(
     caps::spent(transaction, caller, tool, currency, &now).await
 }
 
-async fn flying(transaction: &mut dyn Transaction, caller: &Caller, flight: &str) -> StoreResult<Option<Operation>> {
+async fn flying(
+    transaction: &mut dyn Transaction,
+    caller: &Caller,
+    flight: &str,
+    kinds: ChangeKinds,
+) -> StoreResult<Option<Operation>> {
     // A lost release does not block another one. The number is read again before the next release.
     let removing = quoted(kinds.proven_by(Proof::NumberAbsent));
     let open = format!("tenant = $1 AND flight = $2 AND {OPEN} AND NOT (state = 'unknown' AND tool IN ({removing}))");

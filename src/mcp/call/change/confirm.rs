@@ -145,7 +145,7 @@ impl Service {
         impact: &ChangeImpact,
         change: &mut ChangeRequest,
     ) -> Result<(), Refusal> {
-        let about = (impact.question.as_ref(), messages::nothing(T::EFFECT));
+        let about = (impact.question.as_ref(), T::EFFECT.nothing());
         let subject = change.consent_subject::<T>(impact);
         let admitted = self.consent.admit_second_call(&change.call_context.elicitor, about, &subject);
         admitted.map_err(|(refusal, nonce)| {
@@ -197,7 +197,7 @@ impl Service {
         let call_context = &change.call_context;
         let subject = change.consent_subject::<T>(impact);
         let shown = (&call_context.elicitor, &self.pages);
-        let wanted = (wanted, messages::nothing(T::EFFECT));
+        let wanted = (wanted, T::EFFECT.nothing());
         let collected = self.consent.collect(shown, &call_context.stop, wanted, &subject);
         match call_context.aside(T::EFFECT, collected).await? {
             Entered::Pending(asked) => Err(EarlyExit::Answered(CallResult::Ask(asked))),
@@ -315,7 +315,7 @@ async fn read_plan<T: Change>(tool: &T, tool_context: &ToolContext) -> Result<Pl
 fn state_changed<T: Change>() -> Refusal {
     let summary = format!(
         "{} What the user was asked about has changed meanwhile. Look again, then ask again.",
-        messages::nothing(T::EFFECT)
+        T::EFFECT.nothing()
     );
     Refusal::new(Status::StateChanged, summary).retryable()
 }
