@@ -1,7 +1,9 @@
 //! Builds a service from the settings.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::cli::output::complain;
 use crate::config::{ConfigError, Settings, TenantSettings, kept_keys};
@@ -200,7 +202,7 @@ fn sandboxed(
             let client =
                 local.setup(key).map_err(|error| fault(&error)).and_then(|setup| client(setup, (&redactor, &time)))?;
             // Keeps the sandbox running as long as the service exists.
-            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(sandbox);
+            *kept.lock() = Some(sandbox);
             Ok(client)
         })
     }))

@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::domain::argument::text::{checked_text, within};
 use crate::domain::carrier::ProviderType;
@@ -204,7 +206,7 @@ impl CarrierProfiles {
 
     fn hide(&self, place: (CarrierName, usize), secret: &Secret) {
         let digest = crate::domain::digest::digest_of(secret.expose().as_bytes());
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         let known = held.entry(place).or_default();
         if known.iter().any(|(one, _)| *one == digest) {
             return;

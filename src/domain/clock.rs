@@ -3,10 +3,11 @@
 //! The wall clock can be set. The monotonic clock stops while the machine sleeps. The time since the boot of the
 //! machine has neither problem, but not every system provides it. Truedy's responses also state a time.
 
-use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use crate::domain::digest::{digest_of, unguessable};
 
@@ -69,12 +70,12 @@ struct StatedTime {
 impl ServerTime {
     /// Notes the time that a response stated, in milliseconds since 1970.
     pub fn note(&self, at: i64) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(StatedTime { at, came: steady_ms() });
+        *self.0.lock() = Some(StatedTime { at, came: steady_ms() });
     }
 
     /// Returns Truedy's current time, in milliseconds since 1970. `None` if no recent response has stated one.
     pub fn now(&self) -> Option<i64> {
-        let stated = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let stated = (*self.0.lock())?;
         let since = steady_ms().saturating_sub(stated.came).max(0);
         // If sleep is not counted, an old statement is behind by an unknown amount.
         (since < BELIEVED || BootTime::now().is_some()).then_some(stated.at.saturating_add(since))

@@ -1,10 +1,11 @@
 //! `Journal`: the interface of the journal for the rest of the program.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::domain::{Caller, ChangeKind, ChangeKinds, Money, ServerTime};
@@ -89,7 +90,7 @@ impl Journal {
 
     /// Notes the organization that a row of the account showed.
     pub fn note_organization(&self, organization: &str) {
-        let mut known = self.organization.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.organization.lock();
         if known.as_deref() != Some(organization) {
             *known = Some(organization.to_owned());
         }
@@ -98,7 +99,7 @@ impl Journal {
     /// Checks whether the account can prove that an operation did not happen. It can if the operation began under the
     /// same key. It also can if the operation began in the organization that the rows of the account show today.
     pub fn is_of_this_account(&self, operation: &Operation) -> bool {
-        let known = self.organization.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.organization.lock();
         operation.account == self.account || (known.is_some() && operation.organization == *known)
     }
 
@@ -148,14 +149,14 @@ impl Journal {
         let work: TransactionWork = Box::new(move |transaction| {
             async move {
                 let value = work(transaction).await?;
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+                *slot.lock() = Some(value);
                 Ok(())
             }
             .boxed()
         });
         let done = self.store.transact(work, lasting);
         let done = done.await;
-        let value = kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let value = kept.lock().take();
         let in_doubt = done.is_err() && value.is_some();
         if done.is_err() {
             metrics::counter!("journal_errors_total").increment(1);
@@ -179,7 +180,7 @@ impl Journal {
         lasting: Durability,
         work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, StoreResult<T>> + Send + 'static,
     ) -> (StoreResult<T>, bool) {
-        let (own, late) = (self.store.owner(), self.late.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let (own, late) = (self.store.owner(), self.late.lock().clone());
         let times = self.times();
         let written = late.clone();
         let decided = self.attempt(lasting, move |transaction| {
@@ -194,7 +195,7 @@ impl Journal {
         });
         let (value, in_doubt) = decided.await;
         if value.is_ok() {
-            self.late.lock().unwrap_or_else(PoisonError::into_inner).retain(|one| !written.contains(one));
+            self.late.lock().retain(|one| !written.contains(one));
         }
         (value, in_doubt)
     }
@@ -369,7 +370,7 @@ impl Journal {
     /// Does the same for operations that were lost after the revision `after`.
     pub async fn unresolved_after(&self, after: i64) -> StoreResult<Vec<Operation>> {
         let (tenant, account) = (self.tenant.clone(), self.account.clone());
-        let before = self.awaited.lock().unwrap_or_else(PoisonError::into_inner).added;
+        let before = self.awaited.lock().added;
         let lost = self
             .decide(Durability::Soon, move |transaction| {
                 async move { records::lost(transaction, &tenant, &account, after).await }.boxed()
@@ -415,7 +416,7 @@ impl Journal {
             own: self.store.owner(),
             account: self.account.clone(),
             kinds: self.kinds,
-            organization: self.organization.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            organization: self.organization.lock().clone(),
             times: self.times(),
         }
     }
@@ -423,11 +424,11 @@ impl Journal {
     /// Returns how many deferred records are not written yet.
     #[cfg(test)]
     pub(crate) fn late(&self) -> usize {
-        self.late.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.late.lock().len()
     }
 
     pub(crate) fn remember(&self, late: DeferredWrite) {
-        self.late.lock().unwrap_or_else(PoisonError::into_inner).push(late);
+        self.late.lock().push(late);
     }
 }
 

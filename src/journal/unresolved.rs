@@ -1,9 +1,8 @@
 //! The numbers in the account that would resolve an unresolved operation.
 
 use std::sync::PoisonError;
-
 use crate::domain::Proof;
-use crate::journal::awaited::AwaitedNumber;
+use crate::journal::awaited::{AwaitedNumber, makes_ours};
 use crate::journal::journal::Journal;
 use crate::journal::operation::Operation;
 
@@ -13,7 +12,7 @@ impl Journal {
     /// `before` is the value of `added` before the store was read. If `all` is true, `lost` is complete. Then numbers
     /// that were added before that are no longer watched.
     pub(crate) fn await_numbers(&self, lost: &[Operation], before: u64, all: bool) {
-        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut awaited = self.awaited.lock();
         // An operation that was lost while the store was being read may be missing in `lost`.
         let newer = std::mem::take(&mut awaited.numbers).into_iter();
         let newer: Vec<_> =
@@ -33,21 +32,21 @@ impl Journal {
 
     /// Checks whether a number seen in the account can resolve any operation.
     pub fn awaits_any(&self) -> bool {
-        !self.awaited.lock().unwrap_or_else(PoisonError::into_inner).numbers.is_empty()
+        !self.awaited.lock().numbers.is_empty()
     }
 
     /// Returns the unresolved operations that this number, seen in the account, resolves.
     pub fn awaiting(&self, number: &str) -> Vec<AwaitedNumber> {
-        let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        let awaited = self.awaited.lock();
         awaited.numbers.get(number).into_iter().flatten().map(|(_, one)| one.clone()).collect()
     }
 
     pub(crate) fn await_number(&self, number: String, one: AwaitedNumber) {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).add(number, one);
+        self.awaited.lock().add(number, one);
     }
 
     pub(crate) fn no_longer_awaited(&self, id: &str) {
-        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut awaited = self.awaited.lock();
         awaited.numbers.retain(|_, all| {
             all.retain(|(_, one)| one.id != id);
             !all.is_empty()

@@ -1,8 +1,9 @@
 //! An MCP client for the tour. It starts this server as a child process, and simulates a person who answers questions.
 
 use std::ffi::OsStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rmcp::model::{
     CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction,
     ErrorData, Implementation, ProtocolVersion,
@@ -54,10 +55,7 @@ impl ClientHandler for TourPerson {
             })
             .collect();
         let answer = Value::Object(answer);
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(AnsweredQuestion { question: message, answer: answer.clone() });
+        self.0.lock().push(AnsweredQuestion { question: message, answer: answer.clone() });
         Ok(ElicitResult::new(ElicitationAction::Accept).with_content(answer))
     }
 }
@@ -109,7 +107,7 @@ impl TourClient {
 
     /// Returns the questions since the last call of this function.
     pub fn asked(&self) -> Vec<AnsweredQuestion> {
-        std::mem::take(&mut *self.person.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.person.0.lock())
     }
 
     /// Closes the connection. The server process then ends by itself.

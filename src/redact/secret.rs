@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use parking_lot::RwLock;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -105,7 +106,7 @@ pub struct RedactionGuard {
 
 impl Drop for RedactionGuard {
     fn drop(&mut self) {
-        let mut held = self.redactor.held.write().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.redactor.held.write();
         held.retain(|hidden| hidden.id != self.id);
     }
 }
@@ -119,7 +120,7 @@ impl fmt::Debug for Redactor {
 impl Redactor {
     /// Searches for this secret from now until the returned guard is dropped.
     pub fn redact_until_dropped(self: &Arc<Self>, secret: &Secret) -> RedactionGuard {
-        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.write();
         let id = held.iter().map(|hidden| hidden.id + 1).max().unwrap_or(0);
         held.push(WatchedSecret { id, of: self.only, needles: needles(secret.expose()) });
         RedactionGuard { redactor: Arc::clone(self), id }
@@ -136,7 +137,7 @@ impl Redactor {
 
     /// Returns the text with every secret replaced.
     pub fn text(&self, text: &str) -> String {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.read();
         self.changed(&held, text).unwrap_or_else(|| text.to_owned())
     }
 
@@ -144,7 +145,7 @@ impl Redactor {
     /// outside is ever passed on as a field name.
     pub fn value(&self, value: &mut Value) {
         // Take the lock once for the whole value: a list may hold a thousand texts.
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.read();
         self.change(&held, value);
     }
 

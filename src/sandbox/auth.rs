@@ -4,12 +4,12 @@
 //! <https://docs.truedy.ai/guides/error-handling>
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -79,7 +79,7 @@ impl KeyAuthenticator {
         }
         let limit = limit.unwrap_or(PER_MINUTE);
         let minute = now.as_second().div_euclid(60);
-        let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut minutes = self.minutes.lock();
         let window = minutes.entry(organization.to_owned()).or_insert((minute, 0));
         if window.0 != minute {
             *window = (minute, 0);

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::sandbox::error::SECRET;
@@ -62,7 +62,7 @@ impl RequestLog {
             long if long.len() > BODY => json!("[too long]"),
             bytes => serde_json::from_slice(bytes).map_or_else(|_| json!("[unreadable]"), hide),
         };
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pages = self.pages.lock();
         let seq = pages.next;
         pages.next += 1;
         pages.write(json!({
@@ -80,13 +80,13 @@ impl RequestLog {
 
     /// Records the response to a request. A missing status means that there was no response.
     pub(crate) fn answered(&self, seq: u64, status: Option<u16>) {
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pages = self.pages.lock();
         pages.write(json!({ "seq": seq, "status": status }));
     }
 
     /// Returns all remembered entries, oldest first.
     pub(crate) fn entries(&self) -> Value {
-        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let pages = self.pages.lock();
         Value::Array(pages.entries.iter().filter_map(|entry| serde_json::from_str(entry).ok()).collect())
     }
 }
@@ -196,7 +196,7 @@ mod tests {
             ledger.received(&arrival(&body));
         }
         let last = ledger.received(&arrival(&vec![b' '; BODY + 1]));
-        let pages = ledger.pages.lock().unwrap();
+        let pages = ledger.pages.lock();
         let held: usize = pages.entries.iter().map(String::len).sum();
         assert!(held == pages.bytes && held <= BYTES && held > BYTES - 2 * BODY, "{held}");
         drop(pages);
@@ -206,7 +206,7 @@ mod tests {
         for _ in 0..REMEMBERED + 1 {
             ledger.answered(last, Some(200));
         }
-        assert_eq!(ledger.pages.lock().unwrap().entries.len(), REMEMBERED);
+        assert_eq!(ledger.pages.lock().entries.len(), REMEMBERED);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The state of a running sandbox, and how a request is carried out on it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::request::Parts;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::sandbox::auth::{self, KeyAuthenticator};
@@ -41,17 +42,17 @@ impl SandboxState {
     }
 
     pub(crate) fn faults(&self) -> Arc<Faults> {
-        Arc::clone(&self.fault_state.lock().unwrap_or_else(PoisonError::into_inner).faults)
+        Arc::clone(&self.fault_state.lock().faults)
     }
 
     pub(crate) fn set_faults(&self, faults: Faults) {
-        let mut fault_state = self.fault_state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fault_state = self.fault_state.lock();
         *fault_state = FaultState { faults: Arc::new(faults), struck: 0 };
     }
 
     /// Whether a fault that was switched on still applies. If so, it is counted.
     fn strike(&self) -> bool {
-        let mut fault_state = self.fault_state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fault_state = self.fault_state.lock();
         let most = fault_state.faults.amount(Amount::Times).unwrap_or(0);
         let strikes = most == 0 || fault_state.struck < most;
         if strikes {
@@ -81,7 +82,7 @@ impl SandboxState {
         } else {
             TransactionBehavior::Deferred
         };
-        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut database = self.database.lock();
         let transaction = database.transaction_with_behavior(behavior)?;
         // The time is read only now. So a request that waited for another writer also gets a later time.
         let now = time::now();

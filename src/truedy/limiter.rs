@@ -8,10 +8,11 @@
 //! principals share an account, none may use more than three quarters of the share of reads.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// The window. 250 ms are added for the transmission to Truedy, whose clock counts.
@@ -111,7 +112,7 @@ impl Limiter {
             Priority::Planning => &self.queues[1],
             Priority::Reserved => &self.queues[2],
         };
-        let window = || self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let window = || self.window.lock();
         let until = |next: Instant| Busy(next.saturating_duration_since(Instant::now()));
         let waiting = Waiting(&queue.waiting);
         if queue.waiting.fetch_add(1, Ordering::AcqRel) >= WAITING {
@@ -155,7 +156,7 @@ impl Limiter {
             return;
         }
         let now = Instant::now();
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = self.window.lock();
         let until = now + wait;
         window.frozen_until = Some(window.frozen_until.map_or(until, |before| before.max(until)));
         window.refusals.push_back(now);

@@ -1,11 +1,12 @@
 //! Authenticates requests: finds the principal of a bearer token, or refuses the request.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response, StatusCode};
+use parking_lot::Mutex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -246,7 +247,7 @@ impl Verifiers {
 impl TenantScopes {
     /// Logs which scopes a token has and which would give tools. Nothing else of the token is logged.
     fn tell_operator(&self, has: &BTreeSet<Scope>) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         if told.is_none_or(|told| told.elapsed() >= TOLD_PAUSE) {
             *told = Some(Instant::now());
             let names = |scopes: &BTreeSet<Scope>| scopes.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(" ");

@@ -1,12 +1,13 @@
 //! The signing keys of an issuer: fetched from one URL, cached for a limited time, and found by their id.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::OwnedMutexGuard;
@@ -219,7 +220,7 @@ impl JwksSource {
     }
 
     fn state(&self) -> MutexGuard<'_, JwksState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn younger_than(&self, age: Duration) -> Option<Arc<KeySet>> {

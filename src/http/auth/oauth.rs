@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation};
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use url::Url;
@@ -180,7 +181,7 @@ impl OAuth {
 
     /// Logs that a token has no scope of this server. Its holder cannot correct that. Nothing of the token is logged.
     fn tell_operator(&self, claims: &Map<String, Value>) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         if told.is_none_or(|told| told.elapsed() >= TOLD_PAUSE) {
             *told = Some(Instant::now());
             let advice = self.scope_form.advice(claims);

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::RwLock;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -115,25 +116,25 @@ impl StaticTokens {
             tracing::error!(why, "an entry of the file of tokens is refused");
         }
         let told = entries.as_ref().map(|entries| entries.0.len()).map_err(Clone::clone);
-        *self.entries.write().unwrap_or_else(PoisonError::into_inner) = entries;
+        *self.entries.write() = entries;
         told
     }
 
     /// Whether no token is accepted.
     pub fn is_empty(&self) -> bool {
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.entries.read();
         entries.as_ref().map_or(true, |entries| entries.0.is_empty())
     }
 
     /// Whether the file could be used when it was last read.
     pub(crate) fn is_readable(&self) -> bool {
-        self.entries.read().unwrap_or_else(PoisonError::into_inner).is_ok()
+        self.entries.read().is_ok()
     }
 
     /// Returns the holder of a token. The token is compared with every entry, each in constant time.
     pub(crate) fn holder(&self, token: &str) -> Option<TokenHolder> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.entries.read();
         let mut found = None;
         for (known, holder) in entries.as_ref().map(|entries| entries.0.as_slice()).unwrap_or_default() {
             if bool::from(known.ct_eq(&digest)) {

@@ -4,10 +4,11 @@
 //! browser.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +45,7 @@ impl UnusedConnections {
     /// Adds a connection.
     pub(crate) fn add(&self) -> Arc<UnusedConnection> {
         let newcomer = Arc::<UnusedConnection>::default();
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         // Remove connections that have ended or have sent a request.
         all.retain(|one| Arc::strong_count(one) > 1 && !one.asked.load(Ordering::Acquire));
         all.push_back(Arc::clone(&newcomer));
@@ -55,7 +56,7 @@ impl UnusedConnections {
     ///
     /// `None` if there is no such connection, or if no permit is free within a second.
     pub(crate) async fn give_way(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-        let next = || self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let next = || self.0.lock().pop_front();
         let oldest =
             std::iter::from_fn(next).find(|one| Arc::strong_count(one) > 1 && !one.asked.load(Ordering::Acquire))?;
         oldest.gone.cancel();

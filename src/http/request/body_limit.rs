@@ -1,13 +1,14 @@
 //! Reads request bodies. It limits the size and the time of one body, and the memory of all bodies together.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -95,7 +96,7 @@ impl Bodies {
 
     /// Returns the semaphore for the bodies of this caller.
     fn of(&self, caller: &Caller) -> Arc<Semaphore> {
-        let mut known = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.own.lock();
         if let Some(room) = known.get(caller).and_then(Weak::upgrade) {
             return room;
         }

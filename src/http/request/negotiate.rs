@@ -121,8 +121,8 @@ fn content_type(answer: &Response<ResponseBody>) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use parking_lot::Mutex;
     use std::convert::Infallible;
-    use std::sync::Mutex;
 
     use http_body::Frame;
     use http_body_util::StreamBody;
@@ -143,11 +143,11 @@ mod tests {
     async fn answered(answer: Response<ResponseBody>) -> (Option<Value>, Vec<Value>) {
         let questions = Mutex::new(Vec::new());
         let asked = |id| -> BoxFuture<'_, ()> {
-            questions.lock().unwrap().push(id);
+            questions.lock().push(id);
             Box::pin(std::future::ready(()))
         };
         let message = message_of(answer, Some(json!(7)), asked).await;
-        (message, questions.into_inner().unwrap())
+        (message, questions.into_inner())
     }
 
     #[tokio::test]

@@ -46,13 +46,13 @@ pub(crate) async fn reached(
     now: &ClockMoment,
 ) -> StoreResult<Option<BeginConflict>> {
     if let Some(most) = intent.most {
-        let used = small(used(transaction, &intent.caller, intent.tool, now).await?.all);
+        let used = small(used(transaction, &intent.caller, intent.kind.name, now).await?.all);
         if used >= most {
             return Ok(Some(BeginConflict::Cap(used)));
         }
     }
     if let (Some(limit), Some(price)) = (&intent.spend, &intent.price) {
-        let spent = spent(transaction, &intent.caller, intent.tool, limit.currency(), now).await?;
+        let spent = spent(transaction, &intent.caller, intent.kind.name, limit.currency(), now).await?;
         if spent.plus(price).is_none_or(|sum| sum.micros() > limit.micros()) {
             return Ok(Some(BeginConflict::Spend(spent)));
         }

@@ -11,9 +11,10 @@
 //! Without any of them, two readings of the wall clock, ten minutes apart, can free a place in a cap.
 //! They never erase a row.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use crate::domain::{BootTime, ServerTime, steady_ms};
 use crate::journal::store::{SqlValue, StoreResult, Transaction};
@@ -83,7 +84,7 @@ impl ClockWatch {
     /// Reads the clocks now. `shared` says that the store has a clock of its own, which all its processes use.
     pub(crate) fn look(&self, shared: bool, server: &ServerTime) -> JournalClocks {
         let look = ClockLook { wall: self.clock.wall(), steady: self.clock.steady() };
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = self.first.lock();
         let agreed = match *first {
             Some(first) if (look.wall - first.wall).abs_diff(look.steady - first.steady) <= DRIFT.unsigned_abs() => {
                 look.steady - first.steady >= BETWEEN_LOOKS

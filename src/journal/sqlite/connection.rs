@@ -1,11 +1,11 @@
 //! Opening and preparing the database.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use futures::FutureExt;
+use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::journal::queries::clocks::SystemClock;
@@ -46,7 +46,7 @@ pub(crate) fn open(directory: &Path, owner: i64, life: &mut Option<FileLease>) -
     // user's choice, so they are resolved here.
     let directory = fs::canonicalize(directory).map_err(unusable)?;
     let file = directory.join(FILE);
-    let _alone = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = OPENING.lock();
     if fs::symlink_metadata(&file).is_err() {
         tracing::info!(directory = %directory.display(), "there is no journal yet: a new one is begun");
     }

@@ -1,6 +1,6 @@
 //! Tests with wrong clocks: off by a day or by years, ahead or behind, for a moment or always.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 use crate::domain::{BootTime, samples};
 use crate::journal::queries::clocks::Clock;
@@ -31,7 +31,7 @@ impl Set {
     }
 
     fn change<T>(&self, how: impl FnOnce(&mut Reading) -> T) -> T {
-        how(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        how(&mut self.0.lock())
     }
 
     /// Time passes.

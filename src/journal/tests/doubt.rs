@@ -1,6 +1,6 @@
 //! Tests with a store that fails at critical moments. Nothing may be bought twice, and no unknown outcome may be lost.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
 use futures::future::BoxFuture;
 
@@ -40,7 +40,7 @@ impl JournalStore for Flaky {
     }
 
     fn transact(&self, work: TransactionWork, lasting: Durability) -> BoxFuture<'_, StoreResult<()>> {
-        let fails = *self.fails.lock().unwrap();
+        let fails = *self.fails.lock();
         Box::pin(async move {
             if fails != Fails::Before {
                 self.store.transact(work, lasting).await?;
@@ -53,7 +53,7 @@ impl JournalStore for Flaky {
 fn flaky() -> (Arc<Journal>, impl Fn(Fails)) {
     let fails = Arc::new(Mutex::new(Fails::Never));
     let store = Flaky { store: Sqlite::in_memory(Arc::new(SystemClock)), fails: Arc::clone(&fails) };
-    let set = move |now| *fails.lock().unwrap() = now;
+    let set = move |now| *fails.lock() = now;
     let watch = Arc::new(ClockWatch::new(Arc::new(SystemClock)));
     (Journal::over(Arc::new(store), watch, ("default".to_owned(), "account".to_owned()), samples::KINDS), set)
 }

@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::Caller;
@@ -69,7 +70,7 @@ impl ConcurrencyLimiter {
 
     /// Takes a slot for one more call of this caller. `None` if all of its slots are taken.
     pub(crate) fn enter(self: &Arc<Self>, caller: &Caller) -> Option<QueueSlot> {
-        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.queues.lock();
         let queue = queues.entry(caller.clone()).or_insert_with(|| {
             Arc::new(PrincipalQueue {
                 running: Arc::new(Semaphore::new(self.bounds.running_each)),
@@ -130,25 +131,25 @@ impl CallTurn {
         if let Poll::Ready(done) = futures::poll!(wait.as_mut()) {
             return Some(done);
         }
-        drop(self.running.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.running.lock().take());
         Some(wait.await)
     }
 
     /// Waits for a permit, at most for `patience`, if it was given back. Returns whether the call has a permit now.
     pub(crate) async fn again(&self, patience: Duration) -> bool {
-        if self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+        if self.running.lock().is_some() {
             return true;
         }
         let running = self.place.turn(patience).await;
         let there = running.is_some();
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = running;
+        *self.running.lock() = running;
         there
     }
 }
 
 impl Drop for QueueSlot {
     fn drop(&mut self) {
-        let mut queues = self.limiter.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.limiter.queues.lock();
         // The queue of a principal without calls is removed, because a server may see any number of principals.
         if self.queue.inside.fetch_sub(1, Ordering::AcqRel) == 1 {
             queues.remove(&self.caller);
@@ -214,7 +215,7 @@ mod tests {
         for call in calls {
             assert!(call.await.expect("it ends").is_some());
         }
-        assert_eq!((limiter.queues.lock().unwrap().len(), limiter.running()), (1, 0), "the ninth alone is left");
+        assert_eq!((limiter.queues.lock().len(), limiter.running()), (1, 0), "the ninth alone is left");
     }
 
     #[tokio::test(start_paused = true)]
@@ -267,7 +268,7 @@ mod tests {
             let place = limiter.enter(&caller(&n.to_string())).expect("a place");
             assert!(place.turn(AT_ONCE).await.is_some());
         }
-        assert_eq!((limiter.queues.lock().unwrap().len(), limiter.running()), (0, 0));
+        assert_eq!((limiter.queues.lock().len(), limiter.running()), (0, 0));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The service that runs every call, in one order: parse, policy, plan, gate, consent, journal, act.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use rmcp::model::InputRequiredResult;
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
@@ -47,7 +48,7 @@ pub(crate) struct SingleFlight<'a> {
 
 impl Drop for SingleFlight<'_> {
     fn drop(&mut self) {
-        self.flying.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+        self.flying.lock().remove(&self.number);
     }
 }
 
@@ -235,7 +236,7 @@ impl Service {
         effect: Effect,
     ) -> Result<SingleFlight<'_>, Refusal> {
         let key = format!("{} {number}", caller.tenant);
-        let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flying = self.flying.lock();
         if flying.insert(key.clone()) {
             return Ok(SingleFlight { flying: &self.flying, number: key });
         }
@@ -254,7 +255,7 @@ impl Service {
 
     /// Keeps the guards of secrets that a person entered. The oldest are dropped when there are too many.
     pub(crate) fn remember<'a>(&self, secrets: impl Iterator<Item = &'a Secret>) {
-        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entered = self.entered.lock();
         entered.extend(self.keep_hidden(secrets));
         let over = entered.len().saturating_sub(REMEMBERED);
         entered.drain(..over);

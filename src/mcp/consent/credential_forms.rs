@@ -4,10 +4,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, OnceCell};
 use tokio::time::Instant;
 
@@ -155,7 +156,7 @@ impl CredentialForms {
             changed: Arc::default(),
         };
         let url = self.address(&id, came_in).await?;
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         let now = Instant::now();
         open.retain(|_, page| page.until > now && !matches!(page.state, FormState::Taken | FormState::Refused));
         let of_caller = open.values().filter(|page| page.caller == *caller).count();
@@ -243,7 +244,7 @@ impl CredentialForms {
 
     /// Closes a page for which nobody waits any more.
     pub(crate) fn close(&self, id: &str) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.open.lock().remove(id);
     }
 
     /// Waits until the person fills in or refuses this caller's page for this request. The entered values are taken,
@@ -290,7 +291,7 @@ impl CredentialForms {
         caller: &Caller,
         act: impl FnOnce(&mut FormPage) -> Result<T, FormError>,
     ) -> Result<T, FormError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         let now = Instant::now();
         let page = open.get_mut(id).filter(|page| page.caller == *caller && page.until > now);
         act(page.ok_or(FormError::Gone)?)

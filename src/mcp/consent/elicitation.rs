@@ -5,9 +5,9 @@
 //! refuses the change.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rmcp::model::{
     ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
     InputRequests, InputRequiredResult, InputResponses, RequestId, RequestMetaObject, SealOptions, ServerRequest,
@@ -271,7 +271,7 @@ impl Consent {
 
     /// Records the use of a nonce. Returns whether its state answers the question for the first time.
     pub(crate) fn first_use(&self, nonce: &str) -> bool {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.used.lock();
         let now = Instant::now();
         used.retain(|_, until| *until > now);
         used.insert(nonce.to_owned(), now + STATE_LIFE + Duration::from_secs(60)).is_none()

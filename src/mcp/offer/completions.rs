@@ -2,9 +2,10 @@
 //! read are offered. A failure gives an empty list.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo, ErrorData, Reference};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -157,7 +158,7 @@ impl Completions {
     }
 
     fn kept(&self, choices: Choices, caller: &Caller) -> LastRead {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         let key = (caller.clone(), choices);
         if kept.len() >= KEPT && !kept.contains_key(&key) {
             // A reading in progress keeps its own reference to the list. Other callers can read again.
@@ -293,6 +294,6 @@ mod tests {
             let caller = Caller { principal: n.to_string(), ..Caller::local() };
             completions.kept(Choices::Agents, &caller);
         }
-        assert!(completions.0.lock().unwrap().len() <= KEPT);
+        assert!(completions.0.lock().len() <= KEPT);
     }
 }

@@ -6,8 +6,9 @@
 //! Reading stops while responses wait to be written. So a client that never reads uses only limited memory.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rmcp::model::{ClientNotification, ClientRequest, ErrorData, JsonRpcMessage, RequestId};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use tokio::sync::Notify;
@@ -176,7 +177,7 @@ impl InFlight {
             let mut changed = std::pin::pin!(self.changed.notified());
             // Without this call, changes before the first poll would not be noticed.
             changed.as_mut().enable();
-            if holds(&self.state.lock().unwrap_or_else(PoisonError::into_inner)) {
+            if holds(&self.state.lock()) {
                 return;
             }
             changed.await;
@@ -184,7 +185,7 @@ impl InFlight {
     }
 
     fn change<T>(&self, how: impl FnOnce(&mut InFlightState) -> T) -> T {
-        let done = how(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        let done = how(&mut self.state.lock());
         self.changed.notify_waiters();
         done
     }

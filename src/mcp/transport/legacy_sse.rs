@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
+use parking_lot::Mutex;
 use rmcp::model::{GetExtensions, JsonRpcMessage};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::{ServerHandler, ServiceExt};
@@ -69,7 +70,7 @@ struct SseConnection {
 
 impl Drop for SseConnection {
     fn drop(&mut self) {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.clients.lock().remove(&self.id);
     }
 }
 
@@ -93,13 +94,13 @@ impl LegacySse {
 
     /// Returns the number of connected clients.
     pub fn clients(&self) -> usize {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.clients.lock().len()
     }
 
     /// Resolves when no client waits for a response.
     pub async fn all_answered(&self) {
         let pending: Vec<_> = {
-            let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            let clients = self.clients.lock();
             clients.values().map(|client| Arc::clone(&client.pending)).collect()
         };
         for pending in pending {
@@ -115,7 +116,7 @@ impl LegacySse {
         let id = hex(&unguessable());
         let pending = Arc::new(Pending::default());
         {
-            let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut clients = self.clients.lock();
             if clients.values().filter(|client| client.owner == principal.caller).count() >= SESSIONS_EACH {
                 return busy(StatusCode::TOO_MANY_REQUESTS, LATER, "Too many streams: a caller has at most 16.");
             }
@@ -162,7 +163,7 @@ impl LegacySse {
     ) -> Response<ResponseBody> {
         let sender = principal.sender();
         let client = {
-            let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            let clients = self.clients.lock();
             id.and_then(|id| clients.get(id))
                 .filter(|client| client.owner == sender.caller)
                 .map(|client| (client.inbox.clone(), Arc::clone(&client.pending)))

@@ -1,8 +1,8 @@
 //! The requests of one connection that have no response yet. The end of the connection waits for them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use tokio::sync::Notify;
@@ -23,7 +23,7 @@ impl Pending {
     pub(crate) fn came(&self, message: &RxJsonRpcMessage<RoleServer>, scopes: &BTreeSet<Scope>) -> bool {
         match message {
             JsonRpcMessage::Request(request) => {
-                let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut ids = self.ids.lock();
                 if ids.contains_key(&request.id) {
                     return false;
                 }
@@ -44,12 +44,12 @@ impl Pending {
     /// Checks whether a token with these scopes may respond to a question. The token must have all scopes of every
     /// waiting request.
     pub(crate) fn may_be_answered_with(&self, scopes: &BTreeSet<Scope>) -> bool {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).values().all(|asked| asked.is_subset(scopes))
+        self.ids.lock().values().all(|asked| asked.is_subset(scopes))
     }
 
     /// Removes a request that has its response or is cancelled.
     pub(crate) fn answered(&self, id: &RequestId) {
-        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ids = self.ids.lock();
         ids.remove(id);
         if ids.is_empty() {
             self.emptied.notify_waiters();
@@ -60,7 +60,7 @@ impl Pending {
     pub(crate) async fn all_answered(&self) {
         loop {
             let emptied = self.emptied.notified();
-            if self.ids.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            if self.ids.lock().is_empty() {
                 return;
             }
             emptied.await;

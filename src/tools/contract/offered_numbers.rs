@@ -1,8 +1,8 @@
 //! Numbers that Truedy's own search offered although no numbering plan has them. They may still be bought.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::domain::{ArgumentProblem, E164};
@@ -27,7 +27,7 @@ impl Offered {
     /// Records an offered number, if the plans call it impossible.
     pub(crate) fn note(&self, number: &str) {
         if E164::try_from(number).is_ok_and(|number| number.impossible().is_some()) {
-            let mut odd = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut odd = self.0.lock();
             if odd.len() < MOST {
                 odd.insert(number.to_owned());
             }
@@ -37,7 +37,7 @@ impl Offered {
     /// Returns why no such number can exist. `None` if it is possible, or if it was offered in this process.
     pub(crate) fn impossible(&self, number: &E164) -> Option<String> {
         let why = number.impossible()?;
-        let odd = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let odd = self.0.lock();
         (!odd.contains(number.as_str())).then_some(why)
     }
 }
@@ -51,7 +51,7 @@ mod tests {
         let (offered, odd) = (Offered::default(), E164::try_from("+1415555016").expect("a form"));
         assert!(offered.impossible(&odd).is_some());
         offered.note("+14155550123");
-        assert_eq!(offered.0.lock().expect("a set").len(), 0, "what the plans know need not be kept");
+        assert_eq!(offered.0.lock().len(), 0, "what the plans know need not be kept");
         offered.note(odd.as_str());
         assert_eq!(offered.impossible(&odd), None);
     }

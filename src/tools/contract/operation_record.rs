@@ -1,10 +1,11 @@
 //! The record of the change that is being made. It permits sending, and records that a response was lost.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::domain::{ChangeKind, ClockReading, may_be_id};
@@ -61,7 +62,7 @@ impl Record {
         if self.lost.swap(true, Ordering::AcqRel) {
             return;
         }
-        *self.last_words.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        *self.last_words.lock() = Some(error.clone());
         let api_error = error.api_error();
         let request_id = api_error.and_then(|api_error| api_error.request_id.clone()).filter(|id| may_be_id(id));
         self.journal.lose(self.id, self.makes.clone(), self.status(), request_id).await;
@@ -69,7 +70,7 @@ impl Record {
 
     /// Returns the error with which the response was lost.
     pub fn last_words(&self) -> Option<Error> {
-        self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last_words.lock().clone()
     }
 
     /// Returns Truedy's HTTP status, if it responded.
@@ -89,7 +90,7 @@ impl Record {
 
     /// Records that what the change relies on was read again, beginning at `at`.
     pub fn read_again(&self, at: ClockReading) {
-        *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        *self.read_at.lock() = at;
         self.kept_stale.store(false, Ordering::Release);
     }
 
@@ -129,7 +130,7 @@ impl SendPermit for Record {
     }
 
     fn is_stale(&self) -> bool {
-        let read_at = *self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let read_at = *self.read_at.lock();
         let stale = read_at.age(&ClockReading::now()) > FRESH;
         if stale {
             self.kept_stale.store(true, Ordering::Release);

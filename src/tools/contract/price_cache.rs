@@ -1,9 +1,10 @@
 //! The prices of numbers that searches showed in the last 15 minutes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -172,7 +173,7 @@ impl Prices {
     /// Keeps the prices in one response to a search. They replace earlier ones. The oldest are dropped if there are too
     /// many.
     pub(crate) fn remember(&self, account: &PriceAccount, found: &HashMap<String, Price>, search: &Arc<Value>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         for (number, price) in found {
             let key = (account.clone(), number.clone());
             kept.last += 1;
@@ -192,7 +193,7 @@ impl Prices {
 
     /// Drops the price of a number, because a newer search did not show the number.
     pub(crate) fn forget(&self, account: &PriceAccount, number: &str) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         if let Some(seen) = kept.seen.remove(&(account.clone(), number.to_owned())) {
             kept.order.remove(&seen.turn);
         }
@@ -200,7 +201,7 @@ impl Prices {
 
     /// Returns the newest offer of the last 15 minutes.
     pub(crate) fn recall(&self, account: &PriceAccount, number: &str) -> Option<SeenPrice> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.0.lock();
         kept.seen.get(&(account.clone(), number.to_owned())).filter(|seen| seen.at.elapsed() < FRESH).cloned()
     }
 }
@@ -287,7 +288,7 @@ mod tests {
         assert_eq!(monthly(2).as_deref(), Some("1.00"));
         prices.forget(&PriceAccount::Truedy, &number(0));
         assert_eq!(monthly(0), None);
-        let kept = prices.0.lock().expect("kept");
+        let kept = prices.0.lock();
         assert_eq!((kept.seen.len(), kept.order.len()), (MOST - 1, MOST - 1));
     }
 

@@ -1,12 +1,13 @@
 //! The client: base URL, key, deadlines, the loop that sends a request, and the response envelope.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Method};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -128,7 +129,7 @@ impl Client {
     }
 
     pub(crate) fn spend(&self, cost: f64) -> bool {
-        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut budget = self.budget.lock();
         let enough = *budget >= cost;
         if enough {
             *budget -= cost;
@@ -137,7 +138,7 @@ impl Client {
     }
 
     pub(crate) fn earn(&self) {
-        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut budget = self.budget.lock();
         *budget = BUDGET.min(*budget + 1.0);
     }
 
