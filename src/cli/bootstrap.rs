@@ -39,7 +39,7 @@ pub(crate) fn service(
     let settings = &tenant.settings;
     let policy = settings.policy(&Catalog::names())?;
     let account = key.as_ref().map_or_else(|| settings.mode().to_owned(), |key| settings.account(key));
-    hold(key.as_ref(), redactor);
+    key.iter().for_each(|key| redactor.redact_always(key));
     let (keys, limiter) = (keys(settings)?.of(account.clone()), ConcurrencyLimiter::new(CallLimits::ALONE));
     let journal = open_journal(settings, redactor, account)?;
     let upstream = upstream(settings, key, (redactor, &journal.server_time()))?;
@@ -78,7 +78,7 @@ pub(crate) fn tenants(
         own.upstream_rpm = share(own.upstream_rpm, replicas);
         let policy = own.policy(&names)?;
         // The key of one tenant must not be shown to another.
-        hold(key.as_ref(), redactor);
+        key.iter().for_each(|key| redactor.redact_always(key));
         let redactor = redactor.for_tenant();
         let upstream = upstream(&own, key, (&redactor, &journal.server_time()))?;
         let carriers = CarrierProfiles::new(carriers, Arc::clone(&redactor));
@@ -88,11 +88,6 @@ pub(crate) fn tenants(
         tenants.push(Tenant::new(name, service, own.mode()));
     }
     Ok(tenants)
-}
-
-/// Redacts a secret as long as the program runs.
-fn hold(secret: Option<&Secret>, redactor: &Arc<Redactor>) {
-    secret.into_iter().for_each(|secret| std::mem::forget(redactor.redact_until_dropped(secret)));
 }
 
 /// Returns the request rate of one replica. It is less than an equal share, because the windows of the replicas
@@ -119,8 +114,10 @@ fn open_journal(settings: &Settings, redactor: &Arc<Redactor>, account: String) 
     if let Some(warning) = settings.journal_warning(&place) {
         complain(warning);
     }
-    if let JournalPlace::Postgres(place) = &place {
-        hold(place.password().and_then(|password| Secret::new(password).ok()).as_ref(), redactor);
+    if let JournalPlace::Postgres(place) = &place
+        && let Some(password) = place.password().and_then(|password| Secret::new(password).ok())
+    {
+        redactor.redact_always(&password);
     }
     let journal = Journal::new(place, account, change_kinds());
     if !settings.sandbox {
@@ -182,7 +179,7 @@ fn sandboxed(
         return Err(ConfigError(unused));
     }
     let key = Secret::new(KEY.to_owned()).map_err(ConfigError)?;
-    hold(Some(&key), redactor);
+    redactor.redact_always(&key);
     let (settings, redactor, kept) = (settings.clone(), Arc::clone(redactor), Arc::new(Mutex::new(None)));
     let time = Arc::clone(time);
     Ok(Upstream::lazy(move || {

@@ -31,7 +31,7 @@ use crate::telemetry::Traces;
 pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) -> Traced {
     let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     // A password in the URL of the proxy or of the journal is redacted from the first line on.
-    settings.secrets().iter().for_each(|secret| std::mem::forget(redactor.redact_until_dropped(secret)));
+    settings.secrets().iter().for_each(|secret| redactor.redact_always(secret));
     let writer = Redacting(Arc::clone(redactor));
     let json = match settings.log_format {
         LogFormat::Json => true,

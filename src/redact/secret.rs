@@ -120,10 +120,20 @@ impl fmt::Debug for Redactor {
 impl Redactor {
     /// Searches for this secret from now until the returned guard is dropped.
     pub fn redact_until_dropped(self: &Arc<Self>, secret: &Secret) -> RedactionGuard {
+        RedactionGuard { redactor: Arc::clone(self), id: self.add(secret) }
+    }
+
+    /// Searches for this secret from now until the program ends.
+    pub fn redact_always(&self, secret: &Secret) {
+        self.add(secret);
+    }
+
+    /// Adds a secret to the list and returns its id.
+    fn add(&self, secret: &Secret) -> u64 {
         let mut held = self.held.write();
         let id = held.iter().map(|hidden| hidden.id + 1).max().unwrap_or(0);
         held.push(WatchedSecret { id, of: self.only, needles: needles(secret.expose()) });
-        RedactionGuard { redactor: Arc::clone(self), id }
+        id
     }
 
     /// Creates a redactor for one tenant. It shares the list of secrets with this redactor.

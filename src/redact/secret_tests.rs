@@ -88,6 +88,14 @@ fn it_is_forgotten_with_its_request_and_short_ones_are_whole_words() {
 }
 
 #[test]
+fn what_is_always_redacted_needs_no_guard() {
+    let redactor = Arc::new(Redactor::default());
+    redactor.redact_always(&Secret::new("lasting-0123".to_owned()).unwrap());
+    drop(redactor.redact_until_dropped(&Secret::new("passing-0123".to_owned()).unwrap()));
+    assert_eq!(redactor.text("lasting-0123 passing-0123"), "[redacted] passing-0123");
+}
+
+#[test]
 fn keys_of_others_are_hidden_too() {
     let (redactor, _held) = redactor("hunter2hunter2");
     assert_eq!(redactor.text("key truedy_ABCDEFGHIJKLMNOP, ok"), "key [redacted], ok");

@@ -42,7 +42,7 @@ pub(crate) fn test(settings: &Settings, test: &TestArgs) -> Result<Exit, ConfigE
         let (mut fields, mut key, mut server) = (Vec::new(), None, None);
         for source in profile.sources() {
             let read = profile.read_one(source).map(|value| {
-                std::mem::forget(redactor.redact_until_dropped(&value));
+                redactor.redact_always(&value);
                 match source.0 {
                     AccessField::ApiKey => key = Some(value),
                     AccessField::SipServer => server = SipServer::try_from(value.expose()).ok(),
@@ -100,7 +100,7 @@ pub(crate) async fn asked(
         return unasked("--sandbox, which knows no carrier");
     }
     let Some(key) = tenant.key()? else { return unasked("no Truedy key is set") };
-    std::mem::forget(redactor.redact_until_dropped(&key));
+    redactor.redact_always(&key);
     let client = Client::new(settings.setup(key)?, Arc::clone(redactor));
     let client = client.map_err(|error| ConfigError(format!("The client could not be made: {error}.")))?;
     let body = json!({ "country_code": "US", "page": 1, "page_size": 1, "api_key": carrier_key.expose() });

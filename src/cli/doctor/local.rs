@@ -80,7 +80,7 @@ pub(crate) async fn journal(
     if let JournalPlace::Postgres(place) = &place
         && let Some(password) = place.password().and_then(|password| Secret::new(password).ok())
     {
-        std::mem::forget(redactor.redact_until_dropped(&password));
+        redactor.redact_always(&password);
     }
     let (found, forgetful) = (place.to_string(), settings.journal_warning(&place).is_some());
     let remedy = unusable_remedy(&place);

@@ -285,7 +285,7 @@ impl HttpArgs {
                 return Ok((Authenticator::Open(principal), None));
             }
             let token = fresh();
-            std::mem::forget(redactor.redact_until_dropped(&Secret::new(token.clone()).map_err(ConfigError)?));
+            redactor.redact_always(&Secret::new(token.clone()).map_err(ConfigError)?);
             return Ok((Authenticator::own(&token, principal), Some(token)));
         }
         let tokens = self.tokens.as_ref().map(|file| {
