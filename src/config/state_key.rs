@@ -2,14 +2,12 @@
 //!
 //! What one process seals with it, the next process of the same user can open.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use crate::config::error::KEY_LIMIT;
 use crate::domain::{hex, unguessable};
-use crate::files::private_bytes;
-use crate::journal::private_directory;
+use crate::files::{TemporaryFile, private_bytes, private_folder};
 
 /// The name of the file in the directory of the journal.
 pub(crate) const FILE: &str = "state.key";
@@ -26,35 +24,19 @@ pub fn state_key_in(directory: &Path) -> PathBuf {
 pub fn kept_keys(directory: &Path) -> Result<Vec<Vec<u8>>, String> {
     let file = state_key_in(directory);
     let wrong = |why: String| format!("{} cannot be used: {why}", file.display());
-    private_directory(directory).map_err(|error| wrong(error.to_string()))?;
+    private_folder(directory).map_err(|error| wrong(error.to_string()))?;
     if fs::symlink_metadata(&file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        make(directory, &file).map_err(|error| wrong(error.to_string()))?;
+        make(&file).map_err(|error| wrong(error.to_string()))?;
     }
     let bytes = private_bytes(&file, KEY_LIMIT).map_err(wrong)?;
     keys_in(bytes).map_err(|why| wrong(why.to_owned()))
 }
 
 /// Creates the key file. It is complete from the moment it has its name.
-/// If several processes do this at once, one of them creates the file and all read that file.
-fn make(directory: &Path, file: &Path) -> io::Result<()> {
-    let fresh = directory.join(format!("{FILE}.{}", hex(&unguessable()).get(..16).unwrap_or_default()));
-    let mut options = OpenOptions::new();
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let made = options.open(&fresh).and_then(|mut open| {
-        open.write_all(format!("{}\n", hex(&unguessable())).as_bytes())?;
-        open.sync_all()?;
-        match fs::hard_link(&fresh, file) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            // Not every file system has hard links. There the last process replaces the file, and later reads get its
-            // key.
-            Err(_) => fs::rename(&fresh, file),
-            Ok(()) => Ok(()),
-        }
-    });
-    drop(fs::remove_file(&fresh));
-    made
+/// If several processes do this at once, one of them creates the file and all read that file. Without hard links the
+/// last one does, and later reads get its key.
+fn make(file: &Path) -> io::Result<()> {
+    TemporaryFile::beside(file, format!("{}\n", hex(&unguessable())).as_bytes())?.create()
 }
 
 /// Parses the bytes of a key file: one or two keys of at least 32 bytes each.

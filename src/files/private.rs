@@ -1,8 +1,8 @@
 //! Reads files that hold secrets, and files that decide what is run. Refuses them if the wrong users can read or change
-//! them.
+//! them. Makes files and folders for this user alone.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Component, Path};
 
 /// Reads a file that holds secrets, at most `limit` bytes. Refused if others can read it, or if it is no regular file.
@@ -14,68 +14,171 @@ pub fn private_bytes(file: &Path, limit: u64) -> Result<Vec<u8>, String> {
     if !link.is_file() && !is_mounted(file) {
         return Err("it is not a regular file".to_owned());
     }
-    let (open, about) = open(file)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let (own, root) = (about.uid() == rustix::process::geteuid().as_raw(), about.uid() == 0);
-        let open_to = about.mode() & 0o077;
-        // A group that root gave read permission has it on purpose. A file of this user must be accessible to this user
-        // alone.
-        if open_to & 0o007 != 0 || (open_to != 0 && !(root && !own && open_to == 0o040)) {
-            return Err("others can read it; chmod 600 mends that".to_owned());
+    bytes(file, limit, &|about| {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let (own, root) = (is_own(about), about.uid() == 0);
+            let open_to = about.mode() & 0o077;
+            // A group that root gave read permission has it on purpose. A file of this user must be accessible to this
+            // user alone.
+            if open_to & 0o007 != 0 || (open_to != 0 && !(root && !own && open_to == 0o040)) {
+                return Err(READABLE);
+            }
+            if !own && !root {
+                return Err(FOREIGN);
+            }
         }
-        if !own && !root {
-            return Err("it belongs to another user".to_owned());
+        Ok(())
+    })
+    .map_err(|error| error.to_string())
+}
+
+/// Reads a file that holds secrets by the rule of PostgreSQL's clients: links are followed, and the owner is not
+/// checked. Refused if group or others can read it, or if it is no regular file.
+///
+/// A missing file has the error kind `NotFound`, a file over `limit` bytes `FileTooLarge`.
+pub(crate) fn linked_private_bytes(file: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    bytes(file, limit, &|about| {
+        #[cfg(unix)]
+        if std::os::unix::fs::MetadataExt::mode(about) & 0o077 != 0 {
+            return Err(READABLE);
         }
-    }
-    read(open, &about, limit)
+        Ok(())
+    })
 }
 
 /// Reads a file without secrets, at most `limit` bytes. Refused if others could change it, since it decides what is
 /// done.
 pub fn public_bytes(file: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    let (open, about) = open(file)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        if about.mode() & 0o022 != 0 {
-            return Err("others can change it; chmod go-w mends that".to_owned());
+    bytes(file, limit, &|about| {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            if about.mode() & 0o022 != 0 {
+                return Err("others can change it; chmod go-w mends that");
+            }
+            if !is_own(about) && about.uid() != 0 {
+                return Err(FOREIGN);
+            }
         }
-        if about.uid() != rustix::process::geteuid().as_raw() && about.uid() != 0 {
-            return Err("it belongs to another user".to_owned());
-        }
-    }
-    read(open, &about, limit)
+        Ok(())
+    })
+    .map_err(|error| error.to_string())
 }
 
-/// Opens a file and returns its metadata.
+const READABLE: &str = "others can read it; chmod 600 mends that";
+const FOREIGN: &str = "it belongs to another user";
+
+/// Whether a file or folder belongs to the user of this process.
+#[cfg(unix)]
+fn is_own(about: &fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::uid(about) == rustix::process::geteuid().as_raw()
+}
+
+/// Reads a regular file of at most `limit` bytes that passes a check of its metadata.
 ///
-/// Both belong to the same file, even if another file replaces it meanwhile.
-fn open(file: &Path) -> Result<(File, fs::Metadata), String> {
+/// Metadata and content belong to the same file, even if another file replaces it meanwhile.
+fn bytes(file: &Path, limit: u64, check: &dyn Fn(&fs::Metadata) -> Result<(), &'static str>) -> io::Result<Vec<u8>> {
     let mut options = fs::OpenOptions::new();
     options.read(true);
     // A pipe in place of the file must not block the reader.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-    let open = options.open(file).map_err(|error| error.to_string())?;
-    let about = open.metadata().map_err(|error| error.to_string())?;
-    if about.is_file() { Ok((open, about)) } else { Err("it is not a regular file".to_owned()) }
-}
-
-fn read(open: File, about: &fs::Metadata, limit: u64) -> Result<Vec<u8>, String> {
+    let open = options.open(file)?;
+    let about = open.metadata()?;
+    if !about.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    check(&about).map_err(io::Error::other)?;
     let mut bytes = Vec::new();
     let read = open.take(limit + 1).read_to_end(&mut bytes);
     if about.len() > limit || u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
-        return Err(format!("it is larger than {} KiB", limit / 1024));
+        let why = format!("it is larger than {} KiB", limit / 1024);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
-    read.map(|_| bytes).map_err(|error| error.to_string())
+    read.map(|_| bytes)
 }
 
 /// Whether it is a link of the kind that Kubernetes creates in a mounted volume.
 fn is_mounted(file: &Path) -> bool {
     let inside = |target: &Path| target.components().all(|part| matches!(part, Component::Normal(_)));
     fs::read_link(file).is_ok_and(|target| target.starts_with("..data") && inside(&target))
+}
+
+/// Creates a new file that only this user can read and write. It is an error if the file exists.
+pub(crate) fn new_private_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create_new(true).read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Creates a folder, and those above it, for this user alone. Existing folders stay as they are.
+pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Creates the folder for this user only, or checks an existing one.
+///
+/// It is an error if the folder belongs to another user, is read-only, or can be written by others.
+pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
+    make_private_folder(folder)?;
+    let about = fs::metadata(folder)?;
+    if !about.is_dir() {
+        return Err(io::Error::other("it is no directory"));
+    }
+    #[cfg(unix)]
+    {
+        check_own_and_writable(&about)?;
+        if std::os::unix::fs::MetadataExt::mode(&about) & 0o022 != 0 {
+            return Err(io::Error::other("others can write to it; chmod 700 mends that"));
+        }
+    }
+    Ok(())
+}
+
+/// Creates the file for this user only, or takes all rights of others from an existing one.
+///
+/// It is an error if an existing file belongs to another user, is read-only or is not a regular file. An existing file
+/// is not opened here, because closing it would release the locks that this process has on it.
+pub(crate) fn private_file(path: &Path) -> io::Result<()> {
+    let Ok(about) = fs::symlink_metadata(path) else {
+        return match new_private_file(path) {
+            // Another process created the file first.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => private_file(path),
+            made => made.map(drop),
+        };
+    };
+    if !about.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        check_own_and_writable(&about)?;
+        if about.mode() & 0o077 != 0 {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn check_own_and_writable(about: &fs::Metadata) -> io::Result<()> {
+    if !is_own(about) {
+        return Err(io::Error::other(FOREIGN));
+    }
+    // The superuser could write here anyway, but the permissions forbid it.
+    if std::os::unix::fs::MetadataExt::mode(about) & 0o200 == 0 {
+        return Err(io::Error::other("it is read-only"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

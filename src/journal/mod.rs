@@ -26,5 +26,4 @@ pub use operation::{
 };
 pub use place::JournalPlace;
 pub use postgres::address::PostgresPlace;
-pub use sqlite::folder::private_directory;
 pub use store::Unavailable;

@@ -2,7 +2,7 @@
 //! written.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
@@ -11,9 +11,8 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
 use crate::config::tenants::FILE_LIMIT;
-use crate::domain::{AccessField, CarrierName, ProviderType, hex, unguessable};
-use crate::files::public_bytes;
-use crate::files::read_toml;
+use crate::domain::{AccessField, CarrierName, ProviderType};
+use crate::files::{TemporaryFile, make_private_folder, public_bytes, read_toml};
 use crate::redact::shown_path;
 
 /// Where a value of a new profile is stored.
@@ -131,7 +130,7 @@ impl Settings {
         let place = place_of(file).map_err(failed)?;
         let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if there && !folder.exists() {
-            make_folder(folder)
+            make_private_folder(folder)
                 .map_err(|error| unchanged(format!("its folder {} cannot be made: {error}", shown_path(folder))))?;
         }
         let _turn = FolderLock::on(folder).map_err(failed)?;
@@ -147,7 +146,7 @@ impl Settings {
         let mut document: DocumentMut = text.parse().map_err(|_| unchanged("it is no TOML".to_owned()))?;
         change(&mut document).map_err(unchanged)?;
         let fresh = TemporaryFile::beside(&place, document.to_string().as_bytes()).map_err(failed)?;
-        let written = public_bytes(&fresh.0, FILE_LIMIT).map_err(unchanged)?;
+        let written = public_bytes(fresh.path(), FILE_LIMIT).map_err(unchanged)?;
         let tenants =
             self.tenants_in(&written).map_err(|ConfigError(why)| ConfigError(format!("Nothing was changed. {why}")))?;
         let whose = tenants.iter().filter(|one| tenant.is_none_or(|tenant| tenant == one.name));
@@ -165,17 +164,8 @@ impl Settings {
         if now != before {
             return Err(unchanged("somebody else changed it meanwhile; try again".to_owned()));
         }
-        fs::rename(&fresh.0, &place).map_err(failed)
+        fresh.replace().map_err(failed)
     }
-}
-
-/// Creates a folder, and those above it, for the user alone (mode 0700).
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// Returns the profiles of the file, or of one of its tenants.
@@ -283,7 +273,7 @@ fn place_of(file: &Path) -> io::Result<PathBuf> {
 /// A lock that lets only one process at a time change files in a folder.
 /// Folders cannot be locked on every system. There, a change by another process is detected before the file is
 /// replaced.
-struct FolderLock(Option<File>);
+struct FolderLock(#[expect(dead_code, reason = "the lock lasts as long as the open folder")] Option<File>);
 
 impl FolderLock {
     fn on(folder: &Path) -> io::Result<Self> {
@@ -293,50 +283,5 @@ impl FolderLock {
         let folder = File::open(folder)?;
         folder.lock()?;
         Ok(Self(Some(folder)))
-    }
-}
-
-impl Drop for FolderLock {
-    fn drop(&mut self) {
-        // Makes the rename durable, so that it survives a crash of the machine.
-        if let Some(folder) = &self.0 {
-            drop(folder.sync_all());
-        }
-    }
-}
-
-/// A temporary file beside another one, which it will replace. It is removed if it does not.
-struct TemporaryFile(PathBuf);
-
-impl TemporaryFile {
-    fn beside(place: &Path, bytes: &[u8]) -> io::Result<Self> {
-        let name = place.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-        let random = hex(unguessable().get(..8).unwrap_or_default());
-        let fresh = Self(place.with_file_name(format!(".{name}.{random}")));
-        let mut options = File::options();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&fresh.0)?;
-        file.write_all(bytes)?;
-        if let Ok(about) = fs::metadata(place) {
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::{MetadataExt, fchown};
-                if file.metadata()?.gid() != about.gid() {
-                    fchown(&file, None, Some(about.gid()))?;
-                }
-            }
-            file.set_permissions(about.permissions())?;
-        }
-        file.sync_all()?;
-        Ok(fresh)
-    }
-}
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        // After the rename there is no file of this name, and removing it fails without effect.
-        drop(fs::remove_file(&self.0));
     }
 }

@@ -1,8 +1,9 @@
 //! The password file of PostgreSQL's own programs. Each line is `host:port:database:user:password`.
 
-use std::fs;
 use std::io;
 use std::path::Path;
+
+use crate::files::linked_private_bytes;
 
 /// What a password is looked up by.
 #[derive(Debug, Clone, Copy)]
@@ -67,25 +68,18 @@ fn unescaped(text: &str) -> String {
 ///
 /// It is also an error if it is larger than 1 MiB or is not a regular file.
 pub(crate) fn read(file: &Path) -> io::Result<String> {
-    let about = fs::metadata(file)?;
-    if !about.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    if about.len() > 1 << 20 {
-        return Err(io::Error::other("it is too large"));
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        if about.mode() & 0o077 != 0 {
-            return Err(io::Error::other("others can read it; chmod 600 mends that"));
-        }
-    }
-    fs::read_to_string(file)
+    let bytes = linked_private_bytes(file, 1 << 20).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => io::Error::other("it is too large"),
+        _ => error,
+    })?;
+    String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const WANTED: PasswordLookup<'_> =

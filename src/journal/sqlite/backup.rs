@@ -1,10 +1,12 @@
 //! Copies of the journal file, made before an upgrade of its schema. An operator can go back to them.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
+
+use crate::files::{new_private_file, sync_folder_of};
 
 /// How many copies of one version are kept at most. Each may contain rows that the others lack.
 const MOST: usize = 9;
@@ -19,7 +21,7 @@ pub(crate) fn keep(file: &Path, version: usize) -> Result<(), String> {
     let fresh = path(".new");
     drop(fs::remove_file(&fresh));
     // The file is created before `SQLite` would create it, so that only this user can read it.
-    drop(make_file(&fresh).map_err(|error| error.to_string())?);
+    drop(new_private_file(&fresh).map_err(|error| error.to_string())?);
     let kept = copy(file, &fresh).and_then(|held| place(&fresh, held, &path));
     if kept.is_err() {
         drop(fs::remove_file(&fresh));
@@ -56,7 +58,7 @@ fn place(fresh: &Path, now: JournalExtent, path: &dyn Fn(&str) -> PathBuf) -> Re
         // A file that cannot be read does not count as a copy.
         if free || held(&name).map_or(true, |then| then <= now) {
             fs::rename(fresh, &name).map_err(|error| error.to_string())?;
-            sync_directory(&name).map_err(|error| error.to_string())?;
+            sync_folder_of(&name).map_err(|error| error.to_string())?;
             return Ok(name);
         }
     }
@@ -71,24 +73,4 @@ fn open(file: &Path) -> rusqlite::Result<Connection> {
 fn held(file: &Path) -> rusqlite::Result<JournalExtent> {
     let sql = "SELECT COALESCE(MAX(rev), 0), count(*) FROM operations";
     open(file)?.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
-}
-
-/// Syncs the directory of a file to the disk. Only then is the renaming of the file on the disk.
-fn sync_directory(file: &Path) -> io::Result<()> {
-    match file.parent() {
-        Some(directory) if cfg!(unix) => File::open(directory)?.sync_all(),
-        _ => Ok(()),
-    }
-}
-
-/// Creates a new file that only this user can read and write. It is an error if the file exists.
-pub(crate) fn make_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create_new(true).read(true).write(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options.open(path)
 }

@@ -8,16 +8,19 @@ use futures::FutureExt;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::files::{private_file, private_folder};
 use crate::journal::queries::clocks::SystemClock;
 use crate::journal::schema;
 use crate::journal::sqlite::anchor::Beside;
 use crate::journal::sqlite::errors::{explain, is_busy};
-use crate::journal::sqlite::folder::{FILE, private_directory, private_file};
 use crate::journal::sqlite::lease::{FileLease, tidy};
 use crate::journal::sqlite::transaction::in_transaction;
 use crate::journal::sqlite::{anchor, backup};
 use crate::journal::store::{StoreResult, TransactionWork, Unavailable};
 use crate::redact::shown_path;
+
+/// The name of the file in the directory of the journal.
+pub(crate) const FILE: &str = "journal.sqlite";
 
 /// How long one process waits for another that is writing.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,7 +44,7 @@ pub(crate) fn in_memory() -> StoreResult<SqliteConnection> {
 
 pub(crate) fn open(directory: &Path, owner: i64, life: &mut Option<FileLease>) -> StoreResult<SqliteConnection> {
     let unusable = |error: io::Error| Unavailable(format!("{} cannot be used: {error}", shown_path(directory)));
-    private_directory(directory).map_err(unusable)?;
+    private_folder(directory).map_err(unusable)?;
     // The flag `NOFOLLOW` makes `SQLite` refuse a symbolic link anywhere in the path. Links above the directory are the
     // user's choice, so they are resolved here.
     let directory = fs::canonicalize(directory).map_err(unusable)?;

@@ -5,8 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::journal::sqlite::backup::make_file;
-use crate::journal::sqlite::folder::is_same;
+use crate::files::new_private_file;
 
 pub(crate) const LIFE: &str = "journal.owner-";
 
@@ -25,7 +24,7 @@ impl FileLease {
         let path = life_of(directory, owner);
         let fresh = directory.join(format!("{LIFE}{owner:016x}.new"));
         drop(fs::remove_file(&fresh));
-        let locked = make_file(&fresh)?;
+        let locked = new_private_file(&fresh)?;
         locked.try_lock().map_err(io::Error::other)?;
         fs::rename(&fresh, &path)?;
         Ok(Self { path, locked })
@@ -83,3 +82,14 @@ pub(crate) fn tidy(directory: &Path) {
 
 /// How old a lease must be before another process may remove it.
 pub(crate) const LEFT: Duration = Duration::from_secs(60);
+
+#[cfg(unix)]
+fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &fs::Metadata, _: &fs::Metadata) -> bool {
+    true
+}

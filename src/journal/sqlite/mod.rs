@@ -4,7 +4,6 @@ pub(crate) mod anchor;
 pub(crate) mod backup;
 pub(crate) mod connection;
 pub(crate) mod errors;
-pub(crate) mod folder;
 pub(crate) mod lease;
 pub(crate) mod store;
 pub(crate) mod transaction;

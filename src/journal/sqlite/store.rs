@@ -12,8 +12,7 @@ use futures::future::BoxFuture;
 
 use crate::journal::queries::clocks::Clock;
 use crate::journal::sqlite::anchor::Anchor;
-use crate::journal::sqlite::connection::{PATIENCE, SqliteConnection, in_memory, open};
-use crate::journal::sqlite::folder::FILE;
+use crate::journal::sqlite::connection::{FILE, PATIENCE, SqliteConnection, in_memory, open};
 use crate::journal::sqlite::lease::FileLease;
 use crate::journal::sqlite::transaction::in_transaction;
 use crate::journal::store::{Durability, JournalStore, StoreResult, TransactionWork, Unavailable, new_owner};
