@@ -13,7 +13,7 @@ use crate::config::key::{KEY_VARIABLE, as_key, key_file};
 use crate::config::protection::check_protected;
 use crate::config::settings::{BASE_URL, FORGETFUL, Settings};
 use crate::config::state_key;
-use crate::domain::{SipServer, hex};
+use crate::domain::{SecureUrl, SipServer, hex};
 use crate::files::{private_bytes, public_bytes};
 use crate::guard::{AskMode, Caps, Level, Policy};
 use crate::journal::{JournalPlace, PostgresPlace};
@@ -39,45 +39,30 @@ impl Settings {
     }
 
     /// Returns the address of Truedy's API, after checking it.
-    pub fn base_url(&self) -> Result<Url, ConfigError> {
+    pub fn base_url(&self) -> Result<SecureUrl, ConfigError> {
         let bad = |why: &str| {
             ConfigError(format!("--base-url (TRUEDY_BASE_URL) cannot be used: {why}, for example {BASE_URL}."))
         };
         let mut url = Url::parse(&self.base_url).map_err(|_| bad("it is not a URL"))?;
-        let loopback = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => return Err(bad("it has no host")),
-        };
-        let link_local = match url.host() {
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        let url = SecureUrl::new(url).map_err(|error| bad(&error.why("http would send the key in clear")))?;
+        if url.has_credentials() {
+            return Err(bad("it must not hold a user name or password"));
+        }
+        if url.as_url().query().is_some() || url.as_url().fragment().is_some() {
+            return Err(bad("it must not hold ? or #"));
+        }
+        let link_local = match url.as_url().host() {
             Some(Host::Ipv4(address)) => address.is_link_local() || address.is_unspecified(),
             Some(Host::Ipv6(address)) => {
                 address.is_unspecified() || (address.segments().first().copied().unwrap_or_default() & 0xffc0) == 0xfe80
             }
             _ => false,
         };
-        match url.scheme() {
-            "https" => {}
-            "http" if loopback => {}
-            "http" => {
-                return Err(bad(
-                    "http would send the key in clear; use https (http only for 127.0.0.1, [::1] or localhost)",
-                ));
-            }
-            _ => return Err(bad("only https works")),
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(bad("it must not hold a user name or password"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(bad("it must not hold ? or #"));
-        }
         if link_local {
             return Err(bad("its host is a link-local or unspecified address"));
         }
-        let path = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&path);
         Ok(url)
     }
 

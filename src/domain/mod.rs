@@ -20,6 +20,7 @@ mod operation;
 mod phone;
 mod phone_digits;
 mod sanitize;
+mod secure_url;
 mod status;
 mod target;
 
@@ -47,5 +48,6 @@ pub use operation::{CapRule, ChangeClass, ChangeKind, ChangeKinds, Effect, Proof
 pub use phone::{AreaCode, CountryCode, E164};
 pub use phone_digits::{PhoneDigits, canonical_digits, digits_of, is_e164};
 pub use sanitize::{clean, clean_to, text_at};
+pub use secure_url::{InsecureUrl, SecureUrl};
 pub use status::{Refusal, Status};
 pub use target::OperationTarget;

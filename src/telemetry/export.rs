@@ -15,8 +15,9 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
-use url::{Host, Url};
+use url::Url;
 
+use crate::domain::SecureUrl;
 use crate::telemetry::spans::TARGET;
 
 /// Time limit for sending the remaining spans at shutdown.
@@ -82,17 +83,7 @@ where
 /// Checks that traces may be sent to the endpoint: unencrypted only to this machine.
 fn check(endpoint: &str) -> Result<(), String> {
     let url = Url::parse(endpoint).map_err(|error| format!("the endpoint is no URL: {error}"))?;
-    let local = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    match url.scheme() {
-        "https" => Ok(()),
-        "http" if local => Ok(()),
-        _ => Err("the endpoint must be https, or http on this machine".to_owned()),
-    }
+    SecureUrl::new(url).map(drop).map_err(|_| "the endpoint must be https, or http on this machine".to_owned())
 }
 
 #[cfg(test)]

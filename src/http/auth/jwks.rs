@@ -294,7 +294,7 @@ impl JwksSource {
 
     async fn load(&self) -> Result<Vec<Arc<VerificationKey>>, String> {
         let url = self.at.find(&self.fetcher).await?;
-        let document = self.fetcher.json(&url).await.map_err(NoDocument::why)?;
+        let document = self.fetcher.json(url.as_url()).await.map_err(NoDocument::why)?;
         let entries = document.get("keys").and_then(Value::as_array).ok_or("the answer has no list `keys`")?;
         Ok(entries.iter().filter_map(VerificationKey::read).map(Arc::new).collect())
     }

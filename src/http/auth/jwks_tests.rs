@@ -4,13 +4,14 @@ use futures::future::join_all;
 use serde_json::json;
 
 use super::*;
+use crate::domain::SecureUrl;
 use crate::http::auth::fetch::LARGEST;
 use crate::http::issuer::{self, Answer, Issuer};
 
 const ES256: Algorithm = Algorithm::ES256;
 
 fn source(issuer: &Issuer) -> Arc<JwksSource> {
-    Arc::new(JwksSource::new(KeysAt::Url(issuer.jwks_url()), None).unwrap())
+    Arc::new(JwksSource::new(KeysAt::Url(SecureUrl::new(issuer.jwks_url()).unwrap()), None).unwrap())
 }
 
 /// Lets time go by for everything but the operating system.

@@ -88,14 +88,17 @@ impl fmt::Debug for OAuth {
 impl OAuth {
     /// Checks the options. It fetches nothing yet. The error names the option that is wrong.
     pub fn new(options: OAuthOptions) -> Result<Self, String> {
-        options.check()?;
-        let url = &options.public_url;
+        let urls = options.check()?;
+        let url = urls.public.as_url();
         // The parser adds a slash to a URL without a path. The operator did not write it.
         let path = if url.path() == "/" { "" } else { url.path() };
         let origin = url.origin().ascii_serialization();
         let (resource, metadata_path) = (format!("{origin}{path}"), format!("{WELL_KNOWN}{path}"));
         let written = if options.audiences.is_empty() { vec![resource.clone()] } else { options.audiences };
-        let at = options.jwks_url.map_or_else(|| KeysAt::Discovered(options.issuer.clone()), KeysAt::Url);
+        let at = match urls.jwks {
+            Some(url) => KeysAt::Url(url),
+            None => KeysAt::Discovered { issuer: options.issuer.clone(), url: urls.issuer },
+        };
         let keys = JwksSource::new(at, options.ca_pem.as_deref()).map_err(|why| {
             format!("The keys of {ISSUER} cannot be fetched with the certificates of --ca-file: {why}.")
         })?;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use url::Url;
 
-use crate::domain::clean_to;
+use crate::domain::{SecureUrl, clean_to};
 use crate::http::auth::fetch::{Fetcher, NoDocument};
 use crate::http::auth::oauth_options::check_url;
 
@@ -14,30 +14,28 @@ const SHOWN: usize = 200;
 #[derive(Debug, Clone)]
 pub(crate) enum KeysAt {
     /// At this URL.
-    Url(Url),
-    /// At the URL that this issuer publishes. The name was checked to be a URL.
-    Discovered(String),
+    Url(SecureUrl),
+    /// At the URL that this issuer publishes: its name, character by character, and the same as a URL.
+    Discovered { issuer: String, url: SecureUrl },
 }
 
 impl KeysAt {
     /// Whether everything is fetched by https.
     pub(crate) fn is_https(&self) -> bool {
-        match self {
-            Self::Url(url) => url.scheme() == "https",
-            Self::Discovered(issuer) => Url::parse(issuer).is_ok_and(|url| url.scheme() == "https"),
-        }
+        let (Self::Url(url) | Self::Discovered { url, .. }) = self;
+        url.is_https()
     }
 
     /// Returns the URL of the keys. The error tells the operator what was found instead.
-    pub(crate) async fn find(&self, fetcher: &Fetcher) -> Result<Url, String> {
-        let issuer = match self {
+    pub(crate) async fn find(&self, fetcher: &Fetcher) -> Result<SecureUrl, String> {
+        let (issuer, url) = match self {
             Self::Url(url) => return Ok(url.clone()),
-            Self::Discovered(issuer) => issuer,
+            Self::Discovered { issuer, url } => (issuer, url.as_url()),
         };
         // An address without a document does not replace an earlier error. Most issuers publish at one of the addresses
         // and nothing at the others.
         let mut told = None;
-        for place in places(issuer)? {
+        for place in places(url) {
             let document = match fetcher.json(&place).await {
                 Ok(document) => document,
                 Err(NoDocument::Exchange(why)) => return Err(format!("{place}: {why}")),
@@ -56,8 +54,7 @@ impl KeysAt {
 }
 
 /// Returns the addresses where an issuer may publish its description, in the order that MCP clients use.
-fn places(issuer: &str) -> Result<Vec<Url>, String> {
-    let url = Url::parse(issuer).map_err(|_| "the issuer is not a URL".to_owned())?;
+fn places(url: &Url) -> Vec<Url> {
     let path = url.path().trim_end_matches('/');
     let mut paths = vec![
         format!("/.well-known/oauth-authorization-server{path}"),
@@ -71,11 +68,11 @@ fn places(issuer: &str) -> Result<Vec<Url>, String> {
         place.set_path(&path);
         place
     };
-    Ok(paths.into_iter().map(place).collect())
+    paths.into_iter().map(place).collect()
 }
 
 /// Returns the URL of the keys from an issuer's description of itself.
-fn keys_of(document: &Value, issuer: &str, https: bool) -> Result<Url, String> {
+fn keys_of(document: &Value, issuer: &str, https: bool) -> Result<SecureUrl, String> {
     let text = |name: &str| document.get(name).and_then(Value::as_str);
     // RFC 8414 §3.3: the description of another issuer must not be used.
     match text("issuer") {
@@ -88,9 +85,9 @@ fn keys_of(document: &Value, issuer: &str, https: bool) -> Result<Url, String> {
     }
     let url = text("jwks_uri").and_then(|text| Url::parse(text).ok()).ok_or("it has no address `jwks_uri`")?;
     let why = "its `jwks_uri` is no address that can be used";
-    check_url("jwks_uri", &url, "").map_err(|_| why)?;
+    let url = check_url("jwks_uri", &url, "").map_err(|_| why)?;
     // Keys that are fetched by http could be replaced by anybody, whatever the source of the description.
-    if (url.scheme() == "https") != https {
+    if url.is_https() != https {
         return Err(why.to_owned());
     }
     Ok(url)
@@ -103,9 +100,13 @@ mod tests {
     use super::*;
     use crate::http::issuer::Issuer;
 
+    fn secure(url: &str) -> SecureUrl {
+        SecureUrl::new(Url::parse(url).unwrap()).unwrap()
+    }
+
     /// Returns the URL of the keys of this issuer, or why it was not found.
     async fn keys(name: &str) -> Result<String, String> {
-        let at = KeysAt::Discovered(name.to_owned());
+        let at = KeysAt::Discovered { issuer: name.to_owned(), url: secure(name) };
         let fetcher = Fetcher::new(at.is_https(), None).unwrap();
         at.find(&fetcher).await.map(|url| url.to_string())
     }
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn an_issuer_is_looked_for_where_the_standards_say() {
-        let all = |issuer: &str| places(issuer).unwrap().iter().map(Url::to_string).collect::<Vec<_>>();
+        let all = |issuer: &str| places(secure(issuer).as_url()).iter().map(Url::to_string).collect::<Vec<_>>();
         let bare = [
             "https://a.example/.well-known/oauth-authorization-server",
             "https://a.example/.well-known/openid-configuration",
@@ -175,7 +176,7 @@ mod tests {
     fn only_the_issuers_own_description_is_believed_and_only_a_safe_address_in_it() {
         let issuer = "https://a.example/x";
         let at = |keys: Value| keys_of(&json!({ "issuer": issuer, "jwks_uri": keys }), issuer, true);
-        assert_eq!(at(json!("https://keys.example/k?v=1")).unwrap().as_str(), "https://keys.example/k?v=1");
+        assert_eq!(at(json!("https://keys.example/k?v=1")).unwrap().as_url().as_str(), "https://keys.example/k?v=1");
         for bad in [
             json!(null),
             json!(7),

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use url::{Host, Url};
+use url::Url;
 
-use crate::domain::clean_to;
+use crate::domain::{SecureUrl, clean_to};
 
 /// The longest subject or name of a tenant, in characters.
 const LONGEST_NAME: usize = 200;
@@ -42,14 +42,12 @@ pub struct OAuthOptions {
 }
 
 impl OAuthOptions {
-    /// Checks all options. The error names the option that is wrong.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        check_issuer(&self.issuer)?;
-        check_public_url(&self.public_url)?;
+    /// Checks all options and returns their URLs. The error names the option that is wrong.
+    pub(crate) fn check(&self) -> Result<OAuthUrls, String> {
+        let (issuer, public) = (check_issuer(&self.issuer)?, check_public_url(&self.public_url)?);
         self.audiences.iter().try_for_each(|audience| check_audience(audience))?;
-        if let Some(url) = &self.jwks_url {
-            check_url("--oauth-jwks-url", url, "https://login.example.com/.well-known/jwks.json")?;
-        }
+        let jwks = |url| check_url("--oauth-jwks-url", url, "https://login.example.com/.well-known/jwks.json");
+        let jwks = self.jwks_url.as_ref().map(jwks).transpose()?;
         if self.scope_claims.iter().any(|claim| !is_word(claim)) {
             return Err(refusal("--oauth-scope-claim", "it is no name of a claim", "permissions"));
         }
@@ -57,8 +55,19 @@ impl OAuthOptions {
             let why = "a scope has no spaces, quotes, backslashes or characters outside ASCII";
             return Err(refusal("--oauth-scope-prefix", why, "api://truedy/"));
         }
-        check_tenants(self.tenant_claim.as_deref(), &self.tenants)
+        check_tenants(self.tenant_claim.as_deref(), &self.tenants)?;
+        Ok(OAuthUrls { issuer, public, jwks })
     }
+}
+
+/// The URLs of the options, checked.
+pub(crate) struct OAuthUrls {
+    /// The issuer.
+    pub(crate) issuer: SecureUrl,
+    /// The endpoint, as clients reach it.
+    pub(crate) public: SecureUrl,
+    /// The issuer's keys, if the operator names their address.
+    pub(crate) jwks: Option<SecureUrl>,
 }
 
 /// Whether a text can name a subject or a tenant in journals and logs. Cleaning must not change or shorten it.
@@ -82,12 +91,12 @@ fn refusal(option: &str, why: &str, example: &str) -> String {
 }
 
 /// Checks that clients can reach the endpoint by this URL.
-pub(crate) fn check_public_url(url: &Url) -> Result<(), String> {
-    check_url(PUBLIC, url, PUBLIC_EXAMPLE)?;
+fn check_public_url(url: &Url) -> Result<SecureUrl, String> {
+    let checked = check_url(PUBLIC, url, PUBLIC_EXAMPLE)?;
     if url.query().is_some() {
         return Err(refusal(PUBLIC, "it must not hold ?", PUBLIC_EXAMPLE));
     }
-    Ok(())
+    Ok(checked)
 }
 
 fn check_audience(audience: &str) -> Result<(), String> {
@@ -105,7 +114,7 @@ fn check_audience(audience: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn check_issuer(issuer: &str) -> Result<(), String> {
+fn check_issuer(issuer: &str) -> Result<SecureUrl, String> {
     let bad = |why: &str| Err(refusal(ISSUER, why, ISSUER_EXAMPLE));
     // The parser would remove these characters, and then no token's `iss` would be equal.
     if issuer.contains(|c: char| c.is_whitespace() || c.is_control()) {
@@ -114,37 +123,24 @@ fn check_issuer(issuer: &str) -> Result<(), String> {
     let Some(url) = Url::parse(issuer).ok().filter(|_| issuer.contains("://")) else {
         return bad("it is not a URL");
     };
-    check_url(ISSUER, &url, ISSUER_EXAMPLE)?;
+    let checked = check_url(ISSUER, &url, ISSUER_EXAMPLE)?;
     if url.query().is_some() {
         return bad("it must not hold ?");
     }
-    Ok(())
+    Ok(checked)
 }
 
-/// Checks a URL: https, or http on a loopback host, without user name, password and fragment.
-pub(crate) fn check_url(option: &str, url: &Url, example: &str) -> Result<(), String> {
-    let bad = |why: &str| Err(refusal(option, why, example));
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => return bad("it has no host"),
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        "http" => {
-            return bad("http can be changed on its way; use https (http only for 127.0.0.1, [::1] or localhost)");
-        }
-        _ => return bad("only https works"),
+/// Checks a URL: secure, without user name, password and fragment.
+pub(crate) fn check_url(option: &str, url: &Url, example: &str) -> Result<SecureUrl, String> {
+    let bad = |why: &str| refusal(option, why, example);
+    let url = SecureUrl::new(url.clone()).map_err(|error| bad(&error.why("http can be changed on its way")))?;
+    if url.has_credentials() {
+        return Err(bad("it must not hold a user name or password"));
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        return bad("it must not hold a user name or password");
+    if url.as_url().fragment().is_some() {
+        return Err(bad("it must not hold #"));
     }
-    if url.fragment().is_some() {
-        return bad("it must not hold #");
-    }
-    Ok(())
+    Ok(url)
 }
 
 fn check_tenants(claim: Option<&str>, tenants: &BTreeMap<String, String>) -> Result<(), String> {

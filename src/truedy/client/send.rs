@@ -48,7 +48,10 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Client").field("base_url", &self.setup.base_url.as_str()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Client")
+            .field("base_url", &self.setup.base_url.as_url().as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,11 +72,6 @@ impl Client {
             reads: OnceCell::new(),
             changes: OnceCell::new(),
         })
-    }
-
-    /// Returns the base URL of the API.
-    pub fn base_url(&self) -> &Url {
-        &self.setup.base_url
     }
 
     /// Returns the same client, which stores in `server_time` the times that Truedy's responses state.
@@ -163,13 +161,11 @@ impl Client {
     /// Builds the address and checks that it is the intended one. Ids are safe by their types; this check confirms it.
     pub(crate) fn address(&self, request: &Request) -> Result<Url, Error> {
         let bad = || Error::NotSent(NotSent::BadAddress);
-        let mut url = self.setup.base_url.clone();
+        let base = self.setup.base_url.as_url();
+        let mut url = base.clone();
         url.path_segments_mut().map_err(|()| bad())?.pop_if_empty().extend(&request.path);
-        let expected = format!("{}/{}", self.setup.base_url.path().trim_end_matches('/'), request.path.join("/"));
-        if url.path() != expected
-            || url.host() != self.setup.base_url.host()
-            || request.path.iter().any(String::is_empty)
-        {
+        let expected = format!("{}/{}", base.path().trim_end_matches('/'), request.path.join("/"));
+        if url.path() != expected || url.host() != base.host() || request.path.iter().any(String::is_empty) {
             return Err(bad());
         }
         if !request.query.is_empty() {
@@ -326,7 +322,7 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AgentId, NumberId};
+    use crate::domain::{AgentId, NumberId, SecureUrl};
     use crate::redact::Secret;
     use crate::truedy::limiter::Rate;
     use proptest::prelude::*;
@@ -334,7 +330,7 @@ mod tests {
 
     fn client(base: &str) -> Client {
         let setup = ClientConfig {
-            base_url: Url::parse(base).expect("a URL"),
+            base_url: SecureUrl::new(Url::parse(base).expect("a URL")).expect("a secure URL"),
             key: Secret::new("truedy_0123456789abcdef".to_owned()).expect("a key"),
             rate: Rate::Off,
             proxy: None,

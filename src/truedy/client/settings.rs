@@ -4,14 +4,15 @@ use std::fmt;
 
 use url::Url;
 
+use crate::domain::SecureUrl;
 use crate::redact::Secret;
 use crate::truedy::limiter::Rate;
 
 /// Settings of a client.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
-    /// Base URL of the API: https, or http on a literal loopback host.
-    pub base_url: Url,
+    /// Base URL of the API.
+    pub base_url: SecureUrl,
     /// The key of the organisation.
     pub key: Secret,
     /// The limit of requests per minute.

@@ -26,7 +26,7 @@ pub(crate) const IDLE: Duration = Duration::from_secs(20);
 
 pub(crate) fn open(setup: &ClientConfig, idle: usize) -> Result<reqwest::Client, reqwest::Error> {
     let mut builder = reqwest::Client::builder()
-        .https_only(setup.base_url.scheme() == "https")
+        .https_only(setup.base_url.is_https())
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
@@ -41,7 +41,7 @@ pub(crate) fn open(setup: &ClientConfig, idle: usize) -> Result<reqwest::Client,
     }
     // Plain http goes only to a loopback host. It needs no root certificates, which take time to load.
     builder = match &setup.ca_pem {
-        _ if setup.base_url.scheme() == "http" => builder.tls_certs_only([]),
+        _ if !setup.base_url.is_https() => builder.tls_certs_only([]),
         Some(pem) => builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?),
         None => builder,
     };

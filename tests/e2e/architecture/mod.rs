@@ -40,7 +40,7 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("domain", &["redact"]),
     ("redact", &[]),
     ("sandbox", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["domain"]),
 ];
 
 /// The order inside `mcp`: a group may know those behind it, and none before it.
