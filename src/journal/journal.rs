@@ -161,7 +161,7 @@ impl Journal {
         if done.is_err() {
             metrics::counter!("journal_errors_total").increment(1);
         }
-        let nothing = || Unavailable("its work gave nothing".to_owned());
+        let nothing = || Unavailable::Failed("its work gave nothing".to_owned());
         (done.and_then(|()| value.ok_or_else(nothing)), in_doubt)
     }
 

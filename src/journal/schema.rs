@@ -2,7 +2,7 @@
 //!
 //! It is only ever upgraded. A store that a newer program wrote is refused and not interpreted.
 
-use crate::journal::store::{NEWER, StoreResult, Transaction, Unavailable};
+use crate::journal::store::{StoreResult, Transaction, Unavailable};
 
 /// The statements that make each version from the one before. A released version is never changed.
 pub(crate) const VERSIONS: [&[&str]; 2] = [FIRST, SECOND];
@@ -127,11 +127,11 @@ pub(crate) async fn is_known(transaction: &mut dyn Transaction) -> StoreResult<(
 async fn found(transaction: &mut dyn Transaction) -> StoreResult<usize> {
     let rows = transaction.query("SELECT version FROM journal_version", &[]).await?;
     let found = rows.first().and_then(|row| row.first()?.int()).unwrap_or(0);
-    usize::try_from(found).map_err(|_| Unavailable("it has no version that can be read".to_owned()))
+    usize::try_from(found).map_err(|_| Unavailable::Failed("it has no version that can be read".to_owned()))
 }
 
 fn newer(found: usize) -> Unavailable {
-    Unavailable(format!("{NEWER} (layout {found}, known is {NEWEST})"))
+    Unavailable::Newer { found, known: NEWEST }
 }
 
 pub(crate) async fn migrate_to(transaction: &mut dyn Transaction, wanted: usize) -> StoreResult<()> {

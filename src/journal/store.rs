@@ -1,33 +1,25 @@
 //! The interface of a store: one transaction at a time, in a dialect of SQL that all stores share.
 
-use std::fmt;
-
 use futures::future::BoxFuture;
 use uuid::Uuid;
-
-/// The start of the reason if a newer program wrote the journal.
-pub(crate) const NEWER: &str = "a newer version of this program wrote it";
 
 /// The error of a store: why nothing could be read or written, as a text for operators.
 ///
 /// No change is sent while the journal is unavailable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unavailable(pub String);
-
-impl Unavailable {
-    /// Checks whether a newer version of this program wrote the journal. Then the store itself works.
-    pub fn is_of_newer_program(&self) -> bool {
-        self.0.starts_with(NEWER)
-    }
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// A newer version of this program wrote the journal. The store itself works.
+    #[error("a newer version of this program wrote it (layout {found}, known is {known})")]
+    Newer {
+        /// The version of the layout in the store.
+        found: usize,
+        /// The newest version of the layout that this program knows.
+        known: usize,
+    },
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
 }
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Unavailable {}
 
 /// A value of a row or a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! A running sandbox: its start, its address and its end.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io};
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -100,45 +100,22 @@ impl Drop for Sandbox {
 }
 
 /// Why a sandbox could not start.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
 pub struct StartError(StartFailure);
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum StartFailure {
+    #[error(transparent)]
     Store(StoreError),
-    Account(rusqlite::Error),
-    Ledger(PathBuf, io::Error),
-    Listen(SocketAddr, io::Error),
-    Stopped(tokio::task::JoinError),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            StartFailure::Store(error) => error.fmt(formatter),
-            StartFailure::Account(_) => {
-                formatter.write_str("the sandbox cannot read its account; `truedy-mcp sandbox reset` begins afresh")
-            }
-            StartFailure::Ledger(file, _) => {
-                write!(formatter, "the sandbox cannot write its ledger to {}", file.display())
-            }
-            StartFailure::Listen(address, _) => {
-                write!(formatter, "the sandbox cannot listen on {address}")
-            }
-            StartFailure::Stopped(_) => formatter.write_str("the sandbox was stopped while it started"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.0 {
-            StartFailure::Store(_) => None,
-            StartFailure::Account(error) => Some(error),
-            StartFailure::Ledger(_, error) | StartFailure::Listen(_, error) => Some(error),
-            StartFailure::Stopped(error) => Some(error),
-        }
-    }
+    #[error("the sandbox cannot read its account; `truedy-mcp sandbox reset` begins afresh")]
+    Account(#[source] rusqlite::Error),
+    #[error("the sandbox cannot write its ledger to {}", .0.display())]
+    Ledger(PathBuf, #[source] io::Error),
+    #[error("the sandbox cannot listen on {0}")]
+    Listen(SocketAddr, #[source] io::Error),
+    #[error("the sandbox was stopped while it started")]
+    Stopped(#[source] tokio::task::JoinError),
 }
 
 /// Resets the stored account to the seed, even while a sandbox uses it. Returns true if there was one.

@@ -2,7 +2,6 @@
 //!
 //! Source: contract §3 (every shape of an error body) and the outcome classes of the reliability design.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -140,17 +139,22 @@ pub enum NotSent {
 }
 
 /// The outcome of a request that did not simply succeed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Truedy refused the request. It was not carried out.
+    #[error("refused with status {}", .0.status)]
     Refused(ApiError),
     /// The rate limit refused the request. It was not carried out. Holds how long to wait.
+    #[error("rate limited for {} s", .0.as_secs())]
     Limited(Duration, ApiError),
     /// The request was never sent. It was not carried out.
+    #[error("not sent: {0:?}")]
     NotSent(NotSent),
     /// The request was sent, and its outcome is not known. It may have been carried out.
+    #[error("no verdict: {0}")]
     NoVerdict(String, ApiError),
     /// Truedy reported success in a form that cannot be read. If the request was a change, it was carried out.
+    #[error("unreadable answer: {0}")]
     Unreadable(String, ApiError),
 }
 
@@ -182,20 +186,6 @@ impl Error {
         matches!(self, Self::NoVerdict(..) | Self::Unreadable(..))
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(api_error) => write!(formatter, "refused with status {}", api_error.status),
-            Self::Limited(wait, _) => write!(formatter, "rate limited for {} s", wait.as_secs()),
-            Self::NotSent(why) => write!(formatter, "not sent: {why:?}"),
-            Self::NoVerdict(why, _) => write!(formatter, "no verdict: {why}"),
-            Self::Unreadable(why, _) => write!(formatter, "unreadable answer: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {

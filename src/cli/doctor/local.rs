@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::cli::doctor::report::{CheckResult, DoctorReport};
 use crate::cli::output::Exit;
 use crate::config::{Settings, kept_keys, state_key_in};
-use crate::journal::{Journal, JournalPlace, Operation, OperationPhase, OperationQuery};
+use crate::journal::{Journal, JournalPlace, Operation, OperationPhase, OperationQuery, Unavailable};
 use crate::mcp::Catalog;
 use crate::redact::{Redactor, Secret, shown_path};
 use crate::tools::change_kinds;
@@ -101,7 +101,7 @@ pub(crate) async fn journal(
         }
         Ok(_) => report.add("journal", CheckResult::Good, format!("{found}; nothing unresolved"), None),
         Err(error) => {
-            let todo = if error.is_of_newer_program() {
+            let todo = if matches!(error, Unavailable::Newer { .. }) {
                 "Install that version or a newer one. Or give this one a --state-dir of its own: limits begin anew there."
             } else {
                 remedy

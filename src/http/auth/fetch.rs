@@ -16,22 +16,21 @@ const WHOLE: Duration = Duration::from_secs(5);
 /// The largest document, in bytes.
 pub(crate) const LARGEST: usize = 256 * 1024;
 
-/// Why there is no document.
-#[derive(Debug)]
+/// Why there is no document, without an address.
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum NoDocument {
     /// The exchange with the host failed.
+    #[error("{0}")]
     Exchange(String),
-    /// The host answered, but not with such a document.
-    Other(String),
-}
-
-impl NoDocument {
-    /// Returns a short description of the problem, without an address.
-    pub(crate) fn why(self) -> String {
-        match self {
-            Self::Exchange(why) | Self::Other(why) => why,
-        }
-    }
+    /// The host answered, but with this status.
+    #[error("the answer has status {0}")]
+    Status(u16),
+    /// The host answered with a document that is too large.
+    #[error("the answer is larger than {} KiB", LARGEST / 1024)]
+    TooLarge,
+    /// The host answered with another kind of document.
+    #[error("the answer is not JSON")]
+    NotJson,
 }
 
 /// Fetches documents.
@@ -70,16 +69,16 @@ impl Fetcher {
         let request = self.client.get(url.clone()).header(ACCEPT, "application/json");
         let mut response = request.send().await.map_err(exchange)?;
         if response.status() != StatusCode::OK {
-            return Err(NoDocument::Other(format!("the answer has status {}", response.status().as_u16())));
+            return Err(NoDocument::Status(response.status().as_u16()));
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(exchange)? {
             if bytes.len() + chunk.len() > LARGEST {
-                return Err(NoDocument::Other(format!("the answer is larger than {} KiB", LARGEST / 1024)));
+                return Err(NoDocument::TooLarge);
             }
             bytes.extend_from_slice(&chunk);
         }
-        serde_json::from_slice(&bytes).map_err(|_| NoDocument::Other("the answer is not JSON".to_owned()))
+        serde_json::from_slice(&bytes).map_err(|_| NoDocument::NotJson)
     }
 }
 

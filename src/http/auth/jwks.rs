@@ -14,7 +14,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::http::auth::fetch::{Fetcher, NoDocument};
+use crate::http::auth::fetch::Fetcher;
 use crate::http::auth::oauth_discovery::KeysAt;
 
 /// How long keys are used without a new fetch.
@@ -294,7 +294,7 @@ impl JwksSource {
 
     async fn load(&self) -> Result<Vec<Arc<VerificationKey>>, String> {
         let url = self.at.find(&self.fetcher).await?;
-        let document = self.fetcher.json(url.as_url()).await.map_err(NoDocument::why)?;
+        let document = self.fetcher.json(url.as_url()).await.map_err(|error| error.to_string())?;
         let entries = document.get("keys").and_then(Value::as_array).ok_or("the answer has no list `keys`")?;
         Ok(entries.iter().filter_map(VerificationKey::read).map(Arc::new).collect())
     }

@@ -39,7 +39,7 @@ impl KeysAt {
             let document = match fetcher.json(&place).await {
                 Ok(document) => document,
                 Err(NoDocument::Exchange(why)) => return Err(format!("{place}: {why}")),
-                Err(NoDocument::Other(why)) => {
+                Err(why) => {
                     told.get_or_insert_with(|| format!("{place}: {why}"));
                     continue;
                 }

@@ -45,7 +45,7 @@ impl PostgresFailure {
 
 /// Returns the error for a database that did not respond in time.
 pub(crate) fn late() -> Unavailable {
-    Unavailable("the database did not answer in time".to_owned())
+    Unavailable::Failed("the database did not answer in time".to_owned())
 }
 
 /// Converts an error of the connection pool into a text for operators.
@@ -69,7 +69,7 @@ pub(crate) fn explain(error: &Error) -> Unavailable {
         PostgresFailure::Connection => "the database cannot be reached",
     };
     tracing::debug!(%error, code = error.code().map(SqlState::code), "the journal");
-    Unavailable(why.to_owned())
+    Unavailable::Failed(why.to_owned())
 }
 
 /// Checks whether an untrusted certificate is the cause.
@@ -172,7 +172,7 @@ mod tests {
         for (answer, mode, kind, words) in cases {
             let error = failure(answer.clone(), mode).await;
             assert_eq!(PostgresFailure::of(&error), kind, "{answer:?}: {error}");
-            assert!(explain(&error).0.contains(words), "{answer:?}: {}", explain(&error).0);
+            assert!(explain(&error).to_string().contains(words), "{answer:?}: {}", explain(&error));
         }
         let (address, config) = ("127.0.0.1:1", "postgres://u@127.0.0.1:1/d");
         let refused = tokio_postgres::connect(config, NoTls).await.map(drop).expect_err(address);
@@ -203,7 +203,7 @@ mod tests {
         ] {
             let error = failure(report(code), SslMode::Disable).await;
             assert_eq!(PostgresFailure::of(&error), PostgresFailure::Reported(SqlState::from_code(code)), "{code}");
-            let said = explain(&error).0;
+            let said = explain(&error).to_string();
             assert!(said.contains(words) && !said.contains("hunter2"), "{code}: {said}");
         }
     }

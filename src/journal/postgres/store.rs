@@ -130,7 +130,7 @@ impl JournalStore for Postgres {
             match whole.await {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_)) => Err(late()),
-                Err(_) => Err(Unavailable("a fault ended its work".to_owned())),
+                Err(_) => Err(Unavailable::Failed("a fault ended its work".to_owned())),
             }
         })
     }
@@ -157,7 +157,7 @@ impl PostgresShared {
             // The tables may be missing. The database reports success for the commit of a failed transaction, so none
             // is sent.
             self.migrated.store(false, Ordering::Release);
-            outcome = outcome.and(Err(Unavailable("the database reported a fault".to_owned())));
+            outcome = outcome.and(Err(Unavailable::Failed("the database reported a fault".to_owned())));
         }
         outcome?;
         held.get()?.batch_execute("COMMIT").await.map_err(|error| explain(&error))?;
@@ -176,12 +176,13 @@ impl PostgresShared {
         let place = self.place.clone();
         // This reads files: the password file and the root certificates of the machine.
         let prepared = tokio::task::spawn_blocking(move || prepare(&place)).await;
-        let (config, dialer) = prepared.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())))?;
+        let (config, dialer) =
+            prepared.unwrap_or_else(|_| Err(Unavailable::Failed("a fault ended its work".to_owned())))?;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Verified };
         let manager = Manager::from_connect(config.clone(), dialer.clone(), recycling);
         let timeouts = Timeouts { wait: Some(CONNECT), create: Some(CONNECT), recycle: Some(CONNECT) };
         let pool = Pool::builder(manager).max_size(CONNECTIONS).timeouts(timeouts).runtime(Runtime::Tokio1).build();
-        let pool = pool.map_err(|_| Unavailable("its connections could not be set up".to_owned()))?;
+        let pool = pool.map_err(|_| Unavailable::Failed("its connections could not be set up".to_owned()))?;
         Ok(Arc::clone(opened.insert(Arc::new(PostgresPool { pool, dialer, config }))))
     }
 
@@ -200,7 +201,9 @@ impl PostgresShared {
         if is_taken(held.get()?, &seen).await? {
             return Ok(held);
         }
-        Err(Unavailable("the database does not keep our locks; a pooler that shares sessions will not do".to_owned()))
+        Err(Unavailable::Failed(
+            "the database does not keep our locks; a pooler that shares sessions will not do".to_owned(),
+        ))
     }
 
     /// Makes sure that the session that holds the lease is open.
@@ -249,7 +252,7 @@ pub(crate) fn prepare(place: &PostgresPlace) -> StoreResult<(Config, Connector)>
     let mut config = Config::clone(&place.config);
     if let (None, Some(file)) = (config.get_password(), &place.password_file) {
         let unusable = |error: std::io::Error| {
-            Unavailable(format!("the password file {} cannot be used: {error}", file.path.display()))
+            Unavailable::Failed(format!("the password file {} cannot be used: {error}", file.path.display()))
         };
         let text = match passfile::read(&file.path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !file.named => String::new(),
@@ -275,7 +278,7 @@ pub(crate) fn prepare(place: &PostgresPlace) -> StoreResult<(Config, Connector)>
         Encryption::Never => None,
         Encryption::Perhaps | Encryption::Always => Some(ClientTls::new(&place.roots).map_err(|error| {
             tracing::debug!(%error, "the journal");
-            Unavailable("the root certificates of this machine cannot be used".to_owned())
+            Unavailable::Failed("the root certificates of this machine cannot be used".to_owned())
         })?),
     };
     Ok((config, Connector { tls, must: place.secured == Encryption::Always }))
@@ -428,7 +431,7 @@ impl Transaction for PostgresTransaction<'_> {
 impl PostgresTransaction<'_> {
     async fn first(&mut self, sql: &str, values: &[SqlValue]) -> StoreResult<i64> {
         let rows = self.query(sql, values).await?;
-        let nothing = || Unavailable("the database gave no answer".to_owned());
+        let nothing = || Unavailable::Failed("the database gave no answer".to_owned());
         rows.first().and_then(|row| row.first()?.int()).ok_or_else(nothing)
     }
 }

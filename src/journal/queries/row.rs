@@ -26,7 +26,7 @@ pub(crate) struct RowWriter<'a> {
 }
 
 fn read(row: &SqlRow) -> StoreResult<Operation> {
-    let broken = || Unavailable("a row of it cannot be read".to_owned());
+    let broken = || Unavailable::Failed("a row of it cannot be read".to_owned());
     let text = |at: usize| row.get(at).and_then(SqlValue::text);
     let int = |at: usize| row.get(at).and_then(SqlValue::int);
     let needed = |at: usize| text(at).ok_or_else(broken);

@@ -43,7 +43,7 @@ pub(crate) fn in_memory() -> StoreResult<SqliteConnection> {
 }
 
 pub(crate) fn open(directory: &Path, owner: i64, life: &mut Option<FileLease>) -> StoreResult<SqliteConnection> {
-    let unusable = |error: io::Error| Unavailable(format!("{} cannot be used: {error}", shown_path(directory)));
+    let unusable = |error: io::Error| Unavailable::Failed(format!("{} cannot be used: {error}", shown_path(directory)));
     private_folder(directory).map_err(unusable)?;
     // The flag `NOFOLLOW` makes `SQLite` refuse a symbolic link anywhere in the path. Links above the directory are the
     // user's choice, so they are resolved here.
@@ -53,7 +53,7 @@ pub(crate) fn open(directory: &Path, owner: i64, life: &mut Option<FileLease>) -
     if fs::symlink_metadata(&file).is_err() {
         tracing::info!(directory = %directory.display(), "there is no journal yet: a new one is begun");
     }
-    private_file(&file).map_err(|error| Unavailable(format!("{} cannot be used: {error}", file.display())))?;
+    private_file(&file).map_err(|error| Unavailable::Failed(format!("{} cannot be used: {error}", file.display())))?;
     if life.is_none() {
         tidy(&directory);
         *life = Some(FileLease::show(&directory, owner).map_err(unusable)?);
@@ -65,7 +65,7 @@ pub(crate) fn open(directory: &Path, owner: i64, life: &mut Option<FileLease>) -
     let verdict: String =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| explain(&error))?;
     if verdict != "ok" {
-        return Err(Unavailable(format!("{} is damaged", file.display())));
+        return Err(Unavailable::Failed(format!("{} is damaged", file.display())));
     }
     let opened = prepare(SqliteConnection { connection, beside: Vec::new() }, Some(&file))?;
     // `SQLite` has created these files by the first transaction.
@@ -87,8 +87,9 @@ pub(crate) fn prepare(mut opened: SqliteConnection, file: Option<&Path>) -> Stor
             if let Some(file) = file
                 && (1..schema::NEWEST).contains(&version)
             {
-                backup::keep(&file, version)
-                    .map_err(|why| Unavailable(format!("it could not be copied before its layout changes: {why}")))?;
+                backup::keep(&file, version).map_err(|why| {
+                    Unavailable::Failed(format!("it could not be copied before its layout changes: {why}"))
+                })?;
             }
             schema::migrate(transaction).await
         }

@@ -28,5 +28,5 @@ pub(crate) fn explain(error: &rusqlite::Error) -> Unavailable {
         _ => "the store reported a fault",
     };
     tracing::debug!(%error, "the journal");
-    Unavailable(why.to_owned())
+    Unavailable::Failed(why.to_owned())
 }

@@ -77,14 +77,15 @@ impl JournalStore for Sqlite {
             // Other tasks of this process may wait for a file that another process holds. The limit covers the whole
             // wait, so that the waiting times do not add up.
             let Ok(mut kept) = tokio::time::timeout(PATIENCE, kept.lock_owned()).await else {
-                return Err(Unavailable("others are waiting for it already".to_owned()));
+                return Err(Unavailable::Failed("others are waiting for it already".to_owned()));
             };
             let tells = self.tells.swap(false, Ordering::Relaxed);
             let blocking = tokio::task::spawn_blocking(move || {
                 place.as_deref().filter(|_| tells).inspect(|directory| warn_if_new(directory));
                 transact(&mut kept, place.as_deref(), owner, &*clock, (work, lasting))
             });
-            let outcome = blocking.await.unwrap_or_else(|_| Err(Unavailable("a fault ended its work".to_owned())));
+            let outcome =
+                blocking.await.unwrap_or_else(|_| Err(Unavailable::Failed("a fault ended its work".to_owned())));
             if lasting == Durability::OnDisk && outcome.is_ok() && self.place.is_some() {
                 // This is not awaited. While Truedy works on the request, the rows move from the write-ahead log into
                 // the database.
@@ -159,7 +160,7 @@ fn still_there(kept: &mut SqliteState, place: Option<&Path>) -> StoreResult<()> 
         _ => {}
     }
     kept.told = held.is_err();
-    held.map_err(|why| Unavailable(format!("{why}; put it back, or start the program anew")))
+    held.map_err(|why| Unavailable::Failed(format!("{why}; put it back, or start the program anew")))
 }
 
 /// Warns if the journal of a live account is new, because it does not know earlier purchases.

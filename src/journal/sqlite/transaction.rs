@@ -31,7 +31,7 @@ pub(crate) fn in_transaction(
     let mut transaction = SqliteTransaction { connection, place, clock, failed: &mut failed };
     // All data is available at once, so the future never waits.
     let done = work(&mut transaction).now_or_never();
-    let outcome = match done.unwrap_or_else(|| Err(Unavailable("its work did not end".to_owned()))) {
+    let outcome = match done.unwrap_or_else(|| Err(Unavailable::Failed("its work did not end".to_owned()))) {
         Ok(()) => connection.execute_batch("COMMIT").map_err(|error| failed(&error)),
         Err(error) => Err(error),
     };

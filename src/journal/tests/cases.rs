@@ -479,8 +479,9 @@ pub(crate) async fn a_newer_layout_is_refused_and_left_alone(fixture: Fixture) {
     fixture.crash(journal).await;
     let journal = fixture.journal();
     for _ in 0..2 {
-        let Err(Unavailable(why)) = journal.begin(purchase(&number(2))).await else { panic!("it begins") };
-        assert!(why.contains("newer version") && why.contains("99"), "{why}");
+        let Err(why) = journal.begin(purchase(&number(2))).await else { panic!("it begins") };
+        assert!(matches!(why, Unavailable::Newer { found: 99, .. }), "{why}");
+        assert!(why.to_string().contains("newer version") && why.to_string().contains("99"), "{why}");
     }
 }
 
@@ -490,10 +491,10 @@ pub(crate) async fn an_error_takes_all_of_it_back(fixture: Fixture) {
     let halfway = journal.run(|transaction| {
         Box::pin(async move {
             transaction.execute("DELETE FROM operations", &[]).await?;
-            Err::<(), _>(Unavailable("no".to_owned()))
+            Err::<(), _>(Unavailable::Failed("no".to_owned()))
         })
     });
-    assert_eq!(halfway.await, Err(Unavailable("no".to_owned())));
+    assert_eq!(halfway.await, Err(Unavailable::Failed("no".to_owned())));
     // So does a statement that fails.
     let wrong = journal.run(|transaction| {
         Box::pin(async move {

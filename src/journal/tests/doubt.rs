@@ -45,7 +45,7 @@ impl JournalStore for Flaky {
             if fails != Fails::Before {
                 self.store.transact(work, lasting).await?;
             }
-            if fails == Fails::Never { Ok(()) } else { Err(Unavailable("a trial".to_owned())) }
+            if fails == Fails::Never { Ok(()) } else { Err(Unavailable::Failed("a trial".to_owned())) }
         })
     }
 }

@@ -87,7 +87,7 @@ impl Service {
 
     /// Checks by a write whether the journal can be written. The error says why not.
     pub async fn probe_journal(&self) -> Result<(), String> {
-        self.journal.probe().await.map_err(|unavailable| unavailable.0)
+        self.journal.probe().await.map_err(|unavailable| unavailable.to_string())
     }
 
     /// Returns an operation as the journal has it now. `None` if it is not there or cannot be read.

@@ -1,9 +1,9 @@
 //! The database file of the account. It is opened once and shared with other processes. A damaged file is refused.
 
 use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use std::{fmt, io};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
@@ -88,30 +88,15 @@ const LAYOUT: &str = "
 ";
 
 /// Why the account could not be opened.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     /// Memory or the file could not be read or written.
+    #[error("the sandbox cannot keep its account in {}: {why}", file.display())]
     Unusable { file: PathBuf, why: String },
     /// The file is not one of the sandbox, is damaged, or was written by a newer program.
+    #[error("the sandbox cannot use {}: {why}. `truedy-mcp sandbox reset` removes it and begins afresh", file.display())]
     Unreadable { file: PathBuf, why: String },
 }
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StoreError::Unusable { file, why } => {
-                write!(formatter, "the sandbox cannot keep its account in {}: {why}", file.display())
-            }
-            StoreError::Unreadable { file, why } => write!(
-                formatter,
-                "the sandbox cannot use {}: {why}. `truedy-mcp sandbox reset` removes it and begins afresh",
-                file.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {}
 
 /// Opens an account that is lost when the process ends.
 pub(crate) fn in_memory() -> Result<Connection, StoreError> {

@@ -1,7 +1,6 @@
 //! The faults of the sandbox: a set of faults, parsed from `name=value`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde_json::{Map, Value, json};
 
@@ -176,7 +175,8 @@ fn text_of(value: &Value) -> String {
 }
 
 /// A fault that was requested but does not exist.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
 pub struct FaultError {
     what: String,
 }
@@ -202,14 +202,6 @@ impl FaultError {
         FaultError { what: format!("the fault {} cannot have this value; it takes {takes}", switch.name) }
     }
 }
-
-impl fmt::Display for FaultError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.what)
-    }
-}
-
-impl std::error::Error for FaultError {}
 
 #[cfg(test)]
 mod tests {

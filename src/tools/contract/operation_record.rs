@@ -124,7 +124,7 @@ impl SendPermit for Record {
                 // Waiting for the journal may have taken long, so the age is checked again.
                 Ok(true) => stale(),
                 Ok(false) => Err("another process took over what was recorded".to_owned()),
-                Err(unavailable) => Err(unavailable.0),
+                Err(unavailable) => Err(unavailable.to_string()),
             }
         })
     }

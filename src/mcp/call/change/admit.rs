@@ -116,7 +116,7 @@ impl Service {
         let key = claims.makes.as_deref().map(flight);
         let standing = async || {
             let standing = self.journal.standing(&change.call_context.caller, T::NAME, key.clone(), None).await;
-            standing.map_err(|why| messages::on_journal(&why.0, T::EFFECT))
+            standing.map_err(|why| messages::on_journal(&why.to_string(), T::EFFECT))
         };
         let mut stands = standing().await?;
         // The wall clock may show that a day has passed, but no second clock confirms it. Truedy's clock can.

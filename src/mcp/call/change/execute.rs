@@ -91,7 +91,8 @@ impl Service {
             spend: self.policy.caps.spend.clone(),
         };
         let id = intent.id;
-        let begun = self.journal.begin(intent).await.map_err(|why| messages::on_journal(&why.0, T::EFFECT))?;
+        let begun =
+            self.journal.begin(intent).await.map_err(|why| messages::on_journal(&why.to_string(), T::EFFECT))?;
         let refusal = match begun {
             None => {
                 change.begun = true;
