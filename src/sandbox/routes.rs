@@ -1,6 +1,9 @@
 //! Finds the operation for a method and a path.
 
+use std::borrow::Cow;
+
 use http::Method;
+use percent_encoding::percent_decode_str;
 
 /// The operations of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,8 +88,10 @@ pub(crate) enum Route {
 
 /// Finds the route for a path below the API's prefix.
 pub(crate) fn find(method: &Method, path: &str) -> Route {
-    let segments: Vec<String> = path.strip_prefix('/').unwrap_or(path).split('/').map(decode).collect();
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    // Bytes that are not UTF-8 are replaced.
+    let decode = |segment| percent_decode_str(segment).decode_utf8_lossy();
+    let segments: Vec<Cow<'_, str>> = path.strip_prefix('/').unwrap_or(path).split('/').map(decode).collect();
+    let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     let candidates: Vec<(Method, ApiOperation, &str)> = match segments.as_slice() {
         ["telephony", "numbers"] => vec![(Method::GET, ApiOperation::List, "")],
         ["telephony", "numbers", id] if !id.is_empty() => {
@@ -120,23 +125,6 @@ pub(crate) fn find(method: &Method, path: &str) -> Route {
             Route::NotAllowed { allow: candidates.first().map(|(known, _, _)| known.to_string()).unwrap_or_default() }
         }
     }
-}
-
-/// Decodes the percent escapes of a path segment. Bytes that are not UTF-8 are replaced.
-fn decode(segment: &str) -> String {
-    let mut decoded = Vec::with_capacity(segment.len());
-    let mut rest = segment.as_bytes().iter();
-    while let Some(&byte) = rest.next() {
-        let digits = rest.as_slice().get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.filter(|digits| byte == b'%' && digits.bytes().all(|digit| digit.is_ascii_hexdigit())) {
-            Some(digits) => {
-                decoded.push(u8::from_str_radix(digits, 16).unwrap_or(byte));
-                rest.nth(1);
-            }
-            None => decoded.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 #[cfg(test)]
@@ -173,8 +161,9 @@ mod tests {
 
     #[test]
     fn escapes_of_any_kind_are_decoded() {
-        assert_eq!(decode("%41%zz%4"), "A%zz%4");
-        assert_eq!(decode("%ff%00"), "\u{fffd}\0");
-        assert_eq!(decode("é%C3%A9"), "éé");
+        let named = |text: &str| find(&Method::GET, &format!("/agents/{text}"));
+        assert_eq!(named("%41%zz%4"), to(ApiOperation::Agent, "A%zz%4"));
+        assert_eq!(named("%ff%00"), to(ApiOperation::Agent, "\u{fffd}\0"));
+        assert_eq!(named("é%C3%A9"), to(ApiOperation::Agent, "éé"));
     }
 }

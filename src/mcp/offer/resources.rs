@@ -2,6 +2,9 @@
 //!
 //! Reading data of the account works like a tool call. It is offered to each caller who is offered that tool.
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
 use rmcp::RoleServer;
 use rmcp::model::{CacheScope, ErrorData, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 use rmcp::service::RequestContext;
@@ -77,19 +80,13 @@ impl ResourceTarget {
     }
 }
 
-/// Decodes one segment of a URI, in which any byte may be written as `%XX`.
+/// Decodes one segment of a URI. `None` if it is not one segment, has a broken escape or is not UTF-8.
 fn decoded(segment: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.bytes();
-    while let Some(byte) = rest.next() {
-        let digit = |digit: Option<u8>| char::from(digit?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        bytes.push(match byte {
-            b'/' | b'?' | b'#' => return None,
-            b'%' => digit(rest.next())? << 4 | digit(rest.next())?,
-            byte => byte,
-        });
+    let is_escape = |after: &str| after.len() >= 2 && after.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    if segment.contains(['/', '?', '#']) || !segment.split('%').skip(1).all(is_escape) {
+        return None;
     }
-    String::from_utf8(bytes).ok()
+    percent_decode_str(segment).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// Returns the resources that this caller and client can read.
