@@ -20,6 +20,17 @@ pub enum Slot {
     Held(String),
 }
 
+impl Slot {
+    /// Returns the text that a confirmation is bound to. Two different slots give two different texts.
+    pub fn fingerprint(&self) -> String {
+        match self {
+            Self::Unknown => "unknown".to_owned(),
+            Self::Free => "free".to_owned(),
+            Self::Held(agent) => format!("held by {agent}"),
+        }
+    }
+}
+
 /// A number of the account, as Truedy lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedNumber {
@@ -149,6 +160,14 @@ mod tests {
         let row = json!({"id": "n1", "phone_number": "+12", "inbound_agent_id": null, "outbound_agent_id": "a", "status": "porting"});
         let number = OwnedNumber::read(&row).expect("a row");
         assert_eq!((number.unassigned(), number.status.as_str()), (Some(false), "porting"));
+    }
+
+    #[test]
+    fn two_slots_have_two_fingerprints() {
+        let held = |agent: &str| Slot::Held(agent.to_owned());
+        let all = [Slot::Unknown, Slot::Free, held("a"), held("b"), held("free"), held("unknown"), held("")];
+        let texts: std::collections::BTreeSet<String> = all.iter().map(Slot::fingerprint).collect();
+        assert_eq!(texts.len(), all.len(), "{texts:?}");
     }
 
     #[test]

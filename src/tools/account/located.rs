@@ -4,6 +4,7 @@
 //! that must be asked.
 
 use futures::future::join_all;
+use serde_json::json;
 
 use crate::domain::{AgentId, Direction, NumberId, NumberRef, OwnedNumber, PhoneDigits, Slot, id_key};
 use crate::tools::account::assignments::{AgentAnswer, Assignments, DirectionEvidence, Usage};
@@ -235,18 +236,9 @@ impl Located {
         self.evidence.iter().any(DirectionEvidence::disputed)
     }
 
-    /// Returns what was found as a text, so that two readings can be compared.
-    /// It leaves out whether the number may be released. That is judged anew at each reading, because a preview asks
-    /// fewer agents.
-    pub(crate) fn seen(&self) -> String {
-        let seen = |one: &DirectionEvidence| {
-            let mut named = one.named();
-            named.sort();
-            named
-        };
-        let number = &self.number;
-        let what = (&number.id, &number.number, &number.status, number.managed);
-        format!("{what:?} {:?}", self.evidence.each_ref().map(seen))
+    /// Returns the text that a confirmation is bound to. Two different readings give two different texts.
+    pub(crate) fn fingerprint(&self) -> String {
+        fingerprint(&self.number, &self.evidence)
     }
 
     /// Whether an agent holds a direction now. `None` if that cannot be read.
@@ -305,4 +297,64 @@ fn may_be_one(one: &OwnedNumber, other: &OwnedNumber) -> bool {
     id_key(&one.id) == id_key(&other.id)
         || one.number == other.number
         || digits(one).zip(digits(other)).is_some_and(|(one, other)| one.may_equal(&other))
+}
+
+/// Writes the facts about a number out by name.
+///
+/// It leaves out whether the number may be released. That is judged anew at each reading, because a preview asks fewer
+/// agents.
+fn fingerprint(number: &OwnedNumber, [inbound, outbound]: &[DirectionEvidence; 2]) -> String {
+    let named = |evidence: &DirectionEvidence| {
+        let mut named = evidence.named();
+        named.sort();
+        named
+    };
+    json!({
+        "id": number.id,
+        "number": number.number,
+        "status": number.status,
+        "managed": number.managed,
+        "inbound": named(inbound),
+        "outbound": named(outbound),
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn two_readings_have_two_fingerprints() {
+        let number = |id: &str, number: &str, status: &str, managed: Option<bool>| OwnedNumber {
+            id: id.to_owned(),
+            number: number.to_owned(),
+            status: status.to_owned(),
+            managed,
+            inbound: Slot::Unknown,
+            outbound: Slot::Unknown,
+        };
+        let lists = |agents: &[&str]| DirectionEvidence {
+            in_lists: agents.iter().map(|&agent| agent.to_owned()).collect(),
+            ..DirectionEvidence::default()
+        };
+        let usual = number("n1", "+14155550111", "active", Some(true));
+        let all = [
+            fingerprint(&usual, &[lists(&[]), lists(&[])]),
+            fingerprint(&usual, &[lists(&["a"]), lists(&[])]),
+            fingerprint(&usual, &[lists(&[]), lists(&["a"])]),
+            fingerprint(&usual, &[lists(&["a", "b"]), lists(&[])]),
+            fingerprint(&usual, &[lists(&["a\", \"b"]), lists(&[])]),
+            fingerprint(&number("n2", "+14155550111", "active", Some(true)), &[lists(&[]), lists(&[])]),
+            fingerprint(&number("n1", "+14155550112", "active", Some(true)), &[lists(&[]), lists(&[])]),
+            fingerprint(&number("n1", "+14155550111", "pending", Some(true)), &[lists(&[]), lists(&[])]),
+            fingerprint(&number("n1", "+14155550111", "active", Some(false)), &[lists(&[]), lists(&[])]),
+            fingerprint(&number("n1", "+14155550111", "active", None), &[lists(&[]), lists(&[])]),
+        ];
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");
+        let order = |agents: &[&str]| fingerprint(&usual, &[lists(agents), lists(&[])]);
+        assert_eq!(order(&["a", "b"]), order(&["b", "a"]), "the order of the sources is no fact");
+    }
 }

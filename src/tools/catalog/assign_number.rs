@@ -146,7 +146,7 @@ impl Change for AssignNumber {
             agent_id: Some(plan.agent_id.as_str().to_owned()),
             ..plan.located.number.object()
         };
-        let seen = format!("{slot:?}");
+        let seen = slot.fingerprint();
         Ok(Planned::Ready(plan, Box::new(ChangeImpact { object, without_flag, seen, ..ChangeImpact::default() })))
     }
 

@@ -168,7 +168,7 @@ impl Change for PurchaseNumber {
                 form: QuestionForm::Yes { field: "buy" },
                 declined: "Nothing was bought.".to_owned(),
             }),
-            seen: price.seen(&account),
+            seen: price.fingerprint(&account),
             flight: Some(flight(number)),
             price: budget.reserved,
             ..ChangeImpact::default()

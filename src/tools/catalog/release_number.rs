@@ -139,8 +139,8 @@ impl Change for ReleaseNumber {
             flight: Some(format!("release:{}", number.id)),
             without_flag: Some(preview),
             in_use,
-            question: Some(question(&number, holders.len())),
-            seen: located.seen(),
+            question: Some(question),
+            seen: located.fingerprint(),
             ..ChangeImpact::default()
         };
         Ok(Planned::Ready(ReleasePlan { number, number_id: located.id }, Box::new(impact)))

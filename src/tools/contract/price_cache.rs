@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::domain::{CarrierName, Money, digest_of, text_at};
@@ -34,6 +34,15 @@ impl PriceAccount {
             (Some(name), _) => Self::Profile(name.as_str().to_owned()),
             (None, Some(key)) => Self::Key(digest_of(key.expose().as_bytes())),
             (None, None) => Self::Truedy,
+        }
+    }
+
+    /// Returns a text of its own for each account, without a secret.
+    fn fingerprint(&self) -> String {
+        match self {
+            Self::Truedy => "Truedy".to_owned(),
+            Self::Profile(name) => format!("profile {name}"),
+            Self::Key(digest) => format!("key {digest}"),
         }
     }
 }
@@ -103,12 +112,19 @@ impl Price {
         Self { monthly, upfront, currency: self.currency }
     }
 
-    /// Returns the text to which a token or a question is bound: the price, and the account unless it is Truedy's own.
-    pub(crate) fn seen(&self, account: &PriceAccount) -> String {
-        match account {
-            PriceAccount::Truedy => self.words(),
-            own => format!("{} {own:?}", self.words()),
-        }
+    /// Returns the text that a confirmation is bound to. Two different prices give two different texts, and so do two
+    /// accounts.
+    ///
+    /// Needless zeros are no difference, nor is the currency of no amount.
+    pub(crate) fn fingerprint(&self, account: &PriceAccount) -> String {
+        let currency = self.currency.as_ref().filter(|_| self.monthly.is_some() || self.upfront.is_some());
+        json!({
+            "monthly": self.monthly(),
+            "upfront": self.upfront(),
+            "currency": currency,
+            "account": account.fingerprint(),
+        })
+        .to_string()
     }
 
     /// Returns the price as a text of digits, a currency and fixed phrases. It is safe in a question to a person.
@@ -269,6 +285,30 @@ mod tests {
             }
             assert!(!format!("{prices:?}").contains("0123456789\"") && !format!("{prices:?}").contains("KEY-"));
         }
+    }
+
+    #[test]
+    fn two_prices_or_accounts_have_two_fingerprints() {
+        let own = PriceAccount::Truedy;
+        let (profile, key) = (PriceAccount::Profile("a".to_owned()), PriceAccount::Key("a".to_owned()));
+        let usual = price("1.00", Some("2.00"), "USD");
+        let all = [
+            usual.fingerprint(&own),
+            usual.fingerprint(&profile),
+            usual.fingerprint(&key),
+            usual.fingerprint(&PriceAccount::Profile("b".to_owned())),
+            price("1.01", Some("2.00"), "USD").fingerprint(&own),
+            price("1.00", Some("2.01"), "USD").fingerprint(&own),
+            price("1.00", Some("2.00"), "EUR").fingerprint(&own),
+            price("1.00", None, "USD").fingerprint(&own),
+            Price { monthly: None, ..usual.clone() }.fingerprint(&own),
+            Price { currency: None, ..usual.clone() }.fingerprint(&own),
+            Price::default().fingerprint(&own),
+        ];
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len(), "{all:?}");
+        assert_eq!(price("1.000", Some("2.00"), "USD").fingerprint(&own), usual.fingerprint(&own));
+        let unknown = Price { currency: Some("USD".to_owned()), ..Price::default() };
+        assert_eq!(unknown.fingerprint(&own), Price::default().fingerprint(&own));
     }
 
     #[test]
