@@ -105,9 +105,10 @@ impl AccessField {
         let taken = Self::of(provider);
         let missing = taken.iter().filter(|(field, needed)| *needed && !given.contains(field));
         let foreign = given.iter().filter(|field| !taken.iter().any(|(taken, _)| taken == *field));
-        let problem = |field: Self, reason: String, expected: &str| ArgumentProblem {
+        let problem = |field: Self, (reason, for_people): (String, _), expected: &str| ArgumentProblem {
             field: field.name().to_owned(),
             reason,
+            for_people,
             received: None,
             expected: expected.to_owned(),
             example: field.example().to_owned(),
@@ -120,11 +121,12 @@ impl AccessField {
                 } else {
                     "a value for this field"
                 };
-                problem(*field, format!("it is missing, and {provider} needs it"), expected)
+                let missing = "it is missing";
+                problem(*field, (format!("{missing}, and {provider} needs it"), Some(missing)), expected)
             })
             .chain(foreign.map(|field| {
                 let expected = "no value; leave the field out, or choose the provider it belongs to";
-                problem(*field, format!("{provider} does not take it"), expected)
+                problem(*field, (format!("{provider} does not take it"), None), expected)
             }))
             .collect()
     }
@@ -162,6 +164,7 @@ fn same_key_twice(given: &[(AccessField, Secret)]) -> Option<ArgumentProblem> {
     let token = text(AccessField::AuthToken)?;
     (text(AccessField::ApiKey)? == token).then(|| ArgumentProblem {
         reason: "it is the same text as api_key, and the two are different values".to_owned(),
+        for_people: Some("it is the same text as api_key"),
         ..ArgumentProblem::of::<Secret>(AccessField::AuthToken.name(), String::new(), None)
     })
 }

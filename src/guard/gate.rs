@@ -71,6 +71,8 @@ pub struct ChangeImpact {
     pub grave: bool,
     /// The refusal if `confirm: true` is missing. `None` if no flag is needed.
     pub without_flag: Option<Refusal>,
+    /// What that refusal says after the sentence that nothing was done. Set if it is a preview.
+    pub shows: String,
     /// Whether the yes of a person replaces the flag at level `flag`.
     pub yes_is_enough: bool,
     /// The refusal because something uses the object. The flag does not change it. Only the operator can allow it.
@@ -160,7 +162,7 @@ pub fn evaluate(impact: &ChangeImpact, given: GateInput, policy: &Policy) -> Gat
     if let (Some(shown), true) = (&impact.without_flag, impact.grave) {
         let token_needed = given.token_needed || policy.level >= Level::Token;
         match given.token {
-            TokenCheck::Fails(status) => return preview(&again(shown, status, token_needed)),
+            TokenCheck::Fails(status) => return preview(&again((shown, impact), status, token_needed)),
             TokenCheck::Absent if token_needed => return preview(shown),
             TokenCheck::Absent | TokenCheck::Holds => {}
         }
@@ -171,8 +173,13 @@ pub fn evaluate(impact: &ChangeImpact, given: GateInput, policy: &Policy) -> Gat
     }
 }
 
+/// Returns the sentence that says what was not done.
+fn not_done(impact: &ChangeImpact) -> &str {
+    impact.question.as_ref().map_or("Nothing was done.", |question| question.declined.as_str())
+}
+
 fn no_human(impact: &ChangeImpact) -> Refusal {
-    let nothing = impact.question.as_ref().map_or("Nothing was done.", |question| question.declined.as_str());
+    let nothing = not_done(impact);
     let summary = format!(
         "{nothing} The operator of this server wants a person to be asked, and this client cannot put a question to its user. Use a client that supports MCP elicitation."
     );
@@ -180,17 +187,15 @@ fn no_human(impact: &ChangeImpact) -> Refusal {
 }
 
 /// Returns the preview with the reason why the token is invalid. `fresh` says that it contains a new token.
-fn again(shown: &Refusal, status: Status, fresh: bool) -> Refusal {
+fn again((shown, impact): (&Refusal, &ChangeImpact), status: Status, fresh: bool) -> Refusal {
     let why = match status {
         Status::ConfirmationExpired => "The confirmation_token has expired; it is good for five minutes.",
         Status::ConfirmationUsed => "The confirmation_token was used already.",
         Status::StateChanged => "What the confirmation_token was given for has changed meanwhile.",
         _ => "The confirmation_token is not one for this call, or the server that gave it has ended.",
     };
-    // A preview starts with what did not happen, up to the first `.` or `;`.
-    let (nothing, shows) = shown.summary.split_once(['.', ';']).unwrap_or((&shown.summary, ""));
     let then = if fresh { "A fresh one:" } else { "None is needed here:" };
-    Refusal { status, summary: format!("{nothing}. {why} {then}{shows}"), ..shown.clone() }
+    Refusal { status, summary: format!("{} {why} {then} {}", not_done(impact), impact.shows), ..shown.clone() }
 }
 
 #[cfg(test)]
@@ -222,6 +227,20 @@ mod tests {
         match decision {
             GateDecision::Refuse(refusal) | GateDecision::Preview(refusal) => Some(refusal.status),
             _ => None,
+        }
+    }
+
+    #[test]
+    fn a_preview_after_a_wrong_token_says_what_did_not_happen_why_and_what_it_shows() {
+        let mut impact = ChangeImpact { shows: "this is a preview.".to_owned(), ..impact(false) };
+        impact.question.as_mut().unwrap().declined = "Nothing was released.".to_owned();
+        for (level, then) in [(Level::Token, "A fresh one:"), (Level::Flag, "None is needed here:")] {
+            let policy = Policy { level, ..Policy::default() };
+            let given = given(true, TokenCheck::Fails(Status::ConfirmationUsed), false);
+            let GateDecision::Preview(shown) = evaluate(&impact, given, &policy) else { panic!("no preview") };
+            let said =
+                format!("Nothing was released. The confirmation_token was used already. {then} this is a preview.");
+            assert_eq!((shown.status, shown.summary), (Status::ConfirmationUsed, said));
         }
     }
 

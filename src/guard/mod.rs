@@ -12,6 +12,5 @@ mod summary;
 pub use gate::{
     ChangeImpact, CredentialRequest, GateDecision, GateInput, Question, QuestionForm, TokenCheck, evaluate,
 };
-pub use policy::{AskMode, Cap, Caps, Level, Policy, RequestedChange};
-pub use rules::{PolicyRule, RULES};
+pub use policy::{AskMode, Cap, Caps, FINAL, Level, Policy, RequestedChange};
 pub use scopes::{Rights, Scope};

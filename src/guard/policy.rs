@@ -253,15 +253,18 @@ impl Policy {
     /// Checks the host that Truedy connects to with the password. A host inside a private network is refused (threat
     /// T29).
     pub fn admit_sip(&self, server: &SipServer) -> Result<(), Refusal> {
+        self.check_sip(server).map_err(|(rule, why)| denied(rule, &format!("Nothing was imported. {why}.")))
+    }
+
+    /// Makes the same check. The error is the rule and what it says, without a full stop.
+    pub fn check_sip(&self, server: &SipServer) -> Result<(), (&'static str, &'static str)> {
         let host = server.host().to_ascii_lowercase();
         if let Some(allowed) = &self.sip_hosts {
             if allowed.contains(&host) {
                 return Ok(());
             }
-            return Err(denied(
-                "sip_hosts",
-                "Nothing was imported. The SIP host is not among those that the operator of this server allows (rule sip_hosts).",
-            ));
+            let why = "The SIP host is not among those that the operator of this server allows (rule sip_hosts)";
+            return Err(("sip_hosts", why));
         }
         let public = match host.parse::<IpAddr>() {
             Ok(address) => is_public(address),
@@ -270,10 +273,8 @@ impl Policy {
         if public {
             return Ok(());
         }
-        Err(denied(
-            "sip_host",
-            "Nothing was imported. sip_server must be a public host: no loopback, private or link-local address, no .local or .internal name (rule sip_host).",
-        ))
+        let why = "sip_server must be a public host: no loopback, private or link-local address, no .local or .internal name (rule sip_host)";
+        Err(("sip_host", why))
     }
 
     /// Checks whether any protected entry is a number and not an id.
@@ -315,9 +316,12 @@ fn is_protected(entry: &str, name: &str) -> bool {
     }
 }
 
+/// The end of each refusal by the policy, without a full stop.
+pub const FINAL: &str = "No argument changes this";
+
 /// Returns a refusal by the policy.
 pub(super) fn denied(rule: &str, summary: &str) -> Refusal {
-    Refusal::new(Status::PolicyDenied, format!("{summary} No argument changes this.")).with("rule", rule)
+    Refusal::new(Status::PolicyDenied, format!("{summary} {FINAL}.")).with("rule", rule)
 }
 
 /// Returns the refusal of a purchase because of the number itself.

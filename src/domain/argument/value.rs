@@ -33,6 +33,8 @@ pub struct ArgumentProblem {
     pub field: String,
     /// What was wrong.
     pub reason: String,
+    /// The same for a person, where the reason has names of the program.
+    pub for_people: Option<&'static str>,
     /// What was received, where it is short and of plain characters; else how long it is. Never of a secret.
     pub received: Option<String>,
     /// What is expected, in words.
@@ -49,6 +51,7 @@ impl ArgumentProblem {
         Self {
             field: field.to_owned(),
             reason,
+            for_people: None,
             received: value.filter(|_| !T::SECRET).map(shown),
             expected: T::EXPECTED.to_owned(),
             example: T::EXAMPLE.to_owned(),

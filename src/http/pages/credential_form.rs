@@ -173,8 +173,7 @@ impl CredentialForm {
             let items: String = problems
                 .iter()
                 .map(|problem| {
-                    // The later parts of the reason name the carrier by its program name.
-                    let reason = problem.reason.split(", and ").next().unwrap_or_default().trim_end_matches('.');
+                    let reason = problem.for_people.unwrap_or(&problem.reason);
                     format!("<li>{}: {}.</li>", title_of(&problem.field), escaped(reason))
                 })
                 .collect();

@@ -21,6 +21,7 @@ pub(crate) fn twice(name: &Value) -> ArgumentProblem {
     ArgumentProblem {
         field: duplicate_names::shown(name.as_str().unwrap_or_default()),
         reason: "it is given twice, and it is not known which value was meant".to_owned(),
+        for_people: None,
         received: None,
         expected: "each name once in one object".to_owned(),
         example: "the call again, with this name once".to_owned(),
@@ -38,6 +39,7 @@ pub(crate) fn misplaced_keys(arguments: &Map<String, Value>, secrets: &[&str]) -
         field: shown_name(name).filter(|name| !looks_like_key(name)).unwrap_or("an argument").to_owned(),
         reason: "it looks like a secret key, which is not taken here and should not pass through a conversation"
             .to_owned(),
+        for_people: None,
         received: None,
         expected: "no key; a carrier account is named in carrier, and Truedy's own key is set by the operator"
             .to_owned(),

@@ -105,6 +105,7 @@ fn problems(arguments: &Map<String, Value>) -> Vec<ArgumentProblem> {
         problems.push(ArgumentProblem {
             field: "arguments".to_owned(),
             reason: "there are others than it takes".to_owned(),
+            for_people: None,
             received: None,
             expected: format!("only {NUMBER} and {TOKEN}"),
             example: NUMBER.to_owned(),

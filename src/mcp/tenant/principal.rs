@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::domain::{AccessField, AccountSid, ArgumentProblem, Caller, CarrierAccess, SipServer};
-use crate::guard::{Rights, Scope};
+use crate::guard::{FINAL, Rights, Scope};
 use crate::mcp::call::service::Service;
 use crate::mcp::consent::credential_forms::{FormContent, FormError};
 use crate::mcp::tenant::instructions::instructions;
@@ -78,9 +78,9 @@ impl Principal {
     pub fn fill_page(&self, id: &str, csrf: &str, given: Vec<(AccessField, Secret)>) -> Result<(), FormError> {
         let service = &self.tenant.service;
         let fields: Vec<AccessField> = given.iter().map(|(field, _)| *field).collect();
-        let admit = |access: &CarrierAccess| match access.sip_server().map(|server| service.policy.admit_sip(&server)) {
-            Some(Err(refusal)) => {
-                let reason = refusal.summary.trim_start_matches("Nothing was imported. ").to_owned();
+        let admit = |access: &CarrierAccess| match access.sip_server().map(|server| service.policy.check_sip(&server)) {
+            Some(Err((_, why))) => {
+                let reason = format!("{why}. {FINAL}");
                 Err(ArgumentProblem::of::<SipServer>(AccessField::SipServer.name(), reason, None))
             }
             _ => match AccessField::of(access.provider()).iter().find(|(field, _)| field.is_advised()) {

@@ -96,6 +96,7 @@ pub(crate) fn beside(name: Option<&CarrierName>, given: &[AccessField]) -> Vec<A
         field: field.name().to_owned(),
         // Whether this profile exists is not known here.
         reason: "carrier is given as well".to_owned(),
+        for_people: None,
         received: None,
         expected: format!("either carrier or {}", field.name()),
         example: format!("carrier: \"{name}\" alone"),

@@ -154,10 +154,12 @@ impl Change for PurchaseNumber {
         }
         let budget = context.admit_price(Self::NAME, &price).await.map_err(explained)?;
         let words = price.words();
+        let (preview, shows) = self.preview(context, &price, &budget, unsearched.as_ref());
         let impact = ChangeImpact {
             object: OperationTarget::number(number),
             grave: true,
-            without_flag: Some(self.preview(context, &price, &budget, unsearched.as_ref())),
+            without_flag: Some(preview),
+            shows,
             yes_is_enough: true,
             question: Some(Question {
                 message: format!(
@@ -317,14 +319,15 @@ impl PurchaseNumber {
         price: &Price,
         budget: &MoneyLimits,
         unsearched: Option<&Error>,
-    ) -> Refusal {
+    ) -> (Refusal, String) {
         let monthly = price.monthly_money();
         let left = context.policy.caps.purchases.most().map(|most| most.saturating_sub(context.used));
         let spend_left = budget.left().map(|left| left.to_string());
         let search = unsearched.map(failed_search);
         let told = search.as_ref().map(|(why, _)| why.as_str());
-        let summary = self.preview_in_words(price, told, (left, spend_left.as_deref()), context.policy.level);
+        let shows = self.preview_in_words(price, told, (left, spend_left.as_deref()), context.policy.level);
         let known = if monthly.is_some() { price.words() } else { UNKNOWN.to_owned() };
+        let summary = format!("Nothing was bought; {shows}");
         let mut preview = Refusal::new(Status::ConfirmationRequired, summary)
             .with("number", self.phone_number.as_str())
             .with("price", known);
@@ -345,7 +348,10 @@ impl PurchaseNumber {
             preview = preview.with("price_search", search);
         }
         // A key is not repeated, and without it the call would buy from another account.
-        if self.api_key.is_some() { preview } else { preview.with("next", self.call(monthly.as_ref(), true)) }
+        if self.api_key.is_none() {
+            preview = preview.with("next", self.call(monthly.as_ref(), true));
+        }
+        (preview, shows)
     }
 
     /// The preview as a text. `left`: how many purchases, and how much money, are left in 24 hours, where that is limited.
@@ -357,10 +363,8 @@ impl PurchaseNumber {
         level: Level,
     ) -> String {
         let (number, monthly) = (self.phone_number.as_str(), price.monthly_money());
-        let mut summary = format!(
-            "Nothing was bought; this is a preview. {number} costs {}, billed every month until it is released.",
-            price.words()
-        );
+        let mut summary =
+            format!("this is a preview. {number} costs {}, billed every month until it is released.", price.words());
         if let Some(why) = unsearched {
             summary.push_str(&format!(" {why}"));
         }

@@ -122,10 +122,8 @@ impl Change for ReleaseNumber {
         let hurdle = in_use.as_ref().filter(|_| !context.policy.release_in_use && !located.is_askable());
         let next = hurdle.and_then(|refusal| refusal.details.get("next").cloned());
         let next = next.unwrap_or_else(|| self.releasing(&name, self.phone_number.is_some()));
-        let mut preview = Refusal::new(
-            Status::ConfirmationRequired,
-            self.preview(&located, &holders, hurdle.is_none(), context.policy.level),
-        );
+        let shows = self.preview(&located, &holders, hurdle.is_none(), context.policy.level);
+        let mut preview = Refusal::new(Status::ConfirmationRequired, format!("Nothing was released; {shows}"));
         preview.details.extend(facts);
         preview = preview
             .with("agents_that_fall_silent", holders.clone())
@@ -138,6 +136,7 @@ impl Change for ReleaseNumber {
             grave: true,
             flight: Some(format!("release:{}", number.id)),
             without_flag: Some(preview),
+            shows,
             in_use,
             question: Some(question),
             seen: located.fingerprint(),
@@ -275,7 +274,7 @@ impl ReleaseNumber {
             }
             _ => "It is not released until that is known: look with diagnose_number, and try again later.".to_owned(),
         };
-        format!("Nothing was released; this is a preview for {name}. {} {use_now} {then}", fate(number))
+        format!("this is a preview for {name}. {} {use_now} {then}", fate(number))
     }
 }
 

@@ -115,6 +115,7 @@ pub(crate) fn unknown(object: &Map<String, Value>, fields: &[&'static str]) -> V
             ArgumentProblem {
                 field: shown_name(name).unwrap_or("an argument").to_owned(),
                 reason: "there is no argument of this name".to_owned(),
+                for_people: None,
                 received: None,
                 expected: none.clone(),
                 example: meant.unwrap_or("leave it out").to_owned(),
