@@ -49,8 +49,16 @@ impl Effect {
     }
 
     /// Returns the sentence for an outcome that is not known: `It is not known whether the number was bought.`
-    pub fn unknown(self) -> &'static str {
-        self.kind().map_or("The answer could not be read.", |kind| kind.unknown)
+    pub fn unknown(self) -> String {
+        self.not_known("not known")
+    }
+
+    /// Returns the same sentence. `known` is `not known` or `not known yet`.
+    pub fn not_known(self, known: &str) -> String {
+        match self.kind() {
+            Some(kind) => format!("It is {known} whether {}.", kind.happened),
+            None => "The answer could not be read.".to_owned(),
+        }
     }
 
     /// Returns the word for people: `reads`, `spends`, `registers`, `changes` or `destroys`.
@@ -136,8 +144,8 @@ pub struct ChangeKind {
     pub done: &'static str,
     /// The sentence that says that it certainly did not happen: `Nothing was bought.`
     pub nothing: &'static str,
-    /// The sentence for an unknown outcome: `It is not known whether the number was bought.`
-    pub unknown: &'static str,
+    /// What would have happened, as a clause: `the number was bought`.
+    pub happened: &'static str,
     /// The outcome in the journal if it happened.
     pub succeeded: Status,
     /// The outcome in the journal if it did not happen: `not_bought`.
@@ -211,7 +219,7 @@ pub(crate) mod samples {
         class: ChangeClass::Spends,
         done: "bought",
         nothing: "Nothing was bought.",
-        unknown: "It is not known whether the number was bought.",
+        happened: "the number was bought",
         succeeded: Status::Purchased,
         not_done: "not_bought",
         cap: Some(CapRule::Purchases),

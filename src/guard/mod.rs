@@ -13,4 +13,5 @@ pub use gate::{
     ChangeImpact, CredentialRequest, GateDecision, GateInput, Question, QuestionForm, TokenCheck, evaluate,
 };
 pub use policy::{AskMode, Cap, Caps, FINAL, Level, Policy, RequestedChange};
+pub use rules::{PolicyRule, RULES};
 pub use scopes::{Rights, Scope};

@@ -18,33 +18,6 @@ pub(crate) enum Stage {
     During,
 }
 
-/// Returns the sentence that says what certainly did not happen, for each effect.
-pub(crate) fn nothing(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Reads => "Nothing could be read.",
-        Effect::Spends => "Nothing was bought.",
-        Effect::Registers => "Nothing was imported.",
-        Effect::Changes => "Nothing was changed.",
-        Effect::Destroys => "Nothing was released.",
-    }
-}
-
-fn unknown(effect: Effect) -> String {
-    not_known("not known", effect)
-}
-
-/// Returns the sentence that says what may have happened. `known` is `not known` or `not known yet`.
-fn not_known(known: &str, effect: Effect) -> String {
-    let what = match effect {
-        Effect::Reads => return "The answer could not be read.".to_owned(),
-        Effect::Spends => "the number was bought",
-        Effect::Registers => "the number was imported",
-        Effect::Changes => "the change was made",
-        Effect::Destroys => "the number was released",
-    };
-    format!("It is {known} whether {what}.")
-}
-
 /// Turns an error of a request to Truedy into a refusal.
 pub(crate) fn on_failure(error: &Error, effect: Effect, stage: Stage) -> Refusal {
     let no = effect.nothing();
@@ -244,7 +217,7 @@ pub(crate) fn on_unresolved(
 pub(crate) fn in_progress(effect: Effect, object: &OperationTarget, id: &str) -> Refusal {
     let summary = format!(
         "{} The call is still running and goes on by itself, for three minutes at most. Do not repeat it, and do not do another instead: list_operations tells when it is done.",
-        not_known("not known yet", effect)
+        effect.not_known("not known yet")
     );
     Refusal::new(Status::InProgress, summary).with("number", object.name()).with("next", look_up(id))
 }

@@ -73,7 +73,7 @@ const KIND: ChangeKind = ChangeKind {
     class: ChangeClass::Reassigns,
     done: "assigned",
     nothing: "Nothing was changed.",
-    unknown: "It is not known whether the change was made.",
+    happened: "the change was made",
     succeeded: Status::Assigned,
     not_done: Status::NotAssigned.as_str(),
     cap: None,

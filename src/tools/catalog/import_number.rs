@@ -76,7 +76,7 @@ const KIND: ChangeKind = ChangeKind {
     class: ChangeClass::Registers,
     done: "imported",
     nothing: "Nothing was imported.",
-    unknown: "It is not known whether the number was imported.",
+    happened: "the number was imported",
     succeeded: Status::Imported,
     not_done: "not_imported",
     cap: Some(CapRule::Imports),

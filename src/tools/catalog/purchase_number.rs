@@ -89,7 +89,7 @@ const KIND: ChangeKind = ChangeKind {
     class: ChangeClass::Spends,
     done: "bought",
     nothing: "Nothing was bought.",
-    unknown: "It is not known whether the number was bought.",
+    happened: "the number was bought",
     succeeded: Status::Purchased,
     not_done: "not_bought",
     cap: Some(CapRule::Purchases),

@@ -68,7 +68,7 @@ const KIND: ChangeKind = ChangeKind {
     class: ChangeClass::Destroys,
     done: "released",
     nothing: "Nothing was released.",
-    unknown: "It is not known whether the number was released.",
+    happened: "the number was released",
     succeeded: Status::Released,
     not_done: Status::NotReleased.as_str(),
     cap: Some(CapRule::Releases),
@@ -138,7 +138,7 @@ impl Change for ReleaseNumber {
             without_flag: Some(preview),
             shows,
             in_use,
-            question: Some(question),
+            question: Some(question(&number, holders.len())),
             seen: located.fingerprint(),
             ..ChangeImpact::default()
         };

@@ -43,7 +43,7 @@ const KIND: ChangeKind = ChangeKind {
     class: ChangeClass::Registers,
     done: "reserved",
     nothing: "Nothing was reserved.",
-    unknown: "It is not known whether the number was reserved.",
+    happened: "the number was reserved",
     succeeded: Status::Imported,
     not_done: "not_reserved",
     cap: Some(CapRule::Imports),

@@ -63,7 +63,7 @@ const KIND: ChangeKind = ChangeKind {
     class: ChangeClass::Reassigns,
     done: "unassigned",
     nothing: "Nothing was changed.",
-    unknown: "It is not known whether the change was made.",
+    happened: "the change was made",
     succeeded: Status::Unassigned,
     not_done: Status::NotUnassigned.as_str(),
     cap: None,

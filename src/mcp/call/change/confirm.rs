@@ -54,30 +54,18 @@ impl Service {
         let planned = read_plan(tool, tool_context).await?;
         let impact = &planned.impact;
         change.object = impact.object.clone();
-        let can_ask = change.call_context.elicitor.can_ask();
-        let mut nonce = None;
-        let mut token = TokenCheck::Absent;
-        if let Some(given) = claims.token.as_ref().filter(|_| impact.grave) {
-            let caller = &change.call_context.caller;
-            let binding =
-                Binding { caller, tool: change.call_context.token_for.unwrap_or(T::NAME), object: &impact.object };
-            let subject = ConsentSubject { caller, tool: T::NAME, arguments: &change.given, seen: &impact.seen };
-            let thinking = self.consent.is_answered(&change.call_context.elicitor, &subject);
-            token = match self.tokens.check(given.as_str(), &binding, &impact.seen, thinking) {
-                Ok(held) => {
-                    change.evidence.token = true;
-                    nonce = Some(held);
-                    TokenCheck::Holds
-                }
-                Err(status) => TokenCheck::Fails(status),
-            };
-        }
-        if nonce.is_some() || stopped_by_unresolved::<T>() {
-            let standing =
-                self.journal.standing(&change.call_context.caller, T::NAME, impact.flight.clone(), nonce.clone());
-            let standing = standing.await.map_err(|why| messages::on_journal(&why.to_string(), T::EFFECT))?;
-            if let Some(other) = standing.flying {
-                return Err(messages::on_duplicate(&other, T::EFFECT).into());
+        let mut token = self.check_token::<T>(claims, impact, change);
+        self.check_journal::<T>(claims, impact, change, &mut token).await?;
+        let given = GateInput {
+            confirm: claims.confirm,
+            token: token.check,
+            token_needed: change.call_context.token_for.is_some(),
+            can_ask: change.call_context.elicitor.can_ask(),
+        };
+        let nonce = token.nonce;
+        let request = match (evaluate(impact, given, &self.policy), &impact.wanted) {
+            (GateDecision::Refuse(refusal), _) => {
+                return Err(self.no_before::<T>(impact, change).unwrap_or(refusal).into());
             }
             (GateDecision::Preview(shown), _) => {
                 return Err(self.with_token::<T>(shown.preview(), impact, change).into());
@@ -136,7 +124,7 @@ impl Service {
         }
         let standing =
             self.journal.standing(&change.call_context.caller, T::NAME, impact.flight.clone(), token.nonce.clone());
-        let standing = standing.await.map_err(|why| messages::on_journal(&why.0, T::EFFECT))?;
+        let standing = standing.await.map_err(|why| messages::on_journal(&why.to_string(), T::EFFECT))?;
         if let Some(other) = standing.flying {
             return Err(messages::on_duplicate(&other, T::EFFECT));
         }
@@ -181,103 +169,17 @@ impl Service {
             PersonRequest::Answer(question) => {
                 self.put_question::<T>(&question, impact, change, tool_context.used).await?
             }
-            GateDecision::Go if impact.wanted.is_none() => {
-                let call_context = &change.call_context;
-                let subject = ConsentSubject {
-                    caller: &call_context.caller,
-                    tool: T::NAME,
-                    arguments: &change.given,
-                    seen: &impact.seen,
-                };
-                let about = (impact.question.as_ref(), messages::nothing(T::EFFECT));
-                self.consent.admit_second_call(&call_context.elicitor, about, &subject).map_err(
-                    |(refusal, nonce)| {
-                        change.answered = nonce;
-                        refusal
-                    },
-                )?;
-            }
-            asks @ (GateDecision::Go | GateDecision::Ask(_)) => {
-                let left = tool_context.call.left();
-                let call_context = &change.call_context;
-                let subject = ConsentSubject {
-                    caller: &call_context.caller,
-                    tool: T::NAME,
-                    arguments: &change.given,
-                    seen: &impact.seen,
-                };
-                let then = match (&impact.wanted, &asks) {
-                    (Some(wanted), _) => {
-                        let nothing = messages::nothing(T::EFFECT);
-                        let shown = (&call_context.elicitor, &self.pages);
-                        let collected = self.consent.collect(shown, &call_context.stop, (wanted, nothing), &subject);
-                        match call_context.aside(T::EFFECT, collected).await? {
-                            Entered::Pending(asked) => return Err(EarlyExit::Answered(CallResult::Ask(asked))),
-                            Entered::No { refusal, nonce } => {
-                                change.answered = Some(nonce);
-                                return Err(refusal.into());
-                            }
-                            Entered::Yes(access, held, then) => {
-                                tool_context.entered = Some(access);
-                                change.entered = Arc::new(held);
-                                then
-                            }
-                        }
-                    }
-                    (None, GateDecision::Ask(question)) => {
-                        let card = self.card::<T>(&impact, tool_context.used, call_context.views);
-                        let asked =
-                            self.consent.ask(&call_context.elicitor, &call_context.stop, (question, card), &subject);
-                        match call_context.aside(T::EFFECT, asked).await? {
-                            ConsentOutcome::Pending(asked) => return Err(EarlyExit::Answered(CallResult::Ask(asked))),
-                            ConsentOutcome::No { refusal, nonce } => {
-                                change.answered = Some(nonce);
-                                return Err(refusal.into());
-                            }
-                            ConsentOutcome::Yes { then } => then,
-                        }
-                    }
-                    (None, _) => None,
-                };
-                // The time that a person takes does not count for the call. The later wait for a permit does count.
-                tool_context.call.deadline = Instant::now() + left;
-                call_context.back(T::EFFECT, left).await?;
-                if let Some(then) = &then {
-                    // This process knows the answers that it has used. The journal also knows those that other replicas
-                    // have used.
-                    let nonce = Some(then.nonce.clone());
-                    let standing = self.journal.standing(&change.call_context.caller, T::NAME, None, nonce).await;
-                    if standing.map_err(|why| messages::on_journal(&why.to_string(), T::EFFECT))?.nonce_used {
-                        return Err(messages::on_answer_used(T::EFFECT).into());
-                    }
-                }
-                change.evidence.person = true;
-                let unchanged = match then {
-                    Some(then) => {
-                        nonce = nonce.or(Some(then.nonce));
-                        same(&then.seen, &impact.seen)
-                    }
-                    None => {
-                        read_at = ClockReading::now();
-                        let (again, now) = plan(tool, tool_context).await?;
-                        // The change may have become forbidden while the person was thinking. Then it stays forbidden.
-                        if let GateDecision::Refuse(refusal) | GateDecision::Preview(refusal) =
-                            evaluate(&now, given, &self.policy)
-                        {
-                            return Err(refusal.into());
-                        }
-                        let unchanged = now.seen == impact.seen;
-                        (found, impact) = (again, now);
-                        unchanged
-                    }
-                };
-                if !unchanged {
-                    let summary = format!(
-                        "{} What the user was asked about has changed meanwhile. Look again, then ask again.",
-                        messages::nothing(T::EFFECT)
-                    );
-                    return Err(Refusal::new(Status::StateChanged, summary).retryable().into());
-                }
+        };
+        // The time that a person takes does not count for the call. The later wait for a permit does count.
+        tool_context.call.deadline = Instant::now() + left;
+        change.call_context.back(T::EFFECT, left).await?;
+        if let Some(then) = &then {
+            // This process knows the answers that it has used. The journal also knows those that other replicas have
+            // used.
+            let nonce = Some(then.nonce.clone());
+            let standing = self.journal.standing(&change.call_context.caller, T::NAME, None, nonce).await;
+            if standing.map_err(|why| messages::on_journal(&why.to_string(), T::EFFECT))?.nonce_used {
+                return Err(messages::on_answer_used(T::EFFECT).into());
             }
         }
         change.evidence.person = true;
