@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::secrets::{created, errors, nowhere, packed, read_in, reply, written};
 use super::served::{Served, message};
+use super::support::expected::TOOLS;
 use super::upstream::{IMPORT, LIST, PURCHASE, Play, SEARCH, Upstream};
 use super::wire::{Called, Era, KEY, LONG, MODERN, Ran, Wire, at_once, program, run, server};
 
@@ -452,7 +453,7 @@ const RAW: [&str; 6] = ["api_key", "account_sid", "auth_token", "sip_username", 
 /// Which tools take a carrier's keys themselves.
 fn with_raw_fields(tools: &Value) -> Vec<String> {
     let tools = tools["tools"].as_array().unwrap_or_else(|| panic!("no tools: {tools}"));
-    assert_eq!(tools.len(), 13);
+    assert_eq!(tools.len(), TOOLS.len());
     let has = |tool: &&Value| RAW.iter().any(|field| tool["inputSchema"]["properties"].get(field).is_some());
     tools.iter().filter(has).map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
 }

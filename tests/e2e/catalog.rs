@@ -9,24 +9,7 @@ use serde_json::{Map, Value, json};
 use tiktoken_rs::{CoreBPE, o200k_base};
 
 use crate::agent::{Agent, Era, Human, Listed, Sandbox, in_both_eras, program};
-
-/// The order in which clients see them; read-only, destructive, idempotent, open-world.
-const TOOLS: [(&str, [bool; 4]); 13] = [
-    ("list_numbers", READS),
-    ("search_numbers", READS),
-    ("purchase_number", [false, true, false, true]),
-    ("import_number", [false, true, false, true]),
-    ("assign_number", [false, true, true, true]),
-    ("unassign_number", [false, true, true, true]),
-    ("release_number", [false, true, true, true]),
-    ("get_agent_numbers", READS),
-    ("get_webhook_url", READS),
-    ("diagnose_number", READS),
-    ("list_credentials", READS),
-    ("list_agents", READS),
-    ("list_operations", READS),
-];
-const READS: [bool; 4] = [true, false, true, true];
+use crate::support::expected::{self, TOOLS};
 
 /// What a model is made to read, in tokens of the encoding of today's models.
 static ENCODING: LazyLock<CoreBPE> = LazyLock::new(|| o200k_base().unwrap());
@@ -60,7 +43,7 @@ async fn the_instructions_are_what_was_agreed() {
     let sandbox = Agent::alone(Era::New).start().await.instructions();
     let elsewhere = Sandbox::start().await;
     let live = Agent::alone(Era::New).on(&elsewhere).start().await.instructions();
-    let named = TOOLS.map(|(name, _)| name).join(",");
+    let named = expected::names().join(",");
     let flags = [
         ["--ask", "off"],
         ["--gate", "token"],
@@ -115,18 +98,18 @@ async fn the_list_is_the_same_for_everybody() {
 #[tokio::test]
 async fn every_tool_says_what_it_may_do() {
     let tools = catalogue().await;
-    assert_eq!(tools.iter().map(name).collect::<Vec<_>>(), TOOLS.map(|(name, _)| name));
-    for (tool, (_, hints)) in tools.iter().zip(TOOLS) {
+    assert_eq!(tools.iter().map(name).collect::<Vec<_>>(), expected::names());
+    for (tool, hints) in tools.iter().zip(TOOLS.map(|tool| tool.hints)) {
         let title = tool["title"].as_str().expect("a title");
         assert!((5..=60).contains(&title.len()), "{title}");
         assert_eq!(
             tool["annotations"],
             json!({
                 "title": title,
-                "readOnlyHint": hints[0],
-                "destructiveHint": hints[1],
-                "idempotentHint": hints[2],
-                "openWorldHint": hints[3],
+                "readOnlyHint": hints.read_only,
+                "destructiveHint": hints.destructive,
+                "idempotentHint": hints.idempotent,
+                "openWorldHint": hints.open_world,
             }),
             "{}",
             name(tool)
@@ -140,6 +123,8 @@ async fn every_tool_says_what_it_may_do() {
         };
         assert_eq!(tool["_meta"], expected, "{}", name(tool));
     }
+    let clients: Value = serde_json::from_str(include_str!("../clients/expected.json")).unwrap();
+    assert_eq!(clients["tools"], json!(tools.len()), "what the clients of other makers expect");
     let titles: BTreeSet<&str> = tools.iter().filter_map(|tool| tool["title"].as_str()).collect();
     assert_eq!(titles.len(), tools.len(), "no two tools have one title");
 }
@@ -168,7 +153,7 @@ async fn descriptions_are_of_a_readable_length_and_do_not_shout() {
             .unwrap()
             .find_iter(description)
         {
-            assert!(TOOLS.iter().any(|(name, _)| *name == other.as_str()), "{} names {}", name(&tool), other.as_str());
+            assert!(expected::names().contains(&other.as_str()), "{} names {}", name(&tool), other.as_str());
         }
     }
 }
@@ -317,7 +302,7 @@ in_both_eras!(answers_and_refusals_of_every_tool_keep_to_its_schema);
 async fn answers_and_refusals_of_every_tool_keep_to_its_schema(era: Era) {
     let agent = Agent::with(Human::Agrees).in_era(era).start().await;
     let idle = "+13125550110";
-    for (tool, good, bad) in [
+    let cases = [
         ("list_numbers", json!({}), json!({ "agent_id": "Nobody" })),
         ("search_numbers", json!({ "area_code": "415" }), json!({ "page": 0 })),
         (
@@ -347,7 +332,9 @@ async fn answers_and_refusals_of_every_tool_keep_to_its_schema(era: Era) {
         ("list_credentials", json!({}), json!({ "all": true })),
         ("list_agents", json!({}), json!({ "limit": 0 })),
         ("list_operations", json!({}), json!({ "state": "open" })),
-    ] {
+    ];
+    expected::assert_covers(&expected::names(), cases.iter().map(|(tool, ..)| *tool));
+    for (tool, good, bad) in cases {
         let answer = agent.call(tool, good).await.unwrap_or_else(|refusal| panic!("{tool}: {refusal:?}"));
         let schema = agent.tools().iter().find(|known| known.name == tool).unwrap().output_schema.clone().unwrap();
         let known = schema["properties"].as_object().unwrap();

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use truedy_mcp::sandbox::{KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY};
 
+use super::support::expected::{self, TOOLS};
 use super::upstream::{LIST, PURCHASE, Play, Upstream};
 use super::wire::{Era, LONG, Ran, Running, Wire, at_once, nobody, program, run};
 
@@ -209,24 +210,18 @@ fn offered(arguments: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
 
 #[test]
 fn each_setting_does_the_same_by_flag_and_by_variable() {
-    let reads = [
-        "list_numbers",
-        "search_numbers",
-        "get_agent_numbers",
-        "get_webhook_url",
-        "diagnose_number",
-        "list_credentials",
-        "list_agents",
-        "list_operations",
-    ];
+    let reads = expected::reading();
     assert_eq!(offered(&["--read-only"], &[]), reads);
     assert_eq!(offered(&[], &[("TRUEDY_MCP_READ_ONLY", "true")]), reads);
     assert_eq!(offered(&[], &[("TRUEDY_MCP_READ_ONLY", "1")]), reads);
-    assert_eq!(offered(&[], &[("TRUEDY_MCP_READ_ONLY", "false")]).len(), 13);
+    assert_eq!(offered(&[], &[("TRUEDY_MCP_READ_ONLY", "false")]), expected::names());
     assert_eq!(offered(&["--tools", "list_agents,list_numbers"], &[]), ["list_numbers", "list_agents"]);
     assert_eq!(offered(&[], &[("TRUEDY_MCP_TOOLS", "list_agents,list_numbers")]), ["list_numbers", "list_agents"]);
-    assert_eq!(offered(&["--exclude-tools", "release_number"], &[]).len(), 12);
-    assert_eq!(offered(&[], &[("TRUEDY_MCP_EXCLUDE_TOOLS", "release_number,list_agents")]).len(), 11);
+    assert_eq!(offered(&["--exclude-tools", "release_number"], &[]), expected::names_without(&["release_number"]));
+    assert_eq!(
+        offered(&[], &[("TRUEDY_MCP_EXCLUDE_TOOLS", "release_number,list_agents")]),
+        expected::names_without(&["release_number", "list_agents"])
+    );
     assert_eq!(
         offered(&["--tools", "list_agents"], &[("TRUEDY_MCP_TOOLS", "list_numbers")]),
         ["list_agents"],
@@ -501,14 +496,17 @@ fn wrong_arguments_end_with_code_2_and_say_what_is_right() {
 #[test]
 fn without_a_command_and_a_terminal_it_serves() {
     let mut wire = Wire::open(program(), Era::Legacy);
-    assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(13));
+    assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(TOOLS.len()));
     wire.running.close();
     assert_eq!(wire.running.ended(LONG), Some(0));
     // Settings are taken without a command too.
     let mut command = program();
     command.args(["--read-only"]);
     let mut wire = Wire::open(command, Era::Modern);
-    assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(8));
+    assert_eq!(
+        wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len),
+        Some(expected::reading().len())
+    );
 }
 
 #[test]
@@ -602,9 +600,9 @@ fn tools_shows_what_clients_are_shown() {
     assert_eq!(listed["tools"], over_mcp["result"]["tools"]);
     let tools: Vec<&str> =
         listed["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert_eq!(tools.len(), 13);
+    assert_eq!(tools, expected::names());
     let (plain, table) = (truedy(&["tools"]).fine(), truedy(&["tools", "--markdown"]).fine());
-    assert_eq!(table.lines().count(), 15);
+    assert_eq!(table.lines().count(), TOOLS.len() + 2, "a head, a rule and a line a tool");
     assert!(table.lines().all(|line| line.starts_with('|') && line.ends_with('|')), "{table}");
     for tool in tools {
         assert!(plain.lines().any(|line| line.starts_with(tool) && line.contains("tokens")), "{plain}");

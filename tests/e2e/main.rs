@@ -36,6 +36,7 @@ mod sample_tools;
 mod secrets;
 #[allow(dead_code, reason = "more is offered than each set of tests takes")]
 mod served;
+mod support;
 #[cfg(feature = "otel")]
 mod telemetry;
 mod transport;

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::failures::SLOW;
+use super::support::expected::TOOLS;
 use super::upstream::{CREDENTIALS, Gate, LIST, PURCHASE, Play, Upstream};
 use super::wire::{Called, Era, LEGACY, LONG, MODERN, Wire, at_once, program, server, server_within};
 
@@ -34,7 +35,7 @@ fn the_first_answers_need_no_connection_to_truedy() {
         let upstream = Upstream::start();
         let mut wire = Wire::open(server(&upstream.base_url()), era);
         let tools = wire.ask("tools/list", json!({}));
-        assert_eq!(tools["result"]["tools"].as_array().map(Vec::len), Some(13));
+        assert_eq!(tools["result"]["tools"].as_array().map(Vec::len), Some(TOOLS.len()));
         thread::sleep(Duration::from_millis(200));
         assert_eq!(upstream.connections(), 0);
         assert_eq!(wire.call("list_credentials", json!({})).status(), "ok");
@@ -49,7 +50,7 @@ fn without_a_key_tools_are_listed_and_a_call_says_how_to_set_one() {
         let mut command = program();
         command.arg("stdio").env("TRUEDY_BASE_URL", upstream.base_url());
         let mut wire = Wire::open(command, era);
-        assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(13));
+        assert_eq!(wire.ask("tools/list", json!({}))["result"]["tools"].as_array().map(Vec::len), Some(TOOLS.len()));
         for (tool, arguments) in [("list_numbers", json!({})), ("purchase_number", buy())] {
             let called = wire.call(tool, arguments);
             assert_eq!(called.status(), "auth_failed", "{}", called.0);

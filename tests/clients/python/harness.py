@@ -14,7 +14,7 @@ from typing import Any
 
 PROGRAM, SCRATCH = sys.argv[1], Path(sys.argv[2])
 STEPS = json.loads((Path(__file__).parent.parent / "conversation.json").read_text())
-TOOLS = 13
+TOOLS: int = json.loads((Path(__file__).parent.parent / "expected.json").read_text())["tools"]
 PURCHASE = "POST /api/public/v1/telephony/numbers/purchase"
 RELEASE = "DELETE /api/public/v1/telephony/numbers/<id>"
 

@@ -20,9 +20,10 @@ export const WAYS = {
   ],
   sse: [{ way: "SSE", path: "/sse", sse: true, options: [], asks: () => true }],
 }[TRANSPORT];
-export const STEPS = JSON.parse(readFileSync(new URL("../conversation.json", import.meta.url), "utf8"));
+const read = (name) => JSON.parse(readFileSync(new URL(`../${name}`, import.meta.url), "utf8"));
+export const STEPS = read("conversation.json");
 const NUMBER = "+14155550100";
-export const TOOLS = 13;
+export const TOOLS = read("expected.json").tools;
 export const CHANGES = ["POST /api/public/v1/telephony/numbers/purchase", "DELETE /api/public/v1/telephony/numbers/<id>"];
 
 export const INFO = { name: "truedy-mcp-clients", version: "1.0.0" };

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::scene::{NUMBER, OTHER, buy, leave, open, read};
+use crate::support::expected;
 use crate::upstream::{FRONT_DESK, Upstream};
 use crate::wire::{at_once, program, run};
 
@@ -42,6 +43,7 @@ fn upstream() -> (Upstream, String) {
 /// With the journal in this state every change is refused and nothing is sent; the list is read.
 fn refuses(state: &Path) {
     let (upstream, id) = upstream();
+    expected::assert_covers(&expected::changing(), changes(&id).iter().map(|(tool, _)| *tool));
     at_once(changes(&id), |(tool, arguments)| {
         let mut wire = open(&upstream, state, &[]);
         let called = wire.call(tool, arguments);

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::issuer::{AUDIENCE, Issuer};
 use crate::served::{Answer, Served};
+use crate::support::expected::{ALL_SCOPES, SCOPES, TOOLS};
 use crate::upstream::{LIST, Upstream};
 
-const ALL: &str = "numbers:read numbers:purchase numbers:import numbers:assign numbers:release credentials:read";
 const NUMBER: &str = "+14155550199";
 
 /// A server behind a proxy under the name `mcp.example.com`, with these arguments beside the issuer's name.
@@ -50,11 +50,11 @@ async fn a_client_that_asks_for_what_the_first_challenge_names_gets_every_tool_b
     let ((issuer, name), upstream) = (describing("").await, Upstream::start());
     let server = believing(&name, &upstream, &[]).await;
     let first = call(&server, "", "list_numbers").await;
-    assert_eq!((first.status, asked(&first)), (401, ALL));
+    assert_eq!((first.status, asked(&first)), (401, ALL_SCOPES));
     server.until_it_says(&format!("access tokens of {name} for {AUDIENCE} open it")).await;
-    assert_eq!(metadata(&server).await["scopes_supported"], json!(ALL.split(' ').collect::<Vec<_>>()));
+    assert_eq!(metadata(&server).await["scopes_supported"], json!(SCOPES));
     let token = issuer.token(json!({ "scope": asked(&first) }));
-    assert_eq!(tools(&server, &token).await, 13);
+    assert_eq!(tools(&server, &token).await, TOOLS.len());
     assert_eq!(call(&server, &token, "purchase_number").await.status, 200);
 }
 
@@ -158,7 +158,11 @@ async fn a_token_whose_scopes_give_no_tool_is_refused_and_told_which_would() {
         (&["--read-only"][..], "numbers:purchase", "numbers:read credentials:read"),
         (&["--read-only"], "openid numbers:purchase numbers:release", "numbers:read credentials:read"),
         (&["--tools", "list_numbers"], "credentials:read numbers:assign", "numbers:read"),
-        (&["--exclude-tools", "list_credentials"], "credentials:read", ALL.trim_end_matches(" credentials:read")),
+        (
+            &["--exclude-tools", "list_credentials"],
+            "credentials:read",
+            ALL_SCOPES.trim_end_matches(" credentials:read"),
+        ),
     ] {
         let server = believing(&name, &upstream, arguments).await;
         let token = issuer.token(json!({ "scope": held }));

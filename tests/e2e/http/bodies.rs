@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::served::{Served, message, request};
+use crate::support::expected::{self, TOOLS};
 use crate::upstream::Upstream;
 
 /// A `tools/list` that needs no other header.
@@ -208,7 +209,7 @@ async fn chunks_are_read_and_what_trails_them_changes_nothing() {
     };
     let trailers = "host: evil.example\r\nx-mcp-readonly: true\r\norigin: http://evil.example\r\n";
     let answer = server.connect().await.ask("POST", text(&headers, trailers)).await;
-    assert_eq!(answer.json()["result"]["tools"].as_array().map(Vec::len), Some(13), "{answer:?}");
+    assert_eq!(answer.json()["result"]["tools"].as_array().map(Vec::len), Some(TOOLS.len()), "{answer:?}");
     // A token that trails comes too late.
     let trailers = format!("authorization: {bearer}\r\n");
     let answer = server.connect().await.ask("POST", text(&headers[1..], &trailers)).await;
@@ -245,7 +246,7 @@ async fn each_request_of_a_connection_stands_for_itself() {
     let text = String::from_utf8(answers).unwrap();
     let tools: Vec<usize> =
         text.split("HTTP/1.1 200").skip(1).map(|one| one.matches("\"inputSchema\"").count()).collect();
-    assert_eq!(tools, [13, 8, 13], "what was narrowed is wide again");
+    assert_eq!(tools, [TOOLS.len(), expected::reading().len(), TOOLS.len()], "what was narrowed is wide again");
     // What is refused by its head is not read as a request of its own.
     let inner = request(&host, "GET", "/favicon.ico", &open, "");
     let refused = request(&host, "POST", "/mcp", &open, &inner);

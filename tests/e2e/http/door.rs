@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::served::{Answer, Served, message, request};
+use crate::support::expected::{self, ExpectedTool, SCOPES, TOOLS};
 use crate::upstream::{CREDENTIALS, LIST, Upstream};
 use crate::wire::KEY;
 
@@ -40,7 +41,7 @@ async fn the_token_of_the_run_opens_and_is_never_passed_on() {
     let server = Served::on(&upstream, &[]).await;
     let token = server.token();
     assert_eq!(server.call(&token, "list_credentials", json!({})).await["status"], "ok");
-    assert_eq!(server.tools(&[("authorization", &format!("Bearer {token}"))]).await.len(), 13);
+    assert_eq!(server.tools(&[("authorization", &format!("Bearer {token}"))]).await.len(), TOOLS.len());
     assert_eq!(upstream.count(CREDENTIALS), 1);
     for seen in upstream.seen() {
         assert_eq!(seen.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
@@ -116,9 +117,9 @@ async fn the_scheme_is_read_in_any_case_and_space_around_the_token_is_no_part_of
         format!("Bearer {token}  "),
         format!("Bearer {token}\t"),
     ] {
-        assert_eq!(server.tools(&[("authorization", &given)]).await.len(), 13, "{given:?}");
+        assert_eq!(server.tools(&[("authorization", &given)]).await.len(), TOOLS.len(), "{given:?}");
     }
-    assert_eq!(server.tools(&[("AUTHORIZATION", &format!("Bearer {token}"))]).await.len(), 13);
+    assert_eq!(server.tools(&[("AUTHORIZATION", &format!("Bearer {token}"))]).await.len(), TOOLS.len());
 }
 
 #[tokio::test]
@@ -289,45 +290,23 @@ async fn without_tokens_everybody_on_this_machine_comes_in_only_if_it_was_said()
     assert_eq!((page.status, rebound.status, upstream.seen().len()), (403, 403, before));
 }
 
-/// What each tool needs, as the issue has it.
-const NEEDS: [(&str, &str); 13] = [
-    ("list_numbers", "numbers:read"),
-    ("search_numbers", "numbers:read"),
-    ("get_agent_numbers", "numbers:read"),
-    ("get_webhook_url", "numbers:read"),
-    ("diagnose_number", "numbers:read"),
-    ("list_agents", "numbers:read"),
-    ("list_operations", "numbers:read"),
-    ("purchase_number", "numbers:purchase"),
-    ("import_number", "numbers:import"),
-    ("assign_number", "numbers:assign"),
-    ("unassign_number", "numbers:assign"),
-    ("release_number", "numbers:release"),
-    ("list_credentials", "credentials:read"),
-];
-
 #[tokio::test]
 async fn a_scope_that_is_missing_hides_its_tools_and_refuses_them_with_a_step_up_challenge() {
     let upstream = Upstream::start();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("tokens.toml");
-    let scopes =
-        ["numbers:read", "numbers:purchase", "numbers:import", "numbers:assign", "numbers:release", "credentials:read"];
-    let arguments = scopes.map(|scope| ["--principal", "ana", "--scopes", scope]);
+    let arguments = SCOPES.map(|scope| ["--principal", "ana", "--scopes", scope]);
     let tokens = tokens_for(&file, &arguments.each_ref().map(<[&str; 4]>::as_slice));
     let server = Served::on(&upstream, &["--tokens", file.to_str().unwrap()]).await;
-    for (scope, token) in scopes.iter().zip(&tokens) {
+    for (scope, token) in SCOPES.iter().zip(&tokens) {
         let bearer = format!("Bearer {token}");
-        let mut offered = server.tools(&[("authorization", &bearer)]).await;
-        let mut expected: Vec<&str> = NEEDS.iter().filter(|(_, needs)| needs == scope).map(|(tool, _)| *tool).collect();
-        offered.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(offered, expected, "{scope}");
-        for (tool, needs) in NEEDS.iter().filter(|(_, needs)| needs != scope) {
+        let offered = server.tools(&[("authorization", &bearer)]).await;
+        assert_eq!(offered, expected::opened_by(&[scope]), "{scope}");
+        for ExpectedTool { name: tool, scope: needs, .. } in TOOLS.iter().filter(|tool| tool.scope != *scope) {
             let answer = server.call_with(&[("authorization", &bearer)], tool, json!({})).await;
             assert_eq!(answer.status, 403, "{scope} {tool}: {answer:?}");
             // What the token has is asked for again: whoever asks for the rest alone would lose it.
-            let asked: Vec<&str> = scopes.iter().copied().filter(|one| one == scope || one == needs).collect();
+            let asked: Vec<&str> = SCOPES.iter().copied().filter(|one| one == scope || one == needs).collect();
             let asked = asked.join(" ");
             let challenge = format!("Bearer realm=\"truedy-mcp\", error=\"insufficient_scope\", scope=\"{asked}\"");
             assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()), "{scope} {tool}");
@@ -436,14 +415,7 @@ async fn a_request_can_narrow_what_it_may_do_and_never_widen_it() {
     let few = tokens_for(&file, &[&["--principal", "ben", "--scopes", "numbers:read,numbers:release"]]).remove(0);
     let arguments = ["--tokens", file.to_str().unwrap(), "--exclude-tools", "list_agents"];
     let server = Served::on(&upstream, &arguments).await;
-    let reading = [
-        "list_numbers",
-        "search_numbers",
-        "get_agent_numbers",
-        "get_webhook_url",
-        "diagnose_number",
-        "list_operations",
-    ];
+    let reading = expected::names_where(|tool| tool.scope == "numbers:read" && tool.name != "list_agents");
     let offered = async |token: &str, narrow: &[(&str, &str)]| {
         let bearer = format!("Bearer {token}");
         let mut headers = vec![("authorization", bearer.as_str())];
@@ -457,16 +429,17 @@ async fn a_request_can_narrow_what_it_may_do_and_never_widen_it() {
         tools.sort_unstable();
         tools
     };
-    assert_eq!(offered(&all, &[]).await.len(), 12);
+    assert_eq!(offered(&all, &[]).await, sorted(&expected::names_without(&["list_agents"])));
     assert_eq!(offered(&few, &[]).await, sorted(&[&reading[..], &["release_number"]].concat()));
     for yes in ["true", "TRUE", "1", "yes", " true ", "on", "maybe"] {
         assert_eq!(offered(&few, &[("x-mcp-readonly", yes)]).await, sorted(&reading), "{yes}");
     }
     assert_eq!(offered(&few, &[("x-mcp-readonly", "true"), ("x-mcp-readonly", "false")]).await, sorted(&reading));
     for no in ["false", "0", "no", ""] {
-        assert_eq!(offered(&few, &[("x-mcp-readonly", no)]).await.len(), 7, "{no}");
+        assert_eq!(offered(&few, &[("x-mcp-readonly", no)]).await, offered(&few, &[]).await, "{no}");
     }
-    assert_eq!(offered(&all, &[("x-mcp-readonly", "true")]).await.len(), 7);
+    let reads = expected::names_where(|tool| tool.hints.read_only && tool.name != "list_agents");
+    assert_eq!(offered(&all, &[("x-mcp-readonly", "true")]).await, sorted(&reads));
     for (named, expected) in [
         ("list_numbers", &["list_numbers"][..]),
         ("list_numbers, release_number", &["list_numbers", "release_number"]),

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::door::{assert_shut_out, tokens_for};
 use crate::issuer::{self, AUDIENCE, Issuer, Key, base64url, now};
 use crate::served::{Answer, Served, eventually};
+use crate::support::expected::{self, ALL_SCOPES};
 use crate::upstream::{LIST, PURCHASE, Upstream};
 use crate::wire::KEY;
 
 const METADATA: &str = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp";
-const ALL: &str = "numbers:read numbers:purchase numbers:import numbers:assign numbers:release credentials:read";
 
 /// A server that believes this issuer.
 async fn believing(issuer: &Issuer, upstream: &Upstream, arguments: &[&str]) -> Served {
@@ -21,7 +21,7 @@ async fn believing(issuer: &Issuer, upstream: &Upstream, arguments: &[&str]) -> 
 }
 
 fn challenge(error: &str) -> String {
-    format!("Bearer realm=\"truedy-mcp\"{error}, resource_metadata=\"{METADATA}\", scope=\"{ALL}\"")
+    format!("Bearer realm=\"truedy-mcp\"{error}, resource_metadata=\"{METADATA}\", scope=\"{ALL_SCOPES}\"")
 }
 
 async fn list(server: &Served, token: &str) -> Answer {
@@ -47,7 +47,7 @@ async fn a_token_of_the_issuer_opens_and_is_never_passed_on() {
     }
     // What the token is good for, and nothing else, is offered.
     let tools = server.tools(&[("authorization", &format!("Bearer {token}"))]).await;
-    assert_eq!(tools.len(), 7, "{tools:?}");
+    assert_eq!(tools, expected::opened_by(&["numbers:read"]));
     assert!(!server.stderr().contains("tmcp_") && !server.stderr().contains(&token), "{}", server.stderr());
     assert_eq!(issuer.fetches(), 1, "the keys are kept");
 }
@@ -79,7 +79,7 @@ async fn whoever_has_no_token_is_told_where_one_comes_from() {
             answer.json(),
             json!({
                 "resource": AUDIENCE, "authorization_servers": [issuer.url()], "bearer_methods_supported": ["header"],
-                "scopes_supported": ALL.split(' ').collect::<Vec<_>>(), "resource_name": "Truedy telephony"
+                "scopes_supported": ALL_SCOPES.split(' ').collect::<Vec<_>>(), "resource_name": "Truedy telephony"
             })
         );
         assert_eq!(server.send("HEAD", path, &[], "").await.status, 200, "{path}");
@@ -178,7 +178,7 @@ async fn a_scope_that_a_token_lacks_is_asked_for_by_name() {
         (json!("numbers:read"), "numbers:read numbers:purchase"),
         (json!("numbers:read numbers:purchases NUMBERS:PURCHASE *"), "numbers:read numbers:purchase"),
         (json!("openid credentials:read numbers:read"), "numbers:read numbers:purchase credentials:read"),
-        (json!(null), ALL),
+        (json!(null), ALL_SCOPES),
     ] {
         let bearer = format!("Bearer {}", issuer.token(json!({ "scope": scope })));
         let arguments = json!({ "phone_number": "+14155550199", "confirm": true });

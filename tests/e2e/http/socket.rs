@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::net::UnixStream;
 
 use crate::served::{Answer, Served, Talk, message, request};
+use crate::support::expected::TOOLS;
 
 async fn list(socket: &Path, headers: &[(&str, &str)]) -> Answer {
     let text = request("localhost", "POST", "/mcp", headers, &message("tools/list", json!({})).to_string());
@@ -32,7 +33,7 @@ async fn a_socket_is_served_to_its_owner_alone_with_all_that_guards_an_address()
     let modern = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/list")];
     let with = |more: &[(&'static str, &'static str)]| [&[token][..], &modern, more].concat();
     let answer = list(&socket, &with(&[])).await;
-    assert_eq!(answer.json()["result"]["tools"].as_array().map(Vec::len), Some(13), "{answer:?}");
+    assert_eq!(answer.json()["result"]["tools"].as_array().map(Vec::len), Some(TOOLS.len()), "{answer:?}");
     assert_eq!(list(&socket, &modern).await.status, 401);
     assert_eq!(list(&socket, &with(&[("host", "evil.example")])).await.status, 403);
     assert_eq!(list(&socket, &with(&[("origin", "https://evil.example")])).await.status, 403);

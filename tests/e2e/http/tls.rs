@@ -20,6 +20,7 @@ use tokio_rustls::client::TlsStream;
 use super::door::tokens_for;
 use crate::certificate::Certificate;
 use crate::served::{Served, Talk, eventually, message, request};
+use crate::support::expected::TOOLS;
 
 /// Takes any certificate: the tests look at it themselves.
 #[derive(Debug)]
@@ -126,7 +127,7 @@ async fn a_server_with_a_certificate_speaks_tls_and_nothing_else() {
         [("authorization", bearer.as_str()), ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/list")];
     let body = message("tools/list", json!({})).to_string();
     let answer = Talk::new(stream).ask("POST", request("localhost", "POST", "/mcp", &headers, &body)).await;
-    assert_eq!(answer.json()["result"]["tools"].as_array().map(Vec::len), Some(13), "{answer:?}");
+    assert_eq!(answer.json()["result"]["tools"].as_array().map(Vec::len), Some(TOOLS.len()), "{answer:?}");
     for (headers, expected) in [(&headers[1..], 401), (&[("host", "evil.example")], 403)] {
         let text = request("localhost", "POST", "/mcp", headers, &body);
         assert_eq!(Talk::new(connect(&server).await).ask("POST", text).await.status, expected);

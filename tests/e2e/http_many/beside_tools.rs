@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::people::{ALL, Files, bearer};
+use super::people::{Files, bearer};
 use crate::served::{Served, message};
+use crate::support::expected::SCOPES;
 use crate::upstream::{AGENTS, LIST, Upstream};
 use crate::wire::{LEGACY, MODERN};
 
@@ -96,7 +97,7 @@ async fn what_one_caller_typed_is_not_offered_to_another() {
     let (upstream, mut files) = (Upstream::start(), Files::new());
     upstream.account(|account| account.add("+14155550123", true));
     let whole = files.person("ana");
-    let less: Vec<&str> = ALL.iter().copied().filter(|scope| *scope != "numbers:read").collect();
+    let less: Vec<&str> = SCOPES.iter().copied().filter(|scope| *scope != "numbers:read").collect();
     let narrowed = files.token("ana", "default", &less);
     let other = files.person("ben");
     let served = files.serve(&upstream, &[]).await;
@@ -119,7 +120,7 @@ async fn each_tenant_attaches_its_own_account() {
     first.account(|account| account.add("+14155550101", true));
     second.account(|account| account.add("+14155550202", true));
     // The same name in both.
-    let (one, two) = (files.token("ana", "one", &ALL), files.token("ana", "two", &ALL));
+    let (one, two) = (files.token("ana", "one", &SCOPES), files.token("ana", "two", &SCOPES));
     let tenants = format!(
         "[tenants.one]\napi_key_env = \"KEY_ONE\"\nbase_url = \"{}\"\n[tenants.two]\napi_key_env = \"KEY_TWO\"\nbase_url = \"{}\"\n",
         first.base_url(),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::events::Events;
 use super::people::{Files, Line, bearer, release_it};
 use crate::served::{Answer, Served, eventually};
+use crate::support::expected::TOOLS;
 use crate::upstream::{LIST, RELEASE, Upstream};
 
 /// The most streams of one principal.
@@ -74,7 +75,7 @@ async fn a_whole_conversation_takes_place() {
     assert_eq!(hello["result"]["serverInfo"]["name"], "truedy-mcp");
     assert!(client.ask(&served, 1, "ping", json!({})).await.get("result").is_some());
     let tools = client.ask(&served, 2, "tools/list", json!({})).await;
-    assert_eq!(tools["result"]["tools"].as_array().map(Vec::len), Some(13), "{tools}");
+    assert_eq!(tools["result"]["tools"].as_array().map(Vec::len), Some(TOOLS.len()), "{tools}");
     let params = json!({ "name": "list_numbers", "arguments": {} });
     let listed = client.ask(&served, 3, "tools/call", params).await;
     assert_eq!(listed["result"]["structuredContent"]["numbers"][0]["number"], "+14155550150", "{listed}");

@@ -10,12 +10,9 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use crate::served::{Answer, Served, Talk, message, request};
+use crate::support::expected::SCOPES;
 use crate::upstream::Upstream;
 use crate::wire::{MODERN, program, run};
-
-/// Every scope there is.
-pub(super) const ALL: [&str; 6] =
-    ["numbers:read", "numbers:purchase", "numbers:import", "numbers:assign", "numbers:release", "credentials:read"];
 
 /// The files of one server: tokens, tenants, its journal.
 pub(super) struct Files {
@@ -47,7 +44,7 @@ impl Files {
 
     /// A token for somebody who may do everything, of the one tenant that there is without a configuration.
     pub(super) fn person(&mut self, principal: &str) -> String {
-        self.token(principal, "default", &ALL)
+        self.token(principal, "default", &SCOPES)
     }
 
     /// Writes a file that nobody else may read; its path.

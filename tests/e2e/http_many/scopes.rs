@@ -2,37 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::people::{ALL, Files, Line, bearer, modern};
+use super::people::{Files, Line, bearer, modern};
 use crate::served::message;
+use crate::support::expected::{self, ExpectedTool, SCOPES, TOOLS};
 use crate::upstream::{ASSIGN, IMPORT, PURCHASE, RELEASE, UNASSIGN, Upstream};
 use crate::wire::{LEGACY, MODERN};
-
-/// Every tool and the scope it needs.
-const NEEDS: [(&str, &str); 13] = [
-    ("list_numbers", "numbers:read"),
-    ("search_numbers", "numbers:read"),
-    ("purchase_number", "numbers:purchase"),
-    ("import_number", "numbers:import"),
-    ("assign_number", "numbers:assign"),
-    ("unassign_number", "numbers:assign"),
-    ("release_number", "numbers:release"),
-    ("get_agent_numbers", "numbers:read"),
-    ("get_webhook_url", "numbers:read"),
-    ("diagnose_number", "numbers:read"),
-    ("list_credentials", "credentials:read"),
-    ("list_agents", "numbers:read"),
-    ("list_operations", "numbers:read"),
-];
-const READING: [&str; 8] = [
-    "list_numbers",
-    "search_numbers",
-    "get_agent_numbers",
-    "get_webhook_url",
-    "diagnose_number",
-    "list_credentials",
-    "list_agents",
-    "list_operations",
-];
 
 fn changes(upstream: &Upstream) -> usize {
     [PURCHASE, IMPORT, ASSIGN, UNASSIGN, RELEASE].iter().map(|route| upstream.count(route)).sum()
@@ -43,7 +17,7 @@ async fn every_set_of_scopes_shows_its_tools_and_refuses_all_others() {
     let (upstream, mut files) = (Upstream::start(), Files::new());
     let sets: Vec<(Vec<&str>, String)> = (0..64_u32)
         .map(|set| {
-            let held: Vec<&str> = (0..6).filter(|bit| set & (1 << bit) != 0).map(|bit| ALL[bit]).collect();
+            let held: Vec<&str> = (0..6).filter(|bit| set & (1 << bit) != 0).map(|bit| SCOPES[bit]).collect();
             let token = files.token(&format!("p{set}"), "default", &held);
             (held, token)
         })
@@ -54,16 +28,15 @@ async fn every_set_of_scopes_shows_its_tools_and_refuses_all_others() {
             let answer = served.call_with(&[("authorization", &bearer(token))], "list_numbers", json!({})).await;
             let challenge = answer.header("www-authenticate").expect("a challenge");
             assert_eq!(answer.status, 403, "{answer:?}");
-            assert!(challenge.contains(&format!("scope=\"{}\"", ALL.join(" "))), "{challenge}");
+            assert!(challenge.contains(&format!("scope=\"{}\"", SCOPES.join(" "))), "{challenge}");
             served.until_it_says("its scopes give no tool under the policy in force").await;
             assert!(!served.stderr().contains(token));
             continue;
         }
         let shown = served.tools(&[("authorization", &bearer(token))]).await;
-        let due: Vec<&str> = NEEDS.iter().filter(|(_, scope)| held.contains(scope)).map(|(tool, _)| *tool).collect();
-        assert_eq!(shown, due, "{held:?}");
+        assert_eq!(shown, expected::opened_by(held), "{held:?}");
         let mut line = Line::open(&served, token).await;
-        for (tool, scope) in NEEDS {
+        for ExpectedTool { name: tool, scope, .. } in TOOLS {
             let answer = line.call(tool, &json!({})).await;
             if held.contains(&scope) {
                 assert_eq!(answer.status, 200, "{held:?} {tool}: {answer:?}");
@@ -73,7 +46,7 @@ async fn every_set_of_scopes_shows_its_tools_and_refuses_all_others() {
             assert_eq!(answer.status, 403, "{held:?} {tool}: {answer:?}");
             let challenge = answer.header("www-authenticate").expect("a challenge");
             assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
-            let asked: Vec<&str> = ALL.into_iter().filter(|one| held.contains(one) || *one == scope).collect();
+            let asked: Vec<&str> = SCOPES.into_iter().filter(|one| held.contains(one) || *one == scope).collect();
             assert!(challenge.contains(&format!("scope=\"{}\"", asked.join(" "))), "{challenge}");
             assert_eq!(answer.json()["id"], 1);
         }
@@ -136,7 +109,7 @@ async fn a_request_narrows_what_it_may_do_and_never_widens_it() {
     let (upstream, mut files) = (Upstream::start(), Files::new());
     let (all, reads) = (files.person("all"), files.token("reads", "default", &["numbers:read"]));
     let served = files.serve(&upstream, &["--exclude-tools", "import_number"]).await;
-    let offered: Vec<&str> = NEEDS.iter().map(|(tool, _)| *tool).filter(|tool| *tool != "import_number").collect();
+    let offered = expected::names_without(&["import_number"]);
     let bearer_all = bearer(&all);
     for (values, narrows) in [
         (&["true"][..], true),
@@ -158,7 +131,7 @@ async fn a_request_narrows_what_it_may_do_and_never_widens_it() {
         let mut headers = vec![("authorization", bearer_all.as_str())];
         headers.extend(values.iter().map(|value| ("x-mcp-readonly", *value)));
         let shown = served.tools(&headers).await;
-        assert_eq!(shown, if narrows { READING.to_vec() } else { offered.clone() }, "{values:?}");
+        assert_eq!(shown, if narrows { expected::reading() } else { offered.clone() }, "{values:?}");
         let answer = served.call_with(&headers, "purchase_number", json!({})).await;
         let answer = &answer.json()["result"]["structuredContent"];
         if narrows {

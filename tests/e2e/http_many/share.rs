@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::people::{ALL, Files};
+use super::people::Files;
 use crate::served::Served;
+use crate::support::expected::SCOPES;
 use crate::upstream::Upstream;
 
 /// How many requests of twenty reads, which need two each, reach Truedy.
@@ -19,7 +20,7 @@ async fn reach(served: &Served, token: &str, upstream: &Upstream) -> usize {
 #[tokio::test]
 async fn each_replica_takes_its_share_for_every_tenant_and_one_alone_takes_all() {
     let (upstream, mut files) = (Upstream::start(), Files::new());
-    let (ana, ben) = (files.token("ana", "acme", &ALL), files.token("ben", "beta", &ALL));
+    let (ana, ben) = (files.token("ana", "acme", &SCOPES), files.token("ben", "beta", &SCOPES));
     let base = upstream.base_url();
     let tenants = format!(
         "[tenants.acme]\napi_key_env = \"KEY_OF_BOTH\"\nbase_url = \"{base}\"\n\

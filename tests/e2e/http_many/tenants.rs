@@ -5,8 +5,9 @@ use std::time::Instant;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::people::{ALL, Files, Line, bearer, buy_it, number, release_it, say, state, status, told};
+use super::people::{Files, Line, bearer, buy_it, number, release_it, say, state, status, told};
 use crate::served::{Served, eventually};
+use crate::support::expected::SCOPES;
 use crate::upstream::{
     AGENT_NUMBERS, AGENTS, ASSIGN, CREDENTIALS, Gate, IMPORT, LIST, PURCHASE, Play, RELEASE, Reply, SEARCH, Seen,
     Upstream, WEBHOOK,
@@ -46,8 +47,8 @@ async fn each_has_its_own_key_address_caps_and_policy() {
     for upstream in [&first, &second] {
         upstream.account(|account| [kept, other].map(|number| account.add(number, true)));
     }
-    let (ana, ann) = (files.token("ana", "acme", &ALL), files.token("ann", "acme", &ALL));
-    let (ben, gus) = (files.token("ana", "beta", &ALL), files.token("gus", "gamma", &ALL));
+    let (ana, ann) = (files.token("ana", "acme", &SCOPES), files.token("ann", "acme", &SCOPES));
+    let (ben, gus) = (files.token("ana", "beta", &SCOPES), files.token("gus", "gamma", &SCOPES));
     let key = files.write("gamma.key", GAMMA);
     let tenants = format!(
         "[tenants.acme]\napi_key_env = \"ACME_KEY\"\nbase_url = \"{}\"\npurchases_per_day = 1\nprotect = [\"{kept}\"]\n\
@@ -94,8 +95,8 @@ async fn each_has_its_own_key_address_caps_and_policy() {
 #[tokio::test]
 async fn the_journal_of_one_is_not_seen_by_another() {
     let (first, second, mut files) = (Upstream::start(), Upstream::start(), Files::new());
-    let (ana, bea) = (files.token("ana", "acme", &ALL), files.token("ana", "beta", &ALL));
-    let ben = files.token("ben", "beta", &ALL);
+    let (ana, bea) = (files.token("ana", "acme", &SCOPES), files.token("ana", "beta", &SCOPES));
+    let ben = files.token("ben", "beta", &SCOPES);
     let served = two(&files, (&first, &second), &["--ask", "off"]).await;
     // The answer is lost: whether it was bought is not known.
     second.always(PURCHASE, Play::Close);
@@ -136,8 +137,8 @@ async fn what_is_sealed_for_one_is_of_no_use_to_another() {
     for upstream in [&first, &second] {
         upstream.account(|account| account.add(kept, true));
     }
-    let (ana, ann) = (files.token("ana", "acme", &ALL), files.token("ann", "acme", &ALL));
-    let bea = files.token("ana", "beta", &ALL);
+    let (ana, ann) = (files.token("ana", "acme", &SCOPES), files.token("ann", "acme", &SCOPES));
+    let bea = files.token("ana", "beta", &SCOPES);
     let served = two(&files, (&first, &second), &["--gate", "token"]).await;
     // The token of a preview.
     let preview = served.call(&ana, "purchase_number", buy(&number(160))).await;
@@ -175,7 +176,7 @@ async fn what_is_sealed_for_one_is_of_no_use_to_another() {
 #[tokio::test]
 async fn what_one_gives_as_a_secret_is_not_taken_out_of_what_another_reads() {
     let (first, second, mut files) = (Upstream::start(), Upstream::start(), Files::new());
-    let (ana, bea) = (files.token("ana", "acme", &ALL), files.token("bea", "beta", &ALL));
+    let (ana, bea) = (files.token("ana", "acme", &SCOPES), files.token("bea", "beta", &SCOPES));
     let gate = Gate::new();
     first.always(IMPORT, Play::Behind(gate.clone(), Box::new(Play::Usual)));
     let served = two(&files, (&first, &second), &["--ask", "off"]).await;
@@ -247,7 +248,7 @@ async fn however_the_calls_of_two_are_mixed_none_reads_what_is_the_others() {
     }
     // Both at one address, so that nothing but the key tells them apart; the people of both have the same names.
     let tokens: Vec<(usize, String)> =
-        (0..16).map(|n| (n % 2, files.token(&format!("p{}", n / 2), ["acme", "beta"][n % 2], &ALL))).collect();
+        (0..16).map(|n| (n % 2, files.token(&format!("p{}", n / 2), ["acme", "beta"][n % 2], &SCOPES))).collect();
     let served = two(&files, (&upstream, &upstream), &["--purchases-per-day", "unlimited", "--ask", "off"]).await;
     let begun = Instant::now();
     let lines = (0..LINES).map(|line| {

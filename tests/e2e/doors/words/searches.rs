@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::expected::TOOLS;
 use crate::upstream::{SEARCH, Upstream};
 use crate::wire::{Era, Wire, home, server};
 
@@ -84,7 +85,7 @@ fn no_phrase_of_the_catalogue_is_taken_for_an_attack() {
     let upstream = Upstream::start();
     let listed = open(&upstream).ask("tools/list", json!({}));
     let tools = listed["result"]["tools"].as_array().expect("tools");
-    assert_eq!(tools.len(), 13);
+    assert_eq!(tools.len(), TOOLS.len());
     for pattern in SUSPECTED {
         let pattern = regex_lite::Regex::new(pattern).expect("a pattern");
         for tool in tools {
