@@ -61,6 +61,19 @@ impl Effect {
         }
     }
 
+    /// Returns the sentence for an outcome that is not known: `It is not known whether the number was bought.`
+    pub fn unknown(self) -> String {
+        self.not_known("not known")
+    }
+
+    /// Returns the same sentence. `known` is `not known` or `not known yet`.
+    pub fn not_known(self, known: &str) -> String {
+        match self.kind() {
+            Some(kind) => format!("It is {known} whether {}.", kind.happened),
+            None => "The answer could not be read.".to_owned(),
+        }
+    }
+
     /// Returns the word for people: `reads`, `spends`, `registers`, `changes` or `destroys`.
     pub fn as_str(self) -> &'static str {
         self.kind().map_or("reads", |kind| kind.class.as_str())

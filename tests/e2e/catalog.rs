@@ -1,6 +1,8 @@
 //! The catalogue is a contract: every tool, its words, its schemas and what they cost, as clients receive them.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use regex_lite::Regex;
@@ -33,9 +35,27 @@ fn properties<'a>(tool: &'a Value, schema: &str) -> &'a Map<String, Value> {
     tool[schema]["properties"].as_object().unwrap_or_else(|| panic!("{schema} of {} has no properties", name(tool)))
 }
 
+/// Where the snapshots of the tools are: one file a tool, so that a review shows which of them changed.
+const SNAPSHOTS: &str = "snapshots/tools";
+
 #[tokio::test]
-async fn the_list_is_what_was_agreed() {
-    insta::assert_json_snapshot!("tools", catalogue().await);
+async fn each_tool_is_what_was_agreed() {
+    let tools = catalogue().await;
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(SNAPSHOTS);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for tool in &tools {
+            insta::assert_json_snapshot!(name(tool), tool);
+        }
+    });
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e").join(SNAPSHOTS);
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    // A snapshot that was not accepted yet ends in `.snap.new`.
+    let files: BTreeSet<String> = files.filter_map(|file| Some(file.strip_suffix(".snap")?.to_owned())).collect();
+    let names: BTreeSet<String> = expected::names().into_iter().map(str::to_owned).collect();
+    assert_eq!(files, names, "one snapshot a tool, and none of a tool that is gone");
 }
 
 #[tokio::test]
