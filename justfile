@@ -55,6 +55,6 @@ docs:
 
 # Accept the new snapshots and the generated tables. Look at the difference before you commit.
 snapshots:
-    INSTA_UPDATE=always cargo test --locked --test e2e -- catalog beside_tools
+    INSTA_UPDATE=always cargo test --locked --test e2e -- tools::catalog tools::prompts_and_resources
     UPDATE_DOCS=1 cargo test --locked --test e2e -- papers::generated
     git diff --stat

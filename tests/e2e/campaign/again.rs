@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::scene::{NUMBER, is, only, open};
-use crate::upstream::{ASSIGN, FRONT_DESK, LIST, Play, Upstream};
+use crate::support::fake_truedy::{ASSIGN, FRONT_DESK, LIST, Play, Upstream};
 
 fn scene() -> (Upstream, tempfile::TempDir) {
     let upstream = Upstream::start();

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::scene::{begun, buy, is, journal, leave, open, until};
-use crate::upstream::{Gate, LIST, PURCHASE, Play, Upstream};
-use crate::wire::Wire;
+use crate::support::fake_truedy::{Gate, LIST, PURCHASE, Play, Upstream};
+use crate::support::raw_client::Wire;
 
 /// The statuses of these calls, and how often each came.
 fn statuses(servers: &mut [Wire], asked: &[Vec<u64>]) -> BTreeMap<String, usize> {

@@ -6,8 +6,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::scene::{NUMBER, OTHER, THIRD, buy, is, journal, keeper, only, open, operations, read, until};
-use crate::upstream::{Gate, PURCHASE, Play, Upstream};
-use crate::wire::{Era, KEY, LONG, Ran, Running, Wire, run};
+use crate::support::fake_truedy::{Gate, PURCHASE, Play, Upstream};
+use crate::support::raw_client::{Era, KEY, LONG, Ran, Running, Wire, run};
 
 fn scene() -> (Upstream, tempfile::TempDir) {
     (Upstream::start(), tempfile::tempdir().unwrap())

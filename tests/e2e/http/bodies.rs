@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::served::{Served, message, request};
 use crate::support::expected::{self, TOOLS};
-use crate::upstream::Upstream;
+use crate::support::fake_truedy::Upstream;
+use crate::support::http_client::{Served, message, request};
 
 /// A `tools/list` that needs no other header.
 fn list() -> String {

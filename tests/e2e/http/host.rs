@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::served::{Answer, Served, message, request};
-use crate::upstream::Upstream;
+use crate::support::fake_truedy::Upstream;
+use crate::support::http_client::{Answer, Served, message, request};
 
 async fn list(server: &Served, headers: &[(&str, &str)]) -> Answer {
     let bearer = format!("Bearer {}", server.token());

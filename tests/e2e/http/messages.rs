@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::served::{Answer, Served};
-use crate::upstream::{CREDENTIALS, Play, Upstream};
+use crate::support::fake_truedy::{CREDENTIALS, Play, Upstream};
+use crate::support::http_client::{Answer, Served};
 
 const ALONE: &[&str] = &["--no-auth-loopback"];
 
@@ -54,9 +54,9 @@ async fn one_call_in_a_batch_that_is_not_allowed_stops_all_of_it() {
     let upstream = Upstream::start();
     let home = tempfile::tempdir().unwrap();
     let tokens = home.path().join("tokens.toml").display().to_string();
-    let made = crate::wire::run(
+    let made = crate::support::raw_client::run(
         {
-            let mut command = crate::wire::program();
+            let mut command = crate::support::raw_client::program();
             let scopes = ["--scopes", "credentials:read"];
             command.args(["token", "new", "--tokens", &tokens, "--principal", "ana"]).args(scopes);
             command

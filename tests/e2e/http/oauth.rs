@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::door::{assert_shut_out, tokens_for};
-use crate::issuer::{self, AUDIENCE, Issuer, Key, base64url, now};
-use crate::served::{Answer, Served, eventually};
+use super::bearer_tokens::{assert_shut_out, tokens_for};
 use crate::support::expected::{self, ALL_SCOPES};
-use crate::upstream::{LIST, PURCHASE, Upstream};
-use crate::wire::KEY;
+use crate::support::fake_truedy::{LIST, PURCHASE, Upstream};
+use crate::support::http_client::{Answer, Served, eventually};
+use crate::support::issuer::{self, AUDIENCE, Issuer, Key, base64url, now};
+use crate::support::raw_client::KEY;
 
 const METADATA: &str = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp";
 

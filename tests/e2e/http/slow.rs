@@ -10,7 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::served::{Served, Talk, message, request};
+use crate::support::http_client::{Served, Talk, message, request};
 
 /// After this long every slow one is closed: its deadline is ten seconds, and machines are noisy.
 const CLOSED: Duration = Duration::from_secs(20);

@@ -8,8 +8,8 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::net::UnixStream;
 
-use crate::served::{Answer, Served, Talk, message, request};
 use crate::support::expected::TOOLS;
+use crate::support::http_client::{Answer, Served, Talk, message, request};
 
 async fn list(socket: &Path, headers: &[(&str, &str)]) -> Answer {
     let text = request("localhost", "POST", "/mcp", headers, &message("tools/list", json!({})).to_string());

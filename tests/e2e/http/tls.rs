@@ -17,10 +17,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::door::tokens_for;
-use crate::certificate::Certificate;
-use crate::served::{Served, Talk, eventually, message, request};
+use super::bearer_tokens::tokens_for;
+use crate::support::certificate::Certificate;
 use crate::support::expected::TOOLS;
+use crate::support::http_client::{Served, Talk, eventually, message, request};
 
 /// Takes any certificate: the tests look at it themselves.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use super::root;
+use crate::papers::root;
 
 /// A page, and where it is.
 pub(super) struct Page {

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::upstream::{Account, LIST, PURCHASE, Play, RELEASE, Seen, Upstream};
-use crate::wire::{Called, Era, LONG, Wire, at_once, program, run, server};
+use crate::support::fake_truedy::{Account, LIST, PURCHASE, Play, RELEASE, Seen, Upstream};
+use crate::support::raw_client::{Called, Era, LONG, Wire, at_once, program, run, server};
 
 /// Clocks set by this much.
 const JUMPS: [&str; 4] = ["+25h", "-25h", "+91d", "-730d"];

@@ -1,11 +1,18 @@
-//! What strangers' inputs must not bring about: a number in use released, money spent by mistake, a person's word passed over.
+//! What inputs must not bring about: a number in use released, money spent by mistake, a person's word passed over, a secret shown.
 
 mod assignments;
 mod clocks;
 mod consent;
+mod duplicate_arguments;
+mod gate;
+mod gate_levels;
 mod paths_and_protection;
 mod phone_numbers;
 mod previews;
 mod prices;
+mod releases;
+pub(crate) mod secrets;
+mod secrets_in_settings;
+mod spending;
 mod tenants;
 mod unresolved;

@@ -7,8 +7,8 @@ use clap::{Arg, Command, CommandFactory};
 use serde_json::{Value, json};
 use truedy_mcp::cli::Cli;
 
-use crate::upstream::{LIST, RELEASE, Upstream};
-use crate::wire::{Called, Era, KEY, Wire, program, run, server};
+use crate::support::fake_truedy::{LIST, RELEASE, Upstream};
+use crate::support::raw_client::{Called, Era, KEY, Wire, program, run, server};
 
 const KEPT: &str = "+14155550150";
 

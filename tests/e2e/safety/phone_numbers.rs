@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::upstream::{IMPORT, PURCHASE, Upstream};
-use crate::wire::{Called, Era, Wire, at_once, server};
+use crate::support::fake_truedy::{IMPORT, PURCHASE, Upstream};
+use crate::support::raw_client::{Called, Era, Wire, at_once, server};
 
 /// Each with a part of what is said of it.
 const IMPOSSIBLE: [(&str, &str); 8] = [

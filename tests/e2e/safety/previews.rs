@@ -3,11 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::agent::{Agent, Era as AgentEra, Human, in_both_eras};
-use crate::cards::{offered_at, pages};
-use crate::served::Served;
-use crate::upstream::{PURCHASE, Play, SEARCH, Upstream};
-use crate::wire::{Called, Era, Wire, home, program, run, server};
+use crate::apps::cards::{offered_at, pages};
+use crate::support::fake_truedy::{PURCHASE, Play, SEARCH, Upstream};
+use crate::support::http_client::Served;
+use crate::support::mcp_client::{Agent, Era as AgentEra, Human, in_both_eras};
+use crate::support::raw_client::{Called, Era, Wire, home, program, run, server};
 
 /// For sale, at a price.
 const PRICED: &str = "+14155550150";
@@ -255,7 +255,7 @@ fn a_preview_counts_what_is_left_and_stands_in_the_journal_as_one() {
     drop(wire);
     let mut command = program();
     command.args(["operations", "--object", UNPRICED, "--state", "refused", "--state-dir"]).arg(&state);
-    command.env("TRUEDY_API_KEY", crate::wire::KEY);
+    command.env("TRUEDY_API_KEY", crate::support::raw_client::KEY);
     let shown = run(command, "");
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
     assert!(shown.stdout.contains("previewed  purchase_number"), "{}", shown.stdout);
@@ -279,11 +279,11 @@ fn what_a_model_must_read_to_go_on_is_no_error_and_the_rest_is() {
     let upstream = truedy();
     let held = upstream.account(|account| {
         let id = account.add("+14155550170", true);
-        account.numbers[0]["inbound_agent_id"] = json!(crate::upstream::FRONT_DESK);
+        account.numbers[0]["inbound_agent_id"] = json!(crate::support::fake_truedy::FRONT_DESK);
         id
     });
     let mut wire = mute(&upstream, Era::Modern, &["--gate", "token"]);
-    let assign = json!({ "number_id": held, "agent_id": crate::upstream::FRONT_OFFICE, "assignment_type": "inbound" });
+    let assign = json!({ "number_id": held, "agent_id": crate::support::fake_truedy::FRONT_OFFICE, "assignment_type": "inbound" });
     let forged = json!({ "phone_number": PRICED, "confirm": true, "confirmation_token": "rs2.a1b2.c3d4.e5f6" });
     let in_use = json!({ "number_id": held, "confirm": true });
     for (tool, arguments, status, is_error) in [

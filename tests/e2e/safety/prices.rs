@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::cards::{offered_at, pages};
-use crate::served::{Served, message};
-use crate::upstream::{PURCHASE, Play, SEARCH, Upstream};
-use crate::wire::{Era, MODERN, Wire, home, server};
+use crate::apps::cards::{offered_at, pages};
+use crate::support::fake_truedy::{PURCHASE, Play, SEARCH, Upstream};
+use crate::support::http_client::{Served, message};
+use crate::support::raw_client::{Era, MODERN, Wire, home, server};
 
 const NUMBER: &str = "+14155550150";
 /// An own account of the caller.

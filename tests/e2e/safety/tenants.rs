@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::served::Served;
-use crate::upstream::{PURCHASE, Upstream};
-use crate::wire::{KEY, Ran, program, run};
+use crate::support::fake_truedy::{PURCHASE, Upstream};
+use crate::support::http_client::Served;
+use crate::support::raw_client::{KEY, Ran, program, run};
 
 /// For sale in the sandbox.
 const FOR_SALE: &str = "+14155550150";

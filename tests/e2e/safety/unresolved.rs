@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::served::{Served, message, request};
-use crate::upstream::{Gate, LIST, PURCHASE, Play, RELEASE, Upstream};
-use crate::wire::{Era, LONG, MODERN, Wire, program, run, server};
+use crate::support::fake_truedy::{Gate, LIST, PURCHASE, Play, RELEASE, Upstream};
+use crate::support::http_client::{Served, message, request};
+use crate::support::raw_client::{Era, LONG, MODERN, Wire, program, run, server};
 
 const NUMBER: &str = "+14155550160";
 const OTHER: &str = "+14155550161";

@@ -1,3 +1,12 @@
 //! What the tests share: the program, its clients, the servers it talks to, and what is expected of it.
 
+pub(crate) mod certificate;
+pub(crate) mod event_stream;
 pub(crate) mod expected;
+pub(crate) mod fake_truedy;
+#[allow(dead_code, reason = "more is offered than each set of tests takes")]
+pub(crate) mod http_client;
+#[allow(dead_code, reason = "the library's own tests are the first to use it")]
+pub(crate) mod issuer;
+pub(crate) mod mcp_client;
+pub(crate) mod raw_client;

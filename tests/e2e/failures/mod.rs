@@ -1,0 +1,3 @@
+//! What becomes of a call when the network or Truedy fails.
+
+pub(crate) mod upstream;

@@ -1,0 +1,11 @@
+//! What is offered and what it answers: the tools, and the prompts and resources beside them.
+
+mod arguments;
+mod budgets;
+mod carriers;
+mod catalog;
+mod diagnosis;
+mod journeys;
+mod operations;
+mod prompts_and_resources;
+mod searches;
