@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::raw_client::{Era, LONG, MODERN, Wire, nobody, program};
+use crate::support::era::{Era, MODERN};
+use crate::support::program::{LONG, nobody, program};
+use crate::support::raw_client::Wire;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";

@@ -8,10 +8,13 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use truedy_mcp::mcp::SealingKeys;
 
+use crate::support::era::{Era, MODERN, in_both_eras};
 use crate::support::fake_truedy::{PURCHASE, Play, Reply, SEARCH, Upstream};
-use crate::support::http_client::Served;
-use crate::support::mcp_client::{Agent, Era, Human, Sandbox, Setup, in_both_eras};
-use crate::support::raw_client::{MODERN, program, run};
+use crate::support::http_client::{Answer, Served, message};
+use crate::support::mcp_client::{Agent, Setup};
+use crate::support::people::Human;
+use crate::support::program::{program, run};
+use crate::support::sandbox::Sandbox;
 
 const PAGE: &str = "text/html;profile=mcp-app";
 const PICKER: &str = "ui://truedy/number-picker.html";
@@ -237,11 +240,10 @@ async fn rpc(served: &Served, tool: &str, arguments: Value) -> Value {
     answer.json()["result"].clone()
 }
 
-async fn posted(served: &Served, bearer: &str, tool: &str, arguments: Value) -> crate::support::http_client::Answer {
+async fn posted(served: &Served, bearer: &str, tool: &str, arguments: Value) -> Answer {
     let headers =
         [("mcp-protocol-version", MODERN), ("mcp-method", "tools/call"), ("mcp-name", tool), ("authorization", bearer)];
-    let mut message =
-        crate::support::http_client::message("tools/call", json!({ "name": tool, "arguments": arguments }));
+    let mut message = message("tools/call", json!({ "name": tool, "arguments": arguments }));
     message["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
         json!({ "extensions": { "io.modelcontextprotocol/ui": pages() } });
     served.post(&headers, message).await
@@ -375,7 +377,7 @@ async fn two_clicks_do_not_stand_for_the_person_who_is_to_be_asked(era: Era) {
 
 #[tokio::test]
 async fn a_search_with_a_secret_is_not_repeated_and_not_bought_from_by_a_page() {
-    let agent = showing(Era::New).start().await;
+    let agent = showing(Era::Modern).start().await;
     let result = agent.result("search_numbers", json!({ "area_code": "415", "api_key": "KEY-of-ours-canary" })).await;
     assert_eq!(status(&result), "ok");
     assert!(!result.to_string().contains("truedy/") && !result.to_string().contains("canary"), "{result}");

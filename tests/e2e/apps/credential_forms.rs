@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::safety::secrets::{API_KEY, AUTH_TOKEN, SIP_PASSWORD, nowhere};
+use crate::support::era::{Era, MODERN};
 use crate::support::fake_truedy::{CREDENTIALS, IMPORT, LIST, Play, Upstream};
 use crate::support::http_client::{Answer, Served, Talk, message, request};
-use crate::support::raw_client::{Called, Era, LONG, MODERN, Wire, program, server};
+use crate::support::program::{LONG, program, server};
+use crate::support::raw_client::{Called, Wire};
 
 const NUMBER: &str = "+12125550143";
 /// The same as people read it.

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::scene::{NUMBER, OTHER, THIRD, buy, buy_knowing, is, journal, keeper, leave, open};
-use crate::support::fake_truedy::{PURCHASE, Play, RELEASE, Upstream};
-use crate::support::raw_client::{Era, LONG, Wire};
+use crate::support::era::Era;
+use crate::support::fake_truedy::{Gate, PURCHASE, Play, RELEASE, Upstream};
+use crate::support::program::LONG;
+use crate::support::raw_client::Wire;
 
 /// A file with the key that all processes seal their tokens with.
 fn key_file(home: &Path) -> PathBuf {
@@ -148,7 +150,7 @@ fn an_unresolved_purchase_counts_and_stands_in_the_way_in_every_process() {
 #[test]
 fn what_a_living_process_is_doing_is_not_taken_for_lost() {
     let (upstream, home) = (Upstream::start(), tempfile::tempdir().unwrap());
-    let gate = crate::support::fake_truedy::Gate::new();
+    let gate = Gate::new();
     upstream.always(PURCHASE, Play::Behind(gate.clone(), Box::new(Play::Usual)));
     let mut busy = open(&upstream, home.path(), &[]);
     let asked = busy.send_call("purchase_number", buy(NUMBER));

@@ -13,8 +13,10 @@ use super::scene::read;
 use super::store::Store;
 use super::truedy::Truedy;
 use super::verdict::{Evidence, judge};
+use crate::support::era::Era;
 use crate::support::fake_truedy::{FRONT_DESK, FRONT_OFFICE};
-use crate::support::raw_client::{Called, Era, LONG, Wire, program};
+use crate::support::program::{LONG, program};
+use crate::support::raw_client::{Called, Wire};
 
 /// The points at which a process can be told to end, in the order in which an operation comes to them.
 pub(super) const POINTS: [&str; 7] = ["planned", "begun", "cleared", "answer_lost", "lost", "answered", "settled"];

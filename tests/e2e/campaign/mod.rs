@@ -26,6 +26,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use fight::{Fight, PART, POINTS, Tally};
 use store::Store;
 
+use crate::support::database::Database;
+
 /// How many kills a campaign has unless it is told.
 const KILLS: usize = 15;
 /// How many parts run at the same time.
@@ -70,7 +72,7 @@ fn whatever_ends_a_process_and_whenever_nothing_is_bought_twice_or_lost_track_of
 
 #[test]
 fn the_same_holds_for_processes_that_share_a_database() {
-    match env::var("TRUEDY_TEST_POSTGRES").ok().filter(|url| !url.is_empty()) {
+    match Database::server() {
         Some(url) => campaign("campaign on PostgreSQL", || Store::postgres(&url)),
         None => println!("TRUEDY_TEST_POSTGRES is not set: the campaign on PostgreSQL is left out"),
     }

@@ -6,8 +6,10 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::scene::{NUMBER, OTHER, THIRD, buy, is, journal, keeper, only, open, operations, read, until};
+use crate::support::era::Era;
 use crate::support::fake_truedy::{Gate, PURCHASE, Play, Upstream};
-use crate::support::raw_client::{Era, KEY, LONG, Ran, Running, Wire, run};
+use crate::support::program::{KEY, LONG, Ran, Running, run};
+use crate::support::raw_client::Wire;
 
 fn scene() -> (Upstream, tempfile::TempDir) {
     (Upstream::start(), tempfile::tempdir().unwrap())

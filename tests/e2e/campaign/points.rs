@@ -5,8 +5,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::scene::{NUMBER, OTHER, THIRD, buy, buy_knowing, is, journal, keeper, only, open};
+use crate::support::era::Era;
 use crate::support::fake_truedy::{IMPORT, PURCHASE, Play, RELEASE, Upstream};
-use crate::support::raw_client::{Era, LONG, Wire};
+use crate::support::program::LONG;
+use crate::support::raw_client::Wire;
 
 /// Calls a tool in a server that ends at this point of it.
 fn end_at(point: &str, upstream: &Upstream, state: &Path, tool: &str, arguments: Value) {

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::era::Era;
 use crate::support::fake_truedy::Upstream;
-use crate::support::raw_client::{Era, LONG, Wire, program, run, server};
+use crate::support::program::{LONG, program, run, server};
+use crate::support::raw_client::Wire;
 
 pub(super) const NUMBER: &str = "+14155550160";
 pub(super) const OTHER: &str = "+14155550161";

@@ -13,8 +13,10 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::scene::{NUMBER, OTHER, THIRD, buy, buy_knowing, is, journal, keeper, leave, only, open, until};
+use crate::support::era::Era;
 use crate::support::fake_truedy::{LIST, PURCHASE, Play, Upstream};
-use crate::support::raw_client::{Called, Era, LONG, Wire};
+use crate::support::program::LONG;
+use crate::support::raw_client::{Called, Wire};
 
 /// The bound every call keeps, a slow machine's share included.
 const BOUND: Duration = Duration::from_secs(26);

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use truedy_mcp::sandbox::KEY;
 
-use crate::support::raw_client::{LONG, Running, program};
+use crate::support::program::{LONG, Running, program};
 
 /// A running sandbox whose account is kept in a directory.
 pub(super) struct Truedy {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::scene::{NUMBER, OTHER, buy, leave, open, read};
 use crate::support::expected;
 use crate::support::fake_truedy::{FRONT_DESK, Upstream};
-use crate::support::raw_client::{at_once, program, run};
+use crate::support::program::{at_once, program, run};
 
 const FILE: &str = "journal.sqlite";
 

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, CommandFactory};
 use serde_json::Value;
 use truedy_mcp::cli::Cli;
 
-use crate::support::raw_client::{Ran, at_once, program, run};
+use crate::support::program::{Ran, at_once, program, run};
 
 /// The clients, and the way to the entry of each in what is printed as JSON.
 const CLIENTS: [(&str, &str); 8] = [

@@ -13,9 +13,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use truedy_mcp::sandbox::{KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY};
 
+use crate::support::era::Era;
 use crate::support::expected::{self, TOOLS};
-use crate::support::fake_truedy::{LIST, PURCHASE, Play, Upstream};
-use crate::support::raw_client::{Era, LONG, Ran, Running, Wire, at_once, nobody, program, run};
+use crate::support::fake_truedy::{LIST, PURCHASE, Play, Reply, Upstream};
+use crate::support::program::{LONG, Ran, Running, at_once, nobody, program, run};
+use crate::support::raw_client::Wire;
 
 /// Each command as it is typed, the shortest way.
 const COMMANDS: [&[&str]; 19] = [
@@ -880,7 +882,7 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
     let base = sandbox.base_url.as_str();
     let (_free, closed) = nobody();
     let html = Upstream::start();
-    html.always(LIST, Play::Answer(crate::support::fake_truedy::Reply::text(200, "text/html", "<html>")));
+    html.always(LIST, Play::Answer(Reply::text(200, "text/html", "<html>")));
     let html = html.base_url();
     for (variables, code, bad) in [
         (vec![("TRUEDY_BASE_URL", base)], 3, "key"),

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use tokio::net::TcpStream;
 
 use crate::support::http_client::{Answer, Talk, request};
-use crate::support::raw_client::program;
+use crate::support::program::program;
 
 /// A sandbox that runs. It is killed when this value is dropped.
 struct Sandbox {

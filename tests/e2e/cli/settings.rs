@@ -8,9 +8,11 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::support::era::Era;
 use crate::support::fake_truedy::{IMPORT, LIST, Play, Upstream};
 use crate::support::http_client::{Served, message, request};
-use crate::support::raw_client::{Era, KEY, Ran, Wire, home, nobody, program, run, server};
+use crate::support::program::{KEY, Ran, home, nobody, program, run, server};
+use crate::support::raw_client::Wire;
 
 pub(super) fn ran(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
     let mut command = program();

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::settings::{fine, ran, refused};
-use crate::support::raw_client::KEY;
+use crate::support::program::KEY;
 
 #[test]
 fn a_variable_that_is_nearly_one_of_ours_stops_the_start_and_one_that_may_be_a_limit_is_named() {

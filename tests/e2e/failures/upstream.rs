@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::era::Era;
 use crate::support::expected;
 use crate::support::fake_truedy::{
-    AGENT_NUMBERS, AGENTS, ASSIGN, CREDENTIALS, FRONT_DESK, FRONT_OFFICE, IMPORT, LIST, PURCHASE, Play, RELEASE, Reply,
-    SEARCH, UNASSIGN, Upstream, WEBHOOK,
+    AGENT_NUMBERS, AGENTS, ASSIGN, CREDENTIALS, FRONT_DESK, FRONT_OFFICE, IMPORT, LIST, PREFIX, PURCHASE, Play,
+    RELEASE, Reply, SEARCH, Seen, UNASSIGN, Upstream, WEBHOOK,
 };
-use crate::support::raw_client::{Called, Era, KEY, Wire, at_once, nobody, server, server_within};
+use crate::support::program::{KEY, at_once, nobody, server, server_within};
+use crate::support::raw_client::{Called, Wire};
 
 /// The bound every call keeps, a slow machine's share included.
 const BOUND: Duration = Duration::from_secs(26);
@@ -217,7 +219,7 @@ impl Trial {
 }
 
 /// Whether a request is about a number, by number or id.
-fn concerns(seen: &crate::support::fake_truedy::Seen, subject: &[String; 2]) -> bool {
+fn concerns(seen: &Seen, subject: &[String; 2]) -> bool {
     let [number, id] = subject;
     seen.says("phone_number") == *number
         || (!id.is_empty() && (seen.says("number_id") == *id || seen.path.ends_with(id)))
@@ -1201,11 +1203,11 @@ fn agents_with_a_slash_are_fetched_once_when_truedy_says_so() {
             let location = if absolute {
                 format!("{}/agents/?limit=50&offset=0", upstream.base_url())
             } else {
-                format!("{}/agents/", crate::support::fake_truedy::PREFIX)
+                format!("{PREFIX}/agents/")
             };
             upstream.always(AGENTS, Play::Answer(Reply::redirect(status, &location)));
             upstream.on("GET /agents/", |seen, account| {
-                let plain = crate::support::fake_truedy::Seen { path: "/agents".to_owned(), ..seen.clone() };
+                let plain = Seen { path: "/agents".to_owned(), ..seen.clone() };
                 Play::Answer(account.usual(&plain))
             });
             let mut wire = Wire::open(server(&upstream.base_url()), Era::Legacy);
@@ -1226,7 +1228,7 @@ fn agents_with_a_slash_are_fetched_once_when_truedy_says_so() {
 fn every_other_redirect_is_an_error_and_the_other_host_hears_nothing() {
     let elsewhere = Upstream::start();
     let there = elsewhere.origin();
-    let same = crate::support::fake_truedy::PREFIX;
+    let same = PREFIX;
     for (status, location) in [
         (301, format!("{same}/agents/")),
         (302, format!("{same}/agents/")),

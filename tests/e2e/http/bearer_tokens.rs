@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::expected::{self, ExpectedTool, SCOPES, TOOLS};
 use crate::support::fake_truedy::{CREDENTIALS, LIST, Upstream};
 use crate::support::http_client::{Answer, Served, message, request};
-use crate::support::raw_client::KEY;
+use crate::support::program::{KEY, program};
 
 /// What somebody without a token is told where there is no issuer.
 const CHALLENGE: &str = "Bearer realm=\"truedy-mcp\"";
@@ -26,7 +26,7 @@ pub(super) fn assert_shut_out(answer: &Answer, challenge: &str, case: &str) {
 /// A file with one token for each of these principals; the tokens.
 pub(super) fn tokens_for(file: &Path, each: &[&[&str]]) -> Vec<String> {
     let make = |arguments: &&[&str]| {
-        let mut command = crate::support::raw_client::program();
+        let mut command = program();
         command.args(["token", "new", "--tokens"]).arg(file).args(*arguments);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::event_stream::Events;
 use crate::support::fake_truedy::{CREDENTIALS, LIST, Play, Upstream};
 use crate::support::http_client::{Served, Talk, message, request};
-use crate::support::raw_client::{program, run};
+use crate::support::program::{program, run};
 
 const OPEN: &str = "--no-auth-loopback";
 
@@ -78,8 +79,8 @@ async fn a_slash_behind_an_endpoint_changes_nothing() {
     let server = Served::on(&upstream, &[OPEN]).await;
     let answer = server.send("POST", "/mcp/", &[], &list().to_string()).await;
     assert_eq!((answer.status, &answer.json()["id"]), (200, &json!(7)), "{answer:?}");
-    let mut stream = Stream::open(&server, "/sse/").await;
-    let reference = stream.next().await;
+    let mut stream = Events::get(&server, "/sse/", &[]).await;
+    let reference = stream.data().await;
     assert!(reference.starts_with("../messages?sessionId="), "{reference}");
     let target = format!("/messages/?{}", reference.split_once('?').unwrap().1);
     assert_eq!(server.send("POST", &target, &[], &list().to_string()).await.status, 202);
@@ -233,8 +234,8 @@ async fn behind_a_path_everything_that_is_told_leads_back() {
             assert!(page.body.contains(&told), "{told}: {}", page.body);
         }
         assert!(!page.body.contains(&format!("{host}/mcp")), "{}", page.body);
-        let mut stream = Stream::open(&server, &format!("{before}/sse")).await;
-        let reference = stream.next().await;
+        let mut stream = Events::get(&server, &format!("{before}/sse"), &[]).await;
+        let reference = stream.data().await;
         assert!(reference.starts_with("messages?sessionId="), "{reference}");
         assert_eq!(server.send("POST", &format!("{before}/{reference}"), &[], &list().to_string()).await.status, 202);
         assert_eq!(stream.message().await["id"], 7);
@@ -270,8 +271,8 @@ async fn the_transport_of_2024_is_there_on_ones_own_machine_and_elsewhere_if_it_
     let server = Served::on(&upstream, &[]).await;
     let bearer = format!("Bearer {}", server.token());
     assert_eq!(server.get("/sse", &[]).await.status, 401, "the same token");
-    let mut stream = Stream::open_as(&server, "/sse", &[("authorization", &bearer)]).await;
-    let target = format!("/{}", stream.next().await);
+    let mut stream = Events::get(&server, "/sse", &[("authorization", &bearer)]).await;
+    let target = format!("/{}", stream.data().await);
     let client = json!({ "name": "older", "version": "1" });
     let hello = json!({ "protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": client });
     for (id, method, params) in [
@@ -323,37 +324,4 @@ async fn the_transport_of_2024_is_there_on_ones_own_machine_and_elsewhere_if_it_
     }
     let (code, said) = Served::refused(&["--legacy-sse", "perhaps"], &[]).await;
     assert!(code == 2 && said.contains("--legacy-sse"), "{said}");
-}
-
-/// A stream of events that is open.
-pub(super) struct Stream(Talk<tokio::net::TcpStream>);
-
-impl Stream {
-    pub(super) async fn open(server: &Served, target: &str) -> Self {
-        Self::open_as(server, target, &[]).await
-    }
-
-    pub(super) async fn open_as(server: &Served, target: &str, headers: &[(&str, &str)]) -> Self {
-        let mut talk = server.connect().await;
-        let headers = [&[("accept", "text/event-stream")], headers].concat();
-        talk.send(request(&server.host(), "GET", target, &headers, "")).await;
-        let head = talk.until(b"\r\n\r\n").await.expect("an answer");
-        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-        Self(talk)
-    }
-
-    /// The data of the next event.
-    pub(super) async fn next(&mut self) -> String {
-        loop {
-            let event = self.0.until(b"\n\n").await.expect("an event before the end");
-            if let Some(data) = event.lines().find_map(|line| line.strip_prefix("data:")) {
-                return data.trim().to_owned();
-            }
-        }
-    }
-
-    pub(super) async fn message(&mut self) -> Value {
-        let data = self.next().await;
-        serde_json::from_str(&data).unwrap_or_else(|_| panic!("no JSON: {data}"))
-    }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::support::era::{LEGACY, MODERN};
 use crate::support::http_client::{Answer, Served, message};
-use crate::support::raw_client::{LEGACY, MODERN};
 
 async fn post(server: &Served, message: Value) -> Answer {
     let bearer = format!("Bearer {}", server.token());

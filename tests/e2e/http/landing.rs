@@ -1,6 +1,7 @@
 //! The page for people, and what a browser asks for besides.
 
 use crate::support::http_client::Served;
+use crate::support::program::{program, run};
 
 #[tokio::test]
 async fn a_browser_is_shown_how_to_connect_and_no_secret() {
@@ -72,9 +73,9 @@ async fn behind_a_proxy_its_own_address_speaks_http_and_clients_are_sent_to_the_
 
     let dir = tempfile::tempdir().unwrap();
     let tokens = dir.path().join("tokens.toml").display().to_string();
-    let mut made = crate::support::raw_client::program();
+    let mut made = program();
     made.args(["token", "new", "--tokens", &tokens, "--principal", "ana"]);
-    assert_eq!(crate::support::raw_client::run(made, "").code, Some(0));
+    assert_eq!(run(made, "").code, Some(0));
     let unnamed = Served::start(&["--behind-tls-proxy", "--tokens", &tokens], &[]).await;
     unnamed.until_it_says("clients use https and a name of --allow-host").await;
     let (page, own) = (unnamed.get("/", &[]).await.body, unnamed.url().to_owned());

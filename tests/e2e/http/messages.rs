@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::fake_truedy::{CREDENTIALS, Play, Upstream};
 use crate::support::http_client::{Answer, Served};
+use crate::support::program::{program, run};
 
 const ALONE: &[&str] = &["--no-auth-loopback"];
 
@@ -54,9 +55,9 @@ async fn one_call_in_a_batch_that_is_not_allowed_stops_all_of_it() {
     let upstream = Upstream::start();
     let home = tempfile::tempdir().unwrap();
     let tokens = home.path().join("tokens.toml").display().to_string();
-    let made = crate::support::raw_client::run(
+    let made = run(
         {
-            let mut command = crate::support::raw_client::program();
+            let mut command = program();
             let scopes = ["--scopes", "credentials:read"];
             command.args(["token", "new", "--tokens", &tokens, "--principal", "ana"]).args(scopes);
             command

@@ -7,7 +7,7 @@ use crate::support::expected::{self, ALL_SCOPES};
 use crate::support::fake_truedy::{LIST, PURCHASE, Upstream};
 use crate::support::http_client::{Answer, Served, eventually};
 use crate::support::issuer::{self, AUDIENCE, Issuer, Key, base64url, now};
-use crate::support::raw_client::KEY;
+use crate::support::program::KEY;
 
 const METADATA: &str = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp";
 

@@ -6,6 +6,7 @@ use crate::support::expected::{ALL_SCOPES, SCOPES, TOOLS};
 use crate::support::fake_truedy::{LIST, Upstream};
 use crate::support::http_client::{Answer, Served};
 use crate::support::issuer::{AUDIENCE, Issuer};
+use crate::support::program::KEY;
 
 const NUMBER: &str = "+14155550199";
 
@@ -100,7 +101,7 @@ async fn the_tenants_together_say_what_there_is_a_use_for() {
     std::fs::write(&config, section("acme", "list_numbers") + &section("bolt", "release_number")).unwrap();
     let arguments = ["--oauth-issuer", &name, "--public-url", AUDIENCE, "--oauth-tenant-claim", "org"];
     let arguments = [&arguments[..], &["--config", config.to_str().unwrap()]].concat();
-    let server = Served::start(&arguments, &[("KEY", crate::support::raw_client::KEY)]).await;
+    let server = Served::start(&arguments, &[("KEY", KEY)]).await;
     assert_eq!(asked(&call(&server, "", "list_numbers").await), "numbers:read numbers:release");
 }
 
@@ -212,7 +213,7 @@ async fn what_gives_a_tool_is_said_by_the_policy_of_the_tokens_own_tenant() {
     std::fs::write(&config, section("acme", "list_numbers") + &section("bolt", "release_number")).unwrap();
     let arguments = ["--oauth-issuer", &name, "--public-url", AUDIENCE, "--oauth-tenant-claim", "org"];
     let arguments = [&arguments[..], &["--config", config.to_str().unwrap()]].concat();
-    let server = Served::start(&arguments, &[("KEY", crate::support::raw_client::KEY)]).await;
+    let server = Served::start(&arguments, &[("KEY", KEY)]).await;
     let token = |org: &str, scope: &str| issuer.token(json!({ "org": org, "scope": scope }));
     for (org, opens, shuts) in
         [("acme", "numbers:read", "numbers:release"), ("bolt", "numbers:release", "numbers:read")]

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
 use super::people::{Files, Line, bearer, connected, look, measured, memory, told};
+use crate::support::era::LEGACY;
 use crate::support::fake_truedy::{Gate, Play, SEARCH, Upstream};
 use crate::support::http_client::{Served, eventually};
-use crate::support::raw_client::LEGACY;
 
 /// What a server may use at most, in MiB.
 const MEMORY: u64 = 256;

@@ -9,10 +9,11 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
+use crate::support::era::MODERN;
 use crate::support::expected::SCOPES;
 use crate::support::fake_truedy::Upstream;
 use crate::support::http_client::{Answer, Served, Talk, message, request};
-use crate::support::raw_client::{MODERN, program, run};
+use crate::support::program::{program, run};
 
 /// The files of one server: tokens, tenants, its journal.
 pub(super) struct Files {

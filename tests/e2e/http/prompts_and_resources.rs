@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::people::{Files, bearer};
+use crate::support::era::{LEGACY, MODERN};
 use crate::support::expected::SCOPES;
 use crate::support::fake_truedy::{AGENTS, LIST, Upstream};
 use crate::support::http_client::{Served, message};
-use crate::support::raw_client::{LEGACY, MODERN};
 
 /// The two eras as their headers say them.
 const ERAS: [&str; 2] = [LEGACY, MODERN];

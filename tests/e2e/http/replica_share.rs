@@ -6,6 +6,7 @@ use super::people::Files;
 use crate::support::expected::SCOPES;
 use crate::support::fake_truedy::Upstream;
 use crate::support::http_client::Served;
+use crate::support::program::KEY;
 
 /// How many requests of twenty reads, which need two each, reach Truedy.
 async fn reach(served: &Served, token: &str, upstream: &Upstream) -> usize {
@@ -26,7 +27,7 @@ async fn each_replica_takes_its_share_for_every_tenant_and_one_alone_takes_all()
         "[tenants.acme]\napi_key_env = \"KEY_OF_BOTH\"\nbase_url = \"{base}\"\n\
          [tenants.beta]\napi_key_env = \"KEY_OF_BOTH\"\nbase_url = \"{base}\"\nupstream_rpm = 40\n"
     );
-    let key = [("KEY_OF_BOTH", crate::support::raw_client::KEY)];
+    let key = [("KEY_OF_BOTH", KEY)];
     let alone = files.serve_tenants(&tenants, &["--upstream-rpm", "10"], &key).await;
     // One of ten and six of forty are kept for changes, and one person reads three quarters of the rest.
     assert_eq!((reach(&alone, &ana, &upstream).await, reach(&alone, &ben, &upstream).await), (6, 25));

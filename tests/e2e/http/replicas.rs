@@ -1,49 +1,12 @@
 //! Two servers on one PostgreSQL and no word between them: what holds on one holds on both.
 
-use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use futures::future::join_all;
 use serde_json::{Value, json};
-use url::Url;
 
 use super::people::{Files, buy_it, number, release_it, say, state, status};
+use crate::support::database::Database;
 use crate::support::fake_truedy::{PURCHASE, Play, RELEASE, Upstream};
 use crate::support::http_client::Served;
-
-/// A database of its own on the server of the tests.
-struct Database {
-    server: String,
-    own: Url,
-}
-
-impl Database {
-    /// A new one; `None`, and a word about it, if there is no server.
-    fn make() -> Option<Self> {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let Some(server) = std::env::var("TRUEDY_TEST_POSTGRES").ok().filter(|url| !url.is_empty()) else {
-            println!("LEFT OUT: TRUEDY_TEST_POSTGRES is not set");
-            return None;
-        };
-        let mut own = Url::parse(&server).expect("TRUEDY_TEST_POSTGRES is a URL");
-        own.set_path(&format!("replicas_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::SeqCst)));
-        let database = Self { server, own };
-        let made = database.say("CREATE DATABASE").expect("psql can be run");
-        assert!(made.status.success(), "the database could not be made: {made:?}");
-        Some(database)
-    }
-
-    fn say(&self, statement: &str) -> Option<Output> {
-        let statement = format!("{statement} {}", self.own.path().trim_start_matches('/'));
-        Command::new("psql").args([&self.server, "-qtA", "-v", "ON_ERROR_STOP=1", "-c", &statement]).output().ok()
-    }
-}
-
-impl Drop for Database {
-    fn drop(&mut self) {
-        self.say("DROP DATABASE IF EXISTS");
-    }
-}
 
 /// One Truedy, one database, and people whom every replica knows.
 struct Scene {
@@ -60,7 +23,11 @@ const NEWER: &str = "fedcba9876543210fedcba9876543210";
 
 impl Scene {
     fn set() -> Option<Self> {
-        let database = Database::make()?;
+        let Some(server) = Database::server() else {
+            println!("LEFT OUT: TRUEDY_TEST_POSTGRES is not set");
+            return None;
+        };
+        let database = Database::create(&server, "replicas");
         let mut files = Files::new();
         let (ana, ben) = (files.person("ana"), files.person("ben"));
         Some(Self { upstream: Upstream::start(), files, ana, ben, database })
@@ -71,11 +38,9 @@ impl Scene {
         let seal = self.files.write(&format!("seal-{}", keys.concat()), &keys.join("\n"));
         let (tokens, base) = (self.files.tokens(), self.upstream.base_url());
         let own = ["--tokens", &tokens, "--replicas", "2", "--state-key-file", &seal];
-        let mut variables = vec![("TRUEDY_MCP_JOURNAL", self.database.own.as_str()), ("TRUEDY_BASE_URL", &base)];
-        let authority = std::env::var("TRUEDY_TEST_POSTGRES_CA").unwrap_or_default();
-        if !authority.is_empty() {
-            variables.push(("TRUEDY_MCP_CA_FILE", &authority));
-        }
+        let journal = self.database.variables();
+        let mut variables: Vec<(&str, &str)> = journal.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        variables.push(("TRUEDY_BASE_URL", &base));
         Served::start(&[&own, arguments].concat(), &variables).await
     }
 

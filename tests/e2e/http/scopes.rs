@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::people::{Files, Line, bearer, modern};
+use crate::support::era::{LEGACY, MODERN};
 use crate::support::expected::{self, ExpectedTool, SCOPES, TOOLS};
 use crate::support::fake_truedy::{ASSIGN, IMPORT, PURCHASE, RELEASE, UNASSIGN, Upstream};
 use crate::support::http_client::message;
-use crate::support::raw_client::{LEGACY, MODERN};
 
 fn changes(upstream: &Upstream) -> usize {
     [PURCHASE, IMPORT, ASSIGN, UNASSIGN, RELEASE].iter().map(|route| upstream.count(route)).sum()

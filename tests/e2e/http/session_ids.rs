@@ -5,10 +5,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::clients::Stream;
+use crate::support::era::LEGACY;
+use crate::support::event_stream::Events;
 use crate::support::fake_truedy::{CREDENTIALS, Play, Upstream};
 use crate::support::http_client::{Answer, Served, eventually};
-use crate::support::raw_client::LEGACY;
 
 const OPEN: &str = "--no-auth-loopback";
 
@@ -49,7 +49,7 @@ async fn an_open_stream_is_no_silence_and_silence_ends_a_session() {
     let server = Served::on(&upstream, &[OPEN, "--sessions", "--session-idle-seconds", "3"]).await;
     let (listened, silent, spoken) = (open(&server).await, open(&server).await, open(&server).await);
     let headers = [("mcp-session-id", listened.as_str()), ("mcp-protocol-version", LEGACY)];
-    let stream = Stream::open_as(&server, "/mcp", &headers).await;
+    let stream = Events::get(&server, "/mcp", &headers).await;
     for _ in 0..4 {
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         assert_eq!(ask(&server, &spoken, &[], ping()).await.status, 200, "it is spoken in");
@@ -113,8 +113,8 @@ async fn three_requests_with_one_id_are_each_answered_or_refused() {
     assert_eq!((again.status, &again.json()["error"]["code"]), (400, &json!(-32600)), "{again:?}");
     eventually("the id is never free", async || ask(&server, &session, &[], call("gone")).await.status == 200).await;
     // On one stream of the older transport.
-    let mut stream = Stream::open(&server, "/sse").await;
-    let target = format!("/{}", stream.next().await);
+    let mut stream = Events::get(&server, "/sse", &[]).await;
+    let target = format!("/{}", stream.data().await);
     let hello = hello(json!({})).to_string();
     assert_eq!(server.send("POST", &target, &[], &hello).await.status, 202);
     assert_eq!(stream.message().await["id"], 0);

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::people::{Files, Line, bearer, connected, measured, modern, release_it};
+use crate::support::era::{LEGACY, MODERN};
 use crate::support::event_stream::Events;
 use crate::support::expected::{self, TOOLS};
 use crate::support::fake_truedy::{RELEASE, Upstream};
 use crate::support::http_client::{Answer, Served, eventually, message};
-use crate::support::raw_client::{LEGACY, MODERN};
 
 /// The most sessions of one principal.
 const EACH: usize = 16;

@@ -8,10 +8,10 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use super::people::{Files, Line, bearer, begun, look, number};
+use crate::support::era::LEGACY;
 use crate::support::event_stream::Events;
 use crate::support::fake_truedy::{LIST, PURCHASE, Play, Upstream};
 use crate::support::http_client::{Served, eventually};
-use crate::support::raw_client::LEGACY;
 
 /// Truedy answers after this long.
 fn slowly(seconds: u64) -> Play {

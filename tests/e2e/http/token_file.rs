@@ -10,7 +10,7 @@ use serde_json::json;
 use super::bearer_tokens::{assert_shut_out, tokens_for};
 use crate::support::expected::SCOPES;
 use crate::support::http_client::{Served, eventually};
-use crate::support::raw_client::program;
+use crate::support::program::{at_once, program};
 
 fn token(arguments: &[&str], file: &Path) -> Output {
     program().args(["token", "new"]).args(arguments).arg("--tokens").arg(file).output().unwrap()
@@ -45,7 +45,7 @@ fn a_new_token_stands_alone_on_standard_output_and_only_its_digest_in_the_file()
 fn many_tokens_made_at_the_same_time_are_all_written_whole() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("tokens.toml");
-    crate::support::raw_client::at_once(0..16, |at| {
+    at_once(0..16, |at| {
         assert!(token(&["--principal", &format!("p{at}")], &file).status.success());
     });
     let written: toml::Table = fs::read_to_string(&file).unwrap().parse().unwrap();

@@ -4,11 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use crate::support::era::{Era, LEGACY};
 use crate::support::fake_truedy::{
     AGENT_NUMBERS, AGENTS, ASSIGN, FRONT_DESK, FRONT_OFFICE, IMPORT, LIST, PURCHASE, Play, RELEASE, UNASSIGN, Upstream,
 };
 use crate::support::http_client::Served;
-use crate::support::raw_client::{Called, Era, LEGACY, Wire, at_once, server};
+use crate::support::program::{at_once, server};
+use crate::support::raw_client::{Called, Wire};
 
 const NUMBER: &str = "+14155550111";
 const ID: &str = "d0845d54-d96d-4cb8-8cc3-eac55f94c2c0";

@@ -6,8 +6,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::support::era::Era;
 use crate::support::fake_truedy::{Account, LIST, PURCHASE, Play, RELEASE, Seen, Upstream};
-use crate::support::raw_client::{Called, Era, LONG, Wire, at_once, program, run, server};
+use crate::support::program::{LONG, at_once, program, run, server};
+use crate::support::raw_client::{Called, Wire};
 
 /// Clocks set by this much.
 const JUMPS: [&str; 4] = ["+25h", "-25h", "+91d", "-730d"];

@@ -13,9 +13,11 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 
+use crate::support::era::{Era, LEGACY, MODERN};
 use crate::support::fake_truedy::{FRONT_DESK, IMPORT, PURCHASE, RELEASE, SEARCH, Upstream};
 use crate::support::http_client::{Answer, Served, Talk, eventually, message, request};
-use crate::support::raw_client::{Called, Era, LEGACY, LONG, MODERN, Wire, at_once, program, server};
+use crate::support::program::{LONG, at_once, program, server};
+use crate::support::raw_client::{Called, Wire};
 
 const NUMBER: &str = "+14155550150";
 const OTHER: &str = "+14155550151";

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::support::era::{Era, MODERN};
 use crate::support::fake_truedy::Upstream;
 use crate::support::http_client::Served;
-use crate::support::raw_client::{Era, KEY, MODERN, Wire, program, run, server};
+use crate::support::program::{KEY, program, run, server};
+use crate::support::raw_client::Wire;
 
 const NUMBER: &str = "+14155550150";
 

@@ -10,8 +10,12 @@ use rmcp::model::ProtocolVersion;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
+use crate::support::era::{Era, in_both_eras};
 use crate::support::expected;
-use crate::support::mcp_client::{Agent, Era, Human, Refusal, Sandbox, Word, in_both_eras, program};
+use crate::support::mcp_client::{Agent, Refusal, Word};
+use crate::support::people::Human;
+use crate::support::program::tokio_program;
+use crate::support::sandbox::Sandbox;
 
 /// Bought, waiting for its carrier, used by nobody.
 const IDLE: &str = "+13125550110";
@@ -162,12 +166,12 @@ async fn a_client_that_declares_and_then_cannot_ask_gets_nothing_done(era: Era) 
     ] {
         let refusal = agent.call(tool, arguments).await.expect_err("a refusal");
         match era {
-            Era::Old => {
+            Era::Legacy => {
                 assert_eq!(refusal.status, "human_unavailable");
                 assert!(refusal.summary.starts_with("Nothing was "), "{}", refusal.summary);
             }
             // The client asks by itself, and does not call again.
-            Era::New => assert_eq!(refusal.status, "client_failed"),
+            Era::Modern => assert_eq!(refusal.status, "client_failed"),
         }
     }
     assert_eq!(agent.asked().len(), 3);
@@ -176,7 +180,7 @@ async fn a_client_that_declares_and_then_cannot_ask_gets_nothing_done(era: Era) 
 
 #[tokio::test]
 async fn a_call_that_is_taken_back_while_the_person_is_silent_releases_nothing() {
-    let agent = Agent::with(Human::KeepsSilent).in_era(Era::Old).start().await;
+    let agent = Agent::with(Human::KeepsSilent).in_era(Era::Legacy).start().await;
     let call = agent.begin("release_number", release(IDLE)).await;
     agent.until_asked().await;
     call.cancel(Some("the user went away".to_owned())).await.unwrap();
@@ -186,7 +190,7 @@ async fn a_call_that_is_taken_back_while_the_person_is_silent_releases_nothing()
 
 #[tokio::test]
 async fn a_client_that_goes_away_while_the_person_is_silent_releases_nothing() {
-    let agent = Agent::with(Human::KeepsSilent).in_era(Era::Old).start().await;
+    let agent = Agent::with(Human::KeepsSilent).in_era(Era::Legacy).start().await;
     let _call = agent.begin("release_number", release(IDLE)).await;
     agent.until_asked().await;
     assert_eq!(agent.leave().await.changes(), 0);
@@ -194,7 +198,7 @@ async fn a_client_that_goes_away_while_the_person_is_silent_releases_nothing() {
 
 #[tokio::test]
 async fn a_question_that_is_never_answered_releases_nothing() {
-    let agent = Agent::with(Human::KeepsSilent).in_era(Era::New).start().await;
+    let agent = Agent::with(Human::KeepsSilent).in_era(Era::Modern).start().await;
     agent.say("release_number", release(IDLE), None, None).await.state();
     assert!(has(&agent, IDLE).await);
     assert_eq!(agent.leave().await.changes(), 0);
@@ -279,7 +283,7 @@ async fn an_answer_to_no_question_is_no_answer() {
 
 #[tokio::test]
 async fn a_client_that_cannot_ask_gains_nothing_by_an_answer() {
-    let agent = Agent::alone(Era::New).start().await;
+    let agent = Agent::alone(Era::Modern).start().await;
     for state in [None, Some("AAAA")] {
         let word = agent.say("release_number", json!({ "number_id": IDLE }), Some(yes("0110")), state).await;
         assert_eq!(word.refusal().status, "confirmation_required");
@@ -291,7 +295,7 @@ async fn a_client_that_cannot_ask_gains_nothing_by_an_answer() {
 
 #[tokio::test]
 async fn an_answer_in_a_call_of_before_is_not_looked_at() {
-    let agent = Agent::with(Human::Declines).in_era(Era::Old).start().await;
+    let agent = Agent::with(Human::Declines).in_era(Era::Legacy).start().await;
     let word = agent.say("release_number", release(IDLE), Some(yes("0110")), Some("AAAA")).await;
     assert_eq!(word.refusal().status, "human_declined");
     assert_eq!((agent.asked().len(), agent.leave().await.changes()), (1, 0));
@@ -370,7 +374,7 @@ async fn one_yes_sent_many_times_at_once_buys_once() {
 
 /// A person who agrees after somebody else, on the same account, has made this call.
 async fn agrees_after(home: &std::path::Path, tool: &'static str, arguments: Value) -> Human {
-    let other = Arc::new(Agent::alone(Era::New).kept_in(home).start().await);
+    let other = Arc::new(Agent::alone(Era::Modern).kept_in(home).start().await);
     Human::agrees_after(move || {
         let (other, arguments) = (Arc::clone(&other), arguments.clone());
         async move { drop(other.call(tool, arguments).await.expect("the other one may do this")) }
@@ -1015,7 +1019,7 @@ async fn what_cannot_be_an_id_is_looked_up_as_a_name_and_never_put_in_a_path(era
 async fn raw(calls: &[&str]) -> (Vec<Value>, usize) {
     let home = tempfile::tempdir().unwrap();
     let ledger = home.path().join("ledger.jsonl");
-    let mut command = program();
+    let mut command = tokio_program();
     command.args(["stdio", "--sandbox", "--ephemeral", "--ledger"]).arg(&ledger);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
@@ -1107,7 +1111,7 @@ async fn live_through(deeds: Vec<Deed>) {
     let agents = ["Front desk", "Front office"];
     // Outbound, inbound.
     let mut account = [Some([None, None]), Some([None, None]), Some([None, Some(0)]), Some([Some(1), Some(1)])];
-    let agent = Agent::alone(Era::New).start().await;
+    let agent = Agent::alone(Era::Modern).start().await;
     let mut changes = 0;
     for deed in deeds {
         let direction = |inbound| if inbound { "inbound" } else { "outbound" };

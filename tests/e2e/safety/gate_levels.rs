@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::era::{Era, in_both_eras};
 use crate::support::fake_truedy::{PURCHASE, Play, Reply, SEARCH, Upstream};
-use crate::support::mcp_client::{Agent, Era, Human, Refusal, Sandbox, Setup, in_both_eras};
-use crate::support::raw_client::{Era as WireEra, Wire, server};
+use crate::support::mcp_client::{Agent, Refusal, Setup};
+use crate::support::people::Human;
+use crate::support::program::server;
+use crate::support::raw_client::Wire;
+use crate::support::sandbox::Sandbox;
 
 /// Bought, waiting for its carrier, used by nobody.
 const IDLE: &str = "+13125550110";
@@ -197,7 +201,7 @@ fn a_token_is_bound_to_the_price_that_was_shown() {
     upstream.in_turn(SEARCH, vec![offered(Some("1.00000")), offered(Some("9.00000")), offered(Some("9.00000"))]);
     let mut command = server(&upstream.base_url());
     command.args(["--gate", "token"]);
-    let mut wire = Wire::open(command, WireEra::Modern);
+    let mut wire = Wire::open(command, Era::Modern);
     let shown = wire.call("purchase_number", json!({ "phone_number": FOR_SALE }));
     assert_eq!(shown.status(), "confirmation_required", "{}", shown.0);
     assert!(shown.summary().contains("1.00 USD a month"), "{}", shown.0);
@@ -217,7 +221,7 @@ fn a_price_that_is_not_known_is_said_and_stops_where_there_is_a_limit() {
     upstream.always(SEARCH, offered(None));
     let mut command = server(&upstream.base_url());
     command.args(["--gate", "token"]);
-    let mut wire = Wire::open(command, WireEra::Modern);
+    let mut wire = Wire::open(command, Era::Modern);
     let shown = wire.call("purchase_number", json!({ "phone_number": FOR_SALE }));
     assert!(shown.summary().contains("a price that is not known"), "{}", shown.0);
     let limited = wire.call("purchase_number", json!({ "phone_number": FOR_SALE, "max_monthly_cost": "5" }));
@@ -225,7 +229,7 @@ fn a_price_that_is_not_known_is_said_and_stops_where_there_is_a_limit() {
     for limit in [["--max-monthly-cost", "5 USD"], ["--spend-per-day", "50 USD"]] {
         let mut command = server(&upstream.base_url());
         command.args(limit);
-        let mut wire = Wire::open(command, WireEra::Modern);
+        let mut wire = Wire::open(command, Era::Modern);
         let denied = wire.call("purchase_number", json!({ "phone_number": FOR_SALE }));
         assert_eq!((denied.status(), &denied.object()["rule"]), ("policy_denied", &json!("price_unknown")));
     }
@@ -350,7 +354,7 @@ fn neither_the_journal_nor_what_stands_in_the_way_holds_a_secret() {
     upstream.always(PURCHASE, Play::Close);
     let mut command = server(&upstream.base_url());
     command.arg("--state-dir").arg(home.path());
-    let mut wire = Wire::open(command, WireEra::Modern);
+    let mut wire = Wire::open(command, Era::Modern);
     let buy = |number: &str| json!({ "phone_number": number, "api_key": CARRIER_KEY, "confirm": true });
     assert_eq!(wire.call("purchase_number", buy(FOR_SALE)).status(), "outcome_unknown");
     let second = wire.call("purchase_number", buy(ALSO_FOR_SALE));

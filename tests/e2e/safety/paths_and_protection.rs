@@ -7,8 +7,10 @@ use clap::{Arg, Command, CommandFactory};
 use serde_json::{Value, json};
 use truedy_mcp::cli::Cli;
 
+use crate::support::era::Era;
 use crate::support::fake_truedy::{LIST, RELEASE, Upstream};
-use crate::support::raw_client::{Called, Era, KEY, Wire, program, run, server};
+use crate::support::program::{KEY, program, run, server};
+use crate::support::raw_client::{Called, Wire};
 
 const KEPT: &str = "+14155550150";
 

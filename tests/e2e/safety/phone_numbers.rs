@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::support::era::Era;
 use crate::support::fake_truedy::{IMPORT, PURCHASE, Upstream};
-use crate::support::raw_client::{Called, Era, Wire, at_once, server};
+use crate::support::program::{at_once, server};
+use crate::support::raw_client::{Called, Wire};
 
 /// Each with a part of what is said of it.
 const IMPOSSIBLE: [(&str, &str); 8] = [

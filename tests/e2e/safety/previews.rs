@@ -4,10 +4,13 @@
 use serde_json::{Value, json};
 
 use crate::apps::cards::{offered_at, pages};
-use crate::support::fake_truedy::{PURCHASE, Play, SEARCH, Upstream};
+use crate::support::era::{Era, in_both_eras};
+use crate::support::fake_truedy::{FRONT_DESK, FRONT_OFFICE, PURCHASE, Play, SEARCH, Upstream};
 use crate::support::http_client::Served;
-use crate::support::mcp_client::{Agent, Era as AgentEra, Human, in_both_eras};
-use crate::support::raw_client::{Called, Era, Wire, home, program, run, server};
+use crate::support::mcp_client::Agent;
+use crate::support::people::Human;
+use crate::support::program::{KEY, home, program, run, server};
+use crate::support::raw_client::{Called, Wire};
 
 /// For sale, at a price.
 const PRICED: &str = "+14155550150";
@@ -165,7 +168,7 @@ fn a_client_that_is_not_to_ask_needs_the_word_too() {
 }
 
 in_both_eras!(the_yes_of_a_person_is_enough_and_their_no_ends_it);
-async fn the_yes_of_a_person_is_enough_and_their_no_ends_it(era: AgentEra) {
+async fn the_yes_of_a_person_is_enough_and_their_no_ends_it(era: Era) {
     for confirm in [json!(false), json!(true)] {
         let arguments = json!({ "phone_number": PRICED, "confirm": confirm });
         let agent = Agent::with(Human::Declines).in_era(era).start().await;
@@ -255,7 +258,7 @@ fn a_preview_counts_what_is_left_and_stands_in_the_journal_as_one() {
     drop(wire);
     let mut command = program();
     command.args(["operations", "--object", UNPRICED, "--state", "refused", "--state-dir"]).arg(&state);
-    command.env("TRUEDY_API_KEY", crate::support::raw_client::KEY);
+    command.env("TRUEDY_API_KEY", KEY);
     let shown = run(command, "");
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
     assert!(shown.stdout.contains("previewed  purchase_number"), "{}", shown.stdout);
@@ -279,11 +282,11 @@ fn what_a_model_must_read_to_go_on_is_no_error_and_the_rest_is() {
     let upstream = truedy();
     let held = upstream.account(|account| {
         let id = account.add("+14155550170", true);
-        account.numbers[0]["inbound_agent_id"] = json!(crate::support::fake_truedy::FRONT_DESK);
+        account.numbers[0]["inbound_agent_id"] = json!(FRONT_DESK);
         id
     });
     let mut wire = mute(&upstream, Era::Modern, &["--gate", "token"]);
-    let assign = json!({ "number_id": held, "agent_id": crate::support::fake_truedy::FRONT_OFFICE, "assignment_type": "inbound" });
+    let assign = json!({ "number_id": held, "agent_id": FRONT_OFFICE, "assignment_type": "inbound" });
     let forged = json!({ "phone_number": PRICED, "confirm": true, "confirmation_token": "rs2.a1b2.c3d4.e5f6" });
     let in_use = json!({ "number_id": held, "confirm": true });
     for (tool, arguments, status, is_error) in [
@@ -306,7 +309,7 @@ fn what_a_model_must_read_to_go_on_is_no_error_and_the_rest_is() {
 
 #[tokio::test]
 async fn the_page_needs_its_token_at_the_level_of_the_flag_too() {
-    let agent = Agent::alone(AgentEra::New).showing(pages()).start().await;
+    let agent = Agent::alone(Era::Modern).showing(pages()).start().await;
     for arguments in [json!({ "phone_number": PRICED, "confirm": true }), json!({ "phone_number": PRICED })] {
         let refused = agent.result("buy_offer", arguments).await;
         assert_eq!(refused["structuredContent"]["status"], "invalid_argument", "{refused}");

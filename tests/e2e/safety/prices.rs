@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::apps::cards::{offered_at, pages};
+use crate::support::era::{Era, MODERN};
 use crate::support::fake_truedy::{PURCHASE, Play, SEARCH, Upstream};
 use crate::support::http_client::{Served, message};
-use crate::support::raw_client::{Era, MODERN, Wire, home, server};
+use crate::support::program::{home, server};
+use crate::support::raw_client::Wire;
 
 const NUMBER: &str = "+14155550150";
 /// An own account of the caller.

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::support::era::Era;
 use crate::support::fake_truedy::{AGENT_NUMBERS, AGENTS, FRONT_DESK, LIST, Play, RELEASE, Upstream};
-use crate::support::raw_client::{Era, Wire, home, server};
+use crate::support::program::{home, server};
+use crate::support::raw_client::Wire;
 
 const NUMBER: &str = "+14155550170";
 

@@ -8,11 +8,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use crate::support::era::Era;
 use crate::support::fake_truedy::{
-    AGENT_NUMBERS, AGENTS, ASSIGN, CREDENTIALS, FRONT_DESK, FRONT_OFFICE, IMPORT, LIST, PURCHASE, Play, RELEASE, Reply,
-    SEARCH, UNASSIGN, Upstream, WEBHOOK,
+    AGENT_NUMBERS, AGENTS, ASSIGN, CREDENTIALS, FRONT_DESK, FRONT_OFFICE, Gate, IMPORT, LIST, PURCHASE, Play, RELEASE,
+    Reply, SEARCH, UNASSIGN, Upstream, WEBHOOK,
 };
-use crate::support::raw_client::{Era, KEY, LONG, Wire, at_once, program, run, server};
+use crate::support::program::{KEY, LONG, Ran, at_once, program, run, server};
+use crate::support::raw_client::Wire;
 
 /// One secret for each place; every kind of character that some encoding changes is in it.
 const TRUEDY: &str = r#"Tr4edy/canary+one=two"three\four&five%20six"#;
@@ -400,7 +402,7 @@ fn secrets_that_truedy_should_not_send_are_not_passed_on() {
 fn two_calls_at_once_keep_each_others_secrets() {
     // The first call's secret comes back in the answer to the second, while the first still runs.
     let upstream = Upstream::start();
-    let gate = crate::support::fake_truedy::Gate::new();
+    let gate = Gate::new();
     let behind = gate.clone();
     upstream.on(SEARCH, move |seen, _| match seen.says("api_key").as_str() {
         API_KEY => Play::Behind(behind.clone(), Box::new(Play::Usual)),
@@ -605,7 +607,7 @@ fn the_variable_wins_over_the_file() {
 
 // --- The command line ----------------------------------------------------------------------------------------------
 
-fn call(upstream: &Upstream, arguments: &[&str], input: &str) -> crate::support::raw_client::Ran {
+fn call(upstream: &Upstream, arguments: &[&str], input: &str) -> Ran {
     let mut command = program();
     command
         .arg("call")

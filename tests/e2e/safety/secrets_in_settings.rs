@@ -13,7 +13,7 @@ use clap::{Arg, CommandFactory};
 use truedy_mcp::cli::Cli;
 
 use crate::support::http_client::Served;
-use crate::support::raw_client::{KEY, Ran, at_once, home, nobody, program, run};
+use crate::support::program::{KEY, Ran, at_once, home, nobody, program, run};
 
 /// What stands by mistake where it does not belong: keys of several kinds and passwords.
 const CANARIES: [&str; 7] = [

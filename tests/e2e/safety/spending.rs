@@ -5,8 +5,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::apps::cards::offered_at;
+use crate::support::era::{Era, LEGACY};
 use crate::support::fake_truedy::{LIST, PURCHASE, Play, SEARCH, Upstream};
-use crate::support::raw_client::{Called, Era, Wire, home, server};
+use crate::support::program::{home, server};
+use crate::support::raw_client::{Called, Wire};
 
 /// For sale at 1.50 USD a month and 2.00 USD once.
 const FIRST: &str = "+14155550150";
@@ -236,10 +238,7 @@ fn what_a_purchase_needs_is_told_as_it_is_enforced() {
     let upstream = truedy();
     let mut wire = mute(&upstream, Era::Legacy, &[], &home());
     drop(wire.call("purchase_number", json!({ "phone_number": FIRST })));
-    let told = wire.handshake(crate::support::raw_client::LEGACY)["result"]["instructions"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let told = wire.handshake(LEGACY)["result"]["instructions"].as_str().unwrap_or_default().to_owned();
     assert!(!told.contains("after a preview"), "no preview is asked for: {told}");
     assert!(told.contains("confirm: true, without which it is a preview"), "{told}");
     let bought: Value =

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::fake_truedy::{PURCHASE, Upstream};
 use crate::support::http_client::Served;
-use crate::support::raw_client::{KEY, Ran, program, run};
+use crate::support::program::{KEY, Ran, program, run};
 
 /// For sale in the sandbox.
 const FOR_SALE: &str = "+14155550150";

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::support::era::{Era, MODERN};
 use crate::support::fake_truedy::{Gate, LIST, PURCHASE, Play, RELEASE, Upstream};
 use crate::support::http_client::{Served, message, request};
-use crate::support::raw_client::{Era, LONG, MODERN, Wire, program, run, server};
+use crate::support::program::{LONG, program, run, server};
+use crate::support::raw_client::Wire;
 
 const NUMBER: &str = "+14155550160";
 const OTHER: &str = "+14155550161";

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::support::http_client::Talk;
+use super::http_client::{Served, Talk, request};
 
 /// A stream that the server has opened.
 pub(crate) struct Events {
@@ -21,6 +21,15 @@ impl Events {
         let head = talk.until(b"\r\n\r\n").await.expect("an answer");
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Self { talk, unread: String::new(), status, head: head.to_ascii_lowercase() }
+    }
+
+    /// Asks for a stream with these headers; it must be given.
+    pub(crate) async fn get(server: &Served, target: &str, headers: &[(&str, &str)]) -> Self {
+        let headers = [&[("accept", "text/event-stream")], headers].concat();
+        let request = request(&server.host(), "GET", target, &headers, "");
+        let events = Self::open(server.connect().await, &request).await;
+        assert_eq!(events.status, 200, "{}", events.head);
+        events
     }
 
     /// A header of its head.
@@ -50,9 +59,14 @@ impl Events {
         }
     }
 
+    /// The data of the next event.
+    pub(crate) async fn data(&mut self) -> String {
+        self.next().await.expect("an event before the end of the stream").1
+    }
+
     /// The next message.
     pub(crate) async fn message(&mut self) -> Value {
-        let (_, data) = self.next().await.expect("a message before the end of the stream");
+        let data = self.data().await;
         serde_json::from_str(&data).unwrap_or_else(|_| panic!("no JSON: {data}"))
     }
 }

@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::era::MODERN;
 use super::fake_truedy::Upstream;
-use super::raw_client::{KEY, LONG, MODERN, program};
+use super::program::{KEY, LONG, program};
 
 /// A server that runs. It is killed when this value is dropped.
 pub(crate) struct Served {

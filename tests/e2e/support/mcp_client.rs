@@ -1,195 +1,27 @@
-//! An AI agent as the tests see it: a real MCP client of the built program over stdio, the person behind it, and the
-//! record of what reached Truedy.
+//! An AI agent as the tests see it: a real MCP client of the built program over stdio, with a person behind it.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use rmcp::RoleClient;
 use rmcp::model::{
-    ArgumentInfo, CallToolRequest, CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities,
-    ClientConfig, ClientRequest, CompleteRequestParams, CompletionInfo, ElicitRequestParams, ElicitResult,
-    ElicitationAction, ErrorData, GetPromptRequestParams, Implementation, InputResponses, ProtocolVersion,
+    ArgumentInfo, CallToolRequest, CallToolRequestParams, CallToolResponse, CallToolResult, ClientRequest,
+    CompleteRequestParams, CompletionInfo, ErrorData, GetPromptRequestParams, InputResponses, ProtocolVersion,
     ReadResourceRequestParams, Reference, Tool,
 };
-use rmcp::service::{ClientLifecycleMode, ClientServiceExt, PeerRequestOptions, RequestContext, RequestHandle};
+use rmcp::service::{ClientLifecycleMode, ClientServiceExt, PeerRequestOptions, RequestHandle};
 use rmcp::service::{RunningService, ServiceError};
 use rmcp::transport::TokioChildProcess;
-use rmcp::{ClientHandler, RoleClient};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
 use truedy_mcp::sandbox::KEY;
 
-/// The program under test.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_truedy-mcp");
-/// Longer than any call may take; only a hanging program meets it.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The two ways of the protocol: a handshake and questions while a call is open, or neither.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Era {
-    /// `initialize`, 2025-11-25.
-    Old,
-    /// `server/discover`, 2026-07-28.
-    New,
-}
-
-impl Era {
-    fn version(self) -> ProtocolVersion {
-        match self {
-            Self::Old => ProtocolVersion::V_2025_11_25,
-            Self::New => ProtocolVersion::V_2026_07_28,
-        }
-    }
-}
-
-/// Tells each story twice, once in each era of the protocol.
-macro_rules! in_both_eras {
-    ($($story:ident),+ $(,)?) => { $(
-        mod $story {
-            use crate::support::mcp_client::Era;
-
-            #[tokio::test]
-            async fn old() {
-                super::$story(Era::Old).await;
-            }
-
-            #[tokio::test]
-            async fn new() {
-                super::$story(Era::New).await;
-            }
-        }
-    )+ };
-}
-pub(crate) use in_both_eras;
-
-/// Something that happens while a person thinks.
-type Meanwhile = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
-
-/// The person behind the client.
-#[derive(Clone)]
-pub(crate) enum Human {
-    /// Cannot be asked: the client declares no elicitation.
-    Absent,
-    /// Cannot be asked by form: the client only opens links.
-    OpensLinks,
-    /// Ticks, and types the digits the question shows.
-    Agrees,
-    /// Ticks, and types other digits.
-    TypesWrongDigits,
-    /// Types the right digits, and does not tick.
-    TicksNothing,
-    /// Sends the form off as it came: an empty one.
-    SendsItEmpty,
-    /// Accepts; the client sends no form at all.
-    SendsNoForm,
-    /// Fills in exactly this.
-    FillsIn(Value),
-    /// Says no.
-    Declines,
-    /// Closes the question.
-    Cancels,
-    /// The client declares that it can ask, and fails when it should.
-    CannotBeReached,
-    /// Never answers.
-    KeepsSilent,
-    /// Agrees, after something has happened.
-    AgreesAfter(Meanwhile),
-}
-
-impl Human {
-    /// A person who agrees, but only after this has happened.
-    pub(crate) fn agrees_after<F>(meanwhile: impl Fn() -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        Self::AgreesAfter(Arc::new(move || Box::pin(meanwhile())))
-    }
-}
-
-/// A question as it reached the person.
-#[derive(Debug, Clone)]
-pub(crate) struct Question {
-    pub(crate) message: String,
-    pub(crate) form: Value,
-    /// What came with it for a page.
-    pub(crate) meta: Value,
-}
-
-#[derive(Clone)]
-struct Person {
-    human: Human,
-    shows: Option<Value>,
-    version: ProtocolVersion,
-    asked: Arc<Mutex<Vec<Question>>>,
-}
-
-impl Person {
-    fn fill_in(&self, question: &Question) -> Map<String, Value> {
-        let typed: String = question.message.split('+').nth(1).unwrap_or_default().to_owned();
-        let typed = typed.chars().take_while(|c| c.is_ascii_digit() || *c == ' ').filter(char::is_ascii_digit);
-        let typed: String = typed.collect();
-        let last4 = &typed[typed.len().saturating_sub(4)..];
-        let wrong: String = last4.chars().map(|digit| if digit == '0' { '1' } else { '0' }).collect();
-        let fields = question.form["properties"].as_object().cloned().unwrap_or_default();
-        let value = |field: &Value| match (&self.human, field["type"] == "boolean") {
-            (Human::TicksNothing, true) => json!(false),
-            (_, true) => json!(true),
-            (Human::TypesWrongDigits, false) => json!(wrong),
-            (_, false) => json!(last4),
-        };
-        fields.iter().map(|(name, field)| (name.clone(), value(field))).collect()
-    }
-}
-
-impl ClientHandler for Person {
-    fn get_info(&self) -> ClientConfig {
-        let mut capabilities = match self.human {
-            Human::Absent => ClientCapabilities::default(),
-            Human::OpensLinks => serde_json::from_value(json!({ "elicitation": { "url": {} } })).unwrap(),
-            _ => ClientCapabilities::builder().enable_elicitation().build(),
-        };
-        if let Some(Value::Object(shows)) = &self.shows {
-            let extension = ("io.modelcontextprotocol/ui".to_owned(), shows.clone());
-            capabilities.extensions = Some([extension].into_iter().collect());
-        }
-        ClientConfig::new(capabilities, Implementation::new("e2e", "1")).with_protocol_version(self.version.clone())
-    }
-
-    async fn create_elicitation(
-        &self,
-        request: ElicitRequestParams,
-        context: RequestContext<RoleClient>,
-    ) -> Result<ElicitResult, ErrorData> {
-        let ElicitRequestParams::FormElicitationParams { message, requested_schema, meta: inside } = request else {
-            panic!("only forms are asked for");
-        };
-        let form = serde_json::to_value(&requested_schema).unwrap();
-        // Of a request of its own rmcp takes it out; of one within a result it does not.
-        let meta = serde_json::to_value(inside.unwrap_or(context.meta)).unwrap();
-        let question = Question { message, form, meta };
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(question.clone());
-        let content = match &self.human {
-            Human::Absent | Human::OpensLinks => panic!("asked, although nobody can be: {question:?}"),
-            Human::Declines => return Ok(ElicitResult::new(ElicitationAction::Decline)),
-            Human::Cancels => return Ok(ElicitResult::new(ElicitationAction::Cancel)),
-            Human::CannotBeReached => return Err(ErrorData::internal_error("no window could be opened", None)),
-            Human::KeepsSilent => return std::future::pending().await,
-            Human::SendsNoForm => return Ok(ElicitResult::new(ElicitationAction::Accept)),
-            Human::SendsItEmpty => json!({}),
-            Human::FillsIn(content) => content.clone(),
-            Human::AgreesAfter(meanwhile) => {
-                meanwhile().await;
-                Value::Object(self.fill_in(&question))
-            }
-            Human::Agrees | Human::TypesWrongDigits | Human::TicksNothing => Value::Object(self.fill_in(&question)),
-        };
-        Ok(ElicitResult::new(ElicitationAction::Accept).with_content(content))
-    }
-}
+use super::era::Era;
+use super::people::{Human, Person, Question};
+use super::program::{patiently, tokio_program};
+use super::sandbox::{Ledger, Sandbox};
 
 /// Where the numbers are.
 #[derive(Clone)]
@@ -257,7 +89,7 @@ impl Setup {
     pub(crate) async fn start(self) -> Agent {
         let home = tempfile::tempdir().unwrap();
         let mut ledger = home.path().join("ledger.jsonl");
-        let mut command = program();
+        let mut command = tokio_program();
         command.args(["stdio", "--upstream-rpm", "off"]);
         match &self.truedy {
             Truedy::Alone => drop(command.args(["--sandbox", "--ephemeral"])),
@@ -383,7 +215,7 @@ impl Word {
 impl Agent {
     /// An agent with this person behind it, in the newest protocol on a sandbox of its own.
     pub(crate) fn with(human: Human) -> Setup {
-        Setup { human, shows: None, version: Era::New.version(), flags: Vec::new(), truedy: Truedy::Alone }
+        Setup { human, shows: None, version: Era::Modern.version(), flags: Vec::new(), truedy: Truedy::Alone }
     }
 
     /// An agent whose client cannot ask anybody.
@@ -630,130 +462,4 @@ fn protocol<T>(answer: Result<T, ServiceError>) -> Result<T, ErrorData> {
 fn params(tool: &str, arguments: Value) -> CallToolRequestParams {
     let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
     CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)
-}
-
-async fn patiently<T>(waited_for: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, waited_for).await.expect("an answer within a minute")
-}
-
-/// The program, free of whatever settings the tests were started with.
-pub(crate) fn program() -> Command {
-    let mut command = Command::new(PROGRAM);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("TRUEDY_") {
-            command.env_remove(name);
-        }
-    }
-    command
-        .env_remove("RUST_LOG")
-        .env("HOME", crate::support::raw_client::home())
-        .env_remove("XDG_STATE_HOME")
-        .kill_on_drop(true);
-    command
-}
-
-/// A request that reached Truedy.
-#[derive(Debug, Clone)]
-pub(crate) struct Sent {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) body: Value,
-}
-
-/// What reached Truedy.
-#[derive(Debug)]
-pub(crate) struct Ledger(pub(crate) Vec<Sent>);
-
-impl Ledger {
-    /// Nothing is written before the first request; a line may still be under way; an answer has no method.
-    fn read(file: &Path) -> Self {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        let written = text.rsplit_once('\n').map_or("", |(written, _)| written);
-        let lines = written.lines().map(|line| serde_json::from_str::<Value>(line).expect("a whole line"));
-        Self(
-            lines
-                .filter_map(|line| {
-                    let (method, path) = (line["method"].as_str()?.to_owned(), line["path"].as_str()?.to_owned());
-                    Some(Sent { method, path, body: line["body"].clone() })
-                })
-                .collect(),
-        )
-    }
-
-    /// How many requests with this method went to a path that ends so.
-    pub(crate) fn count(&self, method: &str, ending: &str) -> usize {
-        self.0.iter().filter(|sent| sent.method == method && sent.path.ends_with(ending)).count()
-    }
-
-    pub(crate) fn releases(&self) -> usize {
-        self.count("DELETE", "")
-    }
-
-    pub(crate) fn purchases(&self) -> usize {
-        self.count("POST", "/purchase")
-    }
-
-    pub(crate) fn imports(&self) -> usize {
-        self.count("POST", "/import")
-    }
-
-    /// How many requests could have changed anything: all but reading and searching.
-    pub(crate) fn changes(&self) -> usize {
-        self.0.iter().filter(|sent| sent.method != "GET" && !sent.path.ends_with("/search")).count()
-    }
-
-    /// How many there are at all.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-}
-
-/// A sandbox that runs on its own.
-pub(crate) struct Sandbox {
-    _running: Child,
-    base_url: String,
-    ledger: PathBuf,
-    http: reqwest::Client,
-    _home: TempDir,
-}
-
-impl Sandbox {
-    /// Starts one, in memory, without a rate limit.
-    pub(crate) async fn start() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let ledger = home.path().join("ledger.jsonl");
-        let mut command = program();
-        command.args(["sandbox", "--listen", "127.0.0.1:0", "--ephemeral", "--fault", "rate_limit=0", "--ledger"]);
-        command.arg(&ledger).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut running = command.spawn().unwrap();
-        let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
-        let base_url = patiently(async {
-            loop {
-                let line = lines.next_line().await.unwrap().expect("the sandbox says where it is");
-                if let Some((_, url)) = line.split_once("TRUEDY_BASE_URL=") {
-                    return url.to_owned();
-                }
-            }
-        })
-        .await;
-        Self { _running: running, base_url, ledger, http: reqwest::Client::new(), _home: home }
-    }
-
-    /// Sends a request to its API, as any program might.
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Value {
-        let sent = self.http.post(format!("{}{path}", self.base_url)).bearer_auth(KEY);
-        let sent = sent.header("content-type", "application/json").body(body.to_string()).send();
-        let answer = patiently(sent).await.unwrap();
-        let status = answer.status();
-        let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
-        assert!(status.is_success(), "{path} {body}: {answer}");
-        answer["data"].clone()
-    }
-
-    /// From now on it misbehaves so, and only so.
-    pub(crate) async fn misbehave(&self, faults: Value) {
-        let address = self.base_url.split("/api/").next().unwrap();
-        let sent = self.http.put(format!("{address}/sandbox/faults")).body(faults.to_string()).send();
-        assert!(patiently(sent).await.unwrap().status().is_success());
-    }
 }

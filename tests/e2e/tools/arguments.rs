@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::support::era::Era;
 use crate::support::fake_truedy::{AGENTS, IMPORT, PURCHASE, Play, Upstream};
-use crate::support::raw_client::{Called, Era, Wire, home, program, run, server};
+use crate::support::program::{home, program, run, server};
+use crate::support::raw_client::{Called, Wire};
 
 const NUMBER: &str = "+14155550163";
 

@@ -10,7 +10,9 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use crate::support::mcp_client::{Agent, Era, Human, Listed, Refusal, Setup, in_both_eras};
+use crate::support::era::{Era, in_both_eras};
+use crate::support::mcp_client::{Agent, Listed, Refusal, Setup};
+use crate::support::people::Human;
 
 const BOSTON: &str = "+16175550155";
 const CHICAGO: &str = "+13125550110";

@@ -10,10 +10,12 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use crate::safety::secrets::{created, errors, nowhere, packed, read_in, reply, written};
+use crate::support::era::{Era, MODERN};
 use crate::support::expected::TOOLS;
 use crate::support::fake_truedy::{IMPORT, LIST, PURCHASE, Play, SEARCH, Upstream};
 use crate::support::http_client::{Served, message};
-use crate::support::raw_client::{Called, Era, KEY, LONG, MODERN, Ran, Wire, at_once, program, run, server};
+use crate::support::program::{KEY, LONG, Ran, at_once, program, run, server};
+use crate::support::raw_client::{Called, Wire};
 
 /// One secret for each place; every kind of character that some encoding changes is in it.
 const TELNYX_KEY: &str = r#"KEYc4nary/Telnyx+own=key"with\all&of%7Eit <'!*>"#;

@@ -10,8 +10,12 @@ use rmcp::model::ProtocolVersion;
 use serde_json::{Map, Value, json};
 use tiktoken_rs::{CoreBPE, o200k_base};
 
+use crate::support::era::{Era, in_both_eras};
 use crate::support::expected::{self, TOOLS};
-use crate::support::mcp_client::{Agent, Era, Human, Listed, Sandbox, in_both_eras, program};
+use crate::support::mcp_client::{Agent, Listed};
+use crate::support::people::Human;
+use crate::support::program::tokio_program;
+use crate::support::sandbox::Sandbox;
 
 /// What a model is made to read, in tokens of the encoding of today's models.
 static ENCODING: LazyLock<CoreBPE> = LazyLock::new(|| o200k_base().unwrap());
@@ -22,7 +26,7 @@ fn tokens(text: &str) -> usize {
 
 /// The tools as they came over the wire.
 async fn catalogue() -> Vec<Value> {
-    let agent = Agent::alone(Era::New).start().await;
+    let agent = Agent::alone(Era::Modern).start().await;
     agent.tools().iter().map(|tool| serde_json::to_value(tool).unwrap()).collect()
 }
 
@@ -60,9 +64,9 @@ async fn each_tool_is_what_was_agreed() {
 
 #[tokio::test]
 async fn the_instructions_are_what_was_agreed() {
-    let sandbox = Agent::alone(Era::New).start().await.instructions();
+    let sandbox = Agent::alone(Era::Modern).start().await.instructions();
     let elsewhere = Sandbox::start().await;
-    let live = Agent::alone(Era::New).on(&elsewhere).start().await.instructions();
+    let live = Agent::alone(Era::Modern).on(&elsewhere).start().await.instructions();
     let named = expected::names().join(",");
     let flags = [
         ["--ask", "off"],
@@ -80,7 +84,7 @@ async fn the_instructions_are_what_was_agreed() {
         ["--sip-hosts", "sip.example.com"],
     ];
     let flags = [&flags.concat()[..], &["--release-in-use", "--read-only"]].concat();
-    let policy = Agent::alone(Era::New).on(&elsewhere).flags(&flags).start().await.instructions();
+    let policy = Agent::alone(Era::Modern).on(&elsewhere).flags(&flags).start().await.instructions();
     for (which, text) in [("sandbox", &sandbox), ("live", &live), ("policy", &policy)] {
         assert!(text.len() <= 1_800, "{which}: {} bytes", text.len());
         // The first sentence is what a directory of servers shows.
@@ -110,7 +114,7 @@ async fn the_list_is_the_same_for_everybody() {
             let agent = Agent::with(human).speaking(version.clone()).start().await;
             let tools: Vec<Value> = agent.tools().iter().map(|tool| serde_json::to_value(tool).unwrap()).collect();
             assert_eq!(one, tools, "{version}");
-            assert_eq!(agent.instructions(), Agent::alone(Era::New).start().await.instructions());
+            assert_eq!(agent.instructions(), Agent::alone(Era::Modern).start().await.instructions());
         }
     }
 }
@@ -305,7 +309,7 @@ async fn a_long_list_of_numbers_costs_little_to_read() {
             sandbox.post("/telephony/numbers/assign", body).await;
         }
     }
-    let agent = Agent::alone(Era::New).on(&sandbox).start().await;
+    let agent = Agent::alone(Era::Modern).on(&sandbox).start().await;
     let (structure, text) = agent.halves("list_numbers", json!({})).await;
     let listed: Value = serde_json::from_str(&structure).unwrap();
     let listed = Listed::of(&listed);
@@ -423,7 +427,7 @@ const SAID: [(&str, &str); 48] = [
 async fn what_people_say_finds_the_tool_they_need() {
     let (mut second, mut lost) = (Vec::new(), Vec::new());
     for (said, needed) in SAID {
-        let output = program().args(["tools", "--json", "--search", said]).output().await.unwrap();
+        let output = tokio_program().args(["tools", "--json", "--search", said]).output().await.unwrap();
         let found: Value = serde_json::from_slice(&output.stdout).unwrap();
         let found: Vec<&str> = found["tools"].as_array().unwrap().iter().map(name).take(3).collect();
         if !found.contains(&needed) {

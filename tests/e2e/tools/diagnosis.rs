@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::support::era::Era;
 use crate::support::fake_truedy::{
     AGENT_NUMBERS, AGENTS, ASSIGN, FRONT_DESK, FRONT_OFFICE, Gate, LIST, PURCHASE, Play, Upstream, WEBHOOK,
 };
-use crate::support::raw_client::{Called, Era, Wire, server};
+use crate::support::program::server;
+use crate::support::raw_client::{Called, Wire};
 
 const NUMBER: &str = "+14155550123";
 const GONE: &str = "7777aaaa-0000-4000-8000-000000000007";

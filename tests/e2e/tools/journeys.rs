@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use regex_lite::Regex;
 use serde_json::{Value, json};
 
-use crate::support::mcp_client::{Agent, Era, Human, Listed, Refusal, Sandbox, in_both_eras};
+use crate::support::era::{Era, in_both_eras};
+use crate::support::mcp_client::{Agent, Listed, Refusal, Setup};
+use crate::support::people::Human;
+use crate::support::sandbox::Sandbox;
 
 /// Bought, waiting for its carrier, used by nobody.
 const IDLE: &str = "+13125550110";
@@ -34,7 +37,7 @@ struct Conversation {
 }
 
 impl Conversation {
-    async fn with(setup: crate::support::mcp_client::Setup) -> Self {
+    async fn with(setup: Setup) -> Self {
         Self { agent: setup.start().await, steps: 0 }
     }
 
@@ -472,7 +475,7 @@ async fn filters_run_over_all_pages_and_count_what_fits() {
             }
         }
     }
-    let agent = Agent::alone(Era::New).on(&sandbox).start().await;
+    let agent = Agent::alone(Era::Modern).on(&sandbox).start().await;
     let all = all_pages(&agent, json!({}), 100).await;
     assert_eq!(all.len(), 205);
     assert_eq!(all.iter().map(|row| row["id"].as_str().unwrap()).collect::<BTreeSet<_>>().len(), 205);

@@ -2,8 +2,10 @@
 
 use serde_json::json;
 
+use crate::support::era::Era;
 use crate::support::fake_truedy::Upstream;
-use crate::support::raw_client::{Era, Wire, home, program, run, server};
+use crate::support::program::{home, program, run, server};
+use crate::support::raw_client::Wire;
 
 const NUMBER: &str = "+14155550163";
 

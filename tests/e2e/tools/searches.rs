@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::support::era::Era;
 use crate::support::expected::TOOLS;
 use crate::support::fake_truedy::{SEARCH, Upstream};
-use crate::support::raw_client::{Era, Wire, home, server};
+use crate::support::program::{home, server};
+use crate::support::raw_client::Wire;
 
 fn open(upstream: &Upstream) -> Wire {
     let mut command = server(&upstream.base_url());

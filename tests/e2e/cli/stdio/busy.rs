@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use crate::support::era::Era;
 use crate::support::fake_truedy::{AGENTS, LIST, Play, Upstream};
 use crate::support::http_client::{Talk, request};
-use crate::support::raw_client::{Called, Era, LONG, Wire, server};
+use crate::support::program::{LONG, server};
+use crate::support::raw_client::{Called, Wire};
 
 /// Rows of a page of a list that ignores `limit`.
 const ROWS: usize = 5_000;

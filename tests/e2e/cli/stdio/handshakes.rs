@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::era::{Era, LEGACY, MODERN};
 use crate::support::fake_truedy::{CREDENTIALS, Gate, PURCHASE, Play, Upstream};
-use crate::support::raw_client::{Era, LEGACY, LONG, MODERN, Running, Wire, program, run, server};
+use crate::support::program::{LONG, Running, home, program, run, server};
+use crate::support::raw_client::Wire;
 
 /// After this long, what has not happened will not happen.
 const A_WHILE: Duration = Duration::from_millis(500);
@@ -407,7 +409,7 @@ fn beyond_the_limit_for_files_reading_goes_on_and_nothing_is_changed() {
 fn a_live_journal_that_is_new_is_told_once() {
     const TOLD: &str = "there is no journal";
     let upstream = Upstream::start();
-    let home = crate::support::raw_client::home();
+    let home = home();
     for told in [1, 0] {
         let mut command = server(&upstream.base_url());
         command.env("HOME", &home);

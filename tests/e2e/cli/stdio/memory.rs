@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::raw_client::{LEGACY, LONG, program};
+use crate::support::era::LEGACY;
+use crate::support::program::{LONG, program};
 
 /// Requests that the client would send.
 const MOST: usize = 1_000_000;

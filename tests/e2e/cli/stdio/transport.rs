@@ -14,9 +14,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::failures::upstream::SLOW;
+use crate::support::era::{Era, LEGACY, MODERN};
 use crate::support::expected::TOOLS;
 use crate::support::fake_truedy::{CREDENTIALS, Gate, LIST, PURCHASE, Play, Upstream};
-use crate::support::raw_client::{Called, Era, LEGACY, LONG, MODERN, Wire, at_once, program, server, server_within};
+use crate::support::program::{LONG, at_once, program, server, server_within};
+use crate::support::raw_client::{Called, Wire};
 
 const FREE: &str = "+14155550199";
 
