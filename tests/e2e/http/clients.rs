@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::event_stream::Events;
 use crate::support::fake_truedy::{CREDENTIALS, LIST, Play, Upstream};
-use crate::support::http_client::{Served, Talk, message, request};
+use crate::support::http_client::{Served, message, request};
 use crate::support::program::{program, run};
 
 const OPEN: &str = "--no-auth-loopback";

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::people::{Files, Line, bearer, release_it};
+use super::callers::{Files, Line, bearer, release_it};
 use crate::support::event_stream::Events;
 use crate::support::expected::TOOLS;
 use crate::support::fake_truedy::{LIST, RELEASE, Upstream};

@@ -6,6 +6,7 @@
 
 mod bearer_tokens;
 mod bodies;
+mod callers;
 mod clients;
 mod handshakes;
 mod host;
@@ -15,18 +16,17 @@ mod messages;
 mod oauth;
 mod oauth_providers;
 mod overload;
-mod people;
 mod prompts_and_resources;
 mod replica_share;
 mod replicas;
 mod scopes;
 mod session_ids;
-mod session_limits;
 mod sessions;
 mod shutdown;
 mod slow;
 mod socket;
 mod startup;
+mod tenancy;
 mod tenants;
 mod tls;
 mod token_file;

@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
-use super::people::{Files, Line, bearer, connected, look, measured, memory, told};
+use super::callers::{Files, Line, bearer, connected, look, measured, memory, told};
 use crate::support::era::LEGACY;
 use crate::support::fake_truedy::{Gate, Play, SEARCH, Upstream};
 use crate::support::http_client::{Served, eventually};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::people::{Files, bearer};
+use super::callers::{Files, bearer};
 use crate::support::era::{LEGACY, MODERN};
 use crate::support::expected::SCOPES;
 use crate::support::fake_truedy::{AGENTS, LIST, Upstream};

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::people::Files;
+use super::callers::Files;
 use crate::support::expected::SCOPES;
 use crate::support::fake_truedy::Upstream;
 use crate::support::http_client::Served;

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::people::{Files, buy_it, number, release_it, say, state, status};
+use super::callers::{Files, buy_it, number, release_it, say, state, status};
 use crate::support::database::Database;
 use crate::support::fake_truedy::{PURCHASE, Play, RELEASE, Upstream};
 use crate::support::http_client::Served;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::people::{Files, Line, bearer, connected, measured, modern, release_it};
+use super::callers::{Files, Line, bearer, connected, measured, modern, release_it};
+use super::tenancy::{Setup, Tenancy, for_one_tenant_and_many};
 use crate::support::era::{LEGACY, MODERN};
 use crate::support::event_stream::Events;
 use crate::support::expected::{self, TOOLS};
@@ -41,9 +42,17 @@ async fn open(served: &Served, token: &str) -> String {
     let answer = post(served, token, None, initialize(LEGACY, &json!({ "elicitation": {} }))).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let session = answer.header("mcp-session-id").expect("a session").to_owned();
-    let ready = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-    assert_eq!(post(served, token, Some(&session), ready).await.status, 202);
+    assert_eq!(post(served, token, Some(&session), ready()).await.status, 202);
     session
+}
+
+/// What a client says once it has begun.
+fn ready() -> Value {
+    json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })
+}
+
+fn ping() -> Value {
+    json!({ "jsonrpc": "2.0", "id": 2, "method": "ping" })
 }
 
 async fn close(served: &Served, token: &str, session: &str) -> u16 {
@@ -51,18 +60,19 @@ async fn close(served: &Served, token: &str, session: &str) -> u16 {
     served.send("DELETE", "/mcp", &headers, "").await.status
 }
 
-#[tokio::test]
-async fn a_session_is_of_no_use_to_anybody_else() {
-    let (upstream, mut files) = (Upstream::start(), Files::new());
-    let (ana, ben) = (files.person("ana"), files.person("ben"));
-    let served = files.serve(&upstream, &["--sessions"]).await;
+for_one_tenant_and_many!(a_session_is_of_no_use_to_anybody_else);
+async fn a_session_is_of_no_use_to_anybody_else(tenancy: Tenancy) {
+    let mut setup = Setup::new(tenancy);
+    let (ana, ben) = (setup.person("ana"), setup.stranger("ana"));
+    let served = setup.serve(&["--sessions"]).await;
     let session = open(&served, &ana).await;
     let list = call(1, "list_numbers", &json!({}));
     assert_eq!(post(&served, &ana, Some(&session), list.clone()).await.status, 200);
     // Whatever way it is tried: to others it is not there.
     for message in [
         list.clone(),
-        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        ping(),
+        ready(),
         json!({ "jsonrpc": "2.0", "id": 0, "result": { "action": "accept", "content": {} } }),
     ] {
         let answer = post(&served, &ben, Some(&session), message.clone()).await;
@@ -78,22 +88,44 @@ async fn a_session_is_of_no_use_to_anybody_else() {
         assert_eq!(served.send("GET", "/mcp", &headers, "").await.status, 404, "{version:?}");
         assert_eq!(served.send("DELETE", "/mcp", &headers, "").await.status, 404, "{version:?}");
     }
-    for version in [MODERN, "2027-01-01", "zzz", "1"] {
-        // A handshake is one of the older revisions whatever it calls itself.
-        let headers = [&foreign[..], &[("mcp-protocol-version", version)]].concat();
-        let answer = served.post(&headers, initialize(version, &json!({}))).await;
-        assert_ne!(answer.header("mcp-session-id"), Some(&*session), "{version}: {answer:?}");
-        for method in ["GET", "DELETE"] {
-            let answer = served.send(method, "/mcp", &headers, "").await;
-            assert!((400..500).contains(&answer.status), "{version}: {answer:?}");
-        }
-    }
     // It goes on for its own.
     assert_eq!(post(&served, &ana, Some(&session), list.clone()).await.status, 200);
     // The newer revision knows no sessions: there the header means nothing.
     let headers = [&modern("list_numbers")[..], &foreign[..]].concat();
     let params = json!({ "name": "list_numbers", "arguments": {} });
     assert_eq!(served.post(&headers, message("tools/call", params)).await.status, 200);
+}
+
+for_one_tenant_and_many!(a_session_is_its_callers_whatever_revision_somebody_else_names);
+async fn a_session_is_its_callers_whatever_revision_somebody_else_names(tenancy: Tenancy) {
+    let mut setup = Setup::new(tenancy);
+    let (ana, ben) = (setup.person("ana"), setup.stranger("ana"));
+    let served = setup.serve(&["--sessions"]).await;
+    let session = open(&served, &ana).await;
+    let status = async |token: &str| post(&served, token, Some(&session), ping()).await.status;
+    assert_eq!((status(&ana).await, status(&ben).await), (200, 404));
+    let foreign = [("authorization", &*bearer(&ben)), ("mcp-session-id", &*session)];
+    // A handshake is one of the older revisions whatever it calls itself: refused, or a session of its own.
+    for version in [LEGACY, "2024-11-05", "2025-03-26", MODERN, "2027-01-01", "9999-12-31", "zzz", "1", ""] {
+        let headers = [&foreign[..], &[("mcp-protocol-version", version)]].concat();
+        for more in [&[][..], &[("mcp-method", "initialize")]] {
+            let answer = served.post(&[&headers[..], more].concat(), initialize(version, &json!({}))).await;
+            let own = answer.header("mcp-session-id").filter(|own| *own != session);
+            assert_ne!(answer.header("mcp-session-id"), Some(&*session), "{version}: {answer:?}");
+            assert!(answer.status != 200 || own.is_some(), "{version}: {answer:?}");
+            if let Some(own) = own {
+                assert_eq!(close(&served, &ben, own).await, 204);
+            }
+        }
+        for accept in ["application/json, text/event-stream", "text/event-stream"] {
+            for method in ["GET", "DELETE"] {
+                let headers = [&headers[..], &[("accept", accept)]].concat();
+                let answer = served.send(method, "/mcp", &headers, "").await;
+                assert!(matches!(answer.status, 400..=405), "{method} {version}: {answer:?}");
+            }
+        }
+        assert_eq!(status(&ana).await, 200, "it lives after {version}");
+    }
 }
 
 #[tokio::test]
@@ -155,23 +187,41 @@ async fn an_id_is_made_here_and_cannot_be_guessed_or_chosen() {
     assert_eq!(post(&served, &ana, None, call(1, "list_numbers", &json!({}))).await.status, 400);
 }
 
-#[tokio::test]
-async fn one_has_sixteen_at_most_and_gives_one_back_by_closing_it() {
-    let (upstream, mut files) = (Upstream::start(), Files::new());
-    let (ana, ben) = (files.person("ana"), files.person("ben"));
-    let served = files.serve(&upstream, &["--sessions", "--admin-listen", "127.0.0.1:0"]).await;
+for_one_tenant_and_many!(one_has_sixteen_at_most_whatever_revision_is_named_and_gives_one_back_by_closing_it);
+async fn one_has_sixteen_at_most_whatever_revision_is_named_and_gives_one_back_by_closing_it(tenancy: Tenancy) {
+    let mut setup = Setup::new(tenancy);
+    let (ana, ben) = (setup.person("ana"), setup.stranger("ana"));
+    let served = setup.serve(&["--sessions", "--admin-listen", "127.0.0.1:0"]).await;
+    // What the handshake names in its head, and in its body.
+    let named = [
+        (None, LEGACY),
+        (None, MODERN),
+        (Some("2025-03-26"), "2025-03-26"),
+        (Some(LEGACY), LEGACY),
+        (Some(MODERN), MODERN),
+    ];
+    let begin = async |(head, body): (Option<&str>, &str), more: &[(&str, &str)]| {
+        let bearer = bearer(&ana);
+        let mut headers = vec![("authorization", bearer.as_str())];
+        headers.extend(more);
+        headers.extend(head.map(|version| ("mcp-protocol-version", version)));
+        served.post(&headers, initialize(body, &json!({}))).await
+    };
+    let method = ("mcp-method", "initialize");
     let mut sessions = Vec::new();
-    for _ in 0..EACH {
-        sessions.push(open(&served, &ana).await);
+    for version in named.into_iter().cycle().take(EACH) {
+        let answer = begin(version, &[method]).await;
+        assert_eq!(answer.status, 200, "{version:?}: {answer:?}");
+        let session = answer.header("mcp-session-id").expect("a session");
+        assert_eq!(post(&served, &ana, Some(session), ready()).await.status, 202);
+        sessions.push(session.to_owned());
     }
-    let versions = [None, Some("2025-03-26"), Some(LEGACY), Some(MODERN)];
-    for version in versions {
-        let mut headers = vec![("authorization", bearer(&ana))];
-        headers.extend(version.map(|version| ("mcp-protocol-version", version.to_owned())));
-        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let answer = served.post(&headers, initialize(version.unwrap_or(LEGACY), &json!({}))).await;
-        assert_eq!((answer.status, answer.header("mcp-session-id")), (429, None), "{version:?}: {answer:?}");
-        assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    for version in named {
+        for more in [&[][..], &[method]] {
+            let answer = begin(version, more).await;
+            assert_eq!((answer.status, answer.header("mcp-session-id")), (429, None), "{version:?}: {answer:?}");
+            assert!(answer.header("retry-after").is_some(), "{answer:?}");
+        }
     }
     assert_eq!(measured(&served, "http_sessions").await, EACH as f64);
     let theirs = open(&served, &ben).await;

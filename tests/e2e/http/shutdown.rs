@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use super::people::{Files, Line, bearer, begun, look, number};
+use super::callers::{Files, Line, bearer, begun, look, number};
 use crate::support::era::LEGACY;
 use crate::support::event_stream::Events;
 use crate::support::fake_truedy::{LIST, PURCHASE, Play, Upstream};

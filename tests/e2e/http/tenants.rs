@@ -5,16 +5,15 @@ use std::time::Instant;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::people::{Files, Line, bearer, buy_it, number, release_it, say, state, status, told};
+use super::callers::{Files, Line, bearer, buy_it, number, release_it, say, state, status, told};
+use super::tenancy::{ACME, BETA, two_tenants};
 use crate::support::expected::SCOPES;
 use crate::support::fake_truedy::{
     AGENT_NUMBERS, AGENTS, ASSIGN, CREDENTIALS, Gate, IMPORT, LIST, PURCHASE, Play, RELEASE, Reply, SEARCH, Seen,
     Upstream, WEBHOOK,
 };
-use crate::support::http_client::{Served, eventually};
+use crate::support::http_client::eventually;
 
-const ACME: &str = "truedy_AcmeTestKey000000000000000000000a1";
-const BETA: &str = "truedy_BetaTestKey000000000000000000000b1";
 const GAMMA: &str = "truedy_GammaTestKey00000000000000000000c1";
 
 fn buy(number: &str) -> Value {
@@ -28,16 +27,6 @@ fn keys(upstream: &Upstream) -> Vec<String> {
     keys.sort();
     keys.dedup();
     keys
-}
-
-/// Two tenants on a Truedy each.
-async fn two(files: &Files, (acme, beta): (&Upstream, &Upstream), arguments: &[&str]) -> Served {
-    let tenants = format!(
-        "[tenants.acme]\napi_key_env = \"ACME_KEY\"\nbase_url = \"{}\"\n[tenants.beta]\napi_key_env = \"BETA_KEY\"\nbase_url = \"{}\"\n",
-        acme.base_url(),
-        beta.base_url()
-    );
-    files.serve_tenants(&tenants, arguments, &[("ACME_KEY", ACME), ("BETA_KEY", BETA)]).await
 }
 
 #[tokio::test]
@@ -97,7 +86,7 @@ async fn the_journal_of_one_is_not_seen_by_another() {
     let (first, second, mut files) = (Upstream::start(), Upstream::start(), Files::new());
     let (ana, bea) = (files.token("ana", "acme", &SCOPES), files.token("ana", "beta", &SCOPES));
     let ben = files.token("ben", "beta", &SCOPES);
-    let served = two(&files, (&first, &second), &["--ask", "off"]).await;
+    let served = two_tenants(&files, (&first, &second), &["--ask", "off"]).await;
     // The answer is lost: whether it was bought is not known.
     second.always(PURCHASE, Play::Close);
     assert_eq!(served.call(&ana, "purchase_number", buy(&number(160))).await["status"], "purchased");
@@ -139,7 +128,7 @@ async fn what_is_sealed_for_one_is_of_no_use_to_another() {
     }
     let (ana, ann) = (files.token("ana", "acme", &SCOPES), files.token("ann", "acme", &SCOPES));
     let bea = files.token("ana", "beta", &SCOPES);
-    let served = two(&files, (&first, &second), &["--gate", "token"]).await;
+    let served = two_tenants(&files, (&first, &second), &["--gate", "token"]).await;
     // The token of a preview.
     let preview = served.call(&ana, "purchase_number", buy(&number(160))).await;
     assert_eq!(preview["status"], "confirmation_required", "{preview}");
@@ -161,7 +150,7 @@ async fn what_is_sealed_for_one_is_of_no_use_to_another() {
     }
     drop(served);
     // The same without a token beside it.
-    let served = two(&files, (&first, &second), &[]).await;
+    let served = two_tenants(&files, (&first, &second), &[]).await;
     let buying = buy(&number(170));
     let asked = state(&say(&served, &ana, ("purchase_number", &buying), None).await);
     for token in [&ann, &bea] {
@@ -179,7 +168,7 @@ async fn what_one_gives_as_a_secret_is_not_taken_out_of_what_another_reads() {
     let (ana, bea) = (files.token("ana", "acme", &SCOPES), files.token("bea", "beta", &SCOPES));
     let gate = Gate::new();
     first.always(IMPORT, Play::Behind(gate.clone(), Box::new(Play::Usual)));
-    let served = two(&files, (&first, &second), &["--ask", "off"]).await;
+    let served = two_tenants(&files, (&first, &second), &["--ask", "off"]).await;
     let import = json!({ "phone_number": number(160), "provider_type": "telnyx", "api_key": "Front desk" });
     let importing = served.call(&ana, "import_number", import);
     let reading = async {
@@ -249,7 +238,8 @@ async fn however_the_calls_of_two_are_mixed_none_reads_what_is_the_others() {
     // Both at one address, so that nothing but the key tells them apart; the people of both have the same names.
     let tokens: Vec<(usize, String)> =
         (0..16).map(|n| (n % 2, files.token(&format!("p{}", n / 2), ["acme", "beta"][n % 2], &SCOPES))).collect();
-    let served = two(&files, (&upstream, &upstream), &["--purchases-per-day", "unlimited", "--ask", "off"]).await;
+    let served =
+        two_tenants(&files, (&upstream, &upstream), &["--purchases-per-day", "unlimited", "--ask", "off"]).await;
     let begun = Instant::now();
     let lines = (0..LINES).map(|line| {
         let (tenant, token) = tokens[line % tokens.len()].clone();
