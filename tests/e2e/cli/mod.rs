@@ -1,8 +1,15 @@
 //! The commands and the settings, as a person or a client starts them.
 
+mod carriers;
 mod client_config;
 mod commands;
+mod doctor;
+mod help;
+mod refused_settings;
+mod run;
 mod sandbox;
+mod sandbox_http;
 mod settings;
 pub(crate) mod stdio;
 mod suggestions;
+mod tour;

@@ -1,400 +1,317 @@
-//! Secrets that are none, settings that would do nothing, and files that are no files.
+//! Settings by flag and by variable: what they do, and what is refused.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tempfile::TempDir;
+use truedy_mcp::sandbox::KEY;
 
+use super::help::SETTINGS;
+use super::run::{truedy, truedy_with};
 use crate::support::era::Era;
-use crate::support::fake_truedy::{IMPORT, LIST, Play, Upstream};
-use crate::support::http_client::{Served, message, request};
-use crate::support::program::{KEY, Ran, home, nobody, program, run, server};
+use crate::support::expected;
+use crate::support::fake_truedy::{LIST, Play, Upstream};
+use crate::support::program::{program, run};
 use crate::support::raw_client::Wire;
 
-pub(super) fn ran(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+/// The names of the tools that are offered with these settings.
+fn offered(arguments: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
+    let listed = truedy_with(&[&["tools", "--json"], arguments].concat(), variables, "").json();
+    let tools = listed["tools"].as_array().cloned().unwrap_or_default();
+    tools.iter().filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect()
+}
+
+#[test]
+fn each_setting_does_the_same_by_flag_and_by_variable() {
+    let reads = expected::reading();
+    assert_eq!(offered(&["--read-only"], &[]), reads);
+    assert_eq!(offered(&[], &[("TRUEDY_MCP_READ_ONLY", "true")]), reads);
+    assert_eq!(offered(&[], &[("TRUEDY_MCP_READ_ONLY", "1")]), reads);
+    assert_eq!(offered(&[], &[("TRUEDY_MCP_READ_ONLY", "false")]), expected::names());
+    assert_eq!(offered(&["--tools", "list_agents,list_numbers"], &[]), ["list_numbers", "list_agents"]);
+    assert_eq!(offered(&[], &[("TRUEDY_MCP_TOOLS", "list_agents,list_numbers")]), ["list_numbers", "list_agents"]);
+    assert_eq!(offered(&["--exclude-tools", "release_number"], &[]), expected::names_without(&["release_number"]));
+    assert_eq!(
+        offered(&[], &[("TRUEDY_MCP_EXCLUDE_TOOLS", "release_number,list_agents")]),
+        expected::names_without(&["release_number", "list_agents"])
+    );
+    assert_eq!(
+        offered(&["--tools", "list_agents"], &[("TRUEDY_MCP_TOOLS", "list_numbers")]),
+        ["list_agents"],
+        "a flag wins"
+    );
+
+    // What a call does shows the rest. The first of each pair is without the setting.
+    let release = ["call", "release_number", "number_id=+442079460123", "confirm=true"];
+    let in_use = ["call", "release_number", "number_id=+14155550123", "confirm=true"];
+    let sip = ["call", "import_number", "--json", "-"];
+    let buy = ["call", "purchase_number", "phone_number=+14155550150", "confirm=true"];
+    let trunk = json!({ "phone_number": "+12125550177", "provider_type": "custom_sip", "sip_username": "t", "sip_password": "p", "sip_server": "sip.example.org" }).to_string();
+    let sandbox = ("TRUEDY_MCP_SANDBOX", "yes");
+    let memory = ("TRUEDY_MCP_EPHEMERAL", "true");
+    for (arguments, input, setting, without, with) in [
+        (&release[..], "", [("--protect", "TRUEDY_MCP_PROTECT", Some("+442079460123"))], 0, 5),
+        (&in_use, "", [("--release-in-use", "TRUEDY_MCP_RELEASE_IN_USE", None)], 1, 0),
+        (&sip, trunk.as_str(), [("--sip-hosts", "TRUEDY_MCP_SIP_HOSTS", Some("sip.example.com"))], 0, 5),
+        (&sip, trunk.as_str(), [("--imports-per-day", "TRUEDY_MCP_IMPORTS_PER_DAY", Some("0"))], 0, 5),
+        (&release, "", [("--releases-per-day", "TRUEDY_MCP_RELEASES_PER_DAY", Some("0"))], 0, 5),
+        (&buy, "", [("--purchases-per-day", "TRUEDY_MCP_PURCHASES_PER_DAY", Some("0"))], 0, 5),
+        (&buy, "", [("--countries", "TRUEDY_MCP_COUNTRIES", Some("CA,GB"))], 0, 5),
+        (&buy, "", [("--number-types", "TRUEDY_MCP_NUMBER_TYPES", Some("mobile"))], 0, 5),
+        (&["call", "list_numbers"], "", [("--fault", "TRUEDY_MCP_FAULT", Some("auth=401"))], 0, 3),
+    ] {
+        let ran = truedy_with(arguments, &[sandbox, memory], input);
+        assert_eq!(ran.code, Some(without), "{arguments:?}: {}", ran.stderr);
+        for (flag, variable, value) in setting {
+            let by_flag = [arguments, &["--sandbox", "--ephemeral", flag], value.as_slice()].concat();
+            let ran = truedy_with(&by_flag, &[], input);
+            assert_eq!(ran.code, Some(with), "{flag}: {}{}", ran.stdout, ran.stderr);
+            let ran = truedy_with(arguments, &[sandbox, memory, (variable, value.unwrap_or("true"))], input);
+            assert_eq!(ran.code, Some(with), "{variable}: {}{}", ran.stdout, ran.stderr);
+        }
+    }
+}
+
+/// What doctor says of the policy.
+fn policy(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let report = truedy_with(&[&["doctor", "--json", "--sandbox"], arguments].concat(), variables, "").json();
+    let checks = report["checks"].as_array().cloned().unwrap_or_default();
+    let told = checks.into_iter().find(|check| check["check"] == json!("policy")).expect("the policy is told");
+    told["found"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_policy_in_force_is_told_whatever_set_it() {
+    let defaults = policy(&[], &[]);
+    for rule in ["gate flag", "at most 10 purchases, 10 releases and 50 imports in 24 hours"] {
+        assert!(defaults.contains(rule), "{rule}: {defaults}");
+    }
+    for (flag, variable, value, rule) in [
+        ("--gate", "TRUEDY_MCP_GATE", "token", "gate token"),
+        ("--gate", "TRUEDY_MCP_GATE", "human", "gate human"),
+        ("--purchases-per-day", "TRUEDY_MCP_PURCHASES_PER_DAY", "3", "3 purchases"),
+        ("--releases-per-day", "TRUEDY_MCP_RELEASES_PER_DAY", "0", ", 0 releases"),
+        ("--imports-per-day", "TRUEDY_MCP_IMPORTS_PER_DAY", "unlimited", "unlimited imports"),
+        ("--spend-per-day", "TRUEDY_MCP_SPEND_PER_DAY", "50 USD", "50.00 USD for purchases in 24 hours"),
+        ("--max-monthly-cost", "TRUEDY_MCP_MAX_MONTHLY_COST", "2.5 EUR", "2.50 EUR a month"),
+        ("--countries", "TRUEDY_MCP_COUNTRIES", "US,CA", "CA, US only"),
+        ("--number-types", "TRUEDY_MCP_NUMBER_TYPES", "toll-free,local", "local, toll_free numbers only"),
+        ("--tools", "TRUEDY_MCP_TOOLS", "list_numbers", "list_numbers only"),
+        ("--exclude-tools", "TRUEDY_MCP_EXCLUDE_TOOLS", "list_agents", "switched off: list_agents"),
+        ("--inline-secrets", "TRUEDY_MCP_INLINE_SECRETS", "deny", "carrier keys from profiles or the user's page only"),
+    ] {
+        assert!(!defaults.contains(rule), "{rule}: {defaults}");
+        for told in [policy(&[flag, value], &[]), policy(&[], &[(variable, value)])] {
+            assert!(told.contains(rule), "{flag}: {told}");
+        }
+    }
+    // A flag wins, a rule for the whole is told beside it.
+    let told = policy(&["--purchases-per-day", "4"], &[("TRUEDY_MCP_PURCHASES_PER_DAY", "3")]);
+    assert!(told.contains("gate flag") && told.contains("4 purchases"), "{told}");
+}
+
+#[test]
+fn files_and_directories_are_taken_from_flag_and_variable() {
+    let dir = TempDir::new().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (by_flag, by_variable) = (path("flag"), path("variable"));
+    truedy(&["call", "list_numbers", "--sandbox", "--state-dir", &by_flag]).fine();
+    truedy_with(&["call", "list_numbers"], &[("TRUEDY_MCP_SANDBOX", "on"), ("TRUEDY_MCP_STATE_DIR", &by_variable)], "")
+        .fine();
+    for state in [&by_flag, &by_variable] {
+        let state = Path::new(state);
+        assert!(state.join("sandbox.sqlite").is_file(), "{state:?}");
+        assert_eq!(fs::metadata(state).unwrap().permissions().mode() & 0o777, 0o700, "others can look into {state:?}");
+    }
+    // In memory nothing is left behind.
+    let none = path("none");
+    truedy(&["call", "list_numbers", "--sandbox", "--ephemeral", "--state-dir", &none]).fine();
+    assert!(!Path::new(&none).exists());
+    let (first, second) = (path("ledger-1"), path("ledger-2"));
+    truedy(&["call", "list_numbers", "--sandbox", "--ephemeral", "--ledger", &first]).fine();
+    truedy_with(&["call", "list_numbers", "--sandbox", "--ephemeral"], &[("TRUEDY_MCP_LEDGER", &second)], "").fine();
+    for ledger in [first, second] {
+        let text = fs::read_to_string(&ledger).unwrap();
+        assert!(text.lines().count() > 0, "{ledger}");
+        assert!(text.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{text}");
+        assert!(!text.contains(KEY), "{text}");
+    }
+    // Without either, state lies where it is kept by convention.
+    let home = TempDir::new().unwrap();
     let mut command = program();
-    command.args(arguments).envs(variables.iter().copied());
-    run(command, "")
-}
-
-#[track_caller]
-pub(super) fn refused(arguments: &[&str], variables: &[(&str, &str)], parts: &[&str]) -> String {
-    let ran = ran(arguments, variables);
-    assert_eq!(ran.code, Some(2), "{arguments:?} {variables:?}: {}{}", ran.stdout, ran.stderr);
-    for part in parts {
-        assert!(ran.stderr.contains(part), "{arguments:?} {variables:?}: {part}: {}", ran.stderr);
-    }
-    ran.stderr
-}
-
-#[track_caller]
-pub(super) fn fine(arguments: &[&str], variables: &[(&str, &str)]) -> String {
-    let ran = ran(arguments, variables);
-    assert_eq!(ran.code, Some(0), "{arguments:?} {variables:?}: {}{}", ran.stdout, ran.stderr);
-    ran.stdout
-}
-
-fn pipe(file: &Path) -> &str {
-    assert!(Command::new("mkfifo").arg("-m600").arg(file).status().unwrap().success());
-    file.to_str().unwrap()
+    command.args(["call", "list_numbers", "--sandbox"]).env("HOME", home.path());
+    run(command, "").fine();
+    assert!(home.path().join(".local/state/truedy-mcp/sandbox.sqlite").is_file());
+    let state = TempDir::new().unwrap();
+    let mut command = program();
+    command.args(["call", "list_numbers", "--sandbox"]).env("HOME", home.path()).env("XDG_STATE_HOME", state.path());
+    run(command, "").fine();
+    assert!(state.path().join("truedy-mcp/sandbox.sqlite").is_file());
 }
 
 #[test]
-fn a_variable_that_is_not_known_stops_the_start_with_the_one_that_was_meant() {
-    for (variable, meant) in [
-        ("TRUEDY_MCP_READONLY", "Did you mean TRUEDY_MCP_READ_ONLY?"),
-        ("TRUEDY_MCP_COUNTRY", "Did you mean TRUEDY_MCP_COUNTRIES?"),
-        ("TRUEDY_MCP_PROTECTED", "Did you mean TRUEDY_MCP_PROTECT?"),
-        ("TRUEDY_MCP_COLOUR", "A later version may know it"),
-        ("TRUEDY_MCP_PORT", "is not known to this version"),
-        ("TRUEDY_MCP_PORT", "so it would set nothing"),
-        ("TRUEDY_MCP_PORT", "for example TRUEDY_MCP_READ_ONLY"),
-    ] {
-        for command in ["tools", "stdio", "doctor"] {
-            refused(&[command], &[(variable, "hunter2")], &[variable, meant]);
-        }
-    }
-    for (variable, value) in [
-        ("TRUEDY_MCP_TOKEN", "tmcp_q1w2e3r4t5y6u7i8o9p0a1s2d3f4g5h6j7k8l9z0x1c"),
-        ("TRUEDY_MCP_SERVICE_HOST", "10.0.0.7"),
-        ("TRUEDY_MCP_PORT", "tcp://10.0.0.7:8080"),
-        ("TRUEDY_MCP_PORT_8080_TCP_PROTO", "tcp"),
-        ("TRUEDY_MCPX", "1"),
-    ] {
-        fine(&["tools"], &[(variable, value)]);
-    }
-    // A name of the operator's own is known by the file that names it.
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("config.toml");
-    fs::write(&file, "[tenants.acme]\napi_key_env = \"TRUEDY_MCP_KEY_OF_ACME\"\n").unwrap();
-    let named = [("TRUEDY_MCP_KEY_OF_ACME", KEY), ("TRUEDY_MCP_CONFIG", file.to_str().unwrap())];
-    fine(&["tools"], &named);
-    refused(&["tools"], &named[..1], &["TRUEDY_MCP_KEY_OF_ACME"]);
-}
-
-#[test]
-fn a_blank_field_of_a_bundle_is_not_set_and_any_other_placeholder_names_its_variable() {
-    fine(&["tools"], &[("TRUEDY_MCP_SANDBOX", "${user_config.sandbox}")]);
-    fine(&["tools"], &[("TRUEDY_MCP_SANDBOX", " ")]);
-    // It is not the sandbox then: without a key nothing is read.
-    assert_eq!(ran(&["call", "list_numbers"], &[("TRUEDY_MCP_SANDBOX", "${user_config.sandbox}")]).code, Some(3));
-    for (variable, value) in [
-        ("TRUEDY_MCP_SANDBOX", "${SANDBOX}"),
-        ("TRUEDY_MCP_READ_ONLY", "${user_config.read_only}"),
-        ("TRUEDY_MCP_PURCHASES_PER_DAY", "${user_config.purchases}"),
-        ("TRUEDY_MCP_MAX_MONTHLY_COST", "%COST%"),
-        ("TRUEDY_MCP_TOOLS", "${TOOLS}"),
-        ("TRUEDY_MCP_SIP_HOSTS", "<your-sip-host>"),
-        ("TRUEDY_BASE_URL", "${user_config.url}"),
-    ] {
-        refused(&["tools"], &[(variable, value)], &[variable, "did not fill in"]);
-    }
-}
-
-/// A key of Truedy as it must not be given, and what is said of it.
-const NO_KEYS: [(&str, &str); 13] = [
-    ("\"truedy_Hunter2Hunter2Hunter2Hunter2Hunt\"", "quotes"),
-    ("'truedy_Hunter2Hunter2Hunter2Hunter2Hunt'", "quotes"),
-    ("Bearer truedy_Hunter2Hunter2Hunter2Hunter2Hunt", "bearer"),
-    ("TRUEDY_API_KEY=truedy_Hunter2Hunter2Hunter2Hunter2Hunt", "NAME="),
-    ("<your-api-key>", "<...>"),
-    ("%TRUEDY_API_KEY%", "%...%"),
-    ("${TRUEDY_API_KEY}", "${...}"),
-    ("${input:truedy-key}", "${...}"),
-    ("YOUR_API_KEY", "YOUR_"),
-    ("your key", "YOUR_"),
-    ("tmcp_Hunter2Hunter2Hunter2Hunter2Hunter2Hunter2Hu", "a token of this server, not a key of Truedy"),
-    ("secret", "a word such as"),
-    ("truedy_test", "a word such as"),
-];
-
-#[test]
-fn a_truedy_key_that_is_none_is_named_at_the_start_and_by_doctor() {
-    let dir = tempfile::tempdir().unwrap();
-    let (file, config) = (dir.path().join("key"), dir.path().join("config.toml"));
-    let (_free, truedy) = nobody();
-    for (key, named) in NO_KEYS {
-        fs::write(&file, format!("{key}\n")).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        fs::write(&config, "[tenants.acme]\napi_key_env = \"ACME\"\n").unwrap();
-        let commanded = dir.path().join("command.toml");
-        let program = format!("[tenants.acme]\napi_key_command = [\"printf\", \"%s\", {key:?}]\n");
-        fs::write(&commanded, program).unwrap();
-        let ways = [
-            vec![("TRUEDY_MCP_CONFIG", commanded.to_str().unwrap())],
-            vec![("TRUEDY_API_KEY", key)],
-            vec![("TRUEDY_API_KEY_FILE", file.to_str().unwrap())],
-            vec![("TRUEDY_MCP_CONFIG", config.to_str().unwrap()), ("ACME", key)],
-        ];
-        for way in ways {
-            let variables = [&way[..], &[("TRUEDY_BASE_URL", truedy.as_str())]].concat();
-            let said = refused(&["call", "list_numbers"], &variables, &[named]);
-            let found = ran(&["doctor", "--json"], &variables);
-            let report: Value = serde_json::from_str(&found.stdout).unwrap();
-            let checks = report["checks"].as_array().unwrap();
-            let check = checks.iter().find(|check| check["check"] == "key").unwrap();
-            assert!(found.code == Some(2) && check["health"] == "bad", "{report}");
-            assert!(check["found"].as_str().unwrap().contains(named), "{check}");
-            assert!(!format!("{said}{}", found.stdout).contains("Hunter2"), "{said}");
-        }
-    }
-    // What a bundle's user left blank is no key, and says so.
-    assert_eq!(ran(&["call", "list_numbers"], &[("TRUEDY_API_KEY", "${user_config.api_key}")]).code, Some(3));
-}
-
-#[test]
-fn a_carrier_key_that_is_none_is_refused_before_anything_is_sent() {
+fn how_logs_look_and_how_many_requests_leave_are_taken_from_flag_and_variable() {
     let upstream = Upstream::start();
-    upstream.always(LIST, Play::json(200, &json!({ "data": [] })));
-    let mut wire = Wire::open(server(&upstream.base_url()), Era::Modern);
-    for (key, named) in [
-        ("${TELNYX_API_KEY}", "${...}"),
-        ("YOUR_TELNYX_API_KEY", "YOUR_"),
-        ("\"KEY0hunter2\"", "quotes"),
-        ("Bearer KEY0hunter2", "bearer"),
-        ("TELNYX_API_KEY=KEY0hunter2", "NAME="),
-        ("<key>", "<...>"),
-        ("%TELNYX_API_KEY%", "%...%"),
-        ("test", "a word such as"),
-        ("12345678", "a word such as"),
+    let base = upstream.base_url();
+    let live = [("TRUEDY_BASE_URL", base.as_str()), ("TRUEDY_API_KEY", KEY), ("RUST_LOG", "truedy_mcp=debug")];
+    upstream.always(LIST, Play::json(402, &json!({})));
+    for (arguments, variables, json) in [
+        (&["--log-format", "json"][..], &[][..], true),
+        (&["--log-format", "text"], &[], false),
+        (&[], &[("TRUEDY_MCP_LOG_FORMAT", "json")], true),
+        (&[], &[("TRUEDY_MCP_LOG_FORMAT", "text")], false),
+        (&[], &[], true),
     ] {
-        let telnyx = json!({ "phone_number": "+14155550112", "provider_type": "telnyx", "api_key": key });
-        for (tool, arguments) in [("import_number", telnyx), ("search_numbers", json!({ "api_key": key }))] {
-            let called = wire.call(tool, arguments);
-            assert_eq!(called.status(), "invalid_argument", "{key}: {}", called.0);
-            let said = called.0.to_string();
-            assert!(said.contains(named) && !said.contains("hunter2"), "{key}: {said}");
-        }
+        let ran = truedy_with(&[&["call", "list_numbers"], arguments].concat(), &[&live[..], variables].concat(), "");
+        let first = ran.stderr.lines().next().unwrap_or_default();
+        assert!(first.contains("DEBUG") || first.contains("WARN"), "{}", ran.stderr);
+        assert_eq!(serde_json::from_str::<Value>(first).is_ok(), json, "{arguments:?} {variables:?}: {}", ran.stderr);
     }
-    let sip = json!({ "phone_number": "+14155550112", "provider_type": "custom_sip", "sip_username": "u", "sip_password": "<password>", "sip_server": "sip.example.com" });
-    assert_eq!(wire.call("import_number", sip).status(), "invalid_argument");
-    assert_eq!(upstream.count(IMPORT), 0);
-    // A profile whose variable holds such a thing.
-    let dir = tempfile::tempdir().unwrap();
-    let config = dir.path().join("config.toml");
-    fs::write(&config, "[carriers.main]\nprovider = \"telnyx\"\napi_key = { env = \"TELNYX_KEY\" }\n").unwrap();
-    let mut command = server(&upstream.base_url());
-    command.arg("--config").arg(&config).env("TELNYX_KEY", "${TELNYX_API_KEY}");
-    let mut wire = Wire::open(command, Era::Modern);
-    let called = wire.call("import_number", json!({ "phone_number": "+14155550112", "carrier": "main" }));
-    assert!(called.is_error() && called.0.to_string().contains("${...}"), "{}", called.0);
-    assert_eq!(upstream.count(IMPORT), 0);
-    let variables = [("TELNYX_KEY", "Bearer hunter2"), ("TRUEDY_MCP_CONFIG", config.to_str().unwrap())];
-    let found = ran(&["doctor", "--sandbox", "--json"], &variables);
-    assert!(found.stdout.contains("bearer") && !found.stdout.contains("hunter2"), "{}", found.stdout);
-}
-
-#[test]
-fn flags_are_read_as_people_write_them_and_messages_name_what_was_set() {
-    refused(&["http", "--port", "8080"], &[], &["--port", "--listen"]);
-    refused(&["--red-only", "tools"], &[], &["--red-only", "--read-only"]);
-    let offered = |arguments: &[&str], variables: &[(&str, &str)]| -> Vec<String> {
-        let listed: Value =
-            serde_json::from_str(&fine(&[&["tools", "--json"], arguments].concat(), variables)).unwrap();
-        listed["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    let upstream = Upstream::start();
+    let base = upstream.base_url();
+    let live = [("TRUEDY_BASE_URL", base.as_str()), ("TRUEDY_API_KEY", KEY)];
+    let rated = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = program();
+        command.arg("stdio").args(arguments).envs(live).envs(variables.iter().copied());
+        let mut wire = Wire::open(command, Era::Legacy);
+        (0..5).filter(|_| wire.call("list_credentials", json!({})).status() == "ok").count()
     };
-    let (all, reading) = (offered(&[], &[]), offered(&["--read-only"], &[]));
-    assert!(reading.len() < all.len());
-    assert_eq!(offered(&["--read-only=true"], &[]), reading);
-    assert_eq!(offered(&["--read-only=false"], &[]), all);
-    assert_eq!(offered(&["--read-only=false"], &[("TRUEDY_MCP_READ_ONLY", "yes")]), all);
-    refused(&["tools", "--read-only=hunter2"], &[], &["--read-only"]);
-    let two = ["list_agents", "list_numbers"];
-    for given in ["list_numbers, list_agents", " list_numbers ,list_agents", "list_numbers,list_agents,"] {
-        let mut offered_by = [offered(&["--tools", given], &[]), offered(&[], &[("TRUEDY_MCP_TOOLS", given)])];
-        offered_by.iter_mut().for_each(|names| names.sort());
-        assert!(offered_by.iter().all(|names| *names == two), "{given}: {offered_by:?}");
-    }
-    assert_eq!(offered(&["--exclude-tools", "list_agents, list_numbers"], &[]).len(), all.len() - 2);
-    // What was set by a variable is told with its name.
-    refused(
-        &["stdio"],
-        &[("TRUEDY_MCP_TOOLS", "lst_numbers")],
-        &["TRUEDY_MCP_TOOLS", "entry 1", "Did you mean list_numbers?"],
-    );
-    refused(&["stdio"], &[("TRUEDY_MCP_PROTECT", "all")], &["TRUEDY_MCP_PROTECT"]);
-    refused(&["stdio"], &[("TRUEDY_MCP_UPSTREAM_RPM", "many")], &["'TRUEDY_MCP_UPSTREAM_RPM'", "for example 100"]);
-    let flag = refused(&["stdio", "--tools", "lst_numbers"], &[], &["--tools"]);
-    assert!(!flag.contains("TRUEDY_MCP_TOOLS"), "{flag}");
+    assert_eq!(rated(&[], &["--upstream-rpm", "3"]), 2);
+    assert_eq!(rated(&[("TRUEDY_MCP_UPSTREAM_RPM", "3")], &[]), 2);
+    assert_eq!(rated(&[("TRUEDY_MCP_UPSTREAM_RPM", "3")], &["--upstream-rpm", "off"]), 5);
 }
 
 #[test]
-fn a_list_of_nothing_is_refused() {
-    for (flag, variable) in [
-        ("--tools", "TRUEDY_MCP_TOOLS"),
-        ("--exclude-tools", "TRUEDY_MCP_EXCLUDE_TOOLS"),
-        ("--protect", "TRUEDY_MCP_PROTECT"),
-        ("--sip-hosts", "TRUEDY_MCP_SIP_HOSTS"),
+fn a_proxy_is_used_only_when_it_is_set() {
+    let (upstream, proxy) = (Upstream::start(), Upstream::start());
+    let (base, through) = (upstream.base_url(), proxy.origin());
+    let live = [("TRUEDY_BASE_URL", base.as_str()), ("TRUEDY_API_KEY", KEY)];
+    // What the environment says is not asked for.
+    let environment = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+        .map(|name| (name, through.as_str()));
+    truedy_with(&["call", "list_credentials"], &[&live[..], &environment[..]].concat(), "").fine();
+    assert_eq!((proxy.connections(), upstream.seen().len()), (0, 1));
+    for (arguments, variables) in [
+        (vec!["--upstream-proxy", &through], vec![]),
+        (vec![], vec![("TRUEDY_MCP_UPSTREAM_PROXY", through.as_str())]),
+        (vec!["--upstream-proxy", "env"], environment.to_vec()),
     ] {
-        for nothing in [",", " , "] {
-            refused(
-                &["call", "list_numbers", "--sandbox", "--ephemeral", flag, nothing],
-                &[],
-                &[flag, "names nothing"],
-            );
-            refused(&["call", "list_numbers", "--sandbox", "--ephemeral"], &[(variable, nothing)], &[flag, variable]);
-        }
+        let before = proxy.connections();
+        truedy_with(&[&["call", "list_credentials"], &arguments[..]].concat(), &[&live[..], &variables].concat(), "");
+        assert!(proxy.connections() > before, "{arguments:?} {variables:?}");
+        assert_eq!(upstream.seen().len(), 1);
     }
 }
 
 #[test]
-fn a_certificate_that_others_could_change_or_that_is_no_file_is_refused_and_not_waited_for() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("ca.pem");
-    let pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
-    fs::write(&file, pem).unwrap();
-    let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-    let path = file.to_str().unwrap();
-    let key = [("TRUEDY_API_KEY", KEY)];
-    for wrong in [0o666, 0o664, 0o646] {
-        mode(wrong);
-        refused(&["stdio", "--ca-file", path], &key, &["--ca-file", "others can change it"]);
-    }
-    mode(0o644);
-    fine(&["stdio", "--ca-file", path], &key);
-    let link = dir.path().join("link.pem");
-    std::os::unix::fs::symlink(&file, &link).unwrap();
-    fine(&["stdio", "--ca-file", link.to_str().unwrap()], &key);
-    let fifo = dir.path().join("pipe.pem");
-    for wrong in [pipe(&fifo), "/dev/zero", dir.path().to_str().unwrap()] {
-        refused(&["stdio", "--ca-file", wrong], &key, &["--ca-file", "not a regular file"]);
-    }
-    // One that trusts nothing further would do nothing.
-    fs::write(&file, "").unwrap();
-    refused(&["stdio", "--ca-file", path], &key, &["--ca-file", "no certificate"]);
-    fs::write(&file, vec![b'x'; 1024 * 1024 + 1]).unwrap();
-    refused(&["stdio", "--ca-file", path], &key, &["--ca-file", "larger than"]);
-}
-
-#[test]
-fn a_pipe_in_place_of_root_certificates_or_of_the_ledger_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let fifo = dir.path().join("pipe");
-    let fifo = pipe(&fifo);
+fn bad_settings_end_with_code_2_and_one_sentence() {
     let key = ("TRUEDY_API_KEY", KEY);
-    refused(&["stdio"], &[key, ("SSL_CERT_FILE", fifo)], &["SSL_CERT_FILE", "not a regular file"]);
-    refused(&["stdio"], &[key, ("SSL_CERT_FILE", "/dev/zero")], &["SSL_CERT_FILE"]);
-    refused(&["stdio"], &[key, ("SSL_CERT_DIR", fifo)], &["SSL_CERT_DIR"]);
-    let journal = ("TRUEDY_MCP_JOURNAL", "postgres://u@db.example.com/d");
-    refused(&["operations"], &[key, journal, ("SSL_CERT_FILE", fifo)], &["SSL_CERT_FILE"]);
-    refused(&["call", "list_numbers", "--sandbox", "--ledger", fifo], &[], &["--ledger", "not a regular file"]);
-    refused(&["sandbox", "--listen", "127.0.0.1:0", "--ephemeral", "--ledger", fifo], &[], &["--ledger"]);
-}
-
-#[test]
-fn no_core_of_a_running_server_is_written() {
-    let mut command = program();
-    command.args(["stdio", "--sandbox", "--ephemeral"]);
-    let wire = Wire::open(command, Era::Legacy);
-    let limits = fs::read_to_string(format!("/proc/{}/limits", wire.running.id())).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
-}
-
-#[test]
-fn a_command_that_tells_a_key_sees_no_secret_of_ours_or_of_another_tenant() {
-    let dir = tempfile::tempdir().unwrap();
-    let (config, seen) = (dir.path().join("config.toml"), dir.path().join("seen"));
-    let script = format!("env > {}; echo SK0123456789abcdef0123456789abcdef", seen.display());
-    let text = format!(
-        "[tenants.acme]\napi_key_env = \"ACME_KEY\"\n[tenants.acme.carriers.main]\nprovider = \"twilio\"\n\
-         api_key = {{ command = [\"/bin/sh\", \"-c\", {script:?}] }}\nauth_token = {{ env = \"ACME_TOKEN\" }}\n\
-         [tenants.beta]\napi_key_env = \"BETA_KEY\"\n[tenants.beta.carriers.main]\nprovider = \"telnyx\"\napi_key = {{ env = \"BETA_TELNYX\" }}\n"
-    );
-    fs::write(&config, text).unwrap();
-    let variables = [
-        ("ACME_KEY", "hunter2-1"),
-        ("ACME_TOKEN", "hunter2-2"),
-        ("BETA_KEY", "hunter2-3"),
-        ("BETA_TELNYX", "hunter2-4"),
-        ("TRUEDY_API_KEY", "hunter2-5"),
-        ("TRUEDY_MCP_JOURNAL", "postgres://u:hunter2-6@db.example.com/d"),
-        ("TRUEDY_MCP_UPSTREAM_PROXY", "http://u:hunter2-7@127.0.0.1:9"),
-        ("VAULT_TOKEN", "what the command needs"),
-    ];
-    let at = config.to_str().unwrap();
-    fine(&["carriers", "test", "main", "--tenant", "acme", "--offline", "--config", at], &variables);
-    let seen = fs::read_to_string(&seen).unwrap();
-    assert!(!seen.contains("hunter2") && seen.contains("VAULT_TOKEN=what the command needs"), "{seen}");
-}
-
-#[test]
-fn the_entry_of_a_client_can_be_piped_and_is_that_of_the_sandbox_where_that_is_meant() {
-    for client in ["claude-code", "claude-desktop", "vscode", "cursor", "gemini", "zed"] {
-        for (arguments, sandbox) in [(&[][..], false), (&["--sandbox"], true), (&["--http"], false)] {
-            let ran = ran(&[&["config", "print", client], arguments].concat(), &[]);
-            let entry: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|why| panic!("{why}: {}", ran.stdout));
-            assert_eq!(entry.to_string().contains("--sandbox"), sandbox, "{client}: {entry}");
-            assert!(!sandbox || !entry.to_string().contains("TRUEDY_API_KEY"), "{client}: {entry}");
-            assert!(ran.code == Some(0) && !ran.stderr.is_empty(), "where it goes is said: {}", ran.stderr);
+    for url in [
+        "http://api.truedy.ai/v1",
+        "http://10.0.0.1/",
+        "http://localhost.example.com/",
+        "https://user:pass@api.truedy.ai/",
+        "https://api.truedy.ai/?a=b",
+        "https://api.truedy.ai/#x",
+        "https://169.254.169.254/latest",
+        "https://[fe80::1]/",
+        "ftp://api.truedy.ai/",
+        "file:///etc/passwd",
+        "api.truedy.ai",
+    ] {
+        for command in [&["stdio"][..], &["call", "list_numbers"], &[]] {
+            let said = truedy_with(&[command, &["--base-url", url]].concat(), &[key], "").refused(2);
+            assert!(said.contains("--base-url") && said.contains("https://"), "{url}: {said}");
+            truedy_with(command, &[key, ("TRUEDY_BASE_URL", url)], "").refused(2);
         }
     }
-    for client in ["codex", "goose"] {
-        let text = fine(&["config", "print", client, "--sandbox"], &[]);
-        assert!(text.contains("--sandbox") && !text.contains("TRUEDY_API_KEY"), "{text}");
+    for (arguments, word) in [
+        (&["--tools", "list_numbers,nope"][..], "--tools: entry 2"),
+        (&["--exclude-tools", "nope"], "--exclude-tools: entry 1"),
+        (&["--protect", "not a number"], "--protect, entry 1"),
+        (&["--protect", "+1415555012٣"], "--protect"),
+        (&["--ca-file", "/nowhere/ca.pem"], "/nowhere/ca.pem"),
+        (&["--gate", "human", "--ask", "off"], "--ask off"),
+        (&["--sandbox", "--fault", "nope=1"], "the names are"),
+        (&["--sandbox", "--fault", "pending=forever"], "the fault pending"),
+    ] {
+        for command in [&["stdio"][..], &["call", "list_numbers"]] {
+            let said = truedy_with(&[command, arguments].concat(), &[key], "").refused(2);
+            assert!(said.contains(word), "{said}");
+        }
     }
-    let codex = fine(&["config", "print", "codex", "--sandbox"], &[]);
-    let table: toml::Table = codex.parse().unwrap();
-    assert_eq!(table["mcp_servers"]["truedy"]["args"].as_array().unwrap().len(), 2);
+    let said = truedy_with(&["stdio"], &[("TRUEDY_API_KEY", "schlüssel-schlüssel")], "").refused(2);
+    assert!(said.contains("TRUEDY_API_KEY") && !said.contains("schl"), "{said}");
+    truedy(&["sandbox", "--listen", "0.0.0.0:0"]).refused(2);
 }
 
 #[test]
-fn the_manual_names_no_page_that_cannot_be_made() {
-    let dir = home().join("man1");
-    fine(&["man", "--dir", dir.to_str().unwrap()], &[]);
-    let page = fs::read_to_string(dir.join("truedy-mcp.1")).unwrap();
-    let plain = page.replace("\\-", "-");
-    let named: Vec<&str> = plain
-        .split(|c: char| !(c.is_ascii_alphanumeric() || "-()".contains(c)))
-        .filter_map(|word| word.strip_suffix("(1)"))
-        .collect();
-    assert!(named.len() > 8, "{plain}");
-    for name in named {
-        let text = fs::read_to_string(dir.join(format!("{name}.1"))).unwrap_or_else(|why| panic!("{name}: {why}"));
-        assert!(text.contains(".TH"), "{name}");
+fn wrong_arguments_end_with_code_2_and_say_what_is_right() {
+    for (arguments, word) in [
+        (&["nope"][..], "stdio, http"),
+        (&["--nope"], "--nope"),
+        (&["tools", "--upstream-rpm", "0"], "100"),
+        (&["tools", "--upstream-rpm", "many"], "100"),
+        (&["tools", "--upstream-proxy", "nowhere"], "env"),
+        (&["tools", "--ask", "perhaps"], "auto"),
+        (&["tools", "--gate", "door"], "human"),
+        (&["tools", "--purchases-per-day", "-1"], "for example 10"),
+        (&["tools", "--releases-per-day", "many"], "unlimited"),
+        (&["tools", "--imports-per-day", "1.5"], "for example 10"),
+        (&["tools", "--spend-per-day", "50"], "50 USD"),
+        (&["tools", "--spend-per-day", "-1 USD"], "50 USD"),
+        (&["tools", "--max-monthly-cost", "2 dollars"], "50 USD"),
+        (&["tools", "--countries", "UK"], "GB"),
+        (&["tools", "--countries", "US,Canada"], "US,CA"),
+        (&["tools", "--number-types", "satellite"], "local,toll_free"),
+        (&["tools", "--log-format", "xml"], "json"),
+        (&["tools", "--json", "--markdown"], "--markdown"),
+        (&["config", "print", "emacs"], "vscode"),
+        (&["completions", "cmd"], "bash"),
+        (&["sandbox", "--listen", "here"], "--listen"),
+        (&["call"], "TOOL"),
+        (&["call", "nope"], "list_numbers"),
+        (&["call", "list_numbers", "limit"], "name=value"),
+        (&["call", "list_numbers", "--json", "[1]"], "object"),
+        (&["call", "list_numbers", "--json", "{"], "object"),
+        (&["call", "list_numbers", "limit=5", "--json", "{}"], "--json"),
+    ] {
+        let ran = truedy(arguments);
+        assert_eq!(ran.code, Some(2), "{arguments:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+        assert!(ran.stderr.to_lowercase().contains(&word.to_lowercase()), "{arguments:?}: {}", ran.stderr);
     }
-    assert!(dir.join("truedy-mcp-carriers-add.1").is_file());
+    for (variable, value) in [
+        ("TRUEDY_MCP_UPSTREAM_RPM", "x"),
+        ("TRUEDY_MCP_ASK", "x"),
+        ("TRUEDY_MCP_LOG_FORMAT", "x"),
+        ("TRUEDY_MCP_READ_ONLY", "x"),
+        ("TRUEDY_MCP_SANDBOX", "x"),
+        ("TRUEDY_MCP_EPHEMERAL", "x"),
+        ("TRUEDY_MCP_RELEASE_IN_USE", "x"),
+        ("TRUEDY_MCP_UPSTREAM_PROXY", "x"),
+        ("TRUEDY_MCP_GATE", "x"),
+        ("TRUEDY_MCP_PURCHASES_PER_DAY", "-1"),
+        ("TRUEDY_MCP_RELEASES_PER_DAY", "x"),
+        ("TRUEDY_MCP_IMPORTS_PER_DAY", "x"),
+        ("TRUEDY_MCP_SPEND_PER_DAY", "1"),
+        ("TRUEDY_MCP_MAX_MONTHLY_COST", "x"),
+        ("TRUEDY_MCP_COUNTRIES", "x"),
+        ("TRUEDY_MCP_NUMBER_TYPES", "x"),
+    ] {
+        let ran = truedy_with(&["tools"], &[(variable, value)], "");
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{variable}: {}", ran.stderr);
+    }
 }
 
 #[test]
-fn a_place_of_the_live_account_beside_the_sandbox_is_refused_by_flag_and_left_by_variable() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("x");
-    for (flag, variable, value) in [
-        ("--base-url", "TRUEDY_BASE_URL", "https://api.example.com/v1"),
-        ("--api-key-file", "TRUEDY_API_KEY_FILE", file.to_str().unwrap()),
-        ("--upstream-proxy", "TRUEDY_MCP_UPSTREAM_PROXY", "http://127.0.0.1:9"),
-        ("--ca-file", "TRUEDY_MCP_CA_FILE", file.to_str().unwrap()),
-        ("--journal", "TRUEDY_MCP_JOURNAL", "postgres://u@127.0.0.1:1/d"),
-    ] {
-        let call = ["call", "list_numbers", "--sandbox", "--ephemeral"];
-        refused(&[&call[..], &[flag, value]].concat(), &[], &[flag, "would do nothing"]);
-        fine(&call, &[(variable, value)]);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bearer_token_that_a_client_did_not_expand_is_named() {
-    let served = Served::start(&["--sandbox", "--ephemeral"], &[]).await;
-    for (token, named) in [
-        ("${TRUEDY_MCP_TOKEN}", "${...}"),
-        ("${input:truedy-token}", "${...}"),
-        ("your token", "YOUR_"),
-        ("\"tmcp_hunter2\"", "quotes"),
-        ("Bearer tmcp_hunter2", "bearer"),
-        ("TRUEDY_MCP_TOKEN=tmcp_hunter2", "NAME="),
-    ] {
-        let mut stream = tokio::net::TcpStream::connect(served.address()).await.unwrap();
-        let bearer = format!("Bearer {token}");
-        let body = message("tools/list", json!({})).to_string();
-        let asked = request(&served.host(), "POST", "/mcp", &[("authorization", &bearer)], &body);
-        stream.write_all(asked.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains(named), "{token}: {answer}");
-        assert!(!answer.contains("hunter2"), "{token}: {answer}");
-    }
+fn an_empty_variable_counts_as_none() {
+    let empty: Vec<(&str, &str)> =
+        SETTINGS.iter().map(|(_, variable, _)| (*variable, "")).chain([("TRUEDY_API_KEY", "")]).collect();
+    let listed = truedy_with(&["tools", "--json"], &empty, "").fine();
+    assert_eq!(listed, truedy(&["tools", "--json"]).fine());
+    let import = r#"{"phone_number":"+12125550143","provider_type":"custom_sip","sip_username":"u","sip_password":"secret-word","sip_server":"sip.example.com"}"#;
+    truedy_with(&["call", "import_number", "--sandbox", "--ephemeral", "--json", "-"], &empty, import).fine();
 }

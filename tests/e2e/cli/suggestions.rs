@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::settings::{fine, ran, refused};
+use super::refused_settings::{fine, ran, refused};
 use crate::support::program::KEY;
 
 #[test]

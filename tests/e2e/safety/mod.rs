@@ -5,7 +5,7 @@ mod clocks;
 mod consent;
 mod duplicate_arguments;
 mod gate;
-mod gate_levels;
+mod inline_keys;
 mod paths_and_protection;
 mod phone_numbers;
 mod previews;

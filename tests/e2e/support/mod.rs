@@ -1,5 +1,6 @@
 //! What the tests share: the program, its clients, the servers it talks to, and what is expected of it.
 
+pub(crate) mod carrier_files;
 pub(crate) mod certificate;
 pub(crate) mod database;
 pub(crate) mod era;

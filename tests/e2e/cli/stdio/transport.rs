@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::failures::upstream::SLOW;
+use crate::failures::silence::SLOW;
 use crate::support::era::{Era, LEGACY, MODERN};
 use crate::support::expected::TOOLS;
 use crate::support::fake_truedy::{CREDENTIALS, Gate, LIST, PURCHASE, Play, Upstream};
