@@ -11,12 +11,12 @@ use rmcp::model::ProtocolVersion;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::safety::secrets::{API_KEY, AUTH_TOKEN, SIP_PASSWORD, nowhere};
 use crate::support::era::{Era, MODERN};
 use crate::support::fake_truedy::{CREDENTIALS, IMPORT, LIST, Play, Upstream};
 use crate::support::http_client::{Answer, Served, Talk, message, request};
 use crate::support::program::{LONG, program, server};
 use crate::support::raw_client::{Called, Wire};
+use crate::support::secrets::{API_KEY, AUTH_TOKEN, SIP_PASSWORD, nowhere};
 
 const NUMBER: &str = "+12125550143";
 /// The same as people read it.

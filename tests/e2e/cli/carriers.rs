@@ -5,7 +5,6 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use serde_json::{Map, Value, json};
 
-use crate::safety::secrets::{nowhere, reply};
 use crate::support::carrier_files::{
     Files, HOST, NUMBERS, SID, SIP_PASSWORD, STRAY, TELNYX_KEY, TWILIO_KEY, TWILIO_TOKEN, USER, bodies, body, mode,
 };
@@ -13,6 +12,7 @@ use crate::support::era::Era;
 use crate::support::fake_truedy::{IMPORT, Play, SEARCH, Upstream};
 use crate::support::program::{KEY, LONG, Ran, at_once, program, run, server};
 use crate::support::raw_client::Wire;
+use crate::support::secrets::{nowhere, reply};
 
 /// Refused with exit code 2 and one sentence.
 #[track_caller]

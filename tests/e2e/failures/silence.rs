@@ -99,7 +99,7 @@ fn blind_release() -> (Called, usize) {
 }
 
 pub(crate) struct Slow {
-    pub(crate) endings: Vec<crate::cli::stdio::transport::End>,
+    pub(crate) endings: Vec<crate::cli::stdio::ending::End>,
     pub(super) purchases: Vec<Changes>,
     pub(super) imports: Vec<Changes>,
     pub(super) releases: Vec<Changes>,
@@ -112,7 +112,7 @@ pub(crate) static SLOW: LazyLock<Slow> = LazyLock::new(|| {
     thread::scope(|scope| {
         let (purchases, imports, releases) = (scope.spawn(purchases), scope.spawn(imports), scope.spawn(releases));
         let (assignments, silences) = (scope.spawn(assignments), scope.spawn(silences));
-        let (blind_release, endings) = (scope.spawn(blind_release), scope.spawn(crate::cli::stdio::transport::endings));
+        let (blind_release, endings) = (scope.spawn(blind_release), scope.spawn(crate::cli::stdio::ending::endings));
         Slow {
             endings: endings.join().unwrap(),
             purchases: purchases.join().unwrap(),

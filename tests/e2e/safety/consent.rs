@@ -1,7 +1,7 @@
 //! What a person said stands, and nobody waits for another's answer.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -14,16 +14,16 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 
 use crate::support::era::{Era, LEGACY, MODERN};
-use crate::support::fake_truedy::{FRONT_DESK, IMPORT, PURCHASE, RELEASE, SEARCH, Upstream};
+use crate::support::fake_truedy::{FRONT_DESK, IMPORT, RELEASE, Upstream};
 use crate::support::http_client::{Answer, Served, Talk, eventually, message, request};
-use crate::support::program::{LONG, at_once, program, server};
+use crate::support::program::{at_once, server};
 use crate::support::raw_client::{Called, Wire};
 
-const NUMBER: &str = "+14155550150";
-const OTHER: &str = "+14155550151";
-const ELSEWHERE: &str = "+12125550143";
+pub(super) const NUMBER: &str = "+14155550150";
+pub(super) const OTHER: &str = "+14155550151";
+pub(super) const ELSEWHERE: &str = "+12125550143";
 
-fn release(number: &str) -> Value {
+pub(super) fn release(number: &str) -> Value {
     json!({ "number_id": number, "confirm": true })
 }
 
@@ -32,7 +32,7 @@ fn yes(number: &str) -> Value {
 }
 
 /// An account with two numbers that nobody uses.
-fn account() -> Upstream {
+pub(super) fn account() -> Upstream {
     let upstream = Upstream::start();
     upstream.account(|account| {
         account.add(NUMBER, true);
@@ -42,42 +42,42 @@ fn account() -> Upstream {
 }
 
 /// A client of 2026-07-28 that may declare something else with each request.
-struct Client {
-    wire: Wire,
-    last: u64,
+pub(super) struct Client {
+    pub(super) wire: Wire,
+    pub(super) last: u64,
 }
 
 /// What a call came to: a question with its state, or an answer.
-struct Heard(Value);
+pub(super) struct Heard(pub(super) Value);
 
 impl Heard {
-    fn state(&self) -> String {
+    pub(super) fn state(&self) -> String {
         assert_eq!(self.0["result"]["resultType"], "input_required", "nobody is asked: {}", self.0);
         self.0["result"]["requestState"].as_str().expect("a state").to_owned()
     }
 
-    fn status(&self) -> String {
+    pub(super) fn status(&self) -> String {
         Called(self.0.clone()).status().to_owned()
     }
 
-    fn summary(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         Called(self.0.clone()).summary().to_owned()
     }
 }
 
 impl Client {
-    fn start(command: Command) -> Self {
+    pub(super) fn start(command: Command) -> Self {
         Self { wire: Wire::open(command, Era::Modern), last: 9_000 }
     }
 
-    fn of(upstream: &Upstream, arguments: &[&str]) -> Self {
+    pub(super) fn of(upstream: &Upstream, arguments: &[&str]) -> Self {
         let mut command = server(&upstream.base_url());
         command.args(arguments);
         Self::start(command)
     }
 
     /// A call with these capabilities, this state and these answers.
-    fn say(
+    pub(super) fn say(
         &mut self,
         capabilities: &Value,
         (tool, arguments): (&str, &Value),
@@ -99,7 +99,7 @@ impl Client {
     }
 }
 
-fn forms() -> Value {
+pub(super) fn forms() -> Value {
     json!({ "elicitation": {} })
 }
 
@@ -107,17 +107,15 @@ fn pages() -> Value {
     json!({ "elicitation": { "url": {} } })
 }
 
-fn nothing() -> Value {
+pub(super) fn nothing() -> Value {
     json!({})
 }
 
 /// The token of a preview.
-fn token(heard: &Heard) -> String {
+pub(super) fn token(heard: &Heard) -> String {
     let object = &heard.0["result"]["structuredContent"];
     object["confirmation_token"].as_str().unwrap_or_else(|| panic!("no token: {}", heard.0)).to_owned()
 }
-
-// A no counts from whoever brings it, a yes only from a client that can ask.
 
 #[test]
 fn a_no_counts_even_from_a_request_that_declares_no_elicitation() {
@@ -296,8 +294,6 @@ async fn fill(url: &str) -> Answer {
     browse(url, "POST", &format!("csrf={csrf}&do=import&api_key=KEY0123456789abcdef")).await
 }
 
-// Nobody waits for another's answer.
-
 /// A server with sessions, and a token for each of so many people.
 async fn crowd(upstream: &Upstream, people: usize, home: &Path) -> (Served, Vec<String>) {
     let tokens: Vec<String> = (0..people).map(|at| format!("tmcp_consent_{at}")).collect();
@@ -379,131 +375,6 @@ async fn so_many_questions_of_one_principal_are_open_and_no_more() {
     assert_eq!(served.call(&tokens[0], "list_numbers", json!({})).await["status"], "ok");
 }
 
-// The key that seals.
-
-fn at_token(upstream: &Upstream, home: &Path) -> Command {
-    let mut command = server(&upstream.base_url());
-    command.args(["--gate", "token", "--state-dir"]).arg(home);
-    command
-}
-
-#[test]
-fn a_token_of_one_process_is_good_in_the_next() {
-    let (upstream, home) = (account(), tempfile::tempdir().unwrap());
-    let state = home.path().join("state");
-    let mut first = Client::start(at_token(&upstream, &state));
-    assert!(!state.join("state.key").exists(), "nothing is made before it is needed");
-    let preview = first.say(&nothing(), ("release_number", &release(NUMBER)), None, None);
-    assert_eq!(preview.status(), "confirmation_required");
-    drop(first);
-    let key = state.join("state.key");
-    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
-    let mut arguments = release(NUMBER);
-    arguments["confirmation_token"] = json!(token(&preview));
-    let mut second = Client::start(at_token(&upstream, &state));
-    let released = second.say(&nothing(), ("release_number", &arguments), None, None);
-    assert_eq!(released.status(), "released", "{}", released.0);
-    // And once: a third process knows that it was used.
-    upstream.account(|account| account.add(NUMBER, true));
-    let mut third = Client::start(at_token(&upstream, &state));
-    let again = third.say(&nothing(), ("release_number", &arguments), None, None);
-    assert_ne!(again.status(), "released");
-    assert_eq!(upstream.count(RELEASE), 1);
-}
-
-#[test]
-fn processes_that_start_at_once_end_with_one_key() {
-    let (upstream, home) = (account(), tempfile::tempdir().unwrap());
-    let state = home.path().join("state");
-    let tokens = std::sync::Mutex::new(Vec::new());
-    at_once(0..6, |_| {
-        let mut client = Client::start(at_token(&upstream, &state));
-        let preview = client.say(&nothing(), ("release_number", &release(NUMBER)), None, None);
-        tokens.lock().unwrap().push(token(&preview));
-    });
-    let mut client = Client::start(at_token(&upstream, &state));
-    for token in tokens.into_inner().unwrap() {
-        // Each is good here: the person is asked, which is what comes after the token.
-        let mut arguments = release(NUMBER);
-        arguments["confirmation_token"] = json!(token);
-        client.say(&forms(), ("release_number", &arguments), None, None).state();
-    }
-    let left = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
-    let keys: Vec<String> = left.filter(|name| name.starts_with("state.key")).collect();
-    assert_eq!(keys, ["state.key"]);
-}
-
-#[test]
-fn a_key_that_others_could_know_or_change_seals_nothing() {
-    let (upstream, home) = (account(), tempfile::tempdir().unwrap());
-    let state = home.path().join("state");
-    drop(Client::start(at_token(&upstream, &state)).say(&nothing(), ("release_number", &release(NUMBER)), None, None));
-    let key = state.join("state.key");
-    let good = fs::read(&key).unwrap();
-    let spoil: [(&str, &dyn Fn()); 4] = [
-        ("chmod 600", &|| {
-            fs::write(&key, &good).unwrap();
-            fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
-        }),
-        ("not a regular file", &|| {
-            let elsewhere = home.path().join("elsewhere");
-            fs::write(&elsewhere, &good).unwrap();
-            fs::set_permissions(&elsewhere, Permissions::from_mode(0o600)).unwrap();
-            symlink(elsewhere, &key).unwrap();
-        }),
-        ("at least 32 bytes", &|| {
-            fs::write(&key, "short").unwrap();
-            fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
-        }),
-        ("not a regular file", &|| fs::create_dir(&key).unwrap()),
-    ];
-    for (why, spoil) in spoil {
-        spoil();
-        let mut client = Client::start(at_token(&upstream, &state));
-        let heard = client.say(&nothing(), ("release_number", &release(NUMBER)), None, None);
-        assert_eq!(heard.status(), "journal_unavailable", "{why}: {}", heard.0);
-        assert!(heard.summary().contains(why) && heard.summary().contains("state.key"), "{why}: {}", heard.0);
-        assert!(heard.0["result"]["structuredContent"].get("confirmation_token").is_none());
-        // Reading needs no key; nor does a process that puts the file right.
-        assert_eq!(client.say(&nothing(), ("list_numbers", &json!({})), None, None).status(), "ok");
-        if key.is_dir() { fs::remove_dir(&key).unwrap() } else { fs::remove_file(&key).unwrap() }
-    }
-    let mut client = Client::start(at_token(&upstream, &state));
-    let preview = client.say(&nothing(), ("release_number", &release(NUMBER)), None, None);
-    assert_eq!(preview.status(), "confirmation_required");
-    assert_eq!(upstream.changes(), 0);
-}
-
-#[test]
-fn where_nothing_is_kept_the_key_is_not_kept_either() {
-    let (upstream, home) = (account(), tempfile::tempdir().unwrap());
-    let state = home.path().join("state");
-    let mut command = at_token(&upstream, &state);
-    command.args(["--journal", "memory"]);
-    let mut client = Client::start(command);
-    let preview = client.say(&nothing(), ("release_number", &release(NUMBER)), None, None);
-    let mut arguments = release(NUMBER);
-    arguments["confirmation_token"] = json!(token(&preview));
-    assert_eq!(client.say(&nothing(), ("release_number", &arguments), None, None).status(), "released");
-    assert!(!state.join("state.key").exists());
-    // A key of the operator's takes its place.
-    let own = home.path().join("own");
-    fs::write(&own, "0123456789abcdef0123456789abcdef").unwrap();
-    fs::set_permissions(&own, Permissions::from_mode(0o600)).unwrap();
-    let mut command = at_token(&upstream, &state);
-    command.arg("--state-key-file").arg(&own);
-    let preview = Client::start(command).say(&nothing(), ("release_number", &release(OTHER)), None, None);
-    assert!(!token(&preview).is_empty() && !state.join("state.key").exists());
-    // The sandbox keeps its own beside its own journal.
-    let mut command = program();
-    command.args(["stdio", "--sandbox", "--gate", "token", "--state-dir"]).arg(&state);
-    let play = Client::start(command).say(&nothing(), ("release_number", &release("+13125550110")), None, None);
-    assert!(!token(&play).is_empty());
-    assert!(state.join("sandbox-journal").join("state.key").exists() && !state.join("state.key").exists());
-}
-
-// A journal that was taken away.
-
 async fn readyz(served: &Served) -> u16 {
     const SIGN: &str = "admin endpoints on http://";
     served.until_it_says(SIGN).await;
@@ -557,79 +428,6 @@ async fn a_journal_that_is_taken_away_under_a_running_server_stops_changes() {
         }
     }
 }
-
-// What was decided before the machine slept is looked at again after it.
-
-/// The state of a process: `T` where it is stopped.
-fn process_state(id: u32) -> String {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-    stat.rsplit(')').next().unwrap().split_whitespace().next().unwrap().to_owned()
-}
-
-/// Calls a tool of a server that is stopped at this point of the operation for longer than what it has read is good for;
-/// what became of it. A process that was stopped has answered late already: the journal tells.
-fn slept_at(point: &str, upstream: &Upstream, (tool, arguments): (&str, Value), meanwhile: impl Fn()) -> Value {
-    let mut command = server(&upstream.base_url());
-    command.env("TRUEDY_MCP_STOP_AT", point);
-    let mut wire = Wire::open(command, Era::Modern);
-    let call = wire.send_call(tool, arguments);
-    let (begun, id) = (Instant::now(), wire.running.id());
-    while process_state(id) != "T" {
-        assert!(begun.elapsed() < LONG, "it is not stopped: {}", wire.running.stderr());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    meanwhile();
-    std::thread::sleep(Duration::from_secs(31));
-    wire.running.signal(Signal::CONT);
-    let called = wire.called(call);
-    let id = called.object()["operation_id"].as_str().unwrap_or_else(|| panic!("no operation: {called:?}")).to_owned();
-    let begun = Instant::now();
-    loop {
-        let listed = wire.call("list_operations", json!({ "id": id }));
-        let operation = listed.object()["operations"][0].clone();
-        if !["begun", "sent"].contains(&operation["state"].as_str().unwrap_or("begun")) {
-            return operation;
-        }
-        assert!(begun.elapsed() < LONG, "it does not end: {operation}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn sell(upstream: &Upstream, price: &str) {
-    let cost = json!({ "currency": "USD", "monthly_cost": price, "upfront_cost": "1.00000" });
-    let offer = json!({ "phone_number": ELSEWHERE, "phone_number_type": "local", "cost_information": cost });
-    upstream.account(|account| account.offers = vec![offer.clone()]);
-}
-
-#[test]
-fn what_was_read_before_the_machine_slept_is_read_again_before_anything_is_sent() {
-    let buy =
-        || ("purchase_number", json!({ "phone_number": ELSEWHERE, "confirm": true, "max_monthly_cost": "99 USD" }));
-    at_once(["begun", "cleared"].iter().flat_map(|point| [(*point, true), (*point, false)]), |(point, changes)| {
-        let upstream = Upstream::start();
-        sell(&upstream, "1.00000");
-        let operation =
-            slept_at(point, &upstream, buy(), || sell(&upstream, if changes { "9.00000" } else { "1.00000" }));
-        let (outcome, sent) = if changes { ("state_changed", 0) } else { ("purchased", 1) };
-        assert_eq!((&operation["outcome"], upstream.count(PURCHASE)), (&json!(outcome), sent), "{point}: {operation}");
-        assert_eq!(upstream.count(SEARCH), 2, "{point}: the price was looked up again");
-    });
-}
-
-#[test]
-fn a_number_that_came_into_use_while_the_machine_slept_is_not_released() {
-    let upstream = account();
-    let id = upstream.account(|account| account.numbers[0]["id"].as_str().unwrap().to_owned());
-    let operation = slept_at("begun", &upstream, ("release_number", release(NUMBER)), || {
-        upstream.account(|account| {
-            let row = account.numbers.iter_mut().find(|row| row["id"] == json!(id)).unwrap();
-            row["inbound_agent_id"] = json!(FRONT_DESK);
-        });
-    });
-    assert_eq!((&operation["state"], upstream.count(RELEASE)), (&json!("refused"), 0), "{operation}");
-}
-
-// A form that is under way when the server ends.
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_form_that_is_posted_while_the_server_ends_is_answered() {

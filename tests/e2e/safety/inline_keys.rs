@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::safety::secrets::nowhere;
 use crate::support::carrier_files::{Files, SECRETS, SIP_PASSWORD, STRAY, TWILIO_TOKEN, bodies, body, kept, refused};
 use crate::support::era::{Era, MODERN};
 use crate::support::expected::TOOLS;
@@ -10,6 +9,7 @@ use crate::support::fake_truedy::{IMPORT, Upstream};
 use crate::support::http_client::{Served, message};
 use crate::support::program::{KEY, at_once, program, run, server};
 use crate::support::raw_client::Wire;
+use crate::support::secrets::nowhere;
 
 const RAW: [&str; 6] = ["api_key", "account_sid", "auth_token", "sip_username", "sip_password", "sip_server"];
 

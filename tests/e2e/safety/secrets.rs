@@ -4,108 +4,19 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::era::Era;
 use crate::support::fake_truedy::{
     AGENT_NUMBERS, AGENTS, ASSIGN, CREDENTIALS, FRONT_DESK, FRONT_OFFICE, Gate, IMPORT, LIST, PURCHASE, Play, RELEASE,
-    Reply, SEARCH, UNASSIGN, Upstream, WEBHOOK,
+    SEARCH, UNASSIGN, Upstream, WEBHOOK,
 };
 use crate::support::program::{KEY, LONG, Ran, at_once, program, run, server};
 use crate::support::raw_client::Wire;
-
-/// One secret for each place; every kind of character that some encoding changes is in it.
-const TRUEDY: &str = r#"Tr4edy/canary+one=two"three\four&five%20six"#;
-pub(crate) const API_KEY: &str = r#"Kc4nary/Telnyx+own=key"with\all&of%7Eit <'!*>"#;
-pub(crate) const AUTH_TOKEN: &str = r#"Ac4nary/Twilio+auth=token"with\all&of%2Fit;:@,"#;
-pub(crate) const SIP_PASSWORD: &str = r#"Pc4nary/SIP+pass=word"with\all&of%it #?[]$"#;
-
-// --- Encodings, written down here once more so that no mistake is shared with the program --------------------------
-
-/// Every byte but those kept becomes `%XX`.
-fn percent(text: &str, keep: &str, upper: bool) -> String {
-    text.bytes()
-        .map(|b| match b {
-            b if b.is_ascii_alphanumeric() || keep.as_bytes().contains(&b) => char::from(b).to_string(),
-            b if upper => format!("%{b:02X}"),
-            b => format!("%{b:02x}"),
-        })
-        .collect()
-}
-
-fn json_inside(text: &str) -> String {
-    let quoted = json!(text).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
-}
-
-/// The secret as it may be written, by name; each can be read back by anyone.
-pub(crate) fn written(secret: &str) -> Vec<(&'static str, String)> {
-    let json = json_inside(secret);
-    let html_safe = json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
-    vec![
-        ("plain", secret.to_owned()),
-        ("JSON", json.clone()),
-        ("JSON with escaped slashes", json.replace('/', "\\/")),
-        ("JSON safe for HTML", html_safe),
-        ("URL, RFC 3986", percent(secret, "-._~", true)),
-        ("URL, small letters", percent(secret, "-._~", false)),
-        ("URL, encodeURIComponent", percent(secret, "-._~!*'()", true)),
-        ("URL, encodeURI", percent(secret, "-._~!*'();,/?:@&=+$#", true)),
-        ("URL, a path", percent(secret, "-._~/", true)),
-        ("form", percent(secret, "-._~ ", true).replace(' ', "+")),
-        ("form, browsers", percent(secret, "-._* ", true).replace(' ', "+")),
-    ]
-}
-
-/// The same in base64, among other words, at each of the three alignments.
-pub(crate) fn packed(secret: &str) -> Vec<(&'static str, String)> {
-    let mut all = Vec::new();
-    for before in ["", "k", "ke"] {
-        let whole = format!("{before}{secret}, as sent");
-        all.push(("base64", STANDARD.encode(&whole)));
-        all.push(("base64 for URLs", URL_SAFE.encode(&whole)));
-        let bare = format!("{before}{secret}");
-        all.push(("base64 at the end", STANDARD.encode(&bare)));
-        all.push(("base64 for URLs without padding", URL_SAFE_NO_PAD.encode(&bare)));
-    }
-    all
-}
-
-/// What base64 of any text around the secret holds: the characters that come from the secret alone.
-fn cores(secret: &str) -> Vec<(&'static str, String)> {
-    let mut cores = Vec::new();
-    for pad in 0..3 {
-        let bytes = [vec![0; pad], secret.as_bytes().to_vec()].concat();
-        let (start, end) = ((pad * 8).div_ceil(6), bytes.len() * 8 / 6);
-        cores.push(("base64", STANDARD_NO_PAD.encode(&bytes)[start..end].to_owned()));
-        cores.push(("base64 for URLs", URL_SAFE_NO_PAD.encode(&bytes)[start..end].to_owned()));
-    }
-    cores
-}
-
-/// In which form a secret can be read in a text.
-pub(crate) fn read_in(text: &str, secret: &str) -> Option<&'static str> {
-    let forms = written(secret).into_iter().chain(cores(secret));
-    // What is printed as JSON is escaped once more, and twice where the text of a result repeats its structure.
-    let forms = forms.flat_map(|(name, form)| {
-        let (once, twice) = (json_inside(&form), json_inside(&json_inside(&form)));
-        [(name, form), (name, once), (name, twice)]
-    });
-    forms.into_iter().find(|(_, form)| text.contains(form.as_str())).map(|(name, _)| name)
-}
-
-#[track_caller]
-pub(crate) fn nowhere(what: &str, text: &str, secrets: &[&str]) {
-    for secret in secrets {
-        if let Some(form) = read_in(text, secret) {
-            let lines = text.lines().filter(|line| read_in(line, secret).is_some());
-            let line: String = lines.take(1).flat_map(|line| line.chars().take(1_500)).collect();
-            panic!("{what} holds {secret} ({form}): {line}");
-        }
-    }
-}
+use crate::support::secrets::{
+    API_KEY, AUTH_TOKEN, SIP_PASSWORD, TRUEDY, created, errors, list, nowhere, packed, read_in, reply, row, rows,
+    written,
+};
 
 #[test]
 fn the_finder_of_these_tests_finds_every_form() {
@@ -116,56 +27,6 @@ fn the_finder_of_these_tests_finds_every_form() {
         }
         assert_eq!(read_in("[redacted] and nothing else", secret), None);
     }
-}
-
-// --- Echoes ------------------------------------------------------------------------------------------------------
-
-/// The documented errors, each with the echo in every text of it.
-pub(crate) fn errors(echo: &str) -> Vec<Value> {
-    vec![
-        json!({ "error": { "code": echo, "message": format!("Failed: {echo}"), "details": { "field": echo, "reason": echo } }, "meta": { "request_id": echo } }),
-        json!({ "error": { "code": "validation_error", "message": echo, "details": { "fields": { echo: echo } }, "request_id": echo } }),
-        json!({ "detail": [{ "type": echo, "loc": ["body", echo], "msg": format!("bad {echo}"), "input": { "api_key": echo, echo: 1 }, "ctx": { "error": echo } }] }),
-        json!({ "detail": echo }),
-        json!({ "error": echo }),
-    ]
-}
-
-/// A row with the echo in every field that a tool may look at, and in some it does not know.
-fn row(id: &str, echo: &str) -> Value {
-    json!({
-        "id": id, "phone_number": "+14155550100", "status": echo, "name": echo, "friendly_name": echo, "provider_type": echo,
-        "created_at": echo, "inbound_agent_id": echo, "outbound_agent_id": null, "is_trudy_managed": true,
-        "inbound_phone_numbers": [{ "id": echo, "phone_number": echo }], "outbound_phone_numbers": [],
-        "api_key": echo, "auth_token": [echo], "sip": { "sip_password": echo }, echo: echo,
-        "phone_number_type": echo, "features": [echo, { "name": echo }],
-        "region_information": { "region_name": echo, "locality": echo },
-        "cost_information": { "monthly_cost": echo, "upfront_cost": "1.0", "currency": echo }
-    })
-}
-
-/// A row for each form of a secret.
-fn rows(secret: &str) -> Value {
-    let forms = written(secret).into_iter().chain(packed(secret)).enumerate();
-    forms.map(|(index, (_, form))| row(&format!("n{index}"), &format!("Bearer {form}"))).collect()
-}
-
-fn list(rows: Value, echo: &str) -> Value {
-    let pagination = json!({ "total": rows.as_array().map_or(0, Vec::len), "has_more": false, "cursor": echo });
-    json!({ "data": rows, "pagination": pagination, "meta": { "request_id": echo, "ts": echo }, echo: echo })
-}
-
-/// An answer that carries the echo in its headers too, where a header can.
-pub(crate) fn reply(status: u16, body: &Value, echo: &str) -> Play {
-    let id = echo.replace(['\\', '"'], "_");
-    Play::Answer(Reply::json(status, body).header("X-Request-ID", echo).header("Location", &id).header("Server", echo))
-}
-
-/// The answer to a purchase or an import, with the echo wherever it says something.
-pub(crate) fn created(echo: &str, number: &Value) -> Value {
-    let order = json!({ "data": { "status": echo, echo: echo } });
-    let data = json!({ "number_id": echo, "credential_id": echo, "id": echo, "phone_number": number, "purchase_response": order });
-    json!({ "data": data, "meta": { "request_id": echo }, echo: echo })
 }
 
 const PURCHASED: &str = "+14155550111";
@@ -418,8 +279,6 @@ fn two_calls_at_once_keep_each_others_secrets() {
     assert_eq!(wire.called(first).status(), "ok");
 }
 
-// --- What a client sends wrongly -----------------------------------------------------------------------------------
-
 #[test]
 fn what_is_wrong_with_a_secret_is_told_without_repeating_it() {
     let upstream = Upstream::start();
@@ -532,8 +391,6 @@ fn lines_that_are_no_calls_are_not_repeated_in_logs() {
     }
 }
 
-// --- Where the key comes from --------------------------------------------------------------------------------------
-
 #[test]
 fn no_other_process_can_read_a_secret_in_the_arguments_of_this_one() {
     let upstream = Upstream::start();
@@ -604,8 +461,6 @@ fn the_variable_wins_over_the_file() {
     assert_eq!(wire.call("list_credentials", json!({})).status(), "ok");
     assert_eq!(upstream.seen()[0].header("authorization"), Some(format!("Bearer {KEY}").as_str()));
 }
-
-// --- The command line ----------------------------------------------------------------------------------------------
 
 fn call(upstream: &Upstream, arguments: &[&str], input: &str) -> Ran {
     let mut command = program();

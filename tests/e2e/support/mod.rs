@@ -17,3 +17,4 @@ pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod raw_client;
 pub(crate) mod sandbox;
+pub(crate) mod secrets;

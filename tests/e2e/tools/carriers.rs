@@ -6,7 +6,6 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::safety::secrets::{created, errors, nowhere, packed, read_in, reply, written};
 use crate::support::carrier_files::{
     Files, HOST, NUMBERS, SECRETS, SID, SIP_PASSWORD, TELNYX_KEY, TWILIO_KEY, TWILIO_TOKEN, USER, bodies, body, kept,
     mode, refused,
@@ -16,6 +15,7 @@ use crate::support::fake_truedy::{IMPORT, LIST, PURCHASE, Play, SEARCH, Upstream
 use crate::support::http_client::Served;
 use crate::support::program::{KEY, LONG, at_once, program, run, server};
 use crate::support::raw_client::Wire;
+use crate::support::secrets::{created, errors, nowhere, packed, read_in, reply, written};
 
 #[test]
 fn a_number_of_each_carrier_is_imported_with_exactly_what_its_profile_names_and_none_of_it_shows() {

@@ -192,8 +192,6 @@ fn an_empty_list_of_capabilities_declares_as_an_empty_object_does() {
     assert_eq!(upstream.count(PURCHASE), 0);
 }
 
-// --- What clients add for themselves -----------------------------------------------------------------------------
-
 /// What n8n sends with a call, and Cursor.
 fn notes(nth: u64) -> Value {
     json!({
@@ -253,8 +251,6 @@ fn a_second_round_matches_although_the_notes_of_a_client_differ() {
     assert_eq!(done.status(), "purchased", "{}", done.0);
     assert_eq!(upstream.count(PURCHASE), 1);
 }
-
-// --- Lines -------------------------------------------------------------------------------------------------------
 
 #[test]
 fn methods_that_are_not_offered_are_named_in_words() {
@@ -345,8 +341,6 @@ fn a_last_line_without_its_end_is_read() {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "half a line is nothing");
 }
 
-// --- Ids ---------------------------------------------------------------------------------------------------------
-
 #[test]
 fn requests_with_one_id_are_each_answered() {
     for era in Era::BOTH {
@@ -384,8 +378,6 @@ fn requests_with_one_id_are_each_answered() {
         assert!(wire.running.line(A_WHILE).is_none(), "{era:?}: nothing is answered twice");
     }
 }
-
-// --- The journal -------------------------------------------------------------------------------------------------
 
 #[test]
 fn beyond_the_limit_for_files_reading_goes_on_and_nothing_is_changed() {
