@@ -269,6 +269,20 @@ fn files_and_functions_are_short_enough_to_be_read_at_once() {
 }
 
 #[test]
+fn the_files_and_functions_of_the_tests_are_short_enough_to_be_read_at_once() {
+    let mut too_long = Vec::new();
+    for file in TESTS.iter() {
+        let lines = file.text.lines().count();
+        if lines > 600 {
+            too_long.push(format!("{} has {lines} lines", named(&file.place)));
+        }
+        let functions = file.functions.iter().filter(|(_, lines, _)| *lines > 80);
+        too_long.extend(functions.map(|(name, lines, _)| format!("{}::{name} has {lines} lines", named(&file.place))));
+    }
+    assert!(too_long.is_empty(), "{}", too_long.join("\n"));
+}
+
+#[test]
 fn a_type_name_stands_for_one_thing_and_is_a_term_of_the_field() {
     let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for file in SRC.iter() {

@@ -110,15 +110,21 @@ fn repeats_end_when_nothing_succeeds() {
     assert_eq!(upstream.count(CREDENTIALS), 22);
 }
 
-#[test]
-fn every_shape_of_an_error_has_its_status() {
-    let text = |status: u16, kind: &str, body: &str| Play::Answer(Reply::text(status, kind, body.to_owned()));
+/// A failure, the status that it is told with, and how often the request is sent.
+type Shape = (&'static str, Play, &'static str, usize);
+
+fn text(status: u16, kind: &str, body: &str) -> Play {
+    Play::Answer(Reply::text(status, kind, body.to_owned()))
+}
+
+/// Errors in each form that Truedy has been seen to use.
+fn errors_of_truedy() -> Vec<Shape> {
     let inside = |code: &str| json!({ "error": { "code": code, "message": "m", "details": {}, "request_id": "req-b", "ts": "2026-03-03T12:00:00" } });
     let fields = json!({ "detail": [
         { "type": "missing", "loc": ["body", "phone_number"], "msg": "Field required", "input": { "api_key": "KEYinput0123456789" } },
         { "type": "int_parsing", "loc": ["query", "limit"], "msg": "Input should be a valid integer", "input": "KEYinput0123456789", "ctx": {}, "url": "https://errors.example" }
     ] });
-    let cases = [
+    vec![
         ("A 400", Play::json(400, &error("bad_request", "m")), "upstream_rejected", 1),
         ("A 401", Play::json(401, &error("unauthorized", "Invalid or missing API key")), "auth_failed", 1),
         ("A 402", Play::json(402, &error("payment_required", "m")), "payment_required", 1),
@@ -160,6 +166,12 @@ fn every_shape_of_an_error_has_its_status() {
             3,
         ),
         ("H 413", Play::json(413, &error("payload_too_large", "m")), "upstream_rejected", 1),
+    ]
+}
+
+/// Answers that a proxy may give, or that are no answer at all.
+fn errors_of_others() -> Vec<Shape> {
+    vec![
         ("I 400", Play::Answer(Reply::empty(400)), "upstream_rejected", 1),
         ("I 401", text(401, "text/html", HTML), "auth_failed", 1),
         ("I 403", text(403, "text/html", HTML), "forbidden", 1),
@@ -202,8 +214,12 @@ fn every_shape_of_an_error_has_its_status() {
             1,
         ),
         ("302", Play::Answer(Reply::redirect(302, "/login")), "bad_upstream_response", 1),
-    ];
-    at_once(cases, |(name, play, status, times)| {
+    ]
+}
+
+#[test]
+fn every_shape_of_an_error_has_its_status() {
+    at_once([errors_of_truedy(), errors_of_others()].concat(), |(name, play, status, times)| {
         let (called, asked) = probe("list_credentials", json!({}), CREDENTIALS, &play);
         assert_eq!((called.status(), asked), (status, times), "{name}: {}", called.0);
         assert!(called.is_error() && called.summary().starts_with("Nothing could be read"), "{name}: {}", called.0);
