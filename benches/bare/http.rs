@@ -24,6 +24,7 @@ use truedy_mcp::mcp::{
     CallLimits, Catalog, ConcurrencyLimiter, CredentialForms, Principal, SealingKeys, Service, ServiceConfig,
     SessionMode, Streamable, Upstream,
 };
+use truedy_mcp::tools::change_kinds;
 
 type Served<T> = Result<T, Box<dyn Error>>;
 
@@ -125,7 +126,7 @@ pub(crate) async fn on_our_edge() -> Served<()> {
     let service = Service::new(ServiceConfig {
         policy: Policy::default(),
         upstream: Upstream::NoKey,
-        journal: Journal::new(JournalPlace::Memory, String::new()),
+        journal: Journal::new(JournalPlace::Memory, String::new(), change_kinds()),
         keys: SealingKeys::of_this_process(),
         redactor: Arc::default(),
         limiter: ConcurrencyLimiter::new(CallLimits::ALONE),

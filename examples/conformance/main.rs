@@ -24,6 +24,7 @@ use truedy_mcp::mcp::{
     Streamable, Upstream,
 };
 use truedy_mcp::redact::Redactor;
+use truedy_mcp::tools::change_kinds;
 
 use server::Server;
 use table::Table;
@@ -67,7 +68,7 @@ fn somebody(keys: SealingKeys) -> Principal {
         Service::new(ServiceConfig {
             policy: Policy::default(),
             upstream: Upstream::NoKey,
-            journal: Journal::new(JournalPlace::Memory, "conformance".to_owned()),
+            journal: Journal::new(JournalPlace::Memory, "conformance".to_owned(), change_kinds()),
             keys,
             redactor: Arc::new(Redactor::default()),
             limiter: ConcurrencyLimiter::new(CallLimits::ALONE),

@@ -61,19 +61,6 @@ impl Effect {
         }
     }
 
-    /// Returns the sentence for an outcome that is not known: `It is not known whether the number was bought.`
-    pub fn unknown(self) -> String {
-        self.not_known("not known")
-    }
-
-    /// Returns the same sentence. `known` is `not known` or `not known yet`.
-    pub fn not_known(self, known: &str) -> String {
-        match self.kind() {
-            Some(kind) => format!("It is {known} whether {}.", kind.happened),
-            None => "The answer could not be read.".to_owned(),
-        }
-    }
-
     /// Returns the word for people: `reads`, `spends`, `registers`, `changes` or `destroys`.
     pub fn as_str(self) -> &'static str {
         self.kind().map_or("reads", |kind| kind.class.as_str())
@@ -197,6 +184,7 @@ impl ChangeKinds {
         Err(ArgumentProblem {
             field: field.to_owned(),
             reason: "no tool of this name changes anything".to_owned(),
+            for_people: None,
             received: Some(name.as_str().to_owned()),
             expected: if names.is_empty() { last.to_owned() } else { format!("{} or {last}", names.join(", ")) },
             example: names.first().copied().unwrap_or(last).to_owned(),

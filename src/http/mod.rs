@@ -6,7 +6,7 @@ mod batch;
 mod connection;
 mod cors;
 #[cfg(test)]
-#[path = "../../tests/e2e/issuer.rs"]
+#[path = "../../tests/e2e/support/issuer.rs"]
 mod issuer;
 mod pages;
 mod request;

@@ -1,8 +1,7 @@
 //! The numbers in the account that would resolve an unresolved operation.
 
-use std::sync::PoisonError;
 use crate::domain::Proof;
-use crate::journal::awaited::{AwaitedNumber, makes_ours};
+use crate::journal::awaited::AwaitedNumber;
 use crate::journal::journal::Journal;
 use crate::journal::operation::Operation;
 

@@ -15,6 +15,8 @@ mod failures;
 mod http;
 mod papers;
 mod safety;
+#[cfg(feature = "sample-tools")]
+mod sample_tools;
 mod support;
 #[cfg(feature = "otel")]
 mod telemetry;

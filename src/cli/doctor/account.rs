@@ -36,28 +36,7 @@ pub(crate) async fn live(tenant: &TenantSettings, redactor: &Arc<Redactor>, repo
             false
         }
     };
-    let key = match tenant.key() {
-        Ok(Some(key)) => key,
-        Ok(None) => {
-            let todo = format!(
-                "Make a key in Truedy's dashboard (Settings > API Keys) and set {KEY_VARIABLE}, or try it all with --sandbox."
-            );
-            report.add("key", CheckResult::Bad, "no API key is set", Some(&todo));
-            report.fail(Exit::Key);
-            return;
-        }
-        Err(error) => {
-            report.add("key", CheckResult::Bad, error.to_string(), Some(&tenant.key_remedy()));
-            report.fail(Exit::Usage);
-            return;
-        }
-    };
-    if usual_form(&key) {
-        report.add("key", CheckResult::Good, "an API key is set", None);
-    } else {
-        let todo = "Truedy's keys look like truedy_ and 32 letters and digits; check that all of it was copied, and that it is no carrier's key.";
-        report.add("key", CheckResult::Notice, "an API key is set, of an unusual form", Some(todo));
-    }
+    let Some(key) = usable_key(tenant, report) else { return };
     redactor.redact_always(&key);
     if !base_url {
         return;

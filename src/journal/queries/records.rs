@@ -4,7 +4,7 @@ use crate::domain::{Caller, ChangeKinds, Money, Proof};
 use crate::journal::operation::{
     BeginConflict, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED, Preconditions,
 };
-use crate::journal::queries::caps::{DAY, quoted, self, small};
+use crate::journal::queries::caps::{self, DAY, quoted, small};
 use crate::journal::queries::clocks::{AgeUse, ClockMoment, JournalClocks};
 use crate::journal::queries::row::{NEXT_REV, NewRow, RowWriter, number, select};
 use crate::journal::queries::{nonces, refusals};

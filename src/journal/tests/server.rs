@@ -261,7 +261,7 @@ async fn a_failure_is_told_in_words_of_our_own() {
     let why = async |url: &str, place: Option<PostgresPlace>| {
         let place = place.unwrap_or_else(|| server.place(url));
         let begun = Instant::now();
-        let Err(why) = Journal::new(JournalPlace::Postgres(place), String::new()).probe().await else {
+        let Err(why) = Journal::new(JournalPlace::Postgres(place), String::new(), samples::KINDS).probe().await else {
             panic!("{url} works")
         };
         let why = why.to_string();
@@ -341,12 +341,13 @@ async fn a_connection_that_must_be_secured_is() {
     // Not trusted: on this very machine it goes on in clear unless told otherwise.
     assert!(!is_encrypted(parse("prefer")).await);
     assert!(!is_encrypted(parse("disable")).await);
-    let refused = Journal::new(JournalPlace::Postgres(parse("require")), String::new()).probe().await;
+    let refused = Journal::new(JournalPlace::Postgres(parse("require")), String::new(), samples::KINDS).probe().await;
     assert!(refused.unwrap_err().to_string().starts_with("the certificate of the database does not hold"));
     // Trusted, but for another name.
     if base.contains("@localhost") {
         let elsewhere = format!("{}?sslmode=require", base.replace("@localhost", "@127.0.0.2"));
-        let refused = Journal::new(JournalPlace::Postgres(server.place(&elsewhere)), String::new()).probe().await;
+        let refused =
+            Journal::new(JournalPlace::Postgres(server.place(&elsewhere)), String::new(), samples::KINDS).probe().await;
         assert!(refused.unwrap_err().to_string().starts_with("the certificate of the database does not hold"));
     }
 }

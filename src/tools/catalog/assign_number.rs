@@ -242,7 +242,10 @@ impl AssignNumber {
 
     /// The answer to an assignment was lost, and another agent or nobody has the direction now.
     fn not_with_the_agent(&self, number: &str) -> Refusal {
-        let summary = format!("The {} calls of {number} are not with this agent: the assignment did not take effect, or somebody else changed it meanwhile. Look with get_agent_numbers before trying again.", self.assignment_type);
+        let summary = format!(
+            "The {} calls of {number} are not with this agent: the assignment did not take effect, or somebody else changed it meanwhile. Look with get_agent_numbers before trying again.",
+            self.assignment_type
+        );
         Refusal::new(Status::NotAssigned, summary).with("number", number)
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Source: <https://docs.truedy.ai/api-reference/telephony> (Purchase Number); contract §6.3.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,10 +16,9 @@ use crate::guard::{ChangeImpact, Level, Question, QuestionForm, RequestedChange,
 use crate::journal::{Operation, Outcome};
 use crate::redact::Secret;
 use crate::tools::account::pages::ListResult;
-use crate::tools::account::price_search::{failed_search, self};
+use crate::tools::account::price_search::{self, failed_search};
 use crate::tools::account::view::AccountView;
-use crate::tools::account::{carrier, lookup, pages};
-use crate::tools::catalog::search_numbers::search;
+use crate::tools::account::{carrier, lookup};
 use crate::tools::changes::create_once::{Made, flight, make};
 use crate::tools::changes::verify::{Documented, Found, documented_purchase, not_configured, said};
 use crate::tools::contract::arguments::arguments;

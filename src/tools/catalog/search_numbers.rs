@@ -22,7 +22,7 @@ use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::price_cache::{Price, PriceAccount, prices_in};
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
 use crate::tools::contract::tool::{Read, Tool};
-use crate::truedy::{ApiReply, Error, Request, RequestKind};
+use crate::truedy::Error;
 
 arguments! {
     /// Search numbers for sale: find a phone number available in a country, city, state or area code, toll-free too, and what it costs (price, cost a month).

@@ -1,5 +1,6 @@
 //! `truedy-mcp tour`.
 
+use tempfile::TempDir;
 use truedy_mcp::sandbox::KEY;
 
 use super::help::SETTINGS;
@@ -35,5 +36,25 @@ fn the_tour_refuses_the_flags_that_it_would_not_use() {
     for (flag, _, value) in SETTINGS.iter().filter(|(flag, ..)| !["--sandbox", "--ephemeral"].contains(flag)) {
         let said = truedy(&[&["tour", flag], value.as_slice()].concat()).refused(2);
         assert!(said.contains(flag) && said.contains("would do nothing"), "{flag}: {said}");
+    }
+}
+
+#[test]
+fn commands_without_a_policy_refuse_its_flags_and_ignore_its_variables() {
+    let dir = TempDir::new().unwrap();
+    let tokens = dir.path().join("tokens.toml").display().to_string();
+    for command in [
+        &["token", "new", "--tokens", &tokens, "--principal", "ana"][..],
+        &["sandbox", "faults"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
+        let said = truedy(&[command, &["--countries", "US"][..]].concat()).refused(2);
+        assert!(said.contains("--countries") && said.contains("leave it out"), "{command:?}: {said}");
+        truedy_with(command, &[("TRUEDY_MCP_COUNTRIES", "US")], "").fine();
+    }
+    for command in [&["probe", "ready"][..], &["sandbox"], &["sandbox", "reset"]] {
+        let said = truedy(&[command, &["--max-monthly-cost", "2 USD"][..]].concat()).refused(2);
+        assert!(said.contains("--max-monthly-cost"), "{command:?}: {said}");
     }
 }
