@@ -31,7 +31,6 @@ use crate::http::request::public_path::PublicPath;
 use crate::http::router::Router;
 use crate::mcp::transport::http_response::ResponseBody;
 use crate::mcp::{LegacySse, Streamable, Tenant};
-use crate::tools::change_kinds;
 
 /// The time at shutdown to respond to running requests. A call takes at most 25 s.
 const ANSWERS: Duration = Duration::from_secs(30);
@@ -128,7 +127,7 @@ impl HttpServer {
             scopes: setup.scopes,
             landing: Landing::new(
                 (setup.https, setup.proxied),
-                setup.tenants.iter().map(|tenant| tenant.service.policy.purchase_needs(change_kinds())),
+                setup.tenants.iter().map(|tenant| tenant.purchase_needs()),
             ),
             key_page: Default::default(),
             scheme: match (setup.https, &setup.listen) {

@@ -1,7 +1,6 @@
 //! `Journal`: the interface of the journal for the rest of the program.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -27,10 +26,10 @@ use crate::journal::store::{Durability, JournalStore, StoreResult, Transaction, 
 pub struct Journal {
     pub(crate) store: Arc<dyn JournalStore>,
     tenant: String,
-    account: String,
+    pub(crate) account: String,
     pub(crate) kinds: ChangeKinds,
     /// The id of the Truedy organization, once numbers or other rows of the account have shown it.
-    organization: Mutex<Option<String>>,
+    pub(crate) organization: Mutex<Option<String>>,
     watch: Arc<ClockWatch>,
     server_time: Arc<ServerTime>,
     pub(crate) awaited: Mutex<AwaitedNumbers>,
@@ -94,28 +93,6 @@ impl Journal {
         if known.as_deref() != Some(organization) {
             *known = Some(organization.to_owned());
         }
-    }
-
-    /// Checks whether the account can prove that an operation did not happen. It can if the operation began under the
-    /// same key. It also can if the operation began in the organization that the rows of the account show today.
-    pub fn is_of_this_account(&self, operation: &Operation) -> bool {
-        let known = self.organization.lock();
-        operation.account == self.account || (known.is_some() && operation.organization == *known)
-    }
-
-    /// Returns how long ago the response to an operation was lost. The most cautious clock counts. The result is 0 if
-    /// no clock is trusted or the store cannot be read.
-    pub async fn lost_for(&self, operation: &Operation) -> Duration {
-        let (times, operation) = (self.times(), operation.clone());
-        let since = self.run(move |transaction| {
-            async move {
-                let now = times.at(transaction).await?;
-                let boot = operation.lost_up.as_ref().map(|(boot, up)| (boot.as_str(), *up));
-                Ok(operation.lost_at.map_or(0, |at| now.since(at, boot)))
-            }
-            .boxed()
-        });
-        Duration::from_millis(u64::try_from(since.await.unwrap_or(0)).unwrap_or(0))
     }
 
     pub(crate) fn times(&self) -> JournalClocks {
@@ -435,7 +412,7 @@ impl Journal {
 /// An owned form of [`RowWriter`], which can be moved into a transaction.
 pub(crate) struct OwnWriter {
     own: i64,
-    account: String,
+    pub(crate) account: String,
     kinds: ChangeKinds,
     organization: Option<String>,
     times: JournalClocks,

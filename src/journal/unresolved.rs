@@ -1,5 +1,9 @@
 //! The numbers in the account that would resolve an unresolved operation.
 
+use std::time::Duration;
+
+use futures::FutureExt;
+
 use crate::domain::Proof;
 use crate::journal::awaited::AwaitedNumber;
 use crate::journal::journal::Journal;
@@ -50,5 +54,27 @@ impl Journal {
             all.retain(|(_, one)| one.id != id);
             !all.is_empty()
         });
+    }
+
+    /// Checks whether the account can prove that an operation did not happen. It can if the operation began under the
+    /// same key. It also can if the operation began in the organization that the rows of the account show today.
+    pub fn is_of_this_account(&self, operation: &Operation) -> bool {
+        let known = self.organization.lock();
+        operation.account == self.account || (known.is_some() && operation.organization == *known)
+    }
+
+    /// Returns how long ago the response to an operation was lost. The most cautious clock counts. The result is 0 if
+    /// no clock is trusted or the store cannot be read.
+    pub async fn lost_for(&self, operation: &Operation) -> Duration {
+        let (times, operation) = (self.times(), operation.clone());
+        let since = self.run(move |transaction| {
+            async move {
+                let now = times.at(transaction).await?;
+                let boot = operation.lost_up.as_ref().map(|(boot, up)| (boot.as_str(), *up));
+                Ok(operation.lost_at.map_or(0, |at| now.since(at, boot)))
+            }
+            .boxed()
+        });
+        Duration::from_millis(u64::try_from(since.await.unwrap_or(0)).unwrap_or(0))
     }
 }

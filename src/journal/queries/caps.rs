@@ -1,9 +1,9 @@
 //! The daily caps, and the time during which the same number is not added to the account again.
 
-use crate::domain::{Caller, ChangeKinds, Money, Proof};
-use crate::journal::operation::{BeginConflict, Intent, Operation};
+use crate::domain::{Caller, Money};
+use crate::journal::operation::{BeginConflict, Intent};
 use crate::journal::queries::clocks::{AgeUse, ClockMoment};
-use crate::journal::queries::row::{number, select};
+use crate::journal::queries::row::number;
 use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
 /// The sliding window of the caps, in milliseconds: 24 hours.
@@ -96,38 +96,4 @@ async fn counted(
         of("begun_at <= $3 AND COALESCE(begun_boot, '') <> $4", vec![boot]).await?
     };
     Ok(Counted { all: recent.saturating_add(contradicted).saturating_add(unproven), unproven })
-}
-
-/// Returns the operation that added the same number a short time ago, unless the number was released since.
-pub(crate) async fn just_done(
-    transaction: &mut dyn Transaction,
-    intent: &Intent,
-    flight: &str,
-    kinds: ChangeKinds,
-    now: &ClockMoment,
-) -> StoreResult<Option<Operation>> {
-    let window = i64::try_from(intent.kind.repeat_window.as_millis()).unwrap_or(DAY);
-    let tenant = SqlValue::from(&intent.caller.tenant);
-    let mut values = vec![tenant.clone(), flight.into()];
-    let past = now.past("ended", window, AgeUse::Frees, &mut values);
-    let adding = quoted(kinds.proven_by(Proof::NumberPresent));
-    let done = format!(
-        "tenant = $1 AND flight = $2 AND state = 'done' AND NOT {past} AND tool IN ({adding}) \
-         ORDER BY rev DESC LIMIT 1"
-    );
-    let Some(done) = select(transaction, &done, &values).await?.pop() else { return Ok(None) };
-    let removing = quoted(kinds.proven_by(Proof::NumberAbsent));
-    let given_up = format!(
-        "SELECT count(*) FROM operations WHERE tenant = $1 AND tool IN ({removing}) AND number = $2 \
-         AND state = 'done' AND begun_rev > $3"
-    );
-    let values = [tenant, done.object.number.clone().into(), done.rev.into()];
-    Ok((number(transaction, &given_up, &values).await? == 0).then_some(done))
-}
-
-/// Returns the names of tools for a list in SQL: `'purchase_number', 'import_number'`. Names are constants of this
-/// program. A list without names matches nothing.
-pub(crate) fn quoted(names: impl Iterator<Item = &'static str>) -> String {
-    let names: Vec<String> = names.map(|name| format!("'{name}'")).collect();
-    if names.is_empty() { "''".to_owned() } else { names.join(", ") }
 }

@@ -6,3 +6,4 @@ pub(crate) mod nonces;
 pub(crate) mod records;
 pub(crate) mod refusals;
 pub(crate) mod row;
+pub(crate) mod same_number;

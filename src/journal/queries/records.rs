@@ -4,10 +4,10 @@ use crate::domain::{Caller, ChangeKinds, Money, Proof};
 use crate::journal::operation::{
     BeginConflict, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED, Preconditions,
 };
-use crate::journal::queries::caps::{self, DAY, quoted, small};
+use crate::journal::queries::caps::{self, DAY, small};
 use crate::journal::queries::clocks::{AgeUse, ClockMoment, JournalClocks};
-use crate::journal::queries::row::{NEXT_REV, NewRow, RowWriter, number, select};
-use crate::journal::queries::{nonces, refusals};
+use crate::journal::queries::row::{NEXT_REV, NewRow, OPEN, RowWriter, number, select};
+use crate::journal::queries::{nonces, refusals, same_number};
 use crate::journal::schema;
 use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
@@ -18,7 +18,6 @@ pub(crate) const PAGE: usize = 1_000;
 
 /// The start of the account of a sandbox. A live account is a digest in hexadecimal digits.
 const SANDBOX: &str = "sandbox";
-const OPEN: &str = "state IN ('begun', 'sent', 'unknown')";
 /// How many unresolved operations a response shows at most.
 const SHOWN: usize = 50;
 
@@ -118,7 +117,7 @@ pub(crate) async fn standing(
 ) -> StoreResult<Preconditions> {
     let now = times.at(transaction).await?;
     let flying = match flight {
-        Some(flight) => flying(transaction, caller, flight, kinds).await?,
+        Some(flight) => same_number::flying(transaction, caller, flight, kinds).await?,
         None => None,
     };
     let used = caps::used(transaction, caller, tool, &now).await?;
@@ -144,18 +143,6 @@ pub(crate) async fn spent(
 ) -> StoreResult<Money> {
     let now = times.at(transaction).await?;
     caps::spent(transaction, caller, tool, currency, &now).await
-}
-
-async fn flying(
-    transaction: &mut dyn Transaction,
-    caller: &Caller,
-    flight: &str,
-    kinds: ChangeKinds,
-) -> StoreResult<Option<Operation>> {
-    // A lost release does not block another one. The number is read again before the next release.
-    let removing = quoted(kinds.proven_by(Proof::NumberAbsent));
-    let open = format!("tenant = $1 AND flight = $2 AND {OPEN} AND NOT (state = 'unknown' AND tool IN ({removing}))");
-    Ok(select(transaction, &open, &[(&caller.tenant).into(), flight.into()]).await?.pop())
 }
 
 /// Returns operations of this tool and principal that are unresolved or were abandoned, and not acknowledged.
@@ -206,10 +193,10 @@ pub(crate) async fn begin(
             let aside = "UPDATE operations SET flight = NULL WHERE tenant = $1 AND flight = $2 AND state = 'unknown'";
             transaction.execute(aside, &[(&intent.caller.tenant).into(), flight.into()]).await?;
         }
-        if let Some(open) = flying(transaction, &intent.caller, flight, writer.kinds).await? {
+        if let Some(open) = same_number::flying(transaction, &intent.caller, flight, writer.kinds).await? {
             return Ok(Some(BeginConflict::Flying(Box::new(open))));
         }
-        if let Some(done) = caps::just_done(transaction, intent, flight, writer.kinds, &now).await? {
+        if let Some(done) = same_number::just_done(transaction, intent, flight, writer.kinds, &now).await? {
             return Ok(Some(BeginConflict::JustDone(Box::new(done))));
         }
     }

@@ -5,6 +5,8 @@ use crate::journal::operation::{GateEvidence, Operation, OperationPhase};
 use crate::journal::queries::clocks::{ClockMoment, JournalClocks};
 use crate::journal::store::{SqlRow, SqlValue, StoreResult, Transaction, Unavailable};
 
+/// The condition for operations that have not ended.
+pub(crate) const OPEN: &str = "state IN ('begun', 'sent', 'unknown')";
 const COLUMNS: &str = "id, rev, tenant, account, principal, tool, number, number_id, direction, agent_id, provider, \
     credentials_before, state, outcome, rule, evidence, amount_micros, currency, upstream_status, request_id, \
     credential_id, known_by, note, begun_at, lost_at, ended_at, acknowledged_at, \

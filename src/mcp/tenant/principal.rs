@@ -12,6 +12,7 @@ use crate::mcp::call::service::Service;
 use crate::mcp::consent::credential_forms::{FormContent, FormError};
 use crate::mcp::tenant::instructions::instructions;
 use crate::redact::Secret;
+use crate::tools::change_kinds;
 
 /// One tenant: its own Truedy account, limits and view of the journal.
 pub struct Tenant {
@@ -24,6 +25,11 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// Returns what a purchase needs under the policy of this tenant. The text completes the sentence "A purchase needs".
+    pub fn purchase_needs(&self) -> &'static str {
+        self.service.policy.purchase_needs(change_kinds())
+    }
+
     /// Creates a tenant on a service. `mode` names the kind of Truedy account: `live` or `sandbox`.
     pub fn new(name: String, service: Arc<Service>, mode: &str) -> Arc<Self> {
         let instructions = instructions(mode, &service.policy).into();

@@ -5,6 +5,7 @@ pub(crate) mod assignments;
 pub(crate) mod carrier;
 pub(crate) mod located;
 pub(crate) mod lookup;
+pub(crate) mod number_key;
 pub(crate) mod pages;
 pub(crate) mod paging;
 pub(crate) mod price_search;

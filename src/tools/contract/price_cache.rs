@@ -139,12 +139,13 @@ impl Price {
     }
 }
 
-/// Returns the number of an offer as a search shows it, and its price as a text.
+/// Returns the number of an offer as a search of Truedy's own account shows it, and the text that a confirmation of its
+/// price is bound to.
 pub fn priced(offer: &Value) -> Option<(&str, String)> {
     let text = |field: &str| offer.get(field).and_then(Value::as_str).map(str::to_owned);
     let monthly = text("monthly").filter(|text| is_amount(text));
     let price = Price { monthly, upfront: text("upfront"), currency: text("currency") };
-    Some((offer.get("number")?.as_str()?, price.words()))
+    Some((offer.get("number")?.as_str()?, price.fingerprint(&PriceAccount::Truedy)))
 }
 
 /// Whether the text is an amount: digits, with a point before the decimals if there are any.
@@ -307,6 +308,9 @@ mod tests {
         ];
         assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len(), "{all:?}");
         assert_eq!(price("1.000", Some("2.00"), "USD").fingerprint(&own), usual.fingerprint(&own));
+        // The search that offers a number shows the same price.
+        let offer = json!({ "number": "+14155550123", "monthly": "1.00", "upfront": "2.00", "currency": "USD" });
+        assert_eq!(priced(&offer).map(|(_, text)| text), Some(usual.fingerprint(&own)));
         let unknown = Price { currency: Some("USD".to_owned()), ..Price::default() };
         assert_eq!(unknown.fingerprint(&own), Price::default().fingerprint(&own));
     }

@@ -1,0 +1,55 @@
+//! Operations that add or remove the same number: while one is open, or a short time after it, another may not begin.
+
+use crate::domain::{Caller, ChangeKinds, Proof};
+use crate::journal::operation::{Intent, Operation};
+use crate::journal::queries::caps::DAY;
+use crate::journal::queries::clocks::{AgeUse, ClockMoment};
+use crate::journal::queries::row::{OPEN, number, select};
+use crate::journal::store::{SqlValue, StoreResult, Transaction};
+
+/// Returns the open operation with this key.
+pub(crate) async fn flying(
+    transaction: &mut dyn Transaction,
+    caller: &Caller,
+    flight: &str,
+    kinds: ChangeKinds,
+) -> StoreResult<Option<Operation>> {
+    // A lost release does not block another one. The number is read again before the next release.
+    let removing = quoted(kinds.proven_by(Proof::NumberAbsent));
+    let open = format!("tenant = $1 AND flight = $2 AND {OPEN} AND NOT (state = 'unknown' AND tool IN ({removing}))");
+    Ok(select(transaction, &open, &[(&caller.tenant).into(), flight.into()]).await?.pop())
+}
+
+/// Returns the operation that added the same number a short time ago, unless the number was released since.
+pub(crate) async fn just_done(
+    transaction: &mut dyn Transaction,
+    intent: &Intent,
+    flight: &str,
+    kinds: ChangeKinds,
+    now: &ClockMoment,
+) -> StoreResult<Option<Operation>> {
+    let window = i64::try_from(intent.kind.repeat_window.as_millis()).unwrap_or(DAY);
+    let tenant = SqlValue::from(&intent.caller.tenant);
+    let mut values = vec![tenant.clone(), flight.into()];
+    let past = now.past("ended", window, AgeUse::Frees, &mut values);
+    let adding = quoted(kinds.proven_by(Proof::NumberPresent));
+    let done = format!(
+        "tenant = $1 AND flight = $2 AND state = 'done' AND NOT {past} AND tool IN ({adding}) \
+         ORDER BY rev DESC LIMIT 1"
+    );
+    let Some(done) = select(transaction, &done, &values).await?.pop() else { return Ok(None) };
+    let removing = quoted(kinds.proven_by(Proof::NumberAbsent));
+    let given_up = format!(
+        "SELECT count(*) FROM operations WHERE tenant = $1 AND tool IN ({removing}) AND number = $2 \
+         AND state = 'done' AND begun_rev > $3"
+    );
+    let values = [tenant, done.object.number.clone().into(), done.rev.into()];
+    Ok((number(transaction, &given_up, &values).await? == 0).then_some(done))
+}
+
+/// Returns the names of tools for a list in SQL: `'purchase_number', 'import_number'`. Names are constants of this
+/// program. A list without names matches nothing.
+fn quoted(names: impl Iterator<Item = &'static str>) -> String {
+    let names: Vec<String> = names.map(|name| format!("'{name}'")).collect();
+    if names.is_empty() { "''".to_owned() } else { names.join(", ") }
+}
