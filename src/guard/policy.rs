@@ -135,22 +135,6 @@ pub struct RequestedChange {
 }
 
 impl Policy {
-    /// Checks whether a tool is offered at all.
-    pub fn offers(&self, tool: &str, reads: bool) -> bool {
-        self.rule_against(tool, reads).is_none()
-    }
-
-    /// Returns the rule that forbids a tool. `None` if it is allowed.
-    fn rule_against(&self, tool: &str, reads: bool) -> Option<&'static str> {
-        if self.read_only && !reads {
-            return Some("read_only");
-        }
-        if self.except.contains(tool) {
-            return Some("exclude_tools");
-        }
-        self.only.as_ref().filter(|only| !only.contains(tool)).map(|_| "tools")
-    }
-
     /// Checks whether a number may be bought, by its country and type.
     ///
     /// `kind` is the type that the carrier states. It counts only if the digits do not show a type.

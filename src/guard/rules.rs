@@ -8,15 +8,20 @@ use crate::guard::policy::{AskMode, Cap, Level, Policy, RequestedChange, denied}
 use crate::guard::summary::few;
 
 /// A call, as the rules see it before anything is sent.
-pub(super) struct RequestedCall<'a> {
-    /// The name of the tool.
-    pub(super) tool: &'a str,
-    pub(super) effect: Effect,
-    pub(super) change: &'a RequestedChange,
+struct RequestedCall<'a> {
+    effect: Effect,
+    change: &'a RequestedChange,
 }
 
-/// Checks a call. The error is the refusal.
-type RuleCheck = fn(&Policy, &RequestedCall<'_>) -> Result<(), Refusal>;
+/// What a rule checks.
+enum RuleCheck {
+    /// Whether a tool is offered at all, by its name and whether it only reads.
+    Offer(fn(&Policy, &str, bool) -> bool),
+    /// A call, before anything is sent. The error is the refusal.
+    Call(fn(&Policy, &RequestedCall<'_>) -> Result<(), Refusal>),
+    /// A fact that is read first. The tool or the gate checks it.
+    Later,
+}
 
 /// One rule of the policy.
 pub struct PolicyRule {
@@ -24,8 +29,7 @@ pub struct PolicyRule {
     pub name: &'static str,
     /// What the rule says to agents and operators. `None` if it is not set.
     told: fn(&Policy) -> Option<String>,
-    /// Checks a call before anything is sent. `None` if the rule needs a fact that is read first.
-    check: Option<RuleCheck>,
+    check: RuleCheck,
 }
 
 impl PolicyRule {
@@ -40,44 +44,26 @@ impl PolicyRule {
     }
 }
 
-/// All rules, in the order in which they are checked and told.
+/// All rules, in the order in which they are told.
 pub static RULES: [PolicyRule; 16] = [
     PolicyRule {
-        name: "read_only",
-        told: |policy| policy.read_only.then(|| "read-only".to_owned()),
-        check: Some(|policy, call| switched_on(!policy.read_only || call.effect.reads(), "read_only", call)),
+        name: "gate",
+        told: |policy| Some(level(policy.level, policy.ask).to_owned()),
+        check: RuleCheck::Later,
     },
-    PolicyRule {
-        name: "exclude_tools",
-        told: |policy| (!policy.except.is_empty()).then(|| format!("switched off: {}", few(&policy.except))),
-        check: Some(|policy, call| switched_on(!policy.except.contains(call.tool), "exclude_tools", call)),
-    },
-    PolicyRule {
-        name: "tools",
-        told: |policy| {
-            policy.only.as_ref().map(|only| match few(only) {
-                none if none.is_empty() => "all tools are switched off".to_owned(),
-                some => format!("the tools {some} only, others are switched off"),
-            })
-        },
-        check: Some(|policy, call| {
-            switched_on(policy.only.as_ref().is_none_or(|only| only.contains(call.tool)), "tools", call)
-        }),
-    },
-    PolicyRule { name: "gate", told: |policy| Some(level(policy.level, policy.ask).to_owned()), check: None },
-    PolicyRule { name: "purchases_per_day", told: |policy| Some(caps(policy)), check: Some(cap) },
+    PolicyRule { name: "purchases_per_day", told: |policy| Some(caps(policy)), check: RuleCheck::Call(cap) },
     // The sentence of the caps names all three, and the check serves whichever counts the call.
-    PolicyRule { name: "releases_per_day", told: |_| None, check: None },
-    PolicyRule { name: "imports_per_day", told: |_| None, check: None },
+    PolicyRule { name: "releases_per_day", told: |_| None, check: RuleCheck::Later },
+    PolicyRule { name: "imports_per_day", told: |_| None, check: RuleCheck::Later },
     PolicyRule {
         name: "spend_per_day",
         told: |policy| policy.caps.spend.as_ref().map(|most| format!("at most {most} for purchases in 24 hours")),
-        check: None,
+        check: RuleCheck::Later,
     },
     PolicyRule {
         name: "max_monthly_cost",
         told: |policy| policy.max_monthly.as_ref().map(|most| format!("at most {most} a month for a number")),
-        check: None,
+        check: RuleCheck::Later,
     },
     PolicyRule {
         name: "countries",
@@ -88,7 +74,7 @@ pub static RULES: [PolicyRule; 16] = [
             })
         },
         // So far only the digits of the number are known. The tool checks again once the carrier has stated the type.
-        check: Some(|policy, call| match &call.change.buys {
+        check: RuleCheck::Call(|policy, call| match &call.change.buys {
             Some(number) => policy.admit_country(number),
             None => Ok(()),
         }),
@@ -101,22 +87,42 @@ pub static RULES: [PolicyRule; 16] = [
                 some => format!("{some} numbers only"),
             })
         },
-        check: Some(|policy, call| match &call.change.buys {
+        check: RuleCheck::Call(|policy, call| match &call.change.buys {
             Some(number) => policy.admit_type(number, None),
             None => Ok(()),
         }),
+    },
+    PolicyRule {
+        name: "read_only",
+        told: |policy| policy.read_only.then(|| "read-only".to_owned()),
+        check: RuleCheck::Offer(|policy, _, reads| !policy.read_only || reads),
+    },
+    PolicyRule {
+        name: "tools",
+        told: |policy| {
+            policy.only.as_ref().map(|only| match few(only) {
+                none if none.is_empty() => "all tools are switched off".to_owned(),
+                some => format!("the tools {some} only, others are switched off"),
+            })
+        },
+        check: RuleCheck::Offer(|policy, tool, _| policy.only.as_ref().is_none_or(|only| only.contains(tool))),
+    },
+    PolicyRule {
+        name: "exclude_tools",
+        told: |policy| (!policy.except.is_empty()).then(|| format!("switched off: {}", few(&policy.except))),
+        check: RuleCheck::Offer(|policy, tool, _| !policy.except.contains(tool)),
     },
     PolicyRule {
         name: "protect",
         told: |policy| {
             (!policy.protected.is_empty()).then(|| format!("protected against release: {}", policy.protected.len()))
         },
-        check: None,
+        check: RuleCheck::Later,
     },
     PolicyRule {
         name: "release_in_use",
         told: |policy| policy.release_in_use.then(|| "numbers in use may be released".to_owned()),
-        check: None,
+        check: RuleCheck::Later,
     },
     PolicyRule {
         name: "sip_hosts",
@@ -126,7 +132,7 @@ pub static RULES: [PolicyRule; 16] = [
                 false => "SIP imports from listed hosts only".to_owned(),
             })
         },
-        check: Some(|policy, call| match &call.change.sip_server {
+        check: RuleCheck::Call(|policy, call| match &call.change.sip_server {
             Some(server) => policy.admit_sip(server),
             None => Ok(()),
         }),
@@ -136,20 +142,39 @@ pub static RULES: [PolicyRule; 16] = [
         told: |policy| {
             policy.no_inline_secrets.then(|| "carrier keys from profiles or the user's page only".to_owned())
         },
-        check: None,
+        check: RuleCheck::Later,
     },
     PolicyRule {
         name: "ask",
         told: |policy| (policy.ask == AskMode::Off).then(|| "the user is not asked by form".to_owned()),
-        check: None,
+        check: RuleCheck::Later,
     },
 ];
 
 impl Policy {
+    /// Checks whether a tool is offered at all.
+    pub fn offers(&self, tool: &str, reads: bool) -> bool {
+        self.rule_against(tool, reads).is_none()
+    }
+
+    /// Returns the rule that switches a tool off. `None` if it is offered.
+    fn rule_against(&self, tool: &str, reads: bool) -> Option<&'static PolicyRule> {
+        RULES.iter().find(|rule| matches!(rule.check, RuleCheck::Offer(offers) if !offers(self, tool, reads)))
+    }
+
     /// Checks whether the policy allows a call, before anything is sent.
     pub fn admit(&self, tool: &str, effect: Effect, change: &RequestedChange) -> Result<(), Refusal> {
-        let call = RequestedCall { tool, effect, change };
-        RULES.iter().filter_map(|rule| rule.check).try_for_each(|check| check(self, &call))
+        if let Some(PolicyRule { name, .. }) = self.rule_against(tool, effect.reads()) {
+            let summary = format!(
+                "Nothing was done. {tool} is not allowed here: the operator of this server has switched it off (rule {name})."
+            );
+            return Err(denied(name, &summary));
+        }
+        let call = RequestedCall { effect, change };
+        RULES.iter().try_for_each(|rule| match rule.check {
+            RuleCheck::Call(check) => check(self, &call),
+            RuleCheck::Offer(_) | RuleCheck::Later => Ok(()),
+        })
     }
 
     /// Returns the rules in force, one text for each rule.
@@ -158,20 +183,6 @@ impl Policy {
     pub fn summary(&self) -> Vec<String> {
         RULES.iter().filter_map(|rule| (rule.told)(self)).collect()
     }
-}
-
-/// Refuses a tool that a rule switches off.
-fn switched_on(is_on: bool, rule: &str, call: &RequestedCall<'_>) -> Result<(), Refusal> {
-    if is_on {
-        return Ok(());
-    }
-    let tool = call.tool;
-    Err(denied(
-        rule,
-        &format!(
-            "Nothing was done. {tool} is not allowed here: the operator of this server has switched it off (rule {rule})."
-        ),
-    ))
 }
 
 /// Refuses a change whose cap is 0: nothing needs to be counted.

@@ -1,5 +1,7 @@
 //! Every tool, in the order in which clients see them. Each has one line here and one file in `catalog/`.
 
+#![expect(clippy::self_named_module_files, reason = "a `mod.rs` holds no code, and this is code")]
+
 use std::sync::LazyLock;
 
 use crate::domain::{ChangeKind, ChangeKinds};

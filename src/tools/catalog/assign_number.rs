@@ -289,7 +289,7 @@ impl AssignNumber {
             .undo(Undo::Call(before))
             .request_id(request_id);
         if plan.located.number.status != "active" {
-            answer.warn("The number is not active yet (status in list_numbers); calls start when it is.".to_owned());
+            answer.warn("The number is not active yet (status in list_numbers); calls start when it is.");
         }
         if plan.located.roster.agent(plan.agent_id.as_str()).is_some_and(|agent| agent.status != "active") {
             answer.warn("The agent is not active, so it takes and makes no calls until it is.");

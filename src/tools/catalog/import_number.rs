@@ -368,9 +368,9 @@ impl ImportNumber {
         };
         let mut refusal = with_credential(refusal, stored).with("number", number.as_str());
         if stored.is_none() {
-            refusal.summary.push_str(
-                &" A repeat may store the credential a second time; list_credentials shows what is stored.".to_owned(),
-            );
+            refusal
+                .summary
+                .push_str(" A repeat may store the credential a second time; list_credentials shows what is stored.");
         }
         refusal
     }

@@ -256,7 +256,7 @@ impl PurchaseNumber {
         }
         let mut answer = self.done(purchased, price).request_id(reply.request_id.clone());
         if *listed == Found::Absent {
-            answer.warn("Truedy confirmed the purchase, but list_numbers does not show the number yet.".to_owned());
+            answer.warn("Truedy confirmed the purchase, but list_numbers does not show the number yet.");
         }
         if requirements_open(&reply.data) {
             answer.warn("The carrier asks for documents before it sets the number up; until then it stays pending. See the Truedy dashboard.");

@@ -153,7 +153,7 @@ impl Change for ReleaseNumber {
                 let found = vanishes(&context, &plan.number.id, false).await;
                 let mut answer = plan.done(found == Found::Absent).request_id(reply.request_id);
                 if matches!(found, Found::Here(_)) {
-                    answer.warn("Truedy confirmed the release, but list_numbers still shows the number. Look again in a minute.".to_owned());
+                    answer.warn("Truedy confirmed the release, but list_numbers still shows the number. Look again in a minute.");
                 }
                 Ok(answer)
             }

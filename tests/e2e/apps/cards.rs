@@ -310,7 +310,8 @@ async fn an_offer_is_good_for_five_minutes(era: Era) {
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&file, private).unwrap();
     let agent = showing(era).flags(&["--state-key-file", file.to_str().unwrap()]).start().await;
-    let price = "1.00 USD a month and 1.00 USD once";
+    let price = json!({ "monthly": "1.00", "upfront": "1.00", "currency": "USD", "account": "Truedy" }).to_string();
+    let price = price.as_str();
     let caller = ["default", "local"];
     let old = sealed(&key, caller, FOR_SALE, price, 301);
     let fresh = anew(&buy(&agent, FOR_SALE, &old).await, FOR_SALE, "confirmation_expired");
