@@ -229,7 +229,7 @@ struct DirectionFacts {
 #[derive(Debug, Clone)]
 pub(crate) struct Assignments {
     /// Maps each key of a number to the group of rows that are about this number.
-    groups: HashMap<NumberKey, usize>,
+    groups: HashMap<NumberKey<'static>, usize>,
     /// For each group, the inbound and outbound slot of each of its rows.
     rows: HashMap<usize, Vec<[Slot; 2]>>,
     /// Whether the list of numbers is whole.
@@ -251,7 +251,7 @@ impl Assignments {
     /// Groups the listed numbers and matches them with the agents' lists.
     pub(crate) fn new(numbers: &ListResult<OwnedNumber>, roster: &Roster) -> Self {
         let mut links: Vec<usize> = (0..numbers.rows.len()).collect();
-        let mut known: HashMap<NumberKey, usize> = HashMap::new();
+        let mut known: HashMap<NumberKey<'_>, usize> = HashMap::new();
         for (at, row) in numbers.rows.iter().enumerate() {
             for key in keys_of(row) {
                 let other = root(&links, *known.entry(key).or_insert(at));
@@ -265,7 +265,7 @@ impl Assignments {
         for (at, row) in numbers.rows.iter().enumerate() {
             rows.entry(root(&links, at)).or_default().push([row.inbound.clone(), row.outbound.clone()]);
         }
-        let groups = known.into_iter().map(|(key, at)| (key, root(&links, at))).collect();
+        let groups = known.into_iter().map(|(key, at)| (key.into_owned(), root(&links, at))).collect();
         let (whole, unreadable) = (numbers.complete, numbers.unreadable);
         let all = Self { groups, rows, whole, unreadable, ways: Default::default() };
         let ways = Direction::BOTH.map(|direction| all.way(direction, numbers, roster));
@@ -312,15 +312,14 @@ impl Assignments {
     /// Returns the groups that an entry of an agent's list names. There is more than one if its id and its number
     /// disagree.
     fn groups_of(&self, entry: &HeldNumber) -> Vec<usize> {
-        // A number that is not valid E.164 may stand in an entry exactly as it stands in its row.
-        let as_it_stands = |name: &String| (!is_e164(name)).then(|| NumberKey::Number(name.clone()));
-        let names = entry.names().iter();
         let mut groups = Vec::new();
-        for group in
-            names.flat_map(|name| keys(name).chain(as_it_stands(name))).filter_map(|key| self.groups.get(&key).copied())
-        {
-            if !groups.contains(&group) {
-                groups.push(group);
+        for name in entry.names() {
+            // A number that is not valid E.164 may stand in an entry exactly as it stands in its row.
+            let as_it_stands = (!is_e164(name)).then_some(NumberKey::as_it_stands(name));
+            for group in keys(name).chain(as_it_stands).filter_map(|key| self.groups.get(&key)) {
+                if !groups.contains(group) {
+                    groups.push(*group);
+                }
             }
         }
         groups

@@ -1,56 +1,114 @@
 //! What a number is found by when lists are compared.
+//!
+//! Lists compare thousands of ids and numbers. So plain ones become integers, and no text is copied for a lookup.
 
+use std::borrow::Cow;
 use std::iter::{once, once_with};
 
 use uuid::Uuid;
 
-use crate::domain::{OwnedNumber, canonical_digits, read_e164};
+use crate::domain::{OwnedNumber, canonical_digits, is_e164, read_e164};
 
-/// What a number is found by. Plain ids and numbers are kept as integers, since lists compare thousands of them.
+/// A key of a number. Two texts that certainly mean the same have the same key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum NumberKey {
+pub(crate) enum NumberKey<'a> {
     /// An id that is a UUID.
     Uuid(Uuid),
     /// Any other id.
-    Id(String),
+    Id(Cow<'a, str>),
     /// A number in E.164, without its `+`.
     E164(u64),
     /// A number of any other form, as it stands.
-    Number(String),
+    Number(Cow<'a, str>),
     /// The digits of a number, without leading zeros.
     Digits(u64),
     /// Digits that have leading zeros or are too many for an integer.
     LongDigits(String),
 }
 
-impl NumberKey {
-    fn id(text: &str) -> Self {
-        Uuid::try_parse(text).map_or_else(|_| Self::Id(text.to_owned()), Self::Uuid)
+impl<'a> NumberKey<'a> {
+    fn id(text: &'a str) -> Self {
+        Uuid::try_parse(text).map_or(Self::Id(Cow::Borrowed(text)), Self::Uuid)
     }
 
     /// Returns the key of a number in any usual notation. `None` if the text is not certainly a number.
-    fn e164(text: &str) -> Option<Self> {
-        let number = read_e164(text)?;
-        Some(number.strip_prefix('+').and_then(|digits| digits.parse().ok()).map_or(Self::Number(number), Self::E164))
+    fn e164(text: &'a str) -> Option<Self> {
+        // Ids are ASCII without a plus sign. No notation of them is a complete number.
+        if text.is_ascii() && !text.contains('+') {
+            return None;
+        }
+        plain(text).or_else(|| plain(&read_e164(text)?)).map(Self::E164)
     }
 
     fn digits(text: &str) -> Option<Self> {
+        if let Some(number) = plain(text) {
+            return Some(Self::Digits(number));
+        }
         let digits = canonical_digits(text)?;
         let whole = digits.parse().ok().filter(|_| !digits.starts_with('0'));
         Some(whole.map_or(Self::LongDigits(digits), Self::Digits))
     }
+
+    /// Returns the key of a text that is compared exactly as it stands.
+    pub(crate) fn as_it_stands(text: &'a str) -> Self {
+        Self::Number(Cow::Borrowed(text))
+    }
+
+    /// Returns a key that keeps its own text.
+    pub(crate) fn into_owned(self) -> NumberKey<'static> {
+        match self {
+            Self::Uuid(id) => NumberKey::Uuid(id),
+            Self::Id(text) => NumberKey::Id(Cow::Owned(text.into_owned())),
+            Self::E164(number) => NumberKey::E164(number),
+            Self::Number(text) => NumberKey::Number(Cow::Owned(text.into_owned())),
+            Self::Digits(digits) => NumberKey::Digits(digits),
+            Self::LongDigits(digits) => NumberKey::LongDigits(digits),
+        }
+    }
+}
+
+/// Returns the digits of a number that is written in E.164: at most 15, the first not 0.
+fn plain(text: &str) -> Option<u64> {
+    text.strip_prefix('+').filter(|_| is_e164(text))?.parse().ok()
 }
 
 /// Returns the keys under which a text may be found.
-pub(crate) fn keys(text: &str) -> impl Iterator<Item = NumberKey> {
+pub(crate) fn keys(text: &str) -> impl Iterator<Item = NumberKey<'_>> {
     once(NumberKey::id(text)).chain(NumberKey::e164(text))
 }
 
 /// Returns the keys of a row: its id, its number, and the digits of its number.
 /// A number that is not valid E.164 is compared as it stands. The digits join rows whose numbers differ only in what
 /// stands before the country code.
-pub(crate) fn keys_of(row: &OwnedNumber) -> impl Iterator<Item = NumberKey> {
-    let number = || NumberKey::e164(&row.number).unwrap_or_else(|| NumberKey::Number(row.number.clone()));
+pub(crate) fn keys_of(row: &OwnedNumber) -> impl Iterator<Item = NumberKey<'_>> {
+    let number = || NumberKey::e164(&row.number).unwrap_or_else(|| NumberKey::as_it_stands(&row.number));
     let digits = once_with(|| NumberKey::digits(&row.number)).flatten();
     once_with(|| NumberKey::id(&row.id)).chain(once_with(number)).chain(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn spellings_of_one_number_have_one_key() {
+        let key = |text: &'static str| NumberKey::e164(text);
+        assert_eq!(key("+14155550123"), Some(NumberKey::E164(14_155_550_123)));
+        assert_eq!(key("tel:+1-415-555-0123"), key("+14155550123"));
+        assert_eq!(key("\u{ff0b}14155550123"), key("+14155550123"), "a full-width plus");
+        assert_eq!(key("14155550123"), None, "national digits may be another country's");
+        assert_eq!(NumberKey::digits("0014155550123"), Some(NumberKey::Digits(14_155_550_123)));
+        assert_ne!(NumberKey::digits("0123"), NumberKey::digits("123"));
+    }
+
+    proptest! {
+        #[test]
+        fn the_key_of_a_number_is_what_reading_it_gives(text in "[+0-9 ()-]{0,20}|\\PC{0,20}") {
+            let read = read_e164(&text).and_then(|number| number[1..].parse().ok()).map(NumberKey::E164);
+            prop_assert_eq!(NumberKey::e164(&text), read);
+            let digits = canonical_digits(&text);
+            prop_assert_eq!(NumberKey::digits(&text).is_some(), digits.is_some());
+        }
+    }
 }
