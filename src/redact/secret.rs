@@ -192,17 +192,14 @@ impl Redactor {
                 clean = Cow::Owned(clean.replace(&needle.text, REDACTED));
             }
         }
-        // Most texts have no character of a prefix. To look for one character is much faster than for a prefix.
-        let may_hold_a_key = clean.contains(['_', 'K']);
-        for prefix in ["truedy_", TOKEN_PREFIX, "KEY0"].into_iter().filter(|_| may_hold_a_key) {
+        // Looking for one character is much faster than for a prefix, and most texts have neither.
+        let prefixes = if clean.contains(['_', 'K']) { &["truedy_", TOKEN_PREFIX, "KEY0"][..] } else { &[] };
+        for prefix in prefixes {
             if clean.len() >= prefix.len() + TAIL && clean.contains(prefix) {
                 clean = Cow::Owned(replace_keys(&clean, prefix));
             }
         }
-        match clean {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(clean) => Some(clean),
-        }
+        matches!(clean, Cow::Owned(_)).then(|| clean.into_owned())
     }
 }
 
