@@ -56,6 +56,12 @@ fn both_are_listed_and_described() {
 }
 
 #[test]
+fn the_generated_pages_name_both() {
+    let [(_, tools), ..] = truedy_mcp::cli::reference_pages();
+    assert!(tools.contains("`sample_count`") && tools.contains("`sample_reserve`"), "{tools}");
+}
+
+#[test]
 fn the_read_is_answered_and_the_change_is_gated_and_recorded() {
     let home = Home::new();
     let before = home.call("sample_count", &[], &[])["numbers"].as_u64().unwrap();
