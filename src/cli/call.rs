@@ -14,7 +14,8 @@ use crate::config::{ConfigError, Settings};
 use crate::domain::{Status, did_you_mean};
 use crate::journal::OperationPhase;
 use crate::mcp::{
-    AppsSupport, CallResult, Catalog, CatalogEntry, CredentialForms, Elicitor, Principal, arguments_of, given_twice,
+    AppsSupport, CallResult, Catalog, CatalogEntry, CredentialForms, Elicitor, FinishedCall, Principal, arguments_of,
+    given_twice,
 };
 use crate::redact::Redactor;
 
@@ -57,13 +58,13 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
             stop.cancel();
         });
         let reply = entry.call(arguments, &local, (Elicitor::nobody(), AppsSupport::default()), unwanted).await;
-        if reply.status() == Some("in_progress") {
+        if reply.status() == Some(Status::InProgress) {
             complain("the change goes on; its end is waited for, for a while.");
         }
         // A change that still runs gets as much time as at the end of a connection. The journal records it in any case.
         service.finish(std::future::ready(()), WAITING, WAITING).await;
         let ended = match &reply {
-            CallResult::Done(object, _) if exit_of(&reply) == Exit::Unknown => {
+            CallResult::Done(FinishedCall { body: object, .. }) if exit_of(&reply) == Exit::Unknown => {
                 let id = object.get("operation_id").and_then(Value::as_str).unwrap_or_default();
                 service.operation(id).await
             }
@@ -73,7 +74,7 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
     });
     let mut exit = exit_of(&reply);
     match reply {
-        CallResult::Done(object, _) => {
+        CallResult::Done(FinishedCall { body: object, .. }) => {
             print(&format!("{}\n", serde_json::to_string_pretty(&Value::Object(object.clone())).unwrap_or_default()));
             if exit != Exit::Fine {
                 complain(object.get("summary").and_then(Value::as_str).unwrap_or("the call failed"));
@@ -94,8 +95,8 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
 
 /// Returns the exit code for a response.
 fn exit_of(reply: &CallResult) -> Exit {
-    let is_error = !matches!(reply, CallResult::Done(_, false));
-    reply.status().and_then(Status::parse).map_or(Exit::Failed, |status| exit_of_status(status, is_error))
+    let is_error = !matches!(reply, CallResult::Done(FinishedCall { is_error: false, .. }));
+    reply.status().map_or(Exit::Failed, |status| exit_of_status(status, is_error))
 }
 
 /// Returns the exit code for a status.

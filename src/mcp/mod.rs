@@ -13,7 +13,7 @@ pub mod transport;
 pub use apps::pages::AppsSupport;
 pub use call::concurrency::{CallLimits, ConcurrencyLimiter};
 pub use call::duplicate_names::{arguments_of, given_twice, said_once};
-pub use call::service::{CallResult, Service, ServiceConfig, Upstream};
+pub use call::service::{CallResult, FinishedCall, Service, ServiceConfig, Upstream};
 pub use consent::credential_forms::{
     CredentialForms, FormContent, FormError, FormServerStarter, KEY_PAGES, RequestOrigin,
 };

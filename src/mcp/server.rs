@@ -21,7 +21,7 @@ use crate::domain::{Status, clean_to, did_you_mean};
 use crate::mcp::apps::pages::{self, AppsSupport};
 use crate::mcp::call::duplicate_names::arguments_of;
 use crate::mcp::call::progress::reporting;
-use crate::mcp::call::service::CallResult;
+use crate::mcp::call::service::{CallResult, FinishedCall};
 use crate::mcp::consent::credential_forms::RequestOrigin;
 use crate::mcp::consent::elicitation::{ElicitationMode, Elicitor};
 use crate::mcp::offer::catalog::{Catalog, CatalogEntry};
@@ -115,12 +115,12 @@ impl McpServer {
         let call = entry.call(arguments, principal, (elicitor, views), context.ct.clone());
         let reply = reporting(call, context).await;
         let mut response = match reply {
-            CallResult::Done(mut object, is_error) => {
+            CallResult::Done(FinishedCall { mut body, is_error, .. }) => {
                 // A refusal carries no query. The page does not repeat it, and it may contain a secret.
                 let query = query.filter(|_| !is_error);
-                let meta = self.for_the_page(entry, query, &mut object, principal);
-                let rows = object.values().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
-                let mut result = run_blocking(rows, || result(object, is_error));
+                let meta = self.for_the_page(entry, query, &mut body, principal);
+                let rows = body.values().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
+                let mut result = run_blocking(rows, || result(body, is_error));
                 result.meta = meta;
                 CallToolResponse::from(result)
             }

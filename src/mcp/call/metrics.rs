@@ -7,17 +7,18 @@ use metrics::{counter, histogram};
 use serde_json::Value;
 
 use crate::domain::Status;
-use crate::mcp::call::service::CallResult;
+use crate::mcp::call::service::{CallResult, FinishedCall};
 
 /// Records a call that was answered.
 pub(crate) fn call(tool: &'static str, reply: &CallResult, time: Duration) {
-    let status = reply.status().unwrap_or("asked").to_owned();
+    let known = reply.status();
+    let status = known.map_or("asked", Status::as_str);
     histogram!("tool_call_seconds", "tool" => tool).record(time.as_secs_f64());
-    if status == "asked" || Status::parse(&status).is_some_and(Status::is_of_the_gate) {
-        counter!("gate_total", "tool" => tool, "result" => status.clone()).increment(1);
+    if known.is_none_or(Status::is_of_the_gate) {
+        counter!("gate_total", "tool" => tool, "result" => status).increment(1);
     }
-    if let CallResult::Done(object, true) = reply
-        && let Some(rule) = object.get("rule").and_then(Value::as_str)
+    if let CallResult::Done(FinishedCall { body, is_error: true, .. }) = reply
+        && let Some(rule) = body.get("rule").and_then(Value::as_str)
     {
         counter!("policy_denied_total", "rule" => rule.to_owned()).increment(1);
     }

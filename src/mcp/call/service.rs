@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::domain::{Caller, CarrierProfiles, Effect, Refusal};
+use crate::domain::{Caller, CarrierProfiles, Effect, Refusal, Status};
 use crate::guard::{AskMode, Policy, Rights};
 use crate::journal::Journal;
 use crate::mcp::apps::pages::AppsSupport;
@@ -121,20 +121,31 @@ pub struct Service {
     pub(crate) left: CancellationToken,
 }
 
+/// A call that was answered or refused.
+#[derive(Debug)]
+pub struct FinishedCall {
+    /// What became of the call. The body says it, too.
+    pub status: Status,
+    /// The object for the caller.
+    pub body: Map<String, Value>,
+    /// Whether the caller sees an error.
+    pub is_error: bool,
+}
+
 /// The result of a call.
 #[derive(Debug)]
 pub enum CallResult {
-    /// A response or a refusal: the object for the caller, and whether it is an error.
-    Done(Map<String, Value>, bool),
+    /// A response or a refusal.
+    Done(FinishedCall),
     /// A person must be asked first. The client puts the question and calls again.
     Ask(Box<InputRequiredResult>),
 }
 
 impl CallResult {
     /// Returns the status of a finished call. `None` if a person must be asked first.
-    pub fn status(&self) -> Option<&str> {
+    pub fn status(&self) -> Option<Status> {
         match self {
-            Self::Done(object, _) => object.get("status").and_then(Value::as_str),
+            Self::Done(finished) => Some(finished.status),
             Self::Ask(_) => None,
         }
     }
@@ -219,10 +230,10 @@ impl Service {
     /// Removes secrets from a result, as a second check. Data from Truedy was already redacted when it was read.
     /// `status` and `code` are left as they are, because their values are this server's own.
     pub(crate) fn cleanse(&self, reply: &mut CallResult) {
-        if let CallResult::Done(object, _) = reply {
+        if let CallResult::Done(FinishedCall { body, .. }) = reply {
             let ours = |name: &str| matches!(name, "status" | "code");
-            let rows = object.values().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
-            let theirs = object.iter_mut().filter(|(name, _)| !ours(name));
+            let rows = body.values().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
+            let theirs = body.iter_mut().filter(|(name, _)| !ours(name));
             run_blocking(rows, || theirs.for_each(|(_, value)| self.redactor.value(value)));
         }
     }
@@ -312,13 +323,18 @@ pub(crate) fn words(failure: ToolFailure, effect: Effect, stage: Stage) -> Refus
     }
 }
 
+/// Returns the finished call of a response.
+pub(crate) fn finished<T: serde::Serialize>(answer: &ToolResponse<T>) -> FinishedCall {
+    FinishedCall { status: answer.status, body: answer.to_json(), is_error: false }
+}
+
 pub(crate) fn done<T: serde::Serialize>(answer: &ToolResponse<T>) -> CallResult {
-    CallResult::Done(answer.to_json(), false)
+    CallResult::Done(finished(answer))
 }
 
 pub(crate) fn refuse(refusal: Refusal) -> CallResult {
     tracing::debug!(status = refusal.status.as_str(), "refused");
-    let is_error = refusal.is_error();
+    let (status, is_error) = (refusal.status, refusal.is_error());
     let mut object = refusal.details;
     object.insert("status".to_owned(), json!(refusal.status));
     object.insert("summary".to_owned(), json!(refusal.summary));
@@ -326,7 +342,7 @@ pub(crate) fn refuse(refusal: Refusal) -> CallResult {
     if is_error {
         object.insert("code".to_owned(), json!(refusal.status));
     }
-    CallResult::Done(object, is_error)
+    CallResult::Done(FinishedCall { status, body: object, is_error })
 }
 
 #[cfg(test)]
@@ -372,7 +388,7 @@ mod tests {
             Box::pin(async { panic!("canary +14155550123") })
         })
         .await;
-        assert_eq!(reply.status(), Some("internal_error"));
+        assert_eq!(reply.status(), Some(Status::InternalError));
         assert!(!format!("{reply:?}").contains("canary"));
     }
 
@@ -385,7 +401,7 @@ mod tests {
                 MOST.fetch_max(RUN.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 RUN.fetch_sub(1, Ordering::SeqCst);
-                CallResult::Done(Map::new(), false)
+                CallResult::Done(FinishedCall { status: Status::Ok, body: Map::new(), is_error: false })
             })
         };
         let service = service();
@@ -393,7 +409,7 @@ mod tests {
         let calls = (0..running + waiting_each + 24).map(|_| call(&service, Effect::Reads, way));
         let replies = futures::future::join_all(calls).await;
         assert_eq!(MOST.load(Ordering::SeqCst), running);
-        assert_eq!(replies.iter().filter(|reply| reply.status() == Some("rate_limited")).count(), 24);
+        assert_eq!(replies.iter().filter(|reply| reply.status() == Some(Status::RateLimited)).count(), 24);
         assert_eq!(service.limiter.running(), 0, "every place was given back");
     }
 

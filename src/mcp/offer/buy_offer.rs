@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::{ArgumentProblem, Caller, ConfirmationToken, E164, OperationTarget, Status};
 use crate::mcp::call::context::CallContext;
 use crate::mcp::call::messages;
-use crate::mcp::call::service::{CallResult, Service, refuse};
+use crate::mcp::call::service::{CallResult, FinishedCall, Service, refuse};
 use crate::mcp::consent::signed_state::Binding;
 use crate::tools::{Change, PurchaseNumber, SearchNumbers, Tool, priced};
 
@@ -83,8 +83,8 @@ pub(crate) async fn buy<T: Change>(
     arguments.insert("confirm".to_owned(), json!(true));
     call_context.token_for = Some(NAME);
     let mut reply = service.change::<T>(arguments, call_context).await;
-    if let CallResult::Done(object, _) = &mut reply {
-        reword(object);
+    if let CallResult::Done(finished) = &mut reply {
+        reword(finished);
     }
     reply
 }
@@ -117,7 +117,8 @@ fn problems(arguments: &Map<String, Value>) -> Vec<ArgumentProblem> {
 
 /// Rewrites a refusal for the person at the page. Its next step is meant for models, so the page's token is removed
 /// from it.
-fn reword(object: &mut Map<String, Value>) {
+fn reword(finished: &mut FinishedCall) {
+    let object = &mut finished.body;
     if let Some(Value::Object(next)) = object.get_mut("next").and_then(|next| next.get_mut("arguments")) {
         next.remove(TOKEN);
         next.remove("confirm");
@@ -126,10 +127,10 @@ fn reword(object: &mut Map<String, Value>) {
         return;
     }
     object.remove("next");
-    let why = match object.get("status").and_then(Value::as_str).and_then(Status::parse) {
-        Some(Status::ConfirmationExpired) => "The offer is older than five minutes.",
-        Some(Status::ConfirmationUsed) => "This offer was used already.",
-        Some(Status::StateChanged) => "The price has changed since it was shown.",
+    let why = match finished.status {
+        Status::ConfirmationExpired => "The offer is older than five minutes.",
+        Status::ConfirmationUsed => "This offer was used already.",
+        Status::StateChanged => "The price has changed since it was shown.",
         _ => "This offer cannot be checked any more.",
     };
     let price = object.get("price").and_then(Value::as_str).filter(|price| *price != "unknown");

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Caller, CountryCode, ProviderType, clean_to};
-use crate::mcp::call::service::CallResult;
+use crate::mcp::call::service::{CallResult, FinishedCall};
 use crate::mcp::offer::catalog::Catalog;
 use crate::mcp::offer::prompts::{Choices, Prompt};
 use crate::mcp::offer::resources::{AGENT_NUMBERS, NUMBER, look};
@@ -179,7 +179,7 @@ impl CompletionNames {
     }
 
     fn read(reply: &CallResult) -> Option<Self> {
-        let CallResult::Done(object, false) = reply else { return None };
+        let CallResult::Done(FinishedCall { body: object, is_error: false, .. }) = reply else { return None };
         let text = |row: &Value, field: &str| row.get(field).and_then(Value::as_str).map(str::to_owned);
         let rows = object.get("names")?.as_array()?.iter();
         let all =

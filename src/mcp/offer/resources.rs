@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{AgentRef, NumberRef, clean_to};
 use crate::mcp::apps::pages::{self, AppsSupport};
 use crate::mcp::call::metrics;
-use crate::mcp::call::service::{CallResult, Handler};
+use crate::mcp::call::service::{CallResult, FinishedCall, Handler};
 use crate::mcp::consent::elicitation::Elicitor;
 use crate::mcp::offer::catalog::Catalog;
 use crate::mcp::tenant::principal::Principal;
@@ -171,11 +171,11 @@ pub(crate) async fn read(
         }
     };
     match reply {
-        CallResult::Done(object, false) => {
+        CallResult::Done(FinishedCall { body: object, is_error: false, .. }) => {
             // Account data can change at any time, so clients may not cache it.
             Ok(whole(&Value::Object(object).to_string(), &shown, JSON, 0, CacheScope::Private))
         }
-        CallResult::Done(object, true) => Err(refused(&object, &shown)),
+        CallResult::Done(FinishedCall { body: object, .. }) => Err(refused(&object, &shown)),
         CallResult::Ask(_) => Err(ErrorData::internal_error("a reading asked for a person", None)),
     }
 }

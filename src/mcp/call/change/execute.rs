@@ -20,7 +20,7 @@ use crate::mcp::call::change::request::{
     Approved, ChangeRequest, EarlyExit, plan, repeated, stopped_by_unresolved, with_operation,
 };
 use crate::mcp::call::messages::{self, Stage};
-use crate::mcp::call::service::{CallResult, Service, done, words};
+use crate::mcp::call::service::{CallResult, Service, finished, words};
 use crate::redact::RedactionGuard;
 use crate::tools::{Change, Record, ToolContext, ToolFailure, ToolResponse, said};
 use crate::truedy::{ApiError, Error, NotSent};
@@ -234,14 +234,12 @@ impl Service {
         };
         let failure = match acted {
             Some(Ok(answer)) => {
-                let CallResult::Done(mut object, is_error) = done(&answer) else {
-                    return Err(messages::on_fault(T::EFFECT));
-                };
+                let mut answered = finished(&answer);
                 let status = answer.status.as_str();
                 tracing::info!(tool = T::NAME, %id, status, "changed");
-                self.journal.settle(&id.to_string(), ended(true, status, &object)).await;
-                object.insert("operation_id".to_owned(), json!(id.to_string()));
-                return Ok(CallResult::Done(object, is_error));
+                self.journal.settle(&id.to_string(), ended(true, status, &answered.body)).await;
+                answered.body.insert("operation_id".to_owned(), json!(id.to_string()));
+                return Ok(CallResult::Done(answered));
             }
             Some(Err(failure)) => failure,
             None => {
