@@ -70,10 +70,7 @@ fn collect(entry: &Value, depth: usize, names: &mut Vec<String>) {
         Value::String(text) => names.extend(Some(clean(text)).filter(|text| !text.is_empty())),
         Value::Number(number) => names.push(number.to_string()),
         Value::Object(fields) if depth > 0 => {
-            let place = |name: &str| NAMING.iter().position(|known| *known == name);
-            let mut naming: Vec<_> = fields.iter().filter_map(|(name, inner)| Some((place(name)?, inner))).collect();
-            naming.sort_by_key(|(place, _)| *place);
-            naming.into_iter().for_each(|(_, inner)| collect(inner, depth - 1, names));
+            NAMING.iter().filter_map(|name| fields.get(*name)).for_each(|inner| collect(inner, depth - 1, names));
         }
         _ => {}
     }

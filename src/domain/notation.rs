@@ -15,13 +15,12 @@ pub fn read_e164(text: &str) -> Option<String> {
     if is_e164(text) {
         return Some(text.to_owned());
     }
+    // Ids are ASCII without a plus sign, and normalising brings none.
+    if text.is_ascii() && !text.contains('+') {
+        return None;
+    }
     let text = clean(text);
-    // Normalising changes no ASCII text, and ids are ASCII.
-    let plus_signs = match text.is_ascii() {
-        true => text.bytes().filter(|byte| *byte == b'+').count(),
-        false => text.nfkc().filter(|c| *c == '+').count(),
-    };
-    if plus_signs != 1 {
+    if text.nfkc().filter(|c| *c == '+').count() != 1 {
         return None;
     }
     let number = PhoneDigits::read(&text).filter(PhoneDigits::is_international)?;

@@ -412,7 +412,7 @@ impl Journal {
 /// An owned form of [`RowWriter`], which can be moved into a transaction.
 pub(crate) struct OwnWriter {
     own: i64,
-    pub(crate) account: String,
+    account: String,
     kinds: ChangeKinds,
     organization: Option<String>,
     times: JournalClocks,

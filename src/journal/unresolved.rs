@@ -1,4 +1,4 @@
-//! The numbers in the account that would resolve an unresolved operation.
+//! What resolves an unresolved operation: numbers that appear in the account, and what the account can prove.
 
 use std::time::Duration;
 

@@ -57,3 +57,29 @@ impl Visitor for FoundKinds {
         self.0.push(T::KIND);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Effect;
+
+    struct Agreement(usize);
+
+    impl Visitor for Agreement {
+        fn read<T: Read>(&mut self) {
+            assert!(T::EFFECT.reads(), "{}", T::NAME);
+        }
+
+        fn change<T: Change>(&mut self) {
+            assert_eq!((T::NAME, T::EFFECT), (T::KIND.name, Effect::Changes(T::KIND)));
+            self.0 += 1;
+        }
+    }
+
+    #[test]
+    fn name_effect_and_kind_of_each_tool_agree() {
+        let mut seen = Agreement(0);
+        visit(&mut seen);
+        assert!(seen.0 > 4, "every change was seen");
+    }
+}

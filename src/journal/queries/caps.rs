@@ -1,4 +1,4 @@
-//! The daily caps, and the time during which the same number is not added to the account again.
+//! The daily caps: how many operations count, and what they cost.
 
 use crate::domain::{Caller, Money};
 use crate::journal::operation::{BeginConflict, Intent};
@@ -8,6 +8,7 @@ use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
 /// The sliding window of the caps, in milliseconds: 24 hours.
 pub(crate) const DAY: i64 = 24 * 60 * 60 * 1000;
+
 /// How many operations count against a cap.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counted {
@@ -60,6 +61,7 @@ pub(crate) async fn reached(
     Ok(None)
 }
 
+/// Returns a count of rows in the size in which caps are given.
 pub(crate) fn small(count: i64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

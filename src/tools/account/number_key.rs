@@ -33,10 +33,6 @@ impl<'a> NumberKey<'a> {
 
     /// Returns the key of a number in any usual notation. `None` if the text is not certainly a number.
     fn e164(text: &'a str) -> Option<Self> {
-        // Ids are ASCII without a plus sign. No notation of them is a complete number.
-        if text.is_ascii() && !text.contains('+') {
-            return None;
-        }
         plain(text).or_else(|| plain(&read_e164(text)?)).map(Self::E164)
     }
 
