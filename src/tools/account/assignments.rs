@@ -6,6 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
+
 use crate::domain::{Direction, HeldNumber, OwnedNumber, Slot, id_key, is_e164, read_e164, text_at};
 use crate::tools::account::number_key::{NumberKey, keys, keys_of};
 use crate::tools::account::pages::ListResult;
@@ -205,6 +207,47 @@ impl Unmatched {
     }
 }
 
+/// An agent, as its place among all agents that rows or lists name. Comparing these needs no text.
+type AgentIndex = usize;
+
+/// What a row says about one direction, without the text of [`Slot`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    Unknown,
+    Free,
+    Held(AgentIndex),
+}
+
+/// The ids of the agents that rows or lists name, each once.
+#[derive(Debug, Clone, Default)]
+struct AgentIds {
+    ids: Vec<String>,
+    places: HashMap<String, AgentIndex, RandomState>,
+}
+
+impl AgentIds {
+    fn place(&mut self, id: &str) -> AgentIndex {
+        if let Some(place) = self.places.get(id) {
+            return *place;
+        }
+        self.places.insert(id.to_owned(), self.ids.len());
+        self.ids.push(id.to_owned());
+        self.ids.len() - 1
+    }
+
+    fn holder(&mut self, slot: &Slot) -> Holder {
+        match slot {
+            Slot::Unknown => Holder::Unknown,
+            Slot::Free => Holder::Free,
+            Slot::Held(id) => Holder::Held(self.place(id)),
+        }
+    }
+
+    fn texts(&self, places: &[AgentIndex]) -> Vec<String> {
+        places.iter().filter_map(|place| self.ids.get(*place)).cloned().collect()
+    }
+}
+
 /// What is known about one direction of all numbers.
 #[derive(Debug, Clone, Default)]
 struct DirectionFacts {
@@ -213,7 +256,7 @@ struct DirectionFacts {
     /// At least one agent's list names a number.
     lists_name: bool,
     /// The agents that say what they hold.
-    heard: HashSet<String>,
+    heard: HashSet<AgentIndex, RandomState>,
     /// The list of agents is whole, and each agent says what it holds.
     whole: bool,
     /// There is a list of agents, and it is not whole.
@@ -221,17 +264,32 @@ struct DirectionFacts {
     /// Some row names an agent whose own row in the list of agents denies it. Then neither source proves an absence.
     contradicted: bool,
     unmatched: Unmatched,
-    /// For each group of rows, the agents whose lists show its number.
-    held: HashMap<usize, Vec<String>>,
+    /// Groups of rows with an agent whose list shows their number, sorted by group.
+    held: Vec<(usize, AgentIndex)>,
+}
+
+impl DirectionFacts {
+    fn held_by(&self, group: usize) -> impl Iterator<Item = AgentIndex> + Clone {
+        in_group(&self.held, group).iter().map(|(_, agent)| *agent)
+    }
+}
+
+/// Returns the entries of a group in a list that is sorted by group.
+fn in_group<T>(sorted: &[(usize, T)], group: usize) -> &[(usize, T)] {
+    let start = sorted.partition_point(|(other, _)| *other < group);
+    let rest = sorted.get(start..).unwrap_or_default();
+    let length = rest.iter().take_while(|(other, _)| *other == group).count();
+    rest.get(..length).unwrap_or_default()
 }
 
 /// Compares the numbers of an account with what its agents say they hold.
 #[derive(Debug, Clone)]
 pub(crate) struct Assignments {
     /// Maps each key of a number to the group of rows that are about this number.
-    groups: HashMap<NumberKey<'static>, usize>,
-    /// For each group, the inbound and outbound slot of each of its rows.
-    rows: HashMap<usize, Vec<[Slot; 2]>>,
+    groups: HashMap<NumberKey<'static>, usize, RandomState>,
+    /// The group of each row, with the holders of its directions. Sorted by group.
+    rows: Vec<(usize, [Holder; 2])>,
+    agents: AgentIds,
     /// Whether the list of numbers is whole.
     whole: bool,
     /// Whether some row of the list of numbers could not be read.
@@ -251,78 +309,74 @@ impl Assignments {
     /// Groups the listed numbers and matches them with the agents' lists.
     pub(crate) fn new(numbers: &ListResult<OwnedNumber>, roster: &Roster) -> Self {
         let mut links: Vec<usize> = (0..numbers.rows.len()).collect();
-        let mut known: HashMap<NumberKey<'_>, usize> = HashMap::new();
+        let mut groups = HashMap::with_capacity_and_hasher(numbers.rows.len() * 3, RandomState::default());
         for (at, row) in numbers.rows.iter().enumerate() {
             for key in keys_of(row) {
-                let other = root(&links, *known.entry(key).or_insert(at));
+                let other = root(&links, *groups.entry(key.into_owned()).or_insert(at));
                 let own = root(&links, at);
                 if let Some(link) = links.get_mut(own.max(other)) {
                     *link = own.min(other);
                 }
             }
         }
-        let mut rows: HashMap<usize, Vec<[Slot; 2]>> = HashMap::new();
-        for (at, row) in numbers.rows.iter().enumerate() {
-            rows.entry(root(&links, at)).or_default().push([row.inbound.clone(), row.outbound.clone()]);
-        }
-        let groups = known.into_iter().map(|(key, at)| (key.into_owned(), root(&links, at))).collect();
+        groups.values_mut().for_each(|group| *group = root(&links, *group));
+        let mut agents = AgentIds::default();
+        let holders = |(at, row): (usize, &OwnedNumber)| {
+            (root(&links, at), Direction::BOTH.map(|direction| agents.holder(row.slot(direction))))
+        };
+        let mut rows: Vec<_> = numbers.rows.iter().enumerate().map(holders).collect();
+        rows.sort_by_key(|(group, _)| *group);
         let (whole, unreadable) = (numbers.complete, numbers.unreadable);
-        let all = Self { groups, rows, whole, unreadable, ways: Default::default() };
-        let ways = Direction::BOTH.map(|direction| all.way(direction, numbers, roster));
-        Self { ways, ..all }
+        let mut all = Self { groups, rows, agents, whole, unreadable, ways: Default::default() };
+        all.ways = Direction::BOTH.map(|direction| all.way(direction, roster));
+        all
     }
 
-    fn way(&self, direction: Direction, numbers: &ListResult<OwnedNumber>, roster: &Roster) -> DirectionFacts {
+    fn way(&mut self, direction: Direction, roster: &Roster) -> DirectionFacts {
         let mut way = DirectionFacts {
-            rows_name: numbers.rows.iter().any(|row| matches!(row.slot(direction), Slot::Held(_))),
+            rows_name: self.rows.iter().any(|(_, row)| matches!(direction.of(*row), Holder::Held(_))),
             whole: roster.0.as_ref().is_some_and(|agents| agents.complete),
             cut_short: roster.0.as_ref().is_some_and(|agents| !agents.complete),
             ..DirectionFacts::default()
         };
         for agent in roster.0.iter().flat_map(|agents| &agents.rows) {
+            let place = self.agents.place(&agent.id);
             match agent.held(direction) {
                 Some(held) => {
-                    way.heard.insert(agent.id.clone());
+                    way.heard.insert(place);
                     way.lists_name |= !held.is_empty();
                 }
                 None => way.whole = false,
             }
             for entry in agent.held(direction).into_iter().flatten().chain(agent.beside(direction)) {
-                let groups = self.groups_of(entry);
-                if groups.is_empty() {
-                    way.unmatched.add(entry);
+                let mut matched = false;
+                for group in self.groups_of(entry) {
+                    matched = true;
+                    way.held.push((group, place));
                 }
-                for group in groups {
-                    let holders = way.held.entry(group).or_default();
-                    if !holders.contains(&agent.id) {
-                        holders.push(agent.id.clone());
-                    }
+                if !matched {
+                    way.unmatched.add(entry);
                 }
             }
         }
-        way.contradicted = self.rows.iter().any(|(group, rows)| {
-            rows.iter().any(|row| match direction.of(row.each_ref()) {
-                Slot::Held(id) => way.heard.contains(id) && !way.held.get(group).is_some_and(|held| held.contains(id)),
-                _ => false,
-            })
+        // The sort is stable, so the agents of a group stay in the order of the list, and one agent's are neighbours.
+        way.held.sort_by_key(|(group, _)| *group);
+        way.held.dedup();
+        way.contradicted = self.rows.iter().any(|(group, row)| match direction.of(*row) {
+            Holder::Held(id) => way.heard.contains(&id) && !way.held_by(*group).any(|other| other == id),
+            _ => false,
         });
         way
     }
 
     /// Returns the groups that an entry of an agent's list names. There is more than one if its id and its number
-    /// disagree.
-    fn groups_of(&self, entry: &HeldNumber) -> Vec<usize> {
-        let mut groups = Vec::new();
-        for name in entry.names() {
+    /// disagree. A group may come several times.
+    fn groups_of<'a>(&'a self, entry: &'a HeldNumber) -> impl Iterator<Item = usize> + 'a {
+        entry.names().iter().flat_map(move |name| {
             // A number that is not valid E.164 may stand in an entry exactly as it stands in its row.
             let as_it_stands = (!is_e164(name)).then_some(NumberKey::as_it_stands(name));
-            for group in keys(name).chain(as_it_stands).filter_map(|key| self.groups.get(&key)) {
-                if !groups.contains(group) {
-                    groups.push(*group);
-                }
-            }
-        }
-        groups
+            keys(name).chain(as_it_stands).filter_map(|key| self.groups.get(&key)).copied()
+        })
     }
 
     /// Keeps the earlier finding that the list of numbers carries assignments.
@@ -333,34 +387,44 @@ impl Assignments {
         self
     }
 
+    fn group(&self, number: &OwnedNumber) -> Option<usize> {
+        keys_of(number).find_map(|key| self.groups.get(&key)).copied()
+    }
+
+    /// Whether both sources name the same one holder for each direction. Then there is nothing to weigh.
+    pub(crate) fn agree(&self, number: &OwnedNumber) -> bool {
+        let Some(group) = self.group(number) else { return false };
+        let [(_, row)] = in_group(&self.rows, group) else { return false };
+        row.iter().zip(&self.ways).all(|(holder, way)| match *holder {
+            Holder::Held(agent) => way.held_by(group).eq([agent]),
+            _ => false,
+        })
+    }
+
     /// Returns what the lists say about one direction of a number. `strict` is for changes that cannot be undone.
     pub(crate) fn evidence(&self, number: &OwnedNumber, direction: Direction, strict: bool) -> DirectionEvidence {
         let way = direction.of(self.ways.each_ref());
-        let group = keys_of(number).find_map(|key| self.groups.get(&key));
-        let rows = group.and_then(|group| self.rows.get(group)).into_iter().flatten();
-        let mut in_rows: Vec<String> = Vec::new();
-        let (mut rows_free, mut rowless) = (true, true);
-        for slot in rows.map(|row| direction.of(row.each_ref())) {
-            rowless = false;
-            rows_free &= *slot == Slot::Free;
-            if let Slot::Held(id) = slot
-                && !in_rows.contains(id)
-            {
-                in_rows.push(id.clone());
+        let group = self.group(number);
+        let rows = group.map_or(&[][..], |group| in_group(&self.rows, group));
+        let mut in_rows: Vec<AgentIndex> = Vec::new();
+        for (_, row) in rows {
+            match direction.of(*row) {
+                Holder::Held(agent) if !in_rows.contains(&agent) => in_rows.push(agent),
+                _ => {}
             }
         }
-        let in_lists = group.and_then(|group| way.held.get(group)).cloned().unwrap_or_default();
+        let in_lists: Vec<AgentIndex> = group.into_iter().flat_map(|group| way.held_by(group)).collect();
         DirectionEvidence {
-            rows_free: rows_free && !rowless,
+            rows_free: !rows.is_empty() && rows.iter().all(|(_, row)| direction.of(*row) == Holder::Free),
             // If no row names a holder, the list may not carry this direction at all. If no agent lists a number, the
             // same holds for the agents' lists. Before a release, rows and lists must not contradict each other
             // anywhere. Otherwise the agents themselves are asked.
             rows_prove: way.rows_name && !(strict && way.contradicted),
             lists_prove: way.lists_name && !(strict && way.contradicted),
             row_unread: strict && self.unreadable,
-            denied: in_rows.iter().any(|id| way.heard.contains(id) && !in_lists.contains(id)),
-            in_rows,
-            in_lists,
+            denied: in_rows.iter().any(|agent| way.heard.contains(agent) && !in_lists.contains(agent)),
+            in_rows: self.agents.texts(&in_rows),
+            in_lists: self.agents.texts(&in_lists),
             lists_whole: way.whole,
             lists_heard: !way.heard.is_empty() || way.cut_short,
             doubt: way.unmatched.may_be(self.whole, strict),
@@ -384,14 +448,13 @@ impl Assignments {
         let Some(held) = reply.data.get(direction.as_str()).and_then(HeldNumber::read_all) else {
             return AgentAnswer::Silent;
         };
-        let group = keys_of(number).find_map(|key| self.groups.get(&key)).copied();
+        let group = self.group(number);
         let mut unmatched = Unmatched::default();
         for entry in &held {
-            let groups = self.groups_of(entry);
-            if entry.is(number) || group.is_some_and(|group| groups.contains(&group)) {
+            if entry.is(number) || self.groups_of(entry).any(|other| Some(other) == group) {
                 return AgentAnswer::Yes;
             }
-            if groups.is_empty() {
+            if self.groups_of(entry).next().is_none() {
                 unmatched.add(entry);
             }
         }

@@ -89,6 +89,10 @@ fn weigh(listing: &mut ListResult<OwnedNumber>, roster: &Roster) -> (Assignments
     let assignments = Assignments::new(listing, roster);
     let (mut open, mut silent) = (Weighed::new(), Weighed::new());
     for (at, number) in listing.rows.iter_mut().enumerate() {
+        // The usual case, for which no evidence has to be collected.
+        if assignments.agree(number) {
+            continue;
+        }
         let evidence = Direction::BOTH.map(|direction| assignments.evidence(number, direction, false));
         for (direction, one) in Direction::BOTH.into_iter().zip(&evidence) {
             *number.slot_mut(direction) = one.slot();
