@@ -6,16 +6,16 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::cli::output::complain;
-use crate::config::{ConfigError, Settings, TenantSettings, kept_keys};
-use crate::domain::{Caller, CarrierProfiles, Refusal, ServerTime, Status};
-use crate::journal::{Journal, JournalPlace};
+use crate::config::{ConfigError, Settings, TenantSettings, UpstreamWindow, kept_keys};
+use crate::domain::{Caller, CarrierProfiles, RateLeases, Refusal, ServerTime, Status};
+use crate::journal::{Journal, JournalPlace, PostgresLeases};
 use crate::mcp::{
     CallLimits, Catalog, ConcurrencyLimiter, CredentialForms, SealingKeys, Service, ServiceConfig, Tenant, Upstream,
 };
 use crate::redact::{Redactor, Secret};
 use crate::sandbox::{KEY, Sandbox};
 use crate::tools::change_kinds;
-use crate::truedy::{Client, ClientConfig, Rate};
+use crate::truedy::{Client, ClientConfig, Rate, SharedRate};
 
 /// Builds a service on Truedy or on the embedded sandbox, for the person who started the program.
 /// Nothing is connected, opened or started yet.
@@ -41,8 +41,10 @@ pub(crate) fn service(
     let account = key.as_ref().map_or_else(|| settings.mode().to_owned(), |key| settings.account(key));
     key.iter().for_each(|key| redactor.redact_always(key));
     let (keys, limiter) = (keys(settings)?.of(account.clone()), ConcurrencyLimiter::new(CallLimits::ALONE));
-    let journal = open_journal(settings, redactor, account)?;
-    let upstream = upstream(settings, key, (redactor, &journal.server_time()))?;
+    let journal = open_journal(settings, redactor, account.clone())?;
+    let shared = rate_leases(settings, &journal)?;
+    let shared = shared.map(|leases| SharedRate { leases, account, alone: settings.upstream_rpm });
+    let upstream = upstream(settings, key, shared, (redactor, &journal.server_time()))?;
     let (carriers, redactor) = (CarrierProfiles::new(tenant.carriers, Arc::clone(redactor)), Arc::clone(redactor));
     Ok(Service::new(ServiceConfig { policy, upstream, journal, keys, redactor, limiter, carriers, pages }))
 }
@@ -58,6 +60,7 @@ pub(crate) fn tenants(
 ) -> Result<Vec<Arc<Tenant>>, ConfigError> {
     let (keys, limiter, names) = (keys(settings)?, ConcurrencyLimiter::new(CallLimits::SHARED), Catalog::names());
     let shared = open_journal(settings, redactor, String::new())?;
+    let leases = rate_leases(settings, &shared)?;
     // A page is kept by the process that opened it, but its form may reach any replica. So several replicas offer no
     // pages.
     let pages = if replicas > 1 { CredentialForms::nowhere() } else { CredentialForms::here() };
@@ -71,16 +74,20 @@ pub(crate) fn tenants(
             None if name == Caller::local().tenant => own.mode().to_owned(),
             None => format!("{} {name}", own.mode()),
         };
-        let (keys, journal) = (keys.of(account.clone()), shared.of(name.clone(), account));
+        let (keys, journal) = (keys.of(account.clone()), shared.of(name.clone(), account.clone()));
         if name != Caller::local().tenant && !own.ephemeral && own.sandbox {
             own.state_dir = Some(own.state_dir()?.join("tenants").join(&name));
         }
-        own.upstream_rpm = share(own.upstream_rpm, replicas);
+        let alone = share(own.upstream_rpm, replicas);
+        let shared_rate = leases.clone().map(|leases| SharedRate { leases, account, alone });
+        if shared_rate.is_none() {
+            own.upstream_rpm = alone;
+        }
         let policy = own.policy(&names)?;
         // The key of one tenant must not be shown to another.
         key.iter().for_each(|key| redactor.redact_always(key));
         let redactor = redactor.for_tenant();
-        let upstream = upstream(&own, key, (&redactor, &journal.server_time()))?;
+        let upstream = upstream(&own, key, shared_rate, (&redactor, &journal.server_time()))?;
         let carriers = CarrierProfiles::new(carriers, Arc::clone(&redactor));
         let (limiter, pages) = (Arc::clone(&limiter), Arc::clone(&pages));
         let service =
@@ -90,8 +97,18 @@ pub(crate) fn tenants(
     Ok(tenants)
 }
 
-/// Returns the request rate of one replica. It is less than an equal share, because the windows of the replicas
-/// overlap.
+/// Returns the store in which all servers count their requests to Truedy together. `None` if this one counts alone.
+fn rate_leases(settings: &Settings, journal: &Arc<Journal>) -> Result<Option<Arc<dyn RateLeases>>, ConfigError> {
+    Ok(match settings.journal_place()? {
+        JournalPlace::Postgres(place) if settings.upstream_window == UpstreamWindow::Shared => {
+            Some(Arc::new(PostgresLeases::new(place, Arc::clone(journal))))
+        }
+        _ => None,
+    })
+}
+
+/// Returns the request rate of one replica that counts alone. It is less than an equal share, because the windows of
+/// the replicas overlap.
 fn share(rate: Rate, replicas: u32) -> Rate {
     match rate {
         Rate::PerMinute(all) if replicas > 1 => {
@@ -142,6 +159,7 @@ fn keys(settings: &Settings) -> Result<SealingKeys, ConfigError> {
 fn upstream(
     settings: &Settings,
     key: Option<Secret>,
+    shared: Option<SharedRate>,
     (redactor, time): (&Arc<Redactor>, &Arc<ServerTime>),
 ) -> Result<Upstream, ConfigError> {
     if settings.sandbox {
@@ -156,14 +174,19 @@ fn upstream(
     let setup = settings.setup(key)?;
     let (redactor, time) = (Arc::clone(redactor), Arc::clone(time));
     Ok(Upstream::lazy(move || {
-        let made = client(setup.clone(), (&redactor, &time));
+        let made = client(setup.clone(), (&redactor, &time)).map(|client| {
+            Arc::new(match shared.clone() {
+                Some(shared) => client.sharing(shared),
+                None => client,
+            })
+        });
         Box::pin(async move { made })
     }))
 }
 
 /// Builds a client that reports Truedy's time to the journal.
-fn client(setup: ClientConfig, (redactor, time): (&Arc<Redactor>, &Arc<ServerTime>)) -> Result<Arc<Client>, Refusal> {
-    let made = Client::new(setup, Arc::clone(redactor)).map(|client| Arc::new(client.telling(Arc::clone(time))));
+fn client(setup: ClientConfig, (redactor, time): (&Arc<Redactor>, &Arc<ServerTime>)) -> Result<Client, Refusal> {
+    let made = Client::new(setup, Arc::clone(redactor)).map(|client| client.telling(Arc::clone(time)));
     made.map_err(|error| {
         Refusal::new(Status::InternalError, format!("Nothing was sent. The client could not be made: {error}."))
     })
@@ -200,7 +223,7 @@ fn sandboxed(
                 local.setup(key).map_err(|error| fault(&error)).and_then(|setup| client(setup, (&redactor, &time)))?;
             // Keeps the sandbox running as long as the service exists.
             *kept.lock() = Some(sandbox);
-            Ok(client)
+            Ok(Arc::new(client))
         })
     }))
 }

@@ -39,6 +39,15 @@ pub enum InlineSecrets {
     Deny,
 }
 
+/// Which programs count their requests to Truedy together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UpstreamWindow {
+    /// All that share a PostgreSQL journal and use the same key.
+    Shared,
+    /// This program alone.
+    Own,
+}
+
 /// What a purchase and a release need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Gate {

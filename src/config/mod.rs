@@ -16,7 +16,7 @@ mod tenants;
 mod variable_name;
 
 pub use carriers::edit::{NewCarrier, ValuePlace};
-pub use choices::{AskWhen, Gate, InlineSecrets, JournalText, LogFormat};
+pub use choices::{AskWhen, Gate, InlineSecrets, JournalText, LogFormat, UpstreamWindow};
 pub use error::ConfigError;
 pub use key::KEY_VARIABLE;
 pub use key::key_file;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 
-use crate::config::choices::{AskWhen, Gate, InlineSecrets, JournalText, LogFormat};
+use crate::config::choices::{AskWhen, Gate, InlineSecrets, JournalText, LogFormat, UpstreamWindow};
 use crate::config::parsers::{cap, country, money, number_type, proxy, rate};
 use crate::config::paths::{path_setting, state_dir_setting};
 use crate::domain::{CountryCode, Money, NumberType};
@@ -33,6 +33,10 @@ pub struct Settings {
     /// Requests to Truedy in any 60 seconds, or `off`. The organisation's limit is shared with all its other programs.
     #[arg(long, value_name = "N|off", env = "TRUEDY_MCP_UPSTREAM_RPM", default_value = "100", value_parser = rate, global = true, help_heading = "Truedy")]
     pub upstream_rpm: Rate,
+
+    /// Which programs count together for `--upstream-rpm`: `shared`, all that share a PostgreSQL journal and use the same key; `own`, this one alone, as always without PostgreSQL. With `own`, each server of `http --replicas N` takes a fixed share.
+    #[arg(long, value_name = "shared|own", env = "TRUEDY_MCP_UPSTREAM_WINDOW", value_enum, default_value_t = UpstreamWindow::Shared, global = true, help_heading = "Truedy")]
+    pub upstream_window: UpstreamWindow,
 
     /// Proxy for requests to Truedy: a URL, or `env` to take it from HTTPS_PROXY. Without it the connection is direct. A user and a password go into the variable.
     #[arg(long, value_name = "URL|env", env = "TRUEDY_MCP_UPSTREAM_PROXY", value_parser = proxy, global = true, help_heading = "Truedy")]

@@ -11,6 +11,9 @@ use crate::domain::{clean, clean_to, text_at};
 /// The longest message of Truedy that is passed on, in characters.
 const MESSAGE: usize = 300;
 
+/// How the reason begins if a response is too large to be read.
+pub(super) const TOO_LARGE: &str = "the answer is larger than";
+
 /// An error as Truedy describes it. Its texts are cleaned, hold no secrets, and are never treated as instructions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApiError {
@@ -179,6 +182,11 @@ impl Error {
             Self::NoVerdict(..) => "no_verdict",
             Self::Unreadable(..) => "unreadable",
         }
+    }
+
+    /// Whether the response was not read because it is too large. Fewer rows may fit.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::Unreadable(why, _) if why.starts_with(TOO_LARGE))
     }
 
     /// Whether a change may have been carried out despite the error.

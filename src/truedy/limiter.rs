@@ -6,6 +6,9 @@
 //! A share is reserved for changes and for reads that find out what a change did. This keeps a burst of reads from
 //! leaving a purchase unverified. Half of that share is open to the reads that a change needs before it. Where several
 //! principals share an account, none may use more than three quarters of the share of reads.
+//!
+//! Processes that share a PostgreSQL journal count together: each leases a few places of one window from the store.
+//! While the store does not answer, each counts alone again, with a smaller limit.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,14 +18,27 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// The window. 250 ms are added for the transmission to Truedy, whose clock counts.
-const WINDOW: Duration = Duration::from_millis(60_250);
+use crate::domain::RateLeases;
+use crate::truedy::leased_places::LeasedPlaces;
+use crate::truedy::shared_window::{LeaseRequest, WINDOW, WindowCap};
+
 /// The longest wait for a slot.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many requests of one share may wait.
 const WAITING: usize = 32;
 /// Two refusals by Truedy within this time, although the limit was kept, mean that other programs use the key.
 const CROWDED: Duration = Duration::from_secs(300);
+/// The shortest and the longest pause before the store is asked for a place again.
+///
+/// The longest is short, because another process may give places back at any time.
+const ASKED_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
+/// The most places that one lease holds. For the usual limit a lease holds five.
+const LARGEST_LEASE: u32 = 25;
+
+/// The part of the slots of reads that reading ahead may use, in percent. With the default limit it is 40 percent of all.
+const BACKGROUND: usize = 48;
+/// Reading ahead begins only while less than this part of all slots is used, in percent. So it gives way.
+const BACKGROUND_LEAVES: usize = 60;
 
 /// A limit of requests per minute, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +52,8 @@ pub enum Rate {
 /// The share that a request belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Priority {
+    /// A read ahead, for which no caller waits. It gives way to all others.
+    Background,
     /// A read.
     General,
     /// A read that a change needs before it.
@@ -44,12 +62,43 @@ pub(crate) enum Priority {
     Reserved,
 }
 
+/// How the processes of an account count their requests together.
+#[derive(Clone)]
+pub struct SharedRate {
+    /// The store that they share.
+    pub leases: Arc<dyn RateLeases>,
+    /// The account at Truedy. It is the same for all tenants and processes that use the same key.
+    pub account: String,
+    /// The limit of this process while the store does not answer.
+    pub alone: Rate,
+}
+
+impl Priority {
+    /// The name under which the store keeps the share.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Background => "background",
+            Self::General => "general",
+            Self::Planning => "planning",
+            Self::Reserved => "reserved",
+        }
+    }
+}
+
 /// The limiter of one organisation.
 #[derive(Debug)]
 pub struct Limiter {
     rate: Rate,
     window: Mutex<Window>,
-    queues: [ShareQueue; 3],
+    queues: [ShareQueue; 4],
+    shared: Option<SharedLimit>,
+}
+
+/// The leases of this process, and its limit per minute while the store does not answer.
+#[derive(Debug)]
+struct SharedLimit {
+    places: Arc<LeasedPlaces>,
+    alone: u32,
 }
 
 /// The requests that wait for a slot of one share.
@@ -66,6 +115,13 @@ struct Sent {
     at: Instant,
     share: Priority,
     whose: Option<Arc<str>>,
+}
+
+impl Sent {
+    /// Whether no change needed the request.
+    fn only_reads(&self) -> bool {
+        matches!(self.share, Priority::General | Priority::Background)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -91,7 +147,24 @@ impl Drop for Waiting<'_> {
 impl Limiter {
     /// Creates a limiter that has counted no request yet.
     pub fn new(rate: Rate) -> Self {
-        Self { rate, window: Mutex::default(), queues: Default::default() }
+        Self { rate, window: Mutex::default(), queues: Default::default(), shared: None }
+    }
+
+    /// Returns a limiter that counts together with other processes. Nothing changes without a limit.
+    #[must_use]
+    pub fn sharing(self, shared: SharedRate) -> Self {
+        let (Rate::PerMinute(most), SharedRate { leases, account, alone }) = (self.rate, shared) else {
+            return self;
+        };
+        let alone = if let Rate::PerMinute(alone) = alone { alone.min(most) } else { most };
+        Self { shared: Some(SharedLimit { places: LeasedPlaces::new(leases, account), alone }), ..self }
+    }
+
+    /// Gives back the places that this process has leased and not used.
+    pub(crate) async fn give_back(&self) {
+        if let Some(shared) = &self.shared {
+            shared.places.give_back().await;
+        }
     }
 
     /// Waits for a slot, at most ten seconds and not beyond `deadline`. If the future is dropped, its turn is released.
@@ -111,6 +184,7 @@ impl Limiter {
             Priority::General => &self.queues[0],
             Priority::Planning => &self.queues[1],
             Priority::Reserved => &self.queues[2],
+            Priority::Background => &self.queues[3],
         };
         let window = || self.window.lock();
         let until = |next: Instant| Busy(next.saturating_duration_since(Instant::now()));
@@ -122,8 +196,7 @@ impl Limiter {
         loop {
             // A principal that has used its own part waits outside the queue. Principals behind it in the queue may
             // still have slots.
-            let own = window().own(share, whose, most, Instant::now());
-            match own {
+            match self.own_part_used(share, whose, most) {
                 Some(next) if next > give_up => return Err(until(next)),
                 Some(next) => {
                     tokio::time::sleep_until(next).await;
@@ -137,17 +210,66 @@ impl Limiter {
                     .map_or(Busy(Duration::from_secs(1)), until));
             };
             loop {
-                let next = window().take(share, whose, most, Instant::now());
-                match next {
+                match self.take(share, whose, most).await {
                     Ok(()) => return Ok(()),
                     Err(next) if next > give_up => return Err(until(next)),
-                    Err(next) => tokio::time::sleep_until(next).await,
+                    // Another request may wait for a slot of its own. So a principal does not wait here for its part.
+                    Err(_) if self.shared.is_some() && self.own_part_used(share, whose, most).is_some() => break,
+                    Err(next) => tokio::time::sleep_until(self.try_again_at(next)).await,
                 }
-                if window().own(share, whose, most, Instant::now()).is_some() {
+                if self.own_part_used(share, whose, most).is_some() {
                     break;
                 }
             }
         }
+    }
+
+    /// Takes a slot now, or returns the time when one may be free.
+    async fn take(&self, share: Priority, whose: Option<&Arc<str>>, most: u32) -> Result<(), Instant> {
+        let Some(shared) = &self.shared else {
+            return self.window.lock().take(share, whose, most, Instant::now());
+        };
+        let request = {
+            let (mut window, now) = (self.window.lock(), Instant::now());
+            if let Some(until) = window.frozen(now) {
+                return Err(until);
+            }
+            window.lease_request(share, whose, most, now)
+        };
+        let leased = shared.places.take(request).await;
+        let (mut window, now) = (self.window.lock(), Instant::now());
+        match leased {
+            Some(Ok(())) => {
+                window.forget_before(now);
+                window.sent.push_back(Sent { at: now, share, whose: whose.cloned() });
+                Ok(())
+            }
+            Some(Err(next)) => Err(next),
+            None => {
+                window.take(share, whose, shared.alone, now)?;
+                shared.places.note_unleased(share.name(), whose);
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns the time when a principal has used less than its own part. `None` if it has now, as far as is known.
+    fn own_part_used(&self, share: Priority, whose: Option<&Arc<str>>, most: u32) -> Option<Instant> {
+        let most = match &self.shared {
+            Some(shared) if !shared.places.is_failing() => return shared.places.own_full(share.name(), whose),
+            Some(shared) => shared.alone,
+            None => most,
+        };
+        self.window.lock().own(share, whose, most, Instant::now())
+    }
+
+    /// Returns when to try again to take a slot that may be free at `next`.
+    fn try_again_at(&self, next: Instant) -> Instant {
+        if self.shared.is_none() {
+            return next;
+        }
+        let now = Instant::now();
+        next.clamp(now + ASKED_AGAIN.0, now + ASKED_AGAIN.1)
     }
 
     /// Notes that Truedy refused a request although the limit was kept. No request is sent for the time `wait`.
@@ -166,12 +288,25 @@ impl Limiter {
         if window.refusals.len() >= 2 {
             window.crowded_since = Some(now);
         }
+        if let Some(shared) = &self.shared {
+            shared.places.freeze(wait);
+        }
     }
+}
+
+/// Returns this part of the slots, at least one.
+fn percent(slots: usize, percent: usize) -> usize {
+    (slots * percent / 100).max(1)
 }
 
 /// How many slots are reserved for changes: 17 percent, at least one; none if there is only one slot.
 fn reserved(whole: usize) -> usize {
     if whole >= 2 { (whole * 17 / 100).max(1) } else { 0 }
+}
+
+/// How many slots of a share one principal may use, where several share the account.
+fn part_of(open: usize) -> usize {
+    (open * 3 / 4).max(1)
 }
 
 impl Window {
@@ -193,16 +328,54 @@ impl Window {
         self.sent.iter().filter(|sent| counts(sent)).nth(last).map(|sent| sent.at + WINDOW)
     }
 
-    /// Returns the time when the next slot of a share is free. `None` if one is free now.
-    fn next(&mut self, share: Priority, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Option<Instant> {
+    /// Forgets the requests that no longer count.
+    fn forget_before(&mut self, now: Instant) {
         while self.sent.front().is_some_and(|sent| now.duration_since(sent.at) >= WINDOW) {
             self.sent.pop_front();
         }
-        if let Some(until) = self.frozen_until {
-            if until > now {
-                return Some(until);
+    }
+
+    /// Returns until when nothing is sent after a refusal by Truedy. `None` if something may be sent now.
+    fn frozen(&mut self, now: Instant) -> Option<Instant> {
+        self.frozen_until = self.frozen_until.filter(|until| *until > now);
+        self.frozen_until
+    }
+
+    /// Returns what to ask the store for. The caps are those of [`Window::next`], and one more for reads.
+    fn lease_request(&self, share: Priority, whose: Option<&Arc<str>>, most: u32, now: Instant) -> LeaseRequest {
+        const AHEAD: &[&str] = &["background"];
+        const READS: &[&str] = &["general", "background"];
+        const ALL_READS: &[&str] = &["general", "background", "planning"];
+        let whole = most.max(1) as usize;
+        let open = self.open_to(share, whole, now);
+        let mut caps = vec![WindowCap { shares: &[], own: false, most: whole }];
+        match share {
+            Priority::General => {
+                let planning = self.open_to(Priority::Planning, whole, now);
+                caps.push(WindowCap { shares: READS, own: false, most: open });
+                // Otherwise reads after many planning reads would use what is reserved for changes.
+                caps.push(WindowCap { shares: ALL_READS, own: false, most: planning });
             }
-            self.frozen_until = None;
+            Priority::Background => caps.extend([
+                WindowCap { shares: AHEAD, own: false, most: open },
+                WindowCap { shares: &[], own: false, most: percent(whole, BACKGROUND_LEAVES) },
+            ]),
+            Priority::Planning => caps.push(WindowCap { shares: ALL_READS, own: false, most: open }),
+            Priority::Reserved => {}
+        }
+        let whose = whose.filter(|_| share != Priority::Reserved);
+        if whose.is_some() {
+            caps.push(WindowCap { shares: ALL_READS, own: true, most: part_of(open) });
+        }
+        let wanted = (most / 20).clamp(1, LARGEST_LEASE);
+        LeaseRequest { share: share.name(), principal: whose.cloned(), wanted, caps }
+    }
+
+    /// Returns the time when the next slot of a share is free. `None` if one is free now.
+    fn next(&mut self, share: Priority, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Option<Instant> {
+        self.forget_before(now);
+        if let Some(until) = self.frozen(now) {
+            return Some(until);
         }
         let whole = most.max(1) as usize;
         let any = self.free_at(whole, |_| true);
@@ -211,7 +384,10 @@ impl Window {
             Priority::Planning => {
                 self.free_at(self.open_to(share, whole, now), |sent| sent.share != Priority::Reserved)
             }
-            Priority::General => self.free_at(self.open_to(share, whole, now), |sent| sent.share == Priority::General),
+            Priority::General => self.free_at(self.open_to(share, whole, now), Sent::only_reads),
+            Priority::Background => self
+                .free_at(self.open_to(share, whole, now), |sent| sent.share == Priority::Background)
+                .max(self.free_at(percent(whole, BACKGROUND_LEAVES), |_| true)),
         };
         any.max(of_share).max(self.own(share, whose, most, now))
     }
@@ -221,7 +397,7 @@ impl Window {
     /// `None` if that is so now, if no principal is given, or for changes.
     fn own(&self, share: Priority, whose: Option<&Arc<str>>, most: u32, now: Instant) -> Option<Instant> {
         let whose = whose.filter(|_| share != Priority::Reserved)?;
-        let part = (self.open_to(share, most.max(1) as usize, now) * 3 / 4).max(1);
+        let part = part_of(self.open_to(share, most.max(1) as usize, now));
         let within = |sent: &Sent| now.duration_since(sent.at) < WINDOW;
         self.free_at(part, |sent| {
             within(sent) && sent.share != Priority::Reserved && sent.whose.as_ref() == Some(whose)
@@ -232,6 +408,7 @@ impl Window {
     fn open_to(&self, share: Priority, whole: usize, now: Instant) -> usize {
         match share {
             Priority::General => self.general(whole, now),
+            Priority::Background => percent(self.general(whole, now), BACKGROUND),
             // The remaining slots are for changes, and for reads that find out what a change did.
             Priority::Planning => whole - reserved(whole).div_ceil(2),
             Priority::Reserved => whole,
@@ -253,117 +430,9 @@ impl Window {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
+#[path = "limiter_tests.rs"]
+mod tests;
 
-    const SOON: Duration = Duration::from_secs(3600);
-
-    async fn granted(limiter: &Limiter, share: Priority, tries: usize) -> usize {
-        let mut granted = 0;
-        for _ in 0..tries {
-            granted += usize::from(limiter.acquire(share, None, Instant::now()).await.is_ok());
-        }
-        granted
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn reads_leave_the_reserved_share() {
-        let limiter = Limiter::new(Rate::PerMinute(100));
-        assert_eq!(granted(&limiter, Priority::General, 200).await, 83);
-        assert_eq!(granted(&limiter, Priority::Reserved, 200).await, 17);
-        tokio::time::advance(WINDOW).await;
-        assert_eq!(granted(&limiter, Priority::Reserved, 200).await, 100, "changes may use it all");
-        assert_eq!(granted(&limiter, Priority::General, 5).await, 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_a_change_needs_before_it_leaves_room_for_the_change() {
-        let limiter = Limiter::new(Rate::PerMinute(100));
-        assert_eq!(granted(&limiter, Priority::General, 200).await, 83);
-        assert_eq!(granted(&limiter, Priority::Planning, 200).await, 8);
-        assert_eq!(granted(&limiter, Priority::Reserved, 200).await, 9);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_principal_leaves_room_for_others_and_does_not_hold_up_their_queue() {
-        let limiter = Limiter::new(Rate::PerMinute(100));
-        let (ana, ben): (Arc<str>, Arc<str>) = ("ana".into(), "ben".into());
-        let now = || Instant::now();
-        let mut granted = 0;
-        for _ in 0..200 {
-            granted += usize::from(limiter.acquire(Priority::General, Some(&ana), now()).await.is_ok());
-        }
-        assert_eq!(granted, 62, "three quarters of 83");
-        // Ana waits for a slot of her own part. Ben, who comes later, does not wait behind her.
-        tokio::time::advance(WINDOW - Duration::from_secs(5)).await;
-        let begun = now();
-        let (anas, bens) = tokio::join!(
-            async { limiter.acquire(Priority::General, Some(&ana), now() + SOON).await.map(|()| begun.elapsed()) },
-            async { limiter.acquire(Priority::General, Some(&ben), now() + SOON).await.map(|()| begun.elapsed()) }
-        );
-        assert_eq!((anas, bens), (Ok(Duration::from_secs(5)), Ok(Duration::ZERO)));
-        for share in [Priority::Planning, Priority::Reserved] {
-            assert_eq!(limiter.acquire(share, Some(&ben), now()).await, Ok(()), "{share:?}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_waits_to_read_takes_no_place_in_the_queue_of_changes() {
-        let limiter = Arc::new(Limiter::new(Rate::PerMinute(100)));
-        granted(&limiter, Priority::General, 200).await;
-        let reads = (0..2 * WAITING).map(|_| {
-            let limiter = Arc::clone(&limiter);
-            tokio::spawn(async move { limiter.acquire(Priority::General, None, Instant::now() + SOON).await })
-        });
-        let reads: Vec<_> = reads.collect();
-        tokio::task::yield_now().await;
-        assert_eq!(limiter.acquire(Priority::Reserved, None, Instant::now()).await, Ok(()));
-        reads.iter().for_each(tokio::task::JoinHandle::abort);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refusal_freezes_all_and_two_halve_the_reads() {
-        let limiter = Limiter::new(Rate::PerMinute(100));
-        limiter.refused(Duration::from_secs(5));
-        assert_eq!(granted(&limiter, Priority::Reserved, 1).await, 0);
-        let before = Instant::now();
-        assert_eq!(limiter.acquire(Priority::Reserved, None, before + SOON).await, Ok(()));
-        assert!(before.elapsed() >= Duration::from_secs(5));
-        limiter.refused(Duration::from_secs(1));
-        tokio::time::advance(WINDOW).await;
-        assert_eq!(granted(&limiter, Priority::General, 200).await, 41);
-        tokio::time::advance(Duration::from_secs(1200)).await;
-        assert_eq!(granted(&limiter, Priority::General, 200).await, 83);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nobody_waits_longer_than_ten_seconds() {
-        let limiter = Limiter::new(Rate::PerMinute(1));
-        assert_eq!(limiter.acquire(Priority::General, None, Instant::now() + SOON).await, Ok(()));
-        let before = Instant::now();
-        assert!(limiter.acquire(Priority::General, None, Instant::now() + SOON).await.is_err());
-        assert!(before.elapsed() <= PATIENCE);
-    }
-
-    proptest! {
-        #[test]
-        fn no_window_holds_more_than_the_limit(most in 1_u32..20, steps in proptest::collection::vec((0_u64..20_000, any::<bool>()), 1..200)) {
-            let mut window = Window::default();
-            let mut now = Instant::now();
-            let mut sent = Vec::new();
-            for (pause, reserved) in steps {
-                now += Duration::from_millis(pause);
-                let share = if reserved { Priority::Reserved } else { Priority::General };
-                match window.take(share, None, most, now) {
-                    Ok(()) => sent.push(now),
-                    Err(next) => prop_assert!(next > now),
-                }
-            }
-            for (index, first) in sent.iter().enumerate() {
-                let within = sent[index..].iter().filter(|at| at.duration_since(*first) < Duration::from_secs(60)).count();
-                prop_assert!(within <= most as usize, "{within} in a minute");
-            }
-        }
-    }
-}
+#[cfg(test)]
+#[path = "sharing_tests.rs"]
+mod sharing_tests;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::doctor::account::live;
-use crate::cli::doctor::local::{journal, policy, proxy, state_dir, state_key};
+use crate::cli::doctor::local::{journal, policy, proxy, rate, state_dir, state_key};
 use crate::cli::doctor::report::{CheckResult, DoctorReport, as_json, as_text};
 use crate::cli::output::{Exit, print};
 use crate::cli::{bootstrap, logging};
@@ -63,6 +63,7 @@ async fn account(tenant: &TenantSettings, redactor: &Arc<Redactor>, report: &mut
         live(tenant, redactor, report).await;
     }
     policy(&tenant.settings, report);
+    rate(&tenant.settings, report);
     carriers(tenant, report);
 }
 

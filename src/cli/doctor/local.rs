@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use crate::cli::doctor::report::{CheckResult, DoctorReport};
 use crate::cli::output::Exit;
-use crate::config::{Settings, kept_keys, state_key_in};
+use crate::config::{Settings, UpstreamWindow, kept_keys, state_key_in};
 use crate::journal::{Journal, JournalPlace, Operation, OperationPhase, OperationQuery, Unavailable};
 use crate::mcp::Catalog;
 use crate::redact::{Redactor, Secret, shown_path};
 use crate::tools::change_kinds;
+use crate::truedy::Rate;
 
 pub(crate) fn proxy(settings: &Settings, report: &mut DoctorReport) {
     let set: Vec<&str> = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
@@ -85,10 +86,12 @@ pub(crate) async fn journal(
     let (found, forgetful) = (place.to_string(), settings.journal_warning(&place).is_some());
     let remedy = unusable_remedy(&place);
     let journal = Journal::new(place, String::new(), change_kinds());
-    let written = match journal.probe().await {
-        Ok(()) => journal.count_all_unresolved().await,
-        Err(error) => Err(error),
+    let written = async {
+        journal.probe().await?;
+        journal.check().await?;
+        journal.count_all_unresolved().await
     };
+    let written = written.await;
     match written {
         Ok(open) if open > 0 => {
             let found = format!("{found}; {open} unresolved{}", under_another_key(&journal, accounts).await);
@@ -188,6 +191,19 @@ pub(crate) fn policy(settings: &Settings, report: &mut DoctorReport) {
             report.fail(Exit::Usage);
         }
     }
+}
+
+/// Reports the limit of requests to Truedy, and which programs count for it.
+pub(crate) fn rate(settings: &Settings, report: &mut DoctorReport) {
+    let database = matches!(settings.journal_place(), Ok(JournalPlace::Postgres(_)));
+    let found = match settings.upstream_rpm {
+        Rate::Off => "no limit of requests to Truedy".to_owned(),
+        Rate::PerMinute(most) if database && settings.upstream_window == UpstreamWindow::Shared => format!(
+            "{most} requests to Truedy in any 60 s, counted together with all programs on this journal that use the same key"
+        ),
+        Rate::PerMinute(most) => format!("{most} requests to Truedy in any 60 s, counted by each program alone"),
+    };
+    report.add("rate", CheckResult::Good, found, None);
 }
 
 #[cfg(unix)]

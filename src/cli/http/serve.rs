@@ -100,7 +100,7 @@ pub struct HttpArgs {
     #[arg(long, value_name = "ADDR", env = "TRUEDY_MCP_ADMIN_LISTEN", value_parser = local_address)]
     pub admin_listen: Option<SocketAddr>,
 
-    /// How many servers share this account. More than one need `--journal postgres://…` and `--state-key-file`; each takes its share of `--upstream-rpm`.
+    /// How many servers share this account. More than one need `--journal postgres://…` and `--state-key-file`; while the database does not answer, each takes its share of `--upstream-rpm`.
     #[arg(long, value_name = "N", env = "TRUEDY_MCP_REPLICAS", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub replicas: u32,
 

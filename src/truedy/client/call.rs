@@ -39,6 +39,8 @@ pub struct CallBudget {
     pub whose: Option<Arc<str>>,
     /// Whether the call reads what a change needs before it.
     pub plans: bool,
+    /// Whether the call reads ahead in the background. It then gives way to all others.
+    pub background: bool,
 }
 
 impl fmt::Debug for CallBudget {
@@ -50,7 +52,7 @@ impl fmt::Debug for CallBudget {
 impl CallBudget {
     /// Creates the budget of a call that can only read.
     pub fn reading(deadline: Instant, stop: CancellationToken) -> Self {
-        Self { deadline, stop, permit: None, whose: None, plans: false }
+        Self { deadline, stop, permit: None, whose: None, plans: false, background: false }
     }
 
     /// Returns the same call for this principal, one of several.
@@ -63,6 +65,12 @@ impl CallBudget {
     #[must_use]
     pub fn planning(self) -> Self {
         Self { plans: true, ..self }
+    }
+
+    /// Returns the same call, marked as reading ahead in the background.
+    #[must_use]
+    pub fn in_background(self) -> Self {
+        Self { background: true, ..self }
     }
 
     /// Returns the same call with at most this much time.

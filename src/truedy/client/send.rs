@@ -22,8 +22,8 @@ use crate::truedy::client::answer::{ApiReply, HttpAnswer};
 use crate::truedy::client::call::CallBudget;
 use crate::truedy::client::settings::{ClientConfig, SetupError};
 use crate::truedy::client::transport::{KEPT, is_same_with_slash, open, random, stopped, tally};
-use crate::truedy::error::{ApiError, Error, NotSent};
-use crate::truedy::limiter::{Busy, Limiter, Priority};
+use crate::truedy::error::{ApiError, Error, NotSent, TOO_LARGE};
+use crate::truedy::limiter::{Busy, Limiter, Priority, SharedRate};
 use crate::truedy::request::Request;
 use crate::truedy::sent_body::{SentFlag, WatchedBody, unless_stale};
 use crate::truedy::{rate_limit_reset, retry};
@@ -78,6 +78,18 @@ impl Client {
     #[must_use]
     pub fn telling(self, server_time: Arc<ServerTime>) -> Self {
         Self { server_time, ..self }
+    }
+
+    /// Returns the same client, which counts its requests together with other processes.
+    #[must_use]
+    pub fn sharing(self, shared: SharedRate) -> Self {
+        Self { limiter: self.limiter.sharing(shared), ..self }
+    }
+
+    /// Gives back what the client has leased from the shared window and not used, at the end of the process. It waits
+    /// at most half a second.
+    pub async fn give_back(&self) {
+        self.limiter.give_back().await;
     }
 
     /// Returns the time by Truedy's own clock, in milliseconds since 1970. `None` if no response has stated one.
@@ -145,6 +157,7 @@ impl Client {
         let url = self.address(request)?;
         let share = match () {
             () if request.kind.changes() || request.verifies => Priority::Reserved,
+            () if call.background => Priority::Background,
             () if call.plans => Priority::Planning,
             () => Priority::General,
         };
@@ -290,7 +303,7 @@ impl Client {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if bytes.len() + chunk.len() > limit {
-                answer.body = Err(format!("the answer is larger than {} KiB", limit / 1024));
+                answer.body = Err(format!("{TOO_LARGE} {} KiB", limit / 1024));
                 return Ok(answer);
             }
             bytes.extend_from_slice(&chunk);

@@ -23,7 +23,7 @@ fn doctor_finds_everything_in_order_on_a_sandbox() {
         "{report}"
     );
     let checks = report["checks"].as_array().unwrap();
-    for name in ["base_url", "key", "truedy", "clock", "proxy", "state_dir", "journal", "policy"] {
+    for name in ["base_url", "key", "truedy", "clock", "proxy", "state_dir", "journal", "policy", "rate"] {
         let check =
             checks.iter().find(|check| check["check"] == json!(name)).unwrap_or_else(|| panic!("{name}: {report}"));
         assert_eq!(check["health"], json!("ok"), "{check}");

@@ -27,11 +27,12 @@ const COMMANDS: [&[&str]; 19] = [
 ];
 
 /// Every setting: its flag, its variable, and a value that is right.
-pub(super) const SETTINGS: [(&str, &str, Option<&str>); 28] = [
+pub(super) const SETTINGS: [(&str, &str, Option<&str>); 29] = [
     ("--config", "TRUEDY_MCP_CONFIG", Some("/dev/null")),
     ("--api-key-file", "TRUEDY_API_KEY_FILE", Some("/dev/null")),
     ("--base-url", "TRUEDY_BASE_URL", Some("http://127.0.0.1:9")),
     ("--upstream-rpm", "TRUEDY_MCP_UPSTREAM_RPM", Some("7")),
+    ("--upstream-window", "TRUEDY_MCP_UPSTREAM_WINDOW", Some("own")),
     ("--upstream-proxy", "TRUEDY_MCP_UPSTREAM_PROXY", Some("env")),
     ("--ca-file", "TRUEDY_MCP_CA_FILE", Some("/dev/null")),
     ("--sandbox", "TRUEDY_MCP_SANDBOX", None),
