@@ -24,6 +24,11 @@ impl Samples {
         self.0.get(self.0.len().saturating_sub(1) * percent / 100).copied().unwrap_or(f64::NAN)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The middle one.
     pub(crate) fn median(&self) -> f64 {
         self.percentile(50)

@@ -1,4 +1,4 @@
-//! What the journal costs: on disk beside in memory, and with ten thousand rows in it beside one.
+//! What the journal costs: on disk beside in memory. `fullness` measures what it costs when it is full.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::child::{Program, Server, call_alone, call_with, initialize};
+use crate::child::{Program, Server, call_with};
 use crate::figures::{Row, Samples, Target, milliseconds};
-use crate::{Measured, home};
+use crate::{Measured, fullness, home};
 
 /// Rounds, each with an account of its own, so that a list of its numbers stays one page.
 const ROUNDS: usize = 8;
@@ -18,30 +18,20 @@ const PURCHASES: usize = 40;
 const READS: usize = 200;
 /// Calls of each kind before anything is timed.
 const WARM: usize = 2;
-/// Starts of each server for one figure.
-const STARTS: usize = 41;
-/// Processes whose first purchases are timed.
-const FIRSTS: usize = 21;
-/// How long a process is left alone before its call is timed.
-const SETTLE: Duration = Duration::from_millis(100);
-/// Old rows of a journal that is full: what three months of a hundred changes a day leave.
-const OLD: usize = 10_000;
-
 const SANDBOX: &[&str] = &["sandbox", "--listen", "127.0.0.1:0", "--ephemeral", "--fault", "rate_limit=0"];
-const ON_DISK: &[&str] = &["stdio", "--upstream-rpm", "off", "--purchases-per-day", "unlimited"];
+pub(crate) const ON_DISK: &[&str] = &["stdio", "--upstream-rpm", "off", "--purchases-per-day", "unlimited"];
 const IN_MEMORY: &[&str] =
     &["stdio", "--upstream-rpm", "off", "--purchases-per-day", "unlimited", "--journal", "memory"];
-const BUYING_NOTHING: &[&str] = &["stdio", "--purchases-per-day", "0"];
 
 /// What a purchase and a read are answered with.
-const BOUGHT: &str = "\"status\":\"purchased\"";
+pub(crate) const BOUGHT: &str = "\"status\":\"purchased\"";
 const READ: &str = "\"credentials\":[{";
 
-/// Purchases and reads by where the journal is; starts and first purchases by how much is in it.
+/// Purchases and reads by where the journal is; the rest by how much is in it.
 pub(crate) async fn measure(program: &Path) -> Measured<Vec<Row>> {
     let mut numbers = Numbers(0);
     let mut rows = by_place(program, &mut numbers).await?;
-    rows.extend(by_fullness(program, &mut numbers).await?);
+    rows.extend(fullness::measure(program, &mut numbers).await?);
     Ok(rows)
 }
 
@@ -88,54 +78,6 @@ async fn by_place(program: &Path, numbers: &mut Numbers) -> Measured<Vec<Row>> {
     ])
 }
 
-/// With one row, then with [`OLD`] more.
-async fn by_fullness(program: &Path, numbers: &mut Numbers) -> Measured<Vec<Row>> {
-    let own = home()?;
-    let sandbox = Sandbox::start(program, own.path()).await?;
-    let homes = [home()?, home()?];
-    for home in &homes {
-        let mut server = sandbox.server(BUYING_NOTHING, home.path()).connect().await?;
-        timed(&mut server, &call_with("purchase_number", &numbers.purchase()?), "policy_denied").await?;
-        server.leave().await?;
-    }
-    let [new, old] = &homes;
-    grow(old.path())?;
-    let mut programs = [sandbox.server(ON_DISK, new.path()), sandbox.server(ON_DISK, old.path())];
-    let [mut starts, mut firsts, mut seconds]: [[Samples; 2]; 3] = Default::default();
-    for turn in 0..STARTS {
-        for (program, times) in alternating(turn, &mut programs, &mut starts) {
-            let start = Instant::now();
-            let mut server = program.start()?;
-            timed(&mut server, &initialize(), "\"result\"").await?;
-            times.add(milliseconds(start.elapsed()));
-            server.leave().await?;
-        }
-    }
-    for turn in 0..FIRSTS {
-        let mut times: [[Duration; 2]; 2] = Default::default();
-        for (program, [first, second]) in alternating(turn, &mut programs, &mut times) {
-            let mut server = program.start()?;
-            // After an answer the journal is opened in any case, so the purchase is the first request of all.
-            tokio::time::sleep(SETTLE).await;
-            *first = timed(&mut server, &call_alone("purchase_number", &numbers.purchase()?), BOUGHT).await?;
-            tokio::time::sleep(SETTLE).await;
-            *second = timed(&mut server, &call_alone("purchase_number", &numbers.purchase()?), BOUGHT).await?;
-            server.leave().await?;
-        }
-        for (([first, second], firsts), seconds) in times.into_iter().zip(&mut firsts).zip(&mut seconds) {
-            firsts.add(milliseconds(first));
-            seconds.add(milliseconds(second));
-        }
-    }
-    let [[start, start_old], [first, first_old], [second, second_old]] = [&starts, &firsts, &seconds];
-    let what = format!("start to answer of initialize, {OLD} old rows in the journal over none, ms");
-    Ok(vec![
-        Row::pair(&what, start, start_old, Target::Above(20.0)),
-        Row::pair("first purchase_number of a process, the same, ms", first, first_old, Target::Difference),
-        Row::pair("second, the same, ms", second, second_old, Target::Difference),
-    ])
-}
-
 /// Each with its own; which of them is first alternates.
 fn alternating<'a, A, B>(turn: usize, ones: &'a mut [A; 2], others: &'a mut [B; 2]) -> [(&'a mut A, &'a mut B); 2] {
     let ([one, two], [its, other]) = (ones, others);
@@ -143,7 +85,7 @@ fn alternating<'a, A, B>(turn: usize, ones: &'a mut [A; 2], others: &'a mut [B; 
 }
 
 /// How long a request takes whose answer must hold this.
-async fn timed(server: &mut Server, line: &str, expected: &str) -> Measured<Duration> {
+pub(crate) async fn timed(server: &mut Server, line: &str, expected: &str) -> Measured<Duration> {
     let start = Instant::now();
     let answer = server.ask(line).await?;
     let time = start.elapsed();
@@ -154,43 +96,17 @@ async fn timed(server: &mut Server, line: &str, expected: &str) -> Measured<Dura
 }
 
 /// The journal in a state directory.
-fn open(home: &Path) -> Measured<Connection> {
+pub(crate) fn open(home: &Path) -> Measured<Connection> {
     Ok(Connection::open(home.join("journal.sqlite"))?)
 }
 
-fn rows_in(journal: &Connection) -> Measured<usize> {
+pub(crate) fn rows_in(journal: &Connection) -> Measured<usize> {
     let count: i64 = journal.query_row("SELECT count(*) FROM operations", [], |row| row.get(0))?;
     Ok(usize::try_from(count)?)
 }
 
-/// Adds [`OLD`] purchases to a journal that holds one refusal. They are from 2 to 80 days old: too old for the limits of
-/// a day, too young to be dropped.
-fn grow(home: &Path) -> Measured<()> {
-    let journal = open(home)?;
-    let insert = format!(
-        "WITH RECURSIVE
-            one AS (SELECT rev, owner, tenant, account, principal, digest, begun_at AS now FROM operations),
-            old (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM old WHERE n < {OLD}),
-            purchase AS (
-                SELECT *, format('+1917555%04d', n - 1) AS number, now - 80 * 86400000 + n * (78 * 86400000 / {OLD}) AS at,
-                    '00000000-0000-7000-8000-' || format('%012x', n) AS id
-                FROM old, one
-            )
-        INSERT INTO operations (id, rev, owner, tenant, account, principal, tool, number, number_id, flight, digest, reserved,
-            state, outcome, evidence, upstream_status, request_id, known_by, begun_at, sent_at, ended_at)
-        SELECT id, rev + n, owner, tenant, account, principal, 'purchase_number', number, id, 'make:' || number, digest, 1,
-            'done', 'purchased', '', 201, id, 'answer', at, at + 300, at + 900
-        FROM purchase"
-    );
-    journal.execute(&insert, [])?;
-    if rows_in(&journal)? != OLD + 1 {
-        return Err("the old rows are not in the journal".into());
-    }
-    Ok(())
-}
-
 /// A sandbox in a process of its own, so that a server reaches it as it reaches Truedy.
-struct Sandbox {
+pub(crate) struct Sandbox {
     program: PathBuf,
     base_url: String,
     key: String,
@@ -198,7 +114,7 @@ struct Sandbox {
 }
 
 impl Sandbox {
-    async fn start(program: &Path, home: &Path) -> Measured<Self> {
+    pub(crate) async fn start(program: &Path, home: &Path) -> Measured<Self> {
         let started = Program::new(program, SANDBOX).with("TRUEDY_MCP_STATE_DIR", home);
         let mut running = started.start()?;
         let base_url = said(&mut running, "TRUEDY_BASE_URL=").await?;
@@ -207,7 +123,7 @@ impl Sandbox {
     }
 
     /// A server on it.
-    fn server(&self, arguments: &'static [&'static str], home: &Path) -> Program {
+    pub(crate) fn server(&self, arguments: &'static [&'static str], home: &Path) -> Program {
         Program::new(&self.program, arguments)
             .with("TRUEDY_API_KEY", &self.key)
             .with("TRUEDY_BASE_URL", &self.base_url)
@@ -225,7 +141,7 @@ async fn said(running: &mut Server, words: &str) -> Measured<String> {
 }
 
 /// Numbers that the sandbox sells and that nobody has, each once.
-struct Numbers(usize);
+pub(crate) struct Numbers(usize);
 
 impl Numbers {
     /// Area codes of it in which the account holds nothing at first.
@@ -234,7 +150,7 @@ impl Numbers {
     const LINES: usize = 97;
 
     /// The arguments of a purchase.
-    fn purchase(&mut self) -> Measured<Value> {
+    pub(crate) fn purchase(&mut self) -> Measured<Value> {
         let area = Self::AREAS.get(self.0 / Self::LINES).ok_or("there are no more numbers to buy")?;
         let line = 100 + self.0 % Self::LINES;
         self.0 += 1;

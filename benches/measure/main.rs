@@ -9,6 +9,7 @@ mod calls;
 mod child;
 mod figures;
 mod floor;
+mod fullness;
 mod http;
 mod journal;
 mod load;

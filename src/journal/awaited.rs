@@ -29,4 +29,17 @@ pub struct AwaitedNumber {
     pub id: String,
     /// The kind of change that it makes.
     pub kind: &'static ChangeKind,
+    /// The earliest creation of a row that it can have added. See [`crate::domain::OperationTarget::created_after`].
+    pub created_after: Option<i64>,
+}
+
+/// The number that a change adds to the account if it happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddedNumber {
+    /// The number, in E.164.
+    pub number: String,
+    /// The kind of change that adds it.
+    pub kind: &'static ChangeKind,
+    /// The earliest creation of a row that the change can have added. See [`crate::domain::OperationTarget::created_after`].
+    pub created_after: Option<i64>,
 }

@@ -7,8 +7,8 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use crate::domain::{Caller, ChangeKind, ChangeKinds, Money, ServerTime};
-use crate::journal::awaited::{AwaitedNumber, AwaitedNumbers};
+use crate::domain::{Caller, ChangeKinds, Money, ServerTime};
+use crate::journal::awaited::{AddedNumber, AwaitedNumber, AwaitedNumbers};
 use crate::journal::failpoints::{Point, reach};
 use crate::journal::operation::{
     BeginConflict, Intent, Operation, OperationQuery, Outcome, Preconditions, RefusedCall,
@@ -18,14 +18,14 @@ use crate::journal::postgres::store::Postgres;
 use crate::journal::queries::clocks::{Clock, ClockWatch, JournalClocks, SystemClock};
 use crate::journal::queries::records::DeferredWrite;
 use crate::journal::queries::row::RowWriter;
-use crate::journal::queries::{records, refusals};
+use crate::journal::queries::{lists, records, refusals};
 use crate::journal::sqlite::store::Sqlite;
 use crate::journal::store::{Durability, JournalStore, StoreResult, Transaction, TransactionWork, Unavailable};
 
 /// The journal of one tenant's Truedy account.
 pub struct Journal {
     pub(crate) store: Arc<dyn JournalStore>,
-    tenant: String,
+    pub(crate) tenant: String,
     pub(crate) account: String,
     pub(crate) kinds: ChangeKinds,
     /// The id of the Truedy organization, once numbers or other rows of the account have shown it.
@@ -178,29 +178,33 @@ impl Journal {
     }
 
     /// Returns what may stop a change, before anything is read from Truedy.
+    ///
+    /// The operations of the last 24 hours are counted up to `enough`, usually the cap.
     pub async fn standing(
         &self,
         caller: &Caller,
         tool: &'static str,
         flight: Option<String>,
         nonce: Option<String>,
+        enough: u32,
     ) -> StoreResult<Preconditions> {
-        let (caller, kinds, times) = (caller.clone(), self.kinds, self.times());
+        let (caller, about) = (caller.clone(), (self.kinds, self.times()));
         let standing = self.decide(Durability::Soon, move |transaction| {
             let standing = async move {
-                records::standing(transaction, &caller, tool, flight.as_deref(), nonce.as_deref(), kinds, &times).await
+                let (flight, nonce, about) = (flight.as_deref(), nonce.as_deref(), (about.0, &about.1));
+                records::standing(transaction, &caller, tool, flight, nonce, enough, about).await
             };
             standing.boxed()
         });
         standing.await.0
     }
 
-    /// Returns what the operations of a tool cost in the last 24 hours. Operations whose age no clock can prove are
-    /// included.
-    pub async fn spent(&self, caller: &Caller, tool: &'static str, currency: &str) -> StoreResult<Money> {
-        let (caller, currency, times) = (caller.clone(), currency.to_owned(), self.times());
+    /// Returns what the operations of a tool cost in the last 24 hours, in the currency of the limit. Operations whose
+    /// age no clock can prove are included. Once the sum exceeds the limit, no further ones are added.
+    pub async fn spent(&self, caller: &Caller, tool: &'static str, limit: &Money) -> StoreResult<Money> {
+        let (caller, limit, times) = (caller.clone(), limit.clone(), self.times());
         let spent = self.decide(Durability::Soon, move |transaction| {
-            async move { records::spent(transaction, &caller, tool, &currency, &times).await }.boxed()
+            async move { records::spent(transaction, &caller, tool, &limit, &times).await }.boxed()
         });
         spent.await.0
     }
@@ -252,16 +256,10 @@ impl Journal {
 
     /// Records that the response to an operation was lost. From now on the operation is unresolved. `awaited` holds a
     /// number and the kind of change. If that number appears in the account, the operation happened.
-    pub async fn lose(
-        &self,
-        id: Uuid,
-        awaited: Option<(String, &'static ChangeKind)>,
-        status: Option<u16>,
-        request_id: Option<String>,
-    ) {
+    pub async fn lose(&self, id: Uuid, awaited: Option<AddedNumber>, status: Option<u16>, request_id: Option<String>) {
         reach(Point::AnswerLost);
-        if let Some((number, kind)) = awaited {
-            self.await_number(number, AwaitedNumber { id: id.to_string(), kind });
+        if let Some(AddedNumber { number, kind, created_after }) = awaited {
+            self.await_number(number, AwaitedNumber { id: id.to_string(), kind, created_after });
         }
         let late = DeferredWrite::Lost { id: id.to_string(), upstream_status: status, request_id };
         let (written, times) = (late.clone(), self.times());
@@ -317,25 +315,23 @@ impl Journal {
 
     /// Returns the operations that a query selects, unresolved ones first.
     pub async fn find(&self, query: OperationQuery) -> StoreResult<Vec<Operation>> {
-        self.decide(Durability::Soon, move |transaction| {
-            async move { records::find(transaction, &query).await }.boxed()
-        })
-        .await
-        .0
+        self.decide(Durability::Soon, move |transaction| async move { lists::find(transaction, &query).await }.boxed())
+            .await
+            .0
     }
 
     /// Returns how many operations of the tenant are unresolved, whatever API key they began under.
     pub async fn count_unresolved(&self) -> StoreResult<usize> {
         let (tenant, account) = (self.tenant.clone(), self.account.clone());
         let counted = self.decide(Durability::Soon, move |transaction| {
-            async move { records::count_lost(transaction, &tenant, &account).await }.boxed()
+            async move { lists::count_lost(transaction, &tenant, &account).await }.boxed()
         });
         counted.await.0
     }
 
     /// Returns how many operations of all tenants are unresolved.
     pub async fn count_all_unresolved(&self) -> StoreResult<usize> {
-        self.decide(Durability::Soon, |transaction| records::count_all_lost(transaction).boxed()).await.0
+        self.decide(Durability::Soon, |transaction| lists::count_all_lost(transaction).boxed()).await.0
     }
 
     /// Returns the unresolved operations of the tenant, at most 1,000. Operations of ended processes are included. From
@@ -350,11 +346,11 @@ impl Journal {
         let before = self.awaited.lock().added;
         let lost = self
             .decide(Durability::Soon, move |transaction| {
-                async move { records::lost(transaction, &tenant, &account, after).await }.boxed()
+                async move { lists::lost(transaction, &tenant, &account, after).await }.boxed()
             })
             .await
             .0?;
-        self.await_numbers(&lost, before, after == 0 && lost.len() < records::PAGE);
+        self.await_numbers(&lost, before, after == 0 && lost.len() < lists::PAGE);
         Ok(lost)
     }
 
@@ -372,12 +368,6 @@ impl Journal {
         Ok(resolved)
     }
 
-    /// Deletes old operations that have ended. Returns how many.
-    pub async fn prune(&self) -> StoreResult<u64> {
-        let times = self.times();
-        self.run(move |transaction| async move { records::prune(transaction, &times).await }.boxed()).await
-    }
-
     /// Deletes all operations, including unresolved ones. Only the journal of a sandbox uses it.
     pub async fn forget(&self) -> StoreResult<u64> {
         self.run(|transaction| records::forget(transaction).boxed()).await
@@ -386,6 +376,15 @@ impl Journal {
     /// Checks that the store can be written, by writing to it.
     pub async fn probe(&self) -> StoreResult<()> {
         self.run(|transaction| records::probe(transaction).boxed()).await
+    }
+
+    /// Checks the whole store for damage. It takes about a second for a million operations.
+    ///
+    /// # Errors
+    ///
+    /// If it is damaged. Then nothing is changed until it is mended.
+    pub async fn check(&self) -> StoreResult<()> {
+        self.store.check().await
     }
 
     pub(crate) fn writer(&self) -> OwnWriter {

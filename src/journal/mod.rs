@@ -8,8 +8,10 @@ mod failpoints;
 #[expect(clippy::module_inception, reason = "it holds the type of that name")]
 mod journal;
 mod operation;
+mod page_hints;
 mod place;
 mod postgres;
+mod pruning;
 mod queries;
 mod schema;
 mod sqlite;
@@ -18,7 +20,7 @@ mod store;
 mod tests;
 mod unresolved;
 
-pub use awaited::AwaitedNumber;
+pub use awaited::{AddedNumber, AwaitedNumber};
 pub use journal::Journal;
 pub use operation::{
     BeginConflict, GateEvidence, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED,
@@ -26,4 +28,6 @@ pub use operation::{
 };
 pub use place::JournalPlace;
 pub use postgres::address::PostgresPlace;
+pub use postgres::rate_leases::PostgresLeases;
+pub use pruning::PrunePass;
 pub use store::Unavailable;

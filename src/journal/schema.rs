@@ -5,7 +5,7 @@
 use crate::journal::store::{StoreResult, Transaction, Unavailable};
 
 /// The statements that make each version from the one before. A released version is never changed.
-pub(crate) const VERSIONS: [&[&str]; 2] = [FIRST, SECOND];
+pub(crate) const VERSIONS: [&[&str]; 3] = [FIRST, SECOND, THIRD];
 
 /// Version 1: the table of operations.
 const FIRST: &[&str] = &[
@@ -100,6 +100,59 @@ const SECOND: &[&str] = &[
     "CREATE INDEX operations_used_up ON operations (tenant, tool, begun_boot, begun_up)",
     "CREATE INDEX operations_left ON operations (tenant, principal)
         WHERE abandoned_at IS NOT NULL AND state IN ('begun', 'sent')",
+];
+
+/// Version 3. It adds:
+///
+/// - an index for each question, so that no answer costs more with more rows
+/// - hints where the rows of an account were last seen
+/// - the earliest creation of a row that a change can have added
+/// - the places of the shared window of requests, which only PostgreSQL uses
+const THIRD: &[&str] = &[
+    // A running program of version 2 writes this column with every new row. Without the column it can begin no change.
+    // It does not touch the column afterwards, so it can still record how its running changes end.
+    "ALTER TABLE operations RENAME COLUMN digest TO arguments_digest",
+    // The earliest creation of a row that a change can have added, by Truedy's clock.
+    "ALTER TABLE operations ADD COLUMN created_after BIGINT",
+    // The caps. Only rows that take a place count, so only they are indexed. Each index holds all that is counted.
+    "DROP INDEX operations_used",
+    "DROP INDEX operations_used_up",
+    "CREATE INDEX operations_used ON operations (tenant, tool, begun_at) WHERE reserved = 1",
+    "CREATE INDEX operations_used_up ON operations (tenant, tool, begun_boot, begun_up, begun_at) WHERE reserved = 1",
+    "CREATE INDEX operations_paid ON operations
+        (tenant, tool, currency, begun_boot, begun_up, begun_at, amount_micros)
+        WHERE reserved = 1 AND amount_micros > 0",
+    // Lists of operations, newest first. The expression is the time by which they are sorted.
+    "CREATE INDEX operations_newest ON operations
+        (tenant, state, (CASE WHEN times > 1 THEN ended_at ELSE begun_at END), rev)",
+    "CREATE INDEX operations_of_tool ON operations
+        (tenant, tool, state, (CASE WHEN times > 1 THEN ended_at ELSE begun_at END), rev)",
+    "CREATE INDEX operations_of_number ON operations
+        (tenant, number, state, (CASE WHEN times > 1 THEN ended_at ELSE begun_at END), rev) WHERE number IS NOT NULL",
+    "CREATE INDEX operations_of_number_id ON operations
+        (tenant, number_id, state, (CASE WHEN times > 1 THEN ended_at ELSE begun_at END), rev)
+        WHERE number_id IS NOT NULL",
+    // Operations with the same key, in the order in which they changed.
+    "DROP INDEX operations_same",
+    "CREATE INDEX operations_same ON operations (tenant, flight, rev)",
+    // Operations that have not ended, in the order in which they are read.
+    "DROP INDEX operations_running",
+    "DROP INDEX operations_lost",
+    "DROP INDEX operations_left",
+    "CREATE INDEX operations_running ON operations (owner, rev) WHERE state IN ('begun', 'sent')",
+    "CREATE INDEX operations_lost ON operations (tenant, principal, begun_at, id) WHERE state = 'unknown'",
+    "CREATE INDEX operations_left ON operations (tenant, principal, begun_at, id)
+        WHERE abandoned_at IS NOT NULL AND state IN ('begun', 'sent')",
+    "CREATE INDEX operations_unresolved ON operations (tenant, rev) WHERE state = 'unknown'",
+    "CREATE INDEX operations_all_unresolved ON operations (rev) WHERE state = 'unknown'",
+    // Where the rows of an account were last seen: one row for each page.
+    "CREATE TABLE page_hints (
+        scope TEXT NOT NULL,
+        page BIGINT NOT NULL,
+        entries TEXT NOT NULL,
+        PRIMARY KEY (scope, page)
+    )",
+    "CREATE TABLE rate_leases (account TEXT NOT NULL, id TEXT NOT NULL, share TEXT NOT NULL, principal TEXT, places BIGINT NOT NULL, leased_until BIGINT NOT NULL, counts_until BIGINT NOT NULL, PRIMARY KEY (account, id))",
 ];
 
 /// The version that this program writes.

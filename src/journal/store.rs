@@ -133,4 +133,14 @@ pub(crate) trait JournalStore: Send + Sync {
 
     /// Runs a transaction. No two transactions run at the same time, in this process or any other.
     fn transact(&self, work: TransactionWork, lasting: Durability) -> BoxFuture<'_, StoreResult<()>>;
+
+    /// Moves committed rows to their final place, without holding up transactions. A database server does that by itself.
+    fn write_back(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Checks that what is stored is not damaged. It may take long. A database server does that by itself.
+    fn check(&self) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }

@@ -23,7 +23,10 @@ impl Journal {
         for operation in lost {
             let kind = self.kinds.find(&operation.tool).filter(|kind| kind.proof == Proof::NumberPresent);
             if let (Some(kind), Some(number)) = (kind, &operation.object.number) {
-                awaited.add(number.clone(), AwaitedNumber { id: operation.id.clone(), kind });
+                awaited.add(
+                    number.clone(),
+                    AwaitedNumber { id: operation.id.clone(), kind, created_after: operation.object.created_after },
+                );
             }
         }
         for (number, (added, one)) in newer {

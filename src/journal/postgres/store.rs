@@ -11,30 +11,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::config::SslMode;
-use tokio_postgres::types::{IsNull, ToSql, Type, WrongType, to_sql_checked};
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 
 use crate::journal::postgres::address::{Encryption, PostgresPlace};
 use crate::journal::postgres::errors::{PostgresFailure, explain, explain_pool, late};
 use crate::journal::postgres::passfile::{self, PasswordLookup};
 use crate::journal::postgres::tls::ClientTls;
+use crate::journal::postgres::transaction::PostgresTransaction;
 use crate::journal::schema;
 use crate::journal::store::{
-    Durability, JournalStore, SqlRow, SqlValue, StoreResult, Transaction, TransactionWork, Unavailable, new_owner,
+    Durability, JournalStore, StoreResult, Transaction, TransactionWork, Unavailable, new_owner,
 };
 
 /// How long making a connection, or waiting for one, may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a transaction may take, including the wait for a connection.
 const WHOLE: Duration = Duration::from_secs(10);
+/// How long an upgrade of the layout may take. It makes an index of every row, and happens once.
+const UPGRADE: Duration = Duration::from_secs(15 * 60);
 /// How long this process waits for its own lock.
 ///
 /// A broken session of this process may hold the lock a little longer. The wait continues in the background. So one of
@@ -126,32 +127,26 @@ impl JournalStore for Postgres {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
             // A separate task runs the transaction. It runs to its end even if the caller stops waiting for it.
-            let whole = tokio::spawn(async move { timeout(WHOLE, shared.transact(work)).await });
-            match whole.await {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(_)) => Err(late()),
-                Err(_) => Err(Unavailable::Failed("a fault ended its work".to_owned())),
-            }
+            let whole = tokio::spawn(async move { shared.transact(work).await });
+            whole.await.unwrap_or_else(|_| Err(Unavailable::Failed("a fault ended its work".to_owned())))
         })
     }
 }
 
 impl PostgresShared {
     async fn transact(&self, work: TransactionWork) -> StoreResult<()> {
-        let opened = self.opened().await?;
-        let begun = self.begin(&opened).await;
-        if begun.is_err() {
-            *self.opened.lock().await = None;
-        }
-        let mut held = begun?;
+        let due = Instant::now() + WHOLE;
+        let mut held = timeout_at(due, self.begun()).await.map_err(|_| late())??;
         let mut transaction = PostgresTransaction { object: held.get()?, failed: false };
-        let mut outcome = Ok(());
         let fresh = !self.migrated.load(Ordering::Acquire);
+        let (mut outcome, mut upgrading) = (Ok(()), Duration::ZERO);
         if fresh {
-            outcome = schema::migrate(&mut transaction).await;
+            let start = Instant::now();
+            outcome = upgrade(&mut transaction).await;
+            upgrading = start.elapsed();
         }
         if outcome.is_ok() {
-            outcome = work(&mut transaction).await;
+            outcome = timeout_at(due + upgrading, work(&mut transaction)).await.unwrap_or_else(|_| Err(late()));
         }
         if transaction.failed {
             // The tables may be missing. The database reports success for the commit of a failed transaction, so none
@@ -160,12 +155,23 @@ impl PostgresShared {
             outcome = outcome.and(Err(Unavailable::Failed("the database reported a fault".to_owned())));
         }
         outcome?;
-        held.get()?.batch_execute("COMMIT").await.map_err(|error| explain(&error))?;
+        let committed = timeout_at(due + upgrading, held.get()?.batch_execute("COMMIT")).await;
+        committed.map_err(|_| late())?.map_err(|error| explain(&error))?;
         if fresh {
             self.migrated.store(true, Ordering::Release);
         }
         held.give_back();
         Ok(())
+    }
+
+    /// Begins a transaction. After an error the pool is made again at the next one.
+    async fn begun(&self) -> StoreResult<TransactionConnection> {
+        let opened = self.opened().await?;
+        let begun = self.begin(&opened).await;
+        if begun.is_err() {
+            *self.opened.lock().await = None;
+        }
+        begun
     }
 
     async fn opened(&self) -> StoreResult<Arc<PostgresPool>> {
@@ -178,18 +184,14 @@ impl PostgresShared {
         let prepared = tokio::task::spawn_blocking(move || prepare(&place)).await;
         let (config, dialer) =
             prepared.unwrap_or_else(|_| Err(Unavailable::Failed("a fault ended its work".to_owned())))?;
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Verified };
-        let manager = Manager::from_connect(config.clone(), dialer.clone(), recycling);
-        let timeouts = Timeouts { wait: Some(CONNECT), create: Some(CONNECT), recycle: Some(CONNECT) };
-        let pool = Pool::builder(manager).max_size(CONNECTIONS).timeouts(timeouts).runtime(Runtime::Tokio1).build();
-        let pool = pool.map_err(|_| Unavailable::Failed("its connections could not be set up".to_owned()))?;
+        let pool = pool_of(CONNECTIONS, config.clone(), dialer.clone())?;
         Ok(Arc::clone(opened.insert(Arc::new(PostgresPool { pool, dialer, config }))))
     }
 
     /// Begins a transaction that runs alone. The database confirms that it still holds the lease of this process.
     async fn begin(&self, opened: &PostgresPool) -> StoreResult<TransactionConnection> {
         self.show_life(opened).await?;
-        let mut held = TransactionConnection(Some(opened.pool.get().await.map_err(|error| explain_pool(&error))?));
+        let mut held = TransactionConnection::new(opened.pool.get().await.map_err(|error| explain_pool(&error))?);
         let seen = format!("{BEGIN}; SELECT pg_try_advisory_xact_lock({})", self.owner);
         if is_taken(held.get()?, &seen).await? {
             return Ok(held);
@@ -235,6 +237,16 @@ impl PostgresShared {
         *life = Some(shown);
         Ok(())
     }
+}
+
+/// Upgrades the layout within the transaction. Only this may take long, so only here no limit of a statement holds.
+async fn upgrade(transaction: &mut PostgresTransaction<'_>) -> StoreResult<()> {
+    if timeout(WHOLE, schema::version(transaction)).await.map_err(|_| late())?? == schema::NEWEST {
+        return Ok(());
+    }
+    transaction.execute("SET LOCAL statement_timeout = 0", &[]).await?;
+    timeout(UPGRADE, schema::migrate(transaction)).await.map_err(|_| late())??;
+    transaction.execute("SET LOCAL statement_timeout = 5000", &[]).await.map(drop)
 }
 
 /// Runs statements. Returns true if the last one failed to take a lock because another session holds it.
@@ -284,6 +296,15 @@ pub(crate) fn prepare(place: &PostgresPlace) -> StoreResult<(Config, Connector)>
     Ok((config, Connector { tls, must: place.secured == Encryption::Always }))
 }
 
+/// Returns a pool of at most this many connections. Nothing is connected yet.
+pub(crate) fn pool_of(size: usize, config: Config, dialer: Connector) -> StoreResult<Pool> {
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Verified };
+    let manager = Manager::from_connect(config, dialer, recycling);
+    let timeouts = Timeouts { wait: Some(CONNECT), create: Some(CONNECT), recycle: Some(CONNECT) };
+    let pool = Pool::builder(manager).max_size(size).timeouts(timeouts).runtime(Runtime::Tokio1).build();
+    pool.map_err(|_| Unavailable::Failed("its connections could not be set up".to_owned()))
+}
+
 /// Makes connections.
 #[derive(Clone)]
 pub(crate) struct Connector {
@@ -323,14 +344,18 @@ async fn run(connection: impl Future<Output = Result<(), Error>>) {
 }
 
 /// A connection with an open transaction. If it is dropped before the transaction ends, it is closed and never reused.
-struct TransactionConnection(Option<Object>);
+pub(crate) struct TransactionConnection(Option<Object>);
 
 impl TransactionConnection {
-    fn get(&mut self) -> StoreResult<&mut Object> {
+    pub(crate) fn new(object: Object) -> Self {
+        Self(Some(object))
+    }
+
+    pub(crate) fn get(&mut self) -> StoreResult<&mut Object> {
         self.0.as_mut().ok_or_else(late)
     }
 
-    fn give_back(mut self) {
+    pub(crate) fn give_back(mut self) {
         drop(self.0.take());
     }
 }
@@ -338,100 +363,5 @@ impl TransactionConnection {
 impl Drop for TransactionConnection {
     fn drop(&mut self) {
         drop(self.0.take().map(Object::take));
-    }
-}
-
-struct PostgresTransaction<'c> {
-    object: &'c mut Object,
-    failed: bool,
-}
-
-impl PostgresTransaction<'_> {
-    async fn rows(&self, sql: &str, values: &[SqlValue]) -> Result<Vec<SqlRow>, Error> {
-        let statement = self.object.prepare_cached(sql).await?;
-        let rows = self.object.query(&statement, &parameters(values)).await?;
-        rows.iter().map(|row| (0..row.len()).map(|at| cell(row, at)).collect()).collect()
-    }
-
-    async fn change(&self, sql: &str, values: &[SqlValue]) -> Result<u64, Error> {
-        // Statements that create tables run only once and need no prepared statement.
-        if values.is_empty() {
-            return self.object.execute(sql, &[]).await;
-        }
-        let statement = self.object.prepare_cached(sql).await?;
-        self.object.execute(&statement, &parameters(values)).await
-    }
-
-    fn noted<T>(&mut self, outcome: Result<T, Error>) -> StoreResult<T> {
-        self.failed |= outcome.is_err();
-        outcome.map_err(|error| explain(&error))
-    }
-}
-
-fn parameters(values: &[SqlValue]) -> Vec<&(dyn ToSql + Sync)> {
-    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
-}
-
-fn cell(row: &tokio_postgres::Row, at: usize) -> Result<SqlValue, Error> {
-    let kind = row.columns().get(at).map(|column| column.type_().clone());
-    Ok(match kind {
-        Some(Type::INT8) => row.try_get::<_, Option<i64>>(at)?.into(),
-        Some(Type::INT4) => row.try_get::<_, Option<i32>>(at)?.map(i64::from).into(),
-        Some(Type::BOOL) => row.try_get::<_, Option<bool>>(at)?.map(i64::from).into(),
-        _ => row.try_get::<_, Option<String>>(at)?.into(),
-    })
-}
-
-impl ToSql for SqlValue {
-    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match (self, kind) {
-            (Self::Null, _) => Ok(IsNull::Yes),
-            (Self::Int(value), &Type::INT8) => value.to_sql(kind, out),
-            (Self::Int(value), &Type::INT4) => i32::try_from(*value)?.to_sql(kind, out),
-            (Self::Text(text), &Type::TEXT | &Type::VARCHAR) => text.to_sql(kind, out),
-            _ => Err(Box::new(WrongType::new::<Self>(kind.clone()))),
-        }
-    }
-
-    fn accepts(kind: &Type) -> bool {
-        matches!(*kind, Type::INT8 | Type::INT4 | Type::TEXT | Type::VARCHAR)
-    }
-
-    to_sql_checked!();
-}
-
-impl Transaction for PostgresTransaction<'_> {
-    fn query<'a>(&'a mut self, sql: &'a str, values: &'a [SqlValue]) -> BoxFuture<'a, StoreResult<Vec<SqlRow>>> {
-        async move {
-            let rows = self.rows(sql, values).await;
-            self.noted(rows)
-        }
-        .boxed()
-    }
-
-    fn execute<'a>(&'a mut self, sql: &'a str, values: &'a [SqlValue]) -> BoxFuture<'a, StoreResult<u64>> {
-        async move {
-            let changed = self.change(sql, values).await;
-            self.noted(changed)
-        }
-        .boxed()
-    }
-
-    fn now(&mut self) -> BoxFuture<'_, StoreResult<i64>> {
-        // The current time is needed, not the start of the transaction, since the transaction waited for the lock.
-        async move { self.first("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)", &[]).await }
-            .boxed()
-    }
-
-    fn lives(&mut self, owner: i64) -> BoxFuture<'_, StoreResult<bool>> {
-        async move { Ok(self.first("SELECT pg_try_advisory_xact_lock($1)", &[owner.into()]).await? == 0) }.boxed()
-    }
-}
-
-impl PostgresTransaction<'_> {
-    async fn first(&mut self, sql: &str, values: &[SqlValue]) -> StoreResult<i64> {
-        let rows = self.query(sql, values).await?;
-        let nothing = || Unavailable::Failed("the database gave no answer".to_owned());
-        rows.first().and_then(|row| row.first()?.int()).ok_or_else(nothing)
     }
 }

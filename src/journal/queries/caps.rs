@@ -3,7 +3,6 @@
 use crate::domain::{Caller, Money};
 use crate::journal::operation::{BeginConflict, Intent};
 use crate::journal::queries::clocks::{AgeUse, ClockMoment};
-use crate::journal::queries::row::number;
 use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
 /// The sliding window of the caps, in milliseconds: 24 hours.
@@ -18,26 +17,31 @@ pub(crate) struct Counted {
 }
 
 /// Counts the operations of the tool in the last 24 hours. Those whose age no clock can prove are included.
+///
+/// It stops at `enough` and at least 1,000, so the work does not grow with the journal.
 pub(crate) async fn used(
     transaction: &mut dyn Transaction,
     caller: &Caller,
     tool: &str,
+    enough: u32,
     now: &ClockMoment,
 ) -> StoreResult<Counted> {
-    counted(transaction, "count(*)", caller, tool, None, now).await
+    counted(transaction, caller, tool, &Wanted { currency: None, enough: enough.into() }, now).await
 }
 
-/// Returns what the operations of the tool in the last 24 hours cost, in this currency.
+/// Returns what the operations of the tool in the last 24 hours cost, in the currency of the limit.
+///
+/// It stops after the first 1,000 rows once the limit is exceeded.
 pub(crate) async fn spent(
     transaction: &mut dyn Transaction,
     caller: &Caller,
     tool: &str,
-    currency: &str,
+    limit: &Money,
     now: &ClockMoment,
 ) -> StoreResult<Money> {
-    let sum = "CAST(COALESCE(SUM(amount_micros), 0) AS BIGINT)";
-    let sum = counted(transaction, sum, caller, tool, Some(currency), now).await?;
-    Ok(Money::from_micros(sum.all, currency))
+    let wanted = Wanted { currency: Some(limit.currency()), enough: limit.micros().saturating_add(1) };
+    let sum = counted(transaction, caller, tool, &wanted, now).await?;
+    Ok(Money::from_micros(sum.all, limit.currency()))
 }
 
 /// Returns the cap or the spending limit that one more operation would exceed.
@@ -47,13 +51,13 @@ pub(crate) async fn reached(
     now: &ClockMoment,
 ) -> StoreResult<Option<BeginConflict>> {
     if let Some(most) = intent.most {
-        let used = small(used(transaction, &intent.caller, intent.kind.name, now).await?.all);
+        let used = small(used(transaction, &intent.caller, intent.kind.name, most, now).await?.all);
         if used >= most {
             return Ok(Some(BeginConflict::Cap(used)));
         }
     }
     if let (Some(limit), Some(price)) = (&intent.spend, &intent.price) {
-        let spent = spent(transaction, &intent.caller, intent.kind.name, limit.currency(), now).await?;
+        let spent = spent(transaction, &intent.caller, intent.kind.name, limit, now).await?;
         if spent.plus(price).is_none_or(|sum| sum.micros() > limit.micros()) {
             return Ok(Some(BeginConflict::Spend(spent)));
         }
@@ -66,36 +70,79 @@ pub(crate) fn small(count: i64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// Counts or sums operations in three ranges that do not overlap. An index serves each of them.
+/// What is counted, and how far.
+struct Wanted<'a> {
+    /// The currency of the amounts that are summed. `None` counts operations.
+    currency: Option<&'a str>,
+    /// The result at which counting stops.
+    enough: i64,
+}
+
+/// How many rows of a range are read at first, so that a usual count is exact even beyond a cap.
 ///
-/// Only the third range scans old operations. It is skipped once a second clock is known.
+/// A sum of amounts reads four times as many again and again, until the limit is exceeded.
+const FIRST_ROWS: i64 = 1_000;
+
+/// Counts or sums operations in ranges that do not overlap. An index serves each of them.
 async fn counted(
     transaction: &mut dyn Transaction,
-    what: &str,
     caller: &Caller,
     tool: &str,
-    currency: Option<&str>,
+    wanted: &Wanted<'_>,
     now: &ClockMoment,
 ) -> StoreResult<Counted> {
-    let mut of = async |condition: &str, own: Vec<SqlValue>| {
-        let mut values = vec![(&caller.tenant).into(), tool.into(), now.oldest(DAY).into()];
-        values.extend(own);
-        let mut sql =
-            format!("SELECT {what} FROM operations WHERE tenant = $1 AND tool = $2 AND reserved = 1 AND {condition}");
-        if let Some(currency) = currency {
-            values.push(currency.into());
-            sql.push_str(&format!(" AND currency = ${}", values.len()));
+    let mut counted = Counted::default();
+    let (oldest, [boot, young]) = (SqlValue::from(now.oldest(DAY)), now.young(DAY));
+    let mut of = async |condition: &str, own: &[SqlValue], so_far: i64| {
+        let values = [&[(&caller.tenant).into(), tool.into(), oldest.clone()][..], own].concat();
+        within(transaction, condition, values, wanted, so_far).await
+    };
+    counted.all = of("begun_at > $3", &[], 0).await?;
+    // The wall clock says that a day has passed. The machine has not run for that long since then. The sum keeps the
+    // database from using the index over the time, which contains all past operations.
+    let contradicted = "begun_at + 0 <= $3 AND begun_boot = $4 AND begun_up > $5";
+    counted.all = counted.all.saturating_add(of(contradicted, &[boot.clone(), young], counted.all).await?);
+    if now.is_proven(AgeUse::Frees) {
+        return Ok(counted);
+    }
+    // Rows of other boots, whose age no clock proves. Three conditions are three ranges of one index.
+    for (other, own) in [("begun_boot < $4", true), ("begun_boot > $4", true), ("begun_boot IS NULL", false)] {
+        let own = if own { std::slice::from_ref(&boot) } else { &[] };
+        let more = of(&format!("begun_at + 0 <= $3 AND {other}"), own, counted.all).await?;
+        counted.all = counted.all.saturating_add(more);
+        counted.unproven = counted.unproven.saturating_add(more);
+    }
+    Ok(counted)
+}
+
+/// Counts or sums the operations that fulfil a condition, until there are enough with those counted so far.
+async fn within(
+    transaction: &mut dyn Transaction,
+    condition: &str,
+    mut values: Vec<SqlValue>,
+    wanted: &Wanted<'_>,
+    so_far: i64,
+) -> StoreResult<i64> {
+    let left = wanted.enough.saturating_sub(so_far);
+    let (mut rows, mut what, mut paid) = (left.max(FIRST_ROWS), "0", String::new());
+    if let Some(currency) = wanted.currency {
+        values.push(currency.into());
+        (rows, what) = (FIRST_ROWS, "amount_micros");
+        paid = format!(" AND currency = ${} AND amount_micros > 0", values.len());
+    }
+    let sql = format!(
+        "SELECT count(*), CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM (SELECT {what} AS amount FROM operations \
+         WHERE tenant = $1 AND tool = $2 AND reserved = 1 AND {condition}{paid} LIMIT ${}) AS counted",
+        values.len() + 1
+    );
+    loop {
+        let read = transaction.query(&sql, &[&values[..], &[rows.into()]].concat()).await?;
+        let int = |at: usize| read.first().and_then(|row| row.get(at)?.int()).unwrap_or(0);
+        let (count, sum) = (int(0), int(1));
+        let found = if wanted.currency.is_some() { sum } else { count };
+        if count < rows || found >= left {
+            return Ok(found);
         }
-        number(transaction, &sql, &values).await
-    };
-    let recent = of("begun_at > $3", Vec::new()).await?;
-    let [boot, young] = now.young(DAY);
-    // The wall clock says that a day has passed. The machine has not run for that long since then.
-    let contradicted = of("begun_at <= $3 AND begun_boot = $4 AND begun_up > $5", vec![boot.clone(), young]).await?;
-    let unproven = if now.is_proven(AgeUse::Frees) {
-        0
-    } else {
-        of("begun_at <= $3 AND COALESCE(begun_boot, '') <> $4", vec![boot]).await?
-    };
-    Ok(Counted { all: recent.saturating_add(contradicted).saturating_add(unproven), unproven })
+        rows = rows.saturating_mul(4);
+    }
 }

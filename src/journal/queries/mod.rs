@@ -2,7 +2,9 @@
 
 pub(crate) mod caps;
 pub(crate) mod clocks;
+pub(crate) mod lists;
 pub(crate) mod nonces;
+pub(crate) mod prune;
 pub(crate) mod records;
 pub(crate) mod refusals;
 pub(crate) mod row;

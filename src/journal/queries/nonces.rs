@@ -3,12 +3,12 @@
 //! A used nonce is kept longer than its operation, and longer than the token or question is valid.
 
 use crate::domain::Caller;
-use crate::journal::queries::clocks::{AgeUse, ClockMoment};
+use crate::journal::queries::clocks::ClockMoment;
 use crate::journal::queries::row::number;
 use crate::journal::store::{StoreResult, Transaction};
 
 /// How long a used nonce is kept, in milliseconds: 24 hours. A token is valid for 300 s, a state for 600 s.
-const KEPT: i64 = 24 * 60 * 60 * 1000;
+pub(crate) const KEPT: i64 = 24 * 60 * 60 * 1000;
 
 /// Checks whether this nonce was used.
 pub(crate) async fn is_used(transaction: &mut dyn Transaction, caller: &Caller, nonce: &str) -> StoreResult<bool> {
@@ -34,11 +34,4 @@ pub(crate) async fn keep(
 /// Deletes the nonces of an operation of which nothing was sent. Its token may then be used again.
 pub(crate) async fn give_back(transaction: &mut dyn Transaction, operation: &str) -> StoreResult<()> {
     transaction.execute("DELETE FROM nonces WHERE operation = $1", &[operation.into()]).await.map(drop)
-}
-
-/// Deletes the nonces that are too old to appear in any valid token or question.
-pub(crate) async fn prune(transaction: &mut dyn Transaction, now: &ClockMoment) -> StoreResult<()> {
-    let mut values = Vec::new();
-    let past = now.past("used", KEPT, AgeUse::Erases, &mut values);
-    transaction.execute(&format!("DELETE FROM nonces WHERE {past}"), &values).await.map(drop)
 }

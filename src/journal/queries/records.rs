@@ -2,22 +2,15 @@
 
 use crate::domain::{Caller, ChangeKinds, Money, Proof};
 use crate::journal::operation::{
-    BeginConflict, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED, Preconditions,
+    BeginConflict, Intent, Operation, OperationPhase, Outcome, OutcomeSource, Preconditions,
 };
-use crate::journal::queries::caps::{self, DAY, small};
-use crate::journal::queries::clocks::{AgeUse, ClockMoment, JournalClocks};
-use crate::journal::queries::row::{NEXT_REV, NewRow, OPEN, RowWriter, number, select};
-use crate::journal::queries::{nonces, refusals, same_number};
+use crate::journal::queries::caps::{self, small};
+use crate::journal::queries::clocks::{ClockMoment, JournalClocks};
+use crate::journal::queries::row::{NEXT_REV, NewRow, OPEN, RowWriter, select};
+use crate::journal::queries::{nonces, same_number};
 use crate::journal::schema;
 use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
-/// How long operations that have ended are kept: 90 days, in milliseconds.
-const KEPT: i64 = 90 * DAY;
-/// How many unresolved operations are read at once.
-pub(crate) const PAGE: usize = 1_000;
-
-/// The start of the account of a sandbox. A live account is a digest in hexadecimal digits.
-const SANDBOX: &str = "sandbox";
 /// How many unresolved operations a response shows at most.
 const SHOWN: usize = 50;
 
@@ -112,15 +105,15 @@ pub(crate) async fn standing(
     tool: &str,
     flight: Option<&str>,
     nonce: Option<&str>,
-    kinds: ChangeKinds,
-    times: &JournalClocks,
+    enough: u32,
+    (kinds, times): (ChangeKinds, &JournalClocks),
 ) -> StoreResult<Preconditions> {
     let now = times.at(transaction).await?;
     let flying = match flight {
         Some(flight) => same_number::flying(transaction, caller, flight, kinds).await?,
         None => None,
     };
-    let used = caps::used(transaction, caller, tool, &now).await?;
+    let used = caps::used(transaction, caller, tool, enough, &now).await?;
     Ok(Preconditions {
         used: small(used.all),
         unproven: small(used.unproven),
@@ -133,23 +126,23 @@ pub(crate) async fn standing(
     })
 }
 
-/// Returns what the operations of this tool that count for the last 24 hours cost.
+/// Returns what the operations of this tool that count for the last 24 hours cost. It stops once the limit is exceeded.
 pub(crate) async fn spent(
     transaction: &mut dyn Transaction,
     caller: &Caller,
     tool: &str,
-    currency: &str,
+    limit: &Money,
     times: &JournalClocks,
 ) -> StoreResult<Money> {
     let now = times.at(transaction).await?;
-    caps::spent(transaction, caller, tool, currency, &now).await
+    caps::spent(transaction, caller, tool, limit, &now).await
 }
 
 /// Returns operations of this tool and principal that are unresolved or were abandoned, and not acknowledged.
 async fn unresolved(transaction: &mut dyn Transaction, caller: &Caller, tool: &str) -> StoreResult<Vec<Operation>> {
     let mut open = Vec::new();
     for state in ["state = 'unknown'", "state IN ('begun', 'sent') AND abandoned_at IS NOT NULL"] {
-        // `LOWER(tool)` keeps the database from using an index over the tool. That index contains all past operations.
+        // `LOWER(tool)` keeps the database from using an index over the tool. Another index has only the open ones.
         let one = format!(
             "tenant = $1 AND principal = $2 AND LOWER(tool) = $3 AND {state} AND acknowledged_at IS NULL \
              ORDER BY begun_at, id"
@@ -188,10 +181,7 @@ pub(crate) async fn begin(
     let now = writer.times.at(transaction).await?;
     if let Some(flight) = &intent.flight {
         if intent.kind.proof == Proof::NumberAbsent {
-            // The number still exists, so an earlier release whose response was lost has not happened so far. Releasing
-            // a number twice has the same result as releasing it once.
-            let aside = "UPDATE operations SET flight = NULL WHERE tenant = $1 AND flight = $2 AND state = 'unknown'";
-            transaction.execute(aside, &[(&intent.caller.tenant).into(), flight.into()]).await?;
+            same_number::set_aside(transaction, &intent.caller, flight).await?;
         }
         if let Some(open) = same_number::flying(transaction, &intent.caller, flight, writer.kinds).await? {
             return Ok(Some(BeginConflict::Flying(Box::new(open))));
@@ -316,81 +306,6 @@ pub(crate) async fn settle(
     Ok(changed)
 }
 
-/// Returns the selected operations: unresolved, then running, then newest ones. With `after_rev`, by revision.
-pub(crate) async fn find(transaction: &mut dyn Transaction, query: &OperationQuery) -> StoreResult<Vec<Operation>> {
-    let mut conditions = vec!["1 = 1".to_owned()];
-    let mut values: Vec<SqlValue> = Vec::new();
-    let mut add = |condition: &str, value: SqlValue| {
-        values.push(value);
-        conditions.push(condition.replace('?', &format!("${}", values.len())));
-    };
-    if let Some(tenant) = &query.tenant {
-        add("tenant = ?", tenant.into());
-    }
-    if let Some(id) = &query.id {
-        add("id = ?", id.into());
-    }
-    if let Some(state) = query.state {
-        add("state = ?", state.as_str().into());
-    }
-    if query.previews {
-        // Rows of earlier versions have the status of the response as their outcome.
-        add("state = 'refused' AND outcome IN (?, 'confirmation_required')", PREVIEWED.into());
-    }
-    if let Some(tool) = &query.tool {
-        add("tool = ?", tool.into());
-    }
-    if let Some(object) = &query.object {
-        add("(number = ? OR number_id = ?)", object.into());
-    }
-    if let Some(since) = query.since {
-        // Of equal refusals, the time of the last one counts.
-        add("(begun_at >= ? OR (times > 1 AND ended_at >= ?))", since.into());
-    }
-    let order = if let Some(rev) = query.after_rev {
-        add("rev > ?", rev.into());
-        "rev"
-    } else {
-        "CASE state WHEN 'unknown' THEN 0 WHEN 'begun' THEN 1 WHEN 'sent' THEN 1 ELSE 2 END, \
-         CASE WHEN times > 1 THEN ended_at ELSE begun_at END DESC, rev DESC"
-    };
-    let rest = format!("{} ORDER BY {order} LIMIT {}", conditions.join(" AND "), query.limit.max(1));
-    select(transaction, &rest, &values).await
-}
-
-/// Returns the condition for unresolved operations of a tenant, for all API keys. A sandbox sees only its own.
-fn lost_of(tenant: &str, account: &str) -> (&'static str, [SqlValue; 3]) {
-    let live = i64::from(!account.starts_with(SANDBOX));
-    let whose = "tenant = $1 AND state = 'unknown' \
-        AND (account = $2 OR (CAST($3 AS BIGINT) = 1 AND account NOT LIKE 'sandbox%'))";
-    (whose, [tenant.into(), account.into(), live.into()])
-}
-
-/// Returns a page of the unresolved operations of a tenant, in the order of revisions.
-pub(crate) async fn lost(
-    transaction: &mut dyn Transaction,
-    tenant: &str,
-    account: &str,
-    after: i64,
-) -> StoreResult<Vec<Operation>> {
-    let (whose, values) = lost_of(tenant, account);
-    let page = format!("{whose} AND rev > $4 ORDER BY rev LIMIT {PAGE}");
-    select(transaction, &page, &[values.to_vec(), vec![after.into()]].concat()).await
-}
-
-/// Returns how many operations of a tenant are unresolved.
-pub(crate) async fn count_lost(transaction: &mut dyn Transaction, tenant: &str, account: &str) -> StoreResult<usize> {
-    let (whose, values) = lost_of(tenant, account);
-    let count = number(transaction, &format!("SELECT count(*) FROM operations WHERE {whose}"), &values).await?;
-    Ok(usize::try_from(count).unwrap_or(0))
-}
-
-/// Returns how many operations of all tenants are unresolved.
-pub(crate) async fn count_all_lost(transaction: &mut dyn Transaction) -> StoreResult<usize> {
-    let count = number(transaction, "SELECT count(*) FROM operations WHERE state = 'unknown'", &[]).await?;
-    Ok(usize::try_from(count).unwrap_or(0))
-}
-
 /// Records an outcome that an operator found out elsewhere. Only an unresolved operation is changed. `None` means that
 /// there is no such operation. The flag is true if the operation was changed.
 pub(crate) async fn resolve(
@@ -412,28 +327,14 @@ pub(crate) async fn resolve(
     Ok(resolved.map(|operation| (operation, true)))
 }
 
-/// Deletes old operations and excess refusals. Keeps unresolved ones and the newest change, so revisions only grow.
-pub(crate) async fn prune(transaction: &mut dyn Transaction, times: &JournalClocks) -> StoreResult<u64> {
-    let now = times.at(transaction).await?;
-    let mut values = Vec::new();
-    let past = now.past("ended", KEPT, AgeUse::Erases, &mut values);
-    let old = format!(
-        "DELETE FROM operations WHERE {past} AND state IN ('done', 'refused') \
-         AND rev < (SELECT MAX(rev) FROM operations)"
-    );
-    let mut gone = transaction.execute(&old, &values).await?;
-    gone += refusals::prune(transaction).await?;
-    nonces::prune(transaction, &now).await?;
-    Ok(gone)
-}
-
 /// Writes to the store without changing a value.
 pub(crate) async fn probe(transaction: &mut dyn Transaction) -> StoreResult<()> {
     transaction.execute("UPDATE journal_version SET version = version", &[]).await.map(drop)
 }
 
-/// Deletes all operations, including unresolved ones. Only the journal of a sandbox uses it.
+/// Deletes all operations, including unresolved ones, and all hints. Only the journal of a sandbox uses it.
 pub(crate) async fn forget(transaction: &mut dyn Transaction) -> StoreResult<u64> {
     transaction.execute("DELETE FROM nonces", &[]).await?;
+    transaction.execute("DELETE FROM page_hints", &[]).await?;
     transaction.execute("DELETE FROM operations", &[]).await
 }

@@ -7,13 +7,6 @@ use crate::journal::queries::nonces;
 use crate::journal::queries::row::{NEXT_REV, NewRow, RowWriter};
 use crate::journal::store::{StoreResult, Transaction};
 
-/// How many different refusals of one principal are kept. A caller in a loop must not fill the disk.
-pub(crate) const EACH: i64 = 1_000;
-/// How many refusals of one tenant are kept.
-///
-/// Beyond that, the oldest are deleted, first those of the principals with the most refusals.
-pub(crate) const TENANT: i64 = 20_000;
-
 /// Records a refusal. If an equal one exists, its count and its last time are updated.
 pub(crate) async fn refuse(
     transaction: &mut dyn Transaction,
@@ -72,18 +65,4 @@ fn fold(refused: &RefusedCall, account: &str) -> String {
     ];
     // The debug format quotes each part. So two different lists never give the same text.
     digest_of(format!("{parts:?}").as_bytes())
-}
-
-/// Deletes refusals beyond the limits. Returns how many.
-///
-/// The newest `EACH` of each principal are kept, but at most `TENANT` of each tenant. The places of a tenant are given
-/// to its principals in turn.
-pub(crate) async fn prune(transaction: &mut dyn Transaction) -> StoreResult<u64> {
-    let many = "DELETE FROM operations WHERE id IN (SELECT id FROM ( \
-            SELECT id, nth, ROW_NUMBER() OVER (PARTITION BY tenant ORDER BY nth, rev DESC) AS turn FROM ( \
-                SELECT id, tenant, rev, ROW_NUMBER() OVER (PARTITION BY tenant, principal ORDER BY rev DESC) AS nth \
-                FROM operations WHERE state = 'refused' AND sent_at IS NULL) AS of_each) AS of_tenant \
-            WHERE nth > $1 OR turn > $2) \
-        AND rev < (SELECT MAX(rev) FROM operations)";
-    transaction.execute(many, &[EACH.into(), TENANT.into()]).await
 }

@@ -10,7 +10,7 @@ pub(crate) const OPEN: &str = "state IN ('begun', 'sent', 'unknown')";
 const COLUMNS: &str = "id, rev, tenant, account, principal, tool, number, number_id, direction, agent_id, provider, \
     credentials_before, state, outcome, rule, evidence, amount_micros, currency, upstream_status, request_id, \
     credential_id, known_by, note, begun_at, lost_at, ended_at, acknowledged_at, \
-    times, abandoned_at, organization, lost_boot, lost_up";
+    times, abandoned_at, organization, lost_boot, lost_up, created_after";
 pub(crate) const NEXT_REV: &str = "(SELECT COALESCE(MAX(rev), 0) + 1 FROM operations)";
 
 /// The process that writes a row, and the clocks it uses.
@@ -48,6 +48,7 @@ fn read(row: &SqlRow) -> StoreResult<Operation> {
             provider: text(10),
             credentials_before: text(11)
                 .map(|ids| ids.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect()),
+            created_after: int(32),
         },
         state: OperationPhase::read(&needed(12)?).ok_or_else(broken)?,
         outcome: text(13),
@@ -113,7 +114,7 @@ impl NewRow<'_> {
         let before = object.credentials_before.as_ref().map(|ids| ids.join(","));
         let [boot, up] = self.now.boot();
         let ended = |value: &SqlValue| if open { SqlValue::Null } else { value.clone() };
-        let columns: [(&str, SqlValue); 28] = [
+        let columns: [(&str, SqlValue); 29] = [
             ("id", self.id.into()),
             ("owner", self.writer.own.into()),
             ("tenant", (&self.caller.tenant).into()),
@@ -127,8 +128,9 @@ impl NewRow<'_> {
             ("agent_id", object.agent_id.as_ref().into()),
             ("provider", object.provider.as_ref().into()),
             ("credentials_before", before.into()),
+            ("created_after", object.created_after.into()),
             ("flight", self.flight.into()),
-            ("digest", self.digest.into()),
+            ("arguments_digest", self.digest.into()),
             ("reserved", i64::from(open).into()),
             ("amount_micros", self.price.map(Money::micros).into()),
             ("currency", self.price.map(Money::currency).into()),

@@ -20,6 +20,19 @@ pub(crate) async fn flying(
     Ok(select(transaction, &open, &[(&caller.tenant).into(), flight.into()]).await?.pop())
 }
 
+/// Lets another release begin beside one whose response was lost.
+///
+/// The number still exists, so the earlier release has not happened so far. Releasing a number twice has the same
+/// result as releasing it once.
+pub(crate) async fn set_aside(transaction: &mut dyn Transaction, caller: &Caller, flight: &str) -> StoreResult<()> {
+    // The repeated conditions let the database use the index over open operations.
+    let aside = format!(
+        "UPDATE operations SET flight = NULL \
+         WHERE tenant = $1 AND flight = $2 AND {OPEN} AND flight IS NOT NULL AND state = 'unknown'"
+    );
+    transaction.execute(&aside, &[(&caller.tenant).into(), flight.into()]).await.map(drop)
+}
+
 /// Returns the operation that added the same number a short time ago, unless the number was released since.
 pub(crate) async fn just_done(
     transaction: &mut dyn Transaction,
@@ -28,6 +41,9 @@ pub(crate) async fn just_done(
     kinds: ChangeKinds,
     now: &ClockMoment,
 ) -> StoreResult<Option<Operation>> {
+    if intent.kind.repeat_window.is_zero() {
+        return Ok(None);
+    }
     let window = i64::try_from(intent.kind.repeat_window.as_millis()).unwrap_or(DAY);
     let tenant = SqlValue::from(&intent.caller.tenant);
     let mut values = vec![tenant.clone(), flight.into()];

@@ -62,11 +62,6 @@ pub(crate) fn open(directory: &Path, owner: i64, life: &mut Option<FileLease>) -
     let connection = Connection::open_with_flags(&file, flags).map_err(|error| explain(&error))?;
     connection.busy_timeout(PATIENCE).map_err(|error| explain(&error))?;
     write_ahead(&connection).map_err(|error| explain(&error))?;
-    let verdict: String =
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| explain(&error))?;
-    if verdict != "ok" {
-        return Err(Unavailable::Failed(format!("{} is damaged", file.display())));
-    }
     let opened = prepare(SqliteConnection { connection, beside: Vec::new() }, Some(&file))?;
     // `SQLite` has created these files by the first transaction.
     Ok(SqliteConnection { beside: anchor::beside(&file), ..opened })
@@ -97,6 +92,14 @@ pub(crate) fn prepare(mut opened: SqliteConnection, file: Option<&Path>) -> Stor
     });
     in_transaction(&mut opened.connection, (None, &SystemClock), work, &mut false)?;
     Ok(opened)
+}
+
+/// Moves the rows of the write-ahead log into the database, by a connection of its own. Others read and write meanwhile.
+pub(crate) fn checkpoint(file: &Path) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.execute_batch("PRAGMA fullfsync = ON")?;
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 /// Turns write-ahead logging on. `SQLite` does not wait for other processes here, so this function retries.

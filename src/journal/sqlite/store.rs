@@ -12,7 +12,8 @@ use futures::future::BoxFuture;
 
 use crate::journal::queries::clocks::Clock;
 use crate::journal::sqlite::anchor::Anchor;
-use crate::journal::sqlite::connection::{FILE, PATIENCE, SqliteConnection, in_memory, open};
+use crate::journal::sqlite::connection::{FILE, PATIENCE, SqliteConnection, checkpoint, in_memory, open};
+use crate::journal::sqlite::integrity::{DELAY, FileState, IntegrityWatch};
 use crate::journal::sqlite::lease::FileLease;
 use crate::journal::sqlite::transaction::in_transaction;
 use crate::journal::store::{Durability, JournalStore, StoreResult, TransactionWork, Unavailable, new_owner};
@@ -26,6 +27,7 @@ pub(crate) struct Sqlite {
     /// Whether to warn, once, if the file is new.
     tells: AtomicBool,
     kept: Arc<tokio::sync::Mutex<SqliteState>>,
+    integrity: Arc<IntegrityWatch>,
 }
 
 /// The state between transactions.
@@ -39,17 +41,32 @@ struct SqliteState {
     anchor: Option<Anchor>,
     /// Whether the log already says that the file is missing.
     told: bool,
+    /// Whether a connection broke. Then the whole file is checked before it is used again.
+    suspect: bool,
+}
+
+/// What a transaction works with.
+struct Surroundings<'s> {
+    place: Option<&'s Path>,
+    owner: i64,
+    clock: &'s dyn Clock,
+    integrity: &'s Arc<IntegrityWatch>,
 }
 
 impl Sqlite {
     /// Returns a store in this directory. The directory is created at the first use.
     pub(crate) fn in_directory(directory: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { place: Some(directory), owner: new_owner(), clock, tells: AtomicBool::default(), kept: Arc::default() }
+        Self::at(Some(directory), clock, IntegrityWatch::after(DELAY))
     }
 
     /// Returns a store in memory. It is lost when the process ends.
     pub(crate) fn in_memory(clock: Arc<dyn Clock>) -> Self {
-        Self { place: None, owner: new_owner(), clock, tells: AtomicBool::default(), kept: Arc::default() }
+        Self::at(None, clock, IntegrityWatch::after(DELAY))
+    }
+
+    pub(crate) fn at(place: Option<PathBuf>, clock: Arc<dyn Clock>, integrity: Arc<IntegrityWatch>) -> Self {
+        let (tells, kept) = (AtomicBool::default(), Arc::default());
+        Self { place, owner: new_owner(), clock, tells, kept, integrity }
     }
 }
 
@@ -72,7 +89,7 @@ impl JournalStore for Sqlite {
 
     fn transact(&self, work: TransactionWork, lasting: Durability) -> BoxFuture<'_, StoreResult<()>> {
         let (place, owner, kept) = (self.place.clone(), self.owner, Arc::clone(&self.kept));
-        let clock = Arc::clone(&self.clock);
+        let (clock, integrity) = (Arc::clone(&self.clock), Arc::clone(&self.integrity));
         Box::pin(async move {
             // Other tasks of this process may wait for a file that another process holds. The limit covers the whole
             // wait, so that the waiting times do not add up.
@@ -82,7 +99,8 @@ impl JournalStore for Sqlite {
             let tells = self.tells.swap(false, Ordering::Relaxed);
             let blocking = tokio::task::spawn_blocking(move || {
                 place.as_deref().filter(|_| tells).inspect(|directory| warn_if_new(directory));
-                transact(&mut kept, place.as_deref(), owner, &*clock, (work, lasting))
+                let (place, clock) = (place.as_deref(), &*clock);
+                transact(&mut kept, &Surroundings { place, owner, clock, integrity: &integrity }, (work, lasting))
             });
             let outcome =
                 blocking.await.unwrap_or_else(|_| Err(Unavailable::Failed("a fault ended its work".to_owned())));
@@ -98,6 +116,26 @@ impl JournalStore for Sqlite {
             outcome
         })
     }
+
+    fn write_back(&self) -> BoxFuture<'_, ()> {
+        let place = self.place.clone();
+        Box::pin(async move {
+            let Some(directory) = place else { return };
+            let written = tokio::task::spawn_blocking(move || checkpoint(&directory.join(FILE))).await;
+            if let Ok(Err(error)) = written {
+                tracing::debug!(%error, "the journal");
+            }
+        })
+    }
+
+    fn check(&self) -> BoxFuture<'_, StoreResult<()>> {
+        let (place, integrity) = (self.place.clone(), Arc::clone(&self.integrity));
+        Box::pin(async move {
+            let Some(directory) = place else { return Ok(()) };
+            let checked = tokio::task::spawn_blocking(move || integrity.check(&directory.join(FILE))).await;
+            checked.unwrap_or_else(|_| Err(Unavailable::Failed("a fault ended its work".to_owned())))
+        })
+    }
 }
 
 /// Moves the rows of the write-ahead log into the database. Then little is lost if the log is lost.
@@ -111,39 +149,55 @@ fn gather(kept: &SqliteState) {
 
 fn transact(
     kept: &mut SqliteState,
-    place: Option<&Path>,
-    owner: i64,
-    clock: &dyn Clock,
+    around: &Surroundings<'_>,
     (work, lasting): (TransactionWork, Durability),
 ) -> StoreResult<()> {
+    let place = around.place;
     still_there(kept, place)?;
+    if let Some(directory) = place {
+        let state = around.integrity.admit(&directory.join(FILE));
+        if state != Ok(FileState::Sound) {
+            kept.opened = None;
+        }
+        state?;
+    }
     if kept.life.as_ref().is_some_and(|life| !life.shows()) {
         kept.life = None;
         kept.opened = None;
     }
-    let opened = match &mut kept.opened {
+    let opened = match kept.opened.take() {
         Some(opened) => opened,
-        None => {
-            let fresh = match place {
-                Some(directory) => open(directory, owner, &mut kept.life)?,
-                None => in_memory()?,
-            };
-            kept.anchor = kept.anchor.or_else(|| place.and_then(|directory| Anchor::at(&directory.join(FILE))));
-            kept.opened.insert(fresh)
-        }
+        None => open_store(kept, around)?,
     };
+    let opened = kept.opened.insert(opened);
     let synchronous = match lasting {
         Durability::OnDisk => "PRAGMA synchronous = FULL",
         Durability::Soon => "PRAGMA synchronous = NORMAL",
     };
     let mut broken = opened.connection.execute_batch(synchronous).is_err();
-    let outcome = in_transaction(&mut opened.connection, (place, clock), work, &mut broken);
+    let outcome = in_transaction(&mut opened.connection, (place, around.clock), work, &mut broken);
     // A damaged file is opened again at the next transaction. It may be repaired by then. A store in memory has no
     // other copy.
     if broken && place.is_some() {
         kept.opened = None;
+        kept.suspect = true;
     }
     outcome
+}
+
+/// Opens the store. The first time in a process, the check of the whole file begins in the background. After a
+/// connection broke, it comes first.
+fn open_store(kept: &mut SqliteState, around: &Surroundings<'_>) -> StoreResult<SqliteConnection> {
+    let Some(directory) = around.place else { return in_memory() };
+    let opened = open(directory, around.owner, &mut kept.life)?;
+    let file = directory.join(FILE);
+    if kept.suspect {
+        around.integrity.check(&file)?;
+        kept.suspect = false;
+    }
+    kept.anchor = kept.anchor.or_else(|| Anchor::at(&file));
+    around.integrity.begin(file);
+    Ok(opened)
 }
 
 /// Checks that the file in use is still the file in the directory. Otherwise it refuses, and no new journal is created.

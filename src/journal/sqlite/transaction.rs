@@ -10,6 +10,8 @@ use rusqlite::{Connection, params_from_iter};
 use crate::journal::queries::clocks::Clock;
 use crate::journal::sqlite::errors::{explain, is_broken};
 use crate::journal::sqlite::lease::lives;
+#[cfg(test)]
+use crate::journal::sqlite::recorded::record;
 use crate::journal::store::{SqlRow, SqlValue, StoreResult, Transaction, TransactionWork, Unavailable};
 
 pub(crate) fn in_transaction(
@@ -65,11 +67,17 @@ impl SqliteTransaction<'_> {
             };
             read.push((0..width).map(cell).collect::<rusqlite::Result<SqlRow>>()?);
         }
+        drop(rows);
+        #[cfg(test)]
+        record(self.place, sql, &statement);
         Ok(read)
     }
 
     fn change(&mut self, sql: &str, values: &[SqlValue]) -> rusqlite::Result<u64> {
-        let changed = self.connection.prepare_cached(&sql.replace('$', "?"))?.execute(params_from_iter(values))?;
+        let mut statement = self.connection.prepare_cached(&sql.replace('$', "?"))?;
+        let changed = statement.execute(params_from_iter(values))?;
+        #[cfg(test)]
+        record(self.place, sql, &statement);
         Ok(changed as u64)
     }
 }

@@ -10,12 +10,17 @@ pub(crate) use crate::journal::tests::clocks::{
 };
 use crate::journal::tests::fixture::*;
 pub(crate) use crate::journal::tests::layouts::{
-    a_program_of_the_first_layout_begins_nothing_on_the_second, every_older_layout_is_brought_up_to_date,
-    rows_of_the_first_layout_in_every_state_are_kept,
+    a_newer_layout_is_refused_by_a_program_that_runs,
+    a_program_of_an_older_layout_ends_what_it_sent_and_begins_nothing, every_older_layout_is_brought_up_to_date,
+    rows_of_the_first_layout_in_every_state_are_kept, rows_of_the_second_layout_in_every_state_are_kept,
 };
 pub(crate) use crate::journal::tests::leaving::{
     a_purchase_that_nobody_waits_for_stops_the_others, what_is_not_known_is_the_tenants_under_any_key,
 };
+pub(crate) use crate::journal::tests::page_hints::{
+    hints_are_bounded, hints_are_kept_for_the_next_process, hints_never_cross_tenants_or_accounts,
+};
+pub(crate) use crate::journal::tests::pruning::old_rows_go_in_slices_beside_calls;
 pub(crate) use crate::journal::tests::refusals::{
     a_used_nonce_outlives_the_row_it_came_with, equal_refusals_are_one_row_with_a_count,
     nobodys_refusals_push_out_anothers, refusals_are_kept_by_principal_and_by_tenant,
@@ -31,6 +36,7 @@ pub(crate) async fn an_operation_is_followed_from_its_intent_to_its_outcome(fixt
             agent_id: Some("a1".to_owned()),
             provider: Some("twilio".to_owned()),
             credentials_before: Some(vec!["c1".to_owned(), "c2".to_owned()]),
+            created_after: Some(1_767_225_600_123),
         },
         price: money("1.15 USD"),
         evidence: GateEvidence { flag: true, token: true, person: true },
@@ -94,7 +100,7 @@ pub(crate) async fn one_number_is_made_ours_by_one_operation_at_a_time(fixture: 
             assert!(matches!(stop, BeginConflict::Flying(open) if open.id == id.to_string()));
         }
         let flight = Some(format!("make:{}", number(1)));
-        let standing = journal.standing(&Caller::local(), "purchase_number", flight, None).await.unwrap();
+        let standing = journal.standing(&Caller::local(), "purchase_number", flight, None, u32::MAX).await.unwrap();
         assert_eq!(standing.flying.map(|open| open.id), Some(id.to_string()));
     }
     two.begins(purchase(&number(2))).await;
@@ -196,7 +202,7 @@ pub(crate) async fn a_token_is_good_for_one_operation_and_for_another_if_nothing
     let with = |at: u32| Intent { nonce: Some("nonce".to_owned()), ..purchase(&number(at)) };
     let is_used = async |journal: &Journal| {
         let nonce = Some("nonce".to_owned());
-        journal.standing(&Caller::local(), "purchase_number", None, nonce).await.unwrap().nonce_used
+        journal.standing(&Caller::local(), "purchase_number", None, nonce, u32::MAX).await.unwrap().nonce_used
     };
     assert!(!is_used(&two).await);
     let first = one.begins(with(1)).await;

@@ -199,12 +199,12 @@ async fn a_machine_that_was_off_overnight_asks_truedy_what_day_it_is() {
     clock.off(25 * HOUR);
     let two = process(&fixture, &clock);
     holds(&two, id, 1).await;
-    let standing = two.standing(&Caller::local(), "purchase_number", None, None).await.unwrap();
+    let standing = two.standing(&Caller::local(), "purchase_number", None, None, u32::MAX).await.unwrap();
     assert_eq!((standing.used, standing.unproven), (1, 1));
     // It says that only an hour has passed: then it is so.
     two.server_time().note(clock.wall() - 24 * HOUR);
     holds(&two, id, 1).await;
-    let standing = two.standing(&Caller::local(), "purchase_number", None, None).await.unwrap();
+    let standing = two.standing(&Caller::local(), "purchase_number", None, None, u32::MAX).await.unwrap();
     assert_eq!((standing.used, standing.unproven), (1, 0), "another look at Truedy's clock would not help");
     two.server_time().note(clock.wall());
     assert_eq!(two.used().await, 0);

@@ -5,6 +5,7 @@ use parking_lot::Mutex;
 use futures::future::BoxFuture;
 
 use crate::domain::samples;
+use crate::journal::AddedNumber;
 use crate::journal::queries::clocks::{ClockWatch, SystemClock};
 use crate::journal::sqlite::store::Sqlite;
 use crate::journal::store::{Durability, StoreResult, TransactionWork};
@@ -116,7 +117,14 @@ async fn an_answer_that_was_lost_stops_others_even_if_that_could_not_be_written(
         let (journal, set) = flaky();
         let id = journal.sends(purchase(&number(1))).await;
         set(fails);
-        journal.lose(id, Some((number(1), &samples::PURCHASE)), Some(502), Some("req_1".to_owned())).await;
+        journal
+            .lose(
+                id,
+                Some(AddedNumber { number: number(1), kind: &samples::PURCHASE, created_after: None }),
+                Some(502),
+                Some("req_1".to_owned()),
+            )
+            .await;
         assert!(journal.begin(purchase(&number(2))).await.is_err());
         set(Fails::Never);
         let stop = journal.stops(purchase(&number(2))).await;

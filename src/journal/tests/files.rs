@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use crate::domain::samples;
+use crate::journal::queries::clocks::{Clock, ClockWatch, SystemClock};
+use crate::journal::sqlite::integrity::IntegrityWatch;
+use crate::journal::sqlite::store::Sqlite;
 use crate::journal::store::Durability;
 use crate::journal::tests::fixture::*;
 
@@ -28,6 +31,17 @@ fn mark(fixture: &Fixture, owner: i64) -> PathBuf {
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// Why the file cannot be used, once all of it was checked. Nothing is begun from then on.
+async fn damage(journal: &Journal) -> String {
+    let found = match journal.probe().await {
+        Ok(()) => journal.check().await,
+        refused => refused,
+    };
+    let found = found.expect_err("it is damaged").to_string();
+    assert!(why(journal).await.contains("damaged") && journal.clear(Uuid::now_v7()).await.is_err());
+    found
 }
 
 async fn why(journal: &Journal) -> String {
@@ -121,9 +135,8 @@ async fn a_damaged_file_is_refused_left_alone_and_used_again_once_mended() {
     for damaged in [header, middle, truncated, b"no database at all".repeat(500)] {
         fs::write(file(&fixture), &damaged).unwrap();
         let journal = fixture.journal();
-        let words = why(&journal).await;
+        let words = damage(&journal).await;
         assert!(words.contains("damaged"), "{words}");
-        assert!(journal.clear(Uuid::now_v7()).await.is_err());
         assert!(fs::read(file(&fixture)).unwrap() == damaged, "it is left alone");
         fs::write(file(&fixture), &whole).unwrap();
         assert_eq!(journal.all().await.len(), 200);
@@ -144,9 +157,56 @@ async fn damage_is_found_in_whichever_page_it_is() {
         let mut damaged = whole.clone();
         damaged[page * 4096..(page + 1) * 4096].fill(b'x');
         fs::write(file(&fixture), damaged).unwrap();
-        let words = why(&fixture.journal()).await;
+        let words = damage(&fixture.journal()).await;
         assert!(words.contains("damaged"), "page {page}: {words}");
     }
+}
+
+/// A page that no call reads: nobody notices until the file was checked, beside the calls.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_that_no_call_meets_is_found_in_the_background() {
+    let fixture = Fixture::sqlite();
+    let first = fixture.journal();
+    let ids = futures::future::join_all((0..200).map(|at| first.begins(purchase(&number(at))))).await;
+    first.keep_page_hints(vec![(0, Some("x".repeat(60_000)))]).await.unwrap();
+    for id in ids {
+        first.ends(id, done()).await;
+    }
+    drop(first);
+    let whole = fs::read(file(&fixture)).unwrap();
+    let connection = Connection::open(file(&fixture)).unwrap();
+    let page = "SELECT rootpage FROM sqlite_schema WHERE name = 'operations_fold'";
+    let page: usize = connection.query_row(page, [], |row| row.get::<_, u32>(0)).unwrap() as usize - 1;
+    drop(connection);
+    let mut damaged = whole.clone();
+    damaged[page * 4096..(page + 1) * 4096].fill(b'x');
+    fs::write(file(&fixture), &damaged).unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let open = |delay: Duration| {
+        let integrity = IntegrityWatch::after(delay);
+        let store = Sqlite::at(Some(directory(&fixture).to_owned()), Arc::clone(&clock), integrity);
+        let owner = (Caller::local().tenant, "account".to_owned());
+        Journal::over(Arc::new(store), Arc::new(ClockWatch::new(Arc::clone(&clock))), owner, samples::KINDS)
+    };
+    let unchecked = open(Duration::from_secs(3600));
+    assert_eq!(unchecked.all().await.len(), 200, "no call reads that page");
+    let journal = open(Duration::ZERO);
+    let found = async {
+        while journal.probe().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), found).await.unwrap();
+    for _ in 0..2 {
+        assert!(why(&journal).await.contains("damaged"));
+        assert!(journal.find(OperationQuery::default()).await.is_err());
+    }
+    for beside in ["journal.sqlite-wal", "journal.sqlite-shm"] {
+        drop(fs::remove_file(directory(&fixture).join(beside)));
+    }
+    drop(unchecked);
+    fs::write(file(&fixture), &whole).unwrap();
+    assert_eq!(journal.all().await.len(), 200, "it is used again once it is mended");
 }
 
 #[tokio::test]

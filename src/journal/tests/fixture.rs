@@ -21,6 +21,7 @@ pub(crate) const MINUTE: i64 = 60_000;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
 
 use crate::domain::samples;
+use crate::journal::AddedNumber;
 /// A place for journals: each of them is another process.
 pub(crate) struct Fixture {
     pub(crate) place: JournalPlace,
@@ -119,7 +120,8 @@ impl Journal {
     pub(crate) async fn loses(&self, intent: Intent) -> Uuid {
         let (number, kind) = (intent.object.number.clone().unwrap(), intent.kind);
         let id = self.sends(intent).await;
-        self.lose(id, Some((number, kind)), Some(502), Some("req_1".to_owned())).await;
+        self.lose(id, Some(AddedNumber { number, kind, created_after: None }), Some(502), Some("req_1".to_owned()))
+            .await;
         id
     }
 
@@ -141,7 +143,7 @@ impl Journal {
     }
 
     pub(crate) async fn used(&self) -> u32 {
-        self.standing(&Caller::local(), "purchase_number", None, None).await.unwrap().used
+        self.standing(&Caller::local(), "purchase_number", None, None, u32::MAX).await.unwrap().used
     }
 
     /// Runs one statement behind the journal's back.

@@ -7,7 +7,7 @@ use crate::journal::tests::fixture::*;
 /// Lays the store out as an older program did.
 async fn lay_out(journal: &Journal, version: usize) {
     journal.probe().await.unwrap();
-    for table in ["operations", "nonces", "journal_version"] {
+    for table in ["operations", "nonces", "rate_leases", "page_hints", "journal_version"] {
         journal.sql(format!("DROP TABLE {table}")).await;
     }
     let older = journal.run(move |transaction| Box::pin(async move { migrate_to(transaction, version).await }));
@@ -125,16 +125,81 @@ pub(crate) async fn rows_of_the_first_layout_in_every_state_are_kept(fixture: Fi
     }
 }
 
-pub(crate) async fn a_program_of_the_first_layout_begins_nothing_on_the_second(fixture: Fixture) {
+/// Rows of the second layout, in the states that the first one did not have, as a program of it wrote them.
+async fn second_rows(journal: &Journal) {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let columns = "id, rev, begun_rev, owner, tenant, account, principal, tool, number, flight, digest, reserved, state, \
+        outcome, evidence, begun_at, sent_at, ended_at, abandoned_at, organization, times, fold";
+    let rows = format!(
+        "('left7', 7, 7, 1, 'default', 'account', 'local', 'purchase_number', '+12125550007', 'make:+12125550007', 'd', 1, \
+         'sent', NULL, 'flag', {now}, {now}, NULL, {now}, 'org-1', 1, NULL), \
+         ('equal8', 8, 8, 1, 'default', 'account', 'local', 'purchase_number', '+12125550008', NULL, 'd', 0, 'refused', \
+         'policy_denied', 'flag', {now}, NULL, {now}, NULL, 'org-1', 3, 'fold8')"
+    );
+    assert_eq!(journal.sql(format!("INSERT INTO operations ({columns}) VALUES {rows}")).await, 2);
+    let nonce =
+        format!("INSERT INTO nonces (tenant, nonce, operation, used_at) VALUES ('default', 'n7', 'left7', {now})");
+    assert_eq!(journal.sql(nonce).await, 1);
+}
+
+pub(crate) async fn rows_of_the_second_layout_in_every_state_are_kept(fixture: Fixture) {
     let journal = fixture.journal();
-    journal.begins(purchase(&number(1))).await;
-    // One that still runs writes the intent in the columns that it knows.
-    let begun = "INSERT INTO operations (id, rev, owner, tenant, account, principal, tool, digest, nonce, reserved, state, \
-        evidence, begun_at) VALUES ('old', 99, 1, 'default', 'a', 'p', 'purchase_number', '', NULL, 1, 'begun', '', 0)";
-    let older = journal.run(move |transaction| Box::pin(async move { transaction.execute(begun, &[]).await }));
-    assert!(older.await.is_err());
-    assert_eq!(journal.all().await.len(), 1);
-    // And one that opens the store reads a version that it does not know; so does this program of a later one, while it runs.
+    lay_out(&journal, 1).await;
+    first_rows(&journal).await;
+    let second = journal.run(|transaction| Box::pin(async move { migrate_to(transaction, 2).await }));
+    second.await.unwrap();
+    second_rows(&journal).await;
+    fixture.crash(journal).await;
+    let journal = fixture.journal();
+    let found = journal.all().await;
+    let is = |id: &str| found.iter().find(|row| row.id == id).unwrap_or_else(|| panic!("{id} is gone"));
+    assert_eq!(found.len(), 8);
+    assert_eq!((is("begun1").state, is("sent2").state), (OperationPhase::Refused, OperationPhase::Unknown));
+    assert_eq!((is("done3").state, is("unknown5").state), (OperationPhase::Done, OperationPhase::Unknown));
+    assert_eq!((is("refused4").state, is("left7").state), (OperationPhase::Refused, OperationPhase::Unknown));
+    assert_eq!((is("left7").abandoned, is("left7").organization.as_deref()), (true, Some("org-1")));
+    assert_eq!((is("equal8").state, is("equal8").times), (OperationPhase::Refused, 3));
+    // Three of the purchases take a place: what was done, and what may have been.
+    assert_eq!((journal.used().await, journal.count_unresolved().await), (3, Ok(3)));
+    for used in ["n2", "n3", "n6", "n7"] {
+        let again = Intent { nonce: Some(used.to_owned()), ..release(&number(8)) };
+        assert_eq!(journal.stops(again).await, BeginConflict::NonceUsed, "{used}");
+    }
+    if let JournalPlace::Directory(directory) = &fixture.place {
+        let kept = rusqlite::Connection::open(directory.join("journal.sqlite.v2-backup")).unwrap();
+        let count = |sql: &str| kept.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!((count("SELECT count(*) FROM operations"), count("SELECT version FROM journal_version")), (8, 2));
+        assert_eq!(count("SELECT count(*) FROM operations WHERE digest = 'd'"), 2);
+    }
+}
+
+/// What a program that began under an older layout still does, by the statements of that program.
+pub(crate) async fn a_program_of_an_older_layout_ends_what_it_sent_and_begins_nothing(fixture: Fixture) {
+    let journal = fixture.journal();
+    let sent = journal.sends(purchase(&number(1))).await;
+    // Both layouts write the intent in the columns that they know.
+    for nonce in [("nonce, ", "NULL, "), ("", "")] {
+        let begun = format!(
+            "INSERT INTO operations (id, rev, owner, tenant, account, principal, tool, digest, {}reserved, state, \
+             evidence, begun_at) VALUES ('old', 99, 1, 'default', 'a', 'p', 'purchase_number', '', {}1, 'begun', '', 0)",
+            nonce.0, nonce.1
+        );
+        let older = journal.run(move |transaction| Box::pin(async move { transaction.execute(&begun, &[]).await }));
+        assert!(older.await.is_err(), "{nonce:?}");
+    }
+    let ended = format!(
+        "UPDATE operations SET state = 'done', reserved = 1, outcome = 'purchased', known_by = 'answer', ended_at = 1, \
+         ended_boot = NULL, ended_up = NULL, rev = (SELECT COALESCE(MAX(rev), 0) + 1 FROM operations) \
+         WHERE id = '{sent}' AND state <> 'done'"
+    );
+    assert_eq!(journal.sql(ended).await, 1);
+    assert_eq!((journal.all().await.len(), journal.state(sent).await), (1, OperationPhase::Done));
+}
+
+/// A program that opens the store reads a version that it does not know. So does one that runs, before it begins a change.
+pub(crate) async fn a_newer_layout_is_refused_by_a_program_that_runs(fixture: Fixture) {
+    let journal = fixture.journal();
+    journal.probe().await.unwrap();
     journal.sql(format!("UPDATE journal_version SET version = {}", NEWEST + 1)).await;
     let begun = journal.begin(purchase(&number(2))).await;
     assert!(matches!(begun, Err(Unavailable::Newer { .. })), "{begun:?}");

@@ -19,7 +19,7 @@ pub(crate) async fn a_purchase_that_nobody_waits_for_stops_the_others(fixture: F
             matches!(&stop, BeginConflict::Unresolved(open) if open.len() == 1 && open[0].id == first.to_string()),
             "{stop:?}"
         );
-        let standing = journal.standing(&Caller::local(), "purchase_number", None, None).await.unwrap();
+        let standing = journal.standing(&Caller::local(), "purchase_number", None, None, u32::MAX).await.unwrap();
         assert_eq!(standing.unresolved.iter().map(|one| &one.id).collect::<Vec<_>>(), [&first.to_string()]);
     }
     assert_eq!(one.state(first).await, OperationPhase::Sent, "it goes on");

@@ -426,10 +426,17 @@ async fn play(fixture: &Fixture, steps: Vec<ModelStep>) -> Result<(), TestCaseEr
             ModelStep::Preconditions { who, number: at, principal: by, nonce } => {
                 let flight = Some(format!("make:{}", number(at)));
                 let nonce_text = Some(format!("n{nonce}"));
-                let standing =
-                    journals[who].1.standing(&principal(by), "purchase_number", flight, nonce_text).await.unwrap();
+                let standing = journals[who]
+                    .1
+                    .standing(&principal(by), "purchase_number", flight, nonce_text, u32::MAX)
+                    .await
+                    .unwrap();
                 prop_assert_eq!(standing.used, model.used(false));
-                let spent = journals[who].1.spent(&principal(by), "purchase_number", "USD").await.unwrap();
+                let spent = journals[who]
+                    .1
+                    .spent(&principal(by), "purchase_number", &Money::from_micros(i64::MAX, "USD"))
+                    .await
+                    .unwrap();
                 prop_assert_eq!(
                     spent.micros() / 1_000_000,
                     model.spent(false),

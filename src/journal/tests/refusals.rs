@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::journal::operation::RefusedCall;
-use crate::journal::queries::refusals::{EACH, TENANT};
+use crate::journal::queries::prune::{EACH, TENANT};
 use crate::journal::tests::fixture::*;
 
 pub(crate) fn denied(principal: &str, at: u32) -> RefusedCall {
@@ -21,8 +21,7 @@ pub(crate) fn denied(principal: &str, at: u32) -> RefusedCall {
 
 /// Writes refusals behind the journal's back: too many to call for one by one.
 async fn flood(journal: &Journal, tenant: &str, principal: &str, from: i64, count: i64) {
-    let columns =
-        "id, rev, owner, tenant, account, principal, tool, digest, reserved, state, evidence, begun_at, ended_at";
+    let columns = "id, rev, owner, tenant, account, principal, tool, arguments_digest, reserved, state, evidence, begun_at, ended_at";
     let rows =
         format!("WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {})", from + count - 1);
     let now = jiff::Timestamp::now().as_millisecond();
@@ -98,7 +97,7 @@ pub(crate) async fn nobodys_refusals_push_out_anothers(fixture: Fixture) {
     let left = by_principal(&journal).await;
     let of = |tenant: &str, principal: &str| left[&(tenant.to_owned(), principal.to_owned())];
     assert_eq!((of("default", "ana"), of("other", "local")), (1, 1));
-    assert_eq!(of("default", "loop"), usize::try_from(EACH).unwrap());
+    assert_eq!(of("default", "loop"), EACH);
 }
 
 pub(crate) async fn refusals_are_kept_by_principal_and_by_tenant(fixture: Fixture) {
@@ -132,7 +131,7 @@ pub(crate) async fn a_used_nonce_outlives_the_row_it_came_with(fixture: Fixture)
     assert!(rows.iter().all(|row| row.outcome.as_deref() != Some("human_declined")), "its row is gone");
     two.sql(format!("DELETE FROM operations WHERE id = '{yes}'")).await;
     for used in ["no", "yes"] {
-        let standing = two.standing(&Caller::local(), "purchase_number", None, nonce(used)).await.unwrap();
+        let standing = two.standing(&Caller::local(), "purchase_number", None, nonce(used), u32::MAX).await.unwrap();
         assert!(standing.nonce_used, "{used}");
         assert_eq!(
             two.stops(Intent { nonce: nonce(used), ..purchase(&number(3)) }).await,
