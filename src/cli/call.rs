@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Map, Value};
@@ -12,15 +12,18 @@ use crate::cli::output::{Exit, complain, print};
 use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{Status, did_you_mean};
-use crate::journal::OperationPhase;
+use crate::journal::{Operation, OperationPhase};
 use crate::mcp::{
-    AppsSupport, CallResult, Catalog, CatalogEntry, CredentialForms, Elicitor, FinishedCall, Principal, arguments_of,
-    given_twice,
+    AppsSupport, CallResult, Catalog, CatalogEntry, CredentialForms, Elicitor, FinishedCall, Principal, Service,
+    arguments_of, given_twice,
 };
 use crate::redact::Redactor;
 
 /// How long the program waits for the end of a change after its response.
 const WAITING: Duration = Duration::from_secs(20);
+
+/// How long the program reads the whole list of numbers for a call that needs it.
+const READING: Duration = Duration::from_secs(20 * 60);
 
 #[derive(Debug, Args)]
 pub struct CallArgs {
@@ -57,19 +60,17 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
             signal::end().await;
             stop.cancel();
         });
-        let reply = entry.call(arguments, &local, (Elicitor::nobody(), AppsSupport::default()), unwanted).await;
+        let reply = until_read(|| {
+            let asking = (Elicitor::nobody(), AppsSupport::default());
+            entry.call(arguments.clone(), &local, asking, unwanted.clone())
+        });
+        let reply = reply.await;
         if reply.status() == Some(Status::InProgress) {
             complain("the change goes on; its end is waited for, for a while.");
         }
         // A change that still runs gets as much time as at the end of a connection. The journal records it in any case.
         service.finish(std::future::ready(()), WAITING, WAITING).await;
-        let ended = match &reply {
-            CallResult::Done(FinishedCall { body: object, .. }) if exit_of(&reply) == Exit::Unknown => {
-                let id = object.get("operation_id").and_then(Value::as_str).unwrap_or_default();
-                service.operation(id).await
-            }
-            _ => None,
-        };
+        let ended = how_it_ended(&service, &reply).await;
         (reply, ended)
     });
     let mut exit = exit_of(&reply);
@@ -93,6 +94,29 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
     Ok(exit)
 }
 
+/// Returns the operation of a call whose outcome was not known when it was answered.
+async fn how_it_ended(service: &Service, reply: &CallResult) -> Option<Operation> {
+    let CallResult::Done(FinishedCall { body, .. }) = reply else { return None };
+    let id = body.get("operation_id").and_then(Value::as_str).filter(|_| exit_of(reply) == Exit::Unknown)?;
+    service.operation(id).await
+}
+
+/// Calls again while the whole list of numbers is being read, because the reading ends with this process.
+async fn until_read<F: Future<Output = CallResult>>(call: impl Fn() -> F) -> CallResult {
+    let give_up = Instant::now() + READING;
+    loop {
+        let reply = call().await;
+        match &reply {
+            CallResult::Done(FinishedCall { status: Status::StillReading, body, .. }) if Instant::now() < give_up => {
+                let known = |field: &str| body.get(field).and_then(Value::as_u64);
+                let of = known("numbers_total").map(|total| format!(" of {total}")).unwrap_or_default();
+                complain(&format!("{}{of} numbers are read.", known("numbers_read").unwrap_or(0)));
+            }
+            _ => return reply,
+        }
+    }
+}
+
 /// Returns the exit code for a response.
 fn exit_of(reply: &CallResult) -> Exit {
     let is_error = !matches!(reply, CallResult::Done(FinishedCall { is_error: false, .. }));
@@ -105,7 +129,9 @@ pub(super) fn exit_of_status(status: Status, is_error: bool) -> Exit {
     match status {
         Status::InvalidArgument => Exit::Usage,
         Status::AuthFailed => Exit::Key,
-        Status::UpstreamUnavailable | Status::BadUpstreamResponse | Status::RateLimited => Exit::Upstream,
+        Status::UpstreamUnavailable | Status::BadUpstreamResponse | Status::RateLimited | Status::StillReading => {
+            Exit::Upstream
+        }
         Status::PolicyDenied => Exit::Policy,
         Status::OutcomeUnknown | Status::InProgress => Exit::Unknown,
         status if is_error || status.is_of_the_gate() => Exit::Failed,

@@ -2,6 +2,9 @@
 //!
 //! Source: contract §6.1. An absent field means unknown, never unassigned.
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::domain::argument::choice::Direction;
@@ -48,6 +51,10 @@ pub struct OwnedNumber {
     pub inbound: Slot,
     /// The agent that calls from the number.
     pub outbound: Slot,
+    /// When the row was created, in milliseconds since 1970 by Truedy's clock. A time without a zone is UTC.
+    ///
+    /// `None` if Truedy did not say.
+    pub created_at: Option<i64>,
 }
 
 impl OwnedNumber {
@@ -64,7 +71,15 @@ impl OwnedNumber {
             managed,
             inbound: slot(row, ["inbound_agent_id", "inbound_agent"]),
             outbound: slot(row, ["outbound_agent_id", "outbound_agent"]),
+            created_at: row.get("created_at").and_then(Value::as_str).and_then(moment),
         })
+    }
+
+    /// Checks whether an operation can have added this row. `created_after` is the earliest creation that counts.
+    ///
+    /// `None` means that the whole list lacked the number before. Then any row of the number is new.
+    pub fn is_created_after(&self, created_after: Option<i64>) -> bool {
+        created_after.zip(self.created_at).is_none_or(|(after, created)| created >= after)
     }
 
     /// Returns the agent of a direction.
@@ -115,6 +130,13 @@ impl OwnedNumber {
     }
 }
 
+/// Reads a time in ISO 8601, in milliseconds since 1970. Without a zone it is UTC (contract §1).
+fn moment(text: &str) -> Option<i64> {
+    let zoned = text.parse::<Timestamp>().ok();
+    let at = zoned.or_else(|| TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok())?;
+    Some(at.as_millisecond())
+}
+
 /// The id of an agent whose real id cannot be read.
 const NAMELESS: &str = "unreadable";
 
@@ -160,6 +182,28 @@ mod tests {
         let row = json!({"id": "n1", "phone_number": "+12", "inbound_agent_id": null, "outbound_agent_id": "a", "status": "porting"});
         let number = OwnedNumber::read(&row).expect("a row");
         assert_eq!((number.unassigned(), number.status.as_str()), (Some(false), "porting"));
+    }
+
+    #[test]
+    fn a_row_that_was_created_before_is_not_what_an_operation_added() {
+        let read = |created: Value| {
+            OwnedNumber::read(&json!({ "id": "n1", "phone_number": "+12", "created_at": created })).expect("a row")
+        };
+        for (text, at) in [
+            (json!("1970-01-01T00:00:02.5Z"), Some(2_500)),
+            (json!("1970-01-01T01:00:02+01:00"), Some(2_000)),
+            (json!("1970-01-01T00:00:02"), Some(2_000)),
+            (json!("1970-01-01T00:00:02.123456"), Some(2_123)),
+            (json!("yesterday"), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(read(text.clone()).created_at, at, "{text}");
+        }
+        let row = read(json!("1970-01-01T00:00:02Z"));
+        for (after, new) in [(None, true), (Some(2_000), true), (Some(2_001), false)] {
+            assert_eq!(row.is_created_after(after), new, "{after:?}");
+        }
+        assert!(read(json!(null)).is_created_after(Some(9)), "Truedy does not say when");
     }
 
     #[test]

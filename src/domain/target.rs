@@ -15,6 +15,10 @@ pub struct OperationTarget {
     pub provider: Option<String>,
     /// The ids of the credentials that were stored before an import. `None` if they could not be read.
     pub credentials_before: Option<Vec<String>>,
+    /// The earliest creation, in milliseconds since 1970 by Truedy's clock, of a row that this change can have added.
+    ///
+    /// `None` if the whole list lacked the number before the change. Then every row of the number is new.
+    pub created_after: Option<i64>,
 }
 
 impl OperationTarget {

@@ -113,7 +113,7 @@ impl McpServer {
         entry.drop_bookkeeping(&mut arguments);
         let query = views.pages.then(|| pages::query(entry.name(), &arguments, &entry.secrets)).flatten();
         let call = entry.call(arguments, principal, (elicitor, views), context.ct.clone());
-        let reply = reporting(call, context).await;
+        let reply = reporting(call, context, || principal.tenant.service.reading()).await;
         let mut response = match reply {
             CallResult::Done(FinishedCall { mut body, is_error, .. }) => {
                 // A refusal carries no query. The page does not repeat it, and it may contain a secret.

@@ -6,6 +6,7 @@ mod changes;
 mod contract;
 
 pub use account::lookup::ask_the_time;
+pub use account::memory::AccountMemory;
 pub use account::readings::{AccountNumbers, AgentNames, NumberNames, OneNumber};
 pub(crate) use catalog::assign_number::AssignNumber;
 pub(crate) use catalog::diagnose_number::tool::DiagnoseNumber;

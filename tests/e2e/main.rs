@@ -17,6 +17,7 @@ mod papers;
 mod safety;
 #[cfg(feature = "sample-tools")]
 mod sample_tools;
+mod scale;
 mod support;
 #[cfg(feature = "otel")]
 mod telemetry;

@@ -121,5 +121,9 @@ impl Service {
             self.stop();
             let _ = tokio::time::timeout_at(start + all, finished).await;
         }
+        // Otherwise other processes would miss these places for a minute.
+        if let Some(client) = self.upstream.made() {
+            client.give_back().await;
+        }
     }
 }

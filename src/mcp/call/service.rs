@@ -25,7 +25,7 @@ use crate::mcp::consent::credential_forms::CredentialForms;
 use crate::mcp::consent::elicitation::{Consent, Elicitor};
 use crate::mcp::consent::signed_state::{ConfirmationTokens, SealingKeys};
 use crate::redact::{RedactionGuard, Redactor, Secret, without_keys};
-use crate::tools::{Offered, Prices, Reconciler, Tool, ToolContext, ToolFailure, ToolResponse};
+use crate::tools::{AccountMemory, Offered, Prices, Reconciler, Tool, ToolContext, ToolFailure, ToolResponse};
 use crate::truedy::{CallBudget, Client, Error, NotSent, run_blocking};
 
 /// The time of one call. Every call answers within 25 s, and the difference is for building the response.
@@ -66,6 +66,14 @@ impl Upstream {
         Self::Lazy(Box::new(make), OnceCell::new())
     }
 
+    /// Returns the client, if a call has needed it.
+    pub(crate) fn made(&self) -> Option<&Arc<Client>> {
+        match self {
+            Self::NoKey => None,
+            Self::Lazy(_, made) => made.get(),
+        }
+    }
+
     async fn client(&self) -> Result<Arc<Client>, Refusal> {
         match self {
             Self::NoKey => Err(messages::on_missing_key()),
@@ -104,6 +112,7 @@ pub struct Service {
     pub(crate) upstream: Upstream,
     pub(crate) journal: Arc<Journal>,
     redactor: Arc<Redactor>,
+    account: Arc<AccountMemory>,
     prices: Arc<Prices>,
     offered: Arc<Offered>,
     pub(crate) consent: Consent,
@@ -159,6 +168,7 @@ impl Service {
             upstream: parts.upstream,
             journal: parts.journal,
             redactor: parts.redactor,
+            account: Arc::default(),
             prices: Arc::default(),
             offered: Arc::default(),
             consent: Consent::new(&parts.keys),
@@ -225,6 +235,11 @@ impl Service {
         left.disarm();
         // The result holds no secrets: the handler removed them while it knew them.
         finished.unwrap_or_else(|_| refuse(messages::on_fault(effect)))
+    }
+
+    /// Returns how many numbers the present whole reading has read, and how many there are. `None` if none runs.
+    pub(crate) fn reading(&self) -> Option<(usize, Option<u64>)> {
+        self.account.reading()
     }
 
     /// Removes secrets from a result, as a second check. Data from Truedy was already redacted when it was read.
@@ -295,6 +310,7 @@ impl Service {
             truedy,
             call: CallBudget::reading(call_context.deadline, call_context.stop.clone()).of(whose),
             asks,
+            account: Arc::clone(&self.account),
             prices: Arc::clone(&self.prices),
             offered: Arc::clone(&self.offered),
             policy: Arc::clone(&self.policy),

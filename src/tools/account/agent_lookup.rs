@@ -1,9 +1,12 @@
 //! Finds agents by id or name, and suggests the nearest names if none matches.
 
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::domain::{Agent, AgentId, AgentRef, Direction, OwnedNumber, Refusal, Status, name_key, unlikeness};
-use crate::tools::account::lookup::{CANDIDATES, agents, unread};
+use crate::tools::account::agents::agents_called;
+use crate::tools::account::agents::try_roster;
+use crate::tools::account::lookup::{CANDIDATES, unread};
 use crate::tools::account::pages::ListResult;
 use crate::tools::account::roster::Roster;
 use crate::tools::contract::context::ToolContext;
@@ -11,15 +14,51 @@ use crate::tools::contract::response::ToolFailure;
 use crate::truedy::{ApiError, Error};
 
 /// Returns the id of the agent that the caller named. Reads the list of agents unless the text is certainly an id.
+///
+/// If there are many agents, Truedy's filter by name is asked first.
 pub(crate) async fn agent(context: &ToolContext, named: &AgentRef) -> Result<AgentId, ToolFailure> {
     if let Some(id) = named.certain_id() {
         return Ok(id);
     }
-    agent_among(named, agents(context).await)
+    if context.account.agents().is_some()
+        && let Some(id) = by_filter(context, named).await?
+    {
+        return Ok(id);
+    }
+    match try_roster(context).await {
+        Ok(roster) => agent_of(named, Ok(&roster)),
+        Err(error) => agent_of(named, Err(&error)),
+    }
+}
+
+/// Returns the agent that the caller named. `roster` was read at or after `begun`, or else Truedy is asked again.
+pub(crate) async fn agent_beside(
+    context: &ToolContext,
+    named: &AgentRef,
+    roster: &Roster,
+    begun: Instant,
+) -> Result<AgentId, ToolFailure> {
+    if roster.is_since(begun) { agent_of(named, Ok(roster)) } else { agent(context, named).await }
+}
+
+/// Finds the agent with Truedy's filter. `None` if the filter does not tell, or if no agent has exactly this name.
+async fn by_filter(context: &ToolContext, named: &AgentRef) -> Result<Option<AgentId>, ToolFailure> {
+    let Some(rows) = agents_called(context, named.as_str().trim()).await? else { return Ok(None) };
+    if !rows.iter().any(|agent| agent.is_called(named.as_str().trim())) {
+        return Ok(None);
+    }
+    agent_among(named, Ok(&ListResult { rows, complete: true, unreadable: false })).map(Some)
+}
+
+/// Picks the agent that the caller named from the roster, or from what reading it gave.
+pub(crate) fn agent_of(named: &AgentRef, roster: Result<&Roster, &Error>) -> Result<AgentId, ToolFailure> {
+    let nothing = || Error::Unreadable("the list of agents could not be read".to_owned(), ApiError::default());
+    let listed = roster.map_err(Clone::clone).and_then(|roster| roster.agents().ok_or_else(nothing));
+    agent_among(named, listed)
 }
 
 /// Picks the agent that the caller named from the listed ones.
-pub(crate) fn agent_among(named: &AgentRef, listed: Result<ListResult<Agent>, Error>) -> Result<AgentId, ToolFailure> {
+pub(crate) fn agent_among(named: &AgentRef, listed: Result<&ListResult<Agent>, Error>) -> Result<AgentId, ToolFailure> {
     if let Some(id) = named.certain_id() {
         return Ok(id);
     }
@@ -88,6 +127,10 @@ pub(crate) fn facts(number: &OwnedNumber, roster: &Roster) -> Map<String, Value>
     facts.insert("kind".to_owned(), json!(number.kind()));
     for direction in Direction::BOTH {
         facts.insert(direction.as_str().to_owned(), json!(roster.slot(number.slot(direction))));
+    }
+    // The number itself was read just now.
+    if let Some(seconds) = roster.seconds_ago() {
+        facts.insert("agents_read_seconds_ago".to_owned(), json!(seconds));
     }
     facts
 }

@@ -5,180 +5,18 @@
 //! Unknown never counts as free.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
 use crate::domain::{Direction, HeldNumber, OwnedNumber, Slot, id_key, is_e164, read_e164, text_at};
+use crate::tools::account::evidence::{AgentAnswer, DirectionEvidence};
+use crate::tools::account::memory::AccountMemory;
 use crate::tools::account::number_key::{NumberKey, keys, keys_of};
 use crate::tools::account::pages::ListResult;
 use crate::tools::account::paging::is_cut_off;
 use crate::tools::account::roster::Roster;
 use crate::truedy::ApiReply;
-
-/// What an agent's own list says about one direction of a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum AgentAnswer {
-    /// The list shows the number.
-    Yes,
-    /// The list does not show the number, and the whole list could be read.
-    No,
-    /// The list has an entry that may be the number.
-    Doubt,
-    /// The list could not be read.
-    Silent,
-}
-
-/// Whether a number may be released, judged for one direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Usage {
-    /// Every source that was needed says that no agent holds it.
-    Free,
-    /// At least one source says that an agent holds it.
-    InUse,
-    /// It is not known.
-    Unknown {
-        /// No source answered at all.
-        silent: bool,
-    },
-}
-
-impl Usage {
-    /// Combines the usage of both directions.
-    pub(crate) fn both(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::InUse, _) | (_, Self::InUse) => Self::InUse,
-            (Self::Unknown { silent }, Self::Unknown { silent: too }) => Self::Unknown { silent: silent && too },
-            (unknown @ Self::Unknown { .. }, Self::Free) | (Self::Free, unknown) => unknown,
-        }
-    }
-}
-
-/// What each source says about one direction of one number.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct DirectionEvidence {
-    /// The agents that the number's rows name. More than one is possible only if the number has several rows.
-    pub(crate) in_rows: Vec<String>,
-    /// Every row of the number says that no agent holds it.
-    pub(crate) rows_free: bool,
-    /// A row without a holder proves something, because the list of numbers carries this direction.
-    pub(crate) rows_prove: bool,
-    /// An agent's list without the number proves something, because at least one agent's list names a number.
-    pub(crate) lists_prove: bool,
-    /// A row of the list of numbers could not be read. It may be about this number.
-    pub(crate) row_unread: bool,
-    /// The agents whose row in the list of agents shows the number.
-    pub(crate) in_lists: Vec<String>,
-    /// A row names an agent, but that agent's readable row in the list of agents does not show the number.
-    pub(crate) denied: bool,
-    /// The list of agents is whole, and each agent in it says what it holds.
-    pub(crate) lists_whole: bool,
-    /// The list of agents gave an answer: some agent says what it holds, or the list is cut short.
-    pub(crate) lists_heard: bool,
-    /// An entry in the list of agents may be the number.
-    pub(crate) doubt: bool,
-    /// The answers of the agents that were asked singly.
-    pub(crate) asked: Vec<(String, AgentAnswer)>,
-    /// All agents of the account were asked.
-    pub(crate) asked_all: bool,
-    /// Agents were not asked because there are too many.
-    pub(crate) unasked: bool,
-}
-
-impl DirectionEvidence {
-    /// Returns every agent that any source names. Agents that confirmed it themselves come first.
-    pub(crate) fn named(&self) -> Vec<String> {
-        let mut named: Vec<String> = Vec::new();
-        for id in self.mentions() {
-            if !named.contains(id) {
-                named.push(id.clone());
-            }
-        }
-        named
-    }
-
-    /// Returns the named agents in the same order. An agent that several sources name comes several times.
-    fn mentions(&self) -> impl Iterator<Item = &String> {
-        let own = self.asked.iter().filter(|(_, told)| *told == AgentAnswer::Yes).map(|(id, _)| id);
-        own.chain(&self.in_lists).chain(&self.in_rows)
-    }
-
-    /// Whether any source names an agent.
-    pub(crate) fn is_named(&self) -> bool {
-        self.mentions().next().is_some()
-    }
-
-    /// Whether the agent itself denies that it holds the number.
-    fn is_denied_by(&self, agent: &str) -> bool {
-        self.asked.iter().any(|(id, told)| id == agent && *told == AgentAnswer::No)
-    }
-
-    /// Returns the agents that may hold the number. An agent that itself denies it is left out.
-    pub(crate) fn holders(&self) -> Vec<String> {
-        let mut holders = self.named();
-        holders.retain(|id| !self.is_denied_by(id));
-        holders
-    }
-
-    /// Whether the sources name different holders. Then the named agents must be asked.
-    pub(crate) fn disputed(&self) -> bool {
-        let same = match (self.in_rows.as_slice(), self.in_lists.as_slice()) {
-            ([], []) => true,
-            ([], [_]) => !self.rows_free,
-            ([_], []) => !self.denied,
-            ([row], [list]) => row == list && !self.denied,
-            _ => false,
-        };
-        !same
-    }
-
-    /// Whether an agent itself confirmed that it holds the number.
-    pub(crate) fn said_so(&self, agent: &str) -> bool {
-        self.asked.iter().any(|(id, told)| id == agent && *told == AgentAnswer::Yes)
-    }
-
-    /// Whether rows and lists name no agent anywhere. Then neither proves anything, and the agents must be asked.
-    pub(crate) fn nothing_named(&self) -> bool {
-        !self.is_named() && !self.rows_prove && !self.lists_prove
-    }
-
-    fn doubtful(&self) -> bool {
-        self.doubt || self.asked.iter().any(|(_, told)| *told == AgentAnswer::Doubt)
-    }
-
-    fn all_said_no(&self) -> bool {
-        self.asked_all && self.asked.iter().all(|(_, told)| *told == AgentAnswer::No)
-    }
-
-    /// Returns the holder, as it counts for changes that can be undone.
-    pub(crate) fn slot(&self) -> Slot {
-        if let Some(holder) = self.mentions().find(|id| !self.is_denied_by(id)) {
-            return Slot::Held(holder.clone());
-        }
-        let named = self.is_named();
-        // If an agent denies what a row says of it, that row proves nothing. Then the lists must decide.
-        let by_rows = self.rows_free && self.rows_prove;
-        let by_lists = self.lists_whole && (!named || self.rows_free || !self.in_rows.is_empty());
-        if !self.doubtful() && (by_rows || by_lists || self.all_said_no()) { Slot::Free } else { Slot::Unknown }
-    }
-
-    /// Whether the number may be released, which cannot be undone. A holder that any source names always counts.
-    pub(crate) fn usage(&self) -> Usage {
-        if self.is_named() {
-            return Usage::InUse;
-        }
-        if self.doubtful() || self.row_unread {
-            return Usage::Unknown { silent: false };
-        }
-        if (self.rows_free && self.rows_prove && self.lists_whole) || self.all_said_no() {
-            return Usage::Free;
-        }
-        let answered = (self.rows_free && self.rows_prove)
-            || self.lists_heard
-            || self.unasked
-            || self.asked.iter().any(|(_, told)| *told != AgentAnswer::Silent);
-        Usage::Unknown { silent: !answered }
-    }
-}
 
 /// The entries of agents' lists that match no number in the list of numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -208,25 +46,25 @@ impl Unmatched {
 }
 
 /// An agent, as its place among all agents that rows or lists name. Comparing these needs no text.
-type AgentIndex = usize;
+type AgentPlace = usize;
 
 /// What a row says about one direction, without the text of [`Slot`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holder {
     Unknown,
     Free,
-    Held(AgentIndex),
+    Held(AgentPlace),
 }
 
 /// The ids of the agents that rows or lists name, each once.
 #[derive(Debug, Clone, Default)]
 struct AgentIds {
     ids: Vec<String>,
-    places: HashMap<String, AgentIndex, RandomState>,
+    places: HashMap<String, AgentPlace, RandomState>,
 }
 
 impl AgentIds {
-    fn place(&mut self, id: &str) -> AgentIndex {
+    fn place(&mut self, id: &str) -> AgentPlace {
         if let Some(place) = self.places.get(id) {
             return *place;
         }
@@ -243,7 +81,7 @@ impl AgentIds {
         }
     }
 
-    fn texts(&self, places: &[AgentIndex]) -> Vec<String> {
+    fn texts(&self, places: &[AgentPlace]) -> Vec<String> {
         places.iter().filter_map(|place| self.ids.get(*place)).cloned().collect()
     }
 }
@@ -256,7 +94,7 @@ struct DirectionFacts {
     /// At least one agent's list names a number.
     lists_name: bool,
     /// The agents that say what they hold.
-    heard: HashSet<AgentIndex, RandomState>,
+    heard: HashSet<AgentPlace, RandomState>,
     /// The list of agents is whole, and each agent says what it holds.
     whole: bool,
     /// There is a list of agents, and it is not whole.
@@ -265,11 +103,11 @@ struct DirectionFacts {
     contradicted: bool,
     unmatched: Unmatched,
     /// Groups of rows with an agent whose list shows their number, sorted by group.
-    held: Vec<(usize, AgentIndex)>,
+    held: Vec<(usize, AgentPlace)>,
 }
 
 impl DirectionFacts {
-    fn held_by(&self, group: usize) -> impl Iterator<Item = AgentIndex> + Clone {
+    fn held_by(&self, group: usize) -> impl Iterator<Item = AgentPlace> + Clone {
         in_group(&self.held, group).iter().map(|(_, agent)| *agent)
     }
 }
@@ -294,6 +132,8 @@ pub(crate) struct Assignments {
     whole: bool,
     /// Whether some row of the list of numbers could not be read.
     unreadable: bool,
+    /// Knows ids of the account that a list that is not whole does not show.
+    memory: Option<Arc<AccountMemory>>,
     ways: [DirectionFacts; 2],
 }
 
@@ -306,8 +146,24 @@ fn root(links: &[usize], mut at: usize) -> usize {
 }
 
 impl Assignments {
+    /// Does the same for a part of the list. `memory` knows more of the account.
+    pub(crate) fn of_part(numbers: &ListResult<OwnedNumber>, roster: &Roster, memory: &Arc<AccountMemory>) -> Self {
+        if numbers.complete {
+            return Self::new(numbers, roster);
+        }
+        let mut all = Self::compare(numbers, roster, Some(Arc::clone(memory)));
+        for (way, named) in all.ways.iter_mut().zip(memory.rows_name()) {
+            way.rows_name |= named;
+        }
+        all
+    }
+
     /// Groups the listed numbers and matches them with the agents' lists.
     pub(crate) fn new(numbers: &ListResult<OwnedNumber>, roster: &Roster) -> Self {
+        Self::compare(numbers, roster, None)
+    }
+
+    fn compare(numbers: &ListResult<OwnedNumber>, roster: &Roster, memory: Option<Arc<AccountMemory>>) -> Self {
         let mut links: Vec<usize> = (0..numbers.rows.len()).collect();
         let mut groups = HashMap::with_capacity_and_hasher(numbers.rows.len() * 3, RandomState::default());
         for (at, row) in numbers.rows.iter().enumerate() {
@@ -327,7 +183,7 @@ impl Assignments {
         let mut rows: Vec<_> = numbers.rows.iter().enumerate().map(holders).collect();
         rows.sort_by_key(|(group, _)| *group);
         let (whole, unreadable) = (numbers.complete, numbers.unreadable);
-        let mut all = Self { groups, rows, agents, whole, unreadable, ways: Default::default() };
+        let mut all = Self { groups, rows, agents, whole, unreadable, memory, ways: Default::default() };
         all.ways = Direction::BOTH.map(|direction| all.way(direction, roster));
         all
     }
@@ -335,11 +191,11 @@ impl Assignments {
     fn way(&mut self, direction: Direction, roster: &Roster) -> DirectionFacts {
         let mut way = DirectionFacts {
             rows_name: self.rows.iter().any(|(_, row)| matches!(direction.of(*row), Holder::Held(_))),
-            whole: roster.0.as_ref().is_some_and(|agents| agents.complete),
-            cut_short: roster.0.as_ref().is_some_and(|agents| !agents.complete),
+            whole: roster.agents().is_some_and(|agents| agents.complete),
+            cut_short: roster.agents().is_some_and(|agents| !agents.complete),
             ..DirectionFacts::default()
         };
-        for agent in roster.0.iter().flat_map(|agents| &agents.rows) {
+        for agent in roster.agents().into_iter().flat_map(|agents| &agents.rows) {
             let place = self.agents.place(&agent.id);
             match agent.held(direction) {
                 Some(held) => {
@@ -354,7 +210,7 @@ impl Assignments {
                     matched = true;
                     way.held.push((group, place));
                 }
-                if !matched {
+                if !matched && !self.is_elsewhere(entry) {
                     way.unmatched.add(entry);
                 }
             }
@@ -387,6 +243,12 @@ impl Assignments {
         self
     }
 
+    /// Whether an entry names only ids that this process saw at other numbers of the account.
+    fn is_elsewhere(&self, entry: &HeldNumber) -> bool {
+        let names = entry.names();
+        self.memory.as_ref().is_some_and(|memory| !names.is_empty() && names.iter().all(|id| memory.is_elsewhere(id)))
+    }
+
     fn group(&self, number: &OwnedNumber) -> Option<usize> {
         keys_of(number).find_map(|key| self.groups.get(&key)).copied()
     }
@@ -406,14 +268,14 @@ impl Assignments {
         let way = direction.of(self.ways.each_ref());
         let group = self.group(number);
         let rows = group.map_or(&[][..], |group| in_group(&self.rows, group));
-        let mut in_rows: Vec<AgentIndex> = Vec::new();
+        let mut in_rows: Vec<AgentPlace> = Vec::new();
         for (_, row) in rows {
             match direction.of(*row) {
                 Holder::Held(agent) if !in_rows.contains(&agent) => in_rows.push(agent),
                 _ => {}
             }
         }
-        let in_lists: Vec<AgentIndex> = group.into_iter().flat_map(|group| way.held_by(group)).collect();
+        let in_lists: Vec<AgentPlace> = group.into_iter().flat_map(|group| way.held_by(group)).collect();
         DirectionEvidence {
             rows_free: !rows.is_empty() && rows.iter().all(|(_, row)| direction.of(*row) == Holder::Free),
             // If no row names a holder, the list may not carry this direction at all. If no agent lists a number, the
@@ -454,7 +316,7 @@ impl Assignments {
             if entry.is(number) || self.groups_of(entry).any(|other| Some(other) == group) {
                 return AgentAnswer::Yes;
             }
-            if self.groups_of(entry).next().is_none() {
+            if self.groups_of(entry).next().is_none() && !self.is_elsewhere(entry) {
                 unmatched.add(entry);
             }
         }

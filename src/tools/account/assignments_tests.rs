@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::Agent;
+use crate::tools::account::evidence::Usage;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

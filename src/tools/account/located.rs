@@ -3,14 +3,24 @@
 //! Source: contract §6.1, §6.8, §7.1. This takes two requests if the sources agree. It takes one more for each agent
 //! that must be asked.
 
+use std::sync::Arc;
+
 use futures::future::join_all;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::domain::{AgentId, Direction, NumberId, NumberRef, OwnedNumber, PhoneDigits, Slot, id_key};
-use crate::tools::account::assignments::{AgentAnswer, Assignments, DirectionEvidence, Usage};
-use crate::tools::account::lookup::{self, PAGE};
+use crate::tools::account::agents::{recent_roster, roster};
+use crate::tools::account::assignments::Assignments;
+use crate::tools::account::evidence::{AgentAnswer, DirectionEvidence, Usage};
+use crate::tools::account::lookup;
+use crate::tools::account::memory::{AccountMemory, FRESH};
+use crate::tools::account::near_rows::near;
+use crate::tools::account::number_rows::rows_of;
 use crate::tools::account::pages::ListResult;
+use crate::tools::account::paging::PAGE;
 use crate::tools::account::roster::Roster;
+use crate::tools::account::whole_reading::wait;
 use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::ToolFailure;
 use crate::truedy::{ApiError, ApiReply, Error, NotSent, run_blocking};
@@ -52,7 +62,7 @@ pub(crate) struct Located {
 /// sources says is used.
 pub(crate) async fn fill(context: &ToolContext, listing: &mut ListResult<OwnedNumber>, roster: &Roster) {
     let rows = listing.rows.len();
-    let (assignments, mut open, mut silent) = run_blocking(rows, || weigh(listing, roster));
+    let (assignments, mut open, mut silent) = run_blocking(rows, || weigh(listing, roster, &context.account));
     let mut ids: Vec<String> = open
         .iter()
         .flat_map(|(_, evidence)| evidence)
@@ -60,8 +70,7 @@ pub(crate) async fn fill(context: &ToolContext, listing: &mut ListResult<OwnedNu
         .flat_map(DirectionEvidence::named)
         .collect();
     // If neither rows nor lists name any agent, the agents themselves are asked, as long as they are few.
-    if let Some(agents) = roster.0.as_ref().filter(|agents| agents.rows.len() <= ASKED_FOR_A_LIST && !silent.is_empty())
-    {
+    if let Some(agents) = roster.agents().filter(|agents| agents.rows.len() <= ASKED_FOR_A_LIST && !silent.is_empty()) {
         ids.extend(agents.rows.iter().map(|agent| agent.id.clone()));
         open.append(&mut silent);
     }
@@ -85,8 +94,12 @@ type Weighed = Vec<(usize, [DirectionEvidence; 2])>;
 
 /// Fills in what the lists say.
 /// Also returns the numbers on which the lists disagree, and those of which they say nothing.
-fn weigh(listing: &mut ListResult<OwnedNumber>, roster: &Roster) -> (Assignments, Weighed, Weighed) {
-    let assignments = Assignments::new(listing, roster);
+fn weigh(
+    listing: &mut ListResult<OwnedNumber>,
+    roster: &Roster,
+    memory: &Arc<AccountMemory>,
+) -> (Assignments, Weighed, Weighed) {
+    let assignments = Assignments::of_part(listing, roster, memory);
     let (mut open, mut silent) = (Weighed::new(), Weighed::new());
     for (at, number) in listing.rows.iter_mut().enumerate() {
         // The usual case, for which no evidence has to be collected.
@@ -109,14 +122,22 @@ fn weigh(listing: &mut ListResult<OwnedNumber>, roster: &Roster) -> (Assignments
 
 /// Finds the number that the caller named, and its holders.
 pub(crate) async fn locate(context: &ToolContext, named: &NumberRef, purpose: Purpose) -> Result<Located, ToolFailure> {
-    let (mut listing, mut roster) = both(context).await?;
+    let (mut listing, mut roster) = both(context, named, purpose).await?;
     let (mut number, mut id) = lookup::number_among(named, &listing)?;
-    let mut assignments = run_blocking(listing.rows.len(), || Assignments::new(&listing, &roster));
+    let mut assignments = compared(context, &listing, &roster);
     // A number that was added or removed between the two requests looks like an entry that matches no number.
-    if assignments.has_unmatched() && listing.rows.len() <= PAGE {
-        (listing, roster) = both(context).await?;
+    if assignments.has_unmatched() && listing.complete && listing.rows.len() <= PAGE {
+        (listing, roster) = both(context, named, purpose).await?;
         (number, id) = lookup::number_among(named, &listing)?;
-        assignments = Assignments::new(&listing, &roster);
+        assignments = compared(context, &listing, &roster);
+    }
+    // Before a release, an id that stands in an agent's list and on no page that was read may be a second id.
+    if purpose != Purpose::Look && assignments.has_unmatched() && !listing.complete {
+        let begun = Instant::now();
+        if context.account.readings.latest(FRESH).is_none() {
+            wait(context, |reading| reading.ended >= begun, || false).await?;
+        }
+        assignments = compared(context, &listing, &roster);
     }
     let evidence = judge(context, &assignments, &roster, &number, purpose).await?;
     for (direction, evidence) in Direction::BOTH.into_iter().zip(&evidence) {
@@ -125,8 +146,24 @@ pub(crate) async fn locate(context: &ToolContext, named: &NumberRef, purpose: Pu
     Ok(Located { number, id, roster, listing, assignments, evidence })
 }
 
-async fn both(context: &ToolContext) -> Result<(ListResult<OwnedNumber>, Roster), ToolFailure> {
-    let (listing, roster) = tokio::join!(lookup::numbers(context, false), Roster::read(context));
+fn compared(context: &ToolContext, listing: &ListResult<OwnedNumber>, roster: &Roster) -> Assignments {
+    run_blocking(listing.rows.len(), || Assignments::of_part(listing, roster, &context.account))
+}
+
+/// Reads the rows of the number, and the agents.
+///
+/// Agents that were read in the last minute do for a change that can be undone, if rows name holders: then the rows,
+/// which are read now, decide.
+async fn both(
+    context: &ToolContext,
+    named: &NumberRef,
+    purpose: Purpose,
+) -> Result<(ListResult<OwnedNumber>, Roster), ToolFailure> {
+    let rows_decide = context.account.rows_name() == [true, true];
+    let agents = async {
+        if purpose == Purpose::Look && rows_decide { recent_roster(context).await } else { roster(context).await }
+    };
+    let (listing, roster) = tokio::join!(rows_of(context, named), agents);
     Ok((listing?, roster))
 }
 
@@ -155,7 +192,7 @@ async fn judge(
         }
     };
     let most = if purpose == Purpose::Preview { ASKED_FOR_A_PREVIEW } else { ASKED };
-    let all = roster.0.as_ref().filter(|_| everyone);
+    let all = roster.agents().filter(|_| everyone);
     let agents = all.filter(|agents| agents.rows.len() <= most);
     let mut ids = disputed;
     ids.extend(agents.into_iter().flat_map(|agents| &agents.rows).map(|agent| agent.id.clone()));
@@ -230,7 +267,7 @@ impl Located {
     pub(crate) fn is_askable(&self) -> bool {
         let open =
             |one: &DirectionEvidence| one.usage() == Usage::Free || (one.unasked && one.lists_whole && !one.doubt);
-        let few = self.roster.0.as_ref().is_some_and(|agents| agents.complete && agents.rows.len() <= ASKED);
+        let few = self.roster.agents().is_some_and(|agents| agents.complete && agents.rows.len() <= ASKED);
         let unasked = self.evidence.iter().any(|one| one.unasked);
         few && unasked && self.evidence.iter().all(open)
     }
@@ -257,10 +294,9 @@ impl Located {
 
     /// Returns the present holder of a direction, by the same rules as before. `None` if it is not known.
     pub(crate) async fn slot_now(&self, context: &ToolContext, direction: Direction) -> Option<Slot> {
-        let ours = |row: &OwnedNumber| row.id == self.number.id;
-        let (fresh, roster) = tokio::join!(lookup::numbers_until(context, true, ours), Roster::read(context));
-        let fresh = fresh.ok()?;
-        let number = fresh.rows.iter().find(|row| ours(row))?.clone();
+        let (fresh, roster) = tokio::join!(near(context, &self.number.id, true), self.agents_now(context));
+        let fresh = fresh.ok()?.listing;
+        let number = fresh.rows.iter().find(|row| row.id == self.number.id)?.clone();
         let is_fresh = |row: &OwnedNumber| fresh.rows.iter().any(|new| new.id == row.id);
         let mut listing = self.listing.clone();
         if fresh.complete {
@@ -269,13 +305,30 @@ impl Located {
             listing.rows.retain(|row| !is_fresh(row));
             listing.rows.extend(fresh.rows);
         }
-        let assignments = Assignments::new(&listing, &roster).remembering(&self.assignments);
+        let assignments = compared(context, &listing, &roster).remembering(&self.assignments);
         let evidence = judge(context, &assignments, &roster, &number, Purpose::Look).await.ok()?;
         Some(direction.of(evidence).slot()).filter(|slot| *slot != Slot::Unknown)
     }
 }
 
 impl Located {
+    /// Notes the holder of a direction as this process has just set it, so that later answers show it. `None` if it is
+    /// not known.
+    pub(crate) fn changed(&self, context: &ToolContext, direction: Direction, slot: Option<Slot>) {
+        let Some(slot) = slot else { return context.account.readings.forget() };
+        let mut number = self.number.clone();
+        *number.slot_mut(direction) = slot;
+        context.account.changed(&number);
+    }
+
+    /// Reads the agents again where the number's rows do not name its holders.
+    async fn agents_now(&self, context: &ToolContext) -> Roster {
+        match context.account.rows_name() == [true, true] {
+            true => recent_roster(context).await,
+            false => roster(context).await,
+        }
+    }
+
     /// Returns every id and number of this number in the account: those of its own row, and of each row that may be
     /// about it.
     ///
@@ -339,6 +392,7 @@ mod tests {
             managed,
             inbound: Slot::Unknown,
             outbound: Slot::Unknown,
+            created_at: None,
         };
         let lists = |agents: &[&str]| DirectionEvidence {
             in_lists: agents.iter().map(|&agent| agent.to_owned()).collect(),

@@ -5,19 +5,17 @@
 use serde_json::{Value, json};
 
 use crate::domain::{
-    Agent, AgentId, Direction, HeldNumber, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status, id_key, may_be_id,
+    AgentId, Direction, HeldNumber, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status, id_key, may_be_id,
     text_at, unlikeness,
 };
+use crate::tools::account::list_chain::told_total;
 use crate::tools::account::pages::{ListResult, ListedItem, PagedRead, rows};
+use crate::tools::account::paging::{PAGE, has_more};
 use crate::tools::account::protected::heed_protected;
 use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::ToolFailure;
 use crate::truedy::{ApiError, ApiReply, Error, Request, run_blocking};
 
-/// Rows for each page, the most that the API gives.
-pub(crate) const PAGE: usize = 100;
-/// Most pages that are read.
-const PAGES: usize = 50;
 /// Most pages of a list that is shown in one piece.
 const SHOWN_PAGES: usize = 5;
 /// Most numbers that are shown in one piece.
@@ -39,8 +37,15 @@ pub(crate) async fn numbers_page(
     if let Some(organization) = organization(rows(&reply)?) {
         context.journal.note_organization(&organization);
     }
-    if context.journal.awaits_any() {
-        context.sighted(rows(&reply)?.iter().filter_map(OwnedNumber::read)).await;
+    let shown = rows(&reply)?;
+    let partial = offset > 0 || has_more(&reply, offset, shown.len(), limit);
+    if partial || context.journal.awaits_any() {
+        let read: Vec<OwnedNumber> = shown.iter().filter_map(OwnedNumber::read).collect();
+        // A list of one page needs no index.
+        if partial {
+            context.account.observe(&read, offset, told_total(&reply));
+        }
+        context.sighted(&read).await;
     }
     Ok(reply)
 }
@@ -82,84 +87,18 @@ impl ListedItem for OwnedNumber {
     }
 }
 
-impl ListedItem for Agent {
-    fn read(row: &Value) -> Option<Self> {
-        Self::read(row)
-    }
-
-    fn key(&self) -> String {
-        self.id.clone()
-    }
-
-    fn merge(&mut self, other: Self) {
-        for direction in Direction::BOTH {
-            let all = match (self.held(direction), other.held(direction)) {
-                (Some(held), Some(more)) => Some(held.iter().chain(more).cloned().collect()),
-                // Keeps what one row names, and adds an unreadable entry for the other row.
-                (Some(held), None) | (None, Some(held)) => {
-                    Some(held.iter().cloned().chain([HeldNumber::default()]).collect())
-                }
-                (None, None) => None,
-            };
-            *self.held_mut(direction) = all;
-        }
-    }
-}
-
-/// Reads all numbers of the account, each once. `verifying` marks requests that find the outcome of a change.
-pub(crate) async fn numbers(context: &ToolContext, verifying: bool) -> Result<ListResult<OwnedNumber>, Error> {
-    numbers_until(context, verifying, |_| false).await
-}
-
 /// Reads at most the first [`SHOWN`] numbers of the account, each once.
 pub(crate) async fn first_numbers(context: &ToolContext) -> Result<ListResult<OwnedNumber>, Error> {
-    numbers_within(context, false, SHOWN_PAGES, |_| false).await
-}
-
-/// Like [`numbers`], but stops after the page on which `enough` holds for some number.
-pub(crate) async fn numbers_until(
-    context: &ToolContext,
-    verifying: bool,
-    enough: impl Fn(&OwnedNumber) -> bool,
-) -> Result<ListResult<OwnedNumber>, Error> {
-    numbers_within(context, verifying, PAGES, enough).await
-}
-
-async fn numbers_within(
-    context: &ToolContext,
-    verifying: bool,
-    pages: usize,
-    enough: impl Fn(&OwnedNumber) -> bool,
-) -> Result<ListResult<OwnedNumber>, Error> {
     let mut gathering = PagedRead::new();
     let mut offset = 0;
-    for _ in 0..pages {
-        let reply = numbers_page(context, PAGE, offset, verifying).await?;
+    for _ in 0..SHOWN_PAGES {
+        let reply = numbers_page(context, PAGE, offset, false).await?;
         let more = run_blocking(reply.data.as_array().map_or(0, Vec::len), || gathering.add(&reply, offset))?;
         offset += rows(&reply)?.len();
         if !more {
             if gathering.listing.complete {
                 heed_protected(context, &gathering.listing.rows);
             }
-            return Ok(gathering.listing);
-        }
-        if gathering.listing.rows.iter().any(&enough) {
-            break;
-        }
-    }
-    Ok(ListResult { complete: false, ..gathering.listing })
-}
-
-/// Reads all agents of the account, each once.
-pub(crate) async fn agents(context: &ToolContext) -> Result<ListResult<Agent>, Error> {
-    let mut gathering = PagedRead::new();
-    let mut offset = 0;
-    for _ in 0..PAGES {
-        let request = Request::get(["agents"]).query("limit", PAGE).query("offset", offset).list();
-        let reply = context.truedy.send(request, &context.call).await?;
-        let more = run_blocking(reply.data.as_array().map_or(0, Vec::len), || gathering.add(&reply, offset))?;
-        offset += rows(&reply)?.len();
-        if !more {
             return Ok(gathering.listing);
         }
     }
@@ -250,16 +189,6 @@ pub(crate) fn unread(what: &str) -> Refusal {
         "Nothing was done. {what} Whether it is in the part that could not be read is not known: Truedy's answer was not whole, or the list is too long. Try again later."
     );
     Refusal::new(Status::BadUpstreamResponse, summary).retryable()
-}
-
-/// Refuses to add a number if the list of numbers is not whole. Such a list does not show whether the account has it
-/// already.
-pub(crate) fn must_be_whole(complete: bool) -> Result<(), ToolFailure> {
-    if complete {
-        return Ok(());
-    }
-    let what = "Whether the number belongs to this account already could not be found in the part of its list that could be read.";
-    Err(unread(what).into())
 }
 
 /// Most candidates that are offered if a name fits none or several.
@@ -357,8 +286,7 @@ mod tests {
                 _ => panic!("found"),
             };
             assert_eq!(refused(number_among(&number, &listing(complete)).map(drop)), status);
-            assert_eq!(refused(agent_among(&agent, Ok(agents(complete))).map(drop)), status);
-            assert_eq!(must_be_whole(complete).is_ok(), complete);
+            assert_eq!(refused(agent_among(&agent, Ok(&agents(complete))).map(drop)), status);
         }
     }
 }

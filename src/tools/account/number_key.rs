@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::iter::{once, once_with};
 
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::domain::{OwnedNumber, canonical_digits, is_e164, read_e164};
@@ -61,6 +62,30 @@ impl<'a> NumberKey<'a> {
             Self::LongDigits(digits) => NumberKey::LongDigits(digits),
         }
     }
+}
+
+/// Returns a stable hash of an id, by which a row can be found again. Two spellings of a UUID have the same hash.
+pub(crate) fn hint_of_id(id: &str) -> u64 {
+    match NumberKey::id(id) {
+        NumberKey::Uuid(uuid) => hash(b'i', uuid.as_bytes()),
+        _ => hash(b'i', id.as_bytes()),
+    }
+}
+
+/// Returns a stable hash of a number. Numbers that differ only in what stands before the country code share it.
+pub(crate) fn hint_of_number(number: &str) -> u64 {
+    match NumberKey::digits(number) {
+        Some(NumberKey::Digits(digits)) => hash(b'd', &digits.to_be_bytes()),
+        Some(NumberKey::LongDigits(digits)) => hash(b'd', digits.as_bytes()),
+        _ => hash(b'n', number.as_bytes()),
+    }
+}
+
+/// The result is stored, so it is the same in every version of the program. 0 means nothing, so it is never returned.
+fn hash(kind: u8, bytes: &[u8]) -> u64 {
+    let digest = Sha256::new().chain_update([kind]).chain_update(bytes).finalize();
+    let (first, _) = digest.split_at(8);
+    first.iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte)).max(1)
 }
 
 /// Returns the digits of a number that is written in E.164: at most 15, the first not 0.

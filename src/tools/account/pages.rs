@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use serde_json::Value;
 
-use crate::tools::account::paging::has_more;
+use crate::tools::account::paging::{PAGE, has_more};
 use crate::truedy::{ApiError, ApiReply, Error};
 
 /// What a list held, and whether it was read completely. An incomplete list does not prove that something is absent.
@@ -60,8 +60,11 @@ impl<T: ListedItem> PagedRead<T> {
                 }
             }
         }
-        listing.complete &= reply.data.as_array().map(Vec::len) == Some(shown.len());
-        let more = has_more(reply, offset, shown.len());
+        // Rows beyond the bound were not read.
+        let cut = reply.data.as_array().map(Vec::len) != Some(shown.len());
+        listing.complete &= !cut;
+        listing.unreadable |= cut;
+        let more = has_more(reply, offset, shown.len(), PAGE);
         // If a page brings nothing new, reading on would never end.
         let stuck = more && listing.rows.len() == before;
         listing.complete &= !stuck;

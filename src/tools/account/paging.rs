@@ -9,15 +9,15 @@ use crate::truedy::ApiReply;
 
 /// Usual default page sizes. A list of exactly this many rows without pagination may continue.
 const USUAL: [usize; 4] = [10, 20, 25, 50];
-/// Rows for each page that were requested.
-pub(crate) const ASKED: usize = 100;
+/// Rows for each page, the most that the API gives.
+pub(crate) const PAGE: usize = 100;
 
-/// Whether more rows may follow the `shown` ones, which begin at `offset`.
-pub(crate) fn has_more(reply: &ApiReply, offset: usize, shown: usize) -> bool {
+/// Whether more rows may follow the `shown` ones, which begin at `offset`. `asked` rows were requested.
+pub(crate) fn has_more(reply: &ApiReply, offset: usize, shown: usize, asked: usize) -> bool {
     let read = offset.saturating_add(shown);
     match reply.pagination.as_ref().filter(|pagination| pagination.is_object()) {
-        Some(told) => says_more(told, read).unwrap_or(shown >= ASKED),
-        None => shown >= ASKED || USUAL.contains(&shown),
+        Some(told) => says_more(told, read).unwrap_or(shown >= asked),
+        None => shown >= asked || USUAL.contains(&shown),
     }
 }
 

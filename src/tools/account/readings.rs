@@ -10,9 +10,10 @@ use serde_json::{Map, Value};
 
 use crate::domain::{AgentRef, Effect, NumberRef, Status};
 use crate::guard::Scope;
+use crate::tools::account::agents::agents;
+use crate::tools::account::agents::recent_roster;
 use crate::tools::account::located::{Purpose, fill, locate};
 use crate::tools::account::lookup::SHOWN;
-use crate::tools::account::roster::Roster;
 use crate::tools::account::{agent_lookup, lookup};
 use crate::tools::catalog::list_agents::ListAgents;
 use crate::tools::catalog::list_numbers::{ListNumbers, Numbers, PARTLY, summary};
@@ -91,7 +92,7 @@ beside! {
 
 impl Read for AccountNumbers {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<AllNumbers>, ToolFailure> {
-        let (listing, roster) = tokio::join!(lookup::first_numbers(&context), Roster::read(&context));
+        let (listing, roster) = tokio::join!(lookup::first_numbers(&context), recent_roster(&context));
         let mut listing = listing?;
         let bounded = !listing.complete && listing.rows.len() >= SHOWN;
         listing.rows.truncate(SHOWN);
@@ -108,7 +109,7 @@ impl Read for AccountNumbers {
         if !listing.complete && !bounded {
             answer.warn(PARTLY);
         }
-        if roster.0.is_none() {
+        if roster.agents().is_none() {
             answer.warn("Agents could not be read, so they are shown by id.");
         }
         Ok(answer)
@@ -134,7 +135,7 @@ impl Read for NumberNames {
 
 impl Read for AgentNames {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<NamedThings>, ToolFailure> {
-        let listing = lookup::agents(&context).await?;
+        let listing = agents(&context).await?;
         let complete = listing.complete;
         let agents = listing.rows;
         let mut namesakes: HashMap<String, usize> = HashMap::new();

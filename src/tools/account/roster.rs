@@ -3,14 +3,22 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use tokio::time::Instant;
+
 use crate::domain::{Agent, AgentRef, Slot};
-use crate::tools::account::lookup::agents;
 use crate::tools::account::pages::ListResult;
-use crate::tools::contract::context::ToolContext;
+
+/// From how many seconds on the age of a reading is told.
+const AGED: u64 = 5;
 
 /// The agents of the account, with their names and the numbers they hold. The list is `None` if it cannot be read.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Roster(pub(crate) Option<ListResult<Agent>>, Arc<OnceLock<AgentIndex>>);
+pub(crate) struct Roster {
+    listed: Option<Arc<ListResult<Agent>>>,
+    /// When the reading began. `None` for a list that was not read now.
+    read: Option<Instant>,
+    index: Arc<OnceLock<AgentIndex>>,
+}
 
 /// The position of each agent by its id, and the number of agents with each name in lower case.
 #[derive(Debug, Default)]
@@ -33,21 +41,36 @@ impl AgentIndex {
 impl Roster {
     /// Wraps a list of agents.
     pub(crate) fn of(agents: Option<ListResult<Agent>>) -> Self {
-        Self(agents, Arc::default())
+        Self { listed: agents.map(Arc::new), ..Self::default() }
     }
 
-    /// Reads the agents. A failure gives an empty roster and does not fail the call.
-    pub(crate) async fn read(context: &ToolContext) -> Self {
-        Self::of(agents(context).await.ok())
+    /// Wraps a list of agents whose reading began at this moment.
+    pub(crate) fn read_at(begun: Instant, agents: ListResult<Agent>) -> Self {
+        Self { read: Some(begun), ..Self::of(Some(agents)) }
+    }
+
+    /// Returns the list of agents. `None` if it could not be read.
+    pub(crate) fn agents(&self) -> Option<&ListResult<Agent>> {
+        self.listed.as_deref()
+    }
+
+    /// Returns how many seconds ago the agents were read. `None` if that was just now.
+    pub(crate) fn seconds_ago(&self) -> Option<u64> {
+        self.read.map(|read| read.elapsed().as_secs()).filter(|seconds| *seconds >= AGED)
+    }
+
+    /// Whether the reading began at or after this moment.
+    pub(crate) fn is_since(&self, moment: Instant) -> bool {
+        self.read.is_some_and(|read| read >= moment)
     }
 
     /// Returns the index, built on first use. So a long list is not searched once for each row.
     fn index(&self) -> &AgentIndex {
-        self.1.get_or_init(|| AgentIndex::of(self.0.as_ref().map_or(&[], |agents| &agents.rows)))
+        self.index.get_or_init(|| AgentIndex::of(self.agents().map_or(&[], |agents| &agents.rows)))
     }
 
     pub(crate) fn agent(&self, id: &str) -> Option<&Agent> {
-        self.0.as_ref()?.rows.get(*self.index().by_id.get(id)?)
+        self.agents()?.rows.get(*self.index().by_id.get(id)?)
     }
 
     /// Returns how an agent is shown: its name. The id is added if the name is not unique. An unknown agent is shown by

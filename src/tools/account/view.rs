@@ -3,30 +3,65 @@
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use crate::domain::{ChangeKind, Direction, OwnedNumber, Slot};
 use crate::journal::{Operation, Outcome, OutcomeSource};
+use crate::tools::account::agents::roster;
 use crate::tools::account::assignments::Assignments;
 use crate::tools::account::lookup;
+use crate::tools::account::memory::KEPT;
+use crate::tools::account::near_rows::{Near, NearRows, near};
 use crate::tools::account::pages::ListResult;
 use crate::tools::account::roster::Roster;
+use crate::tools::account::whole_reading::start;
 use crate::tools::contract::context::ToolContext;
 use crate::truedy::Error;
 
 /// Age of a lost operation after which no request is under way and no call still looks for its outcome.
 const LATE: Duration = Duration::from_secs(200);
 
-/// The numbers of the account as just read. The agents are read when they are first needed.
+/// The account as lost operations are compared with it. It is read as far as they need it.
+///
+/// In a list of several pages, the newest page is read, and the pages where the index expects a number. The whole list
+/// is read once, in the background.
 pub struct AccountView<'a> {
     context: &'a ToolContext,
-    numbers: ListResult<OwnedNumber>,
+    newest: Near,
     roster: OnceCell<Roster>,
 }
 
 impl<'a> AccountView<'a> {
-    /// Reads the numbers.
+    /// Reads the newest numbers.
     pub(crate) async fn read(context: &'a ToolContext) -> Result<Self, Error> {
-        Ok(Self { context, numbers: lookup::numbers(context, true).await?, roster: OnceCell::new() })
+        let mut reading = NearRows::new(context, true);
+        reading.page(0).await?;
+        Ok(Self { context, newest: reading.end(""), roster: OnceCell::new() })
+    }
+
+    /// Returns the rows that may be about a number. `None` if they cannot be read.
+    async fn rows_of(&self, name: &str) -> Option<ListResult<OwnedNumber>> {
+        if self.newest.whole {
+            return Some(self.newest.listing.clone());
+        }
+        let mut rows = near(self.context, name, true).await.ok()?.listing;
+        rows.rows.extend(self.newest.listing.rows.iter().cloned());
+        Some(rows)
+    }
+
+    /// Returns the whole list, read since the response of the operation was lost. `None` if it is not read yet.
+    /// Then it is read in the background, for a later look.
+    async fn whole(&self, operation: &Operation) -> Option<ListResult<OwnedNumber>> {
+        if self.newest.whole {
+            return Some(self.newest.listing.clone()).filter(|listing| listing.complete);
+        }
+        let lost_at = Instant::now().checked_sub(self.context.journal.lost_for(operation).await)?;
+        let readings = &self.context.account.readings;
+        let reading = readings.latest(KEPT).filter(|reading| reading.begun >= lost_at && reading.is_complete());
+        if reading.is_none() {
+            start(self.context);
+        }
+        reading.map(|reading| reading.listing())
     }
 
     /// Whether no request of the operation can be under way any more.
@@ -34,23 +69,38 @@ impl<'a> AccountView<'a> {
         self.context.journal.lost_for(operation).await > LATE
     }
 
-    /// Whether a number that the list lacks is certainly not in the account of the operation.
+    /// Whether a list of this account proves what became of the operation.
     /// A list read with another API key proves what exists. It does not prove that something is absent.
-    pub(crate) fn proves_absence(&self, operation: &Operation) -> bool {
-        self.numbers.complete && self.context.journal.is_of_this_account(operation)
+    fn is_of(&self, operation: &Operation) -> bool {
+        self.context.journal.is_of_this_account(operation)
     }
 
     /// Returns the outcome of an operation that adds a number, if the list shows that number.
-    pub(crate) fn added(&self, operation: &Operation, kind: &ChangeKind) -> Option<Outcome> {
+    ///
+    /// A row that was created before the operation proves nothing.
+    pub(crate) async fn added(&self, operation: &Operation, kind: &ChangeKind) -> Option<Outcome> {
         let number = operation.object.number.as_deref()?;
-        let row = self.numbers.rows.iter().find(|row| row.number == number)?;
-        Some(Outcome { number_id: Some(row.id.clone()), ..looked(true, kind.succeeded.as_str()) })
+        let is_it = |row: &&OwnedNumber| row.number == number && row.is_created_after(operation.object.created_after);
+        let id = match self.newest.listing.rows.iter().find(is_it) {
+            Some(row) => row.id.clone(),
+            None if self.newest.whole => return None,
+            None => {
+                // The reading itself resolves the operation when it comes across the number.
+                self.whole(operation).await;
+                self.rows_of(number).await?.rows.iter().find(is_it)?.id.clone()
+            }
+        };
+        Some(Outcome { number_id: Some(id), ..looked(true, kind.succeeded.as_str()) })
     }
 
     /// Returns the outcome of an import that stored only a credential.
     /// The number is not in the list, and exactly one new credential can belong to the import.
     pub(crate) async fn credential_only(&self, operation: &Operation) -> Option<Outcome> {
-        if !self.proves_absence(operation) || !self.is_late(operation).await {
+        if !self.is_of(operation) || !self.is_late(operation).await {
+            return None;
+        }
+        let number = operation.object.number.as_deref()?;
+        if self.whole(operation).await?.rows.iter().any(|row| row.number == number) {
             return None;
         }
         let provider = operation.object.provider.as_deref()?;
@@ -62,19 +112,23 @@ impl<'a> AccountView<'a> {
     /// Returns the outcome of an operation that removes a number.
     pub(crate) async fn removed(&self, operation: &Operation, kind: &ChangeKind) -> Option<Outcome> {
         let id = operation.object.number_id.as_deref()?;
-        if self.numbers.rows.iter().any(|row| row.id == id) {
+        let is_it = |row: &OwnedNumber| row.id == id;
+        if self.rows_of(id).await?.rows.iter().any(is_it) {
             return self.is_late(operation).await.then(|| looked(false, kind.not_done));
         }
-        self.proves_absence(operation).then(|| looked(true, kind.succeeded.as_str()))
+        let whole = self.whole(operation).await?;
+        (self.is_of(operation) && !whole.rows.iter().any(is_it)).then(|| looked(true, kind.succeeded.as_str()))
     }
 
     /// Returns the outcome of an operation that gives a direction of a number to an agent, or to nobody.
     pub(crate) async fn assigned(&self, operation: &Operation, kind: &ChangeKind) -> Option<Outcome> {
         let object = &operation.object;
         let direction = Direction::BOTH.into_iter().find(|way| Some(way.as_str()) == object.direction.as_deref())?;
-        let row = self.numbers.rows.iter().find(|row| Some(row.id.as_str()) == object.number_id.as_deref())?;
-        let roster = self.roster.get_or_init(|| Roster::read(self.context)).await;
-        let evidence = Assignments::new(&self.numbers, roster).evidence(row, direction, true);
+        let id = object.number_id.as_deref()?;
+        let numbers = self.rows_of(id).await?;
+        let row = numbers.rows.iter().find(|row| row.id == id)?;
+        let roster = self.roster.get_or_init(|| roster(self.context)).await;
+        let evidence = Assignments::of_part(&numbers, roster, &self.context.account).evidence(row, direction, true);
         if evidence.disputed() {
             return None;
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::domain::{
     AgentId, AgentRef, ChangeClass, ChangeKind, Direction, Effect, NumberRef, OperationTarget, Proof, Refusal, Slot,
@@ -100,11 +101,9 @@ impl Change for AssignNumber {
     }
 
     async fn plan(&self, context: &ToolContext) -> Result<Planned<AssignPlan, Assigned>, ToolFailure> {
+        let begun = Instant::now();
         let mut located = locate(context, &self.number_id, Purpose::Look).await?;
-        let agent_id = match &located.roster.0 {
-            Some(agents) => agent_lookup::agent_among(&self.agent_id, Ok(agents.clone()))?,
-            None => agent_lookup::agent(context, &self.agent_id).await?,
-        };
+        let agent_id = agent_lookup::agent_beside(context, &self.agent_id, &located.roster, begun).await?;
         let direction = self.assignment_type;
         // Where several agents are said to have it, another one decides: it is who would lose it.
         let evidence = located.evidence(direction);
@@ -158,6 +157,7 @@ impl Change for AssignNumber {
             context.lost(error).await;
             match self.holder(&plan, &context).await {
                 Some(Slot::Held(holder)) if holder == plan.agent_id.as_str() => {
+                    plan.located.changed(&context, self.assignment_type, Some(Slot::Held(holder)));
                     return Ok(self.done(&plan, Some(true), None));
                 }
                 // Still as before: it was not applied, and once more cannot do harm.
@@ -172,6 +172,8 @@ impl Change for AssignNumber {
             }
         }
         let verified = self.verify(&plan, &context).await;
+        let now = (verified == Some(true)).then(|| Slot::Held(plan.agent_id.as_str().to_owned()));
+        plan.located.changed(&context, self.assignment_type, now);
         match settled {
             Ok(id) => {
                 let mut answer = self.done(&plan, Some(verified == Some(true)), id);

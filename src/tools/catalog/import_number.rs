@@ -16,11 +16,12 @@ use crate::domain::{
 use crate::guard::{AskMode, ChangeImpact, CredentialRequest, Question, QuestionForm, RequestedChange, Scope};
 use crate::journal::{Operation, Outcome};
 use crate::redact::Secret;
-use crate::tools::account::pages::ListResult;
+use crate::tools::account::near_rows::must_be_readable;
+use crate::tools::account::number_rows::before_adding;
 use crate::tools::account::view::AccountView;
 use crate::tools::account::{carrier, lookup};
 use crate::tools::changes::create_once::{Made, flight, make};
-use crate::tools::changes::verify::{Documented, Found, documented, not_configured, said};
+use crate::tools::changes::verify::{Documented, Found, WantedNumber, documented, not_configured, said};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::offered_numbers::impossible_number;
@@ -132,6 +133,8 @@ pub(crate) struct ImportPlan {
     access: Option<CarrierAccess>,
     /// The credentials that were stored before.
     before: Option<Vec<String>>,
+    /// The earliest creation of a row that the import can have added.
+    created_after: Option<i64>,
 }
 
 impl Change for ImportNumber {
@@ -150,17 +153,17 @@ impl Change for ImportNumber {
     async fn plan(&self, context: &ToolContext) -> Result<Planned<ImportPlan, Imported>, ToolFailure> {
         let (provider, access) = self.account(context).await?;
         let number = self.phone_number.as_str();
-        let ListResult { rows, complete, .. } =
-            lookup::numbers_until(context, false, |row| row.number == number).await?;
-        if let Some(row) = rows.into_iter().find(|row| row.number == number) {
+        let near = before_adding(context, number).await?;
+        if let Some(row) = near.listing.rows.iter().find(|row| row.number == number) {
             let summary = format!("Nothing was imported: {number} belongs to this account already.");
             return Ok(Planned::Done(ToolResponse::new(
                 Status::AlreadyOwned,
                 summary,
-                Imported { imported: false, ..imported(&row) },
+                Imported { imported: false, ..imported(row) },
             )));
         }
-        lookup::must_be_whole(complete)?;
+        must_be_readable(&near)?;
+        let created_after = near.created_after(context);
         // Only to tell afterwards whether the credential was stored although the number was not: not knowing is no failure.
         let before = lookup::credential_ids(context).await.ok();
         let wanted = access.is_none().then(|| {
@@ -168,9 +171,9 @@ impl Change for ImportNumber {
             CredentialRequest { number: self.phone_number.clone(), provider, known: known.collect() }
         });
         Ok(Planned::Ready(
-            ImportPlan { provider, access, before: before.clone() },
+            ImportPlan { provider, access, before: before.clone(), created_after },
             Box::new(ChangeImpact {
-                object: self.object(Some(provider), before),
+                object: OperationTarget { created_after, ..self.object(Some(provider), before) },
                 flight: Some(flight(number)),
                 question: Some(Question {
                     message: format!("Import {number}? Importing may move live calls of {number} to Truedy."),
@@ -189,7 +192,7 @@ impl Change for ImportNumber {
             return Err(self.no_keys(plan.provider, &context).into());
         };
         let request = Request::post(["telephony", "numbers", "import"], RequestKind::Create, self.body(access));
-        match make(&context, number, request, documented).await? {
+        match make(&context, WantedNumber { number, created_after: plan.created_after }, request, documented).await? {
             Made::Confirmed(reply, listed) => {
                 let mut facts = match &listed {
                     Found::Here(row) => imported(row),
@@ -223,7 +226,7 @@ impl Change for ImportNumber {
     }
 
     async fn reconcile(operation: &Operation, account: &AccountView<'_>) -> Option<Outcome> {
-        match account.added(operation, Self::KIND) {
+        match account.added(operation, Self::KIND).await {
             None => account.credential_only(operation).await,
             imported => imported,
         }

@@ -8,12 +8,12 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::{Agent, AgentRef, Direction, Effect, HeldNumber, Limit, Offset, Status, StatusName};
 use crate::guard::Scope;
-use crate::tools::account::{lookup, pages};
+use crate::tools::account::agents::{agents, agents_page};
+use crate::tools::account::pages;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
 use crate::tools::contract::tool::{Read, Tool};
-use crate::truedy::Request;
 
 arguments! {
     /// List the voice agents (assistants, bots) with status and numbers. Look one up by its name, or part of it.
@@ -56,14 +56,12 @@ impl Tool for ListAgents {
 impl Read for ListAgents {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<Agents>, ToolFailure> {
         let (limit, offset) = (self.limit.unwrap_or_default(), self.offset.unwrap_or_default());
-        let mut request = Request::get(["agents"]).query("limit", limit.get()).query("offset", offset.get()).list();
-        if let Some(name) = &self.name {
-            request = request.query("name", name);
-        }
-        if let Some(status) = &self.status {
-            request = request.query("status", status);
-        }
-        let reply = context.truedy.send(request, &context.call).await?;
+        let filters = [
+            ("name", self.name.as_ref().map(ToString::to_string)),
+            ("status", self.status.as_ref().map(ToString::to_string)),
+        ];
+        let given: Vec<_> = filters.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
+        let reply = agents_page(&context, limit.index(), offset.index(), &given).await?;
         let rows = pages::rows(&reply)?;
         // Truedy compares names with all that cannot be seen in them, which a name that is shown does not have.
         if rows.is_empty() && self.name.as_ref().is_some_and(|name| !name.as_str().is_ascii()) {
@@ -107,7 +105,7 @@ impl ListAgents {
     /// Answers from the whole list of agents.
     async fn read_all(&self, context: &ToolContext) -> Result<ToolResponse<Agents>, ToolFailure> {
         let (limit, offset) = (self.limit.unwrap_or_default().index(), self.offset.unwrap_or_default().index());
-        let listing = lookup::agents(context).await?;
+        let listing = agents(context).await?;
         let fitting: Vec<&Agent> = listing.rows.iter().filter(|agent| self.fits(agent)).collect();
         let agents: Vec<Map<String, Value>> = fitting.iter().skip(offset).take(limit).map(|agent| row(agent)).collect();
         let read_to = offset + agents.len();

@@ -10,7 +10,10 @@ use serde_json::Value;
 
 use crate::domain::{AgentRef, Effect, Limit, Offset, OwnedNumber, Slot, Status, StatusName, YesNo};
 use crate::guard::Scope;
+use crate::journal::moment;
+use crate::tools::account::agents::{recent_roster, try_recent_roster};
 use crate::tools::account::located::fill;
+use crate::tools::account::number_rows::all_numbers;
 use crate::tools::account::pages::ListResult;
 use crate::tools::account::roster::Roster;
 use crate::tools::account::{agent_lookup, lookup, pages};
@@ -65,6 +68,9 @@ pub(crate) struct Numbers {
     /// The offset of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_offset: Option<u64>,
+    /// When the list was read, where that is not now: at most a minute ago.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<String>,
 }
 
 /// One number; a direction that is absent has no agent.
@@ -180,11 +186,14 @@ impl Read for ListNumbers {
         let (limit, offset) = (self.limit.unwrap_or_default().index(), self.offset.unwrap_or_default().index());
         let mut unclear = 0;
         let unlisted;
+        let mut as_of = None;
         let (page, total, next_offset, roster, request_id) = if self.filters() {
-            let (all, agents) = tokio::join!(lookup::numbers(&context, false), lookup::agents(&context));
-            let mut listing = all?;
-            let roster = Roster::of(agents.as_ref().ok().cloned());
-            let agent = self.agent_id.as_ref().map(|named| agent_lookup::agent_among(named, agents)).transpose()?;
+            let (all, agents) = tokio::join!(all_numbers(&context), try_recent_roster(&context));
+            let (mut listing, read_at) = all?;
+            as_of = read_at;
+            let agent =
+                self.agent_id.as_ref().map(|named| agent_lookup::agent_of(named, agents.as_ref())).transpose()?;
+            let roster = agents.unwrap_or_default();
             fill(&context, &mut listing, &roster).await;
             unlisted = !listing.complete;
             let mut all = listing.rows;
@@ -199,7 +208,7 @@ impl Read for ListNumbers {
             (page, (!unlisted).then_some(total as u64), (next < total).then_some(next as u64), roster, None)
         } else {
             let (reply, roster) =
-                tokio::join!(lookup::numbers_page(&context, limit, offset, false), Roster::read(&context));
+                tokio::join!(lookup::numbers_page(&context, limit, offset, false), recent_roster(&context));
             let reply = reply?;
             let rows = pages::rows(&reply)?;
             let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
@@ -217,7 +226,8 @@ impl Read for ListNumbers {
             (listing.rows, total, more.then_some(next), roster, reply.request_id.clone())
         };
         let summary = summary(page.len(), total, self.filters(), next_offset);
-        let numbers = run_blocking(page.len(), || Numbers::of(&page, &roster, total, next_offset));
+        let mut numbers = run_blocking(page.len(), || Numbers::of(&page, &roster, total, next_offset));
+        numbers.as_of = as_of.map(|at| moment(at.as_millisecond()));
         let mut answer = ToolResponse::new(Status::Ok, summary, numbers).request_id(request_id);
         if unclear > 0 {
             answer.warn(format!("{unclear} more numbers may fit: Truedy did not say enough about them to tell."));
@@ -225,7 +235,7 @@ impl Read for ListNumbers {
         if unlisted {
             answer.warn(PARTLY);
         }
-        if roster.0.is_none() {
+        if roster.agents().is_none() {
             answer.warn("Agents could not be read, so they are shown by id.");
         }
         Ok(answer)

@@ -15,12 +15,13 @@ use crate::domain::{
 use crate::guard::{ChangeImpact, Level, Question, QuestionForm, RequestedChange, Scope};
 use crate::journal::{Operation, Outcome};
 use crate::redact::Secret;
-use crate::tools::account::pages::ListResult;
+use crate::tools::account::carrier;
+use crate::tools::account::near_rows::must_be_readable;
+use crate::tools::account::number_rows::before_adding;
 use crate::tools::account::price_search::{self, failed_search};
 use crate::tools::account::view::AccountView;
-use crate::tools::account::{carrier, lookup};
 use crate::tools::changes::create_once::{Made, flight, make};
-use crate::tools::changes::verify::{Documented, Found, documented_purchase, not_configured, said};
+use crate::tools::changes::verify::{Documented, Found, WantedNumber, documented_purchase, not_configured, said};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::{MoneyLimits, ToolContext};
 use crate::tools::contract::offered_numbers::impossible_number;
@@ -82,6 +83,8 @@ pub(crate) struct PurchasePlan {
     /// The own Telnyx key, if it is bought with one.
     key: Option<Secret>,
     price: Price,
+    /// The earliest creation of a row that the purchase can have added.
+    created_after: Option<i64>,
 }
 
 /// The facts about a purchase that policy, journal and messages need.
@@ -132,17 +135,17 @@ impl Change for PurchaseNumber {
         self.possible(context)?;
         let number = self.phone_number.as_str();
         let key = carrier::telnyx_key(context, self.api_key.as_ref(), self.carrier.as_ref()).await?;
-        let ListResult { rows, complete, .. } =
-            lookup::numbers_until(context, false, |row| row.number == number).await?;
-        if let Some(row) = rows.into_iter().find(|row| row.number == number) {
+        let near = before_adding(context, number).await?;
+        if let Some(row) = near.listing.rows.iter().find(|row| row.number == number) {
             let summary = format!("Nothing was bought: {number} belongs to this account already.");
             return Ok(Planned::Done(ToolResponse::new(
                 Status::AlreadyOwned,
                 summary,
-                Purchased { purchased: false, ..bought(&row) },
+                Purchased { purchased: false, ..bought(row) },
             )));
         }
-        lookup::must_be_whole(complete)?;
+        must_be_readable(&near)?;
+        let created_after = near.created_after(context);
         let account = PriceAccount::of(self.carrier.as_ref(), self.api_key.as_ref());
         let (price, unsearched) =
             price_search::price(context, &self.phone_number, self.may_buy(context), key.as_ref(), &account).await;
@@ -157,7 +160,7 @@ impl Change for PurchaseNumber {
         let words = price.words();
         let (preview, shows) = self.preview(context, &price, &budget, unsearched.as_ref());
         let impact = ChangeImpact {
-            object: OperationTarget::number(number),
+            object: OperationTarget { created_after, ..OperationTarget::number(number) },
             grave: true,
             without_flag: Some(preview),
             shows,
@@ -176,7 +179,7 @@ impl Change for PurchaseNumber {
             price: budget.reserved,
             ..ChangeImpact::default()
         };
-        Ok(Planned::Ready(PurchasePlan { key, price }, Box::new(impact)))
+        Ok(Planned::Ready(PurchasePlan { key, price, created_after }, Box::new(impact)))
     }
 
     async fn act(self, plan: PurchasePlan, context: ToolContext) -> Result<ToolResponse<Purchased>, ToolFailure> {
@@ -186,7 +189,9 @@ impl Change for PurchaseNumber {
             fields.insert("api_key".to_owned(), json!(key.expose()));
         }
         let request = Request::post(["telephony", "numbers", "purchase"], RequestKind::Create, body);
-        match make(&context, number, request, documented_purchase).await? {
+        match make(&context, WantedNumber { number, created_after: plan.created_after }, request, documented_purchase)
+            .await?
+        {
             Made::Confirmed(reply, listed) => Ok(self.confirmed(&reply, &listed, &plan.price)),
             Made::Seen(row) => {
                 let mut answer = self.done(bought(&row), &plan.price);
@@ -211,7 +216,7 @@ impl Change for PurchaseNumber {
     }
 
     async fn reconcile(operation: &Operation, account: &AccountView<'_>) -> Option<Outcome> {
-        account.added(operation, Self::KIND)
+        account.added(operation, Self::KIND).await
     }
 
     fn unknown(&self) -> Refusal {

@@ -15,9 +15,10 @@ use crate::domain::{
 use crate::guard::{ChangeImpact, Level, Question, QuestionForm, RequestedChange, Scope};
 use crate::journal::{Operation, Outcome};
 use crate::tools::account::agent_lookup;
-use crate::tools::account::assignments::Usage;
+use crate::tools::account::evidence::Usage;
 use crate::tools::account::located::{Located, Purpose, locate};
 use crate::tools::account::view::AccountView;
+use crate::tools::account::whole_reading::start;
 use crate::tools::changes::verify::{Found, said, vanishes};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
@@ -53,6 +54,9 @@ pub(crate) struct Released {
     kind: String,
     /// Whether the list no longer shows it.
     verified: bool,
+    /// What was read to verify it: the whole list, or the page where it stood and its neighbours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_by: Option<&'static str>,
 }
 
 /// What was found before.
@@ -150,8 +154,12 @@ impl Change for ReleaseNumber {
         let request = Request::delete(["telephony", "numbers", plan.number_id.as_str()]);
         match context.truedy.send(request, &context.call.leaving(AFTERWARDS)).await {
             Ok(reply) => {
-                let found = vanishes(&context, &plan.number.id, false).await;
-                let mut answer = plan.done(found == Found::Absent).request_id(reply.request_id);
+                let (found, whole) = vanishes(&context, &plan.number.id, true, false).await;
+                if !whole {
+                    // The whole list follows in the background, for whoever asks next.
+                    start(&context);
+                }
+                let mut answer = plan.done((found == Found::Absent).then_some(whole)).request_id(reply.request_id);
                 if matches!(found, Found::Here(_)) {
                     answer.warn("Truedy confirmed the release, but list_numbers still shows the number. Look again in a minute.");
                 }
@@ -291,9 +299,11 @@ impl ReleasePlan {
             context.lost(error).await;
         }
         let no = |status, summary: String| Err(said(Refusal::new(status, summary).with("number", name), error).into());
-        match vanishes(context, &self.number.id, lost).await {
+        // A refusal or a lost response proves nothing, so only the whole list shows that the number is gone.
+        let (found, _) = vanishes(context, &self.number.id, false, lost).await;
+        match found {
             Found::Absent => {
-                let mut answer = self.done(true);
+                let mut answer = self.done(Some(true));
                 answer.warn("Truedy's answer was lost or a refusal, but the number is no longer in the account.");
                 Ok(answer)
             }
@@ -313,7 +323,8 @@ impl ReleasePlan {
         }
     }
 
-    fn done(&self, verified: bool) -> ToolResponse<Released> {
+    /// `absent`: the list does not show the number any more. It is true if the whole list was read.
+    fn done(&self, absent: Option<bool>) -> ToolResponse<Released> {
         let number = &self.number;
         let summary = format!("Released {}. {}", number.name(), fate(number));
         ToolResponse::new(
@@ -323,7 +334,8 @@ impl ReleasePlan {
                 number: number.name().to_owned(),
                 id: number.id.clone(),
                 kind: number.kind().to_owned(),
-                verified,
+                verified: absent.is_some(),
+                verified_by: absent.map(|whole| if whole { "list" } else { "page" }),
             },
         )
         .undo(Undo::Never)

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::domain::{Effect, Status};
 use crate::guard::Scope;
 use crate::tools::account::lookup;
+use crate::tools::account::number_rows::all_numbers;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
@@ -32,7 +33,7 @@ impl Tool for SampleCount {
 
 impl Read for SampleCount {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<NumberCount>, ToolFailure> {
-        let numbers = lookup::numbers(&context, false).await?.rows.len();
+        let numbers = all_numbers(&context).await?.0.rows.len();
         Ok(ToolResponse::new(Status::Ok, format!("{numbers} numbers."), NumberCount { numbers }))
     }
 }

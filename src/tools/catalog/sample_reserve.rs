@@ -15,7 +15,7 @@ use crate::guard::{ChangeImpact, RequestedChange, Scope};
 use crate::journal::{Operation, Outcome};
 use crate::tools::account::view::AccountView;
 use crate::tools::changes::create_once::{Made, flight, make};
-use crate::tools::changes::verify::{Found, documented_purchase, said};
+use crate::tools::changes::verify::{Found, WantedNumber, documented_purchase, said};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
@@ -93,7 +93,7 @@ impl Change for SampleReserve {
         let number = self.phone_number.as_str();
         let body = json!({ "phone_number": number });
         let request = Request::post(["telephony", "numbers", "purchase"], RequestKind::Create, body);
-        match make(&context, number, request, documented_purchase).await? {
+        match make(&context, WantedNumber { number, created_after: None }, request, documented_purchase).await? {
             Made::Confirmed(_, Found::Here(row)) | Made::Seen(row) => Ok(reserved(&row)),
             Made::Confirmed(..) => Err(self.unknown().into()),
             Made::Refused(_, error) => {
@@ -104,7 +104,7 @@ impl Change for SampleReserve {
     }
 
     async fn reconcile(operation: &Operation, account: &AccountView<'_>) -> Option<Outcome> {
-        account.added(operation, Self::KIND)
+        account.added(operation, Self::KIND).await
     }
 
     fn unknown(&self) -> Refusal {

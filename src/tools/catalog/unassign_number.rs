@@ -123,6 +123,7 @@ impl Change for UnassignNumber {
         }
         let after = plan.located.slot_now(&context.with(context.call.unstoppable()), self.assignment_type).await;
         let free = after.as_ref() == Some(&Slot::Free);
+        plan.located.changed(&context, self.assignment_type, after.clone());
         match settled {
             Ok(reply) => {
                 let mut answer = self.done(&plan, free, reply.request_id);

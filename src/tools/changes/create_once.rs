@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::domain::OwnedNumber;
-use crate::tools::changes::verify::{Documented, Found, appears, shows};
+use crate::tools::changes::verify::{Documented, Found, WantedNumber, appears, shows};
 use crate::tools::contract::context::ToolContext;
 use crate::truedy::{ApiReply, Error, Request};
 
@@ -35,11 +35,11 @@ pub fn flight(number: &str) -> String {
     format!("make:{number}")
 }
 
-/// Sends `request` once and finds out the outcome for `number`. An error means that the change certainly did not
+/// Sends `request` once and finds out the outcome for the number that it adds. An error means that the change certainly did not
 /// happen.
 pub(crate) async fn make(
     context: &ToolContext,
-    number: &str,
+    wanted: WantedNumber<'_>,
     request: Request,
     documented: impl Fn(&Error) -> Option<Documented>,
 ) -> Result<Made, Error> {
@@ -47,11 +47,11 @@ pub(crate) async fn make(
     let sent = tokio::select! {
         biased;
         sent = context.truedy.send(request, &call) => sent,
-        row = shows_meanwhile(context, number) => return Ok(seen(context, row)),
+        row = shows_meanwhile(context, wanted) => return Ok(seen(context, row)),
     };
     match sent {
         Ok(reply) => {
-            let found = appears(&context.with(context.call.within(CONFIRMING)), number, true).await;
+            let found = appears(&context.with(context.call.within(CONFIRMING)), wanted, true).await;
             Ok(Made::Confirmed(reply, found))
         }
         Err(error) if error.may_have_happened() => {
@@ -59,7 +59,7 @@ pub(crate) async fn make(
             if why.is_none() {
                 context.lost(&error).await;
             }
-            match (appears(context, number, why.is_some()).await, why) {
+            match (appears(context, wanted, why.is_some()).await, why) {
                 (Found::Here(row), _) => Ok(seen(context, row)),
                 (Found::Absent, Some(why)) => Ok(Made::Refused(why, error)),
                 _ => {
@@ -69,7 +69,7 @@ pub(crate) async fn make(
             }
         }
         // The conflict may be that the account owns this number already.
-        Err(Error::Refused(api_error)) if api_error.status == 409 => match appears(context, number, true).await {
+        Err(Error::Refused(api_error)) if api_error.status == 409 => match appears(context, wanted, true).await {
             Found::Here(row) => Ok(seen(context, row)),
             Found::Absent => Err(Error::Refused(api_error)),
             Found::Unreadable => {
@@ -90,10 +90,10 @@ fn seen(context: &ToolContext, row: Box<OwnedNumber>) -> Made {
 }
 
 /// Waits until the list shows the number although Truedy has not responded. Never returns if the list never shows it.
-async fn shows_meanwhile(context: &ToolContext, number: &str) -> Box<OwnedNumber> {
+async fn shows_meanwhile(context: &ToolContext, wanted: WantedNumber<'_>) -> Box<OwnedNumber> {
     tokio::time::sleep(SILENCE).await;
     loop {
-        if let Some(row) = shows(context, number).await {
+        if let Some(row) = shows(context, wanted).await {
             return row;
         }
         tokio::time::sleep(AGAIN).await;

@@ -1,9 +1,13 @@
 //! Finds the outcome of a change whose response was lost or says too little.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::domain::{OwnedNumber, Refusal, Status};
-use crate::tools::account::lookup::numbers_until;
+use crate::tools::account::near_rows::{leaving, near_and_newest};
+use crate::tools::account::whole_reading::wait;
 use crate::tools::contract::context::ToolContext;
 use crate::truedy::{ApiError, Error};
 
@@ -25,14 +29,44 @@ pub(crate) enum Found {
     Unreadable,
 }
 
-/// Reads the list of numbers at the given times, until `settles` holds or the time of the call is over.
-async fn look(
+/// A number that a change adds to the account.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WantedNumber<'a> {
+    pub(crate) number: &'a str,
+    /// The earliest creation of a row that the change can have added.
+    pub(crate) created_after: Option<i64>,
+}
+
+impl WantedNumber<'_> {
+    /// Whether the change can have added this row.
+    fn fits(&self, row: &OwnedNumber) -> bool {
+        row.number == self.number && row.is_created_after(self.created_after)
+    }
+
+    /// Looks once. A number that was added stands on the newest page, or where the index saw it since.
+    async fn look(&self, context: &ToolContext) -> Result<Found, Error> {
+        let near = near_and_newest(context, self.number, true).await?;
+        let older = near.listing.rows.iter().any(|row| row.number == self.number);
+        Ok(match near.listing.rows.into_iter().find(|row| self.fits(row)) {
+            Some(row) => {
+                context.account.changed(&row);
+                Found::Here(Box::new(row))
+            }
+            // An older row of the number proves nothing about the change.
+            None if older || near.listing.unreadable || (near.whole && !near.listing.complete) => Found::Unreadable,
+            None => Found::Absent,
+        })
+    }
+}
+
+/// Looks at the given times, until `settles` holds or the time of the call is over.
+async fn look<F: Future<Output = Result<Found, Error>>>(
     context: &ToolContext,
     times: &[u64],
-    fits: impl Fn(&OwnedNumber) -> bool,
+    once: impl Fn(ToolContext) -> F,
     settles: impl Fn(&Found) -> bool,
 ) -> Found {
-    let start = tokio::time::Instant::now();
+    let start = Instant::now();
     let context = context.with(context.call.unstoppable().leaving(SPARE));
     let mut last = Found::Unreadable;
     for seconds in times {
@@ -41,14 +75,8 @@ async fn look(
             break;
         }
         tokio::time::sleep_until(at).await;
-        match numbers_until(&context, true, &fits).await {
-            Ok(numbers) => {
-                last = match numbers.rows.into_iter().find(&fits) {
-                    Some(number) => Found::Here(Box::new(number)),
-                    None if numbers.complete => Found::Absent,
-                    None => Found::Unreadable,
-                };
-            }
+        match once(context.clone()).await {
+            Ok(found) => last = found,
             Err(error) => tracing::debug!(%error, "could not look up what a change did"),
         }
         if settles(&last) {
@@ -58,23 +86,52 @@ async fn look(
     last
 }
 
-/// Reads the list once and returns the number if the list shows it.
-pub(crate) async fn shows(context: &ToolContext, number: &str) -> Option<Box<OwnedNumber>> {
-    let context = context.with(context.call.unstoppable());
-    let numbers = numbers_until(&context, true, |row| row.number == number).await.ok()?;
-    numbers.rows.into_iter().find(|row| row.number == number).map(Box::new)
+/// Looks once, and returns the number if the account shows it.
+pub(crate) async fn shows(context: &ToolContext, wanted: WantedNumber<'_>) -> Option<Box<OwnedNumber>> {
+    match wanted.look(&context.with(context.call.unstoppable())).await {
+        Ok(Found::Here(row)) => Some(row),
+        _ => None,
+    }
 }
 
 /// Waits for a number to appear in the list.
-pub(crate) async fn appears(context: &ToolContext, number: &str, documented: bool) -> Found {
+pub(crate) async fn appears(context: &ToolContext, wanted: WantedNumber<'_>, documented: bool) -> Found {
     let times: &[u64] = if documented { &SHORT_LOOKS } else { &LOOKS };
-    look(context, times, |row| row.number == number, |found| matches!(found, Found::Here(_))).await
+    let once = async |context: ToolContext| wanted.look(&context).await;
+    look(context, times, once, |found| matches!(found, Found::Here(_))).await
 }
 
-/// Waits for a number to leave the list.
-pub(crate) async fn vanishes(context: &ToolContext, id: &str, patient: bool) -> Found {
+/// Waits for a number to leave the list. Returns also whether the whole list was read.
+///
+/// If Truedy confirmed the release, the page on which the number stood and its neighbours are enough. Otherwise only the
+/// whole list shows that it is gone. `patient` looks several times.
+pub(crate) async fn vanishes(context: &ToolContext, id: &str, confirmed: bool, patient: bool) -> (Found, bool) {
     let times: &[u64] = if patient { LOOKS.get(..4).unwrap_or(&LOOKS) } else { &[0] };
-    look(context, times, |row| row.id == id, |found| *found == Found::Absent).await
+    let whole = AtomicBool::new(false);
+    let begun = Instant::now();
+    let once = async |context: ToolContext| {
+        let near = leaving(&context, id).await?;
+        whole.store(near.whole, Ordering::Relaxed);
+        let row = near.listing.rows.into_iter().find(|row| row.id == id);
+        Ok(match row {
+            Some(row) => Found::Here(Box::new(row)),
+            None if near.listing.unreadable || (near.whole && !near.listing.complete) => Found::Unreadable,
+            None if near.whole || confirmed => Found::Absent,
+            None => match wait(&context, |reading| reading.begun >= begun, || false).await {
+                Ok(Some(reading)) if reading.is_complete() => {
+                    whole.store(true, Ordering::Relaxed);
+                    let row = reading.listing().rows.into_iter().find(|row| row.id == id);
+                    row.map_or(Found::Absent, |row| Found::Here(Box::new(row)))
+                }
+                _ => Found::Unreadable,
+            },
+        })
+    };
+    let found = look(context, times, once, |found| *found == Found::Absent).await;
+    if found == Found::Absent {
+        context.account.forget(id);
+    }
+    (found, whole.into_inner())
 }
 
 /// A reason for a refusal that Truedy is known to give only before it acts. It proves that the change did not happen.

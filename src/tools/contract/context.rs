@@ -3,6 +3,7 @@
 use crate::domain::{Caller, CarrierAccess, CarrierProfiles, Money, OwnedNumber, Refusal, Status};
 use crate::guard::{Cap, Policy};
 use crate::journal::{Journal, Operation, Outcome, OutcomeSource};
+use crate::tools::account::memory::AccountMemory;
 use crate::tools::contract::offered_numbers::Offered;
 use crate::tools::contract::operation_record::Record;
 use crate::tools::contract::price_cache::{Price, Prices};
@@ -30,6 +31,8 @@ pub struct ToolContext {
     pub call: CallBudget,
     /// Whether a person can be asked in a form before the change is made.
     pub asks: bool,
+    /// What is remembered of the account: where numbers stand in its list, and what was read lately.
+    pub account: Arc<AccountMemory>,
     /// Prices that were seen lately.
     pub prices: Arc<Prices>,
     /// Numbers that were offered although no numbering plan has them.
@@ -66,7 +69,7 @@ impl ToolContext {
         let (monthly, upfront) = (price.monthly_money(), price.upfront_money());
         let reserved = self.policy.admit_price(monthly.as_ref(), upfront.as_ref())?;
         let Some(limit) = &self.policy.caps.spend else { return Ok(MoneyLimits { reserved, day: None }) };
-        let spent = self.journal.spent(&self.caller, tool, limit.currency()).await.map_err(|why| {
+        let spent = self.journal.spent(&self.caller, tool, limit).await.map_err(|why| {
             let summary = format!(
                 "Nothing was bought. What was spent in 24 hours is not known: the journal of this server cannot be used: {why}."
             );
@@ -97,10 +100,11 @@ impl ToolContext {
 
     /// Records in the journal that open operations succeeded, because their numbers were seen in the account.
     /// Waits for the journal at most one second, so a slow journal does not hold up the reading.
-    pub(crate) async fn sighted(&self, rows: impl Iterator<Item = OwnedNumber>) {
+    pub(crate) async fn sighted(&self, rows: &[OwnedNumber]) {
         let mut found = Vec::new();
         for row in rows {
-            for awaited in self.journal.awaiting(&row.number) {
+            let awaiting = self.journal.awaiting(&row.number).into_iter();
+            for awaited in awaiting.filter(|awaited| row.is_created_after(awaited.created_after)) {
                 let ending = Outcome::new(true, awaited.kind.succeeded.as_str(), OutcomeSource::Look);
                 found.push((awaited.id, Outcome { number_id: Some(row.id.clone()), ..ending }));
             }

@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use crate::domain::{ChangeKind, ClockReading, may_be_id};
-use crate::journal::Journal;
+use crate::domain::{ClockReading, may_be_id};
+use crate::journal::{AddedNumber, Journal};
 use crate::truedy::{Error, SendPermit};
 
 /// How long a reading before a change may be used for sending the change.
@@ -21,8 +21,8 @@ const FRESH: Duration = Duration::from_secs(30);
 pub struct Record {
     journal: Arc<Journal>,
     id: Uuid,
-    /// The number that would appear in the account if the change adds it, and the kind of change that adds it.
-    makes: Option<(String, &'static ChangeKind)>,
+    /// The number that appears in the account if the change adds it.
+    makes: Option<AddedNumber>,
     lost: AtomicBool,
     /// Whether the number was seen in the account before Truedy responded.
     seen: AtomicBool,
@@ -38,12 +38,7 @@ pub struct Record {
 
 impl Record {
     /// Returns the record of an operation that has begun. The change relies on what was read from `read_at` on.
-    pub fn new(
-        journal: Arc<Journal>,
-        id: Uuid,
-        makes: Option<(String, &'static ChangeKind)>,
-        read_at: ClockReading,
-    ) -> Arc<Self> {
+    pub fn new(journal: Arc<Journal>, id: Uuid, makes: Option<AddedNumber>, read_at: ClockReading) -> Arc<Self> {
         Arc::new(Self {
             read_at: Mutex::new(read_at),
             kept_stale: AtomicBool::new(false),

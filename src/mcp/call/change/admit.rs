@@ -114,8 +114,13 @@ impl Service {
             return Ok(0);
         }
         let key = claims.makes.as_deref().map(flight);
+        // Beyond the cap, no count makes a difference.
+        let enough = match cap {
+            Some(Cap::Most(most)) => most,
+            _ => 0,
+        };
         let standing = async || {
-            let standing = self.journal.standing(&change.call_context.caller, T::NAME, key.clone(), None).await;
+            let standing = self.journal.standing(&change.call_context.caller, T::NAME, key.clone(), None, enough).await;
             standing.map_err(|why| messages::on_journal(&why.to_string(), T::EFFECT))
         };
         let mut stands = standing().await?;

@@ -122,8 +122,8 @@ impl Service {
         if token.nonce.is_none() && !stopped_by_unresolved::<T>() {
             return Ok(());
         }
-        let standing =
-            self.journal.standing(&change.call_context.caller, T::NAME, impact.flight.clone(), token.nonce.clone());
+        let (flight, nonce) = (impact.flight.clone(), token.nonce.clone());
+        let standing = self.journal.standing(&change.call_context.caller, T::NAME, flight, nonce, 0);
         let standing = standing.await.map_err(|why| messages::on_journal(&why.to_string(), T::EFFECT))?;
         if let Some(other) = standing.flying {
             return Err(messages::on_duplicate(&other, T::EFFECT));
@@ -177,7 +177,7 @@ impl Service {
             // This process knows the answers that it has used. The journal also knows those that other replicas have
             // used.
             let nonce = Some(then.nonce.clone());
-            let standing = self.journal.standing(&change.call_context.caller, T::NAME, None, nonce).await;
+            let standing = self.journal.standing(&change.call_context.caller, T::NAME, None, nonce, 0).await;
             if standing.map_err(|why| messages::on_journal(&why.to_string(), T::EFFECT))?.nonce_used {
                 return Err(messages::on_answer_used(T::EFFECT).into());
             }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::domain::{ClockReading, Proof, Refusal, Status, may_be_id};
 use crate::guard::{ChangeImpact, GateDecision, RequestedChange, evaluate};
-use crate::journal::{BeginConflict, Intent, Operation, Outcome, OutcomeSource};
+use crate::journal::{AddedNumber, BeginConflict, Intent, Operation, Outcome, OutcomeSource};
 use crate::mcp::call::change::admit::{BACKGROUND, OVERDUE, READ_AGAIN, TO_ABANDON, TO_BEGIN};
 use crate::mcp::call::change::request::{
     Approved, ChangeRequest, EarlyExit, plan, repeated, stopped_by_unresolved, with_operation,
@@ -129,7 +129,8 @@ impl Service {
         if T::KIND.proof == Proof::NumberPresent {
             tool_context.call.deadline = Instant::now() + BACKGROUND;
         }
-        let makes = claims.makes.clone().map(|number| (number, T::KIND));
+        let (kind, created_after) = (T::KIND, object.created_after);
+        let makes = claims.makes.clone().map(|number| AddedNumber { number, kind, created_after });
         let record = Record::new(Arc::clone(&self.journal), id, makes, pass.read_at);
         tool_context.call.permit = Some(Arc::clone(&record) as _);
         tool_context.record = Some(Arc::clone(&record));

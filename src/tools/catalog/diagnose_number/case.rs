@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::{AgentId, Direction, OwnedNumber, Slot, Status};
 use crate::journal::Operation;
-use crate::tools::account::assignments::{AgentAnswer, DirectionEvidence};
+use crate::tools::account::evidence::{AgentAnswer, DirectionEvidence};
 use crate::tools::account::lookup;
 use crate::tools::account::roster::Roster;
 use crate::tools::catalog::diagnose_number::findings::{Finding, FindingAction, NO_OUTBOUND, Weight, call};
@@ -38,14 +38,14 @@ pub(crate) fn claimants<'a>(
     roster: &'a Roster,
     direction: Direction,
 ) -> impl Iterator<Item = &'a str> + 'a {
-    let agents = roster.0.iter().flat_map(|agents| &agents.rows);
+    let agents = roster.agents().into_iter().flat_map(|agents| &agents.rows);
     let holds = move |held: &[crate::domain::HeldNumber]| held.iter().any(|held| held.is(number));
     agents.filter(move |agent| agent.held(direction).is_some_and(holds)).map(|agent| agent.id.as_str())
 }
 
 /// Whether it is certain that there is no such agent.
 pub(crate) fn is_missing(roster: &Roster, id: &str) -> bool {
-    roster.0.as_ref().is_some_and(|agents| agents.complete) && roster.agent(id).is_none()
+    roster.agents().is_some_and(|agents| agents.complete) && roster.agent(id).is_none()
 }
 
 /// Whether the voice engine knows an agent, and by which URL.

@@ -6,12 +6,13 @@
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::domain::{Direction, Effect, NumberRef, OwnedNumber, Status};
+use crate::domain::{Direction, Effect, NumberRef, Status};
 use crate::guard::Scope;
 use crate::journal::{Operation, OperationQuery};
+use crate::tools::account::number_rows::rows_of;
+use crate::tools::account::agents::recent_roster;
 use crate::tools::account::assignments::Assignments;
 use crate::tools::account::lookup;
-use crate::tools::account::roster::Roster;
 use crate::tools::catalog::diagnose_number::case::{AgentDetails, Diagnosis, DiagnosisCase, holders};
 use crate::tools::catalog::diagnose_number::findings::{Finding, JOURNAL_UNREAD, NOT_IN_ACCOUNT};
 use crate::tools::catalog::diagnose_number::history::absent;
@@ -46,9 +47,8 @@ impl Tool for DiagnoseNumber {
 impl Read for DiagnoseNumber {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<Diagnosis>, ToolFailure> {
         let name = self.number_id.as_str();
-        let fits = |row: &OwnedNumber| row.id == name || row.number == name;
-        let (listed, agents) = tokio::join!(lookup::numbers_until(&context, false, fits), lookup::agents(&context));
-        let (listed, roster) = (listed?, Roster::of(agents.ok()));
+        let (listed, roster) = tokio::join!(rows_of(&context, &self.number_id), recent_roster(&context));
+        let listed = listed?;
         let number = match lookup::number_among(&self.number_id, &listed) {
             Ok((number, _)) => number,
             Err(ToolFailure::Refused(refusal))
@@ -74,7 +74,7 @@ impl Read for DiagnoseNumber {
         };
         let directions = self.assignment_type.map_or_else(|| Direction::BOTH.to_vec(), |only| vec![only]);
         let holders = holders(&number, &roster, &directions);
-        let assignments = Assignments::new(&listed, &roster);
+        let assignments = Assignments::of_part(&listed, &roster, &context.account);
         let names = [number.number.as_str(), number.id.as_str()];
         let asking = join_all(holders.iter().map(|id| AgentDetails::ask(&context, id, &number)));
         let (asked, history) = tokio::join!(asking, history(&context, &names));
@@ -101,9 +101,10 @@ async fn history(context: &ToolContext, names: &[&str]) -> Option<Vec<Operation>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Agent;
+    use crate::domain::{Agent, OwnedNumber};
     use crate::domain::Slot;
     use crate::tools::account::pages::ListResult;
+    use crate::tools::account::roster::Roster;
     use crate::tools::catalog::diagnose_number::case::SyncState;
     use crate::tools::catalog::diagnose_number::findings::{FindingAction, Weight};
     use serde_json::Value;

@@ -1,0 +1,88 @@
+//! Tests of `list_chain.rs`: lists that change while they are read.
+
+use super::*;
+use crate::domain::OwnedNumber;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const PAGE: usize = 10;
+
+fn row(n: u32) -> Value {
+    json!({ "id": format!("n{n}"), "phone_number": format!("+1415{n:07}") })
+}
+
+fn page(list: &[u32], offset: usize) -> ApiReply {
+    let shown: Vec<Value> = list.iter().skip(offset).take(PAGE).copied().map(row).collect();
+    let more = offset + shown.len() < list.len();
+    let pagination = Some(json!({ "total": list.len(), "has_more": more }));
+    ApiReply { data: Value::Array(shown), pagination, request_id: None, date: None }
+}
+
+fn ids(chain: &ListChain<OwnedNumber>) -> Vec<String> {
+    chain.listing.rows.iter().map(|row| row.id.clone()).collect()
+}
+
+#[test]
+fn a_page_that_shows_no_known_row_leaves_a_gap() {
+    let list: Vec<u32> = (0..40).collect();
+    let mut chain = ListChain::<OwnedNumber>::new();
+    assert_eq!(chain.join(&page(&list, 0), (0, PAGE)), Ok(Joined::More));
+    assert_eq!(chain.join(&page(&list, 10), (10, PAGE)), Ok(Joined::Gap));
+    assert_eq!(chain.join(&page(&list, 9), (9, PAGE)), Ok(Joined::More));
+    assert_eq!(chain.join(&page(&list, 9), (9, PAGE)), Ok(Joined::Nothing), "a page that repeats");
+    assert_eq!(chain.listing.rows.len(), 19);
+}
+
+#[test]
+fn fewer_rows_than_told_are_not_the_whole_list() {
+    let list: Vec<u32> = (0..8).collect();
+    let mut short = page(&list, 0);
+    short.pagination = Some(json!({ "total": 9, "has_more": false }));
+    let mut chain = ListChain::<OwnedNumber>::new();
+    chain.join(&short, (0, PAGE)).expect("a page");
+    chain.finish(&short).expect("a page");
+    assert!(!chain.listing.complete);
+    let mut chain = ListChain::<OwnedNumber>::new();
+    assert_eq!(chain.join(&page(&list, 0), (0, PAGE)), Ok(Joined::Last));
+    chain.finish(&page(&list, 0)).expect("a page");
+    assert!(chain.listing.complete);
+}
+
+proptest! {
+    /// Numbers come at the top and leave anywhere between any two requests. What was there all the time is never missed,
+    /// and what came meanwhile is not missed either if the reading calls itself whole.
+    #[test]
+    fn nothing_that_stayed_is_missed(size in 0_usize..80, steps in proptest::collection::vec((0_u8..4, 0_usize..80), 0..60)) {
+        let mut list: Vec<u32> = (0..u32::try_from(size).expect("small")).collect();
+        let (stayed, mut next) = (list.clone(), 1_000);
+        let mut gone = Vec::new();
+        let mut steps = steps.into_iter();
+        let mut change = |list: &mut Vec<u32>| match steps.next() {
+            Some((0, _)) => { list.insert(0, next); next += 1; }
+            Some((1, at)) if at < list.len() => gone.push(list.remove(at)),
+            _ => {}
+        };
+        let mut chain = ListChain::<OwnedNumber>::new();
+        let (mut offset, mut tries) = (0, 0);
+        let ended = loop {
+            tries += 1;
+            if tries > 300 { break false }
+            let reply = page(&list, offset);
+            change(&mut list);
+            match chain.join(&reply, (offset, PAGE)).expect("a page") {
+                Joined::Last => break true,
+                Joined::Gap => offset = offset.saturating_sub(PAGE / 2),
+                Joined::More | Joined::Nothing => offset += reply.data.as_array().map_or(0, Vec::len) - 1,
+            }
+        };
+        let last = page(&list, 0);
+        chain.finish(&last).expect("a page");
+        prop_assert!(ended);
+        if chain.listing.complete {
+            let ids = ids(&chain);
+            for number in stayed.iter().chain(&list).filter(|number| !gone.contains(number)) {
+                prop_assert!(ids.contains(&format!("n{number}")), "{number} is missing");
+            }
+        }
+    }
+}

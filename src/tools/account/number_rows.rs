@@ -1,0 +1,102 @@
+//! Reads the rows of one number, or the whole list where only that is an answer.
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::domain::{NumberRef, OwnedNumber};
+use crate::tools::account::memory::{FRESH, KEPT};
+use crate::tools::account::near_rows::{Near, NearRows, near, near_and_newest};
+use crate::tools::account::pages::{ListResult, ROWS};
+use crate::tools::account::protected::heed_protected;
+use crate::tools::account::reading_state::WholeReading;
+use crate::tools::account::whole_reading::wait;
+use crate::tools::contract::context::ToolContext;
+use crate::tools::contract::response::ToolFailure;
+
+/// Most numbers that this process adds between a reading and its use.
+const ADDED: usize = 200;
+
+/// Reads all numbers of the account. A list of more than one page may be a minute old, and then has its time.
+///
+/// Refuses with `still_reading` if the list is being read and this takes long.
+pub(crate) async fn all_numbers(
+    context: &ToolContext,
+) -> Result<(ListResult<OwnedNumber>, Option<Timestamp>), ToolFailure> {
+    let readings = &context.account.readings;
+    let latest = readings.latest(FRESH);
+    if let Some(reading) = latest {
+        return Ok((reading.listing(), Some(reading.as_of)));
+    }
+    let (begun, mut reading) = (Instant::now(), NearRows::new(context, false));
+    reading.page(0).await?;
+    let first = reading.end("");
+    // A response of this size is not read to its end, and no later one would be.
+    if first.whole || first.listing.rows.len() >= ROWS {
+        if first.listing.complete {
+            heed_protected(context, &first.listing.rows);
+        }
+        return Ok((first.listing, None));
+    }
+    match wait(context, |reading| reading.ended >= begun, || false).await? {
+        Some(reading) => Ok((reading.listing(), Some(reading.as_of))),
+        None => Ok((first.listing, None)),
+    }
+}
+
+/// Reads what shows whether a number that is to be added is in the account already: the newest page, and the pages on
+/// which the index expects it.
+///
+/// The whole list is read if Truedy does not say how long it is.
+pub(crate) async fn before_adding(context: &ToolContext, number: &str) -> Result<Near, ToolFailure> {
+    let begun = Instant::now();
+    let near = near_and_newest(context, number, false).await?;
+    if near.here || near.whole || near.listing.unreadable || near.total.is_some() {
+        return Ok(near);
+    }
+    match wait(context, |reading| reading.ended >= begun, || false).await? {
+        Some(reading) => Ok(near.with_whole(reading.listing(), number)),
+        None => Ok(near),
+    }
+}
+
+/// Returns the rows of `name`, or the whole list if no page shows it. Only a whole list proves that it is not there.
+///
+/// Refuses with `still_reading` if the whole list is being read.
+pub(crate) async fn rows_of(context: &ToolContext, named: &NumberRef) -> Result<ListResult<OwnedNumber>, ToolFailure> {
+    let (name, begun) = (named.as_str(), Instant::now());
+    loop {
+        let near = near(context, name, false).await?;
+        if near.here || near.whole || near.listing.rows.len() >= ROWS {
+            return Ok(near.listing);
+        }
+        if let Some(listing) = known_absent(context, near.top.as_deref()) {
+            return Ok(listing);
+        }
+        let memory = &context.account;
+        let reading = wait(context, |reading| reading.ended >= begun, || memory.knows(name)).await?;
+        // A reading that began before proves an absence only together with the newest page as it is now.
+        if let Some(reading) = reading.filter(|reading| reading.begun >= begun || !reading.is_complete()) {
+            return Ok(reading.listing());
+        }
+    }
+}
+
+/// Returns the whole list as it is now, if an earlier reading and the newest page show it together.
+///
+/// Numbers are listed newest first. So what was added since stands above the newest number of the reading.
+fn known_absent(context: &ToolContext, top: Option<&[OwnedNumber]>) -> Option<ListResult<OwnedNumber>> {
+    let reading = context.account.readings.latest(KEPT).filter(|reading| reading.is_complete())?;
+    extended(&reading, top?)
+}
+
+/// Returns the rows of a whole reading, and before them the rows that were added since.
+fn extended(reading: &WholeReading, top: &[OwnedNumber]) -> Option<ListResult<OwnedNumber>> {
+    let newest = reading.newest()?;
+    let added = top.iter().position(|row| row.id == newest.id)?;
+    let mut listing = reading.listing();
+    let known: Vec<&str> = listing.rows.iter().take(added + ADDED).map(|row| row.id.as_str()).collect();
+    let fresh: Vec<OwnedNumber> =
+        top.iter().take(added).filter(|row| !known.contains(&row.id.as_str())).cloned().collect();
+    listing.rows.splice(0..0, fresh);
+    Some(listing)
+}

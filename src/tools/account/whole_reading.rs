@@ -1,0 +1,166 @@
+//! Reads the whole list of numbers in the background.
+//!
+//! A call waits for it only for a short time. The reading goes on without the call, and the next call finds it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{Refusal, Status};
+use crate::tools::account::list_chain::Joined;
+use crate::tools::account::lookup::numbers_page;
+use crate::tools::account::paging::PAGE;
+use crate::tools::account::protected::heed_protected;
+use crate::tools::account::reading_state::{PartialReading, Progress, ReadingState, WholeReading};
+use crate::tools::contract::context::ToolContext;
+use crate::tools::contract::response::ToolFailure;
+use crate::truedy::{ApiReply, CallBudget, Error, NotSent, run_blocking};
+
+/// Most pages of a reading: 200,000 numbers.
+const PAGES: usize = 2_000;
+/// How often pages may be requested again one after the other, because they did not continue the list.
+const AGAIN: usize = 100;
+/// How much a page that brings nothing new counts of [`AGAIN`].
+const NOTHING: usize = 20;
+/// Up to this much of [`AGAIN`], a page that brings nothing new is requested once more.
+const PATIENT: usize = 60;
+/// How long a call waits for a reading.
+const PATIENCE: Duration = Duration::from_millis(2_500);
+/// How long one request of a reading may take.
+const REQUEST: Duration = Duration::from_secs(60);
+/// After how many seconds the caller should call again.
+const RETRY: u64 = 3;
+
+/// Begins a reading in the background, unless one runs.
+pub(crate) fn start(context: &ToolContext) {
+    if context.account.readings.begin() {
+        let context = context.clone();
+        tokio::spawn(async move { run(&context).await });
+    }
+}
+
+/// Returns a reading that `fits`, and begins one if the last does not fit. Waits for it for a short time, or until
+/// `found` holds.
+///
+/// `Ok(None)` means that `found` holds. The refusal `still_reading` says how far the reading is.
+pub(crate) async fn wait(
+    context: &ToolContext,
+    fits: impl Fn(&WholeReading) -> bool,
+    found: impl Fn() -> bool,
+) -> Result<Option<Arc<WholeReading>>, ToolFailure> {
+    let since = Instant::now();
+    let give_up = context.call.deadline.min(Instant::now() + PATIENCE);
+    let mut changes = context.account.readings.subscribe();
+    loop {
+        let state = changes.borrow_and_update().clone();
+        match state {
+            ReadingState::Ended(reading) if fits(&reading) => return Ok(Some(reading)),
+            ReadingState::Failed(at, error) if at >= since => return Err(error.into()),
+            ReadingState::Running(_) => {}
+            _ => start(context),
+        }
+        if found() {
+            return Ok(None);
+        }
+        let next = tokio::select! {
+            next = tokio::time::timeout_at(give_up, changes.changed()) => next,
+            () = context.call.stop.cancelled() => return Err(Error::NotSent(NotSent::Cancelled).into()),
+        };
+        if next.is_err() {
+            return Err(still_reading(context.account.readings.progress().unwrap_or_default()).into());
+        }
+    }
+}
+
+/// Builds the refusal for a call that needs the whole list.
+fn still_reading(Progress { read, total }: Progress) -> Refusal {
+    let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+    let summary = format!(
+        "Nothing was done yet: this needs the whole list of numbers. It is being read in the background, {read}{of} so far. Call again in a few seconds."
+    );
+    let refusal = Refusal::new(Status::StillReading, summary).retryable().with("numbers_read", read);
+    let refusal = if let Some(total) = total { refusal.with("numbers_total", total) } else { refusal };
+    refusal.with("retry_after_seconds", RETRY)
+}
+
+/// Reads the whole list, and tells everyone who waits.
+async fn run(context: &ToolContext) {
+    let memory = &context.account;
+    let mut part = memory.readings.take_part().unwrap_or_else(PartialReading::new);
+    let state = match read(context, &mut part).await {
+        Ok(()) => {
+            let reading = WholeReading::of(part);
+            if reading.is_complete() {
+                run_blocking(reading.rows().len(), || memory.replace(reading.rows()));
+                memory.store(&context.journal);
+                heed_protected(context, reading.rows());
+            }
+            ReadingState::Ended(Arc::new(reading))
+        }
+        Err(error) => {
+            tracing::debug!(%error, "the list of numbers could not be read to its end");
+            memory.readings.keep_part(part);
+            ReadingState::Failed(Instant::now(), error)
+        }
+    };
+    memory.readings.set(state);
+}
+
+/// Reads page after page, several at once, and the first page once more at the end.
+async fn read(context: &ToolContext, part: &mut PartialReading) -> Result<(), Error> {
+    loop {
+        let step = part.stride();
+        let starts: Vec<usize> = (0..part.at_once()).map(|ahead| part.offset + ahead * step).collect();
+        let replies = join_all(starts.iter().map(|start| page(context, *start))).await;
+        for (start, reply) in starts.into_iter().zip(replies) {
+            let reply = reply?;
+            let rows = reply.data.as_array().map_or(0, Vec::len);
+            let joined = run_blocking(rows, || part.chain.join(&reply, (start, PAGE)))?;
+            part.pages += 1;
+            let progress = Progress { read: part.chain.listing.rows.len(), total: part.chain.total };
+            context.account.readings.set(ReadingState::Running(progress));
+            // The last row of a page is the first of the next one.
+            let next = start + rows.saturating_sub(1).max(1);
+            match joined {
+                Joined::Last => return finish(context, part).await,
+                Joined::Gap | Joined::Nothing if part.again >= AGAIN => return Ok(()),
+                Joined::More => (part.offset, part.again) = (next, 0),
+                // Truedy may have sent another page than it was asked for.
+                Joined::Nothing => {
+                    part.offset = if part.again < PATIENT { start } else { next };
+                    part.again += NOTHING;
+                    break;
+                }
+                Joined::Gap => {
+                    (part.offset, part.again) = (start.saturating_sub(PAGE / 2), part.again + 1);
+                    break;
+                }
+            }
+            if part.pages >= PAGES {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Reads the first page once more. It shows what was added meanwhile.
+async fn finish(context: &ToolContext, part: &mut PartialReading) -> Result<(), Error> {
+    let first = page(context, 0).await?;
+    part.chain.finish(&first)
+}
+
+/// Reads one page with the share of the background. Waits as long as the rate limit asks.
+async fn page(context: &ToolContext, offset: usize) -> Result<ApiReply, Error> {
+    loop {
+        let call = CallBudget::reading(Instant::now() + REQUEST, CancellationToken::new()).in_background();
+        match numbers_page(&context.with(call), PAGE, offset, false).await {
+            Err(Error::Limited(wait, _) | Error::NotSent(NotSent::Queue(wait))) => {
+                tokio::time::sleep(wait.max(Duration::from_millis(100))).await;
+            }
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Whole readings: what waits for them, what does not, and what follows from them.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::large::{LargeTruedy, agent_name, asked, number, state};
+use crate::support::era::Era;
+use crate::support::fake_truedy::{LIST, Play};
+use crate::support::raw_client::{Called, Wire};
+
+/// Calls until the answer is no longer that the list is still being read.
+fn until_read(wire: &mut Wire, tool: &str, arguments: &serde_json::Value) -> Called {
+    for _ in 0..60 {
+        let called = wire.call(tool, arguments.clone());
+        if called.status() != "still_reading" {
+            return called;
+        }
+    }
+    panic!("the whole list was never read");
+}
+
+/// Answers pages beyond the first only after a while.
+fn slowly(truedy: &LargeTruedy, wait: Duration) {
+    truedy.on(LIST, move |account, seen| {
+        let page = account.list(seen);
+        if asked(seen, "offset", 0) == 0 { page } else { Play::After(wait, Box::new(page)) }
+    });
+}
+
+#[test]
+fn a_call_that_needs_the_whole_list_says_how_far_it_is() {
+    let truedy = LargeTruedy::start(6_000, 5, 100);
+    slowly(&truedy, Duration::from_millis(400));
+    let mut wire = Wire::open(truedy.server(&state()), Era::Legacy);
+    let first = wire.call("list_numbers", json!({ "unassigned": true, "limit": 5 }));
+    assert_eq!(first.status(), "still_reading", "{}", first.0);
+    assert_eq!((&first.object()["retryable"], &first.object()["numbers_total"]), (&json!(true), &json!(6_000)));
+    assert!(first.object()["numbers_read"].as_u64() > Some(99), "{}", first.0);
+    // A number of the newest page is found meanwhile, and changed.
+    let assign = json!({ "number_id": number(5_998), "agent_id": agent_name(2), "assignment_type": "outbound" });
+    assert_eq!(wire.call("assign_number", assign).status(), "assigned");
+    let buy = json!({ "phone_number": "+12125550142", "confirm": true });
+    assert_eq!(wire.call("purchase_number", buy).status(), "purchased");
+    let done = until_read(&mut wire, "list_numbers", &json!({ "unassigned": true, "limit": 5 }));
+    // 600 had agents, one was given one, and one was bought.
+    assert_eq!((done.status(), &done.object()["total"]), ("ok", &json!(5_400)), "{}", done.0);
+    assert!(done.object()["as_of"].is_string(), "{}", done.0);
+    let requests = truedy.requests();
+    let again = wire.call("list_numbers", json!({ "unassigned": true, "limit": 5 }));
+    assert_eq!((again.status(), truedy.requests() - requests), ("ok", 1), "only the agents are read: {}", again.0);
+}
+
+#[test]
+fn own_changes_are_seen_at_once_in_a_list_that_was_read_before() {
+    let truedy = LargeTruedy::start(300, 5, 100);
+    let mut wire = Wire::open(truedy.server(&state()), Era::Modern);
+    let count = |wire: &mut Wire, filter: serde_json::Value| {
+        let called = until_read(wire, "list_numbers", &filter);
+        called.object()["total"].as_u64().unwrap_or_else(|| panic!("{}", called.0))
+    };
+    let unused = json!({ "unassigned": true });
+    assert_eq!(count(&mut wire, unused.clone()), 270);
+    let assign = json!({ "number_id": number(7), "agent_id": agent_name(1), "assignment_type": "inbound" });
+    assert_eq!(wire.call("assign_number", assign).status(), "assigned");
+    assert_eq!(count(&mut wire, unused.clone()), 269);
+    let unassign = json!({ "number_id": number(7), "assignment_type": "inbound" });
+    assert_eq!(wire.call("unassign_number", unassign).status(), "unassigned");
+    assert_eq!(count(&mut wire, unused.clone()), 270);
+    assert_eq!(wire.call("release_number", json!({ "number_id": number(9), "confirm": true })).status(), "released");
+    assert_eq!(count(&mut wire, unused.clone()), 269);
+    let buy = json!({ "phone_number": "+12125550142", "confirm": true });
+    assert_eq!(wire.call("purchase_number", buy).status(), "purchased");
+    assert_eq!(count(&mut wire, unused), 270);
+    let gone = wire.call("diagnose_number", json!({ "number_id": number(9) }));
+    assert!(gone.0.to_string().contains("not in this account"), "{}", gone.0);
+}
+
+#[test]
+fn a_number_beyond_any_bound_is_found_and_only_the_whole_list_denies_one() {
+    let truedy = LargeTruedy::start(8_000, 5, 100);
+    let mut wire = Wire::open(truedy.server(&state()), Era::Legacy);
+    let oldest = until_read(&mut wire, "diagnose_number", &json!({ "number_id": number(3) }));
+    assert_eq!(oldest.status(), "ok", "{}", oldest.0);
+    let none = json!({ "number_id": "+12125550199", "assignment_type": "inbound" });
+    assert_eq!(until_read(&mut wire, "unassign_number", &none).status(), "not_found");
+    // Somebody else buys it. It stands at the top, so it is found although the whole list was read before.
+    truedy.account(|account| account.add("+12125550199"));
+    assert_eq!(wire.call("unassign_number", none).status(), "unassigned");
+}
+
+#[test]
+fn a_released_number_is_verified_by_its_page_and_its_neighbours() {
+    let truedy = LargeTruedy::start(1_000, 5, 100);
+    let mut wire = Wire::open(truedy.server(&state()), Era::Modern);
+    let called = until_read(&mut wire, "release_number", &json!({ "number_id": number(333), "confirm": true }));
+    assert_eq!(called.status(), "released", "{}", called.0);
+    assert_eq!((&called.object()["verified"], &called.object()["verified_by"]), (&json!(true), &json!("page")));
+    let small = LargeTruedy::start(20, 5, 100);
+    let mut wire = Wire::open(small.server(&state()), Era::Modern);
+    let called = wire.call("release_number", json!({ "number_id": number(3), "confirm": true }));
+    assert_eq!((called.status(), &called.object()["verified_by"]), ("released", &json!("list")), "{}", called.0);
+}
+
+#[test]
+fn a_purchase_whose_answer_is_lost_is_found_on_the_newest_page() {
+    let truedy = LargeTruedy::start(20_000, 5, 100);
+    truedy.on(crate::support::fake_truedy::PURCHASE, |account, seen| {
+        account.add(&seen.says("phone_number"));
+        Play::Close
+    });
+    let mut wire = Wire::open(truedy.server(&state()), Era::Legacy);
+    let before = truedy.requests();
+    let called = wire.call("purchase_number", json!({ "phone_number": "+12125550142", "confirm": true }));
+    assert_eq!(called.status(), "purchased", "{}", called.0);
+    assert!(truedy.requests() - before <= 12, "{} requests", truedy.requests() - before);
+}
+
+#[test]
+fn an_older_row_of_the_number_leaves_a_lost_purchase_unknown() {
+    let truedy = LargeTruedy::start(2_000, 5, 100);
+    // The account has the number already, far down where nobody has looked. It moves to the top when Truedy is asked.
+    truedy.on(crate::support::fake_truedy::PURCHASE, |account, seen| {
+        let at = account.rows.iter().position(|row| row.number == seen.says("phone_number")).expect("it is there");
+        let row = account.rows.remove(at);
+        account.rows.insert(0, row);
+        Play::Close
+    });
+    let mut wire = Wire::open(truedy.server(&state()), Era::Legacy);
+    let id = wire.send_call("purchase_number", json!({ "phone_number": number(5), "confirm": true }));
+    let called = wire.called(id);
+    assert!(["outcome_unknown", "in_progress"].contains(&called.status()), "{}", called.0);
+    let listed = wire.call("list_operations", json!({}));
+    assert!(!listed.0.to_string().contains("not_bought"), "{}", listed.0);
+}
