@@ -89,6 +89,14 @@ impl Row {
         Self([what.to_owned(), String::new(), figure(ours), String::new(), asked, met])
     }
 
+    /// One figure of ours in several cases; `most` is what none of them should exceed.
+    pub(crate) fn series(what: &str, ours: &[f64], most: Option<f64>) -> Self {
+        let shown: Vec<String> = ours.iter().map(|value| figure(*value)).collect();
+        let asked = most.map(|most| format!("<= {most}")).unwrap_or_default();
+        let met = verdict(most.map(|most| ours.iter().all(|value| *value <= most)));
+        Self([what.to_owned(), String::new(), shown.join(" / "), String::new(), asked, met])
+    }
+
     /// Something that this system does not show.
     pub(crate) fn absent(what: &str, why: &str) -> Self {
         Self([what.to_owned(), String::new(), why.to_owned(), String::new(), String::new(), String::new()])

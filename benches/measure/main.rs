@@ -10,15 +10,18 @@ mod child;
 mod figures;
 mod floor;
 mod fullness;
+mod growth;
 mod http;
 mod journal;
+mod large_upstream;
 mod load;
+mod scale;
 mod sizes;
 mod start;
 mod upstream;
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
 
@@ -29,6 +32,8 @@ use upstream::Upstream;
 
 /// What a measurement gives, or why it gives nothing.
 type Measured<T> = Result<T, Box<dyn Error>>;
+/// The parts that compare with a bare server. It takes a while to build.
+const WITH_FLOOR: [&str; 4] = ["start", "memory", "calls", "http"];
 /// One measurement that is still to be taken.
 type Taking<'a> = Pin<Box<dyn Future<Output = Measured<Vec<Row>>> + 'a>>;
 
@@ -52,7 +57,9 @@ async fn main() -> ExitCode {
 async fn measure() -> Measured<bool> {
     let upstream = Upstream::start()?;
     let (home, program) = (home()?, Path::new(env!("CARGO_BIN_EXE_truedy-mcp")));
-    let bare = floor::build()?;
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_wanted = |part: &&str| wanted.is_empty() || wanted.iter().any(|name| name == part);
+    let bare = if WITH_FLOOR.iter().any(is_wanted) { floor::build()? } else { PathBuf::new() };
     let floor = Program::new(&bare, &["serve"]);
     // As a client starts it, on the local upstream and with no limit of its own.
     let ours = Program::new(program, &["stdio"])
@@ -61,22 +68,23 @@ async fn measure() -> Measured<bool> {
         .with("TRUEDY_MCP_UPSTREAM_RPM", "off")
         .with("TRUEDY_MCP_STATE_DIR", home.path());
     println!(
-        "Floor: a bare rmcp server with one tool, or reqwest; for the journal this server, as the row says. \
+        "Floor: a bare rmcp server with one tool, or reqwest; for the journal and for the size of the account this \
+         server, as the row says. \
          Median (10th to 90th percentile) on this machine.\n"
     );
-    let taken: [(&str, Taking<'_>); 6] = [
+    let taken: [(&str, Taking<'_>); 7] = [
         ("start", Box::pin(start::first_answers(&floor, &ours))),
         ("memory", Box::pin(start::memory(&floor, &ours))),
         ("calls", Box::pin(calls::measure(&floor, &ours, &upstream))),
         ("journal", Box::pin(journal::measure(program))),
+        ("scale", Box::pin(scale::measure(program))),
         ("sizes", Box::pin(sizes::measure(&ours))),
         ("http", Box::pin(http::measure(&bare, program, &upstream))),
     ];
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let mut rows = vec![Row::heading()];
     let mut complete = true;
     for (what, taking) in taken {
-        if !wanted.is_empty() && !wanted.iter().any(|part| part == what) {
+        if !is_wanted(&what) {
             continue;
         }
         match taking.await {

@@ -73,7 +73,7 @@ pub(crate) async fn memory(floor: &Program, ours: &Program) -> Measured<Vec<Row>
 }
 
 /// A field of the process's status, in MiB.
-async fn resident(server: &Server, field: &str) -> Measured<f64> {
+pub(crate) async fn resident(server: &Server, field: &str) -> Measured<f64> {
     tokio::time::sleep(SETTLE).await;
     let status = fs::read_to_string(format!("/proc/{}/status", server.id()?))?;
     let line = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("/proc does not show the memory")?;
