@@ -70,7 +70,14 @@ fn collect(entry: &Value, depth: usize, names: &mut Vec<String>) {
         Value::String(text) => names.extend(Some(clean(text)).filter(|text| !text.is_empty())),
         Value::Number(number) => names.push(number.to_string()),
         Value::Object(fields) if depth > 0 => {
-            NAMING.iter().filter_map(|name| fields.get(*name)).for_each(|inner| collect(inner, depth - 1, names));
+            // An entry has few fields, so they are looked up among the names, and not the other way round.
+            let mut naming = [None; NAMING.len()];
+            for (field, inner) in fields {
+                if let Some(slot) = NAMING.iter().position(|name| name == field).and_then(|at| naming.get_mut(at)) {
+                    *slot = Some(inner);
+                }
+            }
+            naming.into_iter().flatten().for_each(|inner| collect(inner, depth - 1, names));
         }
         _ => {}
     }

@@ -104,7 +104,7 @@ impl Read for AccountNumbers {
         if bounded {
             summary.push_str(&format!(" These are the first {SHOWN}; list_numbers shows the others."));
         }
-        let numbers = Numbers::of(&listing.rows, &roster, total, next_offset);
+        let numbers = Numbers::of(listing.rows, &roster, total, next_offset);
         let mut answer = ToolResponse::new(Status::Ok, summary, AllNumbers(numbers));
         if !listing.complete && !bounded {
             answer.warn(PARTLY);

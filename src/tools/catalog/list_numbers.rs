@@ -88,19 +88,19 @@ struct NumberRow {
 
 impl Numbers {
     /// These numbers, with the agents that hold them.
-    pub(crate) fn of(page: &[OwnedNumber], roster: &Roster, total: Option<u64>, next_offset: Option<u64>) -> Self {
+    pub(crate) fn of(page: Vec<OwnedNumber>, roster: &Roster, total: Option<u64>, next_offset: Option<u64>) -> Self {
         // An agent may hold every number of a page: what it is called is found out once.
-        let mut known: HashMap<&Slot, Option<String>> = HashMap::new();
-        let mut shown = |slot| known.entry(slot).or_insert_with(|| roster.slot(slot)).clone();
+        let mut known: HashMap<Slot, Option<String>> = HashMap::new();
+        let mut shown = |slot| known.entry(slot).or_insert_with_key(|slot| roster.slot(slot)).clone();
         let rows: Vec<NumberRow> = page
-            .iter()
+            .into_iter()
             .map(|number| NumberRow {
-                id: number.id.clone(),
-                number: number.number.clone(),
-                status: number.status.clone(),
                 kind: number.kind(),
-                inbound: shown(&number.inbound),
-                outbound: shown(&number.outbound),
+                id: number.id,
+                number: number.number,
+                status: number.status,
+                inbound: shown(number.inbound),
+                outbound: shown(number.outbound),
             })
             .collect();
         if rows.len() < TABLE {
@@ -226,7 +226,7 @@ impl Read for ListNumbers {
             (listing.rows, total, more.then_some(next), roster, reply.request_id.clone())
         };
         let summary = summary(page.len(), total, self.filters(), next_offset);
-        let mut numbers = run_blocking(page.len(), || Numbers::of(&page, &roster, total, next_offset));
+        let mut numbers = run_blocking(page.len(), || Numbers::of(page, &roster, total, next_offset));
         numbers.as_of = as_of.map(|at| moment(at.as_millisecond()));
         let mut answer = ToolResponse::new(Status::Ok, summary, numbers).request_id(request_id);
         if unclear > 0 {

@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use crate::domain::{Effect, Status};
 use crate::guard::Scope;
-use crate::tools::account::lookup;
 use crate::tools::account::number_rows::all_numbers;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;

@@ -30,6 +30,8 @@ use crate::truedy::{rate_limit_reset, retry};
 
 /// A rate limit is waited for only within this time from the start of the request.
 const WAITED_OUT: Duration = Duration::from_secs(16);
+/// The largest part of a body for which memory is reserved before it comes, in bytes.
+const RESERVED: usize = 64 * 1024;
 /// The budget for repeats. Each repeat costs a part of it, and each success restores 1.
 const BUDGET: f64 = 50.0;
 
@@ -300,7 +302,9 @@ impl Client {
             self.server_time.note(stated.as_millisecond());
         }
         let content_type = header(CONTENT_TYPE).unwrap_or_default();
-        let mut bytes = Vec::new();
+        // What is announced is reserved at once, up to a bound, since it may be announced wrongly.
+        let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(announced.min(RESERVED));
         while let Some(chunk) = response.chunk().await? {
             if bytes.len() + chunk.len() > limit {
                 answer.body = Err(format!("{TOO_LARGE} {} KiB", limit / 1024));
