@@ -79,7 +79,7 @@ async fn no_two_updates_of_an_account_run_at_once() {
     for process in &processes {
         found(process, "a").await;
     }
-    let asks = (0..60).map(|nth| {
+    let asks = (0..200).map(|nth| {
         let leases = processes[nth % processes.len()].clone();
         tokio::spawn(async move {
             let work = Box::new(move |now, rows: Vec<LeaseRow>| {
@@ -114,7 +114,7 @@ async fn an_update_waits_for_no_transaction_of_the_journal_and_for_no_other_acco
         "a",
         Box::new(move |_, _| {
             tell.send(()).unwrap();
-            let _ = wait.recv();
+            let _ = tokio::task::block_in_place(|| wait.recv());
             LeaseChanges::default()
         }),
     );
