@@ -241,6 +241,29 @@ async fn places_of_a_crashed_process_expire() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_process_sends_just_before_it_crashes_counts_for_a_whole_minute() {
+    let store = MemoryLeases::new();
+    let (crashes, other) = (store.process(100, 40), store.process(100, 40));
+    let mut sent = Vec::new();
+    assert_eq!(granted(&crashes, Priority::Reserved, None, 1).await, 1);
+    sent.push(Instant::now());
+    sleep(LEASE - Duration::from_millis(100)).await;
+    // The rest of its lease, which it no longer reports.
+    assert_eq!(granted(&crashes, Priority::Reserved, None, 4).await, 4);
+    sent.extend([Instant::now(); 4]);
+    drop(crashes);
+    let begun = Instant::now();
+    while begun.elapsed() < 2 * MINUTE {
+        if other.acquire(Priority::Reserved, None, Instant::now()).await.is_ok() {
+            sent.push(Instant::now());
+        } else {
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+    assert_eq!(fullest(&sent), 100);
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_the_store_fails_each_takes_its_fixed_share_and_no_request_waits_long() {
     for fault in [StoreFault::Refuses, StoreFault::Hangs] {
         let store = MemoryLeases::new();
