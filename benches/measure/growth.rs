@@ -6,8 +6,11 @@ use std::path::Path;
 
 use crate::Measured;
 
+/// Sizes of the account, each with the requests of one call.
+type Points = [(usize, f64); 5];
+
 /// Before there was an index: requests by the numbers of the account. With 8,000 numbers the number was not found.
-const BEFORE: [(&str, &str, [(usize, f64); 5]); 2] = [
+const BEFORE: [(&str, &str, Points); 2] = [
     (
         "release_number before",
         "before release",
