@@ -1,5 +1,7 @@
 //! How many requests a call costs in an account of 20,000 numbers, in a process that knows it, and in a fresh one.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::large::{LargeTruedy, agent_name, number, state};
@@ -55,6 +57,12 @@ fn warm(wire: &mut Wire) {
     panic!("the whole list was never read");
 }
 
+/// Waits until the places of the numbers are on the disk. They are written beside the calls.
+fn until_kept(truedy: &LargeTruedy) {
+    truedy.until_quiet();
+    std::thread::sleep(Duration::from_secs(2));
+}
+
 #[test]
 fn a_call_costs_as_many_requests_at_20_000_numbers_as_at_100() {
     let (truedy, state) = (LargeTruedy::start(NUMBERS, 5, 100), state());
@@ -70,7 +78,7 @@ fn a_fresh_process_finds_where_an_earlier_one_saw_a_number() {
     let (truedy, state) = (LargeTruedy::start(NUMBERS, 5, 100), state());
     let mut wire = Wire::open(truedy.server(&state), Era::Legacy);
     warm(&mut wire);
-    truedy.until_quiet();
+    until_kept(&truedy);
     drop(wire);
     for (tool, arguments, status, most) in named() {
         let mut wire = Wire::open(truedy.server(&state), Era::Modern);
@@ -104,7 +112,7 @@ fn ten_changes_are_never_limited_at_100_requests_a_minute() {
     let (truedy, state) = (LargeTruedy::start(NUMBERS, 5, 100), state());
     let mut wire = Wire::open(truedy.server(&state), Era::Legacy);
     warm(&mut wire);
-    truedy.until_quiet();
+    until_kept(&truedy);
     drop(wire);
     let mut wire = Wire::open(truedy.server_within(&state, "100"), Era::Legacy);
     for n in 0..10 {
