@@ -64,7 +64,8 @@ impl E164 {
         let Some(plans) = PLANS.as_ref().filter(|_| self.impossible().is_none()) else { return plain() };
         let shown = split(plans, self.digits())
             .and_then(|(code, national)| parsed(code, national))
-            .map(|number| plans.format(&number, PhoneNumberFormat::International).replace('-', " "));
+            // Some plans group with other marks: +687 20.00.00.
+            .map(|number| plans.format(&number, PhoneNumberFormat::International).replace(['-', '.', '/'], " "));
         // A person compares the digits, so the digits must stay the same in any grouping.
         let is_same = |shown: &String| shown.chars().filter(char::is_ascii_digit).eq(self.digits().chars());
         shown.filter(is_same).unwrap_or_else(plain)
