@@ -95,9 +95,9 @@ impl AccountMemory {
         self.index.lock().lose(place);
     }
 
-    /// Whether a row of this name was seen, and not lost since.
-    pub(crate) fn knows(&self, name: &str) -> bool {
-        !self.index.lock().places(name).is_empty()
+    /// How many rows were seen that `name` may mean, and not lost since.
+    pub(crate) fn known(&self, name: &str) -> usize {
+        self.index.lock().places(name).len()
     }
 
     /// Whether this process saw the id at another row. An id stands for one number for good.

@@ -63,7 +63,7 @@ pub(crate) async fn before_adding(context: &ToolContext, number: &str) -> Result
 ///
 /// Refuses with `still_reading` if the whole list is being read.
 pub(crate) async fn rows_of(context: &ToolContext, named: &NumberRef) -> Result<ListResult<OwnedNumber>, ToolFailure> {
-    let (name, begun) = (named.as_str(), Instant::now());
+    let (name, begun, mut extends) = (named.as_str(), Instant::now(), true);
     loop {
         let near = near(context, name, false).await?;
         if near.here || near.whole || near.listing.rows.len() >= ROWS {
@@ -72,8 +72,12 @@ pub(crate) async fn rows_of(context: &ToolContext, named: &NumberRef) -> Result<
         if let Some(listing) = known_absent(context, near.top.as_deref()) {
             return Ok(listing);
         }
-        let memory = &context.account;
-        let reading = wait(context, |reading| reading.ended >= begun, || memory.knows(name)).await?;
+        let (memory, known) = (&context.account, context.account.known(name));
+        let fits = |reading: &WholeReading| reading.begun >= begun || (extends && reading.ended >= begun);
+        // Only a place that was not known before can show what the pages did not.
+        let reading = wait(context, fits, || memory.known(name) > known).await?;
+        // A reading that could not be extended to now is not taken again: the next one begins after this call.
+        extends &= reading.is_none();
         // A reading that began before proves an absence only together with the newest page as it is now.
         if let Some(reading) = reading.filter(|reading| reading.begun >= begun || !reading.is_complete()) {
             return Ok(reading.listing());

@@ -133,3 +133,17 @@ fn an_older_row_of_the_number_leaves_a_lost_purchase_unknown() {
     let listed = wire.call("list_operations", json!({}));
     assert!(!listed.0.to_string().contains("not_bought"), "{}", listed.0);
 }
+
+#[test]
+fn a_row_that_only_looks_like_the_number_does_not_keep_a_call_reading() {
+    let truedy = LargeTruedy::start(2_000, 5, 100);
+    // The newest row has the same digits, in a notation that is not certainly the number.
+    let odd = number(1_999).replace('+', "00");
+    truedy.account(|account| account.rows[0].number.clone_from(&odd));
+    slowly(&truedy, Duration::from_millis(300));
+    let mut wire = Wire::open(truedy.server(&state()), Era::Legacy);
+    let named = json!({ "number_id": number(1_999), "assignment_type": "inbound" });
+    assert_eq!(until_read(&mut wire, "unassign_number", &named).status(), "not_found");
+    // The whole list takes 22 requests, and each call a few more.
+    assert!(truedy.requests() <= 60, "{} requests", truedy.requests());
+}
