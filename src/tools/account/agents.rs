@@ -142,8 +142,7 @@ fn at_once(chain: &ListChain<Agent>, offset: usize, step: usize) -> usize {
 }
 
 fn ended(chain: ListChain<Agent>) -> ListResult<Agent> {
-    let enough = chain.total.is_none_or(|total| chain.listing.rows.len() as u64 >= total);
-    ListResult { complete: enough && !chain.listing.unreadable, ..chain.listing }
+    ListResult { complete: chain.has_enough() && !chain.listing.unreadable, ..chain.listing }
 }
 
 /// Returns the agents whose name contains this text, as Truedy's own filter finds them. `None` if the filter does not

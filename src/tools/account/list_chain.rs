@@ -30,6 +30,10 @@ pub(crate) struct ListChain<T> {
     places: HashMap<String, usize, RandomState>,
     /// How many rows Truedy told last.
     pub(crate) total: Option<u64>,
+    /// How many rows Truedy told first.
+    first_total: Option<u64>,
+    /// Pages of one row were joined. They do not overlap.
+    apart: bool,
 }
 
 /// Returns how many rows Truedy says there are in all.
@@ -41,7 +45,7 @@ pub(crate) fn told_total(reply: &ApiReply) -> Option<u64> {
 impl<T: ListedItem> ListChain<T> {
     pub(crate) fn new() -> Self {
         let listing = ListResult { rows: Vec::new(), complete: false, unreadable: false };
-        Self { listing, places: HashMap::default(), total: None }
+        Self { listing, places: HashMap::default(), total: None, first_total: None, apart: false }
     }
 
     /// Joins a page that begins at `offset`, for which `asked` rows were requested.
@@ -57,6 +61,8 @@ impl<T: ListedItem> ListChain<T> {
             return Ok(Joined::Gap);
         }
         self.total = told_total(reply).or(self.total);
+        self.first_total = self.first_total.or(self.total);
+        self.apart |= asked == 1;
         let before = self.listing.rows.len();
         for (key, row) in keys.into_iter().zip(read) {
             self.add(key, row);
@@ -66,6 +72,13 @@ impl<T: ListedItem> ListChain<T> {
             (true, true) => Joined::More,
             (true, false) => Joined::Nothing,
         })
+    }
+
+    /// Whether there are as many different rows as Truedy told. Where pages did not overlap, that number must not have
+    /// changed, since a row may then have moved between two pages.
+    pub(crate) fn has_enough(&self) -> bool {
+        let steady = !self.apart || self.first_total == self.total;
+        steady && self.total.is_none_or(|total| self.listing.rows.len() as u64 >= total)
     }
 
     fn add(&mut self, key: String, row: T) {
@@ -91,8 +104,7 @@ impl<T: ListedItem> ListChain<T> {
         self.total = told_total(first).or(self.total);
         fresh.append(&mut self.listing.rows);
         self.listing.rows = fresh;
-        let enough = self.total.is_none_or(|total| self.listing.rows.len() as u64 >= total);
-        self.listing.complete = !self.listing.unreadable && enough && (joined || shown.is_empty());
+        self.listing.complete = !self.listing.unreadable && self.has_enough() && (joined || shown.is_empty());
         Ok(())
     }
 }

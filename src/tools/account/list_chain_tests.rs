@@ -48,6 +48,22 @@ fn fewer_rows_than_told_are_not_the_whole_list() {
     assert!(chain.listing.complete);
 }
 
+#[test]
+fn rows_that_were_read_one_by_one_are_whole_only_if_their_number_stayed() {
+    let one = |list: &[u32], offset: usize| {
+        let mut reply = page(list, offset);
+        reply.data.as_array_mut().expect("a list").truncate(1);
+        reply.pagination = Some(json!({ "total": list.len(), "has_more": offset + 1 < list.len() }));
+        reply
+    };
+    let mut chain = ListChain::<OwnedNumber>::new();
+    for (list, offset) in [([1, 2, 3, 4].as_slice(), 0), (&[1, 2, 3, 4], 1), (&[2, 3, 4], 2)] {
+        chain.join(&one(list, offset), (offset, 1)).expect("a page");
+    }
+    assert_eq!((ids(&chain).len(), chain.total), (3, Some(3)), "as many as told, but the third was passed over");
+    assert!(!chain.has_enough());
+}
+
 proptest! {
     /// Numbers come at the top and leave anywhere between any two requests. What was there all the time is never missed,
     /// and what came meanwhile is not missed either if the reading calls itself whole.
