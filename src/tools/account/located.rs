@@ -159,12 +159,14 @@ async fn both(
     named: &NumberRef,
     purpose: Purpose,
 ) -> Result<(ListResult<OwnedNumber>, Roster), ToolFailure> {
-    let rows_decide = context.account.rows_name() == [true, true];
-    let agents = async {
-        if purpose == Purpose::Look && rows_decide { recent_roster(context).await } else { roster(context).await }
-    };
-    let (listing, roster) = tokio::join!(rows_of(context, named), agents);
+    let (listing, roster) = tokio::join!(rows_of(context, named), agents_for(context, purpose));
     Ok((listing?, roster))
+}
+
+/// Reads the agents, or takes those of the last minute where rows decide.
+async fn agents_for(context: &ToolContext, purpose: Purpose) -> Roster {
+    let rows_decide = context.account.rows_name() == [true, true];
+    if purpose == Purpose::Look && rows_decide { recent_roster(context).await } else { roster(context).await }
 }
 
 /// Collects what every source says about a number. Asks the agents singly if the lists do not settle it.
@@ -294,7 +296,7 @@ impl Located {
 
     /// Returns the present holder of a direction, by the same rules as before. `None` if it is not known.
     pub(crate) async fn slot_now(&self, context: &ToolContext, direction: Direction) -> Option<Slot> {
-        let (fresh, roster) = tokio::join!(near(context, &self.number.id, true), self.agents_now(context));
+        let (fresh, roster) = tokio::join!(near(context, &self.number.id, true), agents_for(context, Purpose::Look));
         let fresh = fresh.ok()?.listing;
         let number = fresh.rows.iter().find(|row| row.id == self.number.id)?.clone();
         let is_fresh = |row: &OwnedNumber| fresh.rows.iter().any(|new| new.id == row.id);
@@ -319,14 +321,6 @@ impl Located {
         let mut number = self.number.clone();
         *number.slot_mut(direction) = slot;
         context.account.changed(&number);
-    }
-
-    /// Reads the agents again where the number's rows do not name its holders.
-    async fn agents_now(&self, context: &ToolContext) -> Roster {
-        match context.account.rows_name() == [true, true] {
-            true => recent_roster(context).await,
-            false => roster(context).await,
-        }
     }
 
     /// Returns every id and number of this number in the account: those of its own row, and of each row that may be

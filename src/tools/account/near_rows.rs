@@ -39,18 +39,18 @@ pub(crate) struct NearRows<'a> {
     read: Vec<usize>,
     /// The rows of the first page, if it was read.
     top: Option<Vec<OwnedNumber>>,
-    /// The whole list is one page.
+    /// The pages are the whole list.
     whole: bool,
     total: Option<u64>,
 }
 
 /// What the pages show about one number.
 pub(crate) struct Near {
-    /// The rows that were read. They are complete only if the whole list is one page.
+    /// The rows that were read. They are complete only if the pages are the whole list.
     pub(crate) listing: ListResult<OwnedNumber>,
     /// Whether one of them fits the name.
     pub(crate) here: bool,
-    /// The whole list is one page.
+    /// The pages are the whole list.
     pub(crate) whole: bool,
     /// The rows of the first page, if it was read.
     pub(crate) top: Option<Vec<OwnedNumber>>,

@@ -191,9 +191,7 @@ impl PartialReading {
         let chain = ListChain::new();
         Self { begun: Instant::now(), as_of: Timestamp::now(), chain, offset: 0, again: 0, pages: 0 }
     }
-}
 
-impl PartialReading {
     /// How far apart the pages of a reading begin: by one row less than the first page had, so that they overlap.
     pub(crate) fn stride(&self) -> usize {
         let first = if self.pages == 0 { PAGE } else { self.chain.listing.rows.len().min(PAGE) };
