@@ -36,15 +36,14 @@ const ELSEWHERE: [(&str, &str); 5] = [
 /// If something is wrong, prints it and returns the exit code.
 pub(super) fn parse() -> Result<(Cli, Vec<SetSetting>), ExitCode> {
     let original = Cli::command();
-    let command = as_parsed(original.clone());
     let usage = |sentence: &str| {
         complain(sentence);
         ExitCode::from(Exit::Usage)
     };
-    if let Some(sentence) = unfilled(&command) {
+    if let Some(sentence) = unfilled(&original) {
         return Err(usage(&sentence));
     }
-    let matches = command.clone().try_get_matches().map_err(|error| refuse(&error, &command))?;
+    let (command, matches) = matches(&original)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(|error| refuse(&error, &command))?;
     cli.settings.note_sources(&matches);
     cli.settings.variables = set_by_variables(&command, &matches);
@@ -65,6 +64,30 @@ pub(super) fn parse() -> Result<(Cli, Vec<SetSetting>), ExitCode> {
     Ok((cli, set))
 }
 
+/// Matches the command line. Returns the definition that was used, and its matches.
+///
+/// Clap copies each setting into each command. So the first definition has only the commands that the command line may
+/// name. What it refuses is matched again with all commands, because messages and help show them.
+fn matches(original: &Command) -> Result<(Command, ArgMatches), ExitCode> {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let command = as_parsed(with_named_commands(original, &words));
+    if let Ok(matches) = command.clone().try_get_matches() {
+        return Ok((command, matches));
+    }
+    let command = as_parsed(original.clone());
+    let matches = command.clone().try_get_matches().map_err(|error| refuse(&error, &command))?;
+    Ok((command, matches))
+}
+
+/// Returns a definition with all settings, and with those commands whose name is one of these words.
+fn with_named_commands(original: &Command, words: &[OsString]) -> Command {
+    let is_named = |command: &&Command| words.iter().any(|word| word == command.get_name());
+    Command::new(env!("CARGO_PKG_NAME"))
+        .groups(original.get_groups().cloned())
+        .args(original.get_arguments().cloned())
+        .subcommands(original.get_subcommands().filter(is_named).cloned())
+}
+
 /// Returns the variables of the wanted arguments that this program reads, and that of the key, which has no argument.
 ///
 /// `original` is the definition as it is written. The one used for parsing lacks variables that count as not set.
@@ -83,13 +106,15 @@ fn as_parsed(command: Command) -> Command {
 /// An empty variable counts as not set, because some clients pass every variable that they know. A switch with a blank
 /// field of a desktop bundle counts as not set, unless it belongs to the policy.
 fn read_so(arg: Arg) -> Arg {
-    let is_switch = is_switch(&arg);
-    let arg = if is_switch { switch(arg) } else { arg }.hide_env_values(true);
-    let Some(value) = arg.get_env().and_then(std::env::var_os) else { return arg };
+    let counts_as_unset = arg.get_env().and_then(std::env::var_os).is_some_and(|value| is_blank(&arg, &value));
+    let arg = if is_switch(&arg) { switch(arg) } else { arg }.hide_env_values(true);
+    if counts_as_unset { arg.env(Resettable::Reset) } else { arg }
+}
+
+/// Whether this value of the argument's variable counts as not set. The argument is the one of the original definition.
+fn is_blank(arg: &Arg, value: &OsStr) -> bool {
     let text = value.to_string_lossy();
-    let is_blank = text.trim().is_empty();
-    let is_blank_field = text.starts_with(BLANK_FIELD) && is_switch && !is_limit(&arg);
-    if is_blank || is_blank_field { arg.env(Resettable::Reset) } else { arg }
+    text.trim().is_empty() || (text.starts_with(BLANK_FIELD) && is_switch(arg) && !is_limit(arg))
 }
 
 /// Whether the argument is part of the policy.
@@ -116,10 +141,10 @@ fn arguments(command: &Command) -> Vec<&Arg> {
 }
 
 /// Refuses a variable that holds a placeholder which was not filled in. Paths have their own message for that.
-fn unfilled(command: &Command) -> Option<String> {
-    arguments(command).into_iter().find_map(|arg| {
+fn unfilled(original: &Command) -> Option<String> {
+    arguments(original).into_iter().find_map(|arg| {
         let variable = arg.get_env()?;
-        let value = std::env::var(variable).ok()?;
+        let value = std::env::var(variable).ok().filter(|value| !is_blank(arg, OsStr::new(value)))?;
         let form = placeholder(&value).filter(|_| value.contains(['$', '%', '<', '{']))?;
         (!is_path(arg)).then(|| {
             format!(
@@ -355,6 +380,50 @@ mod tests {
         assert!(arguments(&command).len() > 60);
         for arg in arguments(&command) {
             assert!(arg.is_hide_env_values_set(), "{}", arg.get_id());
+        }
+    }
+
+    fn parsed(command: Command, words: &[&str]) -> Result<String, ErrorKind> {
+        let words = std::iter::once("truedy-mcp").chain(words.iter().copied());
+        let matches = as_parsed(command).try_get_matches_from(words).map_err(|error| error.kind())?;
+        Ok(format!("{:?}", Cli::from_arg_matches(&matches).map_err(|error| error.kind())?))
+    }
+
+    #[test]
+    fn a_command_line_means_the_same_with_the_commands_that_it_names_alone() {
+        let original = Cli::command();
+        for (line, named) in [
+            ("", 0),
+            ("stdio", 1),
+            ("--sandbox stdio --read-only", 1),
+            ("--log-format json stdio", 1),
+            ("http --listen 127.0.0.1:0", 1),
+            ("token new --tokens tokens.toml --principal ana", 1),
+            ("call list_numbers page_size=3 --json", 1),
+            ("call doctor", 2),
+            ("operations --json", 1),
+            ("completions bash", 1),
+        ] {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let given: Vec<OsString> = words.iter().map(OsString::from).collect();
+            let narrow = with_named_commands(&original, &given);
+            assert_eq!(narrow.get_subcommands().count(), named, "{line}");
+            let all = parsed(original.clone(), &words);
+            assert!(all.is_ok(), "{line}: {all:?}");
+            assert_eq!(parsed(narrow, &words), all, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_all_commands_refuse_is_refused_with_the_named_ones_too() {
+        let original = Cli::command();
+        for line in
+            ["stdi", "help", "help http", "--version", "--help", "stdio --listen 1", "http --listen", "--readonly"]
+        {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let given: Vec<OsString> = words.iter().map(OsString::from).collect();
+            assert!(parsed(original.clone(), &words).is_err(), "{line}");
+            assert!(parsed(with_named_commands(&original, &given), &words).is_err(), "{line}");
         }
     }
 }
