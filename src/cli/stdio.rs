@@ -1,6 +1,7 @@
 //! `truedy-mcp stdio`: runs the server as a client starts it.
 
 use std::fs::File;
+use std::io;
 use std::sync::{Arc, OnceLock};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -33,7 +34,10 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
         tokio::spawn(signal::twice(shutdown.clone()));
         signal::outlive_file_limit();
         let output = own_output().map_err(|error| ConfigError(format!("Standard output cannot be used: {error}.")))?;
-        Ok::<_, ConfigError>(serve_stdio(server, service, own_input(), output, shutdown).await)
+        let served = tokio::spawn(serve_stdio(server.clone(), service, own_input(), output, shutdown));
+        // Other threads answer `initialize` meanwhile. Clients ask for the tools right after it.
+        server.build_catalog();
+        Ok::<_, ConfigError>(served.await.unwrap_or_else(|error| Err(io::Error::other(error))))
     })?;
     // A read of standard input may still block a thread. It must not delay the end of the program.
     runtime.shutdown_background();
@@ -66,7 +70,7 @@ fn own_input() -> Box<dyn AsyncRead + Send + Unpin> {
 
 /// Reserves standard output for the protocol. Everything else that is written to it later goes to standard error.
 #[cfg(unix)]
-fn own_output() -> std::io::Result<Box<dyn AsyncWrite + Send + Unpin>> {
+fn own_output() -> io::Result<Box<dyn AsyncWrite + Send + Unpin>> {
     let own = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
     rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
     #[cfg(target_os = "linux")]
@@ -81,6 +85,6 @@ fn own_output() -> std::io::Result<Box<dyn AsyncWrite + Send + Unpin>> {
 }
 
 #[cfg(not(unix))]
-fn own_output() -> std::io::Result<Box<dyn AsyncWrite + Send + Unpin>> {
+fn own_output() -> io::Result<Box<dyn AsyncWrite + Send + Unpin>> {
     Ok(Box::new(tokio::io::stdout()))
 }

@@ -1,7 +1,7 @@
 //! The MCP server: its name and capabilities, its tools, prompts and resources, and the calls. It serves both eras of
 //! the protocol.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::request::Parts;
 use rmcp::model::{
@@ -37,7 +37,8 @@ use crate::truedy::run_blocking;
 /// The MCP server.
 #[derive(Clone)]
 pub struct McpServer {
-    catalog: Arc<Catalog>,
+    /// Built at its first use: the answer to `initialize` does not need it.
+    catalog: Arc<LazyLock<Catalog>>,
     completions: Arc<Completions>,
     /// The principal of all requests if the transport has only one caller; `None` if each request carries its
     /// principal.
@@ -47,12 +48,19 @@ pub struct McpServer {
 impl McpServer {
     /// Creates a server whose only caller is the principal that started it.
     pub fn new(local: Principal) -> Self {
-        Self { catalog: Arc::new(Catalog::new()), completions: Arc::default(), alone: Some(local) }
+        Self { catalog: Arc::new(LazyLock::new(Catalog::new)), completions: Arc::default(), alone: Some(local) }
     }
 
     /// Creates a shared server. Each request must carry its verified [`Principal`], or it is not served.
     pub fn shared() -> Self {
-        Self { catalog: Arc::new(Catalog::new()), completions: Arc::default(), alone: None }
+        let server = Self { catalog: Arc::new(LazyLock::new(Catalog::new)), completions: Arc::default(), alone: None };
+        server.build_catalog();
+        server
+    }
+
+    /// Builds the catalog, unless it is built already. A call meanwhile waits for it.
+    pub fn build_catalog(&self) {
+        LazyLock::force(&self.catalog);
     }
 
     /// Returns the principal of a request. A request without one is an internal error, and never gets any rights.
