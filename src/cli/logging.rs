@@ -5,8 +5,9 @@ use std::io::{self, IsTerminal, Write};
 use std::panic;
 use std::sync::Arc;
 
+use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -29,7 +30,7 @@ use crate::telemetry::Traces;
 /// Starts logging, and traces if they are wanted. Called once, by the commands that serve or call.
 /// The returned value must be kept until all work is done.
 pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) -> Traced {
-    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let wanted = wanted(std::env::var("RUST_LOG").ok().as_deref());
     // A password in the URL of the proxy or of the journal is redacted from the first line on.
     settings.secrets().iter().for_each(|secret| redactor.redact_always(secret));
     let writer = Redacting(Arc::clone(redactor));
@@ -54,6 +55,14 @@ pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) -> Traced {
         tracing::error!(place, "a fault in this server was caught");
     }));
     traces
+}
+
+/// Returns what `RUST_LOG` asks for. Without it, or with one that cannot be read, warnings and errors.
+///
+/// It selects by target and level alone. Selecting by the fields of spans would bring an engine for regular expressions.
+fn wanted(rust_log: Option<&str>) -> Targets {
+    let given = rust_log.filter(|text| !text.trim().is_empty()).and_then(|text| text.parse().ok());
+    given.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN))
 }
 
 /// A value that must be kept until the work is done. Dropping it sends the last traces.
@@ -115,5 +124,30 @@ impl<'a> MakeWriter<'a> for Redacting {
 
     fn make_writer(&'a self) -> Self {
         self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rust_log_selects_by_target_and_level_and_warnings_are_logged_without_it() {
+        for (text, target, level, is_logged) in [
+            (None, "truedy_mcp::journal", Level::WARN, true),
+            (None, "truedy_mcp::journal", Level::INFO, false),
+            (Some(""), "truedy_mcp::journal", Level::WARN, true),
+            (Some("truedy_mcp=loud"), "truedy_mcp::journal", Level::WARN, true),
+            (Some("truedy_mcp=loud"), "truedy_mcp::journal", Level::INFO, false),
+            (Some("truedy_mcp=debug"), "truedy_mcp::journal", Level::DEBUG, true),
+            (Some("truedy_mcp=debug"), "truedy_mcp::journal", Level::TRACE, false),
+            (Some("truedy_mcp=debug"), "rmcp", Level::ERROR, false),
+            (Some("warn,truedy_mcp::journal=info"), "truedy_mcp::journal::sqlite", Level::INFO, true),
+            (Some("warn,truedy_mcp::journal=info"), "truedy_mcp::http", Level::INFO, false),
+            (Some("warn,truedy_mcp::journal=info"), "truedy_mcp::http", Level::WARN, true),
+            (Some("off"), "truedy_mcp", Level::ERROR, false),
+        ] {
+            assert_eq!(wanted(text).would_enable(target, &level), is_logged, "{text:?} {target} {level}");
+        }
     }
 }
