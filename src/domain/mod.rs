@@ -26,7 +26,7 @@ mod status;
 mod target;
 
 pub use agent::{Agent, HeldNumber, name_key};
-pub use argument::choice::{Direction, NumberType, OperationState, YesNo};
+pub use argument::choice::{Direction, Directions, NumberType, OperationState, YesNo};
 pub use argument::confirmation::{Ceiling, ConfirmationToken, Moment, OperationId, OperationIds};
 pub use argument::label::{ChangeName, Label, StatusName};
 pub use argument::page::{Limit, Offset, Page, PageSize};

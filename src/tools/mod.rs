@@ -31,5 +31,5 @@ pub use contract::operation_record::Record;
 pub use contract::price_cache::{Prices, priced};
 pub use contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
 pub use contract::schema::{input_schema, output_schema};
-pub use contract::tool::{Change, Planned, Read, Tool};
+pub use contract::tool::{Change, ChangeParts, Planned, Read, Tool};
 pub use contract::visitor::Visitor;

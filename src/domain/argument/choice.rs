@@ -134,6 +134,22 @@ impl Direction {
 }
 
 checked_choice! {
+    /// The directions of calls that a call of a tool is about.
+    Directions, expected "inbound, outbound or both", example "inbound",
+    Inbound = "inbound", Outbound = "outbound", Both = "both"
+}
+
+impl Directions {
+    /// The first of them. A call about both is split before it is planned, so it is the only one then.
+    pub fn first(self) -> Direction {
+        match self {
+            Self::Inbound | Self::Both => Direction::Inbound,
+            Self::Outbound => Direction::Outbound,
+        }
+    }
+}
+
+checked_choice! {
     /// The kind of number to search for.
     NumberType, expected "local, toll_free, mobile or national", example "local",
     Local = "local", TollFree = "toll_free" | "toll-free", Mobile = "mobile", National = "national"

@@ -14,6 +14,7 @@ use crate::mcp::call::messages;
 use crate::mcp::consent::elicitation::Elicitor;
 
 /// The context of one call: caller, rights, how a person can be asked, and whether the call is still wanted.
+#[derive(Clone)]
 pub(crate) struct CallContext {
     pub(crate) caller: Caller,
     pub(crate) rights: Arc<Rights>,

@@ -10,8 +10,8 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::domain::{
-    AgentId, AgentRef, ChangeClass, ChangeKind, Direction, Effect, NumberRef, OperationTarget, Proof, Refusal, Slot,
-    Status,
+    AgentId, AgentRef, ChangeClass, ChangeKind, Direction, Directions, Effect, NumberRef, OperationTarget, Proof,
+    Refusal, Slot, Status,
 };
 use crate::guard::{ChangeImpact, RequestedChange, Scope};
 use crate::journal::{Operation, Outcome};
@@ -21,25 +21,26 @@ use crate::tools::account::view::AccountView;
 use crate::tools::changes::verify::said;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
+use crate::tools::contract::direction_result::DirectionResult;
 use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
-use crate::tools::contract::tool::{Change, Planned, Tool};
+use crate::tools::contract::tool::{Change, ChangeParts, Planned, Tool};
 use crate::truedy::{Error, Request, RequestKind};
 
 /// What is kept back of the call's time for reading back.
 const AFTERWARDS: Duration = Duration::from_secs(6);
 
 arguments! {
-    /// Assign (attach, give) a phone number to an agent for one direction: inbound, let it answer calls; outbound, let it call from there (caller ID).
+    /// Assign (attach, give) a phone number to an agent: inbound, let it answer calls; outbound, let it call from there (caller ID); or both.
     ///
-    /// Call twice for both. If another agent (bot) has the direction, nothing changes and the
+    /// If another agent (bot) has a direction, nothing changes and the
     /// result names it; confirm: true then moves the calls. Returns what was read back.
     AssignNumber {
         /// The number, "+14155550123", or its id.
         number_id: NumberRef,
         /// The agent's exact name, "Front desk", or id.
         agent_id: AgentRef,
-        /// inbound: calls to it.
-        assignment_type: Direction,
+        /// inbound: calls to it; outbound: calls from it; both.
+        assignment_type: Directions,
         /// true: take it from another agent, once the user agreed.
         confirm: Option<bool>,
     }
@@ -59,6 +60,11 @@ pub(crate) struct Assigned {
     /// The agent that no longer has the direction.
     #[serde(skip_serializing_if = "Option::is_none")]
     displaced: Option<String>,
+    /// What came of each direction, where direction is both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inbound: Option<DirectionResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbound: Option<DirectionResult>,
 }
 
 /// What was found before assigning.
@@ -94,6 +100,11 @@ impl Change for AssignNumber {
     const KIND: &'static ChangeKind = &KIND;
     type Plan = AssignPlan;
 
+    fn parts(&self) -> Option<ChangeParts> {
+        // Outbound first: then the inbound one knows that outgoing calls are taken care of.
+        ChangeParts::of_directions(self.assignment_type, &[Direction::Outbound, Direction::Inbound])
+    }
+
     fn claims(&self) -> RequestedChange {
         let direction = Some(self.assignment_type.as_str().to_owned());
         let about = OperationTarget { direction, ..self.number_id.object() };
@@ -104,7 +115,7 @@ impl Change for AssignNumber {
         let begun = Instant::now();
         let mut located = locate(context, &self.number_id, Purpose::Look).await?;
         let agent_id = agent_lookup::agent_beside(context, &self.agent_id, &located.roster, begun).await?;
-        let direction = self.assignment_type;
+        let direction = self.assignment_type.first();
         // Where several agents are said to have it, another one decides: it is who would lose it.
         let evidence = located.evidence(direction);
         let settled = !evidence.disputed() || evidence.said_so(agent_id.as_str());
@@ -157,12 +168,12 @@ impl Change for AssignNumber {
             context.lost(error).await;
             match self.holder(&plan, &context).await {
                 Some(Slot::Held(holder)) if holder == plan.agent_id.as_str() => {
-                    plan.located.changed(&context, self.assignment_type, Some(Slot::Held(holder)));
+                    plan.located.changed(&context, self.assignment_type.first(), Some(Slot::Held(holder)));
                     return Ok(self.done(&plan, Some(true), None));
                 }
                 // Still as before: it was not applied, and once more cannot do harm.
                 Some(holder)
-                    if holder == *plan.located.number.slot(self.assignment_type)
+                    if holder == *plan.located.number.slot(self.assignment_type.first())
                         && context.call.left() > AFTERWARDS =>
                 {
                     settled = self.post(&plan, &context.with(context.call.unstoppable()), Duration::from_secs(3)).await;
@@ -173,7 +184,7 @@ impl Change for AssignNumber {
         }
         let verified = self.verify(&plan, &context).await;
         let now = (verified == Some(true)).then(|| Slot::Held(plan.agent_id.as_str().to_owned()));
-        plan.located.changed(&context, self.assignment_type, now);
+        plan.located.changed(&context, self.assignment_type.first(), now);
         match settled {
             Ok(id) => {
                 let mut answer = self.done(&plan, Some(verified == Some(true)), id);
@@ -222,8 +233,7 @@ impl Change for AssignNumber {
 
 impl AssignNumber {
     async fn post(&self, plan: &AssignPlan, context: &ToolContext, leaving: Duration) -> Result<Option<String>, Error> {
-        let body =
-            json!({ "number_id": plan.located.id, "agent_id": plan.agent_id, "assignment_type": self.assignment_type });
+        let body = json!({ "number_id": plan.located.id, "agent_id": plan.agent_id, "assignment_type": self.assignment_type.first() });
         let request = Request::post(["telephony", "numbers", "assign"], RequestKind::Set, body);
         Ok(context.truedy.send(request, &context.call.leaving(leaving)).await?.request_id)
     }
@@ -231,7 +241,7 @@ impl AssignNumber {
     /// Whether the agent holds it now; `None` if that cannot be read.
     async fn verify(&self, plan: &AssignPlan, context: &ToolContext) -> Option<bool> {
         let context = context.with(context.call.unstoppable());
-        plan.located.is_with(&context, &plan.agent_id, self.assignment_type).await
+        plan.located.is_with(&context, &plan.agent_id, self.assignment_type.first()).await
     }
 
     /// Who holds it now, as far as the new and the old agent can tell.
@@ -239,14 +249,14 @@ impl AssignNumber {
         if self.verify(plan, context).await? {
             return Some(Slot::Held(plan.agent_id.as_str().to_owned()));
         }
-        plan.located.slot_now(&context.with(context.call.unstoppable()), self.assignment_type).await
+        plan.located.slot_now(&context.with(context.call.unstoppable()), self.assignment_type.first()).await
     }
 
     /// The answer to an assignment was lost, and another agent or nobody has the direction now.
     fn not_with_the_agent(&self, number: &str) -> Refusal {
         let summary = format!(
             "The {} calls of {number} are not with this agent: the assignment did not take effect, or somebody else changed it meanwhile. Look with get_agent_numbers before trying again.",
-            self.assignment_type
+            self.assignment_type.first()
         );
         Refusal::new(Status::NotAssigned, summary).with("number", number)
     }
@@ -257,14 +267,16 @@ impl AssignNumber {
             id: plan.located.number.id.clone(),
             agent: plan.located.roster.label(plan.agent_id.as_str()),
             agent_id: plan.agent_id.as_str().to_owned(),
-            direction: self.assignment_type.as_str().to_owned(),
+            direction: self.assignment_type.first().as_str().to_owned(),
             verified,
             displaced,
+            inbound: None,
+            outbound: None,
         }
     }
 
     fn done(&self, plan: &AssignPlan, verified: Option<bool>, request_id: Option<String>) -> ToolResponse<Assigned> {
-        let (number, direction) = (plan.located.number.name(), self.assignment_type);
+        let (number, direction) = (plan.located.number.name(), self.assignment_type.first());
         let other = match plan.located.number.slot(direction) {
             Slot::Held(holder) if holder != plan.agent_id.as_str() => Some(holder),
             _ => None,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::{
-    ChangeClass, ChangeKind, Direction, Effect, NumberRef, OperationTarget, Proof, Refusal, Slot, Status,
+    ChangeClass, ChangeKind, Direction, Directions, Effect, NumberRef, OperationTarget, Proof, Refusal, Slot, Status,
 };
 use crate::guard::{ChangeImpact, RequestedChange, Scope};
 use crate::journal::{Operation, Outcome};
@@ -18,22 +18,23 @@ use crate::tools::account::view::AccountView;
 use crate::tools::changes::verify::said;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
+use crate::tools::contract::direction_result::DirectionResult;
 use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
-use crate::tools::contract::tool::{Change, Planned, Tool};
+use crate::tools::contract::tool::{Change, ChangeParts, Planned, Tool};
 use crate::truedy::{Error, Request, RequestKind};
 
 /// What is kept back of the call's time for reading back.
 const AFTERWARDS: Duration = Duration::from_secs(6);
 
 arguments! {
-    /// Unassign (detach, disconnect) a phone number from its agent for one direction: that agent stops getting or making its calls at once.
+    /// Unassign (detach, disconnect) a phone number from its agent for one direction or both: that agent stops getting or making its calls at once.
     ///
     /// The account keeps it and pays for it; returns which agent lost it. To give it up for good use release_number.
     UnassignNumber {
         /// The number, "+14155550123", or its id.
         number_id: NumberRef,
-        /// inbound: calls to it.
-        assignment_type: Direction,
+        /// inbound: calls to it; outbound: calls from it; both.
+        assignment_type: Directions,
     }
 }
 
@@ -49,6 +50,11 @@ pub(crate) struct Unassigned {
     /// Whether reading back showed it; absent where nothing had to be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<bool>,
+    /// What came of each direction, where direction is both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inbound: Option<DirectionResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbound: Option<DirectionResult>,
 }
 
 /// What was found before.
@@ -83,6 +89,10 @@ impl Change for UnassignNumber {
     const KIND: &'static ChangeKind = &KIND;
     type Plan = UnassignPlan;
 
+    fn parts(&self) -> Option<ChangeParts> {
+        ChangeParts::of_directions(self.assignment_type, &Direction::BOTH)
+    }
+
     fn claims(&self) -> RequestedChange {
         let direction = Some(self.assignment_type.as_str().to_owned());
         RequestedChange {
@@ -95,21 +105,22 @@ impl Change for UnassignNumber {
         let plan = UnassignPlan { located: locate(context, &self.number_id, Purpose::Look).await? };
         let number = &plan.located.number;
         // Where one source still names an agent, taking it away sets that source right, too.
-        let named = !plan.located.evidence(self.assignment_type).named().is_empty();
-        if *number.slot(self.assignment_type) == Slot::Free && !named {
+        let named = !plan.located.evidence(self.assignment_type.first()).named().is_empty();
+        if *number.slot(self.assignment_type.first()) == Slot::Free && !named {
             let summary = format!(
                 "Nothing had to be changed: no agent has the {} calls of {}.",
-                self.assignment_type,
+                self.assignment_type.first(),
                 number.name()
             );
             return Ok(Planned::Done(ToolResponse::new(Status::Unassigned, summary, self.unassigned(&plan, None))));
         }
-        let object = OperationTarget { direction: Some(self.assignment_type.as_str().to_owned()), ..number.object() };
+        let object =
+            OperationTarget { direction: Some(self.assignment_type.first().as_str().to_owned()), ..number.object() };
         Ok(Planned::Ready(plan, Box::new(ChangeImpact { object, ..ChangeImpact::default() })))
     }
 
     async fn act(self, plan: UnassignPlan, context: ToolContext) -> Result<ToolResponse<Unassigned>, ToolFailure> {
-        let body = json!({ "number_id": plan.located.id, "assignment_type": self.assignment_type });
+        let body = json!({ "number_id": plan.located.id, "assignment_type": self.assignment_type.first() });
         let request = Request::post(["telephony", "numbers", "unassign"], RequestKind::Set, body);
         let settled = context.truedy.send(request, &context.call.leaving(AFTERWARDS)).await;
         if matches!(&settled, Err(error) if !error.may_have_happened() && !matches!(error, Error::Refused(api_error) if api_error.status == 422))
@@ -121,9 +132,10 @@ impl Change for UnassignNumber {
         {
             context.lost(error).await;
         }
-        let after = plan.located.slot_now(&context.with(context.call.unstoppable()), self.assignment_type).await;
+        let after =
+            plan.located.slot_now(&context.with(context.call.unstoppable()), self.assignment_type.first()).await;
         let free = after.as_ref() == Some(&Slot::Free);
-        plan.located.changed(&context, self.assignment_type, after.clone());
+        plan.located.changed(&context, self.assignment_type.first(), after.clone());
         match settled {
             Ok(reply) => {
                 let mut answer = self.done(&plan, free, reply.request_id);
@@ -168,15 +180,17 @@ impl UnassignNumber {
         Unassigned {
             number: located.number.name().to_owned(),
             id: located.number.id.clone(),
-            direction: self.assignment_type.as_str().to_owned(),
-            stopped: located.roster.slot(located.number.slot(self.assignment_type)),
+            direction: self.assignment_type.first().as_str().to_owned(),
+            stopped: located.roster.slot(located.number.slot(self.assignment_type.first())),
             verified,
+            inbound: None,
+            outbound: None,
         }
     }
 
     fn done(&self, plan: &UnassignPlan, verified: bool, request_id: Option<String>) -> ToolResponse<Unassigned> {
         let number = &plan.located.number;
-        let (name, direction) = (number.name(), self.assignment_type);
+        let (name, direction) = (number.name(), self.assignment_type.first());
         let what = match direction {
             Direction::Inbound => "it no longer answers calls to this number",
             Direction::Outbound => "it no longer calls from this number",

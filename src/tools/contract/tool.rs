@@ -5,7 +5,7 @@ use std::future::Future;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::{ArgumentProblem, ChangeKind, Effect, Refusal};
+use crate::domain::{ArgumentProblem, ChangeKind, Direction, Directions, Effect, Refusal};
 use crate::guard::{ChangeImpact, RequestedChange, Scope};
 use crate::journal::{Operation, Outcome};
 use crate::tools::account::view::AccountView;
@@ -53,6 +53,23 @@ pub enum Planned<P, T> {
     Ready(P, Box<ChangeImpact>),
 }
 
+/// The changes that one call stands for: the same call, with one argument changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeParts {
+    /// The argument that differs.
+    pub argument: &'static str,
+    /// Its value in each of the changes, in the order in which they are made.
+    pub values: Vec<&'static str>,
+}
+
+impl ChangeParts {
+    /// Returns one change for each direction, in this order. `None` for a single direction.
+    pub fn of_directions(directions: Directions, order: &[Direction]) -> Option<Self> {
+        let values = order.iter().map(|direction| direction.as_str()).collect();
+        (directions == Directions::Both).then_some(Self { argument: "assignment_type", values })
+    }
+}
+
 /// A tool that changes something. It first reads and plans. It acts only if the gate allows it.
 pub trait Change: Tool {
     /// The facts about this kind of change. [`Tool::EFFECT`] names the same kind.
@@ -63,6 +80,13 @@ pub trait Change: Tool {
     /// Returns what the call asks for, as known before anything is read.
     fn claims(&self) -> RequestedChange {
         RequestedChange::default()
+    }
+
+    /// Returns the changes that the call stands for, if it stands for several. Each has its own row in the journal.
+    ///
+    /// A call that stands for several is never planned itself.
+    fn parts(&self) -> Option<ChangeParts> {
+        None
     }
 
     /// Reads what the change needs to know. Changes nothing.

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::domain::Refusal;
 use crate::guard::{Cap, ChangeImpact, RequestedChange};
-use crate::journal::{GateEvidence, OperationPhase};
-use crate::mcp::call::change::request::{ChangeRequest, EarlyExit, digest};
+use crate::journal::OperationPhase;
+use crate::mcp::call::change::request::{ChangeRequest, EarlyExit};
 use crate::mcp::call::context::CallContext;
 use crate::mcp::call::messages;
 use crate::mcp::call::service::{CallResult, Service, refuse};
@@ -32,42 +32,40 @@ pub(crate) const BACKGROUND: Duration = Duration::from_secs(180);
 pub(crate) const READ_AGAIN: u32 = 2;
 
 impl Service {
-    /// Runs a tool that makes a change, and returns its result. Refusals by policy or gate are recorded in the journal.
+    /// Runs a tool that makes a change, or several changes, and returns its result.
     pub(crate) async fn change<T: Change>(
         self: Arc<Self>,
         arguments: Map<String, Value>,
         call_context: CallContext,
     ) -> CallResult {
         let held = Arc::new(self.hold::<T>(&arguments));
-        let given = Value::Object(arguments.clone());
-        let mut reply = match Self::parse::<T>(arguments) {
-            Ok(tool) => {
-                let claims = tool.claims();
-                let mut change = ChangeRequest {
-                    digest: digest::<T>(&given),
-                    given,
-                    object: claims.about.clone(),
-                    evidence: GateEvidence { flag: claims.confirm, ..GateEvidence::default() },
-                    answered: None,
-                    begun: false,
-                    held: Arc::clone(&held),
-                    entered: Arc::default(),
-                    call_context,
-                };
-                match self.pass_and_act(tool, &claims, &mut change).await {
-                    Ok(reply) | Err(EarlyExit::Answered(reply)) => reply,
-                    Err(EarlyExit::Refused(refusal)) => {
-                        if !change.begun && refusal.status.is_of_the_gate() {
-                            self.journal.refuse(change.refused(T::NAME, &refusal)).await;
-                        }
-                        refuse(refusal)
-                    }
+        let service = Arc::clone(&self);
+        let mut reply = match Self::parse::<T>(arguments.clone()) {
+            Ok(tool) => match tool.parts() {
+                Some(parts) => service.change_several::<T>(parts, &arguments, call_context, &held).await,
+                None => {
+                    let change = ChangeRequest::new::<T>(&tool.claims(), Value::Object(arguments), call_context, held);
+                    service.change_one(tool, change).await
                 }
-            }
+            },
             Err(refusal) => refuse(refusal),
         };
         self.cleanse(&mut reply);
         reply
+    }
+
+    /// Makes one change. Refusals by policy or gate are recorded in the journal.
+    pub(crate) async fn change_one<T: Change>(self: Arc<Self>, tool: T, mut change: ChangeRequest) -> CallResult {
+        let claims = tool.claims();
+        match self.pass_and_act(tool, &claims, &mut change).await {
+            Ok(reply) | Err(EarlyExit::Answered(reply)) => reply,
+            Err(EarlyExit::Refused(refusal)) => {
+                if !change.begun && refusal.status.is_of_the_gate() {
+                    self.journal.refuse(change.refused(T::NAME, &refusal)).await;
+                }
+                refuse(refusal)
+            }
+        }
     }
 
     /// Refuses a second call that carries a no. This runs before anything is read, because nothing can override

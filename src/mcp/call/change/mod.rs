@@ -4,3 +4,4 @@ pub(crate) mod admit;
 pub(crate) mod confirm;
 pub(crate) mod execute;
 pub(crate) mod request;
+pub(crate) mod several;

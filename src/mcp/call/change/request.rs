@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::{ChangeClass, ClockReading, OperationTarget, Refusal, Status, digest_of};
-use crate::guard::{ChangeImpact, GateInput};
+use crate::guard::{ChangeImpact, GateInput, RequestedChange};
 use crate::journal::{GateEvidence, PREVIEWED, RefusedCall};
 use crate::mcp::call::context::CallContext;
 use crate::mcp::call::messages::{self, Stage};
@@ -40,6 +40,26 @@ pub(crate) struct ChangeRequest {
 }
 
 impl ChangeRequest {
+    /// Creates the request of a call that has not been admitted yet.
+    pub(crate) fn new<T: Change>(
+        claims: &RequestedChange,
+        given: Value,
+        call_context: CallContext,
+        held: Arc<Vec<RedactionGuard>>,
+    ) -> Self {
+        Self {
+            digest: digest::<T>(&given),
+            given,
+            object: claims.about.clone(),
+            evidence: GateEvidence { flag: claims.confirm, ..GateEvidence::default() },
+            answered: None,
+            begun: false,
+            held,
+            entered: Arc::default(),
+            call_context,
+        }
+    }
+
     /// Returns what a person consents to: this call with this impact.
     pub(crate) fn consent_subject<'a, T: Change>(&'a self, impact: &'a ChangeImpact) -> ConsentSubject<'a> {
         ConsentSubject { caller: &self.call_context.caller, tool: T::NAME, arguments: &self.given, seen: &impact.seen }

@@ -1,0 +1,115 @@
+//! Both directions of a number in one call: two changes, two rows of the journal, one answer.
+
+use serde_json::{Value, json};
+
+use super::scene::{ID, NUMBER, Scene, Stage, agrees};
+use crate::support::era::{Era, in_both_eras};
+use crate::support::fake_truedy::{ASSIGN, FRONT_DESK, FRONT_OFFICE, Play};
+use crate::support::mcp_client::Agent;
+
+/// Bought, used by nobody.
+const FREE: &str = "+13125550110";
+/// "Front desk" answers it, nobody calls from it.
+const ANSWERED: &str = "+14155550123";
+
+fn both(number: &str, agent: &str) -> Value {
+    json!({ "number_id": number, "agent_id": agent, "assignment_type": "both" })
+}
+
+in_both_eras!(two_directions_are_assigned_and_taken_away_by_one_call_each);
+async fn two_directions_are_assigned_and_taken_away_by_one_call_each(era: Era) {
+    let agent = Agent::alone(era).start().await;
+    let assigned = agent.call("assign_number", both(FREE, "Front desk")).await.unwrap();
+    assert_eq!((&assigned["status"], &assigned["direction"]), (&json!("assigned"), &json!("both")), "{assigned}");
+    assert_eq!((&assigned["number"], &assigned["agent"]), (&json!(FREE), &json!("Front desk")), "{assigned}");
+    for direction in ["inbound", "outbound"] {
+        let part = &assigned[direction];
+        assert_eq!((&part["status"], &part["verified"]), (&json!("assigned"), &json!(true)), "{assigned}");
+        let undo = json!({ "number_id": FREE, "assignment_type": direction });
+        assert_eq!(part["undo"], json!({ "tool": "unassign_number", "arguments": undo }), "{assigned}");
+    }
+    let warnings = assigned["warnings"].to_string();
+    assert!(!warnings.contains("assign it for outbound too"), "{assigned}");
+
+    let again = agent.call("assign_number", both(FREE, "Front desk")).await.unwrap();
+    assert_eq!(again["status"], "already_assigned", "{again}");
+
+    let taken = agent.call("unassign_number", json!({ "number_id": FREE, "assignment_type": "both" })).await.unwrap();
+    assert_eq!((&taken["status"], &taken["direction"]), (&json!("unassigned"), &json!("both")), "{taken}");
+    assert_eq!(
+        (&taken["inbound"]["stopped"], &taken["outbound"]["stopped"]),
+        (&json!("Front desk"), &json!("Front desk"))
+    );
+
+    let ledger = agent.sent();
+    assert_eq!((ledger.count("POST", "/assign"), ledger.count("POST", "/unassign")), (2, 2));
+    let journal = agent.call("list_operations", json!({ "object": FREE })).await.unwrap();
+    let rows = journal["operations"].as_array().unwrap();
+    let mut named: Vec<String> = rows.iter().map(|row| format!("{} {}", row["tool"], row["direction"])).collect();
+    named.sort();
+    let (assign, unassign) = (r#""assign_number""#, r#""unassign_number""#);
+    let each = |tool| [format!(r#"{tool} "inbound""#), format!(r#"{tool} "outbound""#)];
+    assert_eq!(named, [each(assign), each(unassign)].concat(), "{journal}");
+}
+
+in_both_eras!(nothing_is_moved_in_either_direction_without_a_flag);
+async fn nothing_is_moved_in_either_direction_without_a_flag(era: Era) {
+    let agent = Agent::alone(era).start().await;
+    let refusal = agent.call("assign_number", both(ANSWERED, "Front office")).await.unwrap_err();
+    assert_eq!(refusal.status, "would_reassign", "{refusal:?}");
+    assert!(refusal.summary.starts_with("Nothing was assigned."), "{refusal:?}");
+    assert_eq!(refusal.body["inbound"]["holder"], "Front desk", "{refusal:?}");
+    assert!(refusal.body["outbound"].is_null(), "nobody would lose it: {refusal:?}");
+    assert_eq!(agent.sent().changes(), 0, "not even the free direction");
+
+    let next = &refusal.body["next"];
+    assert_eq!(next["tool"], "assign_number");
+    let moved = agent.call("assign_number", next["arguments"].clone()).await.unwrap();
+    assert_eq!(
+        (&moved["status"], &moved["inbound"]["displaced"]),
+        (&json!("assigned"), &json!("Front desk")),
+        "{moved}"
+    );
+    assert_eq!(agent.sent().count("POST", "/assign"), 2);
+}
+
+#[test]
+fn an_error_between_the_two_is_told_and_what_was_done_can_be_undone() {
+    for era in Era::BOTH {
+        let stage = Stage::new(Scene { own: agrees, ..Scene::free() });
+        let scene = std::sync::Arc::clone(&stage.scene);
+        stage.upstream.on(ASSIGN, move |seen, _| {
+            let sent = seen.json();
+            if sent["assignment_type"] == "inbound" {
+                return Play::json(422, &json!({ "error": { "code": "validation_error", "message": "no" } }));
+            }
+            let mut scene = scene.lock().unwrap();
+            scene.numbers[0]["outbound_agent_id"] = json!(FRONT_DESK);
+            scene.agents[0]["outbound_phone_numbers"] = json!([ID]);
+            Play::json(200, &json!({ "data": {} }))
+        });
+        let called = stage.wire(era, &[]).call("assign_number", both(NUMBER, FRONT_DESK));
+        let answer = called.object();
+        assert!(called.is_error() && called.status() == "not_assigned", "{answer}");
+        assert_eq!(
+            (&answer["outbound"]["status"], &answer["inbound"]["status"]),
+            (&json!("assigned"), &json!("not_assigned"))
+        );
+        assert_eq!(answer["outbound"]["undo"]["tool"], "unassign_number", "{answer}");
+        assert_eq!(stage.upstream.count(ASSIGN), 2, "{answer}");
+    }
+}
+
+#[test]
+fn after_a_change_that_failed_the_next_one_is_not_tried() {
+    for play in [Play::json(422, &json!({ "error": { "code": "validation_error", "message": "no" } })), Play::Close] {
+        let stage = Stage::new(Scene::free());
+        stage.upstream.on(ASSIGN, move |seen, _| {
+            assert_eq!(seen.json()["assignment_type"], "outbound");
+            play.clone()
+        });
+        let called = stage.wire(Era::Modern, &[]).call("assign_number", both(NUMBER, FRONT_OFFICE));
+        assert!(called.is_error(), "{}", called.object());
+        assert!(called.object()["inbound"].is_null(), "{}", called.object());
+    }
+}
