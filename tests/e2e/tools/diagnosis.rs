@@ -518,3 +518,66 @@ fn an_agent_with_more_numbers_than_are_shown_is_said_to_have_more() {
     assert!(held.summary().contains("112 inbound") && held.summary().contains("Shown are 100"), "{}", held.summary());
     assert_eq!(held.object()["next"], json!({ "tool": "list_numbers", "arguments": { "agent_id": FRONT_DESK } }));
 }
+
+#[test]
+fn an_agent_is_diagnosed_by_its_name_and_what_it_lacks_is_told() {
+    each_era(|era| {
+        let mut ward = Ward::with(era, true, json!(FRONT_DESK), json!(null));
+        let found = Found::of(&ward.ask(json!({ "agent_id": "front desk" })));
+        assert_eq!(found.codes(), ["calls_from_no_number"], "{}", found.whole);
+        let lacking = found.one("calls_from_no_number");
+        assert_eq!((&lacking["level"], &lacking["direction"]), (&json!("fault"), &json!("outbound")));
+        assert_eq!(found.whole["next"], json!({ "tool": "list_numbers", "arguments": { "unassigned": true } }));
+        let facts = ["agent", "agent_id", "agent_status"].map(|field| found.whole[field].clone());
+        assert_eq!(json!(facts), json!(["Front desk", FRONT_DESK, "active"]));
+        assert_eq!((&found.whole["answers"], &found.whole["calls_from"]), (&json!([NUMBER]), &json!([])));
+        assert_eq!((ward.upstream.seen().len(), ward.upstream.changes()), (3, 0));
+
+        // Only calls to it are asked about, so nothing is wrong.
+        let found = Found::of(&ward.ask(json!({ "agent_id": FRONT_DESK, "assignment_type": "inbound" })));
+        assert_eq!(found.codes(), ["test_call"], "{}", found.whole);
+
+        ward.set("outbound_agent_id", json!(FRONT_DESK));
+        assert_eq!(Found::of(&ward.ask(json!({ "agent_id": FRONT_DESK }))).codes(), ["test_call"]);
+        ward.set("status", json!("pending"));
+        let found = Found::of(&ward.ask(json!({ "agent_id": FRONT_DESK })));
+        assert_eq!(found.codes(), ["number_not_active", "number_not_active"], "{}", found.whole);
+        assert_eq!(found.rows[0]["next"], json!({ "tool": "diagnose_number", "arguments": { "number_id": NUMBER } }));
+        let lacks = Found::of(&ward.ask(json!({ "agent_id": "Front office" })));
+        assert_eq!(lacks.codes(), ["calls_from_no_number", "answers_no_number"], "{}", lacks.whole);
+    });
+}
+
+#[test]
+fn an_agent_that_is_not_active_or_not_synced_or_silent_is_told_so() {
+    each_era(|era| {
+        let mut ward = Ward::healthy(era);
+        ward.upstream.always(WEBHOOK, refusal(422, "Agent not synced"));
+        let found = Found::of(&ward.ask(json!({ "agent_id": FRONT_DESK })));
+        assert_eq!(found.codes(), ["agent_not_synced"], "{}", found.whole);
+        ward.upstream.always(AGENT_NUMBERS, refusal(403, "no"));
+        let found = Found::of(&ward.ask(json!({ "agent_id": FRONT_DESK })));
+        assert!(found.codes().contains(&"agent_numbers_unread"), "{}", found.whole);
+        assert!(found.whole["answers"].is_null(), "what could not be read is not shown as none: {}", found.whole);
+    });
+    each_era(|era| {
+        let mut ward = Ward::healthy(era);
+        ward.agent("status", json!("draft"));
+        let found = Found::of(&ward.ask(json!({ "agent_id": FRONT_DESK })));
+        assert_eq!(found.one("agent_not_active")["evidence"]["agent_status"], "draft");
+    });
+}
+
+#[test]
+fn either_a_number_or_an_agent_is_named_and_otherwise_nothing_is_read() {
+    each_era(|era| {
+        let mut ward = Ward::healthy(era);
+        for arguments in [json!({}), json!({ "number_id": NUMBER, "agent_id": FRONT_DESK })] {
+            let called = ward.ask(arguments);
+            assert!(called.is_error() && called.status() == "invalid_argument", "{}", called.0);
+            let problem = &called.object()["problems"][0];
+            assert!(problem["expected"].as_str().unwrap().contains("agent_id"), "{}", called.0);
+        }
+        assert_eq!(ward.upstream.seen().len(), 0);
+    });
+}

@@ -9,12 +9,13 @@ use crate::journal::Operation;
 use crate::tools::account::evidence::{AgentAnswer, DirectionEvidence};
 use crate::tools::account::lookup;
 use crate::tools::account::roster::Roster;
+use crate::tools::catalog::diagnose_number::agent_case::DiagnosedAgent;
 use crate::tools::catalog::diagnose_number::findings::{Finding, FindingAction, NO_OUTBOUND, Weight, call};
 use crate::tools::catalog::diagnose_number::history::{at, last_move, released, unsettled};
 use crate::tools::catalog::get_webhook_url::{Hook, UNEXPECTED_HOST, hook, is_not_synced};
 use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::ToolResponse;
-use crate::truedy::ApiReply;
+use crate::truedy::{ApiReply, Error};
 
 /// The agents that are said to hold the number, first by its own row, then by theirs; as many as are asked.
 pub(crate) fn holders(number: &OwnedNumber, roster: &Roster, directions: &[Direction]) -> Vec<String> {
@@ -56,6 +57,17 @@ pub(crate) enum SyncState {
     Unread,
 }
 
+impl SyncState {
+    /// Reads it from the answer about an agent's webhook URL.
+    pub(crate) fn of(hook: Result<(Hook, Option<String>), Error>) -> Self {
+        match hook {
+            Ok((hook, _)) => Self::Url(hook),
+            Err(error) if is_not_synced(&error) => Self::NotSynced,
+            Err(_) => Self::Unread,
+        }
+    }
+}
+
 /// What an agent itself says.
 #[derive(Debug, Clone)]
 pub(crate) struct AgentDetails {
@@ -75,12 +87,7 @@ impl AgentDetails {
         let holds =
             |direction| numbers.as_ref().ok().and_then(|reply: &ApiReply| lookup::holds(reply, number, direction));
         let (inbound, outbound) = (holds(Direction::Inbound), holds(Direction::Outbound));
-        let sync = match hook {
-            Ok((hook, _)) => SyncState::Url(hook),
-            Err(error) if is_not_synced(&error) => SyncState::NotSynced,
-            Err(_) => SyncState::Unread,
-        };
-        Self { inbound, outbound, sync, ..unread }
+        Self { inbound, outbound, sync: SyncState::of(hook), ..unread }
     }
 
     /// The same, as evidence; `None` where it could not be read.
@@ -149,12 +156,13 @@ impl DiagnosisCase {
             slot.map_or_else(|| self.number.slot(wanted), |(_, slot)| slot)
         };
         let data = Diagnosis {
-            number: self.number.name().to_owned(),
+            number: Some(self.number.name().to_owned()),
             id: Some(self.number.id.clone()),
             number_status: Some(self.number.status.clone()),
             kind: Some(self.number.kind()),
             inbound: self.roster.slot(shown(Direction::Inbound)),
             outbound: self.roster.slot(shown(Direction::Outbound)),
+            agent: None,
             findings: findings.iter().map(Finding::to_json).collect(),
         };
         let mut answer = ToolResponse::new(Status::Ok, summary(&findings), data);
@@ -319,7 +327,8 @@ pub(crate) const ASKED: usize = 3;
 /// What is known of the number, and what was found.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub(crate) struct Diagnosis {
-    pub(crate) number: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) number: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -330,5 +339,8 @@ pub(crate) struct Diagnosis {
     pub(crate) inbound: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) outbound: Option<String>,
+    /// What was found of an agent, where one was diagnosed.
+    #[serde(flatten)]
+    pub(crate) agent: Option<DiagnosedAgent>,
     pub(crate) findings: Vec<Map<String, Value>>,
 }

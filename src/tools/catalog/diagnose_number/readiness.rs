@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::domain::{Direction, Slot};
+use crate::tools::account::roster::Roster;
 use crate::tools::catalog::diagnose_number::case::{DiagnosisCase, SyncState, is_missing};
 use crate::tools::catalog::diagnose_number::findings::{Finding, FindingAction, NO_OUTBOUND, Weight, call};
 
@@ -45,56 +46,10 @@ impl DiagnosisCase {
             }
             seen.push(id);
             let both = slots.iter().all(|(_, other)| other == slot) && slots.len() > 1;
-            let found = self.readiness(id).into_iter().map(|finding| self.agent(finding, id));
+            let sync = self.asked.iter().find(|asked| asked.id == *id).map(|asked| &asked.sync);
+            let found = readiness(&self.roster, id, sync).into_iter().map(|finding| self.agent(finding, id));
             findings.extend(found.map(|finding| if both { finding } else { finding.of(*direction) }));
         }
-    }
-
-    pub(crate) fn readiness(&self, id: &str) -> Vec<Finding> {
-        let sync = self.asked.iter().find(|asked| asked.id == id).map(|asked| &asked.sync);
-        let not_synced = matches!(sync, Some(SyncState::NotSynced));
-        let mut findings = Vec::new();
-        match self.roster.agent(id).map(|agent| agent.status.as_str()) {
-            None if is_missing(&self.roster, id) => {
-                return vec![Finding::new(
-                    "agent_missing",
-                    Weight::Fault,
-                    "The agent that holds the number is not among the agents of this account; it may have been deleted. Assign another.",
-                    call("list_agents", json!({ "status": "active" })),
-                )];
-            }
-            None => findings.push(Finding::new(
-                "agent_unread",
-                Weight::Unknown,
-                "The agents could not be read, so whether the one that holds the number is active is not known.",
-                call("list_agents", json!({})),
-            )),
-            Some("active") => {}
-            Some(status @ ("draft" | "creating" | "failed" | "inactive")) => {
-                let mut finding = Finding::new(
-                    "agent_not_active",
-                    Weight::Fault,
-                    "The agent that holds the number is not active; only an active one takes and makes calls.",
-                    FindingAction::Outside("dashboard", "Finish, repair or activate the agent there (one that is being created becomes active by itself), or assign another."),
-                )
-                .with("agent_status", status);
-                if not_synced {
-                    finding = finding.with("synced", false);
-                }
-                return vec![finding];
-            }
-            Some(status) => findings.push(
-                Finding::new(
-                    "agent_status_unclear",
-                    Weight::Unknown,
-                    "The agent that holds the number is not said to be active; what its status means is not known here.",
-                    FindingAction::Outside("dashboard", "Look at the agent."),
-                )
-                .with("agent_status", status),
-            ),
-        }
-        findings.extend(unsynced(sync, id));
-        findings
     }
 
     /// What an own carrier must do for its number; none of it can be read.
@@ -143,6 +98,53 @@ impl DiagnosisCase {
     }
 }
 
+/// What keeps an agent from taking and making calls.
+pub(crate) fn readiness(roster: &Roster, id: &str, sync: Option<&SyncState>) -> Vec<Finding> {
+    let not_synced = matches!(sync, Some(SyncState::NotSynced));
+    let mut findings = Vec::new();
+    match roster.agent(id).map(|agent| agent.status.as_str()) {
+        None if is_missing(roster, id) => {
+            return vec![Finding::new(
+                "agent_missing",
+                Weight::Fault,
+                "The agent is not among the agents of this account; it may have been deleted. Assign another.",
+                call("list_agents", json!({ "status": "active" })),
+            )];
+        }
+        None => findings.push(Finding::new(
+            "agent_unread",
+            Weight::Unknown,
+            "The agents could not be read, so whether this one is active is not known.",
+            call("list_agents", json!({})),
+        )),
+        Some("active") => {}
+        Some(status @ ("draft" | "creating" | "failed" | "inactive")) => {
+            let mut finding = Finding::new(
+                "agent_not_active",
+                Weight::Fault,
+                "The agent is not active; only an active one takes and makes calls.",
+                FindingAction::Outside("dashboard", "Finish, repair or activate the agent there (one that is being created becomes active by itself), or assign another."),
+            )
+            .with("agent_status", status);
+            if not_synced {
+                finding = finding.with("synced", false);
+            }
+            return vec![finding];
+        }
+        Some(status) => findings.push(
+            Finding::new(
+                "agent_status_unclear",
+                Weight::Unknown,
+                "The agent is not said to be active; what its status means is not known here.",
+                FindingAction::Outside("dashboard", "Look at the agent."),
+            )
+            .with("agent_status", status),
+        ),
+    }
+    findings.extend(unsynced(sync, id));
+    findings
+}
+
 /// Whether the voice engine does not know the agent, or that could not be read.
 fn unsynced(sync: Option<&SyncState>, id: &str) -> Option<Finding> {
     match sync {
@@ -150,7 +152,7 @@ fn unsynced(sync: Option<&SyncState>, id: &str) -> Option<Finding> {
         Some(SyncState::NotSynced) => Some(Finding::new(
             "agent_not_synced",
             Weight::Fault,
-            "The agent that holds the number is not synced to the voice engine, so no call reaches it.",
+            "The agent is not synced to the voice engine, so no call reaches it.",
             FindingAction::Outside(
                 "dashboard",
                 "Save and activate the agent again, or ask Truedy's support; or assign another.",

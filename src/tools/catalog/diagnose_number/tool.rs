@@ -1,4 +1,4 @@
-//! Why a number does not ring, or its agent does not call out: what account, agents and journal know of it, side by side.
+//! Why a number does not ring, or an agent does not call out: what account, agents and journal know of it, side by side.
 //!
 //! Source: contract §6.1, §6.8, §6.9, §9 rows 8, 23, 24, 27. Four requests where one agent holds the number, eight at most; one
 //! more for each further hundred numbers or agents. The carrier's side cannot be read, which is said and never guessed.
@@ -6,13 +6,14 @@
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::domain::{Direction, Effect, NumberRef, Status};
+use crate::domain::{AgentRef, ArgumentProblem, Direction, Effect, NumberRef, Refusal, Status};
 use crate::guard::Scope;
 use crate::journal::{Operation, OperationQuery};
-use crate::tools::account::number_rows::rows_of;
 use crate::tools::account::agents::recent_roster;
 use crate::tools::account::assignments::Assignments;
 use crate::tools::account::lookup;
+use crate::tools::account::number_rows::rows_of;
+use crate::tools::catalog::diagnose_number::agent_case;
 use crate::tools::catalog::diagnose_number::case::{AgentDetails, Diagnosis, DiagnosisCase, holders};
 use crate::tools::catalog::diagnose_number::findings::{Finding, JOURNAL_UNREAD, NOT_IN_ACCOUNT};
 use crate::tools::catalog::diagnose_number::history::absent;
@@ -25,12 +26,14 @@ use crate::tools::contract::tool::{Read, Tool};
 const HISTORY: u32 = 100;
 
 arguments! {
-    /// Diagnose (check, troubleshoot) a phone number that does not ring or cannot call out: what is wrong with its status, assignments, agents, webhook or journal.
+    /// Diagnose (check, troubleshoot) a phone number that does not ring, or an agent that cannot call out: what is wrong with status, assignments, agents, webhook or journal.
     ///
     /// Returns findings, each with evidence and the next step. The carrier's own settings cannot be seen from here.
     DiagnoseNumber {
-        /// The number, "+14155550123", or its id.
-        number_id: NumberRef,
+        /// The number, "+14155550123", or its id; or else agent_id.
+        number_id: Option<NumberRef>,
+        /// Instead of a number: the agent's exact name, "Front desk", or id.
+        agent_id: Option<AgentRef>,
         /// Only calls to it (inbound) or from it.
         assignment_type: Option<Direction>,
     }
@@ -42,19 +45,43 @@ impl Tool for DiagnoseNumber {
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
     type Output = Diagnosis;
+
+    fn contradictions(&self) -> Vec<ArgumentProblem> {
+        let reason = match (&self.number_id, &self.agent_id) {
+            (None, None) => "neither number_id nor agent_id is given",
+            (Some(_), Some(_)) => "both number_id and agent_id are given",
+            _ => return Vec::new(),
+        };
+        vec![ArgumentProblem {
+            expected: "either a number in number_id or an agent in agent_id".to_owned(),
+            ..ArgumentProblem::of::<NumberRef>("number_id", reason.to_owned(), None)
+        }]
+    }
 }
 
 impl Read for DiagnoseNumber {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<Diagnosis>, ToolFailure> {
-        let name = self.number_id.as_str();
-        let (listed, roster) = tokio::join!(rows_of(&context, &self.number_id), recent_roster(&context));
+        match (&self.number_id, &self.agent_id) {
+            (Some(named), _) => self.number(named, &context).await,
+            (None, Some(named)) => agent_case::diagnose(named, self.assignment_type, &context).await,
+            (None, None) => {
+                Err(Refusal::new(Status::InvalidArgument, "Neither a number nor an agent is named.").into())
+            }
+        }
+    }
+}
+
+impl DiagnoseNumber {
+    async fn number(&self, named: &NumberRef, context: &ToolContext) -> Result<ToolResponse<Diagnosis>, ToolFailure> {
+        let name = named.as_str();
+        let (listed, roster) = tokio::join!(rows_of(context, named), recent_roster(context));
         let listed = listed?;
-        let number = match lookup::number_among(&self.number_id, &listed) {
+        let number = match lookup::number_among(named, &listed) {
             Ok((number, _)) => number,
             Err(ToolFailure::Refused(refusal))
                 if matches!(refusal.status, Status::NotFound | Status::BadUpstreamResponse) =>
             {
-                let history = history(&context, &[name]).await;
+                let history = history(context, &[name]).await;
                 let mut findings = absent(name, history.as_deref(), listed.complete);
                 let explained = findings.iter().any(|finding| !matches!(finding.code, NOT_IN_ACCOUNT | JOURNAL_UNREAD));
                 findings.sort_by_key(|finding| finding.weight);
@@ -67,7 +94,7 @@ impl Read for DiagnoseNumber {
                 } else {
                     "The number could not be found in the part of the account's list that could be read. What is known is in findings."
                 };
-                let data = Diagnosis { number: name.to_owned(), findings, ..Diagnosis::default() };
+                let data = Diagnosis { number: Some(name.to_owned()), findings, ..Diagnosis::default() };
                 return Ok(ToolResponse::new(Status::Ok, summary, data));
             }
             Err(failure) => return Err(failure),
@@ -76,8 +103,8 @@ impl Read for DiagnoseNumber {
         let holders = holders(&number, &roster, &directions);
         let assignments = Assignments::of_part(&listed, &roster, &context.account);
         let names = [number.number.as_str(), number.id.as_str()];
-        let asking = join_all(holders.iter().map(|id| AgentDetails::ask(&context, id, &number)));
-        let (asked, history) = tokio::join!(asking, history(&context, &names));
+        let asking = join_all(holders.iter().map(|id| AgentDetails::ask(context, id, &number)));
+        let (asked, history) = tokio::join!(asking, history(context, &names));
         let evidence = Direction::BOTH.map(|direction| assignments.evidence(&number, direction, false));
         Ok(DiagnosisCase { number, roster, evidence, directions, asked, history }.answer())
     }
@@ -101,8 +128,8 @@ async fn history(context: &ToolContext, names: &[&str]) -> Option<Vec<Operation>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Agent, OwnedNumber};
     use crate::domain::Slot;
+    use crate::domain::{Agent, OwnedNumber};
     use crate::tools::account::pages::ListResult;
     use crate::tools::account::roster::Roster;
     use crate::tools::catalog::diagnose_number::case::SyncState;
