@@ -22,6 +22,7 @@ mod phone_digits;
 mod rate_lease;
 mod sanitize;
 mod secure_url;
+mod slot;
 mod status;
 mod target;
 
@@ -38,10 +39,10 @@ pub use carrier_profile::{CarrierName, CarrierProfile, CarrierProfiles, Origin, 
 pub use clock::{BootTime, ClockReading, ServerTime, boot_id, steady_ms};
 pub use digest::{digest_of, hex, unguessable};
 pub use id::{AgentId, AgentRef, NumberId, NumberRef, may_be_id};
-pub use money::Money;
+pub use money::{Fees, Money};
 pub use nearest::{did_you_mean, unlikeness};
 pub use notation::{id_key, read_e164};
-pub use number::{OwnedNumber, Slot};
+pub use number::OwnedNumber;
 pub use numbering::numbers_for_people;
 #[cfg(test)]
 pub(crate) use operation::samples;
@@ -51,5 +52,6 @@ pub use phone_digits::{PhoneDigits, canonical_digits, digits_of, is_e164};
 pub use rate_lease::{LeaseChanges, LeaseRow, LeaseWork, RateLeases};
 pub use sanitize::{clean, clean_to, text_at};
 pub use secure_url::{InsecureUrl, SecureUrl};
+pub use slot::Slot;
 pub use status::{Refusal, Status};
 pub use target::OperationTarget;

@@ -59,6 +59,13 @@ impl Money {
         &self.currency
     }
 
+    /// Returns the amount without its currency, with two decimals, or more if they are not zero: `2.50`.
+    pub fn amount(&self) -> String {
+        let decimals = format!("{:06}", self.micros % ONE);
+        let kept = decimals.trim_end_matches('0').len().max(2);
+        format!("{}.{}", self.micros / ONE, decimals.get(..kept).unwrap_or(&decimals))
+    }
+
     /// Returns the sum. `None` if the currencies differ or the sum is too large.
     pub fn plus(&self, other: &Self) -> Option<Self> {
         let micros = self.micros.checked_add(other.micros)?;
@@ -66,12 +73,27 @@ impl Money {
     }
 }
 
+/// What a number costs: an amount each month, and an amount once. Both are in one currency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fees {
+    /// What it costs a month.
+    pub monthly: Money,
+    /// What it costs once. `None` if the offer names no such amount.
+    pub setup: Option<Money>,
+}
+
+impl Fees {
+    /// Returns the fees. `None` if the monthly amount is not known, or the currencies differ.
+    pub fn of(monthly: Option<Money>, setup: Option<Money>) -> Option<Self> {
+        let monthly = monthly?;
+        setup.as_ref().is_none_or(|setup| setup.currency == monthly.currency).then_some(Self { monthly, setup })
+    }
+}
+
 /// The amount as people read it: `2.50 USD`. It has two decimals, or more if they are not zero.
 impl fmt::Display for Money {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let decimals = format!("{:06}", self.micros % ONE);
-        let kept = decimals.trim_end_matches('0').len().max(2);
-        write!(formatter, "{}.{} {}", self.micros / ONE, decimals.get(..kept).unwrap_or(&decimals), self.currency)
+        write!(formatter, "{} {}", self.amount(), self.currency)
     }
 }
 

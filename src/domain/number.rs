@@ -10,29 +10,8 @@ use serde_json::Value;
 use crate::domain::argument::choice::Direction;
 use crate::domain::phone_digits::is_e164;
 use crate::domain::sanitize::{clean, text_at};
+use crate::domain::slot::Slot;
 use crate::domain::target::OperationTarget;
-
-/// The agent that is assigned to one direction of a number.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Slot {
-    /// Truedy did not say.
-    Unknown,
-    /// No agent.
-    Free,
-    /// The agent with this id.
-    Held(String),
-}
-
-impl Slot {
-    /// Returns the text that a confirmation is bound to. Two different slots give two different texts.
-    pub fn fingerprint(&self) -> String {
-        match self {
-            Self::Unknown => "unknown".to_owned(),
-            Self::Free => "free".to_owned(),
-            Self::Held(agent) => format!("held by {agent}"),
-        }
-    }
-}
 
 /// A number of the account, as Truedy lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! The target of a change, by identifiers only. So it can be stored in a record without secrets and free text.
 
+use crate::domain::slot::Slot;
+
 /// The target of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OperationTarget {
@@ -19,6 +21,8 @@ pub struct OperationTarget {
     ///
     /// `None` if the whole list lacked the number before the change. Then every row of the number is new.
     pub created_after: Option<i64>,
+    /// Who had the direction before an assignment was made or removed.
+    pub displaced: Slot,
 }
 
 impl OperationTarget {

@@ -11,7 +11,7 @@
 //!
 //! The policy has already been checked before anything was read.
 
-use crate::domain::{AccessField, E164, Money, OperationTarget, ProviderType, Refusal, Status};
+use crate::domain::{AccessField, E164, Fees, Money, OperationTarget, ProviderType, Refusal, Status};
 
 use crate::guard::policy::{AskMode, Level, Policy, denied};
 
@@ -87,6 +87,8 @@ pub struct ChangeImpact {
     pub flight: Option<String>,
     /// The price: the first month plus what is paid once.
     pub price: Option<Money>,
+    /// What the number costs a month and once. `None` if it is not known.
+    pub fees: Option<Fees>,
 }
 
 /// The result of checking the token of a call.

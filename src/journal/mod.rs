@@ -4,7 +4,9 @@
 //! here.
 
 mod awaited;
+mod evidence;
 mod failpoints;
+mod fees;
 #[expect(clippy::module_inception, reason = "it holds the type of that name")]
 mod journal;
 mod operation;
@@ -21,9 +23,10 @@ mod tests;
 mod unresolved;
 
 pub use awaited::{AddedNumber, AwaitedNumber};
+pub use evidence::{ConsentPlace, GateEvidence, approved_by};
 pub use journal::Journal;
 pub use operation::{
-    BeginConflict, GateEvidence, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED,
+    BeginConflict, CallOrigin, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED,
     Preconditions, RefusedCall, moment,
 };
 pub use place::JournalPlace;

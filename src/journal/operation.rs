@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::domain::{Caller, ChangeKind, Money, OperationTarget};
+use crate::domain::{Caller, ChangeKind, Fees, Money, OperationTarget};
+use crate::journal::evidence::GateEvidence;
 
 /// The state of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,22 +51,15 @@ impl fmt::Display for OperationPhase {
     }
 }
 
-/// The confirmations that a call gave to the gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct GateEvidence {
-    /// `confirm: true` was given.
-    pub flag: bool,
-    /// A valid token of a preview was given.
-    pub token: bool,
-    /// The client reported that a person accepted.
-    pub person: bool,
-}
-
-impl GateEvidence {
-    pub(crate) fn to_text(self) -> String {
-        let given = [("flag", self.flag), ("token", self.token), ("person", self.person)];
-        given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect::<Vec<_>>().join(",")
-    }
+/// Where a call came from, as its client says. Nothing of it is verified.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CallOrigin {
+    /// The name and the version of the client, cleaned. `None` if it gave none.
+    pub client: Option<String>,
+    /// The SHA-256 of the client's own id of the call and of what was called. `None` if the client gives no ids.
+    pub call_id: Option<String>,
+    /// The id of the operation that this one undoes.
+    pub undo_of: Option<String>,
 }
 
 /// The intent of a change: what is recorded before it is sent.
@@ -89,6 +83,10 @@ pub struct Intent {
     pub nonce: Option<String>,
     /// The price. It is reserved from the spending limit.
     pub price: Option<Money>,
+    /// What the number costs. `None` if it is not known.
+    pub fees: Option<Fees>,
+    /// Where the call came from.
+    pub origin: CallOrigin,
     /// The confirmations that the call gave.
     pub evidence: GateEvidence,
     /// The ids of unresolved operations that the caller has acknowledged.
@@ -197,6 +195,8 @@ pub struct RefusedCall {
     pub outcome: &'static str,
     /// The rule of the policy, if one refused the call.
     pub rule: Option<String>,
+    /// The name and the version of the client, cleaned. `None` if it gave none.
+    pub client: Option<String>,
     /// The confirmations that the call gave.
     pub evidence: GateEvidence,
     /// The nonce of a question that a person declined. No other answer to that question is accepted.
@@ -226,10 +226,14 @@ pub struct Operation {
     pub outcome: Option<String>,
     /// The rule of the policy that refused it, if one did.
     pub rule: Option<String>,
-    /// The confirmations that the call gave: `flag`, `token`, `person`, separated by commas.
+    /// The confirmations that the call gave, as [`GateEvidence`] writes them.
     pub evidence: String,
     /// The price. It is reserved from the spending limit.
     pub price: Option<Money>,
+    /// What the number costs: of a purchase as it was offered, of a release as it was bought. `None` if not known.
+    pub fees: Option<Fees>,
+    /// Where the call came from.
+    pub origin: CallOrigin,
     /// The HTTP status of Truedy's response.
     pub upstream_status: Option<u16>,
     /// Truedy's id of the request.

@@ -5,7 +5,7 @@
 use crate::journal::store::{StoreResult, Transaction, Unavailable};
 
 /// The statements that make each version from the one before. A released version is never changed.
-pub(crate) const VERSIONS: [&[&str]; 3] = [FIRST, SECOND, THIRD];
+pub(crate) const VERSIONS: [&[&str]; 4] = [FIRST, SECOND, THIRD, FOURTH];
 
 /// Version 1: the table of operations.
 const FIRST: &[&str] = &[
@@ -153,6 +153,50 @@ const THIRD: &[&str] = &[
         PRIMARY KEY (scope, page)
     )",
     "CREATE TABLE rate_leases (account TEXT NOT NULL, id TEXT NOT NULL, share TEXT NOT NULL, principal TEXT, places BIGINT NOT NULL, leased_until BIGINT NOT NULL, counts_until BIGINT NOT NULL, PRIMARY KEY (account, id))",
+];
+
+/// Version 4. It adds:
+///
+/// - the price of a number, by month and once
+/// - the client of a call, and its own id of that call
+/// - what an assignment displaced, and which operation another one undoes
+/// - stops of all changes by the operator
+const FOURTH: &[&str] = &[
+    // A running program of version 3 writes this column with every new row. Without the column it can begin no change.
+    // It does not touch the column afterwards, so it can still record how its running changes end.
+    "ALTER TABLE operations RENAME COLUMN arguments_digest TO call_digest",
+    // What the number costs, in the currency of the row. `amount_micros` is what a purchase costs at once.
+    "ALTER TABLE operations ADD COLUMN monthly_micros BIGINT",
+    "ALTER TABLE operations ADD COLUMN setup_micros BIGINT",
+    // The client's name and version, as it gave them. They are cleaned and not verified.
+    "ALTER TABLE operations ADD COLUMN client TEXT",
+    // The digest of the client's own id of the call, the tool and the arguments.
+    "ALTER TABLE operations ADD COLUMN call_id TEXT",
+    // The id of the agent that had the direction before. Empty: no agent had it. NULL: that is not known.
+    "ALTER TABLE operations ADD COLUMN displaced TEXT",
+    "ALTER TABLE operations ADD COLUMN undo_of TEXT",
+    "CREATE INDEX operations_call ON operations (tenant, principal, call_id, begun_at) WHERE call_id IS NOT NULL",
+    "CREATE INDEX operations_undo ON operations (tenant, undo_of, rev) WHERE undo_of IS NOT NULL",
+    // Totals of what was done. The index holds all that is summed.
+    "CREATE INDEX operations_totals ON operations (tenant, tool, currency, begun_at, monthly_micros, setup_micros)
+        WHERE state = 'done'",
+    // What a bought number costs. Operations are deleted after 90 days, and a number is paid for longer.
+    "CREATE TABLE number_fees (
+        tenant TEXT NOT NULL,
+        number_id TEXT NOT NULL,
+        monthly_micros BIGINT NOT NULL,
+        setup_micros BIGINT,
+        currency TEXT NOT NULL,
+        bought_at BIGINT NOT NULL,
+        PRIMARY KEY (tenant, number_id)
+    )",
+    // Since when no change begins, and why. The empty tenant stands for all. No pruning deletes these rows.
+    "CREATE TABLE freezes (
+        tenant TEXT PRIMARY KEY,
+        why TEXT NOT NULL,
+        frozen_at BIGINT NOT NULL,
+        frozen_by TEXT NOT NULL
+    )",
 ];
 
 /// The version that this program writes.

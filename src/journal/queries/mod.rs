@@ -2,6 +2,7 @@
 
 pub(crate) mod caps;
 pub(crate) mod clocks;
+pub(crate) mod fees;
 pub(crate) mod lists;
 pub(crate) mod nonces;
 pub(crate) mod prune;

@@ -7,7 +7,7 @@ use crate::journal::operation::{
 use crate::journal::queries::caps::{self, small};
 use crate::journal::queries::clocks::{ClockMoment, JournalClocks};
 use crate::journal::queries::row::{NEXT_REV, NewRow, OPEN, RowWriter, select};
-use crate::journal::queries::{nonces, same_number};
+use crate::journal::queries::{fees, nonces, same_number};
 use crate::journal::schema;
 use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
@@ -210,6 +210,11 @@ pub(crate) async fn begin(
     if let Some(nonce) = &intent.nonce {
         nonces::keep(transaction, &intent.caller, nonce, &id, &now).await?;
     }
+    // What a removed number cost is known from its purchase.
+    let fees = match (intent.kind.proof, &intent.object.number_id) {
+        (Proof::NumberAbsent, Some(id)) => fees::of(transaction, &intent.caller.tenant, id).await?,
+        _ => intent.fees.clone(),
+    };
     let row = NewRow {
         id,
         caller: &intent.caller,
@@ -219,6 +224,8 @@ pub(crate) async fn begin(
         flight: intent.flight.as_deref(),
         digest: &intent.digest,
         price: intent.price.as_ref(),
+        fees: fees.as_ref(),
+        origin: &intent.origin,
         evidence: intent.evidence,
         now: &now,
         fold: None,
@@ -303,6 +310,9 @@ pub(crate) async fn settle(
     if changed && !ending.sent {
         nonces::give_back(transaction, id).await?;
     }
+    if changed && ending.happened {
+        fees::keep(transaction, id).await?;
+    }
     Ok(changed)
 }
 
@@ -336,5 +346,6 @@ pub(crate) async fn probe(transaction: &mut dyn Transaction) -> StoreResult<()> 
 pub(crate) async fn forget(transaction: &mut dyn Transaction) -> StoreResult<u64> {
     transaction.execute("DELETE FROM nonces", &[]).await?;
     transaction.execute("DELETE FROM page_hints", &[]).await?;
+    transaction.execute("DELETE FROM number_fees", &[]).await?;
     transaction.execute("DELETE FROM operations", &[]).await
 }

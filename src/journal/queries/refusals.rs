@@ -2,7 +2,7 @@
 //! another.
 
 use crate::domain::digest_of;
-use crate::journal::operation::{OperationPhase, RefusedCall};
+use crate::journal::operation::{CallOrigin, OperationPhase, RefusedCall};
 use crate::journal::queries::nonces;
 use crate::journal::queries::row::{NEXT_REV, NewRow, RowWriter};
 use crate::journal::store::{StoreResult, Transaction};
@@ -30,6 +30,7 @@ pub(crate) async fn refuse(
     if transaction.execute(&again, &values).await? > 0 {
         return Ok(());
     }
+    let origin = CallOrigin { client: refused.client.clone(), ..CallOrigin::default() };
     let row = NewRow {
         id,
         caller: &refused.caller,
@@ -39,6 +40,8 @@ pub(crate) async fn refuse(
         flight: None,
         digest: &refused.digest,
         price: None,
+        fees: None,
+        origin: &origin,
         evidence: refused.evidence,
         now: &now,
         fold: Some(&fold),
@@ -62,6 +65,7 @@ fn fold(refused: &RefusedCall, account: &str) -> String {
         Some(refused.outcome),
         refused.rule.as_deref(),
         Some(&refused.evidence.to_text()),
+        refused.client.as_deref(),
     ];
     // The debug format quotes each part. So two different lists never give the same text.
     digest_of(format!("{parts:?}").as_bytes())

@@ -1,7 +1,8 @@
 //! The rows of operations: how they are read and inserted.
 
-use crate::domain::{Caller, ChangeKinds, Money, OperationTarget};
-use crate::journal::operation::{GateEvidence, Operation, OperationPhase};
+use crate::domain::{Caller, ChangeKinds, Fees, Money, OperationTarget, Slot};
+use crate::journal::evidence::GateEvidence;
+use crate::journal::operation::{CallOrigin, Operation, OperationPhase};
 use crate::journal::queries::clocks::{ClockMoment, JournalClocks};
 use crate::journal::store::{SqlRow, SqlValue, StoreResult, Transaction, Unavailable};
 
@@ -10,7 +11,8 @@ pub(crate) const OPEN: &str = "state IN ('begun', 'sent', 'unknown')";
 const COLUMNS: &str = "id, rev, tenant, account, principal, tool, number, number_id, direction, agent_id, provider, \
     credentials_before, state, outcome, rule, evidence, amount_micros, currency, upstream_status, request_id, \
     credential_id, known_by, note, begun_at, lost_at, ended_at, acknowledged_at, \
-    times, abandoned_at, organization, lost_boot, lost_up, created_after";
+    times, abandoned_at, organization, lost_boot, lost_up, created_after, \
+    monthly_micros, setup_micros, client, call_id, displaced, undo_of";
 pub(crate) const NEXT_REV: &str = "(SELECT COALESCE(MAX(rev), 0) + 1 FROM operations)";
 
 /// The process that writes a row, and the clocks it uses.
@@ -49,12 +51,19 @@ fn read(row: &SqlRow) -> StoreResult<Operation> {
             credentials_before: text(11)
                 .map(|ids| ids.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect()),
             created_after: int(32),
+            displaced: match text(37) {
+                None => Slot::Unknown,
+                Some(agent) if agent.is_empty() => Slot::Free,
+                Some(agent) => Slot::Held(agent),
+            },
         },
         state: OperationPhase::read(&needed(12)?).ok_or_else(broken)?,
         outcome: text(13),
         rule: text(14),
         evidence: needed(15)?,
         price,
+        fees: read_fees(int(33), int(34), text(17)),
+        origin: CallOrigin { client: text(35), call_id: text(36), undo_of: text(38) },
         upstream_status: int(18).and_then(|status| u16::try_from(status).ok()),
         request_id: text(19),
         credential_id: text(20),
@@ -69,6 +78,13 @@ fn read(row: &SqlRow) -> StoreResult<Operation> {
         organization: text(29),
         lost_up: text(30).zip(int(31)),
     })
+}
+
+/// Returns the fees that a row holds. `None` if it holds none.
+pub(crate) fn read_fees(monthly: Option<i64>, setup: Option<i64>, currency: Option<String>) -> Option<Fees> {
+    let currency = currency?;
+    let monthly = Money::from_micros(monthly?, currency.clone());
+    Some(Fees { monthly, setup: setup.map(|micros| Money::from_micros(micros, currency)) })
 }
 
 pub(crate) async fn select(
@@ -95,6 +111,8 @@ pub(crate) struct NewRow<'a> {
     pub(crate) flight: Option<&'a str>,
     pub(crate) digest: &'a str,
     pub(crate) price: Option<&'a Money>,
+    pub(crate) fees: Option<&'a Fees>,
+    pub(crate) origin: &'a CallOrigin,
     pub(crate) evidence: GateEvidence,
     pub(crate) now: &'a ClockMoment,
     /// The digest that is the same for equal refusals. `None` for an operation.
@@ -114,7 +132,14 @@ impl NewRow<'_> {
         let before = object.credentials_before.as_ref().map(|ids| ids.join(","));
         let [boot, up] = self.now.boot();
         let ended = |value: &SqlValue| if open { SqlValue::Null } else { value.clone() };
-        let columns: [(&str, SqlValue); 29] = [
+        let currency = self.price.or(self.fees.map(|fees| &fees.monthly)).map(Money::currency);
+        let setup = self.fees.and_then(|fees| fees.setup.as_ref());
+        let displaced = match &object.displaced {
+            Slot::Unknown => None,
+            Slot::Free => Some(""),
+            Slot::Held(agent) => Some(agent.as_str()),
+        };
+        let columns: [(&str, SqlValue); 35] = [
             ("id", self.id.into()),
             ("owner", self.writer.own.into()),
             ("tenant", (&self.caller.tenant).into()),
@@ -130,10 +155,16 @@ impl NewRow<'_> {
             ("credentials_before", before.into()),
             ("created_after", object.created_after.into()),
             ("flight", self.flight.into()),
-            ("arguments_digest", self.digest.into()),
+            ("call_digest", self.digest.into()),
             ("reserved", i64::from(open).into()),
             ("amount_micros", self.price.map(Money::micros).into()),
-            ("currency", self.price.map(Money::currency).into()),
+            ("monthly_micros", self.fees.map(|fees| fees.monthly.micros()).into()),
+            ("setup_micros", setup.map(Money::micros).into()),
+            ("currency", currency.into()),
+            ("client", self.origin.client.as_ref().into()),
+            ("call_id", self.origin.call_id.as_ref().into()),
+            ("undo_of", self.origin.undo_of.as_ref().into()),
+            ("displaced", displaced.into()),
             ("state", state.as_str().into()),
             ("outcome", outcome.into()),
             ("rule", rule.into()),

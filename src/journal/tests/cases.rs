@@ -13,6 +13,7 @@ pub(crate) use crate::journal::tests::layouts::{
     a_newer_layout_is_refused_by_a_program_that_runs,
     a_program_of_an_older_layout_ends_what_it_sent_and_begins_nothing, every_older_layout_is_brought_up_to_date,
     rows_of_the_first_layout_in_every_state_are_kept, rows_of_the_second_layout_in_every_state_are_kept,
+    rows_of_the_third_layout_in_every_state_are_kept,
 };
 pub(crate) use crate::journal::tests::leaving::{
     a_purchase_that_nobody_waits_for_stops_the_others, what_is_not_known_is_the_tenants_under_any_key,
@@ -37,17 +38,25 @@ pub(crate) async fn an_operation_is_followed_from_its_intent_to_its_outcome(fixt
             provider: Some("twilio".to_owned()),
             credentials_before: Some(vec!["c1".to_owned(), "c2".to_owned()]),
             created_after: Some(1_767_225_600_123),
+            displaced: Slot::Held("a0".to_owned()),
         },
         price: money("1.15 USD"),
-        evidence: GateEvidence { flag: true, token: true, person: true },
+        fees: Fees::of(money("1.00 USD"), money("0.15 USD")),
+        origin: CallOrigin {
+            client: Some("a-client 1.2".to_owned()),
+            call_id: Some("c".to_owned()),
+            undo_of: Some("o".to_owned()),
+        },
+        evidence: GateEvidence { flag: true, token: true, click: false, person: Some(ConsentPlace::Form) },
         ..purchase(&number(1))
     };
-    let object = intent.object.clone();
+    let (object, fees, origin) = (intent.object.clone(), intent.fees.clone(), intent.origin.clone());
     let id = journal.begins(intent).await;
     let begun = journal.one(id).await;
     assert_eq!((begun.state, &begun.object, begun.price.clone()), (OperationPhase::Begun, &object, money("1.15 USD")));
-    assert_eq!((begun.evidence.as_str(), begun.account.as_str()), ("flag,token,person", "account"));
+    assert_eq!((begun.evidence.as_str(), begun.account.as_str()), ("flag,token,person,form", "account"));
     assert_eq!((begun.tenant.as_str(), begun.principal.as_str()), ("default", "local"));
+    assert!(fees.is_some() && (&begun.fees, &begun.origin) == (&fees, &origin));
     // A repeat of the same request needs leave once more.
     assert_eq!((journal.clear(id).await, journal.clear(id).await), (Ok(true), Ok(true)));
     assert_eq!(journal.state(id).await, OperationPhase::Sent);
@@ -223,6 +232,7 @@ pub(crate) async fn a_token_is_good_for_one_operation_and_for_another_if_nothing
         digest: "digest".to_owned(),
         outcome: "human_declined",
         rule: None,
+        client: None,
         evidence: GateEvidence::default(),
         nonce: Some(nonce.to_owned()),
     };
@@ -381,6 +391,7 @@ pub(crate) async fn operations_are_found_by_what_they_are(fixture: Fixture) {
         digest: "digest".to_owned(),
         outcome: "policy_denied",
         rule: Some("countries".to_owned()),
+        client: None,
         evidence: GateEvidence::default(),
         nonce: None,
     };
@@ -520,4 +531,45 @@ pub(crate) async fn an_error_takes_all_of_it_back(fixture: Fixture) {
     });
     assert!(fault.await.is_err());
     assert_eq!(journal.all().await.len(), 2);
+}
+
+pub(crate) async fn what_a_number_costs_is_kept_and_a_release_knows_it(fixture: Fixture) {
+    let journal = fixture.journal();
+    let fees = |monthly: &str, setup: Option<&str>| Fees::of(money(monthly), setup.and_then(money));
+    let bought = |at: u32, fees: Option<Fees>| Intent {
+        price: fees.as_ref().map(|fees| fees.monthly.clone()),
+        fees,
+        stopped_by_unresolved: false,
+        ..purchase(&number(at))
+    };
+    let with_id = |id: &str| Outcome { number_id: Some(id.to_owned()), ..done() };
+    let dear = fees("2.50 EUR", Some("1.00 EUR"));
+    let one = journal.sends(bought(1, dear.clone())).await;
+    journal.ends(one, with_id("n1")).await;
+    let unknown = journal.sends(bought(2, None)).await;
+    journal.ends(unknown, with_id("n2")).await;
+    // One that was not bought costs nothing. One that was seen in the account later costs what was offered.
+    let refused_one = journal.sends(bought(3, fees("3.00 USD", None))).await;
+    journal.ends(refused_one, Outcome { number_id: Some("n3".to_owned()), ..refused() }).await;
+    let lost = journal.loses(bought(4, fees("4.00 USD", None))).await;
+    journal.ends(lost, Outcome { known_by: OutcomeSource::Look, ..with_id("n4") }).await;
+    let ids = ["n1", "n2", "n3", "n4", "n5"].map(str::to_owned).to_vec();
+    let known = fixture.journal().fees_of(ids.clone()).await.unwrap();
+    assert_eq!(
+        (known.len(), known.get("n1").cloned(), known.get("n4").cloned()),
+        (2, dear.clone(), fees("4.00 USD", None))
+    );
+    // Another tenant knows nothing of it.
+    let other = journal.of("other".to_owned(), "account".to_owned());
+    assert_eq!(other.fees_of(ids).await.map(|known| known.len()), Ok(0));
+    // It is known long after the purchase was pruned.
+    journal.wait(100 * 24 * HOUR).await;
+    while journal.prune().await != Ok(0) {}
+    assert!(journal.all().await.iter().all(|row| row.id != one.to_string()));
+    for (id, is) in [("n1", dear), ("n2", None)] {
+        let object = OperationTarget { number_id: Some(id.to_owned()), ..OperationTarget::number(number(1)) };
+        let released = journal.begins(Intent { object, flight: Some(id.to_owned()), ..release(&number(1)) }).await;
+        let released = journal.one(released).await;
+        assert_eq!((released.fees, released.price), (is, None), "{id}");
+    }
 }

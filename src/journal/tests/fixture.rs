@@ -7,10 +7,11 @@ pub(crate) use std::sync::Arc;
 pub(crate) use tempfile::TempDir;
 pub(crate) use uuid::Uuid;
 
-pub(crate) use crate::domain::{Caller, Money, OperationTarget};
+pub(crate) use crate::domain::{Caller, Fees, Money, OperationTarget, Slot};
+pub(crate) use crate::journal::evidence::{ConsentPlace, GateEvidence};
 pub(crate) use crate::journal::journal::Journal;
 pub(crate) use crate::journal::operation::{
-    BeginConflict, GateEvidence, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource,
+    BeginConflict, CallOrigin, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource,
 };
 pub(crate) use crate::journal::place::JournalPlace;
 pub(crate) use crate::journal::postgres::address::PostgresPlace;
@@ -70,6 +71,8 @@ pub(crate) fn purchase(number: &str) -> Intent {
         digest: "digest".to_owned(),
         nonce: None,
         price: None,
+        fees: None,
+        origin: CallOrigin::default(),
         evidence: GateEvidence { flag: true, ..GateEvidence::default() },
         acknowledged: Vec::new(),
         stopped_by_unresolved: true,

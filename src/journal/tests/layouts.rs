@@ -7,7 +7,7 @@ use crate::journal::tests::fixture::*;
 /// Lays the store out as an older program did.
 async fn lay_out(journal: &Journal, version: usize) {
     journal.probe().await.unwrap();
-    for table in ["operations", "nonces", "rate_leases", "page_hints", "journal_version"] {
+    for table in ["operations", "nonces", "rate_leases", "page_hints", "number_fees", "freezes", "journal_version"] {
         journal.sql(format!("DROP TABLE {table}")).await;
     }
     let older = journal.run(move |transaction| Box::pin(async move { migrate_to(transaction, version).await }));
@@ -173,19 +173,101 @@ pub(crate) async fn rows_of_the_second_layout_in_every_state_are_kept(fixture: F
     }
 }
 
+/// Rows of the third layout, one in every state and a count of equal refusals, as a program of it wrote them.
+async fn third_rows(journal: &Journal) {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let columns = "id, rev, begun_rev, owner, tenant, account, principal, tool, number, number_id, direction, agent_id, \
+        flight, arguments_digest, reserved, amount_micros, currency, state, outcome, evidence, begun_at, sent_at, lost_at, \
+        ended_at, created_after, times, fold";
+    let row = |at: i64, tool: &str, agent: &str, state: &str, ends: &str| {
+        format!(
+            "('{state}{at}', {at}, {at}, 1, 'default', 'account', 'local', '{tool}', '+1212555000{at}', 'n{at}', {agent}, \
+             'make:+1212555000{at}', 'd', {}, 1150000, 'USD', '{state}', {ends})",
+            i64::from(state != "refused")
+        )
+    };
+    let none = "NULL, NULL";
+    let rows = [
+        row(1, "purchase_number", none, "begun", &format!("NULL, 'flag', {now}, NULL, NULL, NULL, 5, 1, NULL")),
+        row(2, "purchase_number", none, "sent", &format!("NULL, 'flag', {now}, {now}, NULL, NULL, 5, 1, NULL")),
+        row(3, "purchase_number", none, "done", &format!("'purchased', 'flag', {now}, {now}, NULL, {now}, 5, 1, NULL")),
+        row(
+            4,
+            "release_number",
+            none,
+            "refused",
+            &format!("'not_released', 'flag,token,person', {now}, {now}, NULL, {now}, NULL, 1, NULL"),
+        ),
+        row(
+            5,
+            "import_number",
+            none,
+            "unknown",
+            &format!("'outcome_unknown', '', {now}, {now}, {now}, NULL, 5, 1, NULL"),
+        ),
+        row(
+            6,
+            "purchase_number",
+            none,
+            "refused",
+            &format!("'previewed', '', {now}, NULL, NULL, {now}, NULL, 4, 'fold6'"),
+        ),
+        row(
+            7,
+            "assign_number",
+            "'inbound', 'a7'",
+            "done",
+            &format!("'assigned', '', {now}, {now}, NULL, {now}, NULL, 1, NULL"),
+        ),
+    ];
+    let made = journal.sql(format!("INSERT INTO operations ({columns}) VALUES {}", rows.join(", "))).await;
+    assert_eq!(made, 7);
+}
+
+pub(crate) async fn rows_of_the_third_layout_in_every_state_are_kept(fixture: Fixture) {
+    let journal = fixture.journal();
+    lay_out(&journal, 3).await;
+    third_rows(&journal).await;
+    fixture.crash(journal).await;
+    let journal = fixture.journal();
+    let found = journal.all().await;
+    let is = |id: &str| found.iter().find(|row| row.id == id).unwrap_or_else(|| panic!("{id} is gone"));
+    assert_eq!(found.len(), 7);
+    assert_eq!((is("begun1").state, is("sent2").state), (OperationPhase::Refused, OperationPhase::Unknown));
+    assert_eq!((is("done3").state, is("unknown5").state), (OperationPhase::Done, OperationPhase::Unknown));
+    assert_eq!(
+        (is("refused4").state, is("refused4").evidence.as_str()),
+        (OperationPhase::Refused, "flag,token,person")
+    );
+    assert!(is("refused6").is_preview() && is("refused6").times == 4);
+    assert_eq!(is("done3").object.created_after, Some(5));
+    // What a purchase cost at once is known, but not how it divides. Who had the direction is not known either.
+    assert_eq!((is("done3").price.clone(), is("done3").fees.clone()), (money("1.15 USD"), None));
+    assert_eq!((&is("done7").object.displaced, is("done7").object.agent_id.as_deref()), (&Slot::Unknown, Some("a7")));
+    assert!(found.iter().all(|row| row.origin == CallOrigin::default() && row.fees.is_none()));
+    assert_eq!((journal.used().await, journal.count_unresolved().await), (2, Ok(2)));
+    assert_eq!(journal.fees_of(vec!["n3".to_owned()]).await.map(|fees| fees.len()), Ok(0));
+    if let JournalPlace::Directory(directory) = &fixture.place {
+        let kept = rusqlite::Connection::open(directory.join("journal.sqlite.v3-backup")).unwrap();
+        let count = |sql: &str| kept.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!((count("SELECT count(*) FROM operations"), count("SELECT version FROM journal_version")), (7, 3));
+        assert_eq!(count("SELECT count(*) FROM operations WHERE arguments_digest = 'd'"), 7);
+    }
+}
+
 /// What a program that began under an older layout still does, by the statements of that program.
 pub(crate) async fn a_program_of_an_older_layout_ends_what_it_sent_and_begins_nothing(fixture: Fixture) {
     let journal = fixture.journal();
     let sent = journal.sends(purchase(&number(1))).await;
-    // Both layouts write the intent in the columns that they know.
-    for nonce in [("nonce, ", "NULL, "), ("", "")] {
+    // Each layout writes the intent in the columns that it knows.
+    for (digest, nonce) in [("digest", ("nonce, ", "NULL, ")), ("digest", ("", "")), ("arguments_digest", ("", ""))] {
         let begun = format!(
-            "INSERT INTO operations (id, rev, owner, tenant, account, principal, tool, digest, {}reserved, state, \
+            "INSERT INTO operations (id, rev, owner, tenant, account, principal, tool, {digest}, {}reserved, state, \
              evidence, begun_at) VALUES ('old', 99, 1, 'default', 'a', 'p', 'purchase_number', '', {}1, 'begun', '', 0)",
             nonce.0, nonce.1
         );
         let older = journal.run(move |transaction| Box::pin(async move { transaction.execute(&begun, &[]).await }));
-        assert!(older.await.is_err(), "{nonce:?}");
+        assert!(older.await.is_err(), "{digest} {nonce:?}");
     }
     let ended = format!(
         "UPDATE operations SET state = 'done', reserved = 1, outcome = 'purchased', known_by = 'answer', ended_at = 1, \

@@ -481,6 +481,7 @@ async fn play(fixture: &Fixture, steps: Vec<ModelStep>) -> Result<(), TestCaseEr
                     digest: "digest".to_owned(),
                     outcome: "human_declined",
                     rule: None,
+                    client: None,
                     evidence: GateEvidence::default(),
                     nonce: nonce.map(|nonce| format!("n{nonce}")),
                 };

@@ -11,7 +11,7 @@ async fn add(journal: &Journal, state: &str, count: usize, ended: i64, begun: i6
     let now = jiff::Timestamp::now().as_millisecond();
     let (began, end) = (now - begun * DAY, now - ended * DAY);
     let sql = format!(
-        "INSERT INTO operations (id, rev, begun_rev, owner, tenant, account, principal, tool, arguments_digest, reserved, \
+        "INSERT INTO operations (id, rev, begun_rev, owner, tenant, account, principal, tool, call_digest, reserved, \
          state, evidence, begun_at, sent_at, ended_at) \
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
          SELECT '{state}-{ended}-{begun}-' || i, {ended} * 1000 + i, 1, {}, 'default', 'account', 'local', \

@@ -14,6 +14,7 @@ pub(crate) fn denied(principal: &str, at: u32) -> RefusedCall {
         digest: "digest".to_owned(),
         outcome: "policy_denied",
         rule: Some("countries".to_owned()),
+        client: None,
         evidence: GateEvidence::default(),
         nonce: None,
     }
@@ -21,7 +22,8 @@ pub(crate) fn denied(principal: &str, at: u32) -> RefusedCall {
 
 /// Writes refusals behind the journal's back: too many to call for one by one.
 async fn flood(journal: &Journal, tenant: &str, principal: &str, from: i64, count: i64) {
-    let columns = "id, rev, owner, tenant, account, principal, tool, arguments_digest, reserved, state, evidence, begun_at, ended_at";
+    let columns =
+        "id, rev, owner, tenant, account, principal, tool, call_digest, reserved, state, evidence, begun_at, ended_at";
     let rows =
         format!("WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {})", from + count - 1);
     let now = jiff::Timestamp::now().as_millisecond();

@@ -41,7 +41,7 @@ async fn fill(journal: &Journal, of_each: i64) {
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {of_each}), \
              row AS (SELECT {at} * {of_each} + i AS i, {now} - {days} * 86400000 - i AS at FROM n) \
              INSERT INTO operations (id, rev, begun_rev, owner, tenant, account, principal, tool, number, number_id, flight, \
-             arguments_digest, reserved, amount_micros, currency, state, outcome, evidence, begun_at, sent_at, ended_at, \
+             call_digest, reserved, amount_micros, currency, state, outcome, evidence, begun_at, sent_at, ended_at, \
              begun_boot, begun_up, ended_boot, ended_up, known_by) \
              SELECT 'o' || i, i, i, 1, 'default', 'account', 'local', '{tool}', '+1415' || i, 'id' || i, 'make:+1415' || i, \
              'd', {reserved}, 1150000, 'USD', '{state}', 'purchased', 'flag', at, at, at, {boot}, i, {boot}, i, 'answer' \

@@ -53,6 +53,8 @@ over_every_store!(
     every_older_layout_is_brought_up_to_date,
     rows_of_the_first_layout_in_every_state_are_kept,
     rows_of_the_second_layout_in_every_state_are_kept,
+    rows_of_the_third_layout_in_every_state_are_kept,
+    what_a_number_costs_is_kept_and_a_release_knows_it,
     a_newer_layout_is_refused_by_a_program_that_runs,
     a_program_of_an_older_layout_ends_what_it_sent_and_begins_nothing,
     hints_are_kept_for_the_next_process,

@@ -154,6 +154,7 @@ impl Change for AssignNumber {
         let object = OperationTarget {
             direction: Some(direction.as_str().to_owned()),
             agent_id: Some(plan.agent_id.as_str().to_owned()),
+            displaced: slot.clone(),
             ..plan.located.number.object()
         };
         let seen = slot.fingerprint();

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::{
-    ArgumentProblem, CapRule, CarrierName, Ceiling, ChangeClass, ChangeKind, ConfirmationToken, E164, Effect, Money,
-    OperationIds, OperationTarget, OwnedNumber, Proof, Refusal, Status, text_at,
+    ArgumentProblem, CapRule, CarrierName, Ceiling, ChangeClass, ChangeKind, ConfirmationToken, E164, Effect, Fees,
+    Money, OperationIds, OperationTarget, OwnedNumber, Proof, Refusal, Status, text_at,
 };
 use crate::guard::{ChangeImpact, Level, Question, QuestionForm, RequestedChange, Scope};
 use crate::journal::{Operation, Outcome};
@@ -177,6 +177,7 @@ impl Change for PurchaseNumber {
             seen: price.fingerprint(&account),
             flight: Some(flight(number)),
             price: budget.reserved,
+            fees: Fees::of(price.monthly_money(), price.upfront_money()),
             ..ChangeImpact::default()
         };
         Ok(Planned::Ready(PurchasePlan { key, price, created_after }, Box::new(impact)))

@@ -114,9 +114,12 @@ impl Change for UnassignNumber {
             );
             return Ok(Planned::Done(ToolResponse::new(Status::Unassigned, summary, self.unassigned(&plan, None))));
         }
-        let object =
-            OperationTarget { direction: Some(self.assignment_type.first().as_str().to_owned()), ..number.object() };
-        Ok(Planned::Ready(plan, Box::new(ChangeImpact { object, ..ChangeImpact::default() })))
+        let displaced = number.slot(self.assignment_type.first()).clone();
+        // What is recorded as removed must be what the request removes.
+        let seen = displaced.fingerprint();
+        let direction = Some(self.assignment_type.first().as_str().to_owned());
+        let object = OperationTarget { direction, displaced, ..number.object() };
+        Ok(Planned::Ready(plan, Box::new(ChangeImpact { object, seen, ..ChangeImpact::default() })))
     }
 
     async fn act(self, plan: UnassignPlan, context: ToolContext) -> Result<ToolResponse<Unassigned>, ToolFailure> {

@@ -10,6 +10,7 @@ use crate::domain::{ClockReading, Refusal, Status};
 use crate::guard::{
     ChangeImpact, CredentialRequest, GateDecision, GateInput, Level, Question, RequestedChange, TokenCheck, evaluate,
 };
+use crate::journal::ConsentPlace;
 use crate::mcp::apps::confirm_card;
 use crate::mcp::apps::pages::AppsSupport;
 use crate::mcp::call::change::request::{Approved, ChangeRequest, EarlyExit, plan, repeated, stopped_by_unresolved};
@@ -104,6 +105,7 @@ impl Service {
         match self.tokens.check(given.as_str(), &binding, &impact.seen, thinking) {
             Ok(nonce) => {
                 change.evidence.token = true;
+                change.evidence.click = change.call_context.token_for.is_some();
                 CheckedToken { check: TokenCheck::Holds, nonce: Some(nonce) }
             }
             Err(status) => CheckedToken { check: TokenCheck::Fails(status), nonce: None },
@@ -134,7 +136,8 @@ impl Service {
             return Err(messages::on_unresolved(&left, repeated::<T>(&change.given), T::NAME, T::EFFECT));
         }
         if standing.nonce_used {
-            (token.check, change.evidence.token) = (TokenCheck::Fails(Status::ConfirmationUsed), false);
+            token.check = TokenCheck::Fails(Status::ConfirmationUsed);
+            (change.evidence.token, change.evidence.click) = (false, false);
         }
         Ok(())
     }
@@ -164,6 +167,11 @@ impl Service {
         tool_context: &mut ToolContext,
     ) -> Result<Option<PriorRequest>, EarlyExit> {
         let left = tool_context.call.left();
+        let place = match &request {
+            PersonRequest::Keys(_) => ConsentPlace::Page,
+            PersonRequest::Answer(_) if change.call_context.views.cards && impact.grave => ConsentPlace::Card,
+            PersonRequest::Answer(_) => ConsentPlace::Form,
+        };
         let then = match request {
             PersonRequest::Keys(wanted) => self.collect_keys::<T>(wanted, impact, change, tool_context).await?,
             PersonRequest::Answer(question) => {
@@ -182,7 +190,7 @@ impl Service {
                 return Err(messages::on_answer_used(T::EFFECT).into());
             }
         }
-        change.evidence.person = true;
+        change.evidence.person = Some(place);
         Ok(then)
     }
 

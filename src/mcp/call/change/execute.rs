@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::domain::{ClockReading, Proof, Refusal, Status, may_be_id};
 use crate::guard::{ChangeImpact, GateDecision, RequestedChange, evaluate};
-use crate::journal::{AddedNumber, BeginConflict, Intent, Operation, Outcome, OutcomeSource};
+use crate::journal::{AddedNumber, BeginConflict, CallOrigin, Intent, Operation, Outcome, OutcomeSource};
 use crate::mcp::call::change::admit::{BACKGROUND, OVERDUE, READ_AGAIN, TO_ABANDON, TO_BEGIN};
 use crate::mcp::call::change::request::{
     Approved, ChangeRequest, EarlyExit, plan, repeated, stopped_by_unresolved, with_operation,
@@ -84,6 +84,8 @@ impl Service {
             digest: change.digest.clone(),
             nonce,
             price: impact.price.clone(),
+            fees: impact.fees.clone(),
+            origin: CallOrigin::default(),
             evidence: change.evidence,
             acknowledged: claims.acknowledged.to_strings(),
             stopped_by_unresolved: stopped_by_unresolved::<T>(),

@@ -73,6 +73,7 @@ impl ChangeRequest {
             digest: self.digest.clone(),
             outcome: if refusal.status == Status::ConfirmationRequired { PREVIEWED } else { refusal.status.as_str() },
             rule: refusal.details.get("rule").and_then(Value::as_str).map(str::to_owned),
+            client: None,
             evidence: self.evidence,
             nonce: self.answered.clone(),
         }
