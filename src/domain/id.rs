@@ -4,6 +4,7 @@
 //! path.
 
 use crate::domain::argument::text::{checked_text, within};
+use crate::domain::location::NumberLocation;
 use crate::domain::phone::E164;
 use crate::domain::phone::is_number_in_any_notation;
 use crate::domain::target::OperationTarget;
@@ -37,12 +38,17 @@ checked_text! {
 
 checked_text! {
     /// A number of the account as a caller names it: its id or the number itself.
+    ///
+    /// A place such as `New York` is no name of a number. It is read so that the numbers from there can be suggested.
     NumberRef,
     pattern r"^.{1,65}$",
     expected "the number in E.164 (+ and 2 to 15 digits) or its id from list_numbers",
     example "+14155550123",
     |text| {
-        let id = NumberId::try_from(text).map(drop);
+        let id = NumberId::try_from(text).map(drop).or_else(|why| match NumberLocation::is_named(text) {
+            true => within(text, 65, |c| c.is_alphabetic() || " .,'-".contains(c)),
+            false => Err(why),
+        });
         let number = text.starts_with('+') || (id.is_err() && is_number_in_any_notation(text));
         if number { E164::try_from(text).map(drop) } else { id }
     },
@@ -56,7 +62,8 @@ impl NumberRef {
         if text.starts_with('+') {
             OperationTarget::number(text)
         } else {
-            OperationTarget { number_id: Some(text), ..OperationTarget::default() }
+            // A place is no identifier.
+            OperationTarget { number_id: Some(text).filter(|text| may_be_id(text)), ..OperationTarget::default() }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! `redact`.
 
 mod agent;
+mod area_codes;
 mod argument;
 mod caller;
 mod carrier;
@@ -11,6 +12,7 @@ mod clock;
 mod country;
 mod digest;
 mod id;
+mod location;
 mod money;
 mod nearest;
 mod notation;
@@ -27,7 +29,9 @@ mod status;
 mod target;
 
 pub use agent::{Agent, HeldNumber, name_key};
-pub use argument::choice::{Direction, Directions, NumberType, OperationState, YesNo};
+pub use argument::choice::{
+    Direction, Directions, NumberColumn, NumberColumns, NumberSort, NumberType, OperationState, YesNo,
+};
 pub use argument::confirmation::{Ceiling, ConfirmationToken, Moment, OperationId, OperationIds};
 pub use argument::label::{ChangeName, Label, StatusName};
 pub use argument::page::{Limit, Offset, Page, PageSize};
@@ -39,8 +43,9 @@ pub use carrier_profile::{CarrierName, CarrierProfile, CarrierProfiles, Origin, 
 pub use clock::{BootTime, ClockReading, ServerTime, boot_id, steady_ms};
 pub use digest::{digest_of, hex, unguessable};
 pub use id::{AgentId, AgentRef, NumberId, NumberRef, may_be_id};
+pub use location::{NumberLocation, area_code_of};
 pub use money::{Fees, Money};
-pub use nearest::{did_you_mean, unlikeness};
+pub use nearest::{did_you_mean, number_unlikeness, unlikeness};
 pub use notation::{id_key, read_e164};
 pub use number::OwnedNumber;
 pub use numbering::numbers_for_people;

@@ -62,6 +62,35 @@ pub fn unlikeness(wanted: &str, name: &str) -> usize {
     apart(wanted, name).min(by_words).min(1000)
 }
 
+/// The fewest digits that tell one number from another.
+const TELLING: usize = 3;
+
+/// Returns how much a number differs from the digits that a person wrote: 0 means equal, 1000 means nothing in common.
+///
+/// A number is near if it ends with these digits, has them as its area code, or differs in few of them.
+pub fn number_unlikeness(wanted: &str, number: &str) -> usize {
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).take(COMPARED).collect::<String>();
+    if wanted.chars().any(char::is_alphabetic) {
+        return 1000;
+    }
+    let (wanted, own) = (digits(wanted), digits(number));
+    if wanted.len() < TELLING || own.len() < TELLING {
+        return 1000;
+    }
+    if wanted == own {
+        return 0;
+    }
+    let length = wanted.len().max(own.len());
+    let apart = distance(&wanted, &own) * 900 / length + 1;
+    let ends = own.ends_with(&wanted) || wanted.ends_with(&own);
+    let begins = own.starts_with(&wanted) || own.get(1..).is_some_and(|national| national.starts_with(&wanted));
+    match (ends, begins) {
+        (true, _) => apart / 10 + 1,
+        (_, true) => apart / 5 + 1,
+        _ => apart,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,11 +151,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_number_that_was_meant_comes_first() {
+        let all = ["+442079460123", "+14155550123", "+16175550155", "+12125550142", "+13125550110"];
+        for (wanted, meant) in [
+            ("+6175550155", "+16175550155"),
+            ("617-555-0155", "+16175550155"),
+            ("0155", "+16175550155"),
+            ("617", "+16175550155"),
+            ("+16175550515", "+16175550155"),
+            ("+1212555014", "+12125550142"),
+            ("2079460123", "+442079460123"),
+        ] {
+            let nearest = all.iter().min_by_key(|number| number_unlikeness(wanted, number));
+            assert_eq!(nearest, Some(&meant), "{wanted}");
+        }
+        assert_eq!(number_unlikeness("Boston", "+16175550155"), 1000);
+        assert_eq!(number_unlikeness("12", "+16175550155"), 1000);
+    }
+
     proptest! {
         #[test]
         fn likeness_is_bounded(one in ".{0,90}", other in ".{0,90}") {
             prop_assert!(unlikeness(&one, &other) <= 1000);
             prop_assert_eq!(unlikeness(&one, &one), 0);
+            prop_assert!(number_unlikeness(&one, &other) <= 1000);
             prop_assert!(distance(&one, &other) <= COMPARED);
         }
     }

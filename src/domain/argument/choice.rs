@@ -160,3 +160,66 @@ checked_choice! {
     OperationState, expected "begun, sent, done, refused or unknown", example "unknown",
     Begun = "begun", Sent = "sent", Done = "done", Refused = "refused", Unknown = "unknown"
 }
+
+checked_choice! {
+    /// By what a list of numbers is sorted.
+    NumberSort, expected "created, number or monthly", example "created",
+    Created = "created", Number = "number", Monthly = "monthly"
+}
+
+checked_choice! {
+    /// What a list of numbers shows only if it is asked for.
+    NumberColumn, expected "created, place or monthly", example "monthly",
+    Created = "created", Place = "place", Monthly = "monthly"
+}
+
+/// What a list of numbers shows beside its usual facts, each once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NumberColumns(Vec<NumberColumn>);
+
+impl NumberColumns {
+    /// Whether this column is asked for.
+    pub fn has(&self, column: NumberColumn) -> bool {
+        self.0.contains(&column)
+    }
+}
+
+impl schemars::JsonSchema for NumberColumns {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "NumberColumns".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "array", "items": NumberColumn::json_schema(generator) })
+    }
+}
+
+/// An array of names, or a text with commas: some clients send a list as a text.
+impl crate::domain::argument::value::Argument for NumberColumns {
+    const EXPECTED: &'static str = "an array of created, place or monthly";
+    const EXAMPLE: &'static str = "[\"monthly\"]";
+
+    fn parse(value: &serde_json::Value) -> Result<Self, String> {
+        let named: Vec<serde_json::Value> = match value {
+            serde_json::Value::Array(items) => items.clone(),
+            serde_json::Value::String(text) => text.split(',').map(|name| name.trim().into()).collect(),
+            other => return Err(format!("it is {}, not an array", crate::domain::argument::value::kind_of(other))),
+        };
+        let mut columns = Vec::new();
+        for name in &named {
+            let column = <NumberColumn as crate::domain::argument::value::Argument>::parse(name)?;
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
+        }
+        Ok(Self(columns))
+    }
+
+    fn nearest(wrong: &str) -> Option<String> {
+        <NumberColumn as crate::domain::argument::value::Argument>::nearest(wrong)
+    }
+}

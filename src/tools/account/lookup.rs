@@ -5,8 +5,8 @@
 use serde_json::{Value, json};
 
 use crate::domain::{
-    AgentId, Direction, HeldNumber, NumberId, NumberRef, OwnedNumber, Refusal, Slot, Status, id_key, may_be_id,
-    text_at, unlikeness,
+    AgentId, Direction, HeldNumber, NumberId, NumberLocation, NumberRef, OwnedNumber, Refusal, Slot, Status, id_key,
+    may_be_id, number_unlikeness, text_at, unlikeness,
 };
 use crate::tools::account::list_chain::told_total;
 use crate::tools::account::pages::{ListResult, ListedItem, PagedRead, rows};
@@ -163,24 +163,48 @@ pub(crate) fn number_among(
 
 fn no_such_number(named: &NumberRef, numbers: &ListResult<OwnedNumber>, fitting: &[&OwnedNumber]) -> Refusal {
     let name = named.as_str();
-    let tail = name.get(name.len().saturating_sub(4)..).unwrap_or(name);
-    let mut near: Vec<&OwnedNumber> = numbers.rows.iter().collect();
-    near.sort_by_cached_key(|number| {
-        let ends = number.number.ends_with(tail);
-        (!fitting.contains(number), !ends, unlikeness(name, &number.number).min(unlikeness(name, &number.id)))
-    });
-    let candidates: Vec<Value> =
-        near.iter().take(CANDIDATES).map(|number| json!({ "id": number.id, "number": number.number })).collect();
+    let mut near: Vec<(usize, &OwnedNumber)> = numbers
+        .rows
+        .iter()
+        .map(|number| (if fitting.contains(&number) { 0 } else { 1 + difference(name, number) }, number))
+        .filter(|(difference, _)| *difference <= DISTANT)
+        .collect();
+    near.sort_by_key(|(difference, _)| *difference);
+    let candidates: Vec<Value> = near.iter().take(CANDIDATES).map(|(_, number)| candidate(number)).collect();
+    let shown = if candidates.is_empty() { "none of them is like it" } else { "the nearest are in candidates" };
     let refusal = if !fitting.is_empty() {
         let summary = "Nothing was done. Several numbers of this account fit the number or id given. list_numbers shows them all; some are in candidates.".to_owned();
         Refusal::new(Status::Ambiguous, summary)
     } else if numbers.complete {
-        let summary = "Nothing was done. No number of this account has the number or id given. list_numbers shows them all; some are in candidates.".to_owned();
+        let summary = format!(
+            "Nothing was done. No number of this account has the number or id given. list_numbers shows them all; {shown}."
+        );
         Refusal::new(Status::NotFound, summary)
     } else {
         unread("The number could not be found in the part of the list of numbers that could be read.")
     };
     refusal.with("candidates", candidates).with("next", json!({ "tool": "list_numbers", "arguments": {} }))
+}
+
+/// A difference from which on a number is not suggested.
+const DISTANT: usize = 700;
+
+/// Returns how much a number differs from what the caller wrote, by its digits, its id or the place it is from.
+fn difference(name: &str, number: &OwnedNumber) -> usize {
+    let place = || NumberLocation::of(&number.number).map_or(1000, |place| place.unlikeness(name));
+    match number_unlikeness(name, &number.number) {
+        1000 => unlikeness(name, &number.id).min(place()),
+        digits => digits,
+    }
+}
+
+/// Returns a number that may be meant. Its place is what people call it by.
+fn candidate(number: &OwnedNumber) -> Value {
+    let mut shown = json!({ "id": number.id, "number": number.number });
+    if let (Some(place), Some(fields)) = (NumberLocation::of(&number.number), shown.as_object_mut()) {
+        fields.insert("place".to_owned(), json!(place.to_string()));
+    }
+    shown
 }
 
 /// Builds the refusal for a list that could be read only in part. What such a list does not show may still exist.

@@ -14,9 +14,10 @@ use crate::tools::account::agents::agents;
 use crate::tools::account::agents::recent_roster;
 use crate::tools::account::located::{Purpose, fill, locate};
 use crate::tools::account::lookup::SHOWN;
+use crate::tools::account::number_table::{MoreColumns, Numbers};
 use crate::tools::account::{agent_lookup, lookup};
 use crate::tools::catalog::list_agents::ListAgents;
-use crate::tools::catalog::list_numbers::{ListNumbers, Numbers, PARTLY, summary};
+use crate::tools::catalog::list_numbers::{ListNumbers, PARTLY, summary};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
@@ -104,7 +105,7 @@ impl Read for AccountNumbers {
         if bounded {
             summary.push_str(&format!(" These are the first {SHOWN}; list_numbers shows the others."));
         }
-        let numbers = Numbers::of(listing.rows, &roster, total, next_offset);
+        let numbers = Numbers::of(listing.rows, &roster, MoreColumns::default(), (total, next_offset));
         let mut answer = ToolResponse::new(Status::Ok, summary, AllNumbers(numbers));
         if !listing.complete && !bounded {
             answer.warn(PARTLY);

@@ -2,18 +2,22 @@
 //!
 //! Source: <https://docs.truedy.ai/api-reference/telephony> (List Numbers); contract §6.1.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::domain::{AgentRef, Effect, Limit, Offset, OwnedNumber, Slot, Status, StatusName, YesNo};
+use crate::domain::{
+    AgentId, AgentRef, AreaCode, Effect, Label, Limit, NumberColumn, NumberColumns, NumberLocation, NumberSort, Offset,
+    OwnedNumber, Slot, Status, StatusName, YesNo, area_code_of,
+};
 use crate::guard::Scope;
 use crate::journal::moment;
 use crate::tools::account::agents::{recent_roster, try_recent_roster};
+use crate::tools::account::known_fees::KnownFees;
 use crate::tools::account::located::fill;
 use crate::tools::account::number_rows::all_numbers;
+use crate::tools::account::number_table::{MoreColumns, Numbers, TABLE};
 use crate::tools::account::pages::ListResult;
 use crate::tools::account::roster::Roster;
 use crate::tools::account::{agent_lookup, lookup, pages};
@@ -36,6 +40,14 @@ arguments! {
         unassigned: Option<YesNo>,
         /// The agent's exact name, "Front desk", or id.
         agent_id: Option<AgentRef>,
+        /// Only +1 with this code, "617".
+        area_code: Option<AreaCode>,
+        /// City, state or country, "Boston"; or "toll-free".
+        place: Option<Label>,
+        /// created: oldest first. monthly: dearest first.
+        sort: Option<NumberSort>,
+        /// Also these; monthly is the cost, where known.
+        show: Option<NumberColumns>,
         /// 1 to 100, default 50.
         limit: Option<Limit>,
         /// 0 to 1000000, from next_offset.
@@ -43,105 +55,12 @@ arguments! {
     }
 }
 
-/// From this many rows on they are a table: names of columns once instead of in every row save a quarter of the tokens.
-const TABLE: usize = 21;
-
 /// What is said of a list that was not read whole.
 pub(crate) const PARTLY: &str = "There may be more numbers: part of Truedy's list could not be read.";
-
-/// The columns of the table.
-const COLUMNS: [&str; 6] = ["id", "number", "status", "kind", "inbound", "outbound"];
-
-/// A page of numbers: a few as objects, many as a table.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
-pub(crate) struct Numbers {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    numbers: Option<Vec<NumberRow>>,
-    /// Names of the columns of `rows`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    columns: Option<[&'static str; 6]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rows: Option<Vec<Vec<String>>>,
-    /// How many there are in all, after filtering.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    total: Option<u64>,
-    /// The offset of the next page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_offset: Option<u64>,
-    /// When the list was read, where that is not now: at most a minute ago.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    as_of: Option<String>,
-}
-
-/// One number; a direction that is absent has no agent.
-#[derive(Debug, Clone, Serialize)]
-struct NumberRow {
-    id: String,
-    number: String,
-    status: String,
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    inbound: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outbound: Option<String>,
-}
-
-impl Numbers {
-    /// These numbers, with the agents that hold them.
-    pub(crate) fn of(page: Vec<OwnedNumber>, roster: &Roster, total: Option<u64>, next_offset: Option<u64>) -> Self {
-        // An agent may hold every number of a page: what it is called is found out once.
-        let mut known: HashMap<Slot, Option<String>> = HashMap::new();
-        let mut shown = |slot| known.entry(slot).or_insert_with_key(|slot| roster.slot(slot)).clone();
-        let rows: Vec<NumberRow> = page
-            .into_iter()
-            .map(|number| NumberRow {
-                kind: number.kind(),
-                id: number.id,
-                number: number.number,
-                status: number.status,
-                inbound: shown(number.inbound),
-                outbound: shown(number.outbound),
-            })
-            .collect();
-        if rows.len() < TABLE {
-            return Self { numbers: Some(rows), total, next_offset, ..Self::default() };
-        }
-        let none = || "none".to_owned();
-        let cells = |row: NumberRow| {
-            let kind = row.kind.to_owned();
-            vec![
-                row.id,
-                row.number,
-                row.status,
-                kind,
-                row.inbound.unwrap_or_else(none),
-                row.outbound.unwrap_or_else(none),
-            ]
-        };
-        Self {
-            columns: Some(COLUMNS),
-            rows: Some(rows.into_iter().map(cells).collect()),
-            total,
-            next_offset,
-            ..Self::default()
-        }
-    }
-}
-
-/// The rows explain themselves; a long schema would cost every conversation.
-impl JsonSchema for NumberRow {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "NumberRow".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "object" })
-    }
-}
+/// How unlike a place may be that is suggested. 1000 means nothing in common.
+const NEAR: usize = 450;
+/// Most places that are suggested.
+const PLACES: usize = 3;
 
 impl Tool for ListNumbers {
     const NAME: &'static str = "list_numbers";
@@ -151,9 +70,44 @@ impl Tool for ListNumbers {
     type Output = Numbers;
 }
 
+/// A page of numbers, and what is known of the list that it is from.
+#[derive(Default)]
+struct ListedPage {
+    rows: Vec<OwnedNumber>,
+    total: Option<u64>,
+    next_offset: Option<u64>,
+    roster: Roster,
+    request_id: Option<String>,
+    /// When the list was read, where that is not now.
+    as_of: Option<Timestamp>,
+    /// How many numbers may fit, although Truedy did not say enough to tell.
+    unclear: usize,
+    /// Whether a part of the list could not be read.
+    unlisted: bool,
+    /// What the numbers cost, where that is asked for.
+    fees: Option<KnownFees>,
+    /// A sentence on what the numbers cost, or on places near the one that was asked for.
+    told: Option<String>,
+}
+
 impl ListNumbers {
     fn filters(&self) -> bool {
-        self.status.is_some() || self.managed.is_some() || self.unassigned.is_some() || self.agent_id.is_some()
+        self.status.is_some()
+            || self.managed.is_some()
+            || self.unassigned.is_some()
+            || self.agent_id.is_some()
+            || self.area_code.is_some()
+            || self.place.is_some()
+    }
+
+    /// Whether a column is shown: it is asked for, or the list is sorted or filtered by it.
+    fn shows(&self, column: NumberColumn) -> bool {
+        let used = match column {
+            NumberColumn::Created => self.sort == Some(NumberSort::Created),
+            NumberColumn::Place => self.place.is_some(),
+            NumberColumn::Monthly => self.sort == Some(NumberSort::Monthly),
+        };
+        used || self.show.as_ref().is_some_and(|show| show.has(column))
     }
 
     /// Whether a number passes the filters; `None` if that cannot be told.
@@ -169,6 +123,8 @@ impl ListNumbers {
             self.status.as_ref().map(|status| Some(number.status == status.as_str())),
             self.managed.map(|managed| number.managed.map(|is| is == managed.is_yes())),
             self.unassigned.map(|wanted| number.unassigned().map(|is| is == wanted.is_yes())),
+            self.area_code.as_ref().map(|code| Some(area_code_of(&number.number) == Some(code.as_str()))),
+            self.place.as_ref().map(|place| Some(NumberLocation::of(&number.number)?.fits(place.as_str()))),
             by_agent,
         ]
         .into_iter()
@@ -179,67 +135,154 @@ impl ListNumbers {
             None => None,
         })
     }
+
+    /// Sorts numbers. Equal ones keep their order. What is not known comes last.
+    fn sort(&self, numbers: &mut [&OwnedNumber], fees: Option<&KnownFees>) {
+        match self.sort {
+            None => {}
+            Some(NumberSort::Created) => {
+                numbers.sort_by_key(|number| (number.created_at.is_none(), number.created_at));
+            }
+            Some(NumberSort::Number) => numbers.sort_by(|one, other| one.number.cmp(&other.number)),
+            Some(NumberSort::Monthly) => numbers.sort_by_cached_key(|number| {
+                let monthly = fees.and_then(|fees| fees.monthly(&number.id));
+                let price = monthly.map(|monthly| (monthly.currency().to_owned(), Reverse(monthly.micros())));
+                (price.is_none(), price)
+            }),
+        }
+    }
+
+    /// Reads the whole list, and the page of what fits.
+    async fn chosen(&self, context: &ToolContext, limit: usize, offset: usize) -> Result<ListedPage, ToolFailure> {
+        let (all, agents) = tokio::join!(all_numbers(context), try_recent_roster(context));
+        let (mut listing, as_of) = all?;
+        let agent = self.agent_id.as_ref().map(|named| agent_lookup::agent_of(named, agents.as_ref())).transpose()?;
+        let roster = agents.unwrap_or_default();
+        fill(context, &mut listing, &roster).await;
+        let mut unclear = 0;
+        let mut fitting: Vec<&OwnedNumber> = run_blocking(listing.rows.len(), || {
+            let fits = |number: &&OwnedNumber| {
+                let fits = self.fits(number, agent.as_ref().map(AgentId::as_str));
+                unclear += usize::from(fits.is_none());
+                fits == Some(true)
+            };
+            listing.rows.iter().filter(fits).collect()
+        });
+        let mut page = ListedPage { roster, as_of, unclear, unlisted: !listing.complete, ..ListedPage::default() };
+        if self.shows(NumberColumn::Monthly) {
+            let ids: Vec<&str> = fitting.iter().map(|number| number.id.as_str()).collect();
+            let fees = KnownFees::read(context, &ids).await;
+            page.told = Some(fees.in_words(ids.into_iter())).filter(|_| !fitting.is_empty());
+            page.fees = Some(fees);
+        }
+        self.sort(&mut fitting, page.fees.as_ref());
+        if let Some(place) = self.place.as_ref().filter(|_| fitting.is_empty()) {
+            page.told = near_places(place.as_str(), &listing.rows);
+        }
+        let total = fitting.len();
+        page.rows = fitting.into_iter().skip(offset).take(limit).cloned().collect();
+        page.total = (!page.unlisted).then_some(total as u64);
+        let next = offset + page.rows.len();
+        page.next_offset = (next < total).then_some(next as u64);
+        Ok(page)
+    }
+
+    /// Reads one page of the list, in Truedy's order.
+    async fn next_page(&self, context: &ToolContext, limit: usize, offset: usize) -> Result<ListedPage, ToolFailure> {
+        let (reply, roster) = tokio::join!(lookup::numbers_page(context, limit, offset, false), recent_roster(context));
+        let reply = reply?;
+        let rows = pages::rows(&reply)?;
+        let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
+        let total = told("total").as_ref().and_then(Value::as_u64);
+        let more = told("has_more").as_ref().and_then(Value::as_bool).unwrap_or(rows.len() >= limit);
+        let next = (offset + rows.len()) as u64;
+        // A Truedy that ignores the offset, or a row that cannot be read: then its total is not what is shown.
+        let shown = told("offset").as_ref().and_then(Value::as_u64).is_none_or(|at| at == offset as u64);
+        let page: Vec<OwnedNumber> = rows.iter().filter_map(OwnedNumber::read).collect();
+        let unlisted = Some(page.len()) != reply.data.as_array().map(Vec::len) || !shown;
+        let all = offset == 0 && !more && !unlisted && total.is_none_or(|total| total == page.len() as u64);
+        let mut listing = ListResult { rows: page, complete: all, unreadable: false };
+        fill(context, &mut listing, &roster).await;
+        let mut page = ListedPage {
+            rows: listing.rows,
+            total: total.filter(|_| !unlisted),
+            next_offset: more.then_some(next),
+            roster,
+            request_id: reply.request_id.clone(),
+            unlisted,
+            ..ListedPage::default()
+        };
+        if self.shows(NumberColumn::Monthly) {
+            let ids: Vec<&str> = page.rows.iter().map(|number| number.id.as_str()).collect();
+            let fees = KnownFees::read(context, &ids).await;
+            page.told = Some(fees.in_words(ids.into_iter())).filter(|_| !page.rows.is_empty());
+            page.fees = Some(fees);
+        }
+        Ok(page)
+    }
 }
 
 impl Read for ListNumbers {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<Numbers>, ToolFailure> {
         let (limit, offset) = (self.limit.unwrap_or_default().index(), self.offset.unwrap_or_default().index());
-        let mut unclear = 0;
-        let unlisted;
-        let mut as_of = None;
-        let (page, total, next_offset, roster, request_id) = if self.filters() {
-            let (all, agents) = tokio::join!(all_numbers(&context), try_recent_roster(&context));
-            let (mut listing, read_at) = all?;
-            as_of = read_at;
-            let agent =
-                self.agent_id.as_ref().map(|named| agent_lookup::agent_of(named, agents.as_ref())).transpose()?;
-            let roster = agents.unwrap_or_default();
-            fill(&context, &mut listing, &roster).await;
-            unlisted = !listing.complete;
-            let mut all = listing.rows;
-            all.retain(|number| {
-                let fits = self.fits(number, agent.as_ref().map(crate::domain::AgentId::as_str));
-                unclear += usize::from(fits.is_none());
-                fits == Some(true)
-            });
-            let total = all.len();
-            let page: Vec<OwnedNumber> = all.into_iter().skip(offset).take(limit).collect();
-            let next = offset + page.len();
-            (page, (!unlisted).then_some(total as u64), (next < total).then_some(next as u64), roster, None)
+        let page = if self.filters() || self.sort.is_some() {
+            self.chosen(&context, limit, offset).await?
         } else {
-            let (reply, roster) =
-                tokio::join!(lookup::numbers_page(&context, limit, offset, false), recent_roster(&context));
-            let reply = reply?;
-            let rows = pages::rows(&reply)?;
-            let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
-            let total = told("total").as_ref().and_then(Value::as_u64);
-            let more = told("has_more").as_ref().and_then(Value::as_bool).unwrap_or(rows.len() >= limit);
-            let next = (offset + rows.len()) as u64;
-            // A Truedy that ignores the offset, or a row that cannot be read: then its total is not what is shown.
-            let shown = told("offset").as_ref().and_then(Value::as_u64).is_none_or(|at| at == offset as u64);
-            let page: Vec<OwnedNumber> = rows.iter().filter_map(OwnedNumber::read).collect();
-            unlisted = Some(page.len()) != reply.data.as_array().map(Vec::len) || !shown;
-            let all = offset == 0 && !more && !unlisted && total.is_none_or(|total| total == page.len() as u64);
-            let mut listing = ListResult { rows: page, complete: all, unreadable: false };
-            fill(&context, &mut listing, &roster).await;
-            let total = total.filter(|_| !unlisted);
-            (listing.rows, total, more.then_some(next), roster, reply.request_id.clone())
+            self.next_page(&context, limit, offset).await?
         };
-        let summary = summary(page.len(), total, self.filters(), next_offset);
-        let mut numbers = run_blocking(page.len(), || Numbers::of(page, &roster, total, next_offset));
-        numbers.as_of = as_of.map(|at| moment(at.as_millisecond()));
-        let mut answer = ToolResponse::new(Status::Ok, summary, numbers).request_id(request_id);
-        if unclear > 0 {
-            answer.warn(format!("{unclear} more numbers may fit: Truedy did not say enough about them to tell."));
+        let mut summary = summary(page.rows.len(), page.total, self.filters(), page.next_offset);
+        for more in [self.sort.map(order), page.told.as_deref()].into_iter().flatten() {
+            summary.push(' ');
+            summary.push_str(more);
         }
-        if unlisted {
+        let more = MoreColumns {
+            created: self.shows(NumberColumn::Created),
+            place: self.shows(NumberColumn::Place),
+            monthly: page.fees.as_ref(),
+        };
+        let counts = (page.total, page.next_offset);
+        let mut numbers = run_blocking(page.rows.len(), || Numbers::of(page.rows, &page.roster, more, counts));
+        numbers.as_of = page.as_of.map(|at| moment(at.as_millisecond()));
+        let mut answer = ToolResponse::new(Status::Ok, summary, numbers).request_id(page.request_id);
+        if page.unclear > 0 {
+            answer
+                .warn(format!("{} more numbers may fit: Truedy did not say enough about them to tell.", page.unclear));
+        }
+        if page.unlisted {
             answer.warn(PARTLY);
         }
-        if roster.agents().is_none() {
+        if page.roster.agents().is_none() {
             answer.warn("Agents could not be read, so they are shown by id.");
+        }
+        if page.fees.as_ref().is_some_and(|fees| fees.unread) {
+            answer.warn("What numbers cost could not be read from the journal of this server.");
         }
         Ok(answer)
     }
+}
+
+/// Says in which order the numbers are.
+fn order(sort: NumberSort) -> &'static str {
+    match sort {
+        NumberSort::Created => "Oldest first.",
+        NumberSort::Number => "By number.",
+        NumberSort::Monthly => "Dearest first in each currency, unknown prices last.",
+    }
+}
+
+/// Says which places of these numbers are like the one that was asked for. `None` if there are none.
+fn near_places(wanted: &str, numbers: &[OwnedNumber]) -> Option<String> {
+    let mut near: Vec<(usize, String)> = Vec::new();
+    for place in numbers.iter().filter_map(|number| NumberLocation::of(&number.number)) {
+        let (unlike, shown) = (place.unlikeness(wanted), place.to_string());
+        if unlike <= NEAR && near.iter().all(|(_, other)| *other != shown) {
+            near.push((unlike, shown));
+        }
+    }
+    near.sort();
+    near.truncate(PLACES);
+    let places: Vec<String> = near.into_iter().map(|(_, shown)| shown).collect();
+    (!places.is_empty()).then(|| format!("The nearest places: {}.", places.join("; ")))
 }
 
 pub(crate) fn summary(shown: usize, total: Option<u64>, filtered: bool, next_offset: Option<u64>) -> String {

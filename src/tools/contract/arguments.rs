@@ -126,12 +126,19 @@ pub(crate) fn unknown(object: &Map<String, Value>, fields: &[&'static str]) -> V
 }
 
 /// Names that models use for arguments, each with the name it has here.
-const SYNONYMS: [(&str, &str); 12] = [
+const SYNONYMS: [(&str, &str); 19] = [
     ("city", "locality"),
     ("town", "locality"),
     ("state", "administrative_area"),
     ("province", "administrative_area"),
     ("region", "administrative_area"),
+    ("city", "place"),
+    ("state", "place"),
+    ("country", "place"),
+    ("location", "place"),
+    ("columns", "show"),
+    ("fields", "show"),
+    ("order_by", "sort"),
     ("direction", "assignment_type"),
     ("limit", "page_size"),
     ("count", "limit"),
