@@ -9,7 +9,8 @@ use crate::domain::{E164, Status};
 use crate::redact::Secret;
 use crate::tools::account::pages;
 use crate::tools::contract::context::ToolContext;
-use crate::tools::contract::price_cache::{Price, PriceAccount, prices_in};
+use crate::tools::contract::price::{Price, PriceAccount};
+use crate::tools::contract::price_cache::prices_in;
 use crate::truedy::{ApiReply, Error, NotSent, Request, RequestKind};
 
 /// The time limit for all searches for the price of one number.

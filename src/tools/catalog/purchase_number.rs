@@ -25,13 +25,10 @@ use crate::tools::changes::verify::{Documented, Found, WantedNumber, documented_
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::{MoneyLimits, ToolContext};
 use crate::tools::contract::offered_numbers::impossible_number;
-use crate::tools::contract::price_cache::{Price, PriceAccount};
+use crate::tools::contract::price::{Price, PriceAccount, PriceFacts};
 use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
 use crate::tools::contract::tool::{Change, Planned, Tool};
 use crate::truedy::{ApiReply, Error, Request, RequestKind};
-
-/// What stands in the place of a price that is not known.
-const UNKNOWN: &str = "unknown";
 
 arguments! {
     /// Buy (purchase, order, get) a new phone number. Paid every month until released. Returns id and status.
@@ -64,17 +61,9 @@ pub(crate) struct Purchased {
     id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     number_status: Option<String>,
-    /// What it costs a month, "1.00".
-    #[serde(skip_serializing_if = "Option::is_none")]
-    monthly: Option<String>,
-    /// What is paid once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    setup: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    currency: Option<String>,
-    /// `unknown` where the price is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    price: Option<&'static str>,
+    /// What it costs. `None` if nothing was bought.
+    #[serde(flatten)]
+    cost: Option<PriceFacts>,
 }
 
 /// What was found before buying.
@@ -185,6 +174,7 @@ impl Change for PurchaseNumber {
 
     async fn act(self, plan: PurchasePlan, context: ToolContext) -> Result<ToolResponse<Purchased>, ToolFailure> {
         let number = self.phone_number.as_str();
+        tracing::info!(number, price = plan.price.in_one_field(), "buying");
         let mut body = json!({ "phone_number": number });
         if let (Some(key), Some(fields)) = (&plan.key, body.as_object_mut()) {
             fields.insert("api_key".to_owned(), json!(key.expose()));
@@ -212,7 +202,7 @@ impl Change for PurchaseNumber {
                 };
                 Err(said(refusal.with("number", number), &error).into())
             }
-            Made::Unknown(error) => Err(said(self.unknown(), &error).into()),
+            Made::Unknown(error) => Err(said(self.unknown().with("price", plan.price.in_one_field()), &error).into()),
         }
     }
 
@@ -293,18 +283,13 @@ impl PurchaseNumber {
         if let Some(most) = most {
             refusal = refusal.with("limit", most.to_string());
         }
-        refusal = refusal.with("price", if monthly.is_some() { price.words() } else { UNKNOWN.to_owned() });
+        refusal = refusal.with("price", price.in_one_field());
         // A key is not repeated, and without it the call would ask for the price of another account.
         Err(if self.api_key.is_some() { refusal } else { refusal.with("next", self.call(None, false)) })
     }
 
     fn done(&self, mut purchased: Purchased, price: &Price) -> ToolResponse<Purchased> {
-        if price.monthly_money().is_some() {
-            (purchased.monthly, purchased.setup) = (price.monthly(), price.upfront());
-            purchased.currency.clone_from(&price.currency);
-        } else {
-            purchased.price = Some(UNKNOWN);
-        }
+        purchased.cost = Some(price.facts());
         let number = &self.phone_number;
         let state = match purchased.number_status.as_deref() {
             Some("active") => "It is active.",
@@ -333,21 +318,14 @@ impl PurchaseNumber {
         let search = unsearched.map(failed_search);
         let told = search.as_ref().map(|(why, _)| why.as_str());
         let shows = self.preview_in_words(price, told, (left, spend_left.as_deref()), context.policy.level);
-        let known = if monthly.is_some() { price.words() } else { UNKNOWN.to_owned() };
         let summary = format!("Nothing was bought; {shows}");
-        let mut preview = Refusal::new(Status::ConfirmationRequired, summary)
-            .with("number", self.phone_number.as_str())
-            .with("price", known);
-        for (field, value) in [
-            ("monthly", price.monthly().filter(|_| monthly.is_some())),
-            ("setup", price.upfront()),
-            ("currency", price.currency.clone()),
-            ("spend_left", spend_left),
-        ] {
-            if let Some(value) = value {
-                preview = preview.with(field, value);
-            }
+        let mut preview =
+            Refusal::new(Status::ConfirmationRequired, summary).with("number", self.phone_number.as_str());
+        let told = price.facts();
+        for (field, value) in told.fields().chain(spend_left.map(|left| ("spend_left", left))) {
+            preview = preview.with(field, value);
         }
+        preview = preview.with("price", price.in_one_field());
         if let Some(left) = left {
             preview = preview.with("purchases_left", left);
         }

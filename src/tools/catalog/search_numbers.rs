@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::{
-    AreaCode, ArgumentProblem, CarrierName, CountryCode, Effect, Label, NumberType, Page, PageSize, Status, clean,
-    text_at,
+    AreaCode, ArgumentProblem, CarrierName, Ceiling, CountryCode, Effect, Label, Money, NumberLocation, NumberType,
+    Page, PageSize, Status, clean, text_at,
 };
 use crate::guard::Scope;
 use crate::redact::Secret;
@@ -19,7 +19,8 @@ use crate::tools::account::price_search::search;
 use crate::tools::account::{carrier, pages};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
-use crate::tools::contract::price_cache::{Price, PriceAccount, prices_in};
+use crate::tools::contract::price::{Price, PriceAccount};
+use crate::tools::contract::price_cache::prices_in;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
 use crate::tools::contract::tool::{Read, Tool};
 use crate::truedy::Error;
@@ -38,6 +39,8 @@ arguments! {
         administrative_area: Option<Label>,
         /// toll_free: 800 numbers.
         phone_number_type: Option<NumberType>,
+        /// Only those that cost at most this a month, "2 USD".
+        max_monthly_cost: Option<Ceiling>,
         /// Own Telnyx account by its profile, "main".
         carrier: Option<CarrierName>,
         /// Secret; prefer carrier. Own Telnyx key.
@@ -59,6 +62,18 @@ pub(crate) struct Offers {
     /// The next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_page: Option<u64>,
+    /// How many offers of this page are left out for max_monthly_cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<LeftOut>,
+}
+
+/// Offers that are not shown because of their price.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+struct LeftOut {
+    /// They cost more.
+    dearer: usize,
+    /// Their price is not known, or is in another currency than the limit.
+    unknown: usize,
 }
 
 impl Tool for SearchNumbers {
@@ -127,10 +142,39 @@ impl SearchNumbers {
         ];
         let given: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
         if given.is_empty() {
-            "Perhaps none are sold in this country; try another.".to_owned()
-        } else {
-            format!("Leave out or change {}.", given.join(" or "))
+            return "Perhaps none are sold in this country; try another.".to_owned();
         }
+        let meant = self.locality.as_ref().and_then(|city| NumberLocation::nearest_city(city.as_str()));
+        let meant = meant.map(|city| format!(" The nearest city by name is {city}.")).unwrap_or_default();
+        format!("Leave out or change {}.{meant}", given.join(" or "))
+    }
+
+    /// Removes the offers that cost more than the caller wants to pay, or whose price cannot be compared with that.
+    fn affordable(&self, offers: &mut Vec<(Price, Map<String, Value>)>) -> Option<Affordable> {
+        let ceiling = self.max_monthly_cost.as_ref()?;
+        let (mut left_out, mut cheapest) = (LeftOut::default(), None);
+        offers.retain(|(price, _)| {
+            let monthly = price.monthly_money();
+            let most = monthly.as_ref().and_then(|monthly| ceiling.money(monthly.currency()));
+            match monthly.zip(most) {
+                Some((monthly, most)) if monthly.currency() == most.currency() => {
+                    let fits = monthly.micros() <= most.micros();
+                    if !fits {
+                        left_out.dearer += 1;
+                        cheapest = cheapest
+                            .take()
+                            .filter(|least: &Money| least.micros() <= monthly.micros())
+                            .or(Some(monthly));
+                    }
+                    fits
+                }
+                _ => {
+                    left_out.unknown += 1;
+                    false
+                }
+            }
+        });
+        Some(Affordable { left_out, cheapest: cheapest.filter(|_| offers.is_empty()) })
     }
 
     fn body(&self, page_size: u32) -> Value {
@@ -171,21 +215,28 @@ impl Read for SearchNumbers {
         let prices = prices_in(rows);
         context.prices.remember(&account, &prices, &Arc::new(body));
         prices.keys().for_each(|number| context.offered.note(number));
-        let offers = offers(rows, &prices);
+        let mut priced = offers(rows, &prices);
+        let offered = priced.len();
+        let affordable = self.affordable(&mut priced);
+        let offers: Vec<Map<String, Value>> = priced.into_iter().map(|(_, offer)| offer).collect();
         let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
         let total = told("total_results").as_ref().and_then(Value::as_u64);
         let page = u64::from(self.page.unwrap_or_default().get());
         let more = told("has_more").as_ref().and_then(Value::as_bool).unwrap_or(false);
         let next_page = more.then_some(page + 1);
-        let summary = match offers.len() {
-            0 if page > 1 => "No more offers on this page.".to_owned(),
-            0 => format!("No numbers are offered for this search. {}", self.wider()),
-            shown => format!(
+        let mut summary = match (offers.len(), offered) {
+            (_, 0) if page > 1 => "No more offers on this page.".to_owned(),
+            (_, 0) => format!("No numbers are offered for this search. {}", self.wider()),
+            (shown, _) => format!(
                 "{shown}{} numbers offered. Nothing is reserved or bought.",
                 total.map(|total| format!(" of {total}")).unwrap_or_default()
             ),
         };
-        let mut answer = ToolResponse::new(Status::Ok, summary, Offers { offers, total, next_page })
+        if let Some(affordable) = &affordable {
+            summary.push_str(&affordable.in_words());
+        }
+        let left_out = affordable.map(|affordable| affordable.left_out);
+        let mut answer = ToolResponse::new(Status::Ok, summary, Offers { offers, total, next_page, left_out })
             .request_id(reply.request_id.clone());
         if narrowed {
             answer.warn("Truedy allows 50 offers a page here; page numbers count pages of 50.");
@@ -194,13 +245,44 @@ impl Read for SearchNumbers {
     }
 }
 
+/// What became of the offers for which the caller set a limit.
+struct Affordable {
+    left_out: LeftOut,
+    /// The lowest price above the limit, if no offer is within it.
+    cheapest: Option<Money>,
+}
+
+impl Affordable {
+    /// Says what was left out, beginning with a space. Empty if nothing was.
+    fn in_words(&self) -> String {
+        let LeftOut { dearer, unknown } = self.left_out;
+        let mut parts = Vec::new();
+        if dearer > 0 {
+            parts.push(format!("{dearer} cost more"));
+        }
+        if unknown > 0 {
+            parts.push(format!("{unknown} have no price that can be compared"));
+        }
+        if parts.is_empty() {
+            return String::new();
+        }
+        let cheapest =
+            self.cheapest.as_ref().map(|least| format!(" The cheapest costs {least} a month.")).unwrap_or_default();
+        format!(" Left out for max_monthly_cost on this page: {}.{cheapest}", parts.join(", "))
+    }
+}
+
 /// The offers of one answer, each at the price that counts for its number.
-fn offers(rows: &[Value], prices: &HashMap<String, Price>) -> Vec<Map<String, Value>> {
-    rows.iter().filter_map(|row| offer(row, prices.get(&text_at(row, "phone_number")?)?.clone())).collect()
+fn offers(rows: &[Value], prices: &HashMap<String, Price>) -> Vec<(Price, Map<String, Value>)> {
+    let offered = |row| {
+        let price = prices.get(&text_at(row, "phone_number")?)?;
+        Some((price.clone(), offer(row, price)?))
+    };
+    rows.iter().filter_map(offered).collect()
 }
 
 /// One offer as it is shown. Both shapes of the contract are read.
-fn offer(row: &Value, price: Price) -> Option<Map<String, Value>> {
+fn offer(row: &Value, price: &Price) -> Option<Map<String, Value>> {
     let number = text_at(row, "phone_number")?;
     let mut shown = Map::new();
     let mut add =
@@ -213,9 +295,9 @@ fn offer(row: &Value, price: Price) -> Option<Map<String, Value>> {
         region_of(region, &["state", "administrative_area", "country_code"]).or_else(|| text_at(region, "region_name")),
     );
     add("locality", text_at(region, "locality").or_else(|| region_of(region, &["locality", "city", "rate_center"])));
-    add("monthly", Some(price.monthly.unwrap_or_else(|| "unknown".to_owned())));
-    add("upfront", price.upfront);
-    add("currency", price.currency);
+    for (name, value) in price.facts().fields() {
+        add(name, Some(value));
+    }
     let features: Vec<String> = row
         .get("features")
         .and_then(Value::as_array)

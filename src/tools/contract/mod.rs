@@ -5,6 +5,7 @@ pub(crate) mod context;
 pub(crate) mod direction_result;
 pub(crate) mod offered_numbers;
 pub(crate) mod operation_record;
+pub(crate) mod price;
 pub(crate) mod price_cache;
 pub(crate) mod response;
 pub(crate) mod schema;
