@@ -4,8 +4,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::domain::{Agent, AgentId, AgentRef, Direction, OwnedNumber, Refusal, Status, name_key, unlikeness};
-use crate::tools::account::agents::agents_called;
-use crate::tools::account::agents::try_roster;
+use crate::tools::account::agents::{agents_called, try_recent_roster, try_roster};
 use crate::tools::account::lookup::{CANDIDATES, unread};
 use crate::tools::account::pages::ListResult;
 use crate::tools::account::roster::Roster;
@@ -21,7 +20,7 @@ pub(crate) async fn agent(context: &ToolContext, named: &AgentRef) -> Result<Age
         return Ok(id);
     }
     if context.account.agents().is_some()
-        && let Some(id) = by_filter(context, named).await?
+        && let Some((id, _)) = by_filter(context, named).await?
     {
         return Ok(id);
     }
@@ -29,6 +28,30 @@ pub(crate) async fn agent(context: &ToolContext, named: &AgentRef) -> Result<Age
         Ok(roster) => agent_of(named, Ok(&roster)),
         Err(error) => agent_of(named, Err(&error)),
     }
+}
+
+/// Returns the id of the agent that the caller named, and its status. The status is `None` if the agents cannot be read.
+pub(crate) async fn agent_and_status(
+    context: &ToolContext,
+    named: &AgentRef,
+) -> Result<(AgentId, Option<String>), ToolFailure> {
+    let status = |agents: &[Agent], id: &AgentId| {
+        agents.iter().find(|agent| agent.id == id.as_str()).map(|agent| agent.status.clone())
+    };
+    if named.certain_id().is_none()
+        && context.account.agents().is_some()
+        && let Some((id, rows)) = by_filter(context, named).await?
+    {
+        let status = status(&rows, &id);
+        return Ok((id, status));
+    }
+    let roster = match named.certain_id() {
+        Some(_) => try_recent_roster(context).await,
+        None => try_roster(context).await,
+    };
+    let id = agent_of(named, roster.as_ref())?;
+    let status = roster.ok().and_then(|roster| status(&roster.agents()?.rows, &id));
+    Ok((id, status))
 }
 
 /// Returns the agent that the caller named. `roster` was read at or after `begun`, or else Truedy is asked again.
@@ -42,12 +65,13 @@ pub(crate) async fn agent_beside(
 }
 
 /// Finds the agent with Truedy's filter. `None` if the filter does not tell, or if no agent has exactly this name.
-async fn by_filter(context: &ToolContext, named: &AgentRef) -> Result<Option<AgentId>, ToolFailure> {
+async fn by_filter(context: &ToolContext, named: &AgentRef) -> Result<Option<(AgentId, Vec<Agent>)>, ToolFailure> {
     let Some(rows) = agents_called(context, named.as_str().trim()).await? else { return Ok(None) };
     if !rows.iter().any(|agent| agent.is_called(named.as_str().trim())) {
         return Ok(None);
     }
-    agent_among(named, Ok(&ListResult { rows, complete: true, unreadable: false })).map(Some)
+    let found = ListResult { rows, complete: true, unreadable: false };
+    Ok(Some((agent_among(named, Ok(&found))?, found.rows)))
 }
 
 /// Picks the agent that the caller named from the roster, or from what reading it gave.

@@ -6,14 +6,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::domain::{AgentRef, Direction, Effect, HeldNumber, OwnedNumber, Status, read_e164};
+use crate::domain::{AgentId, AgentRef, Direction, Effect, HeldNumber, OwnedNumber, Status, read_e164};
 use crate::guard::Scope;
 use crate::tools::account::{agent_lookup, lookup};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
 use crate::tools::contract::tool::{Read, Tool};
-use crate::truedy::{ApiError, Error};
+use crate::truedy::{ApiError, ApiReply, Error};
 
 arguments! {
     /// Show (returns) one agent's phone numbers: which it answers (inbound) and which it calls from (outbound), fresh from Truedy.
@@ -32,6 +32,9 @@ const SHOWN: usize = 100;
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct AgentNumbers {
     agent_id: String,
+    /// The status of the agent: active, draft, creating or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_status: Option<String>,
     inbound: Vec<Map<String, Value>>,
     outbound: Vec<Map<String, Value>>,
 }
@@ -44,10 +47,28 @@ impl Tool for GetAgentNumbers {
     type Output = AgentNumbers;
 }
 
+impl GetAgentNumbers {
+    /// Reads the agent, its status and its numbers. For an id, both are read at the same time.
+    async fn agent(&self, context: &ToolContext) -> Result<(AgentId, Option<String>, ApiReply), ToolFailure> {
+        match self.agent_id.certain_id() {
+            Some(id) => {
+                let found = agent_lookup::agent_and_status(context, &self.agent_id);
+                let (reply, found) = tokio::join!(lookup::agent_numbers(context, &id, false), found);
+                // The numbers are the answer. Without the list of agents only the status is missing.
+                Ok((id, found.ok().and_then(|(_, status)| status), reply?))
+            }
+            None => {
+                let (id, status) = agent_lookup::agent_and_status(context, &self.agent_id).await?;
+                let reply = lookup::agent_numbers(context, &id, false).await?;
+                Ok((id, status, reply))
+            }
+        }
+    }
+}
+
 impl Read for GetAgentNumbers {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<AgentNumbers>, ToolFailure> {
-        let agent = agent_lookup::agent(&context, &self.agent_id).await?;
-        let reply = lookup::agent_numbers(&context, &agent, false).await?;
+        let (agent, status, reply) = self.agent(&context).await?;
         let rows = |direction: Direction| -> Result<(Vec<Map<String, Value>>, usize), Error> {
             let rows = reply.data.get(direction.as_str()).and_then(Value::as_array);
             let rows = rows.ok_or_else(|| {
@@ -77,9 +98,14 @@ impl Read for GetAgentNumbers {
         } else {
             format!("The agent has {answered} inbound and {called} outbound numbers.{answers}{calls}{cut}")
         };
+        let carries = match status.as_deref() {
+            None | Some("active") => "",
+            Some(_) => " It is not active, and only an active agent carries calls.",
+        };
         let arguments = json!({ "agent_id": agent.as_str() });
-        let data = AgentNumbers { agent_id: agent.as_str().to_owned(), inbound, outbound };
-        let answer = ToolResponse::new(Status::Ok, summary, data).request_id(reply.request_id);
+        let agent_id = agent.as_str().to_owned();
+        let data = AgentNumbers { agent_id, agent_status: status, inbound, outbound };
+        let answer = ToolResponse::new(Status::Ok, summary + carries, data).request_id(reply.request_id);
         Ok(if whole { answer } else { answer.next("list_numbers", arguments) })
     }
 }
