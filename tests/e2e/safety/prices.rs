@@ -51,7 +51,7 @@ fn a_price_of_another_account_lifts_no_limit() {
                 let mut search = own.clone();
                 search["area_code"] = json!("415");
                 let found = wire.call("search_numbers", search);
-                assert_eq!(found.object()["offers"][0]["monthly"], "0.10000", "{}", found.0);
+                assert_eq!(found.object()["offers"][0]["monthly"], "0.10", "{}", found.0);
                 let refused = wire.call("purchase_number", json!({ "phone_number": NUMBER, "confirm": true }));
                 assert_eq!(
                     (refused.status(), &refused.object()["rule"]),
@@ -130,7 +130,7 @@ fn of_one_number_twice_in_an_answer_the_higher_price_counts() {
             let mut wire = open(&upstream, era, &["--max-monthly-cost", "2 USD"], None);
             let found = wire.call("search_numbers", json!({ "area_code": "415" }));
             let offers = found.object()["offers"].as_array().expect("offers");
-            assert!(offers.iter().all(|offer| offer["monthly"] == "25.00000") && !offers.is_empty(), "{}", found.0);
+            assert!(offers.iter().all(|offer| offer["monthly"] == "25.00") && !offers.is_empty(), "{}", found.0);
             for arguments in [json!({ "phone_number": NUMBER }), json!({ "phone_number": NUMBER, "confirm": true })] {
                 let refused = wire.call("purchase_number", arguments);
                 assert_eq!(refused.object()["rule"], "max_monthly_cost", "{}", refused.0);

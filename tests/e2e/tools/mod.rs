@@ -4,6 +4,7 @@ mod arguments;
 mod budgets;
 mod carriers;
 mod catalog;
+mod choosing;
 mod completions;
 mod diagnosis;
 mod journeys;
