@@ -98,9 +98,10 @@ pub(crate) async fn diagnose(
     only: Option<Direction>,
     context: &ToolContext,
 ) -> Result<ToolResponse<Diagnosis>, ToolFailure> {
-    let agent = agent_lookup::agent(context, named).await?;
-    let (roster, numbers, hook) =
-        tokio::join!(recent_roster(context), lookup::agent_numbers(context, &agent, false), hook(context, &agent));
+    let begun = Instant::now();
+    let roster = recent_roster(context).await;
+    let agent = agent_lookup::agent_beside(context, named, &roster, begun).await?;
+    let (numbers, hook) = tokio::join!(lookup::agent_numbers(context, &agent, false), hook(context, &agent));
     let side = |direction: Direction| {
         let entries = numbers.as_ref().ok().and_then(|reply| reply.data.get(direction.as_str())?.as_array().cloned());
         AgentSide { direction, entries }
