@@ -77,6 +77,8 @@ fn collect(entry: &Value, depth: usize, names: &mut Vec<String>) {
                     *slot = Some(inner);
                 }
             }
+            // Some agents hold thousands of numbers.
+            names.reserve_exact(naming.iter().flatten().count());
             naming.into_iter().flatten().for_each(|inner| collect(inner, depth - 1, names));
         }
         _ => {}

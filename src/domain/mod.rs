@@ -47,7 +47,7 @@ pub use location::{NumberLocation, area_code_of};
 pub use money::{Fees, Money};
 pub use nearest::{did_you_mean, number_unlikeness, unlikeness};
 pub use notation::{id_key, read_e164};
-pub use number::OwnedNumber;
+pub use number::{NumberView, OwnedNumber};
 pub use numbering::numbers_for_people;
 #[cfg(test)]
 pub(crate) use operation::samples;
@@ -57,6 +57,6 @@ pub use phone_digits::{PhoneDigits, canonical_digits, digits_of, is_e164};
 pub use rate_lease::{LeaseChanges, LeaseRow, LeaseWork, RateLeases};
 pub use sanitize::{clean, clean_to, text_at};
 pub use secure_url::{InsecureUrl, SecureUrl};
-pub use slot::Slot;
+pub use slot::{Slot, SlotView};
 pub use status::{Refusal, Status};
 pub use target::OperationTarget;

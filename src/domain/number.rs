@@ -10,8 +10,54 @@ use serde_json::Value;
 use crate::domain::argument::choice::Direction;
 use crate::domain::phone_digits::is_e164;
 use crate::domain::sanitize::{clean, text_at};
-use crate::domain::slot::Slot;
+use crate::domain::slot::{Slot, SlotView};
 use crate::domain::target::OperationTarget;
+
+/// An [`OwnedNumber`] whose texts are kept elsewhere. The fields mean the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of OwnedNumber")]
+pub struct NumberView<'a> {
+    pub id: &'a str,
+    pub number: &'a str,
+    pub status: &'a str,
+    pub managed: Option<bool>,
+    pub inbound: SlotView<'a>,
+    pub outbound: SlotView<'a>,
+    pub created_at: Option<i64>,
+}
+
+impl<'a> NumberView<'a> {
+    /// Returns the agent of a direction.
+    pub fn slot(&self, direction: Direction) -> SlotView<'a> {
+        match direction {
+            Direction::Inbound => self.inbound,
+            Direction::Outbound => self.outbound,
+        }
+    }
+
+    /// Checks whether no agent is assigned. `None` if that is unknown.
+    pub fn unassigned(&self) -> Option<bool> {
+        match (self.inbound, self.outbound) {
+            (SlotView::Free, SlotView::Free) => Some(true),
+            (SlotView::Held(_), _) | (_, SlotView::Held(_)) => Some(false),
+            _ => None,
+        }
+    }
+}
+
+impl From<NumberView<'_>> for OwnedNumber {
+    fn from(row: NumberView<'_>) -> Self {
+        Self {
+            id: row.id.to_owned(),
+            number: row.number.to_owned(),
+            status: row.status.to_owned(),
+            managed: row.managed,
+            inbound: row.inbound.into(),
+            outbound: row.outbound.into(),
+            created_at: row.created_at,
+        }
+    }
+}
 
 /// A number of the account, as Truedy lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,13 +136,22 @@ impl OwnedNumber {
         OperationTarget { number, number_id: Some(self.id.clone()), ..OperationTarget::default() }
     }
 
+    /// Returns the same row without its own texts.
+    pub fn view(&self) -> NumberView<'_> {
+        NumberView {
+            id: &self.id,
+            number: &self.number,
+            status: &self.status,
+            managed: self.managed,
+            inbound: self.inbound.view(),
+            outbound: self.outbound.view(),
+            created_at: self.created_at,
+        }
+    }
+
     /// Checks whether no agent is assigned. `None` if that is unknown.
     pub fn unassigned(&self) -> Option<bool> {
-        match (&self.inbound, &self.outbound) {
-            (Slot::Free, Slot::Free) => Some(true),
-            (Slot::Held(_), _) | (_, Slot::Held(_)) => Some(false),
-            _ => None,
-        }
+        self.view().unassigned()
     }
 
     /// Returns the kind of the number: `managed`, `byoc` or `unknown`.

@@ -22,3 +22,35 @@ impl Slot {
         }
     }
 }
+
+/// A [`Slot`] whose text is kept elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotView<'a> {
+    /// Truedy did not say.
+    Unknown,
+    /// No agent.
+    Free,
+    /// The agent with this id.
+    Held(&'a str),
+}
+
+impl Slot {
+    /// Returns the same slot without its own text.
+    pub fn view(&self) -> SlotView<'_> {
+        match self {
+            Self::Unknown => SlotView::Unknown,
+            Self::Free => SlotView::Free,
+            Self::Held(agent) => SlotView::Held(agent),
+        }
+    }
+}
+
+impl From<SlotView<'_>> for Slot {
+    fn from(slot: SlotView<'_>) -> Self {
+        match slot {
+            SlotView::Unknown => Self::Unknown,
+            SlotView::Free => Self::Free,
+            SlotView::Held(agent) => Self::Held(agent.to_owned()),
+        }
+    }
+}

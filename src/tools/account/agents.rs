@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::domain::{Agent, Direction, HeldNumber};
-use crate::tools::account::list_chain::{Joined, ListChain, told_total};
+use crate::tools::account::list_chain::{Joined, ListChain, ListPage, told_total};
 use crate::tools::account::pages::{ListResult, ListedItem, rows};
 use crate::tools::account::paging::PAGE;
 use crate::tools::account::roster::Roster;
@@ -29,8 +29,8 @@ impl ListedItem for Agent {
         Self::read(row)
     }
 
-    fn key(&self) -> String {
-        self.id.clone()
+    fn key(&self) -> (&str, &str) {
+        (&self.id, "")
     }
 
     fn merge(&mut self, other: Self) {
@@ -113,14 +113,14 @@ pub(crate) async fn agents(context: &ToolContext) -> Result<ListResult<Agent>, E
         let size = context.account.agents_per_page();
         let step = size.saturating_sub(usize::from(size > 1));
         let starts: Vec<usize> = (0..at_once(&chain, offset, step)).map(|ahead| offset + ahead * step).collect();
-        let replies = join_all(starts.iter().map(|start| request(context, (size, *start), &[]))).await;
-        for (start, reply) in starts.into_iter().zip(replies) {
-            let reply = match reply {
+        let pages = join_all(starts.iter().map(|start| list_page(context, size, *start))).await;
+        for (start, page) in starts.into_iter().zip(pages) {
+            let page = match page {
                 Err(error) if error.is_too_large() && shrink(context, size) => break,
                 other => other?,
             };
-            let shown = rows(&reply)?.len();
-            match run_blocking(shown, || chain.join(&reply, (start, size)))? {
+            let shown = page.shown;
+            match run_blocking(shown, || chain.join(page)) {
                 Joined::Last => return Ok(ended(chain)),
                 Joined::More => offset = start + shown.saturating_sub(usize::from(size > 1)).max(1),
                 Joined::Gap if again < AGAIN && size > 1 => {
@@ -133,6 +133,12 @@ pub(crate) async fn agents(context: &ToolContext) -> Result<ListResult<Agent>, E
         }
     }
     Ok(chain.listing)
+}
+
+/// Reads the agents of one page. So of several responses only what is used stays in memory.
+async fn list_page(context: &ToolContext, size: usize, offset: usize) -> Result<ListPage<Agent>, Error> {
+    let reply = request(context, (size, offset), &[]).await?;
+    run_blocking(rows(&reply)?.len(), || ListPage::read(&reply, (offset, size)))
 }
 
 /// How many pages are requested at once: one, until it is known how many agents there are.

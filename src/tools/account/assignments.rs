@@ -4,16 +4,18 @@
 //! §7.1). If any source says that a number is held, it counts as held. What could not be read or matched is unknown.
 //! Unknown never counts as free.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use crate::domain::{Direction, HeldNumber, OwnedNumber, Slot, id_key, is_e164, read_e164, text_at};
+use crate::domain::{Direction, HeldNumber, NumberView, OwnedNumber, SlotView, id_key, is_e164, read_e164, text_at};
 use crate::tools::account::evidence::{AgentAnswer, DirectionEvidence};
+use crate::tools::account::interned::{InternedTexts, TextPlace};
+use crate::tools::account::key_groups::{KeyGroups, NumberGroup};
 use crate::tools::account::memory::AccountMemory;
 use crate::tools::account::number_key::{NumberKey, keys, keys_of};
-use crate::tools::account::pages::ListResult;
+use crate::tools::account::pages::{NumberRows, RowList};
 use crate::tools::account::paging::is_cut_off;
 use crate::tools::account::roster::Roster;
 use crate::truedy::ApiReply;
@@ -46,7 +48,7 @@ impl Unmatched {
 }
 
 /// An agent, as its place among all agents that rows or lists name. Comparing these needs no text.
-type AgentPlace = usize;
+type AgentPlace = TextPlace;
 
 /// What a row says about one direction, without the text of [`Slot`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,33 +58,13 @@ enum Holder {
     Held(AgentPlace),
 }
 
-/// The ids of the agents that rows or lists name, each once.
-#[derive(Debug, Clone, Default)]
-struct AgentIds {
-    ids: Vec<String>,
-    places: HashMap<String, AgentPlace, RandomState>,
-}
-
-impl AgentIds {
-    fn place(&mut self, id: &str) -> AgentPlace {
-        if let Some(place) = self.places.get(id) {
-            return *place;
-        }
-        self.places.insert(id.to_owned(), self.ids.len());
-        self.ids.push(id.to_owned());
-        self.ids.len() - 1
-    }
-
-    fn holder(&mut self, slot: &Slot) -> Holder {
+impl Holder {
+    fn of(slot: SlotView<'_>, agents: &mut InternedTexts) -> Self {
         match slot {
-            Slot::Unknown => Holder::Unknown,
-            Slot::Free => Holder::Free,
-            Slot::Held(id) => Holder::Held(self.place(id)),
+            SlotView::Unknown => Self::Unknown,
+            SlotView::Free => Self::Free,
+            SlotView::Held(id) => Self::Held(agents.place(id)),
         }
-    }
-
-    fn texts(&self, places: &[AgentPlace]) -> Vec<String> {
-        places.iter().filter_map(|place| self.ids.get(*place)).cloned().collect()
     }
 }
 
@@ -103,17 +85,17 @@ struct DirectionFacts {
     contradicted: bool,
     unmatched: Unmatched,
     /// Groups of rows with an agent whose list shows their number, sorted by group.
-    held: Vec<(usize, AgentPlace)>,
+    held: Vec<(NumberGroup, AgentPlace)>,
 }
 
 impl DirectionFacts {
-    fn held_by(&self, group: usize) -> impl Iterator<Item = AgentPlace> + Clone {
+    fn held_by(&self, group: NumberGroup) -> impl Iterator<Item = AgentPlace> + Clone {
         in_group(&self.held, group).iter().map(|(_, agent)| *agent)
     }
 }
 
 /// Returns the entries of a group in a list that is sorted by group.
-fn in_group<T>(sorted: &[(usize, T)], group: usize) -> &[(usize, T)] {
+fn in_group<T>(sorted: &[(NumberGroup, T)], group: NumberGroup) -> &[(NumberGroup, T)] {
     let start = sorted.partition_point(|(other, _)| *other < group);
     let rest = sorted.get(start..).unwrap_or_default();
     let length = rest.iter().take_while(|(other, _)| *other == group).count();
@@ -123,11 +105,11 @@ fn in_group<T>(sorted: &[(usize, T)], group: usize) -> &[(usize, T)] {
 /// Compares the numbers of an account with what its agents say they hold.
 #[derive(Debug, Clone)]
 pub(crate) struct Assignments {
-    /// Maps each key of a number to the group of rows that are about this number.
-    groups: HashMap<NumberKey<'static>, usize, RandomState>,
+    /// The group of rows that each key of a number belongs to. Rows are linked if they share an id or a number.
+    groups: KeyGroups,
     /// The group of each row, with the holders of its directions. Sorted by group.
-    rows: Vec<(usize, [Holder; 2])>,
-    agents: AgentIds,
+    rows: Vec<(NumberGroup, [Holder; 2])>,
+    agents: InternedTexts,
     /// Whether the list of numbers is whole.
     whole: bool,
     /// Whether some row of the list of numbers could not be read.
@@ -137,17 +119,9 @@ pub(crate) struct Assignments {
     ways: [DirectionFacts; 2],
 }
 
-/// Returns the final group of a row. Rows are linked if they share an id or a number.
-fn root(links: &[usize], mut at: usize) -> usize {
-    while let Some(next) = links.get(at).copied().filter(|next| *next != at) {
-        at = next;
-    }
-    at
-}
-
 impl Assignments {
     /// Does the same for a part of the list. `memory` knows more of the account.
-    pub(crate) fn of_part(numbers: &ListResult<OwnedNumber>, roster: &Roster, memory: &Arc<AccountMemory>) -> Self {
+    pub(crate) fn of_part(numbers: &RowList<impl NumberRows>, roster: &Roster, memory: &Arc<AccountMemory>) -> Self {
         if numbers.complete {
             return Self::new(numbers, roster);
         }
@@ -159,28 +133,19 @@ impl Assignments {
     }
 
     /// Groups the listed numbers and matches them with the agents' lists.
-    pub(crate) fn new(numbers: &ListResult<OwnedNumber>, roster: &Roster) -> Self {
+    pub(crate) fn new(numbers: &RowList<impl NumberRows>, roster: &Roster) -> Self {
         Self::compare(numbers, roster, None)
     }
 
-    fn compare(numbers: &ListResult<OwnedNumber>, roster: &Roster, memory: Option<Arc<AccountMemory>>) -> Self {
-        let mut links: Vec<usize> = (0..numbers.rows.len()).collect();
-        let mut groups = HashMap::with_capacity_and_hasher(numbers.rows.len() * 3, RandomState::default());
-        for (at, row) in numbers.rows.iter().enumerate() {
-            for key in keys_of(row) {
-                let other = root(&links, *groups.entry(key.into_owned()).or_insert(at));
-                let own = root(&links, at);
-                if let Some(link) = links.get_mut(own.max(other)) {
-                    *link = own.min(other);
-                }
-            }
-        }
-        groups.values_mut().for_each(|group| *group = root(&links, *group));
-        let mut agents = AgentIds::default();
-        let holders = |(at, row): (usize, &OwnedNumber)| {
-            (root(&links, at), Direction::BOTH.map(|direction| agents.holder(row.slot(direction))))
-        };
-        let mut rows: Vec<_> = numbers.rows.iter().enumerate().map(holders).collect();
+    fn compare(numbers: &RowList<impl NumberRows>, roster: &Roster, memory: Option<Arc<AccountMemory>>) -> Self {
+        let mut groups = KeyGroups::for_rows(numbers.rows.count());
+        numbers.rows.views().for_each(|row| groups.add(keys_of(row)));
+        groups.link();
+        let mut agents = InternedTexts::default();
+        let mut rows = Vec::with_capacity(numbers.rows.count());
+        rows.extend((0..).zip(numbers.rows.views()).map(|(at, row)| {
+            (groups.of_row(at), Direction::BOTH.map(|direction| Holder::of(row.slot(direction), &mut agents)))
+        }));
         rows.sort_by_key(|(group, _)| *group);
         let (whole, unreadable) = (numbers.complete, numbers.unreadable);
         let mut all = Self { groups, rows, agents, whole, unreadable, memory, ways: Default::default() };
@@ -227,11 +192,11 @@ impl Assignments {
 
     /// Returns the groups that an entry of an agent's list names. There is more than one if its id and its number
     /// disagree. A group may come several times.
-    fn groups_of<'a>(&'a self, entry: &'a HeldNumber) -> impl Iterator<Item = usize> + 'a {
+    fn groups_of<'a>(&'a self, entry: &'a HeldNumber) -> impl Iterator<Item = NumberGroup> + 'a {
         entry.names().iter().flat_map(move |name| {
             // A number that is not valid E.164 may stand in an entry exactly as it stands in its row.
             let as_it_stands = (!is_e164(name)).then_some(NumberKey::as_it_stands(name));
-            keys(name).chain(as_it_stands).filter_map(|key| self.groups.get(&key)).copied()
+            keys(name).chain(as_it_stands).filter_map(|key| self.groups.get(&key))
         })
     }
 
@@ -249,12 +214,17 @@ impl Assignments {
         self.memory.as_ref().is_some_and(|memory| !names.is_empty() && names.iter().all(|id| memory.is_elsewhere(id)))
     }
 
-    fn group(&self, number: &OwnedNumber) -> Option<usize> {
-        keys_of(number).find_map(|key| self.groups.get(&key)).copied()
+    fn group(&self, number: NumberView<'_>) -> Option<NumberGroup> {
+        keys_of(number).find_map(|key| self.groups.get(&key))
+    }
+
+    /// Returns the ids of agents.
+    fn ids(&self, agents: &[AgentPlace]) -> Vec<String> {
+        agents.iter().filter_map(|agent| self.agents.get(*agent)).map(str::to_owned).collect()
     }
 
     /// Whether both sources name the same one holder for each direction. Then there is nothing to weigh.
-    pub(crate) fn agree(&self, number: &OwnedNumber) -> bool {
+    pub(crate) fn agree(&self, number: NumberView<'_>) -> bool {
         let Some(group) = self.group(number) else { return false };
         let [(_, row)] = in_group(&self.rows, group) else { return false };
         row.iter().zip(&self.ways).all(|(holder, way)| match *holder {
@@ -264,7 +234,7 @@ impl Assignments {
     }
 
     /// Returns what the lists say about one direction of a number. `strict` is for changes that cannot be undone.
-    pub(crate) fn evidence(&self, number: &OwnedNumber, direction: Direction, strict: bool) -> DirectionEvidence {
+    pub(crate) fn evidence(&self, number: NumberView<'_>, direction: Direction, strict: bool) -> DirectionEvidence {
         let way = direction.of(self.ways.each_ref());
         let group = self.group(number);
         let rows = group.map_or(&[][..], |group| in_group(&self.rows, group));
@@ -285,8 +255,8 @@ impl Assignments {
             lists_prove: way.lists_name && !(strict && way.contradicted),
             row_unread: strict && self.unreadable,
             denied: in_rows.iter().any(|agent| way.heard.contains(agent) && !in_lists.contains(agent)),
-            in_rows: self.agents.texts(&in_rows),
-            in_lists: self.agents.texts(&in_lists),
+            in_rows: self.ids(&in_rows),
+            in_lists: self.ids(&in_lists),
             lists_whole: way.whole,
             lists_heard: !way.heard.is_empty() || way.cut_short,
             doubt: way.unmatched.may_be(self.whole, strict),
@@ -310,7 +280,7 @@ impl Assignments {
         let Some(held) = reply.data.get(direction.as_str()).and_then(HeldNumber::read_all) else {
             return AgentAnswer::Silent;
         };
-        let group = self.group(number);
+        let group = self.group(number.view());
         let mut unmatched = Unmatched::default();
         for entry in &held {
             if entry.is(number) || self.groups_of(entry).any(|other| Some(other) == group) {

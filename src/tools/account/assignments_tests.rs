@@ -1,8 +1,9 @@
 //! Tests of `assignments.rs`, beside it since both together are long.
 
 use super::*;
-use crate::domain::Agent;
+use crate::domain::{Agent, Slot};
 use crate::tools::account::evidence::Usage;
+use crate::tools::account::pages::ListResult;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -24,7 +25,7 @@ fn judged(numbers: Vec<OwnedNumber>, agents: Option<Vec<Agent>>) -> DirectionEvi
     let first = numbers[0].clone();
     let roster = Roster::of(agents.map(|rows| ListResult { rows, complete: true, unreadable: false }));
     Assignments::new(&ListResult { rows: numbers, complete: true, unreadable: false }, &roster).evidence(
-        &first,
+        first.view(),
         Direction::Inbound,
         true,
     )
@@ -35,7 +36,7 @@ fn a_list_of_agents_that_is_cut_short_has_answered() {
     let rows = vec![number(ID, NUMBER, &json!(null))];
     let numbers = ListResult { rows, complete: true, unreadable: false };
     let cut = Roster::of(Some(ListResult { rows: Vec::new(), complete: false, unreadable: false }));
-    let evidence = Assignments::new(&numbers, &cut).evidence(&numbers.rows[0], Direction::Inbound, true);
+    let evidence = Assignments::new(&numbers, &cut).evidence(numbers.rows[0].view(), Direction::Inbound, true);
     assert_eq!(evidence.usage(), Usage::Unknown { silent: false }, "{evidence:?}");
 }
 
@@ -104,7 +105,7 @@ fn in_a_part_of_a_list_a_number_that_is_written_out_is_another_one() {
             unreadable: false,
         }));
         let all = Assignments::new(&ListResult { rows, complete: false, unreadable: false }, &roster);
-        all.evidence(&first, Direction::Inbound, strict).usage()
+        all.evidence(first.view(), Direction::Inbound, strict).usage()
     };
     let unknown = Usage::Unknown { silent: false };
     for (entry, strict, usage) in [
@@ -173,7 +174,7 @@ proptest! {
             .collect();
         let asked_all = asked.len() == 2 && lists.is_some() && whole;
         let all = Assignments::new(&ListResult { rows: numbers.clone(), complete: true, unreadable: false }, &Roster::of(agents));
-        let evidence = all.evidence(&numbers[0], Direction::Inbound, true);
+        let evidence = all.evidence(numbers[0].view(), Direction::Inbound, true);
         let evidence = DirectionEvidence { asked: asked.clone(), asked_all, ..evidence };
         let (usage, slot) = (evidence.usage(), evidence.slot());
 

@@ -3,11 +3,9 @@
 //! Pages overlap. A page is joined only if it shows a row that is known already. So a row that was in the list all the
 //! time cannot be missed, although rows before it came or went (contract §6.1: newest first, the order is stable).
 
-use std::collections::HashMap;
+use std::marker::PhantomData;
 
-use foldhash::fast::RandomState;
-
-use crate::tools::account::pages::{ListResult, ListedItem, rows};
+use crate::tools::account::pages::{ListedItem, RowList, RowPlaces, RowStore, rows};
 use crate::tools::account::paging::has_more;
 use crate::truedy::{ApiReply, Error};
 
@@ -24,10 +22,40 @@ pub(crate) enum Joined {
     Gap,
 }
 
-/// A list that is being put together from overlapping pages.
-pub(crate) struct ListChain<T> {
-    pub(crate) listing: ListResult<T>,
-    places: HashMap<String, usize, RandomState>,
+/// A page of a list. It takes much less memory than the response.
+pub(crate) struct ListPage<T> {
+    offset: usize,
+    asked: usize,
+    rows: Vec<T>,
+    /// How many rows the response has, of those that are read.
+    pub(crate) shown: usize,
+    unreadable: bool,
+    total: Option<u64>,
+    more: bool,
+}
+
+impl<T: ListedItem> ListPage<T> {
+    /// Reads a page that begins at `offset`, for which `asked` rows were requested.
+    pub(crate) fn read(reply: &ApiReply, (offset, asked): (usize, usize)) -> Result<Self, Error> {
+        let shown = rows(reply)?;
+        let read: Vec<T> = shown.iter().filter_map(T::read).collect();
+        Ok(Self {
+            offset,
+            asked,
+            unreadable: Some(read.len()) != reply.data.as_array().map(Vec::len),
+            rows: read,
+            shown: shown.len(),
+            total: told_total(reply),
+            more: has_more(reply, offset, shown.len(), asked),
+        })
+    }
+}
+
+/// A list that is being put together from overlapping pages. `R` is how its rows are kept.
+pub(crate) struct ListChain<T, R = Vec<T>> {
+    pub(crate) listing: RowList<R>,
+    places: RowPlaces,
+    item: PhantomData<T>,
     /// How many rows Truedy told last.
     pub(crate) total: Option<u64>,
     /// How many rows Truedy told first.
@@ -42,53 +70,46 @@ pub(crate) fn told_total(reply: &ApiReply) -> Option<u64> {
     total.as_u64().or_else(|| total.as_str()?.trim().parse().ok())
 }
 
-impl<T: ListedItem> ListChain<T> {
+impl<T: ListedItem, R: RowStore<T>> ListChain<T, R> {
     pub(crate) fn new() -> Self {
-        let listing = ListResult { rows: Vec::new(), complete: false, unreadable: false };
-        Self { listing, places: HashMap::default(), total: None, first_total: None, apart: false }
+        let listing = RowList { rows: R::default(), complete: false, unreadable: false };
+        let places = RowPlaces::default();
+        Self { listing, places, item: PhantomData, total: None, first_total: None, apart: false }
     }
 
-    /// Joins a page that begins at `offset`, for which `asked` rows were requested.
-    pub(crate) fn join(&mut self, reply: &ApiReply, (offset, asked): (usize, usize)) -> Result<Joined, Error> {
-        let shown = rows(reply)?;
-        let read: Vec<T> = shown.iter().filter_map(T::read).collect();
-        self.listing.unreadable |= Some(read.len()) != reply.data.as_array().map(Vec::len);
-        let keys: Vec<String> = read.iter().map(T::key).collect();
+    fn knows(&self, row: &T) -> bool {
+        self.places.find(&self.listing.rows, row.key()).is_some()
+    }
+
+    /// Joins a page.
+    pub(crate) fn join(&mut self, page: ListPage<T>) -> Joined {
+        let ListPage { offset, asked, rows: read, unreadable, total, more, .. } = page;
+        self.listing.unreadable |= unreadable;
         // Pages of one row cannot overlap.
-        let known = asked == 1 || keys.iter().any(|key| self.places.contains_key(key));
-        if !known && offset > 0 && !self.listing.rows.is_empty() {
+        let known = asked == 1 || read.iter().any(|row| self.knows(row));
+        if !known && offset > 0 && self.listing.rows.count() > 0 {
             // The list may have become shorter. Then its end lies before this page.
-            return Ok(Joined::Gap);
+            return Joined::Gap;
         }
-        self.total = told_total(reply).or(self.total);
+        self.total = total.or(self.total);
         self.first_total = self.first_total.or(self.total);
         self.apart |= asked == 1;
-        let before = self.listing.rows.len();
-        for (key, row) in keys.into_iter().zip(read) {
-            self.add(key, row);
+        let before = self.listing.rows.count();
+        for row in read {
+            self.places.add(&mut self.listing.rows, row);
         }
-        Ok(match (has_more(reply, offset, shown.len(), asked), self.listing.rows.len() > before) {
+        match (more, self.listing.rows.count() > before) {
             (false, _) => Joined::Last,
             (true, true) => Joined::More,
             (true, false) => Joined::Nothing,
-        })
+        }
     }
 
     /// Whether there are as many different rows as Truedy told. Where pages did not overlap, that number must not have
     /// changed, since a row may then have moved between two pages.
     pub(crate) fn has_enough(&self) -> bool {
         let steady = !self.apart || self.first_total == self.total;
-        steady && self.total.is_none_or(|total| self.listing.rows.len() as u64 >= total)
-    }
-
-    fn add(&mut self, key: String, row: T) {
-        match self.places.get(&key).and_then(|at| self.listing.rows.get_mut(*at)) {
-            Some(known) => known.merge(row),
-            None => {
-                self.places.insert(key, self.listing.rows.len());
-                self.listing.rows.push(row);
-            }
-        }
+        steady && self.total.is_none_or(|total| self.listing.rows.count() as u64 >= total)
     }
 
     /// Ends the reading with the first page, read once more. The list is whole if nothing can have been missed: the page
@@ -97,13 +118,12 @@ impl<T: ListedItem> ListChain<T> {
         let shown = rows(first)?;
         let read: Vec<T> = shown.iter().filter_map(T::read).collect();
         self.listing.unreadable |= Some(read.len()) != first.data.as_array().map(Vec::len);
-        let known = |row: &T| self.places.contains_key(&row.key());
-        let (newer, joined) = (read.iter().take_while(|row| !known(row)).count(), read.iter().any(known));
+        let newer = read.iter().take_while(|row| !self.knows(row)).count();
+        let joined = read.iter().any(|row| self.knows(row));
         let mut fresh = read;
         fresh.truncate(newer);
         self.total = told_total(first).or(self.total);
-        fresh.append(&mut self.listing.rows);
-        self.listing.rows = fresh;
+        self.listing.rows.put_first(fresh);
         self.listing.complete = !self.listing.unreadable && self.has_enough() && (joined || shown.is_empty());
         Ok(())
     }

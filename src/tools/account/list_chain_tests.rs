@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::domain::OwnedNumber;
+use crate::tools::account::compact_numbers::CompactNumbers;
+use crate::tools::account::pages::NumberRows;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -18,18 +20,26 @@ fn page(list: &[u32], offset: usize) -> ApiReply {
     ApiReply { data: Value::Array(shown), pagination, request_id: None, date: None }
 }
 
-fn ids(chain: &ListChain<OwnedNumber>) -> Vec<String> {
-    chain.listing.rows.iter().map(|row| row.id.clone()).collect()
+fn ids(chain: &ListChain<OwnedNumber, impl NumberRows>) -> Vec<String> {
+    chain.listing.rows.views().map(|row| row.id.to_owned()).collect()
+}
+
+fn join<R: RowStore<OwnedNumber>>(
+    chain: &mut ListChain<OwnedNumber, R>,
+    reply: &ApiReply,
+    place: (usize, usize),
+) -> Result<Joined, Error> {
+    Ok(chain.join(ListPage::read(reply, place)?))
 }
 
 #[test]
 fn a_page_that_shows_no_known_row_leaves_a_gap() {
     let list: Vec<u32> = (0..40).collect();
     let mut chain = ListChain::<OwnedNumber>::new();
-    assert_eq!(chain.join(&page(&list, 0), (0, PAGE)), Ok(Joined::More));
-    assert_eq!(chain.join(&page(&list, 10), (10, PAGE)), Ok(Joined::Gap));
-    assert_eq!(chain.join(&page(&list, 9), (9, PAGE)), Ok(Joined::More));
-    assert_eq!(chain.join(&page(&list, 9), (9, PAGE)), Ok(Joined::Nothing), "a page that repeats");
+    assert_eq!(join(&mut chain, &page(&list, 0), (0, PAGE)), Ok(Joined::More));
+    assert_eq!(join(&mut chain, &page(&list, 10), (10, PAGE)), Ok(Joined::Gap));
+    assert_eq!(join(&mut chain, &page(&list, 9), (9, PAGE)), Ok(Joined::More));
+    assert_eq!(join(&mut chain, &page(&list, 9), (9, PAGE)), Ok(Joined::Nothing), "a page that repeats");
     assert_eq!(chain.listing.rows.len(), 19);
 }
 
@@ -39,11 +49,11 @@ fn fewer_rows_than_told_are_not_the_whole_list() {
     let mut short = page(&list, 0);
     short.pagination = Some(json!({ "total": 9, "has_more": false }));
     let mut chain = ListChain::<OwnedNumber>::new();
-    chain.join(&short, (0, PAGE)).expect("a page");
+    join(&mut chain, &short, (0, PAGE)).expect("a page");
     chain.finish(&short).expect("a page");
     assert!(!chain.listing.complete);
     let mut chain = ListChain::<OwnedNumber>::new();
-    assert_eq!(chain.join(&page(&list, 0), (0, PAGE)), Ok(Joined::Last));
+    assert_eq!(join(&mut chain, &page(&list, 0), (0, PAGE)), Ok(Joined::Last));
     chain.finish(&page(&list, 0)).expect("a page");
     assert!(chain.listing.complete);
 }
@@ -58,7 +68,7 @@ fn rows_that_were_read_one_by_one_are_whole_only_if_their_number_stayed() {
     };
     let mut chain = ListChain::<OwnedNumber>::new();
     for (list, offset) in [([1, 2, 3, 4].as_slice(), 0), (&[1, 2, 3, 4], 1), (&[2, 3, 4], 2)] {
-        chain.join(&one(list, offset), (offset, 1)).expect("a page");
+        join(&mut chain, &one(list, offset), (offset, 1)).expect("a page");
     }
     assert_eq!((ids(&chain).len(), chain.total), (3, Some(3)), "as many as told, but the third was passed over");
     assert!(!chain.has_enough());
@@ -78,14 +88,14 @@ proptest! {
             Some((1, at)) if at < list.len() => gone.push(list.remove(at)),
             _ => {}
         };
-        let mut chain = ListChain::<OwnedNumber>::new();
+        let mut chain = ListChain::<OwnedNumber, CompactNumbers>::new();
         let (mut offset, mut tries) = (0, 0);
         let ended = loop {
             tries += 1;
             if tries > 300 { break false }
             let reply = page(&list, offset);
             change(&mut list);
-            match chain.join(&reply, (offset, PAGE)).expect("a page") {
+            match join(&mut chain, &reply, (offset, PAGE)).expect("a page") {
                 Joined::Last => break true,
                 Joined::Gap => offset = offset.saturating_sub(PAGE / 2),
                 Joined::More | Joined::Nothing => offset += reply.data.as_array().map_or(0, Vec::len) - 1,

@@ -17,7 +17,7 @@ use crate::tools::account::lookup;
 use crate::tools::account::memory::{AccountMemory, FRESH};
 use crate::tools::account::near_rows::near;
 use crate::tools::account::number_rows::rows_of;
-use crate::tools::account::pages::ListResult;
+use crate::tools::account::pages::{ListResult, NumberRows, RowList};
 use crate::tools::account::paging::PAGE;
 use crate::tools::account::roster::Roster;
 use crate::tools::account::whole_reading::wait;
@@ -60,15 +60,10 @@ pub(crate) struct Located {
 /// Fills in the holders of the listed numbers from everything that was read.
 /// If the lists name different holders, the named agents are asked, as long as they are few. Otherwise what any of the
 /// sources says is used.
-pub(crate) async fn fill(context: &ToolContext, listing: &mut ListResult<OwnedNumber>, roster: &Roster) {
-    let rows = listing.rows.len();
-    let (assignments, mut open, mut silent) = run_blocking(rows, || weigh(listing, roster, &context.account));
-    let mut ids: Vec<String> = open
-        .iter()
-        .flat_map(|(_, evidence)| evidence)
-        .filter(|one| one.rows_prove && one.disputed())
-        .flat_map(DirectionEvidence::named)
-        .collect();
+pub(crate) async fn fill(context: &ToolContext, listing: &mut RowList<impl NumberRows>, roster: &Roster) {
+    let rows = listing.rows.count();
+    let (assignments, Unsettled { mut open, mut silent, named: mut ids }) =
+        run_blocking(rows, || weigh(listing, roster, &context.account));
     // If neither rows nor lists name any agent, the agents themselves are asked, as long as they are few.
     if let Some(agents) = roster.agents().filter(|agents| agents.rows.len() <= ASKED_FOR_A_LIST && !silent.is_empty()) {
         ids.extend(agents.rows.iter().map(|agent| agent.id.clone()));
@@ -80,44 +75,56 @@ pub(crate) async fn fill(context: &ToolContext, listing: &mut ListResult<OwnedNu
         return;
     }
     let replies = ask(context, &ids).await;
-    for (at, evidence) in open {
-        let Some(number) = listing.rows.get_mut(at) else { continue };
-        for (direction, one) in Direction::BOTH.into_iter().zip(evidence) {
-            let asked = told(&assignments, &replies, number, direction);
-            *number.slot_mut(direction) = DirectionEvidence { asked, ..one }.slot();
+    for at in open {
+        let Some(number) = listing.rows.view(at).map(OwnedNumber::from) else { continue };
+        for direction in Direction::BOTH {
+            // The evidence is the same as before. It is collected again because keeping it would take much memory.
+            let evidence = assignments.evidence(number.view(), direction, false);
+            let asked = told(&assignments, &replies, &number, direction);
+            listing.rows.set_slot(at, direction, DirectionEvidence { asked, ..evidence }.slot());
         }
     }
 }
 
-/// Positions in the list of numbers, each with the evidence for both directions.
-type Weighed = Vec<(usize, [DirectionEvidence; 2])>;
+/// What the lists do not settle.
+#[derive(Default)]
+struct Unsettled {
+    /// Positions of the numbers on which the lists disagree.
+    open: Vec<usize>,
+    /// Positions of the numbers of which the lists say nothing.
+    silent: Vec<usize>,
+    /// The agents that are named for the numbers on which the lists disagree.
+    named: Vec<String>,
+}
 
 /// Fills in what the lists say.
-/// Also returns the numbers on which the lists disagree, and those of which they say nothing.
 fn weigh(
-    listing: &mut ListResult<OwnedNumber>,
+    listing: &mut RowList<impl NumberRows>,
     roster: &Roster,
     memory: &Arc<AccountMemory>,
-) -> (Assignments, Weighed, Weighed) {
+) -> (Assignments, Unsettled) {
     let assignments = Assignments::of_part(listing, roster, memory);
-    let (mut open, mut silent) = (Weighed::new(), Weighed::new());
-    for (at, number) in listing.rows.iter_mut().enumerate() {
+    let mut unsettled = Unsettled::default();
+    for at in 0..listing.rows.count() {
+        let Some(number) = listing.rows.view(at) else { continue };
         // The usual case, for which no evidence has to be collected.
         if assignments.agree(number) {
             continue;
         }
         let evidence = Direction::BOTH.map(|direction| assignments.evidence(number, direction, false));
         for (direction, one) in Direction::BOTH.into_iter().zip(&evidence) {
-            *number.slot_mut(direction) = one.slot();
+            listing.rows.set_slot(at, direction, one.slot());
         }
         // Rows that prove nothing cannot contradict the lists. Then only the lists count, and no agent is asked.
-        if evidence.iter().any(|one| one.rows_prove && one.disputed()) {
-            open.push((at, evidence));
+        let disputed = |one: &&DirectionEvidence| one.rows_prove && one.disputed();
+        if evidence.iter().any(|one| disputed(&one)) {
+            unsettled.open.push(at);
+            unsettled.named.extend(evidence.iter().filter(disputed).flat_map(DirectionEvidence::named));
         } else if evidence.iter().any(DirectionEvidence::nothing_named) {
-            silent.push((at, evidence));
+            unsettled.silent.push(at);
         }
     }
-    (assignments, open, silent)
+    (assignments, unsettled)
 }
 
 /// Finds the number that the caller named, and its holders.
@@ -178,7 +185,7 @@ async fn judge(
     purpose: Purpose,
 ) -> Result<[DirectionEvidence; 2], ToolFailure> {
     let mut evidence =
-        Direction::BOTH.map(|direction| assignments.evidence(number, direction, purpose != Purpose::Look));
+        Direction::BOTH.map(|direction| assignments.evidence(number.view(), direction, purpose != Purpose::Look));
     let open = |evidence: &DirectionEvidence| !evidence.doubt && evidence.named().is_empty();
     let (everyone, disputed): (bool, Vec<String>) = match purpose {
         Purpose::Look => (

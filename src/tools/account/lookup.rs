@@ -9,7 +9,7 @@ use crate::domain::{
     may_be_id, number_unlikeness, text_at, unlikeness,
 };
 use crate::tools::account::list_chain::told_total;
-use crate::tools::account::pages::{ListResult, ListedItem, PagedRead, rows};
+use crate::tools::account::pages::{ListResult, ListedItem, NumberRows, PagedRead, rows};
 use crate::tools::account::paging::{PAGE, has_more};
 use crate::tools::account::protected::heed_protected;
 use crate::tools::contract::context::ToolContext;
@@ -43,7 +43,7 @@ pub(crate) async fn numbers_page(
         let read: Vec<OwnedNumber> = shown.iter().filter_map(OwnedNumber::read).collect();
         // A list of one page needs no index.
         if partial {
-            context.account.observe(&read, offset, told_total(&reply));
+            context.account.observe(read.views(), offset, told_total(&reply));
         }
         context.sighted(&read).await;
     }
@@ -72,8 +72,8 @@ impl ListedItem for OwnedNumber {
     }
 
     // One id with two numbers stays two entries, so that the conflict is visible.
-    fn key(&self) -> String {
-        format!("{} {}", self.id, self.number)
+    fn key(&self) -> (&str, &str) {
+        (&self.id, &self.number)
     }
 
     /// A direction is in use if either row says so. It is free only if both rows say so.
@@ -97,7 +97,7 @@ pub(crate) async fn first_numbers(context: &ToolContext) -> Result<ListResult<Ow
         offset += rows(&reply)?.len();
         if !more {
             if gathering.listing.complete {
-                heed_protected(context, &gathering.listing.rows);
+                heed_protected(context, gathering.listing.rows.views());
             }
             return Ok(gathering.listing);
         }

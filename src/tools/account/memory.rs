@@ -8,8 +8,9 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::domain::OwnedNumber;
+use crate::domain::{NumberView, OwnedNumber};
 use crate::journal::Journal;
+use crate::tools::account::compact_numbers::CompactNumbers;
 use crate::tools::account::number_index::{NumberIndex, NumberPlace};
 use crate::tools::account::paging::PAGE;
 use crate::tools::account::reading_state::Readings;
@@ -20,6 +21,9 @@ pub(crate) const FRESH: Duration = Duration::from_secs(60);
 
 /// How long a whole reading can prove, together with the newest page, what the account lacks.
 pub(crate) const KEPT: Duration = Duration::from_secs(3_600);
+
+/// How many pages of hints are stored at once. All pages of a large account would take much memory.
+const STORED_AT_ONCE: usize = 20;
 
 /// What is remembered of one account. All calls of one tenant share it.
 #[derive(Debug)]
@@ -65,12 +69,12 @@ impl AccountMemory {
     }
 
     /// Notes the rows of a page that was just read.
-    pub(crate) fn observe(&self, rows: &[OwnedNumber], offset: usize, total: Option<u64>) {
+    pub(crate) fn observe<'a>(&self, rows: impl Iterator<Item = NumberView<'a>>, offset: usize, total: Option<u64>) {
         self.index.lock().observe(rows, offset, total);
     }
 
     /// Replaces the index by the rows of a whole reading.
-    pub(crate) fn replace(&self, rows: &[OwnedNumber]) {
+    pub(crate) fn replace(&self, rows: &CompactNumbers) {
         self.index.lock().replace(rows);
     }
 
@@ -122,11 +126,15 @@ impl AccountMemory {
         }
         let (memory, journal) = (Arc::clone(self), Arc::clone(journal));
         tokio::spawn(async move {
-            let pages = memory.index.lock().take_stale();
-            if !pages.is_empty()
-                && let Err(error) = journal.keep_page_hints(pages).await
-            {
-                tracing::debug!(%error, "the hints on where numbers stand could not be stored");
+            loop {
+                let pages = memory.index.lock().take_stale(STORED_AT_ONCE);
+                if pages.is_empty() {
+                    break;
+                }
+                if let Err(error) = journal.keep_page_hints(pages).await {
+                    tracing::debug!(%error, "the hints on where numbers stand could not be stored");
+                    break;
+                }
             }
             memory.writing.store(false, Ordering::Release);
         });

@@ -8,10 +8,10 @@ use std::iter::{once, once_with};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::domain::{OwnedNumber, canonical_digits, is_e164, read_e164};
+use crate::domain::{NumberView, canonical_digits, is_e164, read_e164};
 
 /// A key of a number. Two texts that certainly mean the same have the same key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum NumberKey<'a> {
     /// An id that is a UUID.
     Uuid(Uuid),
@@ -98,13 +98,13 @@ pub(crate) fn keys(text: &str) -> impl Iterator<Item = NumberKey<'_>> {
     once(NumberKey::id(text)).chain(NumberKey::e164(text))
 }
 
-/// Returns the keys of a row: its id, its number, and the digits of its number.
+/// Returns the keys of a row: its id, its number, and the digits of its number, in this order.
 /// A number that is not valid E.164 is compared as it stands. The digits join rows whose numbers differ only in what
 /// stands before the country code.
-pub(crate) fn keys_of(row: &OwnedNumber) -> impl Iterator<Item = NumberKey<'_>> {
-    let number = || NumberKey::e164(&row.number).unwrap_or_else(|| NumberKey::as_it_stands(&row.number));
-    let digits = once_with(|| NumberKey::digits(&row.number)).flatten();
-    once_with(|| NumberKey::id(&row.id)).chain(once_with(number)).chain(digits)
+pub(crate) fn keys_of(row: NumberView<'_>) -> impl Iterator<Item = NumberKey<'_>> {
+    let number = move || NumberKey::e164(row.number).unwrap_or_else(|| NumberKey::as_it_stands(row.number));
+    let digits = once_with(move || NumberKey::digits(row.number)).flatten();
+    once_with(move || NumberKey::id(row.id)).chain(once_with(number)).chain(digits)
 }
 
 #[cfg(test)]

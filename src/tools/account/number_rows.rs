@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::domain::{NumberRef, OwnedNumber};
+use crate::tools::account::compact_numbers::CompactNumbers;
 use crate::tools::account::memory::{FRESH, KEPT};
 use crate::tools::account::near_rows::{Near, NearRows, near, near_and_newest};
-use crate::tools::account::pages::{ListResult, ROWS};
+use crate::tools::account::pages::{ListResult, NumberRows, ROWS, RowList};
 use crate::tools::account::protected::heed_protected;
 use crate::tools::account::reading_state::WholeReading;
 use crate::tools::account::whole_reading::wait;
@@ -21,7 +22,7 @@ const ADDED: usize = 200;
 /// Refuses with `still_reading` if the list is being read and this takes long.
 pub(crate) async fn all_numbers(
     context: &ToolContext,
-) -> Result<(ListResult<OwnedNumber>, Option<Timestamp>), ToolFailure> {
+) -> Result<(RowList<CompactNumbers>, Option<Timestamp>), ToolFailure> {
     let readings = &context.account.readings;
     let latest = readings.latest(FRESH);
     if let Some(reading) = latest {
@@ -33,14 +34,26 @@ pub(crate) async fn all_numbers(
     // A response of this size is not read to its end, and no later one would be.
     if first.whole || first.listing.rows.len() >= ROWS {
         if first.listing.complete {
-            heed_protected(context, &first.listing.rows);
+            heed_protected(context, first.listing.rows.views());
         }
-        return Ok((first.listing, None));
+        return Ok((compact(&first.listing), None));
     }
     match wait(context, |reading| reading.ended >= begun, || false).await? {
         Some(reading) => Ok((reading.listing(), Some(reading.as_of))),
-        None => Ok((first.listing, None)),
+        None => Ok((compact(&first.listing), None)),
     }
+}
+
+/// Returns the same list in less memory.
+fn compact(list: &ListResult<OwnedNumber>) -> RowList<CompactNumbers> {
+    let rows = list.rows.iter().cloned().collect();
+    RowList { rows, complete: list.complete, unreadable: list.unreadable }
+}
+
+/// Returns the same list with each row as a value of its own.
+fn separate(list: &RowList<CompactNumbers>) -> ListResult<OwnedNumber> {
+    let rows = list.rows.views().map(OwnedNumber::from).collect();
+    ListResult { rows, complete: list.complete, unreadable: list.unreadable }
 }
 
 /// Reads what shows whether a number that is to be added is in the account already: the newest page, and the pages on
@@ -54,7 +67,7 @@ pub(crate) async fn before_adding(context: &ToolContext, number: &str) -> Result
         return Ok(near);
     }
     match wait(context, |reading| reading.ended >= begun, || false).await? {
-        Some(reading) => Ok(near.with_whole(reading.listing(), number)),
+        Some(reading) => Ok(near.with_whole(separate(&reading.listing()), number)),
         None => Ok(near),
     }
 }
@@ -80,7 +93,7 @@ pub(crate) async fn rows_of(context: &ToolContext, named: &NumberRef) -> Result<
         extends &= reading.is_none();
         // A reading that began before proves an absence only together with the newest page as it is now.
         if let Some(reading) = reading.filter(|reading| reading.begun >= begun || !reading.is_complete()) {
-            return Ok(reading.listing());
+            return Ok(separate(&reading.listing()));
         }
     }
 }
@@ -95,9 +108,9 @@ fn known_absent(context: &ToolContext, top: Option<&[OwnedNumber]>) -> Option<Li
 
 /// Returns the rows of a whole reading, and before them the rows that were added since.
 fn extended(reading: &WholeReading, top: &[OwnedNumber]) -> Option<ListResult<OwnedNumber>> {
-    let newest = reading.newest()?;
+    let newest = reading.rows().view(0)?;
     let added = top.iter().position(|row| row.id == newest.id)?;
-    let mut listing = reading.listing();
+    let mut listing = separate(&reading.listing());
     let known: Vec<&str> = listing.rows.iter().take(added + ADDED).map(|row| row.id.as_str()).collect();
     let fresh: Vec<OwnedNumber> =
         top.iter().take(added).filter(|row| !known.contains(&row.id.as_str())).cloned().collect();

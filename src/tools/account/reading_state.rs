@@ -10,8 +10,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::domain::OwnedNumber;
+use crate::tools::account::compact_numbers::CompactNumbers;
 use crate::tools::account::list_chain::ListChain;
-use crate::tools::account::pages::ListResult;
+use crate::tools::account::pages::{NumberRows, RowList, RowStore};
 use crate::tools::account::paging::PAGE;
 use crate::truedy::Error;
 
@@ -29,7 +30,7 @@ pub(crate) struct WholeReading {
     pub(crate) begun: Instant,
     pub(crate) as_of: Timestamp,
     pub(crate) ended: Instant,
-    listing: ListResult<OwnedNumber>,
+    listing: RowList<CompactNumbers>,
     /// What this process has changed since: the row by its id, or `None` for a number that has left the account.
     amended: Mutex<HashMap<String, Option<OwnedNumber>>>,
 }
@@ -42,7 +43,7 @@ impl WholeReading {
     }
 
     /// Returns the rows as they were read.
-    pub(crate) fn rows(&self) -> &[OwnedNumber] {
+    pub(crate) fn rows(&self) -> &CompactNumbers {
         &self.listing.rows
     }
 
@@ -51,23 +52,23 @@ impl WholeReading {
         self.listing.complete
     }
 
-    /// The newest number that was read.
-    pub(crate) fn newest(&self) -> Option<&OwnedNumber> {
-        self.listing.rows.first()
+    /// Returns the list, with what this process has changed since.
+    pub(crate) fn listing(&self) -> RowList<CompactNumbers> {
+        let RowList { rows, complete, unreadable } = &self.listing;
+        RowList { rows: rows.amended(self.amended.lock().clone()), complete: *complete, unreadable: *unreadable }
     }
 
-    /// Returns the list, with what this process has changed since.
-    pub(crate) fn listing(&self) -> ListResult<OwnedNumber> {
-        let mut listing = self.listing.clone();
-        let mut amended = self.amended.lock().clone();
-        if !amended.is_empty() {
-            listing.rows =
-                listing.rows.into_iter().filter_map(|row| amended.remove(&row.id).unwrap_or(Some(row))).collect();
-            // Numbers that were added stand at the top.
-            let added: Vec<OwnedNumber> = amended.into_values().flatten().collect();
-            listing.rows.splice(0..0, added);
+    /// Returns the first row with this id, with what this process has changed since.
+    pub(crate) fn row(&self, id: &str) -> Option<OwnedNumber> {
+        let change = self.amended.lock().get(id).cloned();
+        match change {
+            Some(Some(row)) => Some(row),
+            // The first row with this id has left the account.
+            gone => {
+                let mut rows = self.rows().views().filter(|row| row.id == id).skip(usize::from(gone.is_some()));
+                rows.next().map(OwnedNumber::from)
+            }
         }
-        listing
     }
 }
 
@@ -179,7 +180,7 @@ impl Readings {
 pub(crate) struct PartialReading {
     pub(crate) begun: Instant,
     pub(crate) as_of: Timestamp,
-    pub(crate) chain: ListChain<OwnedNumber>,
+    pub(crate) chain: ListChain<OwnedNumber, CompactNumbers>,
     /// The offset of the next page.
     pub(crate) offset: usize,
     pub(crate) again: usize,
@@ -194,7 +195,7 @@ impl PartialReading {
 
     /// How far apart the pages of a reading begin: by one row less than the first page had, so that they overlap.
     pub(crate) fn stride(&self) -> usize {
-        let first = if self.pages == 0 { PAGE } else { self.chain.listing.rows.len().min(PAGE) };
+        let first = if self.pages == 0 { PAGE } else { self.chain.listing.rows.count().min(PAGE) };
         first.saturating_sub(1).max(1)
     }
 

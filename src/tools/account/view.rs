@@ -9,10 +9,11 @@ use crate::domain::{ChangeKind, Direction, OwnedNumber, Slot};
 use crate::journal::{Operation, Outcome, OutcomeSource};
 use crate::tools::account::agents::roster;
 use crate::tools::account::assignments::Assignments;
+use crate::tools::account::compact_numbers::CompactNumbers;
 use crate::tools::account::lookup;
 use crate::tools::account::memory::KEPT;
 use crate::tools::account::near_rows::{Near, NearRows, near};
-use crate::tools::account::pages::ListResult;
+use crate::tools::account::pages::{ListResult, NumberRows};
 use crate::tools::account::roster::Roster;
 use crate::tools::account::whole_reading::start;
 use crate::tools::contract::context::ToolContext;
@@ -51,9 +52,10 @@ impl<'a> AccountView<'a> {
 
     /// Returns the whole list, read since the response of the operation was lost. `None` if it is not read yet.
     /// Then it is read in the background, for a later look.
-    async fn whole(&self, operation: &Operation) -> Option<ListResult<OwnedNumber>> {
+    async fn whole(&self, operation: &Operation) -> Option<CompactNumbers> {
         if self.newest.whole {
-            return Some(self.newest.listing.clone()).filter(|listing| listing.complete);
+            let listing = &self.newest.listing;
+            return listing.complete.then(|| listing.rows.iter().cloned().collect());
         }
         let lost_at = Instant::now().checked_sub(self.context.journal.lost_for(operation).await)?;
         let readings = &self.context.account.readings;
@@ -61,7 +63,7 @@ impl<'a> AccountView<'a> {
         if reading.is_none() {
             start(self.context);
         }
-        reading.map(|reading| reading.listing())
+        reading.map(|reading| reading.listing().rows)
     }
 
     /// Whether no request of the operation can be under way any more.
@@ -100,7 +102,7 @@ impl<'a> AccountView<'a> {
             return None;
         }
         let number = operation.object.number.as_deref()?;
-        if self.whole(operation).await?.rows.iter().any(|row| row.number == number) {
+        if self.whole(operation).await?.views().any(|row| row.number == number) {
             return None;
         }
         let provider = operation.object.provider.as_deref()?;
@@ -112,12 +114,11 @@ impl<'a> AccountView<'a> {
     /// Returns the outcome of an operation that removes a number.
     pub(crate) async fn removed(&self, operation: &Operation, kind: &ChangeKind) -> Option<Outcome> {
         let id = operation.object.number_id.as_deref()?;
-        let is_it = |row: &OwnedNumber| row.id == id;
-        if self.rows_of(id).await?.rows.iter().any(is_it) {
+        if self.rows_of(id).await?.rows.iter().any(|row| row.id == id) {
             return self.is_late(operation).await.then(|| looked(false, kind.not_done));
         }
         let whole = self.whole(operation).await?;
-        (self.is_of(operation) && !whole.rows.iter().any(is_it)).then(|| looked(true, kind.succeeded.as_str()))
+        (self.is_of(operation) && !whole.views().any(|row| row.id == id)).then(|| looked(true, kind.succeeded.as_str()))
     }
 
     /// Returns the outcome of an operation that gives a direction of a number to an agent, or to nobody.
@@ -128,7 +129,8 @@ impl<'a> AccountView<'a> {
         let numbers = self.rows_of(id).await?;
         let row = numbers.rows.iter().find(|row| row.id == id)?;
         let roster = self.roster.get_or_init(|| roster(self.context)).await;
-        let evidence = Assignments::of_part(&numbers, roster, &self.context.account).evidence(row, direction, true);
+        let evidence =
+            Assignments::of_part(&numbers, roster, &self.context.account).evidence(row.view(), direction, true);
         if evidence.disputed() {
             return None;
         }

@@ -9,9 +9,10 @@ use futures::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Refusal, Status};
-use crate::tools::account::list_chain::Joined;
+use crate::domain::{OwnedNumber, Refusal, Status};
+use crate::tools::account::list_chain::{Joined, ListPage};
 use crate::tools::account::lookup::numbers_page;
+use crate::tools::account::pages::{NumberRows, RowStore};
 use crate::tools::account::paging::PAGE;
 use crate::tools::account::protected::heed_protected;
 use crate::tools::account::reading_state::{PartialReading, Progress, ReadingState, WholeReading};
@@ -94,9 +95,9 @@ async fn run(context: &ToolContext) {
         Ok(()) => {
             let reading = WholeReading::of(part);
             if reading.is_complete() {
-                run_blocking(reading.rows().len(), || memory.replace(reading.rows()));
+                run_blocking(reading.rows().count(), || memory.replace(reading.rows()));
                 memory.store(&context.journal);
-                heed_protected(context, reading.rows());
+                heed_protected(context, reading.rows().views());
             }
             ReadingState::Ended(Arc::new(reading))
         }
@@ -114,13 +115,13 @@ async fn read(context: &ToolContext, part: &mut PartialReading) -> Result<(), Er
     loop {
         let step = part.stride();
         let starts: Vec<usize> = (0..part.at_once()).map(|ahead| part.offset + ahead * step).collect();
-        let replies = join_all(starts.iter().map(|start| page(context, *start))).await;
-        for (start, reply) in starts.into_iter().zip(replies) {
-            let reply = reply?;
-            let rows = reply.data.as_array().map_or(0, Vec::len);
-            let joined = run_blocking(rows, || part.chain.join(&reply, (start, PAGE)))?;
+        let pages = join_all(starts.iter().map(|start| list_page(context, *start))).await;
+        for (start, page) in starts.into_iter().zip(pages) {
+            let page = page?;
+            let rows = page.shown;
+            let joined = run_blocking(rows, || part.chain.join(page));
             part.pages += 1;
-            let progress = Progress { read: part.chain.listing.rows.len(), total: part.chain.total };
+            let progress = Progress { read: part.chain.listing.rows.count(), total: part.chain.total };
             context.account.readings.set(ReadingState::Running(progress));
             // The last row of a page is the first of the next one.
             let next = start + rows.saturating_sub(1).max(1);
@@ -150,6 +151,13 @@ async fn read(context: &ToolContext, part: &mut PartialReading) -> Result<(), Er
 async fn finish(context: &ToolContext, part: &mut PartialReading) -> Result<(), Error> {
     let first = page(context, 0).await?;
     part.chain.finish(&first)
+}
+
+/// Reads the rows of one page.
+async fn list_page(context: &ToolContext, offset: usize) -> Result<ListPage<OwnedNumber>, Error> {
+    let reply = page(context, offset).await?;
+    let rows = reply.data.as_array().map_or(0, Vec::len);
+    run_blocking(rows, || ListPage::read(&reply, (offset, PAGE)))
 }
 
 /// Reads one page with the share of the background. Waits as long as the rate limit asks.

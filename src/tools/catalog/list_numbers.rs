@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::{
-    AgentId, AgentRef, AreaCode, Effect, Label, Limit, NumberColumn, NumberColumns, NumberLocation, NumberSort, Offset,
-    OwnedNumber, Slot, Status, StatusName, YesNo, area_code_of,
+    AgentId, AgentRef, AreaCode, Effect, Label, Limit, NumberColumn, NumberColumns, NumberLocation, NumberSort,
+    NumberView, Offset, OwnedNumber, SlotView, Status, StatusName, YesNo, area_code_of,
 };
 use crate::guard::Scope;
 use crate::journal::moment;
@@ -18,7 +18,7 @@ use crate::tools::account::known_fees::KnownFees;
 use crate::tools::account::located::fill;
 use crate::tools::account::number_rows::all_numbers;
 use crate::tools::account::number_table::{MoreColumns, Numbers, TABLE};
-use crate::tools::account::pages::ListResult;
+use crate::tools::account::pages::{ListResult, NumberRows, RowStore};
 use crate::tools::account::roster::Roster;
 use crate::tools::account::{agent_lookup, lookup, pages};
 use crate::tools::contract::arguments::arguments;
@@ -111,20 +111,18 @@ impl ListNumbers {
     }
 
     /// Whether a number passes the filters; `None` if that cannot be told.
-    fn fits(&self, number: &OwnedNumber, agent: Option<&str>) -> Option<bool> {
-        let known = |slot: &Slot| *slot != Slot::Unknown;
+    fn fits(&self, number: NumberView<'_>, agent: Option<&str>) -> Option<bool> {
+        let known = |slot: SlotView<'_>| slot != SlotView::Unknown;
         let by_agent = agent.map(|agent| {
-            let held = [&number.inbound, &number.outbound]
-                .into_iter()
-                .any(|slot| matches!(slot, Slot::Held(id) if id == agent));
-            (held || (known(&number.inbound) && known(&number.outbound))).then_some(held)
+            let held = [number.inbound, number.outbound].contains(&SlotView::Held(agent));
+            (held || (known(number.inbound) && known(number.outbound))).then_some(held)
         });
         let mut parts = [
             self.status.as_ref().map(|status| Some(number.status == status.as_str())),
             self.managed.map(|managed| number.managed.map(|is| is == managed.is_yes())),
             self.unassigned.map(|wanted| number.unassigned().map(|is| is == wanted.is_yes())),
-            self.area_code.as_ref().map(|code| Some(area_code_of(&number.number) == Some(code.as_str()))),
-            self.place.as_ref().map(|place| Some(NumberLocation::of(&number.number)?.fits(place.as_str()))),
+            self.area_code.as_ref().map(|code| Some(area_code_of(number.number) == Some(code.as_str()))),
+            self.place.as_ref().map(|place| Some(NumberLocation::of(number.number)?.fits(place.as_str()))),
             by_agent,
         ]
         .into_iter()
@@ -137,15 +135,15 @@ impl ListNumbers {
     }
 
     /// Sorts numbers. Equal ones keep their order. What is not known comes last.
-    fn sort(&self, numbers: &mut [&OwnedNumber], fees: Option<&KnownFees>) {
+    fn sort(&self, numbers: &mut [NumberView<'_>], fees: Option<&KnownFees>) {
         match self.sort {
             None => {}
             Some(NumberSort::Created) => {
                 numbers.sort_by_key(|number| (number.created_at.is_none(), number.created_at));
             }
-            Some(NumberSort::Number) => numbers.sort_by(|one, other| one.number.cmp(&other.number)),
+            Some(NumberSort::Number) => numbers.sort_by(|one, other| one.number.cmp(other.number)),
             Some(NumberSort::Monthly) => numbers.sort_by_cached_key(|number| {
-                let monthly = fees.and_then(|fees| fees.monthly(&number.id));
+                let monthly = fees.and_then(|fees| fees.monthly(number.id));
                 let price = monthly.map(|monthly| (monthly.currency().to_owned(), Reverse(monthly.micros())));
                 (price.is_none(), price)
             }),
@@ -154,33 +152,38 @@ impl ListNumbers {
 
     /// Reads the whole list, and the page of what fits.
     async fn chosen(&self, context: &ToolContext, limit: usize, offset: usize) -> Result<ListedPage, ToolFailure> {
-        let (all, agents) = tokio::join!(all_numbers(context), try_recent_roster(context));
-        let (mut listing, as_of) = all?;
+        let ((mut listing, as_of), agents) = if context.account.reading().is_some() {
+            // If the list is not read in time, the agents are not needed.
+            (all_numbers(context).await?, try_recent_roster(context).await)
+        } else {
+            let (all, agents) = tokio::join!(all_numbers(context), try_recent_roster(context));
+            (all?, agents)
+        };
         let agent = self.agent_id.as_ref().map(|named| agent_lookup::agent_of(named, agents.as_ref())).transpose()?;
         let roster = agents.unwrap_or_default();
         fill(context, &mut listing, &roster).await;
         let mut unclear = 0;
-        let mut fitting: Vec<&OwnedNumber> = run_blocking(listing.rows.len(), || {
-            let fits = |number: &&OwnedNumber| {
-                let fits = self.fits(number, agent.as_ref().map(AgentId::as_str));
+        let mut fitting: Vec<NumberView<'_>> = run_blocking(listing.rows.count(), || {
+            let fits = |number: &NumberView<'_>| {
+                let fits = self.fits(*number, agent.as_ref().map(AgentId::as_str));
                 unclear += usize::from(fits.is_none());
                 fits == Some(true)
             };
-            listing.rows.iter().filter(fits).collect()
+            listing.rows.views().filter(fits).collect()
         });
         let mut page = ListedPage { roster, as_of, unclear, unlisted: !listing.complete, ..ListedPage::default() };
         if self.shows(NumberColumn::Monthly) {
-            let ids: Vec<&str> = fitting.iter().map(|number| number.id.as_str()).collect();
+            let ids: Vec<&str> = fitting.iter().map(|number| number.id).collect();
             let fees = KnownFees::read(context, &ids).await;
             page.told = Some(fees.in_words(ids.into_iter())).filter(|_| !fitting.is_empty());
             page.fees = Some(fees);
         }
         self.sort(&mut fitting, page.fees.as_ref());
         if let Some(place) = self.place.as_ref().filter(|_| fitting.is_empty()) {
-            page.told = near_places(place.as_str(), &listing.rows);
+            page.told = near_places(place.as_str(), listing.rows.views());
         }
         let total = fitting.len();
-        page.rows = fitting.into_iter().skip(offset).take(limit).cloned().collect();
+        page.rows = fitting.into_iter().skip(offset).take(limit).map(OwnedNumber::from).collect();
         page.total = (!page.unlisted).then_some(total as u64);
         let next = offset + page.rows.len();
         page.next_offset = (next < total).then_some(next as u64);
@@ -271,9 +274,9 @@ fn order(sort: NumberSort) -> &'static str {
 }
 
 /// Says which places of these numbers are like the one that was asked for. `None` if there are none.
-fn near_places(wanted: &str, numbers: &[OwnedNumber]) -> Option<String> {
+fn near_places<'a>(wanted: &str, numbers: impl Iterator<Item = NumberView<'a>>) -> Option<String> {
     let mut near: Vec<(usize, String)> = Vec::new();
-    for place in numbers.iter().filter_map(|number| NumberLocation::of(&number.number)) {
+    for place in numbers.filter_map(|number| NumberLocation::of(number.number)) {
         let (unlike, shown) = (place.unlikeness(wanted), place.to_string());
         if unlike <= NEAR && near.iter().all(|(_, other)| *other != shown) {
             near.push((unlike, shown));

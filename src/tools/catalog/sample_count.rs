@@ -32,7 +32,7 @@ impl Tool for SampleCount {
 
 impl Read for SampleCount {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<NumberCount>, ToolFailure> {
-        let numbers = all_numbers(&context).await?.0.rows.len();
+        let numbers = all_numbers(&context).await?.0.rows.count();
         Ok(ToolResponse::new(Status::Ok, format!("{numbers} numbers."), NumberCount { numbers }))
     }
 }

@@ -120,8 +120,7 @@ pub(crate) async fn vanishes(context: &ToolContext, id: &str, confirmed: bool, p
             None => match wait(&context, |reading| reading.begun >= begun, || false).await {
                 Ok(Some(reading)) if reading.is_complete() => {
                     whole.store(true, Ordering::Relaxed);
-                    let row = reading.listing().rows.into_iter().find(|row| row.id == id);
-                    row.map_or(Found::Absent, |row| Found::Here(Box::new(row)))
+                    reading.row(id).map_or(Found::Absent, |row| Found::Here(Box::new(row)))
                 }
                 _ => Found::Unreadable,
             },

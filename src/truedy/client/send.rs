@@ -17,9 +17,9 @@ use url::Url;
 use crate::domain::ServerTime;
 use crate::redact::Redactor;
 use crate::telemetry;
-use crate::truedy::blocking::run_blocking;
 use crate::truedy::client::answer::{ApiReply, HttpAnswer};
 use crate::truedy::client::call::CallBudget;
+use crate::truedy::client::classify::read_json;
 use crate::truedy::client::settings::{ClientConfig, SetupError};
 use crate::truedy::client::transport::{KEPT, is_same_with_slash, open, random, stopped, tally};
 use crate::truedy::error::{ApiError, Error, NotSent, TOO_LARGE};
@@ -32,6 +32,8 @@ use crate::truedy::{rate_limit_reset, retry};
 const WAITED_OUT: Duration = Duration::from_secs(16);
 /// The largest part of a body for which memory is reserved before it comes, in bytes.
 const RESERVED: usize = 64 * 1024;
+/// A longer body is not read on the thread that received it, in bytes.
+const LONG_BODY: usize = 128 * 1024;
 /// The budget for repeats. Each repeat costs a part of it, and each success restores 1.
 const BUDGET: f64 = 50.0;
 
@@ -313,7 +315,16 @@ impl Client {
             bytes.extend_from_slice(&chunk);
         }
         answer.empty = bytes.is_empty();
-        answer.body = run_blocking(bytes.len() / 1024, || self.read_json(&content_type, &bytes, answer.status));
+        answer.body = if bytes.len() <= LONG_BODY {
+            read_json(&self.redactor, &content_type, &bytes, answer.status)
+        } else {
+            // Each thread keeps memory of its own. So long bodies are read on few threads, and not on every worker.
+            let (redactor, status) = (Arc::clone(&self.redactor), answer.status);
+            let reading = move || read_json(&redactor, &content_type, &bytes, status);
+            tokio::task::spawn_blocking(reading)
+                .await
+                .unwrap_or_else(|_| Err("the answer could not be read".to_owned()))
+        };
         Ok(answer)
     }
 

@@ -105,7 +105,7 @@ impl DiagnoseNumber {
         let names = [number.number.as_str(), number.id.as_str()];
         let asking = join_all(holders.iter().map(|id| AgentDetails::ask(context, id, &number)));
         let (asked, history) = tokio::join!(asking, history(context, &names));
-        let evidence = Direction::BOTH.map(|direction| assignments.evidence(&number, direction, false));
+        let evidence = Direction::BOTH.map(|direction| assignments.evidence(number.view(), direction, false));
         Ok(DiagnosisCase { number, roster, evidence, directions, asked, history }.answer())
     }
 }
@@ -144,7 +144,7 @@ mod tests {
         let assignments =
             Assignments::new(&ListResult { rows: vec![number.clone()], complete: true, unreadable: false }, &roster);
         DiagnosisCase {
-            evidence: Direction::BOTH.map(|direction| assignments.evidence(&number, direction, false)),
+            evidence: Direction::BOTH.map(|direction| assignments.evidence(number.view(), direction, false)),
             number,
             roster,
             directions: vec![Direction::Inbound],
