@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::doctor::command as doctor;
 use crate::cli::http::serve as http;
-use crate::cli::{call, client_config, operations, probe, sandbox, token, tools};
+use crate::cli::{call, client_config, numbers, operations, probe, sandbox, token, tools};
 use crate::config::{Settings, path_setting};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -66,9 +66,12 @@ pub enum Command {
     /// Check key, address, clock, proxy, state directory and journal, each with what to do.
     #[command(after_help = "Example: truedy-mcp doctor --json")]
     Doctor(doctor::DoctorArgs),
-    /// Show what was bought, imported, assigned, released or refused, and what is not known; unresolved first.
+    /// Show the numbers of the account, and who answers and calls from each.
+    #[command(after_help = "Examples:\n  truedy-mcp numbers --sandbox\n  truedy-mcp numbers --csv > numbers.csv")]
+    Numbers(numbers::NumbersArgs),
+    /// Show what was bought, imported, assigned or released, what it costs, and what is not known; unresolved first.
     #[command(
-        after_help = "Examples:\n  truedy-mcp operations --state unknown\n  truedy-mcp operations --json --follow\n  truedy-mcp operations resolve 0199d0ab-7c1e-7d4b-9a55-2f0e6b1c8d90 --as not-bought --note \"not in the dashboard\""
+        after_help = "Examples:\n  truedy-mcp operations --since yesterday\n  truedy-mcp operations --state unknown\n  truedy-mcp operations --json --follow\n  truedy-mcp operations resolve 0199d0ab-7c1e-7d4b-9a55-2f0e6b1c8d90 --as not-bought --note \"not in the dashboard\""
     )]
     Operations(operations::OperationsArgs),
     /// Keep carrier accounts under names, in the file of --config: where each key is, never the key.

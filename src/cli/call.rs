@@ -14,10 +14,13 @@ use crate::config::{ConfigError, Settings};
 use crate::domain::{Status, did_you_mean};
 use crate::journal::{Operation, OperationPhase};
 use crate::mcp::{
-    AppsSupport, CallResult, Catalog, CatalogEntry, CredentialForms, Elicitor, FinishedCall, Principal, Service,
-    arguments_of, given_twice,
+    CallResult, Catalog, CatalogEntry, ClientCall, CredentialForms, FinishedCall, Principal, Service, arguments_of,
+    given_twice,
 };
 use crate::redact::Redactor;
+
+/// What the journal keeps as the client of a call.
+pub(super) const COMMAND_LINE: &str = concat!("truedy-mcp call ", env!("CARGO_PKG_VERSION"));
 
 /// How long the program waits for the end of a change after its response.
 const WAITING: Duration = Duration::from_secs(20);
@@ -61,8 +64,8 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
             stop.cancel();
         });
         let reply = until_read(|| {
-            let asking = (Elicitor::nobody(), AppsSupport::default());
-            entry.call(arguments.clone(), &local, asking, unwanted.clone())
+            let from = ClientCall::unattended(Some(COMMAND_LINE.to_owned()));
+            entry.call(arguments.clone(), &local, from, unwanted.clone())
         });
         let reply = reply.await;
         if reply.status() == Some(Status::InProgress) {
@@ -118,7 +121,7 @@ async fn until_read<F: Future<Output = CallResult>>(call: impl Fn() -> F) -> Cal
 }
 
 /// Returns the exit code for a response.
-fn exit_of(reply: &CallResult) -> Exit {
+pub(super) fn exit_of(reply: &CallResult) -> Exit {
     let is_error = !matches!(reply, CallResult::Done(FinishedCall { is_error: false, .. }));
     reply.status().map_or(Exit::Failed, |status| exit_of_status(status, is_error))
 }

@@ -11,7 +11,7 @@ use crate::cli::http::serve as http;
 use crate::cli::manual::{completions, man, man_pages};
 use crate::cli::output::{Exit, complain, print};
 use crate::cli::{
-    call, client_config, operations, parsing, probe, sandbox, stdio, token, tools, tour, unused_settings,
+    call, client_config, numbers, operations, parsing, probe, sandbox, stdio, token, tools, tour, unused_settings,
 };
 use crate::config::{ConfigError, Settings};
 
@@ -51,6 +51,7 @@ fn run_command(settings: &Settings, set: &[SetSetting], command: Option<Command>
         Some(Command::Call(arguments)) => call::run(settings, &arguments),
         Some(Command::Tools(arguments)) => tools::run(settings, &arguments),
         Some(Command::Doctor(arguments)) => doctor::run(settings, &arguments),
+        Some(Command::Numbers(arguments)) => numbers::run(settings, &arguments),
         Some(Command::Operations(arguments)) => operations::run(settings, &arguments),
         Some(Command::Carriers(arguments)) => carriers::run(settings, &arguments),
         Some(Command::Config(arguments)) => client_config::run(settings, set, &arguments),

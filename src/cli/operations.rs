@@ -4,19 +4,21 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use jiff::ZonedDateTime;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use crate::cli::operation_table::{csv, line, table, whole};
 use crate::cli::output::{Exit, complain, print};
+use crate::cli::table::print_styled;
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, Settings};
-use crate::domain::{
-    Argument, Caller, ChangeName, Moment, NumberRef, OperationState, clean_to, numbers_for_people, read_e164,
-};
+use crate::domain::{Argument, ChangeName, Moment, NumberRef, OperationSelection, OperationState, clean_to, read_e164};
 use crate::journal::{
-    Journal, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED, Unavailable, moment,
+    Journal, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED, Unavailable,
 };
 use crate::redact::Redactor;
-use crate::tools::change_kinds;
+use crate::tools::{change_kinds, totals_of, totals_sentence};
 
 /// How often new changes are looked for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -28,6 +30,9 @@ pub struct OperationsArgs {
     /// As JSON: an array, or one object a line with --follow.
     #[arg(long)]
     json: bool,
+    /// As CSV, for a spreadsheet.
+    #[arg(long, conflicts_with_all = ["json", "follow"])]
+    csv: bool,
     /// Go on and show every change as it comes.
     #[arg(long)]
     follow: bool,
@@ -43,9 +48,15 @@ pub struct OperationsArgs {
     /// Only about this number: with + and country code as you like to write it, or by id.
     #[arg(long, value_name = "NUMBER", value_parser = number)]
     object: Option<NumberRef>,
-    /// Only those begun since then, for example `2026-11-25T08:00:00Z`.
+    /// Only those begun since then: `today`, `yesterday`, `7d`, `2h`, `2026-11-25` or `2026-11-25T08:00:00Z`.
     #[arg(long, value_name = "MOMENT", value_parser = parsed::<Moment>)]
     since: Option<Moment>,
+    /// Only those begun until then; a day counts to its end.
+    #[arg(long, value_name = "MOMENT", value_parser = parsed::<Moment>)]
+    until: Option<Moment>,
+    /// `changes`: what was changed, or may have been; `all`: refusals and previews as well.
+    #[arg(long, value_name = "changes|all", default_value = "changes", value_parser = parsed::<OperationSelection>)]
+    only: OperationSelection,
     /// At most so many.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
@@ -128,7 +139,7 @@ pub(super) fn run(settings: &Settings, arguments: &OperationsArgs) -> Result<Exi
     }))
 }
 
-fn query(arguments: &OperationsArgs) -> OperationQuery {
+fn query(arguments: &OperationsArgs, now: &ZonedDateTime) -> OperationQuery {
     OperationQuery {
         tenant: None,
         id: arguments.id.as_ref().map(|id| id.to_ascii_lowercase()),
@@ -139,47 +150,63 @@ fn query(arguments: &OperationsArgs) -> OperationQuery {
         previews: arguments.state == Some(ShownState::Previewed),
         tool: arguments.tool.as_ref().map(|tool| tool.as_str().to_owned()),
         object: arguments.object.as_ref().map(|object| object.as_str().to_owned()),
-        since: arguments.since.as_ref().map(Moment::as_millisecond),
+        changes: arguments.only == OperationSelection::Changes,
+        since: arguments.since.as_ref().map(|since| since.begins(now)),
+        until: arguments.until.as_ref().map(|until| until.ends(now)),
+        after: None,
         after_rev: None,
         limit: arguments.limit,
     }
 }
 
 async fn show(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, Unavailable> {
-    let found = journal.find(query(arguments)).await?;
+    let now = ZonedDateTime::now();
+    let zone = now.time_zone();
+    let found = journal.find(query(arguments, &now)).await?;
     if arguments.json {
-        let rows: Vec<Value> = found.iter().map(whole).collect();
+        let rows: Vec<Value> = found.iter().map(|operation| whole(operation, zone)).collect();
         print(&format!("{}\n", serde_json::to_string_pretty(&rows).unwrap_or_default()));
+        return Ok(Exit::Fine);
+    }
+    if arguments.csv {
+        print(&csv(&found, zone));
         return Ok(Exit::Fine);
     }
     let mut text = String::new();
     if found.len() >= arguments.limit as usize {
         let _ = writeln!(text, "The first {} (--limit shows more):", found.len());
     }
-    for operation in &found {
-        text.push_str(&line(operation));
+    if found.is_empty() {
+        text.push_str("No operations.\n");
+    } else {
+        text.push_str(&table(&found, zone));
+    }
+    let totals = totals_of(journal, &query(arguments, &now)).await?.as_ref().map(totals_sentence);
+    if let Some(totals) = totals.filter(|totals| !totals.is_empty()) {
+        let _ = writeln!(text, "\n{totals}");
     }
     let unresolved = found.iter().filter(|operation| operation.is_unresolved()).count();
-    match (found.len(), unresolved) {
-        (0, _) => text.push_str("No operations.\n"),
-        (_, 0) => {}
-        (_, n) => {
-            let _ = writeln!(
-                text,
-                "\nUnresolved: {n}. It is not known whether Truedy has done them. Look for each in Truedy's dashboard, then record what is there:\n  truedy-mcp operations resolve ID --as bought --note \"in the dashboard since 12:04\"\n  truedy-mcp operations resolve ID --as not-bought --note \"not in the dashboard\""
-            );
-        }
+    if unresolved > 0 {
+        let _ = writeln!(
+            text,
+            "\nUnresolved: {unresolved}. It is not known whether Truedy has done them. Look for each in Truedy's dashboard, then record what is there:\n  truedy-mcp operations resolve ID --as bought --note \"in the dashboard since 12:04\"\n  truedy-mcp operations resolve ID --as not-bought --note \"not in the dashboard\""
+        );
     }
-    print(&text);
+    print_styled(&text);
     Ok(Exit::Fine)
 }
 
 /// Prints the recorded operations and then every change, until the program is ended.
 async fn follow(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, Unavailable> {
+    let (zone, now) = (TimeZone::system(), ZonedDateTime::now());
     let told = |operation: &Operation| {
-        print(&if arguments.json { format!("{}\n", whole(operation)) } else { line(operation) });
+        if arguments.json {
+            print(&format!("{}\n", whole(operation, &zone)))
+        } else {
+            print_styled(&line(operation, &zone))
+        }
     };
-    let mut shown = journal.find(query(arguments)).await?;
+    let mut shown = journal.find(query(arguments, &now)).await?;
     shown.sort_by_key(|operation| operation.rev);
     shown.iter().for_each(told);
     let mut rev = shown.last().map_or(0, |operation| operation.rev);
@@ -190,51 +217,11 @@ async fn follow(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, U
             () = &mut end => return Ok(Exit::Fine),
             () = tokio::time::sleep(LOOK) => {}
         }
-        for operation in journal.find(OperationQuery { after_rev: Some(rev), ..query(arguments) }).await? {
+        for operation in journal.find(OperationQuery { after_rev: Some(rev), ..query(arguments, &now) }).await? {
             rev = rev.max(operation.rev);
             told(&operation);
         }
     }
-}
-
-/// Returns one operation with everything that is recorded about it.
-fn whole(operation: &Operation) -> Value {
-    let mut row = operation.to_json();
-    row.insert("tenant".to_owned(), json!(operation.tenant));
-    row.insert("principal".to_owned(), json!(operation.principal));
-    row.insert("evidence".to_owned(), json!(operation.evidence));
-    row.insert("unresolved".to_owned(), json!(operation.is_unresolved()));
-    if let Some(status) = operation.upstream_status {
-        row.insert("upstream_status".to_owned(), json!(status));
-    }
-    row.insert("account".to_owned(), json!(operation.account));
-    if operation.acknowledged {
-        row.insert("acknowledged".to_owned(), json!(true));
-    }
-    if let Some(note) = &operation.note {
-        row.insert("note".to_owned(), json!(note));
-    }
-    Value::Object(row)
-}
-
-fn line(operation: &Operation) -> String {
-    // For a preview, the state column already says so.
-    let what = if operation.is_preview() { "-" } else { operation.outcome.as_deref().unwrap_or("-") };
-    let rule = operation.rule.as_ref().map(|rule| format!(" ({rule})")).unwrap_or_default();
-    let direction = operation.object.direction.as_ref().map(|way| format!(" {way}")).unwrap_or_default();
-    let times = if operation.times > 1 { format!(" ×{}", operation.times) } else { String::new() };
-    // The local caller is not shown, because the program then has no other caller.
-    let caller = Caller { tenant: operation.tenant.clone(), principal: operation.principal.clone() };
-    let whose =
-        if caller == Caller::local() { String::new() } else { format!("  {}/{}", caller.tenant, caller.principal) };
-    format!(
-        "{}  {:<9}  {:<15}  {}{direction}  {what}{rule}{times}  {}{whose}\n",
-        moment(operation.begun_at),
-        operation.shown_state(),
-        operation.tool,
-        numbers_for_people(operation.object.name()),
-        operation.id
-    )
 }
 
 async fn resolve(journal: &Journal, what: &ResolveArgs, redactor: &Redactor) -> Result<Exit, Unavailable> {
@@ -259,7 +246,7 @@ async fn resolve(journal: &Journal, what: &ResolveArgs, redactor: &Redactor) -> 
     let ending = Outcome::new(happened, outcome, OutcomeSource::Operator);
     match journal.resolve(id, ending, note).await? {
         Some((operation, true)) => {
-            print(&line(&operation));
+            print_styled(&line(&operation, &TimeZone::system()));
             Ok(Exit::Fine)
         }
         Some((operation, false)) => {
@@ -268,7 +255,7 @@ async fn resolve(journal: &Journal, what: &ResolveArgs, redactor: &Redactor) -> 
                 _ => "its outcome is known",
             };
             complain(&format!("nothing was changed: the operation is not unresolved, {why}."));
-            print(&line(&operation));
+            print_styled(&line(&operation, &TimeZone::system()));
             Ok(Exit::Failed)
         }
         None => Ok(Exit::Failed),

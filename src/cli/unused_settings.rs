@@ -31,6 +31,7 @@ fn used_settings(command: &Command) -> Option<&'static [&'static str]> {
         | Command::Call(_)
         | Command::Tools(_)
         | Command::Doctor(_)
+        | Command::Numbers(_)
         | Command::Operations(_)
         | Command::Carriers(_)
         | Command::Config(_) => None,
@@ -57,7 +58,8 @@ mod tests {
         ("man", &[]),
     ];
     /// The first words of the commands that accept all settings.
-    const ACCEPT_ALL: [&str; 9] = ["", "stdio", "http", "call", "tools", "doctor", "operations", "carriers", "config"];
+    const ACCEPT_ALL: [&str; 10] =
+        ["", "stdio", "http", "call", "tools", "doctor", "numbers", "operations", "carriers", "config"];
 
     /// Returns every command that can be run, as the words of a command line with the arguments that it requires.
     fn runnable(definition: &Definition, words: &[String]) -> Vec<(String, Vec<String>)> {

@@ -30,10 +30,12 @@ mod target;
 
 pub use agent::{Agent, HeldNumber, name_key};
 pub use argument::choice::{
-    Direction, Directions, NumberColumn, NumberColumns, NumberSort, NumberType, OperationState, YesNo,
+    Direction, Directions, NumberColumn, NumberColumns, NumberSort, NumberType, OperationSelection, OperationState,
+    YesNo,
 };
-pub use argument::confirmation::{Ceiling, ConfirmationToken, Moment, OperationId, OperationIds};
+pub use argument::confirmation::{Ceiling, ConfirmationToken, OperationId, OperationIds, PageCursor};
 pub use argument::label::{ChangeName, Label, StatusName};
+pub use argument::moment::Moment;
 pub use argument::page::{Limit, Offset, Page, PageSize};
 pub use argument::value::{Argument, ArgumentProblem, shown_name};
 pub use caller::Caller;

@@ -192,6 +192,11 @@ impl ChangeKinds {
         })
     }
 
+    /// Returns all kinds, in the order of the list of tools.
+    pub fn iter(self) -> impl Iterator<Item = &'static ChangeKind> {
+        self.0.iter().copied()
+    }
+
     /// Returns the names of the tools, in the order of the list of tools.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         self.0.iter().map(|kind| kind.name)

@@ -18,7 +18,7 @@ use crate::journal::postgres::store::Postgres;
 use crate::journal::queries::clocks::{Clock, ClockWatch, JournalClocks, SystemClock};
 use crate::journal::queries::records::DeferredWrite;
 use crate::journal::queries::row::RowWriter;
-use crate::journal::queries::{lists, records, refusals};
+use crate::journal::queries::{lists, records, refusals, resent};
 use crate::journal::sqlite::store::Sqlite;
 use crate::journal::store::{Durability, JournalStore, StoreResult, Transaction, TransactionWork, Unavailable};
 
@@ -207,6 +207,20 @@ impl Journal {
             async move { records::spent(transaction, &caller, tool, &limit, &times).await }.boxed()
         });
         spent.await.0
+    }
+
+    /// Returns the operation that the same call of the client began in the last ten minutes. `call_id` is the digest of
+    /// the call, as the origin of an operation holds it.
+    pub async fn resent(&self, caller: &Caller, call_id: String) -> StoreResult<Option<Operation>> {
+        let (caller, times) = (caller.clone(), self.times());
+        let first = self.decide(Durability::Soon, move |transaction| {
+            async move {
+                let now = times.at(transaction).await?;
+                resent::first(transaction, &caller, &call_id, &now).await
+            }
+            .boxed()
+        });
+        first.await.0
     }
 
     /// Begins an operation. Returns the conflict if one stops it.

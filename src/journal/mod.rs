@@ -12,6 +12,7 @@ mod journal;
 mod operation;
 mod page_hints;
 mod place;
+mod position;
 mod postgres;
 mod pruning;
 mod queries;
@@ -20,6 +21,7 @@ mod sqlite;
 mod store;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod unresolved;
 
 pub use awaited::{AddedNumber, AwaitedNumber};
@@ -30,7 +32,9 @@ pub use operation::{
     Preconditions, RefusedCall, moment,
 };
 pub use place::JournalPlace;
+pub use position::ListPosition;
 pub use postgres::address::PostgresPlace;
 pub use postgres::rate_leases::PostgresLeases;
 pub use pruning::PrunePass;
 pub use store::Unavailable;
+pub use totals::{CurrencySum, ToolTotal};

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::{Caller, ChangeKind, Fees, Money, OperationTarget};
 use crate::journal::evidence::GateEvidence;
+use crate::journal::position::{self, ListPosition};
 
 /// The state of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,6 +45,13 @@ impl OperationPhase {
         Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 }
+
+/// The states in the order of a list. Those of one group are listed together, the newest first.
+pub(crate) const GROUPS: [&[OperationPhase]; position::GROUPS] = [
+    &[OperationPhase::Unknown],
+    &[OperationPhase::Begun, OperationPhase::Sent],
+    &[OperationPhase::Done, OperationPhase::Refused],
+];
 
 impl fmt::Display for OperationPhase {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,6 +114,8 @@ pub enum BeginConflict {
     Flying(Box<Operation>),
     /// Another operation with the same key succeeded a short time ago.
     JustDone(Box<Operation>),
+    /// The client has sent the same call before.
+    Resent(Box<Operation>),
     /// The token was used before.
     NonceUsed,
     /// Operations of the same principal stop it, because they are not acknowledged.
@@ -276,6 +286,18 @@ impl Operation {
         self.state == OperationPhase::Refused && shown
     }
 
+    /// Returns the time by which the operation is listed. Of equal refusals, the time of the last one counts.
+    pub(crate) fn listed_at(&self) -> i64 {
+        let last = self.ended_at.filter(|_| self.times > 1);
+        last.unwrap_or(self.begun_at)
+    }
+
+    /// Returns the position of the operation in a list, behind which the next page begins.
+    pub fn position(&self) -> ListPosition {
+        let group = GROUPS.iter().position(|group| group.contains(&self.state)).unwrap_or_default();
+        ListPosition { group, at: self.listed_at(), rev: self.rev }
+    }
+
     /// Returns the name of the state, as people read it.
     pub fn shown_state(&self) -> &'static str {
         if self.is_preview() { PREVIEWED } else { self.state.as_str() }
@@ -328,16 +350,30 @@ pub struct OperationQuery {
     pub state: Option<OperationPhase>,
     /// Only previews. They are stored as refused calls.
     pub previews: bool,
+    /// Only operations that were sent or may yet be, not the refusals and previews of this server. It does not count
+    /// where `state`, `id` or `previews` is given.
+    pub changes: bool,
     /// Only operations of this tool.
     pub tool: Option<String>,
     /// Only operations about this number, given in E.164 or as an id.
     pub object: Option<String>,
     /// Only operations that began at or after this time, in milliseconds since 1970.
     pub since: Option<i64>,
+    /// Only operations that began before this time, in milliseconds since 1970.
+    pub until: Option<i64>,
+    /// Only operations behind this position of the list.
+    pub after: Option<ListPosition>,
     /// Only operations changed after this revision. The result is then in the order of revisions.
     pub after_rev: Option<i64>,
     /// The largest number of operations to return.
     pub limit: u32,
+}
+
+impl OperationQuery {
+    /// Whether the refusals and previews of this server are left out.
+    pub(crate) fn is_of_changes(&self) -> bool {
+        self.changes && self.state.is_none() && self.id.is_none() && !self.previews
+    }
 }
 
 /// What the journal knows that may stop a change, before anything is read or sent.

@@ -176,6 +176,13 @@ const FOURTH: &[&str] = &[
     "ALTER TABLE operations ADD COLUMN displaced TEXT",
     "ALTER TABLE operations ADD COLUMN undo_of TEXT",
     "CREATE INDEX operations_call ON operations (tenant, principal, call_id, begun_at) WHERE call_id IS NOT NULL",
+    // Changes that Truedy refused, among the refusals of this server.
+    "CREATE INDEX operations_rejected ON operations
+        (tenant, state, (CASE WHEN times > 1 THEN ended_at ELSE begun_at END), rev)
+        WHERE state = 'refused' AND sent_at IS NOT NULL",
+    "CREATE INDEX operations_rejected_of_tool ON operations
+        (tenant, tool, state, (CASE WHEN times > 1 THEN ended_at ELSE begun_at END), rev)
+        WHERE state = 'refused' AND sent_at IS NOT NULL",
     "CREATE INDEX operations_undo ON operations (tenant, undo_of, rev) WHERE undo_of IS NOT NULL",
     // Totals of what was done. The index holds all that is summed.
     "CREATE INDEX operations_totals ON operations (tenant, tool, currency, begun_at, monthly_micros, setup_micros)

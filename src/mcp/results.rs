@@ -57,6 +57,31 @@ pub(crate) fn heard(context: &RequestContext<RoleServer>) -> Heard<'_> {
     }
 }
 
+/// The longest name of a client that is kept, in characters.
+const CLIENT_NAME: usize = 64;
+/// The longest version of a client that is kept, in characters.
+const CLIENT_VERSION: usize = 32;
+/// The metadata key under which a client gives its own id of a call.
+const CALL_ID: &str = "claudecode/toolUseId";
+/// The longest such id that counts, in bytes.
+const CALL_ID_BYTES: usize = 256;
+
+/// Returns the name and the version that the client gives itself, in one line of visible characters. Nothing proves
+/// them. `None` if it gave no name.
+pub(crate) fn client_name(context: &RequestContext<RoleServer>) -> Option<String> {
+    let client = context.client_info()?;
+    let name = clean_to(&client.name, CLIENT_NAME);
+    let version = clean_to(&client.version, CLIENT_VERSION);
+    let both = format!("{name} {version}").trim().to_owned();
+    (!both.is_empty()).then_some(both)
+}
+
+/// Returns the client's own id of the call. A call that the client sends again has the same id.
+pub(crate) fn client_call_id(context: &RequestContext<RoleServer>) -> Option<String> {
+    let id = context.meta.get(CALL_ID)?.as_str()?;
+    (1..=CALL_ID_BYTES).contains(&id.len()).then(|| id.to_owned())
+}
+
 /// Adds the server's name to a response of the newer era.
 pub(crate) fn sign(response: &mut CallToolResponse, context: &RequestContext<RoleServer>) {
     if !is_modern(context) {

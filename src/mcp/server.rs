@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use crate::domain::{Status, clean_to, did_you_mean};
 use crate::mcp::apps::pages::{self, AppsSupport};
+use crate::mcp::call::client_call::ClientCall;
 use crate::mcp::call::duplicate_names::arguments_of;
 use crate::mcp::call::progress::reporting;
 use crate::mcp::call::service::{CallResult, FinishedCall};
@@ -28,7 +29,8 @@ use crate::mcp::offer::catalog::{Catalog, CatalogEntry};
 use crate::mcp::offer::completions::Completions;
 use crate::mcp::offer::{buy_offer, prompts, resources};
 use crate::mcp::results::{
-    FRESH_MS, FRESH_SHARED_MS, KNOWN, heard, is_modern, no_such_method, one_page, result, sign, stamp,
+    FRESH_MS, FRESH_SHARED_MS, KNOWN, client_call_id, client_name, heard, is_modern, no_such_method, one_page, result,
+    sign, stamp,
 };
 use crate::mcp::tenant::principal::Principal;
 use crate::telemetry;
@@ -116,11 +118,16 @@ impl McpServer {
             let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
             return Err(ErrorData::invalid_params(format!("Unknown tool: {name}{meant}"), None));
         };
-        let elicitor = elicitor(context, &params);
+        let from = ClientCall {
+            elicitor: elicitor(context, &params),
+            views,
+            client: client_name(context).map(|name| principal.tenant.service.hide(&name)),
+            call_id: client_call_id(context),
+        };
         let mut arguments = params.arguments.unwrap_or_default();
         entry.drop_bookkeeping(&mut arguments);
         let query = views.pages.then(|| pages::query(entry.name(), &arguments, &entry.secrets)).flatten();
-        let call = entry.call(arguments, principal, (elicitor, views), context.ct.clone());
+        let call = entry.call(arguments, principal, from, context.ct.clone());
         let reply = reporting(call, context, || principal.tenant.service.reading()).await;
         let mut response = match reply {
             CallResult::Done(FinishedCall { mut body, is_error, .. }) => {

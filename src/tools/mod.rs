@@ -7,6 +7,11 @@ mod contract;
 
 pub use account::lookup::ask_the_time;
 pub use account::memory::AccountMemory;
+pub use account::number_sheet::NumberSheet;
+pub use account::operation_rows::{
+    RowStyle, Totals, displaced, local_moment, operation_row, prices, totals_json, totals_of, totals_sentence,
+    zone_name,
+};
 pub use account::readings::{AccountNumbers, AgentNames, NumberNames, OneNumber};
 pub(crate) use catalog::assign_number::AssignNumber;
 pub(crate) use catalog::diagnose_number::tool::DiagnoseNumber;
@@ -23,9 +28,11 @@ pub(crate) use catalog::unassign_number::UnassignNumber;
 pub use catalog::{change_kinds, visit};
 pub use changes::create_once::flight;
 pub use changes::reconcile::Reconciler;
+pub use changes::undo::undo_of;
 pub use changes::verify::{not_configured, said};
 pub use contract::arguments::{Arguments, drop_bookkeeping};
 pub use contract::context::{Reconcile, ToolContext};
+pub use contract::csv::{CSV, CsvTable};
 pub use contract::offered_numbers::Offered;
 pub use contract::operation_record::Record;
 pub use contract::price::priced;

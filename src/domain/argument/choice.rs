@@ -223,3 +223,9 @@ impl crate::domain::argument::value::Argument for NumberColumns {
         <NumberColumn as crate::domain::argument::value::Argument>::nearest(wrong)
     }
 }
+
+checked_choice! {
+    /// Which operations are listed: those that were sent or may yet be, or this server's refusals and previews as well.
+    OperationSelection, expected "changes or all", example "all",
+    Changes = "changes", All = "all"
+}

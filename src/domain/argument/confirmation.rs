@@ -25,27 +25,12 @@ checked_text! {
 }
 
 checked_text! {
-    /// A moment with its zone, RFC 3339, or a day, which begins at midnight UTC.
-    Moment,
-    pattern r"^.{10,35}$",
-    expected "a moment in RFC 3339 with its zone, or a day",
-    example "2026-11-25T08:00:00Z",
-    |text| moment(text).map(drop).ok_or_else(|| "it is neither a moment with its zone nor a day".to_owned())
-}
-
-fn moment(text: &str) -> Option<jiff::Timestamp> {
-    if !text.is_ascii() || !(10..=35).contains(&text.len()) || text.contains(' ') {
-        return None;
-    }
-    let day = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    day.parse().ok()
-}
-
-impl Moment {
-    /// Milliseconds since 1970.
-    pub fn as_millisecond(&self) -> i64 {
-        moment(self.as_str()).map_or(0, jiff::Timestamp::as_millisecond)
-    }
+    /// A position in a list, opaque.
+    PageCursor,
+    pattern r"^.{5,64}$",
+    expected "after of next, unchanged",
+    example "2.1764057600123.42",
+    |text| within(text, 64, |c| c.is_ascii_digit() || c == '.')
 }
 
 checked_text! {

@@ -3,6 +3,7 @@
 pub(crate) mod choice;
 pub(crate) mod confirmation;
 pub(crate) mod label;
+pub(crate) mod moment;
 pub(crate) mod page;
 pub(crate) mod secret;
 pub(crate) mod text;

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use crate::journal::operation::{Operation, OperationPhase, OperationQuery, PREVIEWED};
+use crate::journal::operation::{GROUPS, Operation, OperationPhase, OperationQuery, PREVIEWED};
 use crate::journal::queries::row::{number, select};
 use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
@@ -14,12 +14,8 @@ const SANDBOX: &str = "sandbox";
 ///
 /// The indexes of the schema contain the same expression.
 const LISTED_AT: &str = "(CASE WHEN times > 1 THEN ended_at ELSE begun_at END)";
-/// The states in the order of a list. Those of one group are listed together, the newest first.
-const GROUPS: [&[OperationPhase]; 3] = [
-    &[OperationPhase::Unknown],
-    &[OperationPhase::Begun, OperationPhase::Sent],
-    &[OperationPhase::Done, OperationPhase::Refused],
-];
+/// The condition for a refused operation that Truedy refused, and not this server.
+const SENT: &str = "sent_at IS NOT NULL";
 
 /// Conditions of a query, with their values.
 #[derive(Clone, Default)]
@@ -56,7 +52,10 @@ pub(crate) async fn find(transaction: &mut dyn Transaction, query: &OperationQue
         None => tenants(transaction).await?,
     };
     let mut found: Vec<Operation> = Vec::new();
-    for group in GROUPS {
+    for (at, group) in GROUPS.into_iter().enumerate() {
+        if query.after.is_some_and(|after| after.group > at) {
+            continue;
+        }
         let left = limit - found.len();
         if left == 0 {
             break;
@@ -67,7 +66,7 @@ pub(crate) async fn find(transaction: &mut dyn Transaction, query: &OperationQue
                 some.extend(of_one_state(transaction, query, tenant, *state, left).await?);
             }
         }
-        some.sort_by_key(|one| Reverse((listed_at(one), one.rev)));
+        some.sort_by_key(|one| Reverse((one.listed_at(), one.rev)));
         // A row may hold the value both as its number and as its id.
         some.dedup_by(|one, other| one.id == other.id);
         some.truncate(left);
@@ -80,13 +79,8 @@ fn is_asked(query: &OperationQuery, state: OperationPhase) -> bool {
     query.state.is_none_or(|asked| asked == state) && (!query.previews || state == OperationPhase::Refused)
 }
 
-/// Returns the time that `LISTED_AT` calculates.
-fn listed_at(operation: &Operation) -> Option<i64> {
-    if operation.times > 1 { operation.ended_at } else { Some(operation.begun_at) }
-}
-
 /// Returns every tenant that has operations, in one step of an index for each.
-async fn tenants(transaction: &mut dyn Transaction) -> StoreResult<Vec<String>> {
+pub(crate) async fn tenants(transaction: &mut dyn Transaction) -> StoreResult<Vec<String>> {
     let mut tenants: Vec<String> = Vec::new();
     loop {
         let next = match tenants.last() {
@@ -113,7 +107,16 @@ async fn of_one_state(
     let mut conditions = Conditions::default();
     conditions.add("tenant = ?", tenant);
     conditions.in_state(state);
+    if query.is_of_changes() && state == OperationPhase::Refused {
+        conditions.all.push(SENT.to_owned());
+    }
     narrow(&mut conditions, query);
+    if let Some(after) = query.after.filter(|after| GROUPS.get(after.group).is_some_and(|group| group.contains(&state)))
+    {
+        // The first condition is a range of the index. The second one leaves out what has the same time.
+        conditions.add(&format!("{LISTED_AT} <= ?"), after.at);
+        conditions.add(&format!("({LISTED_AT} < ? OR rev < {})", after.rev), after.at);
+    }
     let order = format!("ORDER BY {LISTED_AT} DESC, rev DESC LIMIT {limit}");
     let Some(object) = &query.object else { return conditions.select(transaction, &order).await };
     // Each column has its index. Together in one condition, none of them would be used.
@@ -138,6 +141,9 @@ fn narrow(conditions: &mut Conditions, query: &OperationQuery) {
     if let Some(since) = query.since {
         conditions.add(&format!("{LISTED_AT} >= ?"), since);
     }
+    if let Some(until) = query.until {
+        conditions.add(&format!("{LISTED_AT} < ?"), until);
+    }
 }
 
 /// Returns one operation, or the operations that changed after a revision.
@@ -159,6 +165,9 @@ async fn by_identity_or_revision(
     }
     if query.previews {
         conditions.in_state(OperationPhase::Refused);
+    }
+    if query.is_of_changes() {
+        conditions.all.push(format!("(state <> 'refused' OR {SENT})"));
     }
     narrow(&mut conditions, query);
     if let Some(object) = &query.object {

@@ -8,5 +8,7 @@ pub(crate) mod nonces;
 pub(crate) mod prune;
 pub(crate) mod records;
 pub(crate) mod refusals;
+pub(crate) mod resent;
 pub(crate) mod row;
 pub(crate) mod same_number;
+pub(crate) mod totals;

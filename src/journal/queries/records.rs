@@ -7,7 +7,7 @@ use crate::journal::operation::{
 use crate::journal::queries::caps::{self, small};
 use crate::journal::queries::clocks::{ClockMoment, JournalClocks};
 use crate::journal::queries::row::{NEXT_REV, NewRow, OPEN, RowWriter, select};
-use crate::journal::queries::{fees, nonces, same_number};
+use crate::journal::queries::{fees, nonces, resent, same_number};
 use crate::journal::schema;
 use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
@@ -179,6 +179,11 @@ pub(crate) async fn begin(
 ) -> StoreResult<Option<BeginConflict>> {
     schema::is_known(transaction).await?;
     let now = writer.times.at(transaction).await?;
+    if let Some(call_id) = &intent.origin.call_id
+        && let Some(first) = resent::first(transaction, &intent.caller, call_id, &now).await?
+    {
+        return Ok(Some(BeginConflict::Resent(Box::new(first))));
+    }
     if let Some(flight) = &intent.flight {
         if intent.kind.proof == Proof::NumberAbsent {
             same_number::set_aside(transaction, &intent.caller, flight).await?;

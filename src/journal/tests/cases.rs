@@ -5,6 +5,10 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 
 use crate::domain::samples;
+pub(crate) use crate::journal::tests::audit::{
+    a_call_that_comes_again_is_the_first_one, a_list_is_read_in_pages_without_gaps,
+    totals_are_those_of_a_period_and_of_one_number, what_a_number_costs_is_kept_and_a_release_knows_it,
+};
 pub(crate) use crate::journal::tests::clocks::{
     a_number_is_not_bought_again_because_a_clock_says_so, a_wall_clock_alone_frees_and_erases_nothing,
 };
@@ -531,45 +535,4 @@ pub(crate) async fn an_error_takes_all_of_it_back(fixture: Fixture) {
     });
     assert!(fault.await.is_err());
     assert_eq!(journal.all().await.len(), 2);
-}
-
-pub(crate) async fn what_a_number_costs_is_kept_and_a_release_knows_it(fixture: Fixture) {
-    let journal = fixture.journal();
-    let fees = |monthly: &str, setup: Option<&str>| Fees::of(money(monthly), setup.and_then(money));
-    let bought = |at: u32, fees: Option<Fees>| Intent {
-        price: fees.as_ref().map(|fees| fees.monthly.clone()),
-        fees,
-        stopped_by_unresolved: false,
-        ..purchase(&number(at))
-    };
-    let with_id = |id: &str| Outcome { number_id: Some(id.to_owned()), ..done() };
-    let dear = fees("2.50 EUR", Some("1.00 EUR"));
-    let one = journal.sends(bought(1, dear.clone())).await;
-    journal.ends(one, with_id("n1")).await;
-    let unknown = journal.sends(bought(2, None)).await;
-    journal.ends(unknown, with_id("n2")).await;
-    // One that was not bought costs nothing. One that was seen in the account later costs what was offered.
-    let refused_one = journal.sends(bought(3, fees("3.00 USD", None))).await;
-    journal.ends(refused_one, Outcome { number_id: Some("n3".to_owned()), ..refused() }).await;
-    let lost = journal.loses(bought(4, fees("4.00 USD", None))).await;
-    journal.ends(lost, Outcome { known_by: OutcomeSource::Look, ..with_id("n4") }).await;
-    let ids = ["n1", "n2", "n3", "n4", "n5"].map(str::to_owned).to_vec();
-    let known = fixture.journal().fees_of(ids.clone()).await.unwrap();
-    assert_eq!(
-        (known.len(), known.get("n1").cloned(), known.get("n4").cloned()),
-        (2, dear.clone(), fees("4.00 USD", None))
-    );
-    // Another tenant knows nothing of it.
-    let other = journal.of("other".to_owned(), "account".to_owned());
-    assert_eq!(other.fees_of(ids).await.map(|known| known.len()), Ok(0));
-    // It is known long after the purchase was pruned.
-    journal.wait(100 * 24 * HOUR).await;
-    while journal.prune().await != Ok(0) {}
-    assert!(journal.all().await.iter().all(|row| row.id != one.to_string()));
-    for (id, is) in [("n1", dear), ("n2", None)] {
-        let object = OperationTarget { number_id: Some(id.to_owned()), ..OperationTarget::number(number(1)) };
-        let released = journal.begins(Intent { object, flight: Some(id.to_owned()), ..release(&number(1)) }).await;
-        let released = journal.one(released).await;
-        assert_eq!((released.fees, released.price), (is, None), "{id}");
-    }
 }

@@ -1,6 +1,7 @@
 //! Tests of the journal through its interface, with every store, and tests of each store alone.
 
-pub(crate) mod cases;
+pub(crate) mod audit;
+mod cases;
 pub(crate) mod clocks;
 pub(crate) mod doubt;
 pub(crate) mod files;

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::domain::{BootTime, samples};
-use crate::journal::PrunePass;
 use crate::journal::operation::{PREVIEWED, RefusedCall};
 use crate::journal::sqlite::recorded::{recorded, watch};
 use crate::journal::tests::fixture::*;
 use crate::journal::tests::refusals::denied;
+use crate::journal::{ListPosition, PrunePass};
 
-/// How many operations that ended each of five kinds has in a full journal.
+/// How many operations that ended each of six kinds has in a full journal.
 const OF_EACH: i64 = 4_000;
-/// The most steps of one statement. One that looks at every row takes several steps for each of 20,000.
+/// The most steps of one statement. One that looks at every row takes several steps for each of 24,000.
 const STEPS: i32 = 18_000;
 /// Indexes of operations that have not ended. They may be read from end to end.
 const OPEN_ONLY: [&str; 2] = ["INDEX operations_running", "INDEX operations_all_unresolved"];
@@ -28,14 +28,17 @@ fn directory(fixture: &Fixture) -> PathBuf {
 async fn fill(journal: &Journal, of_each: i64) {
     let now = jiff::Timestamp::now().as_millisecond();
     let boot = BootTime::now().map_or_else(|| "none".to_owned(), |now| now.boot);
+    // The last ones were never sent: this server refused them.
     let kinds = [
         ("purchase_number", "done", 1, "'a boot before'", 2),
         ("purchase_number", "done", 1, "'zz boot before'", 30),
         ("purchase_number", "refused", 0, &format!("'{boot}'"), 40),
         ("purchase_number", "done", 1, "NULL", 60),
         ("release_number", "done", 1, "'a boot before'", 100),
+        ("purchase_number", "refused", 0, "'a boot before'", 1),
     ];
     for (at, (tool, state, reserved, boot, days)) in kinds.into_iter().enumerate() {
+        let sent = if days == 1 { "NULL" } else { "at" };
         let at = i64::try_from(at).unwrap();
         let sql = format!(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {of_each}), \
@@ -44,7 +47,7 @@ async fn fill(journal: &Journal, of_each: i64) {
              call_digest, reserved, amount_micros, currency, state, outcome, evidence, begun_at, sent_at, ended_at, \
              begun_boot, begun_up, ended_boot, ended_up, known_by) \
              SELECT 'o' || i, i, i, 1, 'default', 'account', 'local', '{tool}', '+1415' || i, 'id' || i, 'make:+1415' || i, \
-             'd', {reserved}, 1150000, 'USD', '{state}', 'purchased', 'flag', at, at, at, {boot}, i, {boot}, i, 'answer' \
+             'd', {reserved}, 1150000, 'USD', '{state}', 'purchased', 'flag', at, {sent}, at, {boot}, i, {boot}, i, 'answer' \
              FROM row"
         );
         assert_eq!(journal.sql(sql).await, u64::try_from(of_each).unwrap());
@@ -71,7 +74,10 @@ async fn use_it(fixture: &Fixture) {
     journal.standing(&caller, "purchase_number", flight, nonce.clone(), 20).await.unwrap();
     journal.spent(&caller, "purchase_number", &limit).await.unwrap();
     let acknowledged = journal.unresolved().await.unwrap().into_iter().map(|one| one.id).collect();
-    let whole = Intent { nonce, price: money("1.00 USD"), acknowledged, ..purchase(&number(1)) };
+    let origin = CallOrigin { call_id: Some("call".to_owned()), ..CallOrigin::default() };
+    journal.resent(&caller, "call".to_owned()).await.unwrap();
+    let fees = Fees::of(money("1.00 USD"), None);
+    let whole = Intent { nonce, price: money("1.00 USD"), fees, origin, acknowledged, ..purchase(&number(1)) };
     // What is too much where there are many rows is allowed where there are few.
     for limited in [
         Intent { most: Some(500), ..release(&number(4)) },
@@ -125,6 +131,11 @@ async fn ask_all(journal: &Journal) {
                 OperationQuery { since: Some(i64::MAX), ..one.clone() },
                 OperationQuery { since: Some(0), tool: text("release_number"), ..one.clone() },
                 OperationQuery { after_rev: Some(100_000), ..one.clone() },
+                OperationQuery { changes: true, ..one.clone() },
+                OperationQuery { changes: true, tool: text("purchase_number"), until: Some(i64::MAX), ..one.clone() },
+                OperationQuery { changes: true, after_rev: Some(100_000), ..one.clone() },
+                OperationQuery { after: ListPosition::read("2.5.1"), changes: true, ..one.clone() },
+                OperationQuery { after: ListPosition::read("0.9000000000000.1"), ..one.clone() },
                 one,
             ];
             for query in queries {
@@ -132,6 +143,12 @@ async fn ask_all(journal: &Journal) {
             }
         }
     }
+    // A period bounds what totals cost.
+    let hour = OperationQuery { since: Some(jiff::Timestamp::now().as_millisecond() - HOUR), ..one.clone() };
+    for object in [None, text("+14157")] {
+        journal.total(OperationQuery { object, ..hour.clone() }, "purchase_number").await.unwrap();
+    }
+    journal.fees_of(vec!["id7".to_owned()]).await.unwrap();
     // What `doctor` reads.
     let state = Some(OperationPhase::Unknown);
     journal.find(OperationQuery { state, after_rev: Some(0), limit: 1_000, ..one }).await.unwrap();

@@ -64,6 +64,8 @@ impl Service {
             rights: Arc::default(),
             elicitor: Elicitor::nobody(),
             views: AppsSupport::default(),
+            client: None,
+            call_id: None,
             token_for: None,
             stop: self.ending.child_token(),
             deadline: Instant::now() + TIME,

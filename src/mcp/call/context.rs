@@ -20,6 +20,10 @@ pub(crate) struct CallContext {
     pub(crate) rights: Arc<Rights>,
     pub(crate) elicitor: Elicitor,
     pub(crate) views: AppsSupport,
+    /// The name and the version of the client, cleaned.
+    pub(crate) client: Option<String>,
+    /// The client's own id of the call.
+    pub(crate) call_id: Option<String>,
     /// The tool name to which the confirmation token must be bound, where a token is needed at every level. `None` for
     /// an ordinary call of the tool.
     pub(crate) token_for: Option<&'static str>,

@@ -2,6 +2,7 @@
 
 pub(crate) mod background;
 pub(crate) mod change;
+pub(crate) mod client_call;
 pub(crate) mod concurrency;
 pub(crate) mod context;
 pub(crate) mod duplicate_names;

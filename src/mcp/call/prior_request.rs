@@ -24,7 +24,7 @@ pub(crate) struct SaidNo {
 
 impl Elicitor {
     /// Returns whether the call carries a state or answers, as a second call does.
-    fn is_second_call(&self) -> bool {
+    pub(crate) fn is_second_call(&self) -> bool {
         match &self.way {
             ElicitationMode::SecondCall { state, responses } => {
                 state.is_some() || responses.as_ref().is_some_and(|responses| !responses.is_empty())

@@ -17,12 +17,12 @@ use tracing::Instrument;
 use crate::domain::{Caller, CarrierProfiles, Effect, Refusal, Status};
 use crate::guard::{AskMode, Policy, Rights};
 use crate::journal::Journal;
-use crate::mcp::apps::pages::AppsSupport;
+use crate::mcp::call::client_call::ClientCall;
 use crate::mcp::call::concurrency::{CallTurn, ConcurrencyLimiter};
 use crate::mcp::call::context::{CallContext, patience};
 use crate::mcp::call::messages::{self, Stage};
 use crate::mcp::consent::credential_forms::CredentialForms;
-use crate::mcp::consent::elicitation::{Consent, Elicitor};
+use crate::mcp::consent::elicitation::Consent;
 use crate::mcp::consent::signed_state::{ConfirmationTokens, SealingKeys};
 use crate::redact::{RedactionGuard, Redactor, Secret, without_keys};
 use crate::tools::{AccountMemory, Offered, Prices, Reconciler, Tool, ToolContext, ToolFailure, ToolResponse};
@@ -194,18 +194,21 @@ impl Service {
         way: Handler,
         arguments: Map<String, Value>,
         (caller, rights): (&Caller, &Arc<Rights>),
-        (elicitor, views): (Elicitor, AppsSupport),
+        from: ClientCall,
         unwanted: CancellationToken,
     ) -> CallResult {
         let Some(place) = self.limiter.enter(caller) else {
             return refuse(messages::on_overload(effect));
         };
         let (service, stop) = (Arc::clone(self), self.ending.child_token());
+        let ClientCall { elicitor, views, client, call_id } = from;
         let mut call_context = CallContext {
             caller: caller.clone(),
             rights: Arc::clone(rights),
             elicitor,
             views,
+            client,
+            call_id,
             token_for: None,
             stop: stop.clone(),
             deadline: Instant::now() + TIME,
@@ -387,14 +390,7 @@ mod tests {
     async fn call(service: &Arc<Service>, effect: Effect, way: Handler) -> CallResult {
         let (caller, rights) = (Caller::local(), Arc::default());
         service
-            .call(
-                effect,
-                way,
-                Map::new(),
-                (&caller, &rights),
-                (Elicitor::nobody(), AppsSupport::default()),
-                CancellationToken::new(),
-            )
+            .call(effect, way, Map::new(), (&caller, &rights), ClientCall::unattended(None), CancellationToken::new())
             .await
     }
 

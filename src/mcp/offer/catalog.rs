@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::Effect;
 use crate::guard::{Cap, Policy, Scope};
-use crate::mcp::apps::pages::{self, AppsSupport};
+use crate::mcp::apps::pages;
+use crate::mcp::call::client_call::ClientCall;
 use crate::mcp::call::metrics;
 use crate::mcp::call::service::{CallResult, Handler};
-use crate::mcp::consent::elicitation::Elicitor;
 use crate::mcp::offer::buy_offer;
 use crate::mcp::tenant::principal::Principal;
 use crate::tools::{Change, Read, Tool, Visitor, drop_bookkeeping, input_schema, output_schema, visit};
@@ -53,12 +53,12 @@ impl CatalogEntry {
         &self,
         arguments: Map<String, Value>,
         principal: &Principal,
-        asking: (Elicitor, AppsSupport),
+        from: ClientCall,
         unwanted: CancellationToken,
     ) -> CallResult {
         let Principal { tenant, caller, rights } = principal;
         let begun = Instant::now();
-        let reply = tenant.service.call(self.effect, self.way, arguments, (caller, rights), asking, unwanted).await;
+        let reply = tenant.service.call(self.effect, self.way, arguments, (caller, rights), from, unwanted).await;
         metrics::call(self.tool, &reply, begun.elapsed());
         reply
     }

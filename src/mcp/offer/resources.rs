@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{AgentRef, NumberRef, clean_to};
-use crate::mcp::apps::pages::{self, AppsSupport};
+use crate::mcp::apps::pages;
+use crate::mcp::call::client_call::ClientCall;
 use crate::mcp::call::metrics;
 use crate::mcp::call::service::{CallResult, FinishedCall, Handler};
-use crate::mcp::consent::elicitation::Elicitor;
 use crate::mcp::offer::catalog::Catalog;
 use crate::mcp::tenant::principal::Principal;
-use crate::tools::{AccountNumbers, GetAgentNumbers, ListNumbers, OneNumber, Read, Tool};
+use crate::tools::{AccountNumbers, CSV, GetAgentNumbers, ListNumbers, NumberSheet, OneNumber, Read, Tool};
 
 /// The guide for importing a number from the caller's own carrier.
 pub(crate) const BYOC: &str = include_str!("guides/byoc.md");
@@ -30,6 +30,7 @@ pub(crate) const NUMBER: &str = "truedy://numbers/{id}";
 pub(crate) const AGENT_NUMBERS: &str = "truedy://agents/{id}/numbers";
 
 const NUMBERS: &str = "truedy://numbers";
+const NUMBERS_CSV: &str = "truedy://numbers.csv";
 const POLICY: &str = "truedy://policy";
 const GUIDE: &str = "truedy://guides/byoc";
 
@@ -45,6 +46,7 @@ const LONGEST: usize = 512;
 #[derive(Debug, PartialEq)]
 enum ResourceTarget {
     Numbers,
+    NumbersCsv,
     Number(String),
     AgentNumbers(String),
     Policy,
@@ -58,6 +60,7 @@ impl ResourceTarget {
         }
         match uri {
             NUMBERS => return Some(Self::Numbers),
+            NUMBERS_CSV => return Some(Self::NumbersCsv),
             POLICY => return Some(Self::Policy),
             GUIDE => return Some(Self::Guide),
             _ => {}
@@ -73,7 +76,7 @@ impl ResourceTarget {
     /// Returns the tool that a caller must be offered to read this; `None` for resources without account data.
     fn tool(&self) -> Option<&'static str> {
         match self {
-            Self::Numbers | Self::Number(_) => Some(ListNumbers::NAME),
+            Self::Numbers | Self::NumbersCsv | Self::Number(_) => Some(ListNumbers::NAME),
             Self::AgentNumbers(_) => Some(GetAgentNumbers::NAME),
             Self::Policy | Self::Guide => None,
         }
@@ -98,6 +101,12 @@ pub(crate) fn list(catalog: &Catalog, principal: &Principal, context: &RequestCo
                 .with_title("Phone numbers")
                 .with_description("The phone numbers of the account, up to 500, and who answers and calls from each.")
                 .with_mime_type(JSON),
+        );
+        all.push(
+            Resource::new(NUMBERS_CSV, "numbers_csv")
+                .with_title("Phone numbers as a table")
+                .with_description("The same numbers as CSV, for a spreadsheet.")
+                .with_mime_type(CSV),
         );
     }
     all.push(
@@ -159,7 +168,9 @@ pub(crate) async fn read(
             return Ok(whole(&policy(catalog, principal), &shown, MARKDOWN, 0, CacheScope::Private));
         }
         ResourceTarget::Guide => return Ok(whole(BYOC, &shown, MARKDOWN, FRESH_MS, CacheScope::Public)),
-        ResourceTarget::Numbers => look::<AccountNumbers>(Map::new(), principal, unwanted).await,
+        ResourceTarget::Numbers | ResourceTarget::NumbersCsv => {
+            look::<AccountNumbers>(Map::new(), principal, unwanted).await
+        }
         ResourceTarget::Number(named) => {
             NumberRef::try_from(named.as_str()).map_err(|_| nothing())?;
             look::<OneNumber>(one("number_id", named), principal, unwanted).await
@@ -167,10 +178,15 @@ pub(crate) async fn read(
         ResourceTarget::AgentNumbers(named) => {
             AgentRef::try_from(named.as_str()).map_err(|_| nothing())?;
             let entry = catalog.get(GetAgentNumbers::NAME).ok_or_else(nothing)?;
-            entry.call(one("agent_id", named), principal, (Elicitor::nobody(), AppsSupport::default()), unwanted).await
+            entry.call(one("agent_id", named), principal, ClientCall::unattended(None), unwanted).await
         }
     };
     match reply {
+        CallResult::Done(FinishedCall { body: object, is_error: false, .. }) if place == ResourceTarget::NumbersCsv => {
+            let mut table = NumberSheet::default();
+            table.add(&object);
+            Ok(whole(&table.to_csv(), &shown, CSV, 0, CacheScope::Private))
+        }
         CallResult::Done(FinishedCall { body: object, is_error: false, .. }) => {
             // Account data can change at any time, so clients may not cache it.
             Ok(whole(&Value::Object(object).to_string(), &shown, JSON, 0, CacheScope::Private))
@@ -189,10 +205,8 @@ pub(crate) async fn look<T: Read>(
     let Principal { tenant, caller, rights } = principal;
     let begun = Instant::now();
     let way: Handler = |service, arguments, call_context| Box::pin(service.read::<T>(arguments, call_context));
-    let reply = tenant
-        .service
-        .call(T::EFFECT, way, arguments, (caller, rights), (Elicitor::nobody(), AppsSupport::default()), unwanted)
-        .await;
+    let reply =
+        tenant.service.call(T::EFFECT, way, arguments, (caller, rights), ClientCall::unattended(None), unwanted).await;
     metrics::call(T::NAME, &reply, begun.elapsed());
     reply
 }
@@ -244,6 +258,7 @@ mod tests {
         let agent = |named: &str| Some(ResourceTarget::AgentNumbers(named.to_owned()));
         for (uri, place) in [
             ("truedy://numbers", Some(ResourceTarget::Numbers)),
+            ("truedy://numbers.csv", Some(ResourceTarget::NumbersCsv)),
             ("truedy://numbers/+14155550123", number("+14155550123")),
             ("truedy://numbers/%2B14155550123", number("+14155550123")),
             ("truedy://numbers/%2b14155550123", number("+14155550123")),

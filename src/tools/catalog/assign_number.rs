@@ -29,6 +29,9 @@ use crate::truedy::{Error, Request, RequestKind};
 /// What is kept back of the call's time for reading back.
 const AFTERWARDS: Duration = Duration::from_secs(6);
 
+/// Why there is no undo where the journal does not know the holder before.
+const NOT_KNOWN: &str = "no undo; who had it before is not known";
+
 arguments! {
     /// Assign (attach, give) a phone number to an agent: inbound, let it answer calls; outbound, let it call from there (caller ID); or both.
     ///
@@ -221,6 +224,25 @@ impl Change for AssignNumber {
 
     async fn reconcile(operation: &Operation, account: &AccountView<'_>) -> Option<Outcome> {
         account.assigned(operation, Self::KIND).await
+    }
+
+    fn undo(operation: &Operation) -> Undo {
+        let (Some(direction), Some(agent)) = (&operation.object.direction, &operation.object.agent_id) else {
+            return Undo::No(NOT_KNOWN);
+        };
+        let number = operation.object.name();
+        match &operation.object.displaced {
+            Slot::Held(before) if before == agent => Undo::No("no undo; the agent had it before"),
+            Slot::Held(before) => Undo::Call(Pointer {
+                tool: Self::NAME,
+                arguments: json!({ "number_id": number, "agent_id": before, "assignment_type": direction, "confirm": true }),
+            }),
+            Slot::Free => Undo::Call(Pointer {
+                tool: "unassign_number",
+                arguments: json!({ "number_id": number, "assignment_type": direction }),
+            }),
+            Slot::Unknown => Undo::No(NOT_KNOWN),
+        }
     }
 
     fn unknown(&self) -> Refusal {

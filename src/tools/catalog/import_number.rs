@@ -232,6 +232,10 @@ impl Change for ImportNumber {
         }
     }
 
+    fn undo(_: &Operation) -> Undo {
+        Undo::No("no undo; release_number takes it out of Truedy, and it stays with its carrier")
+    }
+
     fn unknown(&self) -> Refusal {
         let number = &self.phone_number;
         let summary = format!(

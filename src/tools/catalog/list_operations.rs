@@ -1,12 +1,22 @@
-//! The journal, as a caller reads it: what was bought, imported, assigned, released, and what is not known.
+//! The journal, as a caller reads it: what was bought, imported, assigned, released, what it costs, and what is not known.
 
+use jiff::ZonedDateTime;
+use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::domain::{ChangeKinds, ChangeName, Effect, Moment, NumberRef, OperationId, OperationState, Refusal, Status};
+use crate::domain::{
+    ArgumentProblem, ChangeKinds, ChangeName, Effect, Moment, NumberRef, OperationId, OperationSelection,
+    OperationState, PageCursor, Refusal, Slot, Status,
+};
 use crate::guard::Scope;
-use crate::journal::{Operation, OperationPhase, OperationQuery};
+use crate::journal::{ListPosition, Operation, OperationPhase, OperationQuery, Unavailable};
+use crate::tools::account::agents::recent_roster;
+use crate::tools::account::operation_rows::{
+    RowStyle, Totals, local_moment, operation_row, totals_json, totals_of, totals_sentence, zone_name,
+};
+use crate::tools::account::roster::Roster;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
@@ -18,10 +28,10 @@ const LOOKING: std::time::Duration = std::time::Duration::from_secs(6);
 const SHOWN: u32 = 20;
 
 arguments! {
-    /// List operations (journal, history, audit log): what was bought, imported, assigned, released or refused, and what is unresolved.
+    /// List operations (journal, history, audit log): what was bought, imported, assigned, released, by whom, who approved it, what it costs and how to undo it; totals of the period; what is unresolved.
     ///
     /// Unresolved ones (state unknown) come first: whether they happened is not known; they are
-    /// looked for. Then the newest 20.
+    /// looked for. Then the newest.
     ListOperations {
         /// One operation: its operation_id.
         id: Option<OperationId>,
@@ -31,8 +41,14 @@ arguments! {
         tool: Option<ChangeName>,
         /// The number, "+14155550123", or its id.
         object: Option<NumberRef>,
-        /// From then on, "2026-11-25T08:00:00Z".
+        /// From then on: "today", "yesterday", "7d", "2h", "2026-11-25".
         since: Option<Moment>,
+        /// Until then; a day to its end.
+        until: Option<Moment>,
+        /// all: with previews and refusals.
+        only: Option<OperationSelection>,
+        /// From next.
+        after: Option<PageCursor>,
     }
 }
 
@@ -40,6 +56,14 @@ arguments! {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Operations {
     operations: Vec<Map<String, Value>>,
+    /// What was done in all that fits, by kind and currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    totals: Option<Map<String, Value>>,
+    /// The first and the last moment of the period, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period: Option<Map<String, Value>>,
+    /// The zone of the times.
+    time_zone: String,
     unresolved: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<&'static str>,
@@ -53,40 +77,133 @@ impl Tool for ListOperations {
     type Output = Operations;
 }
 
+fn unavailable(why: Unavailable) -> Refusal {
+    let summary = format!("Nothing could be read. The journal of this server cannot be used: {why}.");
+    Refusal::new(Status::JournalUnavailable, summary).retryable()
+}
+
 impl Read for ListOperations {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<Operations>, ToolFailure> {
-        let unavailable = |why: crate::journal::Unavailable| {
-            let summary = format!("Nothing could be read. The journal of this server cannot be used: {why}.");
-            Refusal::new(Status::JournalUnavailable, summary).retryable()
-        };
-        if let Some(tool) = &self.tool {
-            context.journal.change_kinds().check("tool", tool)?;
-        }
+        let now = ZonedDateTime::now();
+        let query = self.query(&context, &now)?;
         // The account may know by now what the journal does not.
         let open = context.journal.unresolved().await.map_err(unavailable)?;
         if !open.is_empty() {
             context.reconciler.reconcile(&context.with(context.call.within(LOOKING)), &open).await;
         }
-        let mut found = context.journal.find(self.query(&context, SHOWN + 1)).await.map_err(unavailable)?;
+        let mut found = context.journal.find(query.clone()).await.map_err(unavailable)?;
         let more = found.len() > SHOWN as usize;
         found.truncate(SHOWN as usize);
         // What is not known is told whatever was asked for: a filter that fits nothing must not read as an all-clear.
         let unresolved = context.journal.count_unresolved().await.map_err(unavailable)?;
-        let running = found
-            .iter()
-            .filter(|operation| matches!(operation.state, OperationPhase::Begun | OperationPhase::Sent))
-            .count();
-        let mut summary = match found.len() {
-            0 => "No operations fit.".to_owned(),
-            1 => "1 operation.".to_owned(),
-            n if more => {
-                format!("The first {n} operations; narrow it with since, object, tool or state to see others.")
-            }
-            n => format!("{n} operations."),
+        // A later page does not repeat the totals.
+        let totals = match self.after {
+            None => totals_of(&context.journal, &query).await.map_err(unavailable)?,
+            Some(_) => None,
         };
-        if let [only] = found.as_slice() {
-            summary = told(only, context.journal.change_kinds());
-        } else if running > 0 {
+        let roster = if found.iter().any(names_an_agent) { recent_roster(&context).await } else { Roster::default() };
+        let kinds = context.journal.change_kinds();
+        let style = RowStyle {
+            kinds,
+            zone: now.time_zone(),
+            name: &|id| roster.label(id),
+            undo: &|operation| context.reconciler.undo(operation),
+        };
+        let memory = context.journal.kind() == "memory";
+        let period = period(&query, now.time_zone());
+        let data = Operations {
+            operations: found.iter().map(|operation| operation_row(operation, &style)).collect(),
+            totals: totals.as_ref().map(totals_json),
+            period,
+            time_zone: zone_name(now.time_zone()),
+            unresolved,
+            journal: memory.then_some("memory"),
+        };
+        let summary = self.summary(&found, more, (totals.as_ref(), unresolved), kinds);
+        let mut answer = ToolResponse::new(Status::Ok, summary, data);
+        if let Some(last) = found.last().filter(|_| more) {
+            answer = answer.next(Self::NAME, self.next(last));
+        }
+        if totals.is_some_and(|totals| totals.iter().any(|(_, total)| total.is_partial)) {
+            answer.warn("There are more operations than are added up: give a shorter period.");
+        }
+        if memory {
+            answer.warn("The journal is in memory: what was done before this server started is not in it, and caps begin anew with each start.");
+        }
+        Ok(answer)
+    }
+}
+
+impl ListOperations {
+    fn query(&self, context: &ToolContext, now: &ZonedDateTime) -> Result<OperationQuery, ToolFailure> {
+        if let Some(tool) = &self.tool {
+            context.journal.change_kinds().check("tool", tool)?;
+        }
+        let (since, until) =
+            (self.since.as_ref().map(|since| since.begins(now)), self.until.as_ref().map(|until| until.ends(now)));
+        if since.zip(until).is_some_and(|(since, until)| since >= until) {
+            return Err(ArgumentProblem::of::<Moment>("until", "it is not after since".to_owned(), None).into());
+        }
+        let after = match &self.after {
+            None => None,
+            Some(cursor) => Some(ListPosition::read(cursor.as_str()).ok_or_else(|| {
+                ArgumentProblem::of::<PageCursor>("after", "it is no position of this list".to_owned(), None)
+            })?),
+        };
+        Ok(OperationQuery {
+            tenant: Some(context.caller.tenant.clone()),
+            id: self.id.as_ref().map(|id| id.as_str().to_ascii_lowercase()),
+            state: self.state.and_then(|state| OperationPhase::read(state.as_str())),
+            previews: false,
+            changes: self.only != Some(OperationSelection::All),
+            tool: self.tool.as_ref().map(|tool| tool.as_str().to_owned()),
+            object: self.object.as_ref().map(|object| object.as_str().to_owned()),
+            since,
+            until,
+            after,
+            after_rev: None,
+            limit: SHOWN + 1,
+        })
+    }
+
+    /// Returns the arguments of the call that shows the next page.
+    fn next(&self, last: &Operation) -> Value {
+        let mut arguments = Map::new();
+        let mut add =
+            |name: &str, value: Option<Value>| drop(value.map(|value| arguments.insert(name.to_owned(), value)));
+        add("state", self.state.map(|state| json!(state)));
+        add("tool", self.tool.as_ref().map(|tool| json!(tool)));
+        add("object", self.object.as_ref().map(|object| json!(object)));
+        add("since", self.since.as_ref().map(|since| json!(since)));
+        add("until", self.until.as_ref().map(|until| json!(until)));
+        add("only", self.only.map(|only| json!(only)));
+        add("after", Some(json!(last.position().to_string())));
+        Value::Object(arguments)
+    }
+
+    fn summary(
+        &self,
+        found: &[Operation],
+        more: bool,
+        (totals, unresolved): (Option<&Totals>, usize),
+        kinds: ChangeKinds,
+    ) -> String {
+        let running = |operation: &&Operation| matches!(operation.state, OperationPhase::Begun | OperationPhase::Sent);
+        let running = found.iter().filter(running).count();
+        let mut summary = match found {
+            [] if self.only.is_none() && self.state.is_none() && self.id.is_none() => {
+                "No changes fit; only: \"all\" shows previews and refusals, too.".to_owned()
+            }
+            [] => "No operations fit.".to_owned(),
+            [only] => told(only, kinds),
+            all if more => format!("{} operations; next shows more.", all.len()),
+            all => format!("{} operations.", all.len()),
+        };
+        let sentence = totals.map(totals_sentence).unwrap_or_default();
+        if !sentence.is_empty() {
+            summary.push_str(&format!(" In all: {sentence}"));
+        }
+        if running > 0 && found.len() > 1 {
             summary.push_str(&format!(" {running} still running: do not repeat them or do anything else instead."));
         }
         summary.push_str(&match unresolved {
@@ -96,34 +213,21 @@ impl Read for ListOperations {
                 " Of {n} operations in all it is not known whether they happened: they may have. Do not repeat them; if one does not settle, look in Truedy's dashboard."
             ),
         });
-        let memory = context.journal.kind() == "memory";
-        let operations = found.iter().map(Operation::to_json).collect();
-        let mut answer = ToolResponse::new(
-            Status::Ok,
-            summary,
-            Operations { operations, unresolved, journal: memory.then_some("memory") },
-        );
-        if memory {
-            answer.warn("The journal is in memory: what was done before this server started is not in it, and caps begin anew with each start.");
-        }
-        Ok(answer)
+        summary
     }
 }
 
-impl ListOperations {
-    fn query(&self, context: &ToolContext, limit: u32) -> OperationQuery {
-        OperationQuery {
-            tenant: Some(context.caller.tenant.clone()),
-            id: self.id.as_ref().map(|id| id.as_str().to_ascii_lowercase()),
-            state: self.state.and_then(|state| OperationPhase::read(state.as_str())),
-            previews: false,
-            tool: self.tool.as_ref().map(|tool| tool.as_str().to_owned()),
-            object: self.object.as_ref().map(|object| object.as_str().to_owned()),
-            since: self.since.as_ref().map(Moment::as_millisecond),
-            after_rev: None,
-            limit,
-        }
-    }
+/// Whether the row of an operation shows an agent.
+fn names_an_agent(operation: &Operation) -> bool {
+    operation.object.agent_id.is_some() || matches!(operation.object.displaced, Slot::Held(_))
+}
+
+/// Returns the period that a query selects. `None` if it has no bounds.
+fn period(query: &OperationQuery, zone: &TimeZone) -> Option<Map<String, Value>> {
+    let bounds = [("from", query.since), ("to", query.until)];
+    let told = bounds.into_iter().filter_map(|(name, at)| Some((name.to_owned(), json!(local_moment(at?, zone)))));
+    let period: Map<String, Value> = told.collect();
+    (!period.is_empty()).then_some(period)
 }
 
 /// One operation in a sentence.

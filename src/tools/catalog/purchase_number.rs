@@ -210,6 +210,10 @@ impl Change for PurchaseNumber {
         account.added(operation, Self::KIND).await
     }
 
+    fn undo(_: &Operation) -> Undo {
+        Undo::No("no undo; release_number gives the number up for good, and nothing is paid back")
+    }
+
     fn unknown(&self) -> Refusal {
         let number = &self.phone_number;
         let summary = format!(

@@ -183,6 +183,10 @@ impl Change for ReleaseNumber {
         account.removed(operation, Self::KIND).await
     }
 
+    fn undo(_: &Operation) -> Undo {
+        Undo::No("no undo; whoever is quick may buy the number again, at a new price, without its assignments")
+    }
+
     fn unknown(&self) -> Refusal {
         let name = &self.number_id;
         Refusal::new(Status::OutcomeUnknown, unknown(name.as_str())).with("number", name.as_str())

@@ -18,7 +18,7 @@ use crate::tools::changes::create_once::{Made, flight, make};
 use crate::tools::changes::verify::{Found, WantedNumber, documented_purchase, said};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
-use crate::tools::contract::response::{ToolFailure, ToolResponse};
+use crate::tools::contract::response::{ToolFailure, ToolResponse, Undo};
 use crate::tools::contract::tool::{Change, Planned, Tool};
 use crate::truedy::{Request, RequestKind};
 
@@ -105,6 +105,10 @@ impl Change for SampleReserve {
 
     async fn reconcile(operation: &Operation, account: &AccountView<'_>) -> Option<Outcome> {
         account.added(operation, Self::KIND).await
+    }
+
+    fn undo(_: &Operation) -> Undo {
+        Undo::Never
     }
 
     fn unknown(&self) -> Refusal {

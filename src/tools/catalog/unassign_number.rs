@@ -168,6 +168,17 @@ impl Change for UnassignNumber {
         account.assigned(operation, Self::KIND).await
     }
 
+    fn undo(operation: &Operation) -> Undo {
+        match (&operation.object.displaced, &operation.object.direction) {
+            (Slot::Held(before), Some(direction)) => Undo::Call(Pointer {
+                tool: "assign_number",
+                arguments: json!({ "number_id": operation.object.name(), "agent_id": before, "assignment_type": direction }),
+            }),
+            (Slot::Free, _) => Undo::No("no undo; no agent was named as its holder"),
+            _ => Undo::No("no undo; who had it before is not known"),
+        }
+    }
+
     fn unknown(&self) -> Refusal {
         let name = &self.number_id;
         let summary = format!(

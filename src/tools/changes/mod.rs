@@ -2,4 +2,5 @@
 
 pub(crate) mod create_once;
 pub(crate) mod reconcile;
+pub(crate) mod undo;
 pub(crate) mod verify;

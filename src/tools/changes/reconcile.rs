@@ -8,7 +8,9 @@ use futures::future::BoxFuture;
 use crate::journal::{Operation, Outcome};
 use crate::tools::account::view::AccountView;
 use crate::tools::catalog::visit;
+use crate::tools::changes::undo::undo_of;
 use crate::tools::contract::context::{Reconcile, ToolContext};
+use crate::tools::contract::response::Undo;
 use crate::tools::contract::tool::{Change, Read};
 use crate::tools::contract::visitor::Visitor;
 
@@ -18,6 +20,10 @@ pub struct Reconciler;
 impl Reconcile for Reconciler {
     fn reconcile<'a>(&'a self, context: &'a ToolContext, operations: &'a [Operation]) -> BoxFuture<'a, ()> {
         look(context, operations).boxed()
+    }
+
+    fn undo(&self, operation: &Operation) -> Option<Undo> {
+        undo_of(operation)
     }
 }
 

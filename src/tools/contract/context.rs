@@ -8,6 +8,7 @@ use crate::tools::contract::offered_numbers::Offered;
 use crate::tools::contract::operation_record::Record;
 use crate::tools::contract::price::Price;
 use crate::tools::contract::price_cache::Prices;
+use crate::tools::contract::response::Undo;
 use crate::truedy::{CallBudget, Client, Error};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +18,13 @@ use futures::future::BoxFuture;
 /// How long a reading waits until the outcomes that it found are recorded.
 pub(crate) const SETTLING: Duration = Duration::from_secs(1);
 
-/// Finds the outcomes of operations whose response was lost.
+/// What is known of operations only by the tools that made them: their outcomes, and how they are undone.
 pub trait Reconcile: Send + Sync {
     /// Looks once for the outcomes of these operations and records those that it finds.
     fn reconcile<'a>(&'a self, context: &'a ToolContext, operations: &'a [Operation]) -> BoxFuture<'a, ()>;
+
+    /// Returns how an operation is undone. `None` if it did not happen.
+    fn undo(&self, operation: &Operation) -> Option<Undo>;
 }
 
 /// What a tool works with.

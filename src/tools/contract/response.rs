@@ -41,6 +41,8 @@ pub enum Undo {
     Call(Pointer),
     /// It cannot be undone.
     Never,
+    /// It cannot be undone. The text says why, or what the opposite would be and what that loses.
+    No(&'static str),
 }
 
 /// Why a tool gave no response.
@@ -76,6 +78,17 @@ impl Pointer {
     /// Returns the JSON object that the caller reads.
     pub fn to_json(&self) -> Value {
         json!({ "tool": self.tool, "arguments": self.arguments })
+    }
+}
+
+impl Undo {
+    /// Returns the JSON value that the caller reads: the call, or a text.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Call(pointer) => pointer.to_json(),
+            Self::Never => json!("cannot be undone"),
+            Self::No(why) => json!(why),
+        }
     }
 }
 
@@ -125,10 +138,8 @@ impl<T: Serialize> ToolResponse<T> {
         if let Some(next) = &self.next {
             object.insert("next".to_owned(), next.to_json());
         }
-        match &self.undo {
-            Some(Undo::Call(pointer)) => drop(object.insert("undo".to_owned(), pointer.to_json())),
-            Some(Undo::Never) => drop(object.insert("undo".to_owned(), json!("cannot be undone"))),
-            None => {}
+        if let Some(undo) = &self.undo {
+            object.insert("undo".to_owned(), undo.to_json());
         }
         if let Some(id) = &self.request_id {
             object.insert("request_id".to_owned(), json!(id));

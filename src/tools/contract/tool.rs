@@ -11,7 +11,7 @@ use crate::journal::{Operation, Outcome};
 use crate::tools::account::view::AccountView;
 use crate::tools::contract::arguments::Arguments;
 use crate::tools::contract::context::ToolContext;
-use crate::tools::contract::response::{ToolFailure, ToolResponse};
+use crate::tools::contract::response::{ToolFailure, ToolResponse, Undo};
 
 /// A tool. Its type holds the arguments, and the rustdoc of its type is the description.
 pub trait Tool: Arguments + Clone + Send + Sync + 'static {
@@ -101,6 +101,9 @@ pub trait Change: Tool {
     /// What the account shows has happened. What it does not show stays unknown, because Truedy may have made a change
     /// that it does not list. "Did not happen" is returned only where the account shows the opposite, long afterwards.
     fn reconcile(operation: &Operation, account: &AccountView<'_>) -> impl Future<Output = Option<Outcome>> + Send;
+
+    /// Returns how to undo an operation of this kind that happened, by what the journal knows of it.
+    fn undo(operation: &Operation) -> Undo;
 
     /// Builds the refusal for a change whose response was lost. It tells what is known so far.
     fn unknown(&self) -> Refusal;

@@ -399,7 +399,7 @@ impl Fight {
     /// The whole journal.
     fn journal(&self) -> Vec<Value> {
         let mut command = program();
-        command.args(["operations", "--json", "--limit", "10000"]);
+        command.args(["operations", "--json", "--only", "all", "--limit", "10000"]);
         self.store.give(&mut command);
         read(command)
     }

@@ -54,7 +54,7 @@ pub(super) fn operations(state: &Path, arguments: &[&str]) -> Command {
 
 /// The whole journal, unresolved operations first, then the newest.
 pub(super) fn journal(state: &Path) -> Vec<Value> {
-    read(operations(state, &["--json", "--limit", "10000"]))
+    read(operations(state, &["--json", "--only", "all", "--limit", "10000"]))
 }
 
 /// What a command that prints the journal printed.

@@ -85,7 +85,7 @@ impl Files {
 /// The journal as its operator reads it, without what was refused before it began.
 pub(super) fn begun(state: &Path) -> Vec<Value> {
     let mut command = program();
-    command.args(["operations", "--json", "--limit", "10000", "--state-dir"]).arg(state);
+    command.args(["operations", "--json", "--only", "all", "--limit", "10000", "--state-dir"]).arg(state);
     let ran = run(command, "");
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let all: Vec<Value> = serde_json::from_str(&ran.stdout).unwrap();

@@ -52,7 +52,7 @@ fn leave(mut wire: Wire) {
 
 fn operations(state: &Path) -> Vec<Value> {
     let mut command = program();
-    command.args(["operations", "--json", "--state-dir"]).arg(state);
+    command.args(["operations", "--json", "--only", "all", "--state-dir"]).arg(state);
     let ran = run(command, "");
     serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{} {}", ran.stdout, ran.stderr))
 }

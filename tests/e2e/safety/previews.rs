@@ -243,7 +243,7 @@ fn a_preview_counts_what_is_left_and_stands_in_the_journal_as_one() {
     let preview = wire.call("purchase_number", json!({ "phone_number": UNPRICED }));
     assert_eq!((preview.status(), &preview.object()["purchases_left"]), ("confirmation_required", &json!(2)));
     assert!(preview.summary().contains("Purchases left in 24 hours: 2."), "{}", preview.summary());
-    let told = wire.call("list_operations", json!({ "object": UNPRICED }));
+    let told = wire.call("list_operations", json!({ "object": UNPRICED, "only": "all" }));
     let row = &told.object()["operations"][0];
     assert_eq!((&row["state"], &row["outcome"]), (&json!("refused"), &json!("previewed")), "{}", told.0);
     assert!(told.summary().contains("was not bought: the call was a preview."), "{}", told.summary());

@@ -48,7 +48,7 @@ fn open_with_new_key(upstream: &Upstream, state: &Path) -> Wire {
 /// The journal as its operator reads it: the operation about this number.
 fn operation(state: &Path, number: &str) -> Value {
     let mut command = program();
-    command.args(["operations", "--json", "--object", number, "--state-dir"]).arg(state);
+    command.args(["operations", "--json", "--only", "all", "--object", number, "--state-dir"]).arg(state);
     let ran = run(command, "");
     let rows: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{} {}", ran.stdout, ran.stderr));
     rows[0].clone()

@@ -20,6 +20,8 @@ pub(crate) struct Wire {
     last: u64,
     answers: HashMap<String, Value>,
     capabilities: Value,
+    /// What the client says that it is.
+    client: Value,
     said: VecDeque<Value>,
 }
 
@@ -33,6 +35,7 @@ impl Wire {
             last: 0,
             answers: HashMap::new(),
             capabilities: json!({}),
+            client: json!({ "name": "wire", "version": "1" }),
             said: VecDeque::new(),
         }
     }
@@ -52,6 +55,14 @@ impl Wire {
         wire
     }
 
+    /// Starts the program for a client of this name, and does what its era begins with.
+    pub(crate) fn named(command: Command, era: Era, client: Value) -> Self {
+        let mut wire = Self::start(command, era);
+        wire.client = client;
+        wire.begin();
+        wire
+    }
+
     /// Does what the era begins with; the answer.
     pub(crate) fn begin(&mut self) -> Value {
         match self.era {
@@ -64,10 +75,9 @@ impl Wire {
     pub(crate) fn handshake(&mut self, version: &str) -> Value {
         self.era = Era::Legacy;
         self.handshaken = true;
-        let client = json!({ "name": "wire", "version": "1" });
         let answer = self.ask(
             "initialize",
-            json!({ "protocolVersion": version, "capabilities": self.capabilities, "clientInfo": client }),
+            json!({ "protocolVersion": version, "capabilities": self.capabilities, "clientInfo": self.client }),
         );
         self.notify("notifications/initialized", json!({}));
         answer
@@ -93,11 +103,10 @@ impl Wire {
     /// Sends a request; its id.
     pub(crate) fn request(&mut self, method: &str, mut params: Value) -> u64 {
         if self.era == Era::Modern {
-            params["_meta"] = json!({
-                "io.modelcontextprotocol/protocolVersion": MODERN,
-                "io.modelcontextprotocol/clientCapabilities": self.capabilities,
-                "io.modelcontextprotocol/clientInfo": { "name": "wire", "version": "1" }
-            });
+            let meta = [("protocolVersion", json!(MODERN)), ("clientCapabilities", self.capabilities.clone())];
+            for (name, value) in meta.into_iter().chain([("clientInfo", self.client.clone())]) {
+                params["_meta"][format!("io.modelcontextprotocol/{name}")] = value;
+            }
         }
         self.last += 1;
         self.send(&json!({ "jsonrpc": "2.0", "id": self.last, "method": method, "params": params }));
@@ -107,6 +116,13 @@ impl Wire {
     /// Sends a call; its id.
     pub(crate) fn send_call(&mut self, tool: &str, arguments: impl Into<Value>) -> u64 {
         self.request("tools/call", json!({ "name": tool, "arguments": arguments.into() }))
+    }
+
+    /// A call to which the client gives an id of its own, and its answer.
+    pub(crate) fn call_by_id(&mut self, tool: &str, arguments: impl Into<Value>, call: &str) -> Called {
+        let meta = json!({ "claudecode/toolUseId": call });
+        let id = self.request("tools/call", json!({ "name": tool, "arguments": arguments.into(), "_meta": meta }));
+        self.called(id)
     }
 
     /// The answer to a request, if it comes in time; what else comes is kept.

@@ -37,7 +37,7 @@ fn a_number_of_each_carrier_is_imported_with_exactly_what_its_profile_names_and_
         wire.running.close();
         assert_eq!(wire.running.ended(LONG), Some(0));
         let mut command = program();
-        command.args(["operations", "--json"]).env("HOME", files.0.path()).env("TRUEDY_API_KEY", KEY);
+        command.args(["operations", "--json", "--only", "all"]).env("HOME", files.0.path()).env("TRUEDY_API_KEY", KEY);
         let operations = run(command, "");
         let told: Vec<Value> = serde_json::from_str(&operations.stdout).unwrap();
         assert_eq!(told.len(), 3, "{}", operations.stdout);

@@ -1,6 +1,7 @@
 //! What is offered and what it answers: the tools, and the prompts and resources beside them.
 
 mod arguments;
+mod audit;
 mod budgets;
 mod carriers;
 mod catalog;

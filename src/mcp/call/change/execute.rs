@@ -14,11 +14,12 @@ use uuid::Uuid;
 
 use crate::domain::{ClockReading, Proof, Refusal, Status, may_be_id};
 use crate::guard::{ChangeImpact, GateDecision, RequestedChange, evaluate};
-use crate::journal::{AddedNumber, BeginConflict, CallOrigin, Intent, Operation, Outcome, OutcomeSource};
+use crate::journal::{AddedNumber, BeginConflict, Intent, Operation, Outcome, OutcomeSource};
 use crate::mcp::call::change::admit::{BACKGROUND, OVERDUE, READ_AGAIN, TO_ABANDON, TO_BEGIN};
 use crate::mcp::call::change::request::{
     Approved, ChangeRequest, EarlyExit, plan, repeated, stopped_by_unresolved, with_operation,
 };
+use crate::mcp::call::change::resend::resent;
 use crate::mcp::call::messages::{self, Stage};
 use crate::mcp::call::service::{CallResult, Service, finished, words};
 use crate::redact::RedactionGuard;
@@ -38,6 +39,7 @@ impl Service {
             self.admit_inline::<T>(given)?;
         }
         self.admit_answer::<T>(change)?;
+        self.admit_once::<T>(change).await?;
         let caller = change.call_context.caller.clone();
         let _flight =
             claims.makes.as_ref().map(|number| self.begin_single_flight(number, &caller, T::EFFECT)).transpose()?;
@@ -85,7 +87,7 @@ impl Service {
             nonce,
             price: impact.price.clone(),
             fees: impact.fees.clone(),
-            origin: CallOrigin::default(),
+            origin: change.origin(T::NAME),
             evidence: change.evidence,
             acknowledged: claims.acknowledged.to_strings(),
             stopped_by_unresolved: stopped_by_unresolved::<T>(),
@@ -101,6 +103,7 @@ impl Service {
                 return Ok(Ok(id));
             }
             Some(BeginConflict::JustDone(other)) => return Ok(Err(other)),
+            Some(BeginConflict::Resent(first)) => return Err(resent(&first, T::KIND)),
             Some(BeginConflict::Flying(other)) => messages::on_duplicate(&other, T::EFFECT),
             Some(BeginConflict::NonceUsed) => messages::on_answer_used(T::EFFECT),
             Some(BeginConflict::Unresolved(open)) => {

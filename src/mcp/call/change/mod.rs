@@ -4,4 +4,5 @@ pub(crate) mod admit;
 pub(crate) mod confirm;
 pub(crate) mod execute;
 pub(crate) mod request;
+pub(crate) mod resend;
 pub(crate) mod several;

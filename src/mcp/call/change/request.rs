@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::domain::{ChangeClass, ClockReading, OperationTarget, Refusal, Status, digest_of};
 use crate::guard::{ChangeImpact, GateInput, RequestedChange};
-use crate::journal::{GateEvidence, PREVIEWED, RefusedCall};
+use crate::journal::{CallOrigin, GateEvidence, PREVIEWED, RefusedCall};
 use crate::mcp::call::context::CallContext;
 use crate::mcp::call::messages::{self, Stage};
 use crate::mcp::call::service::{CallResult, done, words};
@@ -60,6 +60,19 @@ impl ChangeRequest {
         }
     }
 
+    /// Returns where the call came from, as the journal keeps it.
+    ///
+    /// The id of the call covers the tool and the arguments: a client that uses an id twice for different calls makes
+    /// two changes.
+    pub(crate) fn origin(&self, tool: &str) -> CallOrigin {
+        let call_id = self.call_context.call_id.as_ref();
+        CallOrigin {
+            client: self.call_context.client.clone(),
+            call_id: call_id.map(|id| digest_of(json!([tool, id, self.digest]).to_string().as_bytes())),
+            undo_of: None,
+        }
+    }
+
     /// Returns what a person consents to: this call with this impact.
     pub(crate) fn consent_subject<'a, T: Change>(&'a self, impact: &'a ChangeImpact) -> ConsentSubject<'a> {
         ConsentSubject { caller: &self.call_context.caller, tool: T::NAME, arguments: &self.given, seen: &impact.seen }
@@ -73,7 +86,7 @@ impl ChangeRequest {
             digest: self.digest.clone(),
             outcome: if refusal.status == Status::ConfirmationRequired { PREVIEWED } else { refusal.status.as_str() },
             rule: refusal.details.get("rule").and_then(Value::as_str).map(str::to_owned),
-            client: None,
+            client: self.call_context.client.clone(),
             evidence: self.evidence,
             nonce: self.answered.clone(),
         }

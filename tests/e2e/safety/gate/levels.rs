@@ -336,7 +336,7 @@ async fn what_policy_and_gate_refuse_is_recorded(era: Era) {
     let agent = at("token", era).flags(&["--protect", IDLE]).start().await;
     refused(agent.call("release_number", release(IDLE, None)).await);
     refused(agent.call("release_number", release(ANSWERED, None)).await);
-    let listed = agent.call("list_operations", json!({})).await.expect("the journal");
+    let listed = agent.call("list_operations", json!({ "only": "all" })).await.expect("the journal");
     let rows = listed["operations"].as_array().expect("rows");
     let told: Vec<_> = rows.iter().map(|row| (&row["number"], &row["outcome"], &row["state"])).collect();
     let refused = json!("refused");

@@ -1,0 +1,112 @@
+//! Aligned tables with a header, for people at a terminal.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+/// The style of a header.
+const HEADER: Style = Style::new().bold();
+/// The style of what went well.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// The style of what was refused.
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default();
+/// The style of what somebody must look after.
+pub(crate) const ALERT: Style = AnsiColor::Red.on_default().bold();
+/// The style of what matters less.
+pub(crate) const FAINT: Style = Style::new().dimmed();
+
+/// One cell of a table.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cell {
+    text: String,
+    style: Style,
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self { text, style: Style::new() }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl Cell {
+    /// Returns a cell in a style.
+    pub(crate) fn styled(text: impl Into<String>, style: Style) -> Self {
+        Self { text: text.into(), style }
+    }
+
+    /// Fills the cell with spaces up to a width.
+    pub(crate) fn widen(&mut self, width: usize) {
+        let missing = width.saturating_sub(self.text.chars().count());
+        self.text.extend(std::iter::repeat_n(' ', missing));
+    }
+}
+
+/// A table. Columns that are empty in every row are left out.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    header: Vec<String>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    /// Begins a table with the names of its columns.
+    pub(crate) fn new(header: impl IntoIterator<Item = String>) -> Self {
+        Self { header: header.into_iter().collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row, with a cell for each column.
+    pub(crate) fn row(&mut self, cells: Vec<Cell>) {
+        self.rows.push(cells);
+    }
+
+    /// Returns the lines of the table with their styles. Two spaces part the columns.
+    pub(crate) fn to_text(&self) -> String {
+        let width = |text: &str| text.chars().count();
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let widest = |at: usize| self.rows.iter().filter_map(|row| row.get(at)).map(|cell| width(&cell.text)).max();
+        let named = |at: usize| self.header.get(at).map_or(0, |name| width(name));
+        let widths: Vec<usize> = (0..columns)
+            .map(|at| widest(at).filter(|widest| *widest > 0).map_or(0, |widest| widest.max(named(at))))
+            .collect();
+        let header: Vec<Cell> = self.header.iter().map(|name| Cell::styled(name.as_str(), HEADER)).collect();
+        let mut text = String::new();
+        for row in Some(&header).filter(|header| !header.is_empty()).into_iter().chain(&self.rows) {
+            let cells = row.iter().zip(&widths).filter(|(_, width)| **width > 0);
+            let padded = cells.map(|(Cell { text, style }, most)| {
+                let gap = " ".repeat(most.saturating_sub(width(text)));
+                format!("{style}{text}{style:#}{gap}")
+            });
+            text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Writes a text with styles to standard output. The styles are left out where no terminal shows them, or where
+/// `NO_COLOR` is set. A closed reader is not an error.
+pub(crate) fn print_styled(text: &str) {
+    let mut out = anstream::AutoStream::auto(io::stdout().lock());
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_empty_ones_left_out() {
+        let mut table = Table::new(["A", "EMPTY", "LONG NAME", "B"].map(str::to_owned));
+        table.row(vec!["é".into(), "".into(), Cell::styled("x", ALERT), "1".into()]);
+        table.row(vec!["three".into(), "".into(), "y".into(), "".into()]);
+        let plain = anstream::adapter::strip_str(&table.to_text()).to_string();
+        assert_eq!(plain, "A      LONG NAME  B\né      x          1\nthree  y\n");
+        assert!(table.to_text().contains("\u{1b}[1m\u{1b}[31mx\u{1b}[0m"), "{:?}", table.to_text());
+    }
+}
