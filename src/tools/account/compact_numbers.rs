@@ -10,6 +10,9 @@ use crate::domain::{Direction, NumberView, OwnedNumber, Slot, SlotView};
 use crate::tools::account::interned::{InternedTexts, TextPlace};
 use crate::tools::account::pages::{ListedItem, NumberRows, RowStore};
 
+/// Bytes of a usual id and a usual number.
+const TEXT: usize = 36 + 13;
+
 /// A row, as places in the texts of its list.
 #[derive(Debug, Clone, Copy)]
 struct CompactRow {
@@ -151,6 +154,12 @@ impl RowStore<OwnedNumber> for CompactNumbers {
 
     fn add(&mut self, row: OwnedNumber) {
         self.push(row.view());
+    }
+
+    fn reserve(&mut self, rows: usize) {
+        Arc::make_mut(&mut self.rows).reserve_exact(rows);
+        Arc::make_mut(&mut self.text).reserve_exact(rows.saturating_mul(TEXT));
+        self.slots.reserve_exact(rows);
     }
 
     fn merge(&mut self, at: usize, row: OwnedNumber) {

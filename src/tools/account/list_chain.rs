@@ -9,6 +9,9 @@ use crate::tools::account::pages::{ListedItem, RowList, RowPlaces, RowStore, row
 use crate::tools::account::paging::has_more;
 use crate::truedy::{ApiReply, Error};
 
+/// Most rows for which there is room before they come. Truedy may announce any number.
+const RESERVED: usize = 50_000;
+
 /// What became of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Joined {
@@ -95,6 +98,11 @@ impl<T: ListedItem, R: RowStore<T>> ListChain<T, R> {
         self.first_total = self.first_total.or(self.total);
         self.apart |= asked == 1;
         let before = self.listing.rows.count();
+        if before == 0 {
+            // A list that grows step by step leaves unused memory behind at each step.
+            let announced = self.total.and_then(|total| usize::try_from(total).ok()).unwrap_or(0);
+            self.listing.rows.reserve(announced.min(RESERVED));
+        }
         for row in read {
             self.places.add(&mut self.listing.rows, row);
         }

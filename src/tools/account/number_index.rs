@@ -15,6 +15,8 @@ use crate::tools::account::pages::{NumberRows, RowStore};
 
 /// Rows for each page of the stored hints.
 const PAGE: u32 = 100;
+/// Most rows for which there is room before they come. Truedy may announce any number.
+const RESERVED: u32 = 50_000;
 /// Bytes of each row in a stored hint.
 const ENTRY: usize = 48;
 
@@ -83,6 +85,10 @@ impl NumberIndex {
     ) {
         let offset = u32::try_from(offset).unwrap_or(u32::MAX);
         self.total = total.and_then(|total| u32::try_from(total).ok()).unwrap_or(self.total);
+        if self.rows.is_empty() {
+            // A list that grows step by step leaves unused memory behind at each step.
+            self.rows.reserve_exact(self.total.min(RESERVED) as usize);
+        }
         for (at, row) in (offset..).zip(rows) {
             for (names, direction) in self.names.iter_mut().zip(Direction::BOTH) {
                 *names |= matches!(row.slot(direction), SlotView::Held(_));

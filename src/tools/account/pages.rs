@@ -39,6 +39,8 @@ pub(crate) trait RowStore<T>: Default {
     fn key(&self, at: usize) -> Option<(&str, &str)>;
     /// Adds a row at the end.
     fn add(&mut self, row: T);
+    /// Makes room for this many further rows.
+    fn reserve(&mut self, rows: usize);
     /// Adds to a row what another row says about the same item.
     fn merge(&mut self, at: usize, row: T);
     /// Puts rows before all others.
@@ -56,6 +58,10 @@ impl<T: ListedItem> RowStore<T> for Vec<T> {
 
     fn add(&mut self, row: T) {
         self.push(row);
+    }
+
+    fn reserve(&mut self, rows: usize) {
+        self.reserve_exact(rows);
     }
 
     fn merge(&mut self, at: usize, row: T) {

@@ -4,36 +4,11 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::redact::Redactor;
 use crate::truedy::client::answer::{ApiReply, HttpAnswer};
 use crate::truedy::client::send::Client;
 use crate::truedy::error::{ApiError, Error, request_id};
 use crate::truedy::rate_limit_reset;
 use crate::truedy::request::RequestKind;
-
-/// Reads the body as JSON and removes every secret from it. The error says why it is no JSON.
-pub(crate) fn read_json(
-    redactor: &Redactor,
-    content_type: &str,
-    bytes: &[u8],
-    status: StatusCode,
-) -> Result<Value, String> {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    // A proxy may send JSON under a wrong type. It is still read where the status is an error.
-    if !is_json && status.is_success() {
-        return Err(if bytes.is_empty() {
-            "the answer is empty".to_owned()
-        } else {
-            "the answer is not JSON by its type".to_owned()
-        });
-    }
-    // Checking the whole text once is faster than checking each string in it.
-    let text = std::str::from_utf8(bytes).map_err(|_| "the answer is not JSON".to_owned())?;
-    let mut value: Value = serde_json::from_str(text).map_err(|_| "the answer is not JSON".to_owned())?;
-    redactor.value(&mut value);
-    Ok(value)
-}
 
 impl Client {
     /// Decides whether the request was carried out. The body counts, not the status alone.
