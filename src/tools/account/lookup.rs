@@ -187,7 +187,7 @@ fn no_such_number(named: &NumberRef, numbers: &ListResult<OwnedNumber>, fitting:
 }
 
 /// A difference from which on a number is not suggested.
-const DISTANT: usize = 700;
+const DISTANT: usize = 450;
 
 /// Returns how much a number differs from what the caller wrote, by its digits, its id or the place it is from.
 fn difference(name: &str, number: &OwnedNumber) -> usize {

@@ -39,7 +39,7 @@ arguments! {
         administrative_area: Option<Label>,
         /// toll_free: 800 numbers.
         phone_number_type: Option<NumberType>,
-        /// Only those that cost at most this a month, "2 USD".
+        /// Only those that cost at most this a month, "1.50".
         max_monthly_cost: Option<Ceiling>,
         /// Own Telnyx account by its profile, "main".
         carrier: Option<CarrierName>,

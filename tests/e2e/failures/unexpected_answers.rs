@@ -35,7 +35,7 @@ fn unknown_fields_and_values_survive() {
     assert_eq!(credentials.object()["credentials"], json!([{ "id": "c1", "provider": "plivo" }]), "{}", credentials.0);
     let offers = wire.call("search_numbers", json!({}));
     let offer = &offers.object()["offers"][0];
-    assert_eq!((&offer["type"], &offer["monthly"]), (&json!("shared_cost"), &json!("1.5")), "{}", offers.0);
+    assert_eq!((&offer["type"], &offer["monthly"]), (&json!("shared_cost"), &json!("1.50")), "{}", offers.0);
     assert!(offer["features"].to_string().contains("voice fax"), "{}", offers.0);
 }
 
@@ -89,7 +89,7 @@ fn both_shapes_of_a_search_are_read_alike() {
     let offers = &called.object()["offers"];
     assert_eq!(offers[0], offers[1], "{}", called.0);
     assert_eq!((&offers[0]["region"], &offers[0]["locality"]), (&json!("CA"), &json!("San Francisco")));
-    assert_eq!((&offers[0]["monthly"], &offers[0]["type"]), (&json!("2.50000"), &json!("toll_free")));
+    assert_eq!((&offers[0]["monthly"], &offers[0]["type"]), (&json!("2.50"), &json!("toll_free")));
     assert_eq!((&called.object()["total"], &called.object()["next_page"]), (&json!(57), &json!(2)));
 }
 
