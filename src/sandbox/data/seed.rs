@@ -1,4 +1,6 @@
-//! The initial content of the account. It suffices for a first conversation, and for meeting every rule.
+//! The initial content of the account: a small company with twelve numbers and six agents.
+//!
+//! It suffices for a first conversation, and for meeting every rule. Agents and numbers are in every state.
 
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
@@ -12,6 +14,8 @@ pub(crate) const FRONT_DESK: &str = "1f4baf16-1540-4d91-9696-7f34b2f2cb77";
 pub(crate) const FRONT_OFFICE: &str = "3a9c5d20-8b1e-4f6a-9c47-51d0e2a6b318";
 pub(crate) const NIGHT_LINE: &str = "6be0c7f1-2d34-4a85-b0f9-8e7716c3d942";
 pub(crate) const OVERFLOW: &str = "c25d1e88-90ab-4c6d-8f13-4b7ae9d05521";
+pub(crate) const SALES: &str = "5d2e9b70-3c16-4f8a-a7d4-90e1c6b28f53";
+pub(crate) const REMINDERS: &str = "a90c4e17-6b85-4d23-8e5f-2f71d0b9c384";
 const ELSEWHERE: &str = "e8f31b06-7c59-4d02-a1be-93d4c6f7082a";
 
 const MAIN_LINE: &str = "5a4b0d0e-8f57-4d8e-a1de-1f2c9b8f7a10";
@@ -66,6 +70,24 @@ const AGENTS: &[SeedAgent] = &[
         "2026-03-02T08:15:00.000000Z",
     ),
     SeedAgent(
+        FIRST_ORGANIZATION,
+        SALES,
+        "Sales",
+        "Answers questions about products and takes orders",
+        "active",
+        Some("e1b7d5a2-48c9-4f06-93ad-7c20f86e1b54"),
+        "2025-09-01T08:00:00.000000Z",
+    ),
+    SeedAgent(
+        FIRST_ORGANIZATION,
+        REMINDERS,
+        "Reminders",
+        "Will call customers the day before an appointment; being created",
+        "creating",
+        None,
+        "2026-03-06T09:10:00.000000Z",
+    ),
+    SeedAgent(
         OTHER_ORGANIZATION,
         ELSEWHERE,
         "Front desk",
@@ -97,6 +119,84 @@ struct SeedNumber {
 }
 
 const NUMBERS: &[SeedNumber] = &[
+    SeedNumber {
+        organization: FIRST_ORGANIZATION,
+        id: "c4f81d36-0a5b-4e72-9b64-e8d3170c5af2",
+        number: "+18005550142",
+        order: Some("0f6b2c91-7de4-4a38-8c15-b93a5e47d206"),
+        credential: None,
+        inbound: Some(SALES),
+        outbound: None,
+        status: "active",
+        created_at: "2025-09-15T10:00:00.000000Z",
+    },
+    SeedNumber {
+        organization: FIRST_ORGANIZATION,
+        id: "83b0e5d7-f296-4c1e-a3f8-5a0c7d91e46b",
+        number: "+12065550118",
+        order: Some("b1d49e60-35a7-4f82-9e0c-64f7d8a2c513"),
+        credential: None,
+        inbound: Some(SALES),
+        outbound: Some(SALES),
+        status: "active",
+        created_at: "2025-10-02T16:20:00.000000Z",
+    },
+    SeedNumber {
+        organization: FIRST_ORGANIZATION,
+        id: "1ad6c728-b93e-4f50-8764-d2e09f5b3c81",
+        number: "+15125550131",
+        order: Some("6c7e0a84-d1f3-4b59-a2e6-0895bd3f71ca"),
+        credential: None,
+        inbound: None,
+        outbound: None,
+        status: "active",
+        created_at: "2025-10-20T13:05:00.000000Z",
+    },
+    SeedNumber {
+        organization: FIRST_ORGANIZATION,
+        id: "e72f94a0-5c8d-4b13-b0e9-16a7c3d85f4e",
+        number: "+14165550187",
+        order: Some("d83a5f17-20c6-4e9b-8b74-a1f60e92d35c"),
+        credential: None,
+        inbound: Some(SALES),
+        outbound: Some(SALES),
+        status: "active",
+        created_at: "2025-11-11T09:40:00.000000Z",
+    },
+    SeedNumber {
+        organization: FIRST_ORGANIZATION,
+        id: "4c05b9e8-6f31-4d7a-9ac2-7be8d1f0265a",
+        number: "+13055550164",
+        order: Some("25e9c6b0-84d7-4f13-a6f2-c07b1e58d94a"),
+        credential: None,
+        inbound: None,
+        outbound: None,
+        status: "active",
+        created_at: "2025-12-05T18:30:00.000000Z",
+    },
+    SeedNumber {
+        organization: FIRST_ORGANIZATION,
+        id: "97a3d64c-e10f-4825-8d5b-f64b02c9e7a1",
+        number: "+441614960231",
+        order: Some("f4d07b29-61ae-4c85-9b3d-5e8a0f72c1d6"),
+        credential: None,
+        inbound: None,
+        outbound: None,
+        // Its order failed at the carrier.
+        status: "inactive",
+        created_at: "2026-01-12T11:15:00.000000Z",
+    },
+    SeedNumber {
+        organization: FIRST_ORGANIZATION,
+        id: "b85e2f07-9d4c-4a6e-a0b1-3c97f5e8d642",
+        number: "+16045550129",
+        order: Some("7a91c3e5-f06d-4b28-8e57-d2b4960f3ca8"),
+        credential: None,
+        inbound: Some(SALES),
+        outbound: None,
+        status: "active",
+        created_at: "2026-01-28T20:00:00.000000Z",
+    },
     SeedNumber {
         organization: FIRST_ORGANIZATION,
         id: "7c0c2b7e-2f0f-4b43-9d35-3c1a52b9b0aa",
@@ -240,6 +340,25 @@ mod tests {
             assert!(random.len() == 32 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{key}");
             assert!(random.starts_with("Sandbox"));
         }
+    }
+
+    #[test]
+    fn the_company_has_twelve_numbers_and_six_agents_in_all_states() {
+        use std::collections::BTreeSet;
+        let own: Vec<&SeedNumber> = NUMBERS.iter().filter(|number| number.organization == FIRST_ORGANIZATION).collect();
+        assert_eq!(own.len(), 12);
+        let statuses: BTreeSet<&str> = own.iter().map(|number| number.status).collect();
+        assert_eq!(statuses, BTreeSet::from(["active", "inactive", "pending"]));
+        let areas: Vec<_> = own.iter().filter_map(|number| inventory::area_of(number.number)).collect();
+        let countries: BTreeSet<&str> = areas.iter().map(|area| area.country).collect();
+        assert_eq!(countries, BTreeSet::from(["CA", "GB", "US"]));
+        assert_eq!(areas.iter().filter(|area| area.kind == "toll_free").count(), 1);
+        let agents: Vec<&SeedAgent> = AGENTS.iter().filter(|agent| agent.0 == FIRST_ORGANIZATION).collect();
+        let statuses: BTreeSet<&str> = agents.iter().map(|agent| agent.4).collect();
+        assert_eq!((agents.len(), statuses), (6, BTreeSet::from(["active", "creating", "draft", "failed"])));
+        // Some numbers are used in one direction, some in both, and some by nobody.
+        let uses: BTreeSet<_> = own.iter().map(|one| (one.inbound.is_some(), one.outbound.is_some())).collect();
+        assert_eq!(uses.len(), 4, "{uses:?}");
     }
 
     #[test]

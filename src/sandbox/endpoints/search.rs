@@ -104,11 +104,24 @@ fn features(offer: &Offer) -> &'static [&'static str] {
 }
 
 /// Returns an invented price, which is marked as such. The real prices are not published.
+///
+/// Prices differ, so that comparing them means something. They are in the currency of the country.
 fn cost(offer: &Offer) -> Value {
-    let price = match offer.area.kind {
-        "toll_free" => "2.00000",
-        "mobile" => "3.00000",
-        _ => "1.00000",
+    let (monthly, setup, currency) = match (offer.area.country, offer.area.kind) {
+        ("GB", "toll_free") => ("2.00000", "2.00000", "GBP"),
+        ("GB", "mobile") => ("3.00000", "3.00000", "GBP"),
+        ("GB", _) => ("0.90000", "0.00000", "GBP"),
+        ("CA", _) => ("1.25000", "1.00000", "CAD"),
+        (_, "toll_free") => ("2.00000", "2.00000", "USD"),
+        _ if is_easy_to_remember(&offer.number) => ("2.50000", "5.00000", "USD"),
+        _ if offer.area.area_code == Some("212") => ("1.50000", "1.00000", "USD"),
+        _ => ("1.00000", "1.00000", "USD"),
     };
-    json!({ "upfront_cost": price, "monthly_cost": price, "currency": "USD", "note": "sandbox price" })
+    json!({ "upfront_cost": setup, "monthly_cost": monthly, "currency": currency, "note": "sandbox price" })
+}
+
+/// Whether the last two digits of a number are the same and not 0.
+fn is_easy_to_remember(number: &str) -> bool {
+    let last = number.chars().next_back().filter(|digit| *digit != '0');
+    last.is_some_and(|digit| number.ends_with(&[digit, digit].iter().collect::<String>()))
 }

@@ -1,5 +1,6 @@
 //! Tests what people do with the sandbox, from start to end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -92,7 +93,7 @@ async fn an_import_is_active_at_once_and_can_be_repeated_after_release() {
     let row = sandbox.row("+12065550150").await.unwrap();
     assert_eq!((text(&row, "/status"), &row["is_trudy_managed"]), ("active", &json!(false)));
     assert_eq!(row["telephony_credential_id"], imported["data"]["credential_id"]);
-    assert_eq!(sandbox.stock("206").await, 99);
+    assert_eq!(sandbox.stock("206").await, 98);
 
     let again = sandbox.post(IMPORT, body.clone()).await;
     assert!(message(&again).contains("23505"), "{again:?}");
@@ -101,7 +102,7 @@ async fn an_import_is_active_at_once_and_can_be_repeated_after_release() {
     assert!(!credentials.to_string().contains("AC"));
 
     assert_eq!(sandbox.release(text(&row, "/id")).await, 200);
-    assert_eq!(sandbox.stock("206").await, 100);
+    assert_eq!(sandbox.stock("206").await, 99);
     assert_eq!(sandbox.post(IMPORT, body).await.0, 200);
 
     for (wrong, words) in [
@@ -137,8 +138,30 @@ async fn organizations_see_nothing_of_each_other_and_share_uniqueness() {
     assert_eq!(sandbox.buy("+17735550160").await.0, 422);
 
     let (_, second) = sandbox.ask_as(SECOND_KEY, "GET", LIST, &Value::Null).await;
-    assert_eq!(second["pagination"]["total"], 5);
+    assert_eq!(second["pagination"]["total"], 12);
     assert_eq!(sandbox.ask_as(REVOKED_KEY, "GET", LIST, &Value::Null).await.0, 401);
+}
+
+#[tokio::test]
+async fn prices_differ_and_are_in_the_currency_of_the_country() {
+    let sandbox = fresh(&[]).await;
+    let (mut prices, mut currencies) = (BTreeSet::new(), BTreeSet::new());
+    for search in [
+        json!({ "area_code": "415", "page_size": 100 }),
+        json!({ "area_code": "212" }),
+        json!({ "phone_number_type": "toll_free" }),
+        json!({ "country_code": "CA" }),
+        json!({ "country_code": "GB" }),
+    ] {
+        let (_, found) = sandbox.post(SEARCH, search).await;
+        for offer in found["data"].as_array().unwrap() {
+            prices.insert(text(offer, "/cost_information/monthly_cost").to_owned());
+            currencies.insert(text(offer, "/cost_information/currency").to_owned());
+            assert_eq!(offer["cost_information"]["note"], "sandbox price");
+        }
+    }
+    assert_eq!(currencies, ["CAD", "GBP", "USD"].map(str::to_owned).into());
+    assert!(prices.len() >= 5, "{prices:?}");
 }
 
 #[tokio::test]
@@ -146,7 +169,7 @@ async fn agents_are_found_by_name_and_have_a_webhook_url() {
     let sandbox = fresh(&[]).await;
     let (_, all) = sandbox.get("/agents").await;
     let names: Vec<&str> = all["data"].as_array().unwrap().iter().map(|agent| text(agent, "/name")).collect();
-    assert_eq!(names, ["Overflow", "Night line", "Front office", "Front desk"]);
+    assert_eq!(names, ["Reminders", "Overflow", "Night line", "Front office", "Front desk", "Sales"]);
     let (_, front) = sandbox.get("/agents/?name=FRONT&limit=1").await;
     assert_eq!(front["pagination"], json!({ "total": 2, "limit": 1, "offset": 0, "has_more": true }));
     assert_eq!(sandbox.get("/agents?status=draft").await.1["pagination"]["total"], 1);

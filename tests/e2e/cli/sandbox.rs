@@ -72,7 +72,7 @@ fn the_sandbox_says_how_to_reach_it_and_stops_when_told() {
         sandbox.said.contains(&format!("export TRUEDY_API_KEY={KEY}"))
             && sandbox.base_url.starts_with("http://127.0.0.1:")
     );
-    assert_eq!(sandbox.numbers().len(), 5);
+    assert_eq!(sandbox.numbers().len(), 12);
     sandbox.running.signal(Signal::TERM);
     assert_eq!(sandbox.running.ended(LONG), Some(0));
     // A port that is taken is told.
@@ -105,9 +105,9 @@ fn the_sandbox_lists_its_faults_and_forgets_when_told() {
     .json();
     assert_eq!(released["status"], json!("released"));
     let total = || truedy(&["call", "list_numbers", "--sandbox", "--state-dir", &state]).json()["total"].clone();
-    assert_eq!(total(), json!(4));
+    assert_eq!(total(), json!(11));
     assert!(truedy(&["sandbox", "reset", "--state-dir", &state]).fine().contains(&state));
-    assert_eq!(total(), json!(5));
+    assert_eq!(total(), json!(12));
     truedy(&["sandbox", "reset", "--state-dir", &state]).fine();
     truedy(&["sandbox", "reset", "--state-dir", &state]).fine();
 }
@@ -118,8 +118,8 @@ fn a_program_reaches_the_sandbox_by_address_and_key_and_sees_only_its_own_organi
     let list = |key: &str| {
         truedy_with(&["call", "list_numbers"], &[("TRUEDY_BASE_URL", &sandbox.base_url), ("TRUEDY_API_KEY", key)], "")
     };
-    assert_eq!(list(KEY).json()["total"], json!(5));
-    assert_eq!(list(SECOND_KEY).json()["total"], json!(5));
+    assert_eq!(list(KEY).json()["total"], json!(12));
+    assert_eq!(list(SECOND_KEY).json()["total"], json!(12));
     assert_eq!(list(OTHER_ORGANIZATION_KEY).json()["total"], json!(1));
     assert_eq!(list(REVOKED_KEY).code, Some(3));
 }

@@ -298,7 +298,7 @@ async fn the_list_fits_its_budget() {
 #[tokio::test]
 async fn a_long_list_of_numbers_costs_little_to_read() {
     let sandbox = Sandbox::start().await;
-    for line in 0..45 {
+    for line in 0..38 {
         let number = format!("+1303555{:04}", 100 + line);
         let import = json!({ "phone_number": number, "provider_type": "telnyx", "api_key": "KEY-1" });
         let id = sandbox.post("/telephony/numbers/import", import).await["number_id"].clone();
@@ -314,7 +314,7 @@ async fn a_long_list_of_numbers_costs_little_to_read() {
     let listed: Value = serde_json::from_str(&structure).unwrap();
     let listed = Listed::of(&listed);
     assert_eq!((listed.rows.len(), &listed.total), (50, &json!(50)));
-    let assigned = listed.row("+13035550144");
+    let assigned = listed.row("+13035550137");
     assert_eq!((&assigned["inbound"], &assigned["outbound"]), (&json!("Front desk"), &json!("Front office")));
     for half in [structure, text] {
         assert!(tokens(&half) <= 50 * 45, "{} tokens a number:\n{half}", tokens(&half) as f64 / 50.0);

@@ -36,9 +36,9 @@ async fn the_person_is_told_the_price_before_it_is_spent(era: Era) {
     agent.call("search_numbers", json!({ "area_code": "212" })).await.unwrap();
     for (number, price) in [
         (FOR_SALE, "1.00 USD a month"),
-        ("+12125550143", "1.00 USD a month"),
+        ("+12125550143", "1.50 USD a month"),
         ("+18005550111", "2.00 USD a month"),
-        ("+16135550120", "1.00 USD a month"),
+        ("+16135550120", "1.25 CAD a month"),
     ] {
         let before = agent.sent().purchases();
         let bought = agent.call("purchase_number", json!({ "phone_number": number })).await.unwrap();
