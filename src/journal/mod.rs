@@ -21,6 +21,7 @@ mod sqlite;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tool_total;
 mod totals;
 mod unresolved;
 
@@ -37,4 +38,4 @@ pub use postgres::address::PostgresPlace;
 pub use postgres::rate_leases::PostgresLeases;
 pub use pruning::PrunePass;
 pub use store::Unavailable;
-pub use totals::{CurrencySum, ToolTotal};
+pub use tool_total::{CurrencySum, ToolTotal};

@@ -179,8 +179,22 @@ pub(crate) async fn begin(
 ) -> StoreResult<Option<BeginConflict>> {
     schema::is_known(transaction).await?;
     let now = writer.times.at(transaction).await?;
+    if let Some(conflict) = conflict(transaction, intent, writer, &now).await? {
+        return Ok(Some(conflict));
+    }
+    record(transaction, intent, writer, &now).await?;
+    Ok(None)
+}
+
+/// Returns what stops an operation from beginning. Acknowledges the unresolved operations that the intent names.
+async fn conflict(
+    transaction: &mut dyn Transaction,
+    intent: &Intent,
+    writer: &RowWriter<'_>,
+    now: &ClockMoment,
+) -> StoreResult<Option<BeginConflict>> {
     if let Some(call_id) = &intent.origin.call_id
-        && let Some(first) = resent::first(transaction, &intent.caller, call_id, &now).await?
+        && let Some(first) = resent::first(transaction, &intent.caller, call_id, now).await?
     {
         return Ok(Some(BeginConflict::Resent(Box::new(first))));
     }
@@ -191,7 +205,7 @@ pub(crate) async fn begin(
         if let Some(open) = same_number::flying(transaction, &intent.caller, flight, writer.kinds).await? {
             return Ok(Some(BeginConflict::Flying(Box::new(open))));
         }
-        if let Some(done) = same_number::just_done(transaction, intent, flight, writer.kinds, &now).await? {
+        if let Some(done) = same_number::just_done(transaction, intent, flight, writer.kinds, now).await? {
             return Ok(Some(BeginConflict::JustDone(Box::new(done))));
         }
     }
@@ -206,14 +220,21 @@ pub(crate) async fn begin(
         if !left.is_empty() {
             return Ok(Some(BeginConflict::Unresolved(shown(left))));
         }
-        acknowledge(transaction, known, &now).await?;
+        acknowledge(transaction, known, now).await?;
     }
-    if let Some(reached) = caps::reached(transaction, intent, &now).await? {
-        return Ok(Some(reached));
-    }
+    caps::reached(transaction, intent, now).await
+}
+
+/// Writes the row of an operation that begins.
+async fn record(
+    transaction: &mut dyn Transaction,
+    intent: &Intent,
+    writer: &RowWriter<'_>,
+    now: &ClockMoment,
+) -> StoreResult<()> {
     let id = intent.id.to_string();
     if let Some(nonce) = &intent.nonce {
-        nonces::keep(transaction, &intent.caller, nonce, &id, &now).await?;
+        nonces::keep(transaction, &intent.caller, nonce, &id, now).await?;
     }
     // What a removed number cost is known from its purchase.
     let fees = match (intent.kind.proof, &intent.object.number_id) {
@@ -232,11 +253,10 @@ pub(crate) async fn begin(
         fees: fees.as_ref(),
         origin: &intent.origin,
         evidence: intent.evidence,
-        now: &now,
+        now,
         fold: None,
     };
-    row.insert(transaction, OperationPhase::Begun, None, None).await?;
-    Ok(None)
+    row.insert(transaction, OperationPhase::Begun, None, None).await
 }
 
 /// Records that a change may be sent. False means that it must not be sent, since the operation has changed meanwhile.

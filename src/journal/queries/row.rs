@@ -120,6 +120,27 @@ pub(crate) struct NewRow<'a> {
 }
 
 impl NewRow<'_> {
+    /// Returns the columns that say what the operation costs, where it came from, and what it displaced.
+    fn audited(&self) -> [(&'static str, SqlValue); 8] {
+        let currency = self.price.or(self.fees.map(|fees| &fees.monthly)).map(Money::currency);
+        let setup = self.fees.and_then(|fees| fees.setup.as_ref());
+        let displaced = match &self.object.displaced {
+            Slot::Unknown => None,
+            Slot::Free => Some(""),
+            Slot::Held(agent) => Some(agent.as_str()),
+        };
+        [
+            ("amount_micros", self.price.map(Money::micros).into()),
+            ("monthly_micros", self.fees.map(|fees| fees.monthly.micros()).into()),
+            ("setup_micros", setup.map(Money::micros).into()),
+            ("currency", currency.into()),
+            ("client", self.origin.client.as_ref().into()),
+            ("call_id", self.origin.call_id.as_ref().into()),
+            ("undo_of", self.origin.undo_of.as_ref().into()),
+            ("displaced", displaced.into()),
+        ]
+    }
+
     pub(crate) async fn insert(
         self,
         transaction: &mut dyn Transaction,
@@ -132,15 +153,8 @@ impl NewRow<'_> {
         let before = object.credentials_before.as_ref().map(|ids| ids.join(","));
         let [boot, up] = self.now.boot();
         let ended = |value: &SqlValue| if open { SqlValue::Null } else { value.clone() };
-        let currency = self.price.or(self.fees.map(|fees| &fees.monthly)).map(Money::currency);
-        let setup = self.fees.and_then(|fees| fees.setup.as_ref());
-        let displaced = match &object.displaced {
-            Slot::Unknown => None,
-            Slot::Free => Some(""),
-            Slot::Held(agent) => Some(agent.as_str()),
-        };
-        let columns: [(&str, SqlValue); 35] = [
-            ("id", self.id.into()),
+        let columns: [(&str, SqlValue); 27] = [
+            ("id", (&self.id).into()),
             ("owner", self.writer.own.into()),
             ("tenant", (&self.caller.tenant).into()),
             ("account", self.writer.account.into()),
@@ -157,14 +171,6 @@ impl NewRow<'_> {
             ("flight", self.flight.into()),
             ("call_digest", self.digest.into()),
             ("reserved", i64::from(open).into()),
-            ("amount_micros", self.price.map(Money::micros).into()),
-            ("monthly_micros", self.fees.map(|fees| fees.monthly.micros()).into()),
-            ("setup_micros", setup.map(Money::micros).into()),
-            ("currency", currency.into()),
-            ("client", self.origin.client.as_ref().into()),
-            ("call_id", self.origin.call_id.as_ref().into()),
-            ("undo_of", self.origin.undo_of.as_ref().into()),
-            ("displaced", displaced.into()),
             ("state", state.as_str().into()),
             ("outcome", outcome.into()),
             ("rule", rule.into()),
@@ -177,7 +183,7 @@ impl NewRow<'_> {
             ("begun_up", up),
         ];
         let (mut names, mut places, mut values) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, value) in columns.into_iter().chain([("begun_at", now.into())]) {
+        for (name, value) in columns.into_iter().chain(self.audited()).chain([("begun_at", now.into())]) {
             values.push(value);
             names.push(name);
             places.push(format!("${}", values.len()));

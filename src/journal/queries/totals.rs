@@ -4,7 +4,7 @@ use crate::domain::{Fees, Money};
 use crate::journal::operation::{OperationPhase, OperationQuery};
 use crate::journal::queries::lists;
 use crate::journal::store::{SqlValue, StoreResult, Transaction};
-use crate::journal::totals::ToolTotal;
+use crate::journal::tool_total::ToolTotal;
 
 /// The most operations of one tool and currency that are added up. It bounds the cost of a period without an end.
 const MOST: i64 = 100_000;

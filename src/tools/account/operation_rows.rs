@@ -60,6 +60,10 @@ pub struct RowStyle<'a> {
 pub fn operation_row(operation: &Operation, style: &RowStyle<'_>) -> Map<String, Value> {
     let RowStyle { kinds, zone, name, undo } = style;
     let mut row = operation.to_json();
+    if operation.fees.is_some() {
+        // What is paid at once follows from the other amounts.
+        row.remove("price");
+    }
     let mut put = |field: &str, value: Option<Value>| drop(value.map(|value| row.insert(field.to_owned(), value)));
     put("begun_at", Some(json!(local_moment(operation.begun_at, zone))));
     put("ended_at", operation.ended_at.map(|at| json!(local_moment(at, zone))));
@@ -107,12 +111,12 @@ pub async fn totals_of(journal: &Journal, query: &OperationQuery) -> Result<Opti
     Ok((!totals.is_empty()).then_some(totals))
 }
 
-/// Returns the totals as a caller reads them.
+/// Returns the totals as a caller reads them. Kinds of which nothing was done are left out.
 pub fn totals_json(totals: &Totals) -> Map<String, Value> {
     let mut object = Map::new();
     let mut unknown = Map::new();
     let mut currencies: Vec<&str> = Vec::new();
-    for (rule, total) in totals {
+    for (rule, total) in totals.iter().filter(|(_, total)| total.count > 0) {
         object.insert(rule.counted().to_owned(), json!(total.count));
         if total.unpriced > 0 && *rule != CapRule::Imports {
             unknown.insert(rule.counted().to_owned(), json!(total.unpriced));

@@ -28,7 +28,7 @@ const LOOKING: std::time::Duration = std::time::Duration::from_secs(6);
 const SHOWN: u32 = 20;
 
 arguments! {
-    /// List operations (journal, history, audit log): what was bought, imported, assigned, released, by whom, who approved it, what it costs and how to undo it; totals of the period; what is unresolved.
+    /// List operations (journal, history, audit log): who bought, imported, assigned or released what, who approved it, what it costs, how to undo it, totals; and what is unresolved.
     ///
     /// Unresolved ones (state unknown) come first: whether they happened is not known; they are
     /// looked for. Then the newest.
@@ -113,7 +113,7 @@ impl Read for ListOperations {
         let period = period(&query, now.time_zone());
         let data = Operations {
             operations: found.iter().map(|operation| operation_row(operation, &style)).collect(),
-            totals: totals.as_ref().map(totals_json),
+            totals: totals.as_ref().map(totals_json).filter(|totals| !totals.is_empty()),
             period,
             time_zone: zone_name(now.time_zone()),
             unresolved,
@@ -199,7 +199,8 @@ impl ListOperations {
             all if more => format!("{} operations; next shows more.", all.len()),
             all => format!("{} operations.", all.len()),
         };
-        let sentence = totals.map(totals_sentence).unwrap_or_default();
+        // Of a single operation the row says it all.
+        let sentence = totals.filter(|_| found.len() != 1).map(totals_sentence).unwrap_or_default();
         if !sentence.is_empty() {
             summary.push_str(&format!(" In all: {sentence}"));
         }

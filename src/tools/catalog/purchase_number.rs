@@ -211,7 +211,7 @@ impl Change for PurchaseNumber {
     }
 
     fn undo(_: &Operation) -> Undo {
-        Undo::No("no undo; release_number gives the number up for good, and nothing is paid back")
+        Undo::No("no undo; release_number gives it up for good, nothing is paid back")
     }
 
     fn unknown(&self) -> Refusal {

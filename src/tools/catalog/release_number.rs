@@ -184,7 +184,7 @@ impl Change for ReleaseNumber {
     }
 
     fn undo(_: &Operation) -> Undo {
-        Undo::No("no undo; whoever is quick may buy the number again, at a new price, without its assignments")
+        Undo::No("no undo; to buy it again, it must still be for sale")
     }
 
     fn unknown(&self) -> Refusal {

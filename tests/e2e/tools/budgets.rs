@@ -342,7 +342,7 @@ async fn did_the_purchase_go_through(era: Era) {
             talk.done(&tool, next).await
         } else {
             let told = talk.done("list_operations", wish).await;
-            assert_eq!((talk.calls, talk.bytes.div_ceil(100) * 100), (1, 700), "{}", talk.told);
+            assert_eq!((talk.calls, talk.bytes.div_ceil(100) * 100), (1, 800), "{}", talk.told);
             told
         };
         assert_eq!((&told["operations"][0]["id"], &told["operations"][0]["state"]), (&operation, &json!("unknown")));
@@ -399,7 +399,7 @@ async fn what_did_we_buy_today_and_is_anything_unclear(era: Era) {
     let morning = setup.clone().start().await;
     morning.call("purchase_number", json!({ "phone_number": "+14155550150", "confirm": true })).await.unwrap();
     morning.leave().await;
-    costs(setup, 1, 600, async |talk| {
+    costs(setup, 1, 900, async |talk| {
         let wish = json!({ "tool": "purchase_number", "since": "2026-11-25T08:00:00Z" });
         let wrong = json!({ "tool": "purchase_number", "since": "this morning" });
         let told = talk.first("list_operations", wish, wrong).await;
