@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::doctor::command as doctor;
 use crate::cli::http::serve as http;
-use crate::cli::{call, client_config, numbers, operations, probe, sandbox, token, tools};
+use crate::cli::{call, client_config, freeze, numbers, operations, probe, sandbox, token, tools, undo};
 use crate::config::{Settings, path_setting};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -17,7 +17,7 @@ Examples:
   claude mcp add truedy -e TRUEDY_API_KEY=… -- truedy-mcp stdio
 
 The API key comes from the variable TRUEDY_API_KEY (or a file), never from an argument.
-Exit codes: 0 fine, 1 failed, 2 usage, 3 key missing or refused, 4 Truedy down, 5 refused by policy,
+Exit codes: 0 fine, 1 failed, 2 usage, 3 key missing or refused, 4 Truedy down, 5 refused by policy or frozen,
 6 not known whether it happened: do not repeat it, see `truedy-mcp operations`.";
 
 /// Truedy's phone numbers as tools for AI agents: an MCP server.
@@ -74,6 +74,19 @@ pub enum Command {
         after_help = "Examples:\n  truedy-mcp operations --since yesterday\n  truedy-mcp operations --state unknown\n  truedy-mcp operations --json --follow\n  truedy-mcp operations resolve 0199d0ab-7c1e-7d4b-9a55-2f0e6b1c8d90 --as not-bought --note \"not in the dashboard\""
     )]
     Operations(operations::OperationsArgs),
+    /// Put back what an operation changed: shows it, asks, and calls the tool that does it.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp undo 0199d0ab-7c1e-7d4b-9a55-2f0e6b1c8d90\n  truedy-mcp undo 0199d0ab-7c1e-7d4b-9a55-2f0e6b1c8d90 --yes"
+    )]
+    Undo(undo::UndoArgs),
+    /// Stop all changes at once, in every process on this journal; reading goes on.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp freeze --why \"wrong numbers bought\"\n  truedy-mcp freeze --why \"audit\" --tenant acme"
+    )]
+    Freeze(freeze::FreezeArgs),
+    /// End a freeze; at a terminal only, where a word is typed.
+    #[command(after_help = "Example: truedy-mcp unfreeze")]
+    Unfreeze(freeze::UnfreezeArgs),
     /// Keep carrier accounts under names, in the file of --config: where each key is, never the key.
     #[command(
         after_help = "Examples:\n  truedy-mcp carriers add main --provider telnyx --from api_key=env:TELNYX_API_KEY\n  truedy-mcp carriers list\n  truedy-mcp carriers test main"

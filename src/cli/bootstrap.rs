@@ -126,6 +126,11 @@ pub(crate) fn journal(settings: &Settings, redactor: &Arc<Redactor>) -> Result<A
     open_journal(settings, redactor, account)
 }
 
+/// Returns the journal of all tenants, for work that concerns no account. No key is read, and nothing is opened yet.
+pub(crate) fn journal_of_all(settings: &Settings, redactor: &Arc<Redactor>) -> Result<Arc<Journal>, ConfigError> {
+    open_journal(settings, redactor, String::new())
+}
+
 fn open_journal(settings: &Settings, redactor: &Arc<Redactor>, account: String) -> Result<Arc<Journal>, ConfigError> {
     let place = settings.journal_place()?;
     if let Some(warning) = settings.journal_warning(&place) {

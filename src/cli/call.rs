@@ -68,14 +68,14 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
             entry.call(arguments.clone(), &local, from, unwanted.clone())
         });
         let reply = reply.await;
-        if reply.status() == Some(Status::InProgress) {
-            complain("the change goes on; its end is waited for, for a while.");
-        }
-        // A change that still runs gets as much time as at the end of a connection. The journal records it in any case.
-        service.finish(std::future::ready(()), WAITING, WAITING).await;
-        let ended = how_it_ended(&service, &reply).await;
+        let ended = finish(&service, &reply).await;
         (reply, ended)
     });
+    Ok(report(reply, ended))
+}
+
+/// Prints the response of a tool. `ended` is the operation, if its outcome was not known when it was answered.
+pub(super) fn report(reply: CallResult, ended: Option<Operation>) -> Exit {
     let mut exit = exit_of(&reply);
     match reply {
         CallResult::Done(FinishedCall { body: object, .. }) => {
@@ -94,7 +94,17 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
             OperationPhase::Begun | OperationPhase::Sent | OperationPhase::Unknown => exit,
         };
     }
-    Ok(exit)
+    exit
+}
+
+/// Waits for the end of a change that still runs. It gets as much time as at the end of a connection. The journal records
+/// it in any case.
+pub(super) async fn finish(service: &Service, reply: &CallResult) -> Option<Operation> {
+    if reply.status() == Some(Status::InProgress) {
+        complain("the change goes on; its end is waited for, for a while.");
+    }
+    service.finish(std::future::ready(()), WAITING, WAITING).await;
+    how_it_ended(service, reply).await
 }
 
 /// Returns the operation of a call whose outcome was not known when it was answered.
@@ -105,7 +115,7 @@ async fn how_it_ended(service: &Service, reply: &CallResult) -> Option<Operation
 }
 
 /// Calls again while the whole list of numbers is being read, because the reading ends with this process.
-async fn until_read<F: Future<Output = CallResult>>(call: impl Fn() -> F) -> CallResult {
+pub(super) async fn until_read<F: Future<Output = CallResult>>(call: impl Fn() -> F) -> CallResult {
     let give_up = Instant::now() + READING;
     loop {
         let reply = call().await;
@@ -135,7 +145,7 @@ pub(super) fn exit_of_status(status: Status, is_error: bool) -> Exit {
         Status::UpstreamUnavailable | Status::BadUpstreamResponse | Status::RateLimited | Status::StillReading => {
             Exit::Upstream
         }
-        Status::PolicyDenied => Exit::Policy,
+        Status::PolicyDenied | Status::Frozen => Exit::Policy,
         Status::OutcomeUnknown | Status::InProgress => Exit::Unknown,
         status if is_error || status.is_of_the_gate() => Exit::Failed,
         _ => Exit::Fine,

@@ -11,7 +11,8 @@ use crate::cli::http::serve as http;
 use crate::cli::manual::{completions, man, man_pages};
 use crate::cli::output::{Exit, complain, print};
 use crate::cli::{
-    call, client_config, numbers, operations, parsing, probe, sandbox, stdio, token, tools, tour, unused_settings,
+    call, client_config, freeze, numbers, operations, parsing, probe, sandbox, stdio, token, tools, tour, undo,
+    unused_settings,
 };
 use crate::config::{ConfigError, Settings};
 
@@ -53,6 +54,9 @@ fn run_command(settings: &Settings, set: &[SetSetting], command: Option<Command>
         Some(Command::Doctor(arguments)) => doctor::run(settings, &arguments),
         Some(Command::Numbers(arguments)) => numbers::run(settings, &arguments),
         Some(Command::Operations(arguments)) => operations::run(settings, &arguments),
+        Some(Command::Undo(arguments)) => undo::run(settings, &arguments),
+        Some(Command::Freeze(arguments)) => freeze::freeze(settings, &arguments),
+        Some(Command::Unfreeze(arguments)) => freeze::unfreeze(settings, &arguments),
         Some(Command::Carriers(arguments)) => carriers::run(settings, &arguments),
         Some(Command::Config(arguments)) => client_config::run(settings, set, &arguments),
         Some(Command::Completions { shell }) => Ok(completions(shell)),

@@ -8,6 +8,7 @@ mod client_config;
 mod client_entry;
 mod command;
 mod doctor;
+mod freeze;
 mod given;
 mod http;
 mod logging;
@@ -29,6 +30,7 @@ mod token;
 mod tool_search;
 mod tools;
 mod tour;
+mod undo;
 mod unused_settings;
 
 pub use args::{Cli, Command};

@@ -15,7 +15,7 @@ pub enum Exit {
     Key = 3,
     /// Truedy cannot be reached or does not respond properly.
     Upstream = 4,
-    /// The operator's policy refuses the call.
+    /// The operator's policy refuses the call, or the operator has frozen all changes.
     Policy = 5,
     /// It is not known, or not known yet, whether the change happened. It must not be repeated.
     Unknown = 6,

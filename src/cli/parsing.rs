@@ -399,7 +399,7 @@ mod tests {
             ("--log-format json stdio", 1),
             ("http --listen 127.0.0.1:0", 1),
             ("token new --tokens tokens.toml --principal ana", 1),
-            ("call list_numbers page_size=3 --json", 1),
+            ("call list_numbers limit=3", 1),
             ("call doctor", 2),
             ("operations --json", 1),
             ("completions bash", 1),

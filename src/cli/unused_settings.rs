@@ -33,6 +33,9 @@ fn used_settings(command: &Command) -> Option<&'static [&'static str]> {
         | Command::Doctor(_)
         | Command::Numbers(_)
         | Command::Operations(_)
+        | Command::Undo(_)
+        | Command::Freeze(_)
+        | Command::Unfreeze(_)
         | Command::Carriers(_)
         | Command::Config(_) => None,
     }
@@ -58,8 +61,21 @@ mod tests {
         ("man", &[]),
     ];
     /// The first words of the commands that accept all settings.
-    const ACCEPT_ALL: [&str; 10] =
-        ["", "stdio", "http", "call", "tools", "doctor", "numbers", "operations", "carriers", "config"];
+    const ACCEPT_ALL: [&str; 13] = [
+        "",
+        "stdio",
+        "http",
+        "call",
+        "tools",
+        "doctor",
+        "numbers",
+        "operations",
+        "undo",
+        "freeze",
+        "unfreeze",
+        "carriers",
+        "config",
+    ];
 
     /// Returns every command that can be run, as the words of a command line with the arguments that it requires.
     fn runnable(definition: &Definition, words: &[String]) -> Vec<(String, Vec<String>)> {

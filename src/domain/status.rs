@@ -82,6 +82,8 @@ statuses! {
     HumanUnavailable = "human_unavailable",
     /// Nothing was changed: the operator's settings do not allow it. `rule` names the setting.
     PolicyDenied = "policy_denied",
+    /// Nothing was changed: the operator has frozen all changes. `frozen` says since when, and why.
+    Frozen = "frozen",
     /// There is no such number, agent or operation in this account.
     NotFound = "not_found",
     /// Several numbers or agents match. Nothing was done, and the answer lists them.
@@ -154,6 +156,7 @@ impl Status {
                 | Self::HumanDeclined
                 | Self::HumanUnavailable
                 | Self::PolicyDenied
+                | Self::Frozen
                 | Self::PriceLimit
                 | Self::DuplicateInFlight
                 | Self::OperationUnresolved

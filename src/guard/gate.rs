@@ -81,6 +81,8 @@ pub struct ChangeImpact {
     pub question: Option<Question>,
     /// The credentials that the person enters on a page. The page then replaces the form.
     pub wanted: Option<CredentialRequest>,
+    /// Whether the agent that gets the object is missing from the whole list of agents.
+    pub agent_is_gone: bool,
     /// What was read of the object. It is compared again after the person has answered, and when a token is used.
     pub seen: String,
     /// The key of the operation. While an operation with this key is open, no other one may begin.

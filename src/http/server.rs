@@ -92,6 +92,8 @@ pub struct AdminConfig {
     pub metrics: PrometheusHandle,
     /// The readiness checks, by name. All must succeed for the server to be ready.
     pub checks: Vec<(&'static str, ReadinessCheck)>,
+    /// Returns that changes are frozen, if they are. That does not make the server unready.
+    pub frozen: ReadinessCheck,
 }
 
 /// A server that listens but does not serve yet.
@@ -154,7 +156,7 @@ impl HttpServer {
             checks.extend(site.door.tokens().cloned().map(tokens_check));
             let answers = Admin::new(
                 Arc::clone(&life),
-                checks,
+                (checks, wanted.frozen),
                 wanted.metrics,
                 measured(Arc::clone(&site), setup.tenants.clone()),
             );

@@ -109,6 +109,11 @@ impl Journal {
         self.store.kind()
     }
 
+    /// Returns the tenant whose account it is.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
     /// Returns the changes that the program makes.
     pub fn change_kinds(&self) -> ChangeKinds {
         self.kinds

@@ -7,6 +7,8 @@ mod awaited;
 mod evidence;
 mod failpoints;
 mod fees;
+mod freeze;
+mod freezing;
 #[expect(clippy::module_inception, reason = "it holds the type of that name")]
 mod journal;
 mod operation;
@@ -27,6 +29,7 @@ mod unresolved;
 
 pub use awaited::{AddedNumber, AwaitedNumber};
 pub use evidence::{ConsentPlace, GateEvidence, approved_by};
+pub use freeze::{Freeze, FreezeReport};
 pub use journal::Journal;
 pub use operation::{
     BeginConflict, CallOrigin, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED,

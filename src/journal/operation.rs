@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::{Caller, ChangeKind, Fees, Money, OperationTarget};
 use crate::journal::evidence::GateEvidence;
+use crate::journal::freeze::Freeze;
 use crate::journal::position::{self, ListPosition};
 
 /// The state of an operation.
@@ -110,6 +111,8 @@ pub struct Intent {
 /// Why an operation did not begin.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BeginConflict {
+    /// The operator has stopped all changes.
+    Frozen(Freeze),
     /// Another operation with the same key is open.
     Flying(Box<Operation>),
     /// Another operation with the same key succeeded a short time ago.

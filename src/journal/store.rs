@@ -99,6 +99,9 @@ pub(crate) trait Transaction: Send {
     /// If that is unknown, the process counts as running. A wrong result in either direction stops something, but never
     /// sends anything twice.
     fn lives(&mut self, owner: i64) -> BoxFuture<'_, StoreResult<bool>>;
+
+    /// Returns how many other processes have the store open. A process opens it with its first change or reading of it.
+    fn other_processes(&mut self) -> BoxFuture<'_, StoreResult<usize>>;
 }
 
 /// The work of a transaction. An error rolls all of it back.

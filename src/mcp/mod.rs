@@ -11,6 +11,7 @@ mod tour_client;
 pub mod transport;
 
 pub use apps::pages::AppsSupport;
+pub use call::change::undo_request::{UndoConsent, UndoRequest};
 pub use call::client_call::ClientCall;
 pub use call::concurrency::{CallLimits, ConcurrencyLimiter};
 pub use call::duplicate_names::{arguments_of, given_twice, said_once};

@@ -92,6 +92,9 @@ pub(crate) async fn journal(
         journal.count_all_unresolved().await
     };
     let written = written.await;
+    if written.is_ok() {
+        frozen(&journal, report).await;
+    }
     match written {
         Ok(open) if open > 0 => {
             let found = format!("{found}; {open} unresolved{}", under_another_key(&journal, accounts).await);
@@ -112,6 +115,15 @@ pub(crate) async fn journal(
             report.add("journal", CheckResult::Bad, format!("{found}: {error}"), Some(todo));
             report.fail(Exit::Failed);
         }
+    }
+}
+
+/// Reports each freeze of changes.
+async fn frozen(journal: &Journal, report: &mut DoctorReport) {
+    for freeze in journal.freezes().await.unwrap_or_default() {
+        let tenant = freeze.tenant.as_ref().map(|tenant| format!(" --tenant {tenant}")).unwrap_or_default();
+        let todo = format!("No change begins. truedy-mcp unfreeze{tenant} ends it, at a terminal.");
+        report.add("freeze", CheckResult::Notice, format!("{} (by {})", freeze.to_line(), freeze.by), Some(&todo));
     }
 }
 

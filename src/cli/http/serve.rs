@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::http::oauth_args::{OAuthArgs, Reached};
+use crate::cli::http::readiness;
 use crate::cli::output::{Exit, complain};
 use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings, expanded, path_setting};
@@ -20,7 +21,7 @@ use crate::files::{private_bytes, public_bytes};
 use crate::guard::Rights;
 use crate::http::{
     AdminConfig, AllowedHost, AllowedOrigin, Authenticator, Certificates, FILE_LIMIT, FileReader, HttpServer, Listen,
-    PublicPath, ReadinessCheck, ServerConfig, ServerTls, StaticTokens, Verifiers, fresh,
+    PublicPath, ServerConfig, ServerTls, StaticTokens, Verifiers, fresh,
 };
 use crate::journal::JournalPlace;
 use crate::mcp::{Catalog, LegacySse, McpServer, Principal, SessionMode, Streamable, Tenant};
@@ -30,8 +31,6 @@ use crate::redact::{Redactor, Secret, shown_path};
 const DRAIN: u64 = 5;
 /// The same for a server that listens on this machine alone.
 const DRAIN_LOCAL: u64 = 1;
-/// How long the journal may take to confirm that it can be written.
-const PROBE: Duration = Duration::from_secs(2);
 /// The bucket bounds of measured durations, in seconds.
 const TIMES: [f64; 12] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 25.0];
 
@@ -174,7 +173,12 @@ pub(crate) fn run(settings: &Settings, arguments: &HttpArgs) -> Result<Exit, Con
             max_connections: usize::try_from(arguments.max_connections).unwrap_or(usize::MAX),
             keep_alive: Duration::from_secs(arguments.keep_alive_seconds),
             drain: Duration::from_secs(arguments.drain_seconds.unwrap_or_else(|| arguments.usual_drain())),
-            admin: metrics.map(|(listen, metrics)| AdminConfig { listen, metrics, checks: checks(&tenants) }),
+            admin: metrics.map(|(listen, metrics)| AdminConfig {
+                listen,
+                metrics,
+                checks: readiness::checks(&tenants),
+                frozen: readiness::frozen(&tenants),
+            }),
             tenants,
         };
         let server = HttpServer::bind(setup).await.map_err(ConfigError)?;
@@ -416,25 +420,4 @@ fn recorder() -> Result<PrometheusHandle, ConfigError> {
         metrics::counter!(name).increment(0);
     }
     Ok(recorder)
-}
-
-/// Returns the checks for readiness. Changes need the journal.
-fn checks(tenants: &[Arc<Tenant>]) -> Vec<(&'static str, ReadinessCheck)> {
-    // All tenants keep their journal in the same place, so one check is enough.
-    let first = tenants.first().map(|tenant| Arc::clone(&tenant.service));
-    first
-        .into_iter()
-        .map(|service| -> (&'static str, ReadinessCheck) {
-            let check = move || -> futures::future::BoxFuture<'static, Option<String>> {
-                let service = Arc::clone(&service);
-                Box::pin(async move {
-                    match tokio::time::timeout(PROBE, service.probe_journal()).await {
-                        Ok(found) => found.err(),
-                        Err(_) => Some("the journal does not answer in time".to_owned()),
-                    }
-                })
-            };
-            ("journal", Box::new(check))
-        })
-        .collect()
 }

@@ -27,6 +27,8 @@ pub type ReadinessCheck = Box<dyn Fn() -> BoxFuture<'static, Option<String>> + S
 pub(crate) struct Admin {
     life: Arc<Lifecycle>,
     checks: Vec<(&'static str, ReadinessCheck)>,
+    /// Says that changes are frozen, if they are. The server is ready all the same.
+    frozen: ReadinessCheck,
     metrics: PrometheusHandle,
     started: Instant,
     /// The time of the watchdog's last run, in milliseconds after the start.
@@ -38,7 +40,7 @@ impl Admin {
     /// Creates the endpoints with these checks. `refresh` updates the metrics that are measured only on request.
     pub(crate) fn new(
         life: Arc<Lifecycle>,
-        checks: Vec<(&'static str, ReadinessCheck)>,
+        (checks, frozen): (Vec<(&'static str, ReadinessCheck)>, ReadinessCheck),
         metrics: PrometheusHandle,
         refresh: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
     ) -> Self {
@@ -51,7 +53,7 @@ impl Admin {
                 tokio::time::sleep(TICK).await;
             }
         });
-        Self { life, checks, metrics, started, moved, refresh }
+        Self { life, checks, frozen, metrics, started, moved, refresh }
     }
 
     fn live(&self) -> Response<ResponseBody> {
@@ -75,7 +77,10 @@ impl Admin {
             }
         }
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let body = json!({ "ready": ready, "draining": !self.life.is_open(), "parts": parts });
+        let mut body = json!({ "ready": ready, "draining": !self.life.is_open(), "parts": parts });
+        if let Some(frozen) = (self.frozen)().await {
+            body["changes"] = json!(frozen);
+        }
         json_answer(status, &body)
     }
 

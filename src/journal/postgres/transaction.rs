@@ -96,6 +96,13 @@ impl Transaction for PostgresTransaction<'_> {
     fn lives(&mut self, owner: i64) -> BoxFuture<'_, StoreResult<bool>> {
         async move { Ok(self.first("SELECT pg_try_advisory_xact_lock($1)", &[owner.into()]).await? == 0) }.boxed()
     }
+
+    fn other_processes(&mut self) -> BoxFuture<'_, StoreResult<usize>> {
+        // Each process holds a lock with one key on a session of its own. One of these sessions is this process's.
+        let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted \
+            AND pid <> pg_backend_pid() AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        async move { Ok(usize::try_from(self.first(held, &[]).await?.saturating_sub(1)).unwrap_or(0)) }.boxed()
+    }
 }
 
 impl PostgresTransaction<'_> {

@@ -3,6 +3,8 @@
 pub(crate) mod caps;
 pub(crate) mod clocks;
 pub(crate) mod fees;
+pub(crate) mod freezes;
+pub(crate) mod freezing;
 pub(crate) mod lists;
 pub(crate) mod nonces;
 pub(crate) mod prune;

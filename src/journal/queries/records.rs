@@ -6,6 +6,7 @@ use crate::journal::operation::{
 };
 use crate::journal::queries::caps::{self, small};
 use crate::journal::queries::clocks::{ClockMoment, JournalClocks};
+use crate::journal::queries::freezes::{self, NOT_FROZEN};
 use crate::journal::queries::row::{NEXT_REV, NewRow, OPEN, RowWriter, select};
 use crate::journal::queries::{fees, nonces, resent, same_number};
 use crate::journal::schema;
@@ -13,6 +14,8 @@ use crate::journal::store::{SqlValue, StoreResult, Transaction};
 
 /// How many unresolved operations a response shows at most.
 const SHOWN: usize = 50;
+/// The outcome of an operation that was not sent.
+const CANCELLED: &str = "cancelled";
 
 /// A record that could not be written when it was due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +39,7 @@ pub(crate) async fn write_late(
     times: &JournalClocks,
 ) -> StoreResult<()> {
     match late {
-        DeferredWrite::Withdrawn(id) => never_sent(transaction, id, times).await,
+        DeferredWrite::Withdrawn(id) => never_sent(transaction, id, CANCELLED, times).await,
         DeferredWrite::Lost { id, upstream_status, request_id } => {
             lose(transaction, id, *upstream_status, request_id.as_deref(), times).await
         }
@@ -65,7 +68,7 @@ pub(crate) async fn recover(transaction: &mut dyn Transaction, own: i64, times: 
         for row in transaction.query(left, &[owner.into()]).await? {
             let text = |at: usize| row.get(at).and_then(SqlValue::text).unwrap_or_default();
             match OperationPhase::read(&text(1)) {
-                Some(OperationPhase::Begun) => never_sent(transaction, &text(0), times).await?,
+                Some(OperationPhase::Begun) => never_sent(transaction, &text(0), CANCELLED, times).await?,
                 _ => lose(transaction, &text(0), None, None, times).await?,
             }
         }
@@ -74,14 +77,19 @@ pub(crate) async fn recover(transaction: &mut dyn Transaction, own: i64, times: 
 }
 
 /// Withdraws an operation that has begun and will not be sent.
-async fn never_sent(transaction: &mut dyn Transaction, id: &str, times: &JournalClocks) -> StoreResult<()> {
+pub(crate) async fn never_sent(
+    transaction: &mut dyn Transaction,
+    id: &str,
+    outcome: &str,
+    times: &JournalClocks,
+) -> StoreResult<()> {
     let now = times.at(transaction).await?;
     let withdrawn = format!(
-        "UPDATE operations SET state = 'refused', outcome = 'cancelled', known_by = 'answer', reserved = 0, \
+        "UPDATE operations SET state = 'refused', outcome = $5, known_by = 'answer', reserved = 0, \
          ended_at = $1, ended_boot = $2, ended_up = $3, rev = {NEXT_REV} WHERE id = $4 AND state = 'begun'"
     );
     let [boot, up] = now.boot();
-    if transaction.execute(&withdrawn, &[now.stamp().into(), boot, up, id.into()]).await? > 0 {
+    if transaction.execute(&withdrawn, &[now.stamp().into(), boot, up, id.into(), outcome.into()]).await? > 0 {
         nonces::give_back(transaction, id).await?;
     }
     Ok(())
@@ -171,13 +179,16 @@ async fn acknowledge(
     Ok(())
 }
 
-/// Begins an operation, or returns what stops it. Key, token, unresolved operations and caps are checked together.
+/// Begins an operation, or returns what stops it. A freeze, key, token, unresolved operations and caps are checked together.
 pub(crate) async fn begin(
     transaction: &mut dyn Transaction,
     intent: &Intent,
     writer: &RowWriter<'_>,
 ) -> StoreResult<Option<BeginConflict>> {
     schema::is_known(transaction).await?;
+    if let Some(freeze) = freezes::of(transaction, &intent.caller.tenant).await? {
+        return Ok(Some(BeginConflict::Frozen(freeze)));
+    }
     let now = writer.times.at(transaction).await?;
     if let Some(conflict) = conflict(transaction, intent, writer, &now).await? {
         return Ok(Some(conflict));
@@ -259,7 +270,8 @@ async fn record(
     row.insert(transaction, OperationPhase::Begun, None, None).await
 }
 
-/// Records that a change may be sent. False means that it must not be sent, since the operation has changed meanwhile.
+/// Records that a change may be sent. False means that it must not be sent: the operation has
+/// changed meanwhile, or a freeze stops it.
 /// `again`: the response was lost and the same values are sent again. The operation stays unknown meanwhile.
 pub(crate) async fn clear(transaction: &mut dyn Transaction, id: &str, own: i64, again: bool) -> StoreResult<bool> {
     let now = transaction.now().await?;
@@ -267,7 +279,7 @@ pub(crate) async fn clear(transaction: &mut dyn Transaction, id: &str, own: i64,
     let states = if again { "('sent', 'unknown')" } else { "('begun', 'sent')" };
     let sent = format!(
         "UPDATE operations SET state = CASE state WHEN 'unknown' THEN 'unknown' ELSE 'sent' END, sent_at = $1, \
-         rev = {NEXT_REV} WHERE id = $2 AND owner = $3 AND state IN {states}"
+         rev = {NEXT_REV} WHERE id = $2 AND owner = $3 AND state IN {states} AND {NOT_FROZEN}"
     );
     Ok(transaction.execute(&sent, &[now.into(), id.into(), own.into()]).await? == 1)
 }

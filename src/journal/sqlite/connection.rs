@@ -90,7 +90,7 @@ pub(crate) fn prepare(mut opened: SqliteConnection, file: Option<&Path>) -> Stor
         }
         .boxed()
     });
-    in_transaction(&mut opened.connection, (None, &SystemClock), work, &mut false)?;
+    in_transaction(&mut opened.connection, (None, 0, &SystemClock), work, &mut false)?;
     Ok(opened)
 }
 

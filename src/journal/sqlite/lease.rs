@@ -64,6 +64,16 @@ pub(crate) fn lives(directory: &Path, owner: i64) -> bool {
     }
 }
 
+/// Returns how many other processes than this one show a lease.
+pub(crate) fn others(directory: &Path, own: i64) -> usize {
+    let owner = |entry: fs::DirEntry| {
+        let name = entry.file_name();
+        i64::from_str_radix(name.to_str()?.strip_prefix(LIFE)?, 16).ok()
+    };
+    let owners = fs::read_dir(directory).into_iter().flatten().flatten().filter_map(owner);
+    owners.filter(|owner| *owner != own && lives(directory, *owner)).count()
+}
+
 /// Removes the leases of processes that were killed. No other process may ever check them.
 pub(crate) fn tidy(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {

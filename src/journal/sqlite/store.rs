@@ -175,7 +175,7 @@ fn transact(
         Durability::Soon => "PRAGMA synchronous = NORMAL",
     };
     let mut broken = opened.connection.execute_batch(synchronous).is_err();
-    let outcome = in_transaction(&mut opened.connection, (place, around.clock), work, &mut broken);
+    let outcome = in_transaction(&mut opened.connection, (place, around.owner, around.clock), work, &mut broken);
     // A damaged file is opened again at the next transaction. It may be repaired by then. A store in memory has no
     // other copy.
     if broken && place.is_some() {

@@ -9,14 +9,14 @@ use rusqlite::{Connection, params_from_iter};
 
 use crate::journal::queries::clocks::Clock;
 use crate::journal::sqlite::errors::{explain, is_broken};
-use crate::journal::sqlite::lease::lives;
+use crate::journal::sqlite::lease::{lives, others};
 #[cfg(test)]
 use crate::journal::sqlite::recorded::record;
 use crate::journal::store::{SqlRow, SqlValue, StoreResult, Transaction, TransactionWork, Unavailable};
 
 pub(crate) fn in_transaction(
     connection: &mut Connection,
-    (place, clock): (Option<&Path>, &dyn Clock),
+    (place, own, clock): (Option<&Path>, i64, &dyn Clock),
     work: TransactionWork,
     broken: &mut bool,
 ) -> StoreResult<()> {
@@ -30,7 +30,7 @@ pub(crate) fn in_transaction(
     };
     // `shrink_memory` drops the cache, so that rows are read from the file. Damage then shows before anything is sent.
     connection.execute_batch("PRAGMA shrink_memory; BEGIN IMMEDIATE").map_err(|error| failed(&error))?;
-    let mut transaction = SqliteTransaction { connection, place, clock, failed: &mut failed };
+    let mut transaction = SqliteTransaction { connection, place, own, clock, failed: &mut failed };
     // All data is available at once, so the future never waits.
     let done = work(&mut transaction).now_or_never();
     let outcome = match done.unwrap_or_else(|| Err(Unavailable::Failed("its work did not end".to_owned()))) {
@@ -46,6 +46,7 @@ pub(crate) fn in_transaction(
 pub(crate) struct SqliteTransaction<'c> {
     connection: &'c mut Connection,
     place: Option<&'c Path>,
+    own: i64,
     clock: &'c dyn Clock,
     /// Converts an error into a text for operators, and remembers whether the connection is broken.
     failed: &'c mut (dyn FnMut(&rusqlite::Error) -> Unavailable + Send),
@@ -107,5 +108,9 @@ impl Transaction for SqliteTransaction<'_> {
 
     fn lives(&mut self, owner: i64) -> BoxFuture<'_, StoreResult<bool>> {
         ready(Ok(self.place.is_some_and(|place| lives(place, owner)))).boxed()
+    }
+
+    fn other_processes(&mut self) -> BoxFuture<'_, StoreResult<usize>> {
+        ready(Ok(self.place.map_or(0, |place| others(place, self.own)))).boxed()
     }
 }

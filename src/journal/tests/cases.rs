@@ -13,6 +13,11 @@ pub(crate) use crate::journal::tests::clocks::{
     a_number_is_not_bought_again_because_a_clock_says_so, a_wall_clock_alone_frees_and_erases_nothing,
 };
 use crate::journal::tests::fixture::*;
+pub(crate) use crate::journal::tests::freezes::{
+    a_freeze_lasts_and_no_pruning_ends_it, a_freeze_of_one_tenant_stops_no_other,
+    a_freeze_says_who_has_the_journal_open, a_frozen_journal_begins_nothing_and_sends_nothing,
+    what_was_sent_before_a_freeze_is_settled, while_many_begin_a_freeze_lets_none_through,
+};
 pub(crate) use crate::journal::tests::layouts::{
     a_newer_layout_is_refused_by_a_program_that_runs,
     a_program_of_an_older_layout_ends_what_it_sent_and_begins_nothing, every_older_layout_is_brought_up_to_date,

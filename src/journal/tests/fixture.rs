@@ -23,6 +23,7 @@ pub(crate) const HOUR: i64 = 60 * MINUTE;
 
 use crate::domain::samples;
 use crate::journal::AddedNumber;
+pub(crate) use crate::journal::Freeze;
 /// A place for journals: each of them is another process.
 pub(crate) struct Fixture {
     pub(crate) place: JournalPlace,
@@ -84,6 +85,12 @@ pub(crate) fn purchase(number: &str) -> Intent {
 pub(crate) fn release(number: &str) -> Intent {
     let flight = Some(format!("release:{number}"));
     Intent { kind: &samples::RELEASE, flight, stopped_by_unresolved: false, ..purchase(number) }
+}
+
+/// A freeze of this tenant. `None` stands for all.
+pub(crate) fn freeze(tenant: Option<&str>) -> Freeze {
+    let (why, by) = ("a wrong number was bought".to_owned(), "ana".to_owned());
+    Freeze { tenant: tenant.map(str::to_owned), why, since: 0, by }
 }
 
 pub(crate) fn done() -> Outcome {

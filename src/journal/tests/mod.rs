@@ -6,6 +6,7 @@ pub(crate) mod clocks;
 pub(crate) mod doubt;
 pub(crate) mod files;
 pub(crate) mod fixture;
+pub(crate) mod freezes;
 pub(crate) mod layouts;
 pub(crate) mod leaving;
 pub(crate) mod model;

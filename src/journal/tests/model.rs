@@ -69,6 +69,11 @@ enum ModelStep {
     Prune {
         who: usize,
     },
+    /// The operator freezes all changes, or ends that.
+    Freeze {
+        who: usize,
+        on: bool,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<ModelStep>> {
@@ -90,6 +95,7 @@ fn steps() -> impl Strategy<Value = Vec<ModelStep>> {
         3 => (who(), 0..2_usize, 0..2_u32, proptest::option::weighted(0.3, 0..3_u8))
             .prop_map(|(who, principal, number, nonce)| ModelStep::Refuse { who, principal, number, nonce }),
         1 => who().prop_map(|who| ModelStep::Prune { who }),
+        2 => (who(), proptest::bool::weighted(0.3)).prop_map(|(who, on)| ModelStep::Freeze { who, on }),
     ];
     proptest::collection::vec(step, 1..40)
 }
@@ -149,11 +155,13 @@ struct Model {
     ever: Vec<Uuid>,
     now: At,
     changes: u64,
+    frozen: bool,
 }
 
 #[derive(Debug, PartialEq)]
 enum Says {
     Begins,
+    Frozen,
     Flying(Uuid),
     JustDone(Uuid),
     NonceUsed,
@@ -223,6 +231,9 @@ impl Model {
         let &ModelStep::Begin { number, principal, nonce, most, spend, knows, release, .. } = step else {
             unreachable!()
         };
+        if self.frozen {
+            return Says::Frozen;
+        }
         if let Some(open) = self.flying(number, release) {
             return Says::Flying(open);
         }
@@ -309,6 +320,17 @@ impl Model {
         }
     }
 
+    /// What had begun is withdrawn, what was sent goes on. Returns how many of each there were.
+    fn freeze(&mut self) -> (usize, usize) {
+        let running: Vec<OperationPhase> = self.known.iter().map(|one| one.state).collect();
+        for at in (0..running.len()).filter(|at| running[*at] == OperationPhase::Begun) {
+            self.settle(at, false, false, false);
+        }
+        self.frozen = true;
+        let count = |wanted| running.iter().filter(|state| **state == wanted).count();
+        (count(OperationPhase::Begun), count(OperationPhase::Sent))
+    }
+
     fn refuse(&mut self, principal: usize, number: u32, nonce: Option<u8>) {
         self.changes += 1;
         let (now, changed) = (self.now, self.changes);
@@ -359,6 +381,7 @@ fn said(stop: Option<BeginConflict>) -> Says {
     let id = |one: &Operation| one.id.parse().unwrap();
     match stop {
         None => Says::Begins,
+        Some(BeginConflict::Frozen(_)) => Says::Frozen,
         Some(BeginConflict::Flying(one)) => Says::Flying(id(&one)),
         Some(BeginConflict::JustDone(one)) => Says::JustDone(id(&one)),
         Some(BeginConflict::Resent(one)) => panic!("the model gives no ids to calls: {one:?}"),
@@ -394,7 +417,7 @@ async fn play(fixture: &Fixture, steps: Vec<ModelStep>) -> Result<(), TestCaseEr
                 let may = |one: &ModelOperation| {
                     one.owner == *owner && matches!(one.state, OperationPhase::Begun | OperationPhase::Sent)
                 };
-                let wanted = at(id).filter(|at| may(&model.known[*at]));
+                let wanted = at(id).filter(|at| !model.frozen && may(&model.known[*at]));
                 prop_assert_eq!(journal.clear(id).await, Ok(wanted.is_some()));
                 if let Some(at) = wanted {
                     model.change(at, |one| one.state = OperationPhase::Sent);
@@ -488,6 +511,14 @@ async fn play(fixture: &Fixture, steps: Vec<ModelStep>) -> Result<(), TestCaseEr
                 };
                 journals[who].1.refuse(refused).await;
                 model.refuse(by, at, nonce);
+            }
+            ModelStep::Freeze { who, on: true } => {
+                let report = journals[who].1.freeze(freeze(None)).await.unwrap();
+                prop_assert_eq!((report.withdrawn, report.sent), model.freeze());
+            }
+            ModelStep::Freeze { who, on: false } => {
+                let was_frozen = std::mem::take(&mut model.frozen);
+                prop_assert_eq!(journals[who].1.unfreeze(None).await.unwrap().is_some(), was_frozen);
             }
             ModelStep::Prune { who } => prop_assert_eq!(journals[who].1.prune().await, Ok(model.prune())),
         }

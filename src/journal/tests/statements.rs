@@ -107,6 +107,12 @@ async fn use_it(fixture: &Fixture) {
     journal.unresolved_after(5).await.unwrap();
     journal.keep_page_hints(vec![(0, Some("x".to_owned())), (1, None)]).await.unwrap();
     journal.page_hints().await.unwrap();
+    journal.begins(release(&number(6))).await;
+    journal.freeze(freeze(Some("other"))).await.unwrap();
+    journal.frozen().await.unwrap();
+    journal.freezes().await.unwrap();
+    journal.known_tenants().await.unwrap();
+    journal.unfreeze(Some("other".to_owned())).await.unwrap();
     journal.probe().await.unwrap();
     ask_all(&journal).await;
     let mut pass = Some(PrunePass::default());

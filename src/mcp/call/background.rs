@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::domain::Caller;
-use crate::journal::{Operation, OperationQuery};
+use crate::journal::{Freeze, Operation, OperationQuery, Unavailable};
 use crate::mcp::apps::pages::AppsSupport;
 use crate::mcp::call::context::CallContext;
 use crate::mcp::call::service::{SOUGHT_MS, SWEEP, SWEEPS, Service, TIME, Upstream};
@@ -67,6 +67,7 @@ impl Service {
             client: None,
             call_id: None,
             token_for: None,
+            undoes: None,
             stop: self.ending.child_token(),
             deadline: Instant::now() + TIME,
             turn: None,
@@ -92,10 +93,28 @@ impl Service {
         self.journal.probe().await.map_err(|unavailable| unavailable.to_string())
     }
 
+    /// Returns all freezes of changes in one line. `None` if there are none, or if the journal cannot be read.
+    pub async fn freezes(&self) -> Option<String> {
+        let freezes = self.journal.freezes().await.ok()?;
+        let lines: Vec<String> = freezes.iter().map(Freeze::to_line).collect();
+        (!lines.is_empty()).then(|| lines.join("; "))
+    }
+
     /// Returns an operation as the journal has it now. `None` if it is not there or cannot be read.
     pub async fn operation(&self, id: &str) -> Option<Operation> {
         let query = OperationQuery { id: Some(id.to_owned()), limit: 1, ..OperationQuery::default() };
         self.journal.find(query).await.ok()?.pop()
+    }
+
+    /// Returns an operation of this service's tenant. `None` if the tenant has none with this id.
+    ///
+    /// # Errors
+    ///
+    /// If the journal cannot be used.
+    pub async fn operation_of_tenant(&self, id: &str) -> Result<Option<Operation>, Unavailable> {
+        let tenant = Some(self.journal.tenant().to_owned());
+        let query = OperationQuery { id: Some(id.to_owned()), tenant, limit: 1, ..OperationQuery::default() };
+        Ok(self.journal.find(query).await?.pop())
     }
 
     /// Stops every call that has sent nothing. Such a call is answered at once.

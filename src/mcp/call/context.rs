@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{Caller, Effect, Refusal};
 use crate::guard::Rights;
 use crate::mcp::apps::pages::AppsSupport;
+use crate::mcp::call::change::undo_request::UndoRequest;
 use crate::mcp::call::concurrency::CallTurn;
 use crate::mcp::call::messages;
 use crate::mcp::consent::elicitation::Elicitor;
@@ -27,6 +28,8 @@ pub(crate) struct CallContext {
     /// The tool name to which the confirmation token must be bound, where a token is needed at every level. `None` for
     /// an ordinary call of the tool.
     pub(crate) token_for: Option<&'static str>,
+    /// What the call undoes. `None` for an ordinary call of the tool.
+    pub(crate) undoes: Option<Arc<UndoRequest>>,
     pub(crate) stop: CancellationToken,
     /// When the call must be answered, however long it waited before.
     pub(crate) deadline: Instant,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::domain::{ArgumentProblem, Effect, OperationTarget, Refusal, Status};
-use crate::journal::{Operation, OperationPhase};
+use crate::journal::{Freeze, Operation, OperationPhase};
 use crate::tools::{not_configured, said};
 use crate::truedy::{ApiError, Error, NotSent};
 
@@ -134,6 +134,16 @@ pub(crate) fn on_journal(why: &str, effect: Effect) -> Refusal {
         effect.nothing()
     );
     Refusal::new(Status::JournalUnavailable, summary).retryable()
+}
+
+/// Returns the refusal while the operator has frozen all changes. The operator's reason is data, so it stands in a field.
+pub(crate) fn on_frozen(freeze: &Freeze, effect: Effect) -> Refusal {
+    let summary = format!(
+        "{} The operator has frozen all changes since {}; the reason is in frozen.why. Reading goes on. Do not try again: tell the user. Only the operator can end it, at the server.",
+        effect.nothing(),
+        freeze.since()
+    );
+    Refusal::new(Status::Frozen, summary).with("frozen", freeze.to_json())
 }
 
 /// Returns the refusal when another call in this process is buying or importing the same number.

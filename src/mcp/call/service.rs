@@ -201,7 +201,7 @@ impl Service {
             return refuse(messages::on_overload(effect));
         };
         let (service, stop) = (Arc::clone(self), self.ending.child_token());
-        let ClientCall { elicitor, views, client, call_id } = from;
+        let ClientCall { elicitor, views, client, call_id, undoes } = from;
         let mut call_context = CallContext {
             caller: caller.clone(),
             rights: Arc::clone(rights),
@@ -210,6 +210,7 @@ impl Service {
             client,
             call_id,
             token_for: None,
+            undoes: undoes.map(Arc::new),
             stop: stop.clone(),
             deadline: Instant::now() + TIME,
             turn: None,

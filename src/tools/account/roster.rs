@@ -73,6 +73,11 @@ impl Roster {
         self.agents()?.rows.get(*self.index().by_id.get(id)?)
     }
 
+    /// Checks whether the whole list of agents was read and lacks this one.
+    pub(crate) fn lacks(&self, id: &str) -> bool {
+        self.agents().is_some_and(|listed| listed.complete) && self.agent(id).is_none()
+    }
+
     /// Returns how an agent is shown: its name. The id is added if the name is not unique. An unknown agent is shown by
     /// its id.
     pub(crate) fn label(&self, id: &str) -> String {

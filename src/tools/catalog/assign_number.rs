@@ -161,7 +161,11 @@ impl Change for AssignNumber {
             ..plan.located.number.object()
         };
         let seen = slot.fingerprint();
-        Ok(Planned::Ready(plan, Box::new(ChangeImpact { object, without_flag, seen, ..ChangeImpact::default() })))
+        let agent_is_gone = plan.located.roster.lacks(plan.agent_id.as_str());
+        Ok(Planned::Ready(
+            plan,
+            Box::new(ChangeImpact { object, without_flag, seen, agent_is_gone, ..ChangeImpact::default() }),
+        ))
     }
 
     async fn act(self, plan: AssignPlan, context: ToolContext) -> Result<ToolResponse<Assigned>, ToolFailure> {

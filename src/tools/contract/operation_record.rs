@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::domain::{ClockReading, may_be_id};
-use crate::journal::{AddedNumber, Journal};
+use crate::journal::{AddedNumber, Freeze, Journal};
 use crate::truedy::{Error, SendPermit};
 
 /// How long a reading before a change may be used for sending the change.
@@ -34,6 +34,8 @@ pub struct Record {
     read_at: Mutex<ClockReading>,
     /// Whether sending was refused since then because the reading was too old.
     kept_stale: AtomicBool,
+    /// The freeze for which sending was refused.
+    frozen: Mutex<Option<Freeze>>,
 }
 
 impl Record {
@@ -42,6 +44,7 @@ impl Record {
         Arc::new(Self {
             read_at: Mutex::new(read_at),
             kept_stale: AtomicBool::new(false),
+            frozen: Mutex::default(),
             journal,
             id,
             makes,
@@ -94,6 +97,21 @@ impl Record {
         self.kept_stale.load(Ordering::Acquire)
     }
 
+    /// Returns the freeze for which sending was refused.
+    pub fn frozen(&self) -> Option<Freeze> {
+        self.frozen.lock().clone()
+    }
+
+    /// Returns why the journal does not permit sending.
+    async fn refused(&self) -> String {
+        // If the journal cannot be read now, the change is not sent all the same.
+        let freeze = self.journal.frozen().await.ok().flatten();
+        let why =
+            if freeze.is_some() { "all changes are frozen" } else { "another process took over what was recorded" };
+        *self.frozen.lock() = freeze;
+        why.to_owned()
+    }
+
     /// Whether the response was lost.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
@@ -118,7 +136,7 @@ impl SendPermit for Record {
             match cleared {
                 // Waiting for the journal may have taken long, so the age is checked again.
                 Ok(true) => stale(),
-                Ok(false) => Err("another process took over what was recorded".to_owned()),
+                Ok(false) => Err(self.refused().await),
                 Err(unavailable) => Err(unavailable.to_string()),
             }
         })

@@ -4,6 +4,7 @@ mod carriers;
 mod client_config;
 mod commands;
 mod doctor;
+mod freeze;
 mod help;
 mod refused_settings;
 mod run;

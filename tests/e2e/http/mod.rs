@@ -8,6 +8,7 @@ mod bearer_tokens;
 mod bodies;
 mod callers;
 mod clients;
+mod freeze;
 mod handshakes;
 mod host;
 mod landing;

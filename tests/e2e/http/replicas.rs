@@ -9,20 +9,20 @@ use crate::support::fake_truedy::{PURCHASE, Play, RELEASE, Upstream};
 use crate::support::http_client::Served;
 
 /// One Truedy, one database, and people whom every replica knows.
-struct Scene {
-    upstream: Upstream,
+pub(super) struct Scene {
+    pub(super) upstream: Upstream,
     files: Files,
-    ana: String,
-    ben: String,
+    pub(super) ana: String,
+    pub(super) ben: String,
     // Last, so that nobody is connected any more.
-    database: Database,
+    pub(super) database: Database,
 }
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const NEWER: &str = "fedcba9876543210fedcba9876543210";
 
 impl Scene {
-    fn set() -> Option<Self> {
+    pub(super) fn set() -> Option<Self> {
         let Some(server) = Database::server() else {
             println!("LEFT OUT: TRUEDY_TEST_POSTGRES is not set");
             return None;
@@ -44,7 +44,7 @@ impl Scene {
         Served::start(&[&own, arguments].concat(), &variables).await
     }
 
-    async fn two(&self, arguments: &[&str]) -> [Served; 2] {
+    pub(super) async fn two(&self, arguments: &[&str]) -> [Served; 2] {
         [self.replica(&[KEY], arguments).await, self.replica(&[KEY], arguments).await]
     }
 }

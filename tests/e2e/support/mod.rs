@@ -18,3 +18,4 @@ pub(crate) mod program;
 pub(crate) mod raw_client;
 pub(crate) mod sandbox;
 pub(crate) mod secrets;
+pub(crate) mod terminal;

@@ -55,6 +55,9 @@ impl Service {
         let planned = read_plan(tool, tool_context).await?;
         let impact = &planned.impact;
         change.object = impact.object.clone();
+        if let Err(refusal) = change.admit_undo(impact, T::EFFECT.nothing()) {
+            return Err(self.with_freeze(refusal).await.into());
+        }
         let mut token = self.check_token::<T>(claims, impact, change);
         self.check_journal::<T>(claims, impact, change, &mut token).await?;
         let given = GateInput {
@@ -69,7 +72,8 @@ impl Service {
                 return Err(self.no_before::<T>(impact, change).unwrap_or(refusal).into());
             }
             (GateDecision::Preview(shown), _) => {
-                return Err(self.with_token::<T>(shown.preview(), impact, change).into());
+                let shown = self.with_token::<T>(shown.preview(), impact, change);
+                return Err(self.with_freeze(shown).await.into());
             }
             (GateDecision::Go, None) => {
                 self.check_answer_of_second_call::<T>(impact, change)?;
@@ -78,6 +82,7 @@ impl Service {
             (GateDecision::Go | GateDecision::Ask(_), Some(wanted)) => PersonRequest::Keys(wanted),
             (GateDecision::Ask(question), None) => PersonRequest::Answer(question),
         };
+        self.admit_unfrozen(T::EFFECT).await?;
         match self.ask_person::<T>(request, impact, change, tool_context).await? {
             Some(then) if same(&then.seen, &impact.seen) => Ok(planned.approved(nonce.or(Some(then.nonce)), given)),
             Some(_) => Err(state_changed::<T>().into()),

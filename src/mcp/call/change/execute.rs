@@ -102,6 +102,7 @@ impl Service {
                 change.begun = true;
                 return Ok(Ok(id));
             }
+            Some(BeginConflict::Frozen(freeze)) => messages::on_frozen(&freeze, T::EFFECT),
             Some(BeginConflict::JustDone(other)) => return Ok(Err(other)),
             Some(BeginConflict::Resent(first)) => return Err(resent(&first, T::KIND)),
             Some(BeginConflict::Flying(other)) => messages::on_duplicate(&other, T::EFFECT),
@@ -267,12 +268,16 @@ impl Service {
         }
         // If the permit was refused between intent and request, the recorded outcome is `cancelled`.
         let kept_here = matches!(&failure, ToolFailure::Truedy(Error::NotSent(NotSent::NotCleared(_))));
-        let refusal = words(failure, T::EFFECT, Stage::During);
+        let frozen = record.frozen().filter(|_| kept_here);
+        let refusal = match &frozen {
+            Some(freeze) => messages::on_frozen(freeze, T::EFFECT),
+            None => words(failure, T::EFFECT, Stage::During),
+        };
         // After a lost answer, `not_released` is not final: the release may still take place. It counts for the cap
         // until the account, read long after, shows otherwise.
         let not_so_far = record.is_lost() && refusal.status == Status::NotReleased;
         if lost.is_none() && !not_so_far {
-            let outcome = if kept_here { Status::Cancelled } else { refusal.status };
+            let outcome = if kept_here && frozen.is_none() { Status::Cancelled } else { refusal.status };
             let ending = ended(false, outcome.as_str(), &refusal.details);
             self.journal.settle(&id.to_string(), Outcome { sent, ..ending }).await;
         }

@@ -69,7 +69,7 @@ impl ChangeRequest {
         CallOrigin {
             client: self.call_context.client.clone(),
             call_id: call_id.map(|id| digest_of(json!([tool, id, self.digest]).to_string().as_bytes())),
-            undo_of: None,
+            undo_of: self.call_context.undoes.as_ref().map(|undo| undo.operation.id.clone()),
         }
     }
 

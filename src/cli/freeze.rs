@@ -1,0 +1,216 @@
+//! `truedy-mcp freeze` and `truedy-mcp unfreeze`: the operator stops all changes, and lets them begin again.
+
+use std::fmt::Write as _;
+use std::io::{self, BufRead, IsTerminal, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use crate::cli::output::{Exit, complain, print};
+use crate::cli::{bootstrap, logging, signal};
+use crate::config::{ConfigError, Settings};
+use crate::domain::{clean_to, did_you_mean};
+use crate::journal::{Freeze, FreezeReport, Journal, JournalPlace, OperationPhase, OperationQuery, Unavailable};
+use crate::redact::Redactor;
+
+/// How long a change that was recorded as sent may still look for its connection. It is a little more than the time that
+/// a connection to Truedy may take.
+const CONNECTING: Duration = Duration::from_secs(6);
+/// How often the journal is read meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+/// The longest name of an operator, in characters.
+const NAME: usize = 64;
+/// The word that ends a freeze.
+const WORD: &str = "unfreeze";
+/// What stops changes without the journal.
+const INSTEAD: &str = "Nothing is certain to be frozen. Stop the processes instead: end `truedy-mcp http` (systemctl stop, docker stop, or no replicas) and the clients that started `truedy-mcp stdio`. Or revoke the API key in Truedy's dashboard (Settings > API Keys).";
+
+#[derive(Debug, Args)]
+pub struct FreezeArgs {
+    /// Why, in at most 200 characters; it is shown with each refusal.
+    #[arg(long, value_name = "TEXT")]
+    why: String,
+    /// Only the changes of this tenant; without it, of all tenants.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct UnfreezeArgs {
+    /// End the freeze of this tenant; without it, that of all tenants.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+}
+
+pub(super) fn freeze(settings: &Settings, arguments: &FreezeArgs) -> Result<Exit, ConfigError> {
+    let redactor = Arc::new(Redactor::default());
+    let _traced = logging::start(settings, &redactor);
+    let place = settings.journal_place()?;
+    if place == JournalPlace::Memory {
+        complain(&format!(
+            "a journal in memory belongs to its process alone, and this command cannot reach it. {INSTEAD}"
+        ));
+        return Ok(Exit::Failed);
+    }
+    let why = clean_to(&arguments.why, Freeze::LONGEST);
+    if why.is_empty() || redactor.text(&why) != why {
+        complain("--why must say why, without anything that looks like a key, for example \"wrong numbers bought\".");
+        return Ok(Exit::Usage);
+    }
+    let journal = bootstrap::journal_of_all(settings, &redactor)?;
+    bootstrap::runtime()?.block_on(async {
+        signal::outlive_file_limit();
+        if let Some(tenant) = &arguments.tenant
+            && let Err(why) = check_tenant(settings, &journal, tenant).await
+        {
+            complain(&why);
+            return Ok(Exit::Usage);
+        }
+        let freeze = Freeze { tenant: arguments.tenant.clone(), why, since: 0, by: operator() };
+        match journal.freeze(freeze).await {
+            Ok(report) => {
+                print(&told(&place, &report));
+                print(&wait_for_sent(&journal, &report).await);
+                Ok(Exit::Fine)
+            }
+            Err(error) => {
+                complain(&format!("the journal ({place}) cannot be written: {error}. {INSTEAD}"));
+                Ok(Exit::Failed)
+            }
+        }
+    })
+}
+
+/// Checks that there is such a tenant. A freeze of a misspelt name would stop nothing.
+async fn check_tenant(settings: &Settings, journal: &Journal, tenant: &str) -> Result<(), String> {
+    let mut known = journal.known_tenants().await.unwrap_or_default();
+    known.extend(settings.tenants().unwrap_or_default().into_iter().map(|tenant| tenant.name));
+    known.sort_unstable();
+    known.dedup();
+    if known.iter().any(|name| name == tenant) {
+        return Ok(());
+    }
+    let meant = did_you_mean(tenant, known.iter().map(String::as_str));
+    let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
+    Err(format!(
+        "nothing is frozen: neither the settings nor the journal know a tenant of this name.{meant} Known are: {}. Without --tenant, all are frozen.",
+        known.join(", ")
+    ))
+}
+
+/// Returns the login name, as the system says it.
+fn operator() -> String {
+    let names = ["USER", "LOGNAME", "USERNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
+    names.map(|name| clean_to(&name, NAME)).find(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+}
+
+fn told(place: &JournalPlace, report: &FreezeReport) -> String {
+    let freeze = &report.freeze;
+    let whose = freeze.tenant.as_ref().map_or_else(|| "all tenants".to_owned(), |tenant| format!("tenant {tenant}"));
+    let mut text = format!("Frozen since {}: no change begins for {whose}.\n", freeze.since());
+    let _ = writeln!(text, "Why: {}", freeze.why);
+    let _ = writeln!(text, "Journal: {place}");
+    let _ = match report.processes {
+        0 => writeln!(
+            text,
+            "No other process has this journal open now. If one should, it uses another journal: compare the line above with its settings."
+        ),
+        n => writeln!(text, "Other processes that have this journal open: {n}."),
+    };
+    text.push_str("A process that opens it later is stopped as well; one with another journal is not.\n");
+    if report.withdrawn > 0 {
+        let _ = writeln!(text, "Changes that had begun and are not sent: {}.", report.withdrawn);
+    }
+    text.push_str("Reading goes on. At a terminal, `truedy-mcp unfreeze` ends it.\n");
+    text
+}
+
+/// Waits until every change that was recorded as sent has ended, or certainly has its connection. Says what is left.
+async fn wait_for_sent(journal: &Journal, report: &FreezeReport) -> String {
+    let give_up = Instant::now() + CONNECTING;
+    let mut left = report.sent;
+    while left > 0 && Instant::now() < give_up {
+        tokio::time::sleep(LOOK).await;
+        let query = OperationQuery {
+            tenant: report.freeze.tenant.clone(),
+            state: Some(OperationPhase::Sent),
+            limit: 10_000,
+            ..OperationQuery::default()
+        };
+        match journal.find(query).await {
+            Ok(sent) => left = sent.len(),
+            Err(error) => {
+                complain(&format!("what was sent before cannot be read: {error}"));
+                break;
+            }
+        }
+    }
+    match (report.sent, left) {
+        (0, _) => "No change was under way.\n".to_owned(),
+        (sent, 0) => {
+            format!("Changes that were sent before: {sent}. They have ended; `truedy-mcp operations` shows how.\n")
+        }
+        (sent, left) => format!(
+            "Changes that were sent before: {sent}. Truedy still works on {left}, which nothing stops; `truedy-mcp operations --state sent` shows them.\n"
+        ),
+    }
+}
+
+pub(super) fn unfreeze(settings: &Settings, arguments: &UnfreezeArgs) -> Result<Exit, ConfigError> {
+    let redactor = Arc::new(Redactor::default());
+    let _traced = logging::start(settings, &redactor);
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        complain("unfreeze needs a person at a terminal; nothing was changed.");
+        return Ok(Exit::Failed);
+    }
+    let place = settings.journal_place()?;
+    if place == JournalPlace::Memory {
+        complain("a journal in memory belongs to its process alone; there is nothing to unfreeze.");
+        return Ok(Exit::Failed);
+    }
+    let journal = bootstrap::journal_of_all(settings, &redactor)?;
+    let runtime = bootstrap::runtime()?;
+    let unavailable = |error: Unavailable| {
+        complain(&format!("the journal ({place}) cannot be used: {error}. It stays as it is."));
+        Exit::Failed
+    };
+    let freezes = match runtime.block_on(journal.freezes()) {
+        Ok(freezes) => freezes,
+        Err(error) => return Ok(unavailable(error)),
+    };
+    complain(&format!("journal: {place}"));
+    for freeze in &freezes {
+        complain(&format!("{} (by {})", freeze.to_line(), freeze.by));
+    }
+    if !freezes.iter().any(|freeze| freeze.tenant == arguments.tenant) {
+        complain(match freezes.is_empty() {
+            true => "nothing is frozen here.",
+            false => "there is no such freeze: --tenant NAME ends that of a tenant, and no --tenant that of all.",
+        });
+        return Ok(if freezes.is_empty() { Exit::Fine } else { Exit::Failed });
+    }
+    complain(&format!("type {WORD} to let changes begin again:"));
+    if !is_typed() {
+        complain("it stays frozen.");
+        return Ok(Exit::Failed);
+    }
+    match runtime.block_on(journal.unfreeze(arguments.tenant.clone())) {
+        Ok(_) => {
+            let left = freezes.len() - 1;
+            print("Unfrozen: changes may begin again.\n");
+            if left > 0 {
+                print(&format!("Other freezes that go on: {left}; `truedy-mcp doctor` shows them.\n"));
+            }
+            Ok(Exit::Fine)
+        }
+        Err(error) => Ok(unavailable(error)),
+    }
+}
+
+/// Reads a line from the terminal, and checks that it is the word.
+fn is_typed() -> bool {
+    let mut line = String::new();
+    let read = io::stdin().lock().take(64).read_line(&mut line);
+    read.is_ok() && line.trim() == WORD
+}

@@ -1,0 +1,165 @@
+//! `truedy-mcp undo`: puts back what an operation changed, by the same path as any other change.
+
+use std::io::{self, BufRead, IsTerminal, Read};
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::call::{finish, report, until_read};
+use crate::cli::output::{Exit, complain};
+use crate::cli::{bootstrap, logging, signal};
+use crate::config::{ConfigError, Settings};
+use crate::domain::{Status, clean_to, numbers_for_people};
+use crate::journal::{ConsentPlace, Operation, OperationPhase, moment};
+use crate::mcp::{
+    CallResult, Catalog, CatalogEntry, ClientCall, CredentialForms, FinishedCall, Principal, Service, UndoConsent,
+    UndoRequest,
+};
+use crate::redact::Redactor;
+use crate::tools::{Pointer, Undo, undo_of};
+
+/// What the journal keeps as the client of an undo.
+const COMMAND_LINE: &str = concat!("truedy-mcp undo ", env!("CARGO_PKG_VERSION"));
+
+#[derive(Debug, Args)]
+pub struct UndoArgs {
+    /// The operation, as `truedy-mcp operations` shows it.
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Do not ask. Policy and gate apply all the same.
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) fn run(settings: &Settings, arguments: &UndoArgs) -> Result<Exit, ConfigError> {
+    let redactor = Arc::new(Redactor::default());
+    let _traced = logging::start(settings, &redactor);
+    let service = bootstrap::service(settings, &redactor, CredentialForms::nowhere())?;
+    let local = Principal::local(Arc::clone(&service), settings.mode());
+    bootstrap::runtime()?.block_on(async {
+        let found = match service.operation_of_tenant(&arguments.id.to_ascii_lowercase()).await {
+            Ok(found) => found,
+            Err(error) => {
+                complain(&format!("the journal cannot be used: {error}. `truedy-mcp doctor` helps to find the cause."));
+                return Ok(Exit::Failed);
+            }
+        };
+        let Some(operation) = found else {
+            complain(&format!(
+                "there is no operation {}; `truedy-mcp operations` shows them.",
+                clean_to(&arguments.id, 64)
+            ));
+            return Ok(Exit::Failed);
+        };
+        let call = match how(&operation) {
+            Ok(call) => call,
+            Err(why) => {
+                complain(&format!("{} Nothing was changed.", described(&operation)));
+                complain(&why);
+                return Ok(Exit::Failed);
+            }
+        };
+        let catalog = Catalog::new();
+        let entry = catalog.get(call.tool).ok_or_else(|| ConfigError("The tool of the undo is missing.".to_owned()))?;
+        let attempt = UndoAttempt { service: &service, local: &local, entry, arguments: call.arguments, operation };
+        Ok(attempt.run(arguments.yes).await)
+    })
+}
+
+/// Returns the call that undoes an operation. The error says why there is none.
+fn how(operation: &Operation) -> Result<Pointer, String> {
+    match undo_of(operation) {
+        Some(Undo::Call(call)) => Ok(call),
+        Some(Undo::Never) => Err("It cannot be undone.".to_owned()),
+        Some(Undo::No(why)) => Err(format!("It has {why}.")),
+        None => Err(match operation.state {
+            OperationPhase::Refused => "It did not happen, so there is nothing to undo.".to_owned(),
+            OperationPhase::Unknown => {
+                "It is not known whether it happened; `truedy-mcp operations resolve` records what you find out."
+                    .to_owned()
+            }
+            OperationPhase::Begun | OperationPhase::Sent => "It is still running.".to_owned(),
+            OperationPhase::Done => "This version knows no tool that undoes it.".to_owned(),
+        }),
+    }
+}
+
+/// Returns an operation in a sentence.
+fn described(operation: &Operation) -> String {
+    let direction = operation.object.direction.as_ref().map(|way| format!(" {way}")).unwrap_or_default();
+    format!(
+        "{}: {} {}{direction}, by {}, {}.",
+        moment(operation.begun_at),
+        operation.tool,
+        numbers_for_people(operation.object.name()),
+        operation.principal,
+        operation.outcome.as_deref().unwrap_or(operation.state.as_str())
+    )
+}
+
+/// One undo: the operation, and the call that undoes it.
+struct UndoAttempt<'a> {
+    service: &'a Arc<Service>,
+    local: &'a Principal,
+    entry: &'a CatalogEntry,
+    arguments: Value,
+    operation: Operation,
+}
+
+impl UndoAttempt<'_> {
+    /// Shows what the undo would do, asks, and does it.
+    async fn run(&self, yes: bool) -> Exit {
+        let unwanted = CancellationToken::new();
+        let stop = unwanted.clone();
+        tokio::spawn(async move {
+            signal::end().await;
+            stop.cancel();
+        });
+        complain(&described(&self.operation));
+        complain(&format!("to undo it: {} {}", self.entry.name(), self.arguments));
+        let mut consent = UndoConsent::Waived;
+        if !yes {
+            let shown = until_read(|| self.call(UndoConsent::Absent, &unwanted)).await;
+            if !is_ready(&shown) {
+                return report(shown, None);
+            }
+            if !io::stdin().is_terminal() {
+                complain("nothing was changed: there is no terminal to ask at, and --yes was not given.");
+                return report(shown, None);
+            }
+            complain("the account is as this operation left it. Undo it? [y/N]");
+            if !is_yes().await {
+                complain("nothing was changed.");
+                return Exit::Failed;
+            }
+            consent = UndoConsent::Person(ConsentPlace::Terminal);
+        }
+        let reply = until_read(|| self.call(consent, &unwanted)).await;
+        let ended = finish(self.service, &reply).await;
+        report(reply, ended)
+    }
+
+    async fn call(&self, consent: UndoConsent, unwanted: &CancellationToken) -> CallResult {
+        let arguments = self.arguments.as_object().cloned().unwrap_or_default();
+        let undo = UndoRequest { operation: self.operation.clone(), consent };
+        let from = ClientCall { undoes: Some(undo), ..ClientCall::unattended(Some(COMMAND_LINE.to_owned())) };
+        self.entry.call(arguments, self.local, from, unwanted.clone()).await
+    }
+}
+
+/// Whether a preview shows that the undo can be made.
+fn is_ready(shown: &CallResult) -> bool {
+    matches!(shown, CallResult::Done(FinishedCall { status: Status::ConfirmationRequired, body, .. }) if !body.contains_key("frozen"))
+}
+
+/// Reads the answer of a person from the terminal.
+async fn is_yes() -> bool {
+    let read = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        io::stdin().lock().take(64).read_line(&mut line).map(|_| line)
+    });
+    let line = read.await.ok().and_then(Result::ok).unwrap_or_default();
+    matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
