@@ -62,7 +62,7 @@ pub(crate) struct Offers {
     /// The next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_page: Option<u64>,
-    /// How many offers of this page are left out for max_monthly_cost.
+    /// How many offers of this page are left out for the price limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     left_out: Option<LeftOut>,
 }

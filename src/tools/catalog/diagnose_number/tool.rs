@@ -30,7 +30,7 @@ arguments! {
     ///
     /// Returns findings, each with evidence and the next step. The carrier's own settings cannot be seen from here.
     DiagnoseNumber {
-        /// The number, "+14155550123", or its id; or else agent_id.
+        /// The number, "+14155550123", or its id. Or name an agent.
         number_id: Option<NumberRef>,
         /// Instead of a number: the agent's exact name, "Front desk", or id.
         agent_id: Option<AgentRef>,
