@@ -21,7 +21,7 @@ use crate::tools::account::view::AccountView;
 use crate::tools::changes::verify::said;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
-use crate::tools::contract::direction_result::DirectionResult;
+use crate::tools::contract::direction_results::DirectionResults;
 use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
 use crate::tools::contract::tool::{Change, ChangeParts, Planned, Tool};
 use crate::truedy::{Error, Request, RequestKind};
@@ -42,7 +42,7 @@ arguments! {
         number_id: NumberRef,
         /// The agent's exact name, "Front desk", or id.
         agent_id: AgentRef,
-        /// inbound: calls to it; outbound: calls from it; both.
+        /// inbound: calls to it.
         assignment_type: Directions,
         /// true: take it from another agent, once the user agreed.
         confirm: Option<bool>,
@@ -65,9 +65,7 @@ pub(crate) struct Assigned {
     displaced: Option<String>,
     /// What came of each direction, where direction is both.
     #[serde(skip_serializing_if = "Option::is_none")]
-    inbound: Option<DirectionResult>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outbound: Option<DirectionResult>,
+    directions: Option<DirectionResults>,
 }
 
 /// What was found before assigning.
@@ -297,8 +295,7 @@ impl AssignNumber {
             direction: self.assignment_type.first().as_str().to_owned(),
             verified,
             displaced,
-            inbound: None,
-            outbound: None,
+            directions: None,
         }
     }
 

@@ -30,27 +30,27 @@ use crate::truedy::run_blocking;
 arguments! {
     /// List our phone numbers: show each number this account has, who answers the number (agent, inbound), who calls from the number (outbound), numbers nobody uses (unused).
     ///
-    /// Shows id, number, status (active, pending), managed (bought) or byoc (imported).
+    /// Shows id, number, status, managed (bought) or byoc (imported).
     ListNumbers {
-        /// Only this status: active, pending or inactive.
+        /// active, pending or inactive.
         status: Option<StatusName>,
-        /// true: only bought; false: only imported.
+        /// true: bought; false: imported.
         managed: Option<YesNo>,
-        /// true: only unused; false: only used.
+        /// true: unused; false: used.
         unassigned: Option<YesNo>,
         /// The agent's exact name, "Front desk", or id.
         agent_id: Option<AgentRef>,
-        /// Only +1 with this code, "617".
+        /// Of +1, "617".
         area_code: Option<AreaCode>,
         /// City, state or country, "Boston"; or "toll-free".
         place: Option<Label>,
         /// created: oldest first. monthly: dearest first.
         sort: Option<NumberSort>,
-        /// Also these; monthly is the cost, where known.
+        /// Also these; monthly: cost.
         show: Option<NumberColumns>,
-        /// 1 to 100, default 50.
+        /// Default 50.
         limit: Option<Limit>,
-        /// 0 to 1000000, from next_offset.
+        /// From next_offset.
         offset: Option<Offset>,
     }
 }

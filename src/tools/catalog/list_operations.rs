@@ -30,22 +30,21 @@ const SHOWN: u32 = 20;
 arguments! {
     /// List operations (journal, history, audit log): who bought, imported, assigned or released what, who approved it, what it costs, how to undo it, totals; and what is unresolved.
     ///
-    /// Unresolved ones (state unknown) come first: whether they happened is not known; they are
-    /// looked for. Then the newest.
+    /// Unresolved ones (unknown whether they happened) come first.
     ListOperations {
-        /// One operation: its operation_id.
+        /// An operation_id.
         id: Option<OperationId>,
-        /// unknown: unresolved; sent: running.
+        /// unknown: unresolved.
         state: Option<OperationState>,
-        /// Those of one tool, "purchase_number".
+        /// "purchase_number".
         tool: Option<ChangeName>,
-        /// The number, "+14155550123", or its id.
+        /// A number or its id.
         object: Option<NumberRef>,
-        /// From then on: "today", "yesterday", "7d", "2h", "2026-11-25".
+        /// "today", "yesterday", "7d", "2h", "2026-11-25".
         since: Option<Moment>,
-        /// Until then; a day to its end.
+        /// A day: to its end.
         until: Option<Moment>,
-        /// all: with previews and refusals.
+        /// all: previews and refusals, too.
         only: Option<OperationSelection>,
         /// From next.
         after: Option<PageCursor>,

@@ -39,7 +39,7 @@ arguments! {
         administrative_area: Option<Label>,
         /// toll_free: 800 numbers.
         phone_number_type: Option<NumberType>,
-        /// Only those that cost at most this a month, "1.50".
+        /// At most this a month, "1.50".
         max_monthly_cost: Option<Ceiling>,
         /// Own Telnyx account by its profile, "main".
         carrier: Option<CarrierName>,
@@ -47,7 +47,7 @@ arguments! {
         api_key: Option<Secret>,
         /// 1 to 10000.
         page: Option<Page>,
-        /// 1 to 100, default 20.
+        /// Default 20.
         page_size: Option<PageSize>,
     }
 }

@@ -18,7 +18,7 @@ use crate::tools::account::view::AccountView;
 use crate::tools::changes::verify::said;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
-use crate::tools::contract::direction_result::DirectionResult;
+use crate::tools::contract::direction_results::DirectionResults;
 use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
 use crate::tools::contract::tool::{Change, ChangeParts, Planned, Tool};
 use crate::truedy::{Error, Request, RequestKind};
@@ -33,7 +33,7 @@ arguments! {
     UnassignNumber {
         /// The number, "+14155550123", or its id.
         number_id: NumberRef,
-        /// inbound: calls to it; outbound: calls from it; both.
+        /// inbound: calls to it.
         assignment_type: Directions,
     }
 }
@@ -52,9 +52,7 @@ pub(crate) struct Unassigned {
     verified: Option<bool>,
     /// What came of each direction, where direction is both.
     #[serde(skip_serializing_if = "Option::is_none")]
-    inbound: Option<DirectionResult>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outbound: Option<DirectionResult>,
+    directions: Option<DirectionResults>,
 }
 
 /// What was found before.
@@ -197,8 +195,7 @@ impl UnassignNumber {
             direction: self.assignment_type.first().as_str().to_owned(),
             stopped: located.roster.slot(located.number.slot(self.assignment_type.first())),
             verified,
-            inbound: None,
-            outbound: None,
+            directions: None,
         }
     }
 

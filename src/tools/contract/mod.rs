@@ -3,7 +3,7 @@
 pub(crate) mod arguments;
 pub(crate) mod context;
 pub(crate) mod csv;
-pub(crate) mod direction_result;
+pub(crate) mod direction_results;
 pub(crate) mod offered_numbers;
 pub(crate) mod operation_record;
 pub(crate) mod price;

@@ -20,6 +20,9 @@ const SHARED: [&str; 4] = ["number", "id", "agent", "agent_id"];
 /// What stands once in the answer, for all parts together.
 const GATHERED: [&str; 4] = ["summary", "warnings", "next", "code"];
 
+/// Where the answer tells what came of each change.
+const EACH: &str = "directions";
+
 /// One of the changes.
 struct ChangePart<T> {
     /// The value of the argument that differs.
@@ -126,6 +129,7 @@ fn combined(missing: Vec<(&'static str, Refusal)>, tool: &'static str, whole: &V
     let (_, first) = missing.first()?;
     let mut refusal = Refusal { summary, ..Refusal::new(first.status, String::new()) };
     refusal.is_preview = first.is_preview;
+    let mut each = Map::new();
     for (value, part) in &missing {
         let mut details = part.details.clone();
         for name in SHARED {
@@ -134,8 +138,9 @@ fn combined(missing: Vec<(&'static str, Refusal)>, tool: &'static str, whole: &V
             }
         }
         details.remove("next");
-        refusal.details.insert((*value).to_owned(), Value::Object(details));
+        each.insert((*value).to_owned(), Value::Object(details));
     }
+    refusal.details.insert(EACH.to_owned(), Value::Object(each));
     let mut arguments = whole.clone();
     if let Some(fields) = arguments.as_object_mut() {
         fields.insert("confirm".to_owned(), json!(true));
@@ -149,7 +154,7 @@ fn together<T: Change>(told: Vec<(&'static str, FinishedCall)>, whole: Value) ->
     let last = told.last().map_or(Status::InternalError, |(_, last)| last.status);
     let done = told.iter().any(|(_, part)| part.status == T::KIND.succeeded);
     let status = if done && last == Status::AlreadyAssigned { T::KIND.succeeded } else { last };
-    let mut body = Map::new();
+    let (mut body, mut each) = (Map::new(), Map::new());
     let (mut summaries, mut warnings): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
     for (value, FinishedCall { body: mut part, .. }) in told {
         summaries.extend(part.get("summary").and_then(Value::as_str).map(str::to_owned));
@@ -168,8 +173,9 @@ fn together<T: Change>(told: Vec<(&'static str, FinishedCall)>, whole: Value) ->
             }
         }
         part.remove("direction");
-        body.insert(value.to_owned(), Value::Object(part));
+        each.insert(value.to_owned(), Value::Object(part));
     }
+    body.insert(EACH.to_owned(), Value::Object(each));
     body.insert("direction".to_owned(), whole.get("assignment_type").cloned().unwrap_or_default());
     body.insert("status".to_owned(), json!(status));
     body.insert("summary".to_owned(), json!(summaries.join(" ")));

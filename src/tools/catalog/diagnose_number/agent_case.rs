@@ -1,7 +1,5 @@
 //! The case of one agent: whether it can take and make calls, and on which numbers.
 
-use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -9,7 +7,7 @@ use crate::domain::{AgentId, AgentRef, Direction, HeldNumber, OwnedNumber, Statu
 use crate::tools::account::agents::recent_roster;
 use crate::tools::account::roster::Roster;
 use crate::tools::account::{agent_lookup, lookup};
-use crate::tools::catalog::diagnose_number::case::{Diagnosis, SyncState, summary};
+use crate::tools::catalog::diagnose_number::case::{DiagnosedAgent, Diagnosis, SyncState, summary};
 use crate::tools::catalog::diagnose_number::findings::{Finding, FindingAction, Weight, call};
 use crate::tools::catalog::diagnose_number::readiness::readiness;
 use crate::tools::catalog::get_webhook_url::{UNEXPECTED_HOST, hook};
@@ -18,19 +16,6 @@ use crate::tools::contract::response::{ToolFailure, ToolResponse};
 
 /// Most numbers that are shown of each direction.
 const SHOWN: usize = 20;
-
-/// An agent, with the numbers that it answers and calls from: at most 20 of each.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub(crate) struct DiagnosedAgent {
-    agent: String,
-    agent_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent_status: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    answers: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    calls_from: Option<Vec<String>>,
-}
 
 /// One direction of the agent's own list.
 struct AgentSide {

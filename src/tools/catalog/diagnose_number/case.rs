@@ -9,7 +9,6 @@ use crate::journal::Operation;
 use crate::tools::account::evidence::{AgentAnswer, DirectionEvidence};
 use crate::tools::account::lookup;
 use crate::tools::account::roster::Roster;
-use crate::tools::catalog::diagnose_number::agent_case::DiagnosedAgent;
 use crate::tools::catalog::diagnose_number::findings::{Finding, FindingAction, NO_OUTBOUND, Weight, call};
 use crate::tools::catalog::diagnose_number::history::{at, last_move, released, unsettled};
 use crate::tools::catalog::get_webhook_url::{Hook, UNEXPECTED_HOST, hook, is_not_synced};
@@ -343,4 +342,17 @@ pub(crate) struct Diagnosis {
     #[serde(flatten)]
     pub(crate) agent: Option<DiagnosedAgent>,
     pub(crate) findings: Vec<Map<String, Value>>,
+}
+
+/// An agent, with the numbers that it answers and calls from: at most 20 of each.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct DiagnosedAgent {
+    pub(crate) agent: String,
+    pub(crate) agent_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) agent_status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) answers: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) calls_from: Option<Vec<String>>,
 }

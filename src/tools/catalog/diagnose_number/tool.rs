@@ -30,9 +30,9 @@ arguments! {
     ///
     /// Returns findings, each with evidence and the next step. The carrier's own settings cannot be seen from here.
     DiagnoseNumber {
-        /// The number, "+14155550123", or its id. Or name an agent.
+        /// A number or its id.
         number_id: Option<NumberRef>,
-        /// Instead of a number: the agent's exact name, "Front desk", or id.
+        /// Or else an agent's exact name or id.
         agent_id: Option<AgentRef>,
         /// Only calls to it (inbound) or from it.
         assignment_type: Option<Direction>,

@@ -23,7 +23,7 @@ async fn two_directions_are_assigned_and_taken_away_by_one_call_each(era: Era) {
     assert_eq!((&assigned["status"], &assigned["direction"]), (&json!("assigned"), &json!("both")), "{assigned}");
     assert_eq!((&assigned["number"], &assigned["agent"]), (&json!(FREE), &json!("Front desk")), "{assigned}");
     for direction in ["inbound", "outbound"] {
-        let part = &assigned[direction];
+        let part = &assigned["directions"][direction];
         assert_eq!((&part["status"], &part["verified"]), (&json!("assigned"), &json!(true)), "{assigned}");
         let undo = json!({ "number_id": FREE, "assignment_type": direction });
         assert_eq!(part["undo"], json!({ "tool": "unassign_number", "arguments": undo }), "{assigned}");
@@ -37,7 +37,7 @@ async fn two_directions_are_assigned_and_taken_away_by_one_call_each(era: Era) {
     let taken = agent.call("unassign_number", json!({ "number_id": FREE, "assignment_type": "both" })).await.unwrap();
     assert_eq!((&taken["status"], &taken["direction"]), (&json!("unassigned"), &json!("both")), "{taken}");
     assert_eq!(
-        (&taken["inbound"]["stopped"], &taken["outbound"]["stopped"]),
+        (&taken["directions"]["inbound"]["stopped"], &taken["directions"]["outbound"]["stopped"]),
         (&json!("Front desk"), &json!("Front desk"))
     );
 
@@ -58,15 +58,15 @@ async fn nothing_is_moved_in_either_direction_without_a_flag(era: Era) {
     let refusal = agent.call("assign_number", both(ANSWERED, "Front office")).await.unwrap_err();
     assert_eq!(refusal.status, "would_reassign", "{refusal:?}");
     assert!(refusal.summary.starts_with("Nothing was assigned."), "{refusal:?}");
-    assert_eq!(refusal.body["inbound"]["holder"], "Front desk", "{refusal:?}");
-    assert!(refusal.body["outbound"].is_null(), "nobody would lose it: {refusal:?}");
+    assert_eq!(refusal.body["directions"]["inbound"]["holder"], "Front desk", "{refusal:?}");
+    assert!(refusal.body["directions"]["outbound"].is_null(), "nobody would lose it: {refusal:?}");
     assert_eq!(agent.sent().changes(), 0, "not even the free direction");
 
     let next = &refusal.body["next"];
     assert_eq!(next["tool"], "assign_number");
     let moved = agent.call("assign_number", next["arguments"].clone()).await.unwrap();
     assert_eq!(
-        (&moved["status"], &moved["inbound"]["displaced"]),
+        (&moved["status"], &moved["directions"]["inbound"]["displaced"]),
         (&json!("assigned"), &json!("Front desk")),
         "{moved}"
     );
@@ -92,10 +92,10 @@ fn an_error_between_the_two_is_told_and_what_was_done_can_be_undone() {
         let answer = called.object();
         assert!(called.is_error() && called.status() == "not_assigned", "{answer}");
         assert_eq!(
-            (&answer["outbound"]["status"], &answer["inbound"]["status"]),
+            (&answer["directions"]["outbound"]["status"], &answer["directions"]["inbound"]["status"]),
             (&json!("assigned"), &json!("not_assigned"))
         );
-        assert_eq!(answer["outbound"]["undo"]["tool"], "unassign_number", "{answer}");
+        assert_eq!(answer["directions"]["outbound"]["undo"]["tool"], "unassign_number", "{answer}");
         assert_eq!(stage.upstream.count(ASSIGN), 2, "{answer}");
     }
 }
@@ -110,6 +110,6 @@ fn after_a_change_that_failed_the_next_one_is_not_tried() {
         });
         let called = stage.wire(Era::Modern, &[]).call("assign_number", both(NUMBER, FRONT_OFFICE));
         assert!(called.is_error(), "{}", called.object());
-        assert!(called.object()["inbound"].is_null(), "{}", called.object());
+        assert!(called.object()["directions"]["inbound"].is_null(), "{}", called.object());
     }
 }
