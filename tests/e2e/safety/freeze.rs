@@ -59,7 +59,7 @@ fn unfreeze(state: &Path) {
 
 /// The journal as its operator reads it.
 fn journal(state: &Path) -> Vec<Value> {
-    let ran = run(operator(state, &["operations", "--json"]), "");
+    let ran = run(operator(state, &["operations", "--json", "--only", "all"]), "");
     serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{} {}", ran.stdout, ran.stderr))
 }
 

@@ -167,7 +167,7 @@ fn a_world_that_has_changed_is_shown_and_nothing_is_sent() {
     scene.upstream.account(|account| account.agents.push(agent));
     scene.keeps(&moved, "state_changed", "given up and added again");
     scene.upstream.account(|account| account.numbers.clear());
-    scene.keeps(&moved, "not_found", NUMBER);
+    scene.keeps(&moved, "not_found", "No number of this account");
 }
 
 #[test]
