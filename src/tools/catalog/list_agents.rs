@@ -23,7 +23,7 @@ arguments! {
         name: Option<AgentRef>,
         /// Only this status: active, draft, creating or failed.
         status: Option<StatusName>,
-        /// 1 to 100, default 50.
+        /// Default 50.
         limit: Option<Limit>,
         /// 0 to 1000000, from next_offset.
         offset: Option<Offset>,

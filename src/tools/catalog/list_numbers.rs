@@ -30,9 +30,9 @@ use crate::truedy::run_blocking;
 arguments! {
     /// List our phone numbers: show each number this account has, who answers the number (agent, inbound), who calls from the number (outbound), numbers nobody uses (unused).
     ///
-    /// Shows id, number, status, managed (bought) or byoc (imported).
+    /// Shows id, number, status (active, pending), managed (bought) or byoc (imported).
     ListNumbers {
-        /// active, pending or inactive.
+        /// "active".
         status: Option<StatusName>,
         /// true: bought; false: imported.
         managed: Option<YesNo>,
@@ -42,9 +42,9 @@ arguments! {
         agent_id: Option<AgentRef>,
         /// Of +1, "617".
         area_code: Option<AreaCode>,
-        /// City, state or country, "Boston"; or "toll-free".
+        /// City, state, country or "toll-free".
         place: Option<Label>,
-        /// created: oldest first. monthly: dearest first.
+        /// Oldest or dearest first.
         sort: Option<NumberSort>,
         /// Also these; monthly: cost.
         show: Option<NumberColumns>,

@@ -44,7 +44,7 @@ arguments! {
         since: Option<Moment>,
         /// A day: to its end.
         until: Option<Moment>,
-        /// all: previews and refusals, too.
+        /// all: refusals, too.
         only: Option<OperationSelection>,
         /// From next.
         after: Option<PageCursor>,

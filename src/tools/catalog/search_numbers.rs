@@ -45,7 +45,7 @@ arguments! {
         carrier: Option<CarrierName>,
         /// Secret; prefer carrier. Own Telnyx key.
         api_key: Option<Secret>,
-        /// 1 to 10000.
+        /// From 1.
         page: Option<Page>,
         /// Default 20.
         page_size: Option<PageSize>,
