@@ -83,7 +83,7 @@ pub fn operation_row(operation: &Operation, style: &RowStyle<'_>) -> Map<String,
     put("principal", Some(json!(operation.principal)));
     put("client", operation.origin.client.clone().map(Value::from));
     put("undo_of", operation.origin.undo_of.clone().map(Value::from));
-    put("undo", undo(operation).map(|undo| undo.to_json()));
+    put("undo", undo(operation).map(|undo| without_flag(undo.to_json())));
     row
 }
 
@@ -180,4 +180,13 @@ pub fn totals_sentence(totals: &Totals) -> String {
         sentence.push('.');
     }
     sentence
+}
+
+/// Takes the confirmation out of a call that undoes. By the time it is made, a third agent may have the direction: then
+/// the call tells who would lose it.
+fn without_flag(mut undo: Value) -> Value {
+    if let Some(arguments) = undo.get_mut("arguments").and_then(Value::as_object_mut) {
+        arguments.remove("confirm");
+    }
+    undo
 }

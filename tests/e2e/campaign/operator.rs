@@ -41,16 +41,20 @@ fn it_shows_what_was_done_unresolved_first() {
     assert_eq!(wire.call("purchase_number", buy(OTHER)).status(), "purchased");
     assert_eq!(wire.call("purchase_number", buy(THIRD)).status(), "policy_denied");
     let lost = leave_unknown(&upstream, home.path(), NUMBER);
-    let shown = run(operations(home.path(), &[]), "");
+    let shown = run(operations(home.path(), &["--only", "all"]), "");
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
     let lines: Vec<&str> = shown.stdout.lines().collect();
+    assert!(lines[0].starts_with("TIME (") && lines[0].ends_with("ID"), "{}", shown.stdout);
+    let first = lines[1];
     assert!(
-        lines[0].contains("unknown") && lines[0].contains("+1 415 555 0160") && lines[0].ends_with(&lost),
+        first.contains("unknown") && first.contains("+1 415 555 0160") && first.ends_with(&lost),
         "{}",
         shown.stdout
     );
-    assert!(lines[1].contains("refused") && lines[1].contains("policy_denied (purchases_per_day)"), "{}", shown.stdout);
-    assert!(lines[2].contains("done") && lines[2].contains("purchased"), "{}", shown.stdout);
+    assert!(lines[2].contains("refused") && lines[2].contains("policy_denied (purchases_per_day)"), "{}", shown.stdout);
+    assert!(lines[3].contains("done") && lines[3].contains("purchased"), "{}", shown.stdout);
+    let changes = run(operations(home.path(), &[]), "").stdout;
+    assert!(!changes.contains("policy_denied") && changes.contains(&lost), "a refusal changes nothing: {changes}");
     for verdict in ["bought", "not-bought"] {
         let call = format!("truedy-mcp operations resolve ID --as {verdict} --note ");
         assert!(shown.stdout.contains(&call), "{}", shown.stdout);
@@ -60,12 +64,15 @@ fn it_shows_what_was_done_unresolved_first() {
         (&["--state", "unknown"][..], 1),
         (&["--state", "done"], 1),
         (&["--state", "sent"], 0),
-        (&["--tool", "purchase_number"], 3),
+        (&["--tool", "purchase_number"], 2),
+        (&["--tool", "purchase_number", "--only", "all"], 3),
         (&["--tool", "release_number"], 0),
-        (&["--object", THIRD], 1),
+        (&["--object", THIRD], 0),
+        (&["--object", THIRD, "--only", "all"], 1),
         (&["--id", &lost.to_ascii_uppercase()], 1),
         (&["--limit", "2"], 2),
-        (&["--since", "2020-01-01T00:00:00Z"], 3),
+        (&["--since", "2020-01-01T00:00:00Z"], 2),
+        (&["--since", "today"], 2),
         (&["--since", "2099-01-01T00:00:00Z"], 0),
     ] {
         let rows = read(operations(home.path(), &[&["--json"], filter].concat()));
@@ -91,7 +98,8 @@ fn a_filter_that_cannot_be_is_refused_with_an_example() {
         &["--state", "lost"][..],
         &["--tool", "list_numbers"],
         &["--object", "?"],
-        &["--since", "yesterday"],
+        &["--since", "the day before"],
+        &["--only", "some"],
         &["--limit", "0"],
         &["resolve", "x"],
         &["resolve", "x", "--as", "perhaps", "--note", "y"],

@@ -57,7 +57,14 @@ async fn a_token_shows_and_reads_what_it_is_good_for() {
     for era in ERAS {
         let open = ["truedy://policy", "truedy://guides/byoc"];
         assert_eq!(uris(&served, era, &buyer).await, open, "{era}");
-        let account = ["truedy://numbers", open[0], open[1], "truedy://numbers/{id}", "truedy://agents/{id}/numbers"];
+        let account = [
+            "truedy://numbers",
+            "truedy://numbers.csv",
+            open[0],
+            open[1],
+            "truedy://numbers/{id}",
+            "truedy://agents/{id}/numbers",
+        ];
         assert_eq!(uris(&served, era, &all).await, account, "{era}");
         let not_found = if era == MODERN { -32602 } else { -32002 };
         for uri in ["truedy://numbers", "truedy://numbers/+14155550123", "truedy://agents/Front%20desk/numbers"] {
