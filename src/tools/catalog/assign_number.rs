@@ -18,6 +18,7 @@ use crate::journal::{Operation, Outcome};
 use crate::tools::account::agent_lookup;
 use crate::tools::account::located::{Located, Purpose, locate};
 use crate::tools::account::view::AccountView;
+use crate::tools::catalog::get_webhook_url::hook;
 use crate::tools::changes::verify::said;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
@@ -151,6 +152,9 @@ impl Change for AssignNumber {
         if let Some(refusal) = &mut without_flag {
             refusal.details.extend(facts);
             refusal.details.insert("next".to_owned(), confirm);
+            if let (Slot::Held(holder), Direction::Inbound, None | Some(false)) = (&slot, direction, self.confirm) {
+                warn_of_carrier(context, refusal, &plan, holder).await;
+            }
         }
         let object = OperationTarget {
             direction: Some(direction.as_str().to_owned()),
@@ -254,6 +258,25 @@ impl Change for AssignNumber {
         );
         Refusal::new(Status::OutcomeUnknown, summary).with("number", name.as_str())
     }
+}
+
+/// Warns before an imported number moves: its carrier sends calls to the old agent until the webhook there is changed.
+async fn warn_of_carrier(context: &ToolContext, refusal: &mut Refusal, plan: &AssignPlan, holder: &str) {
+    if plan.located.number.managed != Some(false) {
+        return;
+    }
+    let now = async {
+        let holder = AgentId::try_from(holder).ok()?;
+        hook(context, &holder).await.ok()
+    };
+    let (now, then) = tokio::join!(now, hook(context, &plan.agent_id));
+    for (field, hook) in [("webhook_now", now), ("webhook_then", then.ok())] {
+        let url = hook.map_or_else(|| json!("unknown"), |(hook, _)| json!(hook.url.as_str()));
+        refusal.details.insert(field.to_owned(), url);
+    }
+    refusal.summary.push_str(
+        " The number is with an own carrier: calls go on to the agent that has them now until the webhook there is changed from webhook_now to webhook_then.",
+    );
 }
 
 impl AssignNumber {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::domain::{Effect, Status};
 use crate::guard::Scope;
 use crate::tools::account::number_rows::all_numbers;
+use crate::tools::account::pages::RowStore;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};

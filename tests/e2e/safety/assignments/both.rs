@@ -73,6 +73,33 @@ async fn nothing_is_moved_in_either_direction_without_a_flag(era: Era) {
     assert_eq!(agent.sent().count("POST", "/assign"), 2);
 }
 
+/// Imported. "Front office" answers it and calls from it.
+const IMPORTED: &str = "+16175550155";
+
+in_both_eras!(before_an_imported_number_moves_both_webhooks_are_told);
+async fn before_an_imported_number_moves_both_webhooks_are_told(era: Era) {
+    let agent = Agent::alone(era).start().await;
+    let url = async |name: &str| {
+        let answer = agent.call("get_webhook_url", json!({ "agent_id": name })).await.unwrap();
+        answer["webhook_url"].clone()
+    };
+    let (now, then) = (url("Front office").await, url("Front desk").await);
+    assert_ne!(now, then);
+    let move_it = json!({ "number_id": IMPORTED, "agent_id": "Front desk", "assignment_type": "inbound" });
+    let refusal = agent.call("assign_number", move_it).await.unwrap_err();
+    assert_eq!(refusal.status, "would_reassign", "{refusal:?}");
+    assert_eq!((&refusal.body["webhook_now"], &refusal.body["webhook_then"]), (&now, &then), "{refusal:?}");
+    assert!(refusal.summary.contains("until the webhook there is changed"), "{refusal:?}");
+
+    let whole = agent.call("assign_number", both(IMPORTED, "Front desk")).await.unwrap_err();
+    assert_eq!(whole.body["directions"]["inbound"]["webhook_now"], now, "{whole:?}");
+    assert!(whole.body["directions"]["outbound"]["webhook_now"].is_null(), "calls out need no webhook: {whole:?}");
+    // A number that was bought through Truedy has no webhook elsewhere.
+    let bought = json!({ "number_id": ANSWERED, "agent_id": "Front office", "assignment_type": "inbound" });
+    let refusal = agent.call("assign_number", bought).await.unwrap_err();
+    assert!(refusal.body["webhook_now"].is_null(), "{refusal:?}");
+}
+
 #[test]
 fn an_error_between_the_two_is_told_and_what_was_done_can_be_undone() {
     for era in Era::BOTH {
