@@ -109,7 +109,6 @@ fn told(place: &JournalPlace, report: &FreezeReport) -> String {
     let freeze = &report.freeze;
     let whose = freeze.tenant.as_ref().map_or_else(|| "all tenants".to_owned(), |tenant| format!("tenant {tenant}"));
     let mut text = format!("Frozen since {}: no change begins for {whose}.\n", freeze.since());
-    let _ = writeln!(text, "Why: {}", freeze.why);
     let _ = writeln!(text, "Journal: {place}");
     let _ = match report.processes {
         0 => writeln!(

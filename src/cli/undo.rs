@@ -11,7 +11,7 @@ use crate::cli::call::{finish, report, until_read};
 use crate::cli::output::{Exit, complain};
 use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
-use crate::domain::{Status, clean_to, numbers_for_people};
+use crate::domain::{Status, numbers_for_people};
 use crate::journal::{ConsentPlace, Operation, OperationPhase, moment};
 use crate::mcp::{
     CallResult, Catalog, CatalogEntry, ClientCall, CredentialForms, FinishedCall, Principal, Service, UndoConsent,
@@ -47,10 +47,8 @@ pub(super) fn run(settings: &Settings, arguments: &UndoArgs) -> Result<Exit, Con
             }
         };
         let Some(operation) = found else {
-            complain(&format!(
-                "there is no operation {}; `truedy-mcp operations` shows them.",
-                clean_to(&arguments.id, 64)
-            ));
+            // The id is not repeated: it may be a key that was pasted by mistake.
+            complain("there is no operation with this id; `truedy-mcp operations` shows them.");
             return Ok(Exit::Failed);
         };
         let call = match how(&operation) {

@@ -44,13 +44,20 @@ impl Service {
             Ok(tool) => match tool.parts() {
                 Some(parts) => service.change_several::<T>(parts, &arguments, call_context, &held).await,
                 None => {
-                    let change = ChangeRequest::new::<T>(&tool.claims(), Value::Object(arguments), call_context, held);
+                    let change = ChangeRequest::new::<T>(
+                        &tool.claims(),
+                        Value::Object(arguments),
+                        call_context,
+                        Arc::clone(&held),
+                    );
                     service.change_one(tool, change).await
                 }
             },
             Err(refusal) => refuse(refusal),
         };
+        // The redactor knows the secrets of the call until here.
         self.cleanse(&mut reply);
+        drop(held);
         reply
     }
 

@@ -64,7 +64,7 @@ fn wrong(name: &str, schema: &Value) -> Vec<Value> {
                 ["../agents", "..%2fagents", "a/b", "a?b=c", "a#b", "a b", "%2e%2e", "é", "d0845d54;"];
             let no_number =
                 ["+14155550١٢٣", "14155550123", "+0123456", "+1 415 555 0123", "+1", "+１４１５", "tel:+14155550123"];
-            let no_choice = ["INBOUND", "both", "inbound ", "telnyx,twilio", "🤖"];
+            let no_choice = ["INBOUND", "Both", "inbound ", "telnyx,twilio", "🤖"];
             wrong.extend(match name {
                 "number_id" => unsafe_in_a_path.iter().map(|text| json!(text)).collect(),
                 "phone_number" => no_number.iter().chain(&unsafe_in_a_path).map(|text| json!(text)).collect(),
