@@ -44,7 +44,7 @@ export const biggest = ({ agent }) => [
   { tool: "list_numbers", arguments: { limit: 100 }, rows: ({ numbers, rows }) => (numbers ?? rows).length, most: 100 },
   { tool: "search_numbers", arguments: { page_size: 100 }, rows: ({ offers }) => offers.length, most: 100 },
   { tool: "get_agent_numbers", arguments: { agent_id: agent }, rows: ({ inbound }) => inbound.length, most: 100 },
-  { tool: "list_agents", arguments: {}, rows: ({ agents }) => agents.length, most: 4 },
+  { tool: "list_agents", arguments: {}, rows: ({ agents }) => agents.length, most: 6 },
 ];
 
 /** That the model is shown the whole of each: the very `structuredContent` of the server, as compact JSON. */
