@@ -1,13 +1,13 @@
 //! `truedy-mcp freeze` and `truedy-mcp unfreeze`: the operator stops all changes, and lets them begin again.
 
 use std::fmt::Write as _;
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::cli::output::{Exit, complain, print};
+use crate::cli::output::{Exit, complain, person_line, print};
 use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{clean_to, did_you_mean};
@@ -107,8 +107,7 @@ fn operator() -> String {
 
 fn told(place: &JournalPlace, report: &FreezeReport) -> String {
     let freeze = &report.freeze;
-    let whose = freeze.tenant.as_ref().map_or_else(|| "all tenants".to_owned(), |tenant| format!("tenant {tenant}"));
-    let mut text = format!("Frozen since {}: no change begins for {whose}.\n", freeze.since());
+    let mut text = format!("Frozen since {}: no change begins for {}.\n", freeze.since(), freeze.whose());
     let _ = writeln!(text, "Journal: {place}");
     let _ = match report.processes {
         0 => writeln!(
@@ -190,7 +189,7 @@ pub(super) fn unfreeze(settings: &Settings, arguments: &UnfreezeArgs) -> Result<
         return Ok(if freezes.is_empty() { Exit::Fine } else { Exit::Failed });
     }
     complain(&format!("type {WORD} to let changes begin again:"));
-    if !is_typed() {
+    if person_line().trim() != WORD {
         complain("it stays frozen.");
         return Ok(Exit::Failed);
     }
@@ -205,11 +204,4 @@ pub(super) fn unfreeze(settings: &Settings, arguments: &UnfreezeArgs) -> Result<
         }
         Err(error) => Ok(unavailable(error)),
     }
-}
-
-/// Reads a line from the terminal, and checks that it is the word.
-fn is_typed() -> bool {
-    let mut line = String::new();
-    let read = io::stdin().lock().take(64).read_line(&mut line);
-    read.is_ok() && line.trim() == WORD
 }

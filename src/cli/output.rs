@@ -1,6 +1,6 @@
 //! The exit codes of commands, and how commands print.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Read, Write};
 
 /// The exit code of a command. Documented in `docs/reference/cli.md` and in the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,14 @@ pub(crate) const KEY_IN_ARGUMENTS: &str = "what looks like a key stands on the c
 pub(crate) fn print(text: &str) {
     let mut out = io::stdout().lock();
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Reads a line that a person types at the terminal, at most 64 bytes. Empty if there is none.
+pub(crate) fn person_line() -> String {
+    let mut line = String::new();
+    // What was cut off or is no text is no answer.
+    let read = io::stdin().lock().take(64).read_line(&mut line);
+    read.map_or_else(|_| String::new(), |_| line)
 }
 
 /// Writes a sentence to standard error.

@@ -1,6 +1,6 @@
 //! `truedy-mcp undo`: puts back what an operation changed, by the same path as any other change.
 
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use clap::Args;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::call::{finish, report, until_read};
-use crate::cli::output::{Exit, complain};
+use crate::cli::output::{Exit, complain, person_line};
 use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{Status, numbers_for_people};
@@ -154,10 +154,6 @@ fn is_ready(shown: &CallResult) -> bool {
 
 /// Reads the answer of a person from the terminal.
 async fn is_yes() -> bool {
-    let read = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        io::stdin().lock().take(64).read_line(&mut line).map(|_| line)
-    });
-    let line = read.await.ok().and_then(Result::ok).unwrap_or_default();
+    let line = tokio::task::spawn_blocking(person_line).await.unwrap_or_default();
     matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }

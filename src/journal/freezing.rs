@@ -23,10 +23,14 @@ impl Freeze {
         json!({ "since": self.since(), "why": self.why })
     }
 
+    /// Returns whose changes are frozen, for operators.
+    pub fn whose(&self) -> String {
+        self.tenant.as_ref().map_or_else(|| "all tenants".to_owned(), |tenant| format!("tenant {tenant}"))
+    }
+
     /// Returns the freeze in one line for operators.
     pub fn to_line(&self) -> String {
-        let whose = self.tenant.as_ref().map_or_else(|| "all tenants".to_owned(), |tenant| format!("tenant {tenant}"));
-        format!("frozen since {} for {whose}: {}", self.since(), self.why)
+        format!("frozen since {} for {}: {}", self.since(), self.whose(), self.why)
     }
 }
 

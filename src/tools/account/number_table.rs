@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::domain::{NumberLocation, OwnedNumber, Slot};
 use crate::tools::account::known_fees::KnownFees;
 use crate::tools::account::roster::Roster;
+use crate::tools::contract::schema::any_object;
 
 /// From this many rows on they are a table: names of columns once instead of in every row save a quarter of the tokens.
 pub(crate) const TABLE: usize = 21;
@@ -150,17 +151,4 @@ impl NumberRow {
     }
 }
 
-/// The rows explain themselves; a long schema would cost every conversation.
-impl JsonSchema for NumberRow {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "NumberRow".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "object" })
-    }
-}
+any_object!(NumberRow);

@@ -5,6 +5,26 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+/// Gives a type the schema of any object. Its values explain themselves; a long schema would cost every conversation.
+macro_rules! any_object {
+    ($name:ident) => {
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "object" })
+            }
+        }
+    };
+}
+pub(crate) use any_object;
+
 /// Returns the description of a tool, from the rustdoc of its argument type, and the schema of its arguments.
 pub fn input_schema<T: JsonSchema>() -> (String, Map<String, Value>) {
     let mut schema = plain::<T>();

@@ -1,27 +1,16 @@
 //! A freeze as servers see it: two on one database, several tenants on one server, and the admin endpoints.
 
 use futures::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::callers::{Files, look};
 use super::replicas::Scene;
 use super::tenancy::{ACME, BETA};
 use crate::support::expected::SCOPES;
 use crate::support::fake_truedy::{Gate, PURCHASE, Play, SEARCH, Upstream};
+use crate::support::frozen_purchases::{WHY, buy};
 use crate::support::http_client::eventually;
 use crate::support::program::{Ran, program, run};
-
-const WHY: &str = "wrong numbers bought";
-
-/// A number for sale. The prices of those above 180 are searched for in another area.
-fn number(last: usize) -> String {
-    let area = if (180..190).contains(&last) { 212 } else { 415 };
-    format!("+1{area}555{last:04}")
-}
-
-fn buy(last: usize) -> Value {
-    json!({ "phone_number": number(last), "confirm": true })
-}
 
 /// Runs a command of the operator with these variables, beside the tasks of the test.
 async fn operate(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {

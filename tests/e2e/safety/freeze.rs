@@ -11,23 +11,12 @@ use serde_json::{Value, json};
 use crate::support::era::Era;
 use crate::support::expected;
 use crate::support::fake_truedy::{FRONT_DESK, Gate, PURCHASE, Play, SEARCH, Upstream};
+use crate::support::frozen_purchases::{WHY, buy, number};
 use crate::support::mcp_client::Agent;
 use crate::support::people::Human;
 use crate::support::program::{KEY, LONG, Ran, program, run, server};
 use crate::support::raw_client::Wire;
 use crate::support::terminal::run_at_terminal;
-
-const WHY: &str = "wrong numbers bought";
-
-/// A number for sale. The prices of those above 180 are searched for in another area.
-fn number(last: usize) -> String {
-    let area = if (180..190).contains(&last) { 212 } else { 415 };
-    format!("+1{area}555{last:04}")
-}
-
-fn buy(last: usize) -> Value {
-    json!({ "phone_number": number(last), "confirm": true })
-}
 
 fn keeper(upstream: &Upstream, state: &Path) -> Command {
     let mut command = server(&upstream.base_url());

@@ -9,6 +9,7 @@ pub(crate) mod expected;
 mod fake_account;
 pub(crate) mod fake_truedy;
 #[allow(dead_code, reason = "more is offered than each set of tests takes")]
+pub(crate) mod frozen_purchases;
 pub(crate) mod http_client;
 #[allow(dead_code, reason = "the library's own tests are the first to use it")]
 pub(crate) mod issuer;

@@ -122,6 +122,15 @@ fn without_direction(impact: &ChangeImpact) -> OperationTarget {
     OperationTarget { direction: None, ..impact.object.clone() }
 }
 
+/// Moves the facts that all parts share from a part to the whole.
+fn take_shared(part: &mut Map<String, Value>, whole: &mut Map<String, Value>) {
+    for name in SHARED {
+        if let Some(shared) = part.remove(name) {
+            whole.insert(name.to_owned(), shared);
+        }
+    }
+}
+
 /// Returns one refusal for all parts, or none if no part is refused. `next` is the whole call with its confirmation.
 fn combined(missing: Vec<(&'static str, Refusal)>, tool: &'static str, whole: &Value) -> Option<Refusal> {
     let summaries: Vec<&str> = missing.iter().map(|(_, refusal)| refusal.summary.as_str()).collect();
@@ -132,11 +141,7 @@ fn combined(missing: Vec<(&'static str, Refusal)>, tool: &'static str, whole: &V
     let mut each = Map::new();
     for (value, part) in &missing {
         let mut details = part.details.clone();
-        for name in SHARED {
-            if let Some(shared) = details.remove(name) {
-                refusal.details.insert(name.to_owned(), shared);
-            }
-        }
+        take_shared(&mut details, &mut refusal.details);
         details.remove("next");
         each.insert((*value).to_owned(), Value::Object(details));
     }
@@ -167,11 +172,7 @@ fn together<T: Change>(told: Vec<(&'static str, FinishedCall)>, whole: Value) ->
             body.insert("next".to_owned(), next.clone());
         }
         part.retain(|name, _| !GATHERED.contains(&name.as_str()));
-        for name in SHARED {
-            if let Some(shared) = part.remove(name) {
-                body.insert(name.to_owned(), shared);
-            }
-        }
+        take_shared(&mut part, &mut body);
         part.remove("direction");
         each.insert(value.to_owned(), Value::Object(part));
     }
