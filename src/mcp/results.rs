@@ -3,13 +3,14 @@
 use http::request::Parts;
 use rmcp::RoleServer;
 use rmcp::model::{
-    CallToolResponse, CallToolResult, ContentBlock, ErrorCode, ErrorData, MetaObject, PaginatedRequestParams,
-    ProtocolVersion,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorCode, ErrorData, Icon, Implementation,
+    MetaObject, PaginatedRequestParams, ProtocolVersion,
 };
 use rmcp::service::RequestContext;
 use serde_json::{Map, Value, json};
 
-use crate::domain::clean_to;
+use crate::domain::{Status, clean_to};
+use crate::mcp::call::duplicate_names::arguments_of;
 use crate::telemetry::{Heard, Parent};
 
 /// The time for which a client may cache the catalog, in milliseconds. The catalog changes only with the program.
@@ -19,11 +20,21 @@ pub(crate) const FRESH_MS: u64 = 3_600_000;
 /// rights.
 pub(crate) const FRESH_SHARED_MS: u64 = 60_000;
 
+/// The mark of the server: a handset and two waves, in a picture that needs no request.
+const ICON: &str = concat!(
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E",
+    "%3Crect width='24' height='24' rx='5' fill='%234f46e5'/%3E",
+    "%3Cg fill='none' stroke='white' stroke-width='1.8' stroke-linecap='round' stroke-linejoin='round'%3E",
+    "%3Cpath d='M7 4.5l2.6.3.9 3.2-1.6 1.3a10 10 0 0 0 4.8 4.8l1.3-1.6 3.2.9.3 2.6c0 1.4-1.1 2.5-2.5 2.5",
+    "A13 13 0 0 1 4.5 7C4.5 5.6 5.6 4.5 7 4.5z'/%3E",
+    "%3Cpath d='M14 5a5 5 0 0 1 5 5M14 8.2a1.8 1.8 0 0 1 1.8 1.8'/%3E%3C/g%3E%3C/svg%3E"
+);
+
 /// The start of the error message for a method that is not offered. The method's name follows.
 pub(crate) const NOT_FOUND: &str = "Method not found: ";
 
 /// The methods that rmcp knows. One of them arrives as a custom request only if its parameters could not be read.
-pub(crate) const KNOWN: [&str; 11] = [
+pub(crate) const KNOWN: [&str; 13] = [
     "server/discover",
     "tools/call",
     "tools/list",
@@ -32,6 +43,8 @@ pub(crate) const KNOWN: [&str; 11] = [
     "resources/read",
     "resources/list",
     "resources/templates/list",
+    "skills/get",
+    "skills/list",
     "completion/complete",
     "subscriptions/listen",
     "initialize",
@@ -129,4 +142,28 @@ pub(crate) fn stamp(meta: &mut Option<MetaObject>) {
         "io.modelcontextprotocol/serverInfo".to_owned(),
         json!({ "name": "truedy-mcp", "version": env!("CARGO_PKG_VERSION") }),
     );
+}
+
+/// Returns a call whose arguments came as a JSON text; `None` if the text is not an object.
+pub(crate) fn with_read_arguments(mut params: Value) -> Option<CallToolRequestParams> {
+    let text = params.get("arguments")?.as_str()?;
+    let arguments = arguments_of(text).ok()?;
+    params.as_object_mut()?.insert("arguments".to_owned(), Value::Object(arguments));
+    serde_json::from_value(params).ok()
+}
+
+/// Builds the refusal of arguments that are no object.
+pub(crate) fn not_an_object() -> Map<String, Value> {
+    let summary = "Nothing was done. arguments must be an object, for example {\"limit\": 5}.";
+    let status = Status::InvalidArgument;
+    let object = json!({ "status": status, "code": status, "summary": summary, "retryable": false });
+    object.as_object().cloned().unwrap_or_default()
+}
+
+/// Returns what the server says of itself: its name and version, and for people a title, a line and a mark.
+pub(crate) fn implementation() -> Implementation {
+    Implementation::new("truedy-mcp", env!("CARGO_PKG_VERSION"))
+        .with_title("Truedy telephony")
+        .with_description("Find, buy, import, assign and release the phone numbers of Truedy's voice agents.")
+        .with_icons(vec![Icon::new(ICON).with_mime_type("image/svg+xml").with_sizes(vec!["any".to_owned()])])
 }

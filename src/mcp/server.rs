@@ -6,31 +6,29 @@ use std::sync::{Arc, LazyLock};
 use http::request::Parts;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest,
-    CustomResult, DiscoverResult, ErrorData, GetPromptRequestParams, GetPromptResponse, Implementation,
-    InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-    ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams, Tool as ToolCard,
-    UnsubscribeRequestParams,
+    CustomResult, DiscoverResult, ErrorData, GetPromptRequestParams, GetPromptResponse, GetSkillRequestParams,
+    GetSkillResult, InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListSkillsResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams,
+    Tool as ToolCard, UnsubscribeRequestParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tracing::Instrument;
 
-use crate::domain::{Status, clean_to, did_you_mean};
+use crate::domain::{clean_to, did_you_mean};
 use crate::mcp::apps::pages::{self, AppsSupport};
 use crate::mcp::call::client_call::ClientCall;
-use crate::mcp::call::duplicate_names::arguments_of;
 use crate::mcp::call::progress::reporting;
 use crate::mcp::call::service::{CallResult, FinishedCall};
-use crate::mcp::consent::credential_forms::RequestOrigin;
-use crate::mcp::consent::elicitation::{ElicitationMode, Elicitor};
+use crate::mcp::consent::elicitation::Elicitor;
 use crate::mcp::offer::catalog::{Catalog, CatalogEntry};
 use crate::mcp::offer::completions::Completions;
-use crate::mcp::offer::{buy_offer, prompts, resources};
+use crate::mcp::offer::{buy_offer, prompts, resources, skills};
 use crate::mcp::results::{
-    FRESH_MS, FRESH_SHARED_MS, KNOWN, client_call_id, client_name, heard, is_modern, no_such_method, one_page, result,
-    sign, stamp,
+    FRESH_MS, FRESH_SHARED_MS, KNOWN, client_call_id, client_name, heard, implementation, is_modern, no_such_method,
+    not_an_object, one_page, result, sign, stamp, with_read_arguments,
 };
 use crate::mcp::tenant::principal::Principal;
 use crate::telemetry;
@@ -78,10 +76,6 @@ impl McpServer {
         if self.alone.is_some() { (FRESH_MS, CacheScope::Public) } else { (FRESH_SHARED_MS, CacheScope::Private) }
     }
 
-    fn implementation() -> Implementation {
-        Implementation::new("truedy-mcp", env!("CARGO_PKG_VERSION")).with_title("Truedy telephony")
-    }
-
     /// Handles a tool call and records it as a trace span.
     async fn run(
         &self,
@@ -119,7 +113,7 @@ impl McpServer {
             return Err(ErrorData::invalid_params(format!("Unknown tool: {name}{meant}"), None));
         };
         let from = ClientCall {
-            elicitor: elicitor(context, &params),
+            elicitor: Elicitor::of(context, &params),
             views,
             client: client_name(context).map(|name| principal.tenant.service.hide(&name)),
             call_id: client_call_id(context),
@@ -185,9 +179,10 @@ impl ServerHandler for McpServer {
             .enable_extensions_with(pages::extension())
             .enable_prompts()
             .enable_resources()
+            .enable_skills()
             .enable_tools()
             .build();
-        let info = ServerConfig::new(capabilities).with_server_info(Self::implementation());
+        let info = ServerConfig::new(capabilities).with_server_info(implementation());
         match &self.alone {
             Some(local) => info.with_instructions(local.tenant.instructions.to_string()),
             None => info,
@@ -312,6 +307,36 @@ impl ServerHandler for McpServer {
         Ok(result.into())
     }
 
+    async fn list_skills(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListSkillsResult, ErrorData> {
+        one_page(page, "skills")?;
+        let offered = skills::list(&self.catalog, self.principal(&context)?);
+        let mut result = ListSkillsResult::with_all_items(offered);
+        if is_modern(&context) {
+            let (fresh, scope) = self.freshness();
+            result = result.with_ttl_ms(fresh).with_cache_scope(scope);
+            stamp(&mut result.meta);
+        }
+        Ok(result)
+    }
+
+    async fn get_skill(
+        &self,
+        params: GetSkillRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetSkillResult, ErrorData> {
+        let mut result = skills::get(&params.uri, &self.catalog, self.principal(&context)?)?;
+        if is_modern(&context) {
+            let (fresh, scope) = self.freshness();
+            result = result.with_ttl_ms(fresh).with_cache_scope(scope);
+            stamp(&mut result.meta);
+        }
+        Ok(result)
+    }
+
     async fn complete(
         &self,
         params: CompleteRequestParams,
@@ -392,45 +417,6 @@ impl ServerHandler for McpServer {
         };
         written.map(CustomResult::new).map_err(|_| ErrorData::internal_error("the result could not be written", None))
     }
-}
-
-/// Returns a call whose arguments came as a JSON text; `None` if the text is not an object.
-fn with_read_arguments(mut params: Value) -> Option<CallToolRequestParams> {
-    let text = params.get("arguments")?.as_str()?;
-    let arguments = arguments_of(text).ok()?;
-    params.as_object_mut()?.insert("arguments".to_owned(), Value::Object(arguments));
-    serde_json::from_value(params).ok()
-}
-
-fn not_an_object() -> Map<String, Value> {
-    let summary = "Nothing was done. arguments must be an object, for example {\"limit\": 5}.";
-    let status = Status::InvalidArgument;
-    let object = json!({ "status": status, "code": status, "summary": summary, "retryable": false });
-    object.as_object().cloned().unwrap_or_default()
-}
-
-/// Returns how a person can be asked during this call. Only the modes that the client declared for this request are
-/// used. The answers in a second call are kept in any case.
-fn elicitor(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -> Elicitor {
-    let declared = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
-    let form = declared.as_ref().is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none());
-    let version = context.protocol_version();
-    // The URL mode was added in revision 2025-11-25.
-    let url = declared.is_some_and(|elicitation| elicitation.url.is_some())
-        && version.as_ref().is_some_and(|version| *version >= ProtocolVersion::V_2025_11_25);
-    let way = match version {
-        Some(version) if version >= ProtocolVersion::V_2026_07_28 => ElicitationMode::SecondCall {
-            state: params.request_state.clone(),
-            responses: params.input_responses.clone(),
-        },
-        Some(version) if (form || url) && version >= ProtocolVersion::V_2025_06_18 => {
-            ElicitationMode::Open { peer: Box::new(context.peer.clone()), call: context.id.clone() }
-        }
-        _ => ElicitationMode::Nobody,
-    };
-    let head = context.extensions.get::<Parts>();
-    let came_in = head.and_then(|head| head.extensions.get::<RequestOrigin>()).map(|origin| origin.0.clone());
-    Elicitor { way, form, url, came_in }
 }
 
 #[cfg(test)]

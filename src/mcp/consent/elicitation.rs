@@ -7,12 +7,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use http::request::Parts;
 use parking_lot::Mutex;
 use rmcp::model::{
-    ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
-    InputRequests, InputRequiredResult, InputResponses, RequestId, RequestMetaObject, SealOptions, ServerRequest,
+    CallToolRequestParams, ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction,
+    ElicitationSchema, InputRequest, InputRequests, InputRequiredResult, InputResponses, ProtocolVersion, RequestId,
+    RequestMetaObject, SealOptions, ServerRequest,
 };
-use rmcp::service::{OriginatingRequestId, PeerRequestOptions};
+use rmcp::service::{OriginatingRequestId, PeerRequestOptions, RequestContext};
 use rmcp::{Peer, RoleServer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,7 +24,7 @@ use uuid::Uuid;
 
 use crate::domain::{Caller, Refusal, Status, digest_of, numbers_for_people};
 use crate::guard::{Question, QuestionForm};
-use crate::mcp::consent::credential_forms::CredentialForms;
+use crate::mcp::consent::credential_forms::{CredentialForms, RequestOrigin};
 use crate::mcp::consent::signed_state::{IssueTime, Sealer, SealingKeys};
 
 /// How long a person may think while the call is open.
@@ -43,6 +45,32 @@ pub struct Elicitor {
     pub url: bool,
     /// The origin at which this call arrived. `None` if it did not come over a network.
     pub came_in: Option<String>,
+}
+
+impl Elicitor {
+    /// Returns how a person can be asked during this call. Only the modes that the client declared for this request are
+    /// used. The answers in a second call are kept in any case.
+    pub(crate) fn of(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -> Self {
+        let declared = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
+        let form = declared.as_ref().is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none());
+        let version = context.protocol_version();
+        // The URL mode was added in revision 2025-11-25.
+        let url = declared.is_some_and(|elicitation| elicitation.url.is_some())
+            && version.as_ref().is_some_and(|version| *version >= ProtocolVersion::V_2025_11_25);
+        let way = match version {
+            Some(version) if version >= ProtocolVersion::V_2026_07_28 => ElicitationMode::SecondCall {
+                state: params.request_state.clone(),
+                responses: params.input_responses.clone(),
+            },
+            Some(version) if (form || url) && version >= ProtocolVersion::V_2025_06_18 => {
+                ElicitationMode::Open { peer: Box::new(context.peer.clone()), call: context.id.clone() }
+            }
+            _ => ElicitationMode::Nobody,
+        };
+        let head = context.extensions.get::<Parts>();
+        let came_in = head.and_then(|head| head.extensions.get::<RequestOrigin>()).map(|origin| origin.0.clone());
+        Self { way, form, url, came_in }
+    }
 }
 
 /// How a question reaches the client.

@@ -19,6 +19,9 @@ use crate::mcp::offer::buy_offer;
 use crate::mcp::tenant::principal::Principal;
 use crate::tools::{Change, Read, Tool, Visitor, drop_bookkeeping, input_schema, output_schema, visit};
 
+/// The metadata key of the words by which Claude Code's search of tools finds a tool. Models do not see them.
+const SEARCH_HINT: &str = "anthropic/searchHint";
+
 /// One tool of the catalog.
 pub struct CatalogEntry {
     /// The tool as clients see it.
@@ -244,11 +247,12 @@ fn entry<T: Tool>(way: Handler) -> CatalogEntry {
         .with_title(T::TITLE)
         .with_raw_output_schema(Arc::new(output_schema::<T::Output>(effect.reads())))
         .with_annotations(annotations);
+    let mut meta = MetaObject::default();
+    meta.0.insert(SEARCH_HINT.to_owned(), json!(T::SEARCH_HINT));
     if effect.grave() {
-        let mut meta = MetaObject::default();
         meta.0.insert("anthropic/requiresUserInteraction".to_owned(), json!(true));
-        card = pages::with_more_meta(card, meta);
     }
+    card = pages::with_more_meta(card, meta);
     card = pages::with_page(card);
     let without_keys = without(&card, &T::inline());
     CatalogEntry { card, effect, scope: T::SCOPE, fields: T::FIELDS, secrets, without_keys, tool: T::NAME, way }

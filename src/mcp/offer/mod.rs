@@ -5,3 +5,4 @@ pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod prompts;
 pub(crate) mod resources;
+pub(crate) mod skills;

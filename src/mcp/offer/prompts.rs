@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 
 use crate::domain::clean_to;
 use crate::mcp::offer::catalog::Catalog;
-use crate::mcp::offer::resources::BYOC;
 use crate::mcp::tenant::principal::Principal;
 use crate::tools::{
     AssignNumber, GetWebhookUrl, ImportNumber, ListNumbers, PurchaseNumber, ReleaseNumber, SearchNumbers, Tool,
 };
+
+/// The guide for importing a number from the caller's own carrier.
+pub(crate) const BYOC: &str = include_str!("guides/byoc.md");
 
 /// The longest argument value that is used, in characters.
 const LONGEST: usize = 120;
@@ -45,17 +47,17 @@ pub(crate) struct PromptParameter {
 
 /// One prompt.
 pub(crate) struct Prompt {
-    name: &'static str,
-    title: &'static str,
-    description: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) description: &'static str,
     /// The tools without which the prompt is not offered.
     needs: &'static [&'static str],
     pub(crate) arguments: &'static [PromptParameter],
-    steps: &'static str,
+    pub(crate) steps: &'static str,
 }
 
 /// All prompts, in the order in which clients list them.
-const PROMPTS: [Prompt; 4] = [
+static PROMPTS: [Prompt; 4] = [
     Prompt {
         name: "provision_number",
         title: "Get a new phone number",
@@ -196,8 +198,13 @@ impl Prompt {
 }
 
 /// Returns the prompts that this caller is offered.
+pub(crate) fn offered(catalog: &Catalog, principal: &Principal) -> impl Iterator<Item = &'static Prompt> {
+    PROMPTS.iter().filter(|prompt| prompt.is_offered(catalog, principal))
+}
+
+/// Returns the prompts that this caller is offered, as clients list them.
 pub(crate) fn list(catalog: &Catalog, principal: &Principal) -> Vec<PromptCard> {
-    PROMPTS.iter().filter(|prompt| prompt.is_offered(catalog, principal)).map(Prompt::card).collect()
+    offered(catalog, principal).map(Prompt::card).collect()
 }
 
 /// Returns the text of a prompt with its arguments, or an error for an invalid name or argument.

@@ -18,11 +18,10 @@ use crate::mcp::call::client_call::ClientCall;
 use crate::mcp::call::metrics;
 use crate::mcp::call::service::{CallResult, FinishedCall, Handler};
 use crate::mcp::offer::catalog::Catalog;
+use crate::mcp::offer::prompts::BYOC;
+use crate::mcp::offer::skills;
 use crate::mcp::tenant::principal::Principal;
 use crate::tools::{AccountNumbers, CSV, GetAgentNumbers, ListNumbers, NumberSheet, OneNumber, Read, Tool};
-
-/// The guide for importing a number from the caller's own carrier.
-pub(crate) const BYOC: &str = include_str!("guides/byoc.md");
 
 /// The URI template of one number.
 pub(crate) const NUMBER: &str = "truedy://numbers/{id}";
@@ -154,6 +153,9 @@ pub(crate) async fn read(
 ) -> Result<ReadResourceResult, ErrorData> {
     if let Some(page) = pages::read(uri) {
         return Ok(page);
+    }
+    if let Some(text) = skills::read(uri, catalog, principal) {
+        return Ok(whole(&text, uri, MARKDOWN, FRESH_MS, CacheScope::Private));
     }
     // The response repeats the requested URI, without secrets and with limited length.
     let shown = clean_to(&principal.tenant.service.hide(uri), 128);

@@ -77,6 +77,7 @@ macro_rules! beside {
         impl Tool for $reading {
             const NAME: &'static str = <$tool as Tool>::NAME;
             const TITLE: &'static str = $title;
+            const SEARCH_HINT: &'static str = "";
             const EFFECT: Effect = Effect::Reads;
             const SCOPE: Scope = Scope::NumbersRead;
             type Output = $output;

@@ -93,6 +93,8 @@ const KIND: ChangeKind = ChangeKind {
 impl Tool for AssignNumber {
     const NAME: &'static str = KIND.name;
     const TITLE: &'static str = "Assign a number to an agent";
+    const SEARCH_HINT: &'static str =
+        "attach, connect, move, reassign, route, forward calls to agent or bot; caller ID";
     const EFFECT: Effect = Effect::Changes(&KIND);
     const SCOPE: Scope = Scope::NumbersAssign;
     type Output = Assigned;

@@ -42,6 +42,7 @@ pub(crate) struct Webhook {
 impl Tool for GetWebhookUrl {
     const NAME: &'static str = "get_webhook_url";
     const TITLE: &'static str = "Get an agent's webhook URL";
+    const SEARCH_HINT: &'static str = "callback URL to paste at Twilio, Telnyx or the carrier console";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
     type Output = Webhook;

@@ -89,6 +89,7 @@ const KIND: ChangeKind = ChangeKind {
 impl Tool for ImportNumber {
     const NAME: &'static str = KIND.name;
     const TITLE: &'static str = "Import a number from an own carrier";
+    const SEARCH_HINT: &'static str = "bring own existing number BYOC from Twilio, Telnyx, SIP trunk; port, connect";
     const EFFECT: Effect = Effect::Changes(&KIND);
     const SCOPE: Scope = Scope::NumbersImport;
     type Output = Imported;

@@ -48,6 +48,7 @@ pub(crate) struct Agents {
 impl Tool for ListAgents {
     const NAME: &'static str = "list_agents";
     const TITLE: &'static str = "List agents";
+    const SEARCH_HINT: &'static str = "find bots, voice assistants by name; agent status";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
     type Output = Agents;

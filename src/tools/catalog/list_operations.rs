@@ -71,6 +71,7 @@ pub(crate) struct Operations {
 impl Tool for ListOperations {
     const NAME: &'static str = "list_operations";
     const TITLE: &'static str = "List operations";
+    const SEARCH_HINT: &'static str = "history of changes, audit log, what was bought, spend, spending, approved, undo";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
     type Output = Operations;

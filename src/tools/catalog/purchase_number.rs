@@ -94,6 +94,7 @@ const KIND: ChangeKind = ChangeKind {
 impl Tool for PurchaseNumber {
     const NAME: &'static str = KIND.name;
     const TITLE: &'static str = "Buy a phone number";
+    const SEARCH_HINT: &'static str = "buy, order, get or rent a new phone number";
     const EFFECT: Effect = Effect::Changes(&KIND);
     const SCOPE: Scope = Scope::NumbersPurchase;
     type Output = Purchased;

@@ -26,6 +26,7 @@ pub(crate) struct NumberCount {
 impl Tool for SampleCount {
     const NAME: &'static str = "sample_count";
     const TITLE: &'static str = "Count the numbers";
+    const SEARCH_HINT: &'static str = "count the numbers";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
     type Output = NumberCount;

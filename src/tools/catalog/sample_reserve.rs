@@ -54,6 +54,7 @@ const KIND: ChangeKind = ChangeKind {
 impl Tool for SampleReserve {
     const NAME: &'static str = KIND.name;
     const TITLE: &'static str = "Reserve a number";
+    const SEARCH_HINT: &'static str = "reserve a number";
     const EFFECT: Effect = Effect::Changes(&KIND);
     const SCOPE: Scope = Scope::NumbersImport;
     type Output = Reserved;

@@ -79,6 +79,7 @@ struct LeftOut {
 impl Tool for SearchNumbers {
     const NAME: &'static str = "search_numbers";
     const TITLE: &'static str = "Search numbers for sale";
+    const SEARCH_HINT: &'static str = "find a number available in a city, state or area code; toll-free; price, cost";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
     type Output = Offers;

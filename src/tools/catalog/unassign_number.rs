@@ -78,6 +78,7 @@ const KIND: ChangeKind = ChangeKind {
 impl Tool for UnassignNumber {
     const NAME: &'static str = KIND.name;
     const TITLE: &'static str = "Unassign a number from its agent";
+    const SEARCH_HINT: &'static str = "detach, unlink, disconnect, remove from agent, stop calls";
     const EFFECT: Effect = Effect::Changes(&KIND);
     const SCOPE: Scope = Scope::NumbersAssign;
     type Output = Unassigned;

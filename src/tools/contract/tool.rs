@@ -19,6 +19,9 @@ pub trait Tool: Arguments + Clone + Send + Sync + 'static {
     const NAME: &'static str;
     /// The title that people read.
     const TITLE: &'static str;
+    /// Words by which a search of tools finds it, besides those of the description. At most 80 characters; empty for
+    /// what is in no catalogue. Source: `_meta["anthropic/searchHint"]` of Claude Code.
+    const SEARCH_HINT: &'static str;
     /// What a call of the tool does.
     const EFFECT: Effect;
     /// The scope that a caller must have for calling the tool.

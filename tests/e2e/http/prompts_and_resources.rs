@@ -153,7 +153,7 @@ async fn every_list_is_its_callers_own() {
     let (upstream, mut files) = (Upstream::start(), Files::new());
     let all = files.person("all");
     let served = files.serve(&upstream, &[]).await;
-    for method in ["tools/list", "prompts/list", "resources/list", "resources/templates/list"] {
+    for method in ["tools/list", "prompts/list", "resources/list", "resources/templates/list", "skills/list"] {
         let result = ask(&served, MODERN, &all, method, json!({})).await["result"].clone();
         assert_eq!((&result["cacheScope"], &result["resultType"]), (&json!("private"), &json!("complete")), "{method}");
         assert!(result["ttlMs"].as_u64().is_some_and(|ms| ms > 0), "{method}: {result}");

@@ -12,3 +12,4 @@ mod journeys;
 mod operations;
 mod prompts_and_resources;
 mod searches;
+mod skills;

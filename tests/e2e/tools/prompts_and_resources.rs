@@ -26,7 +26,7 @@ in_both_eras!(
 
 const BYOC: &str = "truedy://guides/byoc";
 /// Every list there is.
-const LISTS: [&str; 4] = ["tools/list", "prompts/list", "resources/list", "resources/templates/list"];
+const LISTS: [&str; 5] = ["tools/list", "prompts/list", "resources/list", "resources/templates/list", "skills/list"];
 
 pub(super) fn prompt(name: &str) -> Reference {
     Reference::for_prompt(name)
@@ -122,6 +122,9 @@ fn every_answer_says_how_long_it_holds_and_who_gave_it() {
         ("tools/list", json!({}), Some("public"), true),
         ("prompts/list", json!({}), Some("public"), true),
         ("resources/templates/list", json!({}), Some("public"), true),
+        ("skills/list", json!({}), Some("public"), true),
+        ("skills/get", read("skill://byoc-guide/SKILL.md"), Some("public"), true),
+        ("resources/read", read("skill://byoc-guide/SKILL.md"), Some("private"), true),
         // What is listed depends on what the client shows.
         ("resources/list", json!({}), Some("private"), true),
         ("resources/read", read("truedy://numbers"), Some("private"), false),
