@@ -3,7 +3,7 @@
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use url::Url;
@@ -97,6 +97,11 @@ impl StoppableDatabase {
 const ALONE: &str = "did not answer the rate limiter";
 const TOGETHER: &str = "answers the rate limiter again";
 
+/// How often these replicas have said so far that they count alone.
+fn said_alone(replicas: &[&Served]) -> usize {
+    replicas.iter().map(|served| served.stderr().matches(ALONE).count()).sum()
+}
+
 /// Replicas of one account with 100 requests a minute, their Truedy and their database.
 struct Sharing {
     upstream: Upstream,
@@ -174,15 +179,36 @@ impl Sharing {
     }
 }
 
+/// Counts with fresh replicas until nothing came between: a database that answered too late, or the end of the window.
+/// On a busy machine both happen, and then the counts say nothing.
+async fn undisturbed<T>(count: impl AsyncFn(&Sharing) -> (T, [Served; 2], usize)) -> Option<(T, Sharing)> {
+    for _ in 0..5 {
+        let scene = Sharing::set()?;
+        let began = Instant::now();
+        let (counted, replicas, expected) = count(&scene).await;
+        let alone: usize = replicas.iter().map(|served| served.stderr().matches(ALONE).count()).sum();
+        let together: usize = replicas.iter().map(|served| served.stderr().matches(TOGETHER).count()).sum();
+        if (alone, together) == (expected, expected) && began.elapsed() < Duration::from_secs(55) {
+            return Some((counted, scene));
+        }
+        println!("counted again: alone {alone} of {expected} times, {:?}", began.elapsed());
+    }
+    panic!("the database answered too late in each of five attempts");
+}
+
 #[tokio::test]
 async fn a_busy_replica_beside_an_idle_one_may_use_nearly_all() {
-    let Some(scene) = Sharing::set() else { return };
-    let [busy, idle] = scene.two().await;
-    let of_idle = scene.upstream.seen().len();
-    let of_busy = scene.spend(&busy, 200).await;
-    assert!(of_busy + of_idle >= 90, "{of_busy} and {of_idle}: {}", busy.stderr());
-    // What the other one wants now is too much.
-    let of_late = scene.spend(&idle, 300).await;
+    let counted = undisturbed(async |scene| {
+        let [busy, idle] = scene.two().await;
+        let before = said_alone(&[&busy, &idle]);
+        let of_idle = scene.upstream.seen().len();
+        let of_busy = scene.spend(&busy, 200).await;
+        // What the other one wants now is too much.
+        let of_late = scene.spend(&idle, 300).await;
+        ([of_idle, of_busy, of_late], [busy, idle], before)
+    });
+    let Some(([of_idle, of_busy, of_late], scene)) = counted.await else { return };
+    assert!(of_busy + of_idle >= 90, "{of_busy} and {of_idle}");
     assert!(of_late <= 10, "{of_late}");
     assert!(scene.upstream.seen().len() <= 100, "{}", scene.upstream.seen().len());
     scene.database.assert_used();
@@ -190,34 +216,44 @@ async fn a_busy_replica_beside_an_idle_one_may_use_nearly_all() {
 
 #[tokio::test]
 async fn two_busy_replicas_never_send_more_than_the_limit_together() {
-    let Some(scene) = Sharing::set() else { return };
-    let [one, two] = scene.two().await;
-    tokio::join!(scene.spend(&one, 200), scene.spend(&two, 300));
+    let counted = undisturbed(async |scene| {
+        let [one, two] = scene.two().await;
+        let before = said_alone(&[&one, &two]);
+        tokio::join!(scene.spend(&one, 200), scene.spend(&two, 300));
+        ((), [one, two], before)
+    });
+    let Some(((), scene)) = counted.await else { return };
     let sent = scene.upstream.seen().len();
     assert!((90..=100).contains(&sent), "{sent}");
 }
 
 #[tokio::test]
 async fn without_the_database_a_replica_takes_its_fixed_share_and_shares_again_when_it_is_back() {
-    let Some(scene) = Sharing::set() else { return };
-    let ana = &scene.people[0];
-    let [one, two] = scene.two().await;
-    scene.stoppable.stop();
-    let (before, said, of_two) = (scene.upstream.seen().len(), one.stderr().len(), two.stderr().len());
-    for _ in 0..40 {
-        one.call(ana, "list_numbers", json!({})).await;
-    }
+    let counted = undisturbed(async |scene| {
+        let ana = &scene.people[0];
+        let [one, two] = scene.two().await;
+        scene.stoppable.stop();
+        let (before, said, of_two) = (scene.upstream.seen().len(), one.stderr().len(), two.stderr().len());
+        for _ in 0..40 {
+            one.call(ana, "list_numbers", json!({})).await;
+        }
+        let alone = scene.upstream.seen().len() - before;
+        assert_eq!(one.stderr()[said..].matches(ALONE).count(), 1, "{}", one.stderr());
+        scene.stoppable.start();
+        scene.until_it_shares(&one, said).await;
+        scene.until_it_shares(&two, of_two).await;
+        let expected = said_alone(&[&one, &two]);
+        // What was sent meanwhile is known.
+        while two.call(ana, "list_numbers", json!({})).await["status"] != "rate_limited" {}
+        (alone, [one, two], expected)
+    });
+    let Some((alone, scene)) = counted.await else { return };
     // Four fifths of a hundred, halved, without what is kept for changes; three quarters of the rest. What it had sent
     // before counts, too.
-    let alone = scene.upstream.seen().len() - before;
     assert!((10..=25).contains(&alone), "{alone}");
-    assert_eq!(one.stderr()[said..].matches(ALONE).count(), 1, "{}", one.stderr());
-    scene.stoppable.start();
-    scene.until_it_shares(&one, said).await;
-    scene.until_it_shares(&two, of_two).await;
-    // What was sent meanwhile is known: 62 reads are one person's part of all.
-    while two.call(ana, "list_numbers", json!({})).await["status"] != "rate_limited" {}
-    assert!((60..=62).contains(&scene.upstream.seen().len()), "{}", scene.upstream.seen().len());
+    // 62 reads are one person's part of all.
+    let sent = scene.upstream.seen().len();
+    assert!((60..=62).contains(&sent), "{sent}");
 }
 
 #[tokio::test]
