@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::cli::output::complain;
 use crate::config::{ConfigError, Settings, TenantSettings, UpstreamWindow, kept_keys};
-use crate::domain::{Caller, CarrierProfiles, RateLeases, Refusal, ServerTime, Status};
+use crate::domain::{Caller, CarrierProfiles, RateLeases, Refusal, ServerTime, Status, did_you_mean};
 use crate::journal::{Journal, JournalPlace, PostgresLeases};
 use crate::mcp::{
     CallLimits, Catalog, ConcurrencyLimiter, CredentialForms, SealingKeys, Service, ServiceConfig, Tenant, Upstream,
@@ -58,15 +58,58 @@ pub(crate) fn tenants(
     replicas: u32,
     redactor: &Arc<Redactor>,
 ) -> Result<Vec<Arc<Tenant>>, ConfigError> {
-    let (keys, limiter, names) = (keys(settings)?, ConcurrencyLimiter::new(CallLimits::SHARED), Catalog::names());
-    let shared = open_journal(settings, redactor, String::new())?;
-    let leases = rate_leases(settings, &shared)?;
     // A page is kept by the process that opened it, but its form may reach any replica. So several replicas offer no
     // pages.
     let pages = if replicas > 1 { CredentialForms::nowhere() } else { CredentialForms::here() };
-    let mut tenants = Vec::new();
-    for source in settings.tenants()? {
-        let key = if settings.sandbox { None } else { source.key()? };
+    let shared = SharedParts::new(settings, replicas, redactor, CallLimits::SHARED, pages)?;
+    settings.tenants()?.into_iter().map(|source| shared.tenant(source)).collect()
+}
+
+/// Builds one tenant as a server for many callers does, for a command of the operator.
+pub(crate) fn tenant(settings: &Settings, name: &str, redactor: &Arc<Redactor>) -> Result<Arc<Tenant>, ConfigError> {
+    let mut known = settings.tenants()?;
+    let Some(at) = known.iter().position(|tenant| tenant.name == name) else {
+        let names: Vec<&str> = known.iter().map(|tenant| tenant.name.as_str()).collect();
+        let meant = did_you_mean(name, names.iter().copied());
+        let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
+        return Err(ConfigError(format!(
+            "--tenant: the settings name no such tenant.{meant} There are: {}.",
+            names.join(", ")
+        )));
+    };
+    let shared = SharedParts::new(settings, 1, redactor, CallLimits::ALONE, CredentialForms::nowhere())?;
+    shared.tenant(known.swap_remove(at))
+}
+
+/// What the tenants of one program share.
+struct SharedParts<'a> {
+    replicas: u32,
+    redactor: &'a Arc<Redactor>,
+    keys: SealingKeys,
+    limiter: Arc<ConcurrencyLimiter>,
+    journal: Arc<Journal>,
+    leases: Option<Arc<dyn RateLeases>>,
+    pages: Arc<CredentialForms>,
+    tools: Vec<&'static str>,
+}
+
+impl<'a> SharedParts<'a> {
+    fn new(
+        settings: &Settings,
+        replicas: u32,
+        redactor: &'a Arc<Redactor>,
+        limits: CallLimits,
+        pages: Arc<CredentialForms>,
+    ) -> Result<Self, ConfigError> {
+        let (keys, limiter, tools) = (keys(settings)?, ConcurrencyLimiter::new(limits), Catalog::names());
+        let journal = open_journal(settings, redactor, String::new())?;
+        let leases = rate_leases(settings, &journal)?;
+        Ok(Self { replicas, redactor, keys, limiter, journal, leases, pages, tools })
+    }
+
+    /// Builds a tenant on these parts.
+    fn tenant(&self, source: TenantSettings) -> Result<Arc<Tenant>, ConfigError> {
+        let key = if source.settings.sandbox { None } else { source.key()? };
         let TenantSettings { name, settings: mut own, carriers, .. } = source;
         let account = match &key {
             Some(key) => own.account(key),
@@ -74,27 +117,26 @@ pub(crate) fn tenants(
             None if name == Caller::local().tenant => own.mode().to_owned(),
             None => format!("{} {name}", own.mode()),
         };
-        let (keys, journal) = (keys.of(account.clone()), shared.of(name.clone(), account.clone()));
+        let (keys, journal) = (self.keys.of(account.clone()), self.journal.of(name.clone(), account.clone()));
         if name != Caller::local().tenant && !own.ephemeral && own.sandbox {
             own.state_dir = Some(own.state_dir()?.join("tenants").join(&name));
         }
-        let alone = share(own.upstream_rpm, replicas);
-        let shared_rate = leases.clone().map(|leases| SharedRate { leases, account, alone });
+        let alone = share(own.upstream_rpm, self.replicas);
+        let shared_rate = self.leases.clone().map(|leases| SharedRate { leases, account, alone });
         if shared_rate.is_none() {
             own.upstream_rpm = alone;
         }
-        let policy = own.policy(&names)?;
+        let policy = own.policy(&self.tools)?;
         // The key of one tenant must not be shown to another.
-        key.iter().for_each(|key| redactor.redact_always(key));
-        let redactor = redactor.for_tenant();
+        key.iter().for_each(|key| self.redactor.redact_always(key));
+        let redactor = self.redactor.for_tenant();
         let upstream = upstream(&own, key, shared_rate, (&redactor, &journal.server_time()))?;
         let carriers = CarrierProfiles::new(carriers, Arc::clone(&redactor));
-        let (limiter, pages) = (Arc::clone(&limiter), Arc::clone(&pages));
+        let (limiter, pages) = (Arc::clone(&self.limiter), Arc::clone(&self.pages));
         let service =
             Service::new(ServiceConfig { policy, upstream, journal, keys, redactor, limiter, carriers, pages });
-        tenants.push(Tenant::new(name, service, own.mode()));
+        Ok(Tenant::new(name, service, own.mode()))
     }
-    Ok(tenants)
 }
 
 /// Returns the store in which all servers count their requests to Truedy together. `None` if this one counts alone.

@@ -11,7 +11,8 @@ use crate::cli::call::{finish, report, until_read};
 use crate::cli::output::{Exit, complain, person_line};
 use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
-use crate::domain::{Status, numbers_for_people};
+use crate::domain::{Caller, Status, numbers_for_people};
+use crate::guard::Rights;
 use crate::journal::{ConsentPlace, Operation, OperationPhase, moment};
 use crate::mcp::{
     CallResult, Catalog, CatalogEntry, ClientCall, CredentialForms, FinishedCall, Principal, Service, UndoConsent,
@@ -31,13 +32,16 @@ pub struct UndoArgs {
     /// Do not ask. Policy and gate apply all the same.
     #[arg(long)]
     yes: bool,
+    /// The tenant of `truedy-mcp http` whose operation it is.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
 }
 
 pub(super) fn run(settings: &Settings, arguments: &UndoArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
     let _traced = logging::start(settings, &redactor);
-    let service = bootstrap::service(settings, &redactor, CredentialForms::nowhere())?;
-    let local = Principal::local(Arc::clone(&service), settings.mode());
+    let local = operator(settings, arguments.tenant.as_deref(), &redactor)?;
+    let service = Arc::clone(&local.tenant.service);
     bootstrap::runtime()?.block_on(async {
         let found = match service.operation_of_tenant(&arguments.id.to_ascii_lowercase()).await {
             Ok(found) => found,
@@ -49,6 +53,9 @@ pub(super) fn run(settings: &Settings, arguments: &UndoArgs) -> Result<Exit, Con
         let Some(operation) = found else {
             // The id is not repeated: it may be a key that was pasted by mistake.
             complain("there is no operation with this id; `truedy-mcp operations` shows them.");
+            if arguments.tenant.is_none() {
+                complain("that of a tenant of `truedy-mcp http` needs its name: --tenant NAME.");
+            }
             return Ok(Exit::Failed);
         };
         let call = match how(&operation) {
@@ -64,6 +71,24 @@ pub(super) fn run(settings: &Settings, arguments: &UndoArgs) -> Result<Exit, Con
         let attempt = UndoAttempt { service: &service, local: &local, entry, arguments: call.arguments, operation };
         Ok(attempt.run(arguments.yes).await)
     })
+}
+
+/// Returns the operator, who works on the account of this tenant. Without a tenant, on the only account of the settings.
+fn operator(settings: &Settings, tenant: Option<&str>, redactor: &Arc<Redactor>) -> Result<Principal, ConfigError> {
+    let Some(name) = tenant else {
+        let all = settings.tenants()?;
+        if all.len() > 1 {
+            let names: Vec<&str> = all.iter().map(|tenant| tenant.name.as_str()).collect();
+            return Err(ConfigError(format!(
+                "The file of --config has several tenants: name the one whose operation it is, with --tenant. There are: {}.",
+                names.join(", ")
+            )));
+        }
+        let service = bootstrap::service(settings, redactor, CredentialForms::nowhere())?;
+        return Ok(Principal::local(service, settings.mode()));
+    };
+    let tenant = bootstrap::tenant(settings, name, redactor)?;
+    Ok(Principal::new(tenant, Caller::local().principal, Rights::default()))
 }
 
 /// Returns the call that undoes an operation. The error says why there is none.

@@ -128,7 +128,7 @@ static PROMPTS: [Prompt; 4] = [
     Prompt {
         name: "audit_numbers",
         title: "Look over the phone numbers",
-        description: "Find numbers that nobody uses, agents that cannot call, and purchases that are not known to have happened. Changes nothing.",
+        description: "Find numbers that nobody uses, what they cost, agents that cannot call, what was done lately, and purchases that are not known to have happened. Changes nothing.",
         needs: &[ListNumbers::NAME],
         arguments: &[],
         steps: include_str!("guides/audit_numbers.md"),

@@ -9,6 +9,7 @@ pub(crate) mod evidence;
 pub(crate) mod interned;
 pub(crate) mod key_groups;
 pub(crate) mod known_fees;
+pub(crate) mod limits_left;
 pub(crate) mod list_chain;
 pub(crate) mod located;
 pub(crate) mod lookup;

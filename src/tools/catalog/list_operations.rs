@@ -13,6 +13,7 @@ use crate::domain::{
 use crate::guard::Scope;
 use crate::journal::{ListPosition, Operation, OperationPhase, OperationQuery, Unavailable};
 use crate::tools::account::agents::recent_roster;
+use crate::tools::account::limits_left::limits_left;
 use crate::tools::account::operation_rows::{
     RowStyle, Totals, local_moment, operation_row, totals_json, totals_of, totals_sentence, zone_name,
 };
@@ -28,7 +29,7 @@ const LOOKING: std::time::Duration = std::time::Duration::from_secs(6);
 const SHOWN: u32 = 20;
 
 arguments! {
-    /// List operations (journal, history, audit log): who bought, imported, assigned or released what, who approved it, what it costs, how to undo it, totals; and what is unresolved.
+    /// List operations (journal, history, audit log): who bought, imported, assigned or released what, who approved it, what it costs, how to undo it, totals, limits left; and what is unresolved.
     ///
     /// Unresolved ones (unknown whether they happened) come first.
     ListOperations {
@@ -64,6 +65,12 @@ pub(crate) struct Operations {
     /// The zone of the times.
     time_zone: String,
     unresolved: usize,
+    /// How many changes of each kind the operator's limits still allow, where no filter is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_in_24_hours: Option<Map<String, Value>>,
+    /// Why and since when the operator has stopped all changes, where no filter is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frozen: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<&'static str>,
 }
@@ -102,6 +109,8 @@ impl Read for ListOperations {
             Some(_) => None,
         };
         let roster = if found.iter().any(names_an_agent) { recent_roster(&context).await } else { Roster::default() };
+        let (left_in_24_hours, frozen) =
+            if self.is_about_now(&query, &now) { limits(&context).await } else { (None, None) };
         let kinds = context.journal.change_kinds();
         let style = RowStyle {
             kinds,
@@ -117,6 +126,8 @@ impl Read for ListOperations {
             period,
             time_zone: zone_name(now.time_zone()),
             unresolved,
+            left_in_24_hours,
+            frozen,
             journal: memory.then_some("memory"),
         };
         let summary = self.summary(&found, more, (totals.as_ref(), unresolved), kinds);
@@ -164,6 +175,13 @@ impl ListOperations {
             after_rev: None,
             limit: SHOWN + 1,
         })
+    }
+
+    /// Returns whether the call asks for the first page of all changes up to now.
+    fn is_about_now(&self, query: &OperationQuery, now: &ZonedDateTime) -> bool {
+        let names_some = self.id.is_some() || self.state.is_some() || self.tool.is_some() || self.object.is_some();
+        let ended = query.until.is_some_and(|until| until <= now.timestamp().as_millisecond());
+        !names_some && !ended && self.after.is_none()
     }
 
     /// Returns the arguments of the call that shows the next page.
@@ -216,6 +234,13 @@ impl ListOperations {
         });
         summary
     }
+}
+
+/// Returns what is left of the operator's limits, and the freeze in force. What cannot be read is left out.
+async fn limits(context: &ToolContext) -> (Option<Map<String, Value>>, Option<Value>) {
+    let (left, frozen) = tokio::join!(limits_left(context), context.journal.frozen());
+    let left = left.filter(|left| !left.is_empty());
+    (left, frozen.ok().flatten().map(|freeze| freeze.to_json()))
 }
 
 /// Whether the row of an operation shows an agent.

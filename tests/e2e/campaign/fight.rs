@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use truedy_mcp::sandbox::KEY;
 
 use super::chance::Chance;
+use super::owner::{Frozen, undo};
 use super::scene::read;
 use super::store::Store;
 use super::truedy::Truedy;
 use super::verdict::{Evidence, judge};
 use crate::support::era::Era;
 use crate::support::fake_truedy::{FRONT_DESK, FRONT_OFFICE};
-use crate::support::program::{LONG, program};
+use crate::support::program::{LONG, Running, program};
 use crate::support::raw_client::{Called, Wire};
 
 /// The points at which a process can be told to end, in the order in which an operation comes to them.
@@ -36,12 +37,18 @@ pub(super) struct Tally {
     answers: BTreeMap<String, usize>,
     states: BTreeMap<String, usize>,
     requests: usize,
+    /// How often the owner stopped all changes.
+    pub(super) freezes: usize,
+    /// How many operations undid another one.
+    pub(super) undone: usize,
 }
 
 impl Tally {
     pub(super) fn add(&mut self, other: &Self) {
         self.kills += other.kills;
         self.requests += other.requests;
+        self.freezes += other.freezes;
+        self.undone += other.undone;
         for (point, times) in &other.points {
             *self.points.entry(point).or_default() += times;
         }
@@ -55,8 +62,9 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kills, points, answers, states, requests } = self;
+        let Self { kills, points, answers, states, requests, freezes, undone } = self;
         write!(formatter, "{kills} kills, {requests} changes sent; ended at {points:?}; ")?;
+        write!(formatter, "frozen {freezes} times, {undone} undone; ")?;
         write!(formatter, "operations {states:?}; answers {answers:?}")
     }
 }
@@ -109,6 +117,8 @@ pub(super) struct Fight {
     store: Store,
     truedy: Truedy,
     servers: Vec<Server>,
+    /// The owner's commands that undo something.
+    undoing: Vec<Running>,
     told: Vec<Told>,
     /// What the account held at the beginning.
     seed: BTreeSet<String>,
@@ -136,6 +146,7 @@ impl Fight {
             store,
             truedy,
             servers: Vec::new(),
+            undoing: Vec::new(),
             told: Vec::new(),
             seed: seed_numbers,
             taken: [0; 2],
@@ -175,8 +186,19 @@ impl Fight {
             self.start(point);
         }
         self.order(&owned);
+        self.undo_some();
         match point {
             Some(_) => self.watch(AT_A_POINT, true),
+            // Where Truedy keeps silent, the command would wait for what was sent.
+            None if faults.get("hang").is_none() && self.chance.one_in(4) => {
+                let moment = Duration::from_millis(self.chance.below(ROUND_MS) as u64);
+                self.watch(moment / 2, false);
+                let frozen = Frozen::begin(&self.store, &self.truedy);
+                self.order(&owned);
+                self.watch(moment, false);
+                frozen.end(&self.store, &self.truedy, &self.name);
+                self.tally.freezes += 1;
+            }
             None => {
                 let moment = Duration::from_millis(self.chance.below(ROUND_MS) as u64);
                 if self.servers.len() > 1 && self.chance.one_in(3) && self.tally.kills + 2 <= kills {
@@ -201,6 +223,30 @@ impl Fight {
             let mut gone = self.servers.remove(0);
             gone.wire.running.kill();
             self.note(&mut gone);
+        }
+        if self.chance.one_in(2) {
+            self.undoing.drain(..).for_each(|mut command| command.kill());
+        }
+    }
+
+    /// The owner undoes something, or the model does: what was answered says how.
+    fn undo_some(&mut self) {
+        for command in &mut self.undoing {
+            assert!(!command.has_ended() || command.ended(LONG) != Some(101), "{}", command.stderr());
+        }
+        if !self.chance.one_in(3) {
+            return;
+        }
+        let done = |told: &&Told| told.answer["undo"]["tool"].is_string() && told.answer["verified"] == json!(true);
+        let known: Vec<Value> = self.told.iter().filter(done).map(|told| told.answer.clone()).collect();
+        let Some(answer) = self.chance.pick(&known).cloned() else { return };
+        match answer["operation_id"].as_str() {
+            Some(id) if self.chance.one_in(2) => self.undoing.push(undo(&self.store, &self.truedy, id)),
+            _ => {
+                let at = self.chance.below(self.servers.len());
+                let how = &answer["undo"];
+                self.ask(at, how["tool"].as_str().unwrap(), how["arguments"].clone());
+            }
         }
     }
 
@@ -305,8 +351,7 @@ impl Fight {
         orders.extend(releases);
         for _ in 0..self.chance.below(4) {
             let Some(row) = self.chance.pick(owned) else { break };
-            let mut slot =
-                json!({ "number_id": row["id"], "assignment_type": self.chance.pick(&["inbound", "outbound"]) });
+            let mut slot = json!({ "number_id": row["id"], "assignment_type": self.chance.pick(&["inbound", "outbound", "both"]) });
             if self.chance.one_in(2) {
                 orders.push(("unassign_number", slot));
             } else {
@@ -383,6 +428,7 @@ impl Fight {
     }
 
     fn end_all(&mut self) {
+        self.undoing.drain(..).for_each(|mut command| command.kill());
         for mut server in std::mem::take(&mut self.servers) {
             server.wire.running.kill();
             self.note(&mut server);
@@ -437,6 +483,7 @@ impl Fight {
         for operation in &journal {
             *self.tally.states.entry(operation["state"].as_str().unwrap().to_owned()).or_default() += 1;
         }
+        self.tally.undone = journal.iter().filter(|operation| operation.get("undo_of").is_some()).count();
         for told in &self.told {
             let status = told.answer["status"].as_str().unwrap_or("none").to_owned();
             *self.tally.answers.entry(status).or_default() += 1;

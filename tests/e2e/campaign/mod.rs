@@ -10,10 +10,12 @@ mod chance;
 mod crowds;
 mod fight;
 mod operator;
+mod owner;
 mod points;
 mod scene;
 mod slow;
 mod store;
+mod totals;
 mod truedy;
 mod unusable;
 mod verdict;
@@ -38,9 +40,13 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}: {text:?} is no whole number")))
 }
 
+/// A seed that is another one each time.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64 % 1_000_000_007
+}
+
 /// Leads a campaign over stores of this kind.
 fn campaign(name: &str, store: impl Fn() -> Store + Sync) {
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64 % 1_000_000_007;
     let seed = number("TRUEDY_CAMPAIGN_SEED").unwrap_or_else(now);
     let kills = number("TRUEDY_CAMPAIGN_KILLS").map_or(KILLS, |kills| usize::try_from(kills).unwrap());
     println!("{name}: TRUEDY_CAMPAIGN_SEED={seed} TRUEDY_CAMPAIGN_KILLS={kills}");
@@ -62,6 +68,7 @@ fn campaign(name: &str, store: impl Fn() -> Store + Sync) {
     if kills >= 100 {
         let missed: Vec<&str> = POINTS.into_iter().filter(|point| !total.points.contains_key(point)).collect();
         assert!(missed.is_empty(), "no process ended at {missed:?}");
+        assert!(total.freezes > 0 && total.undone > 0, "nothing was frozen or undone");
     }
 }
 

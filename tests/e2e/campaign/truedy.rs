@@ -1,5 +1,6 @@
 //! The Truedy of a campaign: a sandbox in a process of its own, its account, and its record of every request.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -79,12 +80,26 @@ impl Truedy {
         }
     }
 
+    /// The numbers for sale that fit.
+    pub(super) fn search(&self, wish: &Value) -> Vec<Value> {
+        let url = format!("{}/telephony/numbers/search", self.base_url);
+        let text = self.runtime.block_on(async {
+            let sent = self.http.post(url).bearer_auth(KEY).header("content-type", "application/json");
+            let answer = sent.body(wish.to_string()).send().await.unwrap();
+            assert!(answer.status().is_success(), "{wish}: {}", answer.status());
+            answer.text().await.unwrap()
+        });
+        let page: Value = serde_json::from_str(&text).unwrap();
+        page["data"].as_array().expect("a list").clone()
+    }
+
     /// Every request so far that changes something, in the order in which they arrived.
     pub(super) fn changes(&self) -> Vec<Request> {
         let text = std::fs::read_to_string(&self.ledger).unwrap_or_default();
         let written = text.rsplit_once('\n').map_or("", |(written, _)| written);
         let lines: Vec<Value> = written.lines().map(|line| serde_json::from_str(line).expect("a whole line")).collect();
-        let answer = |seq: &Value| lines.iter().find(|line| line["seq"] == *seq && line.get("status").is_some());
+        let status = |line: &Value| Some((line["seq"].as_u64()?, line["status"].as_u64()?));
+        let statuses: HashMap<u64, u64> = lines.iter().filter_map(status).collect();
         let text = |line: &Value, field: &str| line[field].as_str().map(str::to_owned);
         let requests = lines.iter().filter_map(|line| {
             let (method, path) = (text(line, "method")?, text(line, "path")?);
@@ -93,7 +108,7 @@ impl Truedy {
                 path,
                 body: line["body"].clone(),
                 operation: text(line, "idempotency_key"),
-                status: answer(&line["seq"]).and_then(|answer| answer["status"].as_u64()),
+                status: line["seq"].as_u64().and_then(|seq| statuses.get(&seq).copied()),
             })
         });
         requests.collect()

@@ -76,6 +76,7 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Vec<String> {
     every_request_is_known(evidence, &mut wrong);
     every_operation_is_true(evidence, &mut wrong);
     every_slot_is_as_somebody_wanted(evidence, &mut wrong);
+    every_undo_puts_back_what_was_there(evidence, &mut wrong);
     every_answer_is_true(evidence, &mut wrong);
     wrong
 }
@@ -212,6 +213,22 @@ fn every_slot_is_as_somebody_wanted(evidence: &Evidence<'_>, wrong: &mut Vec<Str
         let all_done = operations.iter().all(|operation| operation["state"] == json!("done"));
         if all_done && !operations.iter().any(wants) {
             wrong.push(format!("{holder} holds {way} of {id}, which nobody wanted: {operations:?}"));
+        }
+    }
+}
+
+/// An operation that undoes another one is about the same direction of the same number, and wants who had it before.
+fn every_undo_puts_back_what_was_there(evidence: &Evidence<'_>, wrong: &mut Vec<String>) {
+    for undo in evidence.journal {
+        let Some(id) = undo.get("undo_of").and_then(Value::as_str) else { continue };
+        let Some(undone) = evidence.operation(id) else {
+            wrong.push(format!("it undoes what the journal does not know: {undo}"));
+            continue;
+        };
+        let same = ["number_id", "direction"].iter().all(|field| undo[field] == undone[field]);
+        let wants = undo["agent_id"].as_str().unwrap_or("none");
+        if !same || undone["state"] != json!("done") || undone["displaced"] != json!(wants) {
+            wrong.push(format!("{undo} is no undo of {undone}"));
         }
     }
 }

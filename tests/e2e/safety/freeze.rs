@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::era::Era;
+use crate::support::era::{Era, in_both_eras};
 use crate::support::expected;
 use crate::support::fake_truedy::{FRONT_DESK, Gate, PURCHASE, Play, SEARCH, Upstream};
 use crate::support::frozen_purchases::{WHY, buy, number};
@@ -230,4 +230,30 @@ async fn nobody_is_asked_for_a_consent_that_has_no_effect() {
     let refused = agent.call("purchase_number", json!({ "phone_number": number })).await.expect_err("it is frozen");
     assert_eq!((refused.status.as_str(), agent.asked().len()), ("frozen", 0), "{}", refused.body);
     assert_eq!(agent.leave().await.changes(), 0);
+}
+
+in_both_eras!(a_yes_counts_for_nothing_once_changes_are_frozen);
+/// The person is asked, the operator freezes, and then the person agrees.
+async fn a_yes_counts_for_nothing_once_changes_are_frozen(era: Era) {
+    for (tool, arguments) in [
+        ("purchase_number", json!({ "phone_number": "+14155550150" })),
+        ("release_number", json!({ "number_id": "+13055550164", "confirm": true })),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let state = home.path().to_owned();
+        let human = Human::agrees_after(move || {
+            let state = state.clone();
+            async move {
+                let frozen = tokio::task::spawn_blocking(move || {
+                    run(operator(&state, &["freeze", "--sandbox", "--why", WHY]), "")
+                });
+                let ran = frozen.await.unwrap();
+                assert_eq!(ran.code, Some(0), "{} {}", ran.stdout, ran.stderr);
+            }
+        });
+        let agent = Agent::with(human).in_era(era).kept_in(home.path()).start().await;
+        let refused = agent.call(tool, arguments).await.expect_err("it is frozen");
+        assert_eq!((refused.status.as_str(), agent.asked().len()), ("frozen", 1), "{tool}: {}", refused.body);
+        assert_eq!(agent.leave().await.changes(), 0, "{tool}");
+    }
 }

@@ -1,5 +1,7 @@
 //! `truedy-mcp undo`: what was displaced comes back, from another process and days later, and never over somebody else's change.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use rusqlite::Connection;
@@ -242,4 +244,54 @@ fn what_another_tenant_did_or_nobody_is_not_found() {
         assert!(ran.stderr.contains("there is no operation"), "{id:?}: {}", ran.stderr);
     }
     assert_eq!((scene.upstream.changes(), scene.holder()), (changes, json!(FRONT_DESK)));
+}
+
+/// Two tenants that share a journal, and what else stands in the section of the first.
+fn tenants(scene: &Scene, more: &str) -> String {
+    let file = scene.home.path().join("tenants.toml");
+    let text =
+        format!("[tenants.acme]\napi_key_env = \"ACME_KEY\"\n{more}\n[tenants.beta]\napi_key_env = \"BETA_KEY\"\n");
+    std::fs::write(&file, text).unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_a_tenant_did_is_undone_in_its_name_with_its_key_and_under_its_policy() {
+    let scene = Scene::with(Some(FRONT_OFFICE));
+    let moved = scene.assign(FRONT_DESK);
+    scene.journal().execute("UPDATE operations SET tenant = 'acme', principal = 'ben'", []).unwrap();
+    let undo = |config: &str, flags: &[&str]| {
+        let mut command = scene.command(&[&["undo", &moved, "--config", config], flags].concat());
+        // Only the key of its own section opens the account of this tenant.
+        command.env("TRUEDY_API_KEY", "truedy_TheKeyForAllOpensNothing000000000000").env("ACME_KEY", KEY);
+        command.env("BETA_KEY", "truedy_TheKeyOfBetaOpensNothing000000000000");
+        run(command, "")
+    };
+    let (narrow, open) = ("read_only = true", "");
+    let changes = scene.upstream.changes();
+    for (more, flags, code, says) in [
+        (open, &["--yes"][..], 2, "several tenants: name the one"),
+        (open, &["--yes", "--tenant", "acmee"], 2, "Did you mean acme?"),
+        (open, &["--yes", "--tenant", "default"], 2, "There are: acme, beta."),
+        (open, &["--yes", "--tenant", "beta"], 1, "there is no operation"),
+        (narrow, &["--yes", "--tenant", "acme"], 5, "not allowed here"),
+        (open, &["--tenant", "acme"], 1, "the account is as this operation left it"),
+    ] {
+        let ran = undo(&tenants(&scene, more), flags);
+        let (out, said) = (&ran.stdout, &ran.stderr);
+        assert_eq!(ran.code, Some(code), "{flags:?}: {out} {said}");
+        let shows = says.starts_with("the account") && out.contains("can be put back");
+        assert!(said.contains(says) || shows, "{flags:?}: {out} {said}");
+    }
+    let frozen = run(scene.command(&["freeze", "--why", "look", "--tenant", "acme"]), "");
+    assert_eq!(frozen.code, Some(0), "{}", frozen.stderr);
+    assert_eq!(undo(&tenants(&scene, open), &["--yes", "--tenant", "acme"]).code, Some(5));
+    assert_eq!((scene.upstream.changes(), scene.holder()), (changes, json!(FRONT_DESK)));
+    scene.journal().execute("DELETE FROM freezes", []).unwrap();
+    let ran = undo(&tenants(&scene, open), &["--yes", "--tenant", "acme"]);
+    assert_eq!((ran.code, scene.holder()), (Some(0), json!(FRONT_OFFICE)), "{} {}", ran.stdout, ran.stderr);
+    let row = "SELECT tenant || '/' || principal FROM operations WHERE undo_of = ?1 AND state = 'done'";
+    let whose: String = scene.journal().query_row(row, [&moved], |row| row.get(0)).unwrap();
+    assert_eq!(whose, "acme/local");
 }

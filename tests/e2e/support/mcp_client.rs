@@ -41,6 +41,7 @@ pub(crate) struct Setup {
     shows: Option<Value>,
     version: ProtocolVersion,
     flags: Vec<String>,
+    zone: Option<String>,
     truedy: Truedy,
 }
 
@@ -65,6 +66,12 @@ impl Setup {
     /// The operator starts the server with these flags.
     pub(crate) fn flags(mut self, flags: &[&str]) -> Self {
         self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self
+    }
+
+    /// The machine of the server is in this time zone.
+    pub(crate) fn in_zone(mut self, zone: &str) -> Self {
+        self.zone = Some(zone.to_owned());
         self
     }
 
@@ -102,7 +109,7 @@ impl Setup {
         if !matches!(self.truedy, Truedy::Elsewhere { .. }) {
             command.args(["--fault", "rate_limit=0", "--ledger"]).arg(&ledger);
         }
-        command.args(&self.flags);
+        command.args(&self.flags).envs(self.zone.map(|zone| ("TZ", zone)));
         let (transport, _) = TokioChildProcess::builder(command).stderr(Stdio::null()).spawn().unwrap();
         let modern = self.version >= ProtocolVersion::V_2026_07_28;
         let lifecycle = if modern {
@@ -215,7 +222,14 @@ impl Word {
 impl Agent {
     /// An agent with this person behind it, in the newest protocol on a sandbox of its own.
     pub(crate) fn with(human: Human) -> Setup {
-        Setup { human, shows: None, version: Era::Modern.version(), flags: Vec::new(), truedy: Truedy::Alone }
+        Setup {
+            human,
+            shows: None,
+            version: Era::Modern.version(),
+            flags: Vec::new(),
+            zone: None,
+            truedy: Truedy::Alone,
+        }
     }
 
     /// An agent whose client cannot ask anybody.

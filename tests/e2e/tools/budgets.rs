@@ -57,16 +57,21 @@ fn unassign(number: &str, direction: &str) -> Value {
 }
 
 /// A conversation that is counted.
-struct Talk {
-    agent: Agent,
+pub(super) struct Talk {
+    pub(super) agent: Agent,
     /// Whether the first call is to be a wrong one.
     stumbles: bool,
-    calls: usize,
-    bytes: usize,
-    told: String,
+    pub(super) calls: usize,
+    pub(super) bytes: usize,
+    pub(super) told: String,
 }
 
 impl Talk {
+    /// A conversation that begins now. `stumbles`: whether its first call is to be a wrong one.
+    pub(super) fn of(agent: Agent, stumbles: bool) -> Self {
+        Self { agent, stumbles, calls: 0, bytes: 0, told: String::new() }
+    }
+
     async fn call(&mut self, tool: &str, arguments: Value) -> Result<Value, Refusal> {
         let asked = arguments.to_string();
         let answer = self.agent.call(tool, arguments).await;
@@ -81,13 +86,13 @@ impl Talk {
     }
 
     /// A call that succeeds.
-    async fn done(&mut self, tool: &str, arguments: Value) -> Value {
+    pub(super) async fn done(&mut self, tool: &str, arguments: Value) -> Value {
         let answer = self.call(tool, arguments).await;
         answer.unwrap_or_else(|refusal| panic!("{}\n{}", refusal.summary, self.told))
     }
 
     /// A call that is refused, because the user must be asked or something else comes first.
-    async fn refused(&mut self, tool: &str, arguments: Value, status: &str) -> Refusal {
+    pub(super) async fn refused(&mut self, tool: &str, arguments: Value, status: &str) -> Refusal {
         let refusal = self.call(tool, arguments).await.expect_err(tool);
         assert_eq!(refusal.status, status, "{}", self.told);
         refusal
@@ -171,7 +176,7 @@ fn mend(arguments: &mut Map<String, Value>, problem: &Value, schema: &Value) {
 async fn costs(setup: Setup, calls: usize, bytes: usize, task: impl AsyncFn(&mut Talk)) {
     let run = async |stumbles: bool| {
         let agent = setup.clone().start().await;
-        let mut talk = Talk { agent, stumbles, calls: 0, bytes: 0, told: String::new() };
+        let mut talk = Talk::of(agent, stumbles);
         task(&mut talk).await;
         talk
     };
@@ -331,9 +336,9 @@ async fn did_the_purchase_go_through(era: Era) {
     let lost = agent.call("purchase_number", buy.clone()).await.expect_err("its answer is lost");
     assert_eq!(lost.status, "outcome_unknown", "{lost:?}");
     let operation = lost.body["operation_id"].clone();
-    let mut talk = Talk { agent, stumbles: false, calls: 0, bytes: 0, told: String::new() };
+    let mut talk = Talk::of(agent, false);
     for stumbles in [false, true] {
-        talk = Talk { stumbles, calls: 0, bytes: 0, told: String::new(), ..talk };
+        talk = Talk::of(talk.agent, stumbles);
         let wish = json!({ "object": "+14155550150" });
         let told = if stumbles {
             // It tries once more.

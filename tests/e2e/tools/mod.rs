@@ -10,6 +10,7 @@ mod completions;
 mod diagnosis;
 mod journeys;
 mod operations;
+mod owner_tasks;
 mod prompts_and_resources;
 mod searches;
 mod skills;

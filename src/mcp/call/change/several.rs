@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::{OperationTarget, Refusal, Status};
+use crate::domain::{ChangeClass, OperationTarget, Refusal, Status};
 use crate::guard::{ChangeImpact, GateDecision, GateInput, TokenCheck, evaluate};
 use crate::mcp::call::change::request::{ChangeRequest, EarlyExit, plan};
 use crate::mcp::call::context::CallContext;
@@ -15,8 +15,9 @@ use crate::mcp::call::service::{CallResult, FinishedCall, Service, refuse};
 use crate::redact::RedactionGuard;
 use crate::tools::{Change, ChangeParts};
 
-/// Facts that are the same in every part, so they stand once in the answer.
-const SHARED: [&str; 4] = ["number", "id", "agent", "agent_id"];
+/// Facts that are the same in every part, so they stand once in the answer. `inbound` and `outbound` name who has each
+/// direction of the number.
+const SHARED: [&str; 8] = ["number", "id", "agent", "agent_id", "kind", "number_status", "inbound", "outbound"];
 /// What stands once in the answer, for all parts together.
 const GATHERED: [&str; 4] = ["summary", "warnings", "next", "code"];
 
@@ -35,19 +36,21 @@ impl Service {
     /// Makes the changes one after the other, and tells of each in one answer.
     pub(crate) async fn change_several<T: Change>(
         self: Arc<Self>,
-        parts: ChangeParts,
+        changes: ChangeParts,
         given: &Map<String, Value>,
         call_context: CallContext,
         held: &Arc<Vec<RedactionGuard>>,
     ) -> CallResult {
-        let parts = match split::<T>(&parts, given) {
+        let parts = match split::<T>(&changes, given) {
             Ok(split) => split,
             Err(refusal) => return refuse(refusal),
         };
         let whole = Value::Object(given.clone());
-        match self.missing_confirmation(&parts, &whole, &call_context, held).await {
-            Ok(None) => {}
-            Ok(Some(refusal)) | Err(refusal) => return refuse(refusal),
+        if needs_look(&parts) {
+            match self.missing_confirmation(&parts, &whole, &call_context, held).await {
+                Ok(None) => {}
+                Ok(Some(refusal)) | Err(refusal) => return refuse(refusal),
+            }
         }
         let mut told: Vec<(&'static str, FinishedCall)> = Vec::new();
         for ChangePart { value, tool, given } in parts {
@@ -64,7 +67,7 @@ impl Service {
                 ask @ CallResult::Ask(_) => return ask,
             }
         }
-        together::<T>(told, whole)
+        together::<T>(told, &changes, &whole)
     }
 
     /// Returns a preview of all changes if a confirmation for one of them is missing. Sends nothing.
@@ -106,6 +109,13 @@ impl Service {
         }
         Ok(Some(refusal))
     }
+}
+
+/// Returns whether all changes are looked at before the first is made. Where the call carries the flag and nothing else
+/// can be missing, each change is looked at once, when it is made.
+fn needs_look<T: Change>(parts: &[ChangePart<T>]) -> bool {
+    let needs_more = matches!(T::KIND.class, ChangeClass::Spends | ChangeClass::Destroys);
+    needs_more || !parts.iter().all(|part| part.tool.claims().confirm)
 }
 
 /// Parses the arguments of each change.
@@ -153,13 +163,40 @@ fn combined(missing: Vec<(&'static str, Refusal)>, tool: &'static str, whole: &V
     Some(refusal.with("next", json!({ "tool": tool, "arguments": arguments })))
 }
 
+/// Returns the one call that undoes all parts, and takes their own out of them. `None` if the calls differ in more than
+/// the argument that the parts differ in, or if a part has no such call.
+fn take_undo(told: &mut [(&'static str, FinishedCall)], parts: &ChangeParts, whole: &Value) -> Option<Value> {
+    let mut common: Option<Value> = None;
+    for (value, part) in told.iter() {
+        let mut undo = part.body.get("undo")?.clone();
+        let of_part = undo.get_mut("arguments")?.get_mut(parts.argument)?;
+        if *of_part != json!(value) {
+            return None;
+        }
+        *of_part = whole.get(parts.argument)?.clone();
+        if common.get_or_insert_with(|| undo.clone()) != &undo {
+            return None;
+        }
+    }
+    common = common.filter(|_| told.len() == parts.values.len());
+    if common.is_some() {
+        for (_, part) in told {
+            part.body.remove("undo");
+        }
+    }
+    common
+}
+
 /// Puts the answers together. The answer is an error if one of them is.
-fn together<T: Change>(told: Vec<(&'static str, FinishedCall)>, whole: Value) -> CallResult {
+fn together<T: Change>(mut told: Vec<(&'static str, FinishedCall)>, parts: &ChangeParts, whole: &Value) -> CallResult {
     let is_error = told.last().is_some_and(|(_, last)| last.is_error);
     let last = told.last().map_or(Status::InternalError, |(_, last)| last.status);
     let done = told.iter().any(|(_, part)| part.status == T::KIND.succeeded);
     let status = if done && last == Status::AlreadyAssigned { T::KIND.succeeded } else { last };
     let (mut body, mut each) = (Map::new(), Map::new());
+    if let Some(undo) = take_undo(&mut told, parts, whole) {
+        body.insert("undo".to_owned(), undo);
+    }
     let (mut summaries, mut warnings): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
     for (value, FinishedCall { body: mut part, .. }) in told {
         summaries.extend(part.get("summary").and_then(Value::as_str).map(str::to_owned));
@@ -177,7 +214,7 @@ fn together<T: Change>(told: Vec<(&'static str, FinishedCall)>, whole: Value) ->
         each.insert(value.to_owned(), Value::Object(part));
     }
     body.insert(EACH.to_owned(), Value::Object(each));
-    body.insert("direction".to_owned(), whole.get("assignment_type").cloned().unwrap_or_default());
+    body.insert("direction".to_owned(), whole.get(parts.argument).cloned().unwrap_or_default());
     body.insert("status".to_owned(), json!(status));
     body.insert("summary".to_owned(), json!(summaries.join(" ")));
     if !warnings.is_empty() {

@@ -6,7 +6,7 @@
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::domain::{AgentRef, ArgumentProblem, Direction, Effect, NumberRef, Refusal, Status};
+use crate::domain::{AgentRef, ArgumentProblem, Direction, Effect, NumberRef, Status};
 use crate::guard::Scope;
 use crate::journal::{Operation, OperationQuery};
 use crate::tools::account::agents::recent_roster;
@@ -39,6 +39,12 @@ arguments! {
     }
 }
 
+/// What is diagnosed.
+enum DiagnosisSubject<'a> {
+    Number(&'a NumberRef),
+    Agent(&'a AgentRef),
+}
+
 impl Tool for DiagnoseNumber {
     const NAME: &'static str = "diagnose_number";
     const TITLE: &'static str = "Diagnose a phone number";
@@ -48,31 +54,34 @@ impl Tool for DiagnoseNumber {
     type Output = Diagnosis;
 
     fn contradictions(&self) -> Vec<ArgumentProblem> {
-        let reason = match (&self.number_id, &self.agent_id) {
-            (None, None) => "neither number_id nor agent_id is given",
-            (Some(_), Some(_)) => "both number_id and agent_id are given",
-            _ => return Vec::new(),
-        };
-        vec![ArgumentProblem {
-            expected: "either a number in number_id or an agent in agent_id".to_owned(),
-            ..ArgumentProblem::of::<NumberRef>("number_id", reason.to_owned(), None)
-        }]
+        self.subject().err().into_iter().collect()
     }
 }
 
 impl Read for DiagnoseNumber {
     async fn read(self, context: ToolContext) -> Result<ToolResponse<Diagnosis>, ToolFailure> {
-        match (&self.number_id, &self.agent_id) {
-            (Some(named), _) => self.number(named, &context).await,
-            (None, Some(named)) => agent_case::diagnose(named, self.assignment_type, &context).await,
-            (None, None) => {
-                Err(Refusal::new(Status::InvalidArgument, "Neither a number nor an agent is named.").into())
-            }
+        match self.subject()? {
+            DiagnosisSubject::Number(named) => self.number(named, &context).await,
+            DiagnosisSubject::Agent(named) => agent_case::diagnose(named, self.assignment_type, &context).await,
         }
     }
 }
 
 impl DiagnoseNumber {
+    /// Returns what the call names. It must be a number or an agent, and not both.
+    fn subject(&self) -> Result<DiagnosisSubject<'_>, ArgumentProblem> {
+        let reason = match (&self.number_id, &self.agent_id) {
+            (Some(number), None) => return Ok(DiagnosisSubject::Number(number)),
+            (None, Some(agent)) => return Ok(DiagnosisSubject::Agent(agent)),
+            (None, None) => "neither number_id nor agent_id is given",
+            (Some(_), Some(_)) => "both number_id and agent_id are given",
+        };
+        Err(ArgumentProblem {
+            expected: "either a number in number_id or an agent in agent_id".to_owned(),
+            ..ArgumentProblem::of::<NumberRef>("number_id", reason.to_owned(), None)
+        })
+    }
+
     async fn number(&self, named: &NumberRef, context: &ToolContext) -> Result<ToolResponse<Diagnosis>, ToolFailure> {
         let name = named.as_str();
         let (listed, roster) = tokio::join!(rows_of(context, named), recent_roster(context));

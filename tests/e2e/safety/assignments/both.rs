@@ -25,9 +25,10 @@ async fn two_directions_are_assigned_and_taken_away_by_one_call_each(era: Era) {
     for direction in ["inbound", "outbound"] {
         let part = &assigned["directions"][direction];
         assert_eq!((&part["status"], &part["verified"]), (&json!("assigned"), &json!(true)), "{assigned}");
-        let undo = json!({ "number_id": FREE, "assignment_type": direction });
-        assert_eq!(part["undo"], json!({ "tool": "unassign_number", "arguments": undo }), "{assigned}");
+        assert!(part.get("undo").is_none(), "one undo stands for both: {assigned}");
     }
+    let undo = json!({ "number_id": FREE, "assignment_type": "both" });
+    assert_eq!(assigned["undo"], json!({ "tool": "unassign_number", "arguments": undo }), "{assigned}");
     let warnings = assigned["warnings"].to_string();
     assert!(!warnings.contains("assign it for outbound too"), "{assigned}");
 
@@ -71,6 +72,33 @@ async fn nothing_is_moved_in_either_direction_without_a_flag(era: Era) {
         "{moved}"
     );
     assert_eq!(agent.sent().count("POST", "/assign"), 2);
+}
+
+in_both_eras!(where_different_agents_had_the_directions_each_has_its_own_undo);
+async fn where_different_agents_had_the_directions_each_has_its_own_undo(era: Era) {
+    let agent = Agent::alone(era).start().await;
+    let wish = json!({ "number_id": ANSWERED, "agent_id": "Sales", "assignment_type": "both", "confirm": true });
+    let moved = agent.call("assign_number", wish).await.unwrap();
+    assert!(moved.get("undo").is_none(), "{moved}");
+    let tools = ["inbound", "outbound"].map(|way| &moved["directions"][way]["undo"]["tool"]);
+    assert_eq!(tools, ["assign_number", "unassign_number"], "{moved}");
+}
+
+in_both_eras!(with_the_flag_each_direction_is_looked_at_once);
+async fn with_the_flag_each_direction_is_looked_at_once(era: Era) {
+    let agent = Agent::alone(era).start().await;
+    let assign = |direction: &str, name: &str| json!({ "number_id": FREE, "agent_id": name, "assignment_type": direction, "confirm": true });
+    // What the program remembers of the account is the same for both ways.
+    agent.call("assign_number", assign("both", "Front desk")).await.unwrap();
+    let reads = || agent.sent().count("GET", "");
+    let before = reads();
+    agent.call("assign_number", assign("both", "Sales")).await.unwrap();
+    let in_one = reads() - before;
+    for direction in ["outbound", "inbound"] {
+        agent.call("assign_number", assign(direction, "Front office")).await.unwrap();
+    }
+    let one_by_one = reads() - before - in_one;
+    assert!(in_one <= one_by_one, "{in_one} requests for both at once, {one_by_one} one by one");
 }
 
 /// Imported. "Front office" answers it and calls from it.
