@@ -1,15 +1,16 @@
-//! `truedy-mcp config print`: prints what each client's configuration needs.
+//! `truedy-mcp config`: `print` prints what each client's configuration needs; the other commands change and check it.
 //!
 //! Every snippet has an `env` entry, because some clients remove inherited variables whose names look like keys.
 
-use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Map, Value, json};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 use url::Url;
 
-use crate::cli::client_entry::Carried;
+use crate::cli::client_entry::{Carried, input, input_fields, stdio_fields};
+use crate::cli::clients::{check, install, remove};
 use crate::cli::given::SetSetting;
 use crate::cli::output::{Exit, complain, print};
-use crate::config::{ConfigError, KEY_VARIABLE, Settings};
+use crate::config::{ClientKind, ConfigError, KEY_VARIABLE, NAME, Settings};
 
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
@@ -30,6 +31,17 @@ enum ConfigCommand {
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/mcp", value_parser = server_url, requires = "http")]
         url: Url,
     },
+    /// Put the entry into a client's file; everything else in the file stays as it is.
+    #[command(
+        after_help = "Examples:\n  truedy-mcp config install claude-code --sandbox\n  truedy-mcp config install codex --read-only --dry-run\n  truedy-mcp config install claude-desktop --api-key-file ~/.config/truedy-mcp/key"
+    )]
+    Install(install::InstallArgs),
+    /// Take the entry out of a client's file again.
+    #[command(after_help = "Example: truedy-mcp config remove cursor")]
+    Remove(remove::RemoveEntryArgs),
+    /// Check whether clients have the entry, whether its command starts, and in which mode; exit 1 if not.
+    #[command(after_help = "Examples:\n  truedy-mcp config check\n  truedy-mcp config check codex --json")]
+    Check(check::CheckArgs),
 }
 
 /// Parses the URL of a server. A URL without a path gets the path of the endpoint, `/mcp`.
@@ -43,7 +55,12 @@ fn server_url(text: &str) -> Result<Url, String> {
 }
 
 pub(super) fn run(settings: &Settings, set: &[SetSetting], arguments: &ConfigArgs) -> Result<Exit, ConfigError> {
-    let ConfigCommand::Print { client, http, url } = &arguments.command;
+    let (client, http, url) = match &arguments.command {
+        ConfigCommand::Print { client, http, url } => (client, http, url),
+        ConfigCommand::Install(arguments) => return install::run(settings, set, arguments),
+        ConfigCommand::Remove(arguments) => return remove::run(settings, arguments),
+        ConfigCommand::Check(arguments) => return check::run(arguments),
+    };
     let text = if *http {
         if let Some(said) = not_carried(set) {
             complain(&said);
@@ -159,6 +176,38 @@ fn http_snippet(client: ClientKind, url: &str) -> String {
              Authorization: Bearer your token\n    \
              timeout: 300\n"
         ),
+        ClientKind::Windsurf => format!(
+            "# Windsurf: ~/.codeium/windsurf/mcp_config.json\n{}\n",
+            pretty(
+                json!({ "mcpServers": { "truedy": { "serverUrl": url, "headers": bearer("${env:TRUEDY_MCP_TOKEN}") } } })
+            )
+        ),
+        ClientKind::Cline => format!(
+            "# Cline: MCP Servers > Configure; keep it to yourself\n{}\n",
+            pretty(
+                json!({ "mcpServers": { "truedy": { "type": if older { "sse" } else { "streamableHttp" }, "url": url, "headers": bearer("your token") } } })
+            )
+        ),
+        ClientKind::Opencode => format!(
+            "# opencode: ~/.config/opencode/opencode.json\n{}\n",
+            pretty(
+                json!({ "mcp": { "truedy": { "type": "remote", "url": url, "enabled": true, "headers": bearer("{env:TRUEDY_MCP_TOKEN}") } } })
+            )
+        ),
+        ClientKind::LmStudio => format!(
+            "# LM Studio: ~/.lmstudio/mcp.json; keep it to yourself\n{}\n",
+            pretty(json!({ "mcpServers": { "truedy": { "url": url, "headers": bearer("your token") } } }))
+        ),
+        ClientKind::LibreChat => format!(
+            "# LibreChat: librechat.yaml\n\
+             mcpServers:\n  \
+             truedy:\n    \
+             type: {}\n    \
+             url: {url}\n    \
+             headers:\n      \
+             Authorization: Bearer ${{TRUEDY_MCP_TOKEN}}\n",
+            if older { "sse" } else { "streamable-http" }
+        ),
     }
 }
 
@@ -166,11 +215,6 @@ fn http_snippet(client: ClientKind, url: &str) -> String {
 fn quoted(text: &str) -> String {
     let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
     if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
-}
-
-/// Turns the name of a variable into the id of an input field in VS Code.
-fn input(variable: &str) -> String {
-    if variable == KEY_VARIABLE { "truedy-key".to_owned() } else { variable.to_lowercase().replace('_', "-") }
 }
 
 /// Returns the placeholder for a client that does not read variables.
@@ -181,19 +225,21 @@ fn blank(variable: &str) -> String {
 /// Returns the snippet. Its first line says in which file it belongs.
 /// A client does not pass on the variables of a shell, so the snippet contains the settings that were set.
 fn snippet(client: ClientKind, carried: &Carried) -> String {
-    let pretty = |value: Value| serde_json::to_string_pretty(&value).unwrap_or_default();
-    let arguments = &[&["stdio".to_owned()], &carried.arguments[..]].concat();
+    let arguments = [&["stdio".to_owned()], &carried.arguments[..]].concat();
     let secrets = &carried.secrets;
-    let env = |written: &dyn Fn(&str) -> String| -> Map<String, Value> {
-        secrets.iter().map(|name| (name.clone(), json!(written(name)))).collect()
+    let written = |name: &str| match client {
+        ClientKind::Vscode => format!("${{input:{}}}", input(name)),
+        _ => client.reference(name).unwrap_or_else(|| blank(name)),
     };
-    let entry =
-        |written: &dyn Fn(&str) -> String| json!({ "command": "truedy-mcp", "args": arguments, "env": env(written) });
-    let ask = |name: &String| {
-        let about = if name == KEY_VARIABLE { "Truedy API key" } else { name };
-        json!({ "type": "promptString", "id": input(name), "description": about, "password": true })
+    let entry = || {
+        let fields = stdio_fields(client, "truedy-mcp", carried, &written);
+        let entry = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut whole = json!({ client.list(): { NAME: Value::Object(entry) } });
+        if client == ClientKind::Vscode {
+            whole["inputs"] = secrets.iter().map(|name| input_fields(name)).collect();
+        }
+        serde_json::to_string_pretty(&whole).unwrap_or_default()
     };
-    let inputs: Vec<Value> = secrets.iter().map(ask).collect();
     let key_flag: String = secrets.iter().map(|name| format!(" -e '{name}=${{{name}}}'")).collect();
     let shell = arguments.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(" ");
     let list = json!(arguments);
@@ -206,25 +252,21 @@ fn snippet(client: ClientKind, carried: &Carried) -> String {
         ClientKind::ClaudeCode => format!(
             "# Claude Code: run this once, or put the JSON below into .mcp.json of a project\n\
              # claude mcp add truedy{key_flag} -- truedy-mcp {shell}\n{}\n",
-            pretty(
-                json!({ "mcpServers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": arguments, "env": env(&|name| format!("${{{name}}}")) } } })
-            )
+            entry()
         ),
-        ClientKind::ClaudeDesktop => format!(
-            "# Claude Desktop: claude_desktop_config.json (Settings > Developer > Edit Config)\n{}\n",
-            pretty(json!({ "mcpServers": { "truedy": entry(&blank) } }))
-        ),
-        ClientKind::Vscode => format!(
-            "# VS Code: .vscode/mcp.json; it asks for the key once and keeps it\n{}\n",
-            pretty(json!({
-                "inputs": inputs,
-                "servers": { "truedy": { "type": "stdio", "command": "truedy-mcp", "args": arguments, "env": env(&|name| format!("${{input:{}}}", input(name))) } }
-            }))
-        ),
-        ClientKind::Cursor => format!(
-            "# Cursor: ~/.cursor/mcp.json or .cursor/mcp.json\n{}\n",
-            pretty(json!({ "mcpServers": { "truedy": entry(&|name| format!("${{env:{name}}}")) } }))
-        ),
+        ClientKind::ClaudeDesktop => {
+            format!("# Claude Desktop: claude_desktop_config.json (Settings > Developer > Edit Config)\n{}\n", entry())
+        }
+        ClientKind::Vscode => {
+            format!("# VS Code: .vscode/mcp.json; it asks for the key once and keeps it\n{}\n", entry())
+        }
+        ClientKind::Cursor => format!("# Cursor: ~/.cursor/mcp.json or .cursor/mcp.json\n{}\n", entry()),
+        ClientKind::Windsurf => format!("# Windsurf: ~/.codeium/windsurf/mcp_config.json\n{}\n", entry()),
+        ClientKind::Gemini => format!("# Gemini CLI: ~/.gemini/settings.json\n{}\n", entry()),
+        ClientKind::Zed => format!("# Zed: settings.json\n{}\n", entry()),
+        ClientKind::Cline => format!("# Cline: MCP Servers > Configure\n{}\n", entry()),
+        ClientKind::Opencode => format!("# opencode: ~/.config/opencode/opencode.json\n{}\n", entry()),
+        ClientKind::LmStudio => format!("# LM Studio: ~/.lmstudio/mcp.json\n{}\n", entry()),
         ClientKind::Codex => format!(
             "# Codex: ~/.codex/config.toml\n\
              [mcp_servers.truedy]\n\
@@ -232,16 +274,6 @@ fn snippet(client: ClientKind, carried: &Carried) -> String {
              args = {list}\n\
              {}",
             named("env = { ", ", ", " }\n", &|name| format!("{name} = \"{}\"", blank(name)))
-        ),
-        ClientKind::Gemini => format!(
-            "# Gemini CLI: ~/.gemini/settings.json\n{}\n",
-            pretty(json!({ "mcpServers": { "truedy": entry(&|name| format!("${name}")) } }))
-        ),
-        ClientKind::Zed => format!(
-            "# Zed: settings.json\n{}\n",
-            pretty(
-                json!({ "context_servers": { "truedy": { "source": "custom", "command": "truedy-mcp", "args": arguments, "env": env(&blank) } } })
-            )
         ),
         ClientKind::Goose => format!(
             "# Goose: ~/.config/goose/config.yaml\n\
@@ -257,30 +289,16 @@ fn snippet(client: ClientKind, carried: &Carried) -> String {
              timeout: 300\n",
             named("envs:\n      ", "\n      ", "\n    ", &|name| format!("{name}: {}", blank(name)))
         ),
+        ClientKind::LibreChat => format!(
+            "# LibreChat: librechat.yaml\n\
+             mcpServers:\n  \
+             truedy:\n    \
+             type: stdio\n    \
+             command: truedy-mcp\n    \
+             args: {list}\n{}",
+            named("    env:\n      ", "\n      ", "\n", &|name| format!("{name}: {}", written(name)))
+        ),
     }
-}
-
-/// The client whose configuration is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ClientKind {
-    /// Claude Code
-    ClaudeCode,
-    /// Claude Desktop
-    ClaudeDesktop,
-    /// VS Code
-    #[value(alias = "vs-code")]
-    Vscode,
-    /// Cursor
-    Cursor,
-    /// Codex
-    Codex,
-    /// Gemini CLI
-    #[value(alias = "gemini-cli")]
-    Gemini,
-    /// Zed
-    Zed,
-    /// Goose
-    Goose,
 }
 
 #[cfg(test)]

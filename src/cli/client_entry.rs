@@ -6,8 +6,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use serde_json::{Map, Value, json};
+
 use crate::cli::given::{SetSetting, SetValue};
-use crate::config::{ApiKeySource, ConfigError, KEY_VARIABLE, Settings};
+use crate::config::{ApiKeySource, ClientKind, ConfigError, KEY_VARIABLE, Settings};
 use crate::mcp::Catalog;
 use crate::redact::{is_plausible_path, is_plausible_variable};
 
@@ -112,4 +114,45 @@ fn keys(settings: &Settings) -> Result<Vec<String>, ConfigError> {
         "--config: a field of the file that names a variable holds what may be a secret, which no entry repeats; expected the name of a variable, for example TELNYX_API_KEY."
             .to_owned(),
     ))
+}
+
+/// Returns the fields of an entry that starts this program, in the order in which the client documents them.
+/// `written` gives what stands in the place of a secret.
+pub(crate) fn stdio_fields(
+    client: ClientKind,
+    program: &str,
+    carried: &Carried,
+    written: &dyn Fn(&str) -> String,
+) -> Vec<(&'static str, Value)> {
+    let arguments = [&["stdio".to_owned()], &carried.arguments[..]].concat();
+    let variables: Map<String, Value> =
+        carried.secrets.iter().map(|name| (name.clone(), written(name).into())).collect();
+    let line = [&[program.to_owned()], &arguments[..]].concat();
+    let rest = [("command", program.into()), ("args", arguments.into()), ("env", variables.clone().into())];
+    match client {
+        ClientKind::ClaudeCode | ClientKind::Vscode => [("type", "stdio".into())].into_iter().chain(rest).collect(),
+        ClientKind::Zed => [("source", "custom".into())].into_iter().chain(rest).collect(),
+        ClientKind::Opencode => vec![
+            ("type", "local".into()),
+            ("command", line.into()),
+            ("enabled", true.into()),
+            ("environment", variables.into()),
+        ],
+        _ => rest.into(),
+    }
+}
+
+/// Turns the name of a variable into the id of an input field in VS Code.
+pub(crate) fn input(variable: &str) -> String {
+    if variable == KEY_VARIABLE { "truedy-key".to_owned() } else { variable.to_lowercase().replace('_', "-") }
+}
+
+/// Returns what an input field in VS Code asks for.
+pub(crate) fn input_about(variable: &str) -> &str {
+    if variable == KEY_VARIABLE { "Truedy API key" } else { variable }
+}
+
+/// Returns the input field in VS Code for a variable.
+pub(crate) fn input_fields(variable: &str) -> Value {
+    json!({ "type": "promptString", "id": input(variable), "description": input_about(variable), "password": true })
 }

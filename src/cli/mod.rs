@@ -6,6 +6,7 @@ mod call;
 mod carriers;
 mod client_config;
 mod client_entry;
+mod clients;
 mod command;
 mod doctor;
 mod freeze;
@@ -33,8 +34,8 @@ mod tour;
 mod undo;
 mod unused_settings;
 
+pub use crate::config::ClientKind;
 pub use args::{Cli, Command};
-pub use client_config::ClientKind;
 pub use command::run;
 pub use output::Exit;
 pub use reference::reference_pages;

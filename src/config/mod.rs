@@ -3,6 +3,7 @@
 mod carriers;
 mod checks;
 mod choices;
+mod clients;
 mod error;
 mod key;
 mod narrowing;
@@ -17,6 +18,10 @@ mod variable_name;
 
 pub use carriers::edit::{NewCarrier, ValuePlace};
 pub use choices::{AskWhen, Gate, InlineSecrets, JournalText, LogFormat, UpstreamWindow};
+pub use clients::{
+    ClientEntry, ClientFile, ClientFolders, ClientKind, ConfigScope, InputField, NAME, OperatingSystem, Removed,
+    Written, places,
+};
 pub use error::ConfigError;
 pub use key::KEY_VARIABLE;
 pub use key::key_file;

@@ -1,7 +1,7 @@
 //! Changes the configuration file for its operator: adds and removes carrier profiles, and keeps everything else as
 //! written.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
 use crate::config::tenants::FILE_LIMIT;
 use crate::domain::{AccessField, CarrierName, ProviderType};
-use crate::files::{TemporaryFile, make_private_folder, public_bytes, read_toml};
+use crate::files::{FolderLock, TemporaryFile, make_private_folder, public_bytes, read_toml, real_place};
 use crate::redact::shown_path;
 
 /// Where a value of a new profile is stored.
@@ -127,7 +127,7 @@ impl Settings {
         let file = self.config_file()?;
         let unchanged = |why: String| ConfigError(format!("--config {} was not changed: {why}.", shown_path(file)));
         let failed = |error: io::Error| unchanged(error.to_string());
-        let place = place_of(file).map_err(failed)?;
+        let place = real_place(file).map_err(failed)?;
         let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if there && !folder.exists() {
             make_private_folder(folder)
@@ -259,29 +259,4 @@ fn at(table: &mut Table, position: isize) -> Option<&mut Table> {
         return Some(table);
     }
     table.iter_mut().filter_map(|(_, item)| item.as_table_mut()).find_map(|below| at(below, position))
-}
-
-/// Returns the real path of the file. If the path is a link, its target is changed and not the link.
-fn place_of(file: &Path) -> io::Result<PathBuf> {
-    match fs::symlink_metadata(file) {
-        Ok(_) => fs::canonicalize(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(file.to_owned()),
-        Err(error) => Err(error),
-    }
-}
-
-/// A lock that lets only one process at a time change files in a folder.
-/// Folders cannot be locked on every system. There, a change by another process is detected before the file is
-/// replaced.
-struct FolderLock(#[expect(dead_code, reason = "the lock lasts as long as the open folder")] Option<File>);
-
-impl FolderLock {
-    fn on(folder: &Path) -> io::Result<Self> {
-        if !cfg!(unix) {
-            return Ok(Self(None));
-        }
-        let folder = File::open(folder)?;
-        folder.lock()?;
-        Ok(Self(Some(folder)))
-    }
 }

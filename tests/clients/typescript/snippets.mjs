@@ -56,6 +56,34 @@ const CLIENTS = {
     http: ["httpUrl", "headers"],
     fill: (text, { variables }) => text.replace(/\$(\w+)/g, (_, name) => variables[name]),
   },
+  // docs.windsurf.com/windsurf/cascade/mcp
+  windsurf: {
+    list: "mcpServers",
+    stdio: LOCAL,
+    http: ["serverUrl", "headers"],
+    fill: (text, { variables }) => text.replace(/\$\{env:(\w+)\}/g, (_, name) => variables[name]),
+  },
+  // opencode.ai/docs/mcp-servers; the command is one list
+  opencode: {
+    list: "mcp",
+    stdio: ["type", "command", "enabled", "environment"],
+    http: ["type", "enabled", ...REMOTE],
+    type: { stdio: "local", http: "remote" },
+    fill: (text, { variables }) => text.replace(/\{env:(\w+)\}/g, (_, name) => variables[name]),
+  },
+  // docs.cline.bot/mcp: without its type, a URL is taken as SSE
+  cline: { list: "mcpServers", stdio: LOCAL, http: ["type", ...REMOTE], type: { http: "streamableHttp" } },
+  // lmstudio.ai/docs/app/mcp
+  lmstudio: { list: "mcpServers", stdio: LOCAL, http: REMOTE },
+  // librechat.ai/docs/configuration/librechat_yaml
+  librechat: {
+    list: "mcpServers",
+    parse,
+    stdio: ["type", ...LOCAL],
+    http: ["type", ...REMOTE],
+    type: { http: "streamable-http" },
+    fill: (text, { variables }) => text.replace(/\$\{(\w+)\}/g, (_, name) => variables[name]),
+  },
   // zed.dev/docs/ai/mcp; `source` is what versions before remote servers ask for
   zed: { list: "context_servers", stdio: ["source", ...LOCAL], http: REMOTE },
   // goose-docs.ai/docs/guides/config-files: some versions refuse an extension without a description
@@ -111,11 +139,11 @@ async function onStdio(name, client, account) {
   const document = read(name, client);
   const server = entry(document, client, "stdio");
   const values = { document, written: TRUEDY_API_KEY, variables: { TRUEDY_API_KEY } };
-  const given = filled(server.env ?? server.envs, client, values);
-  const command = server.command ?? server.cmd;
+  const given = filled(server.env ?? server.envs ?? server.environment, client, values);
+  const [command, ...args] = [server.command ?? server.cmd, server.args ?? []].flat();
   check("names the program, not a place", command === "truedy-mcp", command);
   // Nothing of ours but what the snippet gives.
-  await works(new StdioClientTransport({ command, args: server.args, env: { ...others, ...given }, cwd: work }));
+  await works(new StdioClientTransport({ command, args, env: { ...others, ...given }, cwd: work }));
 }
 
 async function overHttp(name, client, { url, token }) {
@@ -133,7 +161,7 @@ async function overHttp(name, client, { url, token }) {
   const server = entry(document, client, "http");
   const values = { document, written: token, variables: { TRUEDY_MCP_TOKEN: token } };
   const headers = filled(server.headers, client, values);
-  const where = server.url ?? server.httpUrl ?? server.uri;
+  const where = server.url ?? server.httpUrl ?? server.serverUrl ?? server.uri;
   await works(new StreamableHTTPClientTransport(new URL(where), { requestInit: { headers } }));
 }
 

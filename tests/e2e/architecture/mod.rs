@@ -47,7 +47,7 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
 const ORDER_OF_MCP: [&str; 8] = ["transport", "server", "results", "offer", "tenant", "call", "consent", "apps"];
 
 /// Where each outside crate lives.
-const HOMES: [(&str, &[&str]); 17] = [
+const HOMES: [(&str, &[&str]); 18] = [
     ("rmcp", &["mcp"]),
     ("reqwest", &["truedy", "http", "telemetry"]),
     ("jsonwebtoken", &["http"]),
@@ -56,6 +56,7 @@ const HOMES: [(&str, &[&str]); 17] = [
     ("rusqlite", &["journal", "sandbox"]),
     ("rlibphonenumber", &["domain"]),
     ("toml_edit", &["config"]),
+    ("jsonc_parser", &["config"]),
     ("keyring", &["config"]),
     ("tokio_postgres", &["journal"]),
     ("deadpool_postgres", &["journal"]),

@@ -10,7 +10,7 @@ use truedy_mcp::cli::Cli;
 use crate::support::program::{Ran, at_once, program, run};
 
 /// The clients, and the way to the entry of each in what is printed as JSON.
-const CLIENTS: [(&str, &str); 8] = [
+const CLIENTS: [(&str, &str); 13] = [
     ("claude-code", "/mcpServers/truedy"),
     ("claude-desktop", "/mcpServers/truedy"),
     ("vscode", "/servers/truedy"),
@@ -19,6 +19,11 @@ const CLIENTS: [(&str, &str); 8] = [
     ("gemini", "/mcpServers/truedy"),
     ("zed", "/context_servers/truedy"),
     ("goose", ""),
+    ("windsurf", "/mcpServers/truedy"),
+    ("cline", "/mcpServers/truedy"),
+    ("opencode", "/mcp/truedy"),
+    ("lmstudio", "/mcpServers/truedy"),
+    ("librechat", ""),
 ];
 
 fn printed(client: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
@@ -38,9 +43,9 @@ fn entry(client: &str, ran: &Ran) -> (Vec<String>, Vec<String>) {
             serde_json::to_value(&table["mcp_servers"]["truedy"]).unwrap()
         }
         // Its list of arguments is JSON, and its variables are lines of their own.
-        "goose" => {
+        "goose" | "librechat" => {
             let args = ran.stdout.lines().find_map(|line| line.trim_start().strip_prefix("args: ")).unwrap();
-            let env = ran.stdout.lines().skip_while(|line| line.trim() != "envs:").skip(1);
+            let env = ran.stdout.lines().skip_while(|line| !["envs:", "env:"].contains(&line.trim())).skip(1);
             let env = env.take_while(|line| line.starts_with("      "));
             let env = env.map(|line| line.trim().split_once(": ").unwrap());
             let env: serde_json::Map<String, Value> =
@@ -49,8 +54,16 @@ fn entry(client: &str, ran: &Ran) -> (Vec<String>, Vec<String>) {
         }
         _ => serde_json::from_str::<Value>(&ran.stdout).unwrap().pointer(way).unwrap().clone(),
     };
-    let args = found["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned());
-    let env = found.get("env").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.clone());
+    // The command of opencode is one list with its arguments.
+    let words = found.get("args").or(found.get("command")).unwrap().as_array().unwrap();
+    let args = words.iter().map(|word| word.as_str().unwrap().to_owned()).filter(|word| word != "truedy-mcp");
+    let env = found
+        .get("env")
+        .or(found.get("environment"))
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.clone());
     (args.collect(), env.collect())
 }
 

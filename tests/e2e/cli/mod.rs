@@ -2,6 +2,7 @@
 
 mod carriers;
 mod client_config;
+mod client_install;
 mod commands;
 mod doctor;
 mod freeze;

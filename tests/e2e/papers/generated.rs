@@ -69,7 +69,7 @@ fn the_snippets_are_what_the_program_prints() {
             let (text, _) = said(&words.split(' ').collect::<Vec<_>>());
             let language = match text.chars().next() {
                 Some('{') => "json",
-                _ if text.contains("\nextensions:") => "yaml",
+                _ if text.contains("\nextensions:") || text.contains("\nmcpServers:") => "yaml",
                 _ => "toml",
             };
             fresh += &format!("{before}<!-- printed: {words} -->\n```{language}\n{text}```\n<!-- /printed -->");

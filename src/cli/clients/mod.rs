@@ -1,0 +1,9 @@
+//! `truedy-mcp config install`, `remove` and `check`.
+
+pub(crate) mod check;
+mod claude;
+mod handshake;
+pub(crate) mod install;
+mod program;
+pub(crate) mod remove;
+mod shown;
