@@ -9,10 +9,10 @@ use super::{none, pages, root};
 
 /// Writes what is stale instead of refusing it.
 const UPDATE: &str = "UPDATE_DOCS";
-const STALE: &str = "stale; `UPDATE_DOCS=1 cargo test --test e2e -- papers::generated` writes it";
+pub(super) const STALE: &str = "stale; `UPDATE_DOCS=1 cargo test --test e2e -- papers::generated` writes it";
 
 /// Whether this run writes the pages.
-fn updates() -> bool {
+pub(super) fn updates() -> bool {
     std::env::var_os(UPDATE).is_some()
 }
 

@@ -2,6 +2,7 @@
 
 mod generated;
 mod markdown;
+mod packaging;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
