@@ -37,6 +37,10 @@ browsers:
 deploy:
     bash .ci/run deploy
 
+# Try the npm packages and the bundle as their users do.
+packages:
+    bash .ci/run packages
+
 # Run everything that must hold before a change is taken in. Extra arguments are parts: `just ci lint test`.
 ci *parts:
     bash .ci/run {{ parts }}
