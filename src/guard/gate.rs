@@ -91,6 +91,8 @@ pub struct ChangeImpact {
     pub price: Option<Money>,
     /// What the number costs a month and once. `None` if it is not known.
     pub fees: Option<Fees>,
+    /// The ids of all numbers of the account. `None` if its list was not read whole.
+    pub account_ids: Option<Vec<String>>,
 }
 
 /// The result of checking the token of a call.

@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use crate::domain::{clean_to, did_you_mean};
 use crate::mcp::apps::pages::{self, AppsSupport};
+use crate::mcp::apps::words;
 use crate::mcp::call::client_call::ClientCall;
 use crate::mcp::call::progress::reporting;
 use crate::mcp::call::service::{CallResult, FinishedCall};
@@ -125,10 +126,17 @@ impl McpServer {
         let call = entry.call(arguments, principal, from, context.ct.clone());
         let reply = reporting(call, context, || principal.tenant.service.reading()).await;
         let mut response = match reply {
-            CallResult::Done(FinishedCall { mut body, is_error, .. }) => {
+            CallResult::Done(FinishedCall { status, mut body, is_error }) => {
                 // A refusal carries no query. The page does not repeat it, and it may contain a secret.
                 let query = query.filter(|_| !is_error);
-                let meta = self.for_the_page(entry, query, &mut body, principal);
+                let mut meta = self.for_the_page(entry, query, &mut body, principal);
+                if views.pages
+                    && !status.is_success()
+                    && (entry.name() == buy_offer::NAME || pages::shows_results(entry.name()))
+                {
+                    let why = json!(words::why(status, &body));
+                    meta.get_or_insert_default().0.insert("truedy/why".to_owned(), why);
+                }
                 let rows = body.values().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
                 let mut result = run_blocking(rows, || result(body, is_error));
                 result.meta = meta;
@@ -162,7 +170,10 @@ impl McpServer {
         let query = query?;
         // A number found with the caller's own carrier key must not be bought with another key.
         let own = query.get("carrier").is_some_and(|name| !name.is_null());
+        let searched = query.as_object().and_then(|given| words::searched(entry.name(), given));
         let mut meta = pages::meta("truedy/query", query);
+        meta.0.extend(searched.map(|searched| ("truedy/searched".to_owned(), searched)));
+        meta.0.insert(pages::NUMBERS.to_owned(), pages::numbers(object));
         let sells = || !own && self.catalog.offers(buy_offer::BUYS, principal);
         if entry.name() == buy_offer::SEARCHES && sells() {
             let tokens = buy_offer::tokens(&principal.tenant.service, &principal.caller, object);

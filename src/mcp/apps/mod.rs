@@ -2,3 +2,4 @@
 
 pub(crate) mod confirm_card;
 pub(crate) mod pages;
+pub(crate) mod words;

@@ -11,7 +11,9 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use serde_json::{Map, Value, json};
 
+use crate::domain::{E164, NumberLocation};
 use crate::tools::{ListNumbers, SearchNumbers, Tool};
+
 /// The name of the extension.
 const EXTENSION: &str = "io.modelcontextprotocol/ui";
 /// The media type of a page.
@@ -48,21 +50,51 @@ const PAGES: [AppPage; 3] = [
     AppPage {
         uri: "ui://truedy/inventory.html",
         name: "inventory",
-        title: "Numbers of the account",
+        title: "Your numbers",
         tool: Some(ListNumbers::NAME),
         html: include_str!("views/inventory.html"),
     },
 ];
+/// The mark and the tag that every page shows beside its title.
+const HEAD: &str = include_str!("views/head.html");
+/// What the pages of results share beside it.
+const RESULTS: &str = include_str!("views/results.js");
 const CLIENT: &str = include_str!("views/client.js");
 const STYLE: &str = include_str!("views/style.css");
 
 impl AppPage {
-    /// Returns the whole page. It loads nothing from elsewhere.
-    fn text(&self) -> String {
+    /// Returns the whole page. It loads nothing from elsewhere. `sandbox` says whether the account is a sandbox.
+    fn text(&self, sandbox: bool) -> String {
         let version = env!("CARGO_PKG_VERSION");
         let client = CLIENT.replace("{{name}}", self.name).replace("{{version}}", version);
-        self.html.replace("{{style}}", STYLE.trim_end()).replace("{{client}}", client.trim_end())
+        let whole = self.html.replace("{{head}}", HEAD).replace("{{style}}", STYLE).replace("{{client}}", &client);
+        let whole = whole.replace("{{results}}", RESULTS).replace("{{sandbox}}", if sandbox { "" } else { " hidden" });
+        without_blanks(&whole)
     }
+}
+
+/// Returns a page without what only the reader of its source needs: blanks at the ends of lines, line ends after marks,
+/// blanks in the style, and lines that are comments. No text of a script goes over several lines.
+fn without_blanks(page: &str) -> String {
+    const MARKS: [(&str, &str); 7] =
+        [(" {", "{"), ("{ ", "{"), (": ", ":"), ("; ", ";"), (", ", ","), (" }", "}"), (";}", "}")];
+    let mut sent = String::with_capacity(page.len());
+    let mut is_style = false;
+    for line in page.lines().map(str::trim) {
+        if line.is_empty() || (line.starts_with("/*") && line.ends_with("*/")) {
+            continue;
+        }
+        is_style = (is_style || line == "<style>") && line != "</style>";
+        if is_style {
+            sent.push_str(&MARKS.iter().fold(line.to_owned(), |line, (long, short)| line.replace(long, short)));
+        } else {
+            sent.push_str(line);
+        }
+        if !line.ends_with([';', '{', ',', '(']) {
+            sent.push('\n');
+        }
+    }
+    sent
 }
 
 /// Which pages the client of a request shows.
@@ -107,10 +139,10 @@ pub(crate) fn list() -> Vec<Resource> {
     PAGES.iter().map(resource).collect()
 }
 
-/// Returns a page by its address. `None` if there is none.
-pub(crate) fn read(uri: &str) -> Option<ReadResourceResult> {
+/// Returns a page by its address. `None` if there is none. `sandbox` says whether the caller's account is a sandbox.
+pub(crate) fn read(uri: &str, sandbox: bool) -> Option<ReadResourceResult> {
     let page = PAGES.iter().find(|page| page.uri == uri)?;
-    let content = ResourceContents::text(page.text(), page.uri).with_mime_type(PAGE).with_meta(presented());
+    let content = ResourceContents::text(page.text(sandbox), page.uri).with_mime_type(PAGE).with_meta(presented());
     Some(ReadResourceResult::new(vec![content]))
 }
 
@@ -139,9 +171,38 @@ pub(crate) fn with_more_meta(mut card: ToolCard, more: MetaObject) -> ToolCard {
 /// page. `None` if a secret was among them, so that a page cannot repeat the call. Also `None` if no page shows the
 /// tool.
 pub(crate) fn query(tool: &str, arguments: &Map<String, Value>, secrets: &[&str]) -> Option<Value> {
-    let shown = PAGES.iter().any(|page| page.tool == Some(tool));
     let repeatable = !secrets.iter().any(|name| arguments.get(*name).is_some_and(|value| !value.is_null()));
-    (shown && repeatable).then(|| Value::Object(arguments.clone()))
+    (shows_results(tool) && repeatable).then(|| Value::Object(arguments.clone()))
+}
+
+/// Returns whether a page shows the results of a tool.
+pub(crate) fn shows_results(tool: &str) -> bool {
+    PAGES.iter().any(|page| page.tool == Some(tool))
+}
+
+/// The entry of `_meta` in which a page finds what it shows of numbers.
+pub(crate) const NUMBERS: &str = "truedy/numbers";
+/// The most numbers of a result of which a page learns more.
+const MOST_NUMBERS: usize = 250;
+
+/// Returns how people write the numbers of a result, and where each number is from. Only the page reads it, so the
+/// result itself stays small. A number of the North American plan has no `shown`, because the page groups it itself.
+pub(crate) fn numbers(result: &Map<String, Value>) -> Value {
+    let rows = |name: &str| result.get(name).and_then(Value::as_array).into_iter().flatten();
+    let columns: Vec<&str> = rows("columns").filter_map(Value::as_str).collect();
+    let column = columns.iter().position(|name| *name == "number").unwrap_or_default();
+    let objects = rows("offers").chain(rows("numbers")).filter_map(|row| row.get("number")?.as_str());
+    let cells = rows("rows").filter_map(|row| row.get(column)?.as_str());
+    let known = |number: &str| {
+        let read = E164::try_from(number).ok()?;
+        let mut facts = Map::new();
+        if !number.starts_with("+1") {
+            facts.insert("shown".to_owned(), json!(read.for_people()));
+        }
+        facts.extend(NumberLocation::of(number).map(|place| ("place".to_owned(), json!(place.to_string()))));
+        (!facts.is_empty()).then(|| (number.to_owned(), Value::Object(facts)))
+    };
+    Value::Object(objects.chain(cells).take(MOST_NUMBERS).filter_map(known).collect())
 }
 
 /// Returns a `_meta` with one entry.
@@ -185,8 +246,7 @@ mod tests {
 
     #[test]
     fn a_page_is_whole_small_and_asks_for_nothing_elsewhere() {
-        for page in &PAGES {
-            let text = page.text();
+        for (page, text) in PAGES.iter().map(|page| (page, page.text(true))) {
             assert!(text.len() < 16 * 1024, "{}: {} bytes", page.name, text.len());
             assert!(text.starts_with("<!doctype html>") && text.contains("lang=\"en\""), "{}", page.name);
             assert!(!text.contains("{{"), "{}: a place for a value is left", page.name);
@@ -223,8 +283,10 @@ mod tests {
     fn pages_and_hosts_exchange_messages_of_the_schema_only() {
         let mut spoken = BTreeSet::new();
         for page in &PAGES {
-            let text = page.text();
-            for word in text.split(['"', '`']).filter(|word| !word.contains(['<', ' ', ':', '.']) && word.contains('/'))
+            let text = page.text(true);
+            for word in text
+                .split(['"', '`'])
+                .filter(|word| !word.contains(['<', ' ', ':', '.']) && word.contains('/') && !word.starts_with('/'))
             {
                 if word.starts_with("truedy/") {
                     continue;
@@ -257,6 +319,30 @@ mod tests {
         let meta = json!(with_page(card).meta);
         assert_eq!(meta["anthropic/requiresUserInteraction"], json!(true));
         assert!(meta["ui"]["resourceUri"].is_string());
+    }
+
+    #[test]
+    fn only_a_page_of_a_sandbox_shows_the_tag() {
+        for page in &PAGES {
+            let tag = |sandbox| page.text(sandbox).contains("<span class=\"amber\" hidden>Sandbox</span>");
+            assert_eq!((tag(true), tag(false)), (false, true), "{}", page.name);
+            assert!(page.text(true).contains("<span class=\"amber\">Sandbox</span>"), "{}", page.name);
+        }
+    }
+
+    #[test]
+    fn a_page_learns_how_numbers_are_written_and_where_they_are_from() {
+        let given = |value: Value| value.as_object().cloned().unwrap_or_default();
+        let (london, boston) = ("+442079460123", "+16175550155");
+        let expected = json!({
+            london: { "shown": "+44 20 7946 0123", "place": "GB" },
+            boston: { "place": "Boston, MA" },
+        });
+        let objects = json!({ "numbers": [{ "number": london }, { "number": boston }, { "number": "no number" }] });
+        assert_eq!(numbers(&given(objects)), expected);
+        let table = json!({ "columns": ["id", "number"], "rows": [["1", london], ["2", boston]] });
+        assert_eq!(numbers(&given(table)), expected);
+        assert_eq!(numbers(&given(json!({ "status": "ok" }))), json!({}));
     }
 
     #[test]

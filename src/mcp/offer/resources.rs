@@ -151,7 +151,7 @@ pub(crate) async fn read(
     principal: &Principal,
     unwanted: CancellationToken,
 ) -> Result<ReadResourceResult, ErrorData> {
-    if let Some(page) = pages::read(uri) {
+    if let Some(page) = pages::read(uri, principal.tenant.sandbox) {
         return Ok(page);
     }
     if let Some(text) = skills::read(uri, catalog, principal) {

@@ -22,6 +22,8 @@ pub struct Tenant {
     pub service: Arc<Service>,
     /// The instructions that its clients get.
     pub instructions: Arc<str>,
+    /// Whether its Truedy account is a sandbox.
+    pub sandbox: bool,
 }
 
 impl Tenant {
@@ -33,7 +35,7 @@ impl Tenant {
     /// Creates a tenant on a service. `mode` names the kind of Truedy account: `live` or `sandbox`.
     pub fn new(name: String, service: Arc<Service>, mode: &str) -> Arc<Self> {
         let instructions = instructions(mode, &service.policy).into();
-        Arc::new(Self { name, service, instructions })
+        Arc::new(Self { name, service, instructions, sandbox: mode == "sandbox" })
     }
 }
 

@@ -136,6 +136,7 @@ impl Change for PurchaseNumber {
         }
         must_be_readable(&near)?;
         let created_after = near.created_after(context);
+        let account_ids = near.whole.then(|| near.listing.rows.iter().map(|row| row.id.clone()).collect());
         let account = PriceAccount::of(self.carrier.as_ref(), self.api_key.as_ref());
         let (price, unsearched) =
             price_search::price(context, &self.phone_number, self.may_buy(context), key.as_ref(), &account).await;
@@ -168,6 +169,7 @@ impl Change for PurchaseNumber {
             flight: Some(flight(number)),
             price: budget.reserved,
             fees: Fees::of(price.monthly_money(), price.upfront_money()),
+            account_ids,
             ..ChangeImpact::default()
         };
         Ok(Planned::Ready(PurchasePlan { key, price, created_after }, Box::new(impact)))

@@ -4,9 +4,10 @@
 import { AppBridge, PostMessageTransport } from "@modelcontextprotocol/ext-apps/app-bridge";
 
 const anything = { "~standard": { version: 1, vendor: "cards", validate: (value) => ({ value }) } };
-const CAN = { serverTools: {}, updateModelContext: { text: {} } };
+const CAN = { serverTools: {}, updateModelContext: { text: {} }, message: { text: {} } };
 
 window.notes = [];
+window.messages = [];
 window.can = undefined;
 // What a page says of itself, before the bridge leaves out what no schema has yet.
 addEventListener("message", ({ data }) => {
@@ -28,6 +29,10 @@ window.show = async (address, { theme, styles }) => {
   bridge.oncalltool = (params) => window.serve("tools/call", params);
   bridge.onupdatemodelcontext = async (params) => {
     window.notes.push(params.content[0].text);
+    return {};
+  };
+  bridge.onmessage = async ({ content }) => {
+    window.messages.push(content[0].text);
     return {};
   };
   bridge.onsizechange = ({ height }) => (frame.style.height = `${height}px`);

@@ -12,7 +12,7 @@ const client = read("client.js").replace("{{name}}", "page").replace("{{version}
 /** A page, its elements by their ids, what it sent, and a way to tell it something as the host would. */
 function page(name) {
   const html = read(name);
-  const script = html.slice(html.indexOf("<script>") + 8, html.indexOf("</script>")).replace("{{client}}", client);
+  const script = html.slice(html.indexOf("<script>") + 8, html.indexOf("</script>")).replace("{{client}}", () => client).replace("{{results}}", () => read("results.js"));
   const el = (id = "") => ({ id, hidden: false, textContent: "", kids: [], style: {}, attrs: {}, append(...k) { this.kids.push(...k); }, replaceChildren(...k) { this.kids = k; }, setAttribute(n, v) { this.attrs[n] = v; }, focus() {} });
   const all = {};
   const sent = []; let hear;
@@ -31,16 +31,17 @@ function ok(what, holds, seen) {
 
 const offer = (i) => ({ number: `+1415555010${i}`, monthly: "1.00", currency: "USD", type: "local" });
 const tokens = (n) => ({ "truedy/offers": Object.fromEntries(n.map((i) => [`+1415555010${i}`, "t"])), "truedy/query": { area_code: "415" } });
-const failed = { isError: true, structuredContent: { status: "upstream_unavailable", summary: "Truedy cannot be reached." } };
+const WHY = "Truedy cannot be reached. Try again in a minute.";
+const failed = { isError: true, structuredContent: { status: "upstream_unavailable", summary: "See list_numbers." }, _meta: { "truedy/why": WHY } };
 {
   const p = page("number-picker.html"); await p.start();
   await p.tell({ method: "ui/notifications/tool-result", params: failed });
-  ok("picker: a failed read shows the error alone", p.all.said.textContent === failed.structuredContent.summary && p.all.count.textContent === "", p.all.count.textContent);
+  ok("picker: a failed read shows the error alone", p.all.said.textContent === WHY && p.all.count.textContent === "", p.all.count.textContent);
 }
 {
   const p = page("inventory.html"); await p.start();
   await p.tell({ method: "ui/notifications/tool-result", params: failed });
-  ok("inventory: a failed read shows the error alone", p.all.said.textContent === failed.structuredContent.summary && p.all.count.textContent === "", p.all.count.textContent);
+  ok("inventory: a failed read shows the error alone", p.all.said.textContent === WHY && p.all.count.textContent === "", p.all.count.textContent);
 }
 {
   const p = page("number-picker.html"); await p.start();
@@ -49,7 +50,7 @@ const failed = { isError: true, structuredContent: { status: "upstream_unavailab
   const before = p.all.count.textContent;
   const going = p.all.second.onclick(); await Promise.resolve();
   await p.tell({ id: p.last().id, result: failed }); await going;
-  ok("picker: a failed More keeps the page", before.startsWith("6 to 8") && p.all.count.textContent === before && p.all.said.textContent === failed.structuredContent.summary, [before, p.all.count.textContent, p.all.said.textContent]);
+  ok("picker: a failed More keeps the page", before.startsWith("6–8") && p.all.count.textContent === before && p.all.said.textContent === WHY, [before, p.all.count.textContent, p.all.said.textContent]);
 }
 {
   const p = page("inventory.html"); await p.start();
@@ -59,7 +60,7 @@ const failed = { isError: true, structuredContent: { status: "upstream_unavailab
   const before = p.all.count.textContent;
   const going = p.all.more.onclick(); await Promise.resolve();
   await p.tell({ id: p.last().id, result: failed }); await going;
-  ok("inventory: a failed More keeps the page", before.startsWith("Numbers 6 to 8") && p.all.count.textContent === before && p.all.said.textContent === failed.structuredContent.summary, [before, p.all.count.textContent]);
+  ok("inventory: a failed More keeps the page", before.startsWith("6–8") && p.all.count.textContent === before && p.all.said.textContent === WHY, [before, p.all.count.textContent]);
 }
 for (const status of ["upstream_rejected", "not_found", "rate_limited"]) {
   const p = page("number-picker.html"); await p.start();
@@ -70,7 +71,14 @@ for (const status of ["upstream_rejected", "not_found", "rate_limited"]) {
   await p.tell({ id: p.last().id, result: { isError: true, structuredContent: { status, summary: "Nothing was bought." } } }); await going;
   const row = JSON.stringify(p.all.rows.kids[0], (k, v) => (k === "onchange" ? undefined : v));
   const gone = status !== "rate_limited";
-  ok(`picker: after ${status} Buy is ${gone ? "gone and the row is marked" : "still there"}`, p.all.first.hidden === gone && row.includes("cannot be had") === gone, [p.all.first.hidden, row]);
+  ok(`picker: after ${status} Buy is ${gone ? "gone and the row is marked" : "still there"}`, p.all.first.hidden === gone && row.includes("sold out") === gone, [p.all.first.hidden, row]);
   p.all.rows.kids[1].kids[0].onchange();
   ok("picker: another number may be bought", p.all.first.hidden === false, "");
+}
+for (const [name, told] of [["number-picker.html", { offers: [offer(0)], total: 1 }], ["inventory.html", { numbers: [{ id: "n", number: "+14155550100", status: "active", kind: "managed" }], total: 1 }]]) {
+  const p = page(name); await p.start();
+  // A host that passes on the text alone: Claude Desktop does so with servers on the same machine.
+  await p.tell({ method: "ui/notifications/tool-result", params: { content: [{ type: "text", text: `A summary.\n${JSON.stringify({ status: "ok", ...told })}` }] } });
+  const row = JSON.stringify(p.all.rows.kids);
+  ok(`${name}: it shows what the text alone says, and sells nothing`, row.includes("+1 (415) 555-0100") && !row.includes("radio") && p.all.first?.hidden !== false, [row, p.all.first]);
 }

@@ -405,11 +405,18 @@ async fn a_card_goes_with_the_form_only_where_the_client_shows_it_there(era: Era
     let facts = |at: usize| asked[0][at].meta["truedy/card"].clone();
     assert_eq!(
         facts(0),
-        json!({ "number": FOR_SALE, "price": "1.00 USD a month and 1.00 USD once", "releases": false, "used": 0, "limit": 10 })
+        json!({
+            "number": FOR_SALE, "shown": "+1 415 555 0110", "place": "San Francisco, CA",
+            "price": "1.00 USD a month and 1.00 USD once", "releases": false, "used": 0, "limit": 10,
+            "monthly_after": { "known": "1.00 USD", "priced": 1, "numbers": 13 },
+        })
     );
     assert_eq!(
         facts(1),
-        json!({ "number": IDLE, "number_status": "pending", "kind": "managed", "agents_that_fall_silent": [], "releases": true, "used": 0, "limit": 10 })
+        json!({
+            "number": IDLE, "shown": "+1 312 555 0110", "place": "Chicago, IL", "number_status": "pending",
+            "kind": "managed", "agents_that_fall_silent": [], "releases": true, "used": 0, "limit": 10,
+        })
     );
     // An import is asked about by form alone.
     let import = json!({ "phone_number": "+16465550177", "provider_type": "telnyx", "api_key": "KEY-1" });
@@ -428,6 +435,31 @@ async fn names_of_agents_stand_on_the_card_and_not_in_the_words_of_the_form(era:
     assert_eq!(silent, &json!([{ "agent": "Front desk", "direction": "inbound" }]));
     assert!(!asked[0].message.contains("Front desk") && asked[0].message.contains("1 assignment(s)"), "{asked:?}");
     assert_eq!(agent.leave().await.releases(), 0);
+}
+
+in_both_eras!(a_page_is_given_words_for_people_and_nothing_that_a_model_reads);
+async fn a_page_is_given_words_for_people_and_nothing_that_a_model_reads(era: Era) {
+    let (shows, other) = (showing(era).start().await, Agent::alone(era).start().await);
+    let nowhere = json!({ "locality": "Atlantis" });
+    let empty = shows.result("search_numbers", nowhere.clone()).await;
+    let wider = json!({ "label": "Search all cities", "arguments": {} });
+    assert_eq!(empty["_meta"]["truedy/searched"], json!({ "said": " in Atlantis", "wider": wider }));
+    let wrong = json!({ "country_code": "XX" });
+    let refused = shows.result("search_numbers", wrong.clone()).await;
+    let why = refused["_meta"]["truedy/why"].as_str().expect("a sentence");
+    assert_eq!(why, "The country is not right: no country has the code XX. Say it again in the chat.");
+    let listed = shows.result("list_numbers", json!({})).await;
+    let london = json!({ "shown": "+44 20 7946 0123", "place": "GB" });
+    assert_eq!(listed["_meta"]["truedy/numbers"]["+442079460123"], london);
+    for (tool, given) in [("search_numbers", nowhere), ("search_numbers", wrong), ("list_numbers", json!({}))] {
+        let plain = other.result(tool, given.clone()).await;
+        assert!(!plain.to_string().contains("truedy/"), "for pages alone: {plain}");
+        let shown = shows.result(tool, given).await;
+        let size = |result: &Value| result["structuredContent"].to_string().len();
+        assert_eq!(size(&shown), size(&plain), "a model reads the same: {shown}");
+    }
+    let page = shows.resource(PICKER).await["contents"][0]["text"].to_string();
+    assert!(page.contains(r#"<span class=\"amber\">Sandbox</span>"#), "{page}");
 }
 
 #[tokio::test]

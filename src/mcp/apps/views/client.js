@@ -46,22 +46,25 @@ const host = { on: {}, can: {} };
     new ResizeObserver(() => host.tell("ui/notifications/size-changed", { height: height() })).observe(root);
   };
 }
-/* The facts of a result, whichever half of it the host passes on. */
-const factsOf = (result) => {
-  if (result?.structuredContent) return result.structuredContent;
-  const text = result?.content?.[0]?.text ?? "";
-  try {
-    return JSON.parse(text.slice(text.indexOf("\n")));
-  } catch {
-    return { summary: text };
-  }
-};
 /* An element with this text, and nothing but text. */
-const made = (kind, className, text) => {
+const made = (kind, className, text = "") => {
   const element = document.createElement(kind);
   element.className = className;
   element.textContent = text;
   return element;
 };
-/* Gives nothing, so that what ends with it has failed. */
-const say = (text) => void (at("said").textContent = text);
+const say = (text, kind = "") => {
+  at("said").className = kind;
+  at("said").textContent = text;
+};
+/* What the server knows of numbers, for people: how each is written, and where it is from. */
+const known = new Map();
+const phone = (number) => known.get(number)?.shown ?? `${number}`.replace(/^\+1(\d{3})(\d{3})(\d{4})$/, "+1 ($1) $2-$3");
+const placed = (place) => (/^[A-Z]{2}$/.test(place) ? new Intl.DisplayNames("en", { type: "region" }).of(place) : place);
+const money = (amount, currency) => new Intl.NumberFormat("en", { style: "currency", currency, maximumFractionDigits: 6 }).format(amount);
+/* A price in words, in short: "1.00 USD a month and 1.00 USD once". */
+const shortly = (price) =>
+  price
+    .replace(/ and 0(\.0+)? [A-Z]{3} once/, "")
+    .replace(/(\d[\d.]*) ([A-Z]{3})( a month)?/g, (_, amount, currency, monthly) => money(amount, currency) + (monthly ? "/mo" : ""))
+    .replace(/ and (\S+) once/, " + $1 setup");

@@ -6,12 +6,12 @@ use rmcp::model::RequestMetaObject;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::domain::{ClockReading, Refusal, Status};
+use crate::domain::{Caller, ClockReading, Refusal, Status};
 use crate::guard::{
     ChangeImpact, CredentialRequest, GateDecision, GateInput, Level, Question, RequestedChange, TokenCheck, evaluate,
 };
 use crate::journal::ConsentPlace;
-use crate::mcp::apps::confirm_card;
+use crate::mcp::apps::confirm_card::{self, MonthlyTotal};
 use crate::mcp::apps::pages::AppsSupport;
 use crate::mcp::call::change::request::{Approved, ChangeRequest, EarlyExit, plan, repeated, stopped_by_unresolved};
 use crate::mcp::call::messages;
@@ -236,7 +236,7 @@ impl Service {
     ) -> Result<Option<PriorRequest>, EarlyExit> {
         let call_context = &change.call_context;
         let subject = change.consent_subject::<T>(impact);
-        let card = self.card::<T>(impact, used, call_context.views);
+        let card = self.card::<T>(impact, used, (&call_context.caller, call_context.views)).await;
         let asked = self.consent.ask(&call_context.elicitor, &call_context.stop, (question, card), &subject);
         match call_context.aside(T::EFFECT, asked).await? {
             ConsentOutcome::Pending(asked) => Err(EarlyExit::Answered(CallResult::Ask(asked))),
@@ -267,18 +267,27 @@ impl Service {
 
     /// Returns the facts for the confirmation card. `None` if the client shows no cards, or the change is neither a
     /// purchase nor a release.
-    pub(crate) fn card<T: Change>(
+    async fn card<T: Change>(
         &self,
         impact: &ChangeImpact,
         used: u32,
-        views: AppsSupport,
+        (caller, views): (&Caller, AppsSupport),
     ) -> Option<RequestMetaObject> {
         if !views.cards || !impact.grave {
             return None;
         }
-        let mut facts = confirm_card::facts(impact, used, self.policy.caps.of(T::KIND));
+        let total = self.monthly_after(impact).await;
+        let mut facts = confirm_card::facts(impact, (used, self.policy.caps.of(T::KIND)), caller, total);
         self.hide_in(&mut facts);
         Some(confirm_card::beside(facts))
+    }
+
+    /// Returns what the account costs a month after a purchase. `None` if the change is none, or if the numbers of the
+    /// account or their prices cannot be read.
+    async fn monthly_after(&self, impact: &ChangeImpact) -> Option<MonthlyTotal> {
+        let (bought, ids) = (impact.fees.as_ref()?, impact.account_ids.as_ref()?);
+        let known = self.journal.fees_of(ids.clone()).await.ok()?;
+        MonthlyTotal::of(bought, known.values(), ids.len())
     }
 
     /// Adds a confirmation token to a preview, where a token is needed. The token proves that the caller saw the

@@ -1,0 +1,43 @@
+// What must hold of a card in any host and in any state.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+import { beyond, contrast } from "./browser.mjs";
+import { check } from "./conversation.mjs";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+/** The most that hosts give a card inline, in px. */
+const HIGH = 500;
+
+/** What does not hold of the card in this frame, by what it is. */
+async function faults(frame, ground) {
+  // axe takes a page without a ground of its own for white: what stands out from what is found out here.
+  await frame.evaluate(AXE);
+  const found = await frame.evaluate(() => axe.run(document, { rules: { "color-contrast": { enabled: false } }, resultTypes: ["violations"] }));
+  const grave = found.violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
+  const wrong = { axe: grave.map(({ id, nodes }) => [id, nodes[0].html]), beyond: await frame.evaluate(beyond) };
+  const lowest = await frame.evaluate(contrast, ground);
+  wrong.contrast = lowest >= 4.5 ? [] : [lowest];
+  wrong.small = await frame.evaluate(() =>
+    [...document.querySelectorAll("button, label.row, input[type=text]")]
+      .filter((one) => one.checkVisibility())
+      .map((one) => [one.outerHTML.slice(0, 60), one.getBoundingClientRect()])
+      .filter(([, { width, height }]) => width < 43.9 || height < 43.9),
+  );
+  const text = await frame.evaluate(() => document.body.innerText);
+  wrong.names = text.match(/\w*[a-z]_[a-z]\w*/g) ?? [];
+  return Object.entries(wrong).filter(([, found]) => found.length > 0);
+}
+
+/**
+ * Checks that axe finds nothing serious, every text has 4.5 to 1, nothing reaches beyond the edge, what is tapped has 44 px, no
+ * tool or field is named, and, if `whole`, that the card is at most 500 px high and does not scroll.
+ */
+export async function inspect(frame, name, ground, { whole = true } = {}) {
+  const wrong = await faults(frame, ground);
+  check(`${name}: axe, contrast, edge, size of controls and words hold`, wrong.length === 0, wrong);
+  if (!whole) return;
+  const [high, shown] = await frame.evaluate(() => [document.documentElement.scrollHeight, innerHeight]);
+  check(`${name}: ${high} px high, shown whole`, high <= shown && high <= HIGH, { high, shown });
+}
