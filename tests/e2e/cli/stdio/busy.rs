@@ -15,9 +15,6 @@ use crate::support::raw_client::{Called, Wire};
 
 /// Rows of a page of a list that ignores `limit`.
 const ROWS: usize = 5_000;
-/// The longest that a ping may wait: 100 ms, and five times that in a build that is not optimized, on a machine that has more to do.
-const PROMPT: Duration = Duration::from_millis(500);
-
 /// A Truedy that gives 5,000 numbers and agents at once, whatever it is asked for; each agent holds one number.
 fn unlimited() -> Upstream {
     let upstream = Upstream::start();
@@ -60,7 +57,9 @@ fn no_ping_waits_for_a_list_that_ignores_the_limit() {
         thread::sleep(Duration::from_millis(5));
         assert!(begun.elapsed() < LONG);
     }
-    assert!(pings > 20 && longest <= PROMPT, "{longest:?} of {pings}");
+    // A ping that waits for the lists takes nearly all of the time. On a busy machine each takes its part.
+    let all = begun.elapsed();
+    assert!(pings > 20 && longest * 2 < all, "{longest:?} of {all:?}, {pings} pings");
 }
 
 #[tokio::test]

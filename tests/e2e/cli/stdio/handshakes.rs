@@ -263,7 +263,7 @@ fn methods_that_are_not_offered_are_named_in_words() {
         (Era::Modern, ["logging/setLevel", "resources/subscribe", "ping", "subscriptions/listen", "tasks/get"]),
     ] {
         let mut wire = Wire::open(server(&upstream.base_url()), era);
-        for method in methods.into_iter().chain(["skills/list", "tools/sell", "shutdown", "roots/list"]) {
+        for method in methods.into_iter().chain(["resources/directory/read", "tools/sell", "shutdown", "roots/list"]) {
             let params = json!({
                 "level": "info", "uri": "truedy://numbers", "taskId": "1", "notifications": {}
             });
