@@ -67,10 +67,10 @@ pub(crate) struct Operations {
     unresolved: usize,
     /// How many changes of each kind the operator's limits still allow, where no filter is given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    left_in_24_hours: Option<Map<String, Value>>,
+    limits_left: Option<Map<String, Value>>,
     /// Why and since when the operator has stopped all changes, where no filter is given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    frozen: Option<Value>,
+    frozen: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<&'static str>,
 }
@@ -109,8 +109,7 @@ impl Read for ListOperations {
             Some(_) => None,
         };
         let roster = if found.iter().any(names_an_agent) { recent_roster(&context).await } else { Roster::default() };
-        let (left_in_24_hours, frozen) =
-            if self.is_about_now(&query, &now) { limits(&context).await } else { (None, None) };
+        let (limits_left, frozen) = if self.is_about_now(&query, &now) { limits(&context).await } else { (None, None) };
         let kinds = context.journal.change_kinds();
         let style = RowStyle {
             kinds,
@@ -126,7 +125,7 @@ impl Read for ListOperations {
             period,
             time_zone: zone_name(now.time_zone()),
             unresolved,
-            left_in_24_hours,
+            limits_left,
             frozen,
             journal: memory.then_some("memory"),
         };
@@ -237,10 +236,10 @@ impl ListOperations {
 }
 
 /// Returns what is left of the operator's limits, and the freeze in force. What cannot be read is left out.
-async fn limits(context: &ToolContext) -> (Option<Map<String, Value>>, Option<Value>) {
+async fn limits(context: &ToolContext) -> (Option<Map<String, Value>>, Option<Map<String, Value>>) {
     let (left, frozen) = tokio::join!(limits_left(context), context.journal.frozen());
-    let left = left.filter(|left| !left.is_empty());
-    (left, frozen.ok().flatten().map(|freeze| freeze.to_json()))
+    let frozen = frozen.ok().flatten().and_then(|freeze| freeze.to_json().as_object().cloned());
+    (left.filter(|left| !left.is_empty()), frozen)
 }
 
 /// Whether the row of an operation shows an agent.

@@ -217,6 +217,25 @@ fn what_became_dearer_or_unknown_since_the_preview_is_not_bought() {
 }
 
 #[test]
+fn a_yes_to_one_price_buys_at_no_other() {
+    let upstream = Upstream::start();
+    upstream.always(SEARCH, offered_at(PRICED, "1.00000"));
+    let mut wire = Wire::able(server(&upstream.base_url()), Era::Modern, json!({ "elicitation": {} }));
+    let wish = json!({ "phone_number": PRICED });
+    let asked = wire.call("purchase_number", wish.clone()).0["result"].clone();
+    let question = &asked["inputRequests"]["confirm"]["params"];
+    assert!(question["message"].as_str().unwrap().contains("1.00 USD a month"), "{asked}");
+    let field = question["requestedSchema"]["properties"].as_object().unwrap().keys().next().unwrap();
+    upstream.always(SEARCH, offered_at(PRICED, "9.00000"));
+    let yes = json!({ "confirm": { "action": "accept", "content": { field: true } } });
+    let second = json!({ "name": "purchase_number", "arguments": wish, "requestState": asked["requestState"], "inputResponses": yes });
+    let id = wire.request("tools/call", second);
+    let refused = wire.called(id);
+    assert_eq!((refused.status(), upstream.changes()), ("state_changed", 0), "{}", refused.0);
+    assert!(refused.summary().starts_with("Nothing was bought."), "{}", refused.0);
+}
+
+#[test]
 fn a_preview_shows_what_was_seen_lately_and_a_purchase_looks_anew() {
     let upstream = Upstream::start();
     upstream.in_turn(SEARCH, vec![offered_at(PRICED, "1.00000"), offered_at(PRICED, "9.00000")]);

@@ -163,7 +163,7 @@ async fn what_was_done_yesterday_and_what_was_spent(era: Era) {
         let money = json!([{ "currency": "USD", "spent_once": "1.00", "added_monthly": "1.00" }]);
         assert_eq!(told["totals"], json!({ "purchases": 1, "money": money }), "{told}");
         // What is left of the limits of now has nothing to do with yesterday.
-        assert!(told["left_in_24_hours"].is_null(), "{told}");
+        assert!(told["limits_left"].is_null(), "{told}");
     })
     .await;
 }
@@ -260,7 +260,7 @@ async fn what_is_left_of_the_limits_of_today(era: Era) {
         let told = talk.done("list_operations", json!({ "since": "today" })).await;
         // What was bought yesterday, more than a day ago, counts no longer.
         let left = json!({ "purchases": 9, "releases": 10, "imports": "unlimited", "to_spend": "18.00 USD" });
-        assert_eq!((&told["left_in_24_hours"], &told["frozen"]), (&left, &Value::Null), "{told}");
+        assert_eq!((&told["limits_left"], &told["frozen"]), (&left, &Value::Null), "{told}");
     })
     .await;
 }
