@@ -33,6 +33,10 @@ clients:
 browsers:
     bash .ci/run browsers
 
+# Make the pictures of the docs again. Look at them before you commit.
+pictures:
+    bash .ci/pictures
+
 # Check what is in deploy/, behind nginx and under load.
 deploy:
     bash .ci/run deploy

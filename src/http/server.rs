@@ -127,10 +127,7 @@ impl HttpServer {
             streamable: setup.streamable,
             legacy_sse: setup.legacy_sse,
             scopes: setup.scopes,
-            landing: Landing::new(
-                (setup.https, setup.proxied),
-                setup.tenants.iter().map(|tenant| tenant.purchase_needs()),
-            ),
+            landing: Landing::new((setup.https, setup.proxied), &setup.tenants),
             key_page: Default::default(),
             scheme: match (setup.https, &setup.listen) {
                 (true, _) => Some("https"),

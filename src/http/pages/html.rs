@@ -1,4 +1,4 @@
-//! HTML pages for people, with one inline style and a strict content security policy.
+//! HTML pages for people, with one inline style, at most one inline script, and a strict content security policy.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,15 +10,22 @@ use sha2::{Digest, Sha256};
 
 use crate::mcp::transport::http_response::{ResponseBody, text, with};
 
-/// Returns the content security policy of a page. It forbids scripts, outside requests, frames and other styles.
-/// `forms` says where its forms may be sent.
+/// Returns the content security policy of a page. It allows the one style and the one script that the page has, and
+/// forbids other ones, outside requests and frames. `forms` says where its forms may be sent.
 pub(crate) fn rules(page: &str, forms: &str) -> String {
-    // The policy names the style by its digest, so no other style works, and no script.
-    let style = page.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>"));
-    let digest = STANDARD.encode(Sha256::digest(style.map_or("", |(style, _)| style).as_bytes()));
+    let style = digest(page, "<style>", "</style>").unwrap_or_else(|| "'none'".to_owned());
+    let script = digest(page, "<script>", "</script>").map(|digest| format!(" script-src {digest};"));
     format!(
-        "default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action {forms}; frame-ancestors 'none'"
+        "default-src 'none'; style-src {style};{} img-src data:; base-uri 'none'; form-action {forms}; frame-ancestors 'none'",
+        script.unwrap_or_default()
     )
+}
+
+/// Returns the digest of what stands between two marks, as a policy names it. `None` if the page has no such part.
+fn digest(page: &str, start: &str, end: &str) -> Option<String> {
+    let (_, rest) = page.split_once(start)?;
+    let (part, _) = rest.split_once(end)?;
+    Some(format!("'sha256-{}'", STANDARD.encode(Sha256::digest(part.as_bytes()))))
 }
 
 /// Returns a page as a response that must not be cached.

@@ -3,12 +3,18 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::header::HOST;
 use http::{HeaderMap, Response, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
 
 use crate::http::pages::html::{escaped, page, rules};
 use crate::http::request::host_check::AllowedHost;
+use crate::mcp::Tenant;
 use crate::mcp::transport::http_response::ResponseBody;
 
 const PAGE: &str = include_str!("landing.html");
@@ -22,22 +28,22 @@ pub(crate) struct Landing {
     policy: String,
     /// What a purchase needs on this server, as a text.
     purchase: String,
+    /// Whether each tenant's account is a sandbox.
+    sandbox: bool,
 }
 
 impl Landing {
-    /// Creates the page. `https` and `proxied` say how clients reach the server. `purchase` gives for each tenant what
-    /// a purchase needs.
-    pub(crate) fn new<'a>(
-        (https, proxied): (bool, Option<Vec<AllowedHost>>),
-        purchase: impl Iterator<Item = &'a str>,
-    ) -> Self {
+    /// Creates the page. `https` and `proxied` say how clients reach the server.
+    pub(crate) fn new((https, proxied): (bool, Option<Vec<AllowedHost>>), tenants: &[Arc<Tenant>]) -> Self {
         let policy = rules(PAGE, "'none'");
-        let purchase: Vec<&str> = purchase.collect::<BTreeSet<_>>().into_iter().collect();
+        let sandbox = tenants.iter().all(|tenant| tenant.sandbox);
+        let purchase = tenants.iter().map(|tenant| tenant.purchase_needs()).collect::<BTreeSet<_>>();
+        let purchase: Vec<&str> = purchase.into_iter().collect();
         let purchase = match purchase.as_slice() {
             [needs] => (*needs).to_owned(),
             _ => "what the policy of its tenant says".to_owned(),
         };
-        Self { https, proxied, policy, purchase }
+        Self { https, proxied, policy, purchase, sandbox }
     }
 
     /// Returns the scheme and host by which clients reach the server. `host` is the host of this request.
@@ -62,15 +68,43 @@ impl Landing {
     ) -> Response<ResponseBody> {
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let (scheme, host) = self.reached(host);
+        let endpoint = format!("{scheme}://{host}{at}/mcp");
+        let (mode, in_words) = if self.sandbox { ("sandbox", "Sandbox") } else { ("live", "Live") };
         let html = if legacy_sse { Cow::Borrowed(PAGE) } else { without(PAGE, "<!-- sse -->", "<!-- /sse -->") };
         let html = html
-            .replace("{{url}}", &escaped(&format!("{scheme}://{host}{at}/mcp")))
+            .replace("{{url}}", &escaped(&endpoint))
+            .replace("{{vscode}}", &escaped(&vscode_link(&endpoint)))
+            .replace("{{cursor}}", &escaped(&cursor_link(&endpoint)))
+            .replace("{{mode}}", mode)
+            .replace("{{mode_in_words}}", in_words)
             .replace("{{sse}}", &escaped(&format!("{scheme}://{host}{at}/sse")))
             .replace("{{purchase}}", &escaped(&self.purchase))
             .replace("{{version}}", env!("CARGO_PKG_VERSION"))
             .replace("{{health}}", if ready { "ready" } else { "draining" });
         page(StatusCode::OK, &self.policy, "no-referrer", html)
     }
+}
+
+/// Returns the address that opens VS Code and adds the server there. VS Code asks for the token and keeps it.
+///
+/// Source: VS Code, MCP developer guide, "Create an MCP installation URL".
+fn vscode_link(endpoint: &str) -> String {
+    let server = json!({
+        "name": "truedy", "type": "http", "url": endpoint,
+        "headers": { "Authorization": "Bearer ${input:truedy-token}" },
+        "inputs": [{ "type": "promptString", "id": "truedy-token", "description": "Truedy MCP token", "password": true }],
+    });
+    format!("vscode:mcp/install?{}", utf8_percent_encode(&server.to_string(), NON_ALPHANUMERIC))
+}
+
+/// Returns the address that opens Cursor and adds the server there. Cursor puts the variable in.
+///
+/// Source: Cursor's documentation, "MCP install links".
+fn cursor_link(endpoint: &str) -> String {
+    let server = json!({ "url": endpoint, "headers": { "Authorization": "Bearer ${env:TRUEDY_MCP_TOKEN}" } });
+    let config = STANDARD.encode(server.to_string());
+    let config = utf8_percent_encode(&config, NON_ALPHANUMERIC);
+    format!("cursor://anysphere.cursor-deeplink/mcp/install?name=truedy&config={config}")
 }
 
 fn without<'a>(text: &'a str, start: &str, end: &str) -> Cow<'a, str> {

@@ -24,7 +24,11 @@ async fn a_browser_is_shown_how_to_connect_and_no_secret() {
     }
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && policy.contains("frame-ancestors 'none'"));
-    assert!(!policy.contains("unsafe") && !page.body.contains("<script"), "{policy}");
+    assert!(policy.contains("; script-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.body.matches("<script").count(), 1, "the one that the policy names");
+    let endpoint = server.url().replace(':', "%3A").replace('/', "%2F").replace('.', "%2E");
+    assert!(page.body.contains("href=\"vscode:mcp/install?") && page.body.contains(&endpoint), "{}", page.body);
+    assert!(page.body.contains("href=\"cursor://anysphere.cursor-deeplink/mcp/install?name=truedy&amp;config="));
 
     let head = server.send("HEAD", "/", &[], "").await;
     assert_eq!((head.status, head.header("content-length")), (200, Some(page.body.len().to_string().as_str())));
@@ -39,6 +43,17 @@ async fn a_browser_is_shown_how_to_connect_and_no_secret() {
                 "{method} {path}: {answer:?}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn it_tells_a_sandbox_from_a_live_account() {
+    let badge = |mode: &str, words: &str| format!("<span class=\"mode {mode}\">{words}</span>");
+    for (flag, expected) in [(Some("--sandbox"), badge("sandbox", "Sandbox")), (None, badge("live", "Live"))] {
+        let flags: Vec<&str> = flag.into_iter().chain(["--ephemeral"]).collect();
+        let server = Served::start(&flags, &[]).await;
+        let page = server.get("/", &[]).await;
+        assert!(page.body.contains(&expected), "{flag:?}: {}", page.body);
     }
 }
 

@@ -59,7 +59,7 @@ const say = (text, kind = "") => {
 };
 /* What the server knows of numbers, for people: how each is written, and where it is from. */
 const known = new Map();
-const phone = (number) => known.get(number)?.shown ?? `${number}`.replace(/^\+1(\d{3})(\d{3})(\d{4})$/, "+1 ($1) $2-$3");
+const phone = (number) => (/^\+1\d{10}$/.test(number) ? number.replace(/(..)(...)(...)(....)/, "$1 ($2) $3-$4") : (known.get(number)?.shown ?? number));
 const placed = (place) => (/^[A-Z]{2}$/.test(place) ? new Intl.DisplayNames("en", { type: "region" }).of(place) : place);
 const money = (amount, currency) => new Intl.NumberFormat("en", { style: "currency", currency, maximumFractionDigits: 6 }).format(amount);
 /* A price in words, in short: "1.00 USD a month and 1.00 USD once". */
