@@ -42,7 +42,7 @@ pub(crate) struct AgentNumbers {
 impl Tool for GetAgentNumbers {
     const NAME: &'static str = "get_agent_numbers";
     const TITLE: &'static str = "Show an agent's numbers";
-    const SEARCH_HINT: &'static str = "which numbers an agent answers or calls from, check assignment";
+    const SEARCH_HINT: &'static str = "numbers an agent answers or calls from, check assignment";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
     type Output = AgentNumbers;

@@ -34,7 +34,7 @@ pub(crate) struct Credentials {
 impl Tool for ListCredentials {
     const NAME: &'static str = "list_credentials";
     const TITLE: &'static str = "List carrier credentials";
-    const SEARCH_HINT: &'static str = "stored carrier accounts, connected providers Twilio Telnyx SIP, API keys";
+    const SEARCH_HINT: &'static str = "stored carrier accounts, connected providers, Twilio, Telnyx, SIP keys";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::CredentialsRead;
     type Output = Credentials;

@@ -65,7 +65,7 @@ const PLACES: usize = 3;
 impl Tool for ListNumbers {
     const NAME: &'static str = "list_numbers";
     const TITLE: &'static str = "List phone numbers";
-    const SEARCH_HINT: &'static str = "show our phone lines, who answers, unused numbers, monthly cost, export CSV";
+    const SEARCH_HINT: &'static str = "show phone lines, who answers, unused numbers, monthly cost, export CSV";
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
     type Output = Numbers;
