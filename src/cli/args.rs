@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::doctor::command as doctor;
 use crate::cli::http::serve as http;
+use crate::cli::init::command as init;
 use crate::cli::{call, client_config, freeze, numbers, operations, probe, sandbox, token, tools, undo};
 use crate::config::{Settings, path_setting};
 
@@ -92,9 +93,12 @@ pub enum Command {
         after_help = "Examples:\n  truedy-mcp carriers add main --provider telnyx --from api_key=env:TELNYX_API_KEY\n  truedy-mcp carriers list\n  truedy-mcp carriers test main"
     )]
     Carriers(crate::cli::carriers::args::CarriersArgs),
-    /// Print what a client's configuration needs.
+    /// Set everything up by questions: the key, limits for the first days, and clients.
+    #[command(after_help = "Examples:\n  truedy-mcp init\n  truedy-mcp init --sandbox")]
+    Init(init::InitArgs),
+    /// Put the entry of this server into a client's file, take it out, check it, or print it.
     #[command(
-        after_help = "Examples:\n  truedy-mcp config print vscode\n  truedy-mcp config print claude-code --http --url https://mcp.example.com/mcp"
+        after_help = "Examples:\n  truedy-mcp config install claude-code --sandbox\n  truedy-mcp config check\n  truedy-mcp config print vscode\n  truedy-mcp config print claude-code --http --url https://mcp.example.com/mcp"
     )]
     Config(client_config::ConfigArgs),
     /// Print shell completions.

@@ -32,6 +32,16 @@ impl Carried {
         check(settings)?;
         let sandbox = settings.sandbox;
         let mut carried = Self { secrets: keys(settings)?, ..Self::default() };
+        // Another home has other default files, and so none of these limits.
+        let defaults = [
+            ("config", settings.is_default_config.then_some(&settings.config)),
+            ("api-key-file", settings.is_default_key.then_some(&settings.api_key_file)),
+        ];
+        for (flag, file) in defaults {
+            if let Some(file) = file.and_then(Option::as_ref) {
+                carried.arguments.extend([format!("--{flag}"), whole_path(&format!("--{flag}"), file)?]);
+            }
+        }
         for one in set.iter().filter(|one| !(sandbox && OF_THE_ACCOUNT.contains(&one.flag.as_str()))) {
             let flag = format!("--{}", one.flag);
             match &one.value {
@@ -66,7 +76,10 @@ fn check(settings: &Settings) -> Result<(), ConfigError> {
 
 /// Returns a path as an absolute one, because a client starts the server in any directory.
 fn whole(one: &SetSetting, path: &Path) -> Result<String, ConfigError> {
-    let place = format!("--{} ({})", one.flag, one.variable);
+    whole_path(&format!("--{} ({})", one.flag, one.variable), path)
+}
+
+fn whole_path(place: &str, path: &Path) -> Result<String, ConfigError> {
     if !is_plausible_path(path) {
         return Err(ConfigError(format!(
             "{place} is not repeated in an entry, since it may be a secret; expected the whole path of a file or folder, for example /home/ana/truedy-mcp/config.toml."

@@ -8,6 +8,7 @@ use crate::cli::carriers::command as carriers;
 use crate::cli::doctor::command as doctor;
 use crate::cli::given::SetSetting;
 use crate::cli::http::serve as http;
+use crate::cli::init::command as init;
 use crate::cli::manual::{completions, man, man_pages};
 use crate::cli::output::{Exit, complain, print};
 use crate::cli::{
@@ -58,6 +59,7 @@ fn run_command(settings: &Settings, set: &[SetSetting], command: Option<Command>
         Some(Command::Freeze(arguments)) => freeze::freeze(settings, &arguments),
         Some(Command::Unfreeze(arguments)) => freeze::unfreeze(settings, &arguments),
         Some(Command::Carriers(arguments)) => carriers::run(settings, &arguments),
+        Some(Command::Init(_)) => init::run(settings, set),
         Some(Command::Config(arguments)) => client_config::run(settings, set, &arguments),
         Some(Command::Completions { shell }) => Ok(completions(shell)),
         Some(Command::Man { dir: None }) => Ok(man()),

@@ -12,6 +12,7 @@ mod doctor;
 mod freeze;
 mod given;
 mod http;
+mod init;
 mod logging;
 mod manual;
 mod near_miss;

@@ -47,6 +47,7 @@ pub(super) fn parse() -> Result<(Cli, Vec<SetSetting>), ExitCode> {
     let mut cli = Cli::from_arg_matches(&matches).map_err(|error| refuse(&error, &command))?;
     cli.settings.note_sources(&matches);
     cli.settings.variables = set_by_variables(&command, &matches);
+    cli.settings.use_default_files();
     if let Some(sentence) = misplaced(&command, &matches) {
         return Err(usage(&sentence));
     }

@@ -37,6 +37,7 @@ fn used_settings(command: &Command) -> Option<&'static [&'static str]> {
         | Command::Freeze(_)
         | Command::Unfreeze(_)
         | Command::Carriers(_)
+        | Command::Init(_)
         | Command::Config(_) => None,
     }
 }
@@ -61,7 +62,7 @@ mod tests {
         ("man", &[]),
     ];
     /// The first words of the commands that accept all settings.
-    const ACCEPT_ALL: [&str; 13] = [
+    const ACCEPT_ALL: [&str; 14] = [
         "",
         "stdio",
         "http",
@@ -74,6 +75,7 @@ mod tests {
         "freeze",
         "unfreeze",
         "carriers",
+        "init",
         "config",
     ];
 

@@ -173,13 +173,21 @@ pub struct Settings {
     #[arg(long, value_name = "DIR", env = "TRUEDY_MCP_STATE_DIR", value_parser = state_dir_setting(), global = true, help_heading = "Program")]
     pub state_dir: Option<PathBuf>,
 
-    /// TOML file with carrier profiles, and with the tenants of `http`, each with a Truedy key of its own: see docs/carriers.md and docs/http/tenants.md.
+    /// TOML file with carrier profiles, and with the tenants of `http`, each with a Truedy key of its own: see docs/carriers.md and docs/http/tenants.md. Without it, truedy-mcp/config.toml in the folder for settings is read if it exists: $XDG_CONFIG_HOME or ~/.config, on macOS ~/Library/Application Support, on Windows %APPDATA%.
     #[arg(long, value_name = "FILE", env = "TRUEDY_MCP_CONFIG", value_parser = path_setting(), global = true, help_heading = "Program")]
     pub config: Option<PathBuf>,
 
     /// How logs on standard error look; `auto` is text on a terminal and JSON otherwise. RUST_LOG sets how much is logged.
     #[arg(long, value_name = "auto|text|json", env = "TRUEDY_MCP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Auto, global = true, help_heading = "Program")]
     pub log_format: LogFormat,
+
+    /// Whether the configuration file is the default one, which nobody named.
+    #[arg(skip)]
+    pub is_default_config: bool,
+
+    /// Whether the file of the key is the default one, which nobody named.
+    #[arg(skip)]
+    pub is_default_key: bool,
 
     /// The settings that came by flag or variable, by their ids: they bind the tenants, the defaults of others do not.
     #[arg(skip)]

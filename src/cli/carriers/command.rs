@@ -16,6 +16,7 @@ use crate::redact::shown_path;
 const FROM: &str = "FIELD=KIND:PLACE, for example api_key=env:TELNYX_API_KEY, auth_token=file:/etc/truedy/twilio.token, sip_password=command:pass show trunk/main or api_key=keyring:truedy/telnyx; a key itself is never an argument";
 
 pub(crate) fn run(settings: &Settings, arguments: &CarriersArgs) -> Result<Exit, ConfigError> {
+    let settings = &settings.with_default_config();
     match &arguments.command {
         CarriersCommand::Add(add) => self::add(settings, add),
         CarriersCommand::List(list) => self::list(settings, list),

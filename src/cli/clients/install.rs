@@ -11,8 +11,8 @@ use crate::cli::clients::shown::{marked, old_entry};
 use crate::cli::given::SetSetting;
 use crate::cli::output::{Exit, complain, print};
 use crate::config::{
-    ClientEntry, ClientFile, ClientFolders, ClientKind, ConfigError, ConfigScope, InputField, KEY_VARIABLE, NAME,
-    Settings, places,
+    ApiKeySource, ClientEntry, ClientFile, ClientFolders, ClientKind, ConfigError, ConfigScope, InputField,
+    KEY_VARIABLE, NAME, Settings, places,
 };
 use crate::redact::shown_path;
 
@@ -30,6 +30,17 @@ pub(crate) struct InstallArgs {
 
 pub(crate) fn run(settings: &Settings, set: &[SetSetting], arguments: &InstallArgs) -> Result<Exit, ConfigError> {
     let InstallArgs { client, scope, dry_run } = *arguments;
+    install(client, scope, dry_run, settings, set)
+}
+
+/// Shows the entry and writes it, and says what to restart.
+pub(crate) fn install(
+    client: ClientKind,
+    scope: ConfigScope,
+    dry_run: bool,
+    settings: &Settings,
+    set: &[SetSetting],
+) -> Result<Exit, ConfigError> {
     let (folders, places) = file_places(client, scope)?;
     let (entry, variables) = wanted_entry(client, settings, set)?;
     let state = settings.state_dir()?;
@@ -95,7 +106,10 @@ fn wanted_entry(
     settings: &Settings,
     set: &[SetSetting],
 ) -> Result<(ClientEntry, Vec<String>), ConfigError> {
-    let carried = Carried::of(settings, set)?;
+    let mut carried = Carried::of(settings, set)?;
+    if has_key_file(settings) {
+        carried.secrets.retain(|name| name != KEY_VARIABLE);
+    }
     let program = this_program()?;
     let written = |name: &str| match client {
         ClientKind::Vscode => format!("${{input:{}}}", input(name)),
@@ -120,6 +134,12 @@ fn wanted_entry(
         _ => return Err(without_variables(client, &variables)),
     }
     Ok((ClientEntry { fields, inputs }, variables))
+}
+
+/// Whether the key comes from a file that the entry names, so that no variable is needed beside it.
+fn has_key_file(settings: &Settings) -> bool {
+    let tenants = settings.tenants().unwrap_or_default();
+    settings.api_key_file.is_some() && tenants.iter().all(|tenant| tenant.key == ApiKeySource::Settings)
 }
 
 /// Says that the client cannot take these variables from elsewhere, and what to do instead.

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::cli::clients::check::{ClientState, states};
 use crate::cli::doctor::account::live;
 use crate::cli::doctor::local::{journal, policy, proxy, rate, state_dir, state_key};
 use crate::cli::doctor::report::{CheckResult, DoctorReport, as_json, as_text};
 use crate::cli::output::{Exit, print};
 use crate::cli::{bootstrap, logging};
-use crate::config::{ConfigError, Settings, TenantSettings};
-use crate::redact::Redactor;
+use crate::config::{ConfigError, ConfigScope, Settings, TenantSettings};
+use crate::redact::{Redactor, shown_path};
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct DoctorArgs {
     /// As JSON.
     #[arg(long)]
@@ -32,6 +33,12 @@ pub(crate) fn run(settings: &Settings, arguments: &DoctorArgs) -> Result<Exit, C
 async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> DoctorReport {
     let mut report = DoctorReport { tenant: None, checks: Vec::new(), exit: Exit::Fine };
     let mut accounts = BTreeMap::new();
+    if let Some(file) = settings.config.as_ref().filter(|_| settings.is_default_config) {
+        report.add("config", CheckResult::Good, format!("{} is read, the default file", shown_path(file)), None);
+    }
+    if let Some(file) = settings.api_key_file.as_ref().filter(|_| settings.is_default_key) {
+        report.add("key_file", CheckResult::Good, format!("{} is read, the default file", shown_path(file)), None);
+    }
     match settings.tenants() {
         Ok(tenants) => {
             for tenant in tenants {
@@ -52,7 +59,31 @@ async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> DoctorReport 
     state_dir(settings, &mut report);
     journal(settings, redactor, &accounts, &mut report).await;
     state_key(settings, &mut report);
+    clients(&states(None, ConfigScope::User), &mut report);
     report
+}
+
+/// Reports which clients have an entry, and in which mode. None is started; `config check` does that.
+fn clients(states: &[ClientState], report: &mut DoctorReport) {
+    let entries = states.iter().filter_map(|state| Some(format!("{} ({})", state.client.name(), state.mode()?)));
+    let entries = entries.collect::<Vec<_>>().join(", ");
+    if !entries.is_empty() {
+        report.add("clients", CheckResult::Good, entries, None);
+    }
+    for state in states {
+        if let Err(why) = &state.entry {
+            let todo = format!("Mend the file; truedy-mcp config check {} reads it again.", state.client.word());
+            report.add("clients", CheckResult::Notice, format!("{}: {why}", state.client.name()), Some(&todo));
+        }
+    }
+    if entries_missing(states) {
+        let todo = "truedy-mcp config install CLIENT puts it there.";
+        report.add("clients", CheckResult::Good, "no client has an entry", Some(todo));
+    }
+}
+
+fn entries_missing(states: &[ClientState]) -> bool {
+    !states.is_empty() && states.iter().all(|state| matches!(state.entry, Ok(None)))
 }
 
 /// Checks one account: its address, key, policy and carrier profiles.

@@ -4,7 +4,7 @@ mod change;
 mod client;
 mod entry;
 mod json;
-mod place;
+pub(super) mod place;
 mod record;
 mod splice;
 mod toml;

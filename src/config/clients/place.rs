@@ -93,6 +93,11 @@ impl ClientFolders {
         self.settings.join("truedy-mcp")
     }
 
+    /// Whether this is the home.
+    pub fn is_home(&self, folder: &std::path::Path) -> bool {
+        folder == self.home
+    }
+
     /// Returns the path as people write it: with `~` in the place of their home.
     pub fn shown(&self, path: &std::path::Path) -> String {
         let rest = path.strip_prefix(&self.home).ok().filter(|_| self.home.parent().is_some());

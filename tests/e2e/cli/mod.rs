@@ -7,6 +7,7 @@ mod commands;
 mod doctor;
 mod freeze;
 mod help;
+mod init;
 mod refused_settings;
 mod run;
 mod sandbox;
