@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::config::clients::place::ClientFolders;
 use crate::config::error::ConfigError;
-use crate::config::key::key_file;
+use crate::config::key::{as_key, key_file};
 use crate::config::settings::Settings;
 use crate::files::{TemporaryFile, make_private_folder, private_bytes};
 use crate::redact::{Secret, shown_path};
@@ -54,6 +54,11 @@ impl Settings {
         }
         settings
     }
+}
+
+/// Returns the key that a person typed. The error does not repeat it.
+pub fn typed_key(text: &str) -> Result<Secret, ConfigError> {
+    as_key(text.trim().to_owned(), "what was typed")
 }
 
 /// Stores the key in its default file, for this user alone. One that is there is replaced only if `replace` is set.

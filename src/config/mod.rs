@@ -23,7 +23,7 @@ pub use clients::{
     ClientEntry, ClientFile, ClientFolders, ClientKind, ConfigScope, InputField, NAME, OperatingSystem, Removed,
     Written, places,
 };
-pub use default_files::{default_config, default_key, store_key};
+pub use default_files::{default_config, default_key, store_key, typed_key};
 pub use error::ConfigError;
 pub use key::KEY_VARIABLE;
 pub use key::key_file;

@@ -175,7 +175,12 @@ fn write(
         return file.install(entry, state).map(|written| written.backup);
     };
     let copy = file.keep_copy(state).map_err(|error| format!("{}: {error}", shown_path(file.path())))?;
-    claude.add(entry, file.entry().is_some())?;
+    // An entry that was there may be out already, and stands in the copy.
+    let lost = |why: String| match copy.as_deref().filter(|_| file.entry().is_some()) {
+        Some(copy) => format!("{why}; the file as it was: {}", shown_path(copy)),
+        None => why,
+    };
+    claude.add(entry, file.entry().is_some()).map_err(lost)?;
     if !ClientFile::read(client, places)?.has(entry) {
         return Err(format!(
             "claude mcp add ended well, but {} has not the entry; add it by hand: truedy-mcp config print {}",

@@ -18,6 +18,7 @@ use crate::cli::init::limits;
 use crate::cli::output::{Exit, complain};
 use crate::config::{
     ClientFolders, ClientKind, ConfigError, ConfigScope, KEY_VARIABLE, Settings, default_key, places, store_key,
+    typed_key,
 };
 use crate::redact::{Redactor, Secret, shown_path};
 use crate::truedy::Client;
@@ -121,10 +122,10 @@ fn key(
         dialogue.prompt("Truedy API key:");
         let typed = hidden()?;
         dialogue.say("");
-        let key = match Secret::new(typed.trim().to_owned()) {
+        let key = match typed_key(&typed) {
             Ok(key) => key,
-            Err(why) => {
-                dialogue.say(&format!("That cannot be a key: {why}."));
+            Err(ConfigError(why)) => {
+                dialogue.say(&why);
                 continue;
             }
         };

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::config::clients::client::ClientKind;
 use crate::config::clients::entry::{self, ClientEntry, InputField};
 use crate::config::clients::record::{InstallRecord, digest, forget};
-use crate::files::{FolderLock, TemporaryFile, make_private_folder, real_place};
+use crate::files::{FolderLock, TemporaryFile, make_private_folder, private_file, real_place};
 use crate::redact::shown_path;
 
 /// Largest file that is read, in bytes. Claude Code keeps much in its own.
@@ -140,7 +140,7 @@ impl ClientFile {
         }
         let copy = backup_of(&self.place);
         // An older copy may be open to others, and a new one would take its permissions.
-        drop(fs::remove_file(&copy));
+        private_file(&copy)?;
         TemporaryFile::beside(&copy, bytes)?.replace()?;
         Ok(Some(copy))
     }
@@ -168,7 +168,9 @@ impl ClientFile {
             Some(known) => (known.before, known.folders),
             None => (backup.map(|copy| (copy, digest(self.bytes.as_deref().unwrap_or_default()))), folders),
         };
-        let record = InstallRecord { file: self.place.clone(), after: digest(now), before, folders };
+        // A file that did not exist had no real path yet: a folder above it may be a link.
+        let file = real_place(&self.path).unwrap_or_else(|_| self.place.clone());
+        let record = InstallRecord { file, after: digest(now), before, folders };
         if record.keep(state).is_err() {
             forget(state, &self.place);
         }

@@ -84,6 +84,31 @@ fn a_file_that_was_made_is_gone_again_with_its_folders() {
     assert!(path.with_file_name("other").exists());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_that_was_made_below_a_link_is_gone_again() {
+    let scene = Scene::new(ClientKind::Cursor, None);
+    fs::create_dir(scene.dir.path().join("real")).expect("a folder");
+    std::os::unix::fs::symlink("real", scene.dir.path().join("link")).expect("a link");
+    let path = scene.dir.path().join("link").join("mcp.json");
+    let read = || ClientFile::read(ClientKind::Cursor, std::slice::from_ref(&path)).expect("read");
+    read().install(&entry_for(ClientKind::Cursor), &scene.state()).expect("written");
+    assert_eq!(read().remove(&[], &scene.state()), Ok(Removed::Deleted));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_copy_is_for_its_user_alone_even_where_an_older_one_was_not() {
+    use std::os::unix::fs::PermissionsExt;
+    let scene = Scene::new(ClientKind::Cursor, Some(b"{ }"));
+    let copy = backup_of(&scene.path());
+    fs::write(&copy, "old").expect("written");
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o644)).expect("mode");
+    scene.read().install(&entry_for(ClientKind::Cursor), &scene.state()).expect("written");
+    assert_eq!(fs::read(&copy).ok().as_deref(), Some(&b"{ }"[..]));
+    assert_eq!(fs::metadata(&copy).expect("there").permissions().mode() & 0o777, 0o600);
+}
+
 #[test]
 fn an_update_keeps_what_gives_the_file_back() {
     let scene = Scene::new(ClientKind::Cursor, Some(b"{ }"));

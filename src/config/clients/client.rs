@@ -32,7 +32,7 @@ pub enum ClientKind {
     LmStudio,
     /// Goose
     Goose,
-    /// `LibreChat`
+    /// LibreChat
     #[value(name = "librechat")]
     LibreChat,
 }

@@ -213,12 +213,19 @@ fn what_the_server_could_not_read_is_not_written() {
 }
 
 #[test]
-fn without_a_configuration_the_command_says_how_to_name_one() {
-    for arguments in [&MAIN[..], &["list"], &["remove", "main"], &["test"]] {
+fn without_a_configuration_the_command_works_on_the_default_file() {
+    let home = tempfile::tempdir().unwrap();
+    let carriers = |arguments: &[&str]| {
         let mut command = program();
-        command.arg("carriers").args(arguments);
-        usage(run(command, ""), &["--config", "TRUEDY_MCP_CONFIG", "for example"]);
+        command.arg("carriers").args(arguments).env("HOME", home.path());
+        run(command, "")
+    };
+    for arguments in [&["list"][..], &["remove", "main"], &["test"]] {
+        usage(carriers(arguments), &["--config", ".config/truedy-mcp/config.toml"]);
     }
+    fine(carriers(&MAIN));
+    assert!(home.path().join(".config/truedy-mcp/config.toml").exists());
+    assert!(fine(carriers(&["list"])).starts_with("main "));
 }
 
 #[test]
