@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { crc32, deflateSync, inflateSync } from "node:zlib";
 
 const [, , SHOTS, DIR] = process.argv.slice(2);
-const COLOURS = 128;
+const COLOURS = 64;
 /** The most that a picture may have, in bytes. */
 const MOST = 60 * 1024;
 const SIGNATURE = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]);
