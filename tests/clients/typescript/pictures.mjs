@@ -73,13 +73,22 @@ function paeth(left, up, corner) {
 const channel = (colour, i) => (colour >> (8 * i)) & 255;
 const apart = (one, other) => [0, 1, 2].reduce((sum, i) => sum + (channel(one, i) - channel(other, i)) ** 2, 0);
 
-/** The most frequent colours of these pictures, and for each colour the nearest of them. */
+/** The colours that stand best for these pictures, and for each colour the nearest of them. */
 function palette(pictures) {
   const counts = new Map();
   for (const { colours } of pictures) for (const colour of colours) counts.set(colour, (counts.get(colour) ?? 0) + 1);
-  const frequent = [...counts].sort(([, one], [, other]) => other - one).slice(0, COLOURS).map(([colour]) => colour);
-  const nearest = (colour) => frequent.reduce((best, one, i) => (apart(colour, one) < apart(colour, frequent[best]) ? i : best), 0);
-  return { frequent, index: new Map([...counts.keys()].map((colour) => [colour, nearest(colour)])) };
+  const all = [...counts].map(([colour, count]) => ({ colour, count, off: Infinity, index: 0 }));
+  const chosen = [];
+  while (chosen.length < Math.min(COLOURS, all.length)) {
+    // The next one is what is worst off so far: frequent, and far from those that are chosen.
+    const worst = all.reduce((one, other) => (other.count * other.off > one.count * one.off ? other : one));
+    for (const one of all) {
+      const off = apart(one.colour, worst.colour);
+      if (off < one.off) Object.assign(one, { off, index: chosen.length });
+    }
+    chosen.push(worst.colour);
+  }
+  return { chosen, index: new Map(all.map(({ colour, index }) => [colour, index])) };
 }
 
 function chunk(kind, body) {
@@ -109,8 +118,8 @@ function packed({ width, height, colours }, [wide, high], index) {
 /** A picture, or one that moves: `stays` is how long each of several stays, in ms. */
 function encoded(pictures, stays) {
   const size = ["width", "height"].map((side) => Math.max(...pictures.map((one) => one[side])));
-  const { frequent, index } = palette(pictures);
-  const colours = Buffer.from(frequent.flatMap((colour) => [2, 1, 0].map((i) => channel(colour, i))));
+  const { chosen, index } = palette(pictures);
+  const colours = Buffer.from(chosen.flatMap((colour) => [2, 1, 0].map((i) => channel(colour, i))));
   const out = [SIGNATURE, chunk("IHDR", Buffer.concat([words(...size), Buffer.from([8, 3, 0, 0, 0])]))];
   if (stays) out.push(chunk("acTL", words(pictures.length, 0)));
   out.push(chunk("PLTE", colours));
