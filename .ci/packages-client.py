@@ -25,6 +25,7 @@ class Session:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | more
         )
         self.deadline = threading.Timer(PATIENCE, self.program.kill)
+        self.deadline.daemon = True
         self.deadline.start()
         self.last = 0
 

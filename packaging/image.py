@@ -98,6 +98,8 @@ def config_of(facts, name, target, layer):
                 f"{facts.variable('listen')}=0.0.0.0:8080",
                 f"{facts.variable('admin-listen')}=127.0.0.1:9464",
                 f"{facts.variable('state-dir')}=/{STATE}/state",
+                # For `tour`, which does not take the state of the others.
+                f"HOME=/{STATE}",
             ],
             "ExposedPorts": {"8080/tcp": {}},
             "Volumes": {f"/{STATE}": {}},
