@@ -191,8 +191,8 @@ impl History {
         match self.chance.below(20) {
             0..12 => {
                 let number = self.shelf.pop().expect("a number for sale");
-                let called =
-                    self.wires[who].call("purchase_number", json!({ "phone_number": number, "confirm": true }));
+                let wish = json!({ "phone_number": number, "confirm": true });
+                let called = call(&mut self.wires[who], "purchase_number", &wish);
                 assert_eq!(called.status(), "purchased", "{}", called.0);
             }
             12..18 => self.release(who),
