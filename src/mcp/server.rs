@@ -8,7 +8,7 @@ use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest,
     CustomResult, DiscoverResult, ErrorData, GetPromptRequestParams, GetPromptResponse, GetSkillRequestParams,
     GetSkillResult, InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult,
-    ListResourcesResult, ListSkillsResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+    ListResourcesResult, ListSkillsResult, ListToolsResult, PaginatedRequestParams,
     ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams,
     Tool as ToolCard, UnsubscribeRequestParams,
 };
@@ -19,14 +19,13 @@ use tracing::Instrument;
 
 use crate::domain::{clean_to, did_you_mean};
 use crate::mcp::apps::pages::{self, AppsSupport};
-use crate::mcp::apps::words;
 use crate::mcp::call::client_call::ClientCall;
 use crate::mcp::call::progress::reporting;
 use crate::mcp::call::service::{CallResult, FinishedCall};
 use crate::mcp::consent::elicitation::Elicitor;
 use crate::mcp::offer::catalog::{Catalog, CatalogEntry};
 use crate::mcp::offer::completions::Completions;
-use crate::mcp::offer::{buy_offer, prompts, resources, skills};
+use crate::mcp::offer::{page_facts, prompts, resources, skills};
 use crate::mcp::results::{
     FRESH_MS, FRESH_SHARED_MS, KNOWN, client_call_id, client_name, heard, implementation, is_modern, no_such_method,
     not_an_object, one_page, result, sign, stamp, with_read_arguments,
@@ -129,13 +128,9 @@ impl McpServer {
             CallResult::Done(FinishedCall { status, mut body, is_error }) => {
                 // A refusal carries no query. The page does not repeat it, and it may contain a secret.
                 let query = query.filter(|_| !is_error);
-                let mut meta = self.for_the_page(entry, query, &mut body, principal);
-                if views.pages
-                    && !status.is_success()
-                    && (entry.name() == buy_offer::NAME || pages::shows_results(entry.name()))
-                {
-                    let why = json!(words::why(status, &body));
-                    meta.get_or_insert_default().0.insert("truedy/why".to_owned(), why);
+                let mut meta = page_facts::of(entry.name(), &self.catalog, query, &mut body, principal);
+                if views.pages && !status.is_success() {
+                    meta = page_facts::with_reason(meta, entry.name(), status, &body);
                 }
                 let rows = body.values().filter_map(Value::as_array).map(Vec::len).max().unwrap_or(0);
                 let mut result = run_blocking(rows, || result(body, is_error));
@@ -153,33 +148,6 @@ impl McpServer {
     /// Returns a tool that a client may call. Tools for pages are included if the client shows pages.
     fn entry(&self, name: &str, views: AppsSupport) -> Option<&CatalogEntry> {
         self.catalog.get(name).or_else(|| self.catalog.of_pages(name).filter(|_| views.pages))
-    }
-
-    /// Returns the metadata that only the client's page reads. It holds the query, to ask for more, and the tokens with
-    /// which a person buys.
-    fn for_the_page(
-        &self,
-        entry: &CatalogEntry,
-        query: Option<Value>,
-        object: &mut Map<String, Value>,
-        principal: &Principal,
-    ) -> Option<MetaObject> {
-        if entry.name() == buy_offer::NAME {
-            return buy_offer::take_token(object).map(|tokens| pages::meta(buy_offer::TOKENS, tokens));
-        }
-        let query = query?;
-        // A number found with the caller's own carrier key must not be bought with another key.
-        let own = query.get("carrier").is_some_and(|name| !name.is_null());
-        let searched = query.as_object().and_then(|given| words::searched(entry.name(), given));
-        let mut meta = pages::meta("truedy/query", query);
-        meta.0.extend(searched.map(|searched| ("truedy/searched".to_owned(), searched)));
-        meta.0.insert(pages::NUMBERS.to_owned(), pages::numbers(object));
-        let sells = || !own && self.catalog.offers(buy_offer::BUYS, principal);
-        if entry.name() == buy_offer::SEARCHES && sells() {
-            let tokens = buy_offer::tokens(&principal.tenant.service, &principal.caller, object);
-            meta.0.insert(buy_offer::TOKENS.to_owned(), tokens);
-        }
-        Some(meta)
     }
 }
 

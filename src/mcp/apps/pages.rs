@@ -180,8 +180,6 @@ pub(crate) fn shows_results(tool: &str) -> bool {
     PAGES.iter().any(|page| page.tool == Some(tool))
 }
 
-/// The entry of `_meta` in which a page finds what it shows of numbers.
-pub(crate) const NUMBERS: &str = "truedy/numbers";
 /// The most numbers of a result of which a page learns more.
 const MOST_NUMBERS: usize = 250;
 

@@ -3,6 +3,7 @@
 pub(crate) mod buy_offer;
 pub(crate) mod catalog;
 pub(crate) mod completions;
+pub(crate) mod page_facts;
 pub(crate) mod prompts;
 pub(crate) mod resources;
 pub(crate) mod skills;
