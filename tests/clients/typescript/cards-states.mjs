@@ -71,7 +71,7 @@ const bought = { structuredContent: { status: "purchased", number: number(0), nu
 const ask = (schema, card) => ({ message: "Buy +1 415 555 0100 for 1.00 USD a month? It is billed every month until it is released.", requestedSchema: { type: "object", properties: schema }, _meta: card && { "truedy/card": card } });
 const BUY = { buy: { type: "boolean" } };
 const RELEASE = { release: { type: "boolean" }, last4: { type: "string" } };
-const TO_BUY = { number: number(0), price: "1.00 USD a month and 1.00 USD once", place: "San Francisco, CA", releases: false, used: 0, limit: 10, monthly_after: { known: "3.25 USD", priced: 3, numbers: 13 } };
+const TO_BUY = { number: number(0), shown: "+1 415 555 0100", price: "1.00 USD a month and 1.00 USD once", place: "San Francisco, CA", releases: false, used: 0, limit: 10, monthly_after: { known: "3.25 USD", priced: 3, numbers: 13 } };
 const TO_RELEASE = { number: "+14155550123", number_status: "active", kind: "managed", place: "San Francisco, CA", agents_that_fall_silent: [{ agent: "Front desk", direction: "inbound" }, { agent: "Front office", direction: "outbound" }], releases: true, used: 2, limit: 10 };
 const typing = (digits, tick, press) => async ({ frame }) => {
   await frame.locator("#digits").fill(digits);
@@ -110,7 +110,7 @@ const STATES = [
   [INVENTORY, "error", { result: refused("upstream_unavailable", "Truedy cannot be reached. Try again in a minute."), text: "Truedy cannot be reached." }],
   [INVENTORY, "text-only", { result: onlyText(listed(ROWS)), text: "Front office answers" }],
   [CONFIRM, "nothing", { text: "Nothing to confirm" }],
-  [CONFIRM, "purchase", { ask: ask(BUY, TO_BUY), text: "1st of 10 today" }],
+  [CONFIRM, "purchase", { ask: ask(BUY, TO_BUY), text: "Buy +1 (415) 555-0100?" }],
   [CONFIRM, "purchase-plain", { ask: ask(BUY), text: "Buy the number?" }],
   [CONFIRM, "not-bought", { ask: ask(BUY, TO_BUY), does: pressing("no"), text: "Nothing was paid for +1 (415) 555-0100." }],
   [CONFIRM, "yes", { ask: ask(BUY, TO_BUY), does: pressing("yes"), text: "You said yes" }],
