@@ -1,22 +1,20 @@
 //! `truedy-mcp call`: calls one tool by the same code path as over MCP.
 
-use std::io::Read;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::output::{Exit, complain, print};
-use crate::cli::{bootstrap, logging, signal};
+use crate::cli::output::{Exit, complain, print, print_styled, width};
+use crate::cli::person::{can_be_asked, is_yes, typed};
+use crate::cli::{answer, bootstrap, call_arguments, logging, signal};
 use crate::config::{ConfigError, Settings};
-use crate::domain::{Status, did_you_mean};
-use crate::journal::{Operation, OperationPhase};
-use crate::mcp::{
-    CallResult, Catalog, CatalogEntry, ClientCall, CredentialForms, FinishedCall, Principal, Service, arguments_of,
-    given_twice,
-};
+use crate::domain::{ChangeClass, Status, did_you_mean, numbers_for_people};
+use crate::journal::{ConsentPlace, Operation, OperationPhase};
+use crate::mcp::{CallResult, Catalog, CatalogEntry, ClientCall, CredentialForms, FinishedCall, Principal, Service};
 use crate::redact::Redactor;
 
 /// What the journal keeps as the client of a call.
@@ -33,11 +31,36 @@ pub struct CallArgs {
     /// The tool, for example list_numbers.
     tool: String,
     /// Arguments as name=value, for example `area_code=415`.
-    #[arg(value_name = "NAME=VALUE", conflicts_with = "json")]
+    #[arg(value_name = "NAME=VALUE")]
     arguments: Vec<String>,
-    /// All arguments as one JSON object, or `-` to read it from standard input; secrets only that way.
-    #[arg(long, value_name = "OBJECT|-")]
+    /// Answer in JSON, as in a pipe. With an object, or `-` for standard input, all arguments come from it; secrets only that way.
+    #[arg(long, value_name = "OBJECT|-", num_args = 0..=1, default_missing_value = "")]
     json: Option<String>,
+    /// Answer in CSV, for a spreadsheet.
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// Do not ask at the terminal before a purchase or a release; `confirm=true` is needed all the same.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AnswerFormat {
+    Json,
+    Csv,
+    /// Tables and facts, for a terminal.
+    People,
+}
+
+impl CallArgs {
+    fn format(&self) -> AnswerFormat {
+        match () {
+            () if self.csv => AnswerFormat::Csv,
+            () if self.json.is_none() && io::stdout().is_terminal() => AnswerFormat::People,
+            () => AnswerFormat::Json,
+        }
+    }
 }
 
 pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigError> {
@@ -52,34 +75,105 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
         let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
         return Err(ConfigError(format!("There is no tool of this name.{meant} There are {}.", names.join(", "))));
     };
-    let arguments = match &call.json {
-        Some(text) => from_json(text, entry)?,
-        None => from_pairs(&call.arguments, entry)?,
-    };
-    let (reply, ended) = bootstrap::runtime()?.block_on(async {
+    let arguments = call_arguments::read(&call.arguments, call.json.as_deref(), entry)?;
+    let asks = entry.effect.grave() && !call.yes && can_be_asked();
+    let runtime = bootstrap::runtime()?;
+    let (reply, ended) = runtime.block_on(async {
         let unwanted = CancellationToken::new();
         let stop = unwanted.clone();
         tokio::spawn(async move {
             signal::end().await;
             stop.cancel();
         });
-        let reply = until_read(|| {
-            let from = ClientCall::unattended(Some(COMMAND_LINE.to_owned()));
-            entry.call(arguments.clone(), &local, from, unwanted.clone())
-        });
-        let reply = reply.await;
-        let ended = finish(&service, &reply).await;
+        let attempt = CallAttempt { local: &local, entry, arguments, unwanted };
+        let reply = if asks { attempt.ask().await } else { Some(attempt.call(None).await) };
+        let ended = match &reply {
+            Some(reply) => finish(&service, reply).await,
+            None => None,
+        };
         (reply, ended)
     });
-    Ok(report(reply, ended))
+    // A read from the terminal may still be under way, and nobody waits for it.
+    runtime.shutdown_background();
+    Ok(match reply {
+        Some(reply) => report(reply, ended, call.format()),
+        None => {
+            complain(entry.effect.nothing());
+            Exit::Failed
+        }
+    })
+}
+
+/// One call of a tool.
+struct CallAttempt<'a> {
+    local: &'a Principal,
+    entry: &'a CatalogEntry,
+    arguments: Map<String, Value>,
+    unwanted: CancellationToken,
+}
+
+impl CallAttempt<'_> {
+    /// Calls the tool. `agreed` says where a person agreed to this call before.
+    async fn call(&self, agreed: Option<ConsentPlace>) -> CallResult {
+        let from = || ClientCall { agreed, ..ClientCall::unattended(Some(COMMAND_LINE.to_owned())) };
+        until_read(|| self.entry.call(self.arguments.clone(), self.local, from(), self.unwanted.clone())).await
+    }
+
+    /// Shows the preview of a purchase or a release, asks the person at the terminal, and makes it.
+    /// Returns nothing if the person does not agree.
+    async fn ask(mut self) -> Option<CallResult> {
+        self.arguments.remove("confirm");
+        let shown = self.call(None).await;
+        let Some(preview) = ready(&shown, self.entry.name()) else { return Some(shown) };
+        let text = answer::for_people(preview, true, width(&io::stderr()));
+        complain(&format!("please look before you agree:\n{}", anstream::adapter::strip_str(&text)));
+        let number = preview.get("number").and_then(Value::as_str).unwrap_or_default();
+        if self.is_agreed(number).await {
+            self.arguments.insert("confirm".to_owned(), json!(true));
+            if let Some(token) = preview.get("confirmation_token") {
+                self.arguments.insert("confirmation_token".to_owned(), token.clone());
+            }
+            return Some(self.call(Some(ConsentPlace::Terminal)).await);
+        }
+        None
+    }
+
+    /// Asks the person: for a yes before money, and for the last four digits before a release.
+    async fn is_agreed(&self, number: &str) -> bool {
+        let shown = numbers_for_people(number);
+        if self.entry.effect.kind().is_some_and(|kind| kind.class == ChangeClass::Destroys) {
+            complain(&format!("release {shown} for good? Type its last four digits:"));
+            let digits = number.get(number.len().saturating_sub(4)..).unwrap_or_default();
+            return !digits.is_empty() && typed(&self.unwanted).await == digits;
+        }
+        complain(&format!("buy {shown}? [y/N]"));
+        is_yes(&typed(&self.unwanted).await)
+    }
+}
+
+/// Returns the body of a preview whose next step is the change itself. `None` if something stands in its way.
+fn ready<'a>(shown: &'a CallResult, tool: &str) -> Option<&'a Map<String, Value>> {
+    let CallResult::Done(FinishedCall { status: Status::ConfirmationRequired, body, .. }) = shown else { return None };
+    let next = body.get("next").and_then(|next| next.get("tool")).and_then(Value::as_str);
+    (next == Some(tool) && !body.contains_key("frozen")).then_some(body)
 }
 
 /// Prints the response of a tool. `ended` is the operation, if its outcome was not known when it was answered.
-pub(super) fn report(reply: CallResult, ended: Option<Operation>) -> Exit {
+pub(super) fn report(reply: CallResult, ended: Option<Operation>, format: AnswerFormat) -> Exit {
     let mut exit = exit_of(&reply);
     match reply {
         CallResult::Done(FinishedCall { body: object, .. }) => {
-            print(&format!("{}\n", serde_json::to_string_pretty(&Value::Object(object.clone())).unwrap_or_default()));
+            match format {
+                AnswerFormat::Json => print(&format!(
+                    "{}\n",
+                    serde_json::to_string_pretty(&Value::Object(object.clone())).unwrap_or_default()
+                )),
+                AnswerFormat::Csv if exit == Exit::Fine => print(&answer::csv(&object)),
+                AnswerFormat::Csv => {}
+                AnswerFormat::People => {
+                    print_styled(&answer::for_people(&object, exit == Exit::Fine, width(&io::stdout())))
+                }
+            }
             if exit != Exit::Fine {
                 complain(object.get("summary").and_then(Value::as_str).unwrap_or("the call failed"));
             }
@@ -149,65 +243,5 @@ pub(super) fn exit_of_status(status: Status, is_error: bool) -> Exit {
         Status::OutcomeUnknown | Status::InProgress => Exit::Unknown,
         status if is_error || status.is_of_the_gate() => Exit::Failed,
         _ => Exit::Fine,
-    }
-}
-
-fn from_json(text: &str, entry: &CatalogEntry) -> Result<Map<String, Value>, ConfigError> {
-    let given = if text == "-" {
-        let mut read = Vec::new();
-        std::io::stdin()
-            .lock()
-            .take(1024 * 1024)
-            .read_to_end(&mut read)
-            .map_err(|error| ConfigError(format!("Standard input could not be read: {error}.")))?;
-        String::from_utf8(read).map_err(|_| ConfigError("What stands on standard input is not UTF-8.".to_owned()))?
-    } else {
-        text.to_owned()
-    };
-    // Some editors and shells put a byte order mark at the front.
-    let given = given.strip_prefix('\u{feff}').unwrap_or(&given);
-    let object = arguments_of(given)
-        .map_err(|_| ConfigError("--json takes one JSON object, for example '{\"limit\": 5}'.".to_owned()))?;
-    if text != "-" {
-        refuse_secrets(object.keys().map(String::as_str), entry)?;
-    }
-    Ok(object)
-}
-
-fn from_pairs(pairs: &[String], entry: &CatalogEntry) -> Result<Map<String, Value>, ConfigError> {
-    let (mut object, mut twice) = (Map::new(), None);
-    for pair in pairs {
-        let Some((name, text)) = pair.split_once('=') else {
-            return Err(ConfigError("Arguments are name=value, for example area_code=415.".to_owned()));
-        };
-        let kind = entry
-            .card
-            .input_schema
-            .get("properties")
-            .and_then(|properties| properties.get(name)?.get("type")?.as_str());
-        let value = match (kind, text) {
-            (Some("boolean"), "true") => Value::Bool(true),
-            (Some("boolean"), "false") => Value::Bool(false),
-            (Some("integer"), digits) => {
-                digits.parse::<i64>().map_or_else(|_| Value::String(digits.to_owned()), Value::from)
-            }
-            (Some("array"), several) => several.split(',').map(str::trim).collect(),
-            _ => Value::String(text.to_owned()),
-        };
-        if object.insert(name.to_owned(), value).is_some() {
-            twice = Some(given_twice(name));
-        }
-    }
-    refuse_secrets(object.keys().map(String::as_str), entry)?;
-    Ok(twice.unwrap_or(object))
-}
-
-/// Refuses secrets in the arguments, because every process can read the arguments of another.
-fn refuse_secrets<'a>(mut names: impl Iterator<Item = &'a str>, entry: &CatalogEntry) -> Result<(), ConfigError> {
-    match names.find(|name| entry.secrets.contains(name)) {
-        Some(name) => Err(ConfigError(format!(
-            "{name} is a secret and must not stand on the command line: give all arguments as JSON on standard input, with --json -."
-        ))),
-        None => Ok(()),
     }
 }

@@ -7,13 +7,15 @@ use crate::cli::args::Command;
 use crate::cli::carriers::command as carriers;
 use crate::cli::doctor::command as doctor;
 use crate::cli::given::SetSetting;
+use crate::cli::help::pages;
 use crate::cli::http::serve as http;
 use crate::cli::init::command as init;
 use crate::cli::manual::{completions, man, man_pages};
 use crate::cli::output::{Exit, complain, print};
+use crate::cli::tour::command as tour;
 use crate::cli::{
-    call, client_config, freeze, numbers, operations, parsing, probe, sandbox, stdio, token, tools, tour, undo,
-    unused_settings,
+    call, client_config, freeze, numbers, operations, parsing, probe, sandbox, stdio, token, tools, undo,
+    unused_settings, version,
 };
 use crate::config::{ConfigError, Settings};
 
@@ -49,7 +51,7 @@ fn run_command(settings: &Settings, set: &[SetSetting], command: Option<Command>
         Some(Command::Token(arguments)) => token::run(&arguments),
         Some(Command::Probe(arguments)) => probe::run(&arguments),
         Some(Command::Sandbox(arguments)) => sandbox::run(settings, &arguments),
-        Some(Command::Tour) => tour::run(set),
+        Some(Command::Tour(arguments)) => tour::run(set, &arguments),
         Some(Command::Call(arguments)) => call::run(settings, &arguments),
         Some(Command::Tools(arguments)) => tools::run(settings, &arguments),
         Some(Command::Doctor(arguments)) => doctor::run(settings, &arguments),
@@ -61,6 +63,8 @@ fn run_command(settings: &Settings, set: &[SetSetting], command: Option<Command>
         Some(Command::Carriers(arguments)) => carriers::run(settings, &arguments),
         Some(Command::Init(_)) => init::run(settings, set),
         Some(Command::Config(arguments)) => client_config::run(settings, set, &arguments),
+        Some(Command::Version { json }) => Ok(version::show(json)),
+        Some(Command::Help { topic }) => Ok(pages::show(&topic)),
         Some(Command::Completions { shell }) => Ok(completions(shell)),
         Some(Command::Man { dir: None }) => Ok(man()),
         Some(Command::Man { dir: Some(dir) }) => man_pages(&dir),

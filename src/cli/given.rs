@@ -62,6 +62,11 @@ pub(crate) fn settings_set(definition: &Command, matches: &ArgMatches, settings:
     set.collect()
 }
 
+/// Returns every argument of a command and of its subcommands.
+pub(crate) fn arguments(command: &Command) -> Vec<&Arg> {
+    command.get_arguments().chain(command.get_subcommands().flat_map(arguments)).collect()
+}
+
 /// Returns the settings that were set and are not among these flags. The flags have no dashes.
 pub(crate) fn unused<'a>(set: &'a [SetSetting], used: &[&str]) -> impl Iterator<Item = &'a SetSetting> {
     set.iter().filter(|one| !used.contains(&one.flag.as_str()))

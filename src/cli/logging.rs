@@ -13,6 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use crate::cli::color;
 use crate::config::{LogFormat, Settings};
 use crate::redact::Redactor;
 use crate::telemetry;
@@ -42,7 +43,7 @@ pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) -> Traced {
     let layer = if json {
         fmt::layer().json().with_writer(writer).boxed()
     } else {
-        fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(writer).boxed()
+        fmt::layer().with_ansi(color::on_stderr()).with_writer(writer).boxed()
     };
     // This limit is independent of RUST_LOG. Below warnings, rmcp logs whole requests, which may hold carrier keys.
     let registry = tracing_subscriber::registry().with(layer.with_filter(wanted).with_filter(filter_fn(ours_or_grave)));

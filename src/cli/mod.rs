@@ -1,16 +1,20 @@
 //! The command line: each command has its own file or folder.
 
+mod answer;
 mod args;
 mod bootstrap;
 mod call;
+mod call_arguments;
 mod carriers;
 mod client_config;
 mod client_entry;
 mod clients;
+mod color;
 mod command;
 mod doctor;
 mod freeze;
 mod given;
+mod help;
 mod http;
 mod init;
 mod logging;
@@ -21,6 +25,7 @@ mod operation_table;
 mod operations;
 mod output;
 mod parsing;
+mod person;
 mod probe;
 mod reference;
 mod sandbox;
@@ -34,6 +39,8 @@ mod tools;
 mod tour;
 mod undo;
 mod unused_settings;
+mod version;
+mod wrap;
 
 pub use crate::config::ClientKind;
 pub use args::{Cli, Command};

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::call::{COMMAND_LINE, exit_of};
-use crate::cli::output::{Exit, complain, print};
-use crate::cli::table::{Cell, FAINT, GOOD, Table, WARNING, print_styled};
+use crate::cli::output::{Exit, complain, print, print_styled};
+use crate::cli::table::{Cell, FAINT, GOOD, Table, WARNING};
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, Settings};
 use crate::domain::numbers_for_people;

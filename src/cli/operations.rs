@@ -9,8 +9,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::cli::operation_table::{csv, line, table, whole};
-use crate::cli::output::{Exit, complain, print};
-use crate::cli::table::print_styled;
+use crate::cli::output::{Exit, complain, print, print_styled};
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{Argument, ChangeName, Moment, NumberRef, OperationSelection, OperationState, clean_to, read_e164};
@@ -39,8 +38,8 @@ pub struct OperationsArgs {
     /// Only this operation.
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// Only in this state; unknown are the unresolved ones.
-    #[arg(long, value_name = "begun|sent|done|refused|previewed|unknown", value_parser = shown_state)]
+    /// Only in this state: begun, sent, done, refused, previewed, or unknown, which are the unresolved ones.
+    #[arg(long, value_name = "STATE", value_parser = shown_state)]
     state: Option<ShownState>,
     /// Only of this tool, for example `purchase_number`.
     #[arg(long, value_name = "NAME", value_parser = change_name)]

@@ -30,6 +30,32 @@ pub(crate) fn print(text: &str) {
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
+/// Writes a text with styles to standard output. The styles are left out where no terminal shows them, or where
+/// `NO_COLOR` is set. A closed reader is not an error.
+pub(crate) fn print_styled(text: &str) {
+    let mut out = anstream::AutoStream::auto(io::stdout().lock());
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Returns the width of the terminal that a stream goes to, in characters. 100 where that is not known.
+#[cfg(unix)]
+pub(crate) fn width(stream: &impl std::os::fd::AsFd) -> usize {
+    let known = rustix::termios::tcgetwinsize(stream).map_or(0, |size| usize::from(size.ws_col));
+    if known < NARROWEST { WIDTH } else { known }
+}
+
+/// Returns the width of a terminal, which is not known here.
+#[cfg(not(unix))]
+pub(crate) fn width<T>(_: &T) -> usize {
+    WIDTH
+}
+
+/// The width of a terminal that does not say it, in characters.
+const WIDTH: usize = 100;
+/// The narrowest terminal that texts are broken for.
+#[cfg(unix)]
+const NARROWEST: usize = 40;
+
 /// Reads a line that a person types at the terminal, at most 64 bytes. Empty if there is none.
 pub(crate) fn person_line() -> String {
     let mut line = String::new();

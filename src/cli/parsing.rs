@@ -10,9 +10,13 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use crate::cli::args::Cli;
-use crate::cli::given::{SetSetting, has_login, is_path, is_switch, settings_set};
+use crate::cli::color;
+use crate::cli::given::{SetSetting, arguments, has_login, is_path, is_switch, settings_set};
+use crate::cli::help::pages::{asked, show};
+use crate::cli::help::requested::{help, is_help};
 use crate::cli::near_miss::{self, PREFIX, is_of_kubernetes};
 use crate::cli::output::{Exit, KEY_IN_ARGUMENTS, complain};
+use crate::cli::tour::command::FAULT;
 use crate::config::{ConfigError, KEY_VARIABLE, Settings};
 use crate::domain::{AccessField, did_you_mean};
 use crate::redact::{is_certain_key, looks_like_key, placeholder};
@@ -20,7 +24,7 @@ use crate::redact::{is_certain_key, looks_like_key, placeholder};
 /// Variables with this prefix that this program does not read. Clients take the token of a server from them.
 const OF_CLIENTS: [&str; 1] = ["TRUEDY_MCP_TOKEN"];
 /// Variables of debug builds, for tests.
-const OF_TESTS: [&str; 2] = ["TRUEDY_MCP_CRASH_AT", "TRUEDY_MCP_STOP_AT"];
+const OF_TESTS: [&str; 3] = ["TRUEDY_MCP_CRASH_AT", "TRUEDY_MCP_STOP_AT", FAULT];
 /// The start of the placeholder that a desktop bundle passes for a blank field.
 const BLANK_FIELD: &str = "${user_config.";
 /// Flags of other servers, and what has the same effect here.
@@ -35,7 +39,11 @@ const ELSEWHERE: [(&str, &str); 5] = [
 /// Reads the command line. Returns its content, and the settings of every command that were set.
 /// If something is wrong, prints it and returns the exit code.
 pub(super) fn parse() -> Result<(Cli, Vec<SetSetting>), ExitCode> {
-    let original = Cli::command();
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let original = Cli::command().color(color::apply(&words));
+    if let Some(topic) = asked(&words) {
+        return Err(show(&topic).into());
+    }
     let usage = |sentence: &str| {
         complain(sentence);
         ExitCode::from(Exit::Usage)
@@ -43,7 +51,7 @@ pub(super) fn parse() -> Result<(Cli, Vec<SetSetting>), ExitCode> {
     if let Some(sentence) = unfilled(&original) {
         return Err(usage(&sentence));
     }
-    let (command, matches) = matches(&original)?;
+    let (command, matches) = matches(&original, &words)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(|error| refuse(&error, &command))?;
     cli.settings.note_sources(&matches);
     cli.settings.variables = set_by_variables(&command, &matches);
@@ -69,21 +77,26 @@ pub(super) fn parse() -> Result<(Cli, Vec<SetSetting>), ExitCode> {
 ///
 /// Clap copies each setting into each command. So the first definition has only the commands that the command line may
 /// name. What it refuses is matched again with all commands, because messages and help show them.
-fn matches(original: &Command) -> Result<(Command, ArgMatches), ExitCode> {
-    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let command = as_parsed(with_named_commands(original, &words));
+fn matches(original: &Command, words: &[OsString]) -> Result<(Command, ArgMatches), ExitCode> {
+    let command = as_parsed(with_named_commands(original, words));
     if let Ok(matches) = command.clone().try_get_matches() {
         return Ok((command, matches));
     }
     let command = as_parsed(original.clone());
-    let matches = command.clone().try_get_matches().map_err(|error| refuse(&error, &command))?;
-    Ok((command, matches))
+    match command.clone().try_get_matches() {
+        Ok(matches) => Ok((command, matches)),
+        Err(error) if is_help(error.kind()) => Err(help(&command, words, error.kind())),
+        Err(error) => Err(refuse(&error, &command)),
+    }
 }
 
 /// Returns a definition with all settings, and with those commands whose name is one of these words.
 fn with_named_commands(original: &Command, words: &[OsString]) -> Command {
     let is_named = |command: &&Command| words.iter().any(|word| word == command.get_name());
     Command::new(env!("CARGO_PKG_NAME"))
+        .disable_help_subcommand(true)
+        .color(original.get_color())
+        .styles(original.get_styles().clone())
         .groups(original.get_groups().cloned())
         .args(original.get_arguments().cloned())
         .subcommands(original.get_subcommands().filter(is_named).cloned())
@@ -134,11 +147,6 @@ fn switch(arg: Arg) -> Arg {
         .hide_possible_values(true)
         .value_name("true|false")
         .value_parser(clap::builder::BoolishValueParser::new())
-}
-
-/// Returns every argument of a command and of its subcommands.
-fn arguments(command: &Command) -> Vec<&Arg> {
-    command.get_arguments().chain(command.get_subcommands().flat_map(arguments)).collect()
 }
 
 /// Refuses a variable that holds a placeholder which was not filled in. Paths have their own message for that.
@@ -256,7 +264,7 @@ fn unknown_variable(known: &[String], settings: &Settings) -> Option<String> {
     let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
     let shown = if looks_like_key(&name) { format!("a variable that begins with {PREFIX}") } else { name };
     Some(format!(
-        "{shown} is not known to this version ({}), so it would set nothing.{meant} Correct its name, or unset it. A later version may know it. truedy-mcp --help lists the variables, for example {PREFIX}READ_ONLY.",
+        "{shown} is not known to this version ({}), so it would set nothing.{meant} Correct its name, or unset it. A later version may know it. truedy-mcp help settings lists the variables, for example {PREFIX}READ_ONLY.",
         env!("CARGO_PKG_VERSION")
     ))
 }
@@ -418,9 +426,7 @@ mod tests {
     #[test]
     fn what_all_commands_refuse_is_refused_with_the_named_ones_too() {
         let original = Cli::command();
-        for line in
-            ["stdi", "help", "help http", "--version", "--help", "stdio --listen 1", "http --listen", "--readonly"]
-        {
+        for line in ["stdi", "--version", "--help", "stdio --listen 1", "http --listen", "--readonly"] {
             let words: Vec<&str> = line.split_whitespace().collect();
             let given: Vec<OsString> = words.iter().map(OsString::from).collect();
             assert!(parsed(original.clone(), &words).is_err(), "{line}");

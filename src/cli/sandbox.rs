@@ -24,8 +24,10 @@ pub struct SandboxArgs {
 #[derive(Debug, Subcommand)]
 enum SandboxCommand {
     /// Forget everything: the next start begins with the seed.
+    #[command(after_help = "Example: truedy-mcp sandbox reset")]
     Reset,
     /// List the faults that --fault takes.
+    #[command(after_help = "Example: truedy-mcp sandbox faults")]
     Faults,
 }
 

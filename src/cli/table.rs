@@ -1,7 +1,5 @@
 //! Aligned tables with a header, for people at a terminal.
 
-use std::io::{self, Write};
-
 use anstyle::{AnsiColor, Style};
 
 /// The style of a header.
@@ -12,6 +10,8 @@ pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default();
 /// The style of what somebody must look after.
 pub(crate) const ALERT: Style = AnsiColor::Red.on_default().bold();
+/// The style of what matters most.
+pub(crate) const STRONG: Style = Style::new().bold();
 /// The style of what matters less.
 pub(crate) const FAINT: Style = Style::new().dimmed();
 
@@ -48,7 +48,7 @@ impl Cell {
 }
 
 /// A table. Columns that are empty in every row are left out.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
     header: Vec<String>,
     rows: Vec<Vec<Cell>>,
@@ -65,15 +65,44 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// Returns the lines of the table with their styles. Two spaces part the columns.
-    pub(crate) fn to_text(&self) -> String {
+    /// Returns the lines of the table for a terminal of this width. The widest columns are cut until they fit.
+    pub(crate) fn fitted(mut self, width: usize) -> String {
+        loop {
+            let widths = self.widths();
+            let all = self.width();
+            let widest = widths.iter().enumerate().max_by_key(|(_, width)| **width);
+            match widest {
+                Some((at, most)) if all > width && *most > NARROWEST => {
+                    let most = most.saturating_sub(all - width).max(NARROWEST);
+                    self.header.get_mut(at).into_iter().for_each(|name| cut(name, most));
+                    self.rows.iter_mut().filter_map(|row| row.get_mut(at)).for_each(|cell| cut(&mut cell.text, most));
+                }
+                _ => return self.to_text(),
+            }
+        }
+    }
+
+    /// Returns the width of the table, in characters.
+    pub(crate) fn width(&self) -> usize {
+        let shown = self.widths().into_iter().filter(|width| *width > 0);
+        shown.map(|width| width + 2).sum::<usize>().saturating_sub(2)
+    }
+
+    /// Returns the widths of the columns. An empty column has none.
+    fn widths(&self) -> Vec<usize> {
         let width = |text: &str| text.chars().count();
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widest = |at: usize| self.rows.iter().filter_map(|row| row.get(at)).map(|cell| width(&cell.text)).max();
         let named = |at: usize| self.header.get(at).map_or(0, |name| width(name));
-        let widths: Vec<usize> = (0..columns)
+        (0..columns)
             .map(|at| widest(at).filter(|widest| *widest > 0).map_or(0, |widest| widest.max(named(at))))
-            .collect();
+            .collect()
+    }
+
+    /// Returns the lines of the table with their styles. Two spaces part the columns.
+    pub(crate) fn to_text(&self) -> String {
+        let width = |text: &str| text.chars().count();
+        let widths = self.widths();
         let header: Vec<Cell> = self.header.iter().map(|name| Cell::styled(name.as_str(), HEADER)).collect();
         let mut text = String::new();
         for row in Some(&header).filter(|header| !header.is_empty()).into_iter().chain(&self.rows) {
@@ -89,11 +118,14 @@ impl Table {
     }
 }
 
-/// Writes a text with styles to standard output. The styles are left out where no terminal shows them, or where
-/// `NO_COLOR` is set. A closed reader is not an error.
-pub(crate) fn print_styled(text: &str) {
-    let mut out = anstream::AutoStream::auto(io::stdout().lock());
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+/// The width to which a column is cut at most, in characters.
+const NARROWEST: usize = 8;
+
+/// Cuts a text to a width.
+fn cut(text: &mut String, most: usize) {
+    if text.chars().count() > most {
+        *text = text.chars().take(most.saturating_sub(1)).chain(['…']).collect();
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +139,10 @@ mod tests {
         table.row(vec!["three".into(), "".into(), "y".into(), "".into()]);
         let plain = anstream::adapter::strip_str(&table.to_text()).to_string();
         assert_eq!(plain, "A      LONG NAME  B\né      x          1\nthree  y\n");
+        let narrow = anstream::adapter::strip_str(&table.fitted(18)).to_string();
+        assert!(narrow.lines().all(|line| line.chars().count() <= 18) && narrow.contains("LONG NA…"), "{narrow}");
+        let mut table = Table::new(["A".to_owned()]);
+        table.row(vec![Cell::styled("x", ALERT)]);
         assert!(table.to_text().contains("\u{1b}[1m\u{1b}[31mx\u{1b}[0m"), "{:?}", table.to_text());
     }
 }

@@ -1,9 +1,12 @@
 //! `truedy-mcp tools`: prints the catalogue as agents see it.
 
+use std::io::{self, IsTerminal};
+
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::output::{Exit, print};
+use crate::cli::output::{Exit, print, print_styled, width};
+use crate::cli::table::{Cell, Table, WARNING};
 use crate::cli::tool_search::ToolIndex;
 use crate::config::{ConfigError, Settings};
 use crate::guard::Policy;
@@ -41,7 +44,8 @@ pub(super) fn run(settings: &Settings, arguments: &ToolsArgs) -> Result<Exit, Co
     } else if arguments.markdown {
         print(&table(&entries, &policy));
     } else {
-        print(&plain(&entries, &policy));
+        let width = io::stdout().is_terminal().then(|| width(&io::stdout()));
+        print_styled(&plain(&entries, &policy, width));
     }
     Ok(if entries.is_empty() { Exit::Failed } else { Exit::Fine })
 }
@@ -112,20 +116,20 @@ fn table(entries: &[&CatalogEntry], policy: &Policy) -> String {
     table
 }
 
-fn plain(entries: &[&CatalogEntry], policy: &Policy) -> String {
-    let mut text = String::new();
+/// Returns the tools as a table with styles. It is cut to `width`, if that is given.
+fn plain(entries: &[&CatalogEntry], policy: &Policy, width: Option<usize>) -> String {
+    let mut table = Table::new(["TOOL", "EFFECT", "TOKENS", "WHAT IT DOES"].map(str::to_owned));
     for entry in entries {
-        text.push_str(&format!(
-            "{:<20} {:<9} ~{:>3} tokens  {}\n",
-            entry.name(),
-            entry.effect.as_str(),
-            tokens(entry, policy),
-            first_sentence(entry)
-        ));
+        let effect = match entry.effect.as_str() {
+            effect if entry.effect.grave() => Cell::styled(effect, WARNING),
+            effect => effect.into(),
+        };
+        let tokens = format!("{:>6}", format!("~{}", tokens(entry, policy)));
+        table.row(vec![entry.name().into(), effect, tokens.into(), first_sentence(entry).into()]);
     }
     let total: usize = entries.iter().map(|entry| tokens(entry, policy)).sum();
-    text.push_str(&format!("{} tools, about {total} tokens in a model's context\n", entries.len()));
-    text
+    let shown = width.map_or_else(|| table.to_text(), |width| table.clone().fitted(width));
+    format!("{shown}\n{} tools, about {total} tokens in a model's context\n", entries.len())
 }
 
 fn first_sentence(entry: &CatalogEntry) -> String {

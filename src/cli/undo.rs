@@ -1,14 +1,14 @@
 //! `truedy-mcp undo`: puts back what an operation changed, by the same path as any other change.
 
-use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use clap::Args;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::call::{finish, report, until_read};
-use crate::cli::output::{Exit, complain, person_line};
+use crate::cli::call::{AnswerFormat, finish, report, until_read};
+use crate::cli::output::{Exit, complain};
+use crate::cli::person::{can_be_asked, is_yes, typed};
 use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{Caller, Status, numbers_for_people};
@@ -146,14 +146,14 @@ impl UndoAttempt<'_> {
         if !yes {
             let shown = until_read(|| self.call(UndoConsent::Absent, &unwanted)).await;
             if !is_ready(&shown) {
-                return report(shown, None);
+                return report(shown, None, AnswerFormat::Json);
             }
-            if !io::stdin().is_terminal() {
+            if !can_be_asked() {
                 complain("nothing was changed: there is no terminal to ask at, and --yes was not given.");
-                return report(shown, None);
+                return report(shown, None, AnswerFormat::Json);
             }
             complain("the account is as this operation left it. Undo it? [y/N]");
-            if !is_yes().await {
+            if !is_yes(&typed(&unwanted).await) {
                 complain("nothing was changed.");
                 return Exit::Failed;
             }
@@ -161,7 +161,7 @@ impl UndoAttempt<'_> {
         }
         let reply = until_read(|| self.call(consent, &unwanted)).await;
         let ended = finish(self.service, &reply).await;
-        report(reply, ended)
+        report(reply, ended, AnswerFormat::Json)
     }
 
     async fn call(&self, consent: UndoConsent, unwanted: &CancellationToken) -> CallResult {
@@ -175,10 +175,4 @@ impl UndoAttempt<'_> {
 /// Whether a preview shows that the undo can be made.
 fn is_ready(shown: &CallResult) -> bool {
     matches!(shown, CallResult::Done(FinishedCall { status: Status::ConfirmationRequired, body, .. }) if !body.contains_key("frozen"))
-}
-
-/// Reads the answer of a person from the terminal.
-async fn is_yes() -> bool {
-    let line = tokio::task::spawn_blocking(person_line).await.unwrap_or_default();
-    matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }

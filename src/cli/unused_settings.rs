@@ -2,7 +2,8 @@
 
 use crate::cli::args::Command;
 use crate::cli::given::{SetSetting, unused};
-use crate::cli::{sandbox, tour};
+use crate::cli::sandbox;
+use crate::cli::tour::command as tour;
 use crate::config::ConfigError;
 
 /// Refuses the flags that this command does not use. Variables are not refused, because they are set for all commands.
@@ -15,7 +16,7 @@ pub(super) fn refuse(command: Option<&Command>, set: &[SetSetting]) -> Result<()
     }
     let flags = flags.join(", ");
     Err(ConfigError(match command {
-        Command::Tour => tour::on_unused(&flags),
+        Command::Tour(_) => tour::on_unused(&flags),
         _ => format!("This command does not use {flags}: leave it out."),
     }))
 }
@@ -23,9 +24,14 @@ pub(super) fn refuse(command: Option<&Command>, set: &[SetSetting]) -> Result<()
 /// Returns the flags, without the dashes, of the settings that a command uses. `None` if it accepts all settings.
 fn used_settings(command: &Command) -> Option<&'static [&'static str]> {
     match command {
-        Command::Token(_) | Command::Probe(_) | Command::Completions { .. } | Command::Man { .. } => Some(&[]),
+        Command::Token(_)
+        | Command::Probe(_)
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Help { .. }
+        | Command::Version { .. } => Some(&[]),
         Command::Sandbox(arguments) => Some(sandbox::used_settings(arguments)),
-        Command::Tour => Some(&tour::SETTINGS),
+        Command::Tour(_) => Some(&tour::SETTINGS),
         Command::Stdio
         | Command::Http(_)
         | Command::Call(_)
@@ -51,7 +57,7 @@ mod tests {
     use crate::cli::given::settings_set;
 
     /// The commands that use some settings only, and which. The words of a command are separated by a space.
-    const USE_SOME: [(&str, &[&str]); 8] = [
+    const USE_SOME: [(&str, &[&str]); 10] = [
         ("token new", &[]),
         ("probe", &[]),
         ("sandbox", &["sandbox", "ephemeral", "fault", "ledger", "state-dir"]),
@@ -60,6 +66,8 @@ mod tests {
         ("tour", &["sandbox", "ephemeral"]),
         ("completions", &[]),
         ("man", &[]),
+        ("help", &[]),
+        ("version", &[]),
     ];
     /// The first words of the commands that accept all settings.
     const ACCEPT_ALL: [&str; 14] = [

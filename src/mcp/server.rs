@@ -118,6 +118,7 @@ impl McpServer {
             client: client_name(context).map(|name| principal.tenant.service.hide(&name)),
             call_id: client_call_id(context),
             undoes: None,
+            agreed: None,
         };
         let mut arguments = params.arguments.unwrap_or_default();
         entry.drop_bookkeeping(&mut arguments);

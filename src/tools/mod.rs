@@ -14,13 +14,13 @@ pub use account::operation_rows::{
 };
 pub use account::readings::{AccountNumbers, AgentNames, NumberNames, OneNumber};
 pub(crate) use catalog::assign_number::AssignNumber;
-pub(crate) use catalog::diagnose_number::tool::DiagnoseNumber;
 pub(crate) use catalog::get_agent_numbers::GetAgentNumbers;
 pub(crate) use catalog::get_webhook_url::GetWebhookUrl;
 pub(crate) use catalog::import_number::ImportNumber;
 pub(crate) use catalog::list_agents::ListAgents;
 pub(crate) use catalog::list_credentials::ListCredentials;
 pub(crate) use catalog::list_numbers::ListNumbers;
+pub(crate) use catalog::list_operations::ListOperations;
 pub(crate) use catalog::purchase_number::PurchaseNumber;
 pub(crate) use catalog::release_number::ReleaseNumber;
 pub(crate) use catalog::search_numbers::SearchNumbers;

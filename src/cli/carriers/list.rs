@@ -1,11 +1,10 @@
 //! `carriers list`: prints every profile and the sources of its values, but never the values.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use crate::cli::carriers::args::{ListArgs, no_keys};
-use crate::cli::output::{Exit, print};
+use crate::cli::output::{Exit, print, print_styled};
+use crate::cli::table::Table;
 use crate::config::{ConfigError, Settings, TenantSettings};
 use crate::domain::{AccessField, Caller, CarrierProfile, Origin};
 use crate::redact::shown_path;
@@ -43,7 +42,7 @@ pub(crate) fn list(settings: &Settings, list: &ListArgs) -> Result<Exit, ConfigE
         print(&pretty(&json!({ "carriers": rows })));
         return Ok(Exit::Fine);
     }
-    let mut text = String::new();
+    let mut table = Table::new(["CARRIER", "PROVIDER", "WHERE ITS VALUES ARE"].map(str::to_owned));
     for (tenant, profile) in listed.all() {
         let place = |field: AccessField, origin| place(settings, (tenant, profile), field, origin);
         let fields = profile
@@ -51,12 +50,13 @@ pub(crate) fn list(settings: &Settings, list: &ListArgs) -> Result<Exit, ConfigE
             .iter()
             .map(|(field, source)| format!("{} from {}", field.name(), place(*field, source.origin())));
         let fields = fields.collect::<Vec<_>>().join(", ");
-        let _ = writeln!(text, "{:<24} {:<10} {fields}", named(tenant, profile), profile.provider().as_str());
+        table.row(vec![named(tenant, profile).into(), profile.provider().as_str().into(), fields.into()]);
     }
-    if text.is_empty() {
-        text = "There are no carrier profiles yet: truedy-mcp carriers add --help\n".to_owned();
+    if listed.all().next().is_none() {
+        print("There are no carrier profiles yet: truedy-mcp carriers add --help\n");
+        return Ok(Exit::Fine);
     }
-    print(&text);
+    print_styled(&table.to_text());
     Ok(Exit::Fine)
 }
 

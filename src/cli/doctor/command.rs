@@ -1,6 +1,7 @@
 //! `truedy-mcp doctor`: checks the whole setup. Each finding says what to do.
 
 use std::collections::BTreeMap;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use clap::Args;
@@ -9,7 +10,7 @@ use crate::cli::clients::check::{ClientState, states};
 use crate::cli::doctor::account::live;
 use crate::cli::doctor::local::{journal, policy, proxy, rate, state_dir, state_key};
 use crate::cli::doctor::report::{CheckResult, DoctorReport, as_json, as_text};
-use crate::cli::output::{Exit, print};
+use crate::cli::output::{Exit, print, print_styled, width};
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, ConfigScope, Settings, TenantSettings};
 use crate::redact::{Redactor, shown_path};
@@ -25,8 +26,12 @@ pub(crate) fn run(settings: &Settings, arguments: &DoctorArgs) -> Result<Exit, C
     let redactor = Arc::new(Redactor::default());
     let _traced = logging::start(settings, &redactor);
     let report = bootstrap::runtime()?.block_on(examine(settings, &redactor));
-    let text = if arguments.json { as_json(settings, &report) } else { as_text(settings, &report) };
-    print(&redactor.text(&text));
+    if arguments.json {
+        print(&redactor.text(&as_json(settings, &report)));
+    } else {
+        let width = io::stdout().is_terminal().then(|| width(&io::stdout()));
+        print_styled(&redactor.text(&as_text(settings, &report, width)));
+    }
     Ok(report.exit)
 }
 

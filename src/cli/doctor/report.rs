@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use crate::cli::output::Exit;
+use crate::cli::table::{ALERT, GOOD, STRONG, WARNING};
+use crate::cli::wrap::wrap;
 use crate::config::Settings;
 
 /// The result of a check.
@@ -62,22 +64,32 @@ impl DoctorReport {
     }
 }
 
-pub(crate) fn as_text(settings: &Settings, report: &DoctorReport) -> String {
-    let mut text = format!("truedy-mcp {} ({})\n", env!("CARGO_PKG_VERSION"), settings.mode());
+/// Returns the report with its styles, a line a check. Lines are broken at `width` characters, if that is given.
+pub(crate) fn as_text(settings: &Settings, report: &DoctorReport, width: Option<usize>) -> String {
+    let mut text = format!("{STRONG}truedy-mcp {}{STRONG:#} ({})\n", env!("CARGO_PKG_VERSION"), settings.mode());
     for check in &report.checks {
         let whose = check.tenant.as_ref().map(|tenant| format!("{tenant}: ")).unwrap_or_default();
-        let _ = writeln!(
-            text,
-            "{:<7} {:<10} {whose}{}",
-            check.health.word(),
-            check.name,
-            settings.name_variables(&check.found)
-        );
+        let style = match check.health {
+            CheckResult::Good => GOOD,
+            CheckResult::Notice => WARNING,
+            CheckResult::Bad => ALERT,
+        };
+        let found = broken(&format!("{whose}{}", settings.name_variables(&check.found)), width, INDENT);
+        let _ = writeln!(text, "{style}{:<7}{style:#} {:<10} {found}", check.health.word(), check.name);
         if let Some(todo) = &check.todo {
-            let _ = writeln!(text, "{:<18} → {todo}", "");
+            let _ = writeln!(text, "{:<18} {STRONG}→{STRONG:#} {}", "", broken(todo, width, INDENT + 2));
         }
     }
     text
+}
+
+/// Where the text of a check begins.
+const INDENT: usize = 19;
+
+/// Breaks a text at words, so that it fits behind an indent.
+fn broken(text: &str, width: Option<usize>, indent: usize) -> String {
+    let Some(width) = width else { return text.to_owned() };
+    wrap(text, width.saturating_sub(indent).max(20)).join(&format!("\n{}", " ".repeat(indent)))
 }
 
 pub(crate) fn as_json(settings: &Settings, report: &DoctorReport) -> String {

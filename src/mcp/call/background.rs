@@ -68,6 +68,7 @@ impl Service {
             call_id: None,
             token_for: None,
             undoes: None,
+            agreed: None,
             stop: self.ending.child_token(),
             deadline: Instant::now() + TIME,
             turn: None,

@@ -1,5 +1,6 @@
 //! What a client says of itself with a call: how its user can be asked, its name, and its own id of the call.
 
+use crate::journal::ConsentPlace;
 use crate::mcp::apps::pages::AppsSupport;
 use crate::mcp::call::change::undo_request::UndoRequest;
 use crate::mcp::consent::elicitation::Elicitor;
@@ -17,11 +18,20 @@ pub struct ClientCall {
     pub call_id: Option<String>,
     /// What the call undoes. `None` for an ordinary call.
     pub undoes: Option<UndoRequest>,
+    /// Where a person agreed to this call before it was made. It is recorded, and is never enough for the level `human`.
+    pub agreed: Option<ConsentPlace>,
 }
 
 impl ClientCall {
     /// Returns a call during which nobody can be asked, from a client of this name.
     pub fn unattended(client: Option<String>) -> Self {
-        Self { elicitor: Elicitor::nobody(), views: AppsSupport::default(), client, call_id: None, undoes: None }
+        Self {
+            elicitor: Elicitor::nobody(),
+            views: AppsSupport::default(),
+            client,
+            call_id: None,
+            undoes: None,
+            agreed: None,
+        }
     }
 }

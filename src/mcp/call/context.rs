@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Caller, Effect, Refusal};
 use crate::guard::Rights;
+use crate::journal::ConsentPlace;
 use crate::mcp::apps::pages::AppsSupport;
 use crate::mcp::call::change::undo_request::UndoRequest;
 use crate::mcp::call::concurrency::CallTurn;
@@ -30,6 +31,8 @@ pub(crate) struct CallContext {
     pub(crate) token_for: Option<&'static str>,
     /// What the call undoes. `None` for an ordinary call of the tool.
     pub(crate) undoes: Option<Arc<UndoRequest>>,
+    /// Where a person agreed to the call before it was made.
+    pub(crate) agreed: Option<ConsentPlace>,
     pub(crate) stop: CancellationToken,
     /// When the call must be answered, however long it waited before.
     pub(crate) deadline: Instant,

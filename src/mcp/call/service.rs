@@ -201,7 +201,7 @@ impl Service {
             return refuse(messages::on_overload(effect));
         };
         let (service, stop) = (Arc::clone(self), self.ending.child_token());
-        let ClientCall { elicitor, views, client, call_id, undoes } = from;
+        let ClientCall { elicitor, views, client, call_id, undoes, agreed } = from;
         let mut call_context = CallContext {
             caller: caller.clone(),
             rights: Arc::clone(rights),
@@ -211,6 +211,7 @@ impl Service {
             call_id,
             token_for: None,
             undoes: undoes.map(Arc::new),
+            agreed,
             stop: stop.clone(),
             deadline: Instant::now() + TIME,
             turn: None,

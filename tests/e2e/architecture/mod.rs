@@ -139,10 +139,9 @@ const NOT_MODULES: [&str; 20] = [
 ];
 
 /// Functions that are longer than others may be, and why.
-const LONG_FUNCTIONS: [(&str, &str); 8] = [
+const LONG_FUNCTIONS: [(&str, &str); 7] = [
     ("cli/client_config::http_snippet", "one arm a client"),
     ("cli/client_config::snippet", "one arm a client"),
-    ("cli/tour::walk", "the tour, read from top to bottom"),
     ("http/server::bind", "one part of the server after another"),
     ("journal/tests/model::play", "one arm a step of the model"),
     ("sandbox/pipeline::handle", "one exchange, in the order of time"),

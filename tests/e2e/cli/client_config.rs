@@ -97,7 +97,7 @@ fn settings(dir: &Path) -> Vec<(String, String, Option<String>)> {
         };
         Some(known.to_owned())
     };
-    let global = command.get_arguments().filter(|arg| arg.is_global_set() && arg.get_long().is_some());
+    let global = command.get_arguments().filter(|arg| arg.is_global_set() && arg.get_env().is_some());
     let row = |arg: &Arg| {
         let variable = arg.get_env().unwrap().to_str().unwrap().to_owned();
         (format!("--{}", arg.get_long().unwrap()), variable, value(arg))

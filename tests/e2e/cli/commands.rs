@@ -125,7 +125,7 @@ fn tools_shows_what_clients_are_shown() {
     assert_eq!(table.lines().count(), TOOLS.len() + 2, "a head, a rule and a line a tool");
     assert!(table.lines().all(|line| line.starts_with('|') && line.ends_with('|')), "{table}");
     for tool in tools {
-        assert!(plain.lines().any(|line| line.starts_with(tool) && line.contains("tokens")), "{plain}");
+        assert!(plain.lines().any(|line| line.starts_with(tool) && line.contains('~')), "{plain}");
         assert!(table.contains(&format!("`{tool}`")), "{table}");
     }
     for (words, tool) in [
@@ -134,7 +134,7 @@ fn tools_shows_what_clients_are_shown() {
         ("twilio", "import_number"),
     ] {
         let found = truedy(&["tools", "--search", words]).fine();
-        assert!(found.starts_with(tool), "{words}: {found}");
+        assert!(found.lines().nth(1).is_some_and(|first| first.starts_with(tool)), "{words}: {found}");
         assert_eq!(truedy(&["tools", "--search", words, "--json"]).json()["tools"][0]["name"], json!(tool));
     }
     let nothing = truedy(&["tools", "--search", "xylophone"]);
@@ -188,4 +188,33 @@ fn completions_and_the_manual_are_printed() {
     for word in [".TH truedy-mcp 1", "TRUEDY_API_KEY", "read\\-only", "Exit codes", "doctor"] {
         assert!(manual.contains(word), "{word}: {manual}");
     }
+}
+
+#[test]
+fn the_version_says_what_the_program_was_built_from() {
+    let short = truedy(&["-V"]).fine();
+    assert_eq!(short, concat!("truedy-mcp ", env!("CARGO_PKG_VERSION"), "\n"));
+    let facts = truedy(&["version", "--json"]).json();
+    assert_eq!(facts["version"], env!("CARGO_PKG_VERSION"));
+    let commit = facts["commit"].as_str().unwrap();
+    let is_commit =
+        commit.trim_end_matches("-changed").len() == 40 && commit.starts_with(|c: char| c.is_ascii_hexdigit());
+    assert!(commit == "unknown" || is_commit, "{commit}");
+    assert!(facts["target"].as_str().is_some_and(|target| target.contains('-')), "{facts}");
+    assert_eq!(facts["features"].as_array().is_some_and(|all| all.contains(&json!("otel"))), cfg!(feature = "otel"));
+    for text in [truedy(&["--version"]).fine(), truedy(&["version"]).fine()] {
+        for name in ["commit", "date", "target"] {
+            let line = format!("\n{name}: {}\n", facts[name].as_str().unwrap());
+            assert!(text.starts_with(short.trim_end()) && text.contains(&line), "{name}: {text}");
+        }
+    }
+}
+
+#[test]
+fn the_tools_are_a_table_with_a_header() {
+    let shown = truedy(&["tools"]).fine();
+    let (header, first) = (shown.lines().next().unwrap(), shown.lines().nth(1).unwrap());
+    assert_eq!(header.split_whitespace().collect::<Vec<_>>(), ["TOOL", "EFFECT", "TOKENS", "WHAT", "IT", "DOES"]);
+    assert_eq!(header.find("EFFECT"), first.find("reads"), "{shown}");
+    assert!(shown.contains("tokens in a model's context"), "{shown}");
 }

@@ -1,6 +1,9 @@
 //! Every command and every setting: its help, its flag and its variable.
 
-use super::run::truedy;
+use clap::{Command, CommandFactory};
+use truedy_mcp::cli::Cli;
+
+use super::run::{truedy, truedy_with};
 use crate::support::program::at_once;
 
 /// Each command as it is typed, the shortest way.
@@ -59,58 +62,116 @@ pub(super) const SETTINGS: [(&str, &str, Option<&str>); 29] = [
     ("--log-format", "TRUEDY_MCP_LOG_FORMAT", Some("text")),
 ];
 
+/// The text without the breaks of lines.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Every command, as the words of a command line.
+fn commands(at: &Command, words: &[String]) -> Vec<Vec<String>> {
+    let below =
+        at.get_subcommands().flat_map(|below| commands(below, &[words, &[below.get_name().to_owned()]].concat()));
+    std::iter::once(words.to_vec()).chain(below.collect::<Vec<_>>()).collect()
+}
+
 #[test]
-fn the_help_shows_variables_examples_and_exit_codes() {
-    for arguments in [&["--help"][..], &["help"], &["-h"]] {
-        // Without the breaks of lines.
-        let help = truedy(arguments).fine().split_whitespace().collect::<Vec<_>>().join(" ");
-        for (flag, variable, _) in SETTINGS {
-            assert!(help.contains(flag) && help.contains(&format!("[env: {variable}")), "{arguments:?}: {flag}");
+fn the_help_shows_groups_an_example_and_exit_codes() {
+    for arguments in [&["--help"][..], &["help"], &["-h"], &["--color", "never", "help"]] {
+        let help = truedy(arguments).fine();
+        for group in ["Try", "Connect", "Use", "Check", "Other"] {
+            assert!(help.contains(&format!("\n{group}\n  ")), "{arguments:?}: {group}: {help}");
         }
-        for word in ["Examples:", "truedy-mcp tour", "TRUEDY_API_KEY", "Exit codes:"] {
+        for word in ["truedy-mcp tour", "TRUEDY_API_KEY", "Exit codes:", "truedy-mcp help settings"] {
             assert!(help.contains(word), "{arguments:?}: {word}");
         }
-        for code in ["0 fine", "1 failed", "2 usage", "3 key", "4 Truedy", "5 refused"] {
-            assert!(help.contains(code), "{arguments:?}: {code}");
+        for code in ["0 fine", "1 failed", "2 usage", "3 key", "4 Truedy", "5 refused", "6 not known"] {
+            assert!(flat(&help).contains(code), "{arguments:?}: {code}");
         }
+        assert!(!help.contains("--purchases-per-day"), "{help}");
     }
 }
 
 #[test]
-fn the_help_of_every_command_shows_an_example_of_it() {
-    for command in [
-        "stdio",
-        "http",
-        "token",
-        "probe",
-        "sandbox",
-        "tour",
-        "call",
-        "tools",
-        "doctor",
-        "carriers",
-        "config",
-        "completions",
-        "man",
-    ] {
-        for arguments in [[command, "--help"], ["help", command]] {
-            let help = truedy(&arguments).fine();
-            let (_, examples) = help.split_once("Example").unwrap_or_else(|| panic!("{command}: {help}"));
-            assert!(examples.contains("truedy-mcp") && examples.contains(command), "{command}: {examples}");
+fn the_page_of_the_settings_shows_every_flag_and_variable() {
+    let help = flat(&truedy(&["help", "settings"]).fine());
+    for (flag, variable, _) in SETTINGS {
+        assert!(help.contains(flag) && help.contains(&format!("[env: {variable}]")), "{flag}: {help}");
+    }
+    let http = flat(&truedy(&["help", "http-settings"]).fine());
+    for flag in ["--listen", "--tls-cert", "--oauth-tenant", "--admin-listen", "--drain-seconds"] {
+        assert!(http.contains(flag), "{flag}: {http}");
+    }
+    assert!(!http.contains("--purchases-per-day"), "{http}");
+}
+
+#[test]
+fn the_page_of_every_command_is_short_and_begins_with_what_it_is_for_and_an_example() {
+    let all = commands(&Cli::command(), &[]);
+    assert!(all.len() > 28, "{all:?}");
+    at_once(&all, |words| {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let page = truedy(&[&words[..], &["--help"]].concat()).fine();
+        assert_eq!(truedy(&[&["help"], &words[..]].concat()).fine(), page, "{words:?}");
+        assert!(page.lines().count() <= 45, "{words:?}: {} lines\n{page}", page.lines().count());
+        for line in page.lines() {
+            assert!(line.chars().count() <= 100, "{words:?}: {line}");
+        }
+        let (before, _) = page.split_once("Usage:").expect("how it is used");
+        let example = format!("truedy-mcp {}", words.first().unwrap_or(&"tour"));
+        assert!(before.contains(&example), "{words:?}: no example before the usage\n{page}");
+        assert!(page.starts_with(|c: char| c.is_uppercase()) && page.lines().nth(1) == Some(""), "{words:?}: {page}");
+    });
+}
+
+#[test]
+fn a_page_shows_no_setting_that_the_command_does_not_use() {
+    for command in [&["token", "new"][..], &["probe"], &["tour"], &["completions"], &["man"], &["sandbox", "faults"]] {
+        let page = truedy(&[command, &["--help"]].concat()).fine();
+        assert!(!page.contains("help settings"), "{command:?}: {page}");
+        for (flag, ..) in SETTINGS {
+            let shows = |line: &str| line.trim_start().split([' ', '[']).next() == Some(flag);
+            assert!(!page.lines().any(shows), "{command:?}: {flag}");
         }
     }
-    assert_eq!(truedy(&["--version"]).fine(), concat!("truedy-mcp ", env!("CARGO_PKG_VERSION"), "\n"));
+    // A flag that a page shows is accepted: the command says no that it would not use it.
+    let call = truedy(&["call", "--help"]).fine();
+    assert!(call.contains("--sandbox") && call.contains("help settings"), "{call}");
+}
+
+#[test]
+fn the_help_of_a_tool_shows_its_arguments() {
+    for arguments in [&["call", "purchase_number", "--help"][..], &["call", "-h", "purchase_number"]] {
+        let page = truedy(arguments).fine();
+        for part in ["Buy (purchase, order, get)", "Required. E.164", "true|false", "phone_number=+14155550123"] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+    }
+    // A name that is no tool gets the page of the command.
+    assert!(truedy(&["call", "no_such_tool", "--help"]).fine().contains("<TOOL>"));
+}
+
+#[test]
+fn help_is_given_whatever_is_set_and_an_unknown_topic_is_not_repeated() {
+    for arguments in [&["help"][..], &["help", "settings"], &["help", "call"]] {
+        truedy_with(arguments, &[("TRUEDY_MCP_READONLY", "1"), ("TRUEDY_MCP_UPSTREAM_RPM", "x")], "").fine();
+    }
+    let said = truedy(&["help", "setings"]).refused(2);
+    assert!(said.contains("Did you mean settings?"), "{said}");
+    let said = truedy(&["help", "truedy_Hunter2Hunter2Hunter2Hunter2Hunt"]).refused(2);
+    assert!(!said.contains("Hunter2"), "{said}");
 }
 
 #[test]
 fn every_setting_has_a_variable_named_after_its_flag() {
-    let help = truedy(&["--help"]).fine();
+    assert_eq!(truedy(&["-V"]).fine(), concat!("truedy-mcp ", env!("CARGO_PKG_VERSION"), "\n"));
+    let help = truedy(&["help", "settings"]).fine();
     let flags: Vec<&str> = help
         .lines()
         .filter_map(|line| line.trim_start().strip_prefix("--"))
         .map(|rest| rest.split([' ', ',', '[']).next().unwrap_or_default())
         .collect();
-    let own = ["help", "version"];
+    // It has no variable of its own: NO_COLOR and CLICOLOR_FORCE are everybody's.
+    let own = ["color"];
     for flag in flags.iter().filter(|flag| !own.contains(flag)) {
         let variable = match *flag {
             "api-key-file" => "TRUEDY_API_KEY_FILE".to_owned(),
@@ -119,7 +180,7 @@ fn every_setting_has_a_variable_named_after_its_flag() {
         };
         // No help shows what a variable holds.
         let shown = format!("[env: {variable}]");
-        assert!(help.contains(&shown), "{flag}");
+        assert!(flat(&help).contains(&shown), "{flag}");
     }
     // And the table of these tests has them all.
     for flag in flags.iter().filter(|flag| !own.contains(flag) && !["state-dir", "state-key-file"].contains(*flag)) {

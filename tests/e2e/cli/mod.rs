@@ -1,8 +1,10 @@
 //! The commands and the settings, as a person or a client starts them.
 
+mod call_at_terminal;
 mod carriers;
 mod client_config;
 mod client_install;
+mod colors;
 mod commands;
 mod doctor;
 mod freeze;

@@ -17,18 +17,62 @@ fn the_tour_goes_through_to_its_end_whatever_is_set_where_it_is_run() {
         let (told, limits) = (named("do not hold there"), named("TRUEDY_MCP_READ_ONLY"));
         assert!(told == limits && (told == 1) != variables.is_empty(), "{}", ran.stderr);
         let shown = ran.fine();
-        for word in [
-            "list_agents",
-            "purchase_number",
-            "the user is asked",
-            "number_in_use",
-            "confirmation_required",
-            "released",
-            "That is all of it",
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines.len() <= 30, "{} lines\n{shown}", lines.len());
+        for line in &lines {
+            assert!(line.chars().count() <= 80 && !line.contains('{') && !line.contains('\u{1b}'), "{line}");
+        }
+        for (part, times) in [
+            ("You  ", 4),
+            ("you: yes", 2),
+            ("you: 0100", 1),
+            ("Refused: Front desk would fall silent", 1),
+            ("Preview:", 1),
+            ("not known yet whether it was bought", 1),
+            ("It is bought once", 1),
+            ("each approved by a person", 1),
+            ("truedy-mcp config", 1),
+            ("tour --verbose", 1),
         ] {
-            assert!(shown.contains(word), "{word}: {shown}");
+            assert_eq!(shown.matches(part).count(), times, "{part}: {shown}");
         }
     });
+}
+
+#[test]
+fn the_verbose_tour_shows_every_call_and_its_answer_in_json() {
+    let shown = truedy(&["tour", "--verbose"]).fine();
+    for part in [
+        "{\"area_code\":\"415\",\"page_size\":3}",
+        "\"status\": \"purchased\"",
+        "\"status\": \"number_in_use\"",
+        "\"status\": \"confirmation_required\"",
+        "\"status\": \"already_owned\"",
+        "\"approved_by\": \"person (form)\"",
+        "asked: Buy +1 415 555 0100",
+        "\"last4\":\"0100\"",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
+/// What is not as the tour expects it stops the tour, wherever it happens.
+#[test]
+fn the_tour_fails_when_anything_is_not_as_expected() {
+    at_once(
+        [
+            ("purchase=unavailable", "(purchase_number) answered"),
+            ("pending=fails", "did not become active"),
+            ("release=carrier_refuses", "(release_number) answered"),
+            ("auth=401", "answered auth_failed"),
+            ("search=race", "the tour stopped: "),
+        ],
+        |(fault, said)| {
+            let ran = truedy_with(&["tour"], &[("TRUEDY_MCP_TOUR_FAULT", fault)], "");
+            assert_eq!(ran.code, Some(1), "{fault}: {}{}", ran.stdout, ran.stderr);
+            assert!(ran.stderr.contains(said) && !ran.stdout.contains("Next"), "{fault}: {}", ran.stderr);
+        },
+    );
 }
 
 #[test]

@@ -77,6 +77,7 @@ impl Service {
             }
             (GateDecision::Go, None) => {
                 self.check_answer_of_second_call::<T>(impact, change)?;
+                change.evidence.person = change.evidence.person.or(change.call_context.agreed);
                 return Ok(planned.approved(nonce, given));
             }
             (GateDecision::Go | GateDecision::Ask(_), Some(wanted)) => PersonRequest::Keys(wanted),
