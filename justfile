@@ -61,6 +61,11 @@ bench *parts:
 docs:
     cargo doc --locked --no-deps --document-private-items
 
+# Draw the pictures of the command line anew, from what the program shows. Look at them before you commit.
+pictures:
+    UPDATE_PICTURES=1 cargo test --locked --test e2e -- papers::pictures
+    git diff --stat docs/pictures
+
 # Accept the new snapshots and the generated tables. Look at the difference before you commit.
 snapshots:
     INSTA_UPDATE=always cargo test --locked --test e2e -- tools::catalog tools::prompts_and_resources

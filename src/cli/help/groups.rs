@@ -7,7 +7,7 @@ use clap::Command;
 /// Each group with its commands, in the order of the help. A new command is one word here.
 pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
     ("Try", &["tour", "sandbox"]),
-    ("Connect", &["config", "stdio", "http", "token"]),
+    ("Connect", &["init", "config", "stdio", "http", "token"]),
     ("Use", &["call", "numbers", "operations", "undo", "freeze", "unfreeze", "carriers"]),
     ("Check", &["doctor", "tools", "probe"]),
     ("Other", &["version", "completions", "man", "help"]),

@@ -1,8 +1,10 @@
 //! The pages: what the program writes is fresh, every link leads somewhere, and no line is too long to read.
 
+mod console;
 mod generated;
 mod markdown;
 mod packaging;
+mod pictures;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
