@@ -49,11 +49,11 @@ async fn a_browser_is_shown_how_to_connect_and_no_secret() {
 #[tokio::test]
 async fn it_tells_a_sandbox_from_a_live_account() {
     let badge = |mode: &str, words: &str| format!("<span class=\"mode {mode}\">{words}</span>");
-    for (flag, expected) in [(Some("--sandbox"), badge("sandbox", "Sandbox")), (None, badge("live", "Live"))] {
-        let flags: Vec<&str> = flag.into_iter().chain(["--ephemeral"]).collect();
-        let server = Served::start(&flags, &[]).await;
+    let sandbox: &[&str] = &["--sandbox", "--ephemeral"];
+    for (flags, expected) in [(sandbox, badge("sandbox", "Sandbox")), (&[], badge("live", "Live"))] {
+        let server = Served::start(flags, &[]).await;
         let page = server.get("/", &[]).await;
-        assert!(page.body.contains(&expected), "{flag:?}: {}", page.body);
+        assert!(page.body.contains(&expected), "{flags:?}: {}", page.body);
     }
 }
 
