@@ -17,7 +17,7 @@ pub struct CarriersArgs {
 pub(crate) enum CarriersCommand {
     /// Write a profile into the file, which is made if it is missing. Comments and order stay.
     #[command(
-        after_help = "Fields: telnyx api_key; twilio api_key, account_sid, auth_token; custom_sip sip_username, sip_password, sip_server.\n\nExamples:\n  truedy-mcp carriers add main --provider telnyx --from api_key=env:TELNYX_API_KEY\n  truedy-mcp carriers add line --provider twilio --account-sid AC00000000000000000000000000000123 \\\n    --from api_key=file:/etc/truedy/twilio.key --from \"auth_token=command:pass show twilio/token\"\n  truedy-mcp carriers add trunk --provider custom_sip --sip-username trunk-1 \\\n    --sip-server sip.example.com --from sip_password=env:TRUNK_PASSWORD\n\nkeyring: needs a build with --features keyring."
+        after_help = "Fields: telnyx api_key; twilio api_key, account_sid, auth_token; custom_sip sip_username, sip_password, sip_server.\n\nExamples:\n  truedy-mcp carriers add main --provider telnyx --from api_key=env:TELNYX_API_KEY\n  truedy-mcp carriers add line --provider twilio --account-sid AC00000000000000000000000000000123 \\\n    --from api_key=file:/etc/truedy/twilio.key --from \"auth_token=command:pass show twilio/token\"\n\nkeyring: needs a build with --features keyring."
     )]
     Add(AddArgs),
     /// Show the profiles: name, carrier, and where each value is; never a value. Nothing is read or run.

@@ -68,7 +68,7 @@ async fn walk(verbose: bool) -> Result<(), String> {
     what_it_cost(&mut guide).await?;
     guide.leave().await;
     print_styled(&format!(
-        "\n{FAINT}Next{FAINT:#}    truedy-mcp config print claude-code --sandbox\n        {FAINT}truedy-mcp tour --verbose   every call and answer in JSON{FAINT:#}\n"
+        "\n{FAINT}Next{FAINT:#}    truedy-mcp config install claude-code --sandbox\n        {FAINT}truedy-mcp tour --verbose   every call and answer in JSON{FAINT:#}\n"
     ));
     Ok(())
 }

@@ -229,7 +229,8 @@ fn without_a_configuration_the_command_works_on_the_default_file() {
     }
     fine(carriers(&MAIN));
     assert!(home.path().join(".config/truedy-mcp/config.toml").exists());
-    assert!(fine(carriers(&["list"])).starts_with("main "));
+    let listed = fine(carriers(&["list"]));
+    assert!(listed.lines().nth(1).is_some_and(|row| row.starts_with("main ")), "{listed}");
 }
 
 #[test]
