@@ -187,12 +187,22 @@ impl Trial {
         // A server for each: what one loses would stop the others.
         let open = |_| Wire::open(server(&upstream.base_url()), Era::Legacy);
         let mut wires: Vec<Wire> = (0..named.len()).map(open).collect();
-        let start = Instant::now();
-        let sends = wires.iter_mut().enumerate();
-        let calls: Vec<u64> =
-            sends.map(|(row, wire)| wire.send_call(self.tool, (self.arguments)(&number(row)))).collect();
-        let answers: Vec<Called> = wires.iter_mut().zip(calls).map(|(wire, id)| wire.called(id)).collect();
-        let took = start.elapsed();
+        // One after the other up to the change: a hundred servers that begin at once wait for the processor, and not for
+        // Truedy. From there on all wait together.
+        let send = |(row, wire): (usize, &mut Wire)| {
+            let sent = (wire.send_call(self.tool, (self.arguments)(&number(row))), Instant::now());
+            upstream.wait_for(self.route, row + 1);
+            sent
+        };
+        let calls: Vec<(u64, Instant)> = wires.iter_mut().enumerate().map(send).collect();
+        // Who was sent later is read later, so the longest of these times is that of a call.
+        let mut took = Duration::ZERO;
+        let read = |(wire, (id, sent)): (&mut Wire, (u64, Instant))| {
+            let called = wire.called(id);
+            took = took.max(sent.elapsed());
+            called
+        };
+        let answers: Vec<Called> = wires.iter_mut().zip(calls).map(read).collect();
         let seen = upstream.seen();
         let outcomes =
             named.into_iter().zip(answers).zip(&subjects).map(|(((fault, committed, expected), called), subject)| {
