@@ -16,8 +16,8 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   truedy-mcp tour                                  see the whole of it, on a sandbox, without an account
   truedy-mcp call list_numbers --sandbox           call one tool
-  TRUEDY_API_KEY=… truedy-mcp doctor               check key, address and clock
-  claude mcp add truedy -e TRUEDY_API_KEY=… -- truedy-mcp stdio
+  truedy-mcp config install claude-code --sandbox  try it in a client
+  truedy-mcp init                                  set it up with an account
 
 The API key comes from the variable TRUEDY_API_KEY (or a file), never from an argument.
 Exit codes: 0 fine, 1 failed, 2 usage, 3 key missing or refused, 4 Truedy down, 5 refused by policy or frozen,
@@ -137,11 +137,14 @@ pub enum Command {
     },
     /// Print a manual page, or write those of all commands into a directory.
     #[command(
-        after_help = "Examples:\n  truedy-mcp man > truedy-mcp.1\n  truedy-mcp man --dir /usr/local/share/man/man1"
+        after_help = "Examples:\n  truedy-mcp man call | man -l -\n  truedy-mcp man --dir /usr/local/share/man/man1"
     )]
     Man {
+        /// The command whose page it is; the program's own page without it.
+        #[arg(value_name = "COMMAND")]
+        topic: Vec<String>,
         /// Write all pages into this directory, which is made if it is missing.
-        #[arg(long, value_name = "DIR", value_parser = path_setting())]
+        #[arg(long, value_name = "DIR", value_parser = path_setting(), conflicts_with = "topic")]
         dir: Option<PathBuf>,
     },
 }

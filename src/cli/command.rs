@@ -66,8 +66,8 @@ fn run_command(settings: &Settings, set: &[SetSetting], command: Option<Command>
         Some(Command::Version { json }) => Ok(version::show(json)),
         Some(Command::Help { topic }) => Ok(pages::show(&topic)),
         Some(Command::Completions { shell }) => Ok(completions(shell)),
-        Some(Command::Man { dir: None }) => Ok(man()),
-        Some(Command::Man { dir: Some(dir) }) => man_pages(&dir),
+        Some(Command::Man { topic, dir: None }) => man(&topic),
+        Some(Command::Man { dir: Some(dir), .. }) => man_pages(&dir),
     }
 }
 
@@ -88,7 +88,8 @@ pub(crate) fn welcome() -> Exit {
          Try, without an account:\n  \
          truedy-mcp tour\n  \
          truedy-mcp call list_numbers --sandbox\n  \
-         truedy-mcp config print claude-code\n\n\
+         truedy-mcp config install claude-code --sandbox\n\n\
+         With an account: truedy-mcp init\n\
          truedy-mcp --help shows everything.\n",
         env!("CARGO_PKG_VERSION")
     ));

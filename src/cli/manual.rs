@@ -4,11 +4,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 
 use crate::cli::args::Cli;
 use crate::cli::output::{Exit, print};
 use crate::config::ConfigError;
+use crate::domain::did_you_mean;
 use crate::redact::shown_path;
 
 pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
@@ -18,11 +19,22 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
     Exit::Fine
 }
 
-pub(crate) fn man() -> Exit {
+/// Prints the page of the program, or of a command: `["carriers", "add"]`.
+pub(crate) fn man(topic: &[String]) -> Result<Exit, ConfigError> {
+    let mut program = Cli::command();
+    program.build();
+    let mut found = &program;
+    for name in topic {
+        found = found.find_subcommand(name).ok_or_else(|| {
+            let names = found.get_subcommands().map(Command::get_name);
+            let meant = did_you_mean(name, names).map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
+            ConfigError(format!("man: there is no such command.{meant} truedy-mcp --help shows all."))
+        })?;
+    }
     let mut page = Vec::new();
-    let written = clap_mangen::Man::new(Cli::command()).render(&mut page);
+    let written = clap_mangen::Man::new(found.clone()).render(&mut page);
     print(&String::from_utf8_lossy(&page));
-    if written.is_ok() { Exit::Fine } else { Exit::Failed }
+    Ok(if written.is_ok() { Exit::Fine } else { Exit::Failed })
 }
 
 /// Writes the page of the program and of each command. The file names are those by which the pages refer to each other.

@@ -17,7 +17,9 @@ pub use admin::endpoints::ReadinessCheck;
 pub use auth::authenticator::{Authenticator, Verifiers};
 pub use auth::oauth::OAuth;
 pub use auth::oauth_options::OAuthOptions;
-pub use auth::static_tokens::{FILE_LIMIT, FileReader, StaticTokens, TokenHolder, add, file_fields, fresh, scopes};
+pub use auth::static_tokens::{
+    FILE_LIMIT, FileReader, ListedToken, StaticTokens, TokenHolder, add, file_fields, fresh, listed, revoke, scopes,
+};
 pub use connection::listener::Listen;
 pub use connection::tls::{Certificates, ServerTls};
 pub use pages::credential_form::serve_pages;

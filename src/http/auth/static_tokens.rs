@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use parking_lot::RwLock;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::domain::{Caller, digest_of, unguessable};
-use crate::files::{field_names, read_toml};
+use crate::domain::{Caller, digest_of, hex, unguessable};
+use crate::files::{FolderLock, TemporaryFile, field_names, read_toml, real_place};
 use crate::guard::Scope;
 use crate::redact::TOKEN_PREFIX as PREFIX;
 
@@ -30,6 +31,8 @@ pub struct TokenHolder {
     pub tenant: String,
     /// The scopes of the token.
     pub scopes: BTreeSet<Scope>,
+    /// The moment from which the token is not accepted any more. `None` if it does not expire.
+    pub expires: Option<Timestamp>,
 }
 
 /// All tokens of a file, by their digests.
@@ -73,8 +76,9 @@ struct TokenEntry {
     tenant: String,
     scopes: Option<Vec<String>>,
     #[serde(default)]
-    #[expect(dead_code, reason = "for people: when the token was made")]
     created: Option<String>,
+    #[serde(default)]
+    expires: Option<String>,
 }
 
 fn default_tenant() -> String {
@@ -141,7 +145,7 @@ impl StaticTokens {
                 found = Some(holder);
             }
         }
-        found.cloned()
+        found.filter(|holder| holder.expires.is_none_or(|expires| Timestamp::now() < expires)).cloned()
     }
 }
 
@@ -164,7 +168,10 @@ fn parse(bytes: &[u8]) -> Result<TokenEntries, String> {
                     .to_owned(),
             ));
         }
-        entries.0.push((digest, TokenHolder { principal: entry.principal, tenant: entry.tenant, scopes }));
+        let expires = entry.expires.map(|text| text.parse()).transpose().map_err(|_| {
+            bad("expires is no moment; expected what --expires writes, for example \"2027-01-31T00:00:00Z\"".to_owned())
+        })?;
+        entries.0.push((digest, TokenHolder { principal: entry.principal, tenant: entry.tenant, scopes, expires }));
     }
     Ok(entries)
 }
@@ -203,10 +210,11 @@ pub fn add(file: &Path, holder: &TokenHolder, now: &str) -> Result<String, Strin
     let digest = digest_of(token.as_bytes());
     let scopes: Vec<String> = holder.scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
     let entry = format!(
-        "\n[[token]]\nsha256 = \"{digest}\"\nprincipal = \"{}\"\ntenant = \"{}\"\nscopes = [{}]\ncreated = \"{now}\"\n",
+        "\n[[token]]\nsha256 = \"{digest}\"\nprincipal = \"{}\"\ntenant = \"{}\"\nscopes = [{}]\ncreated = \"{now}\"\n{}",
         holder.principal,
         holder.tenant,
-        scopes.join(", ")
+        scopes.join(", "),
+        holder.expires.map(|expires| format!("expires = \"{expires}\"\n")).unwrap_or_default()
     );
     let mut options = fs::OpenOptions::new();
     options.append(true).create(true);
@@ -215,6 +223,8 @@ pub fn add(file: &Path, holder: &TokenHolder, now: &str) -> Result<String, Strin
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
     }
+    // Nobody takes a token out meanwhile, whose new file would lack this one.
+    let _lock = FolderLock::on(folder_of(file)).map_err(|error| error.to_string())?;
     let there = match fs::read(file) {
         Ok(there) => there,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -239,6 +249,60 @@ pub fn add(file: &Path, holder: &TokenHolder, now: &str) -> Result<String, Strin
     Ok(token)
 }
 
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// One token of a file, as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedToken {
+    /// The first twelve digits of the digest. They name the token, and do not help to guess it.
+    pub id: String,
+    /// Its holder.
+    pub holder: TokenHolder,
+    /// When it was made, as the file says it.
+    pub created: Option<String>,
+}
+
+/// Returns the tokens of a file of this content, in its order. The error says where the content is wrong.
+pub fn listed(bytes: &[u8]) -> Result<Vec<ListedToken>, String> {
+    let created = read_toml::<TokensFile>(bytes)?.token.into_iter().map(|entry| entry.created);
+    let tokens = parse(bytes)?.0.into_iter().zip(created).map(|((digest, holder), created)| {
+        let id = hex(digest.get(..6).unwrap_or_default());
+        ListedToken { id, holder, created }
+    });
+    Ok(tokens.collect())
+}
+
+/// Takes the token of this id out of a file. The others stay byte for byte. Returns it, or `None` if there is none.
+pub fn revoke(file: &Path, id: &str) -> Result<Option<ListedToken>, String> {
+    let said = |error: std::io::Error| error.to_string();
+    let file = real_place(file).map_err(said)?;
+    let _lock = FolderLock::on(folder_of(&file)).map_err(said)?;
+    let bytes = fs::read(&file).map_err(said)?;
+    let Some(token) = listed(&bytes)?.into_iter().find(|token| token.id == id) else { return Ok(None) };
+    let rest = without(&bytes, id)?;
+    TemporaryFile::beside(&file, rest.as_bytes()).and_then(TemporaryFile::replace).map_err(said)?;
+    Ok(Some(token))
+}
+
+/// Returns the content of a file without the token of this id. Other entries stay byte for byte.
+fn without(bytes: &[u8], id: &str) -> Result<String, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    let mut blocks = vec![String::new()];
+    for line in text.split_inclusive('\n') {
+        if line.trim_start().starts_with("[[") {
+            blocks.push(String::new());
+        }
+        blocks.last_mut().into_iter().for_each(|block| block.push_str(line));
+    }
+    let is_it = |block: &str| listed(block.as_bytes()).is_ok_and(|tokens| tokens.iter().any(|token| token.id == id));
+    let rest: String = blocks.iter().filter(|block| !is_it(block)).map(String::as_str).collect();
+    let wanted: Vec<ListedToken> = listed(bytes)?.into_iter().filter(|token| token.id != id).collect();
+    // Entries may be written in other ways, which are not taken apart here.
+    if listed(rest.as_bytes())? == wanted { Ok(rest) } else { Err("its entry must be deleted by hand".to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,7 +312,12 @@ mod tests {
     }
 
     fn holder(principal: &str) -> TokenHolder {
-        TokenHolder { principal: principal.to_owned(), tenant: "acme".to_owned(), scopes: [Scope::NumbersRead].into() }
+        TokenHolder {
+            principal: principal.to_owned(),
+            tenant: "acme".to_owned(),
+            scopes: [Scope::NumbersRead].into(),
+            expires: None,
+        }
     }
 
     fn open(file: &Path) -> Result<StaticTokens, String> {
@@ -294,6 +363,27 @@ mod tests {
         assert!(tokens.reload().is_err() && tokens.holder(&first).is_none());
         fs::write(&file, &kept).unwrap();
         assert!(tokens.reload().is_ok() && tokens.is_readable() && tokens.holder(&first).is_some());
+    }
+
+    #[test]
+    fn a_token_that_has_expired_opens_nothing_and_one_is_taken_out_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tokens.toml");
+        let in_hours = |hours: i64| Some(Timestamp::now() + jiff::SignedDuration::from_hours(hours));
+        let made = ["ana", "ben", "eve"].map(|name| TokenHolder { expires: in_hours(1), ..holder(name) });
+        let past = TokenHolder { expires: in_hours(-1), ..holder("old") };
+        let tokens: Vec<String> = made.iter().chain([&past]).map(|holder| add(&file, holder, "now").unwrap()).collect();
+        let opened = open(&file).unwrap();
+        assert_eq!(tokens.iter().filter(|token| opened.holder(token).is_some()).count(), 3);
+        let before = fs::read_to_string(&file).unwrap();
+        let all = listed(before.as_bytes()).unwrap();
+        let rest = without(before.as_bytes(), &all[1].id).unwrap();
+        fs::write(&file, &rest).unwrap();
+        assert_eq!(opened.reload(), Ok(3));
+        assert!(opened.holder(&tokens[0]).is_some() && opened.holder(&tokens[1]).is_none());
+        assert!(before.starts_with(rest.split("\n[[token]]").next().unwrap()) && rest.len() < before.len());
+        let odd = "token = [{ sha256 = \"".to_owned() + &"ab".repeat(32) + "\", principal = \"ana\" }]\n";
+        assert!(without(odd.as_bytes(), "abababababab").is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Output;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::bearer_tokens::{assert_shut_out, tokens_for};
 use crate::support::expected::SCOPES;
@@ -82,6 +82,107 @@ fn what_cannot_be_a_token_is_refused_in_a_sentence_and_nothing_is_written() {
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{place:?}");
     }
     assert_eq!(fs::read(&file).unwrap(), b"");
+}
+
+fn on_tokens(file: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = program().arg("token").args(arguments).arg("--tokens").arg(file).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// The tokens of a file as `token list --json` shows them.
+fn list(file: &Path) -> Vec<Value> {
+    let (code, printed, said) = on_tokens(file, &["list", "--json"]);
+    assert_eq!((code, said.as_str()), (Some(0), ""), "{printed}");
+    serde_json::from_str(&printed).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_is_listed_expires_and_is_taken_back_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens.toml");
+    let read = ["--scopes", "numbers:read"];
+    let tokens = tokens_for(
+        &file,
+        &[
+            &[&["--principal", "ana"], &read[..]].concat(),
+            &["--principal", "ben", "--expires", "30d"],
+            &["--principal", "eve", "--expires", "2099-01-31"],
+        ],
+    );
+    let before = fs::read_to_string(&file).unwrap();
+    let rows = list(&file);
+    let told: Vec<_> = rows.iter().map(|row| (row["principal"].as_str().unwrap(), row["expired"].clone())).collect();
+    assert_eq!(told, ["ana", "ben", "eve"].map(|name| (name, json!(false))));
+    assert_eq!((&rows[0]["scopes"], &rows[0]["expires"]), (&json!(["numbers:read"]), &Value::Null));
+    let (code, table, _) = on_tokens(&file, &["list"]);
+    assert_eq!((code, table.lines().count()), (Some(0), 4), "{table}");
+    assert!(table.starts_with("ID ") && table.contains("numbers:read") && !table.contains("tmcp_"), "{table}");
+
+    let server = Served::start(&["--sandbox", "--ephemeral", "--tokens", file.to_str().unwrap()], &[]).await;
+    let read_all = async |expected: [bool; 3]| {
+        eventually("what opens", async || {
+            let mut all = [false; 3];
+            for (token, open) in tokens.iter().zip(&mut all) {
+                let bearer = format!("Bearer {token}");
+                let answer = server.call_with(&[("authorization", &bearer)], "list_numbers", json!({})).await;
+                *open = answer.status == 200;
+            }
+            all == expected
+        })
+        .await;
+    };
+    read_all([true, true, true]).await;
+    // Ben's has expired.
+    let until = rows[1]["expires"].as_str().unwrap();
+    fs::write(&file, before.replace(until, "2026-01-01T00:00:00Z")).unwrap();
+    read_all([true, false, true]).await;
+    assert_eq!(list(&file)[1]["expired"], json!(true));
+
+    let eve = rows[2]["id"].as_str().unwrap();
+    let (code, said, _) = on_tokens(&file, &["revoke", eve]);
+    assert!(code == Some(0) && said.contains("of eve is taken back"), "{said}");
+    read_all([true, false, false]).await;
+    assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+    let now = fs::read_to_string(&file).unwrap();
+    assert!(before.starts_with(now.split("\n[[token]]\n").take(2).collect::<Vec<_>>().join("\n[[token]]\n").as_str()));
+    // Neither an id that is none nor a token that was pasted for one is repeated.
+    for id in [eve, "", &tokens[0]] {
+        let (code, printed, said) = on_tokens(&file, &["revoke", id]);
+        assert!(code == Some(1) && printed.is_empty() && !said.contains("tmcp_"), "{said}");
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), now);
+}
+
+#[test]
+fn an_expiry_lies_in_the_future() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens.toml");
+    for wrong in ["0d", "-3d", "yesterday", "2020-01-01", "2020-01-01T00:00:00Z", "30", "99999999999999d", ""] {
+        let output = token(&["--principal", "ana", &format!("--expires={wrong}")], &file);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), file.exists()), (Some(2), false), "{wrong}: {said}");
+        assert!(said.contains("30d") || said.contains("expires"), "{said}");
+    }
+}
+
+#[test]
+fn tokens_that_are_made_and_taken_back_at_the_same_time_are_all_there_or_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens.toml");
+    let names: Vec<String> = (0..8).map(|at| format!("old{at}")).collect();
+    let arguments: Vec<Vec<&str>> = names.iter().map(|name| vec!["--principal", name.as_str()]).collect();
+    tokens_for(&file, &arguments.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let ids: Vec<String> = list(&file).iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+    at_once(0..16, |at| match ids.get(at) {
+        Some(id) => assert_eq!(on_tokens(&file, &["revoke", id]).0, Some(0)),
+        None => assert!(token(&["--principal", &format!("new{at}")], &file).status.success()),
+    });
+    let mut left: Vec<String> = list(&file).iter().map(|row| row["principal"].as_str().unwrap().to_owned()).collect();
+    left.sort();
+    let mut expected: Vec<String> = (8..16).map(|at| format!("new{at}")).collect();
+    expected.sort();
+    assert_eq!(left, expected);
 }
 
 /// Whether each of these tokens opens.
