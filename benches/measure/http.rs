@@ -57,6 +57,7 @@ impl Servers {
                 principal: format!("caller-{caller}"),
                 tenant: "default".to_owned(),
                 scopes: Scope::ALL.into(),
+                expires: None,
             };
             Ok(add(&file, &holder, "for a measurement")?)
         });

@@ -39,7 +39,7 @@ pub struct Cli {
     /// Settings of every command.
     #[command(flatten)]
     pub settings: Settings,
-    /// Colours; `auto` is at a terminal, unless NO_COLOR is set.
+    /// Colours; `auto` is at a terminal, unless `NO_COLOR` is set.
     #[arg(long, value_name = "auto|always|never", value_enum, default_value_t = ColorChoice::Auto, global = true)]
     pub color: ColorChoice,
     /// The command.

@@ -26,8 +26,10 @@ pub(crate) fn man(topic: &[String]) -> Result<Exit, ConfigError> {
     let mut found = &program;
     for name in topic {
         found = found.find_subcommand(name).ok_or_else(|| {
-            let names = found.get_subcommands().map(Command::get_name);
-            let meant = did_you_mean(name, names).map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
+            let names: Vec<&str> = found.get_subcommands().map(Command::get_name).collect();
+            let meant = did_you_mean(name, names.iter().copied())
+                .map(|meant| format!(" Did you mean {meant}?"))
+                .unwrap_or_default();
             ConfigError(format!("man: there is no such command.{meant} truedy-mcp --help shows all."))
         })?;
     }

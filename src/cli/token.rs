@@ -193,7 +193,7 @@ fn make(new: &NewArgs) -> Result<Exit, ConfigError> {
     }
     let holder =
         TokenHolder { principal: new.principal.clone(), tenant: new.tenant.clone(), scopes, expires: new.expires };
-    match add(&new.tokens, &holder, &jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()) {
+    match add(&new.tokens, &holder, &Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()) {
         Ok(token) => {
             print(&format!("{token}\n"));
             complain("this is the only time that the token is shown; the file holds its digest");
@@ -207,7 +207,7 @@ fn make(new: &NewArgs) -> Result<Exit, ConfigError> {
 }
 
 #[cfg(unix)]
-fn is_of_another_user_and_ours_to_write(file: &std::path::Path) -> bool {
+fn is_of_another_user_and_ours_to_write(file: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let private = |about: std::fs::Metadata| about.is_file() && about.uid() != 0 && about.mode() & 0o077 == 0;
     rustix::process::geteuid().is_root() && std::fs::symlink_metadata(file).is_ok_and(private)

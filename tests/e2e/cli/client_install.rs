@@ -124,7 +124,7 @@ fn every_client_gets_an_entry_that_starts_and_loses_it_without_a_trace() {
         assert!(said.starts_with("ok ") && said.lines().count() == 1 && said.contains("starts: truedy"), "{said}");
         let said = home.config(&["remove", client]).fine();
         assert!(said.contains("- \"truedy\"") && said.contains("is gone again"), "{said}");
-        assert_eq!(home.files(), [String::new(); 0], "{client}");
+        assert_eq!(home.files(), Vec::<String>::new(), "{client}");
         assert!(home.config(&["remove", client]).fine().contains("has no entry"));
         assert_eq!(home.config(&["check", client]).code, Some(1));
     }
@@ -280,7 +280,7 @@ fn no_file_gets_a_key() {
         } else {
             let why = ran.refused(2);
             assert!(why.contains("--api-key-file FILE") && why.contains("--sandbox"), "{why}");
-            assert_eq!(home.files(), [String::new(); 0]);
+            assert_eq!(home.files(), Vec::<String>::new());
         }
         let home = Home::new();
         home.write("key", KEY);

@@ -73,7 +73,9 @@ const THEMES: [Theme; 2] = [
 ];
 
 /// What a picture shows: its name, the words of the command, and the commands that are run before it.
-const PICTURES: [(&str, &[&str], &[&[&str]]); 3] = [
+type Picture = (&'static str, &'static [&'static str], &'static [&'static [&'static str]]);
+
+const PICTURES: [Picture; 3] = [
     ("tour", &["tour"], &[]),
     ("doctor", &["doctor", "--sandbox"], &[]),
     (
@@ -118,7 +120,7 @@ fn shown(words: &[&str], before: &[&[&str]]) -> String {
 fn same_each_time(text: &str) -> String {
     let mut shown = String::new();
     for line in text.split_inclusive('\n') {
-        let words: Vec<String> = line.split(' ').map(|word| fixed(word)).collect();
+        let words: Vec<String> = line.split(' ').map(fixed).collect();
         shown.push_str(&words.join(" "));
     }
     shown

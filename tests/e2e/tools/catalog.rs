@@ -545,7 +545,7 @@ fn found_by_words<'a>(tools: &'a [Value], query: &str) -> Vec<&'a str> {
     };
     let mut scored: Vec<(usize, &str)> = tools.iter().map(|tool| (score(tool), name(tool))).collect();
     scored.retain(|(score, _)| *score > 0);
-    scored.sort_by(|one, other| other.0.cmp(&one.0));
+    scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     scored.into_iter().map(|(_, name)| name).take(3).collect()
 }
 
