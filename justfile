@@ -33,10 +33,6 @@ clients:
 browsers:
     bash .ci/run browsers
 
-# Make the pictures of the docs again. Look at them before you commit.
-pictures:
-    bash .ci/pictures
-
 # Check what is in deploy/, behind nginx and under load.
 deploy:
     bash .ci/run deploy
@@ -61,9 +57,10 @@ bench *parts:
 docs:
     cargo doc --locked --no-deps --document-private-items
 
-# Draw the pictures of the command line anew, from what the program shows. Look at them before you commit.
+# Make the pictures of the pages anew: the command line by the program, cards and landing page in Chromium.
 pictures:
     UPDATE_PICTURES=1 cargo test --locked --test e2e -- papers::pictures
+    bash .ci/pictures
     git diff --stat docs/pictures
 
 # Accept the new snapshots and the generated tables. Look at the difference before you commit.
