@@ -19,7 +19,11 @@ pub(crate) fn tool_page(name: &str) -> Option<String> {
     for paragraph in description.split("\n\n") {
         let _ = writeln!(text, "{}\n", wrap(paragraph, WIDTH).join("\n"));
     }
-    let _ = writeln!(text, "Example: truedy-mcp call {name}{} --sandbox\n", example(entry));
+    let command = format!("Example: truedy-mcp call {name}");
+    let given = format!("{} --sandbox", example(entry));
+    // A line that is too long goes on in the next, as a shell reads it.
+    let fits = command.len() + given.len() <= WIDTH;
+    let _ = writeln!(text, "{command}{}{given}\n", if fits { "" } else { " \\\n   " });
     let arguments = arguments(entry);
     if arguments.is_empty() {
         text.push_str("It takes no arguments.\n");

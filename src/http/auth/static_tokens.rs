@@ -382,7 +382,8 @@ mod tests {
         assert_eq!(opened.reload(), Ok(3));
         assert!(opened.holder(&tokens[0]).is_some() && opened.holder(&tokens[1]).is_none());
         assert!(before.starts_with(rest.split("\n[[token]]").next().unwrap()) && rest.len() < before.len());
-        let odd = "token = [{ sha256 = \"".to_owned() + &"ab".repeat(32) + "\", principal = \"ana\" }]\n";
+        let entry = |digits: &str| format!("{{ sha256 = \"{}\", principal = \"ana\" }}", digits.repeat(32));
+        let odd = format!("token = [{}, {}]\n", entry("ab"), entry("cd"));
         assert!(without(odd.as_bytes(), "abababababab").is_err());
     }
 
