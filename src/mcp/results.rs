@@ -22,12 +22,12 @@ pub(crate) const FRESH_SHARED_MS: u64 = 60_000;
 
 /// The mark of the server: a handset and two waves, in a picture that needs no request.
 const ICON: &str = concat!(
-    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E",
-    "%3Crect width='24' height='24' rx='5' fill='%234f46e5'/%3E",
-    "%3Cg fill='none' stroke='white' stroke-width='1.8' stroke-linecap='round' stroke-linejoin='round'%3E",
-    "%3Cpath d='M7 4.5l2.6.3.9 3.2-1.6 1.3a10 10 0 0 0 4.8 4.8l1.3-1.6 3.2.9.3 2.6c0 1.4-1.1 2.5-2.5 2.5",
-    "A13 13 0 0 1 4.5 7C4.5 5.6 5.6 4.5 7 4.5z'/%3E",
-    "%3Cpath d='M14 5a5 5 0 0 1 5 5M14 8.2a1.8 1.8 0 0 1 1.8 1.8'/%3E%3C/g%3E%3C/svg%3E"
+    "data:image/svg+xml,%3Csvg%20xmlns='http://www.w3.org/2000/svg'%20viewBox='0%200%2024%2024'%3E",
+    "%3Crect%20width='24'%20height='24'%20rx='5'%20fill='%230b6b4f'/%3E",
+    "%3Cg%20fill='none'%20stroke='white'%20stroke-width='1.8'%20stroke-linecap='round'%20stroke-linejoin='round'%3E",
+    "%3Cpath%20d='M7%204.5l2.6.3.9%203.2-1.6%201.3a10%2010%200%200%200%204.8%204.8l1.3-1.6%203.2.9.3%202.6c0%201.4-1.1%202.5-2.5%202.5",
+    "A13%2013%200%200%201%204.5%207C4.5%205.6%205.6%204.5%207%204.5z'/%3E",
+    "%3Cpath%20d='M14%205a5%205%200%200%201%205%205M14%208.2a1.8%201.8%200%200%201%201.8%201.8'/%3E%3C/g%3E%3C/svg%3E"
 );
 
 /// The start of the error message for a method that is not offered. The method's name follows.
