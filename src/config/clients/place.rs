@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     fn shown(client: ClientKind, scope: ConfigScope, system: OperatingSystem) -> Vec<String> {
-        let (home, project) = (PathBuf::from("/home/ana"), PathBuf::from("/work"));
+        let (home, project) = (PathBuf::from("/home/ana"), PathBuf::from("/project"));
         let variable = |name: &str| (name == "APPDATA").then(|| "/home/ana/AppData/Roaming".into());
         let folders = ClientFolders::of(system, home, project, variable);
         let places = places(client, scope, &folders);
@@ -229,7 +229,7 @@ mod tests {
     fn the_file_of_a_project_is_in_its_folder() {
         for client in ClientKind::value_variants() {
             for place in shown(*client, ConfigScope::Project, OperatingSystem::this()) {
-                assert!(place.starts_with("/work/"), "{client:?}: {place}");
+                assert!(place.starts_with("/project/"), "{client:?}: {place}");
             }
         }
         let has_one = |client| !shown(client, ConfigScope::Project, OperatingSystem::Linux).is_empty();
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_variable_of_the_client_moves_its_file() {
         let variable = |name: &str| (name != "XDG_CONFIG_HOME" && name != "APPDATA").then(|| "/elsewhere".into());
-        let folders = ClientFolders::of(OperatingSystem::Linux, "/home/ana".into(), "/work".into(), variable);
+        let folders = ClientFolders::of(OperatingSystem::Linux, "/home/ana".into(), "/project".into(), variable);
         for (client, place) in [
             (ClientKind::ClaudeCode, "/elsewhere/.claude.json"),
             (ClientKind::Codex, "/elsewhere/config.toml"),

@@ -245,12 +245,12 @@ async fn without_the_database_a_replica_takes_its_fixed_share_and_shares_again_w
         let expected = said_alone(&[&one, &two]);
         // What was sent meanwhile is known.
         while two.call(ana, "list_numbers", json!({})).await["status"] != "rate_limited" {}
-        (alone, [one, two], expected)
+        ([alone, before], [one, two], expected)
     });
-    let Some((alone, scene)) = counted.await else { return };
+    let Some(([alone, before], scene)) = counted.await else { return };
     // Four fifths of a hundred, halved, without what is kept for changes; three quarters of the rest. What it had sent
-    // before counts, too.
-    assert!((1..=25).contains(&alone), "{alone}");
+    // before counts, too: on a slow machine that is more than the two first requests. A read takes two.
+    assert!(alone <= 25 && alone + before >= 24, "{alone} after {before}");
     // 62 reads are one person's part of all.
     let sent = scene.upstream.seen().len();
     assert!((60..=62).contains(&sent), "{sent}");
