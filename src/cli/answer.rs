@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use crate::cli::call_arguments::written;
 use crate::cli::table::{Cell, FAINT, GOOD, STRONG, Table, WARNING};
 use crate::cli::wrap::wrap;
 use crate::domain::numbers_for_people;
@@ -177,7 +178,7 @@ fn command(next: &Value) -> Option<String> {
             Value::Bool(yes) => yes.to_string(),
             other => plain(other),
         };
-        if value.contains(' ') { format!(" {name}=\"{value}\"") } else { format!(" {name}={value}") }
+        written(name, &value)
     });
     Some(format!("truedy-mcp call {tool}{}", arguments.collect::<String>()))
 }

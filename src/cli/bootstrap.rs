@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::cli::output::complain;
 use crate::config::{ConfigError, Settings, TenantSettings, UpstreamWindow, kept_keys};
-use crate::domain::{Caller, CarrierProfiles, RateLeases, Refusal, ServerTime, Status, did_you_mean};
+use crate::domain::{Caller, CarrierProfiles, RateLeases, Refusal, ServerTime, Status, meant_sentence};
 use crate::journal::{Journal, JournalPlace, PostgresLeases};
 use crate::mcp::{
     CallLimits, Catalog, ConcurrencyLimiter, CredentialForms, SealingKeys, Service, ServiceConfig, Tenant, Upstream,
@@ -70,8 +70,7 @@ pub(crate) fn tenant(settings: &Settings, name: &str, redactor: &Arc<Redactor>) 
     let mut known = settings.tenants()?;
     let Some(at) = known.iter().position(|tenant| tenant.name == name) else {
         let names: Vec<&str> = known.iter().map(|tenant| tenant.name.as_str()).collect();
-        let meant = did_you_mean(name, names.iter().copied());
-        let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
+        let meant = meant_sentence(name, names.iter().copied());
         return Err(ConfigError(format!(
             "--tenant: the settings name no such tenant.{meant} There are: {}.",
             names.join(", ")

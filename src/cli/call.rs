@@ -12,7 +12,7 @@ use crate::cli::output::{Exit, complain, print, print_styled, width};
 use crate::cli::person::{can_be_asked, is_yes, typed};
 use crate::cli::{answer, bootstrap, call_arguments, logging, signal};
 use crate::config::{ConfigError, Settings};
-use crate::domain::{ChangeClass, Status, did_you_mean, numbers_for_people};
+use crate::domain::{ChangeClass, Status, meant_sentence, numbers_for_people};
 use crate::journal::{ConsentPlace, Operation, OperationPhase};
 use crate::mcp::{CallResult, Catalog, CatalogEntry, ClientCall, CredentialForms, FinishedCall, Principal, Service};
 use crate::redact::Redactor;
@@ -71,8 +71,7 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
     let catalog = Catalog::new();
     let Some(entry) = catalog.get(&call.tool) else {
         let names: Vec<&str> = catalog.entries().iter().map(CatalogEntry::name).collect();
-        let meant = did_you_mean(&call.tool, names.iter().copied());
-        let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
+        let meant = meant_sentence(&call.tool, names.iter().copied());
         return Err(ConfigError(format!("There is no tool of this name.{meant} There are {}.", names.join(", "))));
     };
     let arguments = call_arguments::read(&call.arguments, call.json.as_deref(), entry)?;

@@ -24,6 +24,11 @@ pub(super) fn read(
     }
 }
 
+/// Returns an argument as it is written in a shell, with a space before it: ` agent_id="Front desk"`.
+pub(crate) fn written(name: &str, value: &str) -> String {
+    if value.contains(' ') { format!(" {name}=\"{value}\"") } else { format!(" {name}={value}") }
+}
+
 fn is_pair(text: &str) -> bool {
     let name = text.split_once('=').map(|(name, _)| name);
     name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::cli::output::{Exit, complain, person_line, print};
 use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
-use crate::domain::{clean_to, did_you_mean};
+use crate::domain::{clean_to, meant_sentence};
 use crate::journal::{Freeze, FreezeReport, Journal, JournalPlace, OperationPhase, OperationQuery, Unavailable};
 use crate::redact::Redactor;
 
@@ -91,8 +91,7 @@ async fn check_tenant(settings: &Settings, journal: &Journal, tenant: &str) -> R
     if known.iter().any(|name| name == tenant) {
         return Ok(());
     }
-    let meant = did_you_mean(tenant, known.iter().map(String::as_str));
-    let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
+    let meant = meant_sentence(tenant, known.iter().map(String::as_str));
     Err(format!(
         "nothing is frozen: neither the settings nor the journal know a tenant of this name.{meant} Known are: {}. Without --tenant, all are frozen.",
         known.join(", ")

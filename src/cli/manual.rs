@@ -9,7 +9,7 @@ use clap::{Command, CommandFactory};
 use crate::cli::args::Cli;
 use crate::cli::output::{Exit, print};
 use crate::config::ConfigError;
-use crate::domain::did_you_mean;
+use crate::domain::meant_sentence;
 use crate::redact::shown_path;
 
 pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
@@ -27,9 +27,7 @@ pub(crate) fn man(topic: &[String]) -> Result<Exit, ConfigError> {
     for name in topic {
         found = found.find_subcommand(name).ok_or_else(|| {
             let names: Vec<&str> = found.get_subcommands().map(Command::get_name).collect();
-            let meant = did_you_mean(name, names.iter().copied())
-                .map(|meant| format!(" Did you mean {meant}?"))
-                .unwrap_or_default();
+            let meant = meant_sentence(name, names.iter().copied());
             ConfigError(format!("man: there is no such command.{meant} truedy-mcp --help shows all."))
         })?;
     }

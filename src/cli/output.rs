@@ -64,6 +64,17 @@ pub(crate) fn person_line() -> String {
     read.map_or_else(|_| String::new(), |_| line)
 }
 
+/// Returns the exit code of a command that printed what it did. Why it failed is written to standard error.
+pub(crate) fn exit_of(result: Result<(), impl std::fmt::Display>) -> Exit {
+    match result {
+        Ok(()) => Exit::Fine,
+        Err(why) => {
+            complain(&format!("{why}."));
+            Exit::Failed
+        }
+    }
+}
+
 /// Writes a sentence to standard error.
 pub(crate) fn complain(text: &str) {
     drop(writeln!(io::stderr().lock(), "truedy-mcp: {text}"));

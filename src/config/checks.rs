@@ -7,7 +7,7 @@ use url::Url;
 use crate::config::choices::{AskWhen, Gate};
 use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
-use crate::domain::did_you_mean;
+use crate::domain::meant_sentence;
 use crate::journal::PostgresPlace;
 use crate::redact::{Secret, shown_path};
 use crate::truedy::Proxy;
@@ -52,8 +52,7 @@ pub(super) fn check_machine_roots() -> Result<(), ConfigError> {
 pub(super) fn check_tools(flag: &str, names: &[String], tools: &[&str]) -> Result<(), ConfigError> {
     for (name, at) in names.iter().map(|name| name.trim()).zip(1..).filter(|(name, _)| !name.is_empty()) {
         if !tools.contains(&name) {
-            let meant = did_you_mean(name, tools.iter().copied());
-            let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
+            let meant = meant_sentence(name, tools.iter().copied());
             let there = tools.join(", ");
             return Err(ConfigError(format!("{flag}: entry {at} is the name of no tool.{meant} There are {there}.")));
         }

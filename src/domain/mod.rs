@@ -47,7 +47,7 @@ pub use digest::{digest_of, hex, unguessable};
 pub use id::{AgentId, AgentRef, NumberId, NumberRef, may_be_id};
 pub use location::{NumberLocation, area_code_of};
 pub use money::{Fees, Money};
-pub use nearest::{did_you_mean, number_unlikeness, unlikeness};
+pub use nearest::{did_you_mean, meant_sentence, number_unlikeness, unlikeness};
 pub use notation::{id_key, read_e164};
 pub use number::{NumberView, OwnedNumber};
 pub use numbering::numbers_for_people;

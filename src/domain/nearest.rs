@@ -27,6 +27,11 @@ pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str> + 
     known.into_iter().filter(holds).min_by_key(|word| word.len())
 }
 
+/// Returns the sentence " Did you mean X?" with a space before it, for an error. Empty if no name is similar enough.
+pub fn meant_sentence<'a>(given: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    did_you_mean(given, known).map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default()
+}
+
 /// Converts `phoneNumber`, `Phone-Number` and `PHONE NUMBER` to `phone_number`.
 fn in_snake_case(text: &str) -> String {
     let mut snake = String::new();

@@ -34,6 +34,20 @@ use crate::mcp::tenant::principal::Principal;
 use crate::telemetry;
 use crate::truedy::run_blocking;
 
+/// Adds to a response about the server how long it may be cached and by whom, and the server's name. Older clients know
+/// neither. The types of the responses have these methods in common, and no trait.
+macro_rules! fresh_and_stamped {
+    ($server:expr, $context:expr, $result:expr) => {{
+        let mut result = $result;
+        if is_modern(&$context) {
+            let (fresh, scope) = $server.freshness();
+            result = result.with_ttl_ms(fresh).with_cache_scope(scope);
+            stamp(&mut result.meta);
+        }
+        result
+    }};
+}
+
 /// The MCP server.
 #[derive(Clone)]
 pub struct McpServer {
@@ -219,13 +233,8 @@ impl ServerHandler for McpServer {
     ) -> Result<ListPromptsResult, ErrorData> {
         one_page(page, "prompts")?;
         let offered = prompts::list(&self.catalog, self.principal(&context)?);
-        let mut result = ListPromptsResult::with_all_items(offered);
-        if is_modern(&context) {
-            let (fresh, scope) = self.freshness();
-            result = result.with_ttl_ms(fresh).with_cache_scope(scope);
-            stamp(&mut result.meta);
-        }
-        Ok(result)
+        let result = ListPromptsResult::with_all_items(offered);
+        Ok(fresh_and_stamped!(self, context, result))
     }
 
     async fn get_prompt(
@@ -263,13 +272,8 @@ impl ServerHandler for McpServer {
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         one_page(page, "resource templates")?;
         let offered = resources::templates(&self.catalog, self.principal(&context)?);
-        let mut result = ListResourceTemplatesResult::with_all_items(offered);
-        if is_modern(&context) {
-            let (fresh, scope) = self.freshness();
-            result = result.with_ttl_ms(fresh).with_cache_scope(scope);
-            stamp(&mut result.meta);
-        }
-        Ok(result)
+        let result = ListResourceTemplatesResult::with_all_items(offered);
+        Ok(fresh_and_stamped!(self, context, result))
     }
 
     async fn read_resource(
@@ -294,13 +298,8 @@ impl ServerHandler for McpServer {
     ) -> Result<ListSkillsResult, ErrorData> {
         one_page(page, "skills")?;
         let offered = skills::list(&self.catalog, self.principal(&context)?);
-        let mut result = ListSkillsResult::with_all_items(offered);
-        if is_modern(&context) {
-            let (fresh, scope) = self.freshness();
-            result = result.with_ttl_ms(fresh).with_cache_scope(scope);
-            stamp(&mut result.meta);
-        }
-        Ok(result)
+        let result = ListSkillsResult::with_all_items(offered);
+        Ok(fresh_and_stamped!(self, context, result))
     }
 
     async fn get_skill(
@@ -308,13 +307,8 @@ impl ServerHandler for McpServer {
         params: GetSkillRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetSkillResult, ErrorData> {
-        let mut result = skills::get(&params.uri, &self.catalog, self.principal(&context)?)?;
-        if is_modern(&context) {
-            let (fresh, scope) = self.freshness();
-            result = result.with_ttl_ms(fresh).with_cache_scope(scope);
-            stamp(&mut result.meta);
-        }
-        Ok(result)
+        let result = skills::get(&params.uri, &self.catalog, self.principal(&context)?)?;
+        Ok(fresh_and_stamped!(self, context, result))
     }
 
     async fn complete(

@@ -7,7 +7,7 @@ use clap::{Arg, Command, CommandFactory};
 use crate::cli::args::Cli;
 use crate::cli::help::layout::{WIDTH, concise, laid_out};
 use crate::cli::output::{Exit, complain, print_styled};
-use crate::domain::did_you_mean;
+use crate::domain::meant_sentence;
 
 /// The topics that are no commands.
 const TOPICS: [&str; 2] = ["settings", "http-settings"];
@@ -57,8 +57,8 @@ pub(crate) fn show(topic: &[String]) -> Exit {
             // The word is not repeated: it may be a key that was pasted by mistake.
             let program = Cli::command();
             let names: Vec<&str> = program.get_subcommands().map(Command::get_name).chain(TOPICS).collect();
-            let meant = topic.first().and_then(|word| did_you_mean(word, names.iter().copied()));
-            let meant = meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
+            let word = topic.first().map(String::as_str).unwrap_or_default();
+            let meant = meant_sentence(word, names.iter().copied());
             complain(&format!("there is no such command or topic.{meant} truedy-mcp --help lists the commands."));
             Exit::Usage
         }

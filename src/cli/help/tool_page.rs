@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::cli::call_arguments::written;
 use crate::cli::color::HELP_STYLES;
 use crate::cli::help::layout::WIDTH;
 use crate::cli::wrap::wrap;
@@ -89,8 +90,7 @@ fn example(entry: &CatalogEntry) -> String {
             let values = schema.get("enum").and_then(Value::as_array).and_then(|values| values.first()?.as_str());
             let quoted = schema.get("description").and_then(Value::as_str).and_then(|text| text.split('"').nth(1));
             let value = values.or(quoted)?;
-            let value = if value.contains(' ') { format!("\"{value}\"") } else { value.to_owned() };
-            Some((is_required(entry, name), format!(" {name}={value}")))
+            Some((is_required(entry, name), written(name, value)))
         })
         .collect();
     let required: String = with_value.iter().filter(|(required, _)| *required).map(|(_, text)| text.as_str()).collect();
