@@ -37,6 +37,7 @@ pub use argument::confirmation::{Ceiling, ConfirmationToken, OperationId, Operat
 pub use argument::label::{ChangeName, Label, StatusName};
 pub use argument::moment::Moment;
 pub use argument::page::{Limit, Offset, Page, PageSize};
+pub(crate) use argument::schema::inline_schema;
 pub use argument::value::{Argument, ArgumentProblem, shown_name};
 pub use caller::Caller;
 pub use carrier::{AccountSid, ProviderType, SipServer, SipUsername, is_account_sid};

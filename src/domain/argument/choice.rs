@@ -1,5 +1,7 @@
 //! Closed choices a caller makes, and the one macro that makes them.
 
+use crate::domain::argument::schema::inline_schema;
+
 /// Makes an enum of fixed words: a plain `enum` of strings in the schema, checked by the same list.
 macro_rules! checked_choice {
     (
@@ -38,19 +40,7 @@ macro_rules! checked_choice {
             }
         }
 
-        impl schemars::JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "enum": [$($word),+] })
-            }
-        }
+        $crate::domain::argument::schema::inline_schema!($name, { "type": "string", "enum": [$($word),+] });
 
         impl $crate::domain::argument::value::Argument for $name {
             const EXPECTED: &'static str = $expected;
@@ -84,19 +74,7 @@ impl YesNo {
     }
 }
 
-impl schemars::JsonSchema for YesNo {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "YesNo".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "boolean" })
-    }
-}
+inline_schema!(YesNo, { "type": "boolean" });
 
 impl crate::domain::argument::value::Argument for YesNo {
     const EXPECTED: &'static str = "true or false";

@@ -1,5 +1,6 @@
 //! What a caller hands back: the token of a preview, the ids of operations it knows of, a limit of its own.
 
+use crate::domain::argument::schema::inline_schema;
 use serde_json::Value;
 
 use crate::domain::argument::text::{checked_text, within};
@@ -112,16 +113,4 @@ impl Argument for OperationIds {
     }
 }
 
-impl schemars::JsonSchema for OperationIds {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "OperationIds".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "array", "items": { "type": "string", "pattern": OperationId::PATTERN } })
-    }
-}
+inline_schema!(OperationIds, { "type": "array", "items": { "type": "string", "pattern": OperationId::PATTERN } });

@@ -5,6 +5,7 @@ pub(crate) mod confirmation;
 pub(crate) mod label;
 pub(crate) mod moment;
 pub(crate) mod page;
+pub(crate) mod schema;
 pub(crate) mod secret;
 pub(crate) mod text;
 pub(crate) mod value;

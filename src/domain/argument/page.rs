@@ -1,6 +1,5 @@
 //! Bounds of pages. Source: the Telephony reference (limit, offset, page, page_size).
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use crate::domain::argument::value::Argument;
@@ -31,19 +30,7 @@ macro_rules! bounded {
             }
         }
 
-        impl JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "integer", "minimum": $least, "maximum": $most })
-            }
-        }
+        $crate::domain::argument::schema::inline_schema!($name, { "type": "integer", "minimum": $least, "maximum": $most });
 
         impl Argument for $name {
             const EXPECTED: &'static str = $expected;

@@ -54,19 +54,7 @@ macro_rules! checked_text {
             }
         }
 
-        impl schemars::JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "pattern": $pattern })
-            }
-        }
+        $crate::domain::argument::schema::inline_schema!($name, { "type": "string", "pattern": $pattern });
 
         impl $crate::domain::argument::value::Argument for $name {
             const EXPECTED: &'static str = $expected;

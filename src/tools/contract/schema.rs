@@ -8,19 +8,7 @@ use serde_json::{Map, Value, json};
 /// Gives a type the schema of any object. Its values explain themselves; a long schema would cost every conversation.
 macro_rules! any_object {
     ($name:ident) => {
-        impl schemars::JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "object" })
-            }
-        }
+        $crate::domain::inline_schema!($name, { "type": "object" });
     };
 }
 pub(crate) use any_object;
