@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::output::{Exit, complain, print, print_styled, width};
@@ -78,12 +78,7 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
     let asks = entry.effect.grave() && !call.yes && can_be_asked();
     let runtime = bootstrap::runtime()?;
     let (reply, ended) = runtime.block_on(async {
-        let unwanted = CancellationToken::new();
-        let stop = unwanted.clone();
-        tokio::spawn(async move {
-            signal::end().await;
-            stop.cancel();
-        });
+        let unwanted = signal::cancelled_at_end();
         let attempt = CallAttempt { local: &local, entry, arguments, unwanted };
         let reply = if asks { attempt.ask().await } else { Some(attempt.call(None).await) };
         let ended = match &reply {
@@ -128,10 +123,9 @@ impl CallAttempt<'_> {
         complain(&format!("please look before you agree:\n{}", anstream::adapter::strip_str(&text)));
         let number = preview.get("number").and_then(Value::as_str).unwrap_or_default();
         if self.is_agreed(number).await {
-            self.arguments.insert("confirm".to_owned(), json!(true));
-            if let Some(token) = preview.get("confirmation_token") {
-                self.arguments.insert("confirmation_token".to_owned(), token.clone());
-            }
+            // With the price that was shown as the limit, and the token where one is needed. What is secret stays as given.
+            let next = preview.get("next").and_then(|next| next.get("arguments")).and_then(Value::as_object);
+            self.arguments.extend(next.cloned().unwrap_or_default());
             return Some(self.call(Some(ConsentPlace::Terminal)).await);
         }
         None

@@ -65,7 +65,7 @@ pub(crate) fn person_line() -> String {
 }
 
 /// Returns the exit code of a command that printed what it did. Why it failed is written to standard error.
-pub(crate) fn exit_of(result: Result<(), impl std::fmt::Display>) -> Exit {
+pub(crate) fn exit_after(result: Result<(), impl std::fmt::Display>) -> Exit {
     match result {
         Ok(()) => Exit::Fine,
         Err(why) => {

@@ -21,6 +21,17 @@ pub(super) async fn end() {
     drop(tokio::signal::ctrl_c().await);
 }
 
+/// Returns a token that the first signal cancels. Must be called in a runtime.
+pub(super) fn cancelled_at_end() -> CancellationToken {
+    let unwanted = CancellationToken::new();
+    let stop = unwanted.clone();
+    tokio::spawn(async move {
+        end().await;
+        stop.cancel();
+    });
+    unwanted
+}
+
 /// Cancels `shutdown` at the first signal, so that running work can finish. Ends the program at the second signal.
 pub(super) async fn twice(shutdown: CancellationToken) {
     end().await;

@@ -134,12 +134,7 @@ struct UndoAttempt<'a> {
 impl UndoAttempt<'_> {
     /// Shows what the undo would do, asks, and does it.
     async fn run(&self, yes: bool) -> Exit {
-        let unwanted = CancellationToken::new();
-        let stop = unwanted.clone();
-        tokio::spawn(async move {
-            signal::end().await;
-            stop.cancel();
-        });
+        let unwanted = signal::cancelled_at_end();
         complain(&described(&self.operation));
         complain(&format!("to undo it: {} {}", self.entry.name(), self.arguments));
         let mut consent = UndoConsent::Waived;

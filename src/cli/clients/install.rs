@@ -9,7 +9,7 @@ use crate::cli::clients::claude::ClaudeCommand;
 use crate::cli::clients::program::this_program;
 use crate::cli::clients::shown::{marked, old_entry};
 use crate::cli::given::SetSetting;
-use crate::cli::output::{Exit, exit_of, print};
+use crate::cli::output::{Exit, exit_after, print};
 use crate::config::{
     ApiKeySource, ClientEntry, ClientFile, ClientFolders, ClientKind, ConfigError, ConfigScope, InputField,
     KEY_VARIABLE, NAME, Settings, places,
@@ -70,7 +70,7 @@ pub(crate) fn install(
         ));
         Ok(())
     });
-    Ok(exit_of(result))
+    Ok(exit_after(result))
 }
 
 /// Returns where the file of a client may be.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::cli::clients::claude::ClaudeCommand;
 use crate::cli::clients::install::file_places;
 use crate::cli::clients::shown::old_entry;
-use crate::cli::output::{Exit, exit_of, print};
+use crate::cli::output::{Exit, exit_after, print};
 use crate::config::{ClientFile, ClientKind, ConfigError, ConfigScope, InputField, NAME, Removed, Settings};
 
 #[derive(Debug, Args)]
@@ -57,7 +57,7 @@ pub(crate) fn run(settings: &Settings, arguments: &RemoveEntryArgs) -> Result<Ex
         print(&format!("{}\n", client.restart()));
         Ok(())
     });
-    Ok(exit_of(result))
+    Ok(exit_after(result))
 }
 
 /// Returns what the entry has VS Code ask for.

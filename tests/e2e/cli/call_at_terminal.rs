@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::run::truedy_with;
-use crate::support::program::{Ran, program, run};
+use crate::support::fake_truedy::{PURCHASE, Play, SEARCH, Upstream};
+use crate::support::program::{KEY, Ran, program, run};
 use crate::support::terminal::run_at_terminal;
 
 const NUMBER: &str = "phone_number=+14155550100";
@@ -48,6 +49,26 @@ fn a_purchase_is_made_only_after_a_yes_and_recorded_as_approved_at_the_terminal(
             assert!(ran.stderr.contains("Nothing was bought."), "{}", ran.stderr);
         }
     }
+}
+
+/// A yes is one to the price that was shown.
+#[test]
+fn what_became_dearer_before_the_yes_is_not_bought() {
+    let upstream = Upstream::start();
+    let mut price = 1;
+    upstream.on(SEARCH, move |_, _| {
+        let cost = json!({ "currency": "USD", "monthly_cost": format!("{price}.00") });
+        price += 8;
+        let offer = json!({ "phone_number": "+14155550100", "cost_information": cost });
+        Play::json(200, &json!({ "data": [offer], "pagination": { "has_more": false } }))
+    });
+    let home = TempDir::new().unwrap();
+    let mut command = program();
+    command.args(["call", "purchase_number", NUMBER]).env("HOME", home.path()).env("TERM", "xterm");
+    command.env("TRUEDY_BASE_URL", upstream.base_url()).env("TRUEDY_API_KEY", KEY);
+    let ran = run_at_terminal(command, "[y/N]", "y\n");
+    assert_eq!((ran.code, upstream.count(PURCHASE)), (Some(1), 0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("1.00 USD") && ran.stderr.contains("It costs 9.00 USD a month"), "{}", ran.stderr);
 }
 
 #[test]
