@@ -11,12 +11,14 @@ import { startModel } from "./model.mjs";
 import { MARK, declared } from "./relay.mjs";
 import { until } from "./server.mjs";
 
-const CLAUDE = fileURLToPath(new URL("node_modules/@anthropic-ai/claude-code-linux-x64/claude", import.meta.url));
+export const CLAUDE = fileURLToPath(new URL("node_modules/@anthropic-ai/claude-code-linux-x64/claude", import.meta.url));
 export const PREFIX = "mcp__truedy__";
 /** All tools of ours, in general. */
 export const ALLOWED = "mcp__truedy";
 /** Where its documentation says that it cuts instructions; the version at hand does so at twice as many. */
 const CUT = 2048;
+/** It speaks to nobody but the model that is played. */
+export const QUIET = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", DISABLE_AUTOUPDATER: "1", DISABLE_TELEMETRY: "1" };
 const STREAMS = ["--input-format", "stream-json", "--output-format", "stream-json", "--verbose"];
 export const PURPOSE = "Get us a number, and give it back.";
 
@@ -29,10 +31,7 @@ export async function stage(program, name, script, { env = {}, ...options } = {}
     ...place.env,
     ANTHROPIC_BASE_URL: model.url,
     ANTHROPIC_API_KEY: "none",
-    // It speaks to nobody but the model that is played.
-    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
-    DISABLE_AUTOUPDATER: "1",
-    DISABLE_TELEMETRY: "1",
+    ...QUIET,
     ...env,
   };
   const run = (args, { env, ...host } = {}) =>

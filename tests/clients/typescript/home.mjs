@@ -11,7 +11,7 @@ import { RELAY, exchanges, logged } from "./relay.mjs";
 
 const PATIENCE = 120_000;
 /** Nobody listens there. */
-const NOWHERE = "http://127.0.0.1:9";
+export const NOWHERE = "http://127.0.0.1:9";
 
 /** What `truedy-mcp config print` says for a client, without its comments. */
 export function printed(program, ...args) {

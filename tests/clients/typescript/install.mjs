@@ -6,13 +6,13 @@ import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "nod
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { CLAUDE, QUIET } from "./claude.mjs";
 import { check, finish, part } from "./conversation.mjs";
 import { runToEnd, settle } from "./home.mjs";
 import { startModel } from "./responses.mjs";
 
 const [PROGRAM] = process.argv.slice(2);
 const at = (path) => fileURLToPath(new URL(`node_modules/${path}`, import.meta.url));
-const CLAUDE = at("@anthropic-ai/claude-code-linux-x64/claude");
 const CODEX = at("@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex");
 const GEMINI = at("@google/gemini-cli/bundle/gemini.js");
 const OTHER = { command: "/nowhere/other", args: [] };
@@ -24,8 +24,7 @@ const claudeCode = {
   prepare: ({ scratch }) => symlinkSync(CLAUDE, join(scratch, "bin", "claude")),
   servers: (text) => JSON.parse(text).mcpServers ?? {},
   async connects({ env, work }) {
-    const quiet = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", DISABLE_AUTOUPDATER: "1", DISABLE_TELEMETRY: "1" };
-    const listed = await runToEnd(CLAUDE, ["mcp", "list"], { env: { ...env, ...quiet }, cwd: work });
+    const listed = await runToEnd(CLAUDE, ["mcp", "list"], { env: { ...env, ...QUIET }, cwd: work });
     check("claude mcp list says that it is connected", /truedy: .* stdio --sandbox .*Connected/.test(listed.said), listed);
   },
 };

@@ -13,6 +13,7 @@ use crate::support::fake_truedy::{
 };
 use crate::support::program::{KEY, LONG, Ran, at_once, program, run, server};
 use crate::support::raw_client::Wire;
+use crate::support::sample::share;
 use crate::support::secrets::{
     API_KEY, AUTH_TOKEN, SIP_PASSWORD, TRUEDY, created, errors, list, nowhere, packed, read_in, reply, row, rows,
     written,
@@ -55,7 +56,7 @@ fn with_own_secrets(wire: &mut Wire, upstream: &Upstream, every: usize) -> Vec<S
         ("import_number", twilio, IMPORT, AUTH_TOKEN),
     ] {
         upstream.always(LIST, Play::json(200, &json!({ "data": [] })));
-        for (turn, (name, echo)) in written(secret).into_iter().chain(packed(secret)).enumerate().step_by(every) {
+        for (turn, (name, echo)) in share(every, written(secret).into_iter().chain(packed(secret)).enumerate()) {
             let bodies = errors(&echo);
             upstream.always(route, reply(400, &bodies[turn % bodies.len()], &echo));
             let called = wire.call(tool, arguments.clone());
@@ -100,13 +101,13 @@ fn with_truedys_key(wire: &mut Wire, upstream: &Upstream, every: usize) -> Vec<S
         }
     };
     let import = json!({ "phone_number": PURCHASED, "provider_type": "telnyx", "api_key": "KEYx" });
-    for (turn, (_, echo)) in written(TRUEDY).into_iter().chain(packed(TRUEDY)).enumerate().step_by(every) {
+    for (at, (turn, (_, echo))) in share(every, written(TRUEDY).into_iter().chain(packed(TRUEDY)).enumerate()).enumerate() {
         let bodies = errors(&echo);
         let failure = reply([400, 401, 404][turn % 3], &bodies[turn % bodies.len()], &echo);
         upstream.always(CREDENTIALS, failure.clone());
         told.push(wire.call("list_credentials", json!({})).0.to_string());
         // Each list holds every form, so that two turns with all tools say enough.
-        if turn % 12 != 0 {
+        if at % 12 != 0 {
             continue;
         }
         for (tool, arguments, route) in [
@@ -140,7 +141,7 @@ fn with_truedys_key(wire: &mut Wire, upstream: &Upstream, every: usize) -> Vec<S
 }
 
 /// Lets Truedy repeat every secret it is sent to a program of this loudness, and finds none of them anywhere.
-/// `every` says how many of the forms are tried one by one.
+/// One of `every` forms is tried singly.
 fn no_echo_gets_through(rust_log: &str, format: &str, every: usize) {
     let upstream = Upstream::start();
     let mut command = server(&upstream.base_url());
@@ -168,7 +169,7 @@ const ALL: [&str; 4] = [TRUEDY, API_KEY, AUTH_TOKEN, SIP_PASSWORD];
 
 #[test]
 fn no_secret_comes_back_in_results_or_logs_at_the_loudest() {
-    no_echo_gets_through("trace", "json", 1);
+    no_echo_gets_through("trace", "json", 3);
 }
 
 #[test]
@@ -176,7 +177,7 @@ fn no_secret_comes_back_in_logs_of_other_crates_that_are_asked_for() {
     no_echo_gets_through(
         "rmcp=trace,hyper=trace,hyper_util=trace,reqwest=trace,rustls=trace,truedy_mcp=debug",
         "text",
-        4,
+        8,
     );
 }
 

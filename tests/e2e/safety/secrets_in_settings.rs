@@ -14,6 +14,7 @@ use truedy_mcp::cli::Cli;
 
 use crate::support::http_client::Served;
 use crate::support::program::{KEY, Ran, at_once, home, nobody, program, run};
+use crate::support::sample::share;
 
 /// What stands by mistake where it does not belong: keys of several kinds and passwords.
 const CANARIES: [&str; 7] = [
@@ -80,7 +81,7 @@ fn no_setting_shows_a_secret_in_help_errors_findings_or_logs() {
         let more = if is_path(&case.1) { &PATH_CANARIES[..] } else { &[] };
         CANARIES.iter().chain(more).enumerate().map(move |canary| (case, canary))
     });
-    at_once(cases, |((way, argument), (at, canary))| {
+    at_once(share(3, cases), |((way, argument), (at, canary))| {
         let mut ways: Vec<Vec<String>> = Vec::new();
         // What a help does not show of one value, it does not show of another.
         if at == 3 {
@@ -193,7 +194,7 @@ fn no_field_of_the_configuration_file_shows_a_secret() {
         assert!(fields.contains(&named), "{named:?}");
     }
     let canaries = fields.iter().flat_map(|field| CANARIES.iter().enumerate().map(move |canary| (*field, canary)));
-    at_once(canaries, |((way, field), (at, canary))| {
+    at_once(share(3, canaries), |((way, field), (at, canary))| {
         let path = dir.path().join(format!("{way}.{field}.{at}"));
         for value in shapes(canary) {
             write(&path, &file(way, field, &value));

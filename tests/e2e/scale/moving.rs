@@ -10,7 +10,7 @@ use crate::support::fake_truedy::{ASSIGN, LIST, PURCHASE, Play, RELEASE, Seen, U
 use crate::support::raw_client::{Called, Wire};
 
 /// Steps of the test. The nightly run has more.
-const STEPS: u64 = 80;
+const STEPS: u64 = 40;
 
 fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

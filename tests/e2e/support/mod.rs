@@ -17,6 +17,7 @@ pub(crate) mod mcp_client;
 pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod raw_client;
+pub(crate) mod sample;
 pub(crate) mod sandbox;
 pub(crate) mod secrets;
 pub(crate) mod terminal;
