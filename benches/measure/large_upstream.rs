@@ -236,7 +236,8 @@ impl Account {
                 self.agent(said(body, "agent_id")).and_then(|agent| self.hold(body, Some(agent)))
             }
             ("POST", ["telephony", "numbers", "unassign"]) => self.hold(body, None),
-            ("POST", ["telephony", "numbers", "purchase"]) => Some(self.buy(said(body, "phone_number"))),
+            ("GET", ["telephony", "credentials"]) => Some(page(&[], query)),
+            ("POST", ["telephony", "numbers", "purchase" | "import"]) => Some(self.gain(said(body, "phone_number"))),
             ("DELETE", ["telephony", "numbers", id]) => self.place(id).map(|at| {
                 self.numbers.remove(at);
                 data(&json!({ "id": id, "deleted": true }))
@@ -267,7 +268,7 @@ impl Account {
         Some(data(body))
     }
 
-    fn buy(&mut self, number: &str) -> String {
+    fn gain(&mut self, number: &str) -> String {
         let id = self.add(number.to_owned(), jiff::Timestamp::now().to_string());
         self.numbers.iter_mut().rev().take(1).for_each(Number::write);
         data(&json!({ "number_id": number_id(id), "phone_number": number }))

@@ -52,13 +52,14 @@ struct Call {
 }
 
 /// The calls of a round, in their order.
-const CALLS: [Call; 5] = [
+const CALLS: [Call; 6] = [
     Call { tool: "diagnose_number", expected: "\"status\":\"ok\"", most: 6.0 },
     Call { tool: ASSIGN, expected: ASSIGNED, most: 6.0 },
     Call { tool: "unassign_number", expected: "\"status\":\"unassigned\"", most: 6.0 },
     // Before a release the agents are always read.
     Call { tool: RELEASE, expected: "\"status\":\"released\"", most: 7.0 + AGENT_READING },
     Call { tool: "purchase_number", expected: "\"status\":\"purchased\"", most: 6.0 },
+    Call { tool: "import_number", expected: "\"status\":\"imported\"", most: 6.0 },
 ];
 const ASSIGN: &str = "assign_number";
 const RELEASE: &str = "release_number";
@@ -181,6 +182,10 @@ impl<'a> Account<'a> {
             json!({ "number_id": free, "assignment_type": "inbound" }),
             json!({ "number_id": gone, "confirm": true }),
             json!({ "phone_number": format!("+1212{:07}", 2_000_000 + round), "confirm": true }),
+            json!({
+                "phone_number": format!("+1213{:07}", 2_000_000 + round), "provider_type": "telnyx",
+                "api_key": "KEY0000000000000000000000000000_made-up",
+            }),
         ]
     }
 

@@ -162,8 +162,25 @@ pub(crate) fn not_an_object() -> Map<String, Value> {
 
 /// Returns what the server says of itself: its name and version, and for people a title, a line and a mark.
 pub(crate) fn implementation() -> Implementation {
-    Implementation::new("truedy-mcp", env!("CARGO_PKG_VERSION"))
+    described(env!("CARGO_PKG_HOMEPAGE"))
+}
+
+/// The same with this address. Cargo.toml names none until the project has one, and `websiteUrl` is left out then.
+fn described(homepage: &str) -> Implementation {
+    let server = Implementation::new("truedy-mcp", env!("CARGO_PKG_VERSION"))
         .with_title("Truedy telephony")
         .with_description("Find, buy, import, assign and release the phone numbers of Truedy's voice agents.")
-        .with_icons(vec![Icon::new(ICON).with_mime_type("image/svg+xml").with_sizes(vec!["any".to_owned()])])
+        .with_icons(vec![Icon::new(ICON).with_mime_type("image/svg+xml").with_sizes(vec!["any".to_owned()])]);
+    if homepage.is_empty() { server } else { server.with_website_url(homepage) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_only_if_there_is_one() {
+        assert_eq!(described("").website_url, None);
+        assert_eq!(described("https://example.com").website_url.as_deref(), Some("https://example.com"));
+    }
 }
