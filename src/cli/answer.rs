@@ -11,12 +11,16 @@ use crate::domain::numbers_for_people;
 use crate::tools::CsvTable;
 
 /// The columns that come first, in this order.
-const FIRST: [&str; 16] = [
+const FIRST: [&str; 20] = [
+    "begun_at",
+    "tool",
     "number",
     "name",
     "agent",
     "direction",
     "status",
+    "state",
+    "outcome",
     "type",
     "kind",
     "locality",
@@ -45,6 +49,13 @@ const QUIET: [&str; 12] = [
     "confirmation_token",
 ];
 
+/// The lists whose rows are sentences. A table would cut them.
+const SENTENCES: [&str; 2] = ["findings", "problems"];
+/// The columns of a list that say which row it is, and how it is.
+const KEPT: [&str; 3] = ["NUMBER", "STATUS", "STATE"];
+/// The field of an answer about both directions that has an object for each.
+const DIRECTIONS: &str = "directions";
+
 /// Returns the answer of a tool with styles, for a terminal of this width. `summary` says whether its sentence is shown.
 pub(super) fn for_people(body: &Map<String, Value>, summary: bool, width: usize) -> String {
     let mut text = String::new();
@@ -53,11 +64,8 @@ pub(super) fn for_people(body: &Map<String, Value>, summary: bool, width: usize)
         if lists.len() > 1 {
             let _ = writeln!(text, "{STRONG}{}{STRONG:#}", title(name));
         }
-        // Numbers and names say which row it is. Ids are shown where there is room.
-        let whole = table(rows, &columns(rows));
-        let named: Vec<&str> = columns(rows).into_iter().filter(|name| !is_id(name)).collect();
-        let shown = if whole.width() <= width { whole } else { table(rows, &named) };
-        let _ = writeln!(text, "{}", shown.fitted(width));
+        let list = if SENTENCES.contains(&name.as_str()) { blocks(rows, width) } else { fitted(rows, width) };
+        let _ = writeln!(text, "{list}");
     }
     let sentence = body.get("summary").and_then(Value::as_str).filter(|_| summary);
     for line in sentence.iter().flat_map(|sentence| wrap(&numbers_for_people(sentence), width)) {
@@ -67,10 +75,63 @@ pub(super) fn for_people(body: &Map<String, Value>, summary: bool, width: usize)
     for warning in body.get("warnings").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
         let _ = writeln!(text, "{WARNING}Note:{WARNING:#} {}", wrap(warning, width.saturating_sub(6)).join("\n      "));
     }
+    if let Some(undo) = undo(body) {
+        let _ = writeln!(text, "{FAINT}Undo: {undo}{FAINT:#}");
+    }
     if let Some(next) = body.get("next").and_then(command) {
         let _ = writeln!(text, "{FAINT}Next: {next}{FAINT:#}");
     }
     text
+}
+
+/// Returns rows as a table that fits, and names the columns that found no room.
+fn fitted(rows: &[Value], width: usize) -> String {
+    // Numbers and names say which row it is. Ids are shown where there is room.
+    let whole = table(rows, &columns(rows));
+    let named: Vec<&str> = columns(rows).into_iter().filter(|name| !is_id(name)).collect();
+    let shown = if whole.width() <= width { whole } else { table(rows, &named) };
+    let (mut text, left_out) = shown.keeping(&KEPT).fitted(width);
+    if !left_out.is_empty() {
+        let told = format!("No room for {}; --csv and --json show all.", left_out.join(", ").to_lowercase());
+        let _ = writeln!(text, "{FAINT}{}{FAINT:#}", wrap(&told, width).join("\n"));
+    }
+    text
+}
+
+/// Returns rows as paragraphs: what each is about, its sentence, and below it the rest.
+fn blocks(rows: &[Value], width: usize) -> String {
+    let mut text = String::new();
+    for row in rows.iter().filter_map(Value::as_object) {
+        let told = |name: &&str| row.get(*name).map(plain).filter(|text| !text.is_empty());
+        let about: Vec<String> = ["level", "direction", "field"].iter().filter_map(told).collect();
+        let sentence: Vec<String> = ["what", "reason"].iter().filter_map(told).collect();
+        let whole = format!("{}: {}", about.join(", "), sentence.join(" "));
+        let lines = wrap(&numbers_for_people(&whole), width.saturating_sub(2)).join("\n  ");
+        let _ = writeln!(text, "{lines}");
+        for (name, label) in
+            [("received", "given"), ("expected", "expected"), ("example", "example"), ("did_you_mean", "did you mean")]
+        {
+            if let Some(value) = told(&name) {
+                let line = wrap(&value, width.saturating_sub(label.len() + 4)).join("\n    ");
+                let _ = writeln!(text, "  {FAINT}{label}{FAINT:#}  {line}");
+            }
+        }
+        if let Some(next) = row.get("next").and_then(command) {
+            let _ = writeln!(text, "  {FAINT}Next: {next}{FAINT:#}");
+        }
+    }
+    text
+}
+
+/// Returns what takes a change back: the command, or why there is none.
+fn undo(body: &Map<String, Value>) -> Option<String> {
+    let undo = body.get("undo")?;
+    let id = body.get("operation_id").and_then(Value::as_str);
+    match (undo, id) {
+        (Value::String(why), _) => Some(why.clone()),
+        (Value::Object(_), Some(id)) => Some(format!("truedy-mcp undo {id}")),
+        _ => command(undo),
+    }
 }
 
 /// Returns the rows of an answer as CSV. An answer without a list is one row.
@@ -139,18 +200,35 @@ fn cell(name: &str, value: Option<&Value>) -> Cell {
 
 /// Returns the single values of an answer, a line each.
 fn facts(body: &Map<String, Value>, width: usize) -> String {
-    let facts: Vec<(&String, String)> = scalars(body)
+    let facts: Vec<(String, String)> = single_values(body)
+        .into_iter()
         .map(|(name, value)| (name, numbers_for_people(&plain(value))))
         .filter(|(_, text)| !text.is_empty())
         .collect();
     let widest = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for (name, value) in facts {
-        let name = name.replace('_', " ");
         let lines = wrap(&value, width.saturating_sub(widest + 4)).join(&format!("\n{}", " ".repeat(widest + 4)));
         let _ = writeln!(text, "  {FAINT}{name:<widest$}{FAINT:#}  {lines}");
     }
     text
+}
+
+/// Returns the single values of an object with their names: `number status`, and of an object in it `frozen why`.
+fn single_values(body: &Map<String, Value>) -> Vec<(String, &Value)> {
+    let mut found = Vec::new();
+    for (name, value) in body.iter().filter(|(name, _)| !QUIET.contains(&name.as_str())) {
+        let words = name.replace('_', " ");
+        match value {
+            Value::Object(inner) => found.extend(single_values(inner).into_iter().map(|(of, value)| {
+                let of = if name == DIRECTIONS { of } else { format!("{words} {of}") };
+                (of, value)
+            })),
+            Value::Array(rows) if rows.iter().any(Value::is_object) => {}
+            value => found.push((words, value)),
+        }
+    }
+    found
 }
 
 /// Returns the name of a column: `NUMBER STATUS`.

@@ -119,10 +119,10 @@ impl CallAttempt<'_> {
         self.arguments.remove("confirm");
         let shown = self.call(None).await;
         let Some(preview) = ready(&shown, self.entry.name()) else { return Some(shown) };
-        let text = answer::for_people(preview, true, width(&io::stderr()));
+        let text = answer::for_people(&as_question(preview, self.entry.name()), true, width(&io::stderr()));
         complain(&format!("please look before you agree:\n{}", anstream::adapter::strip_str(&text)));
-        let number = preview.get("number").and_then(Value::as_str).unwrap_or_default();
-        if self.is_agreed(number).await {
+        let told = |field: &str| preview.get(field).and_then(Value::as_str).unwrap_or_default();
+        if self.is_agreed(told("number"), told("price")).await {
             // With the price that was shown as the limit, and the token where one is needed. What is secret stays as given.
             let next = preview.get("next").and_then(|next| next.get("arguments")).and_then(Value::as_object);
             self.arguments.extend(next.cloned().unwrap_or_default());
@@ -132,14 +132,15 @@ impl CallAttempt<'_> {
     }
 
     /// Asks the person: for a yes before money, and for the last four digits before a release.
-    async fn is_agreed(&self, number: &str) -> bool {
+    async fn is_agreed(&self, number: &str, price: &str) -> bool {
         let shown = numbers_for_people(number);
         if self.entry.effect.kind().is_some_and(|kind| kind.class == ChangeClass::Destroys) {
             complain(&format!("release {shown} for good? Type its last four digits:"));
             let digits = number.get(number.len().saturating_sub(4)..).unwrap_or_default();
             return !digits.is_empty() && typed(&self.unwanted).await == digits;
         }
-        complain(&format!("buy {shown}? [y/N]"));
+        let price = if price.is_empty() { "a price that is not known" } else { price };
+        complain(&format!("buy {shown} for {price}? [y/N]"));
         is_yes(&typed(&self.unwanted).await)
     }
 }
@@ -149,6 +150,18 @@ fn ready<'a>(shown: &'a CallResult, tool: &str) -> Option<&'a Map<String, Value>
     let CallResult::Done(FinishedCall { status: Status::ConfirmationRequired, body, .. }) = shown else { return None };
     let next = body.get("next").and_then(|next| next.get("tool")).and_then(Value::as_str);
     (next == Some(tool) && !body.contains_key("frozen")).then_some(body)
+}
+
+/// Returns a preview without what tells a model to call again: the person is asked right below.
+fn as_question(preview: &Map<String, Value>, tool: &str) -> Map<String, Value> {
+    let mut shown = preview.clone();
+    shown.remove("next");
+    if let Some(summary) = preview.get("summary").and_then(Value::as_str) {
+        let again = format!("call {tool} again");
+        let kept = summary.split_inclusive(". ").filter(|sentence| !sentence.contains(&again));
+        shown.insert("summary".to_owned(), kept.collect::<String>().trim_end().into());
+    }
+    shown
 }
 
 /// Prints the response of a tool. `ended` is the operation, if its outcome was not known when it was answered.

@@ -52,12 +52,14 @@ impl Cell {
 pub(crate) struct Table {
     header: Vec<String>,
     rows: Vec<Vec<Cell>>,
+    /// The columns that stay whole.
+    kept: Vec<String>,
 }
 
 impl Table {
     /// Begins a table with the names of its columns.
     pub(crate) fn new(header: impl IntoIterator<Item = String>) -> Self {
-        Self { header: header.into_iter().collect(), rows: Vec::new() }
+        Self { header: header.into_iter().collect(), ..Self::default() }
     }
 
     /// Adds a row, with a cell for each column.
@@ -65,21 +67,50 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// Returns the lines of the table for a terminal of this width. The widest columns are cut until they fit.
-    pub(crate) fn fitted(mut self, width: usize) -> String {
+    /// Names columns that are neither cut nor left out, since without them a row does not say what it is about.
+    pub(crate) fn keeping(mut self, names: &[&str]) -> Self {
+        self.kept = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    /// Returns the lines of the table for a terminal of this width, and the columns that found no room.
+    ///
+    /// Wide columns are cut, but not below [`NARROWEST`]. Then the last columns are left out, until the rest fits.
+    pub(crate) fn fitted(mut self, width: usize) -> (String, Vec<String>) {
+        let mut left_out = Vec::new();
         loop {
-            let widths = self.widths();
-            let all = self.width();
-            let widest = widths.iter().enumerate().max_by_key(|(_, width)| **width);
-            match widest {
-                Some((at, most)) if all > width && *most > NARROWEST => {
-                    let most = most.saturating_sub(all - width).max(NARROWEST);
-                    self.header.get_mut(at).into_iter().for_each(|name| cut(name, most));
-                    self.rows.iter_mut().filter_map(|row| row.get_mut(at)).for_each(|cell| cut(&mut cell.text, most));
+            let narrowed = self.narrowed(width);
+            let last = self.widths().iter().enumerate().rposition(|(at, wide)| *wide > 0 && !self.is_kept(at));
+            match last {
+                Some(at) if narrowed.width() > width => {
+                    left_out.insert(0, self.header.get(at).cloned().unwrap_or_default());
+                    self.rows.iter_mut().filter_map(|row| row.get_mut(at)).for_each(|cell| cell.text.clear());
                 }
-                _ => return self.to_text(),
+                _ => return (narrowed.to_text(), left_out),
             }
         }
+    }
+
+    /// Returns the table with its widest columns cut for this width, as far as that may be.
+    fn narrowed(&self, width: usize) -> Self {
+        let mut table = self.clone();
+        loop {
+            let all = table.width();
+            let widths = table.widths().into_iter().enumerate();
+            let widest = widths.filter(|(at, _)| !table.is_kept(*at)).max_by_key(|(_, width)| *width);
+            match widest {
+                Some((at, most)) if all > width && most > NARROWEST => {
+                    let most = most.saturating_sub(all - width).max(NARROWEST);
+                    table.header.get_mut(at).into_iter().for_each(|name| cut(name, most));
+                    table.rows.iter_mut().filter_map(|row| row.get_mut(at)).for_each(|cell| cut(&mut cell.text, most));
+                }
+                _ => return table,
+            }
+        }
+    }
+
+    fn is_kept(&self, at: usize) -> bool {
+        self.header.get(at).is_some_and(|name| self.kept.contains(name))
     }
 
     /// Returns the width of the table, in characters.
@@ -119,7 +150,7 @@ impl Table {
 }
 
 /// The width to which a column is cut at most, in characters.
-const NARROWEST: usize = 8;
+const NARROWEST: usize = 12;
 
 /// Cuts a text to a width.
 fn cut(text: &mut String, most: usize) {
@@ -139,10 +170,27 @@ mod tests {
         table.row(vec!["three".into(), "".into(), "y".into(), "".into()]);
         let plain = anstream::adapter::strip_str(&table.to_text()).to_string();
         assert_eq!(plain, "A      LONG NAME  B\né      x          1\nthree  y\n");
-        let narrow = anstream::adapter::strip_str(&table.fitted(18)).to_string();
-        assert!(narrow.lines().all(|line| line.chars().count() <= 18) && narrow.contains("LONG NA…"), "{narrow}");
         let mut table = Table::new(["A".to_owned()]);
         table.row(vec![Cell::styled("x", ALERT)]);
         assert!(table.to_text().contains("\u{1b}[1m\u{1b}[31mx\u{1b}[0m"), "{:?}", table.to_text());
+    }
+
+    #[test]
+    fn what_says_which_row_it_is_stays_whole_and_the_last_columns_go() {
+        let mut table = Table::new(["NUMBER", "NAME", "PLACE", "NOTE"].map(str::to_owned)).keeping(&["NUMBER"]);
+        table.row(vec!["+1 415 555 0100".into(), "x".repeat(40).into(), "San Francisco".into(), "y".repeat(20).into()]);
+        let fitted = |width| {
+            let (text, left_out) = table.clone().fitted(width);
+            (anstream::adapter::strip_str(&text).to_string(), left_out.join(" "))
+        };
+        for width in [100, 60, 50, 40, 30, 20, 15] {
+            let (text, left_out) = fitted(width);
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{width}: {text}");
+            assert!(text.contains("+1 415 555 0100"), "{width}: {text}");
+            let shown = ["NAME", "PLACE", "NOTE"].iter().filter(|name| text.contains(*name)).count();
+            assert_eq!(shown + left_out.split_whitespace().count(), 3, "{width}: {text}{left_out}");
+        }
+        assert_eq!(fitted(40).1, "PLACE NOTE");
+        assert_eq!(fitted(100).1, "");
     }
 }

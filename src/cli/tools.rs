@@ -128,7 +128,7 @@ fn plain(entries: &[&CatalogEntry], policy: &Policy, width: Option<usize>) -> St
         table.row(vec![entry.name().into(), effect, tokens.into(), first_sentence(entry).into()]);
     }
     let total: usize = entries.iter().map(|entry| tokens(entry, policy)).sum();
-    let shown = width.map_or_else(|| table.to_text(), |width| table.clone().fitted(width));
+    let shown = width.map_or_else(|| table.to_text(), |width| table.clone().keeping(&["TOOL"]).fitted(width).0);
     format!("{shown}\n{} tools, about {total} tokens in a model's context\n", entries.len())
 }
 

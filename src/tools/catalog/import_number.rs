@@ -25,7 +25,7 @@ use crate::tools::changes::verify::{Documented, Found, WantedNumber, documented,
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::offered_numbers::impossible_number;
-use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
+use crate::tools::contract::response::{ToolFailure, ToolResponse, Undo};
 use crate::tools::contract::tool::{Change, Planned, Tool};
 use crate::truedy::{Request, RequestKind};
 
@@ -70,6 +70,9 @@ pub(crate) struct Imported {
     #[serde(skip_serializing_if = "Option::is_none")]
     credential_id: Option<String>,
 }
+
+/// What takes an import back, in the answer and in the journal.
+const NO_UNDO: Undo = Undo::No("no undo; release_number takes it out of Truedy, and it stays with its carrier");
 
 /// The facts about an import that policy, journal and messages need.
 const KIND: ChangeKind = ChangeKind {
@@ -234,7 +237,7 @@ impl Change for ImportNumber {
     }
 
     fn undo(_: &Operation) -> Undo {
-        Undo::No("no undo; release_number takes it out of Truedy, and it stays with its carrier")
+        NO_UNDO
     }
 
     fn unknown(&self) -> Refusal {
@@ -388,8 +391,7 @@ impl ImportNumber {
         let summary = format!(
             "Imported {number}. It stays with its carrier, and Truedy has not checked the credentials. Assign an agent, then point the carrier at that agent's URL, last of all."
         );
-        let mut answer = ToolResponse::new(Status::Imported, summary, facts)
-            .undo(Undo::Call(Pointer { tool: "release_number", arguments: json!({ "number_id": number }) }));
+        let mut answer = ToolResponse::new(Status::Imported, summary, facts).undo(NO_UNDO);
         if access.provider() == ProviderType::Twilio && access.get(AccessField::AccountSid).is_none() {
             answer.warn("No account_sid was given; Truedy may need it for Twilio.");
         }

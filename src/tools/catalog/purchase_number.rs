@@ -26,7 +26,7 @@ use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::{MoneyLimits, ToolContext};
 use crate::tools::contract::offered_numbers::impossible_number;
 use crate::tools::contract::price::{Price, PriceAccount, PriceFacts};
-use crate::tools::contract::response::{Pointer, ToolFailure, ToolResponse, Undo};
+use crate::tools::contract::response::{ToolFailure, ToolResponse, Undo};
 use crate::tools::contract::tool::{Change, Planned, Tool};
 use crate::truedy::{ApiReply, Error, Request, RequestKind};
 
@@ -75,6 +75,9 @@ pub(crate) struct PurchasePlan {
     /// The earliest creation of a row that the purchase can have added.
     created_after: Option<i64>,
 }
+
+/// What takes a purchase back, in the answer and in the journal.
+const NO_UNDO: Undo = Undo::No("no undo; release_number gives it up for good, nothing is paid back");
 
 /// The facts about a purchase that policy, journal and messages need.
 const KIND: ChangeKind = ChangeKind {
@@ -214,7 +217,7 @@ impl Change for PurchaseNumber {
     }
 
     fn undo(_: &Operation) -> Undo {
-        Undo::No("no undo; release_number gives it up for good, nothing is paid back")
+        NO_UNDO
     }
 
     fn unknown(&self) -> Refusal {
@@ -306,8 +309,7 @@ impl PurchaseNumber {
         let active = purchased.number_status.as_deref() == Some("active");
         let next = format!("Assign it with assign_number{}.", if active { "" } else { " once it is active" });
         let summary = format!("Bought {number} for {}. {state} No agent uses it yet. {next}", price.words());
-        let answer = ToolResponse::new(Status::Purchased, summary, purchased)
-            .undo(Undo::Call(Pointer { tool: "release_number", arguments: json!({ "number_id": number }) }));
+        let answer = ToolResponse::new(Status::Purchased, summary, purchased).undo(NO_UNDO);
         if active { answer } else { answer.next("list_numbers", json!({ "status": "active" })) }
     }
 

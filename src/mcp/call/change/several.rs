@@ -187,6 +187,19 @@ fn take_undo(told: &mut [(&'static str, FinishedCall)], parts: &ChangeParts, who
     common
 }
 
+/// Joins the summaries of the parts, with each sentence once. What all begin with stays in front, the rest at the end.
+fn without_repetition(summaries: &[String]) -> String {
+    let sentences: Vec<&str> =
+        summaries.iter().flat_map(|summary| summary.split_inclusive(". ")).map(str::trim).collect();
+    let comes_again = |at: usize, sentence: &str| sentences.iter().skip(at + 1).any(|later| *later == sentence);
+    let first = sentences.first();
+    let kept = sentences.iter().enumerate().filter(|(at, sentence)| match first {
+        Some(first) if first == *sentence => *at == 0,
+        _ => !comes_again(*at, sentence),
+    });
+    kept.map(|(_, sentence)| *sentence).collect::<Vec<_>>().join(" ")
+}
+
 /// Puts the answers together. The answer is an error if one of them is.
 fn together<T: Change>(mut told: Vec<(&'static str, FinishedCall)>, parts: &ChangeParts, whole: &Value) -> CallResult {
     let is_error = told.last().is_some_and(|(_, last)| last.is_error);
@@ -216,7 +229,7 @@ fn together<T: Change>(mut told: Vec<(&'static str, FinishedCall)>, parts: &Chan
     body.insert(EACH.to_owned(), Value::Object(each));
     body.insert("direction".to_owned(), whole.get(parts.argument).cloned().unwrap_or_default());
     body.insert("status".to_owned(), json!(status));
-    body.insert("summary".to_owned(), json!(summaries.join(" ")));
+    body.insert("summary".to_owned(), json!(without_repetition(&summaries)));
     if !warnings.is_empty() {
         body.insert("warnings".to_owned(), Value::Array(warnings));
     }
@@ -224,4 +237,21 @@ fn together<T: Change>(mut told: Vec<(&'static str, FinishedCall)>, parts: &Chan
         body.insert("code".to_owned(), json!(status));
     }
     CallResult::Done(FinishedCall { status, body, is_error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_of_both_parts_is_said_once() {
+        let of =
+            |direction: &str| format!("Nothing was assigned. Another agent has the {direction} calls. Ask the user.");
+        assert_eq!(
+            without_repetition(&[of("outbound"), of("inbound")]),
+            "Nothing was assigned. Another agent has the outbound calls. Another agent has the inbound calls. Ask the user."
+        );
+        assert_eq!(without_repetition(&["Done.".to_owned(), "Done.".to_owned()]), "Done.");
+        assert_eq!(without_repetition(&[]), "");
+    }
 }
