@@ -158,10 +158,23 @@ fn query(arguments: &OperationsArgs, now: &ZonedDateTime) -> OperationQuery {
     }
 }
 
+/// Whether no time is in the period that was asked for.
+fn period_is_empty(arguments: &OperationsArgs, now: &ZonedDateTime) -> bool {
+    let (since, until) = (arguments.since.as_ref(), arguments.until.as_ref());
+    since.zip(until).is_some_and(|(since, until)| since.begins(now) >= until.ends(now))
+}
+
 async fn show(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, Unavailable> {
     let now = ZonedDateTime::now();
     let zone = now.time_zone();
+    if period_is_empty(arguments, &now) {
+        complain("--until: it is not after --since; expected is a later time or day, for example --until today.");
+        return Ok(Exit::Usage);
+    }
     let found = journal.find(query(arguments, &now)).await?;
+    if (arguments.json || arguments.csv) && found.len() >= arguments.limit as usize {
+        complain(&format!("these are the first {}; there may be more. --limit takes up to 10000.", found.len()));
+    }
     if arguments.json {
         let rows: Vec<Value> = found.iter().map(|operation| whole(operation, zone)).collect();
         print(&format!("{}\n", serde_json::to_string_pretty(&rows).unwrap_or_default()));

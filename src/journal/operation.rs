@@ -82,6 +82,10 @@ pub struct Intent {
     pub kind: &'static ChangeKind,
     /// The number, agent or carrier that the change is about.
     pub object: OperationTarget,
+    /// The revision of the journal when the reads for the change began. `None` if it is not needed or not known.
+    ///
+    /// What this journal changed about the number since then makes the reads stale.
+    pub read_rev: Option<i64>,
     /// The key of the operation. While an operation with this key is open, no other one may begin.
     ///
     /// `None` means that several may run at once.
@@ -115,6 +119,8 @@ pub enum BeginConflict {
     Frozen(Freeze),
     /// Another operation with the same key is open.
     Flying(Box<Operation>),
+    /// Another operation changed the same number after it was read for this one.
+    Stale(Box<Operation>),
     /// Another operation with the same key succeeded a short time ago.
     JustDone(Box<Operation>),
     /// The client has sent the same call before.

@@ -35,22 +35,29 @@ checked_text! {
 }
 
 checked_text! {
-    /// An amount, with or without its currency.
+    /// An amount a month, with or without its currency, and after a plus what it may cost once: `1.50 + 3.00 USD once`.
     Ceiling,
-    pattern r"^.{1,20}$",
-    expected "an amount with or without its ISO 4217 currency",
+    pattern r"^.{1,48}$",
+    expected "an amount a month with or without its ISO 4217 currency, then + and an amount once if that is higher",
     example "1.50 USD",
     |text| {
-        let (amount, currency) = text.split_once(' ').unwrap_or((text, "USD"));
-        let decimals = amount.split_once('.').map_or(1, |(_, decimals)| decimals.len());
-        match Money::of(amount, currency) {
-            Some(_) if decimals <= 6 => Ok(()),
-            _ => Err("it is no amount".to_owned()),
-        }
+        let (monthly, once) = Ceiling::parts(text);
+        let is_amount = |text: &str| {
+            let (amount, currency) = text.split_once(' ').unwrap_or((text, "USD"));
+            let decimals = amount.split_once('.').map_or(1, |(_, decimals)| decimals.len());
+            Money::of(amount, currency).is_some() && decimals <= 6
+        };
+        if is_amount(monthly) && once.is_none_or(is_amount) { Ok(()) } else { Err("it is no amount".to_owned()) }
     },
     reads |value| match value {
         Value::Number(number) => Some(number.to_string()),
-        Value::String(text) => as_amount(text),
+        Value::String(text) => {
+            let read = |text: &str| as_amount(text).unwrap_or_else(|| text.trim().to_owned());
+            match Ceiling::parts(text) {
+                (_, None) => as_amount(text),
+                (monthly, Some(once)) => Some(format!("{} + {} once", read(monthly), read(once))),
+            }
+        }
         _ => None,
     }
 }
@@ -79,10 +86,36 @@ fn as_amount(text: &str) -> Option<String> {
 }
 
 impl Ceiling {
-    /// The amount, in its own currency or, where it names none, in this.
-    pub fn money(&self, currency: &str) -> Option<Money> {
-        Money::parse(self.as_str()).or_else(|| Money::of(self.as_str(), currency))
+    /// The limit that lets through exactly this price. `None` if the monthly price is not known.
+    pub fn exactly(monthly: Option<&Money>, once: Option<&Money>) -> Option<String> {
+        let monthly = monthly?;
+        Some(match once {
+            Some(once) if once != monthly => format!("{monthly} + {once} once"),
+            _ => monthly.to_string(),
+        })
     }
+
+    /// The most that it may cost a month, in its own currency or, where it names none, in this.
+    pub fn monthly(&self, currency: &str) -> Option<Money> {
+        amount(Self::parts(self.as_str()).0, currency)
+    }
+
+    /// The most that it may cost once. Where that is not said, it is as much as a month.
+    pub fn once(&self, currency: &str) -> Option<Money> {
+        let (monthly, once) = Self::parts(self.as_str());
+        amount(once.unwrap_or(monthly), currency)
+    }
+
+    fn parts(text: &str) -> (&str, Option<&str>) {
+        match text.split_once('+') {
+            Some((monthly, once)) => (monthly.trim(), Some(once.trim().trim_end_matches("once").trim())),
+            None => (text, None),
+        }
+    }
+}
+
+fn amount(text: &str, currency: &str) -> Option<Money> {
+    Money::parse(text).or_else(|| Money::of(text, currency))
 }
 
 /// Ids of operations: at most 50.
@@ -114,3 +147,41 @@ impl Argument for OperationIds {
 }
 
 inline_schema!(OperationIds, { "type": "array", "items": { "type": "string", "pattern": OperationId::PATTERN } });
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(text: &str) -> (Option<String>, Option<String>) {
+        let ceiling = Ceiling::parse(&json!(text)).unwrap();
+        let shown = |money: Option<Money>| money.map(|money| money.to_string());
+        (shown(ceiling.monthly("USD")), shown(ceiling.once("USD")))
+    }
+
+    #[test]
+    fn a_limit_has_a_monthly_part_and_one_that_is_paid_once() {
+        let both = |monthly: &str, once: &str| (Some(monthly.to_owned()), Some(once.to_owned()));
+        assert_eq!(read("1.50"), both("1.50 USD", "1.50 USD"));
+        assert_eq!(read("1.50 EUR"), both("1.50 EUR", "1.50 EUR"));
+        for text in ["1.50 USD + 3.00 USD once", "1.50+3 once", "$1.50 + $3", "1.5 usd + usd 3 once"] {
+            assert_eq!(read(text), both("1.50 USD", "3.00 USD"), "{text}");
+        }
+        assert_eq!(read("1 + 0 once"), both("1.00 USD", "0.00 USD"));
+        for text in ["1 +", "+ 1", "1 + once", "1 + 2 + 3", "1 + 2 twice", "1 + -2", "1 - 2 once", "once"] {
+            assert!(Ceiling::parse(&json!(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_exact_limit_lets_through_its_price_and_no_other() {
+        let money = |text: &str| Money::parse(text).unwrap();
+        let (one, two) = (money("1.00 USD"), money("2.00 USD"));
+        assert_eq!(Ceiling::exactly(None, Some(&one)), None);
+        assert_eq!(Ceiling::exactly(Some(&one), None).as_deref(), Some("1.00 USD"));
+        assert_eq!(Ceiling::exactly(Some(&one), Some(&one)).as_deref(), Some("1.00 USD"));
+        let limit = Ceiling::exactly(Some(&one), Some(&two)).unwrap();
+        assert_eq!(read(&limit), (Some("1.00 USD".to_owned()), Some("2.00 USD".to_owned())));
+    }
+}

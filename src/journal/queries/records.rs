@@ -220,6 +220,9 @@ async fn conflict(
             return Ok(Some(BeginConflict::JustDone(Box::new(done))));
         }
     }
+    if let Some(conflict) = same_number::meanwhile(transaction, intent).await? {
+        return Ok(Some(conflict));
+    }
     if let Some(nonce) = &intent.nonce
         && nonces::is_used(transaction, &intent.caller, nonce).await?
     {

@@ -1,7 +1,7 @@
-//! Operations that add or remove the same number: while one is open, or a short time after it, another may not begin.
+//! Operations with the same number: which of them may not run at once, or a short time after each other.
 
 use crate::domain::{Caller, ChangeKinds, Proof};
-use crate::journal::operation::{Intent, Operation};
+use crate::journal::operation::{BeginConflict, Intent, Operation};
 use crate::journal::queries::caps::DAY;
 use crate::journal::queries::clocks::{AgeUse, ClockMoment};
 use crate::journal::queries::row::{OPEN, number, select};
@@ -61,6 +61,42 @@ pub(crate) async fn just_done(
     );
     let values = [tenant, done.object.number.clone().into(), done.rev.into()];
     Ok((number(transaction, &given_up, &values).await? == 0).then_some(done))
+}
+
+/// Returns the revision of the journal. What changes later has a greater one.
+pub(crate) async fn revision(transaction: &mut dyn Transaction) -> StoreResult<i64> {
+    number(transaction, "SELECT COALESCE(MAX(rev), 0) FROM operations", &[]).await
+}
+
+/// Returns what stops a change of a number of the account: another change of it that runs, or one that ended after the
+/// number was read. Changes of different directions do not stop each other.
+pub(crate) async fn meanwhile(
+    transaction: &mut dyn Transaction,
+    intent: &Intent,
+) -> StoreResult<Option<BeginConflict>> {
+    let Some(id) = &intent.object.number_id else { return Ok(None) };
+    let (tenant, id) = (SqlValue::from(&intent.caller.tenant), SqlValue::from(id));
+    let own = &intent.object.direction;
+    let touches =
+        |other: &Operation| own.is_none() || other.object.direction.is_none() || other.object.direction == *own;
+    // `LOWER` keeps the database from using an index over the number, which also has what ended long ago.
+    let running = "LOWER(number_id) = LOWER($2) AND tenant = $1 AND state IN ('begun', 'sent')";
+    let found = select(transaction, running, &[tenant.clone(), id.clone()]).await?.into_iter().find(touches);
+    if let Some(other) = found {
+        return Ok(Some(BeginConflict::Flying(Box::new(other))));
+    }
+    // A purchase or import that still runs does not know the id of its number.
+    if let (Proof::NumberAbsent, Some(number)) = (intent.kind.proof, &intent.object.number) {
+        let adding = "tenant = $1 AND flight = $2 AND state IN ('begun', 'sent')";
+        let values = [tenant.clone(), format!("make:{number}").into()];
+        if let Some(other) = select(transaction, adding, &values).await?.pop() {
+            return Ok(Some(BeginConflict::Flying(Box::new(other))));
+        }
+    }
+    let Some(read_rev) = intent.read_rev else { return Ok(None) };
+    let since = "rev > $3 AND LOWER(number_id) = LOWER($2) AND tenant = $1 AND state IN ('done', 'unknown')";
+    let found = select(transaction, since, &[tenant, id, read_rev.into()]).await?.into_iter().find(touches);
+    Ok(found.map(|other| BeginConflict::Stale(Box::new(other))))
 }
 
 /// Returns the names of tools for a list in SQL: `'purchase_number', 'import_number'`. Names are constants of this

@@ -35,6 +35,10 @@ pub(crate) use crate::journal::tests::refusals::{
     a_used_nonce_outlives_the_row_it_came_with, equal_refusals_are_one_row_with_a_count,
     nobodys_refusals_push_out_anothers, refusals_are_kept_by_principal_and_by_tenant,
 };
+pub(crate) use crate::journal::tests::same_number::{
+    a_number_is_not_released_while_it_is_still_bought, changes_of_one_number_do_not_run_at_once,
+    what_was_read_before_another_change_is_stale,
+};
 
 pub(crate) async fn an_operation_is_followed_from_its_intent_to_its_outcome(fixture: Fixture) {
     let journal = fixture.journal();

@@ -77,6 +77,7 @@ pub(crate) fn purchase(number: &str) -> Intent {
         evidence: GateEvidence { flag: true, ..GateEvidence::default() },
         acknowledged: Vec::new(),
         stopped_by_unresolved: true,
+        read_rev: None,
         most: None,
         spend: None,
     }

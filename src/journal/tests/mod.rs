@@ -14,6 +14,7 @@ pub(crate) mod page_hints;
 pub(crate) mod pruning;
 pub(crate) mod rate_leases;
 pub(crate) mod refusals;
+pub(crate) mod same_number;
 pub(crate) mod server;
 pub(crate) mod statements;
 pub(crate) mod stores;

@@ -385,6 +385,7 @@ fn said(stop: Option<BeginConflict>) -> Says {
         Some(BeginConflict::Flying(one)) => Says::Flying(id(&one)),
         Some(BeginConflict::JustDone(one)) => Says::JustDone(id(&one)),
         Some(BeginConflict::Resent(one)) => panic!("the model gives no ids to calls: {one:?}"),
+        Some(BeginConflict::Stale(one)) => panic!("the model reads no account: {one:?}"),
         Some(BeginConflict::NonceUsed) => Says::NonceUsed,
         Some(BeginConflict::Unresolved(all)) => {
             let mut all: Vec<Uuid> = all.iter().map(id).collect();

@@ -155,6 +155,16 @@ pub(crate) fn on_flight(number: &str, effect: Effect) -> Refusal {
     Refusal::new(Status::DuplicateInFlight, summary).with("number", number).retryable()
 }
 
+/// Returns the refusal when another operation changed the same number after this call had read it.
+pub(crate) fn on_stale(other: &Operation, effect: Effect) -> Refusal {
+    let summary = format!(
+        "{} Another operation changed {} while this call was looking at it. Call again: what is true now is then shown.",
+        effect.nothing(),
+        other.object.name()
+    );
+    Refusal::new(Status::DuplicateInFlight, summary).with("operation_id", other.id.as_str()).retryable()
+}
+
 /// Returns the refusal for a confirmation or an answer that was used before. Each is valid once.
 pub(crate) fn on_answer_used(effect: Effect) -> Refusal {
     Refusal::new(Status::ConfirmationUsed, format!("{} The confirmation was used already.", effect.nothing()))

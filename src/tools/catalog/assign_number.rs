@@ -188,7 +188,12 @@ impl Change for AssignNumber {
                     if holder == *plan.located.number.slot(self.assignment_type.first())
                         && context.call.left() > AFTERWARDS =>
                 {
-                    settled = self.post(&plan, &context.with(context.call.unstoppable()), Duration::from_secs(3)).await;
+                    let again =
+                        self.post(&plan, &context.with(context.call.unstoppable()), Duration::from_secs(3)).await;
+                    // What was not sent again, for example since a freeze came between, leaves the first answer lost.
+                    if !matches!(again, Err(Error::NotSent(_))) {
+                        settled = again;
+                    }
                 }
                 Some(_) => return Err(self.not_with_the_agent(plan.located.number.name()).into()),
                 None => {}

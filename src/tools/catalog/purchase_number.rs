@@ -41,7 +41,7 @@ arguments! {
         carrier: Option<CarrierName>,
         /// Secret; prefer carrier. Own Telnyx key.
         api_key: Option<Secret>,
-        /// At most this a month, "1.50"; "" is no limit.
+        /// Most a month, "1.50 + 3 once"; "": no limit.
         max_monthly_cost: Option<Ceiling>,
         /// true once the user agreed to the preview.
         confirm: Option<bool>,
@@ -272,18 +272,15 @@ impl PurchaseNumber {
 
     /// Holds the price against the caller's own limit, beside the operator's.
     fn within(&self, ceiling: &Ceiling, price: &Price) -> Result<(), Refusal> {
-        let monthly = price.monthly_money();
-        let most = ceiling.money(monthly.as_ref().map_or("USD", Money::currency));
-        let why = match (&monthly, &most) {
-            (None, _) => "What the number costs is not known, so the limit you gave cannot be kept.".to_owned(),
-            (Some(monthly), Some(most)) if most.currency() != monthly.currency() => {
-                format!("It costs {monthly} a month, and the limit you gave is in {}.", most.currency())
-            }
-            (Some(monthly), Some(most)) if monthly.micros() > most.micros() => {
-                format!("It costs {monthly} a month, more than the {most} of the limit you gave.")
-            }
-            _ => return Ok(()),
+        let (monthly, once) = (price.monthly_money(), price.upfront_money());
+        let most = ceiling.monthly(monthly.as_ref().map_or("USD", Money::currency));
+        let why = match &monthly {
+            None => Some("What the number costs is not known, so the limit you gave cannot be kept.".to_owned()),
+            Some(monthly) => beyond(monthly, "a month", most.as_ref()).or_else(|| {
+                once.as_ref().and_then(|once| beyond(once, "once", ceiling.once(once.currency()).as_ref()))
+            }),
         };
+        let Some(why) = why else { return Ok(()) };
         let way =
             if self.api_key.is_some() { "call again without it, with the same api_key" } else { "call as in next" };
         let summary = format!(
@@ -321,7 +318,6 @@ impl PurchaseNumber {
         budget: &MoneyLimits,
         unsearched: Option<&Error>,
     ) -> (Refusal, String) {
-        let monthly = price.monthly_money();
         let left = context.policy.caps.purchases.most().map(|most| most.saturating_sub(context.used));
         let spend_left = budget.left().map(|left| left.to_string());
         let search = unsearched.map(failed_search);
@@ -343,7 +339,7 @@ impl PurchaseNumber {
         }
         // A key is not repeated, and without it the call would buy from another account.
         if self.api_key.is_none() {
-            preview = preview.with("next", self.call(monthly.as_ref(), true));
+            preview = preview.with("next", self.call(limit(price), true));
         }
         (preview, shows)
     }
@@ -373,19 +369,19 @@ impl PurchaseNumber {
         }
         let token = if level >= Level::Token { " and this confirmation_token, within five minutes" } else { "" };
         let same = if self.api_key.is_some() { ", the same api_key" } else { "" };
-        let limit = monthly.as_ref().map(|most| format!(", max_monthly_cost: \"{most}\"")).unwrap_or_default();
+        let limit = limit(price).map(|most| format!(", max_monthly_cost: \"{most}\"")).unwrap_or_default();
         summary + &format!(" If the user agrees, call {} again with confirm: true{same}{limit}{token}.", Self::NAME)
     }
 
     /// The call that comes next: one that buys what a preview shows, and nothing dearer, or one that previews.
-    fn call(&self, most: Option<&Money>, confirm: bool) -> Value {
+    fn call(&self, most: Option<String>, confirm: bool) -> Value {
         let mut next = json!({ "phone_number": self.phone_number });
         if let Some(arguments) = next.as_object_mut() {
             let mut add =
                 |name: &str, value: Option<Value>| drop(value.map(|value| arguments.insert(name.to_owned(), value)));
             add("confirm", confirm.then_some(json!(true)));
             add("carrier", self.carrier.as_ref().map(|carrier| json!(carrier)));
-            add("max_monthly_cost", most.map(|most| json!(most.to_string())));
+            add("max_monthly_cost", most.map(|most| json!(most)));
             add("acknowledge_unresolved", self.acknowledge_unresolved.as_ref().map(|ids| json!(ids.to_strings())));
         }
         json!({ "tool": Self::NAME, "arguments": next })
@@ -396,6 +392,21 @@ impl PurchaseNumber {
         let yes_is_enough = context.asks && context.policy.level == Level::Flag;
         self.confirm == Some(true) || self.confirmation_token.is_some() || yes_is_enough
     }
+}
+
+/// The limit of the call that buys at the price of a preview, and at no higher one.
+fn limit(price: &Price) -> Option<String> {
+    Ceiling::exactly(price.monthly_money().as_ref(), price.upfront_money().as_ref())
+}
+
+/// Says why a price is beyond a limit. `None` if it is not.
+fn beyond(price: &Money, period: &str, most: Option<&Money>) -> Option<String> {
+    let most = most?;
+    if most.currency() != price.currency() {
+        return Some(format!("It costs {price} {period}, and the limit you gave is in {}.", most.currency()));
+    }
+    (price.micros() > most.micros())
+        .then(|| format!("It costs {price} {period}, more than the {most} {period} of the limit you gave."))
 }
 
 fn bought(row: &OwnedNumber) -> Purchased {

@@ -156,7 +156,7 @@ impl SearchNumbers {
         let (mut left_out, mut cheapest) = (LeftOut::default(), None);
         offers.retain(|(price, _)| {
             let monthly = price.monthly_money();
-            let most = monthly.as_ref().and_then(|monthly| ceiling.money(monthly.currency()));
+            let most = monthly.as_ref().and_then(|monthly| ceiling.monthly(monthly.currency()));
             match monthly.zip(most) {
                 Some((monthly, most)) if monthly.currency() == most.currency() => {
                     let fits = monthly.micros() <= most.micros();

@@ -39,7 +39,11 @@ fn a_purchase_is_made_only_after_a_yes_and_recorded_as_approved_at_the_terminal(
     ] {
         let home = TempDir::new().unwrap();
         let ran = at_terminal(home.path(), &[&["purchase_number", NUMBER], more].concat(), "[y/N]", typed);
-        assert!(ran.stderr.contains("buy +1 415 555 0100? [y/N]"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("buy +1 415 555 0100 for 1.00 USD a month and 1.00 USD once? [y/N]"),
+            "{}",
+            ran.stderr
+        );
         assert_eq!(ran.code, Some(i32::from(!bought)), "{typed:?}: {}", ran.stderr);
         let recorded = recorded(home.path());
         assert_eq!(recorded.len(), usize::from(bought), "{recorded:?}");

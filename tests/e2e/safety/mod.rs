@@ -12,6 +12,7 @@ mod phone_numbers;
 mod previews;
 mod prices;
 mod releases;
+mod same_number;
 mod sealing_key;
 mod secrets;
 mod secrets_in_settings;

@@ -133,7 +133,7 @@ fn the_call_in_next_buys_and_tells_the_price() {
                     .clone();
             let arguments = &next["arguments"];
             assert_eq!((&next["tool"], &arguments["confirm"]), (&json!("purchase_number"), &json!(true)));
-            let limit = (number == PRICED).then(|| json!("1.50 USD"));
+            let limit = (number == PRICED).then(|| json!("1.50 USD + 2.00 USD once"));
             assert_eq!(arguments.get("max_monthly_cost"), limit.as_ref(), "{next}");
             assert_eq!(upstream.changes(), 0);
             let bought = wire.call("purchase_number", arguments.clone());

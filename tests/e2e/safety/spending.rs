@@ -120,6 +120,36 @@ fn the_callers_own_limit_is_called_so_and_leads_to_a_fresh_preview() {
 }
 
 #[test]
+fn a_price_that_rises_after_the_preview_is_not_paid_in_any_part() {
+    let costs = |monthly: &str, once: &str| json!({ "currency": "USD", "monthly_cost": monthly, "upfront_cost": once });
+    let none = json!({ "currency": "USD", "monthly_cost": "1.50" });
+    for (then, now) in [
+        (costs("1.50", "2.00"), costs("1.50", "5000.00")),
+        (costs("1.50", "2.00"), costs("1.50", "2.01")),
+        (costs("1.50", "0.00"), costs("1.50", "0.01")),
+        (costs("1.50", "1.50"), costs("1.50", "1.51")),
+        (costs("1.50", "2.00"), costs("1.51", "2.00")),
+        (none.clone(), costs("1.50", "400.00")),
+    ] {
+        let upstream = Upstream::start();
+        let offer = |cost: &Value| json!({ "phone_number": FIRST, "cost_information": cost });
+        upstream.account(|account| account.offers.push(offer(&then)));
+        let mut wire = mute(&upstream, Era::Modern, &[], &home());
+        let preview = wire.call("purchase_number", json!({ "phone_number": FIRST }));
+        let next = preview.object()["next"]["arguments"].clone();
+        assert_eq!(next["confirm"], true, "{}", preview.0);
+        upstream.account(|account| account.offers = vec![offer(&now)]);
+        let refused = wire.call("purchase_number", next.clone());
+        assert_eq!(refused.status(), "price_limit", "{then} {now}: {}", refused.0);
+        assert_eq!(upstream.count(PURCHASE), 0);
+        // At the price that was shown it is bought.
+        upstream.account(|account| account.offers = vec![offer(&then)]);
+        let bought = wire.call("purchase_number", next);
+        assert_eq!(bought.status(), "purchased", "{then}: {}", bought.0);
+    }
+}
+
+#[test]
 fn the_way_on_from_a_limit_keeps_the_account_that_pays() {
     let upstream = truedy();
     let mut wire = mute(&upstream, Era::Modern, &[], &home());
@@ -152,7 +182,7 @@ fn the_way_on_from_an_unresolved_purchase_previews_again() {
         let preview = wire.call("purchase_number", next);
         assert_eq!(preview.status(), "confirmation_required", "{}", preview.0);
         let limit = &preview.object()["next"]["arguments"]["max_monthly_cost"];
-        assert_eq!((limit, upstream.count(PURCHASE)), (&json!("1.50 USD"), 1), "{}", preview.0);
+        assert_eq!((limit, upstream.count(PURCHASE)), (&json!("1.50 USD + 2.00 USD once"), 1), "{}", preview.0);
         // Without its key the call would buy from another account.
         let own = json!({ "phone_number": SECOND, "confirm": true, "api_key": "KEYwords0123456789abcdef" });
         let refused = wire.call("purchase_number", own);

@@ -325,7 +325,7 @@ fn what_can_only_mean_one_thing_is_read_and_confirm_is_not() {
     // Strict clients send what is left out as an empty text. The preview names its price as the limit of the next call.
     let preview = wire.call("purchase_number", buy(json!("")));
     assert_eq!(preview.status(), "confirmation_required", "{}", preview.0);
-    assert_eq!(preview.object()["next"]["arguments"]["max_monthly_cost"], "1.50 USD", "{}", preview.0);
+    assert_eq!(preview.object()["next"]["arguments"]["max_monthly_cost"], "1.50 USD + 0.00 USD once", "{}", preview.0);
     for confirm in [json!("true"), json!(1), json!("TRUE"), json!("yes")] {
         let called = wire.call("purchase_number", json!({ "phone_number": "+14155550150", "confirm": confirm }));
         assert!(reason(&called, "confirm").contains("not a boolean"), "{}", called.0);

@@ -81,7 +81,7 @@ async fn a_number_is_found_bought_put_to_work_and_given_back(era: Era) {
     let bought = talk.done("purchase_number", json!({ "phone_number": number, "confirm": true }), "purchased").await;
     assert_eq!((&bought["purchased"], &bought["number"]), (&json!(true), &json!(number)));
     assert_eq!(bought["next"], json!({ "tool": "list_numbers", "arguments": { "status": "active" } }));
-    assert_eq!(bought["undo"], json!({ "tool": "release_number", "arguments": { "number_id": number } }));
+    assert!(bought["undo"].as_str().is_some_and(|undo| undo.starts_with("no undo; release_number ")), "{bought}");
     assert_eq!(talk.agent.asked().len(), 1);
 
     let steps = talk.steps;
@@ -317,8 +317,8 @@ async fn what_is_taken_away_is_said_and_can_be_given_back(era: Era) {
     assert_eq!(agent.leave().await.changes(), 4);
 }
 
-in_both_eras!(what_is_bought_can_be_given_back_as_its_answer_says);
-async fn what_is_bought_can_be_given_back_as_its_answer_says(era: Era) {
+in_both_eras!(what_is_bought_can_be_given_back);
+async fn what_is_bought_can_be_given_back(era: Era) {
     let agent = Agent::alone(era).fault("pending=stuck").start().await;
     let bought =
         agent.call("purchase_number", json!({ "phone_number": "+14155550150", "confirm": true })).await.unwrap();
@@ -330,8 +330,9 @@ async fn what_is_bought_can_be_given_back_as_its_answer_says(era: Era) {
     assert!(warnings.contains("not active") && warnings.contains("outbound"), "{warnings}");
     let undo = &assigned["undo"];
     agent.call(undo["tool"].as_str().unwrap(), undo["arguments"].clone()).await.unwrap();
-    let undo = &bought["undo"];
-    let preview = agent.call(undo["tool"].as_str().unwrap(), undo["arguments"].clone()).await.unwrap_err();
+    // Giving it back is no undo, and the answer says so: it goes through the gate of a release.
+    assert!(bought["undo"].as_str().unwrap().contains("nothing is paid back"));
+    let preview = agent.call("release_number", json!({ "number_id": "+14155550150" })).await.unwrap_err();
     let next = &preview.body["next"];
     let released = agent.call(next["tool"].as_str().unwrap(), next["arguments"].clone()).await.unwrap();
     assert_eq!(released["status"], "released");

@@ -6,7 +6,7 @@ use rmcp::model::RequestMetaObject;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::domain::{Caller, ClockReading, Refusal, Status};
+use crate::domain::{Caller, ClockReading, Proof, Refusal, Status};
 use crate::guard::{
     ChangeImpact, CredentialRequest, GateDecision, GateInput, Level, Question, RequestedChange, TokenCheck, evaluate,
 };
@@ -33,6 +33,7 @@ struct PlannedChange<P> {
     plan: P,
     impact: Box<ChangeImpact>,
     read_at: ClockReading,
+    read_rev: Option<i64>,
 }
 
 /// What a person is asked for.
@@ -323,15 +324,22 @@ impl Service {
 
 impl<P> PlannedChange<P> {
     fn approved(self, nonce: Option<String>, given: GateInput) -> Approved<P> {
-        Approved { plan: self.plan, impact: self.impact, nonce, given, read_at: self.read_at }
+        let Self { plan, impact, read_at, read_rev } = self;
+        Approved { plan, impact, nonce, given, read_at, read_rev }
     }
 }
 
 /// Plans a change, and notes when the reads for the plan began.
 async fn read_plan<T: Change>(tool: &T, tool_context: &ToolContext) -> Result<PlannedChange<T::Plan>, EarlyExit> {
     let read_at = ClockReading::now();
+    let read_rev = match T::KIND.proof {
+        // A key of its own protects what adds a number.
+        Proof::NumberPresent => None,
+        // Without the journal, the change does not begin anyway.
+        _ => tool_context.journal.revision().await.ok(),
+    };
     let (plan, impact) = plan(tool, tool_context).await?;
-    Ok(PlannedChange { plan, impact, read_at })
+    Ok(PlannedChange { plan, impact, read_at, read_rev })
 }
 
 /// Returns the refusal when the account is no longer as the person saw it.

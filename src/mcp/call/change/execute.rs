@@ -54,7 +54,7 @@ impl Service {
         if tool_context.call.left() < TO_BEGIN {
             return Err(words(Error::NotSent(NotSent::Late).into(), T::EFFECT, Stage::Before).into());
         }
-        let id = match self.begin::<T>(claims, change, &pass.impact, pass.nonce.clone()).await? {
+        let id = match self.begin::<T>(claims, change, &pass.impact, (pass.nonce.clone(), pass.read_rev)).await? {
             Ok(id) => id,
             Err(other) => {
                 // Another call made the same change after the account was read. If the account shows it by now, the new
@@ -75,13 +75,14 @@ impl Service {
         claims: &RequestedChange,
         change: &mut ChangeRequest,
         impact: &ChangeImpact,
-        nonce: Option<String>,
+        (nonce, read_rev): (Option<String>, Option<i64>),
     ) -> Result<Result<Uuid, Box<Operation>>, EarlyExit> {
         let intent = Intent {
             id: Uuid::now_v7(),
             caller: change.call_context.caller.clone(),
             kind: T::KIND,
             object: impact.object.clone(),
+            read_rev,
             flight: impact.flight.clone(),
             digest: change.digest.clone(),
             nonce,
@@ -104,6 +105,7 @@ impl Service {
             }
             Some(BeginConflict::Frozen(freeze)) => messages::on_frozen(&freeze, T::EFFECT),
             Some(BeginConflict::JustDone(other)) => return Ok(Err(other)),
+            Some(BeginConflict::Stale(other)) => messages::on_stale(&other, T::EFFECT),
             Some(BeginConflict::Resent(first)) => return Err(resent(&first, T::KIND)),
             Some(BeginConflict::Flying(other)) => messages::on_duplicate(&other, T::EFFECT),
             Some(BeginConflict::NonceUsed) => messages::on_answer_used(T::EFFECT),

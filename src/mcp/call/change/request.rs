@@ -114,6 +114,8 @@ pub(crate) struct Approved<P> {
     pub(crate) given: GateInput,
     /// When the reads for the plan began.
     pub(crate) read_at: ClockReading,
+    /// The revision of the journal at that time.
+    pub(crate) read_rev: Option<i64>,
 }
 
 /// Reads the account and plans the change. Ends early if the plan is already an answer or a read fails.
