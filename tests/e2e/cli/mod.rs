@@ -4,6 +4,7 @@ mod call_at_terminal;
 mod carriers;
 mod client_config;
 mod client_install;
+mod client_launch;
 mod colors;
 mod commands;
 mod doctor;
