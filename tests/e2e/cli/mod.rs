@@ -11,6 +11,7 @@ mod doctor;
 mod freeze;
 mod help;
 mod init;
+mod progress;
 mod refused_settings;
 mod run;
 mod sandbox;
