@@ -81,3 +81,8 @@ pub(crate) fn exit_after(result: Result<(), impl std::fmt::Display>) -> Exit {
 pub(crate) fn complain(text: &str) {
     progress::above(|_| drop(writeln!(io::stderr().lock(), "truedy-mcp: {text}")));
 }
+
+/// Writes a text with styles to standard error, for people at a terminal.
+pub(crate) fn complain_styled(text: &str) {
+    progress::above(|_| drop(anstream::AutoStream::auto(io::stderr().lock()).write_all(text.as_bytes())));
+}
