@@ -207,7 +207,12 @@ fn a_terminal_shows_a_card_and_a_pipe_json() {
     assert_eq!(code, Some(1), "{shown}");
     assert!(!shown.contains('{') && !shown.contains("confirmation_required"), "{shown}");
     let (before, _) = shown.split_once(PROMPT).unwrap();
-    for said in ["to undo it: assign_number agent_id=", "can be put back", "  number ", "+1 415 555 0170"] {
+    for said in [
+        "to undo it: assign_number agent_id=",
+        "Nothing was changed. This is a preview",
+        "  number ",
+        "+1 415 555 0170",
+    ] {
         assert!(before.contains(said), "{said}: {shown}");
     }
     let (code, shown) = at_terminal(&["--json"], "n\n");
