@@ -34,7 +34,8 @@ impl Launch {
 
     /// Returns all words of the command line that start `stdio` with these arguments.
     pub(crate) fn line(&self, arguments: &[String]) -> Vec<String> {
-        [&[self.program.clone()], &self.arguments[..], &["stdio".to_owned()], arguments].concat()
+        let program = std::slice::from_ref(&self.program);
+        [program, &self.arguments[..], &["stdio".to_owned()], arguments].concat()
     }
 
     /// Returns the command that fetched the program of this process.

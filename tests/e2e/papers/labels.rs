@@ -38,13 +38,13 @@ fn stands(words: &str, text: &str) -> bool {
     })
 }
 
-/// The text of a page, as a browser shows it, but in one line.
+/// The text of a page as a browser shows it, in one line, and its script, which makes some of the buttons.
 fn text_of(page: &str) -> String {
     let mut text = String::new();
     let mut rest = page;
     while let Some((before, tag)) = rest.split_once('<') {
         text.push_str(before);
-        let hidden = ["style", "script", "title"].into_iter().find(|name| tag.starts_with(name));
+        let hidden = ["style", "title"].into_iter().find(|name| tag.starts_with(name));
         let end = hidden.map_or(">".to_owned(), |name| format!("</{name}>"));
         // What is not within a line stands apart.
         let name = tag.trim_start_matches('/').split([' ', '>']).next().unwrap_or_default();
