@@ -69,9 +69,12 @@ impl Caches {
     }
 }
 
+/// Puts the program of a package of this name into a cache.
+type Kept = fn(&Caches, &str) -> PathBuf;
+
 #[test]
 fn an_entry_names_the_command_that_fetched_the_program_with_its_version() {
-    let kinds: [(fn(&Caches, &str) -> PathBuf, &str, Vec<String>); 4] = [
+    let kinds: [(Kept, &str, Vec<String>); 4] = [
         (Caches::of_npx, "truedy-mcp", vec!["npx".into(), "-y".into(), format!("truedy-mcp@{VERSION}")]),
         (Caches::of_npx, "@a/truedy-mcp", vec!["npx".into(), "-y".into(), format!("@a/truedy-mcp@{VERSION}")]),
         (Caches::of_uvx, "truedy-mcp", vec!["uvx".into(), format!("truedy-mcp@{VERSION}")]),
