@@ -249,16 +249,20 @@ fn plain(value: &Value) -> String {
 
 /// Returns the command that makes a suggested call.
 fn command(next: &Value) -> Option<String> {
-    let tool = next.get("tool")?.as_str()?;
-    let arguments = next.get("arguments").and_then(Value::as_object).into_iter().flatten();
-    let arguments = arguments.map(|(name, value)| {
+    let arguments = next.get("arguments").unwrap_or(&Value::Null);
+    Some(format!("truedy-mcp call {}", call_line(next.get("tool")?.as_str()?, arguments)))
+}
+
+/// Returns a call as it stands behind `truedy-mcp call`: `list_numbers limit=5`.
+pub(super) fn call_line(tool: &str, arguments: &Value) -> String {
+    let arguments = arguments.as_object().into_iter().flatten().map(|(name, value)| {
         let value = match value {
             Value::Bool(yes) => yes.to_string(),
             other => plain(other),
         };
         written(name, &value)
     });
-    Some(format!("truedy-mcp call {tool}{}", arguments.collect::<String>()))
+    format!("{tool}{}", arguments.collect::<String>())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::output::{Exit, complain, print, print_styled, width};
 use crate::cli::person::{can_be_asked, is_yes, typed};
+use crate::cli::progress::Waiting;
 use crate::cli::{answer, bootstrap, call_arguments, logging, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{ChangeClass, Status, meant_sentence, numbers_for_people};
@@ -203,6 +204,7 @@ pub(super) async fn finish(service: &Service, reply: &CallResult) -> Option<Oper
     if reply.status() == Some(Status::InProgress) {
         complain("the change goes on; its end is waited for, for a while.");
     }
+    let _waiting = Waiting::begin("waiting for the end of the change");
     service.finish(std::future::ready(()), WAITING, WAITING).await;
     how_it_ended(service, reply).await
 }
@@ -217,13 +219,19 @@ async fn how_it_ended(service: &Service, reply: &CallResult) -> Option<Operation
 /// Calls again while the whole list of numbers is being read, because the reading ends with this process.
 pub(super) async fn until_read<F: Future<Output = CallResult>>(call: impl Fn() -> F) -> CallResult {
     let give_up = Instant::now() + READING;
+    let waiting = Waiting::begin("waiting for the answer");
     loop {
         let reply = call().await;
         match &reply {
             CallResult::Done(FinishedCall { status: Status::StillReading, body, .. }) if Instant::now() < give_up => {
                 let known = |field: &str| body.get(field).and_then(Value::as_u64);
                 let of = known("numbers_total").map(|total| format!(" of {total}")).unwrap_or_default();
-                complain(&format!("{}{of} numbers are read.", known("numbers_read").unwrap_or(0)));
+                let told = format!("{}{of} numbers are read", known("numbers_read").unwrap_or(0));
+                if waiting.is_shown() {
+                    waiting.say(told);
+                } else {
+                    complain(&format!("{told}."));
+                }
             }
             _ => return reply,
         }

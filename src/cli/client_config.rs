@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::cli::client_entry::{Carried, input, input_fields, stdio_fields};
+use crate::cli::clients::launch::Launch;
 use crate::cli::clients::{check, install, remove};
 use crate::cli::given::SetSetting;
 use crate::cli::output::{Exit, complain, print};
@@ -71,7 +72,7 @@ pub(super) fn run(settings: &Settings, set: &[SetSetting], arguments: &ConfigArg
         if let Some(said) = by_name(&carried) {
             complain(&said);
         }
-        snippet(*client, &carried)
+        snippet(*client, &carried, &Launch::by_name())
     };
     let (hints, entry) = split(&text);
     // JSON has no comments. So the hints go to standard error, and standard output can be piped.
@@ -224,15 +225,16 @@ fn blank(variable: &str) -> String {
 
 /// Returns the snippet. Its first line says in which file it belongs.
 /// A client does not pass on the variables of a shell, so the snippet contains the settings that were set.
-fn snippet(client: ClientKind, carried: &Carried) -> String {
-    let arguments = [&["stdio".to_owned()], &carried.arguments[..]].concat();
+fn snippet(client: ClientKind, carried: &Carried, launch: &Launch) -> String {
+    let line = launch.line(&carried.arguments);
+    let (command, arguments) = (&launch.program, line.get(1..).unwrap_or_default());
     let secrets = &carried.secrets;
     let written = |name: &str| match client {
         ClientKind::Vscode => format!("${{input:{}}}", input(name)),
         _ => client.reference(name).unwrap_or_else(|| blank(name)),
     };
     let entry = || {
-        let fields = stdio_fields(client, "truedy-mcp", carried, &written);
+        let fields = stdio_fields(client, launch, carried, &written);
         let entry = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let mut whole = json!({ client.list(): { NAME: Value::Object(entry) } });
         if client == ClientKind::Vscode {
@@ -241,7 +243,7 @@ fn snippet(client: ClientKind, carried: &Carried) -> String {
         serde_json::to_string_pretty(&whole).unwrap_or_default()
     };
     let key_flag: String = secrets.iter().map(|name| format!(" -e '{name}=${{{name}}}'")).collect();
-    let shell = arguments.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(" ");
+    let shell = line.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(" ");
     let list = json!(arguments);
     // Returns an empty text if there are no secrets.
     let named = |before: &str, between: &str, after: &str, written: &dyn Fn(&str) -> String| {
@@ -251,7 +253,7 @@ fn snippet(client: ClientKind, carried: &Carried) -> String {
     match client {
         ClientKind::ClaudeCode => format!(
             "# Claude Code: run this once, or put the JSON below into .mcp.json of a project\n\
-             # claude mcp add truedy{key_flag} -- truedy-mcp {shell}\n{}\n",
+             # claude mcp add truedy{key_flag} -- {shell}\n{}\n",
             entry()
         ),
         ClientKind::ClaudeDesktop => {
@@ -270,7 +272,7 @@ fn snippet(client: ClientKind, carried: &Carried) -> String {
         ClientKind::Codex => format!(
             "# Codex: ~/.codex/config.toml\n\
              [mcp_servers.truedy]\n\
-             command = \"truedy-mcp\"\n\
+             command = \"{command}\"\n\
              args = {list}\n\
              {}",
             named("env = { ", ", ", " }\n", &|name| format!("{name} = \"{}\"", blank(name)))
@@ -283,7 +285,7 @@ fn snippet(client: ClientKind, carried: &Carried) -> String {
              description: Phone numbers for voice agents\n    \
              type: stdio\n    \
              enabled: true\n    \
-             cmd: truedy-mcp\n    \
+             cmd: {command}\n    \
              args: {list}\n    \
              {}\
              timeout: 300\n",
@@ -294,7 +296,7 @@ fn snippet(client: ClientKind, carried: &Carried) -> String {
              mcpServers:\n  \
              truedy:\n    \
              type: stdio\n    \
-             command: truedy-mcp\n    \
+             command: {command}\n    \
              args: {list}\n{}",
             named("    env:\n      ", "\n      ", "\n", &|name| format!("{name}: {}", written(name)))
         ),
@@ -342,7 +344,7 @@ mod tests {
     fn a_snippet_for_the_sandbox_asks_for_no_key() {
         for client in ClientKind::value_variants() {
             let arguments = vec!["--sandbox".to_owned()];
-            let text = snippet(*client, &Carried { arguments, secrets: Vec::new() });
+            let text = snippet(*client, &Carried { arguments, secrets: Vec::new() }, &Launch::by_name());
             assert!(text.contains("--sandbox") && !text.contains("TRUEDY_API_KEY"), "{text}");
             let (hints, entry) = split(&text);
             assert!(hints.lines().all(|line| line.starts_with("# ")), "{hints}");
@@ -369,13 +371,15 @@ mod tests {
     #[test]
     fn every_snippet_carries_the_key_in_its_own_environment() {
         for client in ClientKind::value_variants() {
+            let launch = Launch::by_name();
             let secrets = vec!["ACME_KEY".to_owned(), "TRUNK_PASSWORD".to_owned()];
             let arguments = ["--config", "/etc/truedy/our config.toml"].map(str::to_owned).to_vec();
-            let named = snippet(*client, &Carried { arguments, secrets });
+            let named = snippet(*client, &Carried { arguments, secrets }, &launch);
             for part in ["--config", "/etc/truedy/our config.toml", "ACME_KEY", "TRUNK_PASSWORD"] {
                 assert!(named.contains(part) && !named.contains("TRUEDY_API_KEY"), "{part}: {named}");
             }
-            let text = snippet(*client, &Carried { arguments: Vec::new(), secrets: vec![KEY_VARIABLE.to_owned()] });
+            let carried = Carried { arguments: Vec::new(), secrets: vec![KEY_VARIABLE.to_owned()] };
+            let text = snippet(*client, &carried, &launch);
             assert!(text.starts_with("# ") && text.contains("TRUEDY_API_KEY") && text.contains("stdio"), "{client:?}");
             let json: String = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
             if json.starts_with('{') {

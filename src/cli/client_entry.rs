@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use crate::cli::clients::launch::Launch;
 use crate::cli::given::{SetSetting, SetValue};
 use crate::config::{ApiKeySource, ClientKind, ConfigError, KEY_VARIABLE, Settings};
 use crate::mcp::Catalog;
@@ -133,15 +134,16 @@ fn keys(settings: &Settings) -> Result<Vec<String>, ConfigError> {
 /// `written` gives what stands in the place of a secret.
 pub(crate) fn stdio_fields(
     client: ClientKind,
-    program: &str,
+    launch: &Launch,
     carried: &Carried,
     written: &dyn Fn(&str) -> String,
 ) -> Vec<(&'static str, Value)> {
-    let arguments = [&["stdio".to_owned()], &carried.arguments[..]].concat();
+    let line = launch.line(&carried.arguments);
+    let arguments = line.get(1..).unwrap_or_default();
     let variables: Map<String, Value> =
         carried.secrets.iter().map(|name| (name.clone(), written(name).into())).collect();
-    let line = [&[program.to_owned()], &arguments[..]].concat();
-    let rest = [("command", program.into()), ("args", arguments.into()), ("env", variables.clone().into())];
+    let rest =
+        [("command", launch.program.as_str().into()), ("args", arguments.into()), ("env", variables.clone().into())];
     match client {
         ClientKind::ClaudeCode | ClientKind::Vscode => [("type", "stdio".into())].into_iter().chain(rest).collect(),
         ClientKind::Zed => [("source", "custom".into())].into_iter().chain(rest).collect(),

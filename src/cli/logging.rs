@@ -13,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-use crate::cli::color;
+use crate::cli::{color, progress};
 use crate::config::{LogFormat, Settings};
 use crate::redact::Redactor;
 use crate::telemetry;
@@ -111,7 +111,7 @@ impl Write for Redacting {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let clean = self.0.text(&String::from_utf8_lossy(bytes));
         // A write fails if standard error has no reader any more. That must not stop the work.
-        drop(io::stderr().lock().write_all(clean.as_bytes()));
+        progress::above(|_| drop(io::stderr().lock().write_all(clean.as_bytes())));
         Ok(bytes.len())
     }
 

@@ -27,6 +27,7 @@ mod output;
 mod parsing;
 mod person;
 mod probe;
+mod progress;
 mod reference;
 mod sandbox;
 mod settings_table;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::call::{COMMAND_LINE, exit_of};
 use crate::cli::output::{Exit, complain, print, print_styled};
+use crate::cli::progress::Waiting;
 use crate::cli::table::{Cell, FAINT, GOOD, Table, WARNING};
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, Settings};
@@ -68,6 +69,7 @@ struct AllPages {
 /// Reads all pages. The error is the answer that ended it.
 async fn all(entry: &CatalogEntry, local: &Principal) -> Result<AllPages, Box<CallResult>> {
     let (mut all, mut offset) = (AllPages::default(), 0);
+    let waiting = Waiting::begin("reading the numbers");
     loop {
         let arguments = Map::from_iter([("limit".to_owned(), json!(PAGE)), ("offset".to_owned(), json!(offset))]);
         let from = ClientCall::unattended(Some(COMMAND_LINE.to_owned()));
@@ -82,7 +84,11 @@ async fn all(entry: &CatalogEntry, local: &Principal) -> Result<AllPages, Box<Ca
             }
         }
         match body.get("next_offset").and_then(Value::as_u64) {
-            Some(next) if next > offset => offset = next,
+            Some(next) if next > offset => {
+                let of = body.get("total").and_then(Value::as_u64).map(|total| format!(" of {total}"));
+                waiting.say(format!("{}{} numbers are read", all.table.rows.len(), of.unwrap_or_default()));
+                offset = next;
+            }
             _ => return Ok(all),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, Read, Write};
 
+use crate::cli::progress;
+
 /// The exit code of a command. Documented in `docs/reference/cli.md` and in the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -77,5 +79,10 @@ pub(crate) fn exit_after(result: Result<(), impl std::fmt::Display>) -> Exit {
 
 /// Writes a sentence to standard error.
 pub(crate) fn complain(text: &str) {
-    drop(writeln!(io::stderr().lock(), "truedy-mcp: {text}"));
+    progress::above(|_| drop(writeln!(io::stderr().lock(), "truedy-mcp: {text}")));
+}
+
+/// Writes a text with styles to standard error, for people at a terminal.
+pub(crate) fn complain_styled(text: &str) {
+    progress::above(|_| drop(anstream::AutoStream::auto(io::stderr().lock()).write_all(text.as_bytes())));
 }

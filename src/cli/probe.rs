@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::cli::output::{Exit, complain};
+use crate::cli::progress::Waiting;
 use crate::config::ConfigError;
 
 /// How long each step may take.
@@ -36,7 +37,10 @@ pub(super) fn run(arguments: &ProbeArgs) -> Result<Exit, ConfigError> {
         Probe::Live => "/livez",
         Probe::Ready => "/readyz",
     };
-    match ask(arguments.admin_listen, path) {
+    let waiting = Waiting::begin(format!("waiting for {}", arguments.admin_listen));
+    let answer = ask(arguments.admin_listen, path);
+    drop(waiting);
+    match answer {
         Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => Ok(Exit::Fine),
         Ok(answer) => {
             let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);

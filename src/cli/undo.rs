@@ -1,5 +1,6 @@
 //! `truedy-mcp undo`: puts back what an operation changed, by the same path as any other change.
 
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use clap::Args;
@@ -7,9 +8,9 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::call::{AnswerFormat, finish, report, until_read};
-use crate::cli::output::{Exit, complain};
+use crate::cli::output::{Exit, complain, complain_styled, width};
 use crate::cli::person::{can_be_asked, is_yes, typed};
-use crate::cli::{bootstrap, logging, signal};
+use crate::cli::{answer, bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{Caller, Status, numbers_for_people};
 use crate::guard::Rights;
@@ -35,6 +36,15 @@ pub struct UndoArgs {
     /// The tenant of `truedy-mcp http` whose operation it is.
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
+    /// Answer in JSON, as in a pipe.
+    #[arg(long)]
+    json: bool,
+}
+
+impl UndoArgs {
+    fn format(&self) -> AnswerFormat {
+        if !self.json && io::stdout().is_terminal() { AnswerFormat::People } else { AnswerFormat::Json }
+    }
 }
 
 pub(super) fn run(settings: &Settings, arguments: &UndoArgs) -> Result<Exit, ConfigError> {
@@ -69,7 +79,7 @@ pub(super) fn run(settings: &Settings, arguments: &UndoArgs) -> Result<Exit, Con
         let catalog = Catalog::new();
         let entry = catalog.get(call.tool).ok_or_else(|| ConfigError("The tool of the undo is missing.".to_owned()))?;
         let attempt = UndoAttempt { service: &service, local: &local, entry, arguments: call.arguments, operation };
-        Ok(attempt.run(arguments.yes).await)
+        Ok(attempt.run(arguments.yes, arguments.format()).await)
     })
 }
 
@@ -133,19 +143,22 @@ struct UndoAttempt<'a> {
 
 impl UndoAttempt<'_> {
     /// Shows what the undo would do, asks, and does it.
-    async fn run(&self, yes: bool) -> Exit {
+    async fn run(&self, yes: bool, format: AnswerFormat) -> Exit {
         let unwanted = signal::cancelled_at_end();
         complain(&described(&self.operation));
-        complain(&format!("to undo it: {} {}", self.entry.name(), self.arguments));
+        complain(&format!("to undo it: {}", self.how(format)));
         let mut consent = UndoConsent::Waived;
         if !yes {
             let shown = until_read(|| self.call(UndoConsent::Absent, &unwanted)).await;
             if !is_ready(&shown) {
-                return report(shown, None, AnswerFormat::Json);
+                return report(shown, None, format);
             }
             if !can_be_asked() {
                 complain("nothing was changed: there is no terminal to ask at, and --yes was not given.");
-                return report(shown, None, AnswerFormat::Json);
+                return report(shown, None, format);
+            }
+            if let (AnswerFormat::People, CallResult::Done(FinishedCall { body, .. })) = (format, &shown) {
+                complain_styled(&answer::for_people(body, true, width(&io::stderr())));
             }
             complain("the account is as this operation left it. Undo it? [y/N]");
             if !is_yes(&typed(&unwanted).await) {
@@ -156,7 +169,15 @@ impl UndoAttempt<'_> {
         }
         let reply = until_read(|| self.call(consent, &unwanted)).await;
         let ended = finish(self.service, &reply).await;
-        report(reply, ended, AnswerFormat::Json)
+        report(reply, ended, format)
+    }
+
+    /// Returns the call that undoes the operation.
+    fn how(&self, format: AnswerFormat) -> String {
+        match format {
+            AnswerFormat::People => answer::call_line(self.entry.name(), &self.arguments),
+            AnswerFormat::Json | AnswerFormat::Csv => format!("{} {}", self.entry.name(), self.arguments),
+        }
     }
 
     async fn call(&self, consent: UndoConsent, unwanted: &CancellationToken) -> CallResult {

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::output::{Exit, print};
 
@@ -16,7 +16,7 @@ static LONG: LazyLock<String> = LazyLock::new(|| {
         env!("CARGO_PKG_VERSION"),
         env!("BUILD_DATE"),
         env!("BUILD_TARGET"),
-        if features().is_empty() { "none".to_owned() } else { features().join(", ") }
+        features_named()
     )
 });
 
@@ -31,19 +31,32 @@ fn features() -> Vec<&'static str> {
     all.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect()
 }
 
-/// Prints the version with its facts.
-pub(crate) fn show(as_json: bool) -> Exit {
-    if !as_json {
-        print(&format!("truedy-mcp {}\n", long()));
-        return Exit::Fine;
-    }
-    let facts = json!({
+fn features_named() -> String {
+    if features().is_empty() { "none".to_owned() } else { features().join(", ") }
+}
+
+/// Returns what the program was built from, in a line.
+pub(crate) fn line() -> String {
+    format!("commit {COMMIT}, target {}, features: {}", env!("BUILD_TARGET"), features_named())
+}
+
+/// Returns the version and what the program was built from.
+pub(crate) fn facts() -> Value {
+    json!({
         "version": env!("CARGO_PKG_VERSION"),
         "commit": COMMIT,
         "date": env!("BUILD_DATE"),
         "target": env!("BUILD_TARGET"),
         "features": features(),
-    });
-    print(&format!("{}\n", serde_json::to_string_pretty(&facts).unwrap_or_default()));
+    })
+}
+
+/// Prints the version with its facts.
+pub(crate) fn show(as_json: bool) -> Exit {
+    if as_json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&facts()).unwrap_or_default()));
+    } else {
+        print(&format!("truedy-mcp {}\n", long()));
+    }
     Exit::Fine
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::bootstrap;
 use crate::cli::clients::handshake::EntryCommand;
 use crate::cli::output::{Exit, print};
+use crate::cli::progress::Waiting;
 use crate::config::{ClientFile, ClientFolders, ClientKind, ConfigError, ConfigScope, places};
 use crate::redact::without_keys;
 
@@ -63,7 +64,13 @@ pub(crate) fn run(arguments: &CheckArgs) -> Result<Exit, ConfigError> {
     }
     let states = states(arguments.client, arguments.scope);
     let runtime = bootstrap::runtime()?;
-    let rows: Vec<CheckRow> = states.iter().map(|state| runtime.block_on(checked(state))).collect();
+    let waiting = Waiting::begin("checking");
+    let one = |state: &ClientState| {
+        waiting.say(format!("starting the server of {}", state.client.name()));
+        runtime.block_on(checked(state))
+    };
+    let rows: Vec<CheckRow> = states.iter().map(one).collect();
+    drop(waiting);
     let is_fine = rows.iter().any(|row| row.is_working) && !rows.iter().any(|row| row.is_broken);
     if arguments.json {
         let clients: Vec<Value> = rows.iter().map(CheckRow::json).collect();

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::client_entry::{Carried, input, input_about, stdio_fields};
 use crate::cli::clients::claude::ClaudeCommand;
-use crate::cli::clients::program::this_program;
+use crate::cli::clients::launch::Launch;
 use crate::cli::clients::shown::{marked, old_entry};
 use crate::cli::given::SetSetting;
 use crate::cli::output::{Exit, exit_after, print};
@@ -104,12 +104,12 @@ fn wanted_entry(
     if has_key_file(settings) {
         carried.secrets.retain(|name| name != KEY_VARIABLE);
     }
-    let program = this_program()?;
+    let launch = Launch::of_this_process()?;
     let written = |name: &str| match client {
         ClientKind::Vscode => format!("${{input:{}}}", input(name)),
         _ => client.reference(name).unwrap_or_default(),
     };
-    let mut fields = stdio_fields(client, &program, &carried, &written);
+    let mut fields = stdio_fields(client, &launch, &carried, &written);
     let mut inputs = Vec::new();
     let variables = carried.secrets;
     if variables.is_empty() || client == ClientKind::Codex {

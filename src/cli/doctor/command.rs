@@ -11,6 +11,7 @@ use crate::cli::doctor::account::live;
 use crate::cli::doctor::local::{journal, policy, proxy, rate, state_dir, state_key};
 use crate::cli::doctor::report::{CheckResult, DoctorReport, as_json, as_text};
 use crate::cli::output::{Exit, print, print_styled, width};
+use crate::cli::progress::Waiting;
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, ConfigScope, Settings, TenantSettings};
 use crate::redact::{Redactor, shown_path};
@@ -25,7 +26,9 @@ pub struct DoctorArgs {
 pub(crate) fn run(settings: &Settings, arguments: &DoctorArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
     let _traced = logging::start(settings, &redactor);
-    let report = bootstrap::runtime()?.block_on(examine(settings, &redactor));
+    let waiting = Waiting::begin("checking");
+    let report = bootstrap::runtime()?.block_on(examine(settings, &redactor, &waiting));
+    drop(waiting);
     if arguments.json {
         print(&redactor.text(&as_json(settings, &report)));
     } else {
@@ -35,7 +38,7 @@ pub(crate) fn run(settings: &Settings, arguments: &DoctorArgs) -> Result<Exit, C
     Ok(report.exit)
 }
 
-async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> DoctorReport {
+async fn examine(settings: &Settings, redactor: &Arc<Redactor>, waiting: &Waiting) -> DoctorReport {
     let mut report = DoctorReport { tenant: None, checks: Vec::new(), exit: Exit::Fine };
     let mut accounts = BTreeMap::new();
     if let Some(file) = settings.config.as_ref().filter(|_| settings.is_default_config) {
@@ -51,6 +54,10 @@ async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> DoctorReport 
                     accounts.insert(tenant.name.clone(), tenant.settings.account(&key));
                 }
                 report.tenant = settings.config.is_some().then(|| tenant.name.clone());
+                waiting.say(match &report.tenant {
+                    Some(tenant) => format!("checking the account of {tenant}"),
+                    None => "checking the account".to_owned(),
+                });
                 account(&tenant, redactor, &mut report).await;
             }
             report.tenant = None;
@@ -62,8 +69,10 @@ async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> DoctorReport 
     }
     proxy(settings, &mut report);
     state_dir(settings, &mut report);
+    waiting.say("checking the journal");
     journal(settings, redactor, &accounts, &mut report).await;
     state_key(settings, &mut report);
+    waiting.say("checking the clients");
     clients(&states(None, ConfigScope::User), &mut report);
     report
 }

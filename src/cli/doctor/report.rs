@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::output::Exit;
-use crate::cli::table::{ALERT, GOOD, STRONG, WARNING};
+use crate::cli::table::{ALERT, FAINT, GOOD, STRONG, WARNING};
+use crate::cli::version;
 use crate::cli::wrap::wrap;
 use crate::config::Settings;
 
@@ -66,7 +67,12 @@ impl DoctorReport {
 
 /// Returns the report with its styles, a line a check. Lines are broken at `width` characters, if that is given.
 pub(crate) fn as_text(settings: &Settings, report: &DoctorReport, width: Option<usize>) -> String {
-    let mut text = format!("{STRONG}truedy-mcp {}{STRONG:#} ({})\n", env!("CARGO_PKG_VERSION"), settings.mode());
+    let mut text = format!(
+        "{STRONG}truedy-mcp {}{STRONG:#} ({})\n{FAINT}{}{FAINT:#}\n",
+        env!("CARGO_PKG_VERSION"),
+        settings.mode(),
+        broken(&version::line(), width, 0)
+    );
     for check in &report.checks {
         let whose = check.tenant.as_ref().map(|tenant| format!("{tenant}: ")).unwrap_or_default();
         let style = match check.health {
@@ -94,6 +100,10 @@ fn broken(text: &str, width: Option<usize>, indent: usize) -> String {
 
 pub(crate) fn as_json(settings: &Settings, report: &DoctorReport) -> String {
     let checks: Vec<_> = report.checks.iter().map(|check| json!({ "tenant": check.tenant, "check": check.name, "health": check.health.word(), "found": settings.name_variables(&check.found), "todo": check.todo })).collect();
-    let whole = json!({ "version": env!("CARGO_PKG_VERSION"), "mode": settings.mode(), "ok": report.exit == Exit::Fine, "exit_code": report.exit as u8, "checks": checks });
+    let mut whole = version::facts();
+    let rest = json!({ "mode": settings.mode(), "ok": report.exit == Exit::Fine, "exit_code": report.exit as u8, "checks": checks });
+    if let (Value::Object(whole), Value::Object(rest)) = (&mut whole, rest) {
+        whole.extend(rest);
+    }
     format!("{}\n", serde_json::to_string_pretty(&whole).unwrap_or_default())
 }

@@ -1,5 +1,6 @@
 // Every state of the three cards, from results as the server gives them. Each is looked at in light and dark, at 320 and 700 px.
 
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { inspect } from "./cards-look.mjs";
@@ -144,7 +145,9 @@ async function statesIn(open, { theme, width }, shots) {
     if (sells === false) check(`${name}: nothing is offered for sale`, (await frame.locator("#first:visible, input:visible").count()) === 0, await seen());
     await frame.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
     await inspect(frame, name, GROUND[theme], { byAxe: theme === "light" });
-    if (shots) await window.page.locator("iframe").screenshot({ path: join(shots, `${name}.png`) });
+    if (!shots) continue;
+    await window.page.locator("iframe").screenshot({ path: join(shots, `${name}.png`) });
+    writeFileSync(join(shots, `${name}.txt`), await seen());
   }
   window.quiet(`states, ${theme}, ${width} px`);
   await window.page.close();

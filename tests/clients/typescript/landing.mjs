@@ -1,7 +1,7 @@
 // The landing page in Chromium, as Debian packages it: nothing of it fails, nothing comes from elsewhere, it fits a small
 // screen, and it can be used by keyboard. A picture of each size stays in the folder, or in DIR with --shots DIR.
 
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
@@ -13,6 +13,12 @@ const [PROGRAM] = process.argv.slice(2);
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SIZES = { phone: { width: 320, height: 640 }, tablet: { width: 768, height: 1024 }, desk: { width: 1280, height: 800 } };
 const TITLE = "Truedy phone numbers: MCP server";
+
+/** Shows the port that is used without a setting in the place of this server's own. */
+function usualPort() {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(location.host, "127.0.0.1:8080");
+}
 
 /** The page at this size, and all that was said and asked for meanwhile. */
 async function visit(browser, url, options) {
@@ -46,7 +52,10 @@ async function look(browser, url, name, options) {
   check("axe finds nothing serious", serious.length === 0, serious.map(({ id, nodes }) => [id, nodes[0].html]));
   check("a sandbox is told from a live account", (await page.locator(".mode").innerText()) === "Sandbox");
   check("every text stands out from its ground (4.5 to 1)", lowest >= 4.5, lowest);
+  // A picture for the docs is the same each time.
+  if (shots !== scratch) await page.evaluate(usualPort);
   await page.screenshot({ path: join(shots, `landing-${name}-${options.colorScheme}.png`), fullPage: true });
+  writeFileSync(join(shots, `landing-${name}-${options.colorScheme}.txt`), text);
   await page.close();
 }
 

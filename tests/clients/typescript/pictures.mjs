@@ -2,6 +2,9 @@
 //
 //   node pictures.mjs - - SHOTS DIR
 //
+// Beside them stands labels.json: the words of each picture that come from its page. A test compares them with the page of
+// today, without a browser, and so finds a picture that is stale.
+//
 // PNG is read and written here, since Chromium writes only pictures of all colours that stand still (PNG, third edition:
 // https://www.w3.org/TR/png-3/).
 
@@ -31,6 +34,41 @@ const PURCHASE = [
   ["number-picker-buying-light-320", 900],
   ["number-picker-bought-light-320", 3000],
 ];
+
+/** Where the words of each card come from, below the root of the repository. */
+const VIEWS = "src/mcp/apps/views";
+const SHARED = ["head.html", "client.js", "results.js"].map((name) => `${VIEWS}/${name}`);
+const CARDS = ["number-picker", "inventory", "confirm"];
+
+/** The longest runs of words in a text that stand in the source of its page. */
+function labels(text, source) {
+  const plain = (run) => run.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const stands = (run) => /\p{L}{3}/u.test(run) && new RegExp(`(?<!\\p{L})${plain(run)}(?!\\p{L})`, "u").test(source);
+  const found = [];
+  for (const line of text.split("\n")) {
+    const words = line.trim().split(/\s+/);
+    for (let from = 0, to; from < words.length; from = Math.max(to, from + 1)) {
+      to = words.length;
+      while (to > from && !stands(words.slice(from, to).join(" "))) to -= 1;
+      if (to > from) found.push(words.slice(from, to).join(" "));
+    }
+  }
+  return [...new Set(found)];
+}
+
+/** What a picture of cards says by their pages: the files of the pages, and the words in them. */
+function said(shots) {
+  const cards = CARDS.filter((card) => shots.some((name) => name.startsWith(card)));
+  const files = [...cards.map((card) => `${VIEWS}/${card}.html`), ...SHARED];
+  const source = files.map((file) => readFileSync(join(DIR, "../..", file), "utf8")).join("\n").replaceAll(/\s+/g, " ");
+  return { files, labels: labels(shots.map(textOf).join("\n"), source) };
+}
+
+/** What the landing page says, but for the address and the version. */
+function served(shot) {
+  const lines = textOf(shot).split("\n").map((line) => line.trim().replaceAll(/\s+/g, " "));
+  return { files: [], labels: lines.filter((line) => /\p{L}{3}/u.test(line) && !/\d\.\d+\.\d/.test(line)) };
+}
 
 /** The pixels of a picture that Chromium wrote: 8 bits a channel, with or without transparency, not interlaced. */
 function pixels(file) {
@@ -136,6 +174,7 @@ function encoded(pictures, stays) {
 }
 
 mkdirSync(DIR, { recursive: true });
+const textOf = (name) => readFileSync(join(SHOTS, `${name}.txt`), "utf8");
 const shot = (name) => pixels(join(SHOTS, `${name}.png`));
 const made = Object.entries(STILL).map(([name, from]) => [name, encoded([shot(from)])]);
 made.push(["purchase", encoded(PURCHASE.map(([name]) => shot(name)), PURCHASE.map(([, stays]) => stays))]);
@@ -144,3 +183,6 @@ for (const [name, picture] of made) {
   writeFileSync(join(DIR, `${name}.png`), picture);
   console.log(`${name}.png: ${picture.length} bytes`);
 }
+const texts = { purchase: said(PURCHASE.map(([name]) => name)) };
+for (const [name, from] of Object.entries(STILL)) texts[name] = name === "landing" ? served(from) : said([from]);
+writeFileSync(join(DIR, "labels.json"), `${JSON.stringify(texts, undefined, 2)}\n`);

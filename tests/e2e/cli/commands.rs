@@ -1,5 +1,6 @@
 //! What a person runs: each command, what it prints, and its exit codes.
 
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -169,6 +170,26 @@ fn config_print_shows_a_snippet_for_every_client() {
     }
 }
 
+/// What bash offers for the last of these words, by this script.
+fn completed_by_bash(script: &str, words: &[&str]) -> String {
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("script");
+    std::fs::write(&file, script).unwrap();
+    let parsed = Command::new("bash").arg("-n").arg(&file).output().expect("bash starts");
+    assert!(parsed.status.success() && parsed.stderr.is_empty(), "{}", String::from_utf8_lossy(&parsed.stderr));
+    let [before, last] = words.last_chunk().expect("two words");
+    // The function has the name of the program, the last word and the one before it, as bash gives them.
+    let ask = format!(
+        "source {}; set -- $(complete -p truedy-mcp); while [ \"$1\" != -F ]; do shift; done; \
+         COMP_WORDS=(truedy-mcp {}); COMP_CWORD={}; \"$2\" truedy-mcp {last} {before}; echo \"${{COMPREPLY[*]}}\"",
+        file.display(),
+        words.join(" "),
+        words.len()
+    );
+    let said = Command::new("bash").args(["--norc", "-c", &ask]).output().expect("bash starts");
+    String::from_utf8_lossy(&said.stdout).trim().to_owned()
+}
+
 #[test]
 fn completions_and_the_manual_are_printed() {
     for (shell, word) in [
@@ -183,6 +204,12 @@ fn completions_and_the_manual_are_printed() {
             script.contains(word) && script.contains("upstream-rpm") && script.contains("doctor"),
             "{shell}: {script}"
         );
+        if shell == "bash" {
+            let tools = completed_by_bash(&script, &["call", "list_"]);
+            assert_eq!(tools, expected::names_where(|tool| tool.name.starts_with("list_")).join(" "));
+            assert_eq!(completed_by_bash(&script, &["config", "install", "claude-"]), "claude-code claude-desktop");
+            assert_eq!(completed_by_bash(&script, &["config", "check", "vs"]), "vscode");
+        }
     }
     let manual = truedy(&["man"]).fine();
     for word in [".TH truedy-mcp 1", "TRUEDY_API_KEY", "read\\-only", "Exit codes", "doctor"] {

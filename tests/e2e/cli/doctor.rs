@@ -32,6 +32,20 @@ fn doctor_finds_everything_in_order_on_a_sandbox() {
     assert_eq!(truedy(&["doctor", "--json", "--sandbox"]).json()["mode"], json!("sandbox"));
 }
 
+/// A report that somebody sends tells which build it is about.
+#[test]
+fn doctor_says_what_the_program_was_built_from() {
+    let facts = truedy(&["version", "--json"]).json();
+    let report = truedy(&["doctor", "--sandbox", "--ephemeral", "--json"]).json();
+    for name in ["version", "commit", "date", "target", "features"] {
+        assert_eq!(report[name], facts[name], "{name}");
+    }
+    let text = truedy(&["doctor", "--sandbox", "--ephemeral"]).fine();
+    let (commit, target) = (facts["commit"].as_str().unwrap(), facts["target"].as_str().unwrap());
+    let line = text.lines().nth(1).unwrap();
+    assert!(line.starts_with(&format!("commit {commit}, target {target}, features: ")), "{text}");
+}
+
 #[test]
 fn doctor_examines_every_tenant_by_its_own_key() {
     let sandbox = Sandbox::start(&["--ephemeral"]);

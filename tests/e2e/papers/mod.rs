@@ -2,6 +2,7 @@
 
 mod console;
 mod generated;
+mod labels;
 mod markdown;
 mod packaging;
 mod pictures;

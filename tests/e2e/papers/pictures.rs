@@ -113,7 +113,16 @@ fn shown(words: &[&str], before: &[&[&str]]) -> String {
     let text = ran.stderr.replace("\r\n", "\n").replace(&home.path().display().to_string(), "/home/ana");
     // The tour has a title of its own.
     let prompt = if words == ["tour"] { String::new() } else { format!("$ truedy-mcp {}\n", words.join(" ")) };
-    prompt + &same_each_time(&text)
+    prompt + &same_each_time(&of_a_release(&text))
+}
+
+/// Puts what a release was built from in the place of what this program was built from.
+fn of_a_release(text: &str) -> String {
+    let built = format!("commit {}, target {}, features: ", env!("BUILD_COMMIT"), env!("BUILD_TARGET"));
+    let Some((before, rest)) = text.split_once(&built) else { return text.to_owned() };
+    let end = rest.find('\u{1b}').unwrap_or(rest.len());
+    let release = "commit 2f0e6b1c8d90, target x86_64-unknown-linux-musl, features: none";
+    format!("{before}{release}{}", &rest[end..])
 }
 
 /// Puts fixed digits in the place of times and ids, which differ at each run. Their lengths stay.

@@ -192,6 +192,42 @@ fn a_person_is_shown_what_comes_back_and_asked() {
     assert_eq!((ran.code, scene.holder()), (Some(0), json!(FRONT_OFFICE)), "{}", ran.stderr);
 }
 
+/// At a terminal a person reads facts; a pipe and `--json` give JSON.
+#[test]
+fn a_terminal_shows_a_card_and_a_pipe_json() {
+    let scene = Scene::with(Some(FRONT_OFFICE));
+    let moved = scene.assign(FRONT_DESK);
+    let at_terminal = |flags: &[&str], typed: &str| {
+        let mut command = scene.command(&[&["undo", &moved], flags].concat());
+        command.env("NO_COLOR", "1").env("TERM", "xterm");
+        let ran = run_at_terminal(command, PROMPT, typed);
+        (ran.code, ran.stderr.replace('\r', ""))
+    };
+    let (code, shown) = at_terminal(&[], "n\n");
+    assert_eq!(code, Some(1), "{shown}");
+    assert!(!shown.contains('{') && !shown.contains("confirmation_required"), "{shown}");
+    let (before, _) = shown.split_once(PROMPT).unwrap();
+    for said in [
+        "to undo it: assign_number agent_id=",
+        "Nothing was changed. This is a preview",
+        "  number ",
+        "+1 415 555 0170",
+    ] {
+        assert!(before.contains(said), "{said}: {shown}");
+    }
+    let (code, shown) = at_terminal(&["--json"], "n\n");
+    assert!(code == Some(1) && shown.contains("to undo it: assign_number {\""), "{shown}");
+    assert!(!shown.contains("  number "), "{shown}");
+    let (code, shown) = at_terminal(&[], "y\n");
+    let (_, result) = shown.split_once(PROMPT).unwrap();
+    assert_eq!((code, scene.holder()), (Some(0), json!(FRONT_OFFICE)), "{shown}");
+    assert!(result.contains("  number ") && !result.contains('{'), "{shown}");
+    let (code, shown) = at_terminal(&["--yes", "--json"], "");
+    let body = &shown[shown.find("{\n").unwrap_or_else(|| panic!("{shown}"))..];
+    let body: Value = serde_json::from_str(body).unwrap_or_else(|why| panic!("{why}: {shown}"));
+    assert_eq!((code, &body["status"]), (Some(0), &json!("already_assigned")));
+}
+
 #[test]
 fn it_goes_through_policy_gate_and_freeze_as_any_change() {
     let scene = Scene::with(Some(FRONT_OFFICE));
