@@ -11,6 +11,7 @@ use crate::cli::doctor::account::live;
 use crate::cli::doctor::local::{journal, policy, proxy, rate, state_dir, state_key};
 use crate::cli::doctor::report::{CheckResult, DoctorReport, as_json, as_text};
 use crate::cli::output::{Exit, print, print_styled, width};
+use crate::cli::repeated::as_given;
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, ConfigScope, Settings, TenantSettings};
 use crate::redact::{Redactor, shown_path};
@@ -24,7 +25,7 @@ pub struct DoctorArgs {
 
 pub(crate) fn run(settings: &Settings, arguments: &DoctorArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
-    let _traced = logging::start(settings, &redactor);
+    let _traced = logging::start_for_one(settings, &redactor);
     let report = bootstrap::runtime()?.block_on(examine(settings, &redactor));
     if arguments.json {
         print(&redactor.text(&as_json(settings, &report)));
@@ -46,11 +47,12 @@ async fn examine(settings: &Settings, redactor: &Arc<Redactor>) -> DoctorReport 
     }
     match settings.tenants() {
         Ok(tenants) => {
+            let are_several = tenants.len() > 1;
             for tenant in tenants {
                 if let Ok(Some(key)) = tenant.key() {
                     accounts.insert(tenant.name.clone(), tenant.settings.account(&key));
                 }
-                report.tenant = settings.config.is_some().then(|| tenant.name.clone());
+                report.tenant = are_several.then(|| tenant.name.clone());
                 account(&tenant, redactor, &mut report).await;
             }
             report.tenant = None;
@@ -77,12 +79,12 @@ fn clients(states: &[ClientState], report: &mut DoctorReport) {
     }
     for state in states {
         if let Err(why) = &state.entry {
-            let todo = format!("Mend the file; truedy-mcp config check {} reads it again.", state.client.word());
+            let todo = format!("Mend the file; `truedy-mcp config check {}` reads it again.", state.client.word());
             report.add("clients", CheckResult::Notice, format!("{}: {why}", state.client.name()), Some(&todo));
         }
     }
     if entries_missing(states) {
-        let todo = "truedy-mcp config install CLIENT puts it there.";
+        let todo = "`truedy-mcp config install CLIENT` puts it there.";
         report.add("clients", CheckResult::Good, "no client has an entry", Some(todo));
     }
 }
@@ -112,7 +114,7 @@ fn carriers(tenant: &TenantSettings, report: &mut DoctorReport) {
             profile.sources().iter().partition(|(_, source)| source.origin().acts());
         let unread = plain.into_iter().find_map(|source| Some((source.0, profile.read_one(source).err()?)));
         if let Some((field, why)) = unread {
-            let todo = format!("Mend it; truedy-mcp carriers test {name} shows all of it.");
+            let todo = format!("Mend it; `truedy-mcp carriers test {name}` shows all of it.");
             report.add(
                 "carriers",
                 CheckResult::Bad,
@@ -126,10 +128,10 @@ fn carriers(tenant: &TenantSettings, report: &mut DoctorReport) {
             let acting: Vec<String> =
                 acting.iter().map(|(field, source)| format!("{} from {}", field.name(), source.origin())).collect();
             let found = format!(
-                "{name} ({provider}): {} not read here; truedy-mcp carriers test {name} reads it",
+                "{name} ({provider}): {} not read here; `truedy-mcp carriers test {name}` reads it",
                 acting.join(", ")
             );
-            report.add("carriers", CheckResult::Good, found, None);
+            report.add("carriers", CheckResult::Good, as_given(&found), None);
         }
     }
 }
