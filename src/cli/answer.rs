@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use crate::cli::call_arguments::written;
+use crate::cli::repeated::command_as_given;
 use crate::cli::table::{Cell, FAINT, GOOD, STRONG, Table, WARNING};
 use crate::cli::wrap::wrap;
 use crate::domain::numbers_for_people;
@@ -180,7 +181,7 @@ fn command(next: &Value) -> Option<String> {
         };
         written(name, &value)
     });
-    Some(format!("truedy-mcp call {tool}{}", arguments.collect::<String>()))
+    Some(command_as_given(&format!("truedy-mcp call {tool}{}", arguments.collect::<String>())))
 }
 
 #[cfg(test)]

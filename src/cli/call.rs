@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::output::{Exit, complain, print, print_styled, width};
+use crate::cli::output::{Exit, SET_A_KEY, complain, print, print_styled, width};
 use crate::cli::person::{can_be_asked, is_yes, typed};
 use crate::cli::{answer, bootstrap, call_arguments, logging, signal};
 use crate::config::{ConfigError, Settings};
@@ -65,7 +65,7 @@ impl CallArgs {
 
 pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
-    let _traced = logging::start(settings, &redactor);
+    let _traced = logging::start_for_one(settings, &redactor);
     let service = bootstrap::service(settings, &redactor, CredentialForms::nowhere())?;
     let local = Principal::local(Arc::clone(&service), settings.mode());
     let catalog = Catalog::new();
@@ -85,7 +85,7 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
             Some(reply) => finish(&service, reply).await,
             None => None,
         };
-        (reply, ended)
+        (reply.map(|reply| told_here(&service, reply)), ended)
     });
     // A read from the terminal may still be under way, and nobody waits for it.
     runtime.shutdown_background();
@@ -149,6 +149,17 @@ fn ready<'a>(shown: &'a CallResult, tool: &str) -> Option<&'a Map<String, Value>
     let CallResult::Done(FinishedCall { status: Status::ConfirmationRequired, body, .. }) = shown else { return None };
     let next = body.get("next").and_then(|next| next.get("tool")).and_then(Value::as_str);
     (next == Some(tool) && !body.contains_key("frozen")).then_some(body)
+}
+
+/// Tells a person at the command line how to set a missing key. The sentence for clients is about starting a server.
+pub(super) fn told_here(service: &Service, mut reply: CallResult) -> CallResult {
+    if let CallResult::Done(FinishedCall { status: Status::AuthFailed, body, .. }) = &mut reply
+        && !service.has_key()
+    {
+        let summary = format!("Nothing was sent. No Truedy API key is set. {SET_A_KEY}");
+        body.insert("summary".to_owned(), Value::String(summary));
+    }
+    reply
 }
 
 /// Prints the response of a tool. `ended` is the operation, if its outcome was not known when it was answered.

@@ -101,7 +101,9 @@ fn with_truedys_key(wire: &mut Wire, upstream: &Upstream, every: usize) -> Vec<S
         }
     };
     let import = json!({ "phone_number": PURCHASED, "provider_type": "telnyx", "api_key": "KEYx" });
-    for (at, (turn, (_, echo))) in share(every, written(TRUEDY).into_iter().chain(packed(TRUEDY)).enumerate()).enumerate() {
+    for (at, (turn, (_, echo))) in
+        share(every, written(TRUEDY).into_iter().chain(packed(TRUEDY)).enumerate()).enumerate()
+    {
         let bodies = errors(&echo);
         let failure = reply([400, 401, 404][turn % 3], &bodies[turn % bodies.len()], &echo);
         upstream.always(CREDENTIALS, failure.clone());
