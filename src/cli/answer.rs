@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use crate::cli::call_arguments::written;
+use crate::cli::repeated::command_as_given;
 use crate::cli::table::{Cell, FAINT, GOOD, STRONG, Table, WARNING};
 use crate::cli::wrap::wrap;
 use crate::domain::numbers_for_people;
@@ -129,7 +130,7 @@ fn undo(body: &Map<String, Value>) -> Option<String> {
     let id = body.get("operation_id").and_then(Value::as_str);
     match (undo, id) {
         (Value::String(why), _) => Some(why.clone()),
-        (Value::Object(_), Some(id)) => Some(format!("truedy-mcp undo {id}")),
+        (Value::Object(_), Some(id)) => Some(command_as_given(&format!("truedy-mcp undo {id}"))),
         _ => command(undo),
     }
 }
@@ -250,7 +251,7 @@ fn plain(value: &Value) -> String {
 /// Returns the command that makes a suggested call.
 fn command(next: &Value) -> Option<String> {
     let arguments = next.get("arguments").unwrap_or(&Value::Null);
-    Some(format!("truedy-mcp call {}", call_line(next.get("tool")?.as_str()?, arguments)))
+    Some(command_as_given(&format!("truedy-mcp call {}", call_line(next.get("tool")?.as_str()?, arguments))))
 }
 
 /// Returns a call as it stands behind `truedy-mcp call`: `list_numbers limit=5`.

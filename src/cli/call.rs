@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::output::{Exit, complain, print, print_styled, width};
+use crate::cli::output::{Exit, SET_A_KEY, complain, print, print_styled, width};
 use crate::cli::person::{can_be_asked, is_yes, typed};
 use crate::cli::progress::Waiting;
 use crate::cli::{answer, bootstrap, call_arguments, logging, signal};
@@ -66,7 +66,7 @@ impl CallArgs {
 
 pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
-    let _traced = logging::start(settings, &redactor);
+    let _traced = logging::start_for_one(settings, &redactor);
     let service = bootstrap::service(settings, &redactor, CredentialForms::nowhere())?;
     let local = Principal::local(Arc::clone(&service), settings.mode());
     let catalog = Catalog::new();
@@ -86,7 +86,7 @@ pub(super) fn run(settings: &Settings, call: &CallArgs) -> Result<Exit, ConfigEr
             Some(reply) => finish(&service, reply).await,
             None => None,
         };
-        (reply, ended)
+        (reply.map(|reply| told_here(&service, reply)), ended)
     });
     // A read from the terminal may still be under way, and nobody waits for it.
     runtime.shutdown_background();
@@ -165,6 +165,17 @@ fn as_question(preview: &Map<String, Value>, tool: &str) -> Map<String, Value> {
     shown
 }
 
+/// Tells a person at the command line how to set a missing key. The sentence for clients is about starting a server.
+pub(super) fn told_here(service: &Service, mut reply: CallResult) -> CallResult {
+    if let CallResult::Done(FinishedCall { status: Status::AuthFailed, body, .. }) = &mut reply
+        && !service.has_key()
+    {
+        let summary = format!("Nothing was sent. No Truedy API key is set. {SET_A_KEY}");
+        body.insert("summary".to_owned(), Value::String(summary));
+    }
+    reply
+}
+
 /// Prints the response of a tool. `ended` is the operation, if its outcome was not known when it was answered.
 pub(super) fn report(reply: CallResult, ended: Option<Operation>, format: AnswerFormat) -> Exit {
     let mut exit = exit_of(&reply);
@@ -183,6 +194,9 @@ pub(super) fn report(reply: CallResult, ended: Option<Operation>, format: Answer
             }
             if exit != Exit::Fine {
                 complain(object.get("summary").and_then(Value::as_str).unwrap_or("the call failed"));
+                if object.get("status") == Some(&Status::Frozen.as_str().into()) && format == AnswerFormat::People {
+                    complain("`truedy-mcp doctor` shows each freeze, and `truedy-mcp unfreeze` ends it.");
+                }
             }
         }
         CallResult::Ask(_) => complain("the tool asks a question that only an MCP client can put"),

@@ -11,6 +11,7 @@ use crate::cli::clients::launch::Launch;
 use crate::cli::clients::{check, install, remove};
 use crate::cli::given::SetSetting;
 use crate::cli::output::{Exit, complain, print};
+use crate::cli::quoted::quoted;
 use crate::config::{ClientKind, ConfigError, KEY_VARIABLE, NAME, Settings};
 
 #[derive(Debug, Args)]
@@ -212,12 +213,6 @@ fn http_snippet(client: ClientKind, url: &str) -> String {
     }
 }
 
-/// Quotes a text for a shell argument, and for TOML and YAML. Plain texts need no quotes in any of them.
-fn quoted(text: &str) -> String {
-    let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
-    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
-}
-
 /// Returns the placeholder for a client that does not read variables.
 fn blank(variable: &str) -> String {
     if variable == KEY_VARIABLE { "your key".to_owned() } else { format!("your {variable}") }
@@ -318,15 +313,6 @@ mod tests {
             if json.starts_with('{') {
                 serde_json::from_str::<Value>(&json).expect("valid JSON");
             }
-        }
-    }
-
-    #[test]
-    fn a_text_of_an_argument_is_quoted_for_a_shell() {
-        for (text, written) in
-            [("--gate", "--gate"), ("50 USD", "'50 USD'"), ("", "''"), ("/a'b", "'/a'\\''b'"), ("$x", "'$x'")]
-        {
-            assert_eq!(quoted(text), written);
         }
     }
 

@@ -53,7 +53,25 @@ impl Carried {
                 SetValue::Path(path) => carried.arguments.extend([flag, whole(one, path)?]),
             }
         }
+        carried.name_stored_limits(settings, set)?;
         Ok(carried)
+    }
+
+    /// Names the limits that `init` stored in the configuration file, so that a person sees them in the entry.
+    fn name_stored_limits(&mut self, settings: &Settings, set: &[SetSetting]) -> Result<(), ConfigError> {
+        // `carriers add` may still make a file that is named.
+        if settings.config.as_ref().is_some_and(|file| !file.exists()) {
+            return Ok(());
+        }
+        let stored = settings.with_file_policy()?;
+        let is_free = |flag: &str| !set.iter().any(|one| one.flag == flag && one.value != SetValue::Off);
+        if stored.read_only && is_free("read-only") {
+            self.arguments.push("--read-only".to_owned());
+        }
+        if let Some(most) = stored.spend_per_day.filter(|_| is_free("spend-per-day")) {
+            self.arguments.extend(["--spend-per-day".to_owned(), most.to_string()]);
+        }
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use crate::cli::manual::{completions, man, man_pages};
 use crate::cli::output::{Exit, complain, print};
 use crate::cli::tour::command as tour;
 use crate::cli::{
-    call, client_config, freeze, numbers, operations, parsing, probe, sandbox, stdio, token, tools, undo,
+    call, client_config, freeze, numbers, operations, parsing, probe, repeated, sandbox, stdio, token, tools, undo,
     unused_settings, version,
 };
 use crate::config::{ConfigError, Settings};
@@ -33,6 +33,7 @@ pub fn run() -> ExitCode {
         Err(code) => return code,
     };
     let settings = &cli.settings;
+    repeated::note(&set);
     let checked = unused_settings::refuse(cli.command.as_ref(), &set);
     match checked.and_then(|()| run_command(settings, &set, cli.command)) {
         Ok(exit) => exit.into(),

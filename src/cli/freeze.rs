@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::cli::output::{Exit, complain, person_line, print};
+use crate::cli::repeated::as_given;
 use crate::cli::{bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{clean_to, meant_sentence};
@@ -45,7 +46,7 @@ pub struct UnfreezeArgs {
 
 pub(super) fn freeze(settings: &Settings, arguments: &FreezeArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
-    let _traced = logging::start(settings, &redactor);
+    let _traced = logging::start_for_one(settings, &redactor);
     let place = settings.journal_place()?;
     if place == JournalPlace::Memory {
         complain(&format!(
@@ -68,10 +69,13 @@ pub(super) fn freeze(settings: &Settings, arguments: &FreezeArgs) -> Result<Exit
             return Ok(Exit::Usage);
         }
         let freeze = Freeze { tenant: arguments.tenant.clone(), why, since: 0, by: operator() };
+        // One that cannot be read is told by the freeze itself.
+        let before = journal.freezes().await.unwrap_or_default();
+        let before = before.into_iter().find(|before| before.tenant == freeze.tenant);
         match journal.freeze(freeze).await {
             Ok(report) => {
-                print(&told(&place, &report));
-                print(&wait_for_sent(&journal, &report).await);
+                print(&told(&place, before.as_ref(), &report));
+                print(&as_given(&wait_for_sent(&journal, &report).await));
                 Ok(Exit::Fine)
             }
             Err(error) => {
@@ -104,14 +108,24 @@ fn operator() -> String {
     names.map(|name| clean_to(&name, NAME)).find(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
 }
 
-fn told(place: &JournalPlace, report: &FreezeReport) -> String {
+/// Returns what a freeze did. `before` is the freeze that it took the place of.
+fn told(place: &JournalPlace, before: Option<&Freeze>, report: &FreezeReport) -> String {
     let freeze = &report.freeze;
     let mut text = format!("Frozen since {}: no change begins for {}.\n", freeze.since(), freeze.whose());
+    if let Some(before) = before {
+        let _ = writeln!(
+            text,
+            "It was frozen already (since {}, {}); the reason is now: {}",
+            before.since(),
+            before.why,
+            freeze.why
+        );
+    }
     let _ = writeln!(text, "Journal: {place}");
     let _ = match report.processes {
         0 => writeln!(
             text,
-            "No other process has this journal open now. If one should, it uses another journal: compare the line above with its settings."
+            "No other process has this journal open now. If a server runs now, it uses another journal: compare the line above with its settings."
         ),
         n => writeln!(text, "Other processes that have this journal open: {n}."),
     };
@@ -119,8 +133,21 @@ fn told(place: &JournalPlace, report: &FreezeReport) -> String {
     if report.withdrawn > 0 {
         let _ = writeln!(text, "Changes that had begun and are not sent: {}.", report.withdrawn);
     }
-    text.push_str("Reading goes on. At a terminal, `truedy-mcp unfreeze` ends it.\n");
-    text
+    let _ = writeln!(text, "Reading goes on. At a terminal, `{}` ends it.", unfreezing(freeze));
+    as_given(&text)
+}
+
+/// Returns the command that ends a freeze.
+fn unfreezing(freeze: &Freeze) -> String {
+    let tenant = freeze.tenant.as_ref().map(|tenant| format!(" --tenant {tenant}")).unwrap_or_default();
+    format!("truedy-mcp unfreeze{tenant}")
+}
+
+/// Returns the freezes that go on, each with the command that ends it. Empty if there are none.
+pub(super) fn still_frozen(freezes: &[Freeze]) -> String {
+    let each = freezes.iter().map(|freeze| format!("{} (`{}`)", freeze.whose(), unfreezing(freeze)));
+    let each = each.collect::<Vec<_>>().join(", ");
+    if each.is_empty() { each } else { format!("Still frozen: {each}.") }
 }
 
 /// Waits until every change that was recorded as sent has ended, or certainly has its connection. Says what is left.
@@ -156,7 +183,7 @@ async fn wait_for_sent(journal: &Journal, report: &FreezeReport) -> String {
 
 pub(super) fn unfreeze(settings: &Settings, arguments: &UnfreezeArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
-    let _traced = logging::start(settings, &redactor);
+    let _traced = logging::start_for_one(settings, &redactor);
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         complain("unfreeze needs a person at a terminal; nothing was changed.");
         return Ok(Exit::Failed);
@@ -177,16 +204,16 @@ pub(super) fn unfreeze(settings: &Settings, arguments: &UnfreezeArgs) -> Result<
         Err(error) => return Ok(unavailable(error)),
     };
     complain(&format!("journal: {place}"));
-    for freeze in &freezes {
-        complain(&format!("{} (by {})", freeze.to_line(), freeze.by));
-    }
-    if !freezes.iter().any(|freeze| freeze.tenant == arguments.tenant) {
-        complain(match freezes.is_empty() {
-            true => "nothing is frozen here.",
-            false => "there is no such freeze: --tenant NAME ends that of a tenant, and no --tenant that of all.",
+    let (ended, others): (Vec<Freeze>, Vec<Freeze>) =
+        freezes.into_iter().partition(|freeze| freeze.tenant == arguments.tenant);
+    let Some(ended) = ended.first() else {
+        complain(&match others.is_empty() {
+            true => "nothing is frozen here.".to_owned(),
+            false => format!("there is no such freeze. {}", still_frozen(&others)),
         });
-        return Ok(if freezes.is_empty() { Exit::Fine } else { Exit::Failed });
-    }
+        return Ok(if others.is_empty() { Exit::Fine } else { Exit::Failed });
+    };
+    complain(&format!("{} (by {})", ended.to_line(), ended.by));
     complain(&format!("type {WORD} to let changes begin again:"));
     if person_line().trim() != WORD {
         complain("it stays frozen.");
@@ -194,11 +221,11 @@ pub(super) fn unfreeze(settings: &Settings, arguments: &UnfreezeArgs) -> Result<
     }
     match runtime.block_on(journal.unfreeze(arguments.tenant.clone())) {
         Ok(_) => {
-            let left = freezes.len() - 1;
-            print("Unfrozen: changes may begin again.\n");
-            if left > 0 {
-                print(&format!("Other freezes that go on: {left}; `truedy-mcp doctor` shows them.\n"));
-            }
+            let whose = ended.whose();
+            print(&match others.is_empty() {
+                true => format!("The freeze of {whose} has ended: changes may begin again.\n"),
+                false => format!("The freeze of {whose} has ended. {}\n", as_given(&still_frozen(&others))),
+            });
             Ok(Exit::Fine)
         }
         Err(error) => Ok(unavailable(error)),

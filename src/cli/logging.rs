@@ -28,10 +28,19 @@ use crate::cli::output::complain;
 #[cfg(feature = "otel")]
 use crate::telemetry::Traces;
 
-/// Starts logging, and traces if they are wanted. Called once, by the commands that serve or call.
+/// Starts logging, and traces if they are wanted. Called once, by the commands that serve.
 /// The returned value must be kept until all work is done.
 pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) -> Traced {
-    let wanted = wanted(std::env::var("RUST_LOG").ok().as_deref());
+    start_at(LevelFilter::WARN, settings, redactor)
+}
+
+/// The same for a command that answers one person and ends. Its answer says what a warning would, so it logs errors.
+pub(super) fn start_for_one(settings: &Settings, redactor: &Arc<Redactor>) -> Traced {
+    start_at(LevelFilter::ERROR, settings, redactor)
+}
+
+fn start_at(usual: LevelFilter, settings: &Settings, redactor: &Arc<Redactor>) -> Traced {
+    let wanted = wanted(std::env::var("RUST_LOG").ok().as_deref(), usual);
     // A password in the URL of the proxy or of the journal is redacted from the first line on.
     settings.secrets().iter().for_each(|secret| redactor.redact_always(secret));
     let writer = Redacting(Arc::clone(redactor));
@@ -58,12 +67,12 @@ pub(super) fn start(settings: &Settings, redactor: &Arc<Redactor>) -> Traced {
     traces
 }
 
-/// Returns what `RUST_LOG` asks for. Without it, or with one that cannot be read, warnings and errors.
+/// Returns what `RUST_LOG` asks for. Without it, or with one that cannot be read, the usual level.
 ///
 /// It selects by target and level alone. Selecting by the fields of spans would bring an engine for regular expressions.
-fn wanted(rust_log: Option<&str>) -> Targets {
+fn wanted(rust_log: Option<&str>, usual: LevelFilter) -> Targets {
     let given = rust_log.filter(|text| !text.trim().is_empty()).and_then(|text| text.parse().ok());
-    given.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN))
+    given.unwrap_or_else(|| Targets::new().with_default(usual))
 }
 
 /// A value that must be kept until the work is done. Dropping it sends the last traces.
@@ -133,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rust_log_selects_by_target_and_level_and_warnings_are_logged_without_it() {
+    fn rust_log_selects_by_target_and_level_and_servers_log_warnings_without_it() {
         for (text, target, level, is_logged) in [
             (None, "truedy_mcp::journal", Level::WARN, true),
             (None, "truedy_mcp::journal", Level::INFO, false),
@@ -148,7 +157,14 @@ mod tests {
             (Some("warn,truedy_mcp::journal=info"), "truedy_mcp::http", Level::WARN, true),
             (Some("off"), "truedy_mcp", Level::ERROR, false),
         ] {
-            assert_eq!(wanted(text).would_enable(target, &level), is_logged, "{text:?} {target} {level}");
+            let for_one = wanted(text, LevelFilter::ERROR).would_enable(target, &level);
+            let is_usual = text.is_none_or(|text| text.is_empty() || text.contains("loud"));
+            assert_eq!(for_one, is_logged && !is_usual, "{text:?} {target} {level}");
+            assert_eq!(
+                wanted(text, LevelFilter::WARN).would_enable(target, &level),
+                is_logged,
+                "{text:?} {target} {level}"
+            );
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Prints shell completions and manual pages, from the definition of the command line.
 
 use std::fs;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command, CommandFactory};
 
 use crate::cli::args::Cli;
-use crate::cli::output::{Exit, print};
+use crate::cli::output::{Exit, complain, print};
 use crate::config::ConfigError;
 use crate::domain::meant_sentence;
 use crate::mcp::Catalog;
@@ -83,6 +83,10 @@ pub(crate) fn man(topic: &[String]) -> Result<Exit, ConfigError> {
     let mut page = Vec::new();
     let written = clap_mangen::Man::new(found.clone()).render(&mut page);
     print(&String::from_utf8_lossy(&page));
+    if io::stdout().is_terminal() {
+        let words: String = topic.iter().map(|word| format!(" {word}")).collect();
+        complain(&format!("`truedy-mcp man{words} | man -l -` shows it as a page"));
+    }
     Ok(if written.is_ok() { Exit::Fine } else { Exit::Failed })
 }
 

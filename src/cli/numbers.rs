@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::call::{COMMAND_LINE, exit_of};
+use crate::cli::call::{COMMAND_LINE, exit_of, told_here};
 use crate::cli::output::{Exit, complain, print, print_styled};
 use crate::cli::progress::Waiting;
 use crate::cli::table::{Cell, FAINT, GOOD, Table, WARNING};
@@ -32,7 +32,7 @@ pub struct NumbersArgs {
 
 pub(super) fn run(settings: &Settings, arguments: &NumbersArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
-    let _traced = logging::start(settings, &redactor);
+    let _traced = logging::start_for_one(settings, &redactor);
     let service = bootstrap::service(settings, &redactor, CredentialForms::nowhere())?;
     let local = Principal::local(Arc::clone(&service), settings.mode());
     let catalog = Catalog::new();
@@ -48,7 +48,8 @@ pub(super) fn run(settings: &Settings, arguments: &NumbersArgs) -> Result<Exit, 
             Ok(Exit::Fine)
         }
         Err(reply) => {
-            let summary = match &*reply {
+            let reply = told_here(&service, *reply);
+            let summary = match &reply {
                 CallResult::Done(FinishedCall { body, .. }) => body.get("summary").and_then(Value::as_str),
                 CallResult::Ask(_) => None,
             };

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cli::operation_table::{csv, line, table, whole};
 use crate::cli::output::{Exit, complain, print, print_styled};
+use crate::cli::repeated::command_as_given;
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{Argument, ChangeName, Moment, NumberRef, OperationSelection, OperationState, clean_to, read_e164};
@@ -120,7 +121,7 @@ fn number(text: &str) -> Result<NumberRef, String> {
 
 pub(super) fn run(settings: &Settings, arguments: &OperationsArgs) -> Result<Exit, ConfigError> {
     let redactor = std::sync::Arc::new(Redactor::default());
-    let _traced = logging::start(settings, &redactor);
+    let _traced = logging::start_for_one(settings, &redactor);
     let journal = bootstrap::journal(settings, &redactor)?;
     if journal.kind() == "memory" {
         return Err(ConfigError("A journal in memory is gone with its process; there is nothing to show.".to_owned()));
@@ -201,7 +202,9 @@ async fn show(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, Una
     if unresolved > 0 {
         let _ = writeln!(
             text,
-            "\nUnresolved: {unresolved}. It is not known whether Truedy has done them. Look for each in Truedy's dashboard, then record what is there:\n  truedy-mcp operations resolve ID --as bought --note \"in the dashboard since 12:04\"\n  truedy-mcp operations resolve ID --as not-bought --note \"not in the dashboard\""
+            "\nUnresolved: {unresolved}. It is not known whether Truedy has done them. Look for each in Truedy's dashboard, then record what is there:\n  {}\n  {}",
+            command_as_given("truedy-mcp operations resolve ID --as bought --note \"in the dashboard since 12:04\""),
+            command_as_given("truedy-mcp operations resolve ID --as not-bought --note \"not in the dashboard\"")
         );
     }
     print_styled(&text);

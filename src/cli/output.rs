@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Read, Write};
 
 use crate::cli::progress;
+use crate::cli::repeated::as_given;
 
 /// The exit code of a command. Documented in `docs/reference/cli.md` and in the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,9 @@ pub enum Exit {
 
 /// The error for a key on the command line.
 pub(crate) const KEY_IN_ARGUMENTS: &str = "what looks like a key stands on the command line, where every process can read it: name the variable, the file or the command that has it instead, and if it is a key in use, replace it at its provider.";
+
+/// What a person does where no key is set.
+pub(crate) const SET_A_KEY: &str = "Run `truedy-mcp init`, which asks for the key; or set TRUEDY_API_KEY to a key of Truedy's dashboard (Settings > API Keys); or try it all with --sandbox.";
 
 /// Writes to standard output. A closed reader is not an error.
 pub(crate) fn print(text: &str) {
@@ -77,9 +81,9 @@ pub(crate) fn exit_after(result: Result<(), impl std::fmt::Display>) -> Exit {
     }
 }
 
-/// Writes a sentence to standard error.
+/// Writes a sentence to standard error. Commands in backticks get the settings of this command line.
 pub(crate) fn complain(text: &str) {
-    progress::above(|_| drop(writeln!(io::stderr().lock(), "truedy-mcp: {text}")));
+    progress::above(|_| drop(writeln!(io::stderr().lock(), "truedy-mcp: {}", as_given(text))));
 }
 
 /// Writes a text with styles to standard error, for people at a terminal.

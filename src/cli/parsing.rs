@@ -17,8 +17,9 @@ use crate::cli::help::requested::{help, is_help};
 use crate::cli::near_miss::{self, PREFIX, is_of_kubernetes};
 use crate::cli::output::{Exit, KEY_IN_ARGUMENTS, complain};
 use crate::cli::tour::command::FAULT;
+use crate::cli::unknown_argument::{deepest, unknown_argument};
 use crate::config::{ConfigError, KEY_VARIABLE, Settings};
-use crate::domain::{AccessField, did_you_mean};
+use crate::domain::did_you_mean;
 use crate::redact::{is_certain_key, looks_like_key, placeholder};
 
 /// Variables with this prefix that this program does not read. Clients take the token of a server from them.
@@ -27,15 +28,6 @@ const OF_CLIENTS: [&str; 1] = ["TRUEDY_MCP_TOKEN"];
 const OF_TESTS: [&str; 3] = ["TRUEDY_MCP_CRASH_AT", "TRUEDY_MCP_STOP_AT", FAULT];
 /// The start of the placeholder that a desktop bundle passes for a blank field.
 const BLANK_FIELD: &str = "${user_config.";
-/// Flags of other servers, and what has the same effect here.
-const ELSEWHERE: [(&str, &str); 5] = [
-    ("--port", "--listen 127.0.0.1:PORT"),
-    ("--host", "--listen ADDRESS:8080"),
-    ("--api-key", "the variable TRUEDY_API_KEY, or --api-key-file"),
-    ("--token", "--tokens FILE"),
-    ("--transport", "the command stdio or http"),
-];
-
 /// Reads the command line. Returns its content, and the settings of every command that were set.
 /// If something is wrong, prints it and returns the exit code.
 pub(super) fn parse() -> Result<(Cli, Vec<SetSetting>), ExitCode> {
@@ -326,12 +318,6 @@ fn explained(error: &clap::Error, command: &Command) -> Option<String> {
     Some(format!("error: {what}\n\nFor more information, try '--help'.\n"))
 }
 
-/// Returns the subcommand that the command line names.
-fn deepest(command: &Command) -> &Command {
-    let words = std::env::args().skip(1);
-    words.fold(command, |at, word| at.find_subcommand(word).unwrap_or(at))
-}
-
 /// Returns the flag, and its variable if the variable set it.
 fn place_of(argument: &str, command: &Command) -> String {
     let flag = argument.split(['=', ' ', '[']).next().unwrap_or_default();
@@ -343,40 +329,6 @@ fn place_of(argument: &str, command: &Command) -> String {
         Some(variable) if !by_flag => format!("'{variable}' ({argument})"),
         _ => format!("'{argument}'"),
     }
-}
-
-/// Returns the field of a carrier that a flag names, if the command takes its source by `--from`.
-fn carrier_field(flag: &str, command: &Command) -> Option<&'static str> {
-    let takes_place = command.get_arguments().any(|arg| arg.get_long() == Some("from"));
-    let name = flag.strip_prefix("--")?.replace('-', "_");
-    AccessField::named(&name).filter(|_| takes_place).map(AccessField::name)
-}
-
-/// Returns the message for an unknown argument. The argument is repeated only if it cannot be a value.
-fn unknown_argument(argument: &str, suggested: Option<String>, command: &Command) -> String {
-    let is_flag = argument.strip_prefix("--").is_some_and(|name| {
-        (1..=30).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
-    });
-    if !is_flag {
-        return "an argument is not known, or one too many".to_owned();
-    }
-    if let Some(field) = carrier_field(argument, deepest(command)) {
-        return format!(
-            "unexpected argument '{argument}': here it is --from {field}=env:NAME, the place of the value, for example --from {field}=env:TELNYX_API_KEY; a key itself is never an argument"
-        );
-    }
-    if let Some((_, here)) = ELSEWHERE.iter().find(|(flag, _)| *flag == argument) {
-        return format!("unexpected argument '{argument}': here it is {here}");
-    }
-    let own = |command: &Command| arguments(command).iter().any(|arg| arg.get_long() == argument.strip_prefix("--"));
-    if let Some(other) = command.get_subcommands().find(|command| own(command)) {
-        return format!("unexpected argument '{argument}': it belongs to the command {}", other.get_name());
-    }
-    let flags: Vec<String> =
-        arguments(command).iter().filter_map(|arg| arg.get_long()).map(|flag| format!("--{flag}")).collect();
-    let meant = suggested.or_else(|| did_you_mean(argument, flags.iter().map(String::as_str)).map(str::to_owned));
-    let meant = meant.map(|meant| format!("; did you mean '{meant}'?")).unwrap_or_default();
-    format!("unexpected argument '{argument}' found{meant}")
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use clap::{Args, Subcommand};
 
 use crate::cli::output::{Exit, complain, print};
+use crate::cli::repeated::as_given;
 use crate::cli::{bootstrap, signal};
 use crate::config::{ConfigError, Settings};
-use crate::journal::{Journal, JournalPlace};
+use crate::journal::{Freeze, Journal, JournalPlace};
 use crate::redact::shown_path;
 use crate::sandbox::{Faults, KEY, OTHER_ORGANIZATION_KEY, REVOKED_KEY, SECOND_KEY, Sandbox, reset};
 use crate::tools::change_kinds;
@@ -53,11 +54,16 @@ pub(super) fn run(settings: &Settings, arguments: &SandboxArgs) -> Result<Exit, 
 
 fn forget(settings: &Settings) -> Result<Exit, ConfigError> {
     let dir = settings.state_dir()?;
-    forget_journal(settings)?;
+    let frozen = forget_journal(settings)?;
     match reset(&dir) {
         Ok(there) => {
             let what = if there { "is forgotten" } else { "had nothing to forget" };
-            print(&format!("The sandbox in {} {what}.\n", shown_path(&dir)));
+            let mut text = format!("The sandbox in {} {what}.", shown_path(&dir));
+            if let Some(one) = frozen.first() {
+                let tenant = one.tenant.as_ref().map(|tenant| format!(" --tenant {tenant}")).unwrap_or_default();
+                text.push_str(&format!(" It is still frozen: `truedy-mcp unfreeze{tenant} --sandbox`."));
+            }
+            print(&as_given(&format!("{text}\n")));
             Ok(Exit::Fine)
         }
         Err(error) => {
@@ -68,20 +74,22 @@ fn forget(settings: &Settings) -> Result<Exit, ConfigError> {
 }
 
 /// Empties the journal of the sandbox, so that old purchases do not count in the next one.
-/// A journal that cannot be used is removed.
-fn forget_journal(settings: &Settings) -> Result<(), ConfigError> {
+/// A journal that cannot be used is removed. Returns the freezes that stay.
+fn forget_journal(settings: &Settings) -> Result<Vec<Freeze>, ConfigError> {
     let play = Settings { sandbox: true, ephemeral: false, ..settings.clone() };
-    let JournalPlace::Directory(directory) = play.journal_place()? else { return Ok(()) };
+    let JournalPlace::Directory(directory) = play.journal_place()? else { return Ok(Vec::new()) };
     if !directory.exists() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let journal = Journal::new(JournalPlace::Directory(directory.clone()), play.mode().to_owned(), change_kinds());
-    if bootstrap::runtime()?.block_on(journal.forget()).is_err()
-        && let Err(error) = std::fs::remove_dir_all(&directory)
-    {
+    let runtime = bootstrap::runtime()?;
+    if runtime.block_on(journal.forget()).is_ok() {
+        return Ok(runtime.block_on(journal.freezes()).unwrap_or_default());
+    }
+    if let Err(error) = std::fs::remove_dir_all(&directory) {
         complain(&format!("the journal in {} could not be removed: {error}", shown_path(&directory)));
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
 fn faults() -> String {

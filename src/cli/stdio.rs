@@ -1,7 +1,7 @@
 //! `truedy-mcp stdio`: runs the server as a client starts it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::{Arc, OnceLock};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,6 +25,9 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, ConfigError> {
     let service = bootstrap::service(settings, &redactor, pages_of(&starter))?;
     if !settings.sandbox && !service.has_key() {
         complain(NO_KEY);
+    }
+    if io::stdin().is_terminal() {
+        complain("waiting for an MCP client on standard input; Ctrl-C ends it");
     }
     let principal = Principal::local(Arc::clone(&service), settings.mode());
     let server = McpServer::new(starter.get_or_init(|| principal).clone());

@@ -7,6 +7,7 @@ use jiff::{Timestamp, ZonedDateTime};
 use serde_json::{Value, json};
 
 use crate::cli::output::{Exit, complain, print, print_styled};
+use crate::cli::quoted::quoted;
 use crate::cli::table::{ALERT, Cell, FAINT, Table};
 use crate::config::{ConfigError, path_setting};
 use crate::domain::Caller;
@@ -186,6 +187,10 @@ fn make(new: &NewArgs) -> Result<Exit, ConfigError> {
         None => Scope::ALL.into(),
         Some(names) => scopes(names.iter().map(|name| name.trim())).map_err(|why| wrong("--scopes", why))?,
     };
+    let is_of_holder =
+        |token: &ListedToken| token.holder.principal == new.principal && token.holder.tenant == new.tenant;
+    let others = private_bytes(&new.tokens, FILE_LIMIT).ok().and_then(|bytes| listed(&bytes).ok()).unwrap_or_default();
+    let other = others.into_iter().find(is_of_holder);
     // An existing file must still be usable afterwards. An administrator may write it for the user who owns it.
     if new.tokens.exists() && !is_of_another_user_and_ours_to_write(&new.tokens) {
         private_bytes(&new.tokens, FILE_LIMIT)
@@ -197,6 +202,15 @@ fn make(new: &NewArgs) -> Result<Exit, ConfigError> {
         Ok(token) => {
             print(&format!("{token}\n"));
             complain("this is the only time that the token is shown; the file holds its digest");
+            let (principal, file) = (&new.principal, quoted(&new.tokens.display().to_string()));
+            if let Some(ListedToken { id, .. }) = other {
+                complain(&format!(
+                    "another token of {principal} exists: {id}. `truedy-mcp token revoke {id} --tokens {file}` takes it back."
+                ));
+            }
+            complain(&format!(
+                "next: give it to {principal} as TRUEDY_MCP_TOKEN; start `truedy-mcp http --tokens {file}`"
+            ));
             Ok(Exit::Fine)
         }
         Err(error) => {

@@ -28,7 +28,7 @@ pub struct ToolsArgs {
 pub(super) fn run(settings: &Settings, arguments: &ToolsArgs) -> Result<Exit, ConfigError> {
     let catalog = Catalog::new();
     let names: Vec<&str> = catalog.entries().iter().map(CatalogEntry::name).collect();
-    let policy = settings.policy(&names)?;
+    let policy = settings.with_file_policy()?.policy(&names)?;
     // An error in a tenant's section is reported here, as in every other command.
     settings.tenants()?.iter().try_for_each(|tenant| tenant.settings.policy(&names).map(drop))?;
     let mut entries: Vec<&CatalogEntry> = catalog.offered(&policy).collect();

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::call::{AnswerFormat, finish, report, until_read};
+use crate::cli::call::{AnswerFormat, finish, report, told_here, until_read};
 use crate::cli::output::{Exit, complain, complain_styled, width};
 use crate::cli::person::{can_be_asked, is_yes, typed};
 use crate::cli::{answer, bootstrap, logging, signal};
@@ -49,7 +49,7 @@ impl UndoArgs {
 
 pub(super) fn run(settings: &Settings, arguments: &UndoArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
-    let _traced = logging::start(settings, &redactor);
+    let _traced = logging::start_for_one(settings, &redactor);
     let local = operator(settings, arguments.tenant.as_deref(), &redactor)?;
     let service = Arc::clone(&local.tenant.service);
     bootstrap::runtime()?.block_on(async {
@@ -151,7 +151,7 @@ impl UndoAttempt<'_> {
         if !yes {
             let shown = until_read(|| self.call(UndoConsent::Absent, &unwanted)).await;
             if !is_ready(&shown) {
-                return report(shown, None, format);
+                return report(told_here(self.service, shown), None, format);
             }
             if !can_be_asked() {
                 complain("nothing was changed: there is no terminal to ask at, and --yes was not given.");
@@ -169,7 +169,7 @@ impl UndoAttempt<'_> {
         }
         let reply = until_read(|| self.call(consent, &unwanted)).await;
         let ended = finish(self.service, &reply).await;
-        report(reply, ended, format)
+        report(told_here(self.service, reply), ended, format)
     }
 
     /// Returns the call that undoes the operation.

@@ -1,23 +1,17 @@
 //! The tenants of a server. Each has its own Truedy key and may have its own settings.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use clap::ValueEnum;
 use serde::Deserialize;
 
 use crate::config::carriers::printed::{Withheld, printed_by};
 use crate::config::carriers::sources::{self, profiles};
-use crate::config::choices::{AskWhen, Gate, InlineSecrets};
 use crate::config::error::ConfigError;
 use crate::config::key::{as_key, key_file};
-use crate::config::narrowing::{Narrowing, sip_host};
-use crate::config::parsers::{cap, country, money, number_type, rate};
-use crate::config::paths::expanded;
+use crate::config::section::{ApiKeySource, TenantSection};
 use crate::config::settings::Settings;
-use crate::config::variable_name::check_variable;
 use crate::domain::{Caller, CarrierProfile};
 use crate::files::{field_names, public_bytes, read_toml};
 use crate::redact::{Secret, shown_path, shown_variable, without_keys};
@@ -40,74 +34,16 @@ pub struct TenantSettings {
     pub(super) withheld: Withheld,
 }
 
-/// The source of a Truedy key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ApiKeySource {
-    /// The source in the settings: `TRUEDY_API_KEY` or `--api-key-file`.
-    Settings,
-    /// This variable.
-    Variable(String),
-    /// This file, which only the user may read.
-    File(PathBuf),
-    /// The output of this command: the program and its arguments. No shell is used.
-    Command(Vec<String>),
-}
-
 /// The configuration file as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TenantsFile {
+    /// The policy of everybody. It has the policy fields of a section, and no others.
+    policy: Option<TenantSection>,
     #[serde(default)]
     tenants: BTreeMap<String, TenantSection>,
     #[serde(default)]
     carriers: BTreeMap<String, sources::ProfileSection>,
-}
-
-/// The settings of one tenant. Fields that are not set are taken from the settings for all. Policy can only be
-/// narrowed.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TenantSection {
-    api_key_env: Option<String>,
-    api_key_file: Option<PathBuf>,
-    api_key_command: Option<Vec<String>>,
-    base_url: Option<String>,
-    upstream_rpm: Option<NumberOrWord>,
-    read_only: Option<bool>,
-    tools: Option<Vec<String>>,
-    exclude_tools: Option<Vec<String>>,
-    protect: Option<Vec<String>>,
-    release_in_use: Option<bool>,
-    ask: Option<String>,
-    gate: Option<String>,
-    purchases_per_day: Option<NumberOrWord>,
-    releases_per_day: Option<NumberOrWord>,
-    imports_per_day: Option<NumberOrWord>,
-    spend_per_day: Option<String>,
-    max_monthly_cost: Option<String>,
-    countries: Option<Vec<String>>,
-    number_types: Option<Vec<String>>,
-    sip_hosts: Option<Vec<String>>,
-    inline_secrets: Option<String>,
-    #[serde(default)]
-    carriers: BTreeMap<String, sources::ProfileSection>,
-}
-
-/// A number, or a word instead of it.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum NumberOrWord {
-    Number(i64),
-    Word(String),
-}
-
-impl fmt::Display for NumberOrWord {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(formatter),
-            Self::Word(word) => word.fmt(formatter),
-        }
-    }
 }
 
 impl TenantsFile {
@@ -126,6 +62,7 @@ pub fn file_fields() -> Vec<(&'static str, &'static [&'static str])> {
     let (profile, place) = sources::fields();
     vec![
         ("", field_names::<TenantsFile>()),
+        ("policy", field_names::<TenantSection>()),
         ("tenants.*", field_names::<TenantSection>()),
         ("tenants.*.carriers.*", profile),
         ("carriers.*", profile),
@@ -136,35 +73,51 @@ pub fn file_fields() -> Vec<(&'static str, &'static [&'static str])> {
 impl Settings {
     /// Returns the tenants of the configuration file. If it names none, returns the one tenant of the settings.
     pub fn tenants(&self) -> Result<Vec<TenantSettings>, ConfigError> {
-        let Some(file) = &self.config else { return self.tenants_in(b"") };
-        let bytes = public_bytes(file, FILE_LIMIT).map_err(|why| {
+        self.tenants_in(&self.file_bytes()?)
+    }
+
+    /// Returns the settings of everybody: what was given, narrowed by the `[policy]` of the configuration file.
+    pub fn with_file_policy(&self) -> Result<Self, ConfigError> {
+        self.narrowed_for_all(self.written(&self.file_bytes()?)?.policy)
+    }
+
+    fn file_bytes(&self) -> Result<Vec<u8>, ConfigError> {
+        let Some(file) = &self.config else { return Ok(Vec::new()) };
+        public_bytes(file, FILE_LIMIT).map_err(|why| {
             let make = if file.exists() { "" } else { "; truedy-mcp carriers add makes it" };
             ConfigError(format!("--config {} cannot be used: {why}{make}.", shown_path(file)))
-        })?;
-        self.tenants_in(&bytes)
+        })
+    }
+
+    fn refuse_file(&self, why: &str) -> ConfigError {
+        let file = self.config.as_deref().unwrap_or(Path::new(""));
+        ConfigError(format!("--config {} cannot be used: {why}.", shown_path(file)))
+    }
+
+    fn written(&self, bytes: &[u8]) -> Result<TenantsFile, ConfigError> {
+        read_toml(bytes).map_err(|why| self.refuse_file(&why))
+    }
+
+    /// Returns the settings narrowed by `[policy]`.
+    ///
+    /// The default file has the limits of the account. It does not limit the sandbox, where nothing costs money.
+    fn narrowed_for_all(&self, policy: Option<TenantSection>) -> Result<Self, ConfigError> {
+        let Some(policy) = policy else { return Ok(self.clone()) };
+        let bad = |why: String| self.refuse_file(&format!("[policy]: {why}"));
+        policy.check_is_policy().map_err(bad)?;
+        // What the file says for all binds its sections, as a flag does.
+        let binding = policy.binding();
+        let mut settings = policy.over(self).map_err(bad)?;
+        settings.section = format!("--config {}: [policy]", self.config_shown());
+        settings.check_asking(self).map_err(bad)?;
+        settings.given.extend(binding.map(str::to_owned));
+        Ok(if self.sandbox && self.is_default_config { self.clone() } else { settings })
     }
 
     /// Returns the same for these bytes, which are or will be the content of the configuration file.
     pub(super) fn tenants_in(&self, bytes: &[u8]) -> Result<Vec<TenantSettings>, ConfigError> {
-        let (mut tenants, carriers, withheld) = self.named_in(bytes)?;
-        if tenants.is_empty() {
-            let name = Caller::local().tenant;
-            tenants.push(TenantSettings {
-                name,
-                settings: self.clone(),
-                key: ApiKeySource::Settings,
-                carriers,
-                withheld,
-            });
-        }
-        Ok(tenants)
-    }
-
-    /// Returns the named tenants. If there are none, also returns the carrier profiles of the single tenant.
-    fn named_in(&self, bytes: &[u8]) -> Result<(Vec<TenantSettings>, Vec<CarrierProfile>, Withheld), ConfigError> {
-        let file = self.config.as_deref().unwrap_or(Path::new(""));
-        let refuse = |why: &str| ConfigError(format!("--config {} cannot be used: {why}.", shown_path(file)));
-        let written: TenantsFile = read_toml(bytes).map_err(|why| refuse(&why))?;
+        let refuse = |why: &str| self.refuse_file(why);
+        let written = self.written(bytes)?;
         if let (Some(tenant), Some(carrier)) = (written.tenants.keys().next(), written.carriers.keys().next()) {
             // A tenant must not use the key of another.
             return Err(refuse(&format!(
@@ -172,106 +125,25 @@ impl Settings {
             )));
         }
         let withheld = written.secret_variables();
+        let all = self.narrowed_for_all(written.policy)?;
         let carriers = profiles(written.carriers, &withheld).map_err(|why| refuse(&why))?;
+        if written.tenants.is_empty() {
+            let name = Caller::local().tenant;
+            return Ok(vec![TenantSettings { name, settings: all, key: ApiKeySource::Settings, carriers, withheld }]);
+        }
         let mut tenants = Vec::new();
         for (name, mut section) in written.tenants {
             let bad = |why: String| refuse(&format!("[tenants.{}]: {why}", without_keys(&name)));
             Caller::check_name("tenant", &name).map_err(bad)?;
             let carriers = profiles(std::mem::take(&mut section.carriers), &withheld).map_err(bad)?;
             let key = section.key(self.sandbox).map_err(bad)?;
-            let mut settings = section.over(self).map_err(bad)?;
-            settings.section = format!("--config {}: [tenants.{name}]", shown_path(file));
-            settings.check_asking(self).map_err(bad)?;
+            let mut settings = section.over(&all).map_err(bad)?;
+            settings.section = format!("--config {}: [tenants.{name}]", self.config_shown());
+            settings.check_asking(&all).map_err(bad)?;
             let withheld = Arc::clone(&withheld);
             tenants.push(TenantSettings { name, settings, key, carriers, withheld });
         }
-        Ok((tenants, carriers, withheld))
-    }
-}
-
-impl TenantSection {
-    fn key(&self, sandbox: bool) -> Result<ApiKeySource, String> {
-        let sources = [
-            self.api_key_env.clone().map(ApiKeySource::Variable),
-            self.api_key_file.clone().map(ApiKeySource::File),
-            self.api_key_command.clone().map(ApiKeySource::Command),
-        ];
-        let mut given = sources.into_iter().flatten();
-        match (given.next(), given.next()) {
-            (Some(_), Some(_)) => Err("it has more than one of api_key_env, api_key_file and api_key_command".to_owned()),
-            (Some(ApiKeySource::Command(argv)), None) if argv.is_empty() => {
-                Err("api_key_command is empty; it is a program and its arguments, for example [\"pass\", \"truedy/acme\"]".to_owned())
-            }
-            (Some(ApiKeySource::File(file)), None) => {
-                expanded(&file).map(ApiKeySource::File).map_err(|why| format!("api_key_file: {why}"))
-            }
-            (Some(ApiKeySource::Variable(name)), None) => {
-                check_variable(&name).map_err(|why| format!("api_key_env: {why}"))?;
-                Ok(ApiKeySource::Variable(name))
-            }
-            (Some(source), None) => Ok(source),
-            (None, _) if sandbox => Ok(ApiKeySource::Settings),
-            (None, _) => {
-                Err("it has no key: set api_key_env, api_key_file or api_key_command, for example api_key_env = \"ACME_TRUEDY_KEY\"".to_owned())
-            }
-        }
-    }
-
-    /// Returns the settings for all, narrowed by this section. Address and request rate are replaced, since the account
-    /// is its own.
-    fn over(self, all: &Settings) -> Result<Settings, String> {
-        fn read<T>(
-            name: &str,
-            text: Option<&str>,
-            parse: impl Fn(&str) -> Result<T, String>,
-        ) -> Result<Option<T>, String> {
-            text.map(|text| parse(text).map_err(|expected| format!("{name}: expected {expected}"))).transpose()
-        }
-        fn each<T>(
-            name: &str,
-            texts: Option<Vec<String>>,
-            parse: impl Fn(&str) -> Result<T, String>,
-        ) -> Result<Option<Vec<T>>, String> {
-            let all = |texts: Vec<String>| {
-                let numbered = texts.iter().zip(1..);
-                numbered
-                    .map(|(text, at)| {
-                        parse(text).map_err(|expected| format!("{name}, entry {at}: expected {expected}"))
-                    })
-                    .collect()
-            };
-            texts.map(all).transpose()
-        }
-        let number = |number: &Option<NumberOrWord>| number.as_ref().map(ToString::to_string);
-        let cap_of = |name: &str, given: &Option<NumberOrWord>| read(name, number(given).as_deref(), cap);
-        let ask = |text: &str| AskWhen::from_str(text, false).map_err(|_| "auto or off".to_owned());
-        let gate = |text: &str| Gate::from_str(text, false).map_err(|_| "flag, token or human".to_owned());
-        let inline = |text: &str| InlineSecrets::from_str(text, false).map_err(|_| "allow or deny".to_owned());
-        let mut settings = all.narrowed(Narrowing {
-            read_only: self.read_only,
-            tools: self.tools,
-            exclude_tools: self.exclude_tools,
-            protect: self.protect,
-            release_in_use: self.release_in_use,
-            ask: read("ask", self.ask.as_deref(), ask)?,
-            gate: read("gate", self.gate.as_deref(), gate)?,
-            purchases_per_day: cap_of("purchases_per_day", &self.purchases_per_day)?,
-            releases_per_day: cap_of("releases_per_day", &self.releases_per_day)?,
-            imports_per_day: cap_of("imports_per_day", &self.imports_per_day)?,
-            spend_per_day: read("spend_per_day", self.spend_per_day.as_deref(), money)?,
-            max_monthly_cost: read("max_monthly_cost", self.max_monthly_cost.as_deref(), money)?,
-            countries: each("countries", self.countries, country)?,
-            number_types: each("number_types", self.number_types, number_type)?,
-            sip_hosts: each("sip_hosts", self.sip_hosts, sip_host)?,
-            inline_secrets: read("inline_secrets", self.inline_secrets.as_deref(), inline)?,
-        })?;
-        if let Some(base_url) = self.base_url {
-            settings.base_url = base_url;
-        }
-        if let Some(rate) = read("upstream_rpm", number(&self.upstream_rpm).as_deref(), rate)? {
-            settings.upstream_rpm = rate;
-        }
-        Ok(settings)
+        Ok(tenants)
     }
 }
 
@@ -366,6 +238,34 @@ mod tests {
             Some("truedy_0123456789")
         );
         assert!(all[0].key().expect_err("not set").0.contains("ACME"));
+    }
+
+    #[test]
+    fn the_policy_of_the_file_narrows_every_tenant_and_spares_the_sandbox_where_the_file_is_the_default_one() {
+        let policy = "[policy]\nread_only = true\npurchases_per_day = 2\nspend_per_day = \"20 USD\"\n";
+        let alone = &tenants(policy, &["--spend-per-day", "30 USD"]).expect("one")[0];
+        assert_eq!((alone.name.as_str(), &alone.key), ("default", &ApiKeySource::Settings));
+        let told = |settings: &Settings| {
+            let policy = settings.policy(&[]).expect("fine");
+            (policy.read_only, policy.caps.purchases, policy.caps.spend.map(|most| most.to_string()))
+        };
+        let narrow = (true, Cap::Most(2), Some("20.00 USD".to_owned()));
+        assert_eq!(told(&alone.settings), narrow);
+        let text = format!("{policy}[tenants.acme]\napi_key_env = \"A\"\nread_only = false\npurchases_per_day = 7\n");
+        assert_eq!(told(&tenants(&text, &[]).expect("one")[0].settings), narrow);
+        assert_eq!(told(&tenants(policy, &["--sandbox"]).expect("one")[0].settings), narrow);
+        let default_file = |arguments: &[&str]| Settings { is_default_config: true, ..with(arguments) };
+        let wide = &default_file(&["--sandbox"]).tenants_in(policy.as_bytes()).expect("one")[0];
+        assert!(!wide.settings.read_only && wide.settings.spend_per_day.is_none());
+        assert!(default_file(&[]).tenants_in(policy.as_bytes()).expect("one")[0].settings.read_only);
+        for (text, part) in [
+            ("[policy]\napi_key_env = \"A\"\n", "[policy]: api_key_env is no limit"),
+            ("[policy]\nread_onli = true\n", "unknown field `read_onli`"),
+            ("[policy]\ngate = \"none\"\n", "[policy]: gate: expected flag"),
+        ] {
+            let error = tenants(text, &[]).expect_err(text).0;
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cli::carriers::args::{AddArgs, CarriersArgs, CarriersCommand, RemoveArgs, advised, carrier_name, no_keys};
-use crate::cli::carriers::list::list;
+use crate::cli::carriers::list::{NO_PROFILES, list, pretty};
 use crate::cli::carriers::test::test;
 use crate::cli::output::{Exit, complain, print};
+use crate::cli::repeated::as_given;
 use crate::config::{ConfigError, NewCarrier, Settings, ValuePlace, expanded};
 use crate::domain::{AccessField, AccountSid, Argument, ProviderType, SipServer, SipUsername};
 use crate::redact::shown_path;
@@ -16,9 +17,20 @@ use crate::redact::shown_path;
 const FROM: &str = "FIELD=KIND:PLACE, for example api_key=env:TELNYX_API_KEY, auth_token=file:/etc/truedy/twilio.token, sip_password=command:pass show trunk/main or api_key=keyring:truedy/telnyx; a key itself is never an argument";
 
 pub(crate) fn run(settings: &Settings, arguments: &CarriersArgs) -> Result<Exit, ConfigError> {
+    let is_named = settings.config.is_some();
     let settings = &settings.with_default_config();
+    // Nobody named the default file, so that it is missing is no error.
+    let has_none = !is_named && settings.config.as_ref().is_some_and(|file| file.symlink_metadata().is_err());
     match &arguments.command {
         CarriersCommand::Add(add) => self::add(settings, add),
+        CarriersCommand::List(list) if has_none => {
+            print(&if list.json { pretty(&json!({ "carriers": [] })) } else { as_given(NO_PROFILES) });
+            Ok(Exit::Fine)
+        }
+        CarriersCommand::Test(_) if has_none => {
+            complain(NO_PROFILES.trim_end());
+            Ok(Exit::Failed)
+        }
         CarriersCommand::List(list) => self::list(settings, list),
         CarriersCommand::Remove(remove) => self::remove(settings, remove),
         CarriersCommand::Test(test) => self::test(settings, test),

@@ -4,10 +4,14 @@ use serde_json::{Value, json};
 
 use crate::cli::carriers::args::{ListArgs, no_keys};
 use crate::cli::output::{Exit, print, print_styled};
+use crate::cli::repeated::as_given;
 use crate::cli::table::Table;
 use crate::config::{ConfigError, Settings, TenantSettings};
 use crate::domain::{AccessField, Caller, CarrierProfile, Origin};
 use crate::redact::shown_path;
+
+/// What is said where there are no profiles.
+pub(crate) const NO_PROFILES: &str = "There are no profiles yet; `truedy-mcp carriers add NAME --provider telnyx --from api_key=env:TELNYX_API_KEY` makes one.\n";
 
 impl Listed {
     pub(crate) fn read(settings: &Settings, tenant: Option<&str>) -> Result<Self, ConfigError> {
@@ -53,7 +57,7 @@ pub(crate) fn list(settings: &Settings, list: &ListArgs) -> Result<Exit, ConfigE
         table.row(vec![named(tenant, profile).into(), profile.provider().as_str().into(), fields.into()]);
     }
     if listed.all().next().is_none() {
-        print("There are no carrier profiles yet: truedy-mcp carriers add --help\n");
+        print(&as_given(NO_PROFILES));
         return Ok(Exit::Fine);
     }
     print_styled(&table.to_text());

@@ -21,7 +21,7 @@ use crate::truedy::{CallBudget, Client, Error, Request, RequestKind};
 
 pub(crate) fn test(settings: &Settings, test: &TestArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
-    let _traced = logging::start(settings, &redactor);
+    let _traced = logging::start_for_one(settings, &redactor);
     let listed = Listed::read(settings, test.tenant.as_deref())?;
     let wanted =
         test.name.as_ref().map(|name| no_keys([name].into_iter()).and_then(|()| carrier_name(name))).transpose()?;
@@ -33,7 +33,7 @@ pub(crate) fn test(settings: &Settings, test: &TestArgs) -> Result<Exit, ConfigE
         return Err(ConfigError(format!("There is no carrier profile {name}; there is {there}.")));
     }
     if chosen.is_empty() {
-        complain("there is no carrier profile to test: truedy-mcp carriers add --help");
+        complain("there is no carrier profile to test: `truedy-mcp carriers add --help`");
         return Ok(Exit::Failed);
     }
     let runtime = bootstrap::runtime()?;

@@ -16,6 +16,12 @@ const ENDING: Duration = Duration::from_secs(5);
 /// How much of what it says on standard error is read, in bytes.
 const SAID: u64 = 64 * 1024;
 
+/// What a server says that has no key.
+const NO_KEY: &str = "no API key is set";
+/// What is noted of it.
+const WITHOUT_KEY: &str =
+    "note: it has no API key here, so every call is refused: run `truedy-mcp init`, or set TRUEDY_API_KEY in the entry";
+
 /// A command with its arguments and the variables of its entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EntryCommand {
@@ -41,7 +47,8 @@ impl EntryCommand {
                 // With its input at its end, the server ends by itself.
                 drop(child.stdin.take());
                 drop(tokio::time::timeout(ENDING, child.wait()).await);
-                Ok(name)
+                let is_without_key = said(&mut child).await.contains(NO_KEY);
+                Ok(if is_without_key { format!("{name}; {WITHOUT_KEY}") } else { name })
             }
             Ok(None) => Err(format!("it ends without an answer: {}", complaint(&mut child).await)),
             Err(_) => Err(format!("it gives no answer within {} s", PATIENCE.as_secs())),
@@ -72,14 +79,19 @@ async fn greet(child: &mut Child) -> Option<String> {
     None
 }
 
-/// Returns the first line that the program said on standard error.
-async fn complaint(child: &mut Child) -> String {
+/// Returns what the program said on standard error.
+async fn said(child: &mut Child) -> String {
     let mut said = Vec::new();
     if let Some(stderr) = child.stderr.take() {
         let read = stderr.take(SAID);
         drop(tokio::time::timeout(ENDING, BufReader::new(read).read_to_end(&mut said)).await);
     }
-    let said = String::from_utf8_lossy(&said);
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+/// Returns the first line that the program said on standard error.
+async fn complaint(child: &mut Child) -> String {
+    let said = said(child).await;
     let line = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it says nothing");
     without_keys(line.trim_start_matches("truedy-mcp: ").trim_end_matches('.'))
 }

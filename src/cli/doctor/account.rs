@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::doctor::local::usual_form;
 use crate::cli::doctor::protected::{Matching, unmatched};
 use crate::cli::doctor::report::{CheckResult, DoctorReport};
-use crate::cli::output::Exit;
-use crate::config::{KEY_VARIABLE, TenantSettings};
+use crate::cli::output::{Exit, SET_A_KEY};
+use crate::config::TenantSettings;
 use crate::guard::Policy;
 use crate::mcp::Catalog;
 use crate::redact::{Redactor, Secret};
@@ -65,10 +65,7 @@ fn usable_key(tenant: &TenantSettings, report: &mut DoctorReport) -> Option<Secr
     let key = match tenant.key() {
         Ok(Some(key)) => key,
         Ok(None) => {
-            let todo = format!(
-                "Make a key in Truedy's dashboard (Settings > API Keys) and set {KEY_VARIABLE}, or try it all with --sandbox."
-            );
-            report.add("key", CheckResult::Bad, "no API key is set", Some(&todo));
+            report.add("key", CheckResult::Bad, "no API key is set", Some(SET_A_KEY));
             report.fail(Exit::Key);
             return None;
         }
@@ -115,7 +112,7 @@ pub(crate) async fn accepted(client: &Client, report: &mut DoctorReport) -> bool
 
 /// Checks whether the protected entries match numbers of the account. Entries that do not match protect nothing.
 pub(crate) async fn protection(client: &Client, policy: &Policy, report: &mut DoctorReport) {
-    const REMEDY: &str = "Correct --protect (TRUEDY_MCP_PROTECT) or protect of the tenant; truedy-mcp call list_numbers shows numbers and ids.";
+    const REMEDY: &str = "Correct --protect (TRUEDY_MCP_PROTECT) or protect of the tenant; `truedy-mcp call list_numbers` shows numbers and ids.";
     if policy.protected.is_empty() {
         return;
     }

@@ -12,6 +12,7 @@ use crate::cli::doctor::local::{journal, policy, proxy, rate, state_dir, state_k
 use crate::cli::doctor::report::{CheckResult, DoctorReport, as_json, as_text};
 use crate::cli::output::{Exit, print, print_styled, width};
 use crate::cli::progress::Waiting;
+use crate::cli::repeated::as_given;
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, ConfigScope, Settings, TenantSettings};
 use crate::redact::{Redactor, shown_path};
@@ -25,7 +26,7 @@ pub struct DoctorArgs {
 
 pub(crate) fn run(settings: &Settings, arguments: &DoctorArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
-    let _traced = logging::start(settings, &redactor);
+    let _traced = logging::start_for_one(settings, &redactor);
     let waiting = Waiting::begin("checking");
     let report = bootstrap::runtime()?.block_on(examine(settings, &redactor, &waiting));
     drop(waiting);
@@ -49,11 +50,12 @@ async fn examine(settings: &Settings, redactor: &Arc<Redactor>, waiting: &Waitin
     }
     match settings.tenants() {
         Ok(tenants) => {
+            let are_several = tenants.len() > 1;
             for tenant in tenants {
                 if let Ok(Some(key)) = tenant.key() {
                     accounts.insert(tenant.name.clone(), tenant.settings.account(&key));
                 }
-                report.tenant = settings.config.is_some().then(|| tenant.name.clone());
+                report.tenant = are_several.then(|| tenant.name.clone());
                 waiting.say(match &report.tenant {
                     Some(tenant) => format!("checking the account of {tenant}"),
                     None => "checking the account".to_owned(),
@@ -86,12 +88,12 @@ fn clients(states: &[ClientState], report: &mut DoctorReport) {
     }
     for state in states {
         if let Err(why) = &state.entry {
-            let todo = format!("Mend the file; truedy-mcp config check {} reads it again.", state.client.word());
+            let todo = format!("Mend the file; `truedy-mcp config check {}` reads it again.", state.client.word());
             report.add("clients", CheckResult::Notice, format!("{}: {why}", state.client.name()), Some(&todo));
         }
     }
     if entries_missing(states) {
-        let todo = "truedy-mcp config install CLIENT puts it there.";
+        let todo = "`truedy-mcp config install CLIENT` puts it there.";
         report.add("clients", CheckResult::Good, "no client has an entry", Some(todo));
     }
 }
@@ -121,7 +123,7 @@ fn carriers(tenant: &TenantSettings, report: &mut DoctorReport) {
             profile.sources().iter().partition(|(_, source)| source.origin().acts());
         let unread = plain.into_iter().find_map(|source| Some((source.0, profile.read_one(source).err()?)));
         if let Some((field, why)) = unread {
-            let todo = format!("Mend it; truedy-mcp carriers test {name} shows all of it.");
+            let todo = format!("Mend it; `truedy-mcp carriers test {name}` shows all of it.");
             report.add(
                 "carriers",
                 CheckResult::Bad,
@@ -135,10 +137,10 @@ fn carriers(tenant: &TenantSettings, report: &mut DoctorReport) {
             let acting: Vec<String> =
                 acting.iter().map(|(field, source)| format!("{} from {}", field.name(), source.origin())).collect();
             let found = format!(
-                "{name} ({provider}): {} not read here; truedy-mcp carriers test {name} reads it",
+                "{name} ({provider}): {} not read here; `truedy-mcp carriers test {name}` reads it",
                 acting.join(", ")
             );
-            report.add("carriers", CheckResult::Good, found, None);
+            report.add("carriers", CheckResult::Good, as_given(&found), None);
         }
     }
 }

@@ -98,7 +98,7 @@ pub(crate) async fn journal(
     match written {
         Ok(open) if open > 0 => {
             let found = format!("{found}; {open} unresolved{}", under_another_key(&journal, accounts).await);
-            let todo = "Look at them with truedy-mcp operations, and resolve them.";
+            let todo = "Look at them with `truedy-mcp operations`, and resolve them.";
             report.add("journal", CheckResult::Notice, found, Some(todo));
         }
         Ok(_) if forgetful => {
@@ -122,7 +122,7 @@ pub(crate) async fn journal(
 async fn frozen(journal: &Journal, report: &mut DoctorReport) {
     for freeze in journal.freezes().await.unwrap_or_default() {
         let tenant = freeze.tenant.as_ref().map(|tenant| format!(" --tenant {tenant}")).unwrap_or_default();
-        let todo = format!("No change begins. truedy-mcp unfreeze{tenant} ends it, at a terminal.");
+        let todo = format!("No change begins. `truedy-mcp unfreeze{tenant}` ends it, at a terminal.");
         report.add("freeze", CheckResult::Notice, format!("{} (by {})", freeze.to_line(), freeze.by), Some(&todo));
     }
 }

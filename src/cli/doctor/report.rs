@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::cli::output::Exit;
+use crate::cli::repeated::as_given;
 use crate::cli::table::{ALERT, FAINT, GOOD, STRONG, WARNING};
 use crate::cli::version;
 use crate::cli::wrap::wrap;
@@ -29,7 +30,7 @@ impl CheckResult {
 }
 
 pub(crate) struct DoctorCheck {
-    /// The tenant that was checked, if there are tenants.
+    /// The tenant that was checked, if there are several.
     tenant: Option<String>,
     name: &'static str,
     health: CheckResult,
@@ -38,7 +39,7 @@ pub(crate) struct DoctorCheck {
 }
 
 pub(crate) struct DoctorReport {
-    /// The tenant that is being checked, if there are tenants.
+    /// The tenant that is being checked, if there are several.
     pub(crate) tenant: Option<String>,
     pub(crate) checks: Vec<DoctorCheck>,
     pub(crate) exit: Exit,
@@ -74,7 +75,7 @@ pub(crate) fn as_text(settings: &Settings, report: &DoctorReport, width: Option<
         broken(&version::line(), width, 0)
     );
     for check in &report.checks {
-        let whose = check.tenant.as_ref().map(|tenant| format!("{tenant}: ")).unwrap_or_default();
+        let whose = check.tenant.as_ref().map(|tenant| format!("tenant {tenant}: ")).unwrap_or_default();
         let style = match check.health {
             CheckResult::Good => GOOD,
             CheckResult::Notice => WARNING,
@@ -83,7 +84,7 @@ pub(crate) fn as_text(settings: &Settings, report: &DoctorReport, width: Option<
         let found = broken(&format!("{whose}{}", settings.name_variables(&check.found)), width, INDENT);
         let _ = writeln!(text, "{style}{:<7}{style:#} {:<10} {found}", check.health.word(), check.name);
         if let Some(todo) = &check.todo {
-            let _ = writeln!(text, "{:<18} {STRONG}→{STRONG:#} {}", "", broken(todo, width, INDENT + 2));
+            let _ = writeln!(text, "{:<18} {STRONG}→{STRONG:#} {}", "", broken(&as_given(todo), width, INDENT + 2));
         }
     }
     text
@@ -99,7 +100,7 @@ fn broken(text: &str, width: Option<usize>, indent: usize) -> String {
 }
 
 pub(crate) fn as_json(settings: &Settings, report: &DoctorReport) -> String {
-    let checks: Vec<_> = report.checks.iter().map(|check| json!({ "tenant": check.tenant, "check": check.name, "health": check.health.word(), "found": settings.name_variables(&check.found), "todo": check.todo })).collect();
+    let checks: Vec<_> = report.checks.iter().map(|check| json!({ "tenant": check.tenant, "check": check.name, "health": check.health.word(), "found": settings.name_variables(&check.found), "todo": check.todo.as_deref().map(as_given) })).collect();
     let mut whole = version::facts();
     let rest = json!({ "mode": settings.mode(), "ok": report.exit == Exit::Fine, "exit_code": report.exit as u8, "checks": checks });
     if let (Value::Object(whole), Value::Object(rest)) = (&mut whole, rest) {

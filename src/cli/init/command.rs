@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use crate::cli::bootstrap;
+use crate::cli::clients::check::{ClientState, states};
 use crate::cli::clients::install::install;
 use crate::cli::doctor::account::accepted;
 use crate::cli::doctor::command as doctor;
@@ -184,7 +185,16 @@ fn clients(
         dialogue.say("No client was found. truedy-mcp config install CLIENT puts the entry into one.");
     }
     for client in found {
-        if dialogue.yes(&format!("Put the entry into {}?", client.name()), true)? {
+        let there = states(Some(client), ConfigScope::User).iter().find_map(ClientState::mode);
+        // Enter must not turn a live entry into another one.
+        let (question, usual) = match there {
+            None => (format!("Put the entry into {}?", client.name()), true),
+            Some(mode) => {
+                let by = if settings.sandbox { "the sandbox" } else { "one for your account" };
+                (format!("{} has an entry ({mode}). Replace it by {by}?", client.name()), false)
+            }
+        };
+        if dialogue.yes(&question, usual)? {
             // What one client refuses is told, and says nothing about the next.
             match install(client, ConfigScope::User, false, settings, set) {
                 Ok(_) => {}

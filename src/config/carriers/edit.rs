@@ -1,19 +1,12 @@
-//! Changes the configuration file for its operator: adds and removes carrier profiles, and keeps everything else as
-//! written.
+//! Adds carrier profiles to the configuration file and removes them, and keeps everything else as written.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::de::IgnoredAny;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 
 use crate::config::error::ConfigError;
 use crate::config::settings::Settings;
-use crate::config::tenants::FILE_LIMIT;
 use crate::domain::{AccessField, CarrierName, ProviderType};
-use crate::files::{FolderLock, TemporaryFile, make_private_folder, public_bytes, read_toml, real_place};
-use crate::redact::shown_path;
 
 /// Where a value of a new profile is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,8 +108,7 @@ impl Settings {
         })
     }
 
-    /// Changes the whole file, or nothing at all.
-    /// A text that the server could not read, or that lacks the change, is not written.
+    /// Changes the profiles of the file. A text that lacks the change is not written.
     fn edit(
         &self,
         tenant: Option<&str>,
@@ -124,47 +116,11 @@ impl Settings {
         there: bool,
         change: impl FnOnce(&mut DocumentMut) -> Result<(), String>,
     ) -> Result<(), ConfigError> {
-        let file = self.config_file()?;
-        let unchanged = |why: String| ConfigError(format!("--config {} was not changed: {why}.", shown_path(file)));
-        let failed = |error: io::Error| unchanged(error.to_string());
-        let place = real_place(file).map_err(failed)?;
-        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if there && !folder.exists() {
-            make_private_folder(folder)
-                .map_err(|error| unchanged(format!("its folder {} cannot be made: {error}", shown_path(folder))))?;
-        }
-        let _turn = FolderLock::on(folder).map_err(failed)?;
-        let before = match fs::symlink_metadata(&place) {
-            Ok(_) => Some(public_bytes(&place, FILE_LIMIT).map_err(unchanged)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(error)),
-        };
-        let bytes = before.clone().unwrap_or_default();
-        // Checked first, because this gives the server's own error message, which does not repeat the line.
-        read_toml::<IgnoredAny>(&bytes).map_err(unchanged)?;
-        let text = String::from_utf8(bytes).map_err(|_| unchanged("it is no text".to_owned()))?;
-        let mut document: DocumentMut = text.parse().map_err(|_| unchanged("it is no TOML".to_owned()))?;
-        change(&mut document).map_err(unchanged)?;
-        let fresh = TemporaryFile::beside(&place, document.to_string().as_bytes()).map_err(failed)?;
-        let written = public_bytes(fresh.path(), FILE_LIMIT).map_err(unchanged)?;
-        let tenants =
-            self.tenants_in(&written).map_err(|ConfigError(why)| ConfigError(format!("Nothing was changed. {why}")))?;
-        let whose = tenants.iter().filter(|one| tenant.is_none_or(|tenant| tenant == one.name));
-        let names = whose.flat_map(|tenant| &tenant.carriers).map(|carrier| carrier.name().as_str());
-        if names.filter(|one| *one == name).count() != usize::from(there) {
-            return Err(unchanged(
-                "it is written in a way that this command cannot change; edit it by hand".to_owned(),
-            ));
-        }
-        let now = match fs::read(&place) {
-            Ok(now) => Some(now),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(error)),
-        };
-        if now != before {
-            return Err(unchanged("somebody else changed it meanwhile; try again".to_owned()));
-        }
-        fresh.replace().map_err(failed)
+        self.change_file(there, change, |tenants| {
+            let whose = tenants.iter().filter(|one| tenant.is_none_or(|tenant| tenant == one.name));
+            let names = whose.flat_map(|tenant| &tenant.carriers).map(|carrier| carrier.name().as_str());
+            names.filter(|one| *one == name).count() == usize::from(there)
+        })
     }
 }
 

@@ -17,6 +17,8 @@ use crate::redact::shown_path;
 const FILE_LIMIT: u64 = 64 * 1024 * 1024;
 /// What the name of a copy ends with.
 const BACKUP: &str = ".truedy-backup";
+/// The most copies of one file. None is overwritten.
+const MOST_BACKUPS: u32 = 100;
 
 /// A client's file as it was read.
 #[derive(Debug)]
@@ -138,8 +140,8 @@ impl ClientFile {
         {
             return Ok(Some(kept));
         }
-        let copy = backup_of(&self.place);
-        // An older copy may be open to others, and a new one would take its permissions.
+        let copy = free_backup(&self.place, bytes)?;
+        // A copy of the same bytes may be open to others, and a new one would take its permissions.
         private_file(&copy)?;
         TemporaryFile::beside(&copy, bytes)?.replace()?;
         Ok(Some(copy))
@@ -158,9 +160,7 @@ impl ClientFile {
     /// Notes what gives the file back. Without it, only the entry can be taken out; that is no reason to fail.
     fn note(&self, state: &Path, backup: Option<PathBuf>, folders: Vec<PathBuf>, now: &[u8]) {
         let known = self.record(state);
-        // A copy that has an entry of this program already is not how the file was before it.
-        let is_ours = known.is_none() && self.entry.as_ref().is_some_and(is_own);
-        if is_ours {
+        if known.is_none() && self.has_entry_of_before(state) {
             forget(state, &self.place);
             return;
         }
@@ -170,10 +170,18 @@ impl ClientFile {
         };
         // A file that did not exist had no real path yet: a folder above it may be a link.
         let file = real_place(&self.path).unwrap_or_else(|_| self.place.clone());
-        let record = InstallRecord { file, after: digest(now), before, folders };
+        let entry = std::str::from_utf8(now).ok().and_then(|text| entry::read(self.client, text).ok()?);
+        let record = InstallRecord { file, after: digest(now), before, folders, entry: entry.map(digest_of_entry) };
         if record.keep(state).is_err() {
             forget(state, &self.place);
         }
+    }
+
+    /// Whether the entry in the file is the one that was put there, although the rest of the file changed since. Then the
+    /// file as it is now is not how it was before the entry.
+    fn has_entry_of_before(&self, state: &Path) -> bool {
+        let (Some(record), Some(entry)) = (InstallRecord::of(state, &self.place), &self.entry) else { return false };
+        record.entry.map_or_else(|| is_own(entry), |known| known == digest_of_entry(entry.clone()))
     }
 
     /// Returns the file as it was before the entry, if nothing else changed since. The inner `None` is no file.
@@ -258,11 +266,32 @@ fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn backup_of(file: &Path) -> PathBuf {
-    let name: OsString = file.file_name().unwrap_or_default().to_owned();
-    let mut name = name;
+/// Returns where a copy of these bytes goes: beside the file, where no copy of other bytes is. An older copy may be the
+/// only one of what an entry replaced.
+fn free_backup(file: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    for number in 0..MOST_BACKUPS {
+        let copy = backup_of(file, number);
+        match fs::read(&copy) {
+            Ok(there) if there == bytes => return Ok(copy),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(copy),
+            _ => {}
+        }
+    }
+    let first = backup_of(file, 0);
+    Err(io::Error::other(format!("there are {MOST_BACKUPS} copies such as {}; move them away", shown_path(&first))))
+}
+
+fn backup_of(file: &Path, number: u32) -> PathBuf {
+    let mut name: OsString = file.file_name().unwrap_or_default().to_owned();
     name.push(BACKUP);
+    if number > 0 {
+        name.push(format!(".{number}"));
+    }
     file.with_file_name(name)
+}
+
+fn digest_of_entry(entry: Value) -> String {
+    digest(without_empty(entry).to_string().as_bytes())
 }
 
 /// Makes the folders of a file. Returns those that were missing, the innermost first.

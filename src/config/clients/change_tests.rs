@@ -101,12 +101,40 @@ fn a_file_that_was_made_below_a_link_is_gone_again() {
 fn a_copy_is_for_its_user_alone_even_where_an_older_one_was_not() {
     use std::os::unix::fs::PermissionsExt;
     let scene = Scene::new(ClientKind::Cursor, Some(b"{ }"));
-    let copy = backup_of(&scene.path());
-    fs::write(&copy, "old").expect("written");
+    let copy = backup_of(&scene.path(), 0);
+    fs::write(&copy, "{ }").expect("written");
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o644)).expect("mode");
     scene.read().install(&entry_for(ClientKind::Cursor), &scene.state()).expect("written");
     assert_eq!(fs::read(&copy).ok().as_deref(), Some(&b"{ }"[..]));
     assert_eq!(fs::metadata(&copy).expect("there").permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn an_entry_that_was_replaced_comes_back_and_no_copy_of_it_is_overwritten() {
+    let own = br#"{"mcpServers": {"truedy": {"command": "truedy-mcp", "args": ["stdio"], "env": {"K": "hunter2"}}}}"#;
+    let scene = Scene::new(ClientKind::Cursor, Some(own));
+    let entry = entry_for(ClientKind::Cursor);
+    scene.read().install(&entry, &scene.state()).expect("written");
+    assert_eq!(scene.remove(), Ok(Removed::Restored));
+    assert_eq!(scene.now().as_deref(), Some(&own[..]));
+    // Something else changes meanwhile: the entry alone is taken out, and the copy of before stays.
+    scene.read().install(&entry, &scene.state()).expect("written");
+    let changed = String::from_utf8(scene.now().expect("there")).expect("text").replacen('{', "{\"a\": 1, ", 1);
+    fs::write(scene.path(), &changed).expect("written");
+    let with_entry = Some(backup_of(&scene.path(), 1));
+    assert_eq!(scene.remove(), Ok(Removed::Alone(with_entry.clone())));
+    assert_eq!(fs::read(backup_of(&scene.path(), 0)).ok().as_deref(), Some(&own[..]));
+    assert_eq!(with_entry.and_then(|copy| fs::read(copy).ok()).as_deref(), Some(changed.as_bytes()));
+    // The entry of this program, put in again after another change, is not what was before it.
+    let scene = Scene::new(ClientKind::Cursor, Some(b"{ }"));
+    scene.read().install(&entry, &scene.state()).expect("written");
+    let changed = String::from_utf8(scene.now().expect("there")).expect("text").replacen('{', "{\"a\": 1, ", 1);
+    fs::write(scene.path(), &changed).expect("written");
+    let mut other = entry;
+    other.fields.push(("disabled", false.into()));
+    scene.read().install(&other, &scene.state()).expect("written again");
+    assert!(matches!(scene.remove(), Ok(Removed::Alone(Some(_)))));
+    assert_eq!(scene.read().entry(), None);
 }
 
 #[test]
@@ -119,7 +147,7 @@ fn an_update_keeps_what_gives_the_file_back() {
     assert!(scene.read().has(&entry));
     assert_eq!(scene.remove(), Ok(Removed::Restored));
     assert_eq!(scene.now().as_deref(), Some(&b"{ }"[..]));
-    assert!(!backup_of(&scene.path()).exists());
+    assert!(!backup_of(&scene.path(), 0).exists());
 }
 
 #[test]
@@ -130,12 +158,12 @@ fn an_entry_in_a_file_that_changed_is_taken_out_alone() {
     fs::write(scene.path(), changed).expect("written");
     assert!(matches!(scene.remove(), Ok(Removed::Alone(Some(_)))));
     assert_eq!(scene.now().as_deref(), Some(&b"{\"a\": 1, \"mcpServers\": {}}"[..]));
-    // The entry of before would come back with the whole file, so the file is not given back.
+    // An older entry of this program may have been written by hand, with what is nowhere else.
     let old = b"{\"mcpServers\": {\"truedy\": {\"command\": \"/old/truedy-mcp\"}}}";
     let scene = Scene::new(ClientKind::Cursor, Some(old));
     scene.read().install(&entry_for(ClientKind::Cursor), &scene.state()).expect("written");
-    assert!(matches!(scene.remove(), Ok(Removed::Alone(_))));
-    assert_eq!(scene.now().as_deref(), Some(&b"{\"mcpServers\": {}}"[..]));
+    assert_eq!(scene.remove(), Ok(Removed::Restored));
+    assert_eq!(scene.now().as_deref(), Some(&old[..]));
 }
 
 #[test]

@@ -21,14 +21,22 @@ pub(super) struct InstallRecord {
     pub(super) before: Option<(PathBuf, String)>,
     /// The folders that were made for it, the innermost first.
     pub(super) folders: Vec<PathBuf>,
+    /// The digest of the entry. Records of older versions have none.
+    #[serde(default)]
+    pub(super) entry: Option<String>,
 }
 
 impl InstallRecord {
     /// Returns what is known of a file, if the file is still as this program left it.
     pub(super) fn matching(state: &Path, file: &Path, now: &[u8]) -> Option<Self> {
+        Self::of(state, file).filter(|record| record.after == digest(now))
+    }
+
+    /// Returns what is known of a file, even if the file changed since.
+    pub(super) fn of(state: &Path, file: &Path) -> Option<Self> {
         let bytes = fs::read(place(state, file)).ok()?;
         let record: Self = serde_json::from_slice(&bytes).ok()?;
-        (record.file == file && record.after == digest(now)).then_some(record)
+        (record.file == file).then_some(record)
     }
 
     pub(super) fn keep(&self, state: &Path) -> io::Result<()> {

@@ -55,6 +55,18 @@ fn a_purchase_is_made_only_after_a_yes_and_recorded_as_approved_at_the_terminal(
     }
 }
 
+/// A copied line must not act on the live account.
+#[test]
+fn the_next_command_has_the_settings_of_this_one() {
+    let home = TempDir::new().unwrap();
+    let state = home.path().join("a b").display().to_string();
+    let ran =
+        at_terminal(home.path(), &["purchase_number", NUMBER, "confirm=true", "--state-dir", &state], "[y/N]", "y\n");
+    let next =
+        ran.stderr.lines().find(|line| line.starts_with("Next: truedy-mcp call ")).unwrap_or_default().trim_end();
+    assert!(next.ends_with(&format!(" --sandbox --state-dir '{state}'")), "{}", ran.stderr);
+}
+
 /// A yes is one to the price that was shown.
 #[test]
 fn what_became_dearer_before_the_yes_is_not_bought() {

@@ -224,9 +224,10 @@ fn without_a_configuration_the_command_works_on_the_default_file() {
         command.arg("carriers").args(arguments).env("HOME", home.path());
         run(command, "")
     };
-    for arguments in [&["list"][..], &["remove", "main"], &["test"]] {
-        usage(carriers(arguments), &["--config", ".config/truedy-mcp/config.toml"]);
-    }
+    usage(carriers(&["remove", "main"]), &["--config", ".config/truedy-mcp/config.toml"]);
+    assert!(fine(carriers(&["list"])).starts_with("There are no profiles yet; `truedy-mcp carriers add"));
+    let untested = carriers(&["test"]);
+    assert!(untested.code == Some(1) && untested.stderr.contains("There are no profiles yet"), "{}", untested.stderr);
     fine(carriers(&MAIN));
     assert!(home.path().join(".config/truedy-mcp/config.toml").exists());
     let listed = fine(carriers(&["list"]));

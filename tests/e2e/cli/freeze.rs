@@ -142,3 +142,29 @@ fn the_reason_is_one_short_line_without_a_key() {
     assert!(ran.stdout.contains("sandbox-journal"), "{}", ran.stdout);
     assert_eq!(found(home.path()).len(), 1);
 }
+
+#[test]
+fn a_freeze_says_what_ends_it_and_the_end_of_one_says_what_is_still_frozen() {
+    let home = tempfile::tempdir().unwrap();
+    let one = freeze(home.path(), &["--why", WHY, "--tenant", "default", "--sandbox"]).stdout;
+    let at = home.path().display();
+    let ends = format!("`truedy-mcp unfreeze --tenant default --sandbox --state-dir {at}`");
+    assert!(one.contains(&format!("At a terminal, {ends} ends it.")) && !one.contains("frozen already"), "{one}");
+    let again = freeze(home.path(), &["--why", "audit", "--tenant", "default", "--sandbox"]).stdout;
+    assert!(again.contains("It was frozen already (since 20"), "{again}");
+    assert!(again.contains(&format!(", {WHY}); the reason is now: audit")), "{again}");
+    freeze(home.path(), &["--why", WHY, "--sandbox"]);
+    let todo = found(home.path());
+    assert!(todo.iter().any(|check| check["todo"].to_string().contains(&ends)), "{todo:?}");
+    let end = |arguments: &[&str]| {
+        let unfreeze = command(home.path(), &[&["unfreeze", "--sandbox"], arguments].concat());
+        run_at_terminal(unfreeze, "type unfreeze", "unfreeze\n").stderr
+    };
+    let ended = end(&[]);
+    let told = format!("The freeze of all tenants has ended. Still frozen: tenant default ({ends}).");
+    assert!(ended.contains(&told) && !ended.contains("audit"), "{ended}");
+    let reset = run(command(home.path(), &["sandbox", "reset"]), "").stdout;
+    assert!(reset.contains(&format!("It is still frozen: {ends}.")), "{reset}");
+    assert!(end(&["--tenant", "default"]).contains("The freeze of tenant default has ended: changes may begin again."));
+    assert!(!run(command(home.path(), &["sandbox", "reset"]), "").stdout.contains("still frozen"));
+}

@@ -74,7 +74,7 @@ fn init_leads_from_a_key_to_a_client_that_has_the_server() {
         ("How much a day?", "much\n"),
         ("Type an amount", ""),
         ("How much a day?", "5 usd\n"),
-        ("into Cursor? [Y/n]", "y\n"),
+        ("Cursor has an entry (live, read-only). Replace it by one for your account? [y/N]", "y\n"),
         ("into LM Studio?", "n\n"),
     ];
     let said = run_dialogue(command(&home, &sandbox.base_url, &["init"]), &dialogue, Some(ASKED));
@@ -104,6 +104,56 @@ fn init_stores_no_key_that_is_refused_and_none_over_another_unasked() {
     // The old file was open to others.
     let mode = fs::metadata(home.path().join(FILE)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn the_limit_of_init_holds_for_every_command_and_for_entries_that_are_put_in_later() {
+    let sandbox = Sandbox::start(&["--ephemeral"]);
+    let home = TempDir::new().unwrap();
+    let key = format!("{KEY}\n");
+    let dialogue = [(ASKED, key.as_str()), ("Which? [1]", "\n"), ("No client was found", "")];
+    let said = run_dialogue(command(&home, &sandbox.base_url, &["init"]), &dialogue, Some(ASKED));
+    assert!(said.code == Some(0) && said.stderr.contains("read only. Every command"), "{}", said.stderr);
+    let file = home.path().join(".config/truedy-mcp/config.toml");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "[policy]\nread_only = true\n");
+    let buy = ["call", "purchase_number", "phone_number=+14155550100", "confirm=true"];
+    let bought = ran(&home, &sandbox.base_url, &buy);
+    assert!(bought.code == Some(5), "{} {}", bought.stdout, bought.stderr);
+    let doctor = ran(&home, &sandbox.base_url, &["doctor"]);
+    assert!(doctor.stdout.contains("read-only") && !doctor.stdout.contains("default: "), "{}", doctor.stdout);
+    let tools = ran(&home, &sandbox.base_url, &["tools"]);
+    assert!(!tools.stdout.contains("purchase_number"), "{}", tools.stdout);
+    // The sandbox costs nothing, so the limit of the account does not hold there.
+    let play = [&buy[..], &["--sandbox"]].concat();
+    assert_ne!(ran(&home, &sandbox.base_url, &play).code, Some(5));
+    assert_eq!(ran(&home, &sandbox.base_url, &["config", "install", "zed"]).code, Some(0));
+    let zed = fs::read_to_string(home.path().join(".config/zed/settings.json")).unwrap();
+    assert!(zed.contains("--read-only") && zed.contains(file.to_str().unwrap()), "{zed}");
+    // Another choice replaces it, here and in the entry.
+    let dialogue = [
+        ("Keep it? [Y/n]", "\n"),
+        ("The limit until now: read only.", ""),
+        ("Which? [1]", "2\n"),
+        ("How much a day?", "\n"),
+        ("Zed has an entry (live, read-only). Replace it by", "y\n"),
+    ];
+    let said = run_dialogue(command(&home, &sandbox.base_url, &["init"]), &dialogue, Some(ASKED));
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "[policy]\nspend_per_day = \"20.00 USD\"\n");
+    let zed = fs::read_to_string(home.path().join(".config/zed/settings.json")).unwrap();
+    assert!(zed.contains("\"--spend-per-day\", \"20 USD\"") && !zed.contains("--read-only"), "{zed}");
+    // The sandbox does not take the place of a live entry by a plain Enter.
+    let dialogue = [("Zed has an entry (live). Replace it by the sandbox? [y/N]", "\n")];
+    let said = run_dialogue(command(&home, &sandbox.base_url, &["init", "--sandbox"]), &dialogue, None);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(fs::read_to_string(home.path().join(".config/zed/settings.json")).unwrap(), zed);
+    // A file that cannot be changed: what is not limited is said, with the flag to give instead.
+    fs::write(&file, "policy = 1 # by hand\n").unwrap();
+    let dialogue = [("Keep it? [Y/n]", "\n"), ("Which? [1]", "1\n"), ("Zed has an entry", "\n")];
+    let said = run_dialogue(command(&home, &sandbox.base_url, &["init"]), &dialogue, Some(ASKED));
+    for part in ["The limit was not stored", "are not limited", "config install CLIENT --read-only"] {
+        assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::fs;
 
 use super::refused_settings::{fine, ran, refused};
-use crate::support::program::KEY;
+use crate::support::program::{KEY, program, run};
+use crate::support::terminal::run_at_terminal;
 
 #[test]
 fn a_variable_that_is_nearly_one_of_ours_stops_the_start_and_one_that_may_be_a_limit_is_named() {
@@ -94,4 +95,60 @@ fn a_flag_for_a_key_of_a_carrier_is_told_how_its_place_is_given() {
         assert!(!said.contains("hunter2") && !said.contains("TRUEDY_API_KEY"), "{said}");
     }
     refused(&["tools", "--api-key", "hunter2"], &[], &["TRUEDY_API_KEY"]);
+}
+
+#[test]
+fn an_unknown_flag_is_named_and_a_tools_argument_is_shown_as_it_is_written() {
+    refused(&["numbers", "--read_only"], &[], &["'--read_only'", "did you mean '--read-only'?"]);
+    let said = refused(&["freeze", "--why", "x", "--json"], &[], &["unexpected argument '--json' found"]);
+    assert!(!said.contains("belongs to the command") && !said.contains("did you mean '--json'"), "{said}");
+    refused(&["numbers", "--behind-tls-proxy"], &[], &["it belongs to the command http"]);
+    for (flag, pair) in [("--unasigned", "unassigned=true"), ("--limit", "limit=VALUE")] {
+        let told = format!("Arguments of a tool are name=value: {pair}");
+        refused(&["call", "list_numbers", "--sandbox", flag], &[], &[flag, &told]);
+    }
+}
+
+#[test]
+fn a_person_without_a_key_is_led_to_init() {
+    let home = tempfile::tempdir().unwrap();
+    let at = home.path().to_str().unwrap();
+    for arguments in [&["numbers"][..], &["call", "list_numbers"], &["doctor"]] {
+        let ran = ran(&[arguments, &["--state-dir", at]].concat(), &[("HOME", at)]);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.code, Some(3), "{said}");
+        let init = format!("Run `truedy-mcp init --state-dir {at}`, which asks for the key; or set TRUEDY_API_KEY");
+        assert!(said.contains(&init) && !said.contains("where this server is started"), "{said}");
+        assert!(!ran.stderr.contains("WARN"), "{said}");
+    }
+}
+
+#[test]
+fn profiles_that_nobody_added_yet_are_no_error() {
+    let home = tempfile::tempdir().unwrap();
+    let at = [("HOME", home.path().to_str().unwrap())];
+    assert!(fine(&["carriers", "list"], &at).contains("There are no profiles yet; `truedy-mcp carriers add"));
+    assert!(fine(&["carriers", "list", "--json"], &at).contains("\"carriers\": []"));
+    refused(&["carriers", "list", "--config", "/nowhere/config.toml"], &at, &["--config /nowhere/config.toml"]);
+}
+
+#[test]
+fn what_a_terminal_is_left_with_says_what_comes_next() {
+    let home = tempfile::tempdir().unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = program();
+        command.args(arguments).env("HOME", home.path());
+        command
+    };
+    let waits = run_at_terminal(command(&["stdio", "--sandbox"]), "waiting for an MCP client", "\u{4}");
+    assert!(waits.stderr.contains("Ctrl-C ends it"), "{}", waits.stderr);
+    let page = run_at_terminal(command(&["man", "call"]), ".TH", "");
+    assert!(page.stderr.contains("`truedy-mcp man call | man -l -` shows it as a page"), "{}", page.stderr);
+    let file = home.path().join("tokens.toml");
+    let new = ["token", "new", "--principal", "ana", "--tokens", file.to_str().unwrap()];
+    let first = run(command(&new), "").stderr;
+    let next = format!("give it to ana as TRUEDY_MCP_TOKEN; start `truedy-mcp http --tokens {}`", file.display());
+    assert!(first.contains(&next) && !first.contains("another token"), "{first}");
+    let second = run(command(&new), "").stderr;
+    assert!(second.contains("another token of ana exists: ") && second.contains("truedy-mcp token revoke"), "{second}");
 }

@@ -145,6 +145,7 @@ fn file(way: &str, field: &str, value: &str) -> String {
     let own = if field == "api_key" { "" } else { "api_key = { env = \"TWILIO\" }\n" };
     match way {
         "" => format!("{field} = {value}\n"),
+        "policy" => format!("[policy]\n{field} = {value}\n"),
         "tenants.*" => format!("[tenants.acme]\n{key}{field} = {value}\n"),
         "tenants.*.carriers.*" => {
             format!(
