@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cli::tour::guide::{TourGuide, expect, rows, shown, text};
-use crate::domain::Status;
+use crate::domain::{Money, Status};
 use crate::tools::{
     AssignNumber, GetAgentNumbers, ListAgents, ListNumbers, ListOperations, PurchaseNumber, ReleaseNumber,
     SearchNumbers, Tool, UnassignNumber,
@@ -107,12 +107,16 @@ pub(crate) async fn what_it_cost(guide: &mut TourGuide) -> Result<(), String> {
         expect("who approved a purchase", text(purchase, "approved_by"), "person (form)")?;
         expect("the state of a purchase", text(purchase, "state"), "done")?;
     }
-    let money = journal.pointer("/totals/money/0").ok_or("the journal has no totals")?;
-    let amount = |field: &str| amount(text(money, field), text(money, "currency"));
+    // The first number was released, so its price ended.
+    let all = guide.look(ListOperations::NAME, json!({})).await?;
+    let money = all.pointer("/totals/money/0").ok_or("the journal has no totals")?;
+    let currency = text(money, "currency");
+    let part = |field: &str| Money::of(text(money, field), currency).ok_or_else(|| format!("{field} is no amount"));
+    let left = part("added_monthly")?.micros() - part("removed_monthly")?.micros();
     guide.fact(&format!(
-        "{} a month and {} once. Two purchases, each approved by a person.",
-        amount("added_monthly"),
-        amount("spent_once")
+        "{} once, {} a month from now on. A person approved both purchases.",
+        amount(&part("spent_once")?.amount(), currency),
+        amount(&Money::from_micros(left, currency).amount(), currency)
     ));
     Ok(())
 }
