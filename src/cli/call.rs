@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::output::{Exit, SET_A_KEY, complain, print, print_styled, width};
 use crate::cli::person::{can_be_asked, is_yes, typed};
-use crate::cli::progress::Waiting;
+use crate::cli::progress::ProgressLine;
 use crate::cli::{answer, bootstrap, call_arguments, logging, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{ChangeClass, Status, meant_sentence, numbers_for_people};
@@ -218,7 +218,7 @@ pub(super) async fn finish(service: &Service, reply: &CallResult) -> Option<Oper
     if reply.status() == Some(Status::InProgress) {
         complain("the change goes on; its end is waited for, for a while.");
     }
-    let _waiting = Waiting::begin("waiting for the end of the change");
+    let _waiting = ProgressLine::begin("waiting for the end of the change");
     service.finish(std::future::ready(()), WAITING, WAITING).await;
     how_it_ended(service, reply).await
 }
@@ -233,7 +233,7 @@ async fn how_it_ended(service: &Service, reply: &CallResult) -> Option<Operation
 /// Calls again while the whole list of numbers is being read, because the reading ends with this process.
 pub(super) async fn until_read<F: Future<Output = CallResult>>(call: impl Fn() -> F) -> CallResult {
     let give_up = Instant::now() + READING;
-    let waiting = Waiting::begin("waiting for the answer");
+    let waiting = ProgressLine::begin("waiting for the answer");
     loop {
         let reply = call().await;
         match &reply {

@@ -36,6 +36,7 @@ mod settings_table;
 mod signal;
 mod stdio;
 mod table;
+mod terminal_width;
 mod token;
 mod tool_search;
 mod tools;

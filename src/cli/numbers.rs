@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::call::{COMMAND_LINE, exit_of, told_here};
 use crate::cli::output::{Exit, complain, print, print_styled};
-use crate::cli::progress::Waiting;
+use crate::cli::progress::ProgressLine;
 use crate::cli::table::{Cell, FAINT, GOOD, Table, WARNING};
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, Settings};
@@ -70,7 +70,7 @@ struct AllPages {
 /// Reads all pages. The error is the answer that ended it.
 async fn all(entry: &CatalogEntry, local: &Principal) -> Result<AllPages, Box<CallResult>> {
     let (mut all, mut offset) = (AllPages::default(), 0);
-    let waiting = Waiting::begin("reading the numbers");
+    let waiting = ProgressLine::begin("reading the numbers");
     loop {
         let arguments = Map::from_iter([("limit".to_owned(), json!(PAGE)), ("offset".to_owned(), json!(offset))]);
         let from = ClientCall::unattended(Some(COMMAND_LINE.to_owned()));

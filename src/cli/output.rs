@@ -4,6 +4,7 @@ use std::io::{self, BufRead, Read, Write};
 
 use crate::cli::progress;
 use crate::cli::repeated::as_given;
+pub(crate) use crate::cli::terminal_width::width;
 
 /// The exit code of a command. Documented in `docs/reference/cli.md` and in the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,25 +43,6 @@ pub(crate) fn print_styled(text: &str) {
     let mut out = anstream::AutoStream::auto(io::stdout().lock());
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
-
-/// Returns the width of the terminal that a stream goes to, in characters. 100 where that is not known.
-#[cfg(unix)]
-pub(crate) fn width(stream: &impl std::os::fd::AsFd) -> usize {
-    let known = rustix::termios::tcgetwinsize(stream).map_or(0, |size| usize::from(size.ws_col));
-    if known < NARROWEST { WIDTH } else { known }
-}
-
-/// Returns the width of a terminal, which is not known here.
-#[cfg(not(unix))]
-pub(crate) fn width<T>(_: &T) -> usize {
-    WIDTH
-}
-
-/// The width of a terminal that does not say it, in characters.
-const WIDTH: usize = 100;
-/// The narrowest terminal that texts are broken for.
-#[cfg(unix)]
-const NARROWEST: usize = 40;
 
 /// Reads a line that a person types at the terminal, at most 64 bytes. Empty if there is none.
 pub(crate) fn person_line() -> String {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::cli::output::{Exit, complain};
-use crate::cli::progress::Waiting;
+use crate::cli::progress::ProgressLine;
 use crate::config::ConfigError;
 
 /// How long each step may take.
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &ProbeArgs) -> Result<Exit, ConfigError> {
         Probe::Live => "/livez",
         Probe::Ready => "/readyz",
     };
-    let waiting = Waiting::begin(format!("waiting for {}", arguments.admin_listen));
+    let waiting = ProgressLine::begin(format!("waiting for {}", arguments.admin_listen));
     let answer = ask(arguments.admin_listen, path);
     drop(waiting);
     match answer {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::cli::output::width;
+use crate::cli::terminal_width::width;
 
 /// How long a command may take before the line is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -21,12 +21,12 @@ const TICK: Duration = Duration::from_millis(250);
 static SHOWN: Mutex<usize> = Mutex::new(0);
 
 /// What is being waited for. The line is removed when this value is dropped.
-pub(crate) struct Waiting {
+pub(crate) struct ProgressLine {
     text: Arc<Mutex<String>>,
     thread: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
-impl Waiting {
+impl ProgressLine {
     /// Begins to wait. Nothing is ever shown if standard error is no terminal, or one that cannot rewrite a line.
     pub(crate) fn begin(text: impl Into<String>) -> Self {
         let text = Arc::new(Mutex::new(text.into()));
@@ -46,7 +46,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         if let Some((end, thread)) = self.thread.take() {
             drop(end);
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn nothing_is_shown_where_no_person_looks() {
         // The tests have no terminal, or one that they share; a value that shows nothing needs no thread.
-        let waiting = Waiting { text: Arc::default(), thread: None };
+        let waiting = ProgressLine { text: Arc::default(), thread: None };
         waiting.say("x");
         assert!(!waiting.is_shown() && *SHOWN.lock() == 0);
     }

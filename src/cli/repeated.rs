@@ -1,10 +1,12 @@
 //! Adds the settings of this command line to commands that are printed for copying. Without them, a copied command would
 //! work elsewhere: on the live account, or on another journal.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use crate::cli::given::{SetSetting, SetValue};
 use crate::cli::quoted::quoted;
+use crate::redact::shown_path;
 
 /// The flags of this command line, each with its value. A program has one command line.
 static GIVEN: OnceLock<Vec<Repeated>> = OnceLock::new();
@@ -28,14 +30,25 @@ pub(crate) fn note(set: &[SetSetting]) {
         let flag = format!("--{}", one.flag);
         let written = match &one.value {
             SetValue::On => flag.clone(),
-            SetValue::Text(text) => format!("{flag} {}", quoted(text)),
-            SetValue::Path(path) => format!("{flag} {}", quoted(path.to_str()?)),
+            SetValue::Text(text) if is_number(text) => format!("{flag} {text}"),
+            SetValue::Path(path) if is_repeated(path) => format!("{flag} {}", quoted(path.to_str()?)),
+            // It may be a key that was given in the wrong place.
+            SetValue::Text(_) | SetValue::Path(_) => format!("{flag} VALUE"),
             SetValue::Off | SetValue::Secret => return None,
         };
         Some(Repeated { flag, written })
     });
     // The command line is read once.
     drop(GIVEN.set(given.collect()));
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.len() < 8 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whether a path may be shown. A word that is no path may be a key that was given in the wrong place.
+fn is_repeated(path: &Path) -> bool {
+    path.is_absolute() && shown_path(path) == path.display().to_string()
 }
 
 /// Returns a command with the settings of this command line: `truedy-mcp call list_numbers --sandbox`.
@@ -72,6 +85,16 @@ fn in_text(text: &str, given: &[Repeated]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_numbers_and_whole_paths_are_repeated() {
+        for (text, shown) in [("5", true), ("", false), ("20 USD", false), ("canary2", false), ("12345678", false)] {
+            assert_eq!(is_number(text), shown, "{text}");
+        }
+        for (path, shown) in [("/var/lib/truedy", true), ("canary2", false), ("a/b", false)] {
+            assert_eq!(is_repeated(Path::new(path)), shown, "{path}");
+        }
+    }
 
     #[test]
     fn a_printed_command_has_the_settings_that_were_given_and_that_it_takes() {

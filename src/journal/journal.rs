@@ -18,7 +18,7 @@ use crate::journal::postgres::store::Postgres;
 use crate::journal::queries::clocks::{Clock, ClockWatch, JournalClocks, SystemClock};
 use crate::journal::queries::records::DeferredWrite;
 use crate::journal::queries::row::RowWriter;
-use crate::journal::queries::{lists, records, refusals, resent, same_number};
+use crate::journal::queries::{lists, records, refusals, resent};
 use crate::journal::sqlite::store::Sqlite;
 use crate::journal::store::{Durability, JournalStore, StoreResult, Transaction, TransactionWork, Unavailable};
 
@@ -226,11 +226,6 @@ impl Journal {
             .boxed()
         });
         first.await.0
-    }
-
-    /// Returns the revision of the journal. What changes later has a greater one.
-    pub async fn revision(&self) -> StoreResult<i64> {
-        self.run(|transaction| same_number::revision(transaction).boxed()).await
     }
 
     /// Begins an operation. Returns the conflict if one stops it.

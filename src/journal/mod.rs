@@ -18,6 +18,7 @@ mod position;
 mod postgres;
 mod pruning;
 mod queries;
+mod revision;
 mod schema;
 mod sqlite;
 mod store;

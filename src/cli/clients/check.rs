@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::bootstrap;
 use crate::cli::clients::handshake::EntryCommand;
 use crate::cli::output::{Exit, print};
-use crate::cli::progress::Waiting;
+use crate::cli::progress::ProgressLine;
 use crate::config::{ClientFile, ClientFolders, ClientKind, ConfigError, ConfigScope, places};
 use crate::redact::without_keys;
 
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &CheckArgs) -> Result<Exit, ConfigError> {
     }
     let states = states(arguments.client, arguments.scope);
     let runtime = bootstrap::runtime()?;
-    let waiting = Waiting::begin("checking");
+    let waiting = ProgressLine::begin("checking");
     let one = |state: &ClientState| {
         waiting.say(format!("starting the server of {}", state.client.name()));
         runtime.block_on(checked(state))

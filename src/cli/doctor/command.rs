@@ -11,7 +11,7 @@ use crate::cli::doctor::account::live;
 use crate::cli::doctor::local::{journal, policy, proxy, rate, state_dir, state_key};
 use crate::cli::doctor::report::{CheckResult, DoctorReport, as_json, as_text};
 use crate::cli::output::{Exit, print, print_styled, width};
-use crate::cli::progress::Waiting;
+use crate::cli::progress::ProgressLine;
 use crate::cli::repeated::as_given;
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, ConfigScope, Settings, TenantSettings};
@@ -27,7 +27,7 @@ pub struct DoctorArgs {
 pub(crate) fn run(settings: &Settings, arguments: &DoctorArgs) -> Result<Exit, ConfigError> {
     let redactor = Arc::new(Redactor::default());
     let _traced = logging::start_for_one(settings, &redactor);
-    let waiting = Waiting::begin("checking");
+    let waiting = ProgressLine::begin("checking");
     let report = bootstrap::runtime()?.block_on(examine(settings, &redactor, &waiting));
     drop(waiting);
     if arguments.json {
@@ -39,7 +39,7 @@ pub(crate) fn run(settings: &Settings, arguments: &DoctorArgs) -> Result<Exit, C
     Ok(report.exit)
 }
 
-async fn examine(settings: &Settings, redactor: &Arc<Redactor>, waiting: &Waiting) -> DoctorReport {
+async fn examine(settings: &Settings, redactor: &Arc<Redactor>, waiting: &ProgressLine) -> DoctorReport {
     let mut report = DoctorReport { tenant: None, checks: Vec::new(), exit: Exit::Fine };
     let mut accounts = BTreeMap::new();
     if let Some(file) = settings.config.as_ref().filter(|_| settings.is_default_config) {

@@ -188,12 +188,7 @@ impl Change for AssignNumber {
                     if holder == *plan.located.number.slot(self.assignment_type.first())
                         && context.call.left() > AFTERWARDS =>
                 {
-                    let again =
-                        self.post(&plan, &context.with(context.call.unstoppable()), Duration::from_secs(3)).await;
-                    // What was not sent again, for example since a freeze came between, leaves the first answer lost.
-                    if !matches!(again, Err(Error::NotSent(_))) {
-                        settled = again;
-                    }
+                    settled = self.post_again(&plan, &context, settled).await;
                 }
                 Some(_) => return Err(self.not_with_the_agent(plan.located.number.name()).into()),
                 None => {}
@@ -291,6 +286,19 @@ impl AssignNumber {
         let body = json!({ "number_id": plan.located.id, "agent_id": plan.agent_id, "assignment_type": self.assignment_type.first() });
         let request = Request::post(["telephony", "numbers", "assign"], RequestKind::Set, body);
         Ok(context.truedy.send(request, &context.call.leaving(leaving)).await?.request_id)
+    }
+
+    /// Sends the assignment once more. If a freeze or the limiter keeps it back, the first answer is lost all the same.
+    async fn post_again(
+        &self,
+        plan: &AssignPlan,
+        context: &ToolContext,
+        first: Result<Option<String>, Error>,
+    ) -> Result<Option<String>, Error> {
+        match self.post(plan, &context.with(context.call.unstoppable()), Duration::from_secs(3)).await {
+            Err(Error::NotSent(_)) => first,
+            again => again,
+        }
     }
 
     /// Whether the agent holds it now; `None` if that cannot be read.
