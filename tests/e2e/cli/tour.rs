@@ -30,7 +30,7 @@ fn the_tour_goes_through_to_its_end_whatever_is_set_where_it_is_run() {
             ("Preview:", 1),
             ("not known yet whether it was bought", 1),
             ("It is bought once", 1),
-            ("each approved by a person", 1),
+            ("$1.00 a month from now on. A person approved both purchases.", 1),
             ("truedy-mcp config", 1),
             ("tour --verbose", 1),
         ] {
