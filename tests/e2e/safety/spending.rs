@@ -129,7 +129,7 @@ fn a_price_that_rises_after_the_preview_is_not_paid_in_any_part() {
         (costs("1.50", "0.00"), costs("1.50", "0.01")),
         (costs("1.50", "1.50"), costs("1.50", "1.51")),
         (costs("1.50", "2.00"), costs("1.51", "2.00")),
-        (none.clone(), costs("1.50", "400.00")),
+        (none, costs("1.50", "400.00")),
     ] {
         let upstream = Upstream::start();
         let offer = |cost: &Value| json!({ "phone_number": FIRST, "cost_information": cost });
