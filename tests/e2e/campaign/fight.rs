@@ -234,14 +234,11 @@ impl Fight {
         for command in &mut self.undoing {
             assert!(!command.has_ended() || command.ended(LONG) != Some(101), "{}", command.stderr());
         }
-        if !self.chance.one_in(3) {
-            return;
-        }
         let done = |told: &&Told| told.answer["undo"]["tool"].is_string() && told.answer["verified"] == json!(true);
         let known: Vec<Value> = self.told.iter().filter(done).map(|told| told.answer.clone()).collect();
         let Some(answer) = self.chance.pick(&known).cloned() else { return };
         match answer["operation_id"].as_str() {
-            Some(id) if self.chance.one_in(2) => self.undoing.push(undo(&self.store, &self.truedy, id)),
+            Some(id) if !self.chance.one_in(3) => self.undoing.push(undo(&self.store, &self.truedy, id)),
             _ => {
                 let at = self.chance.below(self.servers.len());
                 let how = &answer["undo"];

