@@ -34,7 +34,7 @@ pub use freeze::{Freeze, FreezeReport};
 pub use journal::Journal;
 pub use operation::{
     BeginConflict, CallOrigin, Intent, Operation, OperationPhase, OperationQuery, Outcome, OutcomeSource, PREVIEWED,
-    Preconditions, RefusedCall, moment,
+    Preconditions, RefusedCall, key_of_added, moment,
 };
 pub use place::JournalPlace;
 pub use position::ListPosition;

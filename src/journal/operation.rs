@@ -60,6 +60,11 @@ impl fmt::Display for OperationPhase {
     }
 }
 
+/// Returns the key of the operations that add this number. Only one of them may be open at a time.
+pub fn key_of_added(number: &str) -> String {
+    format!("make:{number}")
+}
+
 /// Where a call came from, as its client says. Nothing of it is verified.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CallOrigin {

@@ -26,7 +26,6 @@ pub(crate) use catalog::release_number::ReleaseNumber;
 pub(crate) use catalog::search_numbers::SearchNumbers;
 pub(crate) use catalog::unassign_number::UnassignNumber;
 pub use catalog::{change_kinds, visit};
-pub use changes::create_once::flight;
 pub use changes::reconcile::Reconciler;
 pub use changes::undo::undo_of;
 pub use changes::verify::{not_configured, said};

@@ -220,7 +220,7 @@ async fn conflict(
             return Ok(Some(BeginConflict::JustDone(Box::new(done))));
         }
     }
-    if let Some(conflict) = same_number::meanwhile(transaction, intent).await? {
+    if let Some(conflict) = same_number::meanwhile(transaction, intent, writer.kinds).await? {
         return Ok(Some(conflict));
     }
     if let Some(nonce) = &intent.nonce

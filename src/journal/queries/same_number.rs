@@ -1,7 +1,7 @@
 //! Operations with the same number: which of them may not run at once, or a short time after each other.
 
 use crate::domain::{Caller, ChangeKinds, Proof};
-use crate::journal::operation::{BeginConflict, Intent, Operation};
+use crate::journal::operation::{BeginConflict, Intent, Operation, OperationPhase, key_of_added};
 use crate::journal::queries::caps::DAY;
 use crate::journal::queries::clocks::{AgeUse, ClockMoment};
 use crate::journal::queries::row::{OPEN, number, select};
@@ -73,6 +73,7 @@ pub(crate) async fn revision(transaction: &mut dyn Transaction) -> StoreResult<i
 pub(crate) async fn meanwhile(
     transaction: &mut dyn Transaction,
     intent: &Intent,
+    kinds: ChangeKinds,
 ) -> StoreResult<Option<BeginConflict>> {
     let Some(id) = &intent.object.number_id else { return Ok(None) };
     let (tenant, id) = (SqlValue::from(&intent.caller.tenant), SqlValue::from(id));
@@ -87,9 +88,8 @@ pub(crate) async fn meanwhile(
     }
     // A purchase or import that still runs does not know the id of its number.
     if let (Proof::NumberAbsent, Some(number)) = (intent.kind.proof, &intent.object.number) {
-        let adding = "tenant = $1 AND flight = $2 AND state IN ('begun', 'sent')";
-        let values = [tenant.clone(), format!("make:{number}").into()];
-        if let Some(other) = select(transaction, adding, &values).await?.pop() {
+        let adding = flying(transaction, &intent.caller, &key_of_added(number), kinds).await?;
+        if let Some(other) = adding.filter(|other| other.state != OperationPhase::Unknown) {
             return Ok(Some(BeginConflict::Flying(Box::new(other))));
         }
     }

@@ -14,13 +14,13 @@ use crate::domain::{
     text_at,
 };
 use crate::guard::{AskMode, ChangeImpact, CredentialRequest, Question, QuestionForm, RequestedChange, Scope};
-use crate::journal::{Operation, Outcome};
+use crate::journal::{Operation, Outcome, key_of_added};
 use crate::redact::Secret;
 use crate::tools::account::near_rows::must_be_readable;
 use crate::tools::account::number_rows::before_adding;
 use crate::tools::account::view::AccountView;
 use crate::tools::account::{carrier, lookup};
-use crate::tools::changes::create_once::{Made, flight, make};
+use crate::tools::changes::create_once::{Made, make};
 use crate::tools::changes::verify::{Documented, Found, WantedNumber, documented, not_configured, said};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
@@ -178,7 +178,7 @@ impl Change for ImportNumber {
             ImportPlan { provider, access, before: before.clone(), created_after },
             Box::new(ChangeImpact {
                 object: OperationTarget { created_after, ..self.object(Some(provider), before) },
-                flight: Some(flight(number)),
+                flight: Some(key_of_added(number)),
                 question: Some(Question {
                     message: format!("Import {number}? Importing may move live calls of {number} to Truedy."),
                     form: QuestionForm::Yes { field: "import" },

@@ -13,14 +13,14 @@ use crate::domain::{
     Money, OperationIds, OperationTarget, OwnedNumber, Proof, Refusal, Status, text_at,
 };
 use crate::guard::{ChangeImpact, Level, Question, QuestionForm, RequestedChange, Scope};
-use crate::journal::{Operation, Outcome};
+use crate::journal::{Operation, Outcome, key_of_added};
 use crate::redact::Secret;
 use crate::tools::account::carrier;
 use crate::tools::account::near_rows::must_be_readable;
 use crate::tools::account::number_rows::before_adding;
 use crate::tools::account::price_search::{self, failed_search};
 use crate::tools::account::view::AccountView;
-use crate::tools::changes::create_once::{Made, flight, make};
+use crate::tools::changes::create_once::{Made, make};
 use crate::tools::changes::verify::{Documented, Found, WantedNumber, documented_purchase, not_configured, said};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::{MoneyLimits, ToolContext};
@@ -169,7 +169,7 @@ impl Change for PurchaseNumber {
                 declined: "Nothing was bought.".to_owned(),
             }),
             seen: price.fingerprint(&account),
-            flight: Some(flight(number)),
+            flight: Some(key_of_added(number)),
             price: budget.reserved,
             fees: Fees::of(price.monthly_money(), price.upfront_money()),
             account_ids,

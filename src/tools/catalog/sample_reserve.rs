@@ -12,9 +12,9 @@ use crate::domain::{
     CapRule, ChangeClass, ChangeKind, E164, Effect, OperationTarget, OwnedNumber, Proof, Refusal, Status,
 };
 use crate::guard::{ChangeImpact, RequestedChange, Scope};
-use crate::journal::{Operation, Outcome};
+use crate::journal::{Operation, Outcome, key_of_added};
 use crate::tools::account::view::AccountView;
-use crate::tools::changes::create_once::{Made, flight, make};
+use crate::tools::changes::create_once::{Made, make};
 use crate::tools::changes::verify::{Found, WantedNumber, documented_purchase, said};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
@@ -84,7 +84,7 @@ impl Change for SampleReserve {
             Box::new(ChangeImpact {
                 object: OperationTarget { number: Some(number.to_owned()), ..OperationTarget::default() },
                 without_flag: Some(Refusal::new(Status::ConfirmationRequired, asks).with("next", next)),
-                flight: Some(flight(number)),
+                flight: Some(key_of_added(number)),
                 ..ChangeImpact::default()
             }),
         ))

@@ -30,11 +30,6 @@ pub(crate) enum Made {
     Unknown(Error),
 }
 
-/// Returns the key for this number in the journal. Only one operation that adds the number may be open under it.
-pub fn flight(number: &str) -> String {
-    format!("make:{number}")
-}
-
 /// Sends `request` once and finds out the outcome for the number that it adds. An error means that the change certainly did not
 /// happen.
 pub(crate) async fn make(

@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 
 use crate::domain::Refusal;
 use crate::guard::{Cap, ChangeImpact, RequestedChange};
-use crate::journal::OperationPhase;
+use crate::journal::{OperationPhase, key_of_added};
 use crate::mcp::call::change::request::{ChangeRequest, EarlyExit};
 use crate::mcp::call::context::CallContext;
 use crate::mcp::call::messages;
 use crate::mcp::call::service::{CallResult, Service, refuse};
 use crate::mcp::consent::elicitation::ConsentSubject;
-use crate::tools::{Change, ask_the_time, flight};
+use crate::tools::{Change, ask_the_time};
 
 /// The least time that must be left of a call when its change begins.
 pub(crate) const TO_BEGIN: Duration = Duration::from_secs(4);
@@ -118,7 +118,7 @@ impl Service {
         if cap.is_none() && claims.makes.is_none() {
             return Ok(0);
         }
-        let key = claims.makes.as_deref().map(flight);
+        let key = claims.makes.as_deref().map(key_of_added);
         // Beyond the cap, no count makes a difference.
         let enough = match cap {
             Some(Cap::Most(most)) => most,
