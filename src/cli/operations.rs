@@ -159,20 +159,15 @@ fn query(arguments: &OperationsArgs, now: &ZonedDateTime) -> OperationQuery {
     }
 }
 
-/// Whether no time is in the period that was asked for.
-fn period_is_empty(arguments: &OperationsArgs, now: &ZonedDateTime) -> bool {
-    let (since, until) = (arguments.since.as_ref(), arguments.until.as_ref());
-    since.zip(until).is_some_and(|(since, until)| since.begins(now) >= until.ends(now))
-}
-
 async fn show(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, Unavailable> {
     let now = ZonedDateTime::now();
     let zone = now.time_zone();
-    if period_is_empty(arguments, &now) {
+    let query = query(arguments, &now);
+    if query.has_empty_period() {
         complain("--until: it is not after --since; expected is a later time or day, for example --until today.");
         return Ok(Exit::Usage);
     }
-    let found = journal.find(query(arguments, &now)).await?;
+    let found = journal.find(query.clone()).await?;
     if (arguments.json || arguments.csv) && found.len() >= arguments.limit as usize {
         complain(&format!("these are the first {}; there may be more. --limit takes up to 10000.", found.len()));
     }
@@ -194,7 +189,7 @@ async fn show(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, Una
     } else {
         text.push_str(&table(&found, zone));
     }
-    let totals = totals_of(journal, &query(arguments, &now)).await?.as_ref().map(totals_sentence);
+    let totals = totals_of(journal, &query).await?.as_ref().map(totals_sentence);
     if let Some(totals) = totals.filter(|totals| !totals.is_empty()) {
         let _ = writeln!(text, "\n{totals}");
     }

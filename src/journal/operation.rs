@@ -384,6 +384,11 @@ pub struct OperationQuery {
 }
 
 impl OperationQuery {
+    /// Whether the period ends before it begins, so that no operation can be in it.
+    pub fn has_empty_period(&self) -> bool {
+        self.since.zip(self.until).is_some_and(|(since, until)| since >= until)
+    }
+
     /// Whether the refusals and previews of this server are left out.
     pub(crate) fn is_of_changes(&self) -> bool {
         self.changes && self.state.is_none() && self.id.is_none() && !self.previews

@@ -149,18 +149,13 @@ impl ListOperations {
         if let Some(tool) = &self.tool {
             context.journal.change_kinds().check("tool", tool)?;
         }
-        let (since, until) =
-            (self.since.as_ref().map(|since| since.begins(now)), self.until.as_ref().map(|until| until.ends(now)));
-        if since.zip(until).is_some_and(|(since, until)| since >= until) {
-            return Err(ArgumentProblem::of::<Moment>("until", "it is not after since".to_owned(), None).into());
-        }
         let after = match &self.after {
             None => None,
             Some(cursor) => Some(ListPosition::read(cursor.as_str()).ok_or_else(|| {
                 ArgumentProblem::of::<PageCursor>("after", "it is no position of this list".to_owned(), None)
             })?),
         };
-        Ok(OperationQuery {
+        let query = OperationQuery {
             tenant: Some(context.caller.tenant.clone()),
             id: self.id.as_ref().map(|id| id.as_str().to_ascii_lowercase()),
             state: self.state.and_then(|state| OperationPhase::read(state.as_str())),
@@ -168,12 +163,16 @@ impl ListOperations {
             changes: self.only != Some(OperationSelection::All),
             tool: self.tool.as_ref().map(|tool| tool.as_str().to_owned()),
             object: self.object.as_ref().map(|object| object.as_str().to_owned()),
-            since,
-            until,
+            since: self.since.as_ref().map(|since| since.begins(now)),
+            until: self.until.as_ref().map(|until| until.ends(now)),
             after,
             after_rev: None,
             limit: SHOWN + 1,
-        })
+        };
+        if query.has_empty_period() {
+            return Err(ArgumentProblem::of::<Moment>("until", "it is not after since".to_owned(), None).into());
+        }
+        Ok(query)
     }
 
     /// Returns whether the call asks for the first page of all changes up to now.
