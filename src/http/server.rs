@@ -20,7 +20,7 @@ use crate::guard::Scope;
 use crate::http::admin::endpoints::{Admin, ReadinessCheck};
 use crate::http::auth::authenticator::Authenticator;
 use crate::http::auth::static_tokens::StaticTokens;
-use crate::http::connection::accept::{ConnectionServer, RequestHandler};
+use crate::http::connection::accept::{ConnectionServer, LAST_REQUEST, RequestHandler};
 use crate::http::connection::keep_alive::HEAD;
 use crate::http::connection::listener::{Listen, Listener};
 use crate::http::connection::shutdown::{Lifecycle, LifecyclePhase};
@@ -210,6 +210,8 @@ impl HttpServer {
         life.go_on_to(LifecyclePhase::Draining);
         tokio::time::sleep(drain).await;
         life.go_on_to(LifecyclePhase::Shut);
+        // A request that was on its way must arrive before running requests are counted.
+        let mut ended = tokio::time::timeout(LAST_REQUEST, &mut edge).await.is_ok();
         let answered = async || {
             site.calls.close();
             site.calls.wait().await;
@@ -225,7 +227,8 @@ impl HttpServer {
         }
         // The remaining streams have no more events.
         streams.cancel();
-        if tokio::time::timeout(GOODBYE, &mut edge).await.is_err() {
+        ended = ended || tokio::time::timeout(GOODBYE, &mut edge).await.is_ok();
+        if !ended {
             edge.abort();
         }
         let until = Instant::now() + CHANGES;

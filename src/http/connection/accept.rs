@@ -5,36 +5,33 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::FutureExt;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep};
 use tokio_util::task::TaskTracker;
 
 use crate::http::connection::idle_limit::{UnusedConnection, UnusedConnections};
 use crate::http::connection::keep_alive::HEAD;
 use crate::http::connection::keep_alive::{ConnectionActivity, ReadDeadline};
-use crate::http::connection::listener::{ClientStream, Listener};
+use crate::http::connection::listener::{BACKLOG, ClientStream, Listener};
 use crate::http::connection::shutdown::{Lifecycle, LifecyclePhase};
 use crate::http::connection::tls::ServerTls;
+use crate::http::connection::write_deadline::WriteDeadline;
 use crate::mcp::transport::http_response::ResponseBody;
 
 /// Time limit for the first byte of a connection, where only a browser is expected.
 const FIRST_BYTE: Duration = Duration::from_secs(2);
 /// Time limit for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Time limit for writing all pending data. A client that reads a little from time to time does not extend it.
-const WRITE: Duration = Duration::from_secs(10);
 const MAX_HEADERS: usize = 64;
 /// Size of the buffer of a connection in bytes, for a request head and for pipelined requests.
 const BUFFER: usize = 32 * 1024;
@@ -43,6 +40,9 @@ const BUFFER: usize = 32 * 1024;
 const TURNED_AWAY: usize = 512;
 /// How long a refused client may continue to send before its connection is closed.
 const LISTENING: Duration = Duration::from_millis(100);
+/// How long an idle connection stays open after the server is shut. A proxy may have sent a request on it already, and
+/// must not repeat a POST whose connection was closed.
+pub(crate) const LAST_REQUEST: Duration = Duration::from_millis(250);
 /// Pause after a failed `accept`, for example because too many files are open.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -83,62 +83,85 @@ pub(crate) struct ConnectionServer<A> {
     pub(crate) keep_alive: Duration,
 }
 
+/// The connections of one server, and the room for more.
+struct Connections {
+    places: Arc<Semaphore>,
+    turned_away: Arc<Semaphore>,
+    open: TaskTracker,
+    unused: UnusedConnections,
+}
+
 impl<A: RequestHandler> ConnectionServer<A> {
     /// Serves until the lifecycle is shut and every connection has ended. The caller of this function limits that time.
     pub(crate) async fn serve(mut self) {
-        let (places, away) = (Arc::new(Semaphore::new(self.max_connections)), Arc::new(Semaphore::new(TURNED_AWAY)));
-        let (connections, newcomers) = (TaskTracker::new(), UnusedConnections::default());
+        let connections = Connections {
+            places: Arc::new(Semaphore::new(self.max_connections)),
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
+            open: TaskTracker::new(),
+            unused: UnusedConnections::default(),
+        };
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 () = self.life.reached(LifecyclePhase::Shut) => break,
             };
-            let stream = match accepted {
-                Ok(stream) => stream,
-                Err(error) if is_of_one_connection(&error) => continue,
+            match accepted {
+                Ok(stream) => self.admit(stream, &connections).await,
+                Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(BREATH).await;
-                    continue;
                 }
-            };
-            let place = match Arc::clone(&places).try_acquire_owned() {
-                Err(_) if !A::HAS_CLIENTS => newcomers.give_way(&places).await,
-                place => place.ok(),
-            };
-            let Some(place) = place else {
-                turn_away(stream, self.tls.is_some(), &away);
-                continue;
-            };
-            let (answers, life, tls) = (Arc::clone(&self.answers), Arc::clone(&self.life), self.tls.clone());
-            let keep_alive = self.keep_alive;
-            if !A::HAS_CLIENTS {
-                let newcomer = newcomers.add();
-                let answers = Arc::new(ActivityHandler { answers, newcomer: Arc::clone(&newcomer) });
-                connections.spawn(async move {
-                    newcomer.unless_in_the_way(promptly(stream, answers, life, keep_alive)).await;
-                    drop(place);
-                });
-                continue;
             }
-            connections.spawn(async move {
-                let open = OpenConnection::count();
-                match tls {
-                    None => converse(stream, answers, life, keep_alive).await,
-                    Some(tls) => {
-                        if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
-                            converse(stream, answers, life, keep_alive).await;
-                        }
-                    }
-                }
-                drop(open);
-                drop(place);
-            });
+        }
+        // Whoever has connected may have sent a request already. The number is limited, because others still connect.
+        for _ in 0..BACKLOG {
+            match self.listener.accept().now_or_never() {
+                Some(Ok(stream)) => self.admit(stream, &connections).await,
+                Some(Err(error)) if is_of_one_connection(&error) => {}
+                Some(Err(_)) | None => break,
+            }
         }
         // From here on another process can use the address.
         drop(self.listener);
-        connections.close();
-        connections.wait().await;
+        connections.open.close();
+        connections.open.wait().await;
+    }
+
+    /// Serves a new connection in a task of its own, or refuses it if there are too many.
+    async fn admit(&self, stream: ClientStream, connections: &Connections) {
+        let Connections { places, turned_away, open, unused } = connections;
+        let place = match Arc::clone(places).try_acquire_owned() {
+            Err(_) if !A::HAS_CLIENTS => unused.give_way(places).await,
+            place => place.ok(),
+        };
+        let Some(place) = place else {
+            return turn_away(stream, self.tls.is_some(), turned_away);
+        };
+        let (answers, life, tls) = (Arc::clone(&self.answers), Arc::clone(&self.life), self.tls.clone());
+        let keep_alive = self.keep_alive;
+        if !A::HAS_CLIENTS {
+            let newcomer = unused.add();
+            let answers = Arc::new(ActivityHandler { answers, newcomer: Arc::clone(&newcomer) });
+            open.spawn(async move {
+                newcomer.unless_in_the_way(promptly(stream, answers, life, keep_alive)).await;
+                drop(place);
+            });
+            return;
+        }
+        open.spawn(async move {
+            let open = OpenConnection::count();
+            match tls {
+                None => converse(stream, answers, life, keep_alive).await,
+                Some(tls) => {
+                    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
+                        converse(stream, answers, life, keep_alive).await;
+                    }
+                }
+            }
+            drop(open);
+            drop(place);
+        });
     }
 }
 
@@ -189,10 +212,14 @@ async fn converse<A: RequestHandler>(
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
+    let shut = async {
+        life.reached(LifecyclePhase::Shut).await;
+        tokio::time::sleep(LAST_REQUEST).await;
+    };
     tokio::select! {
         // The result of the connection does not matter to the server.
         ended = connection.as_mut() => return drop(ended),
-        () = life.reached(LifecyclePhase::Shut) => connection.as_mut().graceful_shutdown(),
+        () = shut => connection.as_mut().graceful_shutdown(),
     }
     drop(connection.await);
 }
@@ -235,77 +262,10 @@ impl Drop for OpenConnection {
     }
 }
 
-/// A stream whose writes have a deadline. A client that reads nothing must not keep a response in memory.
-struct WriteDeadline<S> {
-    stream: S,
-    since: Option<Pin<Box<Sleep>>>,
-}
-
-impl<S> WriteDeadline<S> {
-    fn new(stream: S) -> Self {
-        Self { stream, since: None }
-    }
-
-    /// Returns the result of a write, or `TimedOut` if the deadline has passed.
-    ///
-    /// The deadline restarts once everything is written, which is when hyper flushes. Single parts do not restart it.
-    fn judge<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            return written;
-        }
-        let since = self.since.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + WRITE)));
-        match since.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for WriteDeadline<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.judge(context, written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.judge(context, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        if flushed.is_ready() {
-            self.since = None;
-        }
-        self.judge(context, flushed)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.judge(context, shut)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
     #[test]
@@ -331,35 +291,77 @@ mod tests {
         serde_json::from_str::<serde_json::Value>(body).unwrap();
     }
 
+    /// Answers every request with nothing.
+    struct Empty;
+
+    impl RequestHandler for Empty {
+        const HAS_CLIENTS: bool = true;
+
+        async fn answer(&self, _request: Request<Incoming>) -> Response<ResponseBody> {
+            crate::mcp::transport::http_response::empty(http::StatusCode::NO_CONTENT)
+        }
+    }
+
+    const REQUEST: &[u8] = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n";
+    const KEPT: Duration = Duration::from_secs(60);
+
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_reads_nothing_is_given_up() {
-        let (ours, theirs) = tokio::io::duplex(16);
-        let mut patient = WriteDeadline::new(ours);
-        let begun = Instant::now();
-        let error = patient.write_all(&[0; 64]).await.unwrap_err();
-        assert_eq!((error.kind(), begun.elapsed()), (io::ErrorKind::TimedOut, WRITE));
-        drop(theirs);
+    async fn a_request_that_was_on_its_way_at_the_end_is_answered() {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let life = Arc::<Lifecycle>::default();
+        let serving = tokio::spawn(converse(ours, Arc::new(Empty), Arc::clone(&life), KEPT));
+        theirs.write_all(REQUEST).await.unwrap();
+        let mut answer = [0; 512];
+        let length = theirs.read(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 204 ") && !answer[..length].windows(5).any(|word| word == b"close"));
+        life.go_on_to(LifecyclePhase::Shut);
+        tokio::time::sleep(LAST_REQUEST / 2).await;
+        theirs.write_all(REQUEST).await.unwrap();
+        let mut last = Vec::new();
+        theirs.read_to_end(&mut last).await.unwrap();
+        assert!(last.starts_with(b"HTTP/1.1 204 ") && last.windows(17).any(|word| word == b"connection: close"));
+        serving.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_reads_a_byte_a_second_is_given_up_and_one_that_reads_all_is_not() {
-        let (ours, mut theirs) = tokio::io::duplex(16);
-        let mut patient = WriteDeadline::new(ours);
-        let reader = tokio::spawn(async move {
-            for _ in 0..16 + 64 {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                theirs.read_exact(&mut [0]).await.unwrap();
-            }
-        });
-        for _ in 0..8 {
-            tokio::time::sleep(Duration::from_secs(4)).await;
-            // Each write waits four seconds, which makes thirty-two in total.
-            patient.write_all(&[0; 4]).await.unwrap();
-            patient.flush().await.unwrap();
+    async fn an_idle_connection_is_closed_soon_after_the_end() {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let life = Arc::<Lifecycle>::default();
+        let serving = tokio::spawn(converse(ours, Arc::new(Empty), Arc::clone(&life), KEPT));
+        theirs.write_all(REQUEST).await.unwrap();
+        assert!(theirs.read(&mut [0; 512]).await.unwrap() > 0);
+        let shut = Instant::now();
+        life.go_on_to(LifecyclePhase::Shut);
+        serving.await.unwrap();
+        assert_eq!(shut.elapsed(), LAST_REQUEST);
+    }
+
+    #[tokio::test]
+    async fn who_connected_before_the_end_is_served() {
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind(&listen).await.unwrap();
+        let address = listener.at(&listen).to_string();
+        let mut clients = Vec::new();
+        for _ in 0..16 {
+            let mut client = tokio::net::TcpStream::connect(&address).await.unwrap();
+            client.write_all(REQUEST).await.unwrap();
+            clients.push(client);
         }
-        let begun = Instant::now();
-        let error = patient.write_all(&[0; 64]).await.unwrap_err();
-        assert_eq!((error.kind(), begun.elapsed()), (io::ErrorKind::TimedOut, WRITE));
-        reader.abort();
+        let life = Arc::<Lifecycle>::default();
+        life.go_on_to(LifecyclePhase::Shut);
+        let server = ConnectionServer {
+            listener,
+            tls: None,
+            answers: Arc::new(Empty),
+            life,
+            max_connections: clients.len(),
+            keep_alive: KEPT,
+        };
+        server.serve().await;
+        for mut client in clients {
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            assert!(answer.starts_with(b"HTTP/1.1 204 "), "{answer:?}");
+        }
     }
 }

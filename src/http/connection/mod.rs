@@ -6,3 +6,4 @@ pub(crate) mod keep_alive;
 pub(crate) mod listener;
 pub(crate) mod shutdown;
 pub(crate) mod tls;
+pub(crate) mod write_deadline;
