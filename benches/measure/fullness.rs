@@ -1,5 +1,6 @@
 //! What the journal costs by how much is in it. Each figure stands beside that of an empty one in the same run.
 
+use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -152,7 +153,7 @@ fn grow(home: &Path, count: usize, [newest, oldest]: [i64; 2]) -> Measured<()> {
     journal.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -400000")?;
     let insert = format!(
         "WITH RECURSIVE
-            one AS (SELECT owner, tenant, account, principal, arguments_digest, ended_at AS now
+            one AS (SELECT owner, tenant, account, principal, call_digest, ended_at AS now
                 FROM operations WHERE state = 'refused' LIMIT 1),
             old (n) AS (SELECT {before} UNION ALL SELECT n + 1 FROM old WHERE n < {before} + {count} - 1),
             purchase AS (
@@ -161,10 +162,11 @@ fn grow(home: &Path, count: usize, [newest, oldest]: [i64; 2]) -> Measured<()> {
                 FROM old, one
             )
         INSERT INTO operations (id, rev, owner, tenant, account, principal, tool, number, number_id, flight,
-            arguments_digest, reserved, state, outcome, evidence, upstream_status, request_id, known_by, begun_at,
-            sent_at, ended_at)
+            call_digest, reserved, state, outcome, evidence, upstream_status, request_id, known_by, begun_at,
+            sent_at, ended_at, monthly_micros, setup_micros, currency)
         SELECT id, (SELECT MAX(rev) FROM operations) + n, owner, tenant, account, principal, 'purchase_number', number, id,
-            'make:' || number, arguments_digest, 1, 'done', 'purchased', '', 201, id, 'answer', at, at + 300, at + 900
+            'make:' || number, call_digest, 1, 'done', 'purchased', '', 201, id, 'answer', at, at + 300, at + 900,
+            1000000, 1000000, 'USD'
         FROM purchase"
     );
     journal.execute(&insert, [])?;
@@ -172,6 +174,6 @@ fn grow(home: &Path, count: usize, [newest, oldest]: [i64; 2]) -> Measured<()> {
         return Err("the old rows are not in the journal".into());
     }
     // What is measured begins with all of it in the database, and on the disk.
-    journal.execute_batch("PRAGMA synchronous = FULL")?;
-    Ok(journal.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    journal.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    Ok(File::open(home.join("journal.sqlite"))?.sync_all()?)
 }

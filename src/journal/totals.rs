@@ -12,7 +12,7 @@ use crate::journal::tool_total::ToolTotal;
 
 impl Journal {
     /// Returns what the operations of a tool amount to that a query selects: its tenant, its object and its period
-    /// count. An index holds all that is added. At most 100,000 operations of a currency are added.
+    /// count. An index holds all that is added. At most 20,000 operations of a currency are added.
     ///
     /// # Errors
     ///

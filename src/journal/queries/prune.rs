@@ -14,7 +14,7 @@ use crate::journal::store::{SqlValue, StoreResult, Transaction};
 /// How long operations that have ended are kept: 90 days, in milliseconds.
 const KEPT: i64 = 90 * DAY;
 /// How many rows a slice looks at, or deletes. Each of them changes a page of every index.
-pub(crate) const SLICE: usize = 50;
+pub(crate) const SLICE: usize = 40;
 /// How many principals a slice counts. The refusals of each are counted up to `EACH`.
 const PRINCIPALS: usize = 10;
 /// How many different refusals of one principal are kept. A caller in a loop must not fill the disk.
