@@ -15,10 +15,6 @@ mod failures;
 mod http;
 mod papers;
 mod safety;
-#[cfg(feature = "sample-tools")]
-mod sample_tools;
 mod scale;
 mod support;
-#[cfg(feature = "otel")]
-mod telemetry;
 mod tools;

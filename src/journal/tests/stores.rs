@@ -1,6 +1,14 @@
 //! Runs every case with every store.
 
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
+
 use crate::journal::tests::{cases, server};
+
+/// How many cases run over PostgreSQL at the same time, each in a database of its own.
+const AT_ONCE: usize = 3;
 
 macro_rules! over_every_store {
     ($($case:ident),* $(,)?) => {
@@ -15,11 +23,15 @@ macro_rules! over_every_store {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn over_postgres_where_there_is_a_server() {
             let Some(server) = server::TestDatabaseServer::find() else { return };
-            $({
-                let fixture = server.fixture().await;
-                let case = tokio::spawn(cases::$case(fixture));
-                case.await.unwrap_or_else(|_| panic!("over PostgreSQL: {}", stringify!($case)));
-            })*
+            let server = Arc::new(server);
+            let cases: Vec<(&str, BoxFuture<'static, ()>)> = vec![$({
+                let server = Arc::clone(&server);
+                (stringify!($case), async move { cases::$case(server.fixture().await).await }.boxed())
+            }),*];
+            let run = async |(name, case)| {
+                tokio::spawn(case).await.unwrap_or_else(|_| panic!("over PostgreSQL: {name}"));
+            };
+            stream::iter(cases).for_each_concurrent(AT_ONCE, run).await;
         }
     };
 }

@@ -122,6 +122,9 @@ const STATES = [
   [CONFIRM, "kept", { ask: ask(RELEASE, TO_RELEASE), does: pressing("no"), text: "Kept +1 (415) 555-0123. Nothing was released." }],
 ];
 
+/** Axe takes a second for a state: a run asks it of a third of them, which changes with the day; TRUEDY_TEST_WHOLE asks all. */
+const isOfToday = (index) => Boolean(process.env.TRUEDY_TEST_WHOLE) || index % 3 === Math.floor(Date.now() / 86_400_000) % 3;
+
 /** Looks at each state in both themes and widths. `open` opens the host; a picture of each goes to `shots`. */
 export async function everyState(open, shots) {
   // At once, since some states wait for the card.
@@ -131,7 +134,7 @@ export async function everyState(open, shots) {
 
 async function statesIn(open, { theme, width }, shots) {
   const window = await open(width, theme);
-  for (const [uri, state, { result, ask, does, text, sells }] of STATES) {
+  for (const [index, [uri, state, { result, ask, does, text, sells }]] of STATES.entries()) {
     const card = uri.split("/").at(-1).replace(".html", "");
     const name = `${card}-${state}-${theme}-${width}`;
     const frame = await window.show(uri);
@@ -144,7 +147,7 @@ async function statesIn(open, { theme, width }, shots) {
     if (!shows) check(`${name}: it shows “${text}”`, false, await seen());
     if (sells === false) check(`${name}: nothing is offered for sale`, (await frame.locator("#first:visible, input:visible").count()) === 0, await seen());
     await frame.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
-    await inspect(frame, name, GROUND[theme], { byAxe: theme === "light" });
+    await inspect(frame, name, GROUND[theme], { byAxe: theme === "light" && isOfToday(index) });
     if (!shots) continue;
     await window.page.locator("iframe").screenshot({ path: join(shots, `${name}.png`) });
     writeFileSync(join(shots, `${name}.txt`), await seen());

@@ -1,9 +1,13 @@
 // A stand-in for the model API that Claude Code speaks (Messages, streamed): it plays a script of tool calls, one a turn, and
 // remembers what it was shown. A tool of ours that is not among those offered is searched for first, as a model must.
 
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { json, play } from "./played.mjs";
 
 const PREFIX = "mcp__truedy__";
+/** In ms: a bought number becomes active after 2 s. If a question about it is open then, the answer is `state_changed`. */
+const SETTLED = 2500;
 
 /**
  * Starts it; `script` is a list of `{ tool, arguments }`, or of `{ own, arguments }` for a tool of the client's own. What the
@@ -12,6 +16,7 @@ const PREFIX = "mcp__truedy__";
 export async function startModel(script) {
   let next = 0;
   let searched = -1;
+  let bought = 0;
   const seen = { requests: [], results: [] };
 
   function turn({ tools = [], messages }) {
@@ -32,16 +37,18 @@ export async function startModel(script) {
       const input = { query: `select:${name}`, max_results: 1 };
       return { type: "tool_use", id: `toolu_search_${seen.requests.length}`, name: "ToolSearch", input };
     }
+    if (step.tool === "purchase_number") bought = Date.now();
     return { type: "tool_use", id: `toolu_step_${next++}`, name, input: step.arguments };
   }
 
-  const played = await play(({ method, path, body }, response) => {
+  const played = await play(async ({ method, path, body }, response) => {
     const answer = (object) => json(response, object);
     if (method !== "POST") return answer({ data: [], has_more: false });
     // More than there are, so that an answer which passes would pass with any model.
     if (path.endsWith("/count_tokens")) return answer({ input_tokens: Math.ceil(JSON.stringify(body).length / 2) });
     if (!path.endsWith("/messages")) return answer({});
     seen.requests.push(body);
+    if (script[next]?.tool === "release_number") await sleep(Math.max(0, bought + SETTLED - Date.now()));
     const block = turn(body);
     const stop_reason = block.type === "tool_use" ? "tool_use" : "end_turn";
     const usage = { input_tokens: 10, output_tokens: 5 };
