@@ -5,8 +5,8 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::cli::table::{ALERT, Cell, FAINT, GOOD, Table, WARNING};
-use crate::domain::{Caller, numbers_for_people};
-use crate::journal::{Operation, OperationPhase, approved_by};
+use crate::domain::{Caller, ChangeClass, numbers_for_people};
+use crate::journal::{Operation, OperationPhase};
 use crate::tools::{
     CsvTable, RowStyle, change_kinds, displaced, local_moment, operation_row, prices, undo_of, zone_name,
 };
@@ -82,16 +82,19 @@ fn cells(operation: &Operation, zone: &TimeZone) -> Vec<Cell> {
         format!("{}{direction}", numbers_for_people(operation.object.name())).into(),
         format!("{what}{rule}{times}").into(),
         cost(operation).into(),
-        approved_by(&operation.evidence).into(),
+        operation.approved_by().into(),
         by(operation).into(),
         Cell::styled(operation.id.as_str(), FAINT),
     ]
 }
 
-/// Returns what an operation costs: `1.00 USD a month + 0.50 once`. Empty if it has no price.
+/// Returns what an operation costs: `1.00 USD a month + 0.50 once`. What a release ends: `-1.00 USD a month`. Empty if it
+/// has no price.
 fn cost(operation: &Operation) -> String {
+    let ends = change_kinds().find(&operation.tool).is_some_and(|kind| kind.class == ChangeClass::Destroys);
     match prices(operation, change_kinds()) {
         None => String::new(),
+        Some([Some(monthly), _, Some(currency)]) if ends => format!("-{monthly} {currency} a month"),
         Some([monthly, setup, Some(currency)]) => {
             let once = setup.map(|setup| format!(" + {setup} once")).unwrap_or_default();
             format!("{} {currency} a month{once}", monthly.unwrap_or_default())
@@ -158,7 +161,7 @@ fn csv_cells(operation: &Operation, zone: &TimeZone) -> [String; COLUMNS.len()] 
         text(&monthly),
         text(&setup),
         text(&currency),
-        approved_by(&operation.evidence),
+        operation.approved_by(),
         operation.tenant.clone(),
         operation.principal.clone(),
         text(&operation.origin.client),

@@ -56,7 +56,7 @@ impl GateEvidence {
 /// - `token` of a preview
 /// - `flag`: `confirm: true`
 /// - `nobody`
-pub fn approved_by(evidence: &str) -> String {
+pub(crate) fn approved_by(evidence: &str) -> String {
     let words: Vec<&str> = evidence.split(',').collect();
     if words.contains(&"person") {
         let place = ConsentPlace::ALL.into_iter().find(|place| words.contains(&place.as_str()));

@@ -29,7 +29,7 @@ mod totals;
 mod unresolved;
 
 pub use awaited::{AddedNumber, AwaitedNumber};
-pub use evidence::{ConsentPlace, GateEvidence, approved_by};
+pub use evidence::{ConsentPlace, GateEvidence};
 pub use freeze::{Freeze, FreezeReport};
 pub use journal::Journal;
 pub use operation::{

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::domain::{Caller, ChangeKind, Fees, Money, OperationTarget};
-use crate::journal::evidence::GateEvidence;
+use crate::domain::{Caller, ChangeKind, Fees, Money, OperationTarget, Status};
+use crate::journal::evidence::{GateEvidence, approved_by};
 use crate::journal::freeze::Freeze;
 use crate::journal::position::{self, ListPosition};
 
@@ -298,6 +298,13 @@ impl Operation {
     pub fn is_preview(&self) -> bool {
         let shown = matches!(self.outcome.as_deref(), Some(PREVIEWED | "confirmation_required"));
         self.state == OperationPhase::Refused && shown
+    }
+
+    /// Returns who approved the operation, by the strongest confirmation: `person (form)`, `click`, `token`, `flag` or
+    /// `nobody`. If a person said no, nobody did.
+    pub fn approved_by(&self) -> String {
+        let declined = self.outcome.as_deref() == Some(Status::HumanDeclined.as_str());
+        approved_by(if declined { "" } else { &self.evidence })
     }
 
     /// Returns the time by which the operation is listed. Of equal refusals, the time of the last one counts.

@@ -21,7 +21,10 @@ pub(crate) fn tool_page(name: &str) -> Option<String> {
         let _ = writeln!(text, "{}\n", wrap(paragraph, WIDTH).join("\n"));
     }
     let command = format!("Example: truedy-mcp call {name}");
-    let given = format!("{} --sandbox", example(entry));
+    let given = match entry.example {
+        Some(example) => format!(" {example}"),
+        None => format!("{} --sandbox", example(entry)),
+    };
     // A line that is too long goes on in the next, as a shell reads it.
     let fits = command.len() + given.len() <= WIDTH;
     let _ = writeln!(text, "{command}{}{given}\n", if fits { "" } else { " \\\n   " });
@@ -119,7 +122,7 @@ mod tests {
             }
         }
         let buy = tool_page(crate::tools::PurchaseNumber::NAME).unwrap();
-        assert!(buy.contains("Required. E.164") && buy.contains("phone_number=+14155550123"), "{buy}");
+        assert!(buy.contains("Required. E.164") && buy.contains("phone_number=+14155550100"), "{buy}");
         assert_eq!(tool_page("no_such_tool"), None);
     }
 }

@@ -246,7 +246,7 @@ pub(crate) async fn a_token_is_good_for_one_operation_and_for_another_if_nothing
         outcome: "human_declined",
         rule: None,
         client: None,
-        evidence: GateEvidence::default(),
+        evidence: GateEvidence { flag: true, ..GateEvidence::default() },
         nonce: Some(nonce.to_owned()),
     };
     one.refuse(no("asked")).await;
@@ -261,6 +261,7 @@ pub(crate) async fn a_token_is_good_for_one_operation_and_for_another_if_nothing
         .unwrap();
     let declined: Vec<_> = declined.iter().filter(|row| row.outcome.as_deref() == Some("human_declined")).collect();
     assert_eq!(declined.iter().map(|row| row.times).collect::<Vec<_>>(), [2], "equal refusals are one row");
+    assert_eq!((declined[0].evidence.as_str(), declined[0].approved_by().as_str()), ("flag", "nobody"));
     let many = join_all((0..10).map(|at| {
         let nonce = Some("fresh".to_owned());
         [&one, &two][at as usize % 2].begin(Intent { nonce, ..purchase(&number(100 + at)) })

@@ -34,6 +34,8 @@ pub struct CatalogEntry {
     fields: &'static [&'static str],
     /// The names of its arguments that carry secrets.
     pub secrets: Vec<&'static str>,
+    /// What follows the name in an example of a call on the sandbox, as a shell reads it.
+    pub example: Option<&'static str>,
     /// The tool as clients see it where the keys of a carrier may not be arguments.
     without_keys: Option<ToolCard>,
     tool: &'static str,
@@ -255,7 +257,8 @@ fn entry<T: Tool>(way: Handler) -> CatalogEntry {
     card = pages::with_more_meta(card, meta);
     card = pages::with_page(card);
     let without_keys = without(&card, &T::inline());
-    CatalogEntry { card, effect, scope: T::SCOPE, fields: T::FIELDS, secrets, without_keys, tool: T::NAME, way }
+    let (scope, fields, example) = (T::SCOPE, T::FIELDS, T::EXAMPLE);
+    CatalogEntry { card, effect, scope, fields, secrets, example, without_keys, tool: T::NAME, way }
 }
 
 /// Returns the same tool without these arguments; `None` if the list is empty.

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use crate::domain::{CapRule, ChangeClass, ChangeKinds, Money, Slot};
-use crate::journal::{Journal, Operation, OperationPhase, OperationQuery, ToolTotal, Unavailable, approved_by};
+use crate::journal::{Journal, Operation, OperationPhase, OperationQuery, ToolTotal, Unavailable};
 use crate::tools::contract::response::Undo;
 
 /// What stands in the place of a price that is not known.
@@ -79,7 +79,7 @@ pub fn operation_row(operation: &Operation, style: &RowStyle<'_>) -> Map<String,
         }
         None => {}
     }
-    put("approved_by", Some(json!(approved_by(&operation.evidence))));
+    put("approved_by", Some(json!(operation.approved_by())));
     put("principal", Some(json!(operation.principal)));
     put("client", operation.origin.client.clone().map(Value::from));
     put("undo_of", operation.origin.undo_of.clone().map(Value::from));

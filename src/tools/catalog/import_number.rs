@@ -93,6 +93,7 @@ impl Tool for ImportNumber {
     const NAME: &'static str = KIND.name;
     const TITLE: &'static str = "Import a number from an own carrier";
     const SEARCH_HINT: &'static str = "bring own existing number BYOC from Twilio, Telnyx, SIP trunk; port, connect";
+    const EXAMPLE: Option<&'static str> = Some("--json - --sandbox < import.json");
     const EFFECT: Effect = Effect::Changes(&KIND);
     const SCOPE: Scope = Scope::NumbersImport;
     type Output = Imported;

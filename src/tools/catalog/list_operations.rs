@@ -79,6 +79,7 @@ impl Tool for ListOperations {
     const NAME: &'static str = "list_operations";
     const TITLE: &'static str = "List operations";
     const SEARCH_HINT: &'static str = "history of changes, audit log, what was bought, spend, spending, approved, undo";
+    const EXAMPLE: Option<&'static str> = Some("since=7d --sandbox");
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
     type Output = Operations;

@@ -98,6 +98,7 @@ impl Tool for PurchaseNumber {
     const NAME: &'static str = KIND.name;
     const TITLE: &'static str = "Buy a phone number";
     const SEARCH_HINT: &'static str = "buy, order, get or rent a new phone number";
+    const EXAMPLE: Option<&'static str> = Some("phone_number=+14155550100 --sandbox");
     const EFFECT: Effect = Effect::Changes(&KIND);
     const SCOPE: Scope = Scope::NumbersPurchase;
     type Output = Purchased;

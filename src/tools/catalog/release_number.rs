@@ -84,6 +84,7 @@ impl Tool for ReleaseNumber {
     const NAME: &'static str = KIND.name;
     const TITLE: &'static str = "Release a phone number for good";
     const SEARCH_HINT: &'static str = "cancel, delete, remove, drop, get rid of or give up a phone number";
+    const EXAMPLE: Option<&'static str> = Some("number_id=+442079460123 --sandbox");
     const EFFECT: Effect = Effect::Changes(&KIND);
     const SCOPE: Scope = Scope::NumbersRelease;
     type Output = Released;

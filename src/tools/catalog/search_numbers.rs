@@ -80,6 +80,7 @@ impl Tool for SearchNumbers {
     const NAME: &'static str = "search_numbers";
     const TITLE: &'static str = "Search numbers for sale";
     const SEARCH_HINT: &'static str = "find a number available in a city, state or area code; toll-free; price, cost";
+    const EXAMPLE: Option<&'static str> = Some("area_code=415 --sandbox");
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
     type Output = Offers;

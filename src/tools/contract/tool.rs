@@ -22,6 +22,9 @@ pub trait Tool: Arguments + Clone + Send + Sync + 'static {
     /// Words by which a search of tools finds it, besides those of the description. At most 80 characters; empty for
     /// what is in no catalogue. Source: `_meta["anthropic/searchHint"]` of Claude Code.
     const SEARCH_HINT: &'static str;
+    /// What follows the name in an example of a call on the sandbox, as a shell reads it. `None`: the required arguments,
+    /// with the values of their descriptions. The help of the command line shows it.
+    const EXAMPLE: Option<&'static str> = None;
     /// What a call of the tool does.
     const EFFECT: Effect;
     /// The scope that a caller must have for calling the tool.

@@ -1,10 +1,15 @@
 //! Every command and every setting: its help, its flag and its variable.
 
+use std::fs;
+
 use clap::{Command, CommandFactory};
+use serde_json::{Value, json};
+use tempfile::TempDir;
 use truedy_mcp::cli::Cli;
 
 use super::run::{truedy, truedy_with};
-use crate::support::program::at_once;
+use crate::support::expected;
+use crate::support::program::{at_once, program, run};
 
 /// Each command as it is typed, the shortest way.
 const COMMANDS: [&[&str]; 19] = [
@@ -142,12 +147,35 @@ fn a_page_shows_no_setting_that_the_command_does_not_use() {
 fn the_help_of_a_tool_shows_its_arguments() {
     for arguments in [&["call", "purchase_number", "--help"][..], &["call", "-h", "purchase_number"]] {
         let page = truedy(arguments).fine();
-        for part in ["Buy (purchase, order, get)", "Required. E.164", "true|false", "phone_number=+14155550123"] {
+        for part in ["Buy (purchase, order, get)", "Required. E.164", "true|false", "phone_number=+14155550100"] {
             assert!(page.contains(part), "{part}: {page}");
         }
     }
     // A name that is no tool gets the page of the command.
     assert!(truedy(&["call", "no_such_tool", "--help"]).fine().contains("<TOOL>"));
+}
+
+/// A reader copies the example first.
+#[test]
+fn the_example_of_every_tool_runs_on_the_sandbox() {
+    let home = TempDir::new().unwrap();
+    let import = json!({ "phone_number": "+12125550143", "provider_type": "telnyx", "api_key": "KEY0123456789" });
+    fs::write(home.path().join("import.json"), import.to_string()).unwrap();
+    for tool in expected::names() {
+        let page = truedy(&["call", tool, "--help"]).fine();
+        let example =
+            page.lines().skip_while(|line| !line.starts_with("Example: ")).take_while(|line| !line.is_empty());
+        let example: Vec<&str> = example.collect();
+        let typed = example.join("\n").replacen("Example: truedy-mcp", "\"$PROGRAM\"", 1);
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &typed]).current_dir(home.path()).env_clear();
+        shell.env("PROGRAM", program().get_program()).env("HOME", home.path());
+        let ran = run(shell, "");
+        let answer: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{typed}: {}", ran.stderr));
+        let status = answer["status"].as_str().unwrap_or_default();
+        let fine = ["ok", "confirmation_required", "imported", "already_assigned", "unassigned"];
+        assert!(fine.contains(&status), "{typed}: {answer}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::era::{Era, in_both_eras};
 use crate::support::expected;
-use crate::support::fake_truedy::{FRONT_DESK, Gate, PURCHASE, Play, SEARCH, Upstream};
+use crate::support::fake_truedy::{FRONT_DESK, FRONT_OFFICE, Gate, PURCHASE, Play, SEARCH, Upstream};
 use crate::support::frozen_purchases::{WHY, buy, number};
 use crate::support::mcp_client::Agent;
 use crate::support::people::Human;
@@ -187,6 +187,9 @@ fn every_change_is_refused_and_everything_else_goes_on() {
     assert_eq!((preview.status(), preview.is_error()), ("confirmation_required", false), "{}", preview.0);
     assert_eq!(preview.object()["frozen"]["why"], WHY, "{}", preview.0);
     assert!(preview.summary().contains("frozen all changes"), "{}", preview.0);
+    let other = json!({ "number_id": used, "agent_id": FRONT_OFFICE, "assignment_type": "inbound" });
+    let shown = wire.call("assign_number", other);
+    assert_eq!((shown.status(), &shown.object()["frozen"]["why"]), ("would_reassign", &json!(WHY)), "{}", shown.0);
     assert_eq!(wire.call("list_numbers", json!({})).status(), "ok");
     let told = wire.call("list_operations", json!({}));
     assert_eq!((told.status(), &told.object()["frozen"]["why"]), ("ok", &json!(WHY)), "{}", told.0);

@@ -121,7 +121,7 @@ fn as_tables(state: &Path) {
     let lines: Vec<&str> = rest.lines().take_while(|line| !line.is_empty()).collect();
     assert_eq!(lines.len(), 8, "{table}");
     assert!(lines.iter().all(|line| line.as_bytes()[cost - 1] == b' '), "{table}");
-    assert!(table.contains("1.50 USD a month + 2.00 once"), "{table}");
+    assert!(table.contains("1.50 USD a month + 2.00 once") && table.contains(" -0.70 EUR a month "), "{table}");
     let totals = "Bought 3 (+0.70 EUR a month, +1.50 USD a month, 2.00 USD once, 1 at an unknown price); released 2 (-0.70 EUR a month, 1 at an unknown price).";
     assert!(table.contains(totals), "{table}");
     assert!(!table.contains('\u{1b}') && !table.contains('\u{202e}'), "no colours where no terminal is: {table:?}");

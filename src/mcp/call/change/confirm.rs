@@ -70,7 +70,10 @@ impl Service {
         let nonce = token.nonce;
         let request = match (evaluate(impact, given, &self.policy), &impact.wanted) {
             (GateDecision::Refuse(refusal), _) => {
-                return Err(self.no_before::<T>(impact, change).unwrap_or(refusal).into());
+                let refusal = self.no_before::<T>(impact, change).unwrap_or(refusal);
+                // It names the call that goes on, as a preview does.
+                let goes_on = refusal.status == Status::WouldReassign;
+                return Err(if goes_on { self.with_freeze(refusal).await } else { refusal }.into());
             }
             (GateDecision::Preview(shown), _) => {
                 let shown = self.with_token::<T>(shown.preview(), impact, change);

@@ -49,6 +49,7 @@ impl Tool for DiagnoseNumber {
     const NAME: &'static str = "diagnose_number";
     const TITLE: &'static str = "Diagnose a phone number";
     const SEARCH_HINT: &'static str = "troubleshoot, fix, debug, test: number not ringing, calls fail, cannot call";
+    const EXAMPLE: Option<&'static str> = Some("number_id=+14155550123 --sandbox");
     const EFFECT: Effect = Effect::Reads;
     const SCOPE: Scope = Scope::NumbersRead;
     type Output = Diagnosis;
