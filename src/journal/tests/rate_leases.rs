@@ -107,6 +107,9 @@ async fn an_update_waits_for_no_transaction_of_the_journal_and_for_no_other_acco
     busy.batch_execute("BEGIN; SELECT pg_advisory_xact_lock(1953658469, 1785688684)").await.unwrap();
     found(&leases, "a").await;
     busy.batch_execute("ROLLBACK").await.unwrap();
+    // Connected beforehand, since the server soon ends the session of an update that does nothing.
+    let other = PostgresLeases::new(place_of(&fixture).clone(), fixture.journal());
+    found(&other, "b").await;
     // An update of the account that does not end: the next one fails soon, and does not wait for it.
     let (begun, end) = (tokio::sync::oneshot::channel::<()>(), std::sync::mpsc::channel::<()>());
     let (tell, wait) = (begun.0, end.1);
@@ -120,7 +123,6 @@ async fn an_update_waits_for_no_transaction_of_the_journal_and_for_no_other_acco
     );
     let stuck = tokio::spawn(stuck);
     begun.1.await.unwrap();
-    let other = PostgresLeases::new(place_of(&fixture).clone(), fixture.journal());
     assert!(other.update("a", Box::new(|_, _| LeaseChanges::default())).await.is_err());
     found(&other, "b").await;
     // The server ends a session that does nothing in the middle of an update. Then the account is free.
