@@ -211,7 +211,7 @@ impl HttpServer {
         tokio::time::sleep(drain).await;
         life.go_on_to(LifecyclePhase::Shut);
         // A request that was on its way must arrive before running requests are counted.
-        let mut ended = tokio::time::timeout(LAST_REQUEST, &mut edge).await.is_ok();
+        let ended = tokio::time::timeout(LAST_REQUEST, &mut edge).await.is_ok();
         let answered = async || {
             site.calls.close();
             site.calls.wait().await;
@@ -227,8 +227,7 @@ impl HttpServer {
         }
         // The remaining streams have no more events.
         streams.cancel();
-        ended = ended || tokio::time::timeout(GOODBYE, &mut edge).await.is_ok();
-        if !ended {
+        if !ended && tokio::time::timeout(GOODBYE, &mut edge).await.is_err() {
             edge.abort();
         }
         let until = Instant::now() + CHANGES;

@@ -7,7 +7,7 @@ use crate::journal::store::{SqlValue, StoreResult, Transaction};
 use crate::journal::tool_total::ToolTotal;
 
 /// The most operations of one tool and currency that are added up. It bounds the cost of a period without an end: so many
-/// rows of the index take 8 ms. `cargo bench -- journal` measures it.
+/// rows of the index take 10 ms. `cargo bench -- journal` measures it.
 const MOST: i64 = 20_000;
 /// The most currencies that are added up. There are 180 in use.
 const CURRENCIES: usize = 200;
