@@ -120,20 +120,27 @@ impl<T: ListedItem, R: RowStore<T>> ListChain<T, R> {
         steady && self.total.is_none_or(|total| self.listing.rows.count() as u64 >= total)
     }
 
-    /// Ends the reading with the first page, read once more. The list is whole if nothing can have been missed: the page
-    /// shows a known row, each new row stands above it, and there are as many different rows as Truedy told.
-    pub(crate) fn finish(&mut self, first: &ApiReply) -> Result<(), Error> {
-        let shown = rows(first)?;
-        let read: Vec<T> = shown.iter().filter_map(T::read).collect();
-        self.listing.unreadable |= Some(read.len()) != first.data.as_array().map(Vec::len);
-        let newer = read.iter().take_while(|row| !self.knows(row)).count();
-        let joined = read.iter().any(|row| self.knows(row));
-        let mut fresh = read;
-        fresh.truncate(newer);
-        self.total = told_total(first).or(self.total);
+    /// Whether the list changed while it was read, as far as Truedy's totals tell.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.first_total != self.total
+    }
+
+    /// Whether one of the newest rows is known. Then no row can stand between them and this list.
+    pub(crate) fn meets(&self, newest: &ListChain<T>) -> bool {
+        newest.listing.rows.iter().any(|row| self.knows(row))
+    }
+
+    /// Ends the reading with the newest rows, read once more. The list is whole if nothing can have been missed: one of
+    /// them is known, each new row stands above it, and there are as many different rows as Truedy told.
+    pub(crate) fn finish(&mut self, newest: ListChain<T>) {
+        let joined = self.meets(&newest) || newest.listing.rows.is_empty();
+        // What was added after their first page is not part of this reading.
+        self.total = newest.first_total.or(self.total);
+        self.listing.unreadable |= newest.listing.unreadable;
+        let mut fresh = newest.listing.rows;
+        fresh.truncate(fresh.iter().take_while(|row| !self.knows(row)).count());
         self.listing.rows.put_first(fresh);
-        self.listing.complete = !self.listing.unreadable && self.has_enough() && (joined || shown.is_empty());
-        Ok(())
+        self.listing.complete = !self.listing.unreadable && self.has_enough() && joined;
     }
 }
 

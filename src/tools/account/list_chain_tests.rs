@@ -32,6 +32,41 @@ fn join<R: RowStore<OwnedNumber>>(
     Ok(chain.join(ListPage::read(reply, place)?))
 }
 
+/// Ends a reading with the pages from the top as they are in `list`, until one shows a known row.
+fn finish<R: RowStore<OwnedNumber>>(chain: &mut ListChain<OwnedNumber, R>, list: &[u32]) {
+    let (mut newest, mut offset) = (ListChain::new(), 0);
+    while join(&mut newest, &page(list, offset), (offset, PAGE)) == Ok(Joined::More) && !chain.meets(&newest) {
+        offset += PAGE - 1;
+    }
+    chain.finish(newest);
+}
+
+/// Reads this list to its end, as it is.
+fn read_to_end(list: &[u32]) -> ListChain<OwnedNumber> {
+    let (mut chain, mut offset) = (ListChain::new(), 0);
+    while join(&mut chain, &page(list, offset), (offset, PAGE)) == Ok(Joined::More) {
+        offset += PAGE - 1;
+    }
+    chain
+}
+
+#[test]
+fn more_rows_than_a_page_can_be_added_while_the_list_is_read() {
+    let before: Vec<u32> = (0..25).collect();
+    let now: Vec<u32> = (100..125).chain(before.clone()).collect();
+    let mut chain = read_to_end(&before);
+    finish(&mut chain, &now);
+    assert!(chain.listing.complete && chain.has_moved());
+    assert_eq!(ids(&chain), now.iter().map(|n| format!("n{n}")).collect::<Vec<_>>(), "in their order");
+    // The first page alone shows no known row. So rows may stand between it and the list.
+    let mut chain = read_to_end(&before);
+    let mut newest = ListChain::new();
+    join(&mut newest, &page(&now, 0), (0, PAGE)).expect("a page");
+    assert!(!chain.meets(&newest));
+    chain.finish(newest);
+    assert!(!chain.listing.complete);
+}
+
 #[test]
 fn a_page_that_shows_no_known_row_leaves_a_gap() {
     let list: Vec<u32> = (0..40).collect();
@@ -50,11 +85,13 @@ fn fewer_rows_than_told_are_not_the_whole_list() {
     short.pagination = Some(json!({ "total": 9, "has_more": false }));
     let mut chain = ListChain::<OwnedNumber>::new();
     join(&mut chain, &short, (0, PAGE)).expect("a page");
-    chain.finish(&short).expect("a page");
-    assert!(!chain.listing.complete);
+    let mut newest = ListChain::new();
+    join(&mut newest, &short, (0, PAGE)).expect("a page");
+    chain.finish(newest);
+    assert!(!chain.listing.complete && !chain.has_moved(), "it would be read in the same way again");
     let mut chain = ListChain::<OwnedNumber>::new();
     assert_eq!(join(&mut chain, &page(&list, 0), (0, PAGE)), Ok(Joined::Last));
-    chain.finish(&page(&list, 0)).expect("a page");
+    finish(&mut chain, &list);
     assert!(chain.listing.complete);
 }
 
@@ -101,8 +138,7 @@ proptest! {
                 Joined::More | Joined::Nothing => offset += reply.data.as_array().map_or(0, Vec::len) - 1,
             }
         };
-        let last = page(&list, 0);
-        chain.finish(&last).expect("a page");
+        finish(&mut chain, &list);
         prop_assert!(ended);
         if chain.listing.complete {
             let ids = ids(&chain);

@@ -10,7 +10,7 @@ use crate::tools::account::list_chain::told_total;
 use crate::tools::account::lookup::{numbers_page, unread};
 use crate::tools::account::number_index::NumberPlace;
 use crate::tools::account::pages::{ListResult, PagedRead, rows};
-use crate::tools::account::paging::PAGE;
+use crate::tools::account::paging::{PAGE, has_more};
 use crate::tools::contract::context::ToolContext;
 use crate::truedy::Error;
 
@@ -90,12 +90,13 @@ impl<'a> NearRows<'a> {
             return Ok(());
         }
         let reply = numbers_page(self.context, PAGE, offset, self.verifying).await?;
-        let more = self.gathering.add(&reply, offset)?;
+        let (alone, more) = (self.read.is_empty(), self.gathering.add(&reply, offset)?);
         let shown = rows(&reply)?;
         self.read.push(offset);
         self.total = told_total(&reply).or(self.total);
         if offset == 0 {
-            self.whole = !more;
+            // Rows that other pages have shown already do not end the list.
+            self.whole = if alone { !more } else { !has_more(&reply, 0, shown.len(), PAGE) };
             self.top = Some(shown.iter().filter_map(OwnedNumber::read).collect());
         }
         Ok(())

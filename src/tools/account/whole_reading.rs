@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{OwnedNumber, Refusal, Status};
-use crate::tools::account::list_chain::{Joined, ListPage};
+use crate::tools::account::list_chain::{Joined, ListChain, ListPage};
 use crate::tools::account::lookup::numbers_page;
 use crate::tools::account::pages::{NumberRows, RowStore};
 use crate::tools::account::paging::PAGE;
@@ -22,6 +22,10 @@ use crate::truedy::{ApiReply, CallBudget, Error, NotSent, run_blocking};
 
 /// Most pages of a reading: 200,000 numbers.
 const PAGES: usize = 2_000;
+/// Most pages that are read again at the end, for what was added meanwhile: 1,000 numbers.
+const NEWEST_PAGES: usize = 10;
+/// How often the list is read from its beginning if it moved so much that a reading is not whole.
+const READINGS: usize = 2;
 /// How often pages may be requested again one after the other, because they did not continue the list.
 const AGAIN: usize = 100;
 /// How much a page that brings nothing new counts of [`AGAIN`].
@@ -91,7 +95,7 @@ fn still_reading(Progress { read, total }: Progress) -> Refusal {
 async fn run(context: &ToolContext) {
     let memory = &context.account;
     let mut part = memory.readings.take_part().unwrap_or_else(PartialReading::new);
-    let state = match read(context, &mut part).await {
+    let state = match read_again_if_moved(context, &mut part).await {
         Ok(()) => {
             let reading = WholeReading::of(part);
             if reading.is_complete() {
@@ -110,7 +114,23 @@ async fn run(context: &ToolContext) {
     memory.readings.set(state);
 }
 
-/// Reads page after page, several at once, and the first page once more at the end.
+/// Reads the whole list, and once more if it moved so much that the reading is not whole.
+///
+/// A list that did not move would be read in the same way again, so it is read once. One that is too long, too.
+async fn read_again_if_moved(context: &ToolContext, part: &mut PartialReading) -> Result<(), Error> {
+    for _ in 1..READINGS {
+        read(context, part).await?;
+        let listing = &part.chain.listing;
+        if listing.complete || listing.unreadable || !part.chain.has_moved() || part.pages >= PAGES {
+            return Ok(());
+        }
+        tracing::debug!("the list of numbers moved too much to be read as a whole; it is read once more");
+        *part = PartialReading::new();
+    }
+    read(context, part).await
+}
+
+/// Reads page after page, several at once, and the newest ones once more at the end.
 async fn read(context: &ToolContext, part: &mut PartialReading) -> Result<(), Error> {
     loop {
         let step = part.stride();
@@ -118,20 +138,25 @@ async fn read(context: &ToolContext, part: &mut PartialReading) -> Result<(), Er
         let pages = join_all(starts.iter().map(|start| list_page(context, *start))).await;
         for (start, page) in starts.into_iter().zip(pages) {
             let page = page?;
-            let rows = page.shown;
+            let (rows, before) = (page.shown, part.chain.total);
             let joined = run_blocking(rows, || part.chain.join(page));
+            let added = part.chain.total.zip(before).map_or(0, |(now, before)| now.saturating_sub(before));
             part.pages += 1;
             let progress = Progress { read: part.chain.listing.rows.count(), total: part.chain.total };
             context.account.readings.set(ReadingState::Running(progress));
             // The last row of a page is the first of the next one.
-            let next = start + rows.saturating_sub(1).max(1);
+            let next = start.saturating_add(rows.saturating_sub(1).max(1));
             match joined {
                 Joined::Last => return finish(context, part).await,
                 Joined::Gap | Joined::Nothing if part.again >= AGAIN => return Ok(()),
                 Joined::More => (part.offset, part.again) = (next, 0),
-                // Truedy may have sent another page than it was asked for.
+                // The list moved down by what was added. Or Truedy sent another page than it was asked for.
                 Joined::Nothing => {
-                    part.offset = if part.again < PATIENT { start } else { next };
+                    part.offset = match usize::try_from(added).unwrap_or(0) {
+                        0 if part.again < PATIENT => start,
+                        0 => next,
+                        added => start.saturating_add(added),
+                    };
                     part.again += NOTHING;
                     break;
                 }
@@ -147,10 +172,23 @@ async fn read(context: &ToolContext, part: &mut PartialReading) -> Result<(), Er
     }
 }
 
-/// Reads the first page once more. It shows what was added meanwhile.
+/// Reads the newest pages once more, until one shows a known row. They show what was added meanwhile.
 async fn finish(context: &ToolContext, part: &mut PartialReading) -> Result<(), Error> {
-    let first = page(context, 0).await?;
-    part.chain.finish(&first)
+    let (mut newest, mut offset) = (ListChain::new(), 0);
+    for _ in 0..NEWEST_PAGES {
+        let page = list_page(context, offset).await?;
+        let rows = page.shown;
+        match newest.join(page) {
+            Joined::Gap => offset = offset.saturating_sub(PAGE / 2),
+            Joined::Last => break,
+            Joined::More | Joined::Nothing => offset += rows.saturating_sub(1),
+        }
+        if part.chain.meets(&newest) {
+            break;
+        }
+    }
+    part.chain.finish(newest);
+    Ok(())
 }
 
 /// Reads the rows of one page.

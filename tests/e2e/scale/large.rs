@@ -31,6 +31,8 @@ pub(super) struct Large {
     made: usize,
     /// Rows that have left the account.
     pub(super) gone: Vec<Row>,
+    /// How many numbers Truedy tells beyond those that it shows.
+    pub(super) untold: usize,
 }
 
 pub(super) fn number(n: usize) -> String {
@@ -88,7 +90,7 @@ impl Large {
     pub(super) fn list(&self, seen: &Seen) -> Play {
         let (limit, offset) = (asked(seen, "limit", 50), asked(seen, "offset", 0));
         let data = self.rows.iter().skip(offset).take(limit).map(Self::shown).collect();
-        page(data, self.rows.len(), limit, offset)
+        page(data, self.rows.len() + self.untold, limit, offset)
     }
 
     pub(super) fn agents(&self, seen: &Seen) -> Play {

@@ -91,8 +91,7 @@ impl Step {
         self.assert_sent(&sent, before.as_ref(), &what);
         let bought = sent.iter().any(|seen| seen.is(PURCHASE));
         match (called.status(), self.tool) {
-            // The list moved so much that no reading of it was whole: it says so, and does nothing.
-            ("still_reading" | "bad_upstream_response", _) => {
+            ("still_reading", _) => {
                 let changes = [ASSIGN, UNASSIGN, RELEASE, PURCHASE];
                 assert!(!sent.iter().any(|seen| changes.iter().any(|route| seen.is(route))), "{what}");
             }
@@ -157,16 +156,15 @@ fn no_wrong_row_is_changed_and_nothing_false_is_told_while_the_list_moves() {
         server.args(["--releases-per-day", "unlimited", "--purchases-per-day", "unlimited"]);
         Wire::open(server, era)
     });
-    let (mut waited, mut unread, mut done) = (0, 0, 0);
+    let (mut waited, mut done) = (0, 0);
     for step in 0..steps() {
         let wire = &mut wires[usize::try_from(random(&mut seed) % 2).unwrap()];
         let step = Step::take(step, &mut seed);
         match step.run(&truedy, wire).as_str() {
             "still_reading" => waited += 1,
-            "bad_upstream_response" => unread += 1,
             _ => done += 1,
         }
     }
-    println!("{done} of {} were done, {waited} waited, of {unread} no reading was whole", steps());
-    assert!(done > waited + unread, "most of them must be done");
+    println!("{done} of {} were done, {waited} waited", steps());
+    assert!(done > waited, "most of them must be done");
 }

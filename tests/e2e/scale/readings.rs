@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::large::{LargeTruedy, agent_name, asked, number, state};
+use super::large::{Large, LargeTruedy, agent_name, asked, number, state};
 use crate::support::era::Era;
-use crate::support::fake_truedy::{LIST, Play};
+use crate::support::fake_truedy::{LIST, Play, Seen, UNASSIGN};
 use crate::support::raw_client::{Called, Wire};
 
 /// Calls until the answer is no longer that the list is still being read.
@@ -146,4 +146,87 @@ fn a_row_that_only_looks_like_the_number_does_not_keep_a_call_reading() {
     assert_eq!(until_read(&mut wire, "unassign_number", &named).status(), "not_found");
     // The whole list takes 22 requests, and each call a few more.
     assert!(truedy.requests() <= 60, "{} requests", truedy.requests());
+}
+
+/// Asks for a number that nobody has, with this rule for the list. Returns the answer and how many requests it took.
+fn ask_for_an_absent_number(
+    numbers: usize,
+    rule: impl FnMut(&mut Large, &Seen) -> Play + Send + 'static,
+) -> (Called, usize) {
+    let truedy = LargeTruedy::start(numbers, 5, 100);
+    truedy.on(LIST, rule);
+    let mut wire = Wire::open(truedy.server(&state()), Era::Legacy);
+    let none = json!({ "number_id": "+12125550199", "assignment_type": "inbound" });
+    let called = until_read(&mut wire, "unassign_number", &none);
+    let sent = truedy.upstream.seen();
+    assert!(!sent.iter().any(|seen| seen.is(UNASSIGN)), "{}", called.0);
+    (called, sent.len())
+}
+
+#[test]
+fn a_list_that_grows_by_more_than_a_page_while_it_is_read_is_read_as_a_whole() {
+    let mut pages = 0;
+    let (called, requests) = ask_for_an_absent_number(2_000, move |account, seen| {
+        pages += usize::from(asked(seen, "offset", 0) > 0);
+        if pages == 9 {
+            (0..350).for_each(|n| drop(account.add(&format!("+1646{n:07}"))));
+        }
+        account.list(seen)
+    });
+    assert_eq!(called.status(), "not_found", "{}", called.0);
+    assert!(requests < 42, "one reading: {requests} requests");
+}
+
+#[test]
+fn a_newest_page_whose_rows_were_all_shown_before_does_not_end_the_list() {
+    let truedy = LargeTruedy::start(300, 5, 100);
+    let mut wire = Wire::open(truedy.server(&state()), Era::Modern);
+    let named = json!({ "number_id": number(229), "assignment_type": "inbound" });
+    assert_eq!(until_read(&mut wire, "unassign_number", &named).status(), "unassigned");
+    // The number leaves. It is looked for where it stood, and above. Then the rows above leave, too.
+    truedy.account(|account| account.rows.retain(|row| row.number != number(229)));
+    truedy.on(LIST, |account, seen| {
+        if asked(seen, "offset", 0) == 0 && account.rows.len() == 299 {
+            account.rows.drain(..40);
+        }
+        account.list(seen)
+    });
+    assert_eq!(until_read(&mut wire, "unassign_number", &named).status(), "not_found");
+}
+
+#[test]
+fn a_list_that_moved_so_much_that_it_was_not_read_as_a_whole_is_read_once_more() {
+    let [mut firsts, mut others] = [0, 0];
+    let (called, requests) = ask_for_an_absent_number(2_000, move |account, seen| {
+        *if asked(seen, "offset", 0) == 0 { &mut firsts } else { &mut others } += 1;
+        // At the end of the first reading, Truedy tells 500 numbers more than it showed.
+        account.untold = if firsts > 2 && others < 25 { 500 } else { 0 };
+        account.list(seen)
+    });
+    assert_eq!(called.status(), "not_found", "{}", called.0);
+    assert!(requests > 42, "two readings of 21 pages: {requests} requests");
+}
+
+#[test]
+fn a_list_that_is_never_read_as_a_whole_proves_no_absence() {
+    // A total that stays wrong would be wrong in a second reading too.
+    let (called, requests) = ask_for_an_absent_number(2_000, |account, seen| {
+        account.untold = 1;
+        account.list(seen)
+    });
+    assert_eq!(
+        (called.status(), &called.object()["retryable"]),
+        ("bad_upstream_response", &json!(true)),
+        "{}",
+        called.0
+    );
+    assert!(requests < 35, "one reading: {requests} requests");
+    let mut pages = 0;
+    let (called, requests) = ask_for_an_absent_number(2_000, move |account, seen| {
+        pages += 1;
+        account.untold = 500 + pages;
+        account.list(seen)
+    });
+    assert_eq!(called.status(), "bad_upstream_response", "{}", called.0);
+    assert!((42..150).contains(&requests), "two readings, each with a few pages again: {requests} requests");
 }
