@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::support::era::{Era, in_both_eras};
 use crate::support::expected;
-use crate::support::fake_truedy::{FRONT_DESK, FRONT_OFFICE, Gate, PURCHASE, Play, SEARCH, Upstream};
+use crate::support::fake_truedy::{
+    AGENT_NUMBERS, AGENTS, FRONT_DESK, FRONT_OFFICE, Gate, PURCHASE, Play, SEARCH, Upstream,
+};
 use crate::support::frozen_purchases::{WHY, buy, number};
 use crate::support::mcp_client::Agent;
 use crate::support::people::Human;
@@ -187,9 +189,6 @@ fn every_change_is_refused_and_everything_else_goes_on() {
     assert_eq!((preview.status(), preview.is_error()), ("confirmation_required", false), "{}", preview.0);
     assert_eq!(preview.object()["frozen"]["why"], WHY, "{}", preview.0);
     assert!(preview.summary().contains("frozen all changes"), "{}", preview.0);
-    let other = json!({ "number_id": used, "agent_id": FRONT_OFFICE, "assignment_type": "inbound" });
-    let shown = wire.call("assign_number", other);
-    assert_eq!((shown.status(), &shown.object()["frozen"]["why"]), ("would_reassign", &json!(WHY)), "{}", shown.0);
     assert_eq!(wire.call("list_numbers", json!({})).status(), "ok");
     let told = wire.call("list_operations", json!({}));
     assert_eq!((told.status(), &told.object()["frozen"]["why"]), ("ok", &json!(WHY)), "{}", told.0);
@@ -200,6 +199,30 @@ fn every_change_is_refused_and_everything_else_goes_on() {
     command.env("TRUEDY_BASE_URL", upstream.base_url()).env("TRUEDY_API_KEY", KEY);
     let ran = run(command, "");
     assert_eq!(ran.code, Some(5), "{} {}", ran.stdout, ran.stderr);
+    assert_eq!(upstream.changes(), 0);
+}
+
+#[test]
+fn a_refusal_that_names_the_call_that_goes_on_tells_of_the_freeze() {
+    let (upstream, home, used) = (Upstream::start(), tempfile::tempdir().unwrap(), number(171));
+    upstream.account(|account| {
+        let id = account.add(&used, true);
+        let row = account.numbers.iter_mut().find(|row| row["id"] == json!(id)).unwrap();
+        // What the row says of outgoing calls cannot be read, and the agents do not answer.
+        (row["inbound_agent_id"], row["outbound_agent_id"]) = (json!(FRONT_DESK), json!([]));
+    });
+    for route in [AGENTS, AGENT_NUMBERS] {
+        upstream.always(route, Play::json(500, &json!({ "error": { "code": "internal_error" } })));
+    }
+    freeze(home.path());
+    let mut wire = open(&upstream, home.path());
+    for (direction, status) in [("inbound", "would_reassign"), ("outbound", "assignment_unknown")] {
+        let wish = json!({ "number_id": used, "agent_id": FRONT_OFFICE, "assignment_type": direction });
+        let shown = wire.call("assign_number", wish);
+        assert_eq!((shown.status(), &shown.object()["frozen"]["why"]), (status, &json!(WHY)), "{}", shown.0);
+        let then = wire.call("assign_number", shown.object()["next"]["arguments"].clone());
+        assert_eq!(then.status(), "frozen", "{}", then.0);
+    }
     assert_eq!(upstream.changes(), 0);
 }
 

@@ -208,7 +208,7 @@ impl LargeTruedy {
 
     /// How many requests came so far.
     pub(super) fn requests(&self) -> usize {
-        self.upstream.seen().len()
+        self.upstream.requests()
     }
 
     /// Waits until no further request comes.

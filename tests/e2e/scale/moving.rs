@@ -87,7 +87,7 @@ impl Step {
         let (before, at) = (self.row(truedy), truedy.requests());
         let called = wire.call(self.tool, self.arguments.clone());
         let (after, what) = (self.row(truedy), format!("{}: {}", self.what, called.0));
-        let sent: Vec<Seen> = truedy.upstream.seen().into_iter().skip(at).collect();
+        let sent = truedy.upstream.seen_after(at);
         self.assert_sent(&sent, before.as_ref(), &what);
         let bought = sent.iter().any(|seen| seen.is(PURCHASE));
         match (called.status(), self.tool) {

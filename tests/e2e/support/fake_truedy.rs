@@ -264,7 +264,17 @@ impl Upstream {
 
     /// Every request so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.shared.book.lock().unwrap().seen.clone()
+        self.seen_after(0)
+    }
+
+    /// Every request after the first `count`.
+    pub(crate) fn seen_after(&self, count: usize) -> Vec<Seen> {
+        self.shared.book.lock().unwrap().seen[count..].to_vec()
+    }
+
+    /// How many requests came so far.
+    pub(crate) fn requests(&self) -> usize {
+        self.shared.book.lock().unwrap().seen.len()
     }
 
     /// How many requests of a route came.

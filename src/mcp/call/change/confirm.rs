@@ -71,8 +71,8 @@ impl Service {
         let request = match (evaluate(impact, given, &self.policy), &impact.wanted) {
             (GateDecision::Refuse(refusal), _) => {
                 let refusal = self.no_before::<T>(impact, change).unwrap_or(refusal);
-                // It names the call that goes on, as a preview does.
-                let goes_on = refusal.status == Status::WouldReassign;
+                // Without its flag, a change is told which call goes on, as by a preview.
+                let goes_on = impact.without_flag.as_ref() == Some(&refusal);
                 return Err(if goes_on { self.with_freeze(refusal).await } else { refusal }.into());
             }
             (GateDecision::Preview(shown), _) => {
