@@ -97,6 +97,13 @@ struct Needle {
     whole_word: bool,
 }
 
+impl Needle {
+    /// Whether the text has the first byte of the form. This is found out faster than whether it has the form.
+    fn begins_in(&self, text: &str) -> bool {
+        self.text.as_bytes().first().is_some_and(|first| text.as_bytes().contains(first))
+    }
+}
+
 /// Keeps a secret in the redactor until it is dropped.
 #[must_use]
 pub struct RedactionGuard {
@@ -175,6 +182,9 @@ impl Redactor {
     /// Returns the text with every secret replaced, or `None` if it holds no secret.
     fn changed(&self, held: &[WatchedSecret], text: &str) -> Option<String> {
         let mut clean = Cow::Borrowed(text);
+        // A list holds thousands of texts, so what is asked of each form is found out once for each text.
+        let escaped = text.contains(['%', '\\', '&']);
+        let (plus, spaced) = (text.contains('+'), text.contains(char::is_whitespace));
         // An escaped character is never shorter than the character. So a text shorter than the form cannot hold it.
         let ours = |hidden: &&WatchedSecret| self.only.is_none() || hidden.of.is_none() || hidden.of == self.only;
         let needles = held.iter().filter(ours).flat_map(|hidden| &hidden.needles);
@@ -183,12 +193,9 @@ impl Redactor {
                 if clean.contains(&needle.text) {
                     clean = Cow::Owned(replace_words(&clean, &needle.text));
                 }
-            } else if clean.contains(['%', '\\', '&'])
-                || (clean.contains('+') && needle.text.contains(' '))
-                || (needle.broken && clean.contains(char::is_whitespace))
-            {
+            } else if escaped || (plus && needle.text.contains(' ')) || (needle.broken && spaced) {
                 clean = Cow::Owned(replace_escaped(&clean, needle));
-            } else if clean.contains(&needle.text) {
+            } else if needle.begins_in(&clean) && clean.contains(&needle.text) {
                 clean = Cow::Owned(clean.replace(&needle.text, REDACTED));
             }
         }
