@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Map, Value};
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::output::{Exit, SET_A_KEY, complain, print, print_styled, width};
 use crate::cli::person::{can_be_asked, is_yes, typed};
 use crate::cli::progress::ProgressLine;
+use crate::cli::repeated_call::until_answered;
 use crate::cli::{answer, bootstrap, call_arguments, logging, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{ChangeClass, Status, meant_sentence, numbers_for_people};
@@ -23,9 +24,6 @@ pub(super) const COMMAND_LINE: &str = concat!("truedy-mcp call ", env!("CARGO_PK
 
 /// How long the program waits for the end of a change after its response.
 const WAITING: Duration = Duration::from_secs(20);
-
-/// How long the program reads the whole list of numbers for a call that needs it.
-const READING: Duration = Duration::from_secs(20 * 60);
 
 #[derive(Debug, Args)]
 pub struct CallArgs {
@@ -111,7 +109,9 @@ impl CallAttempt<'_> {
     /// Calls the tool. `agreed` says where a person agreed to this call before.
     async fn call(&self, agreed: Option<ConsentPlace>) -> CallResult {
         let from = || ClientCall { agreed, ..ClientCall::unattended(Some(COMMAND_LINE.to_owned())) };
-        until_read(|| self.entry.call(self.arguments.clone(), self.local, from(), self.unwanted.clone())).await
+        let call = || self.entry.call(self.arguments.clone(), self.local, from(), self.unwanted.clone());
+        let waiting = ProgressLine::begin("waiting for the answer");
+        until_answered(&waiting, &self.unwanted, self.entry.effect.kind().is_none(), call).await
     }
 
     /// Shows the preview of a purchase or a release, asks the person at the terminal, and makes it.
@@ -119,7 +119,7 @@ impl CallAttempt<'_> {
     async fn ask(mut self) -> Option<CallResult> {
         self.arguments.remove("confirm");
         let shown = self.call(None).await;
-        let Some(preview) = ready(&shown, self.entry.name()) else { return Some(shown) };
+        let Some(preview) = ready(&shown, self.entry.name()) else { return Some(frozen(shown, self.entry.name())) };
         let text = answer::for_people(&as_question(preview, self.entry.name()), true, width(&io::stderr()));
         complain(&format!("please look before you agree:\n{}", anstream::adapter::strip_str(&text)));
         let told = |field: &str| preview.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -151,6 +151,19 @@ fn ready<'a>(shown: &'a CallResult, tool: &str) -> Option<&'a Map<String, Value>
     let CallResult::Done(FinishedCall { status: Status::ConfirmationRequired, body, .. }) = shown else { return None };
     let next = body.get("next").and_then(|next| next.get("tool")).and_then(Value::as_str);
     (next == Some(tool) && !body.contains_key("frozen")).then_some(body)
+}
+
+/// Returns a preview that tells of a freeze as the refusal that it is to a person, who asked for the change itself.
+fn frozen(mut shown: CallResult, tool: &str) -> CallResult {
+    if let CallResult::Done(FinishedCall { status, body, is_error }) = &mut shown
+        && *status == Status::ConfirmationRequired
+        && body.contains_key("frozen")
+    {
+        *body = as_question(body, tool);
+        (*status, *is_error) = (Status::Frozen, true);
+        body.insert("status".to_owned(), status.as_str().into());
+    }
+    shown
 }
 
 /// Returns a preview without what tells a model to call again: the person is asked right below.
@@ -228,28 +241,6 @@ async fn how_it_ended(service: &Service, reply: &CallResult) -> Option<Operation
     let CallResult::Done(FinishedCall { body, .. }) = reply else { return None };
     let id = body.get("operation_id").and_then(Value::as_str).filter(|_| exit_of(reply) == Exit::Unknown)?;
     service.operation(id).await
-}
-
-/// Calls again while the whole list of numbers is being read, because the reading ends with this process.
-pub(super) async fn until_read<F: Future<Output = CallResult>>(call: impl Fn() -> F) -> CallResult {
-    let give_up = Instant::now() + READING;
-    let waiting = ProgressLine::begin("waiting for the answer");
-    loop {
-        let reply = call().await;
-        match &reply {
-            CallResult::Done(FinishedCall { status: Status::StillReading, body, .. }) if Instant::now() < give_up => {
-                let known = |field: &str| body.get(field).and_then(Value::as_u64);
-                let of = known("numbers_total").map(|total| format!(" of {total}")).unwrap_or_default();
-                let told = format!("{}{of} numbers are read", known("numbers_read").unwrap_or(0));
-                if waiting.is_shown() {
-                    waiting.say(told);
-                } else {
-                    complain(&format!("{told}."));
-                }
-            }
-            _ => return reply,
-        }
-    }
 }
 
 /// Returns the exit code for a response.

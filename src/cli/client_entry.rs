@@ -49,7 +49,7 @@ impl Carried {
                 SetValue::Off => {}
                 SetValue::On => carried.arguments.push(flag),
                 SetValue::Secret => carried.secrets.push(one.variable.clone()),
-                SetValue::Text(text) => carried.arguments.extend([flag, text.clone()]),
+                SetValue::Text(text) | SetValue::Word(text) => carried.arguments.extend([flag, text.clone()]),
                 SetValue::Path(path) => carried.arguments.extend([flag, whole(one, path)?]),
             }
         }

@@ -36,7 +36,9 @@ pub(crate) enum SetValue {
     On,
     /// A switch that is off, which is also its default.
     Off,
-    /// A text, or a list with commas.
+    /// One of a few words that the setting allows.
+    Word(String),
+    /// Any other text, or a list with commas.
     Text(String),
     /// A path, with the home directory expanded.
     Path(PathBuf),
@@ -87,7 +89,11 @@ fn set_value(arg: &Arg, matches: &ArgMatches, settings: &Settings) -> Option<Set
         "upstream_proxy" => has_login(&text),
         _ => false,
     };
-    Some(if has_password { SetValue::Secret } else { SetValue::Text(text) })
+    Some(match has_password {
+        true => SetValue::Secret,
+        false if arg.get_possible_values().is_empty() => SetValue::Text(text),
+        false => SetValue::Word(text),
+    })
 }
 
 /// Whether the argument is a switch with a variable, according to its definition.

@@ -31,6 +31,7 @@ mod progress;
 mod quoted;
 mod reference;
 mod repeated;
+mod repeated_call;
 mod sandbox;
 mod settings_table;
 mod signal;

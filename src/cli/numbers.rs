@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::call::{COMMAND_LINE, exit_of, told_here};
 use crate::cli::output::{Exit, complain, print, print_styled};
 use crate::cli::progress::ProgressLine;
+use crate::cli::repeated_call::until_answered;
 use crate::cli::table::{Cell, FAINT, GOOD, Table, WARNING};
 use crate::cli::{bootstrap, logging};
 use crate::config::{ConfigError, Settings};
@@ -70,11 +71,14 @@ struct AllPages {
 /// Reads all pages. The error is the answer that ended it.
 async fn all(entry: &CatalogEntry, local: &Principal) -> Result<AllPages, Box<CallResult>> {
     let (mut all, mut offset) = (AllPages::default(), 0);
+    // Whoever ends the program ends the reading.
+    let stop = CancellationToken::new();
     let waiting = ProgressLine::begin("reading the numbers");
     loop {
         let arguments = Map::from_iter([("limit".to_owned(), json!(PAGE)), ("offset".to_owned(), json!(offset))]);
-        let from = ClientCall::unattended(Some(COMMAND_LINE.to_owned()));
-        let reply = entry.call(arguments, local, from, CancellationToken::new()).await;
+        let from = || ClientCall::unattended(Some(COMMAND_LINE.to_owned()));
+        let call = || entry.call(arguments.clone(), local, from(), stop.clone());
+        let reply = until_answered(&waiting, &stop, true, call).await;
         let CallResult::Done(FinishedCall { body, is_error: false, .. }) = &reply else {
             return Err(Box::new(reply));
         };

@@ -171,6 +171,9 @@ async fn show(journal: &Journal, arguments: &OperationsArgs) -> Result<Exit, Una
     if (arguments.json || arguments.csv) && found.len() >= arguments.limit as usize {
         complain(&format!("these are the first {}; there may be more. --limit takes up to 10000.", found.len()));
     }
+    if let Some(why) = arguments.object.as_ref().filter(|_| found.is_empty()).and_then(NumberRef::found_nothing) {
+        complain(why);
+    }
     if arguments.json {
         let rows: Vec<Value> = found.iter().map(|operation| whole(operation, zone)).collect();
         print(&format!("{}\n", serde_json::to_string_pretty(&rows).unwrap_or_default()));

@@ -48,7 +48,10 @@ pub(super) fn run(arguments: &ProbeArgs) -> Result<Exit, ConfigError> {
             Ok(Exit::Failed)
         }
         Err(error) => {
-            complain(&format!("{} does not answer: {error}", arguments.admin_listen));
+            complain(&format!(
+                "{} does not answer: {error}. The server must run with `--admin-listen {0}`.",
+                arguments.admin_listen
+            ));
             Ok(Exit::Failed)
         }
     }

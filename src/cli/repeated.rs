@@ -30,7 +30,9 @@ pub(crate) fn note(set: &[SetSetting]) {
         let flag = format!("--{}", one.flag);
         let written = match &one.value {
             SetValue::On => flag.clone(),
+            SetValue::Word(word) => format!("{flag} {word}"),
             SetValue::Text(text) if is_number(text) => format!("{flag} {text}"),
+            SetValue::Text(text) if is_money(text) => format!("{flag} {}", quoted(text)),
             SetValue::Path(path) if is_repeated(path) => format!("{flag} {}", quoted(path.to_str()?)),
             // It may be a key that was given in the wrong place.
             SetValue::Text(_) | SetValue::Path(_) => format!("{flag} VALUE"),
@@ -44,6 +46,12 @@ pub(crate) fn note(set: &[SetSetting]) {
 
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.len() < 8 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whether the text is an amount as this program writes it: `20 USD`.
+fn is_money(text: &str) -> bool {
+    let is_currency = |code: &str| code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase());
+    text.split_once(' ').is_some_and(|(amount, code)| is_number(&amount.replacen('.', "", 1)) && is_currency(code))
 }
 
 /// Whether a path may be shown. A word that is no path may be a key that was given in the wrong place.
@@ -87,7 +95,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_numbers_and_whole_paths_are_repeated() {
+    fn only_numbers_amounts_and_whole_paths_are_repeated() {
+        for (text, shown) in
+            [("20 USD", true), ("1.50 EUR", true), ("20 usd", false), ("a1 USD", false), ("20USD", false)]
+        {
+            assert_eq!(is_money(text), shown, "{text}");
+        }
         for (text, shown) in [("5", true), ("", false), ("20 USD", false), ("canary2", false), ("12345678", false)] {
             assert_eq!(is_number(text), shown, "{text}");
         }

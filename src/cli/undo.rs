@@ -7,9 +7,11 @@ use clap::Args;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::call::{AnswerFormat, finish, report, told_here, until_read};
+use crate::cli::call::{AnswerFormat, finish, report, told_here};
 use crate::cli::output::{Exit, complain, complain_styled, width};
 use crate::cli::person::{can_be_asked, is_yes, typed};
+use crate::cli::progress::ProgressLine;
+use crate::cli::repeated_call::until_answered;
 use crate::cli::{answer, bootstrap, logging, signal};
 use crate::config::{ConfigError, Settings};
 use crate::domain::{Caller, Status, numbers_for_people};
@@ -149,7 +151,7 @@ impl UndoAttempt<'_> {
         complain(&format!("to undo it: {}", self.how(format)));
         let mut consent = UndoConsent::Waived;
         if !yes {
-            let shown = until_read(|| self.call(UndoConsent::Absent, &unwanted)).await;
+            let shown = self.answered(UndoConsent::Absent, &unwanted).await;
             if !is_ready(&shown) {
                 return report(told_here(self.service, shown), None, format);
             }
@@ -167,7 +169,7 @@ impl UndoAttempt<'_> {
             }
             consent = UndoConsent::Person(ConsentPlace::Terminal);
         }
-        let reply = until_read(|| self.call(consent, &unwanted)).await;
+        let reply = self.answered(consent, &unwanted).await;
         let ended = finish(self.service, &reply).await;
         report(told_here(self.service, reply), ended, format)
     }
@@ -178,6 +180,13 @@ impl UndoAttempt<'_> {
             AnswerFormat::People => answer::call_line(self.entry.name(), &self.arguments),
             AnswerFormat::Json | AnswerFormat::Csv => format!("{} {}", self.entry.name(), self.arguments),
         }
+    }
+
+    /// Calls until it is answered. Without consent it only reads.
+    async fn answered(&self, consent: UndoConsent, unwanted: &CancellationToken) -> CallResult {
+        let reads = consent == UndoConsent::Absent;
+        let waiting = ProgressLine::begin("waiting for the answer");
+        until_answered(&waiting, unwanted, reads, || self.call(consent, unwanted)).await
     }
 
     async fn call(&self, consent: UndoConsent, unwanted: &CancellationToken) -> CallResult {

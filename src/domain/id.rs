@@ -56,10 +56,23 @@ checked_text! {
 }
 
 impl NumberRef {
+    fn is_number(&self) -> bool {
+        self.as_str().starts_with('+')
+    }
+
+    /// Returns what to tell a caller who found nothing in a record by this text. `None` if it is certainly a number or an
+    /// id.
+    ///
+    /// Records are compared with the whole text. So a number without its `+` and a place find nothing.
+    pub fn found_nothing(&self) -> Option<&'static str> {
+        let certain = self.is_number() || uuid::Uuid::try_parse(self.as_str()).is_ok();
+        (!certain).then_some("The object is looked for as it is written: give the number in E.164, for example +14155550123, or the number's id.")
+    }
+
     /// Returns what the reference names, for a record.
     pub fn object(&self) -> OperationTarget {
         let text = self.as_str().to_owned();
-        if text.starts_with('+') {
+        if self.is_number() {
             OperationTarget::number(text)
         } else {
             // A place is no identifier.

@@ -112,7 +112,7 @@ statuses! {
     OutcomeUnknown = "outcome_unknown",
     /// Nothing was sent: an argument is missing or wrong. The summary says which and gives an example.
     InvalidArgument = "invalid_argument",
-    /// Nothing was done: this needs the whole list of numbers, which is being read. Call again in a few seconds.
+    /// Nothing was done: this needs the whole list of numbers, which is being read. `retry_after_seconds` says when to call again.
     StillReading = "still_reading",
     /// Nothing was done: too many requests. `retry_after_seconds` says when to try again.
     RateLimited = "rate_limited",

@@ -31,12 +31,19 @@ struct Unmatched {
     number: bool,
 }
 
+/// Most ids of entries that match no number, for each direction. More are not looked up one by one.
+pub(crate) const UNMATCHED: usize = 8;
+
 impl Unmatched {
-    fn add(&mut self, entry: &HeldNumber) {
+    /// Returns whether the entry names an id and no number.
+    fn add(&mut self, entry: &HeldNumber) -> bool {
         let names = entry.names();
+        let number = names.iter().any(|name| read_e164(name).is_some());
+        let id = !names.is_empty() && !number;
         self.nameless |= names.is_empty();
-        self.number |= names.iter().any(|name| read_e164(name).is_some());
-        self.id |= !names.is_empty() && !names.iter().any(|name| read_e164(name).is_some());
+        self.number |= number;
+        self.id |= id;
+        id
     }
 
     /// Whether one of the entries may still be a number of the list.
@@ -84,6 +91,8 @@ struct DirectionFacts {
     /// Some row names an agent whose own row in the list of agents denies it. Then neither source proves an absence.
     contradicted: bool,
     unmatched: Unmatched,
+    /// The ids of entries that name an id and no number, at most [`UNMATCHED`].
+    unmatched_ids: Vec<String>,
     /// Groups of rows with an agent whose list shows their number, sorted by group.
     held: Vec<(NumberGroup, AgentPlace)>,
 }
@@ -175,8 +184,9 @@ impl Assignments {
                     matched = true;
                     way.held.push((group, place));
                 }
-                if !matched && !self.is_elsewhere(entry) {
-                    way.unmatched.add(entry);
+                if !matched && !self.is_elsewhere(entry) && way.unmatched.add(entry) {
+                    let room = UNMATCHED.saturating_sub(way.unmatched_ids.len());
+                    way.unmatched_ids.extend(entry.names().iter().take(room).cloned());
                 }
             }
         }
@@ -291,6 +301,14 @@ impl Assignments {
             }
         }
         if unmatched.may_be(self.whole, true) || is_cut_off(reply) { AgentAnswer::Doubt } else { AgentAnswer::No }
+    }
+
+    /// Returns the ids of entries that match no listed number and name none, at most [`UNMATCHED`] for each direction.
+    pub(crate) fn unmatched(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.ways.iter().flat_map(|way| &way.unmatched_ids).cloned().collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// Whether an entry of an agent's list matches no listed number.

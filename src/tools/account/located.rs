@@ -15,9 +15,9 @@ use crate::tools::account::assignments::Assignments;
 use crate::tools::account::evidence::{AgentAnswer, DirectionEvidence, Usage};
 use crate::tools::account::lookup;
 use crate::tools::account::memory::{AccountMemory, FRESH};
-use crate::tools::account::near_rows::near;
+use crate::tools::account::near_rows::{near, rows_with_ids};
 use crate::tools::account::number_rows::rows_of;
-use crate::tools::account::pages::{ListResult, NumberRows, RowList};
+use crate::tools::account::pages::{ListResult, ListedItem, NumberRows, RowList};
 use crate::tools::account::paging::PAGE;
 use crate::tools::account::roster::Roster;
 use crate::tools::account::whole_reading::wait;
@@ -140,17 +140,27 @@ pub(crate) async fn locate(context: &ToolContext, named: &NumberRef, purpose: Pu
     }
     // Before a release, an id that stands in an agent's list and on no page that was read may be a second id.
     if purpose != Purpose::Look && assignments.has_unmatched() && !listing.complete {
-        let begun = Instant::now();
-        if context.account.readings.latest(FRESH).is_none() {
-            wait(context, |reading| reading.ended >= begun, || false).await?;
-        }
+        add_rows(&mut listing, rows_with_ids(context, &assignments.unmatched()).await?);
         assignments = compared(context, &listing, &roster);
+        let begun = Instant::now();
+        if assignments.has_unmatched() && context.account.readings.latest(FRESH).is_none() {
+            wait(context, |reading| reading.ended >= begun, || false).await?;
+            assignments = compared(context, &listing, &roster);
+        }
     }
     let evidence = judge(context, &assignments, &roster, &number, purpose).await?;
     for (direction, evidence) in Direction::BOTH.into_iter().zip(&evidence) {
         *number.slot_mut(direction) = evidence.slot();
     }
     Ok(Located { number, id, roster, listing, assignments, evidence })
+}
+
+/// Adds the rows of another part of the list.
+fn add_rows(listing: &mut ListResult<OwnedNumber>, others: ListResult<OwnedNumber>) {
+    listing.unreadable |= others.unreadable;
+    let fresh = |row: &OwnedNumber| !listing.rows.iter().any(|known| known.key() == row.key());
+    let fresh: Vec<OwnedNumber> = others.rows.into_iter().filter(fresh).collect();
+    listing.rows.extend(fresh);
 }
 
 fn compared(context: &ToolContext, listing: &ListResult<OwnedNumber>, roster: &Roster) -> Assignments {

@@ -22,6 +22,8 @@ const OVERLAP: usize = 10;
 const TWO_PAGES: u64 = 190;
 /// How far Truedy's clocks may be apart, in milliseconds.
 const GRACE: i64 = 120_000;
+/// Most pages that are read for rows with given ids. For more, the whole list is read.
+const MOST: usize = 8;
 /// Most places of one number that are looked at. More than one is possible only if it has several rows.
 const PLACES: usize = 4;
 
@@ -108,12 +110,17 @@ impl<'a> NearRows<'a> {
         // The page told how many numbers there are now, and so how far the row may have moved.
         let start = start_of(self.context.account.estimate(place));
         for offset in [start, start + PAGE, start.saturating_sub(PAGE)] {
-            if self.whole || self.gathering.listing.rows.iter().any(|row| place.is(row)) {
+            if self.shows(place) {
                 return Ok(true);
             }
             self.page(offset).await?;
         }
-        Ok(self.whole || self.gathering.listing.rows.iter().any(|row| place.is(row)))
+        Ok(self.shows(place))
+    }
+
+    /// Whether the pages show the row of a place, or are the whole list.
+    fn shows(&self, place: &NumberPlace) -> bool {
+        self.whole || self.gathering.listing.rows.iter().any(|row| place.is(row))
     }
 
     /// Reads the second page of a list of two pages. The two overlap, so together they are the whole list.
@@ -157,6 +164,18 @@ impl<'a> NearRows<'a> {
         Ok(())
     }
 
+    /// Reads the pages on which the index expects the rows of `name`. Returns false if it knows no place of it, or if
+    /// the rows are not there.
+    async fn expected(&mut self, name: &str) -> Result<bool, Error> {
+        let places = self.context.account.places(&self.context.journal, name).await;
+        for place in places.iter().take(PLACES) {
+            if !self.shows(place) && !self.around(place).await? {
+                return Ok(false);
+            }
+        }
+        Ok(!places.is_empty())
+    }
+
     /// Ends the reading.
     pub(crate) fn end(self, name: &str) -> Near {
         let mut listing = self.gathering.listing;
@@ -174,6 +193,20 @@ pub(crate) async fn near(context: &ToolContext, name: &str, verifying: bool) -> 
     let mut reading = NearRows::new(context, verifying);
     reading.named(name).await?;
     Ok(reading.end(name))
+}
+
+/// Returns the rows with these ids, if the index knows where they stand and they do. So the whole list is not needed for
+/// them. Returns what was found until an id was not there, or until [`MOST`] pages were read.
+pub(crate) async fn rows_with_ids(context: &ToolContext, ids: &[String]) -> Result<ListResult<OwnedNumber>, Error> {
+    let mut reading = NearRows::new(context, false);
+    for id in ids {
+        if reading.read.len() >= MOST || !reading.expected(id).await? {
+            break;
+        }
+    }
+    let mut listing = reading.end("").listing;
+    listing.rows.retain(|row| ids.iter().any(|id| id_key(id) == id_key(&row.id)));
+    Ok(listing)
 }
 
 /// Reads what shows whether a number that is to be added is in the account already: the newest page, and the pages on

@@ -16,9 +16,16 @@ pub(crate) const PAGE: usize = 100;
 pub(crate) fn has_more(reply: &ApiReply, offset: usize, shown: usize, asked: usize) -> bool {
     let read = offset.saturating_add(shown);
     match reply.pagination.as_ref().filter(|pagination| pagination.is_object()) {
-        Some(told) => says_more(told, read).unwrap_or(shown >= asked),
+        // A total below what was shown is out of date. So it says nothing about what follows a full page.
+        Some(told) if shown >= asked && is_below(told, read) => true,
+        Some(told) => says_more(told, read).unwrap_or(shown >= asked || USUAL.contains(&shown)),
         None => shown >= asked || USUAL.contains(&shown),
     }
+}
+
+/// Whether the pagination tells fewer rows in all than were read.
+fn is_below(told: &Value, read: usize) -> bool {
+    ["total", "total_results"].into_iter().filter_map(|field| told.get(field).and_then(count)).any(|total| total < read)
 }
 
 /// Whether a response that is not read in pages says that it is incomplete.
@@ -72,6 +79,22 @@ fn count(value: &Value) -> Option<usize> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_total_below_the_rows_that_were_shown_ends_no_list() {
+        for (pagination, offset, shown, more) in [
+            (json!({ "total": 980, "has_more": false }), 891, 100, true),
+            (json!({ "total": 980, "has_more": false }), 990, 10, false),
+            (json!({ "total": 0, "has_more": false }), 0, 100, true),
+            (json!({ "total": 100, "has_more": false }), 0, 100, false),
+            (json!({ "limit": 100, "offset": 0 }), 0, 50, true),
+            (json!({ "limit": 100, "offset": 0 }), 0, 37, false),
+        ] {
+            let reply =
+                ApiReply { data: Value::Null, pagination: Some(pagination.clone()), request_id: None, date: None };
+            assert_eq!(has_more(&reply, offset, shown, PAGE), more, "{pagination} {offset} {shown}");
+        }
+    }
 
     #[test]
     fn whatever_says_that_a_list_goes_on_is_heard() {

@@ -99,6 +99,8 @@ pub(crate) struct Readings {
     state: watch::Sender<ReadingState>,
     /// A reading that failed, to be continued.
     part: Mutex<Option<PartialReading>>,
+    /// Until when the rate limit lets the reading wait.
+    waits_until: Mutex<Option<Instant>>,
 }
 
 impl std::fmt::Debug for Readings {
@@ -163,6 +165,16 @@ impl Readings {
             ReadingState::Running(progress) => Some(*progress),
             _ => None,
         }
+    }
+
+    /// Notes that the rate limit lets the reading wait until then.
+    pub(crate) fn wait_until(&self, moment: Instant) {
+        *self.waits_until.lock() = Some(moment);
+    }
+
+    /// Returns for how long the rate limit still lets the reading wait.
+    pub(crate) fn waits_for(&self) -> Duration {
+        self.waits_until.lock().map_or(Duration::ZERO, |moment| moment.saturating_duration_since(Instant::now()))
     }
 
     /// Takes a reading that failed, to continue it.

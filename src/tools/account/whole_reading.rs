@@ -36,7 +36,7 @@ const PATIENT: usize = 60;
 const PATIENCE: Duration = Duration::from_millis(2_500);
 /// How long one request of a reading may take.
 const REQUEST: Duration = Duration::from_secs(60);
-/// After how many seconds the caller should call again.
+/// After how many seconds the caller should call again, at least.
 const RETRY: u64 = 3;
 
 /// Begins a reading in the background, unless one runs.
@@ -75,20 +75,22 @@ pub(crate) async fn wait(
             () = context.call.stop.cancelled() => return Err(Error::NotSent(NotSent::Cancelled).into()),
         };
         if next.is_err() {
-            return Err(still_reading(context.account.readings.progress().unwrap_or_default()).into());
+            let readings = &context.account.readings;
+            return Err(still_reading(readings.progress().unwrap_or_default(), readings.waits_for()).into());
         }
     }
 }
 
-/// Builds the refusal for a call that needs the whole list.
-fn still_reading(Progress { read, total }: Progress) -> Refusal {
+/// Builds the refusal for a call that needs the whole list. `waits` is for how long the rate limit lets the reading wait.
+fn still_reading(Progress { read, total }: Progress, waits: Duration) -> Refusal {
+    let seconds = waits.as_secs().saturating_add(RETRY);
     let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
     let summary = format!(
-        "Nothing was done yet: this needs the whole list of numbers. It is being read in the background, {read}{of} so far. Call again in a few seconds."
+        "Nothing was done yet: this needs the whole list of numbers. It is being read in the background, {read}{of} so far. Call again in {seconds} s."
     );
     let refusal = Refusal::new(Status::StillReading, summary).retryable().with("numbers_read", read);
     let refusal = if let Some(total) = total { refusal.with("numbers_total", total) } else { refusal };
-    refusal.with("retry_after_seconds", RETRY)
+    refusal.with("retry_after_seconds", seconds)
 }
 
 /// Reads the whole list, and tells everyone who waits.
@@ -204,7 +206,9 @@ async fn page(context: &ToolContext, offset: usize) -> Result<ApiReply, Error> {
         let call = CallBudget::reading(Instant::now() + REQUEST, CancellationToken::new()).in_background();
         match numbers_page(&context.with(call), PAGE, offset, false).await {
             Err(Error::Limited(wait, _) | Error::NotSent(NotSent::Queue(wait))) => {
-                tokio::time::sleep(wait.max(Duration::from_millis(100))).await;
+                let wait = wait.max(Duration::from_millis(100));
+                context.account.readings.wait_until(Instant::now() + wait);
+                tokio::time::sleep(wait).await;
             }
             other => return other,
         }

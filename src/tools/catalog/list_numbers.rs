@@ -235,7 +235,9 @@ impl Read for ListNumbers {
             self.next_page(&context, limit, offset).await?
         };
         let mut summary = summary(page.rows.len(), page.total, self.filters(), page.next_offset);
-        for more in [self.sort.map(order), page.told.as_deref()].into_iter().flatten() {
+        // The total counts those that certainly fit. Nobody may take the others for none.
+        let unclear = (page.unclear > 0).then(|| format!("{} more may fit; see warnings.", page.unclear));
+        for more in [unclear.as_deref(), self.sort.map(order), page.told.as_deref()].into_iter().flatten() {
             summary.push(' ');
             summary.push_str(more);
         }

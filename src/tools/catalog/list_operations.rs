@@ -135,6 +135,9 @@ impl Read for ListOperations {
         if let Some(last) = found.last().filter(|_| more) {
             answer = answer.next(Self::NAME, self.next(last));
         }
+        if let Some(why) = self.object.as_ref().filter(|_| found.is_empty()).and_then(NumberRef::found_nothing) {
+            answer.warn(why);
+        }
         if totals.is_some_and(|totals| totals.iter().any(|(_, total)| total.is_partial)) {
             answer.warn("There are more operations than are added up: give a shorter period.");
         }

@@ -227,6 +227,20 @@ fn a_refusal_that_names_the_call_that_goes_on_tells_of_the_freeze() {
 }
 
 #[test]
+fn at_a_terminal_a_frozen_purchase_is_refused_as_in_a_pipe() {
+    let (upstream, home) = (Upstream::start(), tempfile::tempdir().unwrap());
+    freeze(home.path());
+    let mut command = program();
+    command.args(["call", "purchase_number", "confirm=true", "--state-dir"]).arg(home.path());
+    command.arg(format!("phone_number={}", number(160)));
+    command.env("TRUEDY_BASE_URL", upstream.base_url()).env("TRUEDY_API_KEY", KEY);
+    let ran = run_at_terminal(command, "truedy-mcp unfreeze", "");
+    assert_eq!(ran.code, Some(5), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("call purchase_number"), "nothing leads to a call that is refused: {}", ran.stdout);
+    assert_eq!(upstream.changes(), 0);
+}
+
+#[test]
 fn what_was_lost_before_is_still_found() {
     let (upstream, home) = (Upstream::start(), tempfile::tempdir().unwrap());
     upstream.on(PURCHASE, |seen, account| {

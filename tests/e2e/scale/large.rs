@@ -31,8 +31,10 @@ pub(super) struct Large {
     made: usize,
     /// Rows that have left the account.
     pub(super) gone: Vec<Row>,
-    /// How many numbers Truedy tells beyond those that it shows.
-    pub(super) untold: usize,
+    /// How many numbers Truedy tells beyond those that it has.
+    pub(super) untold: isize,
+    /// The id that the first agent names beside its list of numbers, instead of one from the list.
+    pub(super) named_alone: Option<String>,
 }
 
 pub(super) fn number(n: usize) -> String {
@@ -63,6 +65,18 @@ impl Large {
         id
     }
 
+    /// Adds a second row of a number, with an id of its own, at a position.
+    pub(super) fn add_twin(&mut self, number: &str, at: usize) -> String {
+        let id = self.add(number);
+        let row = self.rows.remove(0);
+        self.rows.insert(at, row);
+        id
+    }
+
+    pub(super) fn id_of(&self, number: &str) -> String {
+        self.rows.iter().find(|row| row.number == number).expect("it is there").id.clone()
+    }
+
     pub(super) fn has(&self, number: &str) -> bool {
         self.rows.iter().any(|row| row.number == number)
     }
@@ -81,16 +95,20 @@ impl Large {
     }
 
     fn agent(&self, n: usize) -> Value {
+        let [inbound, outbound] = [0, 1].map(|direction| self.held(n, direction));
+        let alone = self.named_alone.as_ref().filter(|_| n == 0).map(|id| json!(id));
         json!({
             "id": agent_id(n), "name": agent_name(n), "status": "active", "system_prompt": "x".repeat(self.prompt),
-            "inbound_phone_numbers": self.held(n, 0), "outbound_phone_numbers": self.held(n, 1)
+            "inbound_phone_number_id": alone.or_else(|| inbound.first().map(|held| held["id"].clone())),
+            "outbound_phone_number_id": outbound.last().map(|held| &held["id"]),
+            "inbound_phone_numbers": inbound, "outbound_phone_numbers": outbound
         })
     }
 
     pub(super) fn list(&self, seen: &Seen) -> Play {
         let (limit, offset) = (asked(seen, "limit", 50), asked(seen, "offset", 0));
         let data = self.rows.iter().skip(offset).take(limit).map(Self::shown).collect();
-        page(data, self.rows.len() + self.untold, limit, offset)
+        page(data, self.rows.len().saturating_add_signed(self.untold), limit, offset)
     }
 
     pub(super) fn agents(&self, seen: &Seen) -> Play {

@@ -230,3 +230,49 @@ fn a_list_that_is_never_read_as_a_whole_proves_no_absence() {
     assert_eq!(called.status(), "bad_upstream_response", "{}", called.0);
     assert!((42..150).contains(&requests), "two readings, each with a few pages again: {requests} requests");
 }
+
+#[test]
+fn a_number_that_appears_below_the_newest_page_is_found_although_the_list_was_read_before() {
+    let truedy = LargeTruedy::start(300, 5, 100);
+    let mut wire = Wire::open(truedy.server(&state()), Era::Legacy);
+    assert_eq!(until_read(&mut wire, "list_numbers", &json!({ "unassigned": true })).status(), "ok");
+    // It was created earlier than others, for example because it was imported with its date.
+    truedy.account(|account| account.add_twin("+12125550199", 200));
+    let named = json!({ "number_id": "+12125550199", "assignment_type": "inbound" });
+    assert_eq!(until_read(&mut wire, "unassign_number", &named).status(), "unassigned");
+}
+
+#[test]
+fn a_total_that_is_out_of_date_makes_no_part_of_a_list_the_whole() {
+    for behind in [-20, -150, -1_000] {
+        let truedy = LargeTruedy::start(1_000, 5, 100);
+        truedy.account(|account| account.untold = behind);
+        let mut wire = Wire::open(truedy.server(&state()), Era::Modern);
+        let oldest = json!({ "number_id": number(1), "assignment_type": "inbound" });
+        assert_eq!(until_read(&mut wire, "unassign_number", &oldest).status(), "unassigned", "{behind}");
+        let listed = until_read(&mut wire, "list_numbers", &json!({ "unassigned": true, "limit": 1 }));
+        assert_eq!(listed.object()["total"], json!(900), "{behind}: {}", listed.0);
+    }
+}
+
+#[test]
+fn a_purchase_reads_a_list_of_unknown_length_once() {
+    let truedy = LargeTruedy::start(1_000, 5, 100);
+    truedy.on(LIST, |account, seen| match account.list(seen) {
+        Play::Answer(mut reply) => {
+            let mut body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+            body["pagination"].as_object_mut().unwrap().remove("total");
+            reply.body = body.to_string().into();
+            Play::Answer(reply)
+        }
+        other => other,
+    });
+    let mut wire = Wire::open(truedy.server(&state()), Era::Legacy);
+    let buy = |n: u32| json!({ "phone_number": format!("+1212555{n:04}"), "confirm": true });
+    assert_eq!(until_read(&mut wire, "purchase_number", &buy(142)).status(), "purchased");
+    truedy.until_quiet();
+    let before = truedy.requests();
+    assert_eq!(wire.call("purchase_number", buy(143)).status(), "purchased");
+    let requests = truedy.requests() - before;
+    assert!(requests <= 6, "a reading that ended before counts, with the newest page: {requests} requests");
+}

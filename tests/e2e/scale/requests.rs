@@ -87,6 +87,26 @@ fn a_fresh_process_finds_where_an_earlier_one_saw_a_number() {
 }
 
 #[test]
+fn an_id_that_an_agent_names_is_looked_up_and_keeps_its_number() {
+    let (truedy, state) = (LargeTruedy::start(2_000, 5, 100), state());
+    // A second row of one number, far below the first. Both say that no agent has it.
+    let twin = truedy.account(|account| account.add_twin(&number(1_502), 1_900));
+    let mut wire = Wire::open(truedy.server(&state), Era::Legacy);
+    warm(&mut wire);
+    until_kept(&truedy);
+    drop(wire);
+    let other = truedy.account(|account| account.rows[1_000].id.clone());
+    // The id of another number costs a page in a fresh process, and not the whole list.
+    for (named, released, status) in [(other, 1_501, "released"), (twin, 1_502, "number_in_use")] {
+        truedy.account(|account| account.named_alone = Some(named));
+        let mut wire = Wire::open(truedy.server(&state), Era::Modern);
+        let release =
+            json!({ "number_id": truedy.account(|account| account.id_of(&number(released))), "confirm": true });
+        cost(&truedy, &mut wire, ("release_number", release, status, 8 + 3));
+    }
+}
+
+#[test]
 fn many_agents_are_read_once_for_several_changes() {
     let (truedy, state) = (LargeTruedy::start(2_000, 2_000, 100), state());
     let mut wire = Wire::open(truedy.server(&state), Era::Modern);
