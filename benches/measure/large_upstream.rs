@@ -202,10 +202,14 @@ impl Account {
     }
 
     fn write_agent(&mut self, n: usize) {
+        let [inbound, outbound] = [0, 1].map(|direction| self.held(n, direction));
+        let first = |held: &[Value]| held.first().map(|held| held["id"].clone());
         let row = json!({
             "id": agent_id(n), "name": self.agents[n].name, "status": "active", "model": "ultravox-v0.7",
             "system_prompt": self.prompt, "created_at": "2026-02-20T09:00:00+00:00",
-            "inbound_phone_numbers": self.held(n, 0), "outbound_phone_numbers": self.held(n, 1),
+            // Truedy also names one number of each list by its id alone.
+            "inbound_phone_number_id": first(&inbound), "outbound_phone_number_id": first(&outbound),
+            "inbound_phone_numbers": inbound, "outbound_phone_numbers": outbound,
         });
         self.agents[n].json = row.to_string();
     }

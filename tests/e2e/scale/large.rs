@@ -73,6 +73,14 @@ impl Large {
         id
     }
 
+    /// Lists the oldest numbers first from now on.
+    pub(super) fn turn(&mut self) {
+        self.rows.reverse();
+        for (at, row) in self.rows.iter_mut().enumerate() {
+            row.created_at = format!("2026-03-03T20:{:02}:{:02}+00:00", at / 60 % 60, at % 60);
+        }
+    }
+
     pub(super) fn id_of(&self, number: &str) -> String {
         self.rows.iter().find(|row| row.number == number).expect("it is there").id.clone()
     }

@@ -287,3 +287,21 @@ fn the_numbers_are_a_table_that_no_spreadsheet_runs() {
     let contents = &read["result"]["contents"][0];
     assert_eq!((&contents["mimeType"], contents["text"].as_str()), (&json!("text/csv"), Some(csv.as_str())), "{read}");
 }
+
+#[test]
+fn a_number_without_its_plus_is_not_quietly_taken_for_one_that_nothing_was_done_with() {
+    let (upstream, state) = (Upstream::start(), home());
+    let mut wire = Wire::open(keeper(&upstream, &state), Era::Modern);
+    assert_eq!(wire.call("purchase_number", buy(1)).status(), "purchased");
+    let bare = number(1).replace('+', "");
+    for (object, rows, warned) in [(number(1), 1, false), (number(2), 0, false), (bare.clone(), 0, true)] {
+        let told = wire.call("list_operations", json!({ "object": object }));
+        assert_eq!(told.object()["operations"].as_array().map(Vec::len), Some(rows), "{}", told.0);
+        let warnings = told.object()["warnings"].to_string();
+        assert_eq!(warnings.contains("E.164"), warned, "{object}: {warnings}");
+    }
+    let mut command = program();
+    command.args(["operations", "--object", &bare, "--state-dir"]).arg(&state);
+    let ran = run(command, "");
+    assert!(ran.stderr.contains("E.164") && ran.stdout.contains("No operations."), "{} {}", ran.stdout, ran.stderr);
+}
