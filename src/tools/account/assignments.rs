@@ -32,7 +32,7 @@ struct Unmatched {
 }
 
 /// Most ids of entries that match no number, for each direction. More are not looked up one by one.
-pub(crate) const UNMATCHED: usize = 8;
+const UNMATCHED: usize = 8;
 
 impl Unmatched {
     /// Returns whether the entry names an id and no number.

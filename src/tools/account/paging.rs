@@ -15,11 +15,12 @@ pub(crate) const PAGE: usize = 100;
 /// Whether more rows may follow the `shown` ones, which begin at `offset`. `asked` rows were requested.
 pub(crate) fn has_more(reply: &ApiReply, offset: usize, shown: usize, asked: usize) -> bool {
     let read = offset.saturating_add(shown);
+    let by_size = shown >= asked || USUAL.contains(&shown);
     match reply.pagination.as_ref().filter(|pagination| pagination.is_object()) {
         // A total below what was shown is out of date. So it says nothing about what follows a full page.
         Some(told) if shown >= asked && is_below(told, read) => true,
-        Some(told) => says_more(told, read).unwrap_or(shown >= asked || USUAL.contains(&shown)),
-        None => shown >= asked || USUAL.contains(&shown),
+        Some(told) => says_more(told, read).unwrap_or(by_size),
+        None => by_size,
     }
 }
 

@@ -48,8 +48,15 @@ fn every_exit_code_is_reached() {
     assert_eq!(truedy(&["call", "list_numbers"]).code, Some(3), "no key");
     assert_eq!(call(&["list_numbers", "--fault", "auth=401"]), Some(3));
     assert_eq!(truedy_with(&["call", "list_numbers"], &[("TRUEDY_BASE_URL", &closed), key], "").code, Some(4));
-    for play in [Play::json(500, &json!({})), Play::json(200, &json!({ "data": 5 })), Play::json(429, &json!({}))] {
+    for (play, reading) in [
+        (Play::json(500, &json!({})), true),
+        (Play::json(200, &json!({ "data": 5 })), true),
+        (Play::json(429, &json!({})), false),
+    ] {
         upstream.always(LIST, play);
+        if reading {
+            assert_eq!(truedy_with(&["call", "list_numbers"], &live, "").code, Some(4));
+        }
         // A change is not made to wait for the rate limit, as a reading is.
         let change = ["call", "unassign_number", "number_id=+14155550123", "assignment_type=inbound"];
         assert_eq!(truedy_with(&change, &live, "").code, Some(4));
