@@ -8,7 +8,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
@@ -22,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::http::connection::idle_limit::{UnusedConnection, UnusedConnections};
 use crate::http::connection::keep_alive::HEAD;
 use crate::http::connection::keep_alive::{ConnectionActivity, ReadDeadline};
-use crate::http::connection::listener::{BACKLOG, ClientStream, Listener};
+use crate::http::connection::listener::{ClientStream, Listener};
 use crate::http::connection::shutdown::{Lifecycle, LifecyclePhase};
 use crate::http::connection::tls::ServerTls;
 use crate::http::connection::write_deadline::WriteDeadline;
@@ -43,6 +42,8 @@ const LISTENING: Duration = Duration::from_millis(100);
 /// How long an idle connection stays open after the server is shut. A proxy may have sent a request on it already, and
 /// must not repeat a POST whose connection was closed.
 pub(crate) const LAST_REQUEST: Duration = Duration::from_millis(250);
+/// How long handshakes that are under way at the end may take.
+const HANDSHAKES: Duration = Duration::from_millis(50);
 /// Pause after a failed `accept`, for example because too many files are open.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -83,30 +84,27 @@ pub(crate) struct ConnectionServer<A> {
     pub(crate) keep_alive: Duration,
 }
 
-/// The connections of one server, and the room for more.
-struct Connections {
-    places: Arc<Semaphore>,
-    turned_away: Arc<Semaphore>,
-    open: TaskTracker,
-    unused: UnusedConnections,
-}
-
 impl<A: RequestHandler> ConnectionServer<A> {
     /// Serves until the lifecycle is shut and every connection has ended. The caller of this function limits that time.
-    pub(crate) async fn serve(mut self) {
+    pub(crate) async fn serve(self) {
+        let Self { mut listener, tls, answers, life, max_connections, keep_alive } = self;
         let connections = Connections {
-            places: Arc::new(Semaphore::new(self.max_connections)),
+            tls,
+            answers,
+            life,
+            keep_alive,
+            places: Arc::new(Semaphore::new(max_connections)),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
             open: TaskTracker::new(),
             unused: UnusedConnections::default(),
         };
         loop {
             let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                () = self.life.reached(LifecyclePhase::Shut) => break,
+                accepted = listener.accept() => accepted,
+                () = connections.life.reached(LifecyclePhase::Shut) => break,
             };
             match accepted {
-                Ok(stream) => self.admit(stream, &connections).await,
+                Ok(stream) => connections.admit(stream).await,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -114,42 +112,51 @@ impl<A: RequestHandler> ConnectionServer<A> {
                 }
             }
         }
-        // Whoever has connected may have sent a request already. The number is limited, because others still connect.
-        for _ in 0..BACKLOG {
-            match self.listener.accept().now_or_never() {
-                Some(Ok(stream)) => self.admit(stream, &connections).await,
-                Some(Err(error)) if is_of_one_connection(&error) => {}
-                Some(Err(_)) | None => break,
-            }
+        listener.stop_handshakes();
+        tokio::time::sleep(HANDSHAKES).await;
+        // From here on another process can use the address. Whoever has connected may have sent a request already.
+        for stream in listener.close() {
+            connections.admit(stream).await;
         }
-        // From here on another process can use the address.
-        drop(self.listener);
         connections.open.close();
         connections.open.wait().await;
     }
+}
 
+/// The connections of one server, the room for more, and what each needs.
+struct Connections<A> {
+    tls: Option<Arc<ServerTls>>,
+    answers: Arc<A>,
+    life: Arc<Lifecycle>,
+    keep_alive: Duration,
+    places: Arc<Semaphore>,
+    turned_away: Arc<Semaphore>,
+    open: TaskTracker,
+    unused: UnusedConnections,
+}
+
+impl<A: RequestHandler> Connections<A> {
     /// Serves a new connection in a task of its own, or refuses it if there are too many.
-    async fn admit(&self, stream: ClientStream, connections: &Connections) {
-        let Connections { places, turned_away, open, unused } = connections;
-        let place = match Arc::clone(places).try_acquire_owned() {
-            Err(_) if !A::HAS_CLIENTS => unused.give_way(places).await,
+    async fn admit(&self, stream: ClientStream) {
+        let place = match Arc::clone(&self.places).try_acquire_owned() {
+            Err(_) if !A::HAS_CLIENTS => self.unused.give_way(&self.places).await,
             place => place.ok(),
         };
         let Some(place) = place else {
-            return turn_away(stream, self.tls.is_some(), turned_away);
+            return turn_away(stream, self.tls.is_some(), &self.turned_away);
         };
         let (answers, life, tls) = (Arc::clone(&self.answers), Arc::clone(&self.life), self.tls.clone());
         let keep_alive = self.keep_alive;
         if !A::HAS_CLIENTS {
-            let newcomer = unused.add();
+            let newcomer = self.unused.add();
             let answers = Arc::new(ActivityHandler { answers, newcomer: Arc::clone(&newcomer) });
-            open.spawn(async move {
+            self.open.spawn(async move {
                 newcomer.unless_in_the_way(promptly(stream, answers, life, keep_alive)).await;
                 drop(place);
             });
             return;
         }
-        open.spawn(async move {
+        self.open.spawn(async move {
             let open = OpenConnection::count();
             match tls {
                 None => converse(stream, answers, life, keep_alive).await,

@@ -1,7 +1,7 @@
 //! Addresses that the server listens on: TCP addresses and Unix sockets.
 
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind::WouldBlock};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -142,18 +142,75 @@ impl Listener {
     /// Accepts the next connection.
     pub(crate) async fn accept(&mut self) -> io::Result<ClientStream> {
         match self {
-            Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
-                // Without this, a response in two writes waits 40 ms for the client's delayed acknowledgement. It fails
-                // if the client has closed already. That is no error of the listener.
-                drop(stream.set_nodelay(true));
-                Ok(ClientStream::Tcp(stream))
-            }
+            Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| ClientStream::tcp(stream)),
             #[cfg(unix)]
             Self::Unix(listener, _) => listener.accept().await.map(|(stream, _)| ClientStream::Unix(stream)),
         }
     }
+
+    /// Stops new TCP handshakes. Those under way still complete, and what is connected can be accepted.
+    ///
+    /// A client whose handshake is not answered tries again after a second, and is then refused or reaches another
+    /// process. If the listener were only closed, a client in the middle of its handshake would send its request, and
+    /// lose it. Only Linux can do this.
+    pub(crate) fn stop_handshakes(&self) {
+        #[cfg(target_os = "linux")]
+        if let Self::Tcp(listener) = self
+            && let Err(error) = socket2::SockRef::from(listener).attach_filter(&FIRST_PACKETS)
+        {
+            tracing::debug!(%error, "new connections cannot be held off");
+        }
+    }
+
+    /// Closes the listener. Returns the connections that waited to be accepted, at most [`BACKLOG`].
+    ///
+    /// The system is asked directly. The runtime knows of a connection only after its next look at all sockets.
+    pub(crate) fn close(self) -> Vec<ClientStream> {
+        match self {
+            Self::Tcp(listener) => waiting(listener.into_std(), |listener| {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                TcpStream::from_std(stream).map(ClientStream::tcp)
+            }),
+            #[cfg(unix)]
+            Self::Unix(listener, _) => waiting(listener.into_std(), |listener| {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                UnixStream::from_std(stream).map(ClientStream::Unix)
+            }),
+        }
+    }
 }
+
+/// Accepts until no connection waits. The number is limited, because others still connect.
+fn waiting<L>(listener: io::Result<L>, accept: impl Fn(&L) -> io::Result<ClientStream>) -> Vec<ClientStream> {
+    let Ok(listener) = listener else { return Vec::new() };
+    let next = || Some(accept(&listener)).filter(|next| !matches!(next, Err(error) if error.kind() == WouldBlock));
+    std::iter::from_fn(next).take(BACKLOG as usize).flatten().collect()
+}
+
+/// A packet filter that drops packets of which SYN is set and ACK is not: the first packets of handshakes.
+///
+/// The instructions are classic BPF, as Linux has them in `linux/bpf_common.h`. The flags are byte 13 of a TCP header
+/// (RFC 9293, 3.1).
+#[cfg(target_os = "linux")]
+const FIRST_PACKETS: [socket2::SockFilter; 5] = {
+    use socket2::SockFilter;
+    const LOAD_BYTE: u16 = 0x30;
+    const AND: u16 = 0x54;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const ACK: u32 = 0x10;
+    [
+        SockFilter::new(LOAD_BYTE, 0, 0, FLAGS),
+        SockFilter::new(AND, 0, 0, SYN | ACK),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ]
+};
 
 /// One connection.
 pub(crate) enum ClientStream {
@@ -163,6 +220,13 @@ pub(crate) enum ClientStream {
 }
 
 impl ClientStream {
+    fn tcp(stream: TcpStream) -> Self {
+        // Without this, a response in two writes waits 40 ms for the client's delayed acknowledgement. It fails if the
+        // client has closed already. That is no error of the listener.
+        drop(stream.set_nodelay(true));
+        Self::Tcp(stream)
+    }
+
     /// Resolves when the client has sent something or has closed the connection.
     pub(crate) async fn heard(&self) -> io::Result<()> {
         match self {
@@ -228,6 +292,8 @@ impl AsyncWrite for ClientStream {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -247,6 +313,36 @@ mod tests {
         }
         for bad in ["8080", "example.com:80", "unix:x.sock", "127.0.0.1", ":8080", ""] {
             assert!(bad.parse::<Listen>().is_err(), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_connected_is_accepted_before_the_runtime_knows() {
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind(&listen).await.unwrap();
+        let address = listener.at(&listen).to_string();
+        // The runtime of a test looks at its sockets only where the test waits.
+        let clients: Vec<_> = (0..8).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
+        assert_eq!(listener.close().len(), clients.len());
+        assert!(std::net::TcpStream::connect(&address).is_err());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_handshake_that_begins_at_the_end_is_not_answered() {
+        for listen in ["127.0.0.1:0", "[::1]:0"] {
+            let listen = listen.parse().unwrap();
+            let Ok(listener) = Listener::bind(&listen).await else {
+                assert_eq!(listen.to_string(), "[::1]:0", "a machine may lack IPv6 alone");
+                continue;
+            };
+            let address = listener.at(&listen).to_string();
+            let early = std::net::TcpStream::connect(&address).unwrap();
+            listener.stop_handshakes();
+            let late = tokio::time::timeout(Duration::from_millis(50), TcpStream::connect(&address)).await;
+            assert!(late.is_err(), "{late:?}");
+            assert_eq!(listener.close().len(), 1);
+            drop(early);
         }
     }
 
