@@ -221,7 +221,7 @@ impl Change for AssignNumber {
             }
             Err(error) if error.may_have_happened() && verified == Some(false) => {
                 let summary = format!(
-                    "{} was not assigned: reading back does not show it. It may be tried again.",
+                    "{} was not assigned so far: Truedy gave no clear answer, and reading back does not show it. It may still happen: look again with get_agent_numbers before trying once more.",
                     plan.located.number.name()
                 );
                 Err(said(Refusal::new(Status::NotAssigned, summary).retryable(), &error).into())
@@ -318,7 +318,7 @@ impl AssignNumber {
     /// The answer to an assignment was lost, and another agent or nobody has the direction now.
     fn not_with_the_agent(&self, number: &str) -> Refusal {
         let summary = format!(
-            "The {} calls of {number} are not with this agent: the assignment did not take effect, or somebody else changed it meanwhile. Look with get_agent_numbers before trying again.",
+            "The {} calls of {number} are not with this agent: the assignment has not taken effect so far, or somebody else changed it meanwhile. Look with get_agent_numbers before trying again.",
             self.assignment_type.first()
         );
         Refusal::new(Status::NotAssigned, summary).with("number", number)

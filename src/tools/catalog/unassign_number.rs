@@ -153,11 +153,8 @@ impl Change for UnassignNumber {
                 Ok(answer)
             }
             Err(error) if after.is_some() || !error.may_have_happened() => {
-                let summary = format!(
-                    "{} was not unassigned: Truedy did not carry it out. It may be tried again.",
-                    plan.located.number.name()
-                );
-                Err(said(Refusal::new(Status::NotUnassigned, summary).retryable(), &error).into())
+                let refusal = Refusal::new(Status::NotUnassigned, self.not_so_far(&plan, error.may_have_happened()));
+                Err(said(refusal.retryable(), &error).into())
             }
             Err(error) => Err(said(self.unknown(), &error).into()),
         }
@@ -188,6 +185,18 @@ impl Change for UnassignNumber {
 }
 
 impl UnassignNumber {
+    /// Says that an agent still has the direction. If the answer was lost, Truedy may still carry the change out.
+    fn not_so_far(&self, plan: &UnassignPlan, lost: bool) -> String {
+        let (name, direction) = (plan.located.number.name(), self.assignment_type.first());
+        if lost {
+            format!(
+                "{name} was not unassigned so far: Truedy gave no clear answer, and reading back still shows an agent for its {direction} calls. It may still happen: look again with list_numbers before trying once more."
+            )
+        } else {
+            format!("{name} was not unassigned: Truedy did not carry it out. It may be tried again.")
+        }
+    }
+
     fn unassigned(&self, plan: &UnassignPlan, verified: Option<bool>) -> Unassigned {
         let located = &plan.located;
         Unassigned {

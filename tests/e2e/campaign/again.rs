@@ -1,9 +1,9 @@
 //! An assignment may be sent once more when its answer was lost and reading back shows the number as before.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::scene::{NUMBER, is, only, open};
-use crate::support::fake_truedy::{ASSIGN, FRONT_DESK, LIST, Play, Upstream};
+use super::scene::{NUMBER, is, leave, only, open, until};
+use crate::support::fake_truedy::{ASSIGN, FRONT_DESK, LIST, Play, UNASSIGN, Upstream};
 
 fn scene() -> (Upstream, tempfile::TempDir) {
     let upstream = Upstream::start();
@@ -35,8 +35,49 @@ fn an_assignment_that_failed_twice_is_not_said_to_have_sent_nothing() {
     let slot = json!({ "number_id": NUMBER, "agent_id": FRONT_DESK, "assignment_type": "inbound" });
     let called = wire.call("assign_number", slot);
     assert_eq!(called.status(), "not_assigned", "{}", called.0);
+    assert!(called.summary().contains("so far"), "{}", called.0);
     assert_eq!(upstream.count(ASSIGN), 2);
-    is(&only(home.path()), "refused", "not_assigned", Some("look"));
+    assert_eq!(only(home.path())["state"], "unknown", "either request may still be carried out");
+}
+
+#[test]
+fn a_change_that_shows_only_later_is_recorded_as_done() {
+    for (route, tool, before, after, outcome) in [
+        (ASSIGN, "assign_number", Value::Null, json!(FRONT_DESK), "assigned"),
+        (UNASSIGN, "unassign_number", json!(FRONT_DESK), Value::Null, "unassigned"),
+    ] {
+        let (upstream, home) = scene();
+        let holds = |agent: Value| upstream.account(|account| account.numbers[0]["inbound_agent_id"] = agent);
+        holds(before);
+        upstream.always(route, Play::Reset);
+        let mut wire = open(&upstream, home.path(), &[]);
+        let mut slot = json!({ "number_id": NUMBER, "assignment_type": "inbound" });
+        if route == ASSIGN {
+            slot["agent_id"] = json!(FRONT_DESK);
+        }
+        let called = wire.call(tool, slot.clone());
+        assert_eq!(called.status(), format!("not_{outcome}"), "{}", called.0);
+        assert!(called.summary().contains("so far"), "{}", called.0);
+        assert_eq!(only(home.path())["state"], "unknown", "{tool}");
+        leave(wire);
+        holds(after);
+        // The next process looks at its start, where this one would have looked after a minute.
+        let next = open(&upstream, home.path(), &[]);
+        until("the journal shows it", || only(home.path())["state"] != "unknown");
+        is(&only(home.path()), "done", outcome, Some("look"));
+        leave(next);
+    }
+}
+
+#[test]
+fn a_lost_assignment_does_not_stop_another_attempt() {
+    let (upstream, home) = scene();
+    upstream.in_turn(ASSIGN, vec![failure(), failure(), Play::Usual]);
+    let mut wire = open(&upstream, home.path(), &[]);
+    let slot = json!({ "number_id": NUMBER, "agent_id": FRONT_DESK, "assignment_type": "inbound" });
+    assert_eq!(wire.call("assign_number", slot.clone()).status(), "not_assigned");
+    let called = wire.call("assign_number", slot);
+    assert_eq!(called.status(), "assigned", "{}", called.0);
 }
 
 #[test]

@@ -275,9 +275,9 @@ impl Service {
             Some(freeze) => messages::on_frozen(freeze, T::EFFECT),
             None => words(failure, T::EFFECT, Stage::During),
         };
-        // After a lost answer, `not_released` is not final: the release may still take place. It counts for the cap
-        // until the account, read long after, shows otherwise.
-        let not_so_far = record.is_lost() && refusal.status == Status::NotReleased;
+        // After a lost answer, that it did not happen is not final: the change may still take place. It stays unknown,
+        // and counts for the cap, until the account, read long after, shows otherwise.
+        let not_so_far = record.is_lost() && refusal.status.as_str() == T::KIND.not_done;
         if lost.is_none() && !not_so_far {
             let outcome = if kept_here && frozen.is_none() { Status::Cancelled } else { refusal.status };
             let ending = ended(false, outcome.as_str(), &refusal.details);
