@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::redact::secret::{KEY_RUN, is_key, looks_like_key};
+use crate::redact::key_form::{KEY_RUN, is_key, looks_like_key};
 
 /// Start of the text that replaces a value that is not shown.
 pub const NOT_REPEATED: &str = "(not repeated: ";

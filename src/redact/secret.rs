@@ -13,10 +13,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-/// Prefix of the tokens of this server. It lets people and secret scanners recognise them.
-pub const TOKEN_PREFIX: &str = "tmcp_";
-/// Text that replaces a secret.
-const REDACTED: &str = "[redacted]";
+use crate::redact::ascii_set::AsciiSet;
+use crate::redact::key_form::{IN_PREFIXES, PREFIXES, REDACTED, TAIL, replace_keys};
 
 /// A key, token or password. It cannot be printed or serialised and is wiped when dropped.
 #[derive(Clone)]
@@ -87,9 +85,18 @@ struct WatchedSecret {
     needles: Vec<Needle>,
 }
 
+/// Characters with which an escaped character begins.
+const ESCAPES: AsciiSet = AsciiSet::of(b"%\\&");
+const PLUS: AsciiSet = AsciiSet::of(b"+");
+const SPACE: AsciiSet = AsciiSet::of(b" ");
+/// What [`u8::is_ascii_whitespace`] accepts.
+const WHITE_SPACE: AsciiSet = AsciiSet::of(b" \t\n\x0c\r");
+
 /// One encoded form of one secret.
 struct Needle {
     text: String,
+    /// Its ASCII characters.
+    has: AsciiSet,
     /// Whether white space may stand between the characters, as in base64 with line breaks.
     broken: bool,
     /// Whether the form is searched for only as a whole word. This holds for secrets under 5 characters, which occur
@@ -175,25 +182,24 @@ impl Redactor {
     /// Returns the text with every secret replaced, or `None` if it holds no secret.
     fn changed(&self, held: &[WatchedSecret], text: &str) -> Option<String> {
         let mut clean = Cow::Borrowed(text);
-        // A list holds thousands of texts, so what is asked of each form is found out once for each text.
-        let escaped = text.contains(['%', '\\', '&']);
-        let (plus, spaced) = (text.contains('+'), text.contains(char::is_whitespace));
+        // A list holds thousands of texts, and most can hold no form: they lack one of its characters.
+        let has = AsciiSet::of(text.as_bytes());
+        let (escaped, plus, spaced) = (has.has_any(ESCAPES), has.has_any(PLUS), has.has_any(WHITE_SPACE));
         // An escaped character is never shorter than the character. So a text shorter than the form cannot hold it.
         let ours = |hidden: &&WatchedSecret| self.only.is_none() || hidden.of.is_none() || hidden.of == self.only;
         let needles = held.iter().filter(ours).flat_map(|hidden| &hidden.needles);
         for needle in needles.filter(|needle| needle.text.len() <= text.len()) {
-            if needle.whole_word {
-                if clean.contains(&needle.text) {
-                    clean = Cow::Owned(replace_words(&clean, &needle.text));
-                }
-            } else if escaped || (plus && needle.text.contains(' ')) || (needle.broken && spaced) {
+            let any_form = escaped || (plus && needle.has.has_any(SPACE)) || (needle.broken && spaced);
+            if !needle.whole_word && any_form {
                 clean = Cow::Owned(replace_escaped(&clean, needle));
-            } else if clean.contains(&needle.text) {
-                clean = Cow::Owned(clean.replace(&needle.text, REDACTED));
+            } else if has.has_all(needle.has) && clean.contains(&needle.text) {
+                clean = Cow::Owned(match needle.whole_word {
+                    true => replace_words(&clean, &needle.text),
+                    false => clean.replace(&needle.text, REDACTED),
+                });
             }
         }
-        // Looking for one character is much faster than for a prefix, and most texts have neither.
-        let prefixes = if clean.contains(['_', 'K']) { &["truedy_", TOKEN_PREFIX, "KEY0"][..] } else { &[] };
+        let prefixes = if has.has_any(IN_PREFIXES) { &PREFIXES[..] } else { &[] };
         for prefix in prefixes {
             if clean.len() >= prefix.len() + TAIL && clean.contains(prefix) {
                 clean = Cow::Owned(replace_keys(&clean, prefix));
@@ -225,7 +231,7 @@ fn needles(secret: &str) -> Vec<Needle> {
     forms
         .into_iter()
         .filter(|(form, _)| !form.is_empty())
-        .map(|(text, broken)| Needle { whole_word: text.len() < 5, broken, text })
+        .map(|(text, broken)| Needle { has: AsciiSet::of(text.as_bytes()), whole_word: text.len() < 5, broken, text })
         .filter(|needle| !needle.whole_word || needle.text == secret)
         .collect()
 }
@@ -354,93 +360,6 @@ fn replace_words(text: &str, word: &str) -> String {
     }
     result.push_str(rest);
     result
-}
-
-/// The fewest characters after a prefix that can make a key.
-const TAIL: usize = 8;
-
-/// Replaces everything that looks like a key of Truedy, of this server or of Telnyx. The key need not be in use.
-fn replace_keys(text: &str, prefix: &str) -> String {
-    let mut result = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(prefix) {
-        result.push_str(before);
-        let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(after.len());
-        let (tail, next) = after.split_at(end);
-        // A key that was cut short is hidden too. An ordinary name stays.
-        let cut = |run: &str| {
-            run.len() >= TAIL && is_random(run) || run.len() >= KEY_RUN && run.bytes().all(|b| b.is_ascii_uppercase())
-        };
-        if tail.split(['_', '-']).any(cut) {
-            result.push_str(REDACTED);
-        } else {
-            result.push_str(prefix);
-            result.push_str(tail);
-        }
-        rest = next;
-    }
-    result.push_str(rest);
-    result
-}
-
-/// The fewest letters and digits in a row that make a key.
-pub(crate) const KEY_RUN: usize = 16;
-
-/// Whether a run of letters and digits is unlike a word. It has digits or mixed case, or at least 32 characters.
-fn is_random(run: &str) -> bool {
-    let has = |is: fn(&u8) -> bool| run.bytes().any(|b| is(&b));
-    has(u8::is_ascii_digit) || (has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)) || run.len() >= 2 * KEY_RUN
-}
-
-fn is_hex(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-/// Whether a word looks like a key.
-pub(crate) fn is_key(word: &str) -> bool {
-    let long = |run: &str| run.len() >= KEY_RUN;
-    let token = |text: &str| text.len() == 32 && is_hex(text);
-    if let Some(rest) = word.strip_prefix("truedy_").or_else(|| word.strip_prefix("truedy-")) {
-        return rest.split(['_', '-']).any(|run| long(run) && is_random(run));
-    }
-    // Tokens of this server.
-    if let Some(rest) = word.strip_prefix(TOKEN_PREFIX) {
-        return long(rest);
-    }
-    if let Some(rest) = word.strip_prefix("KEY") {
-        let run = rest.split(['_', '-']).next().unwrap_or_default();
-        return long(run) && is_random(run) && run.get(..8).is_some_and(is_hex);
-    }
-    match word.strip_prefix("SK") {
-        Some(rest) if token(rest) => true,
-        _ => token(word) && is_random(word) && word.bytes().any(|b| b.is_ascii_alphabetic()),
-    }
-}
-
-fn is_of_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_' || c == '-'
-}
-
-/// Whether a text is a token of this server. Such a token is not valid at Truedy or at a carrier.
-pub fn is_own_token(text: &str) -> bool {
-    text.trim().get(..TOKEN_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(TOKEN_PREFIX))
-}
-
-/// Whether a text holds what looks like a key of Truedy, of this server or of a carrier.
-///
-/// Forms: `truedy_…`, `tmcp_…`, Telnyx's `KEY0…`, Twilio's `SK…` and its auth token of 32 hexadecimal digits.
-pub fn looks_like_key(text: &str) -> bool {
-    text.split(|c| !is_of_word(c)).any(is_key)
-}
-
-/// Replaces everything that looks like a key. For texts that a caller wrote and that are returned to it.
-pub fn without_keys(text: &str) -> String {
-    let parts = text.split_inclusive(|c| !is_of_word(c)).map(|part| {
-        let word = part.trim_end_matches(|c| !is_of_word(c));
-        let after = part.get(word.len()..).unwrap_or_default();
-        if is_key(word) { format!("{REDACTED}{after}") } else { part.to_owned() }
-    });
-    parts.collect()
 }
 
 #[cfg(test)]

@@ -109,41 +109,6 @@ fn keys_of_others_are_hidden_too() {
 }
 
 #[test]
-fn keys_are_told_from_names_and_ids() {
-    for key in [
-        "truedy_SandboxFirstKey00000000000000001",
-        "use truedy_live_0123456789abcdef0123456789abcdef please",
-        "KEY0123456789ABCDEF0123456789ABCDEF_aBcDeFgHiJkLmNoPqRsTuV",
-        "Bearer KEY018E0123456789ABCDEF",
-        "SK0123456789abcdef0123456789abcdef",
-        "0123456789abcdef0123456789abcdef",
-        "token=0123456789abcdef0123456789abcdef;",
-    ] {
-        assert!(looks_like_key(key), "{key}");
-    }
-    for fine in [
-        "",
-        "Front desk",
-        "truedy_mcp",
-        "truedy-assistant-for-support-2026",
-        "KEYNOTE-REGISTRATION-DESK",
-        "KEY WEST",
-        "+14155550123",
-        "1f4baf16-1540-4d91-9696-7f34b2f2cb77",
-        "AC0123456789abcdef0123456789abcdef",
-        "SKATEBOARD",
-        "KEYNOTE2026SPEAKERS",
-        "truedy_customersupportline",
-        "truedy_internationalization bot",
-    ] {
-        assert!(!looks_like_key(fine), "{fine}");
-        assert_eq!(without_keys(fine), fine);
-    }
-    let told = without_keys("a SK0123456789abcdef0123456789abcdef, b (0123456789abcdef0123456789abcdef)");
-    assert_eq!(told, "a [redacted], b ([redacted])");
-}
-
-#[test]
 fn it_does_not_print() {
     assert_eq!(format!("{:?}", Secret::new("hunter2".to_owned())), "Ok([redacted])");
 }

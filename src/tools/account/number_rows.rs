@@ -112,22 +112,26 @@ fn known_absent(
     total: Option<u64>,
 ) -> Option<ListResult<OwnedNumber>> {
     let reading = context.account.readings.latest(KEPT).filter(|reading| reading.is_complete())?;
-    let listing = extended(&reading, top?)?;
-    total.is_none_or(|total| listing.rows.len() as u64 >= total).then_some(listing)
+    let added = added_since(&reading, top?)?;
+    // Compared first, because the list is long and is copied below.
+    let count = reading.rows().count() + added.len();
+    if total.is_some_and(|total| total > count as u64) {
+        return None;
+    }
+    let mut listing = separate(&reading.listing());
+    listing.rows.splice(0..0, added);
+    Some(listing)
 }
 
-/// Returns the rows of a whole reading, and before them the rows that were added since.
-fn extended(reading: &WholeReading, top: &[OwnedNumber]) -> Option<ListResult<OwnedNumber>> {
+/// Returns the rows that were added since a whole reading. `None` if the newest page does not reach down to it, or if the
+/// list has another order.
+fn added_since(reading: &WholeReading, top: &[OwnedNumber]) -> Option<Vec<OwnedNumber>> {
     let created = |at: usize| reading.rows().view(at).and_then(|row| row.created_at);
     if created(0) < created(reading.rows().count().saturating_sub(1)) {
         return None;
     }
     let newest = reading.rows().view(0)?;
-    let added = top.iter().position(|row| row.id == newest.id)?;
-    let mut listing = separate(&reading.listing());
-    let known: Vec<&str> = listing.rows.iter().take(added + ADDED).map(|row| row.id.as_str()).collect();
-    let fresh: Vec<OwnedNumber> =
-        top.iter().take(added).filter(|row| !known.contains(&row.id.as_str())).cloned().collect();
-    listing.rows.splice(0..0, fresh);
-    Some(listing)
+    let above = top.iter().position(|row| row.id == newest.id)?;
+    let known: Vec<&str> = reading.rows().views().take(above + ADDED).map(|row| row.id).collect();
+    Some(top.iter().take(above).filter(|row| !known.contains(&row.id.as_str())).cloned().collect())
 }
