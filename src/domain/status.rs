@@ -96,11 +96,11 @@ statuses! {
     JournalUnavailable = "journal_unavailable",
     /// The change was sent and is not finished. `list_operations` tells how it ended.
     InProgress = "in_progress",
-    /// The number was not released.
+    /// The number was not released. If Truedy's answer was lost, it may still be.
     NotReleased = "not_released",
-    /// The number was not assigned.
+    /// The number was not assigned. If Truedy's answer was lost, it may still be.
     NotAssigned = "not_assigned",
-    /// The number was not unassigned.
+    /// The number was not unassigned. If Truedy's answer was lost, it may still be.
     NotUnassigned = "not_unassigned",
     /// The agent has no webhook URL: it is not known to the voice engine yet.
     NotSynced = "not_synced",
