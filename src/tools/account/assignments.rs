@@ -38,7 +38,7 @@ impl Unmatched {
     /// Returns whether the entry names an id and no number.
     fn add(&mut self, entry: &HeldNumber) -> bool {
         let names = entry.names();
-        let number = names.iter().any(|name| read_e164(name).is_some());
+        let number = names.iter().any(|name| is_e164(name) || read_e164(name).is_some());
         let id = !names.is_empty() && !number;
         self.nameless |= names.is_empty();
         self.number |= number;
@@ -221,7 +221,9 @@ impl Assignments {
     /// Whether an entry names only ids that this process saw at other numbers of the account.
     fn is_elsewhere(&self, entry: &HeldNumber) -> bool {
         let names = entry.names();
-        self.memory.as_ref().is_some_and(|memory| !names.is_empty() && names.iter().all(|id| memory.is_elsewhere(id)))
+        // Agents hold thousands of numbers, and a number is no id. So nothing is looked up for it.
+        let ids_only = !names.is_empty() && !names.iter().any(|name| is_e164(name));
+        self.memory.as_ref().is_some_and(|memory| ids_only && names.iter().all(|id| memory.is_elsewhere(id)))
     }
 
     fn group(&self, number: NumberView<'_>) -> Option<NumberGroup> {
