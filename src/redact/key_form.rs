@@ -19,7 +19,7 @@ pub(super) fn replace_keys(text: &str, prefix: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(prefix) {
         result.push_str(before);
-        let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(after.len());
+        let end = after.find(|c| !is_of_word(c)).unwrap_or(after.len());
         let (tail, next) = after.split_at(end);
         // A key that was cut short is hidden too. An ordinary name stays.
         let cut = |run: &str| {
