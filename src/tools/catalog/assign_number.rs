@@ -174,9 +174,8 @@ impl Change for AssignNumber {
 
     async fn act(self, plan: AssignPlan, context: ToolContext) -> Result<ToolResponse<Assigned>, ToolFailure> {
         let mut settled = self.post(&plan, &context, AFTERWARDS).await;
-        if let Err(error) = &settled
-            && error.may_have_happened()
-        {
+        let was_lost = matches!(&settled, Err(error) if error.may_have_happened());
+        if let (true, Err(error)) = (was_lost, &settled) {
             context.lost(error).await;
             match self.holder(&plan, &context).await {
                 Some(Slot::Held(holder)) if holder == plan.agent_id.as_str() => {
@@ -212,14 +211,15 @@ impl Change for AssignNumber {
                 answer.warn("Truedy stored the assignment but reported a failure, so calls may not be routed yet. Make a test call.");
                 Ok(answer)
             }
-            Err(Error::Refused(api_error)) if api_error.status == 422 => {
+            Err(Error::Refused(api_error)) if api_error.status == 422 && !was_lost => {
                 let summary = format!(
                     "{} was not assigned: Truedy refused, in the words of truedy_says. Check number and agent, and try again.",
                     plan.located.number.name()
                 );
                 Err(said(Refusal::new(Status::NotAssigned, summary), &Error::Refused(api_error)).into())
             }
-            Err(error) if error.may_have_happened() && verified == Some(false) => {
+            // That a second attempt is refused says nothing about the first, whose answer was lost.
+            Err(error) if (was_lost || error.may_have_happened()) && verified == Some(false) => {
                 let summary = format!(
                     "{} was not assigned so far: Truedy gave no clear answer, and reading back does not show it. It may still happen: look again with get_agent_numbers before trying once more.",
                     plan.located.number.name()

@@ -41,6 +41,20 @@ fn an_assignment_that_failed_twice_is_not_said_to_have_sent_nothing() {
 }
 
 #[test]
+fn a_second_attempt_that_is_refused_says_nothing_of_the_first() {
+    let (upstream, home) = scene();
+    let refusal = json!({ "error": { "code": "unprocessable", "message": "The agent cannot take calls" } });
+    upstream.in_turn(ASSIGN, vec![failure(), Play::json(422, &refusal)]);
+    let mut wire = open(&upstream, home.path(), &[]);
+    let slot = json!({ "number_id": NUMBER, "agent_id": FRONT_DESK, "assignment_type": "inbound" });
+    let called = wire.call("assign_number", slot);
+    assert_eq!(called.status(), "not_assigned", "{}", called.0);
+    assert!(called.summary().contains("so far"), "{}", called.0);
+    assert_eq!(upstream.count(ASSIGN), 2);
+    assert_eq!(only(home.path())["state"], "unknown", "the first request may still be carried out");
+}
+
+#[test]
 fn a_change_that_shows_only_later_is_recorded_as_done() {
     for (route, tool, before, after, outcome) in [
         (ASSIGN, "assign_number", Value::Null, json!(FRONT_DESK), "assigned"),

@@ -258,10 +258,16 @@ fn every_answer_is_true(evidence: &Evidence<'_>, wrong: &mut Vec<String>) {
         };
         let state = operation["state"].as_str().unwrap_or_default();
         let open = ["outcome_unknown", "in_progress", "internal_error"].contains(&status);
+        // A lost change that does not show is denied so far only: Truedy may still carry it out.
+        let so_far = ["not_released", "not_assigned", "not_unassigned"].contains(&status)
+            && answer["summary"].as_str().unwrap_or_default().contains("so far");
+        if so_far && evidence.sent_by(operation).is_empty() {
+            wrong.push(say("not known, and nothing was sent"));
+        }
         if claims && state != "done" {
             wrong.push(say(&format!("claimed, and it is {state}")));
         }
-        if !claims && !open && state != "refused" {
+        if !claims && !open && !so_far && state != "refused" {
             wrong.push(say(&format!("denied, and it is {state}")));
         }
         let happened = makes_ours(&json!(tool)) && !evidence.sent_by(operation).is_empty() && evidence.shows(number);
