@@ -11,7 +11,10 @@ mod carrier_profile;
 mod clock;
 mod country;
 mod digest;
+mod held_number;
 mod id;
+mod json_shape;
+mod listed_rows;
 mod location;
 mod money;
 mod nearest;
@@ -28,7 +31,7 @@ mod slot;
 mod status;
 mod target;
 
-pub use agent::{Agent, HeldNumber, name_key};
+pub use agent::{Agent, name_key};
 pub use argument::choice::{
     Direction, Directions, NumberColumn, NumberColumns, NumberSort, NumberType, OperationSelection, OperationState,
     YesNo,
@@ -45,7 +48,9 @@ pub use carrier_access::{AccessField, CarrierAccess};
 pub use carrier_profile::{CarrierName, CarrierProfile, CarrierProfiles, Origin, Source};
 pub use clock::{BootTime, ClockReading, ServerTime, boot_id, steady_ms};
 pub use digest::{digest_of, hex, unguessable};
+pub use held_number::HeldNumber;
 pub use id::{AgentId, AgentRef, NumberId, NumberRef, may_be_id};
+pub use listed_rows::{HeldLists, ListBody, ListedRow, ListedRows, MOST_ROWS, OrganizationRow};
 pub use location::{NumberLocation, area_code_of};
 pub use money::{Fees, Money};
 pub use nearest::{did_you_mean, meant_sentence, number_unlikeness, unlikeness};

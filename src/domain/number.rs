@@ -83,6 +83,23 @@ pub struct OwnedNumber {
 }
 
 impl OwnedNumber {
+    /// The fields of a row that are read, and the organization to which the number belongs.
+    pub(crate) const FIELDS: [&'static str; 13] = [
+        "id",
+        "number_id",
+        "phone_number",
+        "status",
+        "is_trudy_managed",
+        "is_truedy_managed",
+        "telephony_credential_id",
+        "inbound_agent_id",
+        "inbound_agent",
+        "outbound_agent_id",
+        "outbound_agent",
+        "created_at",
+        "organization_id",
+    ];
+
     /// Reads one row. `None` if the id or the number is missing.
     pub fn read(row: &Value) -> Option<Self> {
         let managed = ["is_trudy_managed", "is_truedy_managed"]

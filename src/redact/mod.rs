@@ -11,4 +11,4 @@ pub use display::{
 };
 pub use key_form::{TOKEN_PREFIX, is_own_token, looks_like_key, without_keys};
 pub use placeholder::{check_filled_in, placeholder};
-pub use secret::{RedactionGuard, Redactor, Secret};
+pub use secret::{RedactionGuard, RedactionPass, Redactor, Secret};

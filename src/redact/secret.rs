@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockReadGuard};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -161,22 +161,12 @@ impl Redactor {
     /// Replaces secrets in every text of a JSON value. Field names stay, since the schema needs them. No name from
     /// outside is ever passed on as a field name.
     pub fn value(&self, value: &mut Value) {
-        // Take the lock once for the whole value: a list may hold a thousand texts.
-        let held = self.held.read();
-        self.change(&held, value);
+        self.pass().value(value);
     }
 
-    fn change(&self, held: &[WatchedSecret], value: &mut Value) {
-        match value {
-            Value::String(text) => {
-                if let Some(clean) = self.changed(held, text) {
-                    *text = clean;
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.change(held, item)),
-            Value::Object(fields) => fields.values_mut().for_each(|value| self.change(held, value)),
-            _ => {}
-        }
+    /// Begins to replace secrets in many texts. The lock is taken once for all: a list may hold a thousand texts.
+    pub fn pass(&self) -> RedactionPass<'_> {
+        RedactionPass { redactor: self, held: self.held.read() }
     }
 
     /// Returns the text with every secret replaced, or `None` if it holds no secret.
@@ -206,6 +196,39 @@ impl Redactor {
             }
         }
         matches!(clean, Cow::Owned(_)).then(|| clean.into_owned())
+    }
+}
+
+/// Replaces secrets in many texts. Meanwhile no secret can be added.
+pub struct RedactionPass<'a> {
+    redactor: &'a Redactor,
+    held: RwLockReadGuard<'a, Vec<WatchedSecret>>,
+}
+
+impl RedactionPass<'_> {
+    /// Returns the text with every secret replaced, or `None` if it holds no secret.
+    pub fn changed(&self, text: &str) -> Option<String> {
+        self.redactor.changed(&self.held, text)
+    }
+
+    /// Replaces secrets in every text of a JSON value.
+    pub fn value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if let Some(clean) = self.changed(text) {
+                    *text = clean;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.value(value)),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for RedactionPass<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("RedactionPass")
     }
 }
 

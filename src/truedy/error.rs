@@ -184,6 +184,11 @@ impl Error {
         }
     }
 
+    /// Returns the error for a list that is not an array.
+    pub fn no_list() -> Self {
+        Self::Unreadable("the list is not an array".to_owned(), ApiError::default())
+    }
+
     /// Whether the response was not read because it is too large. Fewer rows may fit.
     pub fn is_too_large(&self) -> bool {
         matches!(self, Self::Unreadable(why, _) if why.starts_with(TOO_LARGE))

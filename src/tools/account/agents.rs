@@ -7,9 +7,9 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::domain::{Agent, Direction, HeldNumber};
+use crate::domain::{Agent, Direction, HeldNumber, ListedRows};
 use crate::tools::account::list_chain::{Joined, ListChain, ListPage, told_total};
-use crate::tools::account::pages::{ListResult, ListedItem, rows};
+use crate::tools::account::pages::{ListResult, ListedItem};
 use crate::tools::account::paging::PAGE;
 use crate::tools::account::roster::Roster;
 use crate::tools::contract::context::ToolContext;
@@ -25,10 +25,6 @@ const AT_ONCE: usize = 4;
 const AGAIN: usize = 20;
 
 impl ListedItem for Agent {
-    fn read(row: &Value) -> Option<Self> {
-        Self::read(row)
-    }
-
     fn key(&self) -> (&str, &str) {
         (&self.id, "")
     }
@@ -57,12 +53,12 @@ async fn request(
     context: &ToolContext,
     (limit, offset): (usize, usize),
     filters: &[(&'static str, &str)],
-) -> Result<ApiReply, Error> {
+) -> Result<ApiReply<ListedRows<Agent>>, Error> {
     let mut request = Request::get(["agents"]).query("limit", limit).query("offset", offset).list();
     for (name, value) in filters {
         request = request.query(name, value);
     }
-    context.truedy.send(request, &context.call).await
+    context.truedy.list(request, &context.call).await
 }
 
 /// Asks for fewer agents at once from now on. Returns false if it is one agent already.
@@ -81,25 +77,25 @@ pub(crate) async fn agents_page(
     limit: usize,
     offset: usize,
     filters: &[(&'static str, &str)],
-) -> Result<ApiReply, Error> {
-    let mut all: Vec<Value> = Vec::new();
+) -> Result<ApiReply<ListedRows<Agent>>, Error> {
+    let mut all = ListedRows::default();
     loop {
-        let size = context.account.agents_per_page().min(limit - all.len());
-        let reply = match request(context, (size, offset + all.len()), filters).await {
+        let size = context.account.agents_per_page().min(limit - all.listed);
+        let reply = match request(context, (size, offset + all.listed), filters).await {
             Err(error) if error.is_too_large() && shrink(context, size) => continue,
             other => other?,
         };
-        let shown = rows(&reply)?.len();
-        if all.is_empty() && (shown != size || size == limit) {
+        let shown = reply.data.shown;
+        if all.listed == 0 && (shown != size || size == limit) {
             return Ok(reply);
         }
         let ApiReply { data, pagination, request_id, date } = reply;
-        all.extend(data.as_array().cloned().unwrap_or_default());
+        all.append(data);
         let goes_on = pagination.as_ref().and_then(|told| told.get("has_more")).and_then(Value::as_bool);
-        if shown == 0 || goes_on == Some(false) || all.len() >= limit {
+        if shown == 0 || goes_on == Some(false) || all.listed >= limit {
             let told = |field: &str| pagination.as_ref().and_then(|told| told.get(field)).cloned();
             let pagination = json!({ "total": told("total"), "limit": limit, "offset": offset, "has_more": goes_on });
-            return Ok(ApiReply { data: Value::Array(all), pagination: Some(pagination), request_id, date });
+            return Ok(ApiReply { data: all, pagination: Some(pagination), request_id, date });
         }
     }
 }
@@ -135,10 +131,9 @@ pub(crate) async fn agents(context: &ToolContext) -> Result<ListResult<Agent>, E
     Ok(chain.listing)
 }
 
-/// Reads the agents of one page. So of several responses only what is used stays in memory.
+/// Reads the agents of one page.
 async fn list_page(context: &ToolContext, size: usize, offset: usize) -> Result<ListPage<Agent>, Error> {
-    let reply = request(context, (size, offset), &[]).await?;
-    run_blocking(rows(&reply)?.len(), || ListPage::read(&reply, (offset, size)))
+    Ok(ListPage::of(request(context, (size, offset), &[]).await?, (offset, size)))
 }
 
 /// How many pages are requested at once: one, until it is known how many agents there are.
@@ -155,9 +150,8 @@ fn ended(chain: ListChain<Agent>) -> ListResult<Agent> {
 /// tell: it was ignored, it found nothing, or it found more than one page.
 pub(crate) async fn agents_called(context: &ToolContext, name: &str) -> Result<Option<Vec<Agent>>, Error> {
     let reply = agents_page(context, PAGE, 0, &[("name", name)]).await?;
-    let shown = rows(&reply)?;
-    let read: Vec<Agent> = shown.iter().filter_map(Agent::read).collect();
-    let whole = read.len() == shown.len() && told_total(&reply).is_none_or(|total| total == read.len() as u64);
+    let (total, shown, read) = (told_total(reply.pagination.as_ref()), reply.data.shown, reply.data.read);
+    let whole = read.len() == shown && total.is_none_or(|total| total == read.len() as u64);
     let heeded = read.iter().all(|agent| agent.name_has(name));
     Ok(Some(read).filter(|read| !read.is_empty() && whole && heeded))
 }

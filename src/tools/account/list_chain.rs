@@ -5,9 +5,12 @@
 
 use std::marker::PhantomData;
 
-use crate::tools::account::pages::{ListedItem, RowList, RowPlaces, RowStore, rows};
+use serde_json::Value;
+
+use crate::domain::ListedRows;
+use crate::tools::account::pages::{ListedItem, RowList, RowPlaces, RowStore};
 use crate::tools::account::paging::has_more;
-use crate::truedy::{ApiReply, Error};
+use crate::truedy::ApiReply;
 
 /// Most rows for which there is room before they come. Truedy may announce any number.
 const RESERVED: usize = 50_000;
@@ -25,7 +28,7 @@ pub(crate) enum Joined {
     Gap,
 }
 
-/// A page of a list. It takes much less memory than the response.
+/// A page of a list.
 pub(crate) struct ListPage<T> {
     offset: usize,
     asked: usize,
@@ -38,19 +41,18 @@ pub(crate) struct ListPage<T> {
 }
 
 impl<T: ListedItem> ListPage<T> {
-    /// Reads a page that begins at `offset`, for which `asked` rows were requested.
-    pub(crate) fn read(reply: &ApiReply, (offset, asked): (usize, usize)) -> Result<Self, Error> {
-        let shown = rows(reply)?;
-        let read: Vec<T> = shown.iter().filter_map(T::read).collect();
-        Ok(Self {
+    /// Takes a page that begins at `offset`, for which `asked` rows were requested.
+    pub(crate) fn of(reply: ApiReply<ListedRows<T>>, (offset, asked): (usize, usize)) -> Self {
+        let (told, shown) = (reply.pagination.as_ref(), reply.data.shown);
+        Self {
             offset,
             asked,
-            unreadable: Some(read.len()) != reply.data.as_array().map(Vec::len),
-            rows: read,
-            shown: shown.len(),
-            total: told_total(reply),
-            more: has_more(reply, offset, shown.len(), asked),
-        })
+            unreadable: reply.data.is_partly_read(),
+            shown,
+            total: told_total(told),
+            more: has_more(told, offset, shown, asked),
+            rows: reply.data.read,
+        }
     }
 }
 
@@ -68,8 +70,8 @@ pub(crate) struct ListChain<T, R = Vec<T>> {
 }
 
 /// Returns how many rows Truedy says there are in all.
-pub(crate) fn told_total(reply: &ApiReply) -> Option<u64> {
-    let total = reply.pagination.as_ref()?.get("total")?;
+pub(crate) fn told_total(pagination: Option<&Value>) -> Option<u64> {
+    let total = pagination?.get("total")?;
     total.as_u64().or_else(|| total.as_str()?.trim().parse().ok())
 }
 

@@ -5,8 +5,8 @@
 use serde_json::{Value, json};
 
 use crate::domain::{
-    AgentId, Direction, HeldNumber, NumberId, NumberLocation, NumberRef, OwnedNumber, Refusal, Slot, Status, id_key,
-    may_be_id, number_unlikeness, text_at, unlikeness,
+    AgentId, Direction, HeldNumber, ListedRows, NumberId, NumberLocation, NumberRef, OrganizationRow, OwnedNumber,
+    Refusal, Slot, Status, id_key, number_unlikeness, text_at, unlikeness,
 };
 use crate::tools::account::list_chain::told_total;
 use crate::tools::account::pages::{ListResult, ListedItem, NumberRows, PagedRead, rows};
@@ -27,34 +27,33 @@ pub(crate) async fn numbers_page(
     limit: usize,
     offset: usize,
     verifying: bool,
-) -> Result<ApiReply, Error> {
+) -> Result<ApiReply<ListedRows<OwnedNumber>>, Error> {
     let request = Request::get(["telephony", "numbers"])
         .query("limit", limit)
         .query("offset", offset)
         .list()
         .verifying(verifying);
-    let reply = context.truedy.send(request, &context.call).await?;
-    if let Some(organization) = organization(rows(&reply)?) {
-        context.journal.note_organization(&organization);
+    let reply = context.truedy.list::<OrganizationRow>(request, &context.call).await?;
+    if let Some(organization) = organization(&reply.data) {
+        context.journal.note_organization(organization);
     }
-    let shown = rows(&reply)?;
-    let partial = offset > 0 || has_more(&reply, offset, shown.len(), limit);
+    let reply = reply.map(|rows| rows.filter_map(|row| row.number));
+    let partial = offset > 0 || has_more(reply.pagination.as_ref(), offset, reply.data.shown, limit);
+    // A list of one page needs no index.
+    if partial {
+        context.account.observe(reply.data.read.views(), offset, told_total(reply.pagination.as_ref()));
+    }
     if partial || context.journal.awaits_any() {
-        let read: Vec<OwnedNumber> = shown.iter().filter_map(OwnedNumber::read).collect();
-        // A list of one page needs no index.
-        if partial {
-            context.account.observe(read.views(), offset, told_total(&reply));
-        }
-        context.sighted(&read).await;
+        context.sighted(&reply.data.read).await;
     }
     Ok(reply)
 }
 
 /// Returns the organization that every row names. `None` if a row names none, or if they differ.
-fn organization(rows: &[Value]) -> Option<String> {
-    let mut named = rows.iter().map(|row| text_at(row, "organization_id").filter(|id| may_be_id(id)));
-    let first = named.next()??;
-    named.all(|other| other.as_ref() == Some(&first)).then_some(first)
+fn organization(rows: &ListedRows<OrganizationRow>) -> Option<&str> {
+    let first = rows.read.first()?.organization.as_deref()?;
+    let all = rows.read.len() == rows.shown && rows.read.iter().all(|row| row.organization.as_deref() == Some(first));
+    all.then_some(first)
 }
 
 /// Sends the smallest possible request, because its response states the time by Truedy's clock.
@@ -67,10 +66,6 @@ pub async fn ask_the_time(context: &ToolContext) {
 }
 
 impl ListedItem for OwnedNumber {
-    fn read(row: &Value) -> Option<Self> {
-        Self::read(row)
-    }
-
     // One id with two numbers stays two entries, so that the conflict is visible.
     fn key(&self) -> (&str, &str) {
         (&self.id, &self.number)
@@ -93,8 +88,9 @@ pub(crate) async fn first_numbers(context: &ToolContext) -> Result<ListResult<Ow
     let mut offset = 0;
     for _ in 0..SHOWN_PAGES {
         let reply = numbers_page(context, PAGE, offset, false).await?;
-        let more = run_blocking(reply.data.as_array().map_or(0, Vec::len), || gathering.add(&reply, offset))?;
-        offset += rows(&reply)?.len();
+        let shown = reply.data.shown;
+        let more = run_blocking(shown, || gathering.add(reply, offset));
+        offset += shown;
         if !more {
             if gathering.listing.complete {
                 heed_protected(context, gathering.listing.rows.views());
@@ -221,12 +217,12 @@ pub(crate) const CANDIDATES: usize = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::AgentRef;
+    use crate::domain::{AgentRef, MOST_ROWS};
     use crate::tools::account::agent_lookup::agent_among;
-    use crate::tools::account::pages::ROWS;
 
-    fn page(rows: Vec<Value>, pagination: Option<Value>) -> ApiReply {
-        ApiReply { data: Value::Array(rows), pagination, request_id: None, date: None }
+    fn page(rows: Vec<Value>, pagination: Option<Value>) -> ApiReply<ListedRows<OwnedNumber>> {
+        let rows = ListedRows::<OrganizationRow>::of(&Value::Array(rows)).expect("a list");
+        ApiReply { data: rows.filter_map(|row| row.number), pagination, request_id: None, date: None }
     }
 
     fn row(n: usize) -> Value {
@@ -234,11 +230,12 @@ mod tests {
     }
 
     /// Adds pages to a listing. Returns whether another page should be requested, and whether the list is complete.
-    fn after(pages: &[ApiReply]) -> (bool, bool) {
+    fn after<const N: usize>(pages: [ApiReply<ListedRows<OwnedNumber>>; N]) -> (bool, bool) {
         let (mut gathering, mut offset, mut more) = (PagedRead::<OwnedNumber>::new(), 0, true);
         for reply in pages {
-            more = gathering.add(reply, offset).expect("a list");
-            offset += rows(reply).expect("a list").len();
+            let shown = reply.data.shown;
+            more = gathering.add(reply, offset);
+            offset += shown;
         }
         (more, gathering.listing.complete)
     }
@@ -247,21 +244,21 @@ mod tests {
     fn a_list_is_complete_only_if_everything_in_it_was_read() {
         let all = || (0..3).map(row).collect::<Vec<_>>();
         let told = |total: usize, more: bool| Some(json!({ "total": total, "has_more": more }));
-        assert_eq!(after(&[page(all(), told(3, false))]), (false, true));
-        assert_eq!(after(&[page(all(), None)]), (false, true));
-        assert_eq!(after(&[page(all(), told(9, false))]), (true, true), "the total says that there is more");
+        assert_eq!(after([page(all(), told(3, false))]), (false, true));
+        assert_eq!(after([page(all(), None)]), (false, true));
+        assert_eq!(after([page(all(), told(9, false))]), (true, true), "the total says that there is more");
         assert_eq!(
-            after(&[page(all(), Some(json!({ "total": 9 })))]),
+            after([page(all(), Some(json!({ "total": 9 })))]),
             (true, true),
             "a page may be shorter than asked for"
         );
         let same = || page(all(), told(9, true));
-        assert_eq!(after(&[same(), same()]), (false, false), "a page that repeats ends it, incomplete");
+        assert_eq!(after([same(), same()]), (false, false), "a page that repeats ends it, incomplete");
         let mut odd = all();
         odd.push(json!({ "id": [] }));
-        assert_eq!(after(&[page(odd, None)]), (false, false), "a row that cannot be read might be the one");
-        let many = (0..ROWS + 1).map(row).collect();
-        assert!(!after(&[page(many, told(ROWS + 1, false))]).1, "cut");
+        assert_eq!(after([page(odd, None)]), (false, false), "a row that cannot be read might be the one");
+        let many = (0..MOST_ROWS + 1).map(row).collect();
+        assert!(!after([page(many, told(MOST_ROWS + 1, false))]).1, "cut");
     }
 
     #[test]
@@ -278,7 +275,7 @@ mod tests {
             (json!(null), json!(null), Slot::Free),
         ] {
             let mut gathering = PagedRead::<OwnedNumber>::new();
-            gathering.add(&page(vec![with(first), with(second)], None), 0).expect("a list");
+            gathering.add(page(vec![with(first), with(second)], None), 0);
             assert_eq!((gathering.listing.rows.len(), &gathering.listing.rows[0].inbound), (1, &slot));
         }
     }

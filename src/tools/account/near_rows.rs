@@ -9,7 +9,7 @@ use crate::domain::{OwnedNumber, Refusal, id_key};
 use crate::tools::account::list_chain::told_total;
 use crate::tools::account::lookup::{numbers_page, unread};
 use crate::tools::account::number_index::NumberPlace;
-use crate::tools::account::pages::{ListResult, PagedRead, rows};
+use crate::tools::account::pages::{ListResult, PagedRead};
 use crate::tools::account::paging::{PAGE, has_more};
 use crate::tools::contract::context::ToolContext;
 use crate::truedy::Error;
@@ -92,14 +92,15 @@ impl<'a> NearRows<'a> {
             return Ok(());
         }
         let reply = numbers_page(self.context, PAGE, offset, self.verifying).await?;
-        let (alone, more) = (self.read.is_empty(), self.gathering.add(&reply, offset)?);
-        let shown = rows(&reply)?;
+        self.total = told_total(reply.pagination.as_ref()).or(self.total);
+        let goes_on = has_more(reply.pagination.as_ref(), offset, reply.data.shown, PAGE);
+        let top = (offset == 0).then(|| reply.data.read.clone());
+        let (alone, more) = (self.read.is_empty(), self.gathering.add(reply, offset));
         self.read.push(offset);
-        self.total = told_total(&reply).or(self.total);
         if offset == 0 {
             // Rows that other pages have shown already do not end the list.
-            self.whole = if alone { !more } else { !has_more(&reply, 0, shown.len(), PAGE) };
-            self.top = Some(shown.iter().filter_map(OwnedNumber::read).collect());
+            self.whole = if alone { !more } else { !goes_on };
+            self.top = top;
         }
         Ok(())
     }

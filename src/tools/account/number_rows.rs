@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::domain::{NumberRef, OwnedNumber};
+use crate::domain::{MOST_ROWS, NumberRef, OwnedNumber};
 use crate::tools::account::compact_numbers::CompactNumbers;
 use crate::tools::account::memory::{FRESH, KEPT};
 use crate::tools::account::near_rows::{Near, NearRows, near, near_and_newest};
-use crate::tools::account::pages::{ListResult, NumberRows, ROWS, RowList, RowStore};
+use crate::tools::account::pages::{ListResult, NumberRows, RowList, RowStore};
 use crate::tools::account::protected::heed_protected;
 use crate::tools::account::reading_state::WholeReading;
 use crate::tools::account::whole_reading::wait;
@@ -32,7 +32,7 @@ pub(crate) async fn all_numbers(
     reading.page(0).await?;
     let first = reading.end("");
     // A response of this size is not read to its end, and no later one would be.
-    if first.whole || first.listing.rows.len() >= ROWS {
+    if first.whole || first.listing.rows.len() >= MOST_ROWS {
         if first.listing.complete {
             heed_protected(context, first.listing.rows.views());
         }
@@ -83,7 +83,7 @@ pub(crate) async fn rows_of(context: &ToolContext, named: &NumberRef) -> Result<
     let (name, begun, mut extends) = (named.as_str(), Instant::now(), true);
     loop {
         let near = near(context, name, false).await?;
-        if near.here || near.whole || near.listing.rows.len() >= ROWS {
+        if near.here || near.whole || near.listing.rows.len() >= MOST_ROWS {
             return Ok(near.listing);
         }
         if let Some(listing) = known_absent(context, near.top.as_deref(), near.total) {

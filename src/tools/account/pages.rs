@@ -6,9 +6,9 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use serde_json::Value;
 
-use crate::domain::{Direction, NumberView, OwnedNumber, Slot};
+use crate::domain::{Direction, ListedRows, MOST_ROWS, NumberView, OwnedNumber, Slot};
 use crate::tools::account::paging::{PAGE, has_more};
-use crate::truedy::{ApiError, ApiReply, Error};
+use crate::truedy::{ApiReply, Error};
 
 /// What a list held, and whether it was read completely. An incomplete list does not prove that something is absent.
 /// `R` is how its rows are kept.
@@ -25,7 +25,6 @@ pub(crate) type ListResult<T> = RowList<Vec<T>>;
 
 /// An item of a list. Each item is kept once.
 pub(crate) trait ListedItem: Sized {
-    fn read(row: &Value) -> Option<Self>;
     /// Returns what identifies the item.
     fn key(&self) -> (&str, &str);
     /// Adds what another row says about the same item.
@@ -139,36 +138,23 @@ impl<T: ListedItem> PagedRead<T> {
     }
 
     /// Adds the rows of a page, each item once. Returns whether another page should be requested.
-    pub(crate) fn add(&mut self, reply: &ApiReply, offset: usize) -> Result<bool, Error> {
-        let shown = rows(reply)?;
+    pub(crate) fn add(&mut self, reply: ApiReply<ListedRows<T>>, offset: usize) -> bool {
+        let more = has_more(reply.pagination.as_ref(), offset, reply.data.shown, PAGE);
         let listing = &mut self.listing;
-        let before = listing.rows.len();
-        for row in shown {
-            match T::read(row) {
-                Some(thing) => self.places.add(&mut listing.rows, thing),
-                None => (listing.complete, listing.unreadable) = (false, true),
-            }
+        let (before, partly) = (listing.rows.len(), reply.data.is_partly_read());
+        for row in reply.data.read {
+            self.places.add(&mut listing.rows, row);
         }
-        // Rows beyond the bound were not read.
-        let cut = reply.data.as_array().map(Vec::len) != Some(shown.len());
-        listing.complete &= !cut;
-        listing.unreadable |= cut;
-        let more = has_more(reply, offset, shown.len(), PAGE);
+        listing.unreadable |= partly;
         // If a page brings nothing new, reading on would never end.
         let stuck = more && listing.rows.len() == before;
-        listing.complete &= !stuck;
-        Ok(more && !stuck)
+        listing.complete &= !partly && !stuck;
+        more && !stuck
     }
 }
 
 /// Returns the rows of a list response, at most 5,000. It is an error if the response is not an array.
 pub(crate) fn rows(reply: &ApiReply) -> Result<&[Value], Error> {
-    let rows = reply
-        .data
-        .as_array()
-        .ok_or_else(|| Error::Unreadable("the list is not an array".to_owned(), ApiError::default()))?;
-    Ok(rows.get(..ROWS).unwrap_or(rows))
+    let rows = reply.data.as_array().ok_or_else(Error::no_list)?;
+    Ok(rows.get(..MOST_ROWS).unwrap_or(rows))
 }
-
-/// Most rows of one response that are read. An older API sends all agents in one response.
-pub(crate) const ROWS: usize = 5_000;

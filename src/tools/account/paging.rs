@@ -13,10 +13,10 @@ const USUAL: [usize; 4] = [10, 20, 25, 50];
 pub(crate) const PAGE: usize = 100;
 
 /// Whether more rows may follow the `shown` ones, which begin at `offset`. `asked` rows were requested.
-pub(crate) fn has_more(reply: &ApiReply, offset: usize, shown: usize, asked: usize) -> bool {
+pub(crate) fn has_more(pagination: Option<&Value>, offset: usize, shown: usize, asked: usize) -> bool {
     let read = offset.saturating_add(shown);
     let by_size = shown >= asked || USUAL.contains(&shown);
-    match reply.pagination.as_ref().filter(|pagination| pagination.is_object()) {
+    match pagination.filter(|pagination| pagination.is_object()) {
         // A total below what was shown is out of date. So it says nothing about what follows a full page.
         Some(told) if shown >= asked && is_below(told, read) => true,
         Some(told) => says_more(told, read).unwrap_or(by_size),
@@ -91,9 +91,7 @@ mod tests {
             (json!({ "limit": 100, "offset": 0 }), 0, 50, true),
             (json!({ "limit": 100, "offset": 0 }), 0, 37, false),
         ] {
-            let reply =
-                ApiReply { data: Value::Null, pagination: Some(pagination.clone()), request_id: None, date: None };
-            assert_eq!(has_more(&reply, offset, shown, PAGE), more, "{pagination} {offset} {shown}");
+            assert_eq!(has_more(Some(&pagination), offset, shown, PAGE), more, "{pagination} {offset} {shown}");
         }
     }
 

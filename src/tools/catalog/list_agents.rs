@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 use crate::domain::{Agent, AgentRef, Direction, Effect, HeldNumber, Limit, Offset, Status, StatusName};
 use crate::guard::Scope;
 use crate::tools::account::agents::{agents, agents_page};
-use crate::tools::account::pages;
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
@@ -63,29 +62,28 @@ impl Read for ListAgents {
         ];
         let given: Vec<_> = filters.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
         let reply = agents_page(&context, limit.index(), offset.index(), &given).await?;
-        let rows = pages::rows(&reply)?;
+        let (shown, partly) = (reply.data.shown, reply.data.is_partly_read());
         // Truedy compares names with all that cannot be seen in them, which a name that is shown does not have.
-        if rows.is_empty() && self.name.as_ref().is_some_and(|name| !name.as_str().is_ascii()) {
+        if shown == 0 && self.name.as_ref().is_some_and(|name| !name.as_str().is_ascii()) {
             return self.read_all(&context).await;
         }
         // An older API ignores the filters and returns everything: filtering again costs nothing.
-        let read: Vec<Agent> = rows.iter().filter_map(Agent::read).collect();
+        let read = reply.data.read;
         let agents: Vec<Map<String, Value>> =
             read.iter().filter(|agent| self.fits(agent)).take(limit.index()).map(row).collect();
         let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
         // From a part of a list no total follows, and no absence.
-        let listed = reply.data.as_array().map_or(0, Vec::len);
         let offset_kept = told("offset").as_ref().and_then(Value::as_u64).is_none_or(|at| at == offset.index() as u64);
         let more = told("has_more").as_ref().and_then(Value::as_bool).unwrap_or(false);
         let total = told("total").as_ref().and_then(Value::as_u64);
         // Only the total says that there are more: the answer contradicts itself.
-        let at_the_end = !rows.is_empty() || offset.index() == 0;
-        let read_to = (offset.index() + rows.len()) as u64;
+        let at_the_end = shown > 0 || offset.index() == 0;
+        let read_to = (offset.index() + shown) as u64;
         let contradicted = !more && at_the_end && total.is_some_and(|total| total > read_to);
-        let unread = rows.len() < listed || read.len() < rows.len() || !offset_kept || contradicted;
+        let unread = partly || !offset_kept || contradicted;
         // A total of agents that do not fit is no total of what was asked for.
         let total = total.filter(|_| !unread && read.iter().all(|agent| self.fits(agent)));
-        let next_offset = more.then_some((offset.index() + rows.len()) as u64);
+        let next_offset = more.then_some((offset.index() + shown) as u64);
         let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
         let summary = if agents.is_empty() && (more || unread) {
             "No agents fit in the part of the list that was read.".to_owned()

@@ -20,7 +20,7 @@ use crate::tools::account::number_rows::all_numbers;
 use crate::tools::account::number_table::{MoreColumns, Numbers, TABLE};
 use crate::tools::account::pages::{ListResult, NumberRows, RowStore};
 use crate::tools::account::roster::Roster;
-use crate::tools::account::{agent_lookup, lookup, pages};
+use crate::tools::account::{agent_lookup, lookup};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
 use crate::tools::contract::response::{ToolFailure, ToolResponse};
@@ -195,15 +195,14 @@ impl ListNumbers {
     async fn next_page(&self, context: &ToolContext, limit: usize, offset: usize) -> Result<ListedPage, ToolFailure> {
         let (reply, roster) = tokio::join!(lookup::numbers_page(context, limit, offset, false), recent_roster(context));
         let reply = reply?;
-        let rows = pages::rows(&reply)?;
+        let shown_rows = reply.data.shown;
         let told = |field: &str| reply.pagination.as_ref().and_then(|pagination| pagination.get(field)).cloned();
         let total = told("total").as_ref().and_then(Value::as_u64);
-        let more = told("has_more").as_ref().and_then(Value::as_bool).unwrap_or(rows.len() >= limit);
-        let next = (offset + rows.len()) as u64;
+        let more = told("has_more").as_ref().and_then(Value::as_bool).unwrap_or(shown_rows >= limit);
+        let next = (offset + shown_rows) as u64;
         // A Truedy that ignores the offset, or a row that cannot be read: then its total is not what is shown.
         let shown = told("offset").as_ref().and_then(Value::as_u64).is_none_or(|at| at == offset as u64);
-        let page: Vec<OwnedNumber> = rows.iter().filter_map(OwnedNumber::read).collect();
-        let unlisted = Some(page.len()) != reply.data.as_array().map(Vec::len) || !shown;
+        let (unlisted, page) = (reply.data.is_partly_read() || !shown, reply.data.read);
         let all = offset == 0 && !more && !unlisted && total.is_none_or(|total| total == page.len() as u64);
         let mut listing = ListResult { rows: page, complete: all, unreadable: false };
         fill(context, &mut listing, &roster).await;

@@ -4,7 +4,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::truedy::client::answer::{ApiReply, HttpAnswer};
+use crate::truedy::client::answer::{ApiReply, HttpAnswer, ReplyBody, ReplyData};
 use crate::truedy::client::send::Client;
 use crate::truedy::error::{ApiError, Error, request_id};
 use crate::truedy::rate_limit_reset;
@@ -12,23 +12,23 @@ use crate::truedy::request::RequestKind;
 
 impl Client {
     /// Decides whether the request was carried out. The body counts, not the status alone.
-    pub(crate) fn judge(&self, kind: RequestKind, answer: HttpAnswer) -> Result<ApiReply, Error> {
+    pub(crate) fn judge<D: ReplyData>(&self, kind: RequestKind, answer: HttpAnswer<D>) -> Result<ApiReply<D>, Error> {
         let status = answer.status;
         let api_error = |body: Option<&Value>| ApiError::read(status.as_u16(), body, answer.request_id.as_deref());
         if status.is_success() {
             return match answer.body {
                 // A success status with an error in the body cannot be relied on.
                 Ok(body)
-                    if body.get("data").is_none_or(Value::is_null)
-                        && body.get("error").is_some_and(|error| !error.is_null()) =>
+                    if body.data.as_ref().is_none_or(D::is_null)
+                        && body.others.get("error").is_some_and(|error| !error.is_null()) =>
                 {
-                    let said = api_error(Some(&body));
+                    let said = api_error(Some(&body.others));
                     Err(Error::Unreadable("the answer says yes and holds an error".to_owned(), said))
                 }
                 Ok(body) => Ok(unwrap_envelope(body, answer.request_id, answer.date)),
                 // A release may return 204 or an empty 200. Both mean success.
                 Err(_) if answer.empty && kind == RequestKind::Delete => Ok(ApiReply {
-                    data: Value::Null,
+                    data: D::without_envelope(Value::Null),
                     pagination: None,
                     request_id: answer.request_id,
                     date: answer.date,
@@ -37,7 +37,7 @@ impl Client {
             };
         }
         let json = answer.body.is_ok();
-        let said = api_error(answer.body.as_ref().ok());
+        let said = api_error(answer.body.as_ref().ok().map(|body| &body.others));
         let certain = matches!(kind, RequestKind::Create | RequestKind::Delete);
         if said.is_rate_limit(certain) || (status == StatusCode::TOO_MANY_REQUESTS && !certain) {
             let wait = rate_limit_reset::wait(
@@ -81,10 +81,9 @@ impl Client {
     }
 }
 
-pub(crate) fn unwrap_envelope(mut body: Value, header_id: Option<String>, date: Option<String>) -> ApiReply {
-    let request_id = request_id(&body).or(header_id);
-    let fields = body.as_object_mut();
-    let pagination = fields.as_ref().and_then(|fields| fields.get("pagination")).cloned();
-    let data = fields.and_then(|fields| fields.remove("data")).unwrap_or(body);
-    ApiReply { data, pagination, request_id, date }
+fn unwrap_envelope<D: ReplyData>(body: ReplyBody<D>, header_id: Option<String>, date: Option<String>) -> ApiReply<D> {
+    let ReplyBody { data, others } = body;
+    let request_id = request_id(&others).or(header_id);
+    let pagination = others.get("pagination").cloned();
+    ApiReply { data: data.unwrap_or_else(|| D::without_envelope(others)), pagination, request_id, date }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod call;
 pub(crate) mod classify;
+pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod settings;
 pub(crate) mod transport;

@@ -5,34 +5,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use parking_lot::Mutex;
-use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracing::Instrument;
 use url::Url;
 
-use crate::domain::ServerTime;
+use crate::domain::{ListedRow, ListedRows, ServerTime};
 use crate::redact::Redactor;
 use crate::telemetry;
-use crate::truedy::client::answer::{ApiReply, HttpAnswer, read_json};
+use crate::truedy::client::answer::{ApiReply, HttpAnswer, ReplyData};
 use crate::truedy::client::call::CallBudget;
 use crate::truedy::client::settings::{ClientConfig, SetupError};
 use crate::truedy::client::transport::{KEPT, is_same_with_slash, open, random, stopped, tally};
-use crate::truedy::error::{ApiError, Error, NotSent, TOO_LARGE};
+use crate::truedy::error::{ApiError, Error, NotSent};
 use crate::truedy::limiter::{Busy, Limiter, Priority, SharedRate};
 use crate::truedy::request::Request;
+use crate::truedy::retry;
 use crate::truedy::sent_body::{SentFlag, WatchedBody, unless_stale};
-use crate::truedy::{rate_limit_reset, retry};
 
 /// A rate limit is waited for only within this time from the start of the request.
 const WAITED_OUT: Duration = Duration::from_secs(16);
-/// The largest part of a body for which memory is reserved before it comes, in bytes.
-const RESERVED: usize = 64 * 1024;
-/// A longer body is not read on the thread that received it, in bytes.
-const LONG_BODY: usize = 128 * 1024;
 /// The budget for repeats. Each repeat costs a part of it, and each success restores 1.
 const BUDGET: f64 = 50.0;
 
@@ -43,7 +38,7 @@ pub struct Client {
     pub(crate) redactor: Arc<Redactor>,
     limiter: Limiter,
     budget: Mutex<f64>,
-    server_time: Arc<ServerTime>,
+    pub(crate) server_time: Arc<ServerTime>,
     // Built at the first request, so that loading the root certificates does not delay the start.
     reads: OnceCell<Result<reqwest::Client, String>>,
     changes: OnceCell<Result<reqwest::Client, String>>,
@@ -104,6 +99,25 @@ impl Client {
     ///
     /// Returns the reply, or an error: refused, outcome not known, or out of time.
     pub async fn send(&self, request: Request, call: &CallBudget) -> Result<ApiReply, Error> {
+        self.send_as(request, call).await
+    }
+
+    /// Requests a list. Only the fields that its rows use are kept of the response.
+    ///
+    /// It is an error if the data of the response is not an array.
+    pub async fn list<T: ListedRow>(
+        &self,
+        request: Request,
+        call: &CallBudget,
+    ) -> Result<ApiReply<ListedRows<T>>, Error> {
+        let reply: ApiReply<Option<ListedRows<T>>> = self.send_as(request, call).await?;
+        if reply.data.is_none() {
+            return Err(Error::no_list());
+        }
+        Ok(reply.map(Option::unwrap_or_default))
+    }
+
+    async fn send_as<D: ReplyData>(&self, request: Request, call: &CallBudget) -> Result<ApiReply<D>, Error> {
         let call = call.within(request.kind.timeout());
         let begun = Instant::now();
         let mut sent = 0;
@@ -156,7 +170,11 @@ impl Client {
     }
 
     /// Makes one attempt. It follows a redirect to the same path with a slash.
-    pub(crate) async fn attempt(&self, request: &Request, call: &CallBudget) -> Result<ApiReply, Error> {
+    pub(crate) async fn attempt<D: ReplyData>(
+        &self,
+        request: &Request,
+        call: &CallBudget,
+    ) -> Result<ApiReply<D>, Error> {
         let url = self.address(request)?;
         let share = match () {
             () if request.kind.changes() || request.verifies => Priority::Reserved,
@@ -190,13 +208,13 @@ impl Client {
         Ok(url)
     }
 
-    pub(crate) async fn exchange(
+    pub(crate) async fn exchange<D: ReplyData>(
         &self,
         request: &Request,
         url: &Url,
         share: Priority,
         call: &CallBudget,
-    ) -> Result<HttpAnswer, Error> {
+    ) -> Result<HttpAnswer<D>, Error> {
         let asked = Instant::now();
         let place = stopped(call, self.limiter.acquire(share, call.whose.as_ref(), call.deadline)).await;
         metrics::histogram!("upstream_queue_seconds").record(asked.elapsed().as_secs_f64());
@@ -281,52 +299,6 @@ impl Client {
         }
     }
 
-    pub(crate) async fn receive(
-        &self,
-        builder: reqwest::RequestBuilder,
-        limit: usize,
-    ) -> Result<HttpAnswer, reqwest::Error> {
-        let mut response = builder.send().await?;
-        let header = |name: http::HeaderName| {
-            response.headers().get(name).and_then(|value| value.to_str().ok()).map(|text| self.redactor.text(text))
-        };
-        let mut answer = HttpAnswer {
-            status: response.status(),
-            location: header(LOCATION),
-            date: header(DATE),
-            retry_after: header(RETRY_AFTER),
-            request_id: header(http::HeaderName::from_static("x-request-id")),
-            body: Ok(Value::Null),
-            empty: false,
-        };
-        if let Some(stated) = answer.date.as_deref().and_then(rate_limit_reset::http_date) {
-            self.server_time.note(stated.as_millisecond());
-        }
-        let content_type = header(CONTENT_TYPE).unwrap_or_default();
-        // What is announced is reserved at once, up to a bound, since it may be announced wrongly.
-        let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-        let mut bytes = Vec::with_capacity(announced.min(RESERVED));
-        while let Some(chunk) = response.chunk().await? {
-            if bytes.len() + chunk.len() > limit {
-                answer.body = Err(format!("{TOO_LARGE} {} KiB", limit / 1024));
-                return Ok(answer);
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        answer.empty = bytes.is_empty();
-        answer.body = if bytes.len() <= LONG_BODY {
-            read_json(&self.redactor, &content_type, &bytes, answer.status)
-        } else {
-            // Each thread keeps memory of its own. So long bodies are read on few threads, and not on every worker.
-            let (redactor, status) = (Arc::clone(&self.redactor), answer.status);
-            let reading = move || read_json(&redactor, &content_type, &bytes, status);
-            tokio::task::spawn_blocking(reading)
-                .await
-                .unwrap_or_else(|_| Err("the answer could not be read".to_owned()))
-        };
-        Ok(answer)
-    }
-
     /// Returns the HTTP client, built on first use.
     ///
     /// A change gets a fresh connection: a kept connection that is dead could leave its outcome unknown. Reads keep
@@ -402,13 +374,13 @@ mod tests {
     fn only_the_same_address_with_a_slash_is_followed() {
         let url = Url::parse("https://api.truedy.ai/v1/agents?limit=1").expect("a URL");
         let moved = |status: u16, location: &str| {
-            let answer = HttpAnswer {
+            let answer: HttpAnswer = HttpAnswer {
                 status: StatusCode::from_u16(status).expect("a status"),
                 location: Some(location.to_owned()),
                 date: None,
                 retry_after: None,
                 request_id: None,
-                body: Ok(Value::Null),
+                body: Err(String::new()),
                 empty: true,
             };
             is_same_with_slash(&url, &answer)

@@ -65,7 +65,7 @@ pub(crate) fn random() -> f64 {
 
 /// Whether a response redirects `/agents` to `/agents/`. Only this redirect is followed, and only for reads (contract
 /// §1).
-pub(crate) fn is_same_with_slash(url: &Url, answer: &HttpAnswer) -> bool {
+pub(crate) fn is_same_with_slash<D>(url: &Url, answer: &HttpAnswer<D>) -> bool {
     let moved = matches!(answer.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
     let target = answer.location.as_deref().and_then(|location| url.join(location).ok());
     moved
@@ -79,7 +79,7 @@ pub(crate) fn is_same_with_slash(url: &Url, answer: &HttpAnswer) -> bool {
 }
 
 /// Counts an exchange by kind and outcome. The labels are closed sets, without paths and texts.
-pub(crate) fn tally(kind: RequestKind, outcome: &Result<ApiReply, Error>, time: Duration) {
+pub(crate) fn tally<D>(kind: RequestKind, outcome: &Result<ApiReply<D>, Error>, time: Duration) {
     let (request, class) = (kind.name(), outcome.as_ref().map_or_else(Error::class, |_| "done"));
     metrics::counter!("upstream_requests_total", "request" => request, "class" => class).increment(1);
     metrics::histogram!("upstream_seconds", "request" => request).record(time.as_secs_f64());
