@@ -36,7 +36,7 @@ pub(crate) struct WholeReading {
 }
 
 impl WholeReading {
-    /// Ends a reading now.
+    /// Takes what was read. The reading has not ended before [`Readings::end`].
     pub(crate) fn of(part: PartialReading) -> Self {
         let PartialReading { begun, as_of, chain, .. } = part;
         Self { begun, as_of, ended: Instant::now(), listing: chain.listing, amended: Mutex::default() }
@@ -145,13 +145,19 @@ impl Readings {
 
     /// Sets the state, and tells everyone who waits.
     pub(crate) fn set(&self, state: ReadingState) {
-        if let ReadingState::Ended(reading) = &state {
+        self.state.send_replace(state);
+    }
+
+    /// Ends a reading now. So whoever has begun to wait until now takes it, and begins no other one.
+    pub(crate) fn end(&self, reading: WholeReading) {
+        let reading = Arc::new(WholeReading { ended: Instant::now(), ..reading });
+        {
             let changes = self.changes.lock();
             let since = changes.iter().filter(|(at, ..)| *at >= reading.begun);
             reading.amended.lock().extend(since.map(|(_, id, row)| (id.clone(), row.clone())));
-            *self.last.lock() = Some(Arc::clone(reading));
+            *self.last.lock() = Some(Arc::clone(&reading));
         }
-        self.state.send_replace(state);
+        self.set(ReadingState::Ended(reading));
     }
 
     /// Returns a receiver of the states.
@@ -216,5 +222,24 @@ impl PartialReading {
         let left =
             self.chain.total.map_or(0, |total| usize::try_from(total).unwrap_or(PAGE).saturating_sub(self.offset));
         if self.pages == 0 { 1 } else { left.div_ceil(self.stride()).clamp(1, AT_ONCE) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_begins_to_wait_while_the_index_is_replaced_takes_the_reading() {
+        let readings = Readings::default();
+        assert!(readings.begin());
+        let reading = WholeReading::of(PartialReading::new());
+        // Meanwhile the index is replaced, and somebody begins to wait.
+        tokio::time::advance(Duration::from_millis(200)).await;
+        let begun = Instant::now();
+        assert!(readings.latest(RESUMABLE).is_none());
+        tokio::time::advance(Duration::from_millis(200)).await;
+        readings.end(reading);
+        assert!(readings.latest(RESUMABLE).is_some_and(|reading| reading.ended >= begun && reading.begun < begun));
     }
 }

@@ -15,7 +15,7 @@ use crate::tools::account::memory::KEPT;
 use crate::tools::account::near_rows::{Near, NearRows, near};
 use crate::tools::account::pages::{ListResult, NumberRows};
 use crate::tools::account::roster::Roster;
-use crate::tools::account::whole_reading::start;
+use crate::tools::account::whole_reading::start_after_answer;
 use crate::tools::contract::context::ToolContext;
 use crate::truedy::Error;
 
@@ -61,7 +61,7 @@ impl<'a> AccountView<'a> {
         let readings = &self.context.account.readings;
         let reading = readings.latest(KEPT).filter(|reading| reading.begun >= lost_at && reading.is_complete());
         if reading.is_none() {
-            start(self.context);
+            start_after_answer(self.context);
         }
         reading.map(|reading| reading.listing().rows)
     }

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{OwnedNumber, Refusal, Status};
+use crate::domain::{ListedRows, OwnedNumber, Refusal, Status};
 use crate::tools::account::list_chain::{Joined, ListChain, ListPage};
 use crate::tools::account::lookup::numbers_page;
 use crate::tools::account::pages::{NumberRows, RowStore};
@@ -36,15 +36,25 @@ const PATIENT: usize = 60;
 const PATIENCE: Duration = Duration::from_millis(2_500);
 /// How long one request of a reading may take.
 const REQUEST: Duration = Duration::from_secs(60);
+/// How long a reading is held back that no call waits for.
+const AFTER_ANSWER: Duration = Duration::from_millis(250);
 /// After how many seconds the caller should call again, at least.
 const RETRY: u64 = 3;
 
-/// Begins a reading in the background, unless one runs.
-pub(crate) fn start(context: &ToolContext) {
+/// Begins a reading in the background, unless one runs. `wait` is for how long its first request is held back.
+fn start(context: &ToolContext, wait: Duration) {
     if context.account.readings.begin() {
         let context = context.clone();
-        tokio::spawn(async move { run(&context).await });
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            run(&context).await;
+        });
     }
+}
+
+/// Begins a reading for whoever asks next. The answer of the present call goes first.
+pub(crate) fn start_after_answer(context: &ToolContext) {
+    start(context, AFTER_ANSWER);
 }
 
 /// Returns a reading that `fits`, and begins one if the last does not fit. Waits for it for a short time, or until
@@ -65,7 +75,7 @@ pub(crate) async fn wait(
             ReadingState::Ended(reading) if fits(&reading) => return Ok(Some(reading)),
             ReadingState::Failed(at, error) if at >= since => return Err(error.into()),
             ReadingState::Running(_) => {}
-            _ => start(context),
+            _ => start(context, Duration::ZERO),
         }
         if found() {
             return Ok(None);
@@ -97,7 +107,7 @@ fn still_reading(Progress { read, total }: Progress, waits: Duration) -> Refusal
 async fn run(context: &ToolContext) {
     let memory = &context.account;
     let mut part = memory.readings.take_part().unwrap_or_else(PartialReading::new);
-    let state = match read_again_if_moved(context, &mut part).await {
+    match read_again_if_moved(context, &mut part).await {
         Ok(()) => {
             let reading = WholeReading::of(part);
             if reading.is_complete() {
@@ -105,15 +115,14 @@ async fn run(context: &ToolContext) {
                 memory.store(&context.journal);
                 heed_protected(context, reading.rows().views());
             }
-            ReadingState::Ended(Arc::new(reading))
+            memory.readings.end(reading);
         }
         Err(error) => {
             tracing::debug!(%error, "the list of numbers could not be read to its end");
             memory.readings.keep_part(part);
-            ReadingState::Failed(Instant::now(), error)
+            memory.readings.set(ReadingState::Failed(Instant::now(), error));
         }
-    };
-    memory.readings.set(state);
+    }
 }
 
 /// Reads the whole list, and once more if it moved so much that the reading is not whole.
@@ -195,13 +204,11 @@ async fn finish(context: &ToolContext, part: &mut PartialReading) -> Result<(), 
 
 /// Reads the rows of one page.
 async fn list_page(context: &ToolContext, offset: usize) -> Result<ListPage<OwnedNumber>, Error> {
-    let reply = page(context, offset).await?;
-    let rows = reply.data.as_array().map_or(0, Vec::len);
-    run_blocking(rows, || ListPage::read(&reply, (offset, PAGE)))
+    Ok(ListPage::of(page(context, offset).await?, (offset, PAGE)))
 }
 
 /// Reads one page with the share of the background. Waits as long as the rate limit asks.
-async fn page(context: &ToolContext, offset: usize) -> Result<ApiReply, Error> {
+async fn page(context: &ToolContext, offset: usize) -> Result<ApiReply<ListedRows<OwnedNumber>>, Error> {
     loop {
         let call = CallBudget::reading(Instant::now() + REQUEST, CancellationToken::new()).in_background();
         match numbers_page(&context.with(call), PAGE, offset, false).await {

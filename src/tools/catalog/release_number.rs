@@ -18,7 +18,7 @@ use crate::tools::account::agent_lookup;
 use crate::tools::account::evidence::Usage;
 use crate::tools::account::located::{Located, Purpose, locate};
 use crate::tools::account::view::AccountView;
-use crate::tools::account::whole_reading::start;
+use crate::tools::account::whole_reading::start_after_answer;
 use crate::tools::changes::verify::{Found, said, vanishes};
 use crate::tools::contract::arguments::arguments;
 use crate::tools::contract::context::ToolContext;
@@ -159,7 +159,7 @@ impl Change for ReleaseNumber {
                 let (found, whole) = vanishes(&context, &plan.number.id, true, false).await;
                 if !whole {
                     // The whole list follows in the background, for whoever asks next.
-                    start(&context);
+                    start_after_answer(&context);
                 }
                 let mut answer = plan.done((found == Found::Absent).then_some(whole)).request_id(reply.request_id);
                 if matches!(found, Found::Here(_)) {
