@@ -4,6 +4,8 @@
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::redact::is_invisible;
+
 /// The most characters of an upstream text that are shown.
 const SHOWN: usize = 120;
 
@@ -30,7 +32,7 @@ pub fn clean_to(text: &str, most: usize) -> String {
             gap = !cleaned.is_empty();
             continue;
         }
-        if invisible(c) {
+        if is_invisible(c) {
             continue;
         }
         if length + usize::from(gap) >= most {
@@ -61,15 +63,6 @@ fn is_plain(text: &str) -> bool {
     before != b' ' || text.is_empty()
 }
 
-/// Checks whether a character hides or reorders text.
-fn invisible(c: char) -> bool {
-    matches!(u32::from(c),
-        0x00AD | 0x034F | 0x061C | 0x115F | 0x1160 | 0x17B4 | 0x17B5 | 0x180B..=0x180F
-        | 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0
-        | 0xFFF0..=0xFFFB | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF
-        | 0xE000..=0xF8FF | 0xF0000..=0x10FFFF)
-}
-
 /// Returns a field of an upstream object as cleaned text. Numbers are accepted too, since prices have either type.
 pub fn text_at(object: &Value, field: &str) -> Option<String> {
     match object.get(field)? {
@@ -96,7 +89,7 @@ mod tests {
         fn cleaned_text_is_one_short_visible_line(text in ".{0,400}") {
             let cleaned = clean(&text);
             prop_assert!(cleaned.chars().count() <= SHOWN + 1);
-            prop_assert!(!cleaned.chars().any(|c| c.is_control() || invisible(c)));
+            prop_assert!(!cleaned.chars().any(|c| c.is_control() || is_invisible(c)));
         }
     }
 }

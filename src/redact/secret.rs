@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::redact::ascii_set::AsciiSet;
 use crate::redact::key_form::{IN_PREFIXES, PREFIXES, REDACTED, TAIL, replace_keys};
+use crate::redact::visible::visible;
 
 /// A key, token or password. It cannot be printed or serialised and is wiped when dropped.
 #[derive(Clone)]
@@ -169,8 +170,14 @@ impl Redactor {
         RedactionPass { redactor: self, held: self.held.read() }
     }
 
-    /// Returns the text with every secret replaced, or `None` if it holds no secret.
+    /// Returns the text with every secret replaced, or `None` if it holds no secret. A secret that stands there with
+    /// invisible characters in it is found, too. Then the text comes without them.
     fn changed(&self, held: &[WatchedSecret], text: &str) -> Option<String> {
+        let hidden = visible(text).and_then(|seen| self.changed_as_it_stands(held, &seen));
+        hidden.or_else(|| self.changed_as_it_stands(held, text))
+    }
+
+    fn changed_as_it_stands(&self, held: &[WatchedSecret], text: &str) -> Option<String> {
         let mut clean = Cow::Borrowed(text);
         // A list holds thousands of texts, and most can hold no form: they lack one of its characters.
         let has = AsciiSet::of(text.as_bytes());

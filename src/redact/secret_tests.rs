@@ -47,6 +47,26 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn what_cannot_be_seen_hides_no_secret(secret in "[!-~]{8,40}", at in 0_usize..40, c in "[\u{ad}\u{200b}\u{202e}\u{2060}\u{feff}\u{e0041}]") {
+        let (redactor, _held) = redactor(&secret);
+        let (before, after) = secret.split_at(at % secret.len());
+        let shown = redactor.text(&format!("x {before}{c}{after} é"));
+        prop_assert!(!visible(&shown).unwrap_or_else(|| shown.clone()).contains(&secret), "{shown}");
+        prop_assert!(shown.contains(REDACTED), "{shown}");
+    }
+}
+
+#[test]
+fn a_character_that_becomes_another_one_hides_no_secret() {
+    let (redactor, _held) = redactor("Kelvin;0123456789");
+    for text in ["\u{212a}elvin;0123456789", "Kelvin\u{37e}0123456789"] {
+        assert_eq!(redactor.text(text), REDACTED, "NFC makes it the secret");
+    }
+    assert_eq!(redactor.text("\u{212a}elvin"), "\u{212a}elvin", "other texts stay as they are");
+}
+
 #[test]
 fn escapes_of_every_kind_are_seen_through() {
     let (redactor, _held) = redactor("ab/c+d e=\"f\\g\\\\h&i%j");

@@ -208,6 +208,28 @@ fn a_lost_answer_that_repeats_a_secret_does_not_show_it() {
 }
 
 #[test]
+fn a_key_that_cannot_be_seen_in_an_id_does_not_reach_the_journal() {
+    let (upstream, home) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let (first, rest) = KEY.split_at(KEY.len() / 2);
+    upstream.account(|account| {
+        account.add("+14155550100", true);
+        account.numbers[0]["inbound_agent_id"] = json!(format!("{first}\u{200b}{rest}"));
+    });
+    let mut command = server(&upstream.base_url());
+    command.arg("--state-dir").arg(home.path());
+    let mut wire = Wire::open(command, Era::Modern);
+    let called = wire.call("unassign_number", json!({ "number_id": "+14155550100", "assignment_type": "inbound" }));
+    assert_eq!(called.status(), "unassigned", "{}", called.0);
+    wire.running.close();
+    let files: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.iter().any(|file| file.ends_with("journal.sqlite")), "{files:?}");
+    for file in files {
+        let text = String::from_utf8_lossy(&fs::read(&file).unwrap()).into_owned();
+        assert!(!text.contains(KEY), "{}", file.display());
+    }
+}
+
+#[test]
 fn secrets_that_truedy_should_not_send_are_not_passed_on() {
     // Of nobody who called: whatever stands in a field that no tool shows stays behind.
     let foreign = "Fc4nary-of-somebody-else-8421";

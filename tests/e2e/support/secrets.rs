@@ -33,9 +33,11 @@ fn json_inside(text: &str) -> String {
 /// The secret as it may be written, by name; each can be read back by anyone.
 pub(crate) fn written(secret: &str) -> Vec<(&'static str, String)> {
     let json = json_inside(secret);
+    let (first, rest) = secret.split_at(secret.len() / 2);
     let html_safe = json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
     vec![
         ("plain", secret.to_owned()),
+        ("with a character that cannot be seen", format!("{first}\u{200b}{rest}")),
         ("JSON", json.clone()),
         ("JSON with escaped slashes", json.replace('/', "\\/")),
         ("JSON safe for HTML", html_safe),
