@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_millis(2_500);
 /// How long one request of a reading may take.
 const REQUEST: Duration = Duration::from_secs(60);
 /// How long a reading is held back that no call waits for.
-const AFTER_ANSWER: Duration = Duration::from_millis(250);
+const AFTER_ANSWER: Duration = Duration::from_millis(20);
 /// After how many seconds the caller should call again, at least.
 const RETRY: u64 = 3;
 
